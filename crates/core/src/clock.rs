@@ -1,0 +1,48 @@
+//! Time as an input.
+//!
+//! Nothing in Scopegate reads the operating system's clock or waits on its own: both go through a [`Clock`], so that a
+//! test can set the time and step over an expiry without waiting for it. [`SystemClock`] is what a service runs on.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use crate::BoxFuture;
+
+/// A source of the current time, and a way to wait.
+///
+/// [`SystemClock`] is the default. `scopegate-testing` has a clock that a test sets and advances.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// The current wall-clock time, against which `exp`, `nbf` and `iat` are compared.
+    fn now(&self) -> SystemTime;
+
+    /// Completes once `duration` has passed on this clock.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// The operating system's clock, with sleeps on the tokio timer.
+///
+/// [`sleep`](Clock::sleep) must be polled inside a tokio runtime whose time driver is enabled.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(async move { tokio::time::sleep(duration).await })
+    }
+}
+
+impl<T: Clock + ?Sized> Clock for std::sync::Arc<T> {
+    fn now(&self) -> SystemTime {
+        (**self).now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        (**self).sleep(duration)
+    }
+}

@@ -1,0 +1,116 @@
+//! The network as an input.
+//!
+//! Discovery documents and key sets are requested through a [`Fetch`]. The `reqwest` feature brings [`ReqwestFetch`],
+//! which a [`ResourceServer`](crate::ResourceServer) uses unless the builder is given another; an application that has a
+//! client of its own (a proxy, mutual TLS, a test double) implements the trait in a few lines.
+
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use crate::BoxFuture;
+
+#[cfg(feature = "reqwest")]
+mod reqwest;
+
+#[cfg(feature = "reqwest")]
+pub use self::reqwest::ReqwestFetch;
+
+/// Sends one HTTP request and reads the whole answer, within limits.
+///
+/// An implementation must hold to three rules, because the judgement of tokens rests on them:
+///
+/// 1. **No redirects.** A 3xx answer is returned as it is. Following it would let whoever controls one response choose
+///    which host the next request goes to.
+/// 2. **No more than [`FetchLimits::body`] bytes** of the *decoded* body are buffered; a longer one is
+///    [`FetchError::body_too_large`].
+/// 3. **Done by [`FetchLimits::deadline`]**, connection set-up and body included; later is [`FetchError::timed_out`].
+///    Callers keep the deadline themselves as well, so a faulty implementation delays nobody.
+///
+/// Any status is an `Ok`: what a 404 means is for the caller to say.
+pub trait Fetch: fmt::Debug + Send + Sync + 'static {
+    /// Sends `request`.
+    fn fetch(
+        &self,
+        request: Request<Bytes>,
+        limits: FetchLimits,
+    ) -> BoxFuture<'static, Result<Response<Bytes>, FetchError>>;
+}
+
+impl<T: Fetch + ?Sized> Fetch for Arc<T> {
+    fn fetch(
+        &self,
+        request: Request<Bytes>,
+        limits: FetchLimits,
+    ) -> BoxFuture<'static, Result<Response<Bytes>, FetchError>> {
+        (**self).fetch(request, limits)
+    }
+}
+
+/// How much, and how long, one fetch may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FetchLimits {
+    /// The longest decoded body that is accepted, in bytes.
+    pub body: usize,
+    /// The time from the call until the whole body has been read.
+    pub deadline: Duration,
+}
+
+impl FetchLimits {
+    /// Limits of `body` bytes and `deadline`.
+    pub const fn new(body: usize, deadline: Duration) -> Self {
+        Self { body, deadline }
+    }
+}
+
+/// Why a fetch produced no response.
+///
+/// Its text names the class of the failure and never the URL, since a URL can carry a secret. The cause, where there is
+/// one, is in [`source`](StdError::source).
+#[derive(Debug)]
+pub struct FetchError {
+    kind: FetchErrorKind,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FetchErrorKind {
+    BodyTooLarge,
+    Failed,
+    TimedOut,
+}
+
+impl FetchError {
+    /// The body is longer than [`FetchLimits::body`].
+    pub fn body_too_large() -> Self {
+        Self { kind: FetchErrorKind::BodyTooLarge, source: None }
+    }
+
+    /// The request could not be sent or the answer could not be read: a refused connection, a failed look-up, a reset.
+    pub fn failed(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { kind: FetchErrorKind::Failed, source: Some(source.into()) }
+    }
+
+    /// [`FetchLimits::deadline`] passed first.
+    pub fn timed_out() -> Self {
+        Self { kind: FetchErrorKind::TimedOut, source: None }
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            FetchErrorKind::BodyTooLarge => "the response body is longer than the limit",
+            FetchErrorKind::Failed => "the request failed",
+            FetchErrorKind::TimedOut => "the request took longer than its deadline",
+        })
+    }
+}
+
+impl StdError for FetchError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
