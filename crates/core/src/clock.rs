@@ -28,10 +28,12 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(async move { tokio::time::sleep(duration).await })
     }

@@ -1,0 +1,58 @@
+//! What a request's credentials came to: the one extension that the rest of a service relies on.
+
+use std::{fmt, sync::Arc};
+
+use crate::{ProtectionSpace, VerifiedToken};
+
+/// The outcome of authenticating a request: a [`VerifiedToken`], or nobody.
+///
+/// The `Authenticate` layer leaves one in the extensions of every request that it lets through, and replaces whatever was
+/// there. Like a verified token it has no public constructor, so no other code can put one there that a
+/// [`ResourceServer`](crate::ResourceServer) did not make.
+#[derive(Clone)]
+pub struct Authentication {
+    token: Option<VerifiedToken>,
+    /// The token text that was judged, so that it is not judged again, and for steps that need it.
+    presented: Option<Arc<str>>,
+    /// Which resource server judged it.
+    judge: u64,
+    space: Option<Arc<ProtectionSpace>>,
+}
+
+impl Authentication {
+    pub(crate) fn anonymous(judge: u64) -> Self {
+        Self { token: None, presented: None, judge, space: None }
+    }
+
+    pub(crate) fn verified(judge: u64, presented: &str, token: VerifiedToken) -> Self {
+        Self { token: Some(token), presented: Some(presented.into()), judge, space: None }
+    }
+
+    /// Whether this is what `judge` would find again for the same credentials, their lifetime apart.
+    pub(crate) fn is_of(&self, judge: u64, presented: &str) -> bool {
+        self.judge == judge && self.presented.as_deref() == Some(presented)
+    }
+
+    /// Says how later refusals of the same request are to be worded.
+    #[must_use]
+    pub fn within(mut self, space: Arc<ProtectionSpace>) -> Self {
+        self.space = Some(space);
+        self
+    }
+
+    /// The verified token; `None` where the request came without credentials.
+    pub fn token(&self) -> Option<&VerifiedToken> {
+        self.token.as_ref()
+    }
+
+    /// How refusals are to be worded.
+    pub fn space(&self) -> Option<&Arc<ProtectionSpace>> {
+        self.space.as_ref()
+    }
+}
+
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authentication").field("token", &self.token).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,244 @@
+//! The refusal on the wire: `WWW-Authenticate` (RFC 6750 §3, RFC 9110 §11.6.1).
+//!
+//! One writer, one quoting routine. Everything a challenge says comes from configuration or from a fixed vocabulary, and
+//! nothing from the request.
+
+use std::{error::Error as StdError, fmt};
+
+use http::{HeaderValue, Uri};
+
+use crate::{Error, Reason, Scheme, reason::class_problem};
+
+/// A space of resources under one realm (RFC 9110 §11.5), and how its refusals are worded.
+///
+/// It holds what the challenges of a service have in common. The `Authenticate` layer makes one from its settings and
+/// leaves it with every request, so that whatever refuses later writes the same realm.
+#[derive(Clone, Debug)]
+pub struct ProtectionSpace {
+    realm: Box<str>,
+    resource_metadata: Option<Box<str>>,
+    described: bool,
+}
+
+impl ProtectionSpace {
+    /// A protection space of this name.
+    ///
+    /// # Errors
+    ///
+    /// When `realm` is empty or has characters other than visible ASCII and the space.
+    pub fn new(realm: &str) -> Result<Self, InvalidProtectionSpace> {
+        if realm.is_empty() || !realm.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+            return Err(InvalidProtectionSpace("the realm must be one or more visible ASCII characters"));
+        }
+        Ok(Self { realm: realm.into(), resource_metadata: None, described: true })
+    }
+
+    /// Names the protected-resource metadata document (RFC 9728 §5.1) in every challenge.
+    ///
+    /// # Errors
+    ///
+    /// When `url` is not an absolute `https` URL without a fragment. Loopback hosts may be `http`.
+    pub fn with_resource_metadata(mut self, url: &str) -> Result<Self, InvalidProtectionSpace> {
+        const FAULT: InvalidProtectionSpace =
+            InvalidProtectionSpace("the resource_metadata URL must be an absolute https URL without a fragment");
+        let visible = url.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) && !url.contains('#');
+        let parsed = url.parse::<Uri>().map_err(|_| FAULT)?;
+        let secure = match parsed.scheme_str() {
+            Some("https") => true,
+            Some("http") => parsed.host().is_some_and(crate::https_url::is_loopback),
+            _ => false,
+        };
+        if !visible || !secure || parsed.host().is_none_or(str::is_empty) {
+            return Err(FAULT);
+        }
+        self.resource_metadata = Some(url.into());
+        Ok(self)
+    }
+
+    /// Leaves out every `error_description`, and names only the class of a refusal in the response body.
+    #[must_use]
+    pub fn without_descriptions(mut self) -> Self {
+        self.described = false;
+        self
+    }
+
+    /// The realm.
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// The problem document that the client is shown for `reason`.
+    pub fn problem(&self, reason: Reason) -> &'static str {
+        if self.described { reason.disclosed().problem() } else { class_problem(reason.kind()) }
+    }
+
+    /// The challenge for `error`, with `scope` where the refusing party knows what the request needs. `None` where the
+    /// refusal is not the client's to mend.
+    pub fn challenge<'a>(&'a self, error: &Error, scope: Option<&'a str>) -> Option<Challenge<'a>> {
+        let kind = error.kind();
+        kind.is_challenged().then(|| Challenge {
+            scheme: Scheme::Bearer,
+            realm: &self.realm,
+            error: kind.code(),
+            description: (self.described && kind.code().is_some()).then(|| error.reason().disclosed().description()),
+            scope,
+            resource_metadata: self.resource_metadata.as_deref(),
+        })
+    }
+}
+
+/// One challenge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge<'a> {
+    scheme: Scheme,
+    realm: &'a str,
+    error: Option<&'static str>,
+    description: Option<&'static str>,
+    scope: Option<&'a str>,
+    resource_metadata: Option<&'a str>,
+}
+
+impl Challenge<'_> {
+    /// The field value. Each parameter occurs at most once; the realm always does.
+    pub fn to_header_value(&self) -> HeaderValue {
+        // The writer emits printable ASCII only, which every header value may hold.
+        HeaderValue::try_from(self.to_string()).unwrap_or_else(|_| HeaderValue::from_static("Bearer realm=\"\""))
+    }
+}
+
+impl fmt::Display for Challenge<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.scheme.as_str())?;
+        let parameters = [
+            ("realm", Some(self.realm)),
+            ("error", self.error),
+            ("error_description", self.description),
+            ("scope", self.scope),
+            ("resource_metadata", self.resource_metadata),
+        ];
+        let present = parameters.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        for (index, (name, value)) in present.enumerate() {
+            f.write_str(if index == 0 { " " } else { ", " })?;
+            write!(f, "{name}={}", Quoted(value))?;
+        }
+        Ok(())
+    }
+}
+
+/// A `quoted-string` (RFC 9110 §5.6.4).
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(f, "\\{c}")?,
+                ' '..='~' => write!(f, "{c}")?,
+                // Configuration admits no such character; should one come this far, it must not reach the wire.
+                _ => f.write_str("?")?,
+            }
+        }
+        f.write_str("\"")
+    }
+}
+
+/// A setting of a [`ProtectionSpace`] that cannot be written into a challenge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidProtectionSpace(&'static str);
+
+impl fmt::Display for InvalidProtectionSpace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl StdError for InvalidProtectionSpace {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn space() -> ProtectionSpace {
+        ProtectionSpace::new("https://api.example").unwrap()
+    }
+
+    fn written(error: Error, scope: Option<&str>) -> String {
+        space().challenge(&error, scope).unwrap().to_string()
+    }
+
+    #[test]
+    fn each_class_is_written_in_full() {
+        assert_eq!(written(Error::missing_credentials(), None), r#"Bearer realm="https://api.example""#);
+        assert_eq!(
+            written(Error::missing_credentials(), Some("a b")),
+            r#"Bearer realm="https://api.example", scope="a b""#
+        );
+        assert_eq!(
+            written(Reason::Expired.into(), None),
+            r#"Bearer realm="https://api.example", error="invalid_token", error_description="the token has expired""#
+        );
+        assert_eq!(
+            written(Error::insufficient_scope(), Some("a")),
+            r#"Bearer realm="https://api.example", error="insufficient_scope", error_description="the token's scope does not cover this resource", scope="a""#
+        );
+        assert_eq!(space().challenge(&Reason::KeysUnavailable.into(), None), None);
+        assert_eq!(space().challenge(&Error::not_authenticated_here(), None), None);
+    }
+
+    #[test]
+    fn descriptions_can_be_switched_off_and_the_metadata_document_named() {
+        let space = space()
+            .without_descriptions()
+            .with_resource_metadata("https://api.example/.well-known/oauth-protected-resource")
+            .unwrap();
+        let challenge = space.challenge(&Reason::Expired.into(), None).unwrap();
+        assert_eq!(
+            challenge.to_header_value(),
+            r#"Bearer realm="https://api.example", error="invalid_token", resource_metadata="https://api.example/.well-known/oauth-protected-resource""#
+        );
+        assert_eq!(space.problem(Reason::Expired), class_problem(crate::ErrorKind::InvalidToken));
+        assert_eq!(space.realm(), "https://api.example");
+    }
+
+    #[test]
+    fn an_unknown_key_is_worded_as_an_invalid_signature() {
+        assert_eq!(written(Reason::UnknownKey.into(), None), written(Reason::InvalidSignature.into(), None));
+        assert_eq!(space().problem(Reason::UnknownKey), Reason::InvalidSignature.problem());
+    }
+
+    #[test]
+    fn a_realm_is_quoted_and_must_be_visible_ascii() {
+        let space = ProtectionSpace::new(r#"a "b" \c"#).unwrap();
+        assert_eq!(
+            space.challenge(&Error::missing_credentials(), None).unwrap().to_string(),
+            r#"Bearer realm="a \"b\" \\c""#
+        );
+        for bad in ["", "a\r\nb", "\u{e9}", "a\tb", "\u{7f}"] {
+            assert!(ProtectionSpace::new(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(Quoted("a\r\n\u{e9}").to_string(), r#""a???""#);
+    }
+
+    #[test]
+    fn the_metadata_url_is_https_or_loopback() {
+        for good in
+            ["https://h/.well-known/oauth-protected-resource/r?x=1", "http://127.0.0.1:3000/x", "http://[::1]/x"]
+        {
+            assert!(space().with_resource_metadata(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "/x",
+            "http://h/x",
+            "https://h/x#f",
+            "https:///x",
+            "ftp://h/x",
+            "https://h/a b",
+            "https://h/\"",
+            "http://localhost.evil/x",
+        ] {
+            assert!(space().with_resource_metadata(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Tokens that are bound to a key or a certificate (`cnf`, RFC 7800 §3.1).
+//!
+//! Whoever presents such a token has to prove possession of what it is bound to. A binding that cannot be checked refuses
+//! the token, in whole or in any member, known or unknown: taking it as a bearer token would undo the protection that its
+//! issuer gave it.
+
+use crate::{Reason, error::Failure, jws::json::Value};
+
+/// Checks the `cnf` claim of a token that came as a bearer token.
+///
+/// No binding is supported yet, so every `cnf` refuses, even one that is empty or malformed.
+pub(crate) fn check(cnf: Option<&Value<'_>>) -> Result<(), Failure> {
+    let Some(cnf) = cnf else { return Ok(()) };
+    let found = match cnf {
+        Value::Object(members) => {
+            let names: Vec<&str> = members.iter().map(|(name, _)| &**name).collect();
+            format!("the methods [{}]", names.join(", "))
+        }
+        other => other.type_name().to_owned(),
+    };
+    Err(Failure::new(Reason::UnverifiableConfirmation, "cnf", "no confirmation, since none can be checked here", found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_confirmation_refuses() {
+        assert!(check(None).is_ok());
+        for cnf in [
+            Value::Null,
+            Value::String("x".into()),
+            Value::Object(vec![]),
+            Value::Object(vec![("jkt".into(), Value::String("x".into()))]),
+            Value::Array(vec![]),
+        ] {
+            assert_eq!(check(Some(&cnf)).unwrap_err().reason(), Reason::UnverifiableConfirmation, "{cnf:?}");
+        }
+    }
+}

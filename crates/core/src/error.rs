@@ -1,0 +1,321 @@
+//! Refusals: one opaque [`Error`], its [`ErrorKind`], and the one table from kind to status and code.
+
+use std::{error::Error as StdError, fmt, time::Duration};
+
+use http::StatusCode;
+
+use crate::Reason;
+
+/// The class of a refusal.
+///
+/// | kind | status | OAuth error code | gRPC status |
+/// |---|---|---|---|
+/// | [`InvalidRequest`](Self::InvalidRequest) | 400 | `invalid_request` | 16 `UNAUTHENTICATED` |
+/// | [`MissingCredentials`](Self::MissingCredentials) | 401 | none | 16 `UNAUTHENTICATED` |
+/// | [`InvalidToken`](Self::InvalidToken) | 401 | `invalid_token` | 16 `UNAUTHENTICATED` |
+/// | [`InsufficientScope`](Self::InsufficientScope) | 403 | `insufficient_scope` | 7 `PERMISSION_DENIED` |
+/// | [`Misconfigured`](Self::Misconfigured) | 500 | no challenge | 13 `INTERNAL` |
+/// | [`Unavailable`](Self::Unavailable) | 503 | no challenge, `Retry-After` | 14 `UNAVAILABLE` |
+///
+/// Statuses and codes are those of RFC 6750 §3.1; the gRPC statuses are Scopegate's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The token is good and does not permit this.
+    InsufficientScope,
+    /// The credentials are malformed, or there are several.
+    InvalidRequest,
+    /// The token is bad.
+    InvalidToken,
+    /// The service is wired wrongly. The client can do nothing.
+    Misconfigured,
+    /// There are no credentials.
+    MissingCredentials,
+    /// No decision is possible at the moment. This says nothing about the token.
+    Unavailable,
+}
+
+struct Row {
+    status: StatusCode,
+    code: Option<&'static str>,
+    grpc: u8,
+    challenged: bool,
+}
+
+impl ErrorKind {
+    /// The table.
+    const fn row(self) -> Row {
+        let (status, code, grpc, challenged) = match self {
+            Self::InvalidRequest => (StatusCode::BAD_REQUEST, Some("invalid_request"), 16, true),
+            Self::MissingCredentials => (StatusCode::UNAUTHORIZED, None, 16, true),
+            Self::InvalidToken => (StatusCode::UNAUTHORIZED, Some("invalid_token"), 16, true),
+            Self::InsufficientScope => (StatusCode::FORBIDDEN, Some("insufficient_scope"), 7, true),
+            Self::Misconfigured => (StatusCode::INTERNAL_SERVER_ERROR, None, 13, false),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None, 14, false),
+        };
+        Row { status, code, grpc, challenged }
+    }
+
+    /// The HTTP status.
+    pub const fn status(self) -> StatusCode {
+        self.row().status
+    }
+
+    /// The value of the challenge's `error` parameter, where it has one.
+    pub const fn code(self) -> Option<&'static str> {
+        self.row().code
+    }
+
+    /// The gRPC status code, for requests whose content type is `application/grpc`.
+    pub const fn grpc_status(self) -> u8 {
+        self.row().grpc
+    }
+
+    /// Whether the answer carries a `WWW-Authenticate` challenge.
+    pub const fn is_challenged(self) -> bool {
+        self.row().challenged
+    }
+}
+
+/// A refused request.
+///
+/// Its text is for the operator's log. It names what was expected and what was found, and never contains the token; what
+/// it quotes from a token is escaped and cut short. Nothing of it is sent to the client, which gets
+/// [`Reason::description`] at most.
+pub struct Error {
+    reason: Reason,
+    context: Option<Box<Context>>,
+}
+
+#[derive(Default)]
+struct Context {
+    issuer: Option<Box<str>>,
+    key_id: Option<Excerpt>,
+    failures: Vec<Failure>,
+    retry_after: Option<Duration>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    pub(crate) fn from_failures(failures: Vec<Failure>) -> Option<Self> {
+        let reason = failures.first()?.reason;
+        Some(Self { reason, context: Some(Box::new(Context { failures, ..Context::default() })) })
+    }
+
+    /// The refusal of a handler or a layer that found a good token too weak.
+    pub fn insufficient_scope() -> Self {
+        Reason::InsufficientScope.into()
+    }
+
+    /// The refusal of a request without credentials where some are needed.
+    pub fn missing_credentials() -> Self {
+        Reason::MissingCredentials.into()
+    }
+
+    /// The refusal of a request that no `Authenticate` layer has seen.
+    pub fn not_authenticated_here() -> Self {
+        Reason::NotAuthenticatedHere.into()
+    }
+
+    pub(crate) fn with_issuer(mut self, issuer: &str) -> Self {
+        self.context().issuer = Some(issuer.into());
+        self
+    }
+
+    pub(crate) fn with_key_id(mut self, key_id: Option<&str>) -> Self {
+        if let Some(key_id) = key_id {
+            self.context().key_id = Some(Excerpt::new(key_id));
+        }
+        self
+    }
+
+    pub(crate) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
+        self.context().retry_after = retry_after;
+        self
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.context().source = Some(source.into());
+        self
+    }
+
+    fn context(&mut self) -> &mut Context {
+        self.context.get_or_insert_default()
+    }
+
+    /// The class of the refusal.
+    pub fn kind(&self) -> ErrorKind {
+        self.reason.kind()
+    }
+
+    /// The reason, as it is logged. The client is told its [`disclosed`](Reason::disclosed) form.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The configured issuer whose rules were applied, once it was known.
+    pub fn issuer(&self) -> Option<&str> {
+        self.context.as_ref()?.issuer.as_deref()
+    }
+
+    /// The `kid` of the token, escaped and cut short.
+    pub fn key_id(&self) -> Option<&str> {
+        self.context.as_ref()?.key_id.as_ref().map(|excerpt| &*excerpt.0)
+    }
+
+    /// Every check that failed, the decisive one first. Empty where the reason says it all.
+    pub fn failures(&self) -> &[Failure] {
+        self.context.as_ref().map_or(&[], |context| &context.failures)
+    }
+
+    /// When to try again, for [`ErrorKind::Unavailable`].
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.context.as_ref()?.retry_after
+    }
+}
+
+impl From<Reason> for Error {
+    fn from(reason: Reason) -> Self {
+        Self { reason, context: None }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let reason = failure.reason;
+        Self { reason, context: Some(Box::new(Context { failures: vec![failure], ..Context::default() })) }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason.description())?;
+        for (index, failure) in self.failures().iter().enumerate() {
+            f.write_str(if index == 0 { ": " } else { "; " })?;
+            failure.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("reason", &self.reason)
+            .field("issuer", &self.issuer())
+            .field("key_id", &self.key_id())
+            .field("failures", &self.failures())
+            .field("retry_after", &self.retry_after())
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.context.as_ref()?.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// One failed check: what was looked at, what was expected, and what was found.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Failure {
+    reason: Reason,
+    subject: &'static str,
+    expected: Box<str>,
+    found: Excerpt,
+}
+
+impl Failure {
+    pub(crate) fn new(
+        reason: Reason,
+        subject: &'static str,
+        expected: impl Into<Box<str>>,
+        found: impl AsRef<str>,
+    ) -> Self {
+        Self { reason, subject, expected: expected.into(), found: Excerpt::new(found.as_ref()) }
+    }
+
+    /// The reason that this check stands for.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The claim or header parameter that was looked at.
+    pub fn subject(&self) -> &'static str {
+        self.subject
+    }
+
+    /// What would have passed.
+    pub fn expected(&self) -> &str {
+        &self.expected
+    }
+
+    /// What was there, escaped and cut short.
+    pub fn found(&self) -> &str {
+        &self.found.0
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: expected {}, found {}", self.subject, self.expected, self.found.0)
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Text that came from a request, made safe for a log: control characters and whatever is not printable are escaped, and
+/// no more than [`Excerpt::LENGTH`] characters are kept. Text in the shape of a token is not kept at all.
+#[derive(Clone, PartialEq, Eq)]
+struct Excerpt(Box<str>);
+
+impl Excerpt {
+    const LENGTH: usize = 128;
+
+    fn new(text: &str) -> Self {
+        // A claim or a key id can itself hold a credential, and every JWS and JWE begins with the encoding of `{"`.
+        if text.contains("eyJ") {
+            return Self("[redacted]".into());
+        }
+        let mut kept: String = text.chars().take(Self::LENGTH).flat_map(char::escape_default).collect();
+        if text.chars().nth(Self::LENGTH).is_some() {
+            kept.push_str("...");
+        }
+        Self(kept.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_token_says_is_escaped_and_cut_short_before_it_is_kept() {
+        assert_eq!(&*Excerpt::new("a\r\nb\u{1b}[31m\u{e9}").0, "a\\r\\nb\\u{1b}[31m\\u{e9}");
+        assert_eq!(&*Excerpt::new(&"k".repeat(128)).0, "k".repeat(128));
+        assert_eq!(&*Excerpt::new(&"k".repeat(129)).0, format!("{}...", "k".repeat(128)));
+        assert_eq!(&*Excerpt::new("x eyJhbGciOi").0, "[redacted]");
+    }
+
+    #[test]
+    fn chal_4_each_kind_has_one_status_and_one_code() {
+        let table = [
+            (ErrorKind::InvalidRequest, 400, Some("invalid_request"), 16, true),
+            (ErrorKind::MissingCredentials, 401, None, 16, true),
+            (ErrorKind::InvalidToken, 401, Some("invalid_token"), 16, true),
+            (ErrorKind::InsufficientScope, 403, Some("insufficient_scope"), 7, true),
+            (ErrorKind::Misconfigured, 500, None, 13, false),
+            (ErrorKind::Unavailable, 503, None, 14, false),
+        ];
+        for (kind, status, code, grpc, challenged) in table {
+            assert_eq!(kind.status().as_u16(), status);
+            assert_eq!(kind.code(), code);
+            assert_eq!(kind.grpc_status(), grpc);
+            assert_eq!(kind.is_challenged(), challenged);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! JSON Web Signatures, below everything that reads a JOSE object.
+//!
+//! Only the compact serialisation is read (RFC 7515 §7.1). Each step either yields a typed value or refuses with a fixed
+//! reason; there is no best effort.
+
+mod algorithm;
+mod base64url;
+mod compact;
+mod header;
+pub(crate) mod json;
+mod key;
+#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod vectors;
+
+pub use self::{
+    algorithm::Algorithm,
+    key::{JwkSet, JwkSetError, KeySet, SkippedKey},
+};
+pub(crate) use self::{compact::Compact, header::Header, key::Verification};

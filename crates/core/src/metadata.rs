@@ -1,0 +1,200 @@
+//! Discovery: from an issuer identifier to where its keys are (RFC 8414, OpenID Connect Discovery 1.0).
+
+use std::{error::Error as StdError, fmt, future, sync::Arc, task::Poll, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode, Uri, header::ACCEPT};
+
+use crate::{
+    clock::Clock,
+    fetch::{Fetch, FetchError, FetchLimits},
+    https_url::{self, PlainHttp},
+    jws::json::{self, Value},
+};
+
+/// The longest document, in bytes.
+const MAX_DOCUMENT: usize = 512 * 1024;
+
+/// How long one request may take.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// What is read from an issuer's metadata document.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Metadata {
+    pub(crate) jwks_uri: Uri,
+}
+
+/// The three addresses that an issuer's document may be found at, in the order in which they are tried: the OAuth form
+/// (RFC 8414 §3.1), the OIDC form inserted between host and path (RFC 8414 §5), and the OIDC form appended (OIDC
+/// Discovery §4.1).
+fn well_known(issuer: &str) -> Vec<String> {
+    const OAUTH: &str = "/.well-known/oauth-authorization-server";
+    const OIDC: &str = "/.well-known/openid-configuration";
+
+    let after_scheme = issuer.find("://").map_or(0, |at| at + 3);
+    let (origin, path) = issuer.split_at(issuer[after_scheme..].find('/').map_or(issuer.len(), |at| after_scheme + at));
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let mut forms = vec![format!("{origin}{OAUTH}{path}"), format!("{origin}{OIDC}{path}")];
+    if !path.is_empty() {
+        forms.push(format!("{origin}{path}{OIDC}"));
+    }
+    forms
+}
+
+/// Finds the metadata of `issuer`. The first valid document counts.
+pub(crate) async fn discover(
+    issuer: &str,
+    plain_http: PlainHttp,
+    fetch: &dyn Fetch,
+    clock: &dyn Clock,
+) -> Result<Metadata, DiscoveryError> {
+    let mut last = DiscoveryError::NotFound;
+    for url in well_known(issuer) {
+        let found = match get_json(&url, "application/json", fetch, clock).await {
+            Ok(document) => Metadata::read(&document, issuer, plain_http),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(metadata) => return Ok(metadata),
+            // What another form answered says more than "not found" does.
+            Err(DiscoveryError::NotFound) => {}
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+impl Metadata {
+    fn read(document: &[u8], issuer: &str, plain_http: PlainHttp) -> Result<Self, DiscoveryError> {
+        let members = json::object(document, |name| matches!(name, "issuer" | "jwks_uri"))
+            .map_err(|_| DiscoveryError::NotADocument)?;
+        let text = |wanted: &str| {
+            members.iter().find_map(|(name, value)| match value {
+                Value::String(text) if name == wanted => Some(&**text),
+                _ => None,
+            })
+        };
+        // RFC 8414 §3.3: identical, code point by code point.
+        if text("issuer") != Some(issuer) {
+            return Err(DiscoveryError::AnotherIssuer);
+        }
+        let jwks_uri = text("jwks_uri").ok_or(DiscoveryError::NoKeys)?;
+        https_url::parse(jwks_uri, plain_http)
+            .map(|jwks_uri| Self { jwks_uri })
+            .map_err(DiscoveryError::UnusableKeysUrl)
+    }
+}
+
+/// Gets a document, with the limits kept here as well as by the client.
+pub(crate) async fn get_json(
+    url: &str,
+    accept: &'static str,
+    fetch: &dyn Fetch,
+    clock: &dyn Clock,
+) -> Result<Bytes, DiscoveryError> {
+    let mut request = Request::new(Bytes::new());
+    *request.uri_mut() = url.parse().map_err(|_| DiscoveryError::NotFound)?;
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
+
+    let mut answer = fetch.fetch(request, FetchLimits::new(MAX_DOCUMENT, DEADLINE));
+    let mut deadline = clock.sleep(DEADLINE);
+    let response = future::poll_fn(|context| match answer.as_mut().poll(context) {
+        Poll::Pending => deadline.as_mut().poll(context).map(|()| Err(FetchError::timed_out())),
+        answered => answered,
+    })
+    .await?;
+    match response.status() {
+        StatusCode::OK if response.body().len() <= MAX_DOCUMENT => Ok(response.into_body()),
+        StatusCode::OK => Err(FetchError::body_too_large().into()),
+        StatusCode::NOT_FOUND => Err(DiscoveryError::NotFound),
+        status => Err(DiscoveryError::Status(status)),
+    }
+}
+
+/// Why an issuer's keys could not be found.
+#[derive(Clone, Debug)]
+pub(crate) enum DiscoveryError {
+    AnotherIssuer,
+    Fetch(Arc<FetchError>),
+    NoKeys,
+    NotADocument,
+    NotFound,
+    Status(StatusCode),
+    UnusableKeysUrl(&'static str),
+}
+
+impl From<FetchError> for DiscoveryError {
+    fn from(error: FetchError) -> Self {
+        Self::Fetch(Arc::new(error))
+    }
+}
+
+impl fmt::Display for DiscoveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AnotherIssuer => f.write_str(
+                "the metadata document names another issuer; configure the issuer exactly as it names itself",
+            ),
+            Self::Fetch(error) => error.fmt(f),
+            Self::NoKeys => f.write_str("the metadata document has no `jwks_uri`"),
+            Self::NotADocument => f.write_str("the metadata document is not one JSON object without duplicate members"),
+            Self::NotFound => f.write_str("there is no document at the expected address"),
+            Self::Status(status) => write!(f, "the answer has the status {status}"),
+            Self::UnusableKeysUrl(fault) => write!(f, "the `jwks_uri` of the metadata document {fault}"),
+        }
+    }
+}
+
+impl StdError for DiscoveryError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Fetch(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_forms_in_their_order() {
+        assert_eq!(
+            well_known("https://as.example/t1"),
+            [
+                "https://as.example/.well-known/oauth-authorization-server/t1",
+                "https://as.example/.well-known/openid-configuration/t1",
+                "https://as.example/t1/.well-known/openid-configuration",
+            ]
+        );
+        assert_eq!(well_known("https://as.example/t1/"), well_known("https://as.example/t1"));
+        let root = [
+            "https://as.example:8443/.well-known/oauth-authorization-server",
+            "https://as.example:8443/.well-known/openid-configuration",
+        ];
+        assert_eq!(well_known("https://as.example:8443"), root);
+        assert_eq!(well_known("https://as.example:8443/"), root);
+    }
+
+    #[test]
+    fn a_document_has_to_name_the_issuer_and_its_keys() {
+        let read = |text: &str| {
+            Metadata::read(text.as_bytes(), "https://as.example", PlainHttp::Refused).map_err(|error| error.to_string())
+        };
+        let good = read(r#"{"issuer":"https://as.example","jwks_uri":"https://keys.example/jwks","x":[1]}"#).unwrap();
+        assert_eq!(good.jwks_uri, "https://keys.example/jwks");
+        for (document, fault) in [
+            ("[]", "not one JSON object"),
+            (r#"{"jwks_uri":"https://as.example/jwks"}"#, "another issuer"),
+            (r#"{"issuer":"https://as.example/","jwks_uri":"https://as.example/jwks"}"#, "another issuer"),
+            (r#"{"issuer":"https://AS.example","jwks_uri":"https://as.example/jwks"}"#, "another issuer"),
+            (r#"{"issuer":"https://as.example"}"#, "no `jwks_uri`"),
+            (r#"{"issuer":"https://as.example","jwks_uri":["https://as.example/jwks"]}"#, "no `jwks_uri`"),
+            (r#"{"issuer":"https://as.example","jwks_uri":"http://as.example/jwks"}"#, "must be https"),
+            (r#"{"issuer":"https://as.example","jwks_uri":"http://127.0.0.1/jwks"}"#, "must be https"),
+        ] {
+            assert!(read(document).unwrap_err().contains(fault), "{document}");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Why a request was refused: the stable, machine-readable reasons.
+//!
+//! A [`Reason`] is in the response extensions of every refusal, in the tracing event that accompanies it, and in the
+//! `type` of the problem document, whose address is the heading below of the same name. Reasons may be added; a name
+//! never changes its meaning. The status and the OAuth error code follow from the reason's [`ErrorKind`].
+//!
+//! # `400 invalid_request`
+//!
+//! ### malformed_credentials
+//! The `Authorization` header is not one scheme, spaces, and one token.
+//!
+//! ### duplicate_credentials
+//! The request has more than one `Authorization` header field line.
+//!
+//! ### multiple_transports
+//! The request carries a token in the `Authorization` header and another in the query string.
+//!
+//! # `401` without an error code
+//!
+//! ### missing_credentials
+//! The request has no `Authorization` header, or one of a scheme that is not offered here.
+//!
+//! # `401 invalid_token`
+//!
+//! ### algorithm_not_allowed
+//! The token is signed with an algorithm that is not on the issuer's list, or with none.
+//!
+//! ### claims_mismatch
+//! The token is good, and its claims cannot be read as the type that the handler takes.
+//!
+//! ### critical_header
+//! The token's `crit` header demands an extension that is not implemented, or is itself malformed.
+//!
+//! ### encrypted_token
+//! The token is a JWE. Encrypted tokens are not supported.
+//!
+//! ### expired
+//! The token's `exp` has passed.
+//!
+//! ### invalid_signature
+//! The signature is not valid, or is by a key that the issuer does not publish. The two are told apart in the log only.
+//!
+//! ### issued_in_future
+//! The token's `iat` is later than now.
+//!
+//! ### malformed_claim
+//! A claim has the wrong JSON type, or a value outside its range.
+//!
+//! ### malformed_token
+//! The token is not a well-formed compact JWS with JSON objects inside.
+//!
+//! ### missing_claim
+//! A claim that the issuer's profile requires is absent.
+//!
+//! ### not_yet_valid
+//! The token's `nbf` is later than now.
+//!
+//! ### token_too_long
+//! The token is longer than this service reads.
+//!
+//! ### token_too_old
+//! More time has passed since the token's `iat` than this service allows.
+//!
+//! ### unauthorized_party
+//! The client that the token was issued to is not one that the issuer's configuration names.
+//!
+//! ### unknown_issuer
+//! The token's `iss` is not a configured issuer, character for character.
+//!
+//! ### unknown_key
+//! No published key fits the token. Answered as [`invalid_signature`](#invalid_signature).
+//!
+//! ### unverifiable_confirmation
+//! The token is bound to a key or certificate (`cnf`) in a way that cannot be checked here.
+//!
+//! ### wrong_audience
+//! The token is meant for another resource server.
+//!
+//! ### wrong_token_type
+//! The token is genuine, but something other than an access token: an ID token, a logout token, a proof.
+//!
+//! # `403 insufficient_scope`
+//!
+//! ### insufficient_scope
+//! The token is good, and its scope does not cover what the route demands.
+//!
+//! # `503`
+//!
+//! ### keys_unavailable
+//! The issuer's keys cannot be had at the moment, so nothing can be said about the token.
+//!
+//! # `500`
+//!
+//! ### not_authenticated_here
+//! The route demands a token, and no `Authenticate` layer runs in front of it. The service is misconfigured.
+//!
+//! # Classes
+//!
+//! Where descriptions are switched off, a problem document names only the class of the refusal.
+//!
+//! ### invalid_request
+//! The request is malformed.
+//!
+//! ### invalid_token
+//! The token is not good.
+//!
+//! ### unavailable
+//! No decision is possible at the moment.
+//!
+//! ### misconfigured
+//! The service is misconfigured.
+
+use std::fmt;
+
+use crate::ErrorKind;
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $kind:ident, $description:literal;)*) => {
+        /// Why a request was refused. See the [module docs](self) for the list with explanations.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Reason {
+            /// Every reason, in alphabetical order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable name, fit for a log, a metric label or a comparison.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The class of refusal, from which status and error code follow.
+            pub const fn kind(self) -> ErrorKind {
+                match self { $(Self::$variant => ErrorKind::$kind,)* }
+            }
+
+            /// The fixed text of `error_description`. It never contains anything from the request.
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$variant => $description,)* }
+            }
+
+            /// The problem document (RFC 9457) of this reason.
+            pub const fn problem(self) -> &'static str {
+                match self { $(Self::$variant => problem!($name, $description, $kind),)* }
+            }
+        }
+    };
+}
+
+/// The documentation of the reasons, to which the `type` of every problem document points.
+macro_rules! docs {
+    () => {
+        "https://docs.rs/scopegate-core/latest/scopegate_core/reason/#"
+    };
+}
+
+macro_rules! problem {
+    ($name:literal, $title:literal, InvalidRequest) => { problem!(@ $name, $title, "400") };
+    ($name:literal, $title:literal, InvalidToken) => { problem!(@ $name, $title, "401") };
+    ($name:literal, $title:literal, MissingCredentials) => { problem!(@ $name, $title, "401") };
+    ($name:literal, $title:literal, InsufficientScope) => { problem!(@ $name, $title, "403") };
+    ($name:literal, $title:literal, Misconfigured) => { problem!(@ $name, $title, "500") };
+    ($name:literal, $title:literal, Unavailable) => { problem!(@ $name, $title, "503") };
+    (@ $name:literal, $title:literal, $status:literal) => {
+        concat!("{\"type\":\"", docs!(), $name, "\",\"title\":\"", $title, "\",\"status\":", $status, "}")
+    };
+}
+
+reasons! {
+    /// [`algorithm_not_allowed`](self#algorithm_not_allowed)
+    AlgorithmNotAllowed = "algorithm_not_allowed", InvalidToken, "the token is signed with an algorithm that is not accepted";
+    /// [`claims_mismatch`](self#claims_mismatch)
+    ClaimsMismatch = "claims_mismatch", InvalidToken, "the token lacks claims that this resource needs";
+    /// [`critical_header`](self#critical_header)
+    CriticalHeader = "critical_header", InvalidToken, "the token demands an extension that is not supported";
+    /// [`duplicate_credentials`](self#duplicate_credentials)
+    DuplicateCredentials = "duplicate_credentials", InvalidRequest, "the request has more than one Authorization header";
+    /// [`encrypted_token`](self#encrypted_token)
+    EncryptedToken = "encrypted_token", InvalidToken, "encrypted tokens are not supported";
+    /// [`expired`](self#expired)
+    Expired = "expired", InvalidToken, "the token has expired";
+    /// [`insufficient_scope`](self#insufficient_scope)
+    InsufficientScope = "insufficient_scope", InsufficientScope, "the token's scope does not cover this resource";
+    /// [`invalid_signature`](self#invalid_signature)
+    InvalidSignature = "invalid_signature", InvalidToken, "the token's signature is not valid";
+    /// [`issued_in_future`](self#issued_in_future)
+    IssuedInFuture = "issued_in_future", InvalidToken, "the token was issued in the future";
+    /// [`keys_unavailable`](self#keys_unavailable)
+    KeysUnavailable = "keys_unavailable", Unavailable, "the token cannot be checked at the moment";
+    /// [`malformed_claim`](self#malformed_claim)
+    MalformedClaim = "malformed_claim", InvalidToken, "a claim of the token is malformed";
+    /// [`malformed_credentials`](self#malformed_credentials)
+    MalformedCredentials = "malformed_credentials", InvalidRequest, "the Authorization header is malformed";
+    /// [`malformed_token`](self#malformed_token)
+    MalformedToken = "malformed_token", InvalidToken, "the token is malformed";
+    /// [`missing_claim`](self#missing_claim)
+    MissingClaim = "missing_claim", InvalidToken, "the token lacks a required claim";
+    /// [`missing_credentials`](self#missing_credentials)
+    MissingCredentials = "missing_credentials", MissingCredentials, "this resource needs an access token";
+    /// [`multiple_transports`](self#multiple_transports)
+    MultipleTransports = "multiple_transports", InvalidRequest, "the request carries more than one token";
+    /// [`not_authenticated_here`](self#not_authenticated_here)
+    NotAuthenticatedHere = "not_authenticated_here", Misconfigured, "the service is misconfigured";
+    /// [`not_yet_valid`](self#not_yet_valid)
+    NotYetValid = "not_yet_valid", InvalidToken, "the token is not valid yet";
+    /// [`token_too_long`](self#token_too_long)
+    TokenTooLong = "token_too_long", InvalidToken, "the token is too long";
+    /// [`token_too_old`](self#token_too_old)
+    TokenTooOld = "token_too_old", InvalidToken, "the token was issued too long ago";
+    /// [`unauthorized_party`](self#unauthorized_party)
+    UnauthorizedParty = "unauthorized_party", InvalidToken, "the token was issued to a client that is not accepted";
+    /// [`unknown_issuer`](self#unknown_issuer)
+    UnknownIssuer = "unknown_issuer", InvalidToken, "the token is from an issuer that is not accepted";
+    /// [`unknown_key`](self#unknown_key)
+    UnknownKey = "unknown_key", InvalidToken, "the token's signature is not valid";
+    /// [`unverifiable_confirmation`](self#unverifiable_confirmation)
+    UnverifiableConfirmation = "unverifiable_confirmation", InvalidToken, "the token is bound to a key that cannot be checked";
+    /// [`wrong_audience`](self#wrong_audience)
+    WrongAudience = "wrong_audience", InvalidToken, "the token is meant for another audience";
+    /// [`wrong_token_type`](self#wrong_token_type)
+    WrongTokenType = "wrong_token_type", InvalidToken, "the token is not an access token";
+}
+
+impl Reason {
+    /// The reason that the client is told.
+    ///
+    /// Differs from `self` only where the difference would say which key ids exist: [`UnknownKey`](Self::UnknownKey) is
+    /// disclosed as [`InvalidSignature`](Self::InvalidSignature).
+    pub const fn disclosed(self) -> Self {
+        match self {
+            Self::UnknownKey => Self::InvalidSignature,
+            reason => reason,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The problem document of a class, for services that switch descriptions off.
+pub(crate) const fn class_problem(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InsufficientScope => problem!("insufficient_scope", "Forbidden", InsufficientScope),
+        ErrorKind::InvalidRequest => problem!("invalid_request", "Bad Request", InvalidRequest),
+        ErrorKind::InvalidToken => problem!("invalid_token", "Unauthorized", InvalidToken),
+        ErrorKind::Misconfigured => problem!("misconfigured", "Internal Server Error", Misconfigured),
+        ErrorKind::MissingCredentials => problem!("missing_credentials", "Unauthorized", MissingCredentials),
+        ErrorKind::Unavailable => problem!("unavailable", "Service Unavailable", Unavailable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_heading_in_the_docs_and_its_kind_in_the_document() {
+        let source = include_str!("reason.rs");
+        for reason in Reason::ALL {
+            assert!(source.contains(&format!("//! ### {reason}\n")), "no heading for {reason}");
+            let problem: serde_json::Value = serde_json::from_str(reason.problem()).unwrap();
+            assert_eq!(problem["status"], reason.kind().status().as_u16());
+            assert_eq!(problem["title"], reason.description());
+            assert_eq!(problem["type"], format!("{}{reason}", docs!()));
+            let class: serde_json::Value = serde_json::from_str(class_problem(reason.kind())).unwrap();
+            assert_eq!(class["status"], reason.kind().status().as_u16());
+            let heading = class["type"].as_str().unwrap().strip_prefix(docs!()).unwrap();
+            assert!(source.contains(&format!("//! ### {heading}\n")), "no heading for {heading}");
+        }
+    }
+
+    #[test]
+    fn descriptions_keep_to_the_characters_of_rfc_6750() {
+        for reason in Reason::ALL {
+            assert!(
+                reason.description().bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)),
+                "{reason}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_disclosed_as_an_invalid_signature_and_nothing_else_is_changed() {
+        for reason in Reason::ALL {
+            let disclosed = if *reason == Reason::UnknownKey { Reason::InvalidSignature } else { *reason };
+            assert_eq!(reason.disclosed(), disclosed);
+        }
+    }
+}

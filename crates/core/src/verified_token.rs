@@ -1,0 +1,207 @@
+//! Evidence that a token was judged good.
+
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use serde::de::DeserializeOwned;
+
+use crate::{Error, Reason, Scope, ScopeGrammar, ScopePolicy, error::Failure};
+
+/// An access token that was judged good: who issued it, to whom, for what, until when.
+///
+/// There is no public constructor. A value exists because a [`ResourceServer`](crate::ResourceServer) judged a token and
+/// found it good. It does not hold the token's text, and is cheap to clone.
+///
+/// A user is identified by [`principal`](Self::principal), the pair of issuer and subject. A bare `sub` identifies nobody:
+/// another issuer may give the same one to somebody else, and a client that acts for itself may have a `sub` that reads
+/// like a user's (RFC 9068 §5).
+#[derive(Clone)]
+pub struct VerifiedToken(Arc<Inner>);
+
+struct Inner {
+    assertion: Assertion,
+    /// The claims in the types that handlers have asked for so far, each built once.
+    typed: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
+}
+
+/// What a verifier vouches for.
+pub(crate) struct Assertion {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) subject: Option<Box<str>>,
+    pub(crate) client_id: Option<Box<str>>,
+    pub(crate) audience: Box<[Box<str>]>,
+    pub(crate) scope: Scope,
+    pub(crate) grammar: Arc<dyn ScopeGrammar>,
+    pub(crate) expires_at: Duration,
+    pub(crate) not_before: Option<Duration>,
+    pub(crate) issued_at: Option<Duration>,
+    pub(crate) token_id: Option<Box<str>>,
+    pub(crate) authentication_time: Option<Duration>,
+    pub(crate) authentication_context: Option<Box<str>>,
+    pub(crate) authentication_methods: Box<[Box<str>]>,
+    /// The claims as a JSON object.
+    pub(crate) claims: Box<[u8]>,
+}
+
+impl VerifiedToken {
+    /// The one place where a token becomes a verified one. Every caller vouches that the token was judged good.
+    pub(crate) fn assertion(assertion: Assertion) -> Self {
+        Self(Arc::new(Inner { assertion, typed: Mutex::default() }))
+    }
+
+    fn get(&self) -> &Assertion {
+        &self.0.assertion
+    }
+
+    /// The issuer (`iss`), as it is configured.
+    pub fn issuer(&self) -> &str {
+        &self.get().issuer
+    }
+
+    /// The subject (`sub`), unique only together with the issuer. Tokens of machines may have none.
+    pub fn subject(&self) -> Option<&str> {
+        self.get().subject.as_deref()
+    }
+
+    /// The issuer and subject, for comparing and for storing. `None` where the token has no subject.
+    pub fn principal(&self) -> Option<Principal<'_>> {
+        Some(Principal { issuer: self.issuer(), subject: self.subject()? })
+    }
+
+    /// The client that the token was issued to (`client_id`, or the claim that the issuer's profile names).
+    pub fn client_id(&self) -> Option<&str> {
+        self.get().client_id.as_deref()
+    }
+
+    /// Whether the client acts for itself and not for a user: the token has no subject, or one equal to the client.
+    pub fn is_client(&self) -> bool {
+        match self.subject() {
+            None => true,
+            subject => subject == self.client_id(),
+        }
+    }
+
+    /// The audiences (`aud`) that the issuer named, at least one of which is this resource server.
+    pub fn audience(&self) -> impl Iterator<Item = &str> {
+        self.get().audience.iter().map(|audience| &**audience)
+    }
+
+    /// The scope that was granted.
+    pub fn scope(&self) -> &Scope {
+        &self.get().scope
+    }
+
+    /// Whether the token's scope meets `policy`, under the grammar of its issuer.
+    pub fn satisfies(&self, policy: &ScopePolicy) -> bool {
+        policy.is_satisfied_by(&self.get().scope, &*self.get().grammar)
+    }
+
+    /// When the token expires (`exp`), the leeway not added.
+    pub fn expires_at(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + self.get().expires_at
+    }
+
+    /// Before when the token is not valid (`nbf`).
+    pub fn not_before(&self) -> Option<SystemTime> {
+        self.get().not_before.map(|time| SystemTime::UNIX_EPOCH + time)
+    }
+
+    /// When the token was issued (`iat`).
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        self.get().issued_at.map(|time| SystemTime::UNIX_EPOCH + time)
+    }
+
+    /// The token's identifier (`jti`), for audit. A bearer token may be presented any number of times, so an identifier
+    /// that was seen before says nothing against it.
+    pub fn token_id(&self) -> Option<&str> {
+        self.get().token_id.as_deref()
+    }
+
+    /// When the user authenticated (`auth_time`, RFC 9068 §2.2.1).
+    pub fn authentication_time(&self) -> Option<SystemTime> {
+        self.get().authentication_time.map(|time| SystemTime::UNIX_EPOCH + time)
+    }
+
+    /// The authentication context class (`acr`, RFC 9068 §2.2.1).
+    pub fn authentication_context(&self) -> Option<&str> {
+        self.get().authentication_context.as_deref()
+    }
+
+    /// The authentication methods (`amr`, RFC 9068 §2.2.1).
+    pub fn authentication_methods(&self) -> impl Iterator<Item = &str> {
+        self.get().authentication_methods.iter().map(|method| &**method)
+    }
+
+    /// The claims as `C`, built once per token and type and shared afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::ClaimsMismatch`] when the claims cannot be read as `C`.
+    pub fn claims<C: DeserializeOwned + Send + Sync + 'static>(&self) -> Result<Arc<C>, Error> {
+        if let Some(claims) = find(&self.typed()) {
+            return Ok(claims);
+        }
+        let built: Arc<C> =
+            serde_json::from_slice(&self.get().claims).map(Arc::new).map_err(|error| self.mismatch::<C>(&error))?;
+        let mut typed = self.typed();
+        if let Some(claims) = find(&typed) {
+            return Ok(claims);
+        }
+        typed.push(Arc::clone(&built) as Arc<dyn Any + Send + Sync>);
+        Ok(built)
+    }
+
+    /// Nothing is done under the lock that could panic, so a poisoned one would hold good values.
+    fn typed(&self) -> MutexGuard<'_, Vec<Arc<dyn Any + Send + Sync>>> {
+        self.0.typed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a deserializer says may quote values, so only its class is kept.
+    fn mismatch<C>(&self, error: &serde_json::Error) -> Error {
+        let found =
+            if error.is_data() { "a claim that is missing or of another type" } else { "claims that cannot be read" };
+        Error::from(Failure::new(Reason::ClaimsMismatch, "claims", std::any::type_name::<C>(), found))
+            .with_issuer(self.issuer())
+    }
+}
+
+fn find<C: Send + Sync + 'static>(typed: &[Arc<dyn Any + Send + Sync>]) -> Option<Arc<C>> {
+    typed.iter().find_map(|claims| Arc::clone(claims).downcast().ok())
+}
+
+impl fmt::Debug for VerifiedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedToken")
+            .field("issuer", &self.issuer())
+            .field("subject", &self.subject())
+            .field("client_id", &self.client_id())
+            .field("scope", self.scope())
+            .field("expires_at", &self.expires_at())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who a token speaks for: an issuer, and a subject of that issuer.
+///
+/// Two principals are equal when both parts are (RFC 8725 §3.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Principal<'a> {
+    issuer: &'a str,
+    subject: &'a str,
+}
+
+impl<'a> Principal<'a> {
+    /// The issuer.
+    pub fn issuer(&self) -> &'a str {
+        self.issuer
+    }
+
+    /// The subject.
+    pub fn subject(&self) -> &'a str {
+        self.subject
+    }
+}
