@@ -27,10 +27,20 @@ impl ProtectionSpace {
     ///
     /// When `realm` is empty or has characters other than visible ASCII and the space.
     pub fn new(realm: &str) -> Result<Self, InvalidProtectionSpace> {
+        Self { realm: "".into(), resource_metadata: None, described: true }.with_realm(realm)
+    }
+
+    /// Gives the protection space another name.
+    ///
+    /// # Errors
+    ///
+    /// When `realm` is empty or has characters other than visible ASCII and the space.
+    pub fn with_realm(mut self, realm: &str) -> Result<Self, InvalidProtectionSpace> {
         if realm.is_empty() || !realm.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
             return Err(InvalidProtectionSpace("the realm must be one or more visible ASCII characters"));
         }
-        Ok(Self { realm: realm.into(), resource_metadata: None, described: true })
+        self.realm = realm.into();
+        Ok(self)
     }
 
     /// Names the protected-resource metadata document (RFC 9728 §5.1) in every challenge.
@@ -70,6 +80,12 @@ impl ProtectionSpace {
     /// The problem document that the client is shown for `reason`.
     pub fn problem(&self, reason: Reason) -> &'static str {
         if self.described { reason.disclosed().problem() } else { class_problem(reason.kind()) }
+    }
+
+    /// The one line that the client is shown for `reason`, where it reads no document: printable ASCII without a per cent
+    /// sign.
+    pub fn message(&self, reason: Reason) -> &'static str {
+        if self.described { reason.disclosed().description() } else { reason.kind().title() }
     }
 
     /// The challenge for `error`, with `scope` where the refusing party knows what the request needs. `None` where the

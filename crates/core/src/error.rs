@@ -38,7 +38,7 @@ pub enum ErrorKind {
 struct Row {
     status: StatusCode,
     code: Option<&'static str>,
-    grpc: u8,
+    grpc: u16,
     challenged: bool,
 }
 
@@ -66,8 +66,20 @@ impl ErrorKind {
         self.row().code
     }
 
+    /// The name of the class, for a client that is told no more.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::InsufficientScope => "insufficient scope",
+            Self::InvalidRequest => "invalid request",
+            Self::InvalidToken => "invalid token",
+            Self::Misconfigured => "misconfigured",
+            Self::MissingCredentials => "missing credentials",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
     /// The gRPC status code, for requests whose content type is `application/grpc`.
-    pub const fn grpc_status(self) -> u8 {
+    pub const fn grpc_status(self) -> u16 {
         self.row().grpc
     }
 

@@ -13,6 +13,7 @@
 //! There is no empty policy: a route that demands a token and no scope in particular says so with `RequireToken`.
 
 use std::{
+    borrow::Cow,
     error::Error as StdError,
     fmt,
     ops::{BitAnd, BitOr},
@@ -49,8 +50,8 @@ impl ScopePolicy {
     /// # Errors
     ///
     /// When `name` is not a legal scope token.
-    pub fn one(name: impl Into<String>) -> Result<Self, InvalidScopePolicy> {
-        Ok(Self(Node::One(ScopeToken::new(name.into())?)))
+    pub fn one(name: impl Into<Cow<'static, str>>) -> Result<Self, InvalidScopePolicy> {
+        Ok(Self(Node::One(ScopeToken::new(name)?)))
     }
 
     /// The demand for every one of `names`.
@@ -58,7 +59,7 @@ impl ScopePolicy {
     /// # Errors
     ///
     /// When there are no names, or one is not a legal scope token.
-    pub fn all<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Result<Self, InvalidScopePolicy> {
+    pub fn all<N: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = N>) -> Result<Self, InvalidScopePolicy> {
         nodes(names).map(|nodes| Self(Node::All(nodes)))
     }
 
@@ -67,7 +68,7 @@ impl ScopePolicy {
     /// # Errors
     ///
     /// When there are no names, or one is not a legal scope token.
-    pub fn any<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Result<Self, InvalidScopePolicy> {
+    pub fn any<N: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = N>) -> Result<Self, InvalidScopePolicy> {
         nodes(names).map(|nodes| Self(Node::Any(nodes)))
     }
 
@@ -87,10 +88,10 @@ impl ScopePolicy {
     }
 }
 
-fn nodes<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Result<Vec<Node>, InvalidScopePolicy> {
+fn nodes<N: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = N>) -> Result<Vec<Node>, InvalidScopePolicy> {
     let nodes = names
         .into_iter()
-        .map(|name| Ok(Node::One(ScopeToken::new(name.into())?)))
+        .map(|name| Ok(Node::One(ScopeToken::new(name)?)))
         .collect::<Result<Vec<_>, InvalidScopeToken>>()?;
     if nodes.is_empty() { Err(InvalidScopePolicy(Fault::Empty)) } else { Ok(nodes) }
 }

@@ -1,0 +1,114 @@
+use std::{fmt, ops::Deref, sync::Arc};
+
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::request::Parts;
+use scopegate_core::{Authentication, Claims, Error, VerifiedToken};
+use scopegate_tower::Demand;
+use serde::de::DeserializeOwned;
+
+use crate::Rejection;
+
+/// The verified access token of the request, its claims read as `C`.
+///
+/// It dereferences to [`VerifiedToken`], which has the registered claims. The claims as `C` are built once per token and
+/// shared by all who ask for them. Without a `C` of its own, a handler gets all claims as JSON.
+///
+/// `Option<AccessToken<C>>` is `None` for an anonymous request, which only an
+/// [`optional`](scopegate_tower::Authenticate::optional) `Authenticate` lets through, and never for a bad token.
+///
+/// ```
+/// use scopegate_axum::AccessToken;
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Profile {
+///     display_name: String,
+/// }
+///
+/// async fn greet(token: AccessToken<Profile>) -> String {
+///     format!("Hello {}, known to {} as {:?}", token.claims().display_name, token.issuer(), token.subject())
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(greet));
+/// ```
+///
+/// # Rejections
+///
+/// - 500 where no `Authenticate` layer runs in front of the route;
+/// - 401 where the request is anonymous, and the handler did not ask for an `Option`;
+/// - 401 `invalid_token`, reason `claims_mismatch`, where the claims cannot be read as `C`, for an `Option` too.
+pub struct AccessToken<C = Claims> {
+    token: VerifiedToken,
+    claims: Arc<C>,
+}
+
+impl<C> AccessToken<C> {
+    /// The claims as `C`.
+    pub fn claims(&self) -> &C {
+        &self.claims
+    }
+
+    /// The claims as `C`, to be kept longer than the token.
+    pub fn shared_claims(&self) -> Arc<C> {
+        Arc::clone(&self.claims)
+    }
+}
+
+impl<C: DeserializeOwned + Send + Sync + 'static> AccessToken<C> {
+    /// Takes the token that meets `demand` from a request.
+    pub(crate) fn extract(request: &Parts, demand: &Demand) -> Result<Self, Rejection> {
+        let authentication = request.extensions.get::<Authentication>();
+        demand
+            .check(authentication)
+            .and_then(|token| Ok(Self { token: token.clone(), claims: token.claims()? }))
+            .map_err(|error| Rejection::new(request, &error, demand.challenge()))
+    }
+}
+
+impl<C, S> FromRequestParts<S> for AccessToken<C>
+where
+    C: DeserializeOwned + Send + Sync + 'static,
+    S: Sync,
+{
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        Self::extract(parts, &Demand::any_token())
+    }
+}
+
+impl<C, S> OptionalFromRequestParts<S> for AccessToken<C>
+where
+    C: DeserializeOwned + Send + Sync + 'static,
+    S: Sync,
+{
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Self::Rejection> {
+        match parts.extensions.get::<Authentication>() {
+            None => Err(Rejection::new(parts, &Error::not_authenticated_here(), None)),
+            Some(authentication) if authentication.token().is_none() => Ok(None),
+            Some(_) => Self::extract(parts, &Demand::any_token()).map(Some),
+        }
+    }
+}
+
+impl<C> Deref for AccessToken<C> {
+    type Target = VerifiedToken;
+
+    fn deref(&self) -> &VerifiedToken {
+        &self.token
+    }
+}
+
+impl<C> Clone for AccessToken<C> {
+    fn clone(&self) -> Self {
+        Self { token: self.token.clone(), claims: Arc::clone(&self.claims) }
+    }
+}
+
+/// Shows the token's registered claims, and not those of `C`.
+impl<C> fmt::Debug for AccessToken<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AccessToken").field(&self.token).finish()
+    }
+}

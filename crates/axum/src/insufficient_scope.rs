@@ -1,0 +1,42 @@
+use axum_core::response::{IntoResponse, Response};
+use http::StatusCode;
+use scopegate_core::ScopePolicy;
+use scopegate_tower::UnmetDemand;
+
+/// The refusal of a handler that finds, on looking closer, that the token is too weak.
+///
+/// On the way out, `Authenticate` turns it into the same 403 that [`RequireScope`](scopegate_tower::RequireScope) answers,
+/// with its realm and the scope that is needed; into a 401 where the request is anonymous. Without an `Authenticate` layer
+/// it is a 500.
+///
+/// ```
+/// use scopegate_axum::{AccessToken, InsufficientScope, scope};
+///
+/// async fn delete_message(token: AccessToken) -> Result<(), InsufficientScope> {
+///     let owner = "user-1";
+///     if token.subject() != Some(owner) && !token.satisfies(&scope("admin")) {
+///         return Err(InsufficientScope::new(scope("admin")));
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a refusal refuses nothing until the handler returns it"]
+pub struct InsufficientScope {
+    policy: ScopePolicy,
+}
+
+impl InsufficientScope {
+    /// The handler needs a token whose scope meets `policy`. State the whole demand, not only what is missing.
+    pub fn new(policy: ScopePolicy) -> Self {
+        Self { policy }
+    }
+}
+
+impl IntoResponse for InsufficientScope {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        response.extensions_mut().insert(UnmetDemand::new(&self.policy));
+        response
+    }
+}

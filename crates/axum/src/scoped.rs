@@ -1,0 +1,119 @@
+use std::{fmt, marker::PhantomData, ops::Deref};
+
+use axum_core::extract::FromRequestParts;
+use http::request::Parts;
+use scopegate_core::{Claims, ScopePolicy, scope::is_scope_token};
+use scopegate_tower::Demand;
+use serde::de::DeserializeOwned;
+
+use crate::{AccessToken, Rejection};
+
+/// Scopes that a type stands for, so that a handler's signature can state what it demands. See [`Scoped`].
+///
+/// A list that is empty, or has something that is not a legal scope token, does not compile.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say which scopes it stands for",
+    label = "not a demand for scopes",
+    note = "implement it: `impl RequiredScopes for {Self} {{ const SCOPES: &'static [&'static str] = &[\"message\"]; }}`"
+)]
+pub trait RequiredScopes {
+    /// The scopes, every one of which a token has to grant.
+    const SCOPES: &'static [&'static str];
+}
+
+/// The verified access token of a request whose scope meets the demand that `R` states.
+///
+/// It demands what [`RequireScope::all`](scopegate_tower::RequireScope::all) demands, at the handler instead of around the
+/// route, so that the handler cannot be mounted without its demand.
+///
+/// ```
+/// use scopegate_axum::{RequiredScopes, Scoped};
+///
+/// struct ReadMessages;
+///
+/// impl RequiredScopes for ReadMessages {
+///     const SCOPES: &'static [&'static str] = &["message"];
+/// }
+///
+/// async fn messages(token: Scoped<ReadMessages>) -> String {
+///     format!("messages of {:?}", token.subject())
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(messages));
+/// ```
+///
+/// A name that is no scope token is found by the compiler:
+///
+/// ```compile_fail
+/// use scopegate_axum::{RequiredScopes, Scoped};
+///
+/// struct Wrong;
+///
+/// impl RequiredScopes for Wrong {
+///     const SCOPES: &'static [&'static str] = &["read write"];
+/// }
+///
+/// async fn handler(_: Scoped<Wrong>) {}
+/// let _: axum::Router = axum::Router::new().route("/", axum::routing::get(handler));
+/// ```
+///
+/// # Rejections
+///
+/// Those of [`AccessToken`], and 403 `insufficient_scope` where the scope does not suffice.
+pub struct Scoped<R, C = Claims> {
+    token: AccessToken<C>,
+    demand: PhantomData<fn() -> R>,
+}
+
+impl<R, C> Scoped<R, C> {
+    /// The token.
+    pub fn into_inner(self) -> AccessToken<C> {
+        self.token
+    }
+}
+
+impl<R, C, S> FromRequestParts<S> for Scoped<R, C>
+where
+    R: RequiredScopes,
+    C: DeserializeOwned + Send + Sync + 'static,
+    S: Sync,
+{
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        const { assert!(are_scopes(R::SCOPES), "RequiredScopes::SCOPES must be legal scope tokens, and at least one") };
+        let policy = ScopePolicy::all(R::SCOPES.iter().copied()).expect("the compiler has checked the scopes");
+        let token = AccessToken::extract(parts, &Demand::scope(policy))?;
+        Ok(Self { token, demand: PhantomData })
+    }
+}
+
+const fn are_scopes(scopes: &[&str]) -> bool {
+    let mut index = 0;
+    while index < scopes.len() {
+        if !is_scope_token(scopes[index]) {
+            return false;
+        }
+        index += 1;
+    }
+    !scopes.is_empty()
+}
+
+impl<R, C> Deref for Scoped<R, C> {
+    type Target = AccessToken<C>;
+
+    fn deref(&self) -> &AccessToken<C> {
+        &self.token
+    }
+}
+
+impl<R, C> Clone for Scoped<R, C> {
+    fn clone(&self) -> Self {
+        Self { token: self.token.clone(), demand: PhantomData }
+    }
+}
+
+impl<R, C> fmt::Debug for Scoped<R, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Scoped").field(&self.token).finish()
+    }
+}

@@ -1,0 +1,232 @@
+use std::{fmt, sync::Arc};
+
+use http::{
+    HeaderMap, HeaderValue, Response,
+    header::{ACCESS_CONTROL_EXPOSE_HEADERS, WWW_AUTHENTICATE},
+};
+use scopegate_core::{
+    Authentication, Error, InvalidProtectionSpace, ProtectionSpace, Reason, ResourceServer, ScopePolicy,
+};
+use tower_layer::Layer;
+
+use super::AuthenticateService;
+use crate::{
+    Demand, GateBody, UnmetDemand,
+    refusal::{Refusal, RefusalBody, Renderer, ResponseForm, render},
+};
+
+/// Authenticates every request. See the [module docs](super).
+///
+/// ```
+/// # fn example(resource_server: scopegate_core::ResourceServer) -> scopegate_tower::Authenticate {
+/// use scopegate_core::scope;
+/// use scopegate_tower::Authenticate;
+///
+/// Authenticate::new(resource_server)
+///     .realm("messages")
+///     .scope_hint(scope("message"))
+///     .resource_metadata("https://api.example/.well-known/oauth-protected-resource")
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a layer does nothing until it is applied"]
+pub struct Authenticate {
+    settings: Arc<Settings>,
+}
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) resource_server: ResourceServer,
+    space: Arc<ProtectionSpace>,
+    optional: bool,
+    hint: Demand,
+    exposed: bool,
+    renderer: Option<Renderer>,
+}
+
+impl Authenticate {
+    /// Authenticates with this resource server, and requires a token. The realm is the resource server's first audience.
+    pub fn new(resource_server: ResourceServer) -> Self {
+        let space = or_panic(ProtectionSpace::new(resource_server.default_realm()));
+        Self {
+            settings: Arc::new(Settings {
+                resource_server,
+                space: Arc::new(space),
+                optional: false,
+                hint: Demand::any_token(),
+                exposed: false,
+                renderer: None,
+            }),
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(Arc::make_mut(&mut self.settings));
+        self
+    }
+
+    fn with_space(self, space: ProtectionSpace) -> Self {
+        self.with(|settings| settings.space = Arc::new(space))
+    }
+
+    /// Lets requests without credentials through, as anonymous. Bad credentials are refused still.
+    pub fn optional(self) -> Self {
+        self.with(|settings| settings.optional = true)
+    }
+
+    /// Names the scope that clients should ask for, in the challenge of a 401: a hint, since this layer refuses before any
+    /// [`RequireScope`](crate::RequireScope) has its say. It demands nothing.
+    pub fn scope_hint(self, policy: ScopePolicy) -> Self {
+        self.with(|settings| settings.hint = Demand::scope(policy))
+    }
+
+    /// Names the realm of every challenge.
+    ///
+    /// # Panics
+    ///
+    /// When `realm` is empty or has other characters than visible ASCII and the space. [`try_realm`](Self::try_realm)
+    /// returns the error instead.
+    pub fn realm(self, realm: &str) -> Self {
+        or_panic(self.try_realm(realm))
+    }
+
+    /// Names the realm of every challenge.
+    ///
+    /// # Errors
+    ///
+    /// When `realm` is empty or has other characters than visible ASCII and the space.
+    pub fn try_realm(self, realm: &str) -> Result<Self, InvalidProtectionSpace> {
+        let space = self.settings.space.as_ref().clone().with_realm(realm)?;
+        Ok(self.with_space(space))
+    }
+
+    /// Names the protected-resource metadata document (RFC 9728 §5.1) in every challenge.
+    ///
+    /// # Panics
+    ///
+    /// When `url` is not an absolute `https` URL without a fragment; a loopback host may be `http`.
+    /// [`try_resource_metadata`](Self::try_resource_metadata) returns the error instead.
+    pub fn resource_metadata(self, url: &str) -> Self {
+        or_panic(self.try_resource_metadata(url))
+    }
+
+    /// Names the protected-resource metadata document (RFC 9728 §5.1) in every challenge.
+    ///
+    /// # Errors
+    ///
+    /// When `url` is not an absolute `https` URL without a fragment; a loopback host may be `http`.
+    pub fn try_resource_metadata(self, url: &str) -> Result<Self, InvalidProtectionSpace> {
+        let space = self.settings.space.as_ref().clone().with_resource_metadata(url)?;
+        Ok(self.with_space(space))
+    }
+
+    /// Leaves `error_description` out of challenges, and names only the class of a refusal in its body.
+    pub fn without_descriptions(self) -> Self {
+        let space = self.settings.space.as_ref().clone().without_descriptions();
+        self.with_space(space)
+    }
+
+    /// Adds `WWW-Authenticate` to `Access-Control-Expose-Headers` of every refusal, so that scripts of other origins can
+    /// read the challenge. The rest of CORS is for a CORS layer outside of this one.
+    pub fn expose_challenges_to_browsers(self) -> Self {
+        self.with(|settings| settings.exposed = true)
+    }
+
+    /// Writes the bodies of refusals with `renderer` instead of as problem documents. Status, challenge and the other
+    /// headers stay; where the client can read no body (`HEAD`, an `Accept` without JSON, gRPC), there is none.
+    pub fn render_refusals(self, renderer: impl Fn(Reason) -> RefusalBody + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.renderer = Some(Arc::new(renderer)))
+    }
+}
+
+impl Settings {
+    /// What goes to the handler, or the refusal of a request that does not.
+    pub(super) fn admit<B>(
+        &self,
+        outcome: Result<Authentication, Error>,
+        form: ResponseForm,
+    ) -> Result<Authentication, Response<GateBody<B>>> {
+        let admitted = match outcome {
+            Ok(authentication) if authentication.token().is_some() || self.optional => Ok(authentication),
+            Ok(_) => Err(Error::missing_credentials()),
+            Err(error) => Err(error),
+        };
+        admitted.map(|authentication| authentication.within(Arc::clone(&self.space))).map_err(|error| {
+            let mut response =
+                Refusal::new(&error).within(Some(&self.space)).requiring(self.hint.challenge()).respond(form);
+            self.finish(&mut response, form);
+            response
+        })
+    }
+
+    /// What goes to the client: turns the mark of a handler that needs more into a refusal, and gives refusals from further
+    /// in the settings that are this layer's.
+    pub(super) fn complete<B>(
+        &self,
+        response: Response<B>,
+        authentication: &Authentication,
+        form: ResponseForm,
+    ) -> Response<GateBody<B>> {
+        let mut response = response.map(GateBody::inner);
+        if let Some(demand) = response.extensions_mut().remove::<UnmetDemand>() {
+            let error = if authentication.token().is_some() {
+                Error::insufficient_scope()
+            } else {
+                Error::missing_credentials()
+            };
+            Refusal::new(&error)
+                .after(Some(authentication))
+                .requiring(Some(demand.challenge()))
+                .overwrite(&mut response, form);
+        }
+        self.finish(&mut response, form);
+        response
+    }
+
+    fn finish<B>(&self, response: &mut Response<GateBody<B>>, form: ResponseForm) {
+        if let Some(renderer) = &self.renderer {
+            render(response, renderer, form);
+        }
+        if self.exposed && response.headers().contains_key(WWW_AUTHENTICATE) {
+            expose_challenge(response.headers_mut());
+        }
+    }
+}
+
+fn expose_challenge(headers: &mut HeaderMap) {
+    let exposed = headers.get_all(ACCESS_CONTROL_EXPOSE_HEADERS);
+    let names =
+        || exposed.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
+    if !names().any(|name| name.eq_ignore_ascii_case(WWW_AUTHENTICATE.as_str())) {
+        headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate"));
+    }
+}
+
+fn or_panic<T>(built: Result<T, InvalidProtectionSpace>) -> T {
+    built.unwrap_or_else(|error| panic!("{error}"))
+}
+
+impl<S> Layer<S> for Authenticate {
+    type Service = AuthenticateService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        AuthenticateService::new(inner, Arc::clone(&self.settings))
+    }
+}
+
+impl fmt::Debug for Authenticate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticate")
+            .field("resource_server", &self.resource_server)
+            .field("space", &self.space)
+            .field("optional", &self.optional)
+            .field("scope_hint", &self.hint.challenge())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,70 @@
+use std::{
+    fmt, mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{ResponseFuture, layer::Settings};
+use crate::refusal::ResponseForm;
+
+/// The service of [`Authenticate`](super::Authenticate). See the [module docs](super).
+#[derive(Clone)]
+pub struct AuthenticateService<S> {
+    inner: S,
+    settings: Arc<Settings>,
+}
+
+impl<S> AuthenticateService<S> {
+    pub(super) fn new(inner: S, settings: Arc<Settings>) -> Self {
+        Self { inner, settings }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for AuthenticateService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    ResBody: Body<Data = Bytes>,
+{
+    type Response = Response<crate::GateBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqBody, ResBody>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        let form = ResponseForm::of(&parts);
+        let settings = Arc::clone(&self.settings);
+        match settings.resource_server.authenticate(&parts).try_now() {
+            Ok(outcome) => match settings.admit(outcome, form) {
+                Ok(authentication) => ResponseFuture::admitted(
+                    &mut self.inner,
+                    Request::from_parts(parts, body),
+                    authentication,
+                    settings,
+                    form,
+                ),
+                Err(response) => ResponseFuture::refused(response),
+            },
+            Err(authenticating) => {
+                // The service that was polled ready is the one that has to be called; its clone may not be ready.
+                let clone = self.inner.clone();
+                let ready = mem::replace(&mut self.inner, clone);
+                ResponseFuture::authenticating(authenticating, ready, Request::from_parts(parts, body), settings, form)
+            }
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for AuthenticateService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthenticateService").field("inner", &self.inner).field("settings", &self.settings).finish()
+    }
+}

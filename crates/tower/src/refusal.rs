@@ -1,0 +1,310 @@
+//! Refusals as responses: status, challenge, body, and the event in the log.
+//!
+//! Layers and extractors all answer through [`Refusal`], so that a refusal looks the same whoever made it:
+//!
+//! - the status and, where the client can do something about it, one `WWW-Authenticate` challenge;
+//! - `Cache-Control: no-store`, and `Retry-After` with a 503;
+//! - a problem document (RFC 9457), unless the request is a `HEAD` or its `Accept` excludes JSON;
+//! - for gRPC, HTTP 200 and the status in `grpc-status`, with the challenge as metadata and no body;
+//! - the [`Reason`](scopegate_core::Reason) in the response extensions, for whatever logs or counts outside;
+//! - one tracing event, target `scopegate`: `reason`, `issuer`, `key_id`, the checks that failed with what was expected and
+//!   what was found, `required` and `granted` scope. Never the token.
+//!
+//! The event's level follows the class: `debug` for missing credentials, `info` for credentials that were refused, `warn`
+//! where no decision was possible, `error` where the service is misconfigured.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    request::Parts,
+};
+use scopegate_core::{Authentication, Error, ErrorKind, ProtectionSpace, Reason, Scope};
+
+use crate::GateBody;
+
+/// When to try again, where nobody knows better.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// The form in which the client of a request can read a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseForm(Form);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Status and headers: the request is a `HEAD`, or does not accept JSON.
+    Bare,
+    /// A trailers-only response of this content type.
+    Grpc(&'static str),
+    /// Status, headers and a problem document.
+    Problem,
+}
+
+impl ResponseForm {
+    /// The form for this request.
+    pub fn of(request: &Parts) -> Self {
+        Self(match grpc_content_type(&request.headers) {
+            Some(content_type) => Form::Grpc(content_type),
+            None if request.method == Method::HEAD || !accepts_json(&request.headers) => Form::Bare,
+            None => Form::Problem,
+        })
+    }
+}
+
+/// The content type to answer a gRPC request with; `None` where the request is not gRPC.
+fn grpc_content_type(headers: &HeaderMap) -> Option<&'static str> {
+    const ANSWERED: [(&str, &str); 3] = [
+        ("application/grpc-web-text", "application/grpc-web-text"),
+        ("application/grpc-web", "application/grpc-web"),
+        ("application/grpc", "application/grpc"),
+    ];
+    let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    ANSWERED.into_iter().find_map(|(prefix, answer)| {
+        let matches = content_type.get(..prefix.len())?.eq_ignore_ascii_case(prefix);
+        let ends = matches!(content_type.as_bytes().get(prefix.len()), None | Some(b'+' | b';' | b' '));
+        (matches && ends).then_some(answer)
+    })
+}
+
+/// Whether `Accept` leaves room for JSON (RFC 9110 §12.5.1). A request without it accepts anything.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let mut fields = headers.get_all(ACCEPT).iter().peekable();
+    if fields.peek().is_none() {
+        return true;
+    }
+    let ranges = fields.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    // The most specific range decides; of two alike, the more generous one.
+    let mut best = (0, false);
+    for range in ranges {
+        let mut parts = range.split(';').map(str::trim);
+        let specificity = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "*/*" => 1,
+            "application/*" => 2,
+            "application/json" | "application/problem+json" => 3,
+            _ => continue,
+        };
+        let excluded = parts.any(|parameter| {
+            parameter.split_once('=').is_some_and(|(name, value)| {
+                name.trim().eq_ignore_ascii_case("q") && value.trim().parse::<f32>().is_ok_and(|quality| quality <= 0.0)
+            })
+        });
+        best = best.max((specificity, !excluded));
+    }
+    best.1
+}
+
+/// A refusal on its way to becoming a response. See the [module docs](self).
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a refusal refuses nothing until it is made a response"]
+pub struct Refusal<'a> {
+    error: &'a Error,
+    space: Option<&'a ProtectionSpace>,
+    required: Option<&'a str>,
+    granted: Option<&'a Scope>,
+}
+
+impl<'a> Refusal<'a> {
+    /// The refusal of a request for this reason.
+    pub fn new(error: &'a Error) -> Self {
+        Self { error, space: None, required: None, granted: None }
+    }
+
+    /// Words the refusal as this protection space does. Without one there is no challenge, and an error that would need
+    /// one is answered as a wiring fault.
+    pub fn within(mut self, space: Option<&'a ProtectionSpace>) -> Self {
+        self.space = space;
+        self
+    }
+
+    /// Takes the protection space and the granted scope from what `Authenticate` left with the request.
+    pub fn after(mut self, authentication: Option<&'a Authentication>) -> Self {
+        self.space = authentication.and_then(Authentication::space).map(AsRef::as_ref);
+        self.granted = authentication.and_then(Authentication::token).map(|token| token.scope());
+        self
+    }
+
+    /// Names the scope that the request needs, space-delimited.
+    pub fn requiring(mut self, scope: Option<&'a str>) -> Self {
+        self.required = scope.filter(|scope| !scope.is_empty());
+        self
+    }
+
+    /// Writes the event and the response.
+    pub fn respond<B>(self, form: ResponseForm) -> Response<GateBody<B>> {
+        let mut response = Response::new(GateBody::default());
+        self.overwrite(&mut response, form);
+        response
+    }
+
+    /// Writes the event, and the refusal over a response that is already there: status, body and the headers that a
+    /// refusal has. Other headers stay.
+    pub(crate) fn overwrite<B>(self, response: &mut Response<GateBody<B>>, form: ResponseForm) {
+        self.log();
+
+        let no_space = Error::not_authenticated_here();
+        let error = if self.error.kind().is_challenged() && self.space.is_none() { &no_space } else { self.error };
+        let kind = error.kind();
+
+        let headers = response.headers_mut();
+        headers.remove(CONTENT_LENGTH);
+        headers.remove(CONTENT_TYPE);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = self.space.and_then(|space| space.challenge(error, self.required)) {
+            headers.insert(WWW_AUTHENTICATE, challenge.to_header_value());
+        }
+        if kind == ErrorKind::Unavailable {
+            // Whole seconds, rounded up, so that nobody comes back a moment too early.
+            let seconds = error.retry_after().unwrap_or(DEFAULT_RETRY_AFTER).as_millis().div_ceil(1000);
+            headers.insert(RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
+        }
+        let (status, text) = match form.0 {
+            Form::Bare => (kind.status(), ""),
+            Form::Grpc(content_type) => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                headers.insert(GRPC_STATUS, HeaderValue::from(kind.grpc_status()));
+                headers.insert(GRPC_MESSAGE, HeaderValue::from_static(self.message(error.reason())));
+                (StatusCode::OK, "")
+            }
+            Form::Problem => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+                (kind.status(), self.problem(error.reason()))
+            }
+        };
+        *response.status_mut() = status;
+        *response.body_mut() = GateBody::refusal(Bytes::from_static(text.as_bytes()));
+        response.extensions_mut().insert(error.reason());
+    }
+
+    fn problem(&self, reason: Reason) -> &'static str {
+        self.space.map_or_else(|| reason.disclosed().problem(), |space| space.problem(reason))
+    }
+
+    /// Printable ASCII without a per cent sign, so that its percent-encoding is itself.
+    fn message(&self, reason: Reason) -> &'static str {
+        self.space.map_or_else(|| reason.disclosed().description(), |space| space.message(reason))
+    }
+
+    fn log(&self) {
+        macro_rules! event {
+            ($level:ident, $message:literal) => {
+                tracing::event!(
+                    target: "scopegate",
+                    tracing::Level::$level,
+                    reason = self.error.reason().as_str(),
+                    issuer = self.error.issuer(),
+                    key_id = self.error.key_id(),
+                    failures = ?self.error.failures(),
+                    required = self.required,
+                    granted = self.granted.map(tracing::field::display),
+                    cause = std::error::Error::source(self.error).map(tracing::field::display),
+                    $message
+                )
+            };
+        }
+        match self.error.kind() {
+            ErrorKind::MissingCredentials => event!(DEBUG, "a request without credentials was refused"),
+            ErrorKind::Unavailable => event!(WARN, "a token could not be judged"),
+            ErrorKind::Misconfigured => event!(
+                ERROR,
+                "a route demands a token and no `Authenticate` layer runs in front of it: add `.layer(Authenticate::new(..))` \
+                 after the route and after its `RequireScope`"
+            ),
+            _ if self.space.is_none() => event!(
+                ERROR,
+                "a refusal has no `Authenticate` layer around it to word it: add `.layer(Authenticate::new(..))` around the service"
+            ),
+            _ => event!(INFO, "credentials were refused"),
+        }
+    }
+}
+
+/// A body for refusals, in place of the problem document.
+pub(crate) type Renderer = Arc<dyn Fn(Reason) -> RefusalBody + Send + Sync>;
+
+/// What a renderer puts into the body of a refusal. Status and headers but the content type are not its to change.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RefusalBody {
+    content_type: HeaderValue,
+    text: Bytes,
+}
+
+impl RefusalBody {
+    /// A body of this content type.
+    pub fn new(content_type: HeaderValue, text: impl Into<Bytes>) -> Self {
+        Self { content_type, text: text.into() }
+    }
+}
+
+impl fmt::Debug for RefusalBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefusalBody").field("content_type", &self.content_type).finish_non_exhaustive()
+    }
+}
+
+/// Gives a refusal the application's body, where the client can read one.
+pub(crate) fn render<B>(response: &mut Response<GateBody<B>>, renderer: &Renderer, form: ResponseForm) {
+    let Some(reason) = response.extensions().get::<Reason>().copied().filter(|_| form.0 == Form::Problem) else {
+        return;
+    };
+    let RefusalBody { content_type, text } = renderer(reason.disclosed());
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    *response.body_mut() = GateBody::refusal(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn form(method: Method, headers: &[(HeaderName, &str)]) -> Form {
+        let mut request = Request::builder().method(method);
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        ResponseForm::of(&request.body(()).unwrap().into_parts().0).0
+    }
+
+    #[test]
+    fn the_form_follows_method_accept_and_content_type() {
+        assert_eq!(form(Method::GET, &[]), Form::Problem);
+        assert_eq!(form(Method::HEAD, &[]), Form::Bare);
+        for (accept, expected) in [
+            ("application/json", Form::Problem),
+            ("application/problem+json", Form::Problem),
+            ("Application/*", Form::Problem),
+            ("text/html, */*;q=0.1", Form::Problem),
+            ("text/html", Form::Bare),
+            ("", Form::Bare),
+            ("*/*;q=0", Form::Bare),
+            ("*/*, application/json;q=0", Form::Bare),
+            ("application/json; q=0.0, */*", Form::Bare),
+            ("application/*;q=0, application/json", Form::Problem),
+            ("application/jsonx", Form::Bare),
+        ] {
+            assert_eq!(form(Method::GET, &[(ACCEPT, accept)]), expected, "{accept:?}");
+        }
+        assert_eq!(form(Method::GET, &[(ACCEPT, "text/html"), (ACCEPT, "application/json")]), Form::Problem);
+    }
+
+    #[test]
+    fn grpc_is_known_by_its_content_type() {
+        for (content_type, expected) in [
+            ("application/grpc", Form::Grpc("application/grpc")),
+            ("application/grpc+proto", Form::Grpc("application/grpc")),
+            ("Application/GRPC; x=y", Form::Grpc("application/grpc")),
+            ("application/grpc-web+proto", Form::Grpc("application/grpc-web")),
+            ("application/grpc-web-text", Form::Grpc("application/grpc-web-text")),
+            ("application/grpcx", Form::Problem),
+            ("application/json", Form::Problem),
+            ("application/grp", Form::Problem),
+        ] {
+            assert_eq!(form(Method::POST, &[(CONTENT_TYPE, content_type)]), expected, "{content_type}");
+        }
+    }
+}

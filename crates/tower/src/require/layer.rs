@@ -1,0 +1,132 @@
+use std::{borrow::Cow, sync::Arc};
+
+use scopegate_core::{InvalidScopePolicy, ScopePolicy};
+use tower_layer::Layer;
+
+use super::Require;
+use crate::Demand;
+
+/// Lets only requests through whose token grants a scope. See the [module docs](super).
+///
+/// ```
+/// use scopegate_core::scope;
+/// use scopegate_tower::RequireScope;
+///
+/// RequireScope::new("message");
+/// RequireScope::all(["admin", "message"]);
+/// RequireScope::any(["message:read", "message:write"]);
+/// RequireScope::policy(scope("message") & (scope("read") | scope("admin")));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is applied"]
+pub struct RequireScope {
+    demand: Arc<Demand>,
+}
+
+impl RequireScope {
+    /// Demands one scope.
+    ///
+    /// # Panics
+    ///
+    /// When `scope` is not a legal scope token, with the remedy; a space in it is the usual cause. Routers are built at
+    /// start-up, so this is a start-up error. [`try_new`](Self::try_new) returns it instead.
+    pub fn new(scope: impl Into<Cow<'static, str>>) -> Self {
+        or_panic(Self::try_new(scope))
+    }
+
+    /// Demands one scope.
+    ///
+    /// # Errors
+    ///
+    /// When `scope` is not a legal scope token.
+    pub fn try_new(scope: impl Into<Cow<'static, str>>) -> Result<Self, InvalidScopePolicy> {
+        ScopePolicy::one(scope).map(Self::policy)
+    }
+
+    /// Demands every one of `scopes`.
+    ///
+    /// # Panics
+    ///
+    /// When there are none, or one is not a legal scope token. [`try_all`](Self::try_all) returns the error instead.
+    pub fn all<S: Into<Cow<'static, str>>>(scopes: impl IntoIterator<Item = S>) -> Self {
+        or_panic(Self::try_all(scopes))
+    }
+
+    /// Demands every one of `scopes`.
+    ///
+    /// # Errors
+    ///
+    /// When there are none, or one is not a legal scope token.
+    pub fn try_all<S: Into<Cow<'static, str>>>(
+        scopes: impl IntoIterator<Item = S>,
+    ) -> Result<Self, InvalidScopePolicy> {
+        ScopePolicy::all(scopes).map(Self::policy)
+    }
+
+    /// Demands at least one of `scopes`. A refusal names the first.
+    ///
+    /// # Panics
+    ///
+    /// When there are none, or one is not a legal scope token. [`try_any`](Self::try_any) returns the error instead.
+    pub fn any<S: Into<Cow<'static, str>>>(scopes: impl IntoIterator<Item = S>) -> Self {
+        or_panic(Self::try_any(scopes))
+    }
+
+    /// Demands at least one of `scopes`. A refusal names the first.
+    ///
+    /// # Errors
+    ///
+    /// When there are none, or one is not a legal scope token.
+    pub fn try_any<S: Into<Cow<'static, str>>>(
+        scopes: impl IntoIterator<Item = S>,
+    ) -> Result<Self, InvalidScopePolicy> {
+        ScopePolicy::any(scopes).map(Self::policy)
+    }
+
+    /// Demands what `policy` says.
+    pub fn policy(policy: ScopePolicy) -> Self {
+        Self { demand: Arc::new(Demand::scope(policy)) }
+    }
+}
+
+fn or_panic<T>(built: Result<T, InvalidScopePolicy>) -> T {
+    built.unwrap_or_else(|error| panic!("{error}"))
+}
+
+impl<S> Layer<S> for RequireScope {
+    type Service = Require<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Require::new(inner, Arc::clone(&self.demand))
+    }
+}
+
+/// Lets only requests through that have a good token, whatever its scope. See the [module docs](super).
+///
+/// For routes behind an [`Authenticate`](crate::Authenticate) that is optional; one that is not demands a token already.
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is applied"]
+pub struct RequireToken {
+    demand: Arc<Demand>,
+}
+
+impl RequireToken {
+    /// Demands a good token.
+    pub fn new() -> Self {
+        Self { demand: Arc::new(Demand::any_token()) }
+    }
+}
+
+impl Default for RequireToken {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> Layer<S> for RequireToken {
+    type Service = Require<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Require::new(inner, Arc::clone(&self.demand))
+    }
+}

@@ -1,0 +1,56 @@
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use scopegate_core::Authentication;
+use tower_service::Service;
+
+use super::ResponseFuture;
+use crate::{
+    Demand, GateBody,
+    refusal::{Refusal, ResponseForm},
+};
+
+/// The service of [`RequireScope`](super::RequireScope) and [`RequireToken`](super::RequireToken). See the
+/// [module docs](super).
+#[derive(Clone, Debug)]
+pub struct Require<S> {
+    inner: S,
+    demand: Arc<Demand>,
+}
+
+impl<S> Require<S> {
+    pub(super) fn new(inner: S, demand: Arc<Demand>) -> Self {
+        Self { inner, demand }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Require<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: Body<Data = Bytes>,
+{
+    type Response = Response<GateBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, ResBody>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let authentication = request.extensions().get::<Authentication>();
+        let Err(error) = self.demand.check(authentication) else {
+            return ResponseFuture::inner(self.inner.call(request));
+        };
+        let authentication = authentication.cloned();
+        let form = ResponseForm::of(&request.into_parts().0);
+        ResponseFuture::refused(
+            Refusal::new(&error).after(authentication.as_ref()).requiring(self.demand.challenge()).respond(form),
+        )
+    }
+}
