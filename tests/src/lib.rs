@@ -1,1 +1,17 @@
+//! The rig that the tests share: an API behind a gate, a way to ask it, and an ear on its log.
+#![forbid(unsafe_code)]
 
+mod answer;
+mod api;
+mod fetch;
+mod log;
+pub mod vectors;
+mod wire;
+
+pub use self::{
+    answer::{Answer, Ask},
+    api::{AUDIENCE, Api, ISSUER, NOW, clock, issuer, mint, resource_server, rig_resource_server, router},
+    fetch::LoopbackFetch,
+    log::{Log, count_panics, panics},
+    wire::{Served, exchange, serve},
+};

@@ -1,1 +1,78 @@
+//! An authorization server for tests and development, in the process of the test.
+//!
+//! Code that sits behind an access token wants testing with real tokens: signed, by a key that the service fetches,
+//! from an issuer that can rotate its keys, answer slowly or be away. This crate is that issuer. It has no switch that
+//! makes a gate let anything through; whatever a test sends is verified as in production.
+//!
+//! ```
+//! use scopegate_testing::TestIssuer;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let issuer = TestIssuer::start().await;
+//!
+//! // Give the service under test `issuer.issuer()` as its issuer and `https://api.example` as its audience, allow it
+//! // plain HTTP on the loopback interface, and send it these:
+//! let welcome = issuer.token().scope("message").sign();
+//! let not_permitted = issuer.token().scope("profile").sign();
+//! let too_late = issuer.token().scope("message").expired().sign();
+//! let not_for_us = issuer.token().scope("message").audience("https://other.example").sign();
+//! let forged = issuer.token().scope("message").signed_by_stranger().sign();
+//! # for token in [welcome, not_permitted, too_late, not_for_us, forged] {
+//! #     assert_eq!(token.split('.').count(), 3);
+//! # }
+//! # }
+//! ```
+//!
+//! # What is here
+//!
+//! - [`TestIssuer`]: the server. Metadata, JWK Set and a token endpoint over HTTP, on 127.0.0.1 and an ephemeral port;
+//!   [rotation](TestIssuer::rotate), [outage](TestIssuer::outage), [slowness](TestIssuer::slow) and
+//!   [request counts](TestIssuer::requests).
+//! - [`TokenBuilder`]: a token, good until told otherwise. [`Shape`] names dialects other than RFC 9068.
+//! - [`Mint`]: the same tokens without a server or a socket, for tests that hand the key set over as text.
+//! - [`SigningKeys`] and [`SigningKey`]: generated, or read from private JWKs; published as they are or with members
+//!   changed.
+//! - [`TestClock`]: a clock that the test sets and advances, for the service, the issuer and the mint alike.
+//!
+//! # Without a socket
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use scopegate_testing::{Mint, SigningAlgorithm, SigningKeys, TestClock};
+//!
+//! let clock = TestClock::at_unix(1_700_000_000);
+//! let keys = SigningKeys::generate([SigningAlgorithm::Es256]);
+//! let mint = Mint::new("https://idp.example/tenant-a", keys).with_clock(clock.clone());
+//!
+//! // The service gets the keys as text, `mint.jwks_json()`, and a clone of the clock.
+//! let token = mint.token().expires_in(Duration::from_secs(300)).sign();
+//! clock.advance(Duration::from_secs(301)); // Now it is late, by one second and by no leeway.
+//! # let _ = token;
+//! ```
+//!
+//! # Scope of this crate
+//!
+//! It belongs among the dev-dependencies, and into examples. It is not an authorization server for anybody else to use:
+//! there are no users, its clients' secrets are public and it grants whatever is asked for. It issues no opaque tokens
+//! and has no introspection endpoint.
+#![forbid(unsafe_code)]
 
+mod algorithm;
+mod changes;
+mod clock;
+mod issuer;
+mod keys;
+mod mint;
+mod sign;
+mod token;
+
+pub use self::{
+    algorithm::SigningAlgorithm,
+    clock::TestClock,
+    issuer::{RequestCounts, TestIssuer, TestIssuerBuilder},
+    keys::{KeyError, SigningKey, SigningKeys},
+    mint::Mint,
+    token::{Shape, TokenBuilder},
+};

@@ -4,7 +4,7 @@ use super::{
     Algorithm, base64url,
     json::{self, Value},
 };
-use crate::crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey};
+use crate::crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey, is_strong_ed25519};
 
 /// How many keys one set may have.
 const MAX_KEYS: usize = 100;
@@ -166,23 +166,6 @@ fn ed25519(element: &Value<'_>) -> Result<PublicKey, &'static str> {
     Ok(PublicKey::Ed25519 { x })
 }
 
-/// Refuses the encodings that let one signature fit many messages: points of small order, and coordinates not less than
-/// the field's prime. The sign bit does not matter for either.
-fn is_strong_ed25519(x: &[u8]) -> bool {
-    const ORDER_8: [&[u8; 32]; 2] = [
-        b"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\xd5\xdf\xac\x05\xd3\xc6\x33\x39\xb1\x38\x02\x88\x6d\x53\xfc\x05",
-        b"\xc7\x17\x6a\x70\x3d\x4d\xd8\x4f\xba\x3c\x0b\x76\x0d\x10\x67\x0f\x2a\x20\x53\xfa\x2c\x39\xcc\xc6\x4e\xc7\xfd\x77\x92\xac\x03\x7a",
-    ];
-    let Some((&top, low)) = x.split_last() else { return false };
-    let top = top & 0x7f;
-    let all = |value: u8| low[1..].iter().all(|&byte| byte == value);
-    // 2^255 - 19 is ed ff .. ff 7f; one less is the point of order 2. Zero is of order 4, and one is the neutral point.
-    let near_prime = top == 0x7f && all(0xff) && low[0] >= 0xec;
-    let near_zero = top == 0 && all(0) && low[0] <= 1;
-    let order_8 = ORDER_8.iter().any(|point| point[..31] == *low && point[31] == top);
-    !(near_prime || near_zero || order_8)
-}
-
 fn rsa(element: &Value<'_>) -> Result<PublicKey, &'static str> {
     let (n, e) = (without_leading_zeros(bytes(element, "n")?), without_leading_zeros(bytes(element, "e")?));
     let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
@@ -316,3 +299,489 @@ impl fmt::Display for JwkSetError {
 }
 
 impl StdError for JwkSetError {}
+
+#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use serde_json::json;
+
+    use super::*;
+    use crate::crypto::tests::{BACKENDS, SIGNERS, jwks, private_jwk, public_jwk, sign};
+    use Algorithm::{Ed25519, Es256, Es384, Ps256, Rs256};
+
+    type Json = serde_json::Value;
+
+    fn set(keys: &[Json]) -> JwkSet {
+        JwkSet::from_json(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
+    }
+
+    /// A public key of the rig with one member set to something else.
+    fn with(key_id: &str, name: &str, value: impl Into<Json>) -> Json {
+        let mut jwk = public_jwk(key_id);
+        jwk[name] = value.into();
+        jwk
+    }
+
+    fn without(key_id: &str, name: &str) -> Json {
+        let mut jwk = public_jwk(key_id);
+        jwk.as_object_mut().unwrap().remove(name).unwrap();
+        jwk
+    }
+
+    fn base64url(bytes: impl AsRef<[u8]>) -> String {
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Why a key is not used; empty where it is. The backends agree on it.
+    fn why_skipped(jwk: &Json) -> String {
+        let reasons: Vec<String> = BACKENDS
+            .iter()
+            .map(|&backend| {
+                let keys = set(std::slice::from_ref(jwk)).prepare(Algorithm::ALL, backend);
+                assert_eq!(keys.len() + keys.skipped().len(), 1);
+                keys.skipped().first().map_or("", |skipped| skipped.why).to_owned()
+            })
+            .collect();
+        assert!(reasons.iter().all(|reason| *reason == reasons[0]), "{reasons:?}");
+        reasons[0].clone()
+    }
+
+    const PRIVATE: &str = "it has a private member, or is symmetric";
+    const USE: &str = "its `use` is not `sig`";
+    const OPERATIONS: &str = "its `key_ops` lacks `verify`";
+    const KIND: &str = "its type or curve is not supported";
+    const MISTYPED: &str = "one of its members has the wrong type";
+    const ALGORITHM: &str = "its `alg` is not supported, or does not fit its type";
+    const MEMBER: &str = "a member of its public key is missing or is not base64url";
+    const LENGTH: &str = "its coordinates do not have the length of its curve";
+    const POINT: &str = "it is not a valid public key";
+    const WEAK: &str = "it is a point of small order, or not in canonical form";
+    const MODULUS: &str = "its modulus is even, or not between 2048 and 8192 bits";
+    const EXPONENT: &str = "its exponent is even, or not between 65537 and 2^33 - 1";
+
+    #[test]
+    fn keys_of_every_supported_type_are_used() {
+        for (_, key_id) in SIGNERS {
+            assert_eq!(why_skipped(&public_jwk(key_id)), "", "{key_id}");
+        }
+        for name in ["alg", "use", "kid"] {
+            assert_eq!(why_skipped(&without("a-rs256", name)), "", "without {name}");
+        }
+        assert_eq!(why_skipped(&with("a-rs256", "x5c", json!(["x"]))), "");
+        assert_eq!(why_skipped(&with("a-rs256", "crv", "P-256")), "", "`crv` says nothing of an RSA key");
+    }
+
+    #[test]
+    fn key_9_a_key_with_a_private_member_is_skipped() {
+        for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"] {
+            for value in [json!("AQAB"), json!(null), json!([])] {
+                assert_eq!(why_skipped(&with("a-rs256", name, value)), PRIVATE, "{name}");
+            }
+        }
+        for (_, key_id) in SIGNERS {
+            assert_eq!(why_skipped(&private_jwk(key_id)), PRIVATE, "{key_id}");
+        }
+        assert_eq!(why_skipped(&json!({ "kty": "oct", "k": "AQAB", "alg": "HS256" })), PRIVATE);
+        assert_eq!(why_skipped(&json!({ "kty": "oct", "alg": "HS256" })), KIND);
+    }
+
+    #[test]
+    fn key_7_a_key_for_another_use_is_skipped() {
+        assert_eq!(why_skipped(&public_jwk("a-enc")), USE);
+        for other in ["enc", "", "SIG", "sig "] {
+            assert_eq!(why_skipped(&with("a-es256", "use", other)), USE, "{other}");
+        }
+        for operations in [json!([]), json!(["sign"]), json!(["Verify"]), json!(["sign, verify"]), json!([1])] {
+            assert_eq!(why_skipped(&with("a-es256", "key_ops", operations.clone())), OPERATIONS, "{operations}");
+        }
+        for operations in [json!(["verify"]), json!(["sign", "verify"])] {
+            assert_eq!(why_skipped(&with("a-es256", "key_ops", operations)), "");
+        }
+        for mistyped in [json!("verify"), json!(null), json!({ "verify": 1 })] {
+            assert_eq!(why_skipped(&with("a-es256", "key_ops", mistyped)), MISTYPED);
+        }
+    }
+
+    #[test]
+    fn key_8_a_key_of_an_unknown_type_or_curve_is_skipped() {
+        assert_eq!(why_skipped(&without("a-es256", "kty")), "it has no `kty`");
+        for not_a_key in [json!(null), json!("key"), json!([]), json!({})] {
+            assert_eq!(why_skipped(&not_a_key), "it has no `kty`", "{not_a_key}");
+        }
+        for key_type in ["AKP", "ec", "RSA ", "oct", "OKP", ""] {
+            assert_eq!(why_skipped(&with("a-es256", "kty", key_type)), KIND, "{key_type}");
+        }
+        for curve in ["P-521", "secp256k1", "p-256", "Ed25519", "Ed448", ""] {
+            assert_eq!(why_skipped(&with("a-es256", "crv", curve)), KIND, "{curve}");
+        }
+        assert_eq!(why_skipped(&without("a-es256", "crv")), KIND);
+        assert_eq!(why_skipped(&with("a-ed25519", "crv", "X25519")), KIND);
+        assert_eq!(why_skipped(&with("a-ed25519", "kty", "EC")), KIND);
+    }
+
+    #[test]
+    fn a_member_of_the_wrong_type_skips_its_key() {
+        for name in ["kty", "use", "crv", "alg", "kid", "x", "y"] {
+            for value in [json!(1), json!(null), json!(["sig"]), json!({})] {
+                assert_eq!(why_skipped(&with("a-es256", name, value)), MISTYPED, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn alg_3_a_key_whose_algorithm_does_not_fit_its_type_is_skipped() {
+        for (key_id, name) in [
+            ("a-es256", "ES384"),
+            ("a-es256", "ES224"),
+            ("a-es256", "RS256"),
+            ("a-es384", "ES256"),
+            ("a-rs256", "ES256"),
+            ("a-rs256", "HS256"),
+            ("a-rs256", "none"),
+            ("a-rs256", "RSA-OAEP-256"),
+            ("a-rs256", "rs256"),
+            ("a-rs256", ""),
+            ("a-ed25519", "ES256"),
+            ("a-ed25519", "Ed448"),
+        ] {
+            assert_eq!(why_skipped(&with(key_id, "alg", name)), ALGORITHM, "{key_id}, {name}");
+        }
+    }
+
+    #[test]
+    fn alg_7_both_names_of_ed25519_are_one_algorithm() {
+        for name in ["EdDSA", "Ed25519"] {
+            assert_eq!(why_skipped(&with("a-ed25519", "alg", name)), "");
+        }
+    }
+
+    #[test]
+    fn alg_8_coordinates_have_the_length_of_their_curve() {
+        for (key_id, names, length) in
+            [("a-es256", &["x", "y"][..], 32), ("a-es384", &["x", "y"], 48), ("a-ed25519", &["x"], 32)]
+        {
+            for name in names {
+                for wrong in [0, 1, length - 1, length + 1, 2 * length] {
+                    let jwk = with(key_id, name, base64url(vec![1; wrong]));
+                    assert_eq!(why_skipped(&jwk), LENGTH, "{key_id}, {name}, {wrong}");
+                }
+                assert_eq!(why_skipped(&without(key_id, name)), MEMBER);
+                let text = public_jwk(key_id)[name].as_str().unwrap().to_owned();
+                for wrong in [format!("{text}="), format!("{text}*"), text.replacen(&text[..1], "+", 1)] {
+                    assert_eq!(why_skipped(&with(key_id, name, wrong)), MEMBER, "{key_id}, {name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn alg_8_a_point_off_its_curve_is_skipped() {
+        for key_id in ["a-es256", "a-es384"] {
+            let jwk = public_jwk(key_id);
+            assert_eq!(why_skipped(&with(key_id, "y", jwk["x"].clone())), POINT);
+            let length = URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap().len();
+            let mut origin = with(key_id, "x", base64url(vec![0; length]));
+            origin["y"] = origin["x"].clone();
+            assert_eq!(why_skipped(&origin), POINT);
+        }
+        assert_eq!(why_skipped(&with("a-es384", "crv", "P-256")), LENGTH);
+    }
+
+    #[test]
+    fn alg_8_a_weak_or_ambiguous_ed25519_point_is_skipped() {
+        /// The prime of the field, little-endian, and the encodings of small order that are below it.
+        const PRIME: [u8; 32] = {
+            let mut prime = [0xff; 32];
+            (prime[0], prime[31]) = (0xed, 0x7f);
+            prime
+        };
+        let low = |first: u8| [&[first][..], &[0; 31]].concat();
+        let near_prime = |first: u8| [&[first], &PRIME[1..]].concat();
+        let order_8 = [
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        ]
+        .map(|hex| (0..64).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect::<Vec<u8>>());
+        let weak = [low(0), low(1), near_prime(0xec)].into_iter().chain(order_8);
+        let not_canonical = (0xed..=0xff).map(near_prime);
+        for mut x in weak.chain(not_canonical) {
+            assert_eq!(why_skipped(&with("a-ed25519", "x", base64url(&x))), WEAK, "{x:02x?}");
+            x[31] |= 0x80;
+            assert_eq!(why_skipped(&with("a-ed25519", "x", base64url(&x))), WEAK, "{x:02x?}");
+        }
+        // Their neighbours are not weak. Some are no points, which only one of the libraries finds out at this moment.
+        let is_weak = |x: &[u8]| !set(&[with("a-ed25519", "x", base64url(x))]).skipped.is_empty();
+        for x in [low(2), low(3), near_prime(0xeb), near_prime(0xea), [&[0, 1][..], &[0; 30]].concat()] {
+            assert!(!is_weak(&x), "{x:02x?}");
+        }
+        for at in [0, 15, 30, 31] {
+            for mut x in [low(1), near_prime(0xec)] {
+                x[at] ^= 0x40;
+                assert!(!is_weak(&x), "{x:02x?}");
+            }
+        }
+    }
+
+    /// The largest odd number of so many bits.
+    fn modulus(bits: usize) -> Vec<u8> {
+        let mut n = vec![0xff; bits.div_ceil(8)];
+        n[0] >>= n.len() * 8 - bits;
+        n
+    }
+
+    #[test]
+    fn alg_5_an_rsa_modulus_has_2048_to_8192_bits_and_is_odd() {
+        for (bits, why) in
+            [(1, MODULUS), (1024, MODULUS), (2047, MODULUS), (2048, ""), (8192, ""), (8193, MODULUS), (65_536, MODULUS)]
+        {
+            assert_eq!(why_skipped(&with("a-rs256", "n", base64url(modulus(bits)))), why, "{bits} bits");
+            let padded = [&[0, 0], &modulus(bits)[..]].concat();
+            assert_eq!(why_skipped(&with("a-rs256", "n", base64url(padded))), why, "{bits} bits after zeros");
+        }
+        let mut even = modulus(2048);
+        even[255] = 0xfe;
+        assert_eq!(why_skipped(&with("a-rs256", "n", base64url(even))), MODULUS);
+        assert_eq!(why_skipped(&with("a-rs256", "n", "")), MODULUS);
+        assert_eq!(why_skipped(&with("a-rs256", "n", base64url([0; 256]))), MODULUS);
+        assert_eq!(why_skipped(&without("a-rs256", "n")), MEMBER);
+        assert_eq!(why_skipped(&with("a-rs256", "n", "*")), MEMBER);
+    }
+
+    #[test]
+    fn alg_5_an_rsa_exponent_is_odd_and_within_bounds() {
+        for (e, why) in [
+            (1_u64, EXPONENT),
+            (3, EXPONENT),
+            (65_535, EXPONENT),
+            (65_536, EXPONENT),
+            (65_537, ""),
+            (65_538, EXPONENT),
+            (65_539, ""),
+            ((1 << 33) - 1, ""),
+            ((1 << 33) + 1, EXPONENT),
+            (u64::MAX, EXPONENT),
+        ] {
+            assert_eq!(why_skipped(&with("a-rs256", "e", base64url(e.to_be_bytes()))), why, "{e}");
+        }
+        for (e, why) in
+            [(&[][..], EXPONENT), (&[1, 0, 0, 0, 0, 0, 1, 0, 1], EXPONENT), (&[0, 0, 0, 0, 0, 0, 1, 0, 1], "")]
+        {
+            assert_eq!(why_skipped(&with("a-rs256", "e", base64url(e))), why, "{e:?}");
+        }
+        assert_eq!(why_skipped(&without("a-rs256", "e")), MEMBER);
+    }
+
+    #[test]
+    fn an_rsa_modulus_may_be_written_with_leading_zeros() {
+        let n = URL_SAFE_NO_PAD.decode(public_jwk("a-rs256")["n"].as_str().unwrap()).unwrap();
+        let padded = set(&[with("a-rs256", "n", base64url([&[0], &n[..]].concat()))]);
+        for &backend in BACKENDS {
+            let keys = padded.prepare(Algorithm::DEFAULT, backend);
+            assert_eq!(verify(&keys, Rs256, Some("a-rs256"), "a-rs256"), Verification::Valid);
+        }
+    }
+
+    #[test]
+    fn what_is_no_jwk_set_is_an_error() {
+        for (text, error) in [
+            ("", JwkSetError::NotAnObject),
+            ("[]", JwkSetError::NotAnObject),
+            ("<html></html>", JwkSetError::NotAnObject),
+            (r#"{"keys":[]}{}"#, JwkSetError::NotAnObject),
+            (r#"{"keys":[],"keys":[]}"#, JwkSetError::NotAnObject),
+            (r#"{"keys":[{"kty":"RSA","kty":"EC"}]}"#, JwkSetError::NotAnObject),
+            ("{}", JwkSetError::NoKeys),
+            (r#"{"Keys":[]}"#, JwkSetError::NoKeys),
+            (r#"{"keys":{}}"#, JwkSetError::NoKeys),
+            (r#"{"keys":null}"#, JwkSetError::NoKeys),
+            (r#"{"keys":"[]"}"#, JwkSetError::NoKeys),
+        ] {
+            assert_eq!(JwkSet::from_json(text.as_bytes()).unwrap_err(), error, "{text}");
+        }
+        for (error, text) in [
+            (JwkSetError::NoKeys, "the JWK Set has no array named `keys`"),
+            (JwkSetError::NotAnObject, "the JWK Set is not one JSON object without duplicate members"),
+            (JwkSetError::TooManyKeys, "the JWK Set has more than 100 keys"),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn key_13_a_set_has_100_keys_at_most() {
+        let many = |count| json!({ "keys": vec![json!({}); count] }).to_string();
+        assert_eq!(JwkSet::from_json(many(100).as_bytes()).unwrap().skipped.len(), 100);
+        assert_eq!(JwkSet::from_json(many(101).as_bytes()).unwrap_err(), JwkSetError::TooManyKeys);
+    }
+
+    /// What a set says of a signature by a key of the rig, by every backend the same.
+    fn verify(keys: &KeySet, algorithm: Algorithm, key_id: Option<&str>, signer: &str) -> Verification {
+        keys.verify(algorithm, key_id, b"message", &sign(signer, algorithm, b"message"))
+    }
+
+    fn prepared(keys: &[Json], algorithms: &[Algorithm]) -> impl Iterator<Item = KeySet> {
+        let set = set(keys);
+        BACKENDS.iter().map(move |&backend| set.prepare(algorithms, backend))
+    }
+
+    #[test]
+    fn key_8_the_rest_of_a_set_with_bad_keys_is_used() {
+        let bad = [json!({ "kty": "AKP", "kid": "x" }), without("a-rs256", "n"), json!(1)];
+        for keys in prepared(&[&bad[..], &[public_jwk("a-es256")]].concat(), Algorithm::DEFAULT) {
+            assert_eq!((keys.len(), keys.is_empty()), (1, false));
+            assert_eq!(verify(&keys, Es256, Some("a-es256"), "a-es256"), Verification::Valid);
+            let skipped: Vec<String> = keys.skipped().iter().map(ToString::to_string).collect();
+            assert_eq!(
+                skipped,
+                [
+                    r#"key "x" is not used: its type or curve is not supported"#,
+                    r#"key "a-rs256" is not used: a member of its public key is missing or is not base64url"#,
+                    "key number 2 is not used: it has no `kty`",
+                ]
+            );
+            assert_eq!(keys.skipped()[0].key_id(), Some("x"));
+            assert_eq!(keys.skipped()[2].key_id(), None);
+        }
+    }
+
+    #[test]
+    fn a_skipped_key_is_named_by_its_place_where_its_id_is_no_text() {
+        let set = set(&[public_jwk("a-es256"), with("a-es256", "kid", 7)]);
+        assert_eq!(set.skipped[0].to_string(), "key number 1 is not used: one of its members has the wrong type");
+        for keys in prepared(&[without("a-es384", "kid")], &[Rs256]) {
+            let skipped = keys.skipped()[0].to_string();
+            assert_eq!(skipped, "key number 0 is not used: no algorithm of the issuer's list fits it");
+        }
+    }
+
+    #[test]
+    fn an_empty_set_verifies_nothing() {
+        for keys in prepared(&[], Algorithm::DEFAULT) {
+            assert_eq!((keys.len(), keys.is_empty()), (0, true));
+            assert_eq!(verify(&keys, Es256, None, "a-es256"), Verification::UnknownKey);
+        }
+    }
+
+    #[test]
+    fn alg_9_a_key_without_an_algorithm_is_pinned_to_the_first_of_the_list_that_fits() {
+        let key = public_jwk("a-rsa-noalg");
+        for (list, pinned, other) in [
+            (&[Rs256, Ps256][..], Rs256, Ps256),
+            (&[Ps256, Rs256], Ps256, Rs256),
+            (&[Es256, Ed25519, Ps256, Rs256], Ps256, Rs256),
+        ] {
+            for keys in prepared(std::slice::from_ref(&key), list) {
+                assert_eq!(verify(&keys, pinned, Some("a-rsa-noalg"), "a-rsa-noalg"), Verification::Valid);
+                assert_eq!(verify(&keys, other, Some("a-rsa-noalg"), "a-rsa-noalg"), Verification::UnknownKey);
+                assert_eq!(verify(&keys, other, None, "a-rsa-noalg"), Verification::UnknownKey);
+            }
+        }
+    }
+
+    #[test]
+    fn alg_3_a_key_is_used_with_its_own_algorithm_only() {
+        for keys in prepared(&[public_jwk("a-ps256")], &[Rs256, Ps256]) {
+            assert_eq!(verify(&keys, Ps256, Some("a-ps256"), "a-ps256"), Verification::Valid);
+            assert_eq!(verify(&keys, Rs256, Some("a-ps256"), "a-ps256"), Verification::UnknownKey);
+        }
+    }
+
+    #[test]
+    fn alg_1_a_key_whose_algorithm_is_not_on_the_list_is_not_used() {
+        for keys in prepared(&[public_jwk("a-es384"), public_jwk("a-ps256")], &[Rs256, Es256]) {
+            assert!(keys.is_empty());
+            let whys: Vec<&str> = keys.skipped().iter().map(|skipped| skipped.why).collect();
+            assert_eq!(whys, ["no algorithm of the issuer's list fits it"; 2]);
+        }
+    }
+
+    #[test]
+    fn a_token_is_verified_by_the_key_that_it_names() {
+        for keys in prepared(&[public_jwk("a-es256"), public_jwk("b-es256")], Algorithm::DEFAULT) {
+            assert_eq!(verify(&keys, Es256, Some("a-es256"), "a-es256"), Verification::Valid);
+            assert_eq!(verify(&keys, Es256, Some("b-es256"), "a-es256"), Verification::Invalid);
+            for unknown in ["", "a-es25", "a-es2566", "A-ES256", "c"] {
+                assert_eq!(verify(&keys, Es256, Some(unknown), "a-es256"), Verification::UnknownKey, "{unknown}");
+            }
+        }
+    }
+
+    #[test]
+    fn key_6_of_several_keys_with_one_id_those_for_the_algorithm_are_tried() {
+        let both = [with("a-rs256", "kid", "k"), with("a-es256", "kid", "k"), with("b-es256", "kid", "k")];
+        for keys in prepared(&both, Algorithm::DEFAULT) {
+            assert_eq!(verify(&keys, Es256, Some("k"), "a-es256"), Verification::Valid);
+            assert_eq!(verify(&keys, Es256, Some("k"), "b-es256"), Verification::Valid);
+            assert_eq!(verify(&keys, Rs256, Some("k"), "a-rs256"), Verification::Valid);
+            assert_eq!(verify(&keys, Es384, Some("k"), "a-es384"), Verification::UnknownKey);
+        }
+    }
+
+    #[test]
+    fn key_6_a_token_without_a_key_id_is_tried_with_8_keys_at_most() {
+        let others = |count| vec![with("b-es256", "kid", "other"); count];
+        let own = || vec![public_jwk("a-es256")];
+        let of_another_type = vec![public_jwk("a-rs256"), public_jwk("a-es384")];
+        for (keys, verdict) in [
+            (own(), Verification::Valid),
+            (others(1), Verification::Invalid),
+            ([others(7), own()].concat(), Verification::Valid),
+            ([own(), others(7), of_another_type.clone()].concat(), Verification::Valid),
+            (others(8), Verification::Invalid),
+            ([others(8), own()].concat(), Verification::UnknownKey),
+            ([own(), others(8)].concat(), Verification::UnknownKey),
+            (of_another_type, Verification::UnknownKey),
+        ] {
+            let count = keys.len();
+            for keys in prepared(&keys, Algorithm::DEFAULT) {
+                assert_eq!(verify(&keys, Es256, None, "a-es256"), verdict, "{count} keys");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_without_an_id_verifies_no_token_that_names_one() {
+        for keys in prepared(&[without("a-es256", "kid")], Algorithm::DEFAULT) {
+            assert_eq!(verify(&keys, Es256, None, "a-es256"), Verification::Valid);
+            assert_eq!(verify(&keys, Es256, Some(""), "a-es256"), Verification::UnknownKey);
+            assert_eq!(verify(&keys, Es256, Some("a-es256"), "a-es256"), Verification::UnknownKey);
+        }
+    }
+
+    #[test]
+    fn keys_are_found_whatever_their_order_in_the_set() {
+        let mut keys = vec![
+            without("a-es384", "kid"),
+            with("a-es256", "kid", ""),
+            with("b-es256", "kid", "a"),
+            with("attacker", "kid", "a"),
+            with("shared-kid", "kid", "b"),
+            with("a-ed25519", "kid", "aa"),
+            with("a-rs256", "kid", "\u{e9}"),
+        ];
+        for _ in 0..keys.len() {
+            keys.rotate_left(1);
+            for keys in prepared(&keys, Algorithm::DEFAULT) {
+                for (algorithm, key_id, signer) in [
+                    (Es384, None, "a-es384"),
+                    (Es256, Some(""), "a-es256"),
+                    (Es256, Some("a"), "b-es256"),
+                    (Es256, Some("a"), "attacker"),
+                    (Es256, Some("b"), "shared-kid"),
+                    (Ed25519, Some("aa"), "a-ed25519"),
+                    (Rs256, Some("\u{e9}"), "a-rs256"),
+                ] {
+                    assert_eq!(verify(&keys, algorithm, key_id, signer), Verification::Valid, "{key_id:?}");
+                }
+                assert_eq!(verify(&keys, Es256, Some("a"), "shared-kid"), Verification::Invalid);
+                assert_eq!(verify(&keys, Es256, Some("c"), "shared-kid"), Verification::UnknownKey);
+            }
+        }
+    }
+
+    #[test]
+    fn the_set_of_the_rig_is_read() {
+        let set = JwkSet::from_json(&jwks(&["a-es256", "a-rs256", "a-enc"])).unwrap();
+        assert_eq!((set.keys.len(), set.skipped.len()), (2, 1));
+    }
+}

@@ -1,0 +1,30 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// What differs from a default object: members that are set, and members that are left out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    members: BTreeMap<String, Option<Value>>,
+}
+
+impl Changes {
+    pub(crate) fn set(&mut self, name: String, value: Value) {
+        self.members.insert(name, Some(value));
+    }
+
+    pub(crate) fn leave_out(&mut self, name: String) {
+        self.members.insert(name, None);
+    }
+
+    /// `object` with the changes made, as JSON.
+    pub(crate) fn applied_to(&self, mut object: Map<String, Value>) -> String {
+        for (name, change) in &self.members {
+            match change {
+                Some(value) => object.insert(name.clone(), value.clone()),
+                None => object.remove(name),
+            };
+        }
+        Value::Object(object).to_string()
+    }
+}

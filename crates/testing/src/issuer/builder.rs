@@ -1,0 +1,154 @@
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use scopegate_core::clock::{Clock, SystemClock};
+use serde_json::Value;
+
+use super::{Site, TestIssuer, server::Shared};
+use crate::{Mint, SigningAlgorithm, SigningKeys, changes::Changes};
+
+/// The options of a [`TestIssuer`]. Made by [`TestIssuer::builder`].
+///
+/// The address is none of them: an issuer listens on 127.0.0.1 and on a port that the operating system chooses.
+#[must_use = "an issuer is started by `start`"]
+pub struct TestIssuerBuilder {
+    path: String,
+    jwks_path: String,
+    keys: Keys,
+    audience: String,
+    clients: BTreeMap<String, String>,
+    metadata: Changes,
+    clock: Arc<dyn Clock>,
+}
+
+enum Keys {
+    Fresh(Vec<SigningAlgorithm>),
+    Given(SigningKeys),
+}
+
+impl TestIssuerBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            path: String::new(),
+            jwks_path: "/jwks.json".to_owned(),
+            keys: Keys::Fresh(vec![SigningAlgorithm::Es256, SigningAlgorithm::Es384, SigningAlgorithm::EdDsa]),
+            audience: Mint::AUDIENCE.to_owned(),
+            clients: BTreeMap::new(),
+            metadata: Changes::default(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Appends a path to the issuer identifier, as issuers with many tenants have it: `/tenant-a`.
+    ///
+    /// A `/` at its end belongs to the identifier; the endpoints are the same with and without it.
+    ///
+    /// # Panics
+    ///
+    /// When a path that is not empty does not begin with `/`, and when it has a character other than letters, digits
+    /// and `-._~/`.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = legal_path(path.into());
+        self
+    }
+
+    /// Serves the JWK Set at this path below the issuer identifier instead of `/jwks.json`.
+    ///
+    /// # Panics
+    ///
+    /// When the path is empty, and as [`path`](Self::path).
+    pub fn jwks_path(mut self, path: impl Into<String>) -> Self {
+        self.jwks_path = legal_path(path.into());
+        assert!(!self.jwks_path.is_empty(), "the JWK Set needs a path of its own, such as `/jwks.json`");
+        self
+    }
+
+    /// Has a fresh key for each of these algorithms, instead of for `ES256`, `ES384` and `EdDSA`. Tokens are signed by
+    /// the first unless they ask for another.
+    ///
+    /// RSA keys take long to generate, so they are not there unless named: an issuer starts with all the keys that it
+    /// publishes, and a token by an algorithm without a key is a panic, not a key that turns up later.
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = SigningAlgorithm>) -> Self {
+        self.keys = Keys::Fresh(algorithms.into_iter().collect());
+        self
+    }
+
+    /// Has these keys, instead of fresh ones.
+    pub fn keys(mut self, keys: SigningKeys) -> Self {
+        self.keys = Keys::Given(keys);
+        self
+    }
+
+    /// Issues tokens for `audience` unless they ask for another, instead of for [`Mint::AUDIENCE`].
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = audience.into();
+        self
+    }
+
+    /// Registers a client for the token endpoint. May be called for several; the first takes the place of the default
+    /// client, [`Mint::CLIENT_ID`] with [`TestIssuer::CLIENT_SECRET`].
+    pub fn client(mut self, client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
+        self.clients.insert(client_id.into(), client_secret.into());
+        self
+    }
+
+    /// Sets a member of the metadata documents, a wrong `issuer` or a foreign `jwks_uri` for example.
+    pub fn metadata_member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.metadata.set(name.into(), value.into());
+        self
+    }
+
+    /// Leaves a member out of the metadata documents.
+    pub fn without_metadata_member(mut self, name: impl Into<String>) -> Self {
+        self.metadata.leave_out(name.into());
+        self
+    }
+
+    /// Takes the times of tokens, and the delays of [`TestIssuer::slow`], from `clock`.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Generates the keys and starts to serve, in a task of the current tokio runtime.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime that has I/O enabled, and when no loopback port can be had.
+    pub async fn start(self) -> TestIssuer {
+        let keys = match self.keys {
+            Keys::Fresh(algorithms) => super::fresh_keys(algorithms).await,
+            Keys::Given(keys) => keys,
+        };
+        let listener = super::server::bind().await;
+        let mut clients = self.clients;
+        if clients.is_empty() {
+            clients.insert(Mint::CLIENT_ID.to_owned(), TestIssuer::CLIENT_SECRET.to_owned());
+        }
+        let site = Site::new(listener.address(), &self.path, &self.jwks_path);
+        let mint = Mint::new(&site.issuer, keys).with_audience(self.audience).with_clock(self.clock);
+        TestIssuer::serve(listener, Shared::new(site, mint, clients, self.metadata))
+    }
+}
+
+/// Shows the client identifiers, and no secret.
+impl fmt::Debug for TestIssuerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestIssuerBuilder")
+            .field("path", &self.path)
+            .field("jwks_path", &self.jwks_path)
+            .field("audience", &self.audience)
+            .field("clients", &self.clients.keys())
+            .field("metadata", &self.metadata)
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
+fn legal_path(path: String) -> String {
+    let is_legal = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~/".contains(&octet);
+    assert!(
+        path.is_empty() || path.starts_with('/') && path.bytes().all(is_legal),
+        "{path:?} is no path of an issuer: begin with `/`, and use letters, digits and `-._~/`",
+    );
+    path
+}

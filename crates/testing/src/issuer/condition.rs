@@ -1,0 +1,62 @@
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use super::site::Endpoint;
+
+/// How the server is doing: whether it answers, and after how long.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Condition {
+    pub(super) failure: Option<Failure>,
+    pub(super) delay: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Failure {
+    /// The connection is closed where the answer should be.
+    HungUp,
+    /// 503 Service Unavailable.
+    Unavailable,
+}
+
+/// How many requests have come to each endpoint of a [`TestIssuer`](crate::TestIssuer), failed ones included.
+///
+/// Taken by [`TestIssuer::requests`](crate::TestIssuer::requests), of which it is a picture: it does not count on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequestCounts {
+    /// Requests for a metadata document, whichever of the well-known paths it was.
+    pub discovery: u64,
+    /// Requests for the JWK Set.
+    pub jwks: u64,
+    /// Requests to the token endpoint.
+    pub token: u64,
+}
+
+/// The live counts.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    discovery: AtomicU64,
+    jwks: AtomicU64,
+    token: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn count(&self, endpoint: Endpoint) {
+        match endpoint {
+            Endpoint::Discovery => &self.discovery,
+            Endpoint::Jwks => &self.jwks,
+            Endpoint::Token => &self.token,
+        }
+        .fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn snapshot(&self) -> RequestCounts {
+        RequestCounts {
+            discovery: self.discovery.load(Ordering::SeqCst),
+            jwks: self.jwks.load(Ordering::SeqCst),
+            token: self.token.load(Ordering::SeqCst),
+        }
+    }
+}

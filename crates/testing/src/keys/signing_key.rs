@@ -1,0 +1,214 @@
+use std::fmt;
+
+use aws_lc_rs::digest;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+
+use super::{
+    KeyError,
+    material::{Kind, Material},
+};
+use crate::{SigningAlgorithm, sign};
+
+/// The members of a JWK that are private, or a secret of its own (RFC 7518, section 6).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// A private key, with the JWK under which its public half is published.
+///
+/// The JWK is a thing of its own: [`with_jwk_member`](Self::with_jwk_member) and
+/// [`without_jwk_member`](Self::without_jwk_member) change what is published and never what signs. That is how a test
+/// gets a key set with an encryption key in it, a key without `alg` or two keys of the same `kid`.
+#[derive(Clone)]
+pub struct SigningKey {
+    material: Material,
+    jwk: Map<String, Value>,
+}
+
+impl SigningKey {
+    /// A fresh key for `algorithm`, published with that `alg`, `use: sig` and its
+    /// [thumbprint](https://www.rfc-editor.org/rfc/rfc7638) as `kid`.
+    ///
+    /// An RSA key (of 2048 bits) takes a noticeable part of a second; the other kinds take microseconds.
+    ///
+    /// # Panics
+    ///
+    /// When the operating system has no randomness or no memory to give.
+    pub fn generate(algorithm: SigningAlgorithm) -> Self {
+        let material = Material::generate(Kind::of(algorithm));
+        let mut jwk = material.public_members.clone();
+        jwk.insert("alg".to_owned(), algorithm.name().into());
+        jwk.insert("use".to_owned(), "sig".into());
+        jwk.insert("kid".to_owned(), thumbprint(&material.public_members).into());
+        Self { material, jwk }
+    }
+
+    /// Reads a private JWK: P-256, P-384, Ed25519, or RSA of at least 2048 bits with all of `d`, `p`, `q`, `dp`, `dq`
+    /// and `qi`.
+    ///
+    /// The public members are published as they are, `kid`, `alg`, `use` and any others included.
+    ///
+    /// # Errors
+    ///
+    /// When the value is not such a JWK, when a member is missing or is not base64url without padding, and when
+    /// public and private half do not belong together.
+    pub fn from_jwk(jwk: &Value) -> Result<Self, KeyError> {
+        let jwk = jwk.as_object().ok_or(KeyError::NOT_AN_OBJECT)?;
+        let material = Material::from_jwk(jwk)?;
+        let is_public = |(name, _): &(&String, &Value)| !PRIVATE_MEMBERS.contains(&name.as_str());
+        let jwk = jwk.iter().filter(is_public).map(|(name, value)| (name.clone(), value.clone())).collect();
+        Ok(Self { material, jwk })
+    }
+
+    /// The `kid` under which the key is published, if it has one.
+    pub fn key_id(&self) -> Option<&str> {
+        self.jwk.get("kid").and_then(Value::as_str)
+    }
+
+    /// The algorithm that the key signs by unless told otherwise: its published `alg`, or the usual one of its kind
+    /// (`RS256` for RSA, `EdDSA` for Ed25519) where it has none that is known here.
+    pub fn algorithm(&self) -> SigningAlgorithm {
+        self.published_algorithm()
+            .filter(|algorithm| self.can_sign_by(*algorithm))
+            .unwrap_or_else(|| self.material.kind.usual_algorithm())
+    }
+
+    /// The JWK of the public half, as it is published.
+    pub fn public_jwk(&self) -> Value {
+        Value::Object(self.jwk.clone())
+    }
+
+    /// The public half as SubjectPublicKeyInfo in DER ([RFC 5280](https://www.rfc-editor.org/rfc/rfc5280#section-4.1)).
+    pub fn public_key_der(&self) -> &[u8] {
+        &self.material.public_der
+    }
+
+    /// The public half as SubjectPublicKeyInfo in PEM ([RFC 7468](https://www.rfc-editor.org/rfc/rfc7468#section-13)).
+    pub fn public_key_pem(&self) -> String {
+        let base64 = base64::engine::general_purpose::STANDARD.encode(self.public_key_der());
+        let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
+        // Base64 is ASCII, so every index is a character boundary.
+        for start in (0..base64.len()).step_by(64) {
+            pem.push_str(&base64[start..base64.len().min(start + 64)]);
+            pem.push('\n');
+        }
+        pem + "-----END PUBLIC KEY-----\n"
+    }
+
+    /// Publishes the key under another `kid`.
+    #[must_use]
+    pub fn with_key_id(self, kid: impl Into<String>) -> Self {
+        self.with_jwk_member("kid", kid.into())
+    }
+
+    /// Publishes the JWK with that member, whatever it was before: another `alg`, `use: enc`, `key_ops`, a wrong
+    /// coordinate.
+    #[must_use]
+    pub fn with_jwk_member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.jwk.insert(name.into(), value.into());
+        self
+    }
+
+    /// Publishes the JWK without that member.
+    #[must_use]
+    pub fn without_jwk_member(mut self, name: &str) -> Self {
+        self.jwk.remove(name);
+        self
+    }
+
+    /// Signs `message` and returns the signature as a JWS has it, before base64url.
+    ///
+    /// For inputs that the [`TokenBuilder`](crate::TokenBuilder) cannot write, such as a header that is not base64url.
+    ///
+    /// # Panics
+    ///
+    /// When a key of this kind cannot sign by `algorithm`.
+    pub fn sign(&self, algorithm: SigningAlgorithm, message: &[u8]) -> Vec<u8> {
+        assert!(
+            self.can_sign_by(algorithm),
+            "a key of the kind {:?} cannot sign by {algorithm}: choose a key and an algorithm that go together",
+            self.material.kind,
+        );
+        sign::sign(algorithm, &self.material.private, message)
+    }
+
+    /// Whether the key is of the kind that `algorithm` needs, whatever its JWK says.
+    pub(crate) fn can_sign_by(&self, algorithm: SigningAlgorithm) -> bool {
+        self.material.kind == Kind::of(algorithm)
+    }
+
+    /// Whether the published JWK offers the key for signatures that it can make.
+    pub(crate) fn is_for_signatures(&self) -> bool {
+        let is_for_signatures = self.jwk.get("use").is_none_or(|usage| usage == "sig");
+        let is_possible = |algorithm| self.can_sign_by(algorithm);
+        is_for_signatures && (!self.jwk.contains_key("alg") || self.published_algorithm().is_some_and(is_possible))
+    }
+
+    /// What `alg` of the published JWK says, if that is known here.
+    pub(crate) fn published_algorithm(&self) -> Option<SigningAlgorithm> {
+        self.jwk.get("alg").and_then(Value::as_str).and_then(SigningAlgorithm::from_name)
+    }
+}
+
+/// Shows what is published, and nothing of the private half.
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey")
+            .field("kind", &self.material.kind)
+            .field("key_id", &self.key_id())
+            .field("algorithm", &self.algorithm())
+            .field("private", &format_args!("[redacted]"))
+            .finish()
+    }
+}
+
+/// The thumbprint of RFC 7638. Its input is the required members in lexicographic order and without white space; a
+/// [`Map`] is serialized in that order unless another crate turns on `preserve_order`, so the order is made here.
+fn thumbprint(public_members: &Map<String, Value>) -> String {
+    let mut members: Vec<_> = public_members.iter().collect();
+    members.sort_by_key(|(name, _)| *name);
+    let members: Vec<_> = members.into_iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    let input = format!("{{{}}}", members.join(","));
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, input.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The key of RFC 8037, appendix A.1.
+    fn rfc_8037() -> Value {
+        json!({
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        })
+    }
+
+    #[test]
+    fn thumbprint_is_that_of_rfc_8037() {
+        let key = SigningKey::from_jwk(&rfc_8037()).unwrap();
+        assert_eq!(thumbprint(&key.material.public_members), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+
+    #[test]
+    fn signature_is_that_of_rfc_8037() {
+        let key = SigningKey::from_jwk(&rfc_8037()).unwrap();
+        let message = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+        assert_eq!(
+            URL_SAFE_NO_PAD.encode(key.sign(SigningAlgorithm::EdDsa, message)),
+            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
+        );
+    }
+
+    #[test]
+    fn pem_is_lines_of_64_characters() {
+        let pem = SigningKey::generate(SigningAlgorithm::Es384).public_key_pem();
+        let lines: Vec<_> = pem.lines().collect();
+        assert_eq!(lines.first(), Some(&"-----BEGIN PUBLIC KEY-----"));
+        assert_eq!(lines.last(), Some(&"-----END PUBLIC KEY-----"));
+        assert!(lines[1..lines.len() - 2].iter().all(|line| line.len() == 64));
+    }
+}

@@ -1,0 +1,140 @@
+//! From the builder's wishes to the compact form.
+
+use std::{fmt, sync::LazyLock, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Map;
+
+use super::{LIFETIME, Signer, TokenBuilder, Validity, WELL_BEYOND_LEEWAY};
+use crate::{SigningAlgorithm, SigningKey, clock::numeric_date, sign};
+
+/// What is wrong with the signature.
+#[derive(Clone)]
+pub(super) enum Forgery {
+    Hs256(Vec<u8>),
+    Hs256WithPublicKey,
+    Stranger,
+    Tampered,
+    Unsigned,
+}
+
+impl TokenBuilder {
+    /// Makes the token, in the compact form.
+    ///
+    /// # Panics
+    ///
+    /// When the mint has no key for the algorithm, or when the chosen key cannot sign by it. An issuer gets its keys by
+    /// [`TestIssuerBuilder::algorithms`](crate::TestIssuerBuilder::algorithms), a mint by
+    /// [`SigningKeys::generate`](crate::SigningKeys::generate).
+    #[must_use]
+    pub fn sign(&self) -> String {
+        let (algorithm, key) = self.signer();
+        let input = format!("{}.{}", base64url(self.header_text(algorithm, key)), base64url(self.payload()));
+        let message = input.as_bytes();
+        let signature = match &self.forgery {
+            None => key.sign(algorithm, message),
+            Some(Forgery::Hs256(secret)) => sign::hs256(secret, message),
+            Some(Forgery::Hs256WithPublicKey) => sign::hs256(key.public_key_pem().as_bytes(), message),
+            Some(Forgery::Stranger) => stranger(algorithm).sign(algorithm, message),
+            Some(Forgery::Tampered) => tampered(key.sign(algorithm, message)),
+            Some(Forgery::Unsigned) => Vec::new(),
+        };
+        format!("{input}.{}", base64url(signature))
+    }
+
+    fn signer(&self) -> (SigningAlgorithm, &SigningKey) {
+        if let Signer::Key(key) = &self.signer {
+            return (self.algorithm.unwrap_or_else(|| key.algorithm()), key);
+        }
+        let keys = self.mint.keys();
+        let preferred = self.shape.preferred_algorithm().filter(|algorithm| keys.for_algorithm(*algorithm).is_some());
+        let algorithm = self.algorithm.or(preferred).or_else(|| keys.algorithms().first().copied());
+        let algorithm =
+            algorithm.unwrap_or_else(|| panic!("the issuer {} has no key to sign with", self.mint.issuer()));
+        let key = keys.for_algorithm(algorithm).unwrap_or_else(|| {
+            panic!(
+                "the issuer {} has no key for {algorithm}: name the algorithm in `TestIssuerBuilder::algorithms` or \
+                 `SigningKeys::generate`, or choose a key by `signed_by`",
+                self.mint.issuer(),
+            )
+        });
+        (algorithm, key)
+    }
+
+    fn header_text(&self, algorithm: SigningAlgorithm, key: &SigningKey) -> String {
+        if let Some(raw) = &self.raw_header {
+            return raw.clone();
+        }
+        let alg = match self.forgery {
+            Some(Forgery::Hs256(_) | Forgery::Hs256WithPublicKey) => "HS256",
+            Some(Forgery::Unsigned) => "none",
+            Some(Forgery::Stranger | Forgery::Tampered) | None => algorithm.name(),
+        };
+        let mut header = Map::new();
+        header.insert("alg".to_owned(), alg.into());
+        header.insert("typ".to_owned(), self.shape.typ().into());
+        if let Some(kid) = key.key_id() {
+            header.insert("kid".to_owned(), kid.into());
+        }
+        self.header.applied_to(header)
+    }
+
+    fn payload(&self) -> Vec<u8> {
+        if let Some(raw) = &self.raw_payload {
+            return raw.clone();
+        }
+        let now = numeric_date(self.mint.clock().now());
+        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        let (before, after) = (now - seconds(WELL_BEYOND_LEEWAY), now + seconds(WELL_BEYOND_LEEWAY));
+        let (issued_at, not_before, expires_at) = match self.validity {
+            Validity::Expired => (before - seconds(LIFETIME), None, before),
+            Validity::For(lifetime) => (now, None, now.saturating_add(seconds(lifetime))),
+            Validity::NotYet => (now, Some(after), after + seconds(LIFETIME)),
+        };
+        let mut claims = self.shape.claims(&self.mint, issued_at, &unique());
+        claims.insert("exp".to_owned(), expires_at.into());
+        if let Some(not_before) = not_before {
+            claims.insert("nbf".to_owned(), not_before.into());
+        }
+        self.claims.applied_to(claims).into_bytes()
+    }
+}
+
+fn base64url(octets: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(octets)
+}
+
+/// A text of 128 random bits.
+fn unique() -> String {
+    let mut octets = [0; 16];
+    aws_lc_rs::rand::fill(&mut octets).expect("the operating system has randomness");
+    base64url(octets)
+}
+
+/// A key that is in no set. RSA keys take long to generate, so all of a process share one.
+fn stranger(algorithm: SigningAlgorithm) -> SigningKey {
+    static RSA: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(SigningAlgorithm::Rs256));
+    match algorithm {
+        SigningAlgorithm::Ps256 | SigningAlgorithm::Rs256 => RSA.clone(),
+        _ => SigningKey::generate(algorithm),
+    }
+}
+
+/// The signature with one bit flipped, in the middle, where it is part of a number and no matter of form.
+fn tampered(mut signature: Vec<u8>) -> Vec<u8> {
+    let middle = signature.len() / 2;
+    signature[middle] ^= 1;
+    signature
+}
+
+impl fmt::Debug for Forgery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hs256(_) => "Hs256([redacted])",
+            Self::Hs256WithPublicKey => "Hs256WithPublicKey",
+            Self::Stranger => "Stranger",
+            Self::Tampered => "Tampered",
+            Self::Unsigned => "Unsigned",
+        })
+    }
+}

@@ -1,0 +1,145 @@
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{Request, request};
+use http_body_util::Full;
+use scopegate_testing::{Mint, TestIssuer};
+use serde_json::json;
+
+use crate::{
+    http::{Answer, send},
+    verify::{is_signed, parts},
+};
+
+fn post() -> request::Builder {
+    Request::post("/token").header("content-type", "application/x-www-form-urlencoded")
+}
+
+fn basic(client_id: &str, secret: &str) -> request::Builder {
+    post().header("authorization", format!("Basic {}", STANDARD.encode(format!("{client_id}:{secret}"))))
+}
+
+async fn ask(issuer: &TestIssuer, request: request::Builder, form: &str) -> Answer {
+    send(issuer, request.body(Full::from(Bytes::copy_from_slice(form.as_bytes()))).unwrap()).await.unwrap()
+}
+
+/// The answer's status and error code, with the rules that hold for every error.
+async fn refused(issuer: &TestIssuer, request: request::Builder, form: &str) -> (u16, String) {
+    let answer = ask(issuer, request, form).await;
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(answer.headers.contains_key("www-authenticate"), answer.status == 401);
+    (answer.status.as_u16(), answer.json()["error"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn the_default_client_gets_a_token() {
+    let issuer = TestIssuer::start().await;
+    let request = basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
+    let answer = ask(&issuer, request, "grant_type=client_credentials&scope=message+profile").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(answer.headers["content-type"], "application/json");
+
+    let mut body = answer.json();
+    let token = body["access_token"].take();
+    assert_eq!(
+        body,
+        json!({ "access_token": null, "token_type": "Bearer", "expires_in": 300, "scope": "message profile" }),
+    );
+    let token = token.as_str().unwrap();
+    assert!(is_signed(token, &issuer.jwks_json()));
+    let parts = parts(token);
+    assert_eq!(parts.header["typ"], "at+jwt");
+    assert_eq!(parts.claims["iss"], issuer.issuer());
+    assert_eq!(parts.claims["sub"], "test-client");
+    assert_eq!(parts.claims["client_id"], "test-client");
+    assert_eq!(parts.claims["aud"], Mint::AUDIENCE);
+    assert_eq!(parts.claims["scope"], "message profile");
+    assert_eq!(issuer.requests().token, 1);
+}
+
+#[tokio::test]
+async fn a_client_may_authenticate_in_the_body() {
+    let issuer = TestIssuer::builder().client("robot", "hush").start().await;
+    let answer = ask(&issuer, post(), "grant_type=client_credentials&client_id=robot&client_secret=hush").await;
+    let body = answer.json();
+    assert_eq!(body.get("scope"), None);
+    let claims = parts(body["access_token"].as_str().unwrap()).claims;
+    assert_eq!((&claims["sub"], claims.get("scope")), (&json!("robot"), None));
+
+    // The default client is gone.
+    let request = basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
+    assert_eq!(refused(&issuer, request, "grant_type=client_credentials").await, (401, "invalid_client".into()));
+}
+
+#[tokio::test]
+async fn basic_credentials_are_form_encoded() {
+    let issuer = TestIssuer::builder().client("a:b", "p&q +%").start().await;
+    let answer = ask(&issuer, basic("a%3Ab", "p%26q+%2B%25"), "grant_type=client_credentials").await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn resources_and_audiences_become_the_audience() {
+    let issuer = TestIssuer::builder().audience("https://default.example").start().await;
+    for (form, aud) in [
+        ("", json!("https://default.example")),
+        ("&resource=https://a.example", json!("https://a.example")),
+        ("&audience=b", json!("b")),
+        ("&resource=https://a.example&resource=urn:c&audience=b", json!(["https://a.example", "urn:c", "b"])),
+    ] {
+        let request = basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
+        let answer = ask(&issuer, request, &format!("grant_type=client_credentials{form}")).await;
+        assert_eq!(parts(answer.json()["access_token"].as_str().unwrap()).claims["aud"], aud);
+    }
+}
+
+#[tokio::test]
+async fn requests_are_refused_by_the_codes_of_rfc_6749() {
+    let issuer = TestIssuer::start().await;
+    let known = || basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
+    for (form, code) in [
+        ("", "invalid_request"),
+        ("grant_type=", "invalid_request"),
+        ("grant_type=client_credentials&grant_type=client_credentials", "invalid_request"),
+        ("grant_type=client_credentials&scope=a&scope=b", "invalid_request"),
+        ("grant_type=client_credentials&client_id=other", "invalid_request"),
+        ("grant_type=client_credentials&client_secret=test-secret", "invalid_request"),
+        ("grant_type=password", "unsupported_grant_type"),
+        ("grant_type=client_credentials&scope=a++b", "invalid_scope"),
+        ("grant_type=client_credentials&scope=%22", "invalid_scope"),
+        ("grant_type=client_credentials&resource=api", "invalid_target"),
+        ("grant_type=client_credentials&resource=https://a.example/%23f", "invalid_target"),
+    ] {
+        assert_eq!(refused(&issuer, known(), form).await, (400, code.to_owned()), "{form}");
+    }
+}
+
+#[tokio::test]
+async fn clients_are_refused_alike_whatever_is_wrong_with_them() {
+    let issuer = TestIssuer::start().await;
+    let form = "grant_type=client_credentials";
+    for request in [
+        post(),
+        post().header("authorization", "Bearer x"),
+        post().header("authorization", "Basic !"),
+        post().header("authorization", format!("Basic {}", STANDARD.encode("no-colon"))),
+        basic(Mint::CLIENT_ID, "wrong"),
+        basic(Mint::CLIENT_ID, ""),
+        basic("unknown", TestIssuer::CLIENT_SECRET),
+    ] {
+        assert_eq!(refused(&issuer, request, form).await, (401, "invalid_client".into()));
+    }
+    let twice = basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET).header("authorization", "Basic dGVzdDp0ZXN0");
+    assert_eq!(refused(&issuer, twice, form).await, (400, "invalid_request".into()));
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_form_or_too_long_is_refused() {
+    let issuer = TestIssuer::start().await;
+    let json = Request::post("/token").header("content-type", "application/json");
+    assert_eq!(refused(&issuer, json, "{}").await, (400, "invalid_request".into()));
+    let untyped = Request::post("/token");
+    assert_eq!(refused(&issuer, untyped, "grant_type=client_credentials").await, (400, "invalid_request".into()));
+    let long = format!("grant_type=client_credentials&x={}", "x".repeat(64 * 1024));
+    assert_eq!(refused(&issuer, post(), &long).await, (400, "invalid_request".into()));
+}
