@@ -15,3 +15,8 @@ pub use self::{
     log::{Log, count_panics, panics},
     wire::{Served, exchange, serve},
 };
+
+/// Compiles the code of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

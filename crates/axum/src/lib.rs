@@ -1,4 +1,36 @@
 //! Makes an axum API an OAuth 2.0 resource server.
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use scopegate_axum::{AccessToken, Authenticate, RequireScope, ResourceServer};
+//!
+//! # async fn build() -> Result<(), scopegate_axum::BuildError> {
+//! let resource_server =
+//!     ResourceServer::discover("https://tenant.example/oidc").audience("https://api.example").build().await?;
+//!
+//! let app: Router = Router::new()
+//!     .route("/messages", get(messages))
+//!     .layer(RequireScope::new("message")) // Runs second: is the permission there?
+//!     .layer(Authenticate::new(resource_server)); // Runs first: who is asking?
+//!
+//! async fn messages(token: AccessToken) -> String {
+//!     format!("for {:?}", token.subject())
+//! }
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Authenticate`] and [`RequireScope`] are the layers; the module docs of `scopegate_tower::authenticate` say in which
+//!   order they go, and what goes wrong otherwise.
+//! - [`AccessToken`] is the verified token as an extractor, with its claims as a type of yours.
+//! - [`Scoped`] is an `AccessToken` whose type says which scopes the handler demands.
+//! - [`InsufficientScope`] is what a handler returns that finds the token too weak.
+//!
+//! A handler with one of these extractors never runs without an `Authenticate` layer in front of it: the answer is 500,
+//! and the log names the remedy.
+//!
+//! What an application needs of `scopegate-core` and `scopegate-tower` is re-exported here, so that it has one dependency.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -56,3 +56,35 @@ impl fmt::Debug for Authentication {
         f.debug_struct("Authentication").field("token", &self.token).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verified_token::tests::verified;
+
+    #[test]
+    fn an_outcome_is_of_one_judge_and_one_token() {
+        let outcome = Authentication::verified(1, "token", verified("https://a", None, None));
+        assert!(outcome.is_of(1, "token"));
+        assert!(!outcome.is_of(2, "token"));
+        assert!(!outcome.is_of(1, "other"));
+        assert!(!Authentication::anonymous(1).is_of(1, "token"));
+        assert!(!Authentication::anonymous(1).is_of(1, ""));
+    }
+
+    #[test]
+    fn an_outcome_prints_without_the_token_that_was_presented() {
+        let outcome = Authentication::verified(1, "presented", verified("https://a", Some("alice"), None));
+        let printed = format!("{outcome:?}");
+        assert!(printed.contains("alice") && !printed.contains("presented"), "{printed}");
+    }
+
+    #[test]
+    fn nobody_has_no_token() {
+        assert!(Authentication::anonymous(1).token().is_none());
+        assert_eq!(
+            Authentication::verified(1, "token", verified("https://a", None, None)).token().unwrap().issuer(),
+            "https://a"
+        );
+    }
+}

@@ -34,3 +34,84 @@ impl Issuers {
             .ok_or_else(|| Failure::new(Reason::UnknownIssuer, "iss", "a configured issuer", issuer).into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        BoxFuture, ExactScopes,
+        jwks::{KeySource, KeysUnavailable},
+        jws::{Algorithm, KeySet},
+        jwt::{ClaimNames, Profile, Rules},
+    };
+
+    #[derive(Debug)]
+    struct NoKeys;
+
+    impl KeySource for NoKeys {
+        fn snapshot(&self) -> Option<Arc<KeySet>> {
+            None
+        }
+
+        fn refetch(&self) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+            Box::pin(async { Err(KeysUnavailable::new("none")) })
+        }
+    }
+
+    fn issuers(names: &[&str]) -> Issuers {
+        Issuers::new(names.iter().map(|&name| JwtVerifier {
+            rules: Rules {
+                issuer: name.into(),
+                audiences: vec!["api".into()],
+                authorized_parties: None,
+                algorithms: Algorithm::DEFAULT.to_vec(),
+                profile: Profile::rfc9068(),
+                grammar: Arc::new(ExactScopes),
+                leeway: Duration::ZERO,
+                max_age: None,
+            },
+            keys: Arc::new(NoKeys),
+        }))
+    }
+
+    fn chosen(claims: &str) -> Result<String, Reason> {
+        let claims = UnverifiedClaims::parse(claims.as_bytes(), &ClaimNames::default()).unwrap();
+        issuers(&["https://as.example", "https://as.example/b"])
+            .verifier(&claims)
+            .map(|verifier| verifier.rules.issuer.to_string())
+            .map_err(|error| error.reason())
+    }
+
+    #[test]
+    fn jwt_1_the_verifier_is_the_one_of_the_issuer_that_is_named() {
+        for issuer in ["https://as.example", "https://as.example/b"] {
+            assert_eq!(chosen(&format!(r#"{{"iss":"{issuer}"}}"#)), Ok(issuer.to_owned()));
+        }
+        assert_eq!(chosen(r#"{"iss":"https:\/\/as.example"}"#), Ok("https://as.example".to_owned()));
+    }
+
+    #[test]
+    fn jwt_1_issuers_compare_code_point_by_code_point() {
+        for other in [
+            "https://as.example/",
+            "https://AS.example",
+            "https://as.example:443",
+            "HTTPS://as.example",
+            "https://as.example/B",
+            "https://as.example ",
+            "",
+        ] {
+            assert_eq!(chosen(&format!(r#"{{"iss":"{other}"}}"#)), Err(Reason::UnknownIssuer), "{other}");
+        }
+    }
+
+    #[test]
+    fn jwt_1_an_issuer_is_one_string() {
+        assert_eq!(chosen("{}"), Err(Reason::MissingClaim));
+        for mistyped in [r#"["https://as.example"]"#, "null", "1", "{}"] {
+            assert_eq!(chosen(&format!(r#"{{"iss":{mistyped}}}"#)), Err(Reason::MalformedClaim), "{mistyped}");
+        }
+    }
+}

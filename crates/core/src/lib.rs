@@ -1,4 +1,57 @@
-//! Judges OAuth 2.0 access tokens.
+//! Judges OAuth 2.0 access tokens: what a resource server has to do before its handlers run.
+//!
+//! This crate is the protocol without the framework. It takes the token off a request's header, decides whether it is
+//! genuine and meant for this API, and returns evidence of that, a [`VerifiedToken`], or a refusal that knows its status,
+//! challenge and reason. Services usually depend on `scopegate-axum` or `scopegate-tower`, which put it behind layers and
+//! extractors; use this crate by itself to bring it to another framework.
+//!
+//! ```
+//! use http::{Request, header::AUTHORIZATION};
+//! use scopegate_core::{ErrorKind, Issuer, ResourceServer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let jwks = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+//! let resource_server = ResourceServer::builder()
+//!     .issuer(Issuer::with_jwks("https://tenant.example", jwks)) // Or `Issuer::discover`, which fetches them.
+//!     .audience("https://api.example")
+//!     .build()
+//!     .await?;
+//!
+//! let (request, _body) = Request::builder().header(AUTHORIZATION, "Bearer nonsense").body(())?.into_parts();
+//! let error = resource_server.authenticate(&request).await.unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::InvalidToken);
+//! assert_eq!(error.kind().status(), 401);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! | you want to | see |
+//! |---|---|
+//! | know what is checked, and what is not | [`ResourceServer`] |
+//! | trust an issuer | [`Issuer`]; [`jwt::Profile`] for one that does not follow RFC 9068 |
+//! | change a time, a limit, the clock or the HTTP client | [`ResourceServerBuilder`], [`clock`], [`fetch`] |
+//! | read a good token | [`VerifiedToken`], [`Claims`] |
+//! | demand scopes | [`policy`]; [`scope`] for sets, tokens and grammars |
+//! | answer a refused request | [`Error`], [`ErrorKind`], [`reason`], [`ProtectionSpace`] |
+//! | bring keys from somewhere else | [`jwks`] |
+//!
+//! # Features
+//!
+//! - `aws-lc-rs` (default): signature checks by AWS-LC.
+//! - `rust-crypto`: signature checks by the RustCrypto crates. With both, AWS-LC is used unless
+//!   [`ResourceServerBuilder::crypto`] says otherwise; with neither, `build` returns an error.
+//! - `reqwest` (default): `ReqwestFetch`, an HTTP client for discovery and keys.
+//!
+//! A feature adds API and never changes what is refused.
+//!
+//! # Scope of this crate
+//!
+//! A resource server's side, and JWT access tokens. It is no client and no authorization server, it obtains no tokens, and
+//! it keeps no sessions. Opaque tokens and sender-constrained tokens (DPoP, mutual TLS) are not supported yet: the former
+//! are refused as malformed, the latter as unverifiable.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -220,3 +220,584 @@ impl fmt::Debug for Authenticating {
         f.debug_struct("Authenticating").finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+pub(crate) mod tests {
+    use std::{
+        collections::HashMap,
+        error::Error as _,
+        sync::{Mutex, MutexGuard},
+    };
+
+    use bytes::Bytes;
+    use http::{Request, Response, header::AUTHORIZATION};
+    use serde_json::{Value, json};
+    use tokio::{sync::watch, task::yield_now};
+
+    use super::*;
+    use crate::{
+        ErrorKind,
+        crypto::tests::{jwks, token},
+        fetch::{Fetch, FetchError, FetchLimits},
+        jwt::Profile,
+    };
+
+    pub(crate) const ISSUER: &str = "https://as.example";
+    pub(crate) const METADATA_URL: &str = "https://as.example/.well-known/oauth-authorization-server";
+    pub(crate) const JWKS_URL: &str = "https://as.example/jwks";
+
+    const NOW: u64 = 1_700_000_000;
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// A clock that stands still until it is set.
+    #[derive(Clone, Debug)]
+    pub(crate) struct SetClock(Arc<watch::Sender<Duration>>);
+
+    impl SetClock {
+        pub(crate) fn new() -> Self {
+            Self(Arc::new(watch::Sender::new(Duration::from_secs(NOW))))
+        }
+
+        pub(crate) fn advance(&self, by: Duration) {
+            self.0.send_modify(|now| *now += by);
+        }
+
+        pub(crate) fn set_back(&self, by: Duration) {
+            self.0.send_modify(|now| *now -= by);
+        }
+    }
+
+    impl Clock for SetClock {
+        fn now(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH + *self.0.borrow()
+        }
+
+        fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+            let mut time = self.0.subscribe();
+            let until = *time.borrow() + duration;
+            Box::pin(async move {
+                // A clock that is gone never reaches any time.
+                if time.wait_for(|now| *now >= until).await.is_err() {
+                    std::future::pending().await
+                }
+            })
+        }
+    }
+
+    /// What is at an address.
+    #[derive(Clone, Debug)]
+    pub(crate) enum Answer {
+        /// A status and a body.
+        Is(u16, Vec<u8>),
+        Fails,
+        Never,
+        Panics,
+    }
+
+    /// A network in which the test says what is where. Everything else is a 404.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Network(Arc<Wires>);
+
+    #[derive(Debug)]
+    struct Wires {
+        answers: Mutex<HashMap<String, Answer>>,
+        requests: Mutex<Vec<String>>,
+        held: watch::Sender<bool>,
+    }
+
+    impl Network {
+        pub(crate) fn new() -> Self {
+            let held = watch::Sender::new(false);
+            Self(Arc::new(Wires { answers: Mutex::default(), requests: Mutex::default(), held }))
+        }
+
+        /// A network with an issuer that publishes these keys of the rig.
+        pub(crate) fn with_issuer(key_ids: &[&str]) -> Self {
+            let network = Self::new();
+            let metadata = json!({ "issuer": ISSUER, "jwks_uri": JWKS_URL });
+            network.put(METADATA_URL, Answer::Is(200, metadata.to_string().into()));
+            network.publish(key_ids);
+            network
+        }
+
+        pub(crate) fn put(&self, url: &str, answer: Answer) {
+            self.0.answers.lock().unwrap().insert(url.to_owned(), answer);
+        }
+
+        pub(crate) fn publish(&self, key_ids: &[&str]) {
+            self.put(JWKS_URL, Answer::Is(200, jwks(key_ids)));
+        }
+
+        /// Holds all answers back until `release`.
+        pub(crate) fn hold(&self) {
+            self.0.held.send_replace(true);
+        }
+
+        pub(crate) fn release(&self) {
+            self.0.held.send_replace(false);
+        }
+
+        /// The addresses that were asked since the last call.
+        pub(crate) fn requests(&self) -> Vec<String> {
+            std::mem::take(&mut *self.0.requests.lock().unwrap())
+        }
+
+        fn answers(&self) -> MutexGuard<'_, HashMap<String, Answer>> {
+            self.0.answers.lock().unwrap()
+        }
+    }
+
+    impl Fetch for Network {
+        fn fetch(
+            &self,
+            request: Request<Bytes>,
+            limits: FetchLimits,
+        ) -> BoxFuture<'static, Result<Response<Bytes>, FetchError>> {
+            assert_eq!(limits, FetchLimits::new(512 * 1024, Duration::from_secs(5)));
+            let url = request.uri().to_string();
+            self.0.requests.lock().unwrap().push(url.clone());
+            let network = self.clone();
+            Box::pin(async move {
+                let mut held = network.0.held.subscribe();
+                held.wait_for(|held| !held).await.unwrap();
+                let answer = network.answers().get(&url).cloned();
+                match answer.unwrap_or(Answer::Is(404, Vec::new())) {
+                    Answer::Is(status, body) => Ok(Response::builder().status(status).body(Bytes::from(body)).unwrap()),
+                    Answer::Fails => Err(FetchError::failed("connection refused")),
+                    Answer::Never => std::future::pending().await,
+                    Answer::Panics => panic!("a fault of the client"),
+                }
+            })
+        }
+    }
+
+    /// Lets the tasks that were spawned run as far as they come.
+    pub(crate) async fn settle() {
+        for _ in 0..50 {
+            yield_now().await;
+        }
+    }
+
+    fn claims() -> Value {
+        json!({
+            "iss": ISSUER,
+            "aud": "https://api.example",
+            "sub": "alice",
+            "client_id": "app",
+            "iat": NOW,
+            "exp": NOW + 1_000_000,
+            "jti": "1",
+            "scope": "read",
+        })
+    }
+
+    /// A good token by a key of the rig.
+    fn token_by(key_id: &str) -> String {
+        token_with(key_id, json!({}))
+    }
+
+    /// The same with some claims set to something else.
+    fn token_with(key_id: &str, changes: Value) -> String {
+        let mut claims = claims();
+        let Value::Object(changes) = changes else { unreachable!() };
+        claims.as_object_mut().unwrap().extend(changes);
+        token(key_id, &json!({ "alg": "ES256", "typ": "at+jwt", "kid": key_id }), &claims)
+    }
+
+    fn request(token: &str) -> Parts {
+        Request::builder().header(AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap().into_parts().0
+    }
+
+    async fn discovering(network: &Network, clock: &SetClock) -> ResourceServer {
+        ResourceServer::discover(ISSUER)
+            .audience("https://api.example")
+            .fetch(network.clone())
+            .clock(clock.clone())
+            .build()
+            .await
+            .unwrap()
+    }
+
+    /// A resource server whose one issuer has these keys of the rig, and no network.
+    async fn fixed(key_ids: &[&str]) -> ResourceServer {
+        fixed_with(key_ids, |builder| builder).await
+    }
+
+    async fn fixed_with(
+        key_ids: &[&str],
+        settings: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder,
+    ) -> ResourceServer {
+        let issuer = Issuer::with_jwks(ISSUER, jwks(key_ids));
+        let builder = ResourceServer::builder().issuer(issuer).audience("https://api.example").clock(SetClock::new());
+        settings(builder).build().await.unwrap()
+    }
+
+    /// What comes of a token without waiting for anything.
+    fn at_once(server: &ResourceServer, token: &str) -> Result<Authentication, Error> {
+        server.authenticate(&request(token)).try_now().expect("decided at once")
+    }
+
+    /// The reason for which a token is refused, in the end.
+    async fn refusal(server: &ResourceServer, token: &str) -> Reason {
+        server.authenticate(&request(token)).await.unwrap_err().reason()
+    }
+
+    #[tokio::test]
+    async fn a_good_token_is_authenticated_at_once_where_the_keys_are_at_hand() {
+        let server = fixed(&["a-es256"]).await;
+        let outcome = at_once(&server, &token_by("a-es256")).unwrap();
+        let token = outcome.token().unwrap();
+        assert_eq!((token.issuer(), token.subject()), (ISSUER, Some("alice")));
+        assert!(server.authenticate(&request(&token_by("a-es256"))).await.is_ok(), "awaited, it is the same");
+    }
+
+    #[tokio::test]
+    async fn a_request_without_credentials_is_anonymous() {
+        let server = fixed(&["a-es256"]).await;
+        for request in [
+            Request::builder().body(()).unwrap(),
+            Request::builder().header(AUTHORIZATION, "Basic dTpw").body(()).unwrap(),
+        ] {
+            let outcome = server.authenticate(&request.into_parts().0).try_now().unwrap().unwrap();
+            assert!(outcome.token().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn malformed_credentials_are_refused_at_once() {
+        let server = fixed(&["a-es256"]).await;
+        let error = at_once(&server, "a b").unwrap_err();
+        assert_eq!((error.reason(), error.kind()), (Reason::MalformedCredentials, ErrorKind::InvalidRequest));
+    }
+
+    #[tokio::test]
+    async fn bearer_12_a_token_is_as_long_as_the_limit_at_most() {
+        let token = token_by("a-es256");
+        let server = fixed_with(&["a-es256"], |builder| builder.max_token_length(token.len())).await;
+        assert!(at_once(&server, &token).is_ok());
+        let server = fixed_with(&["a-es256"], |builder| builder.max_token_length(token.len() - 1)).await;
+        assert_eq!(at_once(&server, &token).unwrap_err().reason(), Reason::TokenTooLong);
+        let server = fixed(&["a-es256"]).await;
+        assert_eq!(at_once(&server, &"a".repeat(16 * 1024)).unwrap_err().reason(), Reason::MalformedToken);
+        assert_eq!(at_once(&server, &"a".repeat(16 * 1024 + 1)).unwrap_err().reason(), Reason::TokenTooLong);
+    }
+
+    #[tokio::test]
+    async fn bearer_4_what_is_no_token_is_refused() {
+        let server = fixed(&["a-es256"]).await;
+        for (text, reason) in [
+            ("abc", Reason::MalformedToken),
+            ("a.b.c", Reason::MalformedToken),
+            ("a.b.c.d.e", Reason::EncryptedToken),
+            // A header that is `{}`, and claims that are `[]`.
+            ("e30.e30.AAAA", Reason::MalformedToken),
+            ("eyJhbGciOiJFUzI1NiJ9.W10.AAAA", Reason::MalformedToken),
+        ] {
+            assert_eq!(at_once(&server, text).unwrap_err().reason(), reason, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_names_the_issuer_and_the_key_for_the_log() {
+        let server = fixed(&["a-es256"]).await;
+        let forged = token("b-es256", &json!({ "alg": "ES256", "typ": "at+jwt", "kid": "a-es256" }), &claims());
+        let error = at_once(&server, &forged).unwrap_err();
+        assert_eq!(error.reason(), Reason::InvalidSignature);
+        assert_eq!((error.issuer(), error.key_id()), (Some(ISSUER), Some("a-es256")));
+        let error = at_once(&server, &token_with("a-es256", json!({ "iss": "https://other" }))).unwrap_err();
+        assert_eq!((error.reason(), error.issuer()), (Reason::UnknownIssuer, None));
+    }
+
+    #[tokio::test]
+    async fn a_key_that_the_issuer_does_not_have_is_unknown() {
+        let server = fixed(&["a-es256"]).await;
+        assert_eq!(refusal(&server, &token_by("b-es256")).await, Reason::UnknownKey);
+    }
+
+    #[tokio::test]
+    async fn key_1_a_key_of_one_issuer_verifies_no_token_of_another() {
+        let server = ResourceServer::builder()
+            .issuer(Issuer::with_jwks("https://a", jwks(&["a-es256"])))
+            .issuer(Issuer::with_jwks("https://b", jwks(&["b-es256"])).audience("b"))
+            .audience("https://api.example")
+            .clock(SetClock::new())
+            .build()
+            .await
+            .unwrap();
+        let token = |key_id: &str, issuer: &str, audience: &str| {
+            let mut claims = claims();
+            (claims["iss"], claims["aud"]) = (json!(issuer), json!(audience));
+            token(key_id, &json!({ "alg": "ES256", "typ": "at+jwt" }), &claims)
+        };
+        assert!(at_once(&server, &token("a-es256", "https://a", "https://api.example")).is_ok());
+        assert!(at_once(&server, &token("b-es256", "https://b", "b")).is_ok());
+        for (key_id, issuer, audience, reason) in [
+            ("b-es256", "https://a", "https://api.example", Reason::InvalidSignature),
+            ("a-es256", "https://b", "b", Reason::InvalidSignature),
+            ("a-es256", "https://a", "b", Reason::WrongAudience),
+            ("b-es256", "https://b", "https://api.example", Reason::WrongAudience),
+        ] {
+            assert_eq!(refusal(&server, &token(key_id, issuer, audience)).await, reason, "{key_id}, {issuer}");
+        }
+        assert_eq!(server.default_realm(), "https://api.example");
+    }
+
+    #[tokio::test]
+    async fn the_settings_of_an_issuer_are_applied() {
+        let issuer = Issuer::with_jwks(ISSUER, jwks(&["a-rs256"]))
+            .profile(Profile::genauth())
+            .authorized_parties(["machine"])
+            .scope_grammar(crate::GenAuthScopes);
+        let server = ResourceServer::builder()
+            .issuer(issuer)
+            .audience("https://api.example")
+            .clock(SetClock::new())
+            .max_token_age(MINUTE)
+            .leeway(Duration::ZERO)
+            .build()
+            .await
+            .unwrap();
+        let token = |changes: Value| {
+            let mut claims = json!({
+                "iss": ISSUER,
+                "aud": "https://api.example",
+                "azp": "machine",
+                "iat": NOW - 60,
+                "exp": NOW + 1,
+                "scope": "book:*",
+            });
+            claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            token("a-rs256", &json!({ "alg": "RS256", "typ": "JWT" }), &claims)
+        };
+        let outcome = at_once(&server, &token(json!({}))).unwrap();
+        assert!(outcome.token().unwrap().satisfies(&crate::scope("book:1:read")));
+        for (changes, reason) in [
+            (json!({ "exp": NOW }), Reason::Expired),
+            (json!({ "iat": NOW - 61 }), Reason::TokenTooOld),
+            (json!({ "azp": "other" }), Reason::UnauthorizedParty),
+        ] {
+            assert_eq!(refusal(&server, &token(changes)).await, reason);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_is_judged_once_by_each_server_and_for_each_token() {
+        let clock = SetClock::new();
+        let server = fixed_with(&["a-es256"], |builder| builder.clock(clock.clone())).await;
+        let other = fixed_with(&["a-es256"], |builder| builder.clock(clock.clone())).await;
+        let mut request = request(&token_by("a-es256"));
+        let outcome = server.authenticate(&request).await.unwrap();
+        request.extensions.insert(outcome);
+
+        // The token expires; what was found of it for this request stays found.
+        clock.advance(Duration::from_secs(2_000_000));
+        assert!(server.authenticate(&request).await.is_ok());
+        assert!(server.clone().authenticate(&request).await.is_ok());
+        assert_eq!(other.authenticate(&request).await.unwrap_err().reason(), Reason::Expired);
+
+        let changed = token_with("a-es256", json!({ "sub": "bob" }));
+        request.headers.insert(AUTHORIZATION, format!("Bearer {changed}").parse().unwrap());
+        assert_eq!(server.authenticate(&request).await.unwrap_err().reason(), Reason::Expired);
+        request.headers.remove(AUTHORIZATION);
+        assert!(server.authenticate(&request).await.unwrap().token().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_clock_before_1970_is_no_reason_to_panic() {
+        let server = fixed_with(&["a-es256"], |builder| builder.clock(BeforeTheEpoch)).await;
+        assert_eq!(refusal(&server, &token_by("a-es256")).await, Reason::IssuedInFuture);
+
+        #[derive(Debug)]
+        struct BeforeTheEpoch;
+
+        impl Clock for BeforeTheEpoch {
+            fn now(&self) -> SystemTime {
+                SystemTime::UNIX_EPOCH - Duration::from_secs(1)
+            }
+
+            fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+                Box::pin(std::future::pending())
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_token_makes_the_keys_be_fetched_and_is_then_judged() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let server = discovering(&network, &clock).await;
+        settle().await;
+        assert!(network.requests().is_empty(), "nothing is fetched before there is a token");
+
+        let waiting = server.authenticate(&request(&token_by("a-es256"))).try_now().unwrap_err();
+        assert_eq!(waiting.await.unwrap().token().unwrap().subject(), Some("alice"));
+        assert_eq!(network.requests(), [METADATA_URL, JWKS_URL]);
+
+        assert!(at_once(&server, &token_by("a-es256")).is_ok());
+        assert!(network.requests().is_empty(), "the keys are at hand now");
+    }
+
+    #[tokio::test]
+    async fn a_given_jwks_uri_needs_no_discovery() {
+        let network = Network::with_issuer(&["a-es256"]);
+        let server = ResourceServer::builder()
+            .issuer(Issuer::with_jwks_uri(ISSUER, JWKS_URL))
+            .audience("https://api.example")
+            .fetch(network.clone())
+            .clock(SetClock::new())
+            .build()
+            .await
+            .unwrap();
+        assert!(server.authenticate(&request(&token_by("a-es256"))).await.is_ok());
+        assert_eq!(network.requests(), [JWKS_URL]);
+    }
+
+    #[tokio::test]
+    async fn key_3_a_hundred_first_tokens_share_one_fetch() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let server = discovering(&network, &clock).await;
+        let (token, forged) = (token_by("a-es256"), token_by("b-es256"));
+        let requests: Vec<_> = (0..100)
+            .map(|number| tokio::spawn(server.authenticate(&request(if number % 2 == 0 { &token } else { &forged }))))
+            .collect();
+        for (number, outcome) in requests.into_iter().enumerate() {
+            let refused = outcome.await.unwrap().err().map(|error| error.reason());
+            assert_eq!(refused, (number % 2 == 1).then_some(Reason::UnknownKey));
+        }
+        assert_eq!(network.requests(), [METADATA_URL, JWKS_URL]);
+    }
+
+    #[tokio::test]
+    async fn jose_16_a_token_that_is_bad_anyway_causes_no_traffic() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let server = discovering(&network, &clock).await;
+        for (changes, reason) in [
+            (json!({ "iss": "https://attacker.example" }), Reason::UnknownIssuer),
+            (json!({ "exp": NOW - 60 }), Reason::Expired),
+            (json!({ "aud": "other" }), Reason::WrongAudience),
+            (json!({ "cnf": {} }), Reason::UnverifiableConfirmation),
+        ] {
+            let error = at_once(&server, &token_with("attacker", changes)).unwrap_err();
+            assert_eq!(error.reason(), reason);
+        }
+        let own_key = json!({ "alg": "PS512", "typ": "at+jwt", "jku": "https://attacker.example", "kid": "x" });
+        let error = at_once(&server, &token("attacker-rsa", &own_key, &claims())).unwrap_err();
+        assert_eq!(error.reason(), Reason::AlgorithmNotAllowed);
+        settle().await;
+        assert!(network.requests().is_empty());
+    }
+
+    #[tokio::test]
+    async fn key_3_an_unknown_key_id_causes_one_fetch_in_a_cool_down() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let server = discovering(&network, &clock).await;
+        server.authenticate(&request(&token_by("a-es256"))).await.unwrap();
+        network.requests();
+
+        for (wait, fetched) in [(29_999, false), (1, true), (29_999, false), (1, true)] {
+            clock.advance(Duration::from_millis(wait));
+            for _ in 0..10 {
+                assert_eq!(refusal(&server, &token_by("b-es256")).await, Reason::UnknownKey);
+            }
+            assert_eq!(network.requests(), [METADATA_URL, JWKS_URL][..if fetched { 2 } else { 0 }]);
+        }
+        assert!(at_once(&server, &token_by("a-es256")).is_ok());
+    }
+
+    #[tokio::test]
+    async fn key_4_a_rotation_is_seen_in_the_same_request_and_key_5_the_old_key_is_gone() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let server = discovering(&network, &clock).await;
+        server.authenticate(&request(&token_by("a-es256"))).await.unwrap();
+        network.requests();
+
+        network.publish(&["b-es256"]);
+        clock.advance(MINUTE);
+        assert!(server.authenticate(&request(&token_by("b-es256"))).await.is_ok());
+        assert_eq!(network.requests(), [METADATA_URL, JWKS_URL]);
+        assert_eq!(refusal(&server, &token_by("a-es256")).await, Reason::UnknownKey);
+        assert!(network.requests().is_empty());
+    }
+
+    #[tokio::test]
+    async fn key_12_without_keys_the_answer_is_unavailable_until_there_are_some() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        network.put(JWKS_URL, Answer::Is(500, Vec::new()));
+        let server = discovering(&network, &clock).await;
+        for (wait, left, fetched) in [(0, 30, true), (10, 20, false), (19, 1, false), (1, 30, true)] {
+            clock.advance(Duration::from_secs(wait));
+            let error = server.authenticate(&request(&token_by("a-es256"))).await.unwrap_err();
+            assert_eq!((error.reason(), error.kind()), (Reason::KeysUnavailable, ErrorKind::Unavailable));
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(left)));
+            assert_eq!(error.issuer(), Some(ISSUER));
+            assert_eq!(!network.requests().is_empty(), fetched, "{left} s left");
+            let source = error.source().unwrap();
+            assert_eq!(source.to_string(), "the issuer's keys cannot be had");
+            assert_eq!(source.source().unwrap().to_string(), "the answer has the status 500 Internal Server Error");
+        }
+        network.publish(&["a-es256"]);
+        clock.advance(Duration::from_secs(30));
+        assert!(server.authenticate(&request(&token_by("a-es256"))).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn key_11_a_failed_refetch_is_unavailable_for_an_unknown_key_and_nothing_for_a_known_one() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let server = discovering(&network, &clock).await;
+        server.authenticate(&request(&token_by("a-es256"))).await.unwrap();
+        network.put(JWKS_URL, Answer::Fails);
+        clock.advance(MINUTE);
+        assert_eq!(refusal(&server, &token_by("b-es256")).await, Reason::KeysUnavailable);
+        assert!(at_once(&server, &token_by("a-es256")).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_does_not_stop_the_fetch() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let server = discovering(&network, &clock).await;
+        network.hold();
+        let mut waiting = Box::pin(server.authenticate(&request(&token_by("a-es256"))));
+        assert!(poll_once(waiting.as_mut()).await.is_none());
+        settle().await;
+        drop(waiting);
+        network.release();
+        settle().await;
+        assert!(at_once(&server, &token_by("a-es256")).is_ok());
+        assert_eq!(network.requests(), [METADATA_URL, JWKS_URL]);
+    }
+
+    /// Polls once.
+    async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+        std::future::poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn keys_are_renewed_in_the_background_after_five_minutes() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let server = discovering(&network, &clock).await;
+        server.authenticate(&request(&token_by("a-es256"))).await.unwrap();
+        network.requests();
+
+        clock.advance(5 * MINUTE);
+        assert!(at_once(&server, &token_by("a-es256")).is_ok());
+        settle().await;
+        assert!(network.requests().is_empty(), "they are fresh still");
+
+        network.publish(&["b-es256"]);
+        clock.advance(Duration::from_millis(1));
+        assert!(at_once(&server, &token_by("a-es256")).is_ok(), "nobody waits");
+        settle().await;
+        assert_eq!(network.requests(), [METADATA_URL, JWKS_URL]);
+        assert!(at_once(&server, &token_by("b-es256")).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_resource_server_prints_its_issuers() {
+        let server = fixed(&["a-es256"]).await;
+        assert!(format!("{server:?}").contains(ISSUER));
+        assert_eq!(format!("{:?}", server.authenticate(&request("x"))), "Authenticating { .. }");
+    }
+}

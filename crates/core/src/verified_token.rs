@@ -205,3 +205,99 @@ impl<'a> Principal<'a> {
         self.subject
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::{Claims, ExactScopes};
+
+    /// A token of `issuer` as a verifier would vouch for it.
+    pub(crate) fn verified(issuer: &str, subject: Option<&str>, client_id: Option<&str>) -> VerifiedToken {
+        VerifiedToken::assertion(Assertion {
+            issuer: issuer.into(),
+            subject: subject.map(Into::into),
+            client_id: client_id.map(Into::into),
+            audience: ["api".into()].into(),
+            scope: Scope::parse("read write"),
+            grammar: Arc::new(ExactScopes),
+            expires_at: Duration::from_secs(100),
+            not_before: None,
+            issued_at: None,
+            token_id: None,
+            authentication_time: None,
+            authentication_context: None,
+            authentication_methods: Box::default(),
+            claims: br#"{"name":"Alice","roles":["admin"]}"#.as_slice().into(),
+        })
+    }
+
+    #[test]
+    fn jwt_9_a_principal_is_the_pair_of_issuer_and_subject() {
+        let [a, b] = ["https://a", "https://b"].map(|issuer| verified(issuer, Some("alice"), None));
+        let other = verified("https://a", Some("bob"), None);
+        assert_ne!(a.principal(), b.principal());
+        assert_ne!(a.principal(), other.principal());
+        assert_eq!(a.principal(), verified("https://a", Some("alice"), Some("app")).principal());
+        let principal = a.principal().unwrap();
+        assert_eq!((principal.issuer(), principal.subject()), ("https://a", "alice"));
+        assert!(verified("https://a", None, Some("app")).principal().is_none());
+    }
+
+    #[test]
+    fn at_8_a_client_that_acts_for_itself_is_told_from_a_user() {
+        for (subject, client_id, is_client) in [
+            (Some("alice"), Some("app"), false),
+            (Some("app"), Some("app"), true),
+            (None, Some("app"), true),
+            (None, None, true),
+            (Some("alice"), None, false),
+        ] {
+            assert_eq!(verified("https://a", subject, client_id).is_client(), is_client, "{subject:?}, {client_id:?}");
+        }
+    }
+
+    #[test]
+    fn a_policy_is_met_by_the_scope_of_the_token() {
+        let token = verified("https://a", None, None);
+        assert!(token.satisfies(&ScopePolicy::all(["read", "write"]).unwrap()));
+        assert!(!token.satisfies(&ScopePolicy::all(["read", "admin"]).unwrap()));
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Named {
+        name: String,
+    }
+
+    #[test]
+    fn claims_are_built_once_for_each_type() {
+        let token = verified("https://a", None, None);
+        let first = token.claims::<Named>().unwrap();
+        assert_eq!(first.name, "Alice");
+        assert!(Arc::ptr_eq(&first, &token.clone().claims::<Named>().unwrap()));
+        let all = token.claims::<Claims>().unwrap();
+        assert_eq!(all["roles"][0], "admin");
+        assert!(Arc::ptr_eq(&all, &token.claims::<Claims>().unwrap()));
+        assert!(Arc::ptr_eq(&first, &token.claims::<Named>().unwrap()));
+    }
+
+    #[test]
+    fn claims_that_do_not_fit_are_a_mismatch_that_quotes_none_of_them() {
+        let error = verified("https://a", None, None).claims::<Vec<String>>().unwrap_err();
+        assert_eq!((error.reason(), error.issuer()), (Reason::ClaimsMismatch, Some("https://a")));
+        assert_eq!(error.failures()[0].found(), "a claim that is missing or of another type");
+        assert!(error.failures()[0].expected().contains("Vec"));
+        assert!(!format!("{error} {error:?}").contains("Alice"));
+    }
+
+    #[test]
+    fn a_token_and_its_claims_print_without_personal_data() {
+        let token = verified("https://a", Some("alice"), Some("app"));
+        let printed = format!("{token:?}");
+        assert!(printed.contains("https://a") && printed.contains("alice") && !printed.contains("Alice"), "{printed}");
+        let claims = token.claims::<Claims>().unwrap();
+        assert_eq!(format!("{claims:?}"), r#"{"name", "roles"}"#);
+        assert_eq!(Claims::clone(&claims).into_map().len(), 2);
+    }
+}

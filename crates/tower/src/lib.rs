@@ -1,4 +1,38 @@
 //! Tower layers that make an HTTP service an OAuth 2.0 resource server.
+//!
+//! [`Authenticate`] asks who is there: it has the access token of a request judged, and leaves the outcome with the request.
+//! [`RequireScope`] asks whether that suffices. Both work with any service of `http` requests whose response body's data
+//! is `Bytes`: axum, hyper, and tonic, whose clients get gRPC statuses.
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use scopegate_core::ResourceServer;
+//! use scopegate_tower::{Authenticate, RequireScope};
+//! use tower::{ServiceBuilder, service_fn};
+//!
+//! # async fn build() -> Result<(), scopegate_core::BuildError> {
+//! let resource_server =
+//!     ResourceServer::discover("https://tenant.example/oidc").audience("https://api.example").build().await?;
+//!
+//! let service = ServiceBuilder::new()
+//!     .layer(Authenticate::new(resource_server)) // In a `ServiceBuilder`, the first layer runs first.
+//!     .layer(RequireScope::new("message"))
+//!     .service(service_fn(|_: Request<Full<Bytes>>| async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::new()))) }));
+//! # let _ = service;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! - [`authenticate`]: what passes, what is refused, and in which order layers go.
+//! - [`require`]: demands on scopes.
+//! - [`refusal`]: what a refusal looks like to the client, and to the log.
+//! - [`Demand`], [`UnmetDemand`]: for extractors and handlers of other frameworks.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

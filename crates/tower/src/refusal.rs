@@ -21,7 +21,7 @@ use http::{
     header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     request::Parts,
 };
-use scopegate_core::{Authentication, Error, ErrorKind, ProtectionSpace, Reason, Scope};
+use scopegate_core::{Authentication, Error, ErrorKind, ProtectionSpace, Reason, VerifiedToken};
 
 use crate::GateBody;
 
@@ -105,13 +105,13 @@ pub struct Refusal<'a> {
     error: &'a Error,
     space: Option<&'a ProtectionSpace>,
     required: Option<&'a str>,
-    granted: Option<&'a Scope>,
+    token: Option<&'a VerifiedToken>,
 }
 
 impl<'a> Refusal<'a> {
     /// The refusal of a request for this reason.
     pub fn new(error: &'a Error) -> Self {
-        Self { error, space: None, required: None, granted: None }
+        Self { error, space: None, required: None, token: None }
     }
 
     /// Words the refusal as this protection space does. Without one there is no challenge, and an error that would need
@@ -121,10 +121,10 @@ impl<'a> Refusal<'a> {
         self
     }
 
-    /// Takes the protection space and the granted scope from what `Authenticate` left with the request.
+    /// Takes the protection space, and the token for the log, from what `Authenticate` left with the request.
     pub fn after(mut self, authentication: Option<&'a Authentication>) -> Self {
         self.space = authentication.and_then(Authentication::space).map(AsRef::as_ref);
-        self.granted = authentication.and_then(Authentication::token).map(|token| token.scope());
+        self.token = authentication.and_then(Authentication::token);
         self
     }
 
@@ -196,11 +196,11 @@ impl<'a> Refusal<'a> {
                     target: "scopegate",
                     tracing::Level::$level,
                     reason = self.error.reason().as_str(),
-                    issuer = self.error.issuer(),
+                    issuer = self.error.issuer().or(self.token.map(VerifiedToken::issuer)),
                     key_id = self.error.key_id(),
                     failures = ?self.error.failures(),
                     required = self.required,
-                    granted = self.granted.map(tracing::field::display),
+                    granted = self.token.map(|token| tracing::field::display(token.scope())),
                     cause = std::error::Error::source(self.error).map(tracing::field::display),
                     $message
                 )

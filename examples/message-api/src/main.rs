@@ -1,1 +1,122 @@
-fn main() {}
+//! A protected API in one command: `cargo run -p message-api`.
+//!
+//! It starts an issuer of its own on the loopback interface, an API that trusts it, and prints `curl` lines to try, with
+//! fresh tokens in them. With `ISSUER` and `AUDIENCE` set it trusts that issuer instead, and starts none.
+#![forbid(unsafe_code)]
+
+mod api;
+
+use std::{env, error::Error, process::ExitCode, time::Duration};
+
+use scopegate_axum::{Issuer, ResourceServer};
+use scopegate_testing::TestIssuer;
+use tokio::net::TcpListener;
+
+const HELP: &str = "\
+A protected API with four routes: /public, /me, /messages (scope message), /admin (scopes admin and message).
+
+Usage: cargo run -p message-api
+
+Environment:
+  PORT      the port on 127.0.0.1 to listen on; 0 picks a free one (default 3000)
+  ISSUER    trust this issuer, an https URL, instead of an embedded one; needs AUDIENCE
+  AUDIENCE  what the issuer's tokens call this API in `aud`
+";
+
+/// What the embedded issuer calls this API.
+const AUDIENCE: &str = "https://api.example";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match env::args().nth(1).as_deref() {
+        None => {}
+        Some("--help" | "-h") => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Some(_) => {
+            eprint!("message-api takes no arguments.\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    }
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("message-api: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let port = match env::var("PORT") {
+        Ok(port) => {
+            port.parse::<u16>().map_err(|_| format!("PORT is {port:?}; it has to be a number from 0 to 65535"))?
+        }
+        Err(_) => 3000,
+    };
+    // The embedded issuer lives as long as this variable.
+    let (resource_server, embedded) = match (env::var("ISSUER"), env::var("AUDIENCE")) {
+        (Ok(issuer), Ok(audience)) => (ResourceServer::discover(issuer).audience(audience).build().await?, None),
+        (Err(_), Err(_)) => {
+            let issuer = TestIssuer::start().await;
+            (trusting(&issuer).await?, Some(issuer))
+        }
+        _ => return Err("ISSUER and AUDIENCE belong together: set both, or neither for an embedded issuer".into()),
+    };
+
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
+        format!("cannot listen on 127.0.0.1:{port}: {error}; PORT chooses another port, and 0 a free one")
+    })?;
+    let url = format!("http://{}", listener.local_addr()?);
+    println!("The API is at {url}.");
+    if let Some(issuer) = &embedded {
+        print_lines(issuer, &url);
+    }
+    axum::serve(listener, api::router(resource_server)).with_graceful_shutdown(interrupted()).await?;
+    Ok(())
+}
+
+/// Trusts the embedded issuer as it would any other, except for one thing: there is no TLS on the way to it, since it is
+/// in this very process. That has to be said, in words that a reviewer sees.
+async fn trusting(issuer: &TestIssuer) -> Result<ResourceServer, Box<dyn Error>> {
+    let issuer = Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback();
+    Ok(ResourceServer::builder().issuer(issuer).audience(AUDIENCE).build().await?)
+}
+
+/// Prints what to try, and what to expect of it.
+fn print_lines(issuer: &TestIssuer, url: &str) {
+    let lifetime = Duration::from_secs(60 * 60);
+    let token =
+        |scope: &str| issuer.token().audience(AUDIENCE).scope(scope).claim("display_name", "Ada").expires_in(lifetime);
+    let with = |token: String, path: &str| format!("curl -i -H 'Authorization: Bearer {token}' {url}{path}");
+    let lines = [
+        ("200: no token is needed", format!("curl -i {url}/public")),
+        ("200: any good token will do", with(token("profile").sign(), "/me")),
+        ("200: the token has the scope `message`", with(token("message").sign(), "/messages")),
+        ("200: the token has both scopes", with(token("admin message").sign(), "/admin")),
+        ("401: there is no token, and the challenge has no error", format!("curl -i {url}/messages")),
+        ("401 invalid_token: the token has expired", with(token("message").expired().sign(), "/messages")),
+        (
+            "401 invalid_token: the token is for another API",
+            with(token("message").audience("https://other.example").sign(), "/messages"),
+        ),
+        (
+            "401 invalid_token: the token is signed with a stranger's key",
+            with(token("message").signed_by_stranger().sign(), "/messages"),
+        ),
+        ("403 insufficient_scope: the route demands `message`", with(token("profile").sign(), "/messages")),
+        ("400 invalid_request: two tokens at once", with(token("message").sign(), "/messages?access_token=x")),
+    ];
+    println!("Its issuer is at {}. The tokens below are good for an hour; restart for new ones.", issuer.issuer());
+    for (expected, line) in lines {
+        println!("\n# {expected}\n{line}");
+    }
+    println!();
+}
+
+async fn interrupted() {
+    // Where the signal cannot be had, the process ends as it would have without this.
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -108,11 +108,12 @@ impl KeySource for RemoteKeys {
     fn snapshot(&self) -> Option<Arc<KeySet>> {
         let loaded = self.0.loaded.load();
         let loaded = loaded.as_ref()?;
-        let age = self.0.clock.now().duration_since(loaded.at).unwrap_or_default();
-        if age > FRESH {
+        // Keys from the future mean that the clock was set back. How old they are cannot be told, so newer ones are asked for.
+        let age = self.0.clock.now().duration_since(loaded.at).ok();
+        if age.is_none_or(|age| age > FRESH) {
             self.0.attempt();
         }
-        (age <= FRESH + STALE).then(|| Arc::clone(&loaded.keys))
+        age.is_none_or(|age| age <= FRESH + STALE).then(|| Arc::clone(&loaded.keys))
     }
 
     fn refetch(&self) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
@@ -236,5 +237,296 @@ impl StdError for FetchKeysError {
             Self::Discovery(error) => error.source(),
             _ => None,
         }
+    }
+}
+
+#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        crypto::tests::{BACKENDS, jwks, sign},
+        jws::Verification,
+        resource_server::tests::{Answer, ISSUER, JWKS_URL, METADATA_URL, Network, SetClock, settle},
+    };
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    fn source(network: &Network, clock: &SetClock) -> RemoteKeys {
+        RemoteKeys::new(
+            ISSUER.into(),
+            Location::Discovered,
+            PlainHttp::Refused,
+            Algorithm::DEFAULT.to_vec(),
+            BACKENDS[0],
+            Arc::new(network.clone()),
+            Arc::new(clock.clone()),
+            Handle::current(),
+        )
+    }
+
+    /// A source that has loaded the key `a-es256`.
+    async fn loaded(network: &Network, clock: &SetClock) -> RemoteKeys {
+        let source = source(network, clock);
+        source.refetch().await.unwrap();
+        network.requests();
+        source
+    }
+
+    fn has(keys: Option<Arc<KeySet>>, key_id: &str) -> bool {
+        let signature = sign(key_id, Algorithm::Es256, b"message");
+        keys.is_some_and(|keys| {
+            keys.verify(Algorithm::Es256, Some(key_id), b"message", &signature) == Verification::Valid
+        })
+    }
+
+    /// Why an attempt fails.
+    async fn failure(source: &RemoteKeys) -> String {
+        source.refetch().await.unwrap_err().source().unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn there_are_no_keys_before_they_are_asked_for() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source = source(&network, &clock);
+        assert!(source.snapshot().is_none());
+        settle().await;
+        assert!(network.requests().is_empty());
+        assert!(has(Some(source.refetch().await.unwrap()), "a-es256"));
+        assert!(has(source.snapshot(), "a-es256"));
+    }
+
+    #[tokio::test]
+    async fn key_11_stale_keys_are_used_for_a_day_and_no_longer() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source = loaded(&network, &clock).await;
+        network.put(JWKS_URL, Answer::Fails);
+        clock.advance(FRESH + DAY);
+        assert!(has(source.snapshot(), "a-es256"));
+        settle().await;
+        clock.advance(Duration::from_millis(1));
+        assert!(source.snapshot().is_none());
+        assert!(source.refetch().await.is_err());
+
+        network.publish(&["a-es256"]);
+        clock.advance(COOL_DOWN);
+        assert!(source.refetch().await.is_ok());
+        assert!(has(source.snapshot(), "a-es256"), "they are fresh again");
+    }
+
+    #[tokio::test]
+    async fn a_failed_renewal_is_tried_again_once_in_a_cool_down() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source = loaded(&network, &clock).await;
+        network.put(METADATA_URL, Answer::Fails);
+        clock.advance(FRESH + Duration::from_secs(1));
+        for _ in 0..3 {
+            for _ in 0..10 {
+                assert!(has(source.snapshot(), "a-es256"));
+                settle().await;
+            }
+            let oidc = format!("{ISSUER}/.well-known/openid-configuration");
+            assert_eq!(network.requests(), [METADATA_URL.to_owned(), oidc]);
+            clock.advance(COOL_DOWN);
+        }
+    }
+
+    #[tokio::test]
+    async fn key_14_what_is_no_set_of_usable_keys_replaces_nothing() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source = loaded(&network, &clock).await;
+        for (answer, why) in [
+            (br#"{"keys":[]}"#.to_vec(), "the JWK Set has no key that can be used"),
+            (br#"{"keys":[{"kty":"oct","k":"AQAB"}]}"#.to_vec(), "the JWK Set has no key that can be used"),
+            (b"{}".to_vec(), "the JWK Set has no array named `keys`"),
+            (b"<html></html>".to_vec(), "the JWK Set is not one JSON object without duplicate members"),
+            (b"".to_vec(), "the JWK Set is not one JSON object without duplicate members"),
+        ] {
+            network.put(JWKS_URL, Answer::Is(200, answer));
+            clock.advance(COOL_DOWN);
+            assert_eq!(failure(&source).await, why);
+            assert!(has(source.snapshot(), "a-es256"));
+        }
+    }
+
+    #[tokio::test]
+    async fn key_13_an_answer_other_than_200_is_no_set() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source = source(&network, &clock);
+        for (status, why) in [
+            (201, "the answer has the status 201 Created"),
+            (302, "the answer has the status 302 Found"),
+            (304, "the answer has the status 304 Not Modified"),
+            (404, "there is no document at the expected address"),
+            (503, "the answer has the status 503 Service Unavailable"),
+        ] {
+            network.put(JWKS_URL, Answer::Is(status, jwks(&["a-es256"])));
+            assert_eq!(failure(&source).await, why);
+            clock.advance(COOL_DOWN);
+        }
+    }
+
+    #[tokio::test]
+    async fn key_13_a_document_has_half_a_mebibyte_at_most() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source = source(&network, &clock);
+        for (length, fits) in [(512 * 1024 + 1, false), (512 * 1024, true)] {
+            let mut body = jwks(&["a-es256"]);
+            body.resize(length, b' ');
+            network.put(JWKS_URL, Answer::Is(200, body));
+            assert_eq!(source.refetch().await.is_ok(), fits, "{length}");
+            clock.advance(COOL_DOWN);
+        }
+    }
+
+    #[tokio::test]
+    async fn key_13_an_answer_that_does_not_come_is_given_up_after_five_seconds() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        network.put(JWKS_URL, Answer::Never);
+        let source = Arc::new(source(&network, &clock));
+        let waiting = tokio::spawn({
+            let source = Arc::clone(&source);
+            async move { failure(&source).await }
+        });
+        settle().await;
+        clock.advance(Duration::from_millis(4_999));
+        settle().await;
+        assert!(!waiting.is_finished());
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(waiting.await.unwrap(), "the request took longer than its deadline");
+    }
+
+    #[tokio::test]
+    async fn metadata_of_another_issuer_counts_for_nothing() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let other = json!({ "issuer": "https://as.example/", "jwks_uri": JWKS_URL }).to_string();
+        network.put(METADATA_URL, Answer::Is(200, other.into()));
+        let source = source(&network, &clock);
+        assert!(failure(&source).await.starts_with("the metadata document names another issuer"));
+        assert!(!network.requests().contains(&JWKS_URL.to_owned()));
+        assert!(source.snapshot().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_second_form_of_the_metadata_address_is_tried() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let oidc = format!("{ISSUER}/.well-known/openid-configuration");
+        let metadata = json!({ "issuer": ISSUER, "jwks_uri": JWKS_URL }).to_string();
+        network.put(METADATA_URL, Answer::Is(404, Vec::new()));
+        network.put(&oidc, Answer::Is(200, metadata.into()));
+        let source = source(&network, &clock);
+        assert!(source.refetch().await.is_ok());
+        assert_eq!(network.requests(), [METADATA_URL, &oidc, JWKS_URL]);
+
+        network.put(&oidc, Answer::Is(404, Vec::new()));
+        clock.advance(COOL_DOWN);
+        assert_eq!(failure(&source).await, "there is no document at the expected address");
+        network.put(METADATA_URL, Answer::Is(500, Vec::new()));
+        clock.advance(COOL_DOWN);
+        let why = failure(&source).await;
+        assert_eq!(why, "the answer has the status 500 Internal Server Error", "it says more than a 404");
+    }
+
+    #[tokio::test]
+    async fn key_2_keys_are_not_fetched_over_plain_http() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let plain = json!({ "issuer": ISSUER, "jwks_uri": "http://as.example/jwks" }).to_string();
+        network.put(METADATA_URL, Answer::Is(200, plain.into()));
+        let source = source(&network, &clock);
+        assert_eq!(failure(&source).await, "the `jwks_uri` of the metadata document must be https");
+    }
+
+    #[tokio::test]
+    async fn the_cause_of_a_failed_request_is_kept() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        network.put(JWKS_URL, Answer::Fails);
+        let error = source(&network, &clock).refetch().await.unwrap_err();
+        let failed = error.source().unwrap();
+        assert_eq!(failed.to_string(), "the request failed");
+        assert_eq!(failed.source().unwrap().to_string(), "connection refused");
+        network.put(JWKS_URL, Answer::Is(200, b"{}".into()));
+        let error = source(&network, &clock).refetch().await.unwrap_err();
+        assert!(error.source().unwrap().source().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_panics_does_not_wedge_the_source() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        network.put(JWKS_URL, Answer::Panics);
+        let source = source(&network, &clock);
+        for _ in 0..3 {
+            assert_eq!(failure(&source).await, "the task that fetches them ended early");
+        }
+        assert_eq!(network.requests(), [METADATA_URL, JWKS_URL], "a panic counts as an attempt");
+        network.publish(&["a-es256"]);
+        clock.advance(COOL_DOWN);
+        assert!(source.refetch().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_is_under_way_is_joined_however_long_it_takes() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source = source(&network, &clock);
+        network.hold();
+        let first = source.refetch();
+        let first = tokio::spawn(first);
+        settle().await;
+        clock.advance(Duration::from_secs(4));
+        let second = tokio::spawn(source.refetch());
+        settle().await;
+        // A clock that is set back makes no second attempt of one that is under way either.
+        clock.set_back(DAY);
+        let third = tokio::spawn(source.refetch());
+        settle().await;
+        network.release();
+        for waiting in [first, second, third] {
+            assert!(waiting.await.unwrap().is_ok());
+        }
+        assert_eq!(network.requests(), [METADATA_URL, JWKS_URL]);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_locks_nobody_out() {
+        let (network, clock) = (Network::new(), SetClock::new());
+        let source = source(&network, &clock);
+        assert!(source.refetch().await.is_err());
+        clock.set_back(DAY);
+        let metadata = json!({ "issuer": ISSUER, "jwks_uri": JWKS_URL }).to_string();
+        network.put(METADATA_URL, Answer::Is(200, metadata.into()));
+        network.publish(&["a-es256"]);
+        assert!(source.refetch().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn keys_from_the_future_are_used_and_renewed() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source = loaded(&network, &clock).await;
+        network.publish(&["b-es256"]);
+        clock.set_back(365 * DAY);
+        assert!(has(source.snapshot(), "a-es256"));
+        settle().await;
+        assert_eq!(network.requests(), [METADATA_URL, JWKS_URL]);
+        assert!(has(source.snapshot(), "b-es256"));
+        settle().await;
+        assert!(network.requests().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_whole_cool_down_is_left_where_its_beginning_is_in_the_future() {
+        let (network, clock) = (Network::new(), SetClock::new());
+        let source = source(&network, &clock);
+        network.hold();
+        let waiting = tokio::spawn(source.refetch());
+        settle().await;
+        clock.set_back(DAY);
+        network.release();
+        assert_eq!(waiting.await.unwrap().unwrap_err().when(), Some(COOL_DOWN));
+    }
+
+    #[tokio::test]
+    async fn a_source_prints_its_issuer() {
+        let printed = format!("{:?}", source(&Network::new(), &SetClock::new()));
+        assert_eq!(printed, r#"RemoteKeys { issuer: "https://as.example", location: Discovered, .. }"#);
     }
 }

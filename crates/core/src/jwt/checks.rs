@@ -160,7 +160,9 @@ impl Rules {
                 found(),
             ));
         }
-        if let Some(max_age) = self.max_age.filter(|&max_age| now > issued_at + max_age + self.leeway) {
+        if let Some(max_age) =
+            self.max_age.filter(|&max_age| now > issued_at.saturating_add(max_age).saturating_add(self.leeway))
+        {
             return Err(Failure::new(
                 Reason::TokenTooOld,
                 "iat",
@@ -230,4 +232,562 @@ fn no_mark_of_another_kind(claims: &UnverifiedClaims<'_>) -> Result<(), Failure>
         return Ok(());
     };
     Err(Failure::new(Reason::WrongTokenType, "claims", "no mark of another kind of token", found))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::{
+        ExactScopes,
+        jwt::{ClaimNames, Evidence, Profile, ScopeClaim},
+    };
+
+    const NOW: u64 = 1_700_000_000;
+
+    /// RFC 9068, and a leeway of a minute.
+    fn rules() -> Rules {
+        Rules {
+            issuer: "https://as.example".into(),
+            audiences: vec!["https://api.example".into(), "api".into()],
+            authorized_parties: None,
+            algorithms: Algorithm::DEFAULT.to_vec(),
+            profile: Profile::rfc9068(),
+            grammar: Arc::new(ExactScopes),
+            leeway: Duration::from_secs(60),
+            max_age: None,
+        }
+    }
+
+    fn with_profile(profile: Profile) -> Rules {
+        Rules { profile, ..rules() }
+    }
+
+    /// A profile that accepts `typ: JWT` with a scope claim.
+    fn compat() -> Profile {
+        Profile::compat("compat").accept_type("JWT").evidence(Evidence::scope_claim())
+    }
+
+    fn header(token_type: &str) -> Json {
+        json!({ "alg": "RS256", "typ": token_type })
+    }
+
+    /// The claims of a token that is good until a minute from now.
+    fn claims() -> Json {
+        json!({
+            "iss": "https://as.example",
+            "aud": "https://api.example",
+            "sub": "alice",
+            "client_id": "app",
+            "iat": NOW - 60,
+            "exp": NOW + 60,
+            "jti": "1",
+            "scope": "read write",
+        })
+    }
+
+    /// The good claims with some set to something else.
+    fn claims_with(changes: Json) -> Json {
+        merged(claims(), changes)
+    }
+
+    fn merged(mut claims: Json, changes: Json) -> Json {
+        let Json::Object(changes) = changes else { unreachable!() };
+        claims.as_object_mut().unwrap().extend(changes);
+        claims
+    }
+
+    fn claims_without(name: &str) -> Json {
+        let mut claims = claims();
+        claims.as_object_mut().unwrap().remove(name).unwrap();
+        claims
+    }
+
+    /// Checks a token and hands what comes of it to `look`.
+    fn checked<T>(
+        rules: &Rules,
+        header: &Json,
+        claims: &Json,
+        look: impl FnOnce(Result<Acceptable<'_>, Error>) -> T,
+    ) -> T {
+        let (header, claims) = (header.to_string(), claims.to_string());
+        let mut names = ClaimNames::default();
+        names.add(&rules.profile);
+        let header = Header::parse(header.as_bytes()).unwrap();
+        let claims = UnverifiedClaims::parse(claims.as_bytes(), &names).unwrap();
+        look(rules.check(&header, &claims, Duration::from_secs(NOW)))
+    }
+
+    /// Every check that fails, in order.
+    fn failures_of(rules: &Rules, header: &Json, claims: &Json) -> Vec<(Reason, &'static str)> {
+        checked(rules, header, claims, |outcome| match outcome {
+            Ok(_) => Vec::new(),
+            Err(error) => {
+                let failures: Vec<_> = error.failures().iter().map(|one| (one.reason(), one.subject())).collect();
+                assert_eq!(error.reason(), failures[0].0, "the first failure decides");
+                failures
+            }
+        })
+    }
+
+    /// Every check that fails under RFC 9068.
+    fn failures(claims: Json) -> Vec<(Reason, &'static str)> {
+        failures_of(&rules(), &header("at+jwt"), &claims)
+    }
+
+    const NONE: [(Reason, &str); 0] = [];
+
+    #[test]
+    fn a_token_that_has_everything_passes() {
+        let claims = claims_with(json!({
+            "aud": ["api", "other"],
+            "nbf": NOW - 1,
+            "auth_time": NOW - 2,
+            "acr": "urn:high",
+            "amr": ["pwd", "otp"],
+        }));
+        checked(&rules(), &header("at+jwt"), &claims, |outcome| {
+            let token = outcome.unwrap();
+            assert_eq!(token.algorithm, Algorithm::Rs256);
+            assert_eq!((token.subject, token.client_id, token.token_id), (Some("alice"), Some("app"), Some("1")));
+            assert_eq!(token.audience, ["api", "other"]);
+            assert_eq!(token.scope.to_string(), "read write");
+            assert_eq!(token.expires_at.as_secs(), NOW + 60);
+            assert_eq!(token.issued_at.unwrap().as_secs(), NOW - 60);
+            assert_eq!(token.not_before.unwrap().as_secs(), NOW - 1);
+            assert_eq!(token.authentication_time.unwrap().as_secs(), NOW - 2);
+            assert_eq!(token.authentication_context, Some("urn:high"));
+            assert_eq!(token.authentication_methods, ["pwd", "otp"]);
+        });
+    }
+
+    #[test]
+    fn at_1_only_the_type_of_an_access_token_passes() {
+        for good in ["at+jwt", "AT+JWT", "application/at+jwt"] {
+            assert_eq!(failures_of(&rules(), &header(good), &claims()), NONE, "{good}");
+        }
+        for bad in [header("JWT"), header("dpop+jwt"), header(""), json!({ "alg": "RS256" })] {
+            assert_eq!(failures_of(&rules(), &bad, &claims()), [(Reason::WrongTokenType, "typ")], "{bad}");
+        }
+    }
+
+    #[test]
+    fn alg_1_only_the_algorithms_of_the_issuer_pass() {
+        let rules = Rules { algorithms: vec![Algorithm::Es256, Algorithm::Ed25519], ..rules() };
+        for good in ["ES256", "EdDSA", "Ed25519"] {
+            assert_eq!(failures_of(&rules, &json!({ "alg": good, "typ": "at+jwt" }), &claims()), NONE, "{good}");
+        }
+        for bad in ["RS256", "ES384", "ES512", "HS256", "none", "es256", "ES256 ", ""] {
+            let header = json!({ "alg": bad, "typ": "at+jwt" });
+            assert_eq!(failures_of(&rules, &header, &claims()), [(Reason::AlgorithmNotAllowed, "alg")], "{bad}");
+        }
+    }
+
+    #[test]
+    fn jwt_2_one_exact_audience_suffices() {
+        for good in [json!("https://api.example"), json!("api"), json!(["other", "api"]), json!(["api", "api"])] {
+            assert_eq!(failures(claims_with(json!({ "aud": good }))), NONE, "{good}");
+        }
+        for bad in [
+            json!("https://api.example/"),
+            json!("https://api.example/other"),
+            json!("HTTPS://api.example"),
+            json!("https://api.exampl"),
+            json!("API"),
+            json!("https://api.example api"),
+            json!(""),
+            json!([]),
+            json!(["other"]),
+        ] {
+            assert_eq!(failures(claims_with(json!({ "aud": bad }))), [(Reason::WrongAudience, "aud")], "{bad}");
+        }
+        assert_eq!(failures(claims_without("aud")), [(Reason::WrongAudience, "aud")]);
+        for mistyped in [json!(1), json!({}), json!(null), json!([1]), json!(["api", 1])] {
+            assert_eq!(
+                failures(claims_with(json!({ "aud": mistyped }))),
+                [(Reason::MalformedClaim, "aud"), (Reason::WrongAudience, "aud")],
+                "{mistyped}"
+            );
+        }
+    }
+
+    #[test]
+    fn jwt_4_now_is_before_the_expiry() {
+        let strict = Rules { leeway: Duration::ZERO, ..rules() };
+        for (expires_at, failed) in [(json!(NOW), true), (json!(NOW + 1), false), (json!(NOW as f64 + 0.5), false)] {
+            let found = failures_of(&strict, &header("at+jwt"), &claims_with(json!({ "exp": expires_at })));
+            assert_eq!(found == [(Reason::Expired, "exp")], failed, "{expires_at}");
+            assert_eq!(found.is_empty(), !failed, "{expires_at}");
+        }
+        assert_eq!(failures(claims_without("exp")), [(Reason::MissingClaim, "exp")]);
+    }
+
+    #[test]
+    fn jwt_6_an_expiry_has_leeway() {
+        for (ago, failed) in [(0, false), (59, false), (60, true), (61, true)] {
+            let found = failures(claims_with(json!({ "exp": NOW - ago })));
+            assert_eq!(found, [(Reason::Expired, "exp")][..usize::from(failed)], "{ago} s ago");
+        }
+        for far in [json!(i64::MAX), json!(u64::MAX), json!(1e300)] {
+            assert_eq!(failures(claims_with(json!({ "exp": far }))), NONE, "{far}");
+        }
+    }
+
+    #[test]
+    fn jwt_7_a_token_is_not_used_before_its_time() {
+        for (ahead, failed) in [(0, false), (60, false), (61, true)] {
+            let found = failures(claims_with(json!({ "nbf": NOW + ahead })));
+            assert_eq!(found, [(Reason::NotYetValid, "nbf")][..usize::from(failed)], "{ahead} s ahead");
+        }
+        assert_eq!(failures(claims_with(json!({ "nbf": u64::MAX }))), [(Reason::NotYetValid, "nbf")]);
+    }
+
+    #[test]
+    fn jwt_8_a_token_is_not_from_the_future() {
+        for (ahead, failed) in [(0, false), (60, false), (61, true)] {
+            let found = failures(claims_with(json!({ "iat": NOW + ahead })));
+            assert_eq!(found, [(Reason::IssuedInFuture, "iat")][..usize::from(failed)], "{ahead} s ahead");
+        }
+    }
+
+    #[test]
+    fn jwt_8_a_token_may_be_too_old() {
+        let rules = Rules { max_age: Some(Duration::from_secs(3600)), ..rules() };
+        for (ago, failed) in [(0, false), (3600, false), (3660, false), (3661, true)] {
+            let found = failures_of(&rules, &header("at+jwt"), &claims_with(json!({ "iat": NOW - ago })));
+            assert_eq!(found, [(Reason::TokenTooOld, "iat")][..usize::from(failed)], "{ago} s ago");
+        }
+        assert_eq!(failures(claims_with(json!({ "iat": 0 }))), NONE, "without a limit");
+        let endless = Rules { max_age: Some(Duration::MAX), ..self::rules() };
+        assert_eq!(failures_of(&endless, &header("at+jwt"), &claims()), NONE);
+    }
+
+    #[test]
+    fn jwt_8_an_age_cannot_be_limited_without_iat() {
+        let profile = compat().dangerous_waive(RequiredClaim::IssuedAt);
+        let claims = claims_without("iat");
+        assert_eq!(failures_of(&with_profile(profile.clone()), &header("JWT"), &claims), NONE);
+        let rules = Rules { max_age: Some(Duration::from_secs(3600)), ..with_profile(profile) };
+        assert_eq!(failures_of(&rules, &header("JWT"), &claims), [(Reason::MissingClaim, "iat")]);
+    }
+
+    #[test]
+    fn jwt_5_times_are_numbers() {
+        for name in ["exp", "nbf", "iat"] {
+            for mistyped in [json!("1700000000"), json!(-1), json!(-1e30), json!(null), json!([NOW]), json!(true)] {
+                let found = failures(claims_with(json!({ name: mistyped })));
+                assert_eq!(found, [(Reason::MalformedClaim, name)], "{name}: {mistyped}");
+            }
+        }
+    }
+
+    #[test]
+    fn at_3_every_required_claim_is_required() {
+        for name in ["sub", "client_id", "iat", "jti", "exp"] {
+            assert_eq!(failures(claims_without(name)), [(Reason::MissingClaim, name)]);
+        }
+    }
+
+    #[test]
+    fn an_empty_name_names_nobody() {
+        for name in ["sub", "client_id", "jti"] {
+            assert_eq!(failures(claims_with(json!({ name: "" }))), [(Reason::MissingClaim, name)]);
+        }
+        let waived = with_profile(
+            compat()
+                .dangerous_waive(RequiredClaim::Subject)
+                .dangerous_waive(RequiredClaim::ClientId)
+                .dangerous_waive(RequiredClaim::TokenId),
+        );
+        checked(&waived, &header("JWT"), &claims_with(json!({ "sub": "", "client_id": "", "jti": "" })), |outcome| {
+            let token = outcome.unwrap();
+            assert_eq!((token.subject, token.client_id, token.token_id), (None, None, None));
+        });
+    }
+
+    #[test]
+    fn at_2_a_claim_is_waived_by_name_and_no_other_with_it() {
+        use RequiredClaim::{ClientId, IssuedAt, Subject, TokenId};
+        let all = [(Subject, "sub"), (ClientId, "client_id"), (IssuedAt, "iat"), (TokenId, "jti")];
+        for (waived, its_name) in all {
+            let rules = with_profile(compat().dangerous_waive(waived));
+            for (_, name) in all {
+                let found = failures_of(&rules, &header("JWT"), &claims_without(name));
+                assert_eq!(found, [(Reason::MissingClaim, name)][usize::from(name == its_name)..], "{name}");
+            }
+            let found = failures_of(&rules, &header("JWT"), &claims_with(json!({ its_name: true })));
+            assert_eq!(found, [(Reason::MalformedClaim, its_name)], "waived, and mistyped all the same");
+        }
+    }
+
+    #[test]
+    fn jwt_10_registered_claims_have_their_types() {
+        for name in ["sub", "client_id", "jti", "azp"] {
+            for mistyped in [json!(5), json!([]), json!(null), json!({}), json!(true)] {
+                let found = failures(claims_with(json!({ name: mistyped })));
+                assert_eq!(found, [(Reason::MalformedClaim, name)], "{name}: {mistyped}");
+            }
+        }
+        assert_eq!(failures(claims_with(json!({ "foo": [1, { "bar": null }] }))), NONE);
+    }
+
+    #[test]
+    fn the_client_is_read_from_the_claim_that_the_profile_names() {
+        let client = |profile: Profile, claims: Json| {
+            checked(&with_profile(profile), &header("JWT"), &claims, |outcome| {
+                outcome.map(|token| token.client_id.map(str::to_owned)).map_err(|error| error.reason())
+            })
+        };
+        let both = claims_with(json!({ "azp": "party", "cid": "okta" }));
+        assert_eq!(client(compat(), both.clone()), Ok(Some("app".into())));
+        assert_eq!(client(compat().client_claim("azp"), both.clone()), Ok(Some("party".into())));
+        assert_eq!(client(compat().client_claim("cid"), both.clone()), Ok(Some("okta".into())));
+        assert_eq!(client(compat().client_claim("appid"), both.clone()), Err(Reason::MissingClaim));
+        let mistyped = merged(both, json!({ "client_id": 1 }));
+        assert_eq!(client(compat().client_claim("azp"), mistyped), Err(Reason::MalformedClaim));
+    }
+
+    #[test]
+    fn only_authorized_parties_pass_where_they_are_named() {
+        let rules = Rules { authorized_parties: Some(vec!["app".into(), "other".into()]), ..rules() };
+        let found = |client: &str| failures_of(&rules, &header("at+jwt"), &claims_with(json!({ "client_id": client })));
+        assert_eq!(found("app"), NONE);
+        assert_eq!(found("other"), NONE);
+        for stranger in ["App", "app ", "ap", "appother"] {
+            assert_eq!(found(stranger), [(Reason::UnauthorizedParty, "client_id")], "{stranger}");
+        }
+        let waived = compat().dangerous_waive(RequiredClaim::ClientId);
+        let nobody = failures_of(&Rules { profile: waived, ..rules }, &header("JWT"), &claims_without("client_id"));
+        assert_eq!(nobody, [(Reason::UnauthorizedParty, "client_id")]);
+    }
+
+    #[test]
+    fn every_failed_check_is_named_and_the_first_one_decides() {
+        let claims = json!({
+            "iss": "https://as.example",
+            "aud": "other",
+            "exp": NOW - 100,
+            "nbf": NOW + 100,
+            "iat": NOW + 100,
+            "sub": 1,
+            "amr": "pwd",
+            "acr": 1,
+            "auth_time": "x",
+            "cnf": {},
+            "scope": 1,
+        });
+        let everything = [
+            (Reason::WrongTokenType, "typ"),
+            (Reason::AlgorithmNotAllowed, "alg"),
+            (Reason::WrongAudience, "aud"),
+            (Reason::Expired, "exp"),
+            (Reason::NotYetValid, "nbf"),
+            (Reason::IssuedInFuture, "iat"),
+            (Reason::MalformedClaim, "sub"),
+            (Reason::MissingClaim, "client_id"),
+            (Reason::MissingClaim, "jti"),
+            (Reason::MalformedClaim, "auth_time"),
+            (Reason::MalformedClaim, "acr"),
+            (Reason::MalformedClaim, "amr"),
+            (Reason::UnverifiableConfirmation, "cnf"),
+            (Reason::MalformedClaim, "scope"),
+        ];
+        assert_eq!(failures_of(&rules(), &json!({ "alg": "none" }), &claims), everything);
+        assert_eq!(failures_of(&rules(), &json!({ "alg": "RS256", "typ": "at+jwt" }), &claims), everything[2..]);
+    }
+
+    #[test]
+    fn a_failure_says_what_was_expected_and_what_was_found() {
+        let claims = claims_with(json!({ "aud": ["x", "y"], "exp": 1, "nbf": NOW + 100, "iat": NOW + 100 }));
+        checked(&rules(), &json!({ "alg": "HS256" }), &claims, |outcome| {
+            let error = outcome.err().unwrap();
+            let texts: Vec<String> = error.failures().iter().map(ToString::to_string).collect();
+            assert_eq!(
+                texts,
+                [
+                    "typ: expected at+jwt, found none",
+                    "alg: expected RS256 or PS256 or ES256 or ES384 or Ed25519, found HS256",
+                    "aud: expected https://api.example or api, found x y",
+                    "exp: expected later than 1700000000, found 1",
+                    "nbf: expected no later than 1700000000, found 1700000100",
+                    "iat: expected no later than 1700000000, found 1700000100",
+                ]
+            );
+        });
+        checked(&rules(), &header("at+jwt"), &claims_with(json!({ "aud": [] })), |outcome| {
+            assert_eq!(outcome.err().unwrap().failures()[0].found(), "none");
+        });
+    }
+
+    #[test]
+    fn a_bound_token_is_no_bearer_token() {
+        for rules in [rules(), with_profile(compat().accept_type("at+jwt"))] {
+            for cnf in [json!({}), json!({ "jkt": "x" }), json!({ "x5t#S256": "x" }), json!({ "new": 1 }), json!(null)]
+            {
+                let found = failures_of(&rules, &header("at+jwt"), &claims_with(json!({ "cnf": cnf })));
+                assert_eq!(found, [(Reason::UnverifiableConfirmation, "cnf")], "{cnf}");
+            }
+        }
+    }
+
+    #[test]
+    fn at_7_claims_about_the_user_have_their_types_under_rfc_9068() {
+        for (name, mistyped) in [
+            ("amr", json!("pwd")),
+            ("amr", json!([1])),
+            ("amr", json!(null)),
+            ("acr", json!(1)),
+            ("acr", json!(["0"])),
+            ("auth_time", json!("1700000000")),
+            ("auth_time", json!(-1)),
+        ] {
+            let claims = claims_with(json!({ name: mistyped }));
+            assert_eq!(failures(claims.clone()), [(Reason::MalformedClaim, name)], "{name}: {mistyped}");
+            checked(&with_profile(compat()), &header("JWT"), &claims, |outcome| {
+                let token = outcome.unwrap();
+                assert_eq!(token.authentication_time, None);
+                assert_eq!(token.authentication_context, None);
+                assert!(token.authentication_methods.is_empty());
+            });
+        }
+        let good = claims_with(json!({ "amr": ["pwd"], "acr": "0", "auth_time": 5 }));
+        checked(&with_profile(compat()), &header("JWT"), &good, |outcome| {
+            let token = outcome.unwrap();
+            assert_eq!(token.authentication_time, Some(Duration::from_secs(5)));
+            assert_eq!(token.authentication_context, Some("0"));
+            assert_eq!(token.authentication_methods, ["pwd"]);
+        });
+    }
+
+    #[test]
+    fn jwt_11_a_mark_of_another_kind_refuses_where_the_type_does_not_decide() {
+        for mark in [
+            json!({ "nonce": "n" }),
+            json!({ "nonce": null }),
+            json!({ "at_hash": "h" }),
+            json!({ "c_hash": "h" }),
+            json!({ "events": {} }),
+            json!({ "token_introspection": {} }),
+            json!({ "status_list": {} }),
+            json!({ "htm": "GET", "htu": "https://api.example" }),
+            json!({ "token_use": "id" }),
+            json!({ "token_use": "ID" }),
+            json!({ "typ": "ID" }),
+            json!({ "typ": "Refresh" }),
+            json!({ "typ": "Offline" }),
+            json!({ "typ": "Logout" }),
+            json!({ "typ": "logout" }),
+        ] {
+            let claims = claims_with(mark.clone());
+            let found = failures_of(&with_profile(compat()), &header("JWT"), &claims);
+            assert_eq!(found, [(Reason::WrongTokenType, "claims")], "{mark}");
+            assert_eq!(failures(claims), NONE, "{mark}: `typ` decides under RFC 9068");
+        }
+        for no_mark in [
+            json!({ "htm": "GET" }),
+            json!({ "htu": "https://api.example" }),
+            json!({ "token_use": "access" }),
+            json!({ "token_use": 1 }),
+            json!({ "typ": "Bearer" }),
+            json!({ "typ": ["ID"] }),
+            json!({ "status": {} }),
+        ] {
+            let found = failures_of(&with_profile(compat()), &header("JWT"), &claims_with(no_mark.clone()));
+            assert_eq!(found, NONE, "{no_mark}");
+        }
+    }
+
+    #[test]
+    fn at_2_a_sign_of_an_access_token_is_demanded_where_the_type_does_not_decide() {
+        let by_scope = with_profile(compat());
+        assert_eq!(failures_of(&by_scope, &header("JWT"), &claims()), NONE);
+        assert_eq!(failures_of(&by_scope, &header("JWT"), &claims_with(json!({ "scope": "" }))), NONE);
+        let found = failures_of(&by_scope, &header("JWT"), &claims_without("scope"));
+        assert_eq!(found, [(Reason::WrongTokenType, "scope")]);
+
+        let by_use = with_profile(compat().evidence(Evidence::claim("token_use", "access")));
+        let with_use = |token_use: Json| claims_with(json!({ "token_use": token_use }));
+        assert_eq!(failures_of(&by_use, &header("JWT"), &with_use(json!("access"))), NONE);
+        for other in [json!("Access"), json!("refresh"), json!(["access"]), json!(1)] {
+            let found = failures_of(&by_use, &header("JWT"), &with_use(other.clone()));
+            assert_eq!(found, [(Reason::WrongTokenType, "claims")], "{other}");
+        }
+        assert_eq!(failures_of(&by_use, &header("JWT"), &claims()), [(Reason::WrongTokenType, "claims")]);
+        let mut both_missing = with_use(json!("access"));
+        both_missing.as_object_mut().unwrap().remove("scope");
+        assert_eq!(failures_of(&by_use, &header("JWT"), &both_missing), [(Reason::WrongTokenType, "scope")]);
+    }
+
+    #[test]
+    fn a_sign_in_a_claim_of_the_issuers_own_is_read() {
+        let profile = Profile::compat("own").accept_type("JWT").evidence(Evidence::claim("ver", "2"));
+        let rules = with_profile(profile.scope_claim(ScopeClaim::array("scp")));
+        checked(&rules, &header("JWT"), &claims_with(json!({ "ver": "2", "scp": ["x"] })), |outcome| {
+            assert_eq!(outcome.unwrap().scope.to_string(), "x");
+        });
+        assert_eq!(failures_of(&rules, &header("JWT"), &claims()), [(Reason::WrongTokenType, "claims")]);
+    }
+
+    /// What a GenAuth issuer sends.
+    fn genauth_claims(changes: Json) -> Json {
+        merged(
+            json!({
+                "jti": "3YByyfvL0xoMP5wpMulgL",
+                "iat": NOW - 60,
+                "exp": NOW + 60,
+                "scope": "openid email message",
+                "iss": "https://steam-talk.authing.cn/oidc",
+                "aud": "api",
+            }),
+            changes,
+        )
+    }
+
+    #[test]
+    fn genauth_tokens_of_users_and_machines_pass() {
+        let rules = with_profile(Profile::genauth());
+        checked(&rules, &header("JWT"), &genauth_claims(json!({ "sub": "60194296801dc7bc2a1b2735" })), |outcome| {
+            let user = outcome.unwrap();
+            assert_eq!(user.subject, Some("60194296801dc7bc2a1b2735"));
+            assert_eq!(user.client_id, Some("api"), "the client of a user's token is its audience");
+            assert_eq!(user.scope.to_string(), "email message openid");
+        });
+        checked(&rules, &header("JWT"), &genauth_claims(json!({ "azp": "machine" })), |outcome| {
+            let machine = outcome.unwrap();
+            assert_eq!((machine.subject, machine.client_id), (None, Some("machine")));
+        });
+        checked(&rules, &header("JWT"), &genauth_claims(json!({ "aud": ["api", "other"] })), |outcome| {
+            assert_eq!(outcome.unwrap().client_id, None, "of two audiences neither is the client");
+        });
+        checked(&rules, &header("JWT"), &genauth_claims(json!({ "azp": "" })), |outcome| {
+            assert_eq!(outcome.unwrap().client_id, None, "an empty name is not made up for");
+        });
+    }
+
+    #[test]
+    fn genauth_tokens_of_machines_are_held_to_the_authorized_parties() {
+        let rules = Rules { authorized_parties: Some(vec!["machine".into()]), ..with_profile(Profile::genauth()) };
+        assert_eq!(failures_of(&rules, &header("JWT"), &genauth_claims(json!({ "azp": "machine" }))), NONE);
+        for claims in [genauth_claims(json!({ "azp": "other" })), genauth_claims(json!({ "sub": "u" }))] {
+            let found = failures_of(&rules, &header("JWT"), &claims);
+            assert_eq!(found, [(Reason::UnauthorizedParty, "client_id")], "{claims}");
+        }
+    }
+
+    #[test]
+    fn genauth_id_tokens_are_refused() {
+        let rules = with_profile(Profile::genauth());
+        let mut id_token = genauth_claims(json!({ "sub": "u" }));
+        id_token.as_object_mut().unwrap().remove("scope");
+        assert_eq!(failures_of(&rules, &header("JWT"), &id_token), [(Reason::WrongTokenType, "scope")]);
+        for mark in ["nonce", "at_hash"] {
+            let claims = genauth_claims(json!({ "sub": "u", mark: "x" }));
+            assert_eq!(failures_of(&rules, &header("JWT"), &claims), [(Reason::WrongTokenType, "claims")], "{mark}");
+        }
+        let claims = genauth_claims(json!({ "sub": "u" }));
+        assert_eq!(failures_of(&rules, &header("at+jwt"), &claims), [(Reason::WrongTokenType, "typ")]);
+    }
 }

@@ -102,3 +102,159 @@ impl JwtVerifier {
         })
     }
 }
+
+#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod tests {
+    use std::time::SystemTime;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        BoxFuture, ErrorKind, ExactScopes,
+        crypto::tests::{BACKENDS, jwks, token},
+        jwks::KeysUnavailable,
+        jws::JwkSet,
+    };
+
+    const NOW: Duration = Duration::from_secs(1_700_000_000);
+
+    /// A source that has these keys or none, and must not be asked for others: that is for the caller to do.
+    #[derive(Debug)]
+    struct AtHand(Option<Arc<KeySet>>);
+
+    impl KeySource for AtHand {
+        fn snapshot(&self) -> Option<Arc<KeySet>> {
+            self.0.clone()
+        }
+
+        fn refetch(&self) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+            panic!("asked for newer keys")
+        }
+    }
+
+    fn keys(key_ids: &[&str]) -> Arc<KeySet> {
+        Arc::new(JwkSet::from_json(&jwks(key_ids)).unwrap().prepare(Algorithm::DEFAULT, BACKENDS[0]))
+    }
+
+    fn verifier(keys: Option<Arc<KeySet>>) -> JwtVerifier {
+        let rules = Rules {
+            issuer: "https://as.example".into(),
+            audiences: vec!["api".into()],
+            authorized_parties: None,
+            algorithms: Algorithm::DEFAULT.to_vec(),
+            profile: Profile::rfc9068(),
+            grammar: Arc::new(ExactScopes),
+            leeway: Duration::ZERO,
+            max_age: None,
+        };
+        JwtVerifier { rules, keys: Arc::new(AtHand(keys)) }
+    }
+
+    fn header() -> Value {
+        json!({ "alg": "ES256", "typ": "at+jwt", "kid": "a-es256" })
+    }
+
+    fn claims() -> Value {
+        json!({
+            "iss": "https://as.example",
+            "aud": ["api", "other"],
+            "sub": "alice",
+            "client_id": "app",
+            "iat": NOW.as_secs() - 10,
+            "nbf": NOW.as_secs() - 9,
+            "exp": NOW.as_secs() + 10,
+            "jti": "1",
+            "scope": "write read",
+            "auth_time": NOW.as_secs() - 20,
+            "acr": "high",
+            "amr": ["pwd", "otp"],
+            "name": "Alice",
+        })
+    }
+
+    fn good_token() -> String {
+        token("a-es256", &header(), &claims())
+    }
+
+    fn judge(verifier: &JwtVerifier, token: &str, keys: Option<&KeySet>) -> Result<Option<VerifiedToken>, Error> {
+        let mut names = ClaimNames::default();
+        names.add(&verifier.rules.profile);
+        let unverified = Unverified::decode(token)?;
+        let (header, claims) = (unverified.header()?, unverified.claims(&names)?);
+        Ok(match verifier.judge(&unverified, &header, &claims, NOW, keys)? {
+            Verdict::Good(token) => Some(token),
+            Verdict::KeyNotAtHand => None,
+        })
+    }
+
+    #[test]
+    fn a_good_token_is_vouched_for_with_all_that_it_says() {
+        let token = judge(&verifier(Some(keys(&["a-es256"]))), &good_token(), None).unwrap().unwrap();
+        let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(token.issuer(), "https://as.example");
+        assert_eq!((token.subject(), token.client_id(), token.token_id()), (Some("alice"), Some("app"), Some("1")));
+        assert_eq!(token.audience().collect::<Vec<_>>(), ["api", "other"]);
+        assert_eq!(token.scope().to_string(), "read write");
+        assert_eq!(token.expires_at(), at(NOW.as_secs() + 10));
+        assert_eq!(token.not_before(), Some(at(NOW.as_secs() - 9)));
+        assert_eq!(token.issued_at(), Some(at(NOW.as_secs() - 10)));
+        assert_eq!(token.authentication_time(), Some(at(NOW.as_secs() - 20)));
+        assert_eq!(token.authentication_context(), Some("high"));
+        assert_eq!(token.authentication_methods().collect::<Vec<_>>(), ["pwd", "otp"]);
+        assert_eq!(token.claims::<Value>().unwrap()["name"], "Alice");
+    }
+
+    #[test]
+    fn a_token_is_judged_by_the_keys_it_is_to_be_judged_by() {
+        let verifier = verifier(Some(keys(&["b-es256"])));
+        let newer = keys(&["a-es256"]);
+        assert!(judge(&verifier, &good_token(), None).unwrap().is_none(), "the key is not at hand");
+        assert!(judge(&verifier, &good_token(), Some(&newer)).unwrap().is_some());
+        let error = judge(&verifier, &good_token(), Some(&keys(&["b-es256"]))).unwrap_err();
+        assert_eq!(error.reason(), Reason::UnknownKey, "there are no newer keys");
+    }
+
+    #[test]
+    fn without_any_keys_at_hand_nothing_is_decided() {
+        assert!(judge(&verifier(None), &good_token(), None).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_signature_that_the_named_key_did_not_make_is_refused() {
+        let token = token("b-es256", &header(), &claims());
+        for newer in [None, Some(keys(&["a-es256"]))] {
+            let error = judge(&verifier(Some(keys(&["a-es256"]))), &token, newer.as_deref()).unwrap_err();
+            assert_eq!((error.reason(), error.kind()), (Reason::InvalidSignature, ErrorKind::InvalidToken));
+        }
+    }
+
+    #[test]
+    fn changed_claims_are_refused() {
+        let mut root = claims();
+        root["sub"] = json!("root");
+        let (good, root) = (good_token(), token("a-es256", &header(), &root));
+        let [header, _, signature] = good.split('.').collect::<Vec<_>>()[..] else { unreachable!() };
+        let forged = format!("{header}.{}.{signature}", root.split('.').nth(1).unwrap());
+        let error = judge(&verifier(Some(keys(&["a-es256"]))), &forged, None).unwrap_err();
+        assert_eq!(error.reason(), Reason::InvalidSignature);
+    }
+
+    #[test]
+    fn bad_claims_are_refused_whether_or_not_the_key_is_known() {
+        let mut expired = claims();
+        expired["exp"] = json!(NOW.as_secs());
+        let token = token("a-es256", &header(), &expired);
+        for at_hand in [None, Some(keys(&["a-es256"])), Some(keys(&["b-es256"]))] {
+            assert_eq!(judge(&verifier(at_hand), &token, None).unwrap_err().reason(), Reason::Expired);
+        }
+    }
+
+    #[test]
+    fn a_signature_that_is_not_base64url_is_malformed_whether_or_not_there_are_keys() {
+        let token = format!("{}=", good_token());
+        for at_hand in [None, Some(keys(&["a-es256"]))] {
+            assert_eq!(judge(&verifier(at_hand), &token, None).unwrap_err().reason(), Reason::MalformedToken);
+        }
+    }
+}

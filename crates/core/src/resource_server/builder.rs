@@ -352,3 +352,312 @@ impl fmt::Display for BuildError {
 }
 
 impl StdError for BuildError {}
+
+#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod tests {
+    use super::*;
+    use crate::{
+        crypto::tests::{BACKENDS, jwks},
+        jws::Algorithm,
+        jwt::{Evidence, Profile},
+        resource_server::tests::Network,
+    };
+
+    fn issuer() -> Issuer {
+        Issuer::with_jwks("https://as.example", jwks(&["a-es256"]))
+    }
+
+    fn builder(issuer: Issuer) -> ResourceServerBuilder {
+        ResourceServer::builder().issuer(issuer).audience("https://api.example").fetch(Network::new())
+    }
+
+    /// The faults of some settings; none where they can be built from.
+    async fn faults(builder: ResourceServerBuilder) -> Vec<String> {
+        builder.build().await.err().iter().flat_map(BuildError::faults).map(str::to_owned).collect()
+    }
+
+    async fn faults_of(issuer: Issuer) -> Vec<String> {
+        faults(builder(issuer)).await
+    }
+
+    const NONE: [String; 0] = [];
+
+    #[tokio::test]
+    async fn an_issuer_and_an_audience_suffice() {
+        assert_eq!(faults_of(issuer()).await, NONE);
+        assert_eq!(faults_of(Issuer::discover("https://as.example")).await, NONE);
+        assert_eq!(faults_of(Issuer::with_jwks_uri("https://as.example", "https://keys.example/jwks?v=1")).await, NONE);
+    }
+
+    #[tokio::test]
+    async fn no_issuer_is_a_fault() {
+        assert_eq!(
+            faults(ResourceServer::builder().audience("api")).await,
+            ["issuer: none is configured; name at least one with `ResourceServer::discover` or `.issuer(..)`"]
+        );
+    }
+
+    #[tokio::test]
+    async fn the_same_issuer_twice_is_a_fault() {
+        assert_eq!(
+            faults(builder(issuer()).issuer(issuer())).await,
+            [r#"issuer "https://as.example": is configured twice; give each issuer once, with all its audiences"#]
+        );
+        let other = Issuer::with_jwks("https://as.example/", jwks(&["a-es256"]));
+        assert_eq!(faults(builder(issuer()).issuer(other)).await, NONE, "issuers compare exactly");
+    }
+
+    #[tokio::test]
+    async fn an_issuer_that_is_no_https_url_is_a_fault() {
+        for (identifier, fault) in [
+            ("http://as.example", "the identifier must be https"),
+            ("https://as.example?x=1", "the identifier must not have a query"),
+            ("https://as.example#x", "the identifier must not have a fragment"),
+            ("https://user@as.example", "the identifier must not have user information"),
+            ("as.example/tenant", "the identifier is not a valid URL"),
+            ("", "the identifier is not a valid URL"),
+        ] {
+            let found = faults_of(Issuer::with_jwks(identifier, jwks(&["a-es256"]))).await;
+            assert_eq!(found, [format!("issuer {identifier:?}: {fault}")]);
+        }
+    }
+
+    #[tokio::test]
+    async fn plain_http_is_a_fault_but_on_loopback_and_by_name() {
+        let local = || Issuer::with_jwks_uri("http://127.0.0.1:9", "http://127.0.0.1:9/jwks");
+        assert_eq!(faults_of(local().dangerous_allow_http_on_loopback()).await, NONE);
+        assert_eq!(faults_of(local()).await.len(), 2, "the identifier, and the address of the keys");
+        let remote = Issuer::discover("http://as.example").dangerous_allow_http_on_loopback();
+        assert_eq!(faults_of(remote).await, [r#"issuer "http://as.example": the identifier must be https"#]);
+    }
+
+    #[tokio::test]
+    async fn key_2_an_address_of_keys_that_is_no_https_url_is_a_fault() {
+        assert_eq!(
+            faults_of(Issuer::with_jwks_uri("https://as.example", "http://as.example/jwks")).await,
+            [r#"issuer "https://as.example": the JWKS URL must be https"#]
+        );
+    }
+
+    #[tokio::test]
+    async fn jwt_3_no_audience_is_a_fault() {
+        assert_eq!(
+            faults(ResourceServer::builder().issuer(issuer())).await,
+            [
+                r#"issuer "https://as.example": has no audience; name this API as its tokens do in `aud`, with `.audience(..)`"#
+            ]
+        );
+        assert_eq!(faults(ResourceServer::builder().issuer(issuer().audience("api"))).await, NONE);
+    }
+
+    #[tokio::test]
+    async fn an_audience_that_is_empty_or_has_a_fragment_is_a_fault() {
+        for audience in ["", "https://api.example#x", "https://api.example/#"] {
+            let fault = format!(
+                "issuer \"https://as.example\": the audience {audience:?} is empty, or has a fragment; RFC 8707 section 2 \
+                 allows neither"
+            );
+            assert_eq!(faults_of(issuer().audience(audience)).await, [fault.clone()]);
+            let builder = ResourceServer::builder().issuer(issuer()).audience("api").audience(audience);
+            assert_eq!(faults(builder).await, [fault]);
+        }
+        assert_eq!(faults_of(issuer().audience("api#1")).await, NONE, "it is no URL");
+        assert_eq!(faults_of(issuer().audience("urn:api")).await, NONE);
+        assert_eq!(faults_of(issuer().audience("https://api.example/v1")).await, NONE);
+    }
+
+    #[tokio::test]
+    async fn an_audience_that_is_not_visible_ascii_is_a_fault() {
+        for audience in ["caf\u{e9}", "api\n", "\u{7f}"] {
+            assert_eq!(
+                faults_of(issuer().audience(audience)).await,
+                [format!(
+                    "issuer \"https://as.example\": the audience {audience:?} has characters other than visible ASCII"
+                )]
+            );
+        }
+        assert_eq!(faults_of(issuer().audience("My API ~")).await, NONE);
+    }
+
+    #[tokio::test]
+    async fn an_empty_list_of_algorithms_is_a_fault() {
+        let found = faults_of(Issuer::discover("https://as.example").algorithms([])).await;
+        assert_eq!(
+            found,
+            [
+                r#"issuer "https://as.example": the list of algorithms is empty, so that every token would be refused; leave it out for the default"#
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn an_empty_list_of_authorized_parties_is_a_fault() {
+        assert_eq!(
+            faults_of(issuer().authorized_parties([""; 0])).await,
+            [
+                r#"issuer "https://as.example": the list of authorized parties is empty, so that every token would be refused; leave it out to accept every client"#
+            ]
+        );
+        assert_eq!(faults_of(issuer().authorized_parties(["app"])).await, NONE);
+    }
+
+    #[tokio::test]
+    async fn a_profile_that_accepts_nothing_is_a_fault() {
+        assert_eq!(
+            faults_of(issuer().profile(Profile::compat("mine"))).await,
+            [
+                r#"issuer "https://as.example": the profile "mine" accepts no `typ`; add `.accept_type(..)` or `.accept_absent_type()`"#
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn at_2_a_profile_that_would_accept_id_tokens_is_a_fault() {
+        let profile = Profile::compat("mine").accept_type("JWT");
+        assert_eq!(
+            faults_of(issuer().profile(profile.clone())).await,
+            [
+                r#"issuer "https://as.example": the profile "mine" would accept ID tokens; say with `.evidence(..)` how an access token is known"#
+            ]
+        );
+        assert_eq!(faults_of(issuer().profile(profile.evidence(Evidence::scope_claim()))).await, NONE);
+    }
+
+    #[tokio::test]
+    async fn given_keys_that_are_no_jwk_set_are_a_fault() {
+        assert_eq!(
+            faults_of(Issuer::with_jwks("https://as.example", "{}")).await,
+            [r#"issuer "https://as.example": the JWK Set has no array named `keys`"#]
+        );
+    }
+
+    #[tokio::test]
+    async fn given_keys_none_of_which_can_be_used_are_a_fault() {
+        assert_eq!(
+            faults_of(Issuer::with_jwks("https://as.example", jwks(&["a-enc"]))).await,
+            [
+                r#"issuer "https://as.example": none of the given keys can be used: [key "a-enc" is not used: its `use` is not `sig`]"#
+            ]
+        );
+        assert_eq!(
+            faults_of(issuer().algorithms([Algorithm::Rs256])).await,
+            [
+                r#"issuer "https://as.example": none of the given keys can be used: [key "a-es256" is not used: no algorithm of the issuer's list fits it]"#
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn jwt_6_a_leeway_over_five_minutes_is_a_fault() {
+        assert_eq!(faults(builder(issuer()).leeway(Duration::from_secs(300))).await, NONE);
+        assert_eq!(
+            faults(builder(issuer()).leeway(Duration::from_millis(300_001))).await,
+            ["leeway: is over 5 minutes; mend the clock instead"]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_token_length_of_nothing_is_a_fault() {
+        assert_eq!(
+            faults(builder(issuer()).max_token_length(0)).await,
+            ["max_token_length: is 0, so that every token would be refused; the default is 16384 bytes"]
+        );
+        assert_eq!(faults(builder(issuer()).max_token_length(1)).await, NONE);
+    }
+
+    #[test]
+    fn keys_to_be_fetched_need_a_runtime() {
+        use std::{
+            pin::pin,
+            task::{Context, Poll, Waker},
+        };
+
+        let outcome = |issuer| {
+            let mut context = Context::from_waker(Waker::noop());
+            match pin!(builder(issuer).build()).poll(&mut context) {
+                Poll::Ready(built) => built.map(drop).map_err(|error| error.to_string()),
+                Poll::Pending => panic!("building waits for something"),
+            }
+        };
+        assert_eq!(outcome(issuer()), Ok(()), "given keys need none");
+        assert_eq!(
+            outcome(Issuer::discover("https://as.example")).unwrap_err(),
+            "the resource server cannot be built:\n- issuer \"https://as.example\": its keys have to be fetched, and there \
+             is no tokio runtime; build inside of one"
+        );
+    }
+
+    #[cfg(not(feature = "reqwest"))]
+    #[tokio::test]
+    async fn keys_to_be_fetched_need_a_client() {
+        let discovering = ResourceServer::discover("https://as.example").audience("api");
+        assert_eq!(
+            faults(discovering).await,
+            ["fetch: there is no HTTP client; enable the feature `reqwest`, or give one with `.fetch(..)`"]
+        );
+        assert_eq!(faults(ResourceServer::builder().issuer(issuer()).audience("api")).await, NONE);
+    }
+
+    #[cfg(feature = "reqwest")]
+    #[tokio::test]
+    async fn the_client_of_the_feature_is_used_where_none_is_given() {
+        assert_eq!(faults(ResourceServer::discover("https://as.example").audience("api")).await, NONE);
+    }
+
+    #[tokio::test]
+    async fn every_fault_is_named_at_once() {
+        let first = Issuer::with_jwks("http://as.example", "[]").algorithms([]).authorized_parties([""; 0]);
+        let second = Issuer::discover("https://b.example").audience("").profile(Profile::compat("mine"));
+        let builder = ResourceServer::builder().issuer(first).issuer(second).leeway(Duration::MAX).max_token_length(0);
+        let found = faults(builder.fetch(Network::new())).await;
+        let settings: Vec<&str> = found.iter().map(|fault| fault.split(' ').next().unwrap()).collect();
+        assert_eq!(
+            settings,
+            ["leeway:", "max_token_length:", "issuer", "issuer", "issuer", "issuer", "issuer", "issuer", "issuer"],
+            "{found:#?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn faults_are_listed_one_to_a_line() {
+        let error = ResourceServer::builder().leeway(Duration::MAX).build().await.unwrap_err();
+        let text = error.to_string();
+        let (head, faults) = text.split_once('\n').unwrap();
+        assert_eq!(head, "the resource server cannot be built:");
+        assert_eq!(faults, error.faults().map(|fault| format!("- {fault}")).collect::<Vec<_>>().join("\n"));
+    }
+
+    #[tokio::test]
+    async fn the_default_realm_is_the_first_audience_of_the_first_issuer() {
+        let realm = async |builder: ResourceServerBuilder| {
+            let server = builder.build().await.unwrap();
+            server.default_realm().to_owned()
+        };
+        assert_eq!(realm(builder(issuer()).audience("second")).await, "https://api.example");
+        assert_eq!(realm(builder(issuer().audience("own"))).await, "own");
+    }
+
+    #[tokio::test]
+    async fn every_backend_can_be_chosen() {
+        for &backend in BACKENDS {
+            assert_eq!(faults(builder(issuer()).crypto(backend)).await, NONE);
+        }
+    }
+}
+
+#[cfg(all(test, not(any(feature = "aws-lc-rs", feature = "rust-crypto"))))]
+mod tests_without_a_backend {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_without_a_backend_is_a_fault_that_names_the_two_features() {
+        for issuer in [
+            Issuer::with_jwks("https://as.example", r#"{"keys":[]}"#),
+            Issuer::with_jwks_uri("https://as.example", "https://as.example/jwks"),
+        ] {
+            let error = ResourceServer::builder().issuer(issuer).audience("api").build().await.unwrap_err();
+            let fault = "crypto: no backend is compiled in; enable the feature `aws-lc-rs` or `rust-crypto`";
+            assert!(error.faults().any(|found| found == fault), "{error}");
+        }
+    }
+}

@@ -35,14 +35,14 @@
 //! use http::{Request, Response, StatusCode, header::AUTHORIZATION};
 //! use http_body_util::Full;
 //! use scopegate_core::{Authentication, Issuer, ResourceServer};
-//! use scopegate_testing::Mint;
+//! use scopegate_testing::{Mint, SigningAlgorithm, SigningKeys};
 //! use scopegate_tower::{Authenticate, RequireScope};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // In a service: `ResourceServer::discover("https://tenant.example/oidc").audience(..)`.
-//! let mint = Mint::new("https://tenant.example/oidc");
+//! let mint = Mint::new("https://tenant.example/oidc", SigningKeys::generate([SigningAlgorithm::Es256]));
 //! let resource_server = ResourceServer::builder()
 //!     .issuer(Issuer::with_jwks("https://tenant.example/oidc", mint.jwks_json()))
 //!     .audience("https://api.example")

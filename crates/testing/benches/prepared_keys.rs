@@ -1,0 +1,77 @@
+//! What preparing a key once is worth: a signature check through jsonwebtoken's verifier, which is made for each check, beside
+//! the same library's primitive with a key that was parsed before.
+//!
+//! `cargo bench -p scopegate-testing --bench prepared_keys`
+
+#![allow(missing_docs, reason = "a benchmark has no API")]
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, DecodingKey, crypto::aws_lc::DEFAULT_PROVIDER, jwk::Jwk};
+use scopegate_testing::{SigningAlgorithm, SigningKey};
+
+const ROUNDS: u32 = 15;
+const CHECKS: u32 = 400;
+
+fn main() {
+    // As long as the signing input of a usual access token.
+    let message = [b'x'; 735];
+    println!("{:8} {:>14} {:>14} {:>7}", "", "jsonwebtoken", "prepared", "ratio");
+    for (signing, algorithm) in [
+        (SigningAlgorithm::Rs256, Algorithm::RS256),
+        (SigningAlgorithm::Es256, Algorithm::ES256),
+        (SigningAlgorithm::EdDsa, Algorithm::EdDSA),
+    ] {
+        let key = SigningKey::generate(signing);
+        let signature = key.sign(signing, &message);
+        let jwk: Jwk = serde_json::from_value(key.public_jwk()).unwrap();
+        let decoding_key = DecodingKey::from_jwk(&jwk).unwrap();
+        let prepared = prepare(algorithm, &key.public_jwk());
+
+        let through_library = || {
+            let verifier = (DEFAULT_PROVIDER.verifier_factory)(&algorithm, &decoding_key).unwrap();
+            verifier.verify(black_box(&message), &signature).unwrap();
+        };
+        let through_prepared = || prepared.verify_sig(black_box(&message), &signature).unwrap();
+
+        // In turn, and the best of each, so that what else the machine does counts for neither.
+        let (mut library, mut primitive) = (Duration::MAX, Duration::MAX);
+        for _ in 0..ROUNDS {
+            library = library.min(time(through_library));
+            primitive = primitive.min(time(through_prepared));
+        }
+        println!(
+            "{:8} {:>14.2?} {:>14.2?} {:>7.2}",
+            signing.name(),
+            library,
+            primitive,
+            library.as_secs_f64() / primitive.as_secs_f64()
+        );
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+fn time(check: impl Fn()) -> Duration {
+    let start = Instant::now();
+    (0..CHECKS).for_each(|_| check());
+    start.elapsed() / CHECKS
+}
+
+fn prepare(algorithm: Algorithm, jwk: &serde_json::Value) -> ParsedPublicKey {
+    let bytes = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+    match algorithm {
+        Algorithm::RS256 => RsaPublicKeyComponents { n: bytes("n"), e: bytes("e") }
+            .to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256)
+            .unwrap(),
+        Algorithm::ES256 => {
+            ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, [vec![4], bytes("x"), bytes("y")].concat())
+                .unwrap()
+        }
+        _ => ParsedPublicKey::new(&signature::ED25519, bytes("x")).unwrap(),
+    }
+}
