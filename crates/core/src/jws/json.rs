@@ -99,7 +99,7 @@ impl<'de, K: Fn(&str) -> bool> Visitor<'de> for Root<'_, K> {
         let mut names = Names::default();
         let mut kept = Vec::new();
         while let Some(name) = map.next_key_seed(Name)? {
-            names.note(&name, self.members)?;
+            names.note(name.clone(), self.members)?;
             let value = Nested { depth: 1, members: self.members };
             if (self.keep)(&name) {
                 kept.push((name, map.next_value_seed(value)?));
@@ -120,16 +120,16 @@ struct Names<'de> {
 
 impl<'de> Names<'de> {
     /// Notes a name, and refuses it when it is there already, or one more than `members` has left.
-    fn note<E: de::Error>(&mut self, name: &Cow<'de, str>, members: &Cell<usize>) -> Result<(), E> {
+    fn note<E: de::Error>(&mut self, name: Cow<'de, str>, members: &Cell<usize>) -> Result<(), E> {
         let left = members.get().checked_sub(1).ok_or_else(|| E::custom("too many members"))?;
         members.set(left);
-        if self.few.contains(name) || self.many.contains(name) {
+        if self.few.contains(&name) || self.many.contains(&name) {
             return Err(E::custom("duplicate member"));
         }
         if self.few.len() < FEW {
-            self.few.push(name.clone());
+            self.few.push(name);
         } else {
-            self.many.insert(name.clone());
+            self.many.insert(name);
         }
         Ok(())
     }
@@ -242,7 +242,7 @@ impl<'de> Visitor<'de> for Nested<'_> {
                     .map(Value::Number)
                     .ok_or_else(|| de::Error::custom("not a number"));
             }
-            names.note(&name, self.members)?;
+            names.note(name.clone(), self.members)?;
             object.push((name, map.next_value_seed(inside)?));
         }
         Ok(Value::Object(object))

@@ -141,6 +141,7 @@ impl Authenticate {
 
 impl Settings {
     /// What goes to the handler, or the refusal of a request that does not.
+    #[expect(clippy::result_large_err, reason = "a refusal is moved once; boxing it would cost an allocation")]
     pub(super) fn admit<B>(
         &self,
         outcome: Result<Authentication, Error>,
