@@ -11,7 +11,7 @@ use scopegate_tower::refusal::{Refusal, ResponseForm};
 /// Why an extractor of this crate gave the handler nothing: a refusal, worded like those of the layers.
 pub struct Rejection {
     reason: Reason,
-    response: Response,
+    response: Box<Response>,
 }
 
 impl Rejection {
@@ -19,7 +19,10 @@ impl Rejection {
     pub(crate) fn new(request: &Parts, error: &Error, required: Option<&str>) -> Self {
         let authentication = request.extensions.get::<Authentication>();
         let refusal = Refusal::new(error).after(authentication).requiring(required);
-        Self { reason: error.reason(), response: refusal.respond::<Body>(ResponseForm::of(request)).map(Body::new) }
+        Self {
+            reason: error.reason(),
+            response: Box::new(refusal.respond::<Body>(ResponseForm::of(request)).map(Body::new)),
+        }
     }
 
     /// The reason.
@@ -30,7 +33,7 @@ impl Rejection {
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        self.response
+        *self.response
     }
 }
 

@@ -52,8 +52,7 @@ impl Rules {
             findings.note(self.profile.check_evidence(|name| claims.get(name)));
         }
 
-        let audience = findings.note(claims.audience()).unwrap_or_default();
-        findings.note(self.audience(&audience));
+        let audience = findings.note(claims.audience().and_then(|found| self.audience(found))).unwrap_or_default();
 
         let expires_at = findings.note(self.expiry(claims, now));
         let not_before = findings.note(self.not_before(claims, now)).flatten();
@@ -101,16 +100,12 @@ impl Rules {
     }
 
     /// RFC 9068 §4, RFC 7519 §4.1.3: one exact match suffices.
-    fn audience(&self, found: &[&str]) -> Result<(), Failure> {
+    fn audience<'c>(&self, found: Vec<&'c str>) -> Result<Vec<&'c str>, Failure> {
         if found.iter().any(|found| self.audiences.iter().any(|ours| **ours == **found)) {
-            return Ok(());
+            return Ok(found);
         }
-        Err(Failure::new(
-            Reason::WrongAudience,
-            "aud",
-            self.audiences.join(" or "),
-            if found.is_empty() { "none".to_owned() } else { found.join(" ") },
-        ))
+        let named = if found.is_empty() { "none".to_owned() } else { found.join(" ") };
+        Err(Failure::new(Reason::WrongAudience, "aud", self.audiences.join(" or "), named))
     }
 
     /// RFC 7519 §4.1.4: now must be before `exp`; equal is expired.

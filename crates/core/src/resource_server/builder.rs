@@ -457,7 +457,7 @@ mod tests {
                 "issuer \"https://as.example\": the audience {audience:?} is empty, or has a fragment; RFC 8707 section 2 \
                  allows neither"
             );
-            assert_eq!(faults_of(issuer().audience(audience)).await, [fault.clone()]);
+            assert_eq!(faults_of(issuer().audience(audience)).await, [fault.as_str()]);
             let builder = ResourceServer::builder().issuer(issuer()).audience("api").audience(audience);
             assert_eq!(faults(builder).await, [fault]);
         }
