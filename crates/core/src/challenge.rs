@@ -5,9 +5,13 @@
 
 use std::{error::Error as StdError, fmt};
 
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 
-use crate::{Error, Reason, Scheme, reason::class_problem};
+use crate::{
+    Error, Reason, Scheme,
+    https_url::{self, PlainHttp},
+    reason::class_problem,
+};
 
 /// A space of resources under one realm (RFC 9110 §11.5), and how its refusals are worded.
 ///
@@ -47,19 +51,14 @@ impl ProtectionSpace {
     ///
     /// # Errors
     ///
-    /// When `url` is not an absolute `https` URL without a fragment. Loopback hosts may be `http`.
+    /// When `url` is not an absolute `https` URL without user information or a fragment. Loopback hosts may be `http`.
     pub fn with_resource_metadata(mut self, url: &str) -> Result<Self, InvalidProtectionSpace> {
-        const FAULT: InvalidProtectionSpace =
-            InvalidProtectionSpace("the resource_metadata URL must be an absolute https URL without a fragment");
-        let visible = url.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) && !url.contains('#');
-        let parsed = url.parse::<Uri>().map_err(|_| FAULT)?;
-        let secure = match parsed.scheme_str() {
-            Some("https") => true,
-            Some("http") => parsed.host().is_some_and(crate::https_url::is_loopback),
-            _ => false,
-        };
-        if !visible || !secure || parsed.host().is_none_or(str::is_empty) {
-            return Err(FAULT);
+        // What a quoted-string holds as it is, so that a client that forgets to unquote it still has the URL.
+        let plain = url.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+        if !plain || https_url::parse(url, PlainHttp::OnLoopback).is_err() {
+            return Err(InvalidProtectionSpace(
+                "the resource_metadata URL must be an absolute https URL without user information or a fragment",
+            ));
         }
         self.resource_metadata = Some(url.into());
         Ok(self)
@@ -97,7 +96,7 @@ impl ProtectionSpace {
             realm: &self.realm,
             error: kind.code(),
             description: (self.described && kind.code().is_some()).then(|| error.reason().disclosed().description()),
-            scope,
+            scope: scope.filter(|scope| !scope.is_empty()),
             resource_metadata: self.resource_metadata.as_deref(),
         })
     }
@@ -198,6 +197,7 @@ mod tests {
             written(Error::insufficient_scope(), Some("a")),
             r#"Bearer realm="https://api.example", error="insufficient_scope", error_description="the token's scope does not cover this resource", scope="a""#
         );
+        assert_eq!(written(Error::missing_credentials(), Some("")), written(Error::missing_credentials(), None));
         assert_eq!(space().challenge(&Reason::KeysUnavailable.into(), None), None);
         assert_eq!(space().challenge(&Error::not_authenticated_here(), None), None);
     }
@@ -252,6 +252,7 @@ mod tests {
             "ftp://h/x",
             "https://h/a b",
             "https://h/\"",
+            "https://user:pw@h/x",
             "http://localhost.evil/x",
         ] {
             assert!(space().with_resource_metadata(bad).is_err(), "{bad}");

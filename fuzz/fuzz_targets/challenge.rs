@@ -1,0 +1,101 @@
+//! Writing a challenge.
+//!
+//! Fed: the first line is a realm, the second the URL of a metadata document, the third a scope. The length of the text
+//! chooses the reason for the refusal, that of the scope whether there are descriptions.
+//!
+//! Must hold: the challenge is visible ASCII, and a reader of RFC 9110 §11.6.1 that shares no code with the writer
+//! reads `Bearer` and exactly the parameters that were put in, each once. A character of the scope that no challenge
+//! can hold comes out as a question mark; a realm or URL with one is refused before.
+
+#![no_main]
+
+use std::net::IpAddr;
+
+use libfuzzer_sys::fuzz_target;
+use scopegate_core::{Error, ProtectionSpace, Reason};
+
+fuzz_target!(|text: &str| {
+    let mut lines = text.splitn(3, '\n');
+    let realm = lines.next().unwrap_or_default();
+    let (url, scope) = (lines.next(), lines.next());
+
+    let printable = |c: char| c == ' ' || c.is_ascii_graphic();
+    let space = ProtectionSpace::new(realm);
+    assert_eq!(space.is_ok(), !realm.is_empty() && realm.chars().all(printable));
+    let Ok(mut space) = space else { return };
+    assert_eq!(space.realm(), realm);
+    let url = url.filter(|url| match space.clone().with_resource_metadata(url) {
+        Ok(with_url) => {
+            assert!(is_secure(url), "{url}");
+            space = with_url;
+            true
+        }
+        Err(_) => false,
+    });
+    let written_scope: Option<String> =
+        scope.map(|scope| scope.chars().map(|c| if printable(c) { c } else { '?' }).collect());
+
+    let reason = Reason::ALL[text.len() % Reason::ALL.len()];
+    let error = Error::from(reason);
+    let described = scope.is_none_or(|scope| scope.len() % 2 == 0);
+    let space = if described { space } else { space.without_descriptions() };
+    let challenge = space.challenge(&error, scope);
+    assert_eq!(challenge.is_some(), error.kind().status().is_client_error());
+    let Some(challenge) = challenge else { return };
+    let value = challenge.to_header_value();
+    let value = value.to_str().expect("visible ASCII");
+    assert_eq!(value, challenge.to_string());
+
+    let code = error.kind().code();
+    let expected = [
+        ("realm", Some(realm)),
+        ("error", code),
+        ("error_description", code.filter(|_| described).map(|_| reason.disclosed().description())),
+        ("scope", written_scope.as_deref()),
+        ("resource_metadata", url),
+    ];
+    let expected = expected.into_iter().filter_map(|(name, value)| Some((name.into(), value?.into()))).collect();
+    assert_eq!(read(value), Some(("Bearer".into(), expected)), "{value}");
+});
+
+/// Whether a URL is `https`, or `http` on a loopback address.
+fn is_secure(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let address = match host.strip_prefix('[') {
+        Some(host) => host.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let is_loopback = address.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http") && is_loopback
+}
+
+type Parameters = Vec<(String, String)>;
+
+/// Reads one challenge: a scheme, one space, and parameters that are quoted strings, with a comma and perhaps white
+/// space between two of them.
+fn read(value: &str) -> Option<(String, Parameters)> {
+    let (scheme, mut rest) = value.split_once(' ')?;
+    let mut parameters = Vec::new();
+    loop {
+        let (name, after) = rest.split_once("=\"")?;
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
+            return None;
+        }
+        let mut text = String::new();
+        let mut chars = after.chars();
+        loop {
+            match chars.next()? {
+                '"' => break,
+                '\\' => text.push(chars.next()?),
+                c => text.push(c),
+            }
+        }
+        parameters.push((name.to_owned(), text));
+        rest = match chars.as_str() {
+            "" => return Some((scheme.to_owned(), parameters)),
+            more => more.strip_prefix(',')?.trim_start(),
+        };
+    }
+}

@@ -1,0 +1,43 @@
+//! Reading a JWK Set, and preparing its keys with both cryptographic libraries.
+//!
+//! Fed: the text of a JWK Set.
+//!
+//! Must hold where it is read: it is a JSON object with an array of 100 keys at most; each of them is either used or
+//! reported as skipped; none with a private member is used; both libraries use the same, Ed25519 apart, where one of
+//! them looks at a point when it checks a signature and not before.
+
+#![no_main]
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use scopegate_core::{
+    CryptoBackend,
+    jws::{Algorithm, JwkSet},
+};
+use serde_json::Value;
+
+fuzz_target!(|data: &[u8]| -> Corpus {
+    let Ok(set) = JwkSet::from_json(data) else { return Corpus::Keep };
+    let json: Value = serde_json::from_slice(data).unwrap();
+    let elements = json["keys"].as_array().unwrap();
+    assert!(json.is_object() && elements.len() <= 100);
+    let private =
+        |jwk: &&Value| ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"].iter().any(|name| jwk.get(name).is_some());
+
+    for algorithms in [Algorithm::ALL, Algorithm::DEFAULT, &[Algorithm::Ps256, Algorithm::Es256], &[]] {
+        let [aws_lc, rust_crypto] = [CryptoBackend::AwsLcRs, CryptoBackend::RustCrypto].map(|backend| {
+            let keys = set.prepare(algorithms, backend);
+            assert_eq!(keys.len() + keys.skipped().len(), elements.len());
+            assert!(keys.skipped().len() >= elements.iter().filter(private).count());
+            assert!(
+                keys.skipped()
+                    .iter()
+                    .all(|skipped| { skipped.key_id().is_none_or(|id| elements.iter().any(|jwk| jwk["kid"] == id)) })
+            );
+            keys.len()
+        });
+        let points = elements.iter().filter(|jwk| jwk["crv"] == "Ed25519").count();
+        let points = if algorithms.contains(&Algorithm::Ed25519) { points } else { 0 };
+        assert!((rust_crypto..=rust_crypto + points).contains(&aws_lc), "{aws_lc} and {rust_crypto} keys");
+    }
+    Corpus::Keep
+});
