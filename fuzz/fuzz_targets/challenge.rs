@@ -32,8 +32,9 @@ fuzz_target!(|text: &str| {
         }
         Err(_) => false,
     });
-    let written_scope: Option<String> =
-        scope.map(|scope| scope.chars().map(|c| if printable(c) { c } else { '?' }).collect());
+    let written_scope: Option<String> = scope
+        .filter(|scope| !scope.is_empty())
+        .map(|scope| scope.chars().map(|c| if printable(c) { c } else { '?' }).collect());
 
     let reason = Reason::ALL[text.len() % Reason::ALL.len()];
     let error = Error::from(reason);
@@ -58,14 +59,16 @@ fuzz_target!(|text: &str| {
     assert_eq!(read(value), Some(("Bearer".into(), expected)), "{value}");
 });
 
-/// Whether a URL is `https`, or `http` on a loopback address.
+/// Whether a URL is `https`, or `http` on a loopback address, and shows no user information.
 fn is_secure(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let address = match host.strip_prefix('[') {
+    if authority.contains('@') {
+        return false;
+    }
+    let address = match authority.strip_prefix('[') {
         Some(host) => host.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
     };
     let is_loopback = address.parse().is_ok_and(|address: IpAddr| address.is_loopback());
     scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http") && is_loopback

@@ -285,7 +285,8 @@ mod rust_crypto {
     }
 }
 
-#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 pub(crate) mod tests {
     use std::sync::LazyLock;
 

@@ -221,7 +221,8 @@ impl fmt::Debug for Authenticating {
     }
 }
 
-#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 pub(crate) mod tests {
     use std::{
         collections::HashMap,

@@ -401,11 +401,8 @@ mod tests {
         }
         assert_eq!(failures(claims_without("aud")), [(Reason::WrongAudience, "aud")]);
         for mistyped in [json!(1), json!({}), json!(null), json!([1]), json!(["api", 1])] {
-            assert_eq!(
-                failures(claims_with(json!({ "aud": mistyped }))),
-                [(Reason::MalformedClaim, "aud"), (Reason::WrongAudience, "aud")],
-                "{mistyped}"
-            );
+            let found = failures(claims_with(json!({ "aud": mistyped })));
+            assert_eq!(found, [(Reason::MalformedClaim, "aud")], "{mistyped}");
         }
     }
 

@@ -353,7 +353,8 @@ impl fmt::Display for BuildError {
 
 impl StdError for BuildError {}
 
-#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod tests {
     use super::*;
     use crate::{
@@ -645,7 +646,8 @@ mod tests {
     }
 }
 
-#[cfg(all(test, not(any(feature = "aws-lc-rs", feature = "rust-crypto"))))]
+#[cfg(test)]
+#[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod tests_without_a_backend {
     use super::*;
 
