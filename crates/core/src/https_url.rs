@@ -43,9 +43,17 @@ pub(crate) fn parse_issuer(issuer: &str, plain_http: PlainHttp) -> Result<Uri, &
     parse(issuer, plain_http)
 }
 
+/// Whether `text` begins like an absolute URI, of any scheme (RFC 3986 §3.1).
+pub(crate) fn has_scheme(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    })
+}
+
 /// Whether a host is a loopback address, written as an address. A name such as `localhost` is not, because what it
 /// resolves to is for others to say.
-pub(crate) fn is_loopback(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     address.parse::<Ipv4Addr>().is_ok_and(|v4| v4.is_loopback())
         || address.parse::<Ipv6Addr>().is_ok_and(|v6| v6.is_loopback())
@@ -54,6 +62,16 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scheme_is_a_letter_and_what_may_follow_it_up_to_a_colon() {
+        for uri in ["https://h", "urn:h:r", "a+b-c.1:", "X:"] {
+            assert!(has_scheme(uri), "{uri}");
+        }
+        for other in ["", "plain", ":x", "1a:x", "a b:x", "a/b:c", "#a:b"] {
+            assert!(!has_scheme(other), "{other}");
+        }
+    }
 
     #[test]
     fn only_https_and_loopback_by_name() {

@@ -126,7 +126,7 @@ impl ResourceServerBuilder {
     /// With every fault at once:
     ///
     /// - there is no issuer, two are equal, or one is not an `https` URL without query and fragment;
-    /// - an issuer has no audience, or one that is empty, or is a URL with a fragment;
+    /// - an issuer has no audience, or one that is empty, or is a URI with a fragment;
     /// - an issuer's list of algorithms or of authorized parties is empty;
     /// - an issuer's profile accepts no `typ`, or demands no sign of an access token where `typ` gives none;
     /// - given keys are not a JWK Set, or none of them can be used;
@@ -215,7 +215,7 @@ impl ResourceServerBuilder {
             faults.add("has no audience; name this API as its tokens do in `aud`, with `.audience(..)`");
         }
         for audience in audiences {
-            if audience.is_empty() || audience.contains("://") && audience.contains('#') {
+            if audience.is_empty() || https_url::has_scheme(audience) && audience.contains('#') {
                 faults.add(format!(
                     "the audience {audience:?} is empty, or has a fragment; RFC 8707 section 2 allows neither"
                 ));
