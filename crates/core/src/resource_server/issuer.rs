@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use crate::{ExactScopes, ScopeGrammar, https_url::PlainHttp, jwks::KeySource, jws::Algorithm, jwt::Profile};
 
@@ -28,12 +28,23 @@ pub struct Issuer {
 }
 
 /// Where the keys come from.
-#[derive(Debug)]
 pub(super) enum Keys {
     Discovered,
     Given(Vec<u8>),
     Source(Arc<dyn KeySource>),
     Url(String),
+}
+
+/// A key set that was given is not shown: it is long, and one that was given by mistake has private members.
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discovered => f.write_str("Discovered"),
+            Self::Given(_) => f.write_str("Given(..)"),
+            Self::Source(source) => f.debug_tuple("Source").field(source).finish(),
+            Self::Url(url) => f.debug_tuple("Url").field(url).finish(),
+        }
+    }
 }
 
 impl Issuer {
