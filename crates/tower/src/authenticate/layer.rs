@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use http::{
-    HeaderMap, HeaderValue, Response,
+    HeaderMap, HeaderValue, Response, StatusCode,
     header::{ACCESS_CONTROL_EXPOSE_HEADERS, WWW_AUTHENTICATE},
 };
 use scopegate_core::{
@@ -104,7 +104,7 @@ impl Authenticate {
     ///
     /// # Panics
     ///
-    /// When `url` is not an absolute `https` URL without a fragment; a loopback host may be `http`.
+    /// When `url` is not an absolute `https` URL without user information and fragment; a loopback host may be `http`.
     /// [`try_resource_metadata`](Self::try_resource_metadata) returns the error instead.
     pub fn resource_metadata(self, url: &str) -> Self {
         or_panic(self.try_resource_metadata(url))
@@ -114,7 +114,7 @@ impl Authenticate {
     ///
     /// # Errors
     ///
-    /// When `url` is not an absolute `https` URL without a fragment; a loopback host may be `http`.
+    /// When `url` is not an absolute `https` URL without user information and fragment; a loopback host may be `http`.
     pub fn try_resource_metadata(self, url: &str) -> Result<Self, InvalidProtectionSpace> {
         let space = self.settings.space.as_ref().clone().with_resource_metadata(url)?;
         Ok(self.with_space(space))
@@ -153,8 +153,9 @@ impl Settings {
             Err(error) => Err(error),
         };
         admitted.map(|authentication| authentication.within(Arc::clone(&self.space))).map_err(|error| {
-            let mut response =
-                Refusal::new(&error).within(Some(&self.space)).requiring(self.hint.challenge()).respond(form);
+            // Whoever asks in the wrong way (400) has no need of another scope.
+            let hint = self.hint.challenge().filter(|_| error.kind().status() == StatusCode::UNAUTHORIZED);
+            let mut response = Refusal::new(&error).within(Some(&self.space)).requiring(hint).respond(form);
             self.finish(&mut response, form);
             response
         })
