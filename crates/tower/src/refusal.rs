@@ -4,7 +4,7 @@
 //!
 //! - the status and, where the client can do something about it, one `WWW-Authenticate` challenge;
 //! - `Cache-Control: no-store`, and `Retry-After` with a 503;
-//! - a problem document (RFC 9457), unless the request is a `HEAD` or its `Accept` excludes JSON;
+//! - a problem document (RFC 9457), unless its `Accept` excludes JSON; for a `HEAD` only the headers that go with it;
 //! - for gRPC, HTTP 200 and the status in `grpc-status`, with the challenge as metadata and no body;
 //! - the [`Reason`](scopegate_core::Reason) in the response extensions, for whatever logs or counts outside;
 //! - one tracing event, target `scopegate`: `reason`, `issuer`, `key_id`, the checks that failed with what was expected and
@@ -18,7 +18,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{
+        ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
+        RETRY_AFTER, WWW_AUTHENTICATE,
+    },
     request::Parts,
 };
 use scopegate_core::{Authentication, Error, ErrorKind, ProtectionSpace, Reason, VerifiedToken};
@@ -37,10 +40,12 @@ pub struct ResponseForm(Form);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// Status and headers: the request is a `HEAD`, or does not accept JSON.
+    /// Status and headers: the request does not accept JSON.
     Bare,
     /// A trailers-only response of this content type.
     Grpc(&'static str),
+    /// Status, headers and what they say of a problem document that is left out: the request is a `HEAD`.
+    Head,
     /// Status, headers and a problem document.
     Problem,
 }
@@ -50,9 +55,15 @@ impl ResponseForm {
     pub fn of(request: &Parts) -> Self {
         Self(match grpc_content_type(&request.headers) {
             Some(content_type) => Form::Grpc(content_type),
-            None if request.method == Method::HEAD || !accepts_json(&request.headers) => Form::Bare,
+            None if !accepts_json(&request.headers) => Form::Bare,
+            None if request.method == Method::HEAD => Form::Head,
             None => Form::Problem,
         })
+    }
+
+    /// Whether the client can read a document, or learn its length.
+    fn has_document(self) -> bool {
+        matches!(self.0, Form::Head | Form::Problem)
     }
 }
 
@@ -142,7 +153,7 @@ impl<'a> Refusal<'a> {
     }
 
     /// Writes the event, and the refusal over a response that is already there: status, body and the headers that a
-    /// refusal has. Other headers stay.
+    /// refusal has. Headers that describe the body that was there go with it; others stay.
     pub(crate) fn overwrite<B>(self, response: &mut Response<GateBody<B>>, form: ResponseForm) {
         self.log();
 
@@ -151,8 +162,9 @@ impl<'a> Refusal<'a> {
         let kind = error.kind();
 
         let headers = response.headers_mut();
-        headers.remove(CONTENT_LENGTH);
-        headers.remove(CONTENT_TYPE);
+        for name in [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED] {
+            headers.remove(name);
+        }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(challenge) = self.space.and_then(|space| space.challenge(error, self.required)) {
             headers.insert(WWW_AUTHENTICATE, challenge.to_header_value());
@@ -162,21 +174,19 @@ impl<'a> Refusal<'a> {
             let seconds = error.retry_after().unwrap_or(DEFAULT_RETRY_AFTER).as_millis().div_ceil(1000);
             headers.insert(RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
         }
-        let (status, text) = match form.0 {
-            Form::Bare => (kind.status(), ""),
+        *response.body_mut() = GateBody::default();
+        *response.status_mut() = match form.0 {
             Form::Grpc(content_type) => {
+                let headers = response.headers_mut();
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
                 headers.insert(GRPC_STATUS, HeaderValue::from(kind.grpc_status()));
                 headers.insert(GRPC_MESSAGE, HeaderValue::from_static(self.message(error.reason())));
-                (StatusCode::OK, "")
+                StatusCode::OK
             }
-            Form::Problem => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-                (kind.status(), self.problem(error.reason()))
-            }
+            _ => kind.status(),
         };
-        *response.status_mut() = status;
-        *response.body_mut() = GateBody::refusal(Bytes::from_static(text.as_bytes()));
+        let problem = Bytes::from_static(self.problem(error.reason()).as_bytes());
+        RefusalBody::new(HeaderValue::from_static("application/problem+json"), problem).put_into(response, form);
         response.extensions_mut().insert(error.reason());
     }
 
@@ -238,6 +248,20 @@ impl RefusalBody {
     pub fn new(content_type: HeaderValue, text: impl Into<Bytes>) -> Self {
         Self { content_type, text: text.into() }
     }
+
+    /// Becomes the body of `response`, where the client can read one. To a `HEAD` it lends its type and length, which are
+    /// those of the answer to a `GET` (RFC 9110 §8.6); without them, a server would say that the length is 0.
+    fn put_into<B>(self, response: &mut Response<GateBody<B>>, form: ResponseForm) {
+        if !form.has_document() {
+            return;
+        }
+        response.headers_mut().insert(CONTENT_TYPE, self.content_type);
+        if form.0 == Form::Head {
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(self.text.len()));
+        } else {
+            *response.body_mut() = GateBody::refusal(self.text);
+        }
+    }
 }
 
 impl fmt::Debug for RefusalBody {
@@ -248,12 +272,9 @@ impl fmt::Debug for RefusalBody {
 
 /// Gives a refusal the application's body, where the client can read one.
 pub(crate) fn render<B>(response: &mut Response<GateBody<B>>, renderer: &Renderer, form: ResponseForm) {
-    let Some(reason) = response.extensions().get::<Reason>().copied().filter(|_| form.0 == Form::Problem) else {
-        return;
-    };
-    let RefusalBody { content_type, text } = renderer(reason.disclosed());
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    *response.body_mut() = GateBody::refusal(text);
+    if let Some(reason) = response.extensions().get::<Reason>().copied().filter(|_| form.has_document()) {
+        renderer(reason.disclosed()).put_into(response, form);
+    }
 }
 
 #[cfg(test)]
@@ -273,7 +294,8 @@ mod tests {
     #[test]
     fn the_form_follows_method_accept_and_content_type() {
         assert_eq!(form(Method::GET, &[]), Form::Problem);
-        assert_eq!(form(Method::HEAD, &[]), Form::Bare);
+        assert_eq!(form(Method::HEAD, &[]), Form::Head);
+        assert_eq!(form(Method::HEAD, &[(ACCEPT, "text/html")]), Form::Bare);
         for (accept, expected) in [
             ("application/json", Form::Problem),
             ("application/problem+json", Form::Problem),
