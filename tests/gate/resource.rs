@@ -1,1 +1,110 @@
+//! RFC 8707, RFC 9068 section 3: what this resource server is called, and that tokens call it so exactly.
 
+use scopegate_axum::{Authenticate, Issuer, Reason, ResourceServer};
+use scopegate_tests::{AUDIENCE, Api, Ask, ISSUER, clock, issuer, mint};
+
+/// An API of these names.
+async fn called<const N: usize>(audiences: [&str; N]) -> Api {
+    let builder = ResourceServer::builder().clock(clock()).issuer(issuer());
+    let builder = audiences.into_iter().fold(builder, |builder, audience| builder.audience(audience));
+    Api::behind(builder.build().await.unwrap())
+}
+
+#[tokio::test]
+async fn res_1_a_token_for_any_alias_passes() {
+    let api = called(["https://h/r", "urn:h:r"]).await;
+    for audience in ["https://h/r", "urn:h:r"] {
+        Ask::get("/me").bearer(mint().token().audience(audience).sign()).of(&api.router).await.assert_pass();
+    }
+    let among_others = mint().token().audiences(["https://other.example", "urn:h:r"]).sign();
+    Ask::get("/me").bearer(among_others).of(&api.router).await.assert_pass();
+    assert_eq!(api.calls(), 3);
+}
+
+#[tokio::test]
+async fn res_1_audiences_compare_exactly() {
+    let api = called(["https://h/r", "urn:h:r"]).await;
+    for audience in [
+        "https://h/r/",
+        "https://h/",
+        "https://h",
+        "https://h/r?",
+        "https://h/r#",
+        "https://H/r",
+        "https://h/R",
+        "HTTPS://h/r",
+        "https://h:443/r",
+        "https://h/%72",
+        "http://h/r",
+        "https://h/r ",
+        " https://h/r",
+        "https://h/r urn:h:r",
+        "https://h/r/x",
+        "URN:h:r",
+        "h",
+        "",
+        "*",
+    ] {
+        let token = mint().token().audience(audience).sign();
+        Ask::get("/me").bearer(token).of(&api.router).await.assert_401(Reason::WrongAudience);
+    }
+    assert_eq!(api.calls(), 0);
+}
+
+#[tokio::test]
+async fn res_1_a_trailing_slash_is_another_name_that_can_be_configured() {
+    let api = called(["https://h/r", "https://h/r/"]).await;
+    for audience in ["https://h/r", "https://h/r/"] {
+        Ask::get("/me").bearer(mint().token().audience(audience).sign()).of(&api.router).await.assert_pass();
+    }
+}
+
+#[tokio::test]
+async fn res_1_an_audience_with_a_fragment_cannot_be_configured() {
+    for audience in ["https://h/r#f", "https://h/r#", "urn:h:r#f", "api+v1:r#f"] {
+        let builder = ResourceServer::builder().issuer(issuer());
+        let error = builder.audience(AUDIENCE).audience(audience).build().await.unwrap_err().to_string();
+        assert!(error.contains("has a fragment"), "{error}");
+        let own = ResourceServer::builder().issuer(issuer().audience(audience));
+        assert!(own.build().await.is_err(), "{audience}");
+    }
+}
+
+#[tokio::test]
+async fn res_2_a_resource_server_without_an_audience_cannot_be_built() {
+    let error = ResourceServer::builder().issuer(issuer()).build().await.unwrap_err().to_string();
+    assert!(error.contains("has no audience; name this API as its tokens do in `aud`"), "{error}");
+    assert!(ResourceServer::builder().issuer(issuer()).audience("").build().await.is_err());
+}
+
+#[tokio::test]
+async fn res_2_one_issuer_without_an_audience_is_enough_to_refuse_the_build() {
+    let other = Issuer::with_jwks("https://other.example", mint().jwks_json());
+    let builder = ResourceServer::builder().issuer(issuer().audience(AUDIENCE)).issuer(other);
+    let error = builder.build().await.unwrap_err().to_string();
+    assert!(error.contains("https://other.example") && !error.contains(ISSUER), "{error}");
+}
+
+#[tokio::test]
+async fn res_2_the_audiences_of_an_issuer_replace_the_common_ones() {
+    let builder = ResourceServer::builder().clock(clock()).issuer(issuer().audience("urn:own"));
+    let api = Api::behind(builder.audience(AUDIENCE).build().await.unwrap());
+    Ask::get("/me").bearer(mint().token().audience("urn:own").sign()).of(&api.router).await.assert_pass();
+    Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await.assert_401(Reason::WrongAudience);
+}
+
+#[tokio::test]
+async fn res_2_the_realm_is_the_first_audience_unless_it_is_named() {
+    let server = |builder: scopegate_axum::ResourceServerBuilder| async move {
+        builder.audience("https://h/first").audience("urn:h:second").build().await.unwrap()
+    };
+    let common = server(ResourceServer::builder().issuer(issuer())).await;
+    assert_eq!(common.default_realm(), "https://h/first");
+    let own = server(ResourceServer::builder().issuer(issuer().audience("urn:own"))).await;
+    assert_eq!(own.default_realm(), "urn:own");
+
+    let api = Api::behind(common.clone());
+    assert_eq!(Ask::get("/me").of(&api.router).await.challenge(), Some(r#"Bearer realm="https://h/first""#));
+    let api = Api::behind_layer(Authenticate::new(common).realm("named"));
+    assert_eq!(Ask::get("/me").of(&api.router).await.challenge(), Some(r#"Bearer realm="named""#));
+}
