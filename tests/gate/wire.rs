@@ -1,1 +1,518 @@
+//! What goes out, to the client and into the log: nothing that a token says, and no secret.
 
+use std::fmt::Debug;
+
+use axum::{Router, extract::Request, handler::Handler, routing::get};
+use http::StatusCode;
+use scopegate_axum::{
+    AccessToken, Authenticate, Authentication, Claims, InsufficientScope, Issuer, Reason, Rejection, RequireScope,
+    RequiredScopes, ResourceServer, Scoped, scope,
+};
+use scopegate_core::{Credentials, jws::JwkSet};
+use scopegate_testing::{SigningAlgorithm, SigningKey, SigningKeys, TestIssuer, TokenBuilder};
+use scopegate_tests::{
+    Answer, Api, Ask, ISSUER, Log, LoopbackFetch, clock, issuer, mint, resource_server, rig_resource_server,
+    vectors::HostileToken,
+};
+use serde_json::json;
+
+use crate::challenge::sole_challenge;
+
+/// In every token of these tests, and to be found nowhere else.
+const MARKER: &str = "marker7f3a";
+
+async fn server() -> ResourceServer {
+    resource_server().issuer(issuer()).build().await.unwrap()
+}
+
+/// Asserts that `text` has nothing of a token: neither the marker nor one of its parts.
+#[track_caller]
+fn assert_nothing_of(token: &str, text: &str) {
+    assert!(!text.contains(MARKER), "{text}");
+    for part in [token].into_iter().chain(token.split('.')).filter(|part| part.len() >= 8) {
+        assert!(!text.contains(part), "{part} in {text}");
+    }
+}
+
+/// What a client gets to see.
+fn seen(answer: &Answer) -> (StatusCode, http::HeaderMap, String) {
+    (answer.status, answer.headers.clone(), answer.body.clone())
+}
+
+#[tokio::test]
+async fn w_01_a_scope_with_a_quote_a_backslash_or_a_line_break_cannot_be_configured() {
+    for name in ["a\"b\\c", "a\"b", "a\\b", "a\r\nb", "a\rb", "a\nb", "a\u{1b}b", "a\0b"] {
+        let error = RequireScope::try_new(name).unwrap_err().to_string();
+        assert!(RequireScope::try_all([name]).is_err() && RequireScope::try_any([name]).is_err(), "{name:?}");
+        assert!(!error.contains(['\r', '\n', '\0', '\u{1b}']), "the error is safe to print: {error:?}");
+    }
+}
+
+/// A quote, a line that reads like one of the log, a colour, a change of direction and a NUL.
+const HOSTILE: &str =
+    "\"x\\\r\n2026-01-01T00:00:00.000000Z ERROR scopegate: forged \u{1b}[31m\u{9b}31m\u{202e}\u{2028}\0\u{7f}";
+
+/// Tokens that have this text wherever a text can be.
+fn tokens_with(text: &str) -> Vec<String> {
+    let token = || mint().token();
+    let tokens: [TokenBuilder; 13] = [
+        token().key_id(text),
+        token().header("alg", text),
+        token().typ(text),
+        token().header("cty", text).expired(),
+        token().header("crit", json!([text])),
+        token().claim("iss", text),
+        token().audience(text),
+        token().audiences([text, text]),
+        token().subject(text).expired(),
+        token().client_id(text),
+        token().scope(text),
+        token().claim("cnf", json!({ text: text })),
+        token().claim(text, text).claim("jti", text).tampered_signature(),
+    ];
+    tokens.into_iter().map(|token| token.sign()).collect()
+}
+
+/// Asserts that refused tokens leave no trace in the answer and a harmless one in the log.
+async fn assert_harmless(tokens: Vec<String>, marker: &str) {
+    let resource_server = resource_server()
+        .issuer(issuer().authorized_parties(["test-client"]))
+        .max_token_length(1 << 20)
+        .build()
+        .await
+        .unwrap();
+    let api = Api::behind(resource_server);
+    for token in tokens {
+        let (log, _guard) = Log::listen();
+        let answer = Ask::get("/admin").bearer(&token).of(&api.router).await;
+        assert!(answer.status.is_client_error(), "{answer:?}");
+        for (name, value) in &answer.headers {
+            assert!(!value.to_str().unwrap().contains(marker), "{name}: {value:?}");
+        }
+        assert!(!answer.body.contains(marker), "{}", answer.body);
+        sole_challenge(&answer);
+
+        let text = log.text();
+        assert_eq!(text.lines().count(), 1, "one event, one line: {text:?}");
+        assert!(text.contains(" INFO scopegate: credentials were refused reason="), "{text:?}");
+        assert!(text.trim_end_matches('\n').bytes().all(|byte| matches!(byte, b' '..=b'~')), "{text:?}");
+        assert!(text.len() < 2048, "cut short: {} bytes", text.len());
+    }
+    assert_eq!(api.calls(), 0);
+}
+
+#[tokio::test]
+async fn w_02_hostile_text_in_a_token_reaches_no_header_no_body_and_no_log_line_unescaped() {
+    assert_harmless(tokens_with(HOSTILE), "forged").await;
+}
+
+#[tokio::test]
+async fn w_02_a_hundred_kibibytes_in_a_token_are_cut_short() {
+    assert_harmless(tokens_with(&"\"\u{1b}".repeat(50 * 1024)), "\u{1b}").await;
+}
+
+#[tokio::test]
+async fn w_02_a_token_inside_of_a_token_is_not_logged() {
+    let inner = mint().token().sign();
+    let (log, _guard) = Log::listen();
+    let api = Api::new().await;
+    for token in
+        [mint().token().key_id(&inner), mint().token().claim("iss", inner.clone()), mint().token().audience(&inner)]
+    {
+        Ask::get("/me").bearer(token.sign()).of(&api.router).await.assert_401_token();
+    }
+    assert_nothing_of(&inner, &log.text());
+    assert_eq!(log.lines_with("[redacted]").len(), 3);
+}
+
+fn shown(value: &(impl Debug + ?Sized)) -> String {
+    format!("{value:?} {value:#?}")
+}
+
+/// A demand that the handler's signature states.
+struct NeedsMessage;
+
+impl RequiredScopes for NeedsMessage {
+    const SCOPES: &'static [&'static str] = &["message"];
+}
+
+fn marked() -> TokenBuilder {
+    mint().token().scope("message").claim("jti", MARKER).claim("email", MARKER).header("x", MARKER)
+}
+
+#[tokio::test]
+async fn w_03_what_a_request_leaves_behind_shows_nothing_of_its_token() {
+    let handler = |token: AccessToken, scoped: Scoped<NeedsMessage>, request: Request| async move {
+        let authentication = request.extensions().get::<Authentication>().unwrap();
+        let verified = authentication.token().unwrap();
+        assert_eq!(token.claims().get("email"), Some(&json!(MARKER)));
+        [
+            shown(authentication),
+            shown(verified),
+            shown(&verified.principal()),
+            shown(verified.scope()),
+            shown(&token),
+            shown(token.claims()),
+            shown(&token.shared_claims()),
+            shown(&scoped),
+            shown(&*verified.claims::<Claims>().unwrap()),
+        ]
+        .join("\n")
+    };
+    let token = marked().sign();
+    let router = Router::new().route("/r", get(handler)).layer(Authenticate::new(server().await));
+    let answer = Ask::get("/r").bearer(&token).of(&router).await;
+    answer.assert_pass();
+    assert!(answer.body.contains("VerifiedToken") && answer.body.contains("AccessToken"), "{}", answer.body);
+    assert_nothing_of(&token, &answer.body);
+}
+
+#[tokio::test]
+async fn w_03_credentials_and_verdicts_show_nothing_of_the_token() {
+    let resource_server = server().await;
+    for token in [
+        marked().sign(),
+        marked().tampered_signature().sign(),
+        marked().expired().sign(),
+        marked().key_id("unknown").sign(),
+        marked().claim("exp", MARKER).sign(),
+        marked().claim("sub", json!([MARKER])).sign(),
+        marked().claim("scope", json!({ "x": MARKER })).sign(),
+        marked().raw_payload(format!("{{\"sub\":\"{MARKER}")).sign(),
+        marked().raw_header(format!("{{\"alg\":\"{MARKER}")).sign(),
+        format!("{MARKER}.{MARKER}.{MARKER}"),
+        format!("{MARKER}.{MARKER}.{MARKER}.{MARKER}.{MARKER}"),
+        MARKER.repeat(2000),
+    ] {
+        let (parts, _) = Ask::get("/r").bearer(&token).request().into_parts();
+        assert_nothing_of(&token, &shown(&Credentials::from_request(&parts).unwrap()));
+        let authenticating = resource_server.authenticate(&parts);
+        assert_nothing_of(&token, &shown(&authenticating));
+        match authenticating.await {
+            Ok(authentication) => assert_nothing_of(&token, &shown(&authentication)),
+            Err(error) => {
+                assert_nothing_of(&token, &shown(&error));
+                assert_nothing_of(&token, &error.to_string());
+                error.failures().iter().for_each(|failure| {
+                    assert_nothing_of(&token, &shown(failure));
+                    assert_nothing_of(&token, &failure.to_string());
+                });
+                let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                assert_nothing_of(&token, &source);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn w_03_malformed_credentials_are_not_repeated_by_their_error() {
+    for value in [format!("Bearer {MARKER} x"), format!("Bearer \"{MARKER}\""), format!("{MARKER}: x")] {
+        let (parts, _) = Ask::get("/r").authorization(value).request().into_parts();
+        let error = Credentials::from_request(&parts).unwrap_err();
+        assert!(!format!("{} {error}", shown(&error)).contains(MARKER), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn w_03_a_rejection_shows_nothing_of_the_token() {
+    #[derive(serde::Deserialize)]
+    struct Picky {
+        email: u8,
+    }
+
+    let handler = |token: Result<AccessToken<Picky>, Rejection>| async move {
+        token.map_or_else(|rejection| shown(&rejection), |token| token.claims().email.to_string())
+    };
+    let token = marked().sign();
+    let router = Router::new().route("/r", get(handler)).layer(Authenticate::new(server().await));
+    let answer = Ask::get("/r").bearer(&token).of(&router).await;
+    assert!(answer.body.contains("ClaimsMismatch"), "{}", answer.body);
+    assert_nothing_of(&token, &answer.body);
+}
+
+/// `text` as the list of numbers that a derived `Debug` makes of its bytes.
+fn as_numbers(text: &str) -> String {
+    let numbers: Vec<String> = text.bytes().map(|byte| byte.to_string()).collect();
+    numbers.join(", ")
+}
+
+#[tokio::test]
+async fn w_03_settings_show_no_private_key_that_was_given_by_mistake() {
+    let jwks = json!({ "keys": [
+        mint().keys().iter().next().unwrap().public_jwk(),
+        { "kty": "oct", "kid": "k", "k": MARKER },
+        { "kty": "OKP", "crv": "Ed25519", "kid": "d", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "d": MARKER },
+    ]})
+    .to_string();
+    let issuer = || Issuer::with_jwks(ISSUER, jwks.clone());
+    let builder = resource_server().issuer(issuer());
+    let mut texts = vec![format!("{:?}", issuer()), format!("{builder:?}")];
+    let resource_server = builder.build().await.unwrap();
+    let layer = Authenticate::new(resource_server.clone());
+    texts.extend([shown(&resource_server), shown(&layer), shown(&tower::Layer::layer(&layer, ()))]);
+    texts.push(shown(&JwkSet::from_json(jwks.as_bytes()).unwrap()));
+    for text in texts {
+        assert!(!text.contains(MARKER) && !text.contains(&as_numbers(MARKER)), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn w_03_the_testing_kit_shows_no_private_key() {
+    let private = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+    let key = SigningKey::from_jwk(&json!({
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "d": private,
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    }))
+    .unwrap();
+    let keys = SigningKeys::from(key.clone());
+    let mint = mint().with_keys(keys.clone());
+    for text in [shown(&key), shown(&keys), shown(&mint), shown(&mint.token()), keys.jwks_json()] {
+        assert!(!text.contains(private), "{text}");
+    }
+}
+
+#[test]
+fn w_03_demands_and_refusals_can_be_shown() {
+    assert!(shown(&RequireScope::new("message")).contains("message"));
+    assert!(shown(&InsufficientScope::new(scope("message"))).contains("message"));
+}
+
+#[tokio::test]
+async fn w_04_the_log_has_no_token_however_much_is_logged() {
+    let (log, _guard) = Log::listen();
+    let mut sent = Vec::new();
+
+    let rig = Api::behind(rig_resource_server().await);
+    for hostile in HostileToken::all() {
+        let Some(token) = hostile.token else { continue };
+        if let Ok(value) = http::HeaderValue::from_str(&format!("Bearer {token}")) {
+            Ask::get("/me").authorization(value.as_bytes()).of(&rig.router).await;
+            sent.push(token);
+        }
+    }
+    assert!(sent.len() > 50, "{}", sent.len());
+
+    let api = Api::new().await;
+    for token in [
+        marked(),
+        marked().tampered_signature(),
+        marked().signed_by_stranger(),
+        marked().expired(),
+        marked().key_id("unknown"),
+        marked().claim("aud", "urn:other"),
+        marked().claim("cnf", json!({ "jkt": "x" })),
+    ] {
+        let token = token.sign();
+        for path in ["/me", "/messages", "/public"] {
+            Ask::get(path).bearer(&token).of(&api.router).await;
+            Ask::get(path).authorization(format!("Bearer {token} x")).of(&api.router).await;
+            Ask::get(path).bearer(&token).bearer(&token).of(&api.router).await;
+            Ask::get(format!("{path}?access_token={token}")).of(&api.router).await;
+            Ask::get(format!("{path}?access_token={token}")).bearer(&token).of(&api.router).await;
+        }
+        sent.push(token);
+    }
+
+    let text = log.text();
+    assert!(text.lines().count() > sent.len(), "something is logged");
+    for token in sent {
+        for part in [&*token].into_iter().chain(token.split('.')).filter(|part| part.len() >= 16) {
+            assert!(!text.contains(part), "{part}");
+        }
+    }
+    assert!(!text.contains(MARKER));
+}
+
+#[tokio::test]
+async fn w_04_the_log_has_no_token_that_waited_for_keys() {
+    let (log, _guard) = Log::listen();
+    let authorization_server = TestIssuer::builder().algorithms([SigningAlgorithm::Es256]).clock(clock()).start().await;
+    let issuer = Issuer::discover(authorization_server.issuer()).dangerous_allow_http_on_loopback();
+    let api = Api::behind(resource_server().issuer(issuer).fetch(LoopbackFetch).build().await.unwrap());
+    let token = || authorization_server.token().audience(scopegate_tests::AUDIENCE);
+    for token in [token(), token().key_id("unknown"), token().tampered_signature()].map(|token| token.sign()) {
+        Ask::get("/me").bearer(&token).of(&api.router).await;
+        assert_nothing_of(&token, &log.text());
+    }
+    assert_eq!(api.calls(), 1);
+    assert!(log.text().contains("loaded the keys of an issuer"));
+}
+
+#[tokio::test]
+async fn w_05_a_secret_in_the_url_of_a_failed_fetch_is_neither_logged_nor_answered() {
+    let (log, _guard) = Log::listen();
+    // Nobody listens on port 1, so the connection is refused before there is any TLS.
+    let issuer = Issuer::with_jwks_uri(ISSUER, format!("https://127.0.0.1:1/jwks?key={MARKER}"));
+    let resource_server = resource_server().issuer(issuer).build().await.unwrap();
+    let (parts, _) = Ask::get("/me").bearer(mint().token().sign()).request().into_parts();
+    let error = resource_server.authenticate(&parts).await.unwrap_err();
+    let mut texts = vec![shown(&error), error.to_string()];
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        texts.extend([shown(cause), cause.to_string()]);
+        source = cause.source();
+    }
+    assert!(texts.len() > 2, "an error has its cause");
+
+    let api = Api::behind(resource_server);
+    let answer = Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await;
+    answer.assert_503();
+    texts.extend([shown(&answer), log.text()]);
+    assert!(log.text().contains("cannot get the keys of an issuer"), "{}", log.text());
+    for text in texts {
+        assert!(!text.contains(MARKER), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn w_05_a_url_with_user_information_is_refused_without_repeating_it() {
+    let url = format!("https://user:{MARKER}@as.example/jwks");
+    let builder = resource_server().issuer(Issuer::with_jwks_uri(ISSUER, url));
+    let error = builder.build().await.unwrap_err().to_string();
+    assert!(error.contains("user information") && !error.contains(MARKER), "{error}");
+}
+
+#[tokio::test]
+async fn w_06_an_unknown_kid_reads_like_a_bad_signature() {
+    let api = Api::new().await;
+    let ask = async |token: TokenBuilder| Ask::get("/me").bearer(token.sign()).of(&api.router).await;
+    let bad_signature = ask(mint().token().tampered_signature()).await;
+    bad_signature.assert_401(Reason::InvalidSignature);
+    for token in [
+        mint().token().key_id("unknown"),
+        mint().token().key_id(""),
+        mint().token().key_id("unknown").tampered_signature(),
+        mint().token().signed_by_stranger(),
+        mint().token().without_key_id().signed_by_stranger(),
+    ] {
+        assert_eq!(seen(&ask(token).await), seen(&bad_signature));
+    }
+    assert_eq!(api.calls(), 0);
+}
+
+#[tokio::test]
+async fn w_06_an_unknown_kid_reads_like_a_bad_signature_where_keys_are_fetched() {
+    let authorization_server = TestIssuer::builder().algorithms([SigningAlgorithm::Es256]).clock(clock()).start().await;
+    let issuer = Issuer::discover(authorization_server.issuer()).dangerous_allow_http_on_loopback();
+    let api = Api::behind(resource_server().issuer(issuer).fetch(LoopbackFetch).build().await.unwrap());
+    let token = || authorization_server.token().audience(scopegate_tests::AUDIENCE);
+    let ask = async |token: TokenBuilder| Ask::get("/me").bearer(token.sign()).of(&api.router).await;
+
+    ask(token()).await.assert_pass();
+    let bad_signature = ask(token().tampered_signature()).await;
+    let unknown_key = ask(token().key_id("unknown")).await;
+    assert_eq!((bad_signature.reason, unknown_key.reason), (Some(Reason::InvalidSignature), Some(Reason::UnknownKey)));
+    assert_eq!(seen(&unknown_key), seen(&bad_signature));
+}
+
+#[tokio::test]
+async fn w_06_the_kid_of_a_token_that_is_bad_otherwise_does_not_matter() {
+    let api = Api::new().await;
+    let ask = async |token: TokenBuilder| Ask::get("/me").bearer(token.sign()).of(&api.router).await;
+    let bad = [TokenBuilder::expired, |token: TokenBuilder| token.audience("urn:other")];
+    for bad in bad {
+        let known = ask(bad(mint().token())).await;
+        let unknown = ask(bad(mint().token().key_id("unknown"))).await;
+        let forged = ask(bad(mint().token()).tampered_signature()).await;
+        assert_eq!(seen(&unknown), seen(&known));
+        assert_eq!(seen(&forged), seen(&known));
+    }
+}
+
+#[tokio::test]
+async fn w_07_a_realm_is_escaped_and_reads_back_as_it_was() {
+    for realm in ["a\"b", "a\\b", "\", error=\"none", "\\", "\"", " , ", "a=b", "\\\""] {
+        let api = Api::behind_layer(Authenticate::new(server().await).realm(realm));
+        let challenge = sole_challenge(&Ask::get("/me").of(&api.router).await);
+        assert_eq!(challenge.get("realm"), Some(realm));
+        assert_eq!(challenge.parameters.len(), 1, "{challenge:?}");
+    }
+}
+
+#[tokio::test]
+async fn w_07_a_realm_is_escaped_though_it_comes_from_an_audience() {
+    let audience = r#"urn:x:"y"\z"#;
+    let resource_server = ResourceServer::builder().issuer(issuer()).audience(audience).build().await.unwrap();
+    let answer = Ask::get("/me").of(&Api::behind(resource_server).router).await;
+    assert_eq!(answer.challenge(), Some(r#"Bearer realm="urn:x:\"y\"\\z""#));
+}
+
+#[tokio::test]
+async fn w_07_the_metadata_url_is_validated_when_it_is_configured() {
+    let layer = || async { Authenticate::new(server().await) };
+    for bad in [
+        "",
+        "h/x",
+        "/x",
+        "//h/x",
+        "http://h/x",
+        "http://localhost/x",
+        "ftp://h/x",
+        "https://",
+        "https:///x",
+        "https://h/x#f",
+        "https://user:secret@h/x",
+        "https://user@h/x",
+        "https://h/\"",
+        "https://h/\\",
+        "https://h/a b",
+        "https://h/\r\nX: y",
+        "https://h/\u{e9}",
+        "javascript:alert(1)",
+    ] {
+        assert!(layer().await.try_resource_metadata(bad).is_err(), "{bad:?}");
+    }
+    let url = "https://api.example/.well-known/oauth-protected-resource/r?x=1";
+    let api = Api::behind_layer(layer().await.resource_metadata("https://h/first").resource_metadata(url));
+    assert_eq!(
+        Ask::get("/me").of(&api.router).await.challenge(),
+        Some(
+            r#"Bearer realm="https://api.example/r", resource_metadata="https://api.example/.well-known/oauth-protected-resource/r?x=1""#
+        )
+    );
+}
+
+#[tokio::test]
+async fn w_08_every_refusal_forbids_storing_it() {
+    let api = Api::new().await;
+    let good = mint().token().sign();
+    for (ask, status) in [
+        (Ask::get("/me"), 401),
+        (Ask::get("/me").authorization("Bearer"), 400),
+        (Ask::get("/me").bearer("abc"), 401),
+        (Ask::get("/messages").bearer(&good), 403),
+        (Ask::with_method(http::Method::HEAD, "/me"), 401),
+        (Ask::get("/me").header("accept", "text/html"), 401),
+    ] {
+        let answer = ask.of(&api.router).await;
+        assert_eq!((answer.status.as_u16(), answer.header("cache-control")), (status, Some("no-store")));
+    }
+    let unwired = Router::new().route("/r", get((|| async {}).layer(RequireScope::new("a"))));
+    assert_eq!(Ask::get("/r").of(&unwired).await.assert_500().header("cache-control"), Some("no-store"));
+}
+
+#[tokio::test]
+async fn w_08_a_503_forbids_storing_it() {
+    let issuer = Issuer::with_jwks_uri(ISSUER, "http://127.0.0.1:1/jwks").dangerous_allow_http_on_loopback();
+    let api = Api::behind(resource_server().issuer(issuer).fetch(LoopbackFetch).build().await.unwrap());
+    let answer = Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await;
+    assert_eq!(answer.assert_503().header("cache-control"), Some("no-store"));
+}
+
+#[tokio::test]
+async fn w_08_a_handlers_refusal_forbids_storing_it_whatever_the_handler_said() {
+    let handler = || async { ([("cache-control", "public, max-age=60")], InsufficientScope::new(scope("w"))) };
+    let router = Router::new().route("/r", get(handler)).layer(Authenticate::new(server().await));
+    let answer = Ask::get("/r").bearer(mint().token().sign()).of(&router).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::FORBIDDEN, Some("no-store")));
+}
+
+#[tokio::test]
+async fn w_08_what_a_handler_says_of_its_own_answer_stays() {
+    let handler = || async { ([("cache-control", "public, max-age=60")], "fine") };
+    let router = Router::new().route("/r", get(handler)).layer(Authenticate::new(server().await));
+    let answer = Ask::get("/r").bearer(mint().token().sign()).of(&router).await;
+    assert_eq!(answer.assert_pass().header("cache-control"), Some("public, max-age=60"));
+}
