@@ -9,8 +9,6 @@
 
 #![no_main]
 
-use std::net::IpAddr;
-
 use libfuzzer_sys::fuzz_target;
 use scopegate_core::{Error, ProtectionSpace, Reason};
 
@@ -59,19 +57,11 @@ fuzz_target!(|text: &str| {
     assert_eq!(read(value), Some(("Bearer".into(), expected)), "{value}");
 });
 
-/// Whether a URL is `https`, or `http` on a loopback address, and shows no user information.
+/// Whether a URL is `https`, and shows no user information.
 fn is_secure(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    if authority.contains('@') {
-        return false;
-    }
-    let address = match authority.strip_prefix('[') {
-        Some(host) => host.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    let is_loopback = address.parse().is_ok_and(|address: IpAddr| address.is_loopback());
-    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http") && is_loopback
+    scheme.eq_ignore_ascii_case("https") && !authority.is_empty() && !authority.contains('@')
 }
 
 type Parameters = Vec<(String, String)>;

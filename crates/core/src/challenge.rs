@@ -51,11 +51,11 @@ impl ProtectionSpace {
     ///
     /// # Errors
     ///
-    /// When `url` is not an absolute `https` URL without user information or a fragment. Loopback hosts may be `http`.
+    /// When `url` is not an absolute `https` URL without user information or a fragment.
     pub fn with_resource_metadata(mut self, url: &str) -> Result<Self, InvalidProtectionSpace> {
         // What a quoted-string holds as it is, so that a client that forgets to unquote it still has the URL.
         let plain = url.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
-        if !plain || https_url::parse(url, PlainHttp::OnLoopback).is_err() {
+        if !plain || https_url::parse(url, PlainHttp::Refused).is_err() {
             return Err(InvalidProtectionSpace(
                 "the resource_metadata URL must be an absolute https URL without user information or a fragment",
             ));
@@ -237,10 +237,8 @@ mod tests {
     }
 
     #[test]
-    fn the_metadata_url_is_https_or_loopback() {
-        for good in
-            ["https://h/.well-known/oauth-protected-resource/r?x=1", "http://127.0.0.1:3000/x", "http://[::1]/x"]
-        {
+    fn the_metadata_url_is_https() {
+        for good in ["https://h/.well-known/oauth-protected-resource/r?x=1", "https://127.0.0.1:3000/x"] {
             assert!(space().with_resource_metadata(good).is_ok(), "{good}");
         }
         for bad in [
@@ -253,7 +251,7 @@ mod tests {
             "https://h/a b",
             "https://h/\"",
             "https://user:pw@h/x",
-            "http://localhost.evil/x",
+            "http://127.0.0.1:3000/x",
         ] {
             assert!(space().with_resource_metadata(bad).is_err(), "{bad}");
         }

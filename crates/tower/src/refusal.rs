@@ -210,7 +210,7 @@ impl<'a> Refusal<'a> {
                     key_id = self.error.key_id(),
                     failures = ?self.error.failures(),
                     required = self.required,
-                    granted = self.token.map(|token| tracing::field::display(token.scope())),
+                    granted = self.token.map(|token| format!("{:.256}", token.scope().to_string())),
                     cause = std::error::Error::source(self.error).map(tracing::field::display),
                     $message
                 )

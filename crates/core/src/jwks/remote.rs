@@ -38,12 +38,26 @@ const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct RemoteKeys(Arc<Shared>);
 
 /// Where an issuer's keys are.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Location {
     /// At the `jwks_uri` of its metadata document.
     Discovered,
     /// Here.
     At(Uri),
+}
+
+/// Without the query of a URL, which may hold a secret.
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discovered => f.write_str("Discovered"),
+            Self::At(url) => f
+                .debug_tuple("At")
+                .field(&url.authority().map(http::uri::Authority::as_str))
+                .field(&url.path())
+                .finish(),
+        }
+    }
 }
 
 struct Shared {

@@ -35,14 +35,15 @@ pub(super) enum Keys {
     Url(String),
 }
 
-/// A key set that was given is not shown: it is long, and one that was given by mistake has private members.
+/// A key set that was given is not shown: it is long, and one that was given by mistake has private members. Nor is the
+/// query of a URL, which may hold a secret.
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Discovered => f.write_str("Discovered"),
             Self::Given(_) => f.write_str("Given(..)"),
             Self::Source(source) => f.debug_tuple("Source").field(source).finish(),
-            Self::Url(url) => f.debug_tuple("Url").field(url).finish(),
+            Self::Url(url) => f.debug_tuple("Url").field(&url.split('?').next()).finish(),
         }
     }
 }
