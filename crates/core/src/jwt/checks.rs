@@ -52,7 +52,11 @@ impl Rules {
             findings.note(self.profile.check_evidence(|name| claims.get(name)));
         }
 
-        let audience = findings.note(claims.audience().and_then(|found| self.audience(found))).unwrap_or_default();
+        let audience = findings.note(claims.audience());
+        if let Some(audience) = &audience {
+            findings.note(self.audience(audience));
+        }
+        let audience = audience.unwrap_or_default();
 
         let expires_at = findings.note(self.expiry(claims, now));
         let not_before = findings.note(self.not_before(claims, now)).flatten();
@@ -100,9 +104,9 @@ impl Rules {
     }
 
     /// RFC 9068 §4, RFC 7519 §4.1.3: one exact match suffices.
-    fn audience<'c>(&self, found: Vec<&'c str>) -> Result<Vec<&'c str>, Failure> {
+    fn audience(&self, found: &[&str]) -> Result<(), Failure> {
         if found.iter().any(|found| self.audiences.iter().any(|ours| **ours == **found)) {
-            return Ok(found);
+            return Ok(());
         }
         let named = if found.is_empty() { "none".to_owned() } else { found.join(" ") };
         Err(Failure::new(Reason::WrongAudience, "aud", self.audiences.join(" or "), named))
