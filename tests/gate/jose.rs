@@ -121,6 +121,7 @@ impl Fetch for Network {
 }
 
 const JWKS_URL: &str = "https://as.example/jwks";
+const ATTACKER_URL: &str = "https://attacker.example/keys";
 
 /// An API whose issuer's keys are fetched, and what it asks the network for.
 async fn api_with_network() -> (Api, Network) {
@@ -571,8 +572,8 @@ async fn jose_10_a_key_in_the_header_selects_nothing_and_is_not_fetched() {
     let (api, network) = api_with_network().await;
     for (name, value) in [
         ("jwk", attacker.public_jwk()),
-        ("jku", json!("https://attacker.example/jwks.json")),
-        ("x5u", json!("https://attacker.example/chain.pem")),
+        ("jku", json!(ATTACKER_URL)),
+        ("x5u", json!(ATTACKER_URL)),
         ("x5c", json!([base64::engine::general_purpose::STANDARD.encode(attacker.public_key_der())])),
     ] {
         for key_id in [Some(&*ours), Some("attacker"), None] {
@@ -591,8 +592,8 @@ async fn jose_10_a_good_token_may_carry_a_key_in_its_header() {
     for (name, value) in [
         ("jwk", SigningKey::generate(SigningAlgorithm::Es256).public_jwk()),
         ("jwk", json!(null)),
-        ("jku", json!("https://attacker.example/jwks.json")),
-        ("x5u", json!("https://attacker.example/chain.pem")),
+        ("jku", json!(ATTACKER_URL)),
+        ("x5u", json!(ATTACKER_URL)),
         ("x5c", json!(["MIIB"])),
         ("x5t", json!("x")),
     ] {
@@ -608,7 +609,7 @@ async fn jose_11_a_key_id_is_compared_exactly() {
         "../../etc/passwd".to_owned(),
         "' OR '1'='1".to_owned(),
         "*)(uid=*".to_owned(),
-        "https://attacker.example/key".to_owned(),
+        ATTACKER_URL.to_owned(),
         "%s%n{}".to_owned(),
         String::new(),
         format!("{ours} "),
@@ -827,8 +828,8 @@ async fn jose_15_a_signature_covers_the_header_and_the_claims() {
 #[tokio::test]
 async fn jose_16_an_unknown_issuer_causes_no_traffic() {
     let (api, network) = api_with_network().await;
-    for iss in ["https://attacker.example", "https://as.example/jwks", "https://as.example.attacker.example"] {
-        let token = mint().token().claim("iss", iss).sign();
+    for iss in [ATTACKER_URL.to_owned(), JWKS_URL.to_owned(), format!("{ISSUER}.attacker.example")] {
+        let token = mint().token().claim("iss", &*iss).sign();
         assert_eq!(outcome_at(&api, token).await, Err(Reason::UnknownIssuer), "{iss}");
     }
     assert!(network.asked().is_empty());
@@ -839,7 +840,7 @@ async fn jose_16_a_token_that_its_claims_refuse_causes_no_traffic() {
     let (api, network) = api_with_network().await;
     for (token, reason) in [
         (mint().token().expired(), Reason::Expired),
-        (mint().token().audience("https://other.example"), Reason::WrongAudience),
+        (mint().token().audience("urn:other"), Reason::WrongAudience),
         (mint().token().typ("JWT"), Reason::WrongTokenType),
         (mint().token().header("alg", "HS256"), Reason::AlgorithmNotAllowed),
     ] {
@@ -859,7 +860,7 @@ async fn jose_16_claims_never_admit() {
 async fn jose_16_what_a_forged_token_says_never_shapes_the_answer() {
     let api = Api::new().await;
     let mut answers = Vec::new();
-    for marker in ["https://marker-one.example", "https://marker-two.example/\"><script>"] {
+    for marker in ["urn:marker:one", "urn:marker:two\"><script>"] {
         let token = mint().token().claim("iss", marker).subject(marker).scope(marker).key_id(marker);
         let answer = Ask::get("/me").bearer(token.signed_by_stranger().sign()).of(&api.router).await;
         answer.assert_401(Reason::UnknownIssuer);

@@ -17,6 +17,11 @@ use serde_json::{Value, json};
 
 use crate::jose::{claims, judge, outcome, outcome_at};
 
+/// Another issuer on the same host.
+fn other_issuer() -> String {
+    format!("{ISSUER}/other")
+}
+
 /// The API with another leeway.
 async fn api_with_leeway(seconds: u64) -> Api {
     let resource_server = resource_server().issuer(issuer()).leeway(Duration::from_secs(seconds)).build().await;
@@ -47,6 +52,7 @@ async fn jwt_1_the_issuer_is_compared_code_point_by_code_point() {
         "https://AS.example",
         "HTTPS://as.example",
         "https://as.example:443",
+        "https://as.example:443/",
         "http://as.example",
         "https://as.example.",
         "https://as.example?",
@@ -81,13 +87,14 @@ async fn jwt_1_the_issuer_is_one_string() {
 #[tokio::test]
 async fn jwt_1_each_issuer_is_held_to_its_own_keys() {
     let other = mint().with_keys(scopegate_testing::SigningKeys::generate([Default::default()]));
-    let other_issuer = Issuer::with_jwks("https://other.example", other.jwks_json());
-    let resource_server = resource_server().issuer(issuer()).issuer(other_issuer).build().await.expect("good settings");
+    let with_its_keys = Issuer::with_jwks(other_issuer(), other.jwks_json());
+    let resource_server =
+        resource_server().issuer(issuer()).issuer(with_its_keys).build().await.expect("good settings");
     let api = Api::behind(resource_server);
     assert_eq!(outcome_at(&api, mint().token().sign()).await, Ok(()));
-    assert_eq!(outcome_at(&api, other.token().claim("iss", "https://other.example").sign()).await, Ok(()));
+    assert_eq!(outcome_at(&api, other.token().claim("iss", other_issuer()).sign()).await, Ok(()));
     assert_eq!(outcome_at(&api, other.token().sign()).await, Err(Reason::UnknownKey));
-    let crossed = mint().token().claim("iss", "https://other.example").sign();
+    let crossed = mint().token().claim("iss", other_issuer()).sign();
     assert_eq!(outcome_at(&api, crossed).await, Err(Reason::UnknownKey));
 }
 
@@ -152,7 +159,7 @@ async fn jwt_3_without_an_audience_nothing_is_built_and_the_error_names_the_reme
 
 #[tokio::test]
 async fn jwt_3_an_audience_that_names_nothing_is_refused() {
-    for audience in ["", "https://api.example/#fragment", "https://api.example/\u{e9}", "a\nb"] {
+    for audience in ["", &format!("{AUDIENCE}#fragment"), "urn:\u{e9}", "a\nb"] {
         let built = resource_server().issuer(issuer()).audience(audience).build().await;
         let error = built.expect_err("no resource is called that").to_string();
         assert!(error.contains(ISSUER) && error.contains("audience"), "{error}");
@@ -163,11 +170,11 @@ async fn jwt_3_an_audience_that_names_nothing_is_refused() {
 async fn jwt_3_one_issuer_with_an_audience_does_not_do_for_another_without() {
     let built = scopegate_axum::ResourceServer::builder()
         .issuer(issuer().audience(AUDIENCE))
-        .issuer(Issuer::with_jwks("https://other.example", mint().jwks_json()))
+        .issuer(Issuer::with_jwks(other_issuer(), mint().jwks_json()))
         .build()
         .await;
     let error = built.expect_err("an audience is mandatory").to_string();
-    assert!(error.contains("https://other.example") && !error.contains(ISSUER), "{error}");
+    assert!(error.contains(&other_issuer()) && !error.contains(&format!("{ISSUER:?}")), "{error}");
 }
 
 #[tokio::test]
@@ -362,7 +369,7 @@ async fn jwt_8_with_a_greatest_age_a_token_that_does_not_say_its_age_is_refused(
 
 #[tokio::test]
 async fn jwt_9_a_principal_is_an_issuer_and_a_subject() {
-    let other = Issuer::with_jwks("https://other.example", mint().jwks_json());
+    let other = Issuer::with_jwks(other_issuer(), mint().jwks_json());
     let resource_server = resource_server().issuer(issuer()).issuer(other).build().await.expect("good settings");
     let verified =
         async |token: TokenBuilder| judge(&resource_server, token.sign()).await.expect("good").expect("a token");
@@ -370,7 +377,7 @@ async fn jwt_9_a_principal_is_an_issuer_and_a_subject() {
         verified(mint().token().subject("alice")).await,
         verified(mint().token().subject("alice").scope("x").client_id("another")).await,
         verified(mint().token().subject("bob")).await,
-        verified(mint().token().subject("alice").claim("iss", "https://other.example")).await,
+        verified(mint().token().subject("alice").claim("iss", other_issuer())).await,
     ];
     assert_eq!(alice.subject(), other_alice.subject());
     assert_ne!(alice.principal(), other_alice.principal());
@@ -413,8 +420,11 @@ async fn jwt_10_unknown_claims_are_left_alone_and_reach_the_handler_as_they_are(
     }
 }
 
+/// Claims that give a kind of token away.
+type Marks = Vec<(&'static str, Value)>;
+
 /// The other kinds of JWT that an issuer signs with the same keys: what `typ` each has, and what gives it away.
-fn other_kinds() -> Vec<(&'static str, &'static str, Vec<(&'static str, Value)>)> {
+fn other_kinds() -> Vec<(&'static str, &'static str, Marks)> {
     let one = |name, value| vec![(name, value)];
     let logout = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
     vec![
