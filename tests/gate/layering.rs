@@ -1,1 +1,805 @@
+//! Every order in which the layers can be put. The right ones work, and no other lets a request reach a handler that makes
+//! a demand.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{
+    Extension, Router,
+    extract::Request,
+    handler::Handler,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, any, get},
+};
+use http::{HeaderValue, Method, StatusCode, header::AUTHORIZATION};
+use scopegate_axum::{
+    AccessToken, Authenticate, Authentication, InsufficientScope, Issuer, Reason, RequireScope, RequireToken,
+    ResourceServer, scope,
+};
+use scopegate_core::{
+    BoxFuture, CryptoBackend,
+    jwks::{KeySource, KeysUnavailable},
+    jws::{Algorithm, JwkSet, KeySet},
+};
+use scopegate_testing::Mint;
+use scopegate_tests::{Api, Ask, ISSUER, Log, issuer, mint, resource_server};
+use scopegate_tower::UnmetDemand;
+use tower::ServiceBuilder;
+use tower_http::trace::TraceLayer;
+
+/// The keys of a mint, and how often a signature was about to be checked with them.
+#[derive(Clone, Debug)]
+pub(crate) struct CountingKeys {
+    keys: Arc<KeySet>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl CountingKeys {
+    pub(crate) fn of(mint: &Mint) -> Self {
+        let backend = CryptoBackend::compiled_in().expect("a backend");
+        let set = JwkSet::from_json(mint.jwks_json().as_bytes()).expect("a JWK Set");
+        Self { keys: Arc::new(set.prepare(Algorithm::DEFAULT, backend)), asked: Arc::default() }
+    }
+
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl KeySource for CountingKeys {
+    fn snapshot(&self) -> Option<Arc<KeySet>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Some(Arc::clone(&self.keys))
+    }
+
+    fn refetch(&self) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+        let keys = Arc::clone(&self.keys);
+        Box::pin(async move { Ok(keys) })
+    }
+}
+
+/// Handlers, and how often they ran.
+#[derive(Clone, Default)]
+struct Ran(Arc<AtomicUsize>);
+
+impl Ran {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Demands nothing itself.
+    fn silent(&self) -> MethodRouter {
+        let ran = self.clone();
+        any(move || async move {
+            ran.0.fetch_add(1, Ordering::SeqCst);
+            "ran"
+        })
+    }
+
+    /// Demands a token by its signature.
+    fn asking(&self) -> MethodRouter {
+        let ran = self.clone();
+        any(move |token: AccessToken| async move {
+            ran.0.fetch_add(1, Ordering::SeqCst);
+            token.subject().unwrap_or_default().to_owned()
+        })
+    }
+
+    /// Demands more than the token has, after looking closer.
+    fn demanding(&self) -> MethodRouter {
+        let ran = self.clone();
+        any(move || async move {
+            ran.0.fetch_add(1, Ordering::SeqCst);
+            InsufficientScope::new(scope("admin"))
+        })
+    }
+}
+
+async fn server() -> ResourceServer {
+    resource_server().issuer(issuer()).build().await.expect("good settings")
+}
+
+async fn counting_server() -> (ResourceServer, CountingKeys) {
+    let keys = CountingKeys::of(&mint());
+    let server = resource_server().issuer(Issuer::with_key_source(ISSUER, keys.clone())).build().await;
+    (server.expect("good settings"), keys)
+}
+
+async fn authenticate() -> Authenticate {
+    Authenticate::new(server().await)
+}
+
+fn weak() -> String {
+    mint().token().scope("profile").sign()
+}
+
+fn good() -> String {
+    mint().token().scope("message").sign()
+}
+
+fn forged() -> String {
+    mint().token().scope("message").signed_by_stranger().sign()
+}
+
+/// Asserts that `/r` of `router` is behind a gate that demands `message`, as it should be.
+async fn assert_gated(router: &Router, ran: &Ran) {
+    Ask::get("/r").of(router).await.assert_401_bare();
+    Ask::get("/r").bearer(forged()).of(router).await.assert_401(Reason::InvalidSignature);
+    Ask::get("/r").bearer(weak()).of(router).await.assert_403("message");
+    assert_eq!(ran.count(), 0);
+    Ask::get("/r").bearer(good()).of(router).await.assert_pass();
+    assert_eq!(ran.count(), 1);
+}
+
+/// Asserts that `/r` of `router` answers everybody 500.
+async fn assert_shut(router: &Router, ran: &Ran) {
+    Ask::get("/r").of(router).await.assert_500();
+    Ask::get("/r").bearer(weak()).of(router).await.assert_500();
+    Ask::get("/r").bearer(good()).of(router).await.assert_500();
+    assert_eq!(ran.count(), 0);
+}
+
+// The right order, in each way to write it.
+
+#[tokio::test]
+async fn scope_first_and_authenticate_after_it_is_the_right_order_in_axum() {
+    let ran = Ran::default();
+    let router =
+        Router::new().route("/r", ran.silent()).layer(RequireScope::new("message")).layer(authenticate().await);
+    assert_gated(&router, &ran).await;
+}
+
+#[tokio::test]
+async fn authenticate_first_is_the_right_order_in_a_service_builder() {
+    let ran = Ran::default();
+    let layers = ServiceBuilder::new().layer(authenticate().await).layer(RequireScope::new("message"));
+    assert_gated(&Router::new().route("/r", ran.silent()).layer(layers), &ran).await;
+}
+
+#[tokio::test]
+async fn the_scope_may_be_demanded_per_route() {
+    let ran = Ran::default();
+    let router = Router::new()
+        .route("/r", ran.silent().layer(RequireScope::new("message")))
+        .route("/other", ran.silent())
+        .layer(authenticate().await);
+    assert_gated(&router, &ran).await;
+    Ask::get("/other").bearer(weak()).of(&router).await.assert_pass();
+}
+
+#[tokio::test]
+async fn the_scope_may_be_demanded_per_method() {
+    let ran = Ran::default();
+    let read = || async { "read" };
+    let router = Router::new()
+        .route("/r", get(read).merge(axum::routing::delete(read).layer(RequireScope::new("admin"))))
+        .layer(authenticate().await);
+    Ask::get("/r").bearer(weak()).of(&router).await.assert_pass();
+    Ask::with_method(Method::DELETE, "/r").bearer(weak()).of(&router).await.assert_403("admin");
+    Ask::with_method(Method::DELETE, "/r").of(&router).await.assert_401_bare();
+    assert_eq!(ran.count(), 0);
+}
+
+#[tokio::test]
+async fn the_scope_may_be_demanded_at_the_handler() {
+    let ran = Ran::default();
+    let handler = {
+        let ran = ran.clone();
+        move || async move {
+            ran.0.fetch_add(1, Ordering::SeqCst);
+            "ran"
+        }
+    };
+    let router =
+        Router::new().route("/r", get(handler.layer(RequireScope::new("message")))).layer(authenticate().await);
+    assert_gated(&router, &ran).await;
+}
+
+#[tokio::test]
+async fn both_layers_may_be_at_the_handler() {
+    let ran = Ran::default();
+    let scoped: MethodRouter = ran.silent().layer(RequireScope::new("message"));
+    let route = scoped.layer(authenticate().await);
+    assert_gated(&Router::new().route("/r", route), &ran).await;
+}
+
+#[tokio::test]
+async fn both_layers_may_be_route_layers() {
+    let ran = Ran::default();
+    let router = Router::new()
+        .route("/r", ran.silent())
+        .route_layer(RequireScope::new("message"))
+        .route_layer(authenticate().await);
+    assert_gated(&router, &ran).await;
+}
+
+#[tokio::test]
+async fn layers_that_have_nothing_to_do_with_it_may_lie_between() {
+    let ran = Ran::default();
+    let router = Router::new()
+        .route("/r", ran.silent())
+        .layer(RequireScope::new("message"))
+        .layer(TraceLayer::new_for_http())
+        .layer(middleware::from_fn(async |request: Request, next: Next| next.run(request).await))
+        .layer(authenticate().await)
+        .layer(TraceLayer::new_for_http());
+    assert_gated(&router, &ran).await;
+}
+
+#[tokio::test]
+async fn authenticate_around_the_outer_router_covers_a_nested_one() {
+    let ran = Ran::default();
+    let inner = Router::new().route("/r", ran.silent()).layer(RequireScope::new("message"));
+    let router = Router::new().nest("/api", inner).layer(authenticate().await);
+    Ask::get("/api/r").of(&router).await.assert_401_bare();
+    Ask::get("/api/r").bearer(weak()).of(&router).await.assert_403("message");
+    assert_eq!(ran.count(), 0);
+    Ask::get("/api/r").bearer(good()).of(&router).await.assert_pass();
+}
+
+#[tokio::test]
+async fn authenticate_inside_a_nested_router_leaves_the_outer_one_open() {
+    let ran = Ran::default();
+    let inner = Router::new().route("/r", ran.asking()).layer(authenticate().await);
+    let router = Router::new().nest("/api", inner).route("/open", get(|| async { "open" }));
+    Ask::get("/api/r").of(&router).await.assert_401_bare();
+    Ask::get("/open").of(&router).await.assert_pass();
+    assert_eq!(ran.count(), 0);
+}
+
+#[tokio::test]
+async fn a_merged_router_keeps_its_layers_to_itself() {
+    let ran = Ran::default();
+    let protected =
+        Router::new().route("/r", ran.silent()).layer(RequireScope::new("message")).layer(authenticate().await);
+    let router = Router::new().route("/open", get(|| async { "open" })).merge(protected);
+    assert_gated(&router, &ran).await;
+    Ask::get("/open").of(&router).await.assert_pass();
+}
+
+// The wrong ones.
+
+#[tokio::test]
+async fn h_27_scope_around_authenticate_is_500_for_everybody() {
+    let ran = Ran::default();
+    let router =
+        Router::new().route("/r", ran.silent()).layer(authenticate().await).layer(RequireScope::new("message"));
+    assert_shut(&router, &ran).await;
+}
+
+#[tokio::test]
+async fn h_27_scope_before_authenticate_in_a_service_builder_is_500_for_everybody() {
+    let ran = Ran::default();
+    let layers = ServiceBuilder::new().layer(RequireScope::new("message")).layer(authenticate().await);
+    assert_shut(&Router::new().route("/r", ran.silent()).layer(layers), &ran).await;
+}
+
+#[tokio::test]
+async fn h_27_scope_route_layer_around_authenticate_is_500_for_everybody() {
+    let ran = Ran::default();
+    let router = Router::new()
+        .route("/r", ran.silent())
+        .route_layer(authenticate().await)
+        .route_layer(RequireScope::new("message"));
+    assert_shut(&router, &ran).await;
+}
+
+#[tokio::test]
+async fn h_27_scope_around_the_router_and_authenticate_at_the_route_is_500_for_everybody() {
+    let ran = Ran::default();
+    let router =
+        Router::new().route("/r", ran.silent().layer(authenticate().await)).layer(RequireScope::new("message"));
+    assert_shut(&router, &ran).await;
+}
+
+#[tokio::test]
+async fn h_27_require_token_around_authenticate_is_500_for_everybody() {
+    let ran = Ran::default();
+    let router = Router::new().route("/r", ran.silent()).layer(authenticate().await).layer(RequireToken::new());
+    assert_shut(&router, &ran).await;
+}
+
+#[tokio::test]
+async fn scope_without_authenticate_is_500_for_everybody() {
+    let ran = Ran::default();
+    let router = Router::new().route("/r", ran.silent()).layer(RequireScope::new("message"));
+    assert_shut(&router, &ran).await;
+}
+
+#[tokio::test]
+async fn require_token_without_authenticate_is_500_for_everybody() {
+    let ran = Ran::default();
+    assert_shut(&Router::new().route("/r", ran.silent()).layer(RequireToken::new()), &ran).await;
+}
+
+#[tokio::test]
+async fn h_25_an_extractor_without_authenticate_is_500_and_one_error_names_the_remedy() {
+    let ran = Ran::default();
+    let router = Router::new().route("/r", ran.asking());
+    assert_shut(&router, &ran).await;
+
+    let (log, _guard) = Log::listen();
+    Ask::get("/r").bearer(good()).of(&router).await.assert_500();
+    let errors = log.lines_with("ERROR");
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].contains("Authenticate::new"), "{errors:?}");
+}
+
+#[tokio::test]
+async fn h_24_a_route_added_after_the_layer_is_500_at_its_extractor() {
+    let ran = Ran::default();
+    let router = Router::new().route("/before", ran.asking()).layer(authenticate().await).route("/r", ran.asking());
+    assert_shut(&router, &ran).await;
+    Ask::get("/before").bearer(good()).of(&router).await.assert_pass();
+}
+
+#[tokio::test]
+async fn h_24_a_route_added_after_the_layer_is_500_at_its_scope() {
+    let ran = Ran::default();
+    let router =
+        Router::new().layer(authenticate().await).route("/r", ran.silent().layer(RequireScope::new("message")));
+    assert_shut(&router, &ran).await;
+}
+
+#[tokio::test]
+async fn h_24_a_router_merged_after_the_layer_is_500_at_its_extractor() {
+    let ran = Ran::default();
+    let late = Router::new().route("/r", ran.asking());
+    let router = Router::new().route("/before", ran.asking()).layer(authenticate().await).merge(late);
+    assert_shut(&router, &ran).await;
+}
+
+#[tokio::test]
+async fn h_24_a_router_nested_after_the_layer_is_500_at_its_extractor() {
+    let ran = Ran::default();
+    let late = Router::new().route("/r", ran.asking());
+    let router = Router::new().route("/before", ran.asking()).layer(authenticate().await).nest("/late", late);
+    Ask::get("/late/r").bearer(good()).of(&router).await.assert_500();
+    Ask::get("/late/r").of(&router).await.assert_500();
+    assert_eq!(ran.count(), 0);
+}
+
+#[tokio::test]
+async fn h_24_a_handler_without_a_demand_that_is_added_after_the_layer_is_open() {
+    // Nothing can see this from inside, which is why the layer's documentation says it.
+    let ran = Ran::default();
+    let router = Router::new().layer(authenticate().await).route("/r", ran.silent());
+    Ask::get("/r").of(&router).await.assert_pass();
+}
+
+#[tokio::test]
+async fn a_sibling_behind_authenticate_does_not_help_a_route_that_is_not() {
+    let ran = Ran::default();
+    let gated = Router::new().route("/gated", ran.asking()).layer(authenticate().await);
+    let router = Router::new().route("/r", ran.asking()).merge(gated);
+    assert_shut(&router, &ran).await;
+}
+
+// Paths and methods that nobody routes.
+
+#[tokio::test]
+async fn h_23_an_unknown_path_behind_the_layer_is_401_and_404_with_a_token() {
+    let ran = Ran::default();
+    let router = Router::new().route("/r", ran.silent()).layer(authenticate().await);
+    Ask::get("/unknown").of(&router).await.assert_401_bare();
+    assert_eq!(Ask::get("/unknown").bearer(weak()).of(&router).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn h_23_an_unknown_path_behind_a_route_layer_is_404() {
+    let ran = Ran::default();
+    let router = Router::new().route("/r", ran.silent()).route_layer(authenticate().await);
+    assert_eq!(Ask::get("/unknown").of(&router).await.status, StatusCode::NOT_FOUND);
+    Ask::get("/r").of(&router).await.assert_401_bare();
+    assert_eq!(ran.count(), 0);
+}
+
+#[tokio::test]
+async fn h_23_an_unknown_path_beside_a_merged_gate_is_never_200() {
+    // axum gives the merged router's layered fallback to the whole, so that unknown paths are behind the gate, too.
+    let ran = Ran::default();
+    let gated = Router::new().route("/r", ran.silent()).layer(authenticate().await);
+    let router = Router::new().route("/open", get(|| async { "open" })).merge(gated);
+    Ask::get("/unknown").of(&router).await.assert_401_bare();
+    assert_eq!(Ask::get("/unknown").bearer(weak()).of(&router).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn h_23_an_unknown_path_below_a_nested_gate_is_404() {
+    // axum sends it to the fallback of the outer router, which is not behind the gate; a nested fallback is.
+    let ran = Ran::default();
+    let inner = Router::new().route("/r", ran.silent()).layer(authenticate().await);
+    let router = Router::new().nest("/api", inner);
+    assert_eq!(Ask::get("/api/unknown").of(&router).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(Ask::get("/api/unknown").bearer(weak()).of(&router).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(Ask::get("/unknown").of(&router).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(ran.count(), 0);
+}
+
+#[tokio::test]
+async fn h_23_a_nested_fallback_is_behind_the_nested_gate() {
+    let ran = Ran::default();
+    let inner = Router::new().route("/r", ran.silent()).fallback_service(ran.asking()).layer(authenticate().await);
+    let router = Router::new().nest("/api", inner);
+    Ask::get("/api/unknown").of(&router).await.assert_401_bare();
+    assert_eq!(ran.count(), 0);
+    Ask::get("/api/unknown").bearer(weak()).of(&router).await.assert_pass();
+}
+
+#[tokio::test]
+async fn h_23_a_fallback_added_after_the_layer_is_500_at_its_extractor() {
+    let ran = Ran::default();
+    let router = Router::new().route("/gated", ran.silent()).layer(authenticate().await).fallback_service(ran.asking());
+    assert_shut(&router, &ran).await;
+}
+
+#[tokio::test]
+async fn h_23_a_method_that_nobody_routes_is_401_and_405_with_a_token() {
+    let router = Router::new().route("/r", get(|| async { "read" })).layer(authenticate().await);
+    Ask::with_method(Method::POST, "/r").of(&router).await.assert_401_bare();
+    let answer = Ask::with_method(Method::POST, "/r").bearer(weak()).of(&router).await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn h_23_a_method_fallback_is_behind_the_layer() {
+    let ran = Ran::default();
+    let fallback = {
+        let ran = ran.clone();
+        move |_: AccessToken| async move {
+            ran.0.fetch_add(1, Ordering::SeqCst);
+            "fallback"
+        }
+    };
+    let router = Router::new()
+        .route("/r", get(|| async { "read" }))
+        .method_not_allowed_fallback(fallback)
+        .layer(authenticate().await);
+    Ask::with_method(Method::POST, "/r").of(&router).await.assert_401_bare();
+    assert_eq!(ran.count(), 0);
+    Ask::with_method(Method::POST, "/r").bearer(weak()).of(&router).await.assert_pass();
+}
+
+// The extension.
+
+#[tokio::test]
+async fn h_26_what_an_outer_layer_put_there_is_overwritten() {
+    // The one way to get such a value is to have a gate make one; here, of another request.
+    let kept: Arc<std::sync::Mutex<Option<Authentication>>> = Arc::default();
+    let keeping = {
+        let kept = Arc::clone(&kept);
+        move |Extension(found): Extension<Authentication>| async move {
+            *kept.lock().expect("not poisoned") = Some(found);
+        }
+    };
+    let source = Router::new().route("/r", get(keeping)).layer(authenticate().await);
+    let of_alice = mint().token().subject("alice").scope("message").sign();
+    assert_eq!(Ask::get("/r").bearer(of_alice).of(&source).await.status, StatusCode::OK);
+    let foreign = kept.lock().expect("not poisoned").take().expect("a gate made it");
+
+    let ran = Ran::default();
+    let router =
+        |layer: Authenticate| Router::new().route("/r", ran.asking()).layer(layer).layer(Extension(foreign.clone()));
+    Ask::get("/r").of(&router(authenticate().await)).await.assert_401_bare();
+    Ask::get("/r").of(&router(authenticate().await.optional())).await.assert_401_bare();
+    Ask::get("/r").bearer(forged()).of(&router(authenticate().await)).await.assert_401_token();
+    assert_eq!(ran.count(), 0);
+    let of_bob = mint().token().subject("bob").sign();
+    assert_eq!(Ask::get("/r").bearer(of_bob).of(&router(authenticate().await)).await.body, "bob");
+}
+
+#[tokio::test]
+async fn h_26_a_value_of_the_same_server_counts_for_its_own_token_alone() {
+    let (server, keys) = counting_server().await;
+    let kept: Arc<std::sync::Mutex<Option<Authentication>>> = Arc::default();
+    let keeping = {
+        let kept = Arc::clone(&kept);
+        move |Extension(found): Extension<Authentication>| async move {
+            *kept.lock().expect("not poisoned") = Some(found);
+        }
+    };
+    let source = Router::new().route("/r", get(keeping)).layer(Authenticate::new(server.clone()));
+    Ask::get("/r").bearer(good()).of(&source).await;
+    let foreign = kept.lock().expect("not poisoned").take().expect("a gate made it");
+
+    let ran = Ran::default();
+    let router = Router::new().route("/r", ran.asking()).layer(Authenticate::new(server)).layer(Extension(foreign));
+    Ask::get("/r").of(&router).await.assert_401_bare();
+    Ask::get("/r").bearer(forged()).of(&router).await.assert_401(Reason::InvalidSignature);
+    assert_eq!(ran.count(), 0);
+    let of_bob = mint().token().subject("bob").sign();
+    assert_eq!(Ask::get("/r").bearer(of_bob).of(&router).await.body, "bob");
+    assert_eq!(keys.asked(), 3);
+}
+
+// Authenticate twice.
+
+#[tokio::test]
+async fn h_27_the_same_resource_server_twice_judges_once() {
+    let (server, keys) = counting_server().await;
+    let ran = Ran::default();
+    let router = Router::new()
+        .route("/r", ran.asking())
+        .layer(RequireScope::new("message"))
+        .layer(Authenticate::new(server.clone()))
+        .layer(Authenticate::new(server));
+    Ask::get("/r").bearer(good()).of(&router).await.assert_pass();
+    assert_eq!(keys.asked(), 1);
+    Ask::get("/r").of(&router).await.assert_401_bare();
+    Ask::get("/r").bearer(forged()).of(&router).await.assert_401_token();
+    Ask::get("/r").bearer(weak()).of(&router).await.assert_403("message");
+    assert_eq!(ran.count(), 1);
+}
+
+#[tokio::test]
+async fn the_same_resource_server_at_the_router_and_at_the_route_judges_once() {
+    let (server, keys) = counting_server().await;
+    let ran = Ran::default();
+    let inner = Router::new().route("/r", ran.asking()).layer(Authenticate::new(server.clone()).realm("inner"));
+    let router = Router::new().nest("/api", inner).layer(Authenticate::new(server).realm("outer"));
+    Ask::get("/api/r").bearer(good()).of(&router).await.assert_pass();
+    assert_eq!((keys.asked(), ran.count()), (1, 1));
+}
+
+#[tokio::test]
+async fn another_token_between_two_layers_is_judged_again() {
+    let (server, keys) = counting_server().await;
+    let ran = Ran::default();
+    let swap = |token: String| {
+        middleware::from_fn(move |mut request: Request, next: Next| {
+            let value = HeaderValue::try_from(format!("Bearer {token}")).expect("a header value");
+            request.headers_mut().insert(AUTHORIZATION, value);
+            next.run(request)
+        })
+    };
+    let router = |token: String| {
+        Router::new()
+            .route("/r", ran.asking())
+            .layer(Authenticate::new(server.clone()))
+            .layer(swap(token))
+            .layer(Authenticate::new(server.clone()))
+    };
+    Ask::get("/r").bearer(good()).of(&router(forged())).await.assert_401(Reason::InvalidSignature);
+    assert_eq!((keys.asked(), ran.count()), (2, 0));
+    let of_bob = mint().token().subject("bob").sign();
+    assert_eq!(Ask::get("/r").bearer(good()).of(&router(of_bob)).await.body, "bob");
+    assert_eq!(keys.asked(), 4);
+}
+
+#[tokio::test]
+async fn a_token_taken_away_between_two_layers_is_gone() {
+    let server = server().await;
+    let ran = Ran::default();
+    let strip = middleware::from_fn(async |mut request: Request, next: Next| {
+        request.headers_mut().remove(AUTHORIZATION);
+        next.run(request).await
+    });
+    let router = Router::new()
+        .route("/r", ran.asking())
+        .layer(Authenticate::new(server.clone()).optional())
+        .layer(strip)
+        .layer(Authenticate::new(server));
+    Ask::get("/r").bearer(good()).of(&router).await.assert_401_bare();
+    assert_eq!(ran.count(), 0);
+}
+
+#[tokio::test]
+async fn another_resource_server_judges_afresh_and_replaces() {
+    let (outer, outer_keys) = counting_server().await;
+    let (inner, inner_keys) = counting_server().await;
+    let ran = Ran::default();
+    let router = Router::new()
+        .route("/r", ran.silent())
+        .layer(RequireScope::new("message"))
+        .layer(Authenticate::new(inner).realm("inner"))
+        .layer(Authenticate::new(outer).realm("outer"));
+    Ask::get("/r").bearer(good()).of(&router).await.assert_pass();
+    assert_eq!((outer_keys.asked(), inner_keys.asked()), (1, 1));
+    let answer = Ask::get("/r").bearer(weak()).of(&router).await;
+    assert!(answer.assert_403("message").challenge().is_some_and(|it| it.contains("realm=\"inner\"")), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_token_that_the_inner_resource_server_does_not_accept_is_refused() {
+    let strict = resource_server().issuer(issuer().audience("https://other.example")).build().await;
+    let ran = Ran::default();
+    let router = Router::new()
+        .route("/r", ran.asking())
+        .layer(Authenticate::new(strict.expect("good settings")).optional())
+        .layer(authenticate().await);
+    Ask::get("/r").bearer(good()).of(&router).await.assert_401(Reason::WrongAudience);
+    assert_eq!(ran.count(), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_the_outer_resource_server_does_not_accept_never_gets_to_the_inner_one() {
+    let strict = resource_server().issuer(issuer().audience("https://other.example")).build().await;
+    let (inner, keys) = counting_server().await;
+    let router = Router::new()
+        .route("/r", Ran::default().asking())
+        .layer(Authenticate::new(inner))
+        .layer(Authenticate::new(strict.expect("good settings")).optional());
+    Ask::get("/r").bearer(good()).of(&router).await.assert_401(Reason::WrongAudience);
+    assert_eq!(keys.asked(), 0);
+}
+
+#[tokio::test]
+async fn the_stricter_of_an_optional_and_a_required_layer_decides() {
+    let server = server().await;
+    let ran = Ran::default();
+    let required = || Authenticate::new(server.clone());
+    let optional = || Authenticate::new(server.clone()).optional();
+    let inner_required = Router::new().route("/r", ran.silent()).layer(required()).layer(optional());
+    let outer_required = Router::new().route("/r", ran.silent()).layer(optional()).layer(required());
+    Ask::get("/r").of(&inner_required).await.assert_401_bare();
+    Ask::get("/r").of(&outer_required).await.assert_401_bare();
+    assert_eq!(ran.count(), 0);
+}
+
+// Several demands.
+
+#[tokio::test]
+async fn h_28_of_two_stacked_scopes_both_must_hold_and_each_names_its_own() {
+    let ran = Ran::default();
+    let router = Router::new()
+        .route("/r", ran.silent())
+        .layer(RequireScope::new("inner"))
+        .layer(RequireScope::new("outer"))
+        .layer(authenticate().await);
+    let with = |scope: &str| Ask::get("/r").bearer(mint().token().scope(scope).sign());
+    with("inner").of(&router).await.assert_403("outer");
+    with("outer").of(&router).await.assert_403("inner");
+    with("").of(&router).await.assert_403("outer");
+    assert_eq!(ran.count(), 0);
+    with("inner outer").of(&router).await.assert_pass();
+}
+
+#[tokio::test]
+async fn h_28_a_scope_above_authenticate_does_not_count_for_the_one_below() {
+    let ran = Ran::default();
+    let router = Router::new()
+        .route("/r", ran.silent())
+        .layer(RequireScope::new("message"))
+        .layer(authenticate().await)
+        .layer(RequireScope::new("message"));
+    assert_shut(&router, &ran).await;
+}
+
+#[tokio::test]
+async fn require_token_behind_an_optional_layer_is_401_for_the_anonymous() {
+    let ran = Ran::default();
+    let router =
+        Router::new().route("/r", ran.silent()).layer(RequireToken::new()).layer(authenticate().await.optional());
+    Ask::get("/r").of(&router).await.assert_401_bare();
+    Ask::get("/r").bearer(forged()).of(&router).await.assert_401_token();
+    assert_eq!(ran.count(), 0);
+    Ask::get("/r").bearer(weak()).of(&router).await.assert_pass();
+}
+
+#[tokio::test]
+async fn require_scope_behind_an_optional_layer_is_401_for_the_anonymous_and_names_the_scope() {
+    let ran = Ran::default();
+    let router = Router::new()
+        .route("/r", ran.silent())
+        .layer(RequireScope::new("message"))
+        .layer(authenticate().await.optional());
+    let answer = Ask::get("/r").of(&router).await;
+    assert!(answer.assert_401_bare().challenge().is_some_and(|it| it.ends_with("scope=\"message\"")), "{answer:?}");
+    assert_gated(&router, &ran).await;
+}
+
+// The refusal of a handler.
+
+#[tokio::test]
+async fn a_handlers_refusal_is_worded_by_authenticate() {
+    let ran = Ran::default();
+    let router = Router::new().route("/r", ran.demanding()).layer(authenticate().await.realm("messages"));
+    let answer = Ask::get("/r").bearer(good()).of(&router).await;
+    assert_eq!(
+        answer.assert_403("admin").challenge(),
+        Some(
+            "Bearer realm=\"messages\", error=\"insufficient_scope\", error_description=\"the token's scope does not \
+             cover this resource\", scope=\"admin\""
+        )
+    );
+    assert_eq!((answer.reason, ran.count()), (Some(Reason::InsufficientScope), 1));
+}
+
+#[tokio::test]
+async fn a_handlers_refusal_of_the_anonymous_is_401() {
+    let router = Router::new().route("/r", Ran::default().demanding()).layer(authenticate().await.optional());
+    let answer = Ask::get("/r").of(&router).await;
+    assert!(answer.assert_401_bare().challenge().is_some_and(|it| it.ends_with("scope=\"admin\"")), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_handlers_refusal_without_authenticate_is_500() {
+    let answer = Ask::get("/r").bearer(good()).of(&Router::new().route("/r", Ran::default().demanding())).await;
+    assert_eq!((answer.status, answer.challenge()), (StatusCode::INTERNAL_SERVER_ERROR, None));
+}
+
+#[tokio::test]
+async fn a_handlers_refusal_passes_the_layers_between() {
+    let router = Router::new()
+        .route("/r", Ran::default().demanding())
+        .layer(TraceLayer::new_for_http())
+        .layer(RequireScope::new("message"))
+        .layer(middleware::from_fn(async |request: Request, next: Next| next.run(request).await))
+        .layer(authenticate().await);
+    Ask::get("/r").bearer(good()).of(&router).await.assert_403("admin");
+}
+
+#[tokio::test]
+async fn a_handlers_refusal_denies_even_where_a_layer_between_drops_its_mark() {
+    let forget = middleware::from_fn(async |request: Request, next: Next| {
+        let (parts, body) = next.run(request).await.into_parts();
+        (parts.status, body).into_response()
+    });
+    let router = Router::new().route("/r", Ran::default().demanding()).layer(forget).layer(authenticate().await);
+    let answer = Ask::get("/r").bearer(good()).of(&router).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn of_two_gates_the_inner_one_words_a_handlers_refusal() {
+    let server = server().await;
+    let router = Router::new()
+        .route("/r", Ran::default().demanding())
+        .layer(Authenticate::new(server.clone()).realm("inner"))
+        .layer(Authenticate::new(server).realm("outer"));
+    let answer = Ask::get("/r").bearer(good()).of(&router).await;
+    assert!(answer.assert_403("admin").challenge().is_some_and(|it| it.contains("realm=\"inner\"")), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_marked_response_is_a_refusal_whatever_its_status_and_body_were() {
+    let marked = || async {
+        let mut response = "the secret".into_response();
+        response.extensions_mut().insert(UnmetDemand::new(&scope("admin")));
+        response
+    };
+    let router = Router::new().route("/r", get(marked)).layer(authenticate().await);
+    let answer = Ask::get("/r").bearer(good()).of(&router).await;
+    assert!(!answer.assert_403("admin").body.contains("the secret"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_no_header_that_describes_the_body_it_replaced() {
+    async fn described() -> Response {
+        let headers = [
+            ("content-encoding", "gzip"),
+            ("content-length", "3"),
+            ("content-range", "bytes 0-2/9"),
+            ("etag", "\"1\""),
+            ("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT"),
+            ("cache-control", "public, max-age=600"),
+            ("x-request-id", "7"),
+        ];
+        (headers, InsufficientScope::new(scope("admin"))).into_response()
+    }
+    let router = Router::new().route("/r", get(described)).layer(authenticate().await);
+    let answer = Ask::get("/r").bearer(good()).of(&router).await;
+    for gone in ["content-encoding", "content-range", "etag", "last-modified"] {
+        assert_eq!(answer.header(gone), None, "{gone}");
+    }
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("x-request-id"), Some("7"));
+    assert_eq!(
+        answer.header("content-length").unwrap_or(&answer.body.len().to_string()),
+        answer.body.len().to_string()
+    );
+    assert_eq!(answer.problem()["status"], 403);
+}
+
+#[tokio::test]
+async fn the_api_of_the_rig_is_layered_rightly() {
+    let api = Api::new().await;
+    Ask::get("/messages").of(&api.router).await.assert_401_bare();
+    Ask::get("/messages").bearer(weak()).of(&api.router).await.assert_403("messages:read");
+    assert_eq!(api.calls(), 0);
+    Ask::get("/messages").bearer(mint().token().scope("messages:read").sign()).of(&api.router).await.assert_pass();
+    assert_eq!(api.calls(), 1);
+}
