@@ -1,1 +1,578 @@
+//! Keys that are fetched: from a real issuer on the loopback interface, in good times and in bad.
 
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use axum::{Router, response::Redirect};
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use scopegate_axum::{Issuer, Reason, ResourceServer};
+use scopegate_core::{
+    BoxFuture,
+    fetch::{Fetch, FetchError, FetchLimits},
+};
+use scopegate_testing::{TestClock, TestIssuer, TestIssuerBuilder};
+use scopegate_tests::{AUDIENCE, Api, Ask, ISSUER, LoopbackFetch, Served, clock, mint, resource_server, serve};
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+const COOL_DOWN: Duration = Duration::from_secs(30);
+
+/// A client in which any URL has the same document, behind a gate that the test opens.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyServer(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    document: Mutex<Bytes>,
+    open: watch::Sender<bool>,
+    requests: AtomicUsize,
+}
+
+impl KeyServer {
+    /// Answers at once, with these keys.
+    pub(crate) fn open(document: impl Into<Bytes>) -> Self {
+        Self(Arc::new(State {
+            document: Mutex::new(document.into()),
+            open: watch::Sender::new(true),
+            requests: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Answers once [`answer`](Self::answer) was called.
+    pub(crate) fn shut(document: impl Into<Bytes>) -> Self {
+        let server = Self::open(document);
+        server.0.open.send_replace(false);
+        server
+    }
+
+    pub(crate) fn answer(&self) {
+        self.0.open.send_replace(true);
+    }
+
+    pub(crate) fn requests(&self) -> usize {
+        self.0.requests.load(Ordering::SeqCst)
+    }
+
+    /// An issuer whose keys are here, and the resource server that trusts it.
+    pub(crate) async fn resource_server(&self) -> ResourceServer {
+        resource_server()
+            .issuer(Issuer::with_jwks_uri(ISSUER, "https://as.example/jwks"))
+            .fetch(self.clone())
+            .build()
+            .await
+            .expect("good settings")
+    }
+}
+
+impl Fetch for KeyServer {
+    fn fetch(&self, _: Request<Bytes>, _: FetchLimits) -> BoxFuture<'static, Result<Response<Bytes>, FetchError>> {
+        self.0.requests.fetch_add(1, Ordering::SeqCst);
+        let state = Arc::clone(&self.0);
+        Box::pin(async move {
+            let _ = state.open.subscribe().wait_for(|open| *open).await;
+            let document = state.document.lock().expect("not poisoned").clone();
+            Ok(Response::new(document))
+        })
+    }
+}
+
+/// Lets other tasks run until `condition` holds.
+pub(crate) async fn until(condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it comes to pass");
+}
+
+/// Polls a future once, as a client does that hangs up right away.
+pub(crate) fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// An issuer, a clock that it shares with the resource server, and an API that trusts it.
+struct Rig {
+    issuer: TestIssuer,
+    clock: TestClock,
+    api: Api,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        Self::with(|issuer| issuer).await
+    }
+
+    async fn with(change: impl FnOnce(TestIssuerBuilder) -> TestIssuerBuilder) -> Self {
+        Self::fetching(change, LoopbackFetch).await
+    }
+
+    async fn fetching(change: impl FnOnce(TestIssuerBuilder) -> TestIssuerBuilder, fetch: impl Fetch) -> Self {
+        let clock = clock();
+        let issuer = change(TestIssuer::builder().audience(AUDIENCE).clock(clock.clone())).start().await;
+        let trusted = Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback();
+        let server = resource_server().clock(clock.clone()).issuer(trusted).fetch(fetch).build().await;
+        Self { issuer, clock, api: Api::behind(server.expect("good settings")) }
+    }
+
+    fn me(&self) -> Ask {
+        Ask::get("/me").bearer(self.issuer.token().sign())
+    }
+}
+
+#[tokio::test]
+async fn keys_are_discovered_by_the_first_token_and_fetched_once() {
+    let rig = Rig::new().await;
+    assert_eq!((rig.issuer.requests().discovery, rig.issuer.requests().jwks), (0, 0));
+    for _ in 0..3 {
+        rig.me().of(&rig.api.router).await.assert_pass();
+    }
+    assert_eq!((rig.issuer.requests().discovery, rig.issuer.requests().jwks), (1, 1));
+}
+
+#[tokio::test]
+async fn an_issuer_with_a_path_is_discovered() {
+    let rig = Rig::with(|issuer| issuer.path("/tenant-a/")).await;
+    rig.me().of(&rig.api.router).await.assert_pass();
+}
+
+#[tokio::test]
+async fn a_request_that_needs_no_key_causes_no_fetch() {
+    let rig = Rig::new().await;
+    Ask::get("/me").of(&rig.api.router).await.assert_401_bare();
+    Ask::get("/me").bearer("abc").of(&rig.api.router).await.assert_401_token();
+    let stranger = rig.issuer.token().claim("iss", "https://stranger.example").sign();
+    Ask::get("/me").bearer(stranger).of(&rig.api.router).await.assert_401(Reason::UnknownIssuer);
+    Ask::get("/me").bearer(rig.issuer.token().expired().sign()).of(&rig.api.router).await.assert_401(Reason::Expired);
+    assert_eq!((rig.issuer.requests().discovery, rig.issuer.requests().jwks), (0, 0));
+}
+
+#[tokio::test]
+async fn a_forged_token_is_401_on_the_cold_path_too() {
+    let rig = Rig::new().await;
+    let key_id = rig.issuer.mint().keys().iter().next().and_then(|key| key.key_id()).expect("a kid").to_owned();
+    let forged = rig.issuer.token().signed_by_stranger().key_id(key_id).sign();
+    Ask::get("/me").bearer(forged).of(&rig.api.router).await.assert_401(Reason::InvalidSignature);
+    assert_eq!((rig.issuer.requests().jwks, rig.api.calls()), (1, 0));
+}
+
+#[tokio::test]
+async fn many_first_requests_share_one_fetch() {
+    let rig = Rig::new().await;
+    let asks: Vec<_> = (0..20)
+        .map(|_| {
+            let (ask, router) = (rig.me(), rig.api.router.clone());
+            tokio::spawn(async move { ask.of(&router).await })
+        })
+        .collect();
+    for ask in asks {
+        ask.await.expect("no panic").assert_pass();
+    }
+    assert_eq!((rig.issuer.requests().discovery, rig.issuer.requests().jwks), (1, 1));
+}
+
+// Rotation.
+
+#[tokio::test]
+async fn a_new_key_passes_after_one_refetch_within_the_same_request() {
+    let rig = Rig::new().await;
+    rig.me().of(&rig.api.router).await.assert_pass();
+    let before = rig.issuer.token().sign();
+
+    rig.clock.advance(COOL_DOWN);
+    rig.issuer.rotate().await;
+    rig.me().of(&rig.api.router).await.assert_pass();
+    assert_eq!(rig.issuer.requests().jwks, 2);
+    Ask::get("/me").bearer(before).of(&rig.api.router).await.assert_401(Reason::UnknownKey);
+    assert_eq!(rig.issuer.requests().jwks, 2);
+}
+
+#[tokio::test]
+async fn an_orderly_rotation_refuses_no_good_token() {
+    let rig = Rig::new().await;
+    rig.me().of(&rig.api.router).await.assert_pass();
+    let before = rig.issuer.token().sign();
+
+    rig.clock.advance(COOL_DOWN);
+    rig.issuer.rotate_keeping_old().await;
+    Ask::get("/me").bearer(&before).of(&rig.api.router).await.assert_pass();
+    rig.me().of(&rig.api.router).await.assert_pass();
+    Ask::get("/me").bearer(&before).of(&rig.api.router).await.assert_pass();
+    assert_eq!(rig.issuer.requests().jwks, 2);
+}
+
+#[tokio::test]
+async fn invented_key_ids_cause_one_fetch_per_cool_down() {
+    let rig = Rig::new().await;
+    rig.me().of(&rig.api.router).await.assert_pass();
+    rig.clock.advance(COOL_DOWN);
+    for number in 0..50 {
+        let junk = rig.issuer.token().signed_by_stranger().key_id(format!("junk-{number}")).sign();
+        Ask::get("/me").bearer(junk).of(&rig.api.router).await.assert_401(Reason::UnknownKey);
+        rig.me().of(&rig.api.router).await.assert_pass();
+    }
+    assert_eq!((rig.issuer.requests().discovery, rig.issuer.requests().jwks), (2, 2));
+}
+
+#[tokio::test]
+async fn an_invented_key_id_during_an_outage_is_503_and_good_tokens_pass() {
+    let rig = Rig::new().await;
+    rig.me().of(&rig.api.router).await.assert_pass();
+    rig.clock.advance(COOL_DOWN);
+    rig.issuer.outage();
+    let junk = rig.issuer.token().signed_by_stranger().key_id("junk").sign();
+    Ask::get("/me").bearer(junk).of(&rig.api.router).await.assert_503();
+    rig.me().of(&rig.api.router).await.assert_pass();
+}
+
+// Bad times.
+
+#[tokio::test]
+async fn an_outage_at_cold_start_is_503_and_heals_by_itself_after_the_cool_down() {
+    let rig = Rig::new().await;
+    rig.issuer.outage();
+    let answer = rig.me().of(&rig.api.router).await;
+    assert_eq!(answer.assert_503().header("retry-after"), Some("30"));
+    assert_eq!(answer.reason, Some(Reason::KeysUnavailable));
+    let asked = rig.issuer.requests().discovery;
+
+    rig.issuer.recover();
+    rig.clock.advance(Duration::from_secs(20));
+    let answer = rig.me().of(&rig.api.router).await;
+    assert_eq!(answer.assert_503().header("retry-after"), Some("10"));
+    assert_eq!((rig.issuer.requests().discovery, rig.api.calls()), (asked, 0));
+
+    rig.clock.advance(Duration::from_secs(10));
+    rig.me().of(&rig.api.router).await.assert_pass();
+}
+
+#[tokio::test]
+async fn an_issuer_that_hangs_up_is_503() {
+    let rig = Rig::new().await;
+    rig.issuer.hang_up();
+    rig.me().of(&rig.api.router).await.assert_503();
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_not_there_is_503() {
+    let rig = Rig::new().await;
+    let token = rig.issuer.token().sign();
+    let Rig { issuer, api, .. } = rig;
+    issuer.shutdown().await;
+    Ask::get("/me").bearer(token).of(&api.router).await.assert_503();
+}
+
+#[tokio::test]
+async fn an_outage_does_not_hurt_while_keys_are_at_hand() {
+    let rig = Rig::new().await;
+    rig.me().of(&rig.api.router).await.assert_pass();
+    rig.issuer.outage();
+    rig.clock.advance(Duration::from_secs(23 * 60 * 60));
+    rig.me().of(&rig.api.router).await.assert_pass();
+    rig.clock.advance(Duration::from_secs(2 * 60 * 60));
+    rig.me().of(&rig.api.router).await.assert_503();
+}
+
+#[tokio::test]
+async fn a_slow_issuer_is_503_when_its_time_is_up() {
+    let rig = Rig::new().await;
+    rig.issuer.slow(Duration::from_secs(3600));
+    let (ask, router) = (rig.me(), rig.api.router.clone());
+    let asking = tokio::spawn(async move { ask.of(&router).await });
+    // The metadata may be at two addresses, each of which gets its five seconds.
+    for address in 1..=2 {
+        until(|| rig.issuer.requests().discovery == address).await;
+        assert!(!asking.is_finished());
+        rig.clock.advance(Duration::from_secs(5));
+    }
+    until(|| asking.is_finished()).await;
+    let answer = asking.await.expect("no panic");
+    assert_eq!(answer.assert_503().header("retry-after"), Some("20"));
+}
+
+#[tokio::test]
+async fn a_refresh_in_the_background_keeps_nobody_waiting() {
+    let rig = Rig::new().await;
+    rig.me().of(&rig.api.router).await.assert_pass();
+    rig.issuer.slow(Duration::from_secs(3600));
+    rig.clock.advance(Duration::from_secs(6 * 60));
+    rig.me().of(&rig.api.router).await.assert_pass();
+    until(|| rig.issuer.requests().discovery == 2).await;
+    rig.me().of(&rig.api.router).await.assert_pass();
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_mid_fetch_leaves_the_keys_to_the_next_one() {
+    let keys = KeyServer::shut(mint().jwks_json());
+    let api = Api::behind(keys.resource_server().await);
+    let mut request = Box::pin(api.router.clone().oneshot(Ask::get("/me").bearer(mint().token().sign()).request()));
+    assert!(poll_once(&mut request).is_pending());
+    until(|| keys.requests() == 1).await;
+    drop(request);
+
+    keys.answer();
+    Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await.assert_pass();
+    assert_eq!((keys.requests(), api.calls()), (1, 1));
+}
+
+// Answers that are not to be trusted.
+
+/// A server that sends every request elsewhere, and counts them.
+async fn redirecting(target: String) -> (Served, Arc<AtomicUsize>) {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&requests);
+    let to_target = move |uri: Uri| async move {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Redirect::temporary(&format!("{target}{}", uri.path()))
+    };
+    (serve(Router::new().fallback(to_target)).await, requests)
+}
+
+/// Keys behind a redirect, which would be good ones if anybody followed it.
+async fn assert_redirected_keys_are_not_fetched(fetch: impl Fetch) {
+    let target = TestIssuer::builder().audience(AUDIENCE).clock(clock()).start().await;
+    let (redirecting, requests) = redirecting(format!("http://{}", target.address())).await;
+    let jwks_uri = format!("http://{}/jwks.json", redirecting.address);
+    let trusted = Issuer::with_jwks_uri(target.issuer(), jwks_uri).dangerous_allow_http_on_loopback();
+    let server = resource_server().issuer(trusted).fetch(fetch).build().await.expect("good settings");
+    let api = Api::behind(server);
+    Ask::get("/me").bearer(target.token().sign()).of(&api.router).await.assert_503();
+    assert_eq!((requests.load(Ordering::SeqCst), target.requests().jwks, api.calls()), (1, 0, 0));
+}
+
+/// A metadata document behind a redirect, which would be a good one if anybody followed it.
+async fn assert_redirected_metadata_is_not_fetched(fetch: impl Fetch) {
+    // The target has to name the redirecting server, which has to know the target, so the address is passed on late.
+    let (late, target_address) = watch::channel(String::new());
+    let redirect = move |uri: Uri| async move {
+        Redirect::permanent(&format!("{}{}", target_address.borrow().as_str(), uri.path()))
+    };
+    let redirecting = serve(Router::new().fallback(redirect)).await;
+    let name = format!("http://{}", redirecting.address);
+    let target = TestIssuer::builder().metadata_member("issuer", name.as_str()).clock(clock()).start().await;
+    late.send_replace(format!("http://{}", target.address()));
+
+    let trusted = Issuer::discover(name.as_str()).dangerous_allow_http_on_loopback();
+    let server = resource_server().issuer(trusted).fetch(fetch).build().await.expect("good settings");
+    let token = target.token().claim("iss", name).audience(AUDIENCE).sign();
+    Ask::get("/me").bearer(token).of(&Api::behind(server).router).await.assert_503();
+    assert_eq!((target.requests().discovery, target.requests().jwks), (0, 0));
+}
+
+#[tokio::test]
+async fn redirects_of_the_keys_are_not_followed() {
+    assert_redirected_keys_are_not_fetched(LoopbackFetch).await;
+}
+
+#[tokio::test]
+async fn redirects_of_the_metadata_are_not_followed() {
+    assert_redirected_metadata_is_not_fetched(LoopbackFetch).await;
+}
+
+#[tokio::test]
+async fn metadata_of_another_issuer_is_503() {
+    let rig = Rig::with(|issuer| issuer.metadata_member("issuer", "https://other.example")).await;
+    rig.me().of(&rig.api.router).await.assert_503();
+    assert_eq!(rig.issuer.requests().jwks, 0);
+}
+
+#[tokio::test]
+async fn metadata_that_differs_in_a_slash_is_503() {
+    let clock = clock();
+    let issuer = TestIssuer::builder().audience(AUDIENCE).clock(clock.clone()).start().await;
+    let name = format!("{}/", issuer.issuer());
+    let trusted = Issuer::discover(name.as_str()).dangerous_allow_http_on_loopback();
+    let server = resource_server().clock(clock).issuer(trusted).fetch(LoopbackFetch).build().await;
+    let token = issuer.token().claim("iss", name).sign();
+    Ask::get("/me").bearer(token).of(&Api::behind(server.expect("good settings")).router).await.assert_503();
+    assert_eq!(issuer.requests().jwks, 0);
+}
+
+#[tokio::test]
+async fn metadata_without_keys_is_503() {
+    let rig = Rig::with(|issuer| issuer.without_metadata_member("jwks_uri")).await;
+    rig.me().of(&rig.api.router).await.assert_503();
+}
+
+#[tokio::test]
+async fn keys_at_a_plain_http_address_that_is_not_loopback_are_not_fetched() {
+    let rig = Rig::with(|issuer| issuer.metadata_member("jwks_uri", "http://localhost.example/jwks.json")).await;
+    rig.me().of(&rig.api.router).await.assert_503();
+    assert_eq!(rig.issuer.requests().jwks, 0);
+}
+
+#[tokio::test]
+async fn metadata_longer_than_the_limit_is_503() {
+    let rig = Rig::with(|issuer| issuer.metadata_member("padding", "x".repeat(600 * 1024))).await;
+    rig.me().of(&rig.api.router).await.assert_503();
+    assert_eq!(rig.issuer.requests().jwks, 0);
+}
+
+#[tokio::test]
+async fn metadata_within_the_limit_is_read() {
+    let rig = Rig::with(|issuer| issuer.metadata_member("padding", "x".repeat(400 * 1024))).await;
+    rig.me().of(&rig.api.router).await.assert_pass();
+}
+
+#[tokio::test]
+async fn a_client_that_ignores_the_limit_does_not_get_round_it() {
+    // JSON may end in white space, so these are good keys in a document that is too long.
+    let padded = |length: usize| {
+        let jwks = mint().jwks_json();
+        let padding = " ".repeat(length - jwks.len());
+        KeyServer::open(jwks + &padding)
+    };
+    let ask = || Ask::get("/me").bearer(mint().token().sign());
+    let longest = Api::behind(padded(512 * 1024).resource_server().await);
+    ask().of(&longest.router).await.assert_pass();
+    let too_long = Api::behind(padded(512 * 1024 + 1).resource_server().await);
+    ask().of(&too_long.router).await.assert_503();
+}
+
+#[tokio::test]
+async fn keys_of_which_none_can_be_used_are_503_and_never_accept_anything() {
+    for document in [r#"{"keys":[]}"#, r#"{"keys":null}"#, "{}", "[]", "null", "", "<html>"] {
+        let api = Api::behind(KeyServer::open(document).resource_server().await);
+        Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await.assert_503();
+        assert_eq!(api.calls(), 0, "{document:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_a_200_is_503_whatever_it_holds() {
+    /// Answers with another status, and the right keys.
+    #[derive(Debug)]
+    struct Status(u16);
+
+    impl Fetch for Status {
+        fn fetch(&self, _: Request<Bytes>, _: FetchLimits) -> BoxFuture<'static, Result<Response<Bytes>, FetchError>> {
+            let response = Response::builder().status(self.0).body(mint().jwks_json().into());
+            Box::pin(async move { response.map_err(FetchError::failed) })
+        }
+    }
+
+    for status in [201, 203, 204, 206, 302, 304, 400, 401, 404, 500] {
+        let trusted = Issuer::with_jwks_uri(ISSUER, "https://as.example/jwks");
+        let server = resource_server().issuer(trusted).fetch(Status(status)).build().await.expect("good settings");
+        Ask::get("/me").bearer(mint().token().sign()).of(&Api::behind(server).router).await.assert_503();
+    }
+}
+
+// What is refused before anything is served.
+
+#[tokio::test]
+async fn plain_http_is_refused_when_the_server_is_built() {
+    for issuer in [
+        Issuer::discover("http://as.example").dangerous_allow_http_on_loopback(),
+        Issuer::discover("http://localhost:4000").dangerous_allow_http_on_loopback(),
+        Issuer::discover("http://127.0.0.1:4000"),
+        Issuer::with_jwks_uri(ISSUER, "http://as.example/jwks").dangerous_allow_http_on_loopback(),
+        Issuer::with_jwks_uri(ISSUER, "http://127.0.0.1:4000/jwks"),
+    ] {
+        let named = format!("{issuer:?}");
+        let error = resource_server().issuer(issuer).fetch(LoopbackFetch).build().await.expect_err(&named);
+        assert!(error.to_string().contains("must be https"), "{error}");
+    }
+}
+
+/// The same through the client that services run on.
+#[cfg(feature = "aws-lc-rs")]
+mod reqwest {
+    use scopegate_core::fetch::ReqwestFetch;
+    use scopegate_tests::exchange;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    fn fetch() -> ReqwestFetch {
+        ReqwestFetch::new().expect("a TLS provider")
+    }
+
+    #[tokio::test]
+    async fn keys_are_discovered_and_rotated() {
+        let rig = Rig::fetching(|issuer| issuer, fetch()).await;
+        rig.me().of(&rig.api.router).await.assert_pass();
+        rig.clock.advance(COOL_DOWN);
+        rig.issuer.rotate().await;
+        rig.me().of(&rig.api.router).await.assert_pass();
+        assert_eq!((rig.issuer.requests().discovery, rig.issuer.requests().jwks), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn it_is_the_client_of_a_server_that_was_given_none() {
+        let clock = clock();
+        let issuer = TestIssuer::builder().audience(AUDIENCE).clock(clock.clone()).start().await;
+        let trusted = Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback();
+        let server = resource_server().clock(clock).issuer(trusted).build().await.expect("good settings");
+        Ask::get("/me").bearer(issuer.token().sign()).of(&Api::behind(server).router).await.assert_pass();
+    }
+
+    #[tokio::test]
+    async fn an_outage_is_503() {
+        let rig = Rig::fetching(|issuer| issuer, fetch()).await;
+        rig.issuer.hang_up();
+        rig.me().of(&rig.api.router).await.assert_503();
+    }
+
+    #[tokio::test]
+    async fn redirects_of_the_keys_are_not_followed() {
+        assert_redirected_keys_are_not_fetched(fetch()).await;
+    }
+
+    #[tokio::test]
+    async fn redirects_of_the_metadata_are_not_followed() {
+        assert_redirected_metadata_is_not_fetched(fetch()).await;
+    }
+
+    #[tokio::test]
+    async fn a_body_longer_than_the_limit_is_not_read_to_its_end() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let written = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&written);
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await;
+            // An endless body: it ends because the reader goes away.
+            while stream.write_all(&[b' '; 4096]).await.is_ok() {
+                counted.fetch_add(4096, Ordering::SeqCst);
+            }
+        });
+        let request = Request::get(format!("http://{address}/")).body(Bytes::new()).expect("a request");
+        let answer = fetch().fetch(request, FetchLimits::new(64 * 1024, Duration::from_secs(20))).await;
+        assert_eq!(answer.expect_err("too long").to_string(), FetchError::body_too_large().to_string());
+        server.await.expect("no panic");
+        assert!(written.load(Ordering::SeqCst) < 64 * 1024 * 1024);
+    }
+
+    #[tokio::test]
+    async fn silence_is_over_at_the_deadline() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let request = Request::get(format!("http://{address}/")).body(Bytes::new()).expect("a request");
+        let answer = fetch().fetch(request, FetchLimits::new(1024, Duration::from_millis(50))).await;
+        assert_eq!(answer.expect_err("too late").to_string(), FetchError::timed_out().to_string());
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_but_the_address_that_was_named() {
+        // The rig's own exchange shows that the server counts; the client has to make the same one request.
+        let (redirecting, requests) = redirecting("http://127.0.0.1:9".to_owned()).await;
+        let raw = exchange(redirecting.address, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        assert!(raw.is_ok_and(|answer| answer.starts_with("HTTP/1.1 307")));
+        let request = Request::get(format!("http://{}/", redirecting.address)).body(Bytes::new()).expect("a request");
+        let answer = fetch().fetch(request, FetchLimits::new(1024, Duration::from_secs(20))).await.expect("an answer");
+        assert_eq!((answer.status().as_u16(), requests.load(Ordering::SeqCst)), (307, 2));
+    }
+}
