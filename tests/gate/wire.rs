@@ -340,6 +340,8 @@ async fn w_04_the_log_has_no_token_that_waited_for_keys() {
     assert!(log.text().contains("loaded the keys of an issuer"));
 }
 
+/// The client of the feature `reqwest` needs a TLS provider.
+#[cfg(feature = "aws-lc-rs")]
 #[tokio::test]
 async fn w_05_a_secret_in_the_url_of_a_failed_fetch_is_neither_logged_nor_answered() {
     let (log, _guard) = Log::listen();

@@ -1,6 +1,6 @@
 //! What a request's credentials came to: the one extension that the rest of a service relies on.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{ProtectionSpace, VerifiedToken};
 
@@ -28,9 +28,12 @@ impl Authentication {
         Self { token: Some(token), presented: Some(presented.into()), judge, space: None }
     }
 
-    /// Whether this is what `judge` would find again for the same credentials, their lifetime apart.
-    pub(crate) fn is_of(&self, judge: u64, presented: &str) -> bool {
-        self.judge == judge && self.presented.as_deref() == Some(presented)
+    /// Whether `judge` would find the same again for the same credentials: it was the judge, of this very token, and the
+    /// token was still to expire at `cutoff`, the time less the leeway.
+    pub(crate) fn still_holds(&self, judge: u64, presented: &str, cutoff: Duration) -> bool {
+        self.judge == judge
+            && self.presented.as_deref() == Some(presented)
+            && self.token.as_ref().is_some_and(|token| token.expires_after(cutoff))
     }
 
     /// Says how later refusals of the same request are to be worded.
@@ -63,13 +66,17 @@ mod tests {
     use crate::verified_token::tests::verified;
 
     #[test]
-    fn an_outcome_is_of_one_judge_and_one_token() {
-        let outcome = Authentication::verified(1, "token", verified("https://a", None, None));
-        assert!(outcome.is_of(1, "token"));
-        assert!(!outcome.is_of(2, "token"));
-        assert!(!outcome.is_of(1, "other"));
-        assert!(!Authentication::anonymous(1).is_of(1, "token"));
-        assert!(!Authentication::anonymous(1).is_of(1, ""));
+    fn an_outcome_is_of_one_judge_and_one_token_until_it_expires() {
+        let token = verified("https://a", None, None);
+        let expiry = token.expires_at().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        let before = expiry - Duration::from_nanos(1);
+        let outcome = Authentication::verified(1, "token", token);
+        assert!(outcome.still_holds(1, "token", before));
+        assert!(!outcome.still_holds(1, "token", expiry));
+        assert!(!outcome.still_holds(2, "token", before));
+        assert!(!outcome.still_holds(1, "other", before));
+        assert!(!Authentication::anonymous(1).still_holds(1, "token", before));
+        assert!(!Authentication::anonymous(1).still_holds(1, "", before));
     }
 
     #[test]

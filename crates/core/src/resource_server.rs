@@ -64,6 +64,7 @@ struct Inner {
     issuers: Issuers,
     claim_names: ClaimNames,
     max_token_length: usize,
+    leeway: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -105,9 +106,9 @@ impl ResourceServer {
             Err(error) => return Authenticating::ready(Err(error)),
         };
         let token = credentials.token();
-        if let Some(earlier) =
-            request.extensions.get::<Authentication>().filter(|earlier| earlier.is_of(self.0.id, token))
-        {
+        let cutoff = self.now().saturating_sub(self.0.leeway);
+        let earlier = request.extensions.get::<Authentication>();
+        if let Some(earlier) = earlier.filter(|earlier| earlier.still_holds(self.0.id, token, cutoff)) {
             return Authenticating::ready(Ok(earlier.clone()));
         }
         match self.judge(token, None) {

@@ -105,6 +105,10 @@ impl VerifiedToken {
         SystemTime::UNIX_EPOCH + self.get().expires_at
     }
 
+    pub(crate) fn expires_after(&self, time: Duration) -> bool {
+        self.get().expires_at > time
+    }
+
     /// Before when the token is not valid (`nbf`).
     pub fn not_before(&self) -> Option<SystemTime> {
         self.get().not_before.map(|time| SystemTime::UNIX_EPOCH + time)

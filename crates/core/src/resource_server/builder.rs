@@ -158,6 +158,7 @@ impl ResourceServerBuilder {
             issuers: Issuers::new(verifiers),
             claim_names,
             max_token_length: self.max_token_length,
+            leeway: self.leeway,
             clock: self.clock,
         })))
     }
