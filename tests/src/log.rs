@@ -1,12 +1,10 @@
 use std::{
+    cell::{Cell, RefCell},
     io,
-    sync::{
-        Arc, Mutex, Once, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, Once, PoisonError},
 };
 
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 
 /// Everything that is logged on this thread, down to TRACE, while it is installed.
 ///
@@ -14,16 +12,23 @@ use tracing_subscriber::fmt::MakeWriter;
 #[derive(Clone, Debug, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
+thread_local! {
+    static LISTENER: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
 impl Log {
     /// Starts to listen, until the guard is dropped.
+    ///
+    /// One subscriber serves the whole process, since the places that log remember whether anybody listened when they were
+    /// first reached; what it hears goes to the listener of the thread.
     pub fn listen() -> (Self, impl Drop) {
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| {
+            tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false).with_writer(Ear).init();
+        });
         let log = Self::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-            .with_ansi(false)
-            .with_writer(log.clone());
-        let guard = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber.finish());
-        (log, guard)
+        LISTENER.set(Some(log.clone()));
+        (log, StopListening)
     }
 
     /// What was logged so far.
@@ -37,9 +42,25 @@ impl Log {
     }
 }
 
-impl io::Write for Log {
+struct StopListening;
+
+impl Drop for StopListening {
+    fn drop(&mut self) {
+        LISTENER.set(None);
+    }
+}
+
+/// Passes on what is logged to whoever listens on the thread.
+#[derive(Clone, Copy, Debug)]
+struct Ear;
+
+impl io::Write for Ear {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        LISTENER.with_borrow(|listener| {
+            if let Some(Log(text)) = listener {
+                text.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            }
+        });
         Ok(bytes.len())
     }
 
@@ -48,32 +69,32 @@ impl io::Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
+impl MakeWriter<'_> for Ear {
     type Writer = Self;
 
-    fn make_writer(&'a self) -> Self {
-        self.clone()
+    fn make_writer(&self) -> Self {
+        *self
     }
 }
 
-static PANICS: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static PANICS: Cell<usize> = const { Cell::new(0) };
+}
 
-/// Counts every panic of the process from now on whose place is in this repository's libraries.
+/// Counts every panic on this thread from now on, wherever it happens.
 pub fn count_panics() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let default = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let file = info.location().map_or("", |location| location.file());
-            if ["crates/core", "crates/tower", "crates/axum"].iter().any(|library| file.contains(library)) {
-                PANICS.fetch_add(1, Ordering::SeqCst);
-            }
+            PANICS.set(PANICS.get() + 1);
             default(info);
         }));
     });
+    PANICS.set(0);
 }
 
 /// How many panics were counted.
 pub fn panics() -> usize {
-    PANICS.load(Ordering::SeqCst)
+    PANICS.get()
 }

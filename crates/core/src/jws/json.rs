@@ -3,7 +3,7 @@
 //! RFC 7515 §4 and RFC 7519 §4 let a reader take the last of two equal members. Two readers that choose differently can be
 //! played against each other, so a duplicate at any depth refuses the whole text.
 
-use std::{borrow::Cow, cell::Cell, collections::HashSet, fmt};
+use std::{borrow::Cow, cell::Cell, collections::HashSet, fmt, sync::LazyLock};
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
@@ -18,9 +18,32 @@ const MAX_MEMBERS: usize = 2048;
 /// linear in the length of the text.
 const FEW: usize = 16;
 
-/// `serde_json` hands over numbers as a one-member map of this name when some crate in the application turns on its
-/// feature `arbitrary_precision`.
+/// `serde_json` hands over numbers as a map with this one member when some crate of the application turns on its feature
+/// `arbitrary_precision`.
 const ARBITRARY_PRECISION: &str = "$serde_json::private::Number";
+
+/// Whether it does. Otherwise such a map is what it looks like, an object.
+static NUMBERS_ARE_MAPS: LazyLock<bool> = LazyLock::new(|| {
+    struct IsMap;
+
+    impl<'de> Visitor<'de> for IsMap {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number")
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+            Ok(false)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<bool, A::Error> {
+            Ok(true)
+        }
+    }
+
+    de::Deserializer::deserialize_any(&mut serde_json::Deserializer::from_str("1"), IsMap).unwrap_or(false)
+});
 
 /// A JSON value that borrows from the text where it can.
 #[derive(Clone, Debug, PartialEq)]
@@ -237,7 +260,7 @@ impl<'de> Visitor<'de> for Nested<'_> {
         let mut names = Names::default();
         let mut object = Vec::new();
         while let Some(name) = map.next_key_seed(Name)? {
-            if name == ARBITRARY_PRECISION && object.is_empty() {
+            if name == ARBITRARY_PRECISION && object.is_empty() && *NUMBERS_ARE_MAPS {
                 return number(&map.next_value::<String>()?)
                     .map(Value::Number)
                     .ok_or_else(|| de::Error::custom("not a number"));
@@ -353,13 +376,20 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_arbitrary_precision_are_numbers() {
-        let wrapped = |text: &str| format!("{{\"a\":{{\"{ARBITRARY_PRECISION}\":\"{text}\"}}}}");
-        assert_eq!(one(&wrapped("17")), Value::Number(Number::Unsigned(17)));
-        assert_eq!(one(&wrapped("-17")), Value::Number(Number::Negative(-17)));
-        assert_eq!(one(&wrapped("1.7e1")), Value::Number(Number::Float(17.0)));
-        assert_eq!(all(&wrapped("1e400")), Err(Malformed));
-        assert_eq!(all(&wrapped("x")), Err(Malformed));
+    fn what_looks_like_a_number_in_arbitrary_precision_is_an_object_without_it() {
+        assert!(!*NUMBERS_ARE_MAPS, "a dependency turned on `arbitrary_precision`; mend this test");
+        let text = format!("{{\"a\":{{\"{ARBITRARY_PRECISION}\":\"17\"}}}}");
+        assert_eq!(one(&text), Value::Object(vec![(ARBITRARY_PRECISION.into(), Value::String("17".into()))]));
+    }
+
+    #[test]
+    fn numbers_in_their_own_words_are_numbers() {
+        assert_eq!(number("17"), Some(Number::Unsigned(17)));
+        assert_eq!(number("-17"), Some(Number::Negative(-17)));
+        assert_eq!(number("1.7e1"), Some(Number::Float(17.0)));
+        for text in ["1e400", "x", "", "NaN", "inf"] {
+            assert_eq!(number(text), None, "{text}");
+        }
     }
 
     #[test]
