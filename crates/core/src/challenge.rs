@@ -218,6 +218,22 @@ mod tests {
     }
 
     #[test]
+    fn one_line_says_the_reason_or_its_class() {
+        assert_eq!(space().message(Reason::UnknownKey), "the token's signature is not valid");
+        assert_eq!(space().without_descriptions().message(Reason::UnknownKey), "invalid token");
+        for reason in Reason::ALL {
+            for message in [space().message(*reason), space().without_descriptions().message(*reason)] {
+                assert!(message.bytes().all(|byte| matches!(byte, 0x20..=0x7e) && byte != b'%'), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_setting_that_cannot_be_written_is_explained() {
+        assert!(ProtectionSpace::new("").unwrap_err().to_string().contains("the realm must be"));
+    }
+
+    #[test]
     fn an_unknown_key_is_worded_as_an_invalid_signature() {
         assert_eq!(written(Reason::UnknownKey.into(), None), written(Reason::InvalidSignature.into(), None));
         assert_eq!(space().problem(Reason::UnknownKey), Reason::InvalidSignature.problem());

@@ -125,7 +125,7 @@ fn percent_decoded(mut bytes: &[u8]) -> impl Iterator<Item = u8> {
     std::iter::from_fn(move || {
         let (&first, rest) = bytes.split_first()?;
         let escaped = match rest {
-            [high, low, ..] if first == b'%' => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
+            [high, low, ..] if first == b'%' => hex(*high).zip(hex(*low)).map(|(high, low)| 16 * high + low),
             _ => None,
         };
         bytes = if escaped.is_some() { &rest[2..] } else { rest };

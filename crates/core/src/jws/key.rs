@@ -16,7 +16,7 @@ const MAX_CANDIDATES: usize = 8;
 const RSA_MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// The bounds of an RSA public exponent: greater than 2^16 (FIPS 186-5 §5.1), and no longer than both libraries take.
-const RSA_EXPONENT: std::ops::RangeInclusive<u64> = 65_537..=(1 << 33) - 1;
+const RSA_EXPONENT: std::ops::RangeInclusive<u64> = 65_537..=8_589_934_591;
 
 /// A JWK Set (RFC 7517 §5), read and checked.
 ///
@@ -172,7 +172,7 @@ fn rsa(element: &Value<'_>) -> Result<PublicKey, &'static str> {
     if !RSA_MODULUS_BITS.contains(&bits) || n.last().is_none_or(|last| last % 2 == 0) {
         return Err("its modulus is even, or not between 2048 and 8192 bits");
     }
-    let exponent = if e.len() <= 8 { e.iter().fold(0, |value: u64, &byte| value << 8 | u64::from(byte)) } else { 0 };
+    let exponent = if e.len() <= 8 { e.iter().fold(0, |value: u64, &byte| 256 * value + u64::from(byte)) } else { 0 };
     if !RSA_EXPONENT.contains(&exponent) || exponent % 2 == 0 {
         return Err("its exponent is even, or not between 65537 and 2^33 - 1");
     }
