@@ -314,6 +314,51 @@ mod tests {
     }
 
     #[test]
+    fn an_error_says_what_was_expected_and_what_was_found() {
+        let failures = vec![
+            Failure::new(Reason::WrongAudience, "aud", "https://api.example", "x"),
+            Failure::new(Reason::Expired, "exp", "later than 2", "1"),
+        ];
+        let error = Error::from_failures(failures)
+            .unwrap()
+            .with_issuer("https://as.example")
+            .with_key_id(Some("k"))
+            .with_retry_after(Some(Duration::from_secs(7)))
+            .with_source("refused");
+        assert_eq!(
+            error.to_string(),
+            "the token is meant for another audience: aud: expected https://api.example, found x; exp: expected later than 2, found 1"
+        );
+        assert_eq!((error.kind(), error.reason()), (ErrorKind::InvalidToken, Reason::WrongAudience));
+        assert_eq!((error.issuer(), error.key_id()), (Some("https://as.example"), Some("k")));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+        assert_eq!(StdError::source(&error).unwrap().to_string(), "refused");
+        let failure = &error.failures()[1];
+        assert_eq!(
+            (failure.reason(), failure.subject(), failure.expected(), failure.found()),
+            (Reason::Expired, "exp", "later than 2", "1")
+        );
+        assert_eq!(
+            format!("{error:?}"),
+            "Error { reason: WrongAudience, issuer: Some(\"https://as.example\"), key_id: Some(\"k\"), failures: [aud: expected \
+             https://api.example, found x, exp: expected later than 2, found 1], retry_after: Some(7s), .. }"
+        );
+    }
+
+    #[test]
+    fn an_error_without_detail_is_its_description() {
+        let error = Error::from(Reason::Expired);
+        assert_eq!(error.to_string(), "the token has expired");
+        assert_eq!((error.issuer(), error.key_id(), error.retry_after()), (None, None, None));
+        assert!(error.failures().is_empty() && StdError::source(&error).is_none());
+        assert_eq!(Error::from_failures(Vec::new()).map(|error| error.reason()), None);
+        assert_eq!(Error::insufficient_scope().reason(), Reason::InsufficientScope);
+        assert_eq!(Error::missing_credentials().reason(), Reason::MissingCredentials);
+        assert_eq!(Error::not_authenticated_here().reason(), Reason::NotAuthenticatedHere);
+        assert_eq!(Error::from(Reason::Expired).with_key_id(None).key_id(), None);
+    }
+
+    #[test]
     fn chal_4_each_kind_has_one_status_and_one_code() {
         let table = [
             (ErrorKind::InvalidRequest, 400, Some("invalid_request"), 16, true),

@@ -94,7 +94,7 @@ impl ResourceServer {
     ///
     /// Completes at once unless keys have to be fetched first; dropping the future does not stop the fetch. A request
     /// without credentials comes to an anonymous [`Authentication`], for the caller to accept or refuse. One that this
-    /// resource server has authenticated already, and whose token is the same still, is not judged again.
+    /// resource server has authenticated already is not judged again while its token is the same and has not expired.
     ///
     /// # Errors
     ///
@@ -583,25 +583,31 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_is_judged_once_by_each_server_and_for_each_token() {
+    async fn a_request_is_judged_once_by_each_server_and_for_each_token_until_it_expires() {
         let clock = SetClock::new();
         let server = fixed_with(&["a-es256"], |builder| builder.clock(clock.clone())).await;
         let other = fixed_with(&["a-es256"], |builder| builder.clock(clock.clone())).await;
         let mut request = request(&token_by("a-es256"));
-        let outcome = server.authenticate(&request).await.unwrap();
-        request.extensions.insert(outcome);
+        let first = server.authenticate(&request).await.unwrap();
+        request.extensions.insert(first.clone());
 
-        // The token expires; what was found of it for this request stays found.
-        clock.advance(Duration::from_secs(2_000_000));
-        assert!(server.authenticate(&request).await.is_ok());
-        assert!(server.clone().authenticate(&request).await.is_ok());
-        assert_eq!(other.authenticate(&request).await.unwrap_err().reason(), Reason::Expired);
+        // Claims are built once per judgement, so sharing them means that there was no second one.
+        let claims = |outcome: &Authentication| outcome.token().unwrap().claims::<crate::Claims>().unwrap();
+        let is_first = |outcome: &Authentication| Arc::ptr_eq(&claims(outcome), &claims(&first));
+        assert!(is_first(&server.authenticate(&request).await.unwrap()));
+        assert!(is_first(&server.clone().authenticate(&request).await.unwrap()));
+        assert!(!is_first(&other.authenticate(&request).await.unwrap()));
 
+        let token = request.headers[AUTHORIZATION].clone();
         let changed = token_with("a-es256", json!({ "sub": "bob" }));
         request.headers.insert(AUTHORIZATION, format!("Bearer {changed}").parse().unwrap());
-        assert_eq!(server.authenticate(&request).await.unwrap_err().reason(), Reason::Expired);
+        assert!(!is_first(&server.authenticate(&request).await.unwrap()));
         request.headers.remove(AUTHORIZATION);
         assert!(server.authenticate(&request).await.unwrap().token().is_none());
+
+        request.headers.insert(AUTHORIZATION, token);
+        clock.advance(Duration::from_secs(2_000_000));
+        assert_eq!(server.authenticate(&request).await.unwrap_err().reason(), Reason::Expired);
     }
 
     #[tokio::test]
