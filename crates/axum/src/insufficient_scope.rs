@@ -1,13 +1,13 @@
 use axum_core::response::{IntoResponse, Response};
-use http::StatusCode;
-use scopegate_core::ScopePolicy;
+use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use scopegate_core::{Reason, ScopePolicy};
 use scopegate_tower::UnmetDemand;
 
 /// The refusal of a handler that finds, on looking closer, that the token is too weak.
 ///
 /// On the way out, `Authenticate` turns it into the same 403 that [`RequireScope`](scopegate_tower::RequireScope) answers,
 /// with its realm and the scope that is needed; into a 401 where the request is anonymous. Without an `Authenticate` layer
-/// it is a 500.
+/// it is a 500 whose body says that the service is misconfigured; nothing is logged then, so put the handler behind one.
 ///
 /// ```
 /// use scopegate_axum::{AccessToken, InsufficientScope, scope};
@@ -35,7 +35,9 @@ impl InsufficientScope {
 
 impl IntoResponse for InsufficientScope {
     fn into_response(self) -> Response {
-        let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        let content_type = [(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
+        let body = Reason::NotAuthenticatedHere.problem();
+        let mut response = (StatusCode::INTERNAL_SERVER_ERROR, content_type, body).into_response();
         response.extensions_mut().insert(UnmetDemand::new(&self.policy));
         response
     }

@@ -28,7 +28,7 @@
 //! - [`InsufficientScope`] is what a handler returns that finds the token too weak.
 //!
 //! A handler with one of these extractors never runs without an `Authenticate` layer in front of it: the answer is 500,
-//! and the log names the remedy.
+//! and the log names the remedy. (One that takes a `Result` of an extractor asks to be run, and gets the [`Rejection`].)
 //!
 //! What an application needs of `scopegate-core` and `scopegate-tower` is re-exported here, so that it has one dependency.
 #![forbid(unsafe_code)]
@@ -40,10 +40,12 @@ mod rejection;
 mod scoped;
 
 pub use scopegate_core::{
-    Authentication, BuildError, Claims, Issuer, Reason, ResourceServer, ResourceServerBuilder, Scope, ScopePolicy,
-    VerifiedToken, jwt, scope,
+    Authentication, BuildError, Claims, CryptoBackend, ExactScopes, GenAuthScopes, ImpliedScopes,
+    InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, Principal, Reason, ResourceServer,
+    ResourceServerBuilder, Scope, ScopeGrammar, ScopePolicy, ScopeToken, VerifiedToken, clock, fetch, jwks, jws, jwt,
+    scope,
 };
-pub use scopegate_tower::{Authenticate, RequireScope, RequireToken};
+pub use scopegate_tower::{Authenticate, RefusalBody, RequireScope, RequireToken};
 
 pub use self::{
     access_token::AccessToken,

@@ -14,24 +14,29 @@ use crate::{
 /// The configured issuers.
 #[derive(Debug)]
 pub(crate) struct Issuers {
+    /// For the log: the issuers by name where they are few, else how many they are.
+    expected: Box<str>,
     by_name: HashMap<Arc<str>, Arc<JwtVerifier>>,
 }
 
 impl Issuers {
     pub(crate) fn new(verifiers: impl IntoIterator<Item = JwtVerifier>) -> Self {
-        let by_name =
+        let by_name: HashMap<Arc<str>, _> =
             verifiers.into_iter().map(|verifier| (Arc::clone(&verifier.rules.issuer), Arc::new(verifier))).collect();
-        Self { by_name }
+        let mut names: Vec<&str> = by_name.keys().map(|name| &**name).collect();
+        names.sort_unstable();
+        let expected = if names.len() <= 4 { names.join(" or ") } else { format!("one of {} issuers", names.len()) };
+        Self { expected: expected.into(), by_name }
     }
 
     /// The verifier for the token's `iss`, compared code point by code point (RFC 9068 §4).
     pub(crate) fn verifier(&self, claims: &UnverifiedClaims<'_>) -> Result<&Arc<JwtVerifier>, Error> {
         let Some(issuer) = claims.string("iss", "iss")? else {
-            return Err(Failure::new(Reason::MissingClaim, "iss", "a configured issuer", "none").into());
+            return Err(Failure::new(Reason::MissingClaim, "iss", &*self.expected, "none").into());
         };
         self.by_name
             .get(issuer)
-            .ok_or_else(|| Failure::new(Reason::UnknownIssuer, "iss", "a configured issuer", issuer).into())
+            .ok_or_else(|| Failure::new(Reason::UnknownIssuer, "iss", &*self.expected, issuer).into())
     }
 }
 

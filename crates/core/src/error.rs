@@ -280,25 +280,40 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// Text that came from a request, made safe for a log: control characters and whatever is not printable are escaped, and
-/// no more than [`Excerpt::LENGTH`] characters are kept. Text in the shape of a token is not kept at all.
+/// Text that came from a request, as [`excerpt`] keeps it.
 #[derive(Clone, PartialEq, Eq)]
 struct Excerpt(Box<str>);
 
 impl Excerpt {
-    const LENGTH: usize = 128;
-
     fn new(text: &str) -> Self {
-        // A claim or a key id can itself hold a credential, and every JWS and JWE begins with the encoding of `{"`.
-        if text.contains("eyJ") {
-            return Self("[redacted]".into());
-        }
-        let mut kept: String = text.chars().take(Self::LENGTH).flat_map(char::escape_default).collect();
-        if text.chars().nth(Self::LENGTH).is_some() {
-            kept.push_str("...");
-        }
-        Self(kept.into())
+        Self(excerpt(text).into())
     }
+}
+
+/// How many characters of a text that came from a request are kept.
+const EXCERPT: usize = 128;
+
+/// Makes text that came from a request safe for a log: control characters and whatever is not printable are escaped, and no
+/// more than 128 characters are kept. Text in the shape of a token is not kept at all, since a claim or a key id can itself
+/// hold a credential.
+pub(crate) fn excerpt(text: &str) -> String {
+    if text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).any(is_token_shaped) {
+        return "[redacted]".to_owned();
+    }
+    let mut kept: String = text.chars().take(EXCERPT).flat_map(char::escape_default).collect();
+    if text.chars().nth(EXCERPT).is_some() {
+        kept.push_str("...");
+    }
+    kept
+}
+
+/// Whether a word looks like a compact JWS or JWE, or the beginning of one: it begins with the encoding of `{"` or `{ `, or
+/// has three or more parts of which the first two are long.
+fn is_token_shaped(word: &str) -> bool {
+    let mut parts = word.split('.');
+    let long = |part: Option<&str>| part.is_some_and(|part| part.len() >= 16);
+    ["eyJ", "eyA", "ewo", "ewk", "ew0"].iter().any(|start| word.starts_with(start)) && word.len() >= 8
+        || long(parts.next()) && long(parts.next()) && parts.next().is_some()
 }
 
 #[cfg(test)]
@@ -307,10 +322,32 @@ mod tests {
 
     #[test]
     fn what_a_token_says_is_escaped_and_cut_short_before_it_is_kept() {
-        assert_eq!(&*Excerpt::new("a\r\nb\u{1b}[31m\u{e9}").0, "a\\r\\nb\\u{1b}[31m\\u{e9}");
-        assert_eq!(&*Excerpt::new(&"k".repeat(128)).0, "k".repeat(128));
-        assert_eq!(&*Excerpt::new(&"k".repeat(129)).0, format!("{}...", "k".repeat(128)));
-        assert_eq!(&*Excerpt::new("x eyJhbGciOi").0, "[redacted]");
+        assert_eq!(excerpt("a\r\nb\u{1b}[31m\u{e9}"), "a\\r\\nb\\u{1b}[31m\\u{e9}");
+        assert_eq!(excerpt(&"k".repeat(128)), "k".repeat(128));
+        assert_eq!(excerpt(&"k".repeat(129)), format!("{}...", "k".repeat(128)));
+    }
+
+    #[test]
+    fn what_looks_like_a_token_is_not_kept() {
+        let long = "A".repeat(16);
+        for token in [
+            "x eyJhbGciOi",
+            "eyAiYWxnIjoi",
+            "ewogICJhbGci",
+            &format!("{long}.{long}."),
+            &format!("(a:{long}.{long}.{long})"),
+        ] {
+            assert_eq!(excerpt(token), "[redacted]", "{token}");
+        }
+        for text in [
+            "https://idp.example/tenant-a.b.c",
+            "messages:read eyes",
+            "eyJ",
+            &format!("{long}.{long}"),
+            &format!("{long}.x.{long}"),
+        ] {
+            assert_eq!(excerpt(text), text);
+        }
     }
 
     #[test]

@@ -31,7 +31,22 @@ pub(crate) fn parse(url: &str, plain_http: PlainHttp) -> Result<Uri, &'static st
         Some("http") if is_loopback(host) => {
             Err("must be https; call `dangerous_allow_http_on_loopback()` for a local issuer")
         }
-        _ => Err("must be https"),
+        Some("http") if host.eq_ignore_ascii_case("localhost") => Err(
+            "must be https; for a local issuer write 127.0.0.1 and call `dangerous_allow_http_on_loopback()`, which allows no names",
+        ),
+        Some(_) => Err("must be https"),
+        None => Err("must begin with https://"),
+    }
+}
+
+/// A URL as it may be shown: without user information, and without its query, either of which may hold a secret.
+pub(crate) fn shown(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://[redacted]@{host}{path}"),
+        None => url.to_owned(),
     }
 }
 
@@ -74,6 +89,13 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_secret_in_a_url_is_not_shown() {
+        assert_eq!(shown("https://user:pw@as.example/x?key=1#f"), "https://[redacted]@as.example/x");
+        assert_eq!(shown("https://as.example/a@b"), "https://as.example/a@b");
+        assert_eq!(shown("as.example"), "as.example");
+    }
+
+    #[test]
     fn only_https_and_loopback_by_name() {
         for (url, plain_http, fault) in [
             ("https://as.example", PlainHttp::Refused, None),
@@ -86,7 +108,15 @@ mod tests {
                 Some("must be https; call `dangerous_allow_http_on_loopback()` for a local issuer"),
             ),
             ("http://as.example", PlainHttp::OnLoopback, Some("must be https")),
-            ("http://localhost:9", PlainHttp::OnLoopback, Some("must be https")),
+            (
+                "http://localhost:9",
+                PlainHttp::OnLoopback,
+                Some(
+                    "must be https; for a local issuer write 127.0.0.1 and call `dangerous_allow_http_on_loopback()`, which allows no names",
+                ),
+            ),
+            ("ftp://as.example", PlainHttp::OnLoopback, Some("must be https")),
+            ("as.example", PlainHttp::Refused, Some("must begin with https://")),
             ("http://10.0.0.1", PlainHttp::OnLoopback, Some("must be https")),
             ("file:///etc/passwd", PlainHttp::OnLoopback, Some("is not a valid URL")),
             ("https://user@as.example", PlainHttp::Refused, Some("must not have user information")),

@@ -35,7 +35,7 @@
 //! | trust an issuer | [`Issuer`]; [`jwt::Profile`] for one that does not follow RFC 9068 |
 //! | change a time, a limit, the clock or the HTTP client | [`ResourceServerBuilder`], [`clock`], [`fetch`] |
 //! | read a good token | [`VerifiedToken`], [`Claims`] |
-//! | demand scopes | [`policy`]; [`scope`] for sets, tokens and grammars |
+//! | demand scopes | [`policy`]; [`mod@scope`] for sets, tokens and grammars |
 //! | answer a refused request | [`Error`], [`ErrorKind`], [`reason`], [`ProtectionSpace`] |
 //! | bring keys from somewhere else | [`jwks`] |
 //!

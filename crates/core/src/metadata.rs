@@ -169,6 +169,8 @@ mod tests {
             ]
         );
         assert_eq!(well_known("https://as.example/t1/"), well_known("https://as.example/t1"));
+        assert_eq!(well_known("https://a/t1/x")[2], "https://a/t1/x/.well-known/openid-configuration");
+        assert_eq!(well_known("https://a/t1/x")[0], "https://a/.well-known/oauth-authorization-server/t1/x");
         let root = [
             "https://as.example:8443/.well-known/oauth-authorization-server",
             "https://as.example:8443/.well-known/openid-configuration",

@@ -140,10 +140,12 @@ impl ResourceServer {
 
     /// Judges the token again, by the keys that its issuer has after an attempt to get newer ones.
     async fn judge_with_new_keys(self, token: String, verifier: Arc<JwtVerifier>) -> Result<Authentication, Error> {
-        let keys = verifier.keys.refetch().await.map_err(|error| unavailable(error, &verifier))?;
-        match self.judge(&token, Some(&keys))? {
-            Judged::Good(verified) => Ok(Authentication::verified(self.0.id, &token, verified)),
-            Judged::KeyNotAtHand(_) => Err(Reason::UnknownKey.into()),
+        let refetched = verifier.keys.refetch().await;
+        // Where there are no newer keys, those at hand may do after all; where they do not, nothing can be said.
+        match (self.judge(&token, refetched.as_deref().ok())?, refetched) {
+            (Judged::Good(verified), _) => Ok(Authentication::verified(self.0.id, &token, verified)),
+            (Judged::KeyNotAtHand(_), Err(error)) => Err(unavailable(error, &verifier)),
+            (Judged::KeyNotAtHand(_), Ok(_)) => Err(Reason::UnknownKey.into()),
         }
     }
 

@@ -7,6 +7,8 @@ mod grammar;
 
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
+use crate::error::excerpt;
+
 pub use self::grammar::{ExactScopes, GenAuthScopes, ImpliedScopes, ScopeGrammar};
 
 /// One scope, a legal `scope-token` of RFC 6749 §3.3.
@@ -166,6 +168,11 @@ impl Scope {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty()
+    }
+
+    /// The scopes as a log may show them: cut short, and without anything in the shape of a token.
+    pub fn to_log(&self) -> String {
+        excerpt(&self.to_string())
     }
 
     fn slice(&self, &(from, to): &(u32, u32)) -> &str {

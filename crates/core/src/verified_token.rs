@@ -164,10 +164,14 @@ impl VerifiedToken {
         self.0.typed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a deserializer says may quote values, so only its class is kept.
+    /// What a deserializer says may quote values, so no more of it is kept than the name of a field that is missing, which
+    /// is the application's own.
     fn mismatch<C>(&self, error: &serde_json::Error) -> Error {
-        let found =
-            if error.is_data() { "a claim that is missing or of another type" } else { "claims that cannot be read" };
+        let said = error.to_string();
+        let found = match said.split(" at line").next() {
+            Some(missing) if missing.starts_with("missing field") => missing,
+            _ => "a claim of another type",
+        };
         Error::from(Failure::new(Reason::ClaimsMismatch, "claims", std::any::type_name::<C>(), found))
             .with_issuer(self.issuer())
     }
@@ -290,9 +294,21 @@ pub(crate) mod tests {
     fn claims_that_do_not_fit_are_a_mismatch_that_quotes_none_of_them() {
         let error = verified("https://a", None, None).claims::<Vec<String>>().unwrap_err();
         assert_eq!((error.reason(), error.issuer()), (Reason::ClaimsMismatch, Some("https://a")));
-        assert_eq!(error.failures()[0].found(), "a claim that is missing or of another type");
+        assert_eq!(error.failures()[0].found(), "a claim of another type");
         assert!(error.failures()[0].expected().contains("Vec"));
         assert!(!format!("{error} {error:?}").contains("Alice"));
+    }
+
+    #[test]
+    fn a_claim_that_is_missing_is_named() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Mail {
+            #[expect(dead_code, reason = "never there")]
+            email: String,
+        }
+
+        let error = verified("https://a", None, None).claims::<Mail>().unwrap_err();
+        assert_eq!(error.failures()[0].found(), "missing field `email`");
     }
 
     #[test]

@@ -5,14 +5,19 @@
 //! makes a gate let anything through; whatever a test sends is verified as in production.
 //!
 //! ```
-//! use scopegate_testing::TestIssuer;
+//! use scopegate_core::{Issuer, ResourceServer};
+//! use scopegate_testing::{Mint, TestIssuer};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! let issuer = TestIssuer::start().await;
 //!
-//! // Give the service under test `issuer.issuer()` as its issuer and `https://api.example` as its audience, allow it
-//! // plain HTTP on the loopback interface, and send it these:
+//! // The service under test trusts it as it would any other, but for plain HTTP on the loopback interface:
+//! let resource_server = ResourceServer::builder()
+//!     .issuer(Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback())
+//!     .audience(Mint::AUDIENCE);
+//!
+//! // `resource_server.build().await` is what the service gets. Send it these:
 //! let welcome = issuer.token().scope("message").sign();
 //! let not_permitted = issuer.token().scope("profile").sign();
 //! let too_late = issuer.token().scope("message").expired().sign();

@@ -6,7 +6,7 @@
 //! - `Cache-Control: no-store`, and `Retry-After` with a 503;
 //! - a problem document (RFC 9457), unless its `Accept` excludes JSON; for a `HEAD` only the headers that go with it;
 //! - for gRPC, HTTP 200 and the status in `grpc-status`, with the challenge as metadata and no body;
-//! - the [`Reason`](scopegate_core::Reason) in the response extensions, for whatever logs or counts outside;
+//! - the [`Reason`] in the response extensions, for whatever logs or counts outside;
 //! - one tracing event, target `scopegate`: `reason`, `issuer`, `key_id`, the checks that failed with what was expected and
 //!   what was found, `required` and `granted` scope. Never the token.
 //!
@@ -19,8 +19,8 @@ use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
     header::{
-        ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
-        RETRY_AFTER, WWW_AUTHENTICATE,
+        ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE,
+        CONTENT_TYPE, ETAG, LAST_MODIFIED, RETRY_AFTER, WWW_AUTHENTICATE,
     },
     request::Parts,
 };
@@ -53,7 +53,9 @@ enum Form {
 impl ResponseForm {
     /// The form for this request.
     pub fn of(request: &Parts) -> Self {
-        Self(match grpc_content_type(&request.headers) {
+        // Every gRPC call is a POST. What else claims to be gRPC gets an HTTP status, which proxies go by.
+        let grpc = grpc_content_type(&request.headers).filter(|_| request.method == Method::POST);
+        Self(match grpc {
             Some(content_type) => Form::Grpc(content_type),
             None if !accepts_json(&request.headers) => Form::Bare,
             None if request.method == Method::HEAD => Form::Head,
@@ -162,7 +164,16 @@ impl<'a> Refusal<'a> {
         let kind = error.kind();
 
         let headers = response.headers_mut();
-        for name in [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED] {
+        for name in [
+            CONTENT_DISPOSITION,
+            CONTENT_ENCODING,
+            CONTENT_LANGUAGE,
+            CONTENT_LENGTH,
+            CONTENT_RANGE,
+            CONTENT_TYPE,
+            ETAG,
+            LAST_MODIFIED,
+        ] {
             headers.remove(name);
         }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -210,7 +221,7 @@ impl<'a> Refusal<'a> {
                     key_id = self.error.key_id(),
                     failures = ?self.error.failures(),
                     required = self.required,
-                    granted = self.token.map(|token| format!("{:.256}", token.scope().to_string())),
+                    granted = self.token.map(|token| token.scope().to_log()),
                     cause = std::error::Error::source(self.error).map(tracing::field::display),
                     $message
                 )
@@ -221,8 +232,9 @@ impl<'a> Refusal<'a> {
             ErrorKind::Unavailable => event!(WARN, "a token could not be judged"),
             ErrorKind::Misconfigured => event!(
                 ERROR,
-                "a route demands a token and no `Authenticate` layer runs in front of it: add `.layer(Authenticate::new(..))` \
-                 after the route and after its `RequireScope`"
+                "a route demands a token and no `Authenticate` layer runs in front of it: put it outside of what \
+                 demands the token. On an axum `Router`, call `.layer(Authenticate::new(..))` after adding the routes and after \
+                 `.layer(RequireScope::new(..))`; in a `tower::ServiceBuilder`, before it"
             ),
             _ if self.space.is_none() => event!(
                 ERROR,
@@ -272,7 +284,9 @@ impl fmt::Debug for RefusalBody {
 
 /// Gives a refusal the application's body, where the client can read one.
 pub(crate) fn render<B>(response: &mut Response<GateBody<B>>, renderer: &Renderer, form: ResponseForm) {
-    if let Some(reason) = response.extensions().get::<Reason>().copied().filter(|_| form.has_document()) {
+    // A layer further in may have made something else of a refusal, whose reason is still there.
+    let is_refusal = |reason: &Reason| form.has_document() && response.status() == reason.kind().status();
+    if let Some(reason) = response.extensions().get::<Reason>().copied().filter(is_refusal) {
         renderer(reason.disclosed()).put_into(response, form);
     }
 }

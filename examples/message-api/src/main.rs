@@ -6,7 +6,7 @@
 
 mod api;
 
-use std::{env, error::Error, process::ExitCode, time::Duration};
+use std::{env, error::Error, io::IsTerminal as _, process::ExitCode, time::Duration};
 
 use scopegate_axum::{Issuer, ResourceServer};
 use scopegate_testing::TestIssuer;
@@ -39,7 +39,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -90,7 +90,7 @@ fn print_lines(issuer: &TestIssuer, url: &str) {
     let lifetime = Duration::from_secs(60 * 60);
     let token =
         |scope: &str| issuer.token().audience(AUDIENCE).scope(scope).claim("display_name", "Ada").expires_in(lifetime);
-    let with = |token: String, path: &str| format!("curl -i -H 'Authorization: Bearer {token}' {url}{path}");
+    let with = |token: String, path: &str| format!("curl -i -H 'Authorization: Bearer {token}' '{url}{path}'");
     let lines = [
         ("200: no token is needed", format!("curl -i {url}/public")),
         ("200: any good token will do", with(token("profile").sign(), "/me")),

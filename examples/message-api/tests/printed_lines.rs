@@ -17,8 +17,10 @@ impl Drop for Running {
 
 /// Does what `curl -i [-H HEADER] URL` does, so that the test needs no curl.
 fn curl(line: &str) -> String {
-    let header = line.split('\'').nth(1).map(|header| format!("{header}\r\n")).unwrap_or_default();
-    let url = line.rsplit(' ').next().unwrap();
+    let quoted: Vec<&str> = line.split('\'').collect();
+    let header =
+        quoted.get(1).filter(|_| line.contains("-H")).map(|header| format!("{header}\r\n")).unwrap_or_default();
+    let url = line.rsplit(' ').next().unwrap().trim_matches('\'');
     let (authority, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(authority).unwrap();
     write!(stream, "GET /{path} HTTP/1.1\r\nHost: {authority}\r\n{header}Connection: close\r\n\r\n").unwrap();

@@ -41,6 +41,10 @@ impl ReqwestFetch {
             .redirect(::reqwest::redirect::Policy::none())
             .retry(::reqwest::retry::never())
             .no_proxy()
+            .no_gzip()
+            .no_brotli()
+            .no_deflate()
+            .no_zstd()
             .build()
             .map_err(failed)?;
         Ok(Self { client })

@@ -1,7 +1,7 @@
 //! Where an issuer's keys come from.
 //!
 //! A [`KeySource`] has two ends. [`snapshot`](KeySource::snapshot) says which keys are at hand, and is asked on every
-//! request, so it neither waits nor locks. [`refetch`](KeySource::refetch) is asked when a token names a key that is not
+//! request, so it does not wait. [`refetch`](KeySource::refetch) is asked when a token names a key that is not
 //! at hand, or when there are no keys at all; it decides itself whether anything is fetched.
 
 mod remote;

@@ -1,7 +1,10 @@
 use std::{
     error::Error as StdError,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -26,6 +29,9 @@ const COOL_DOWN: Duration = Duration::from_secs(30);
 
 /// How long keys are used before newer ones are asked for in the background.
 const FRESH: Duration = Duration::from_secs(5 * 60);
+
+/// How long keys are used after they ceased to be fresh, while newer ones are on their way, so that nobody waits for them.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// How long keys are used after they ceased to be fresh, while newer ones cannot be had. Beyond it, a key that its issuer
 /// withdrew would be trusted for too long.
@@ -70,6 +76,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     runtime: Handle,
     loaded: ArcSwapOption<Loaded>,
+    /// Whether the last attempt that came to an end brought no keys.
+    failing: AtomicBool,
     attempts: Mutex<Attempts>,
 }
 
@@ -113,6 +121,7 @@ impl RemoteKeys {
             clock,
             runtime,
             loaded: ArcSwapOption::empty(),
+            failing: AtomicBool::new(false),
             attempts: Mutex::default(),
         }))
     }
@@ -120,14 +129,20 @@ impl RemoteKeys {
 
 impl KeySource for RemoteKeys {
     fn snapshot(&self) -> Option<Arc<KeySet>> {
-        let loaded = self.0.loaded.load();
-        let loaded = loaded.as_ref()?;
-        // Keys from the future mean that the clock was set back. How old they are cannot be told, so newer ones are asked for.
-        let age = self.0.clock.now().duration_since(loaded.at).ok();
-        if age.is_none_or(|age| age > FRESH) {
+        let now = self.0.clock.now();
+        let loaded = self.0.loaded.load_full()?;
+        let Ok(age) = now.duration_since(loaded.at) else {
+            // The clock was set back, so how old these keys are cannot be told. Their time begins anew, and newer ones are
+            // asked for.
+            self.0.loaded.store(Some(Arc::new(Loaded { keys: Arc::clone(&loaded.keys), at: now })));
+            self.0.attempt();
+            return Some(Arc::clone(&loaded.keys));
+        };
+        if age > FRESH {
             self.0.attempt();
         }
-        age.is_none_or(|age| age <= FRESH + STALE).then(|| Arc::clone(&loaded.keys))
+        let last = if self.0.failing.load(Ordering::Relaxed) { FRESH + STALE } else { FRESH + GRACE };
+        (age <= last).then(|| Arc::clone(&loaded.keys))
     }
 
     fn refetch(&self) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
@@ -164,8 +179,9 @@ impl Shared {
         self.runtime.spawn(async move {
             let outcome = shared.load().await;
             if let Err(error) = &outcome {
-                tracing::warn!(issuer = %shared.issuer, error = %error, "cannot get the keys of an issuer");
+                tracing::warn!(issuer = %shared.issuer, error = chain(error), "cannot get the keys of an issuer");
             }
+            shared.failing.store(outcome.is_err(), Ordering::Relaxed);
             report.send_replace(Some(outcome));
         });
         outcome
@@ -217,6 +233,18 @@ impl fmt::Debug for RemoteKeys {
             .field("location", &self.0.location)
             .finish_non_exhaustive()
     }
+}
+
+/// An error with its causes, on one line: the last one is what an operator can do something about.
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }
 
 /// Why an attempt brought no keys.
@@ -313,12 +341,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn key_5_stale_keys_are_not_used_while_newer_ones_can_be_had() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source = loaded(&network, &clock).await;
+        network.publish(&["b-es256"]);
+        clock.advance(FRESH + GRACE);
+        assert!(has(source.snapshot(), "a-es256"), "newer ones are on their way");
+        clock.advance(Duration::from_millis(1));
+        assert!(source.snapshot().is_none(), "nobody knows whether they are still good");
+        settle().await;
+        assert!(has(source.snapshot(), "b-es256") && !has(source.snapshot(), "a-es256"));
+    }
+
+    #[tokio::test]
     async fn key_11_stale_keys_are_used_for_a_day_and_no_longer() {
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         let source = loaded(&network, &clock).await;
         network.put(JWKS_URL, Answer::Fails);
         clock.advance(FRESH + DAY);
-        assert!(has(source.snapshot(), "a-es256"));
+        assert!(source.refetch().await.is_err());
+        assert!(has(source.snapshot(), "a-es256"), "they cannot be had");
         settle().await;
         clock.advance(Duration::from_millis(1));
         assert!(source.snapshot().is_none());

@@ -63,10 +63,10 @@ impl Rules {
         let issued_at = findings.note(self.issued_at(claims, now)).flatten();
 
         let subject =
-            findings.note(self.required(RequiredClaim::Subject, "sub", claims.string("sub", "sub"))).flatten();
+            findings.note(self.required(RequiredClaim::Subject, "sub", "sub", claims.string("sub", "sub"))).flatten();
         let client_id = findings.note(self.client(claims, &audience)).flatten();
         let token_id =
-            findings.note(self.required(RequiredClaim::TokenId, "jti", claims.string("jti", "jti"))).flatten();
+            findings.note(self.required(RequiredClaim::TokenId, "jti", "jti", claims.string("jti", "jti"))).flatten();
 
         let authentication_time = self.about_the_user(&mut findings, claims.date("auth_time"));
         let authentication_context = self.about_the_user(&mut findings, claims.string("acr", "acr"));
@@ -178,7 +178,7 @@ impl Rules {
             (None, [sole]) if self.profile.client_is_audience() => Some(*sole),
             _ => client,
         });
-        let client = self.required(RequiredClaim::ClientId, "client_id", named)?;
+        let client = self.required(RequiredClaim::ClientId, "client_id", self.profile.client_from(), named)?;
         // Both names are registered, so each has its type even where the profile reads the other.
         claims.string("client_id", "client_id")?;
         claims.string("azp", "azp")?;
@@ -195,10 +195,13 @@ impl Rules {
         &self,
         claim: RequiredClaim,
         subject: &'static str,
+        name: &str,
         found: Result<Option<&'c str>, Failure>,
     ) -> Result<Option<&'c str>, Failure> {
         match found?.filter(|text| !text.is_empty()) {
-            None if self.profile.requires(claim) => Err(missing(subject)),
+            None if self.profile.requires(claim) => {
+                Err(Failure::new(Reason::MissingClaim, subject, format!("a value in `{name}`"), "none"))
+            }
             found => Ok(found),
         }
     }
@@ -604,7 +607,7 @@ mod tests {
             assert_eq!(
                 texts,
                 [
-                    "typ: expected at+jwt, found none",
+                    "typ: expected at+jwt (an issuer that sends another needs a profile, see `Issuer::profile`), found none",
                     "alg: expected RS256 or PS256 or ES256 or ES384 or Ed25519, found HS256",
                     "aud: expected https://api.example or api, found x y",
                     "exp: expected later than 1700000000, found 1",
@@ -700,9 +703,9 @@ mod tests {
     fn at_2_a_sign_of_an_access_token_is_demanded_where_the_type_does_not_decide() {
         let by_scope = with_profile(compat());
         assert_eq!(failures_of(&by_scope, &header("JWT"), &claims()), NONE);
-        assert_eq!(failures_of(&by_scope, &header("JWT"), &claims_with(json!({ "scope": "" }))), NONE);
-        let found = failures_of(&by_scope, &header("JWT"), &claims_without("scope"));
-        assert_eq!(found, [(Reason::WrongTokenType, "scope")]);
+        for nothing in [claims_without("scope"), claims_with(json!({ "scope": "" }))] {
+            assert_eq!(failures_of(&by_scope, &header("JWT"), &nothing), [(Reason::WrongTokenType, "scope")]);
+        }
 
         let by_use = with_profile(compat().evidence(Evidence::claim("token_use", "access")));
         let with_use = |token_use: Json| claims_with(json!({ "token_use": token_use }));

@@ -146,6 +146,7 @@ mod tests {
             with(&format!(r#"{{"exp":{text}}}"#), |claims| claims.date("exp").map_err(|failure| failure.reason()))
         };
         assert_eq!(date("0"), Ok(Some(Duration::ZERO)));
+        assert_eq!(date("0.0"), Ok(Some(Duration::ZERO)));
         assert_eq!(date("1700000000.5"), Ok(Some(Duration::new(1_700_000_000, 500_000_000))));
         assert_eq!(date("1.7e9"), Ok(Some(Duration::from_secs(1_700_000_000))));
         for endless in ["253402300799", "253402300800", "9223372036854775807", "18446744073709551616", "1e308"] {

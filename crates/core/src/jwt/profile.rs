@@ -61,14 +61,22 @@ enum Sign {
 }
 
 impl Evidence {
-    /// The token has the profile's scope claim.
+    /// The token has the profile's scope claim, and it is not empty.
     pub fn scope_claim() -> Self {
         Self(Sign::ScopeClaim)
     }
 
-    /// The token has a top-level claim `name` that is the string `value`, such as `token_use` of `access`.
+    /// The token has a top-level claim `name` that is the string `value`, such as `token_use` of `access`. The claims that
+    /// every token of an issuer has (`iss`, `sub`, `aud`) are no sign, and a profile that takes one for it is refused.
     pub fn claim(name: impl Into<Cow<'static, str>>, value: impl Into<Cow<'static, str>>) -> Self {
         Self(Sign::Claim { name: name.into(), value: value.into() })
+    }
+}
+
+impl Evidence {
+    /// Whether the sign tells an access token from other tokens of its issuer.
+    fn distinguishes(&self) -> bool {
+        !matches!(&self.0, Sign::Claim { name, .. } if ["iss", "sub", "aud"].contains(&&**name))
     }
 }
 
@@ -154,9 +162,10 @@ impl Profile {
         self
     }
 
-    /// Takes the client from this claim, such as `azp`.
+    /// Takes the client from this claim, such as `azp`. Such tokens do not follow RFC 9068, so evidence is demanded.
     pub fn client_claim(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.client_claim = name.into();
+        self.type_is_decisive = false;
         self
     }
 
@@ -168,7 +177,7 @@ impl Profile {
     pub(crate) fn fault(&self) -> Option<ProfileFault> {
         if self.token_types.is_empty() {
             Some(ProfileFault::AcceptsNothing)
-        } else if self.evidence.is_empty() && !self.type_is_decisive {
+        } else if !self.type_is_decisive && !self.evidence.iter().any(Evidence::distinguishes) {
             Some(ProfileFault::NoEvidence)
         } else {
             None
@@ -219,33 +228,43 @@ impl Profile {
             .iter()
             .map(|accepted| if let TokenType::Named(name) = accepted { name } else { "none" })
             .collect();
-        Err(Failure::new(Reason::WrongTokenType, "typ", names.join(" or "), found.unwrap_or("none")))
+        let mut expected = names.join(" or ");
+        if self.is_strict() {
+            expected.push_str(" (an issuer that sends another needs a profile, see `Issuer::profile`)");
+        }
+        Err(Failure::new(Reason::WrongTokenType, "typ", expected, found.unwrap_or("none")))
     }
 
     /// Looks for each sign of an access token. `claim` gives a top-level claim of the token.
     pub(super) fn check_evidence<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Result<(), Failure> {
         for evidence in &self.evidence {
             match &evidence.0 {
-                Sign::ScopeClaim if self.scope_claim.find(&claim).is_none() => {
-                    return Err(Failure::new(
-                        Reason::WrongTokenType,
-                        "scope",
-                        "a scope claim, the sign of an access token",
-                        "none",
-                    ));
+                Sign::ScopeClaim if !self.scope_claim.find(&claim).is_some_and(is_filled) => {
+                    let expected =
+                        format!("something in `{}`, the sign of an access token", self.scope_claim.path.join("."));
+                    return Err(Failure::new(Reason::WrongTokenType, "scope", expected, "nothing"));
                 }
                 Sign::Claim { name, value } if !matches!(claim(name), Some(Value::String(found)) if found == value) => {
                     return Err(Failure::new(
                         Reason::WrongTokenType,
                         "claims",
                         format!("{name} = {value}, the sign of an access token"),
-                        "something else",
+                        "something else, or nothing",
                     ));
                 }
                 _ => {}
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a claim says anything: a string or an array that is not empty.
+fn is_filled(value: &Value<'_>) -> bool {
+    match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Array(elements) => !elements.is_empty(),
+        _ => false,
     }
 }
 
@@ -413,6 +432,7 @@ mod tests {
             "at+jwtx",
             "at jwt",
             "application/application/at+jwt",
+            "applicatiom/at+jwt",
             "text/at+jwt",
             "application/jwt",
         ] {
@@ -432,5 +452,10 @@ mod tests {
         assert_eq!(Profile::compat("x").accept_type("JWT").fault(), Some(ProfileFault::NoEvidence));
         assert_eq!(Profile::rfc9068().accept_absent_type().fault(), Some(ProfileFault::NoEvidence));
         assert_eq!(Profile::compat("x").accept_type("JWT").evidence(Evidence::scope_claim()).fault(), None);
+        assert_eq!(Profile::rfc9068().client_claim("azp").fault(), Some(ProfileFault::NoEvidence));
+        for name in ["iss", "sub", "aud"] {
+            let profile = Profile::compat("x").accept_type("JWT").evidence(Evidence::claim(name, "x"));
+            assert_eq!(profile.fault(), Some(ProfileFault::NoEvidence), "{name}");
+        }
     }
 }

@@ -32,6 +32,9 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 
 /// Settings of a [`ResourceServer`]. Issuers and audiences are mandatory; the rest has defaults.
 ///
+/// The settings of one issuer (its profile, its algorithms, its keys) are on [`Issuer`]. This checks the settings and
+/// contacts nobody: keys are fetched when the first token needs them.
+///
 /// | setting | default |
 /// |---|---|
 /// | [`leeway`](Self::leeway) | 60 s, at most 5 min |
@@ -174,7 +177,7 @@ impl ResourceServerBuilder {
             if !seen.insert(&issuer.identifier) {
                 faults.add(format!(
                     "issuer {:?}: is configured twice; give each issuer once, with all its audiences",
-                    issuer.identifier
+                    https_url::shown(&issuer.identifier)
                 ));
             }
         }
@@ -199,7 +202,7 @@ impl ResourceServerBuilder {
         match crate::fetch::ReqwestFetch::new() {
             Ok(fetch) => self.fetch = Some(Arc::new(fetch)),
             Err(error) => {
-                faults.add(format!("fetch: {error}: {}", error.source().map(ToString::to_string).unwrap_or_default()))
+                faults.add(format!("fetch: {}", error.source().map_or_else(|| error.to_string(), ToString::to_string)))
             }
         }
         #[cfg(not(feature = "reqwest"))]
@@ -210,6 +213,9 @@ impl ResourceServerBuilder {
         let mut faults = faults.of(&issuer.identifier);
         if let Err(fault) = https_url::parse_issuer(&issuer.identifier, issuer.plain_http) {
             faults.add(format!("the identifier {fault}"));
+        }
+        if issuer.identifier.contains("/.well-known/") {
+            faults.add("is the address of a metadata document; give the issuer, as the document names it");
         }
         let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
         if audiences.is_empty() {
@@ -270,7 +276,10 @@ impl ResourceServerBuilder {
                     .prepare(&issuer.algorithms, self.crypto?);
                 if set.is_empty() {
                     let skipped: Vec<String> = set.skipped().iter().map(ToString::to_string).collect();
-                    faults.add(format!("none of the given keys can be used: [{}]", skipped.join("; ")));
+                    faults.add(match skipped.as_slice() {
+                        [] => "the given JWK Set has no keys".to_owned(),
+                        skipped => format!("none of the given keys can be used: [{}]", skipped.join("; ")),
+                    });
                 }
                 Some(Arc::new(FixedKeys(Arc::new(set))))
             }
@@ -278,7 +287,7 @@ impl ResourceServerBuilder {
             Keys::Url(url) => match https_url::parse(url, issuer.plain_http) {
                 Ok(url) => self.remote(issuer, Location::At(url), faults),
                 Err(fault) => {
-                    faults.add(format!("the JWKS URL {fault}"));
+                    faults.add(format!("the JWKS URL {:?} {fault}", https_url::shown(url)));
                     None
                 }
             },
@@ -312,7 +321,7 @@ impl Faults {
     }
 
     fn of<'f>(&'f mut self, issuer: &str) -> IssuerFaults<'f> {
-        IssuerFaults { issuer: format!("{issuer:?}"), faults: self }
+        IssuerFaults { issuer: format!("{:?}", https_url::shown(issuer)), faults: self }
     }
 
     fn none(self) -> Result<(), BuildError> {
@@ -333,7 +342,7 @@ impl IssuerFaults<'_> {
 }
 
 /// Settings that no resource server can be built from. Names every faulty setting, and the remedy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BuildError {
     faults: Vec<String>,
 }
@@ -349,6 +358,13 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the resource server cannot be built:")?;
         self.faults.iter().try_for_each(|fault| write!(f, "\n- {fault}"))
+    }
+}
+
+/// As [`Display`](fmt::Display), since it is what a `main` that returns the error shows.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -420,7 +436,7 @@ mod tests {
             ("", "the identifier is not a valid URL"),
         ] {
             let found = faults_of(Issuer::with_jwks(identifier, jwks(&["a-es256"]))).await;
-            assert_eq!(found, [format!("issuer {identifier:?}: {fault}")]);
+            assert_eq!(found, [format!("issuer {:?}: {fault}", https_url::shown(identifier))]);
         }
     }
 
@@ -434,10 +450,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_metadata_document_is_no_issuer() {
+        let found = faults_of(Issuer::discover("https://as.example/.well-known/openid-configuration")).await;
+        assert_eq!(found.len(), 1);
+        assert!(found[0].contains("give the issuer"), "{found:?}");
+    }
+
+    #[tokio::test]
     async fn key_2_an_address_of_keys_that_is_no_https_url_is_a_fault() {
         assert_eq!(
             faults_of(Issuer::with_jwks_uri("https://as.example", "http://as.example/jwks")).await,
-            [r#"issuer "https://as.example": the JWKS URL must be https"#]
+            [r#"issuer "https://as.example": the JWKS URL "http://as.example/jwks" must be https"#]
         );
     }
 

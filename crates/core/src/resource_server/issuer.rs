@@ -1,6 +1,12 @@
 use std::{fmt, sync::Arc};
 
-use crate::{ExactScopes, ScopeGrammar, https_url::PlainHttp, jwks::KeySource, jws::Algorithm, jwt::Profile};
+use crate::{
+    ExactScopes, ScopeGrammar,
+    https_url::{self, PlainHttp},
+    jwks::KeySource,
+    jws::Algorithm,
+    jwt::Profile,
+};
 
 /// The settings of one issuer: who it is, where its keys are, and what its tokens are held to.
 ///
@@ -14,7 +20,6 @@ use crate::{ExactScopes, ScopeGrammar, https_url::PlainHttp, jwks::KeySource, jw
 ///     .profile(Profile::genauth())
 ///     .scope_grammar(GenAuthScopes);
 /// ```
-#[derive(Debug)]
 #[must_use = "an issuer has to be given to a `ResourceServerBuilder`"]
 pub struct Issuer {
     pub(super) identifier: String,
@@ -27,6 +32,20 @@ pub struct Issuer {
     pub(super) grammar: Arc<dyn ScopeGrammar>,
 }
 
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer")
+            .field("identifier", &https_url::shown(&self.identifier))
+            .field("keys", &self.keys)
+            .field("audiences", &self.audiences)
+            .field("authorized_parties", &self.authorized_parties)
+            .field("algorithms", &self.algorithms)
+            .field("profile", &self.profile)
+            .field("grammar", &self.grammar)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Where the keys come from.
 pub(super) enum Keys {
     Discovered,
@@ -36,14 +55,14 @@ pub(super) enum Keys {
 }
 
 /// A key set that was given is not shown: it is long, and one that was given by mistake has private members. Nor is the
-/// query of a URL, which may hold a secret.
+/// secret part of a URL.
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Discovered => f.write_str("Discovered"),
             Self::Given(_) => f.write_str("Given(..)"),
             Self::Source(source) => f.debug_tuple("Source").field(source).finish(),
-            Self::Url(url) => f.debug_tuple("Url").field(&url.split('?').next()).finish(),
+            Self::Url(url) => f.debug_tuple("Url").field(&https_url::shown(url)).finish(),
         }
     }
 }
@@ -116,7 +135,8 @@ impl Issuer {
         self
     }
 
-    /// Allows `http` where the host is a loopback address, for an issuer on the same machine.
+    /// Allows `http` where the host is a loopback address, for an issuer on the same machine. The address has to be written
+    /// as one, such as `127.0.0.1`: what a name like `localhost` stands for is for others to say.
     ///
     /// Whoever can answer on that port decides which tokens are good.
     pub fn dangerous_allow_http_on_loopback(mut self) -> Self {

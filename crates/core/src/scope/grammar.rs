@@ -183,6 +183,19 @@ mod tests {
     }
 
     #[test]
+    fn each_part_of_a_genauth_scope_is_compared() {
+        for granted in ["book", "book:*", "book:*:*", "*", "book:read", "book:*:read", "book:1:*", "book:1:read"] {
+            assert!(satisfies(&GenAuthScopes, granted, "book:1:read"), "{granted}");
+        }
+        for granted in ["books", "page:1:read", "book:2:read", "book:1:write", "book:write", "*:2:read", "*:*:write"] {
+            assert!(!satisfies(&GenAuthScopes, granted, "book:1:read"), "{granted}");
+        }
+        assert!(
+            satisfies(&GenAuthScopes, "message:*", "message") && !satisfies(&GenAuthScopes, "message:read", "message")
+        );
+    }
+
+    #[test]
     fn genauth_scopes_with_empty_or_surplus_parts_match_themselves_alone() {
         for odd in ["book:", ":read", "book::read", "a:b:c:d"] {
             assert!(satisfies(&GenAuthScopes, odd, odd), "{odd}");

@@ -59,7 +59,8 @@ use self::{
 ///
 /// issuer.rotate().await;
 /// let after = issuer.token().sign();
-/// // `after` needs one more request for keys, and `before` is refused from then on.
+/// // `after` needs one more request for keys, and `before` is refused from then on. A service asks for keys at most once
+/// // in 30 seconds: give both sides a `TestClock`, and advance it by 31.
 /// # let _ = (before, after);
 /// assert_eq!(issuer.requests().jwks, 0);
 /// # }

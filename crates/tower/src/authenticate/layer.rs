@@ -104,7 +104,7 @@ impl Authenticate {
     ///
     /// # Panics
     ///
-    /// When `url` is not an absolute `https` URL without user information and fragment; a loopback host may be `http`.
+    /// When `url` is not an absolute `https` URL without user information and fragment.
     /// [`try_resource_metadata`](Self::try_resource_metadata) returns the error instead.
     pub fn resource_metadata(self, url: &str) -> Self {
         or_panic(self.try_resource_metadata(url))
@@ -114,7 +114,7 @@ impl Authenticate {
     ///
     /// # Errors
     ///
-    /// When `url` is not an absolute `https` URL without user information and fragment; a loopback host may be `http`.
+    /// When `url` is not an absolute `https` URL without user information and fragment.
     pub fn try_resource_metadata(self, url: &str) -> Result<Self, InvalidProtectionSpace> {
         let space = self.settings.space.as_ref().clone().with_resource_metadata(url)?;
         Ok(self.with_space(space))

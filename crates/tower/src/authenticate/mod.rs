@@ -26,7 +26,8 @@
 //! 2. CORS belongs outside, so that a preflight request, which carries no token, is answered by it. So that scripts of
 //!    other origins can read challenges, see
 //!    [`expose_challenges_to_browsers`](Authenticate::expose_challenges_to_browsers).
-//! 3. A layer that limits time or size belongs outside as well: a fetch of keys may delay the first requests by seconds.
+//! 3. Layers that limit time, size or concurrency belong outside as well: a request that waits for keys, which may take
+//!    seconds, holds the readiness of the service inside.
 //!
 //! # Example
 //!
