@@ -225,6 +225,7 @@ mod tests {
     #[test]
     fn the_error_of_a_name_with_a_space_points_at_all_and_any() {
         assert!(ScopeToken::new("a b").unwrap_err().to_string().contains("`all` or `any`"));
+        assert_eq!(format!("{:?}", ScopeToken::new("a").unwrap()), r#""a""#);
         assert!(!ScopeToken::new("").unwrap_err().to_string().contains("`all` or `any`"));
     }
 

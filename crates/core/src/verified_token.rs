@@ -67,7 +67,7 @@ impl VerifiedToken {
         self.get().subject.as_deref()
     }
 
-    /// The issuer and subject, for comparing and for storing. `None` where the token has no subject.
+    /// The issuer and subject, to know a user by. `None` where the token has no subject.
     pub fn principal(&self) -> Option<Principal<'_>> {
         Some(Principal { issuer: self.issuer(), subject: self.subject()? })
     }

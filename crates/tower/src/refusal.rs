@@ -5,7 +5,7 @@
 //! - the status and, where the client can do something about it, one `WWW-Authenticate` challenge;
 //! - `Cache-Control: no-store`, and `Retry-After` with a 503;
 //! - a problem document (RFC 9457), unless its `Accept` excludes JSON; for a `HEAD` only the headers that go with it;
-//! - for gRPC, HTTP 200 and the status in `grpc-status`, with the challenge as metadata and no body;
+//! - for gRPC (a `POST` of such a content type), HTTP 200 and the status in `grpc-status`, with the challenge as metadata and no body;
 //! - the [`Reason`] in the response extensions, for whatever logs or counts outside;
 //! - one tracing event, target `scopegate`: `reason`, `issuer`, `key_id`, the checks that failed with what was expected and
 //!   what was found, `required` and `granted` scope. Never the token.

@@ -8,7 +8,7 @@ mod remote;
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-pub(crate) use self::remote::{Location, RemoteKeys};
+pub(crate) use self::remote::{Location, Remote, RemoteKeys};
 use crate::{BoxFuture, jws::KeySet};
 
 /// A source of an issuer's keys. See the [module docs](self).

@@ -66,15 +66,20 @@ impl fmt::Debug for Location {
     }
 }
 
+/// Whose keys to get, from where, and with what.
+pub(crate) struct Remote {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) location: Location,
+    pub(crate) plain_http: PlainHttp,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) backend: CryptoBackend,
+    pub(crate) fetch: Arc<dyn Fetch>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) runtime: Handle,
+}
+
 struct Shared {
-    issuer: Arc<str>,
-    location: Location,
-    plain_http: PlainHttp,
-    algorithms: Vec<Algorithm>,
-    backend: CryptoBackend,
-    fetch: Arc<dyn Fetch>,
-    clock: Arc<dyn Clock>,
-    runtime: Handle,
+    remote: Remote,
     loaded: ArcSwapOption<Loaded>,
     /// Whether the last attempt that came to an end brought no keys.
     failing: AtomicBool,
@@ -100,26 +105,10 @@ struct Attempt {
 type Outcome = Result<Arc<KeySet>, FetchKeysError>;
 
 impl RemoteKeys {
-    #[expect(clippy::too_many_arguments, reason = "called once, by the builder, which has them by name")]
-    pub(crate) fn new(
-        issuer: Arc<str>,
-        location: Location,
-        plain_http: PlainHttp,
-        algorithms: Vec<Algorithm>,
-        backend: CryptoBackend,
-        fetch: Arc<dyn Fetch>,
-        clock: Arc<dyn Clock>,
-        runtime: Handle,
-    ) -> Self {
+    /// No keys yet; the first attempt is made when some are asked for.
+    pub(crate) fn new(remote: Remote) -> Self {
         Self(Arc::new(Shared {
-            issuer,
-            location,
-            plain_http,
-            algorithms,
-            backend,
-            fetch,
-            clock,
-            runtime,
+            remote,
             loaded: ArcSwapOption::empty(),
             failing: AtomicBool::new(false),
             attempts: Mutex::default(),
@@ -129,7 +118,7 @@ impl RemoteKeys {
 
 impl KeySource for RemoteKeys {
     fn snapshot(&self) -> Option<Arc<KeySet>> {
-        let now = self.0.clock.now();
+        let now = self.0.remote.clock.now();
         let loaded = self.0.loaded.load_full()?;
         let Ok(age) = now.duration_since(loaded.at) else {
             // The clock was set back, so how old these keys are cannot be told. Their time begins anew, and newer ones are
@@ -161,7 +150,7 @@ impl KeySource for RemoteKeys {
 impl Shared {
     /// Begins an attempt, or joins the last one where it is under way or began less than a cool-down ago.
     fn attempt(self: &Arc<Self>) -> watch::Receiver<Option<Outcome>> {
-        let now = self.clock.now();
+        let now = self.remote.clock.now();
         let mut attempts = self.attempts();
         if let Some(last) = &attempts.last {
             let under_way = last.outcome.borrow().is_none() && last.outcome.has_changed().is_ok();
@@ -176,10 +165,10 @@ impl Shared {
         drop(attempts);
 
         let shared = Arc::clone(self);
-        self.runtime.spawn(async move {
+        self.remote.runtime.spawn(async move {
             let outcome = shared.load().await;
             if let Err(error) = &outcome {
-                tracing::warn!(issuer = %shared.issuer, error = chain(error), "cannot get the keys of an issuer");
+                tracing::warn!(issuer = %shared.remote.issuer, error = chain(error), "cannot get the keys of an issuer");
             }
             shared.failing.store(outcome.is_err(), Ordering::Relaxed);
             report.send_replace(Some(outcome));
@@ -188,34 +177,39 @@ impl Shared {
     }
 
     async fn load(&self) -> Outcome {
-        let url = match &self.location {
+        let url = match &self.remote.location {
             Location::Discovered => {
-                metadata::discover(&self.issuer, self.plain_http, &self.fetch, &self.clock).await?.jwks_uri
+                metadata::discover(&self.remote.issuer, self.remote.plain_http, &self.remote.fetch, &self.remote.clock)
+                    .await?
+                    .jwks_uri
             }
             Location::At(url) => url.clone(),
         };
         let json = metadata::get_json(
             &url.to_string(),
             "application/jwk-set+json, application/json",
-            &self.fetch,
-            &self.clock,
+            &self.remote.fetch,
+            &self.remote.clock,
         )
         .await?;
-        let keys =
-            Arc::new(JwkSet::from_json(&json).map_err(FetchKeysError::Set)?.prepare(&self.algorithms, self.backend));
+        let keys = Arc::new(
+            JwkSet::from_json(&json)
+                .map_err(FetchKeysError::Set)?
+                .prepare(&self.remote.algorithms, self.remote.backend),
+        );
         for skipped in keys.skipped() {
-            tracing::warn!(issuer = %self.issuer, key = %skipped, "a key of an issuer is not used");
+            tracing::warn!(issuer = %self.remote.issuer, key = %skipped, "a key of an issuer is not used");
         }
         if keys.is_empty() {
             return Err(FetchKeysError::NoUsableKey);
         }
-        tracing::info!(issuer = %self.issuer, keys = keys.len(), "loaded the keys of an issuer");
-        self.loaded.store(Some(Arc::new(Loaded { keys: Arc::clone(&keys), at: self.clock.now() })));
+        tracing::info!(issuer = %self.remote.issuer, keys = keys.len(), "loaded the keys of an issuer");
+        self.loaded.store(Some(Arc::new(Loaded { keys: Arc::clone(&keys), at: self.remote.clock.now() })));
         Ok(keys)
     }
 
     fn cool_down_left(&self) -> Duration {
-        let now = self.clock.now();
+        let now = self.remote.clock.now();
         let since = self.attempts().last.as_ref().and_then(|last| now.duration_since(last.began).ok());
         COOL_DOWN.saturating_sub(since.unwrap_or_default())
     }
@@ -229,8 +223,8 @@ impl Shared {
 impl fmt::Debug for RemoteKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteKeys")
-            .field("issuer", &self.0.issuer)
-            .field("location", &self.0.location)
+            .field("issuer", &self.0.remote.issuer)
+            .field("location", &self.0.remote.location)
             .finish_non_exhaustive()
     }
 }
@@ -297,16 +291,16 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
     fn source(network: &Network, clock: &SetClock) -> RemoteKeys {
-        RemoteKeys::new(
-            ISSUER.into(),
-            Location::Discovered,
-            PlainHttp::Refused,
-            Algorithm::DEFAULT.to_vec(),
-            BACKENDS[0],
-            Arc::new(network.clone()),
-            Arc::new(clock.clone()),
-            Handle::current(),
-        )
+        RemoteKeys::new(Remote {
+            issuer: ISSUER.into(),
+            location: Location::Discovered,
+            plain_http: PlainHttp::Refused,
+            algorithms: Algorithm::DEFAULT.to_vec(),
+            backend: BACKENDS[0],
+            fetch: Arc::new(network.clone()),
+            clock: Arc::new(clock.clone()),
+            runtime: Handle::current(),
+        })
     }
 
     /// A source that has loaded the key `a-es256`.

@@ -86,6 +86,7 @@ mod tests {
             assert_eq!(Algorithm::from_name(&algorithm.as_str().to_lowercase()), None);
         }
         assert_eq!(Algorithm::from_name("EdDSA"), Some(Algorithm::Ed25519));
+        assert_eq!(Algorithm::Ed25519.to_string(), "Ed25519");
         for name in ["none", "None", "", "HS256", "HS384", "HS512", "ES512", "ES256K", "RS256 ", "Ed448", "RSA-OAEP"] {
             assert_eq!(Algorithm::from_name(name), None, "{name}");
         }

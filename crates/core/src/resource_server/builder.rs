@@ -16,7 +16,7 @@ use crate::{
     dispatch::Issuers,
     fetch::Fetch,
     https_url,
-    jwks::{FixedKeys, KeySource, Location, RemoteKeys},
+    jwks::{FixedKeys, KeySource, Location, Remote, RemoteKeys},
     jws::JwkSet,
     jwt::{ClaimNames, JwtVerifier, ProfileFault, Rules},
 };
@@ -298,16 +298,16 @@ impl ResourceServerBuilder {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| faults.add("its keys have to be fetched, and there is no tokio runtime; build inside of one"))
             .ok()?;
-        Some(Arc::new(RemoteKeys::new(
-            issuer.identifier.as_str().into(),
+        Some(Arc::new(RemoteKeys::new(Remote {
+            issuer: issuer.identifier.as_str().into(),
             location,
-            issuer.plain_http,
-            issuer.algorithms.clone(),
-            self.crypto?,
-            Arc::clone(self.fetch.as_ref()?),
-            Arc::clone(&self.clock),
+            plain_http: issuer.plain_http,
+            algorithms: issuer.algorithms.clone(),
+            backend: self.crypto?,
+            fetch: Arc::clone(self.fetch.as_ref()?),
+            clock: Arc::clone(&self.clock),
             runtime,
-        )))
+        })))
     }
 }
 
