@@ -8,12 +8,17 @@ use scopegate_axum::{
     AccessToken, Authenticate, Authentication, Claims, InsufficientScope, Issuer, Reason, Rejection, RequireScope,
     RequiredScopes, ResourceServer, Scoped, scope,
 };
-use scopegate_core::{Credentials, jws::JwkSet};
+use scopegate_core::{
+    BoxFuture, Credentials, Error,
+    fetch::{Fetch, FetchError, FetchLimits},
+    jws::JwkSet,
+};
 use scopegate_testing::{SigningAlgorithm, SigningKey, SigningKeys, TestIssuer, TokenBuilder};
 use scopegate_tests::{
     Answer, Api, Ask, ISSUER, Log, LoopbackFetch, clock, issuer, mint, resource_server, rig_resource_server,
     vectors::HostileToken,
 };
+use scopegate_tower::refusal::{Refusal, ResponseForm};
 use serde_json::json;
 
 use crate::challenge::sole_challenge;
@@ -517,4 +522,50 @@ async fn w_08_what_a_handler_says_of_its_own_answer_stays() {
     let router = Router::new().route("/r", get(handler)).layer(Authenticate::new(server().await));
     let answer = Ask::get("/r").bearer(mint().token().sign()).of(&router).await;
     assert_eq!(answer.assert_pass().header("cache-control"), Some("public, max-age=60"));
+}
+
+/// A client that reaches nobody.
+#[derive(Debug)]
+struct NoNetwork;
+
+impl Fetch for NoNetwork {
+    fn fetch(
+        &self,
+        _: http::Request<bytes::Bytes>,
+        _: FetchLimits,
+    ) -> BoxFuture<'static, Result<http::Response<bytes::Bytes>, FetchError>> {
+        Box::pin(async { Err(FetchError::failed("no network")) })
+    }
+}
+
+#[tokio::test]
+async fn w_04_the_level_of_the_event_follows_the_class_of_the_refusal() {
+    let (log, _guard) = Log::listen();
+    let event = |message: &str| {
+        let lines = log.lines_with(message);
+        assert_eq!(lines.len(), 1, "{message}: {lines:?}");
+        lines[0].split_whitespace().nth(1).map(str::to_owned)
+    };
+
+    let api = Api::new().await;
+    Ask::get("/me").of(&api.router).await.assert_401_bare();
+    assert_eq!(event("a request without credentials was refused").as_deref(), Some("DEBUG"));
+    Ask::get("/me").bearer("x").of(&api.router).await.assert_401_token();
+    assert_eq!(event("credentials were refused").as_deref(), Some("INFO"));
+
+    let issuer = Issuer::with_jwks_uri(ISSUER, "https://as.example/jwks");
+    let api = Api::behind(resource_server().issuer(issuer).fetch(NoNetwork).build().await.unwrap());
+    Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await.assert_503();
+    assert_eq!(event("a token could not be judged").as_deref(), Some("WARN"));
+    assert_eq!(event("cannot get the keys of an issuer").as_deref(), Some("WARN"));
+    assert!(log.text().contains("the request failed: no network"), "the cause is named");
+
+    let unprotected = axum::Router::new().route("/", axum::routing::get(|| async {}).layer(RequireScope::new("a")));
+    Ask::get("/").of(&unprotected).await.assert_500();
+    assert_eq!(event("no `Authenticate` layer runs in front of it").as_deref(), Some("ERROR"));
+
+    let (parts, ()) = http::Request::new(()).into_parts();
+    let refusal = Refusal::new(&Error::missing_credentials()).respond::<axum::body::Body>(ResponseForm::of(&parts));
+    assert_eq!(refusal.status(), 500, "a challenge needs a realm");
+    assert_eq!(event("a refusal has no `Authenticate` layer around it").as_deref(), Some("ERROR"));
 }

@@ -228,17 +228,18 @@ impl<'a> Refusal<'a> {
             };
         }
         match self.error.kind() {
+            kind if kind.is_challenged() && self.space.is_none() => event!(
+                ERROR,
+                "a refusal has no `Authenticate` layer around it to word it: add `.layer(Authenticate::new(..))` around the \
+                 service"
+            ),
             ErrorKind::MissingCredentials => event!(DEBUG, "a request without credentials was refused"),
             ErrorKind::Unavailable => event!(WARN, "a token could not be judged"),
             ErrorKind::Misconfigured => event!(
                 ERROR,
-                "a route demands a token and no `Authenticate` layer runs in front of it: put it outside of what \
-                 demands the token. On an axum `Router`, call `.layer(Authenticate::new(..))` after adding the routes and after \
+                "a route demands a token and no `Authenticate` layer runs in front of it: put it outside of what demands the \
+                 token. On an axum `Router`, call `.layer(Authenticate::new(..))` after adding the routes and after \
                  `.layer(RequireScope::new(..))`; in a `tower::ServiceBuilder`, before it"
-            ),
-            _ if self.space.is_none() => event!(
-                ERROR,
-                "a refusal has no `Authenticate` layer around it to word it: add `.layer(Authenticate::new(..))` around the service"
             ),
             _ => event!(INFO, "credentials were refused"),
         }
