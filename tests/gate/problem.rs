@@ -7,7 +7,7 @@ use std::sync::{
 
 use axum::{Router, routing::get};
 use http::{HeaderValue, Method, StatusCode};
-use scopegate_axum::{AccessToken, Authenticate, InsufficientScope, Issuer, Reason, scope};
+use scopegate_axum::{AccessToken, Authenticate, InsufficientScope, Issuer, Reason, RequireScope, scope};
 use scopegate_core::{
     BoxFuture,
     jwks::{KeySource, KeysUnavailable},
@@ -256,3 +256,24 @@ async fn prob_3_a_renderer_writes_nothing_where_no_document_is_accepted() {
 
 /// The page that explains every reason.
 const DOCS: &str = "https://docs.rs/scopegate-core/latest/scopegate_core/reason/";
+
+#[tokio::test]
+async fn prob_2_a_renderer_leaves_alone_what_another_layer_made_of_a_refusal() {
+    let server = resource_server().issuer(issuer()).build().await.unwrap();
+    let apology = |mut response: axum::response::Response| async move {
+        *response.status_mut() = StatusCode::OK;
+        *response.body_mut() = axum::body::Body::from("sorry");
+        response
+    };
+    let body = || RefusalBody::new(HeaderValue::from_static("text/plain"), "rendered");
+    assert_eq!(format!("{:?}", body()), r#"RefusalBody { content_type: "text/plain", .. }"#);
+    let router = Router::new()
+        .route("/", get(|| async {}).layer(RequireScope::new("message")))
+        .layer(axum::middleware::map_response(apology))
+        .layer(Authenticate::new(server).render_refusals(move |_| body()));
+
+    let answer = Ask::get("/").bearer(mint().token().scope("profile").sign()).of(&router).await;
+    assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, "sorry"));
+    let answer = Ask::get("/").of(&router).await;
+    assert_eq!((answer.status, answer.body.as_str()), (StatusCode::UNAUTHORIZED, "rendered"));
+}

@@ -614,6 +614,7 @@ pub(crate) mod tests {
                 tried.filter_map(|(message, good)| Some((message, sum(&good, &modulus)?))).next().unwrap();
             assert!(!verifies(key_id, algorithm, &message, &not_reduced), "{algorithm}");
             assert!(!verifies(key_id, algorithm, &message, &modulus), "{algorithm}");
+            assert!(!SignatureForm::of(&public_key(&public_jwk(key_id))).fits(&modulus), "{algorithm}");
         }
     }
 
