@@ -510,7 +510,7 @@ mod tests {
             x[31] |= 0x80;
             assert_eq!(why_skipped(&with("a-ed25519", "x", base64url(&x))), WEAK, "{x:02x?}");
         }
-        // Their neighbours are not weak. Some are no points, which only one of the libraries finds out at this moment.
+        // Their neighbours are not weak, though some are no points.
         let is_weak = |x: &[u8]| !set(&[with("a-ed25519", "x", base64url(x))]).skipped.is_empty();
         for x in [low(2), low(3), near_prime(0xeb), near_prime(0xea), [&[0, 1][..], &[0; 30]].concat()] {
             assert!(!is_weak(&x), "{x:02x?}");
