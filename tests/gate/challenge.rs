@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use scopegate_axum::{AccessToken, Authenticate, InsufficientScope, Issuer, Reason, RequireScope, ScopePolicy, scope};
 use scopegate_core::{
     BoxFuture, ErrorKind,
-    jwks::{KeySource, KeysUnavailable},
+    jwks::{KeySource, KeysUnavailable, MissingKey, Snapshot},
     jws::KeySet,
 };
 use scopegate_testing::Mint;
@@ -154,11 +154,11 @@ async fn answer_to(token: &str) -> Answer {
 struct NoKeys(Option<Duration>);
 
 impl KeySource for NoKeys {
-    fn snapshot(&self) -> Option<std::sync::Arc<KeySet>> {
+    fn snapshot(&self) -> Option<Snapshot> {
         None
     }
 
-    fn refetch(&self) -> BoxFuture<'static, Result<std::sync::Arc<KeySet>, KeysUnavailable>> {
+    fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<std::sync::Arc<KeySet>, KeysUnavailable>> {
         let error = KeysUnavailable::new("the host is down");
         let error = if let Some(time) = self.0 { error.retry_after(time) } else { error };
         Box::pin(async move { Err(error) })

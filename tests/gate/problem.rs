@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, StatusCode};
 use scopegate_axum::{AccessToken, Authenticate, InsufficientScope, Issuer, Reason, RequireScope, scope};
 use scopegate_core::{
     BoxFuture,
-    jwks::{KeySource, KeysUnavailable},
+    jwks::{KeySource, KeysUnavailable, MissingKey, Snapshot},
     jws::KeySet,
 };
 use scopegate_tests::{Answer, Api, Ask, ISSUER, exchange, issuer, mint, resource_server, serve};
@@ -22,11 +22,11 @@ use serde_json::json;
 struct NoKeys;
 
 impl KeySource for NoKeys {
-    fn snapshot(&self) -> Option<Arc<KeySet>> {
+    fn snapshot(&self) -> Option<Snapshot> {
         None
     }
 
-    fn refetch(&self) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+    fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
         Box::pin(async { Err(KeysUnavailable::new("keys.internal.example is down")) })
     }
 }

@@ -5,6 +5,9 @@
 
 use std::{
     fmt,
+    future::{self, Future},
+    pin::pin,
+    task::Poll,
     time::{Duration, SystemTime},
 };
 
@@ -47,4 +50,14 @@ impl<T: Clock + ?Sized> Clock for std::sync::Arc<T> {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         (**self).sleep(duration)
     }
+}
+
+/// What `future` comes to, or `None` once `limit` has passed on this clock.
+pub(crate) async fn within<T>(clock: &dyn Clock, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let (mut future, mut limit) = (pin!(future), clock.sleep(limit));
+    future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Pending => limit.as_mut().poll(context).map(|()| None),
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+    })
+    .await
 }

@@ -1,14 +1,17 @@
 //! Which verifier judges a token: the one of the issuer that the token names, and no other.
 //!
 //! Verifiers are never tried in turn. The issuer is read from claims that nobody has verified yet; it can only choose among
-//! the issuers that were configured, whose keys then have to fit.
+//! the issuers that were configured, whose keys then have to fit, and among the tenants that the configuration trusts.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, fmt, hash::RandomState, sync::Arc};
+
+use quick_cache::UnitWeighter;
 
 use crate::{
-    Error, Reason,
+    Error, Reason, Tenants,
     error::Failure,
     jwt::{JwtVerifier, UnverifiedClaims},
+    resource_server::Verifiers,
 };
 
 /// The configured issuers.
@@ -17,26 +20,86 @@ pub(crate) struct Issuers {
     /// For the log: the issuers by name where they are few, else how many they are.
     expected: Box<str>,
     by_name: HashMap<Arc<str>, Arc<JwtVerifier>>,
+    tenants: Box<[LiveTenants]>,
 }
 
 impl Issuers {
-    pub(crate) fn new(verifiers: impl IntoIterator<Item = JwtVerifier>) -> Self {
+    pub(crate) fn new(
+        verifiers: impl IntoIterator<Item = JwtVerifier>,
+        tenants: impl IntoIterator<Item = LiveTenants>,
+    ) -> Self {
         let by_name: HashMap<Arc<str>, _> =
             verifiers.into_iter().map(|verifier| (Arc::clone(&verifier.rules.issuer), Arc::new(verifier))).collect();
+        let tenants: Box<[LiveTenants]> = tenants.into_iter().collect();
         let mut names: Vec<&str> = by_name.keys().map(|name| &**name).collect();
         names.sort_unstable();
+        names.extend(tenants.iter().map(|tenants| tenants.group.name()));
         let expected = if names.len() <= 4 { names.join(" or ") } else { format!("one of {} issuers", names.len()) };
-        Self { expected: expected.into(), by_name }
+        Self { expected: expected.into(), by_name, tenants }
     }
 
     /// The verifier for the token's `iss`, compared code point by code point (RFC 9068 §4).
-    pub(crate) fn verifier(&self, claims: &UnverifiedClaims<'_>) -> Result<&Arc<JwtVerifier>, Error> {
+    pub(crate) fn verifier(&self, claims: &UnverifiedClaims<'_>) -> Result<Cow<'_, Arc<JwtVerifier>>, Error> {
         let Some(issuer) = claims.string("iss", "iss")? else {
             return Err(Failure::new(Reason::MissingClaim, "iss", &*self.expected, "none").into());
         };
-        self.by_name
-            .get(issuer)
+        if let Some(verifier) = self.by_name.get(issuer) {
+            return Ok(Cow::Borrowed(verifier));
+        }
+        self.tenants
+            .iter()
+            .find_map(|tenants| tenants.verifier(issuer))
+            .map(Cow::Owned)
             .ok_or_else(|| Failure::new(Reason::UnknownIssuer, "iss", &*self.expected, issuer).into())
+    }
+
+    /// The verifiers of the issuers that were named one by one.
+    pub(crate) fn fixed(&self) -> impl Iterator<Item = &Arc<JwtVerifier>> {
+        self.by_name.values()
+    }
+
+    /// All verifiers, of live tenants too.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Arc<JwtVerifier>> {
+        let live = self.tenants.iter().flat_map(|tenants| tenants.live.iter().map(|(_, verifier)| verifier));
+        self.by_name.values().cloned().chain(live)
+    }
+}
+
+/// The tenants of one group that have a verifier: a bounded number of those that are trusted.
+pub(crate) struct LiveTenants {
+    group: Tenants,
+    verifiers: Verifiers,
+    live: quick_cache::sync::Cache<Arc<str>, Arc<JwtVerifier>, UnitWeighter, RandomState>,
+}
+
+impl LiveTenants {
+    pub(crate) fn new(group: Tenants, verifiers: Verifiers) -> Self {
+        let capacity = group.live_limit();
+        let live = quick_cache::sync::Cache::with(
+            capacity,
+            u64::try_from(capacity).unwrap_or(u64::MAX),
+            UnitWeighter,
+            RandomState::new(),
+            quick_cache::sync::DefaultLifecycle::default(),
+        );
+        Self { group, verifiers, live }
+    }
+
+    /// The verifier of a live tenant, or of one that is trusted and becomes live by this.
+    fn verifier(&self, issuer: &str) -> Option<Arc<JwtVerifier>> {
+        if let Some(verifier) = self.live.get(issuer) {
+            return Some(verifier);
+        }
+        let verifier = Arc::new(self.group.verifier(issuer, &self.verifiers)?);
+        let name = Arc::clone(&verifier.rules.issuer);
+        // Of two requests that are the first at once, one makes the verifier that both use.
+        self.live.get_or_insert_with(&name, || Ok::<_, ()>(verifier)).ok()
+    }
+}
+
+impl fmt::Debug for LiveTenants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveTenants").field("group", &self.group).field("live", &self.live.len()).finish()
     }
 }
 
@@ -47,7 +110,7 @@ mod tests {
     use super::*;
     use crate::{
         BoxFuture, ExactScopes,
-        jwks::{KeySource, KeysUnavailable},
+        jwks::{KeySource, KeysUnavailable, MissingKey, Snapshot},
         jws::{Algorithm, KeySet},
         jwt::{ClaimNames, Profile, Rules},
     };
@@ -56,17 +119,17 @@ mod tests {
     struct NoKeys;
 
     impl KeySource for NoKeys {
-        fn snapshot(&self) -> Option<Arc<KeySet>> {
+        fn snapshot(&self) -> Option<Snapshot> {
             None
         }
 
-        fn refetch(&self) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+        fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
             Box::pin(async { Err(KeysUnavailable::new("none")) })
         }
     }
 
     fn issuers(names: &[&str]) -> Issuers {
-        Issuers::new(names.iter().map(|&name| JwtVerifier {
+        let verifiers = names.iter().map(|&name| JwtVerifier {
             rules: Rules {
                 issuer: name.into(),
                 audiences: vec!["api".into()],
@@ -78,7 +141,8 @@ mod tests {
                 max_age: None,
             },
             keys: Arc::new(NoKeys),
-        }))
+        });
+        Issuers::new(verifiers, [])
     }
 
     fn chosen(claims: &str) -> Result<String, Reason> {

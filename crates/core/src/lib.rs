@@ -66,11 +66,13 @@ mod crypto;
 mod dispatch;
 mod error;
 pub mod fetch;
+mod http_caching;
 mod https_url;
 pub mod jwks;
 pub mod jws;
 pub mod jwt;
 mod metadata;
+pub mod observe;
 pub mod policy;
 pub mod reason;
 mod resource_server;
@@ -88,7 +90,10 @@ pub use self::{
     error::{Error, ErrorKind, Failure},
     policy::{InvalidScopePolicy, ScopePolicy, scope},
     reason::Reason,
-    resource_server::{Authenticating, BuildError, Issuer, ResourceServer, ResourceServerBuilder},
+    resource_server::{
+        Authenticating, BuildError, Health, Issuer, IssuerHealth, ResourceServer, ResourceServerBuilder, StartUp,
+        Tenants,
+    },
     scope::{ExactScopes, GenAuthScopes, ImpliedScopes, InvalidScopeToken, Scope, ScopeGrammar, ScopeToken},
     verified_token::{Principal, VerifiedToken},
 };

@@ -1,22 +1,15 @@
 //! Discovery: from an issuer identifier to where its keys are (RFC 8414, OpenID Connect Discovery 1.0).
 
-use std::{error::Error as StdError, fmt, future, sync::Arc, task::Poll, time::Duration};
+use std::{error::Error as StdError, fmt, time::Duration};
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, Uri, header::ACCEPT};
+use http::Uri;
 
 use crate::{
-    clock::Clock,
-    fetch::{Fetch, FetchError, FetchLimits},
+    fetch::document::{DocumentError, Documents, accepting},
+    http_caching,
     https_url::{self, PlainHttp},
     jws::json::{self, Value},
 };
-
-/// The longest document, in bytes.
-const MAX_DOCUMENT: usize = 512 * 1024;
-
-/// How long one request may take.
-const DEADLINE: Duration = Duration::from_secs(5);
 
 /// What is read from an issuer's metadata document.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,27 +34,35 @@ fn well_known(issuer: &str) -> Vec<String> {
     forms
 }
 
-/// Finds the metadata of `issuer`. The first valid document counts.
+/// Finds the metadata of `issuer`, and for how long it may be kept. The first valid document counts.
 pub(crate) async fn discover(
     issuer: &str,
     plain_http: PlainHttp,
-    fetch: &dyn Fetch,
-    clock: &dyn Clock,
-) -> Result<Metadata, DiscoveryError> {
-    let mut last = DiscoveryError::NotFound;
+    documents: &Documents,
+) -> Result<(Metadata, Duration), DiscoveryError> {
+    let mut last = DiscoveryError::Document(DocumentError::NotFound);
     for url in well_known(issuer) {
-        let found = match get_json(&url, "application/json", fetch, clock).await {
-            Ok(document) => Metadata::read(&document, issuer, plain_http),
-            Err(error) => Err(error),
-        };
-        match found {
-            Ok(metadata) => return Ok(metadata),
+        match at(&url, issuer, plain_http, documents).await {
+            Ok(found) => return Ok(found),
             // What another form answered says more than "not found" does.
-            Err(DiscoveryError::NotFound) => {}
+            Err(DiscoveryError::Document(DocumentError::NotFound)) => {}
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+async fn at(
+    url: &str,
+    issuer: &str,
+    plain_http: PlainHttp,
+    documents: &Documents,
+) -> Result<(Metadata, Duration), DiscoveryError> {
+    let url: Uri = url.parse().map_err(|_| DocumentError::NotFound)?;
+    let headers = accepting("application/json");
+    let answer = documents.get(&url, headers.clone()).await?;
+    let lifetime = http_caching::lifetime(&url, &headers, &answer, documents.clock.now());
+    Ok((Metadata::read(answer.body(), issuer, plain_http)?, lifetime))
 }
 
 impl Metadata {
@@ -85,47 +86,19 @@ impl Metadata {
     }
 }
 
-/// Gets a document, with the limits kept here as well as by the client.
-pub(crate) async fn get_json(
-    url: &str,
-    accept: &'static str,
-    fetch: &dyn Fetch,
-    clock: &dyn Clock,
-) -> Result<Bytes, DiscoveryError> {
-    let mut request = Request::new(Bytes::new());
-    *request.uri_mut() = url.parse().map_err(|_| DiscoveryError::NotFound)?;
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
-
-    let mut answer = fetch.fetch(request, FetchLimits::new(MAX_DOCUMENT, DEADLINE));
-    let mut deadline = clock.sleep(DEADLINE);
-    let response = future::poll_fn(|context| match answer.as_mut().poll(context) {
-        Poll::Pending => deadline.as_mut().poll(context).map(|()| Err(FetchError::timed_out())),
-        answered => answered,
-    })
-    .await?;
-    match response.status() {
-        StatusCode::OK if response.body().len() <= MAX_DOCUMENT => Ok(response.into_body()),
-        StatusCode::OK => Err(FetchError::body_too_large().into()),
-        StatusCode::NOT_FOUND => Err(DiscoveryError::NotFound),
-        status => Err(DiscoveryError::Status(status)),
-    }
-}
-
-/// Why an issuer's keys could not be found.
+/// Why an issuer's metadata could not be had.
 #[derive(Clone, Debug)]
 pub(crate) enum DiscoveryError {
     AnotherIssuer,
-    Fetch(Arc<FetchError>),
+    Document(DocumentError),
     NoKeys,
     NotADocument,
-    NotFound,
-    Status(StatusCode),
     UnusableKeysUrl(&'static str),
 }
 
-impl From<FetchError> for DiscoveryError {
-    fn from(error: FetchError) -> Self {
-        Self::Fetch(Arc::new(error))
+impl From<DocumentError> for DiscoveryError {
+    fn from(error: DocumentError) -> Self {
+        Self::Document(error)
     }
 }
 
@@ -135,11 +108,9 @@ impl fmt::Display for DiscoveryError {
             Self::AnotherIssuer => f.write_str(
                 "the metadata document names another issuer; configure the issuer exactly as it names itself",
             ),
-            Self::Fetch(error) => error.fmt(f),
+            Self::Document(error) => error.fmt(f),
             Self::NoKeys => f.write_str("the metadata document has no `jwks_uri`"),
             Self::NotADocument => f.write_str("the metadata document is not one JSON object without duplicate members"),
-            Self::NotFound => f.write_str("there is no document at the expected address"),
-            Self::Status(status) => write!(f, "the answer has the status {status}"),
             Self::UnusableKeysUrl(fault) => write!(f, "the `jwks_uri` of the metadata document {fault}"),
         }
     }
@@ -148,7 +119,7 @@ impl fmt::Display for DiscoveryError {
 impl StdError for DiscoveryError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Fetch(error) => error.source(),
+            Self::Document(error) => error.source(),
             _ => None,
         }
     }

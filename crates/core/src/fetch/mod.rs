@@ -11,6 +11,7 @@ use http::{Request, Response};
 
 use crate::BoxFuture;
 
+pub(crate) mod document;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 

@@ -1,14 +1,42 @@
 //! Where an issuer's keys come from.
 //!
 //! A [`KeySource`] has two ends. [`snapshot`](KeySource::snapshot) says which keys are at hand, and is asked on every
-//! request, so it does not wait. [`refetch`](KeySource::refetch) is asked when a token names a key that is not
-//! at hand, or when there are no keys at all; it decides itself whether anything is fetched.
+//! request, so it does not wait. [`refetch`](KeySource::refetch) is asked when the keys at hand cannot tell whether a token
+//! is genuine, or when there are none; it decides itself whether anything is fetched.
+//!
+//! # Keys that are fetched
+//!
+//! | the issuer | what happens |
+//! |---|---|
+//! | publishes keys | they are fetched with the first token, and again ahead of the end of their lifetime, by a task of their own. `Cache-Control` and `Expires` say how long that is, between 5 minutes and a day |
+//! | publishes a new key | the first token that names it causes a fetch, and is judged by what that brings |
+//! | withdraws a key | it verifies nothing from the next refresh on |
+//! | gets tokens with invented key ids sent our way | one fetch in 30 seconds, and one more for a key id that is named again and again |
+//! | is down, or answers with something else than keys | the keys at hand stay. Past their lifetime they serve a day more; then the answer is 503 |
+//! | was never reached | 503 with `Retry-After`, until it is; nothing needs a restart |
+//!
+//! Every number is a setting of [`KeyRefresh`]. What a token says is never held against it because the issuer was down:
+//! where only newer keys could tell, the answer is 503.
 
+mod budget;
+mod fixed;
+mod freshness;
+mod health;
+mod origin;
+mod refresh;
 mod remote;
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-pub(crate) use self::remote::{Location, Remote, RemoteKeys};
+pub(crate) use self::{
+    fixed::FixedKeys,
+    origin::{Location, Origin},
+    remote::{Idle, RemoteKeys, chain},
+};
+pub use self::{
+    health::{FailedRefresh, KeyHealth, KeyState},
+    refresh::KeyRefresh,
+};
 use crate::{BoxFuture, jws::KeySet};
 
 /// A source of an issuer's keys. See the [module docs](self).
@@ -16,18 +44,18 @@ use crate::{BoxFuture, jws::KeySet};
 /// ```
 /// use std::sync::Arc;
 ///
-/// use scopegate_core::{BoxFuture, jwks::{KeySource, KeysUnavailable}, jws::KeySet};
+/// use scopegate_core::{BoxFuture, jwks::{KeySource, KeysUnavailable, MissingKey, Snapshot}, jws::KeySet};
 ///
 /// /// Keys that never change.
 /// #[derive(Debug)]
 /// struct Fixed(Arc<KeySet>);
 ///
 /// impl KeySource for Fixed {
-///     fn snapshot(&self) -> Option<Arc<KeySet>> {
-///         Some(Arc::clone(&self.0))
+///     fn snapshot(&self) -> Option<Snapshot> {
+///         Some(Snapshot::conclusive(Arc::clone(&self.0)))
 ///     }
 ///
-///     fn refetch(&self) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+///     fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
 ///         let keys = Arc::clone(&self.0);
 ///         Box::pin(async move { Ok(keys) })
 ///     }
@@ -35,31 +63,74 @@ use crate::{BoxFuture, jws::KeySet};
 /// ```
 pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// The keys at hand; `None` where none were ever loaded, or where they are too old to be relied on.
-    fn snapshot(&self) -> Option<Arc<KeySet>>;
+    fn snapshot(&self) -> Option<Snapshot>;
 
-    /// The keys after an attempt to get newer ones.
+    /// The keys after an attempt to get newer ones, because those at hand could not tell whether a token is genuine.
     ///
     /// An implementation shares one attempt among all callers, limits how often it makes one, and lets an attempt go on
-    /// when a caller hangs up. Within the limit, the keys at hand may be the answer.
+    /// when a caller hangs up. Within the limit, the keys at hand may be the answer; what they do not verify is then
+    /// refused.
     ///
     /// # Errors
     ///
     /// When it cannot be said which keys the issuer has. Requests are then answered 503, never 401.
-    fn refetch(&self) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>>;
+    fn refetch(&self, missing: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>>;
+
+    /// How the source is doing.
+    fn health(&self) -> KeyHealth {
+        KeyHealth::at_hand(self.snapshot().as_ref().map(|snapshot| &*snapshot.keys))
+    }
 }
 
-/// Keys that were given, and never change.
-#[derive(Debug)]
-pub(crate) struct FixedKeys(pub(crate) Arc<KeySet>);
+/// The keys that are at hand at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(crate) keys: Arc<KeySet>,
+    pub(crate) is_conclusive: bool,
+}
 
-impl KeySource for FixedKeys {
-    fn snapshot(&self) -> Option<Arc<KeySet>> {
-        Some(Arc::clone(&self.0))
+impl Snapshot {
+    /// Keys that are known to be the issuer's: a signature that the key of its name did not make is bad.
+    pub fn conclusive(keys: Arc<KeySet>) -> Self {
+        Self { keys, is_conclusive: true }
     }
 
-    fn refetch(&self) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
-        let keys = Arc::clone(&self.0);
-        Box::pin(async move { Ok(keys) })
+    /// Keys that the issuer may have replaced by now, under the same names. What they verify is good. Before they refuse a
+    /// signature, [`refetch`](KeySource::refetch) is asked.
+    pub fn tentative(keys: Arc<KeySet>) -> Self {
+        Self { keys, is_conclusive: false }
+    }
+}
+
+/// The key that would tell whether a token is genuine.
+#[derive(Clone, Copy)]
+pub struct MissingKey<'t> {
+    key_id: Option<&'t str>,
+    is_held: bool,
+}
+
+impl<'t> MissingKey<'t> {
+    pub(crate) fn new(key_id: Option<&'t str>, is_held: bool) -> Self {
+        Self { key_id, is_held }
+    }
+
+    /// The key's id, as the token names it, if it does. Nobody has verified it: it is for comparison, and never for
+    /// building an address.
+    pub fn key_id(&self) -> Option<&'t str> {
+        self.key_id
+    }
+
+    /// Whether a key of that id is at hand and did not make the token's signature: the token is forged, or the key was
+    /// replaced under its name.
+    pub fn is_held(&self) -> bool {
+        self.is_held
+    }
+}
+
+/// Without the id, which is a stranger's text.
+impl fmt::Debug for MissingKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MissingKey").field("is_held", &self.is_held).finish_non_exhaustive()
     }
 }
 

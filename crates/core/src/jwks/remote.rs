@@ -1,217 +1,399 @@
 use std::{
     error::Error as StdError,
     fmt,
+    future::{self, Future},
+    pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    task::Poll,
     time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwapOption;
-use http::Uri;
-use tokio::{runtime::Handle, sync::watch};
-
-use super::{KeySource, KeysUnavailable};
-use crate::{
-    BoxFuture,
-    clock::Clock,
-    crypto::CryptoBackend,
-    fetch::Fetch,
-    https_url::PlainHttp,
-    jws::{Algorithm, JwkSet, JwkSetError, KeySet},
-    metadata::{self, DiscoveryError},
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+    task::AbortHandle,
 };
 
-/// The least time between two attempts to get an issuer's keys, so that tokens with invented key ids cannot make us flood
-/// it.
-const COOL_DOWN: Duration = Duration::from_secs(30);
+use super::{
+    FailedRefresh, KeyHealth, KeySource, KeyState, KeysUnavailable, MissingKey, Snapshot,
+    budget::{Budget, Demand},
+    freshness::{Trust, back_off},
+    origin::{Discovered, FetchKeysError, Loaded, Origin},
+};
+use crate::{
+    BoxFuture,
+    jws::KeySet,
+    observe::{FetchOutcome, KeyFetch, Observer},
+};
 
-/// How long keys are used before newer ones are asked for in the background.
-const FRESH: Duration = Duration::from_secs(5 * 60);
+/// A step of the clock that is smaller than this is no step: two threads read it in their own order.
+const CLOCK_STEP: Duration = Duration::from_secs(1);
 
-/// How long keys are used after they ceased to be fresh, while newer ones are on their way, so that nobody waits for them.
-const GRACE: Duration = Duration::from_secs(30);
+/// Stands for no time at all, where a time is kept as milliseconds.
+const NEVER: u64 = u64::MAX;
 
-/// How long keys are used after they ceased to be fresh, while newer ones cannot be had. Beyond it, a key that its issuer
-/// withdrew would be trusted for too long.
-const STALE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Keys that are fetched from the issuer.
+/// Keys that are fetched from the issuer, or read from a file that changes.
 ///
-/// One attempt at a time, in a task of its own that no request waits alone for and none can cancel. A failed attempt leaves
-/// the keys at hand in place.
+/// Four parts, each in a file of its own: [`Origin`] gets the keys, [`Budget`] says when it may be asked,
+/// [`Freshness`](super::freshness::Freshness) how long its answer can be relied on, and this one brings them together: one
+/// attempt at a time, in a task of its own that no request waits alone for and none can cancel, and a task that asks ahead
+/// of time. A failed attempt leaves the keys at hand in place.
 pub(crate) struct RemoteKeys(Arc<Shared>);
 
-/// Where an issuer's keys are.
-#[derive(Clone)]
-pub(crate) enum Location {
-    /// At the `jwks_uri` of its metadata document.
-    Discovered,
-    /// Here.
-    At(Uri),
-}
-
-/// Without the query of a URL, which may hold a secret.
-impl fmt::Debug for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Discovered => f.write_str("Discovered"),
-            Self::At(url) => f
-                .debug_tuple("At")
-                .field(&url.authority().map(http::uri::Authority::as_str))
-                .field(&url.path())
-                .finish(),
-        }
-    }
-}
-
-/// Whose keys to get, from where, and with what.
-pub(crate) struct Remote {
-    pub(crate) issuer: Arc<str>,
-    pub(crate) location: Location,
-    pub(crate) plain_http: PlainHttp,
-    pub(crate) algorithms: Vec<Algorithm>,
-    pub(crate) backend: CryptoBackend,
-    pub(crate) fetch: Arc<dyn Fetch>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) runtime: Handle,
+/// What becomes of keys that nobody asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Idle {
+    /// They are refreshed all the same, so that they are there, and a probe of their health means something.
+    Refresh,
+    /// They are left to age until somebody does: there may be thousands of such issuers.
+    Rest,
 }
 
 struct Shared {
-    remote: Remote,
+    origin: Origin,
+    /// What the issuer is called where it is counted.
+    label: Arc<str>,
+    observer: Option<Arc<dyn Observer>>,
+    runtime: Handle,
+    idle: Idle,
     loaded: ArcSwapOption<Loaded>,
     /// Whether the last attempt that came to an end brought no keys.
     failing: AtomicBool,
+    /// Whether the keys were asked for since they were last due.
+    wanted: AtomicBool,
+    /// When the next attempt is due, in milliseconds since 1970; [`NEVER`] while one is under way.
+    due: AtomicU64,
+    /// The latest time that the clock showed, in milliseconds since 1970.
+    latest: AtomicU64,
     attempts: Mutex<Attempts>,
+    rescheduled: Arc<Notify>,
 }
 
-struct Loaded {
-    keys: Arc<KeySet>,
-    at: SystemTime,
-}
-
-#[derive(Default)]
 struct Attempts {
-    last: Option<Attempt>,
-}
-
-struct Attempt {
-    began: SystemTime,
-    /// `None` while the attempt is under way. A closed channel without an outcome means that its task panicked.
-    outcome: watch::Receiver<Option<Outcome>>,
+    budget: Budget,
+    /// A closed channel without an outcome means that the attempt's task ended early.
+    under_way: Option<watch::Receiver<Option<Outcome>>>,
+    discovered: Option<Discovered>,
+    failures: u32,
+    last_failure: Option<(SystemTime, FetchKeysError)>,
+    keeper: Option<AbortHandle>,
 }
 
 type Outcome = Result<Arc<KeySet>, FetchKeysError>;
 
 impl RemoteKeys {
     /// No keys yet; the first attempt is made when some are asked for.
-    pub(crate) fn new(remote: Remote) -> Self {
+    pub(crate) fn new(
+        origin: Origin,
+        label: Arc<str>,
+        observer: Option<Arc<dyn Observer>>,
+        runtime: Handle,
+        idle: Idle,
+    ) -> Self {
+        let attempts = Attempts {
+            budget: Budget::new(origin.refresh.cool_down),
+            under_way: None,
+            discovered: None,
+            failures: 0,
+            last_failure: None,
+            keeper: None,
+        };
         Self(Arc::new(Shared {
-            remote,
+            origin,
+            label,
+            observer,
+            runtime,
+            idle,
             loaded: ArcSwapOption::empty(),
             failing: AtomicBool::new(false),
-            attempts: Mutex::default(),
+            wanted: AtomicBool::new(false),
+            due: AtomicU64::new(0),
+            latest: AtomicU64::new(0),
+            attempts: Mutex::new(attempts),
+            rescheduled: Arc::default(),
         }))
     }
 }
 
 impl KeySource for RemoteKeys {
-    fn snapshot(&self) -> Option<Arc<KeySet>> {
-        let now = self.0.remote.clock.now();
-        let loaded = self.0.loaded.load_full()?;
-        let Ok(age) = now.duration_since(loaded.at) else {
-            // The clock was set back, so how old these keys are cannot be told. Their time begins anew, and newer ones are
-            // asked for.
-            self.0.loaded.store(Some(Arc::new(Loaded { keys: Arc::clone(&loaded.keys), at: now })));
-            self.0.attempt();
-            return Some(Arc::clone(&loaded.keys));
-        };
-        if age > FRESH {
-            self.0.attempt();
+    fn snapshot(&self) -> Option<Snapshot> {
+        let shared = &self.0;
+        let now = shared.now();
+        if shared.idle == Idle::Rest && !shared.wanted.load(Ordering::Relaxed) {
+            shared.wanted.store(true, Ordering::Relaxed);
         }
-        let last = if self.0.failing.load(Ordering::Relaxed) { FRESH + STALE } else { FRESH + GRACE };
-        (age <= last).then(|| Arc::clone(&loaded.keys))
+        let loaded = shared.loaded.load();
+        let loaded = loaded.as_ref()?;
+        if shared.is_due(now) {
+            shared.attempt(Demand::Due);
+        }
+        if !shared.serves(loaded, now) {
+            return None;
+        }
+        let keys = Arc::clone(&loaded.keys);
+        let is_recent = loaded.freshness.age(now) < shared.origin.refresh.cool_down;
+        Some(if is_recent { Snapshot::conclusive(keys) } else { Snapshot::tentative(keys) })
     }
 
-    fn refetch(&self) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+    fn refetch(&self, missing: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
         let shared = Arc::clone(&self.0);
+        let is_held = missing.is_held();
+        let stranger = missing.key_id().filter(|_| !is_held).map(str::to_owned);
+        let fingerprint = stranger.as_deref().map(|key_id| shared.attempts().budget.fingerprint(key_id));
+        let under_way = shared.attempt(fingerprint.map_or(Demand::Doubt, Demand::Stranger));
         Box::pin(async move {
-            let mut outcome = shared.attempt();
-            let settled = outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
-            match settled.unwrap_or(Err(FetchKeysError::TaskEnded)) {
-                Ok(keys) => Ok(keys),
-                Err(error) => Err(KeysUnavailable::new(error).retry_after(shared.cool_down_left())),
+            let Some(under_way) = under_way else { return shared.without_attempt(is_held) };
+            match settled(under_way).await {
+                Ok(keys) => {
+                    if let Some(fingerprint) = fingerprint.filter(|_| stranger.is_some_and(|id| !keys.holds(&id))) {
+                        shared.attempts().budget.note_absent(fingerprint);
+                    }
+                    Ok(keys)
+                }
+                Err(_) => shared.without_attempt(is_held),
             }
         })
     }
+
+    fn health(&self) -> KeyHealth {
+        let shared = &self.0;
+        let now = shared.now();
+        let loaded = shared.loaded.load_full();
+        if loaded.is_none() && shared.is_due(now) {
+            // Whoever watches the health of keys wants them there before the first token.
+            shared.attempt(Demand::Due);
+        }
+        let state = match loaded.as_deref() {
+            Some(loaded) if shared.serves(loaded, now) => match shared.trust(loaded, now) {
+                Trust::Fresh => KeyState::Fresh,
+                Trust::Stale | Trust::Gone => KeyState::Stale,
+            },
+            _ => KeyState::Unavailable,
+        };
+        let attempts = shared.attempts();
+        let failure = attempts.last_failure.as_ref().map(|(at, error)| FailedRefresh {
+            at: *at,
+            in_a_row: attempts.failures,
+            why: chain(error),
+        });
+        let due = shared.due.load(Ordering::Relaxed);
+        KeyHealth {
+            state,
+            refreshed_at: loaded.as_ref().map(|loaded| loaded.freshness.loaded_at),
+            age: loaded.as_ref().map(|loaded| loaded.freshness.age(now)),
+            failure,
+            next_refresh: (due != NEVER).then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(due)),
+            ..KeyHealth::at_hand(loaded.as_deref().map(|loaded| &*loaded.keys))
+        }
+    }
+}
+
+/// The outcome of an attempt, once there is one.
+async fn settled(mut under_way: watch::Receiver<Option<Outcome>>) -> Outcome {
+    let outcome = under_way.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+    outcome.unwrap_or(Err(FetchKeysError::TaskEnded))
 }
 
 impl Shared {
-    /// Begins an attempt, or joins the last one where it is under way or began less than a cool-down ago.
-    fn attempt(self: &Arc<Self>) -> watch::Receiver<Option<Outcome>> {
-        let now = self.remote.clock.now();
+    /// The time. A clock that was set back makes nothing younger: keys that were too old stay so.
+    ///
+    /// The time that was seen before is kept to the second, so that reading the clock rarely writes.
+    fn now(&self) -> SystemTime {
+        let now = self.origin.documents.clock.now();
+        let (millis, latest) = (millis(now), self.latest.load(Ordering::Relaxed));
+        let step = u64::try_from(CLOCK_STEP.as_millis()).unwrap_or_default();
+        if millis >= latest.saturating_add(step) {
+            self.latest.store(millis, Ordering::Relaxed);
+        } else if millis.saturating_add(step) < latest {
+            self.set_back(now);
+        }
+        now
+    }
+
+    #[cold]
+    fn set_back(&self, now: SystemTime) {
+        let _one_at_a_time = self.attempts();
+        let latest = self.latest.swap(millis(now), Ordering::Relaxed);
+        let before = SystemTime::UNIX_EPOCH + Duration::from_millis(latest);
+        if before <= now {
+            return;
+        }
+        if let Some(loaded) = self.loaded.load_full() {
+            self.loaded.store(Some(Arc::new(loaded.rebased(before, now))));
+        }
+        if self.due.load(Ordering::Relaxed) != NEVER {
+            self.due.store(0, Ordering::Relaxed);
+        }
+        self.rescheduled.notify_one();
+    }
+
+    fn is_due(&self, now: SystemTime) -> bool {
+        millis(now) >= self.due.load(Ordering::Relaxed)
+    }
+
+    fn trust(&self, loaded: &Loaded, now: SystemTime) -> Trust {
+        loaded.freshness.trust(now, self.origin.refresh.max_stale)
+    }
+
+    /// Whether the keys may be used. Stale ones may while newer ones cannot be had, or are on their way.
+    fn serves(&self, loaded: &Loaded, now: SystemTime) -> bool {
+        match self.trust(loaded, now) {
+            Trust::Fresh => true,
+            Trust::Stale => self.failing.load(Ordering::Relaxed) || loaded.freshness.is_in_grace(now),
+            Trust::Gone => false,
+        }
+    }
+
+    /// Begins an attempt, or joins the one that is under way. `None` where the issuer may not be asked now.
+    fn attempt(self: &Arc<Self>, demand: Demand) -> Option<watch::Receiver<Option<Outcome>>> {
+        let now = self.now();
         let mut attempts = self.attempts();
-        if let Some(last) = &attempts.last {
-            let under_way = last.outcome.borrow().is_none() && last.outcome.has_changed().is_ok();
-            // A clock that was set back must not turn a cool-down into a lock-out.
-            let cooling_down = now.duration_since(last.began).is_ok_and(|since| since < COOL_DOWN);
-            if under_way || cooling_down {
-                return last.outcome.clone();
+        if let Some(under_way) = attempts.under_way.as_ref().filter(|receiver| receiver.has_changed().is_ok()) {
+            return Some(under_way.clone());
+        }
+        if !attempts.budget.spend(demand, now) {
+            if demand == Demand::Due {
+                self.schedule(now + attempts.budget.left(now));
             }
+            return None;
         }
         let (report, outcome) = watch::channel(None);
-        attempts.last = Some(Attempt { began: now, outcome: outcome.clone() });
+        attempts.under_way = Some(outcome.clone());
+        let discovered = attempts.discovered.take();
+        // The runtime of the request, which is alive. The one that the source was made in may be gone.
+        let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
+        if attempts.keeper.as_ref().is_none_or(AbortHandle::is_finished) {
+            attempts.keeper = Some(runtime.spawn(keep(Arc::downgrade(self))).abort_handle());
+        }
+        self.due.store(NEVER, Ordering::Relaxed);
         drop(attempts);
 
-        let shared = Arc::clone(self);
-        self.remote.runtime.spawn(async move {
-            let outcome = shared.load().await;
-            if let Err(error) = &outcome {
-                tracing::warn!(issuer = %shared.remote.issuer, error = chain(error), "cannot get the keys of an issuer");
-            }
-            shared.failing.store(outcome.is_err(), Ordering::Relaxed);
-            report.send_replace(Some(outcome));
+        let mut report = Report { shared: Arc::clone(self), began: now, channel: Some(report) };
+        runtime.spawn(async move {
+            let shared = Arc::clone(&report.shared);
+            let last = shared.loaded.load_full();
+            let mut discovered = discovered;
+            let loaded = shared.origin.load(last.as_deref(), &mut discovered).await;
+            report.settle(loaded, discovered);
         });
-        outcome
+        Some(outcome)
     }
 
-    async fn load(&self) -> Outcome {
-        let url = match &self.remote.location {
-            Location::Discovered => {
-                metadata::discover(&self.remote.issuer, self.remote.plain_http, &self.remote.fetch, &self.remote.clock)
-                    .await?
-                    .jwks_uri
+    /// What can be said of the issuer's keys when it may not be asked, or did not answer.
+    fn without_attempt(&self, is_held: bool) -> Result<Arc<KeySet>, KeysUnavailable> {
+        let now = self.now();
+        let loaded = self.loaded.load_full().filter(|loaded| self.serves(loaded, now));
+        let attempts = self.attempts();
+        if let Some(loaded) = loaded {
+            // The issuer was asked a moment ago, and answered. Or else its keys are within the time that it said they
+            // would be, so that the one the token names did not make its signature.
+            let answered = !self.failing.load(Ordering::Relaxed);
+            if answered || is_held && self.trust(&loaded, now) == Trust::Fresh {
+                return Ok(Arc::clone(&loaded.keys));
             }
-            Location::At(url) => url.clone(),
-        };
-        let json = metadata::get_json(
-            &url.to_string(),
-            "application/jwk-set+json, application/json",
-            &self.remote.fetch,
-            &self.remote.clock,
-        )
-        .await?;
-        let keys = Arc::new(
-            JwkSet::from_json(&json)
-                .map_err(FetchKeysError::Set)?
-                .prepare(&self.remote.algorithms, self.remote.backend),
-        );
-        for skipped in keys.skipped() {
-            tracing::warn!(issuer = %self.remote.issuer, key = %skipped, "a key of an issuer is not used");
         }
-        if keys.is_empty() {
-            return Err(FetchKeysError::NoUsableKey);
-        }
-        tracing::info!(issuer = %self.remote.issuer, keys = keys.len(), "loaded the keys of an issuer");
-        self.loaded.store(Some(Arc::new(Loaded { keys: Arc::clone(&keys), at: self.remote.clock.now() })));
-        Ok(keys)
+        let why = attempts.last_failure.as_ref().map_or(FetchKeysError::TaskEnded, |(_, error)| error.clone());
+        let wait = attempts.budget.left(now).max(Duration::from_secs(1));
+        Err(KeysUnavailable::new(why).retry_after(wait))
     }
 
-    fn cool_down_left(&self) -> Duration {
-        let now = self.remote.clock.now();
-        let since = self.attempts().last.as_ref().and_then(|last| now.duration_since(last.began).ok());
-        COOL_DOWN.saturating_sub(since.unwrap_or_default())
+    /// The attempt that `began` has ended.
+    fn conclude(
+        &self,
+        began: SystemTime,
+        loaded: Result<Loaded, FetchKeysError>,
+        discovered: Option<Discovered>,
+    ) -> Outcome {
+        let now = self.now();
+        let (outcome, loaded) = match loaded {
+            Ok(loaded) => {
+                let last = self.loaded.load_full();
+                let loaded = loaded.unchanged_since(last.as_deref());
+                let is_same = last.as_ref().is_some_and(|last| Arc::ptr_eq(&last.keys, &loaded.keys));
+                if !is_same {
+                    self.tell_of(last.as_deref(), &loaded);
+                }
+                (if is_same { FetchOutcome::Unchanged } else { FetchOutcome::Changed }, Ok((last, loaded)))
+            }
+            Err(error) => (FetchOutcome::Failed, Err(error)),
+        };
+        let refresh = &self.origin.refresh;
+        let mut attempts = self.attempts();
+        attempts.under_way = None;
+        let result = match loaded {
+            Ok((last, loaded)) => {
+                if self.failing.swap(false, Ordering::Relaxed) {
+                    tracing::info!(issuer = %self.origin.issuer, failures = attempts.failures, "the keys of an issuer can be had again");
+                }
+                let is_new = |key_id| last.as_ref().is_none_or(|last| !last.keys.holds(key_id));
+                attempts.budget.answered(loaded.keys.key_ids().any(is_new));
+                attempts.failures = 0;
+                attempts.last_failure = None;
+                attempts.discovered = discovered;
+                self.schedule(loaded.freshness.refresh_at());
+                let keys = Arc::clone(&loaded.keys);
+                self.loaded.store(Some(Arc::new(loaded)));
+                Ok(keys)
+            }
+            Err(error) => {
+                attempts.failures = attempts.failures.saturating_add(1);
+                // Nobody may lock us out for longer than a refresh would wait.
+                let hold = error.retry_after().unwrap_or_default().min(refresh.min_interval);
+                attempts.budget.failed(hold);
+                attempts.last_failure = Some((now, error.clone()));
+                let in_a_row = attempts.failures;
+                if self.failing.swap(true, Ordering::Relaxed) {
+                    tracing::debug!(issuer = %self.origin.issuer, error = chain(&error), in_a_row, "still cannot get the keys of an issuer");
+                } else {
+                    tracing::warn!(issuer = %self.origin.issuer, error = chain(&error), "cannot get the keys of an issuer");
+                }
+                self.schedule(now + attempts.budget.left(now).max(back_off(in_a_row, refresh)));
+                Err(error)
+            }
+        };
+        drop(attempts);
+        if let Some(observer) = &self.observer {
+            let duration = now.duration_since(began).unwrap_or_default();
+            observer.keys_fetched(&KeyFetch { issuer: &self.label, outcome, duration, at: now });
+        }
+        result
+    }
+
+    /// Logs what is different, once.
+    fn tell_of(&self, last: Option<&Loaded>, loaded: &Loaded) {
+        for skipped in loaded.keys.skipped() {
+            tracing::warn!(issuer = %self.origin.issuer, key = %skipped, "a key of an issuer is not used");
+        }
+        let Some(last) = last else {
+            tracing::info!(issuer = %self.origin.issuer, keys = loaded.keys.len(), "loaded the keys of an issuer");
+            return;
+        };
+        let only_in = |a: &KeySet, b: &KeySet| a.key_ids().filter(|key_id| !b.holds(key_id)).count();
+        tracing::info!(
+            issuer = %self.origin.issuer,
+            keys = loaded.keys.len(),
+            added = only_in(&loaded.keys, &last.keys),
+            removed = only_in(&last.keys, &loaded.keys),
+            "the keys of an issuer have changed"
+        );
+    }
+
+    fn schedule(&self, at: SystemTime) {
+        // Rounded up, so that what is due then is not refused for coming a moment too early.
+        self.due.store(millis(at + Duration::from_millis(1)), Ordering::Relaxed);
+        self.rescheduled.notify_one();
+    }
+
+    /// How long until the next attempt is due; `None` while that is for somebody else to say.
+    fn until_due(&self) -> Option<Duration> {
+        let due = self.due.load(Ordering::Relaxed);
+        let now = millis(self.now());
+        let rests = self.idle == Idle::Rest && !self.wanted.load(Ordering::Relaxed) && due <= now;
+        (due != NEVER && !rests).then(|| Duration::from_millis(due.saturating_sub(now)))
     }
 
     /// Nothing is done under the lock that could panic, so a poisoned one would hold good values.
@@ -220,17 +402,87 @@ impl Shared {
     }
 }
 
+/// Asks for newer keys ahead of time, for as long as there is somebody to use them.
+///
+/// Should this task end early, the next attempt, which a request makes when the keys are overdue, begins another.
+async fn keep(shared: Weak<Shared>) {
+    while let Some(alive) = shared.upgrade() {
+        let rescheduled = Arc::clone(&alive.rescheduled);
+        let sleep = alive.until_due().map(|wait| alive.origin.documents.clock.sleep(wait));
+        drop(alive);
+        let elapsed = either(sleep, rescheduled.notified()).await;
+        let Some(alive) = shared.upgrade() else { return };
+        if elapsed && alive.is_due(alive.now()) && alive.may_keep() {
+            alive.attempt(Demand::Due);
+        }
+    }
+}
+
+/// Waits for either. Whether it was the first.
+async fn either(first: Option<BoxFuture<'static, ()>>, second: impl Future<Output = ()>) -> bool {
+    let (mut first, mut second) = (first, pin!(second));
+    future::poll_fn(|context| {
+        if first.as_mut().is_some_and(|first| first.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(true);
+        }
+        second.as_mut().poll(context).map(|()| false)
+    })
+    .await
+}
+
+impl Shared {
+    /// Whether the keys are to be kept fresh: always, or because somebody asked for them since they were last due.
+    fn may_keep(&self) -> bool {
+        self.idle == Idle::Refresh || self.wanted.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// An attempt under way. If its task ends early, by a panic or because its runtime does, that is its outcome.
+struct Report {
+    shared: Arc<Shared>,
+    began: SystemTime,
+    channel: Option<watch::Sender<Option<Outcome>>>,
+}
+
+impl Report {
+    fn settle(&mut self, loaded: Result<Loaded, FetchKeysError>, discovered: Option<Discovered>) {
+        if let Some(channel) = self.channel.take() {
+            channel.send_replace(Some(self.shared.conclude(self.began, loaded, discovered)));
+        }
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        self.settle(Err(FetchKeysError::TaskEnded), None);
+    }
+}
+
+impl Drop for RemoteKeys {
+    fn drop(&mut self) {
+        if let Some(keeper) = self.0.attempts().keeper.take() {
+            keeper.abort();
+        }
+    }
+}
+
 impl fmt::Debug for RemoteKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteKeys")
-            .field("issuer", &self.0.remote.issuer)
-            .field("location", &self.0.remote.location)
+            .field("issuer", &self.0.origin.issuer)
+            .field("location", &self.0.origin.location)
             .finish_non_exhaustive()
     }
 }
 
+/// Milliseconds since 1970, and never [`NEVER`].
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(NEVER).min(NEVER - 1)
+}
+
 /// An error with its causes, on one line: the last one is what an operator can do something about.
-fn chain(error: &dyn StdError) -> String {
+pub(crate) fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -241,343 +493,6 @@ fn chain(error: &dyn StdError) -> String {
     text
 }
 
-/// Why an attempt brought no keys.
-#[derive(Clone, Debug)]
-enum FetchKeysError {
-    Discovery(DiscoveryError),
-    NoUsableKey,
-    Set(JwkSetError),
-    TaskEnded,
-}
-
-impl From<DiscoveryError> for FetchKeysError {
-    fn from(error: DiscoveryError) -> Self {
-        Self::Discovery(error)
-    }
-}
-
-impl fmt::Display for FetchKeysError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Discovery(error) => error.fmt(f),
-            Self::NoUsableKey => f.write_str("the JWK Set has no key that can be used"),
-            Self::Set(error) => error.fmt(f),
-            Self::TaskEnded => f.write_str("the task that fetches them ended early"),
-        }
-    }
-}
-
-impl StdError for FetchKeysError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            Self::Discovery(error) => error.source(),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::{
-        crypto::tests::{BACKENDS, jwks, sign},
-        jws::Verification,
-        resource_server::tests::{Answer, ISSUER, JWKS_URL, METADATA_URL, Network, SetClock, settle},
-    };
-
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-    fn source(network: &Network, clock: &SetClock) -> RemoteKeys {
-        RemoteKeys::new(Remote {
-            issuer: ISSUER.into(),
-            location: Location::Discovered,
-            plain_http: PlainHttp::Refused,
-            algorithms: Algorithm::DEFAULT.to_vec(),
-            backend: BACKENDS[0],
-            fetch: Arc::new(network.clone()),
-            clock: Arc::new(clock.clone()),
-            runtime: Handle::current(),
-        })
-    }
-
-    /// A source that has loaded the key `a-es256`.
-    async fn loaded(network: &Network, clock: &SetClock) -> RemoteKeys {
-        let source = source(network, clock);
-        source.refetch().await.unwrap();
-        network.requests();
-        source
-    }
-
-    fn has(keys: Option<Arc<KeySet>>, key_id: &str) -> bool {
-        let signature = sign(key_id, Algorithm::Es256, b"message");
-        keys.is_some_and(|keys| {
-            keys.verify(Algorithm::Es256, Some(key_id), b"message", &signature) == Verification::Valid
-        })
-    }
-
-    /// Why an attempt fails.
-    async fn failure(source: &RemoteKeys) -> String {
-        source.refetch().await.unwrap_err().source().unwrap().to_string()
-    }
-
-    #[tokio::test]
-    async fn there_are_no_keys_before_they_are_asked_for() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        let source = source(&network, &clock);
-        assert!(source.snapshot().is_none());
-        settle().await;
-        assert!(network.requests().is_empty());
-        assert!(has(Some(source.refetch().await.unwrap()), "a-es256"));
-        assert!(has(source.snapshot(), "a-es256"));
-    }
-
-    #[tokio::test]
-    async fn key_5_stale_keys_are_not_used_while_newer_ones_can_be_had() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        let source = loaded(&network, &clock).await;
-        network.publish(&["b-es256"]);
-        clock.advance(FRESH + GRACE);
-        assert!(has(source.snapshot(), "a-es256"), "newer ones are on their way");
-        clock.advance(Duration::from_millis(1));
-        assert!(source.snapshot().is_none(), "nobody knows whether they are still good");
-        settle().await;
-        assert!(has(source.snapshot(), "b-es256") && !has(source.snapshot(), "a-es256"));
-    }
-
-    #[tokio::test]
-    async fn key_11_stale_keys_are_used_for_a_day_and_no_longer() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        let source = loaded(&network, &clock).await;
-        network.put(JWKS_URL, Answer::Fails);
-        clock.advance(FRESH + DAY);
-        assert!(source.refetch().await.is_err());
-        assert!(has(source.snapshot(), "a-es256"), "they cannot be had");
-        settle().await;
-        clock.advance(Duration::from_millis(1));
-        assert!(source.snapshot().is_none());
-        assert!(source.refetch().await.is_err());
-
-        network.publish(&["a-es256"]);
-        clock.advance(COOL_DOWN);
-        assert!(source.refetch().await.is_ok());
-        assert!(has(source.snapshot(), "a-es256"), "they are fresh again");
-    }
-
-    #[tokio::test]
-    async fn a_failed_renewal_is_tried_again_once_in_a_cool_down() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        let source = loaded(&network, &clock).await;
-        network.put(METADATA_URL, Answer::Fails);
-        clock.advance(FRESH + Duration::from_secs(1));
-        for _ in 0..3 {
-            for _ in 0..10 {
-                assert!(has(source.snapshot(), "a-es256"));
-                settle().await;
-            }
-            let oidc = format!("{ISSUER}/.well-known/openid-configuration");
-            assert_eq!(network.requests(), [METADATA_URL.to_owned(), oidc]);
-            clock.advance(COOL_DOWN);
-        }
-    }
-
-    #[tokio::test]
-    async fn key_14_what_is_no_set_of_usable_keys_replaces_nothing() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        let source = loaded(&network, &clock).await;
-        for (answer, why) in [
-            (br#"{"keys":[]}"#.to_vec(), "the JWK Set has no key that can be used"),
-            (br#"{"keys":[{"kty":"oct","k":"AQAB"}]}"#.to_vec(), "the JWK Set has no key that can be used"),
-            (b"{}".to_vec(), "the JWK Set has no array named `keys`"),
-            (b"<html></html>".to_vec(), "the JWK Set is not one JSON object without duplicate members"),
-            (b"".to_vec(), "the JWK Set is not one JSON object without duplicate members"),
-        ] {
-            network.put(JWKS_URL, Answer::Is(200, answer));
-            clock.advance(COOL_DOWN);
-            assert_eq!(failure(&source).await, why);
-            assert!(has(source.snapshot(), "a-es256"));
-        }
-    }
-
-    #[tokio::test]
-    async fn key_13_an_answer_other_than_200_is_no_set() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        let source = source(&network, &clock);
-        for (status, why) in [
-            (201, "the answer has the status 201 Created"),
-            (302, "the answer has the status 302 Found"),
-            (304, "the answer has the status 304 Not Modified"),
-            (404, "there is no document at the expected address"),
-            (503, "the answer has the status 503 Service Unavailable"),
-        ] {
-            network.put(JWKS_URL, Answer::Is(status, jwks(&["a-es256"])));
-            assert_eq!(failure(&source).await, why);
-            clock.advance(COOL_DOWN);
-        }
-    }
-
-    #[tokio::test]
-    async fn key_13_a_document_has_half_a_mebibyte_at_most() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        let source = source(&network, &clock);
-        for (length, fits) in [(512 * 1024 + 1, false), (512 * 1024, true)] {
-            let mut body = jwks(&["a-es256"]);
-            body.resize(length, b' ');
-            network.put(JWKS_URL, Answer::Is(200, body));
-            assert_eq!(source.refetch().await.is_ok(), fits, "{length}");
-            clock.advance(COOL_DOWN);
-        }
-    }
-
-    #[tokio::test]
-    async fn key_13_an_answer_that_does_not_come_is_given_up_after_five_seconds() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        network.put(JWKS_URL, Answer::Never);
-        let source = Arc::new(source(&network, &clock));
-        let waiting = tokio::spawn({
-            let source = Arc::clone(&source);
-            async move { failure(&source).await }
-        });
-        settle().await;
-        clock.advance(Duration::from_millis(4_999));
-        settle().await;
-        assert!(!waiting.is_finished());
-        clock.advance(Duration::from_millis(1));
-        assert_eq!(waiting.await.unwrap(), "the request took longer than its deadline");
-    }
-
-    #[tokio::test]
-    async fn metadata_of_another_issuer_counts_for_nothing() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        let other = json!({ "issuer": "https://as.example/", "jwks_uri": JWKS_URL }).to_string();
-        network.put(METADATA_URL, Answer::Is(200, other.into()));
-        let source = source(&network, &clock);
-        assert!(failure(&source).await.starts_with("the metadata document names another issuer"));
-        assert!(!network.requests().contains(&JWKS_URL.to_owned()));
-        assert!(source.snapshot().is_none());
-    }
-
-    #[tokio::test]
-    async fn the_second_form_of_the_metadata_address_is_tried() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        let oidc = format!("{ISSUER}/.well-known/openid-configuration");
-        let metadata = json!({ "issuer": ISSUER, "jwks_uri": JWKS_URL }).to_string();
-        network.put(METADATA_URL, Answer::Is(404, Vec::new()));
-        network.put(&oidc, Answer::Is(200, metadata.into()));
-        let source = source(&network, &clock);
-        assert!(source.refetch().await.is_ok());
-        assert_eq!(network.requests(), [METADATA_URL, &oidc, JWKS_URL]);
-
-        network.put(&oidc, Answer::Is(404, Vec::new()));
-        clock.advance(COOL_DOWN);
-        assert_eq!(failure(&source).await, "there is no document at the expected address");
-        network.put(METADATA_URL, Answer::Is(500, Vec::new()));
-        clock.advance(COOL_DOWN);
-        let why = failure(&source).await;
-        assert_eq!(why, "the answer has the status 500 Internal Server Error", "it says more than a 404");
-    }
-
-    #[tokio::test]
-    async fn key_2_keys_are_not_fetched_over_plain_http() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        let plain = json!({ "issuer": ISSUER, "jwks_uri": "http://as.example/jwks" }).to_string();
-        network.put(METADATA_URL, Answer::Is(200, plain.into()));
-        let source = source(&network, &clock);
-        assert_eq!(failure(&source).await, "the `jwks_uri` of the metadata document must be https");
-    }
-
-    #[tokio::test]
-    async fn the_cause_of_a_failed_request_is_kept() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        network.put(JWKS_URL, Answer::Fails);
-        let error = source(&network, &clock).refetch().await.unwrap_err();
-        let failed = error.source().unwrap();
-        assert_eq!(failed.to_string(), "the request failed");
-        assert_eq!(failed.source().unwrap().to_string(), "connection refused");
-        network.put(JWKS_URL, Answer::Is(200, b"{}".into()));
-        let error = source(&network, &clock).refetch().await.unwrap_err();
-        assert!(error.source().unwrap().source().is_none());
-    }
-
-    #[tokio::test]
-    async fn a_client_that_panics_does_not_wedge_the_source() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        network.put(JWKS_URL, Answer::Panics);
-        let source = source(&network, &clock);
-        for _ in 0..3 {
-            assert_eq!(failure(&source).await, "the task that fetches them ended early");
-        }
-        assert_eq!(network.requests(), [METADATA_URL, JWKS_URL], "a panic counts as an attempt");
-        network.publish(&["a-es256"]);
-        clock.advance(COOL_DOWN);
-        assert!(source.refetch().await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn an_attempt_that_is_under_way_is_joined_however_long_it_takes() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        let source = source(&network, &clock);
-        network.hold();
-        let first = source.refetch();
-        let first = tokio::spawn(first);
-        settle().await;
-        clock.advance(Duration::from_secs(4));
-        let second = tokio::spawn(source.refetch());
-        settle().await;
-        // A clock that is set back makes no second attempt of one that is under way either.
-        clock.set_back(DAY);
-        let third = tokio::spawn(source.refetch());
-        settle().await;
-        network.release();
-        for waiting in [first, second, third] {
-            assert!(waiting.await.unwrap().is_ok());
-        }
-        assert_eq!(network.requests(), [METADATA_URL, JWKS_URL]);
-    }
-
-    #[tokio::test]
-    async fn a_clock_that_is_set_back_locks_nobody_out() {
-        let (network, clock) = (Network::new(), SetClock::new());
-        let source = source(&network, &clock);
-        assert!(source.refetch().await.is_err());
-        clock.set_back(DAY);
-        let metadata = json!({ "issuer": ISSUER, "jwks_uri": JWKS_URL }).to_string();
-        network.put(METADATA_URL, Answer::Is(200, metadata.into()));
-        network.publish(&["a-es256"]);
-        assert!(source.refetch().await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn keys_from_the_future_are_used_and_renewed() {
-        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        let source = loaded(&network, &clock).await;
-        network.publish(&["b-es256"]);
-        clock.set_back(365 * DAY);
-        assert!(has(source.snapshot(), "a-es256"));
-        settle().await;
-        assert_eq!(network.requests(), [METADATA_URL, JWKS_URL]);
-        assert!(has(source.snapshot(), "b-es256"));
-        settle().await;
-        assert!(network.requests().is_empty());
-    }
-
-    #[tokio::test]
-    async fn the_whole_cool_down_is_left_where_its_beginning_is_in_the_future() {
-        let (network, clock) = (Network::new(), SetClock::new());
-        let source = source(&network, &clock);
-        network.hold();
-        let waiting = tokio::spawn(source.refetch());
-        settle().await;
-        clock.set_back(DAY);
-        network.release();
-        assert_eq!(waiting.await.unwrap().unwrap_err().when(), Some(COOL_DOWN));
-    }
-
-    #[tokio::test]
-    async fn a_source_prints_its_issuer() {
-        let printed = format!("{:?}", source(&Network::new(), &SetClock::new()));
-        assert_eq!(printed, r#"RemoteKeys { issuer: "https://as.example", location: Discovered, .. }"#);
-    }
-}
+mod tests;

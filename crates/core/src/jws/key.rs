@@ -6,7 +6,7 @@ use super::{
 };
 use crate::crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey, is_strong_ed25519};
 
-/// How many keys one set may have.
+/// How many keys one set may have unless something else is said.
 const MAX_KEYS: usize = 100;
 
 /// How many keys are tried for one token, where its `kid` does not single one out.
@@ -46,9 +46,14 @@ impl JwkSet {
     /// When the text is not a JSON object with an array `keys`, names a member twice, or has more than 100 keys. A set
     /// whose keys are all skipped, or that is empty, is no error here: it verifies nothing.
     pub fn from_json(json: &[u8]) -> Result<Self, JwkSetError> {
+        Self::from_json_up_to(json, MAX_KEYS)
+    }
+
+    /// The same, with another limit than 100 keys.
+    pub(crate) fn from_json_up_to(json: &[u8], max_keys: usize) -> Result<Self, JwkSetError> {
         let mut members = json::object(json, |name| name == "keys").map_err(|_| JwkSetError::NotAnObject)?;
         let Some((_, Value::Array(elements))) = members.pop() else { return Err(JwkSetError::NoKeys) };
-        if elements.len() > MAX_KEYS {
+        if elements.len() > max_keys {
             return Err(JwkSetError::TooManyKeys);
         }
         let mut set = Self { keys: Vec::new(), skipped: Vec::new() };
@@ -80,7 +85,10 @@ impl JwkSet {
                 _ => Err("no algorithm of the issuer's list fits it"),
             };
             match prepared {
-                Ok((algorithm, verifying_key)) => keys.push(Key { id: jwk.id.clone(), algorithm, verifying_key }),
+                Ok((algorithm, verifying_key)) => {
+                    let public_key = jwk.public_key.clone();
+                    keys.push(Key { id: jwk.id.clone(), algorithm, public_key, verifying_key });
+                }
                 Err(why) => skipped.push(SkippedKey { index: jwk.index, id: jwk.id.clone(), why }),
             }
         }
@@ -196,6 +204,7 @@ pub struct KeySet {
 struct Key {
     id: Option<Box<str>>,
     algorithm: Algorithm,
+    public_key: PublicKey,
     verifying_key: VerifyingKey,
 }
 
@@ -234,6 +243,28 @@ impl KeySet {
             1..=MAX_CANDIDATES => Verification::Invalid,
             _ => Verification::UnknownKey,
         }
+    }
+
+    /// The ids of the keys, each once. Keys without one are not named.
+    pub fn key_ids(&self) -> impl Iterator<Item = &str> {
+        let mut last = None;
+        self.keys.iter().filter_map(move |key| {
+            let id = key.id.as_deref()?;
+            (last.replace(id) != Some(id)).then_some(id)
+        })
+    }
+
+    /// Whether there is a key of this id.
+    pub(crate) fn holds(&self, key_id: &str) -> bool {
+        self.keys.binary_search_by(|key| key.id.as_deref().cmp(&Some(key_id))).is_ok()
+    }
+
+    /// Whether these are the same keys, under the same ids and for the same algorithms, as those of `other`.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        fn parts(key: &Key) -> (Option<&str>, Algorithm, &PublicKey) {
+            (key.id.as_deref(), key.algorithm, &key.public_key)
+        }
+        self.keys.iter().map(parts).eq(other.keys.iter().map(parts))
     }
 
     /// How many keys there are.
@@ -284,7 +315,7 @@ pub enum JwkSetError {
     NoKeys,
     /// The text is not one JSON object without duplicate members.
     NotAnObject,
-    /// There are more than 100 keys.
+    /// There are more keys than the limit allows.
     TooManyKeys,
 }
 
@@ -293,7 +324,7 @@ impl fmt::Display for JwkSetError {
         f.write_str(match self {
             Self::NoKeys => "the JWK Set has no array named `keys`",
             Self::NotAnObject => "the JWK Set is not one JSON object without duplicate members",
-            Self::TooManyKeys => "the JWK Set has more than 100 keys",
+            Self::TooManyKeys => "the JWK Set has more keys than the limit allows",
         })
     }
 }
@@ -602,7 +633,7 @@ mod tests {
         for (error, text) in [
             (JwkSetError::NoKeys, "the JWK Set has no array named `keys`"),
             (JwkSetError::NotAnObject, "the JWK Set is not one JSON object without duplicate members"),
-            (JwkSetError::TooManyKeys, "the JWK Set has more than 100 keys"),
+            (JwkSetError::TooManyKeys, "the JWK Set has more keys than the limit allows"),
         ] {
             assert_eq!(error.to_string(), text);
         }

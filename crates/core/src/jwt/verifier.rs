@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use super::{ClaimNames, Profile, UnverifiedClaims, checks::Acceptable};
 use crate::{
     Error, Reason, ScopeGrammar, VerifiedToken,
-    jwks::KeySource,
+    jwks::{KeySource, Snapshot},
     jws::{Algorithm, Compact, Header, KeySet, Verification},
     verified_token::Assertion,
 };
@@ -56,7 +56,10 @@ pub(crate) struct JwtVerifier {
 pub(crate) enum Verdict {
     Good(VerifiedToken),
     /// Nothing is wrong with it, but the key that would tell is not at hand.
-    KeyNotAtHand,
+    KeyNotAtHand {
+        /// Whether a key of the name that the token gives is, and may have been replaced.
+        is_held: bool,
+    },
 }
 
 impl JwtVerifier {
@@ -74,11 +77,17 @@ impl JwtVerifier {
         let acceptable = self.rules.check(header, claims, now)?;
         let signature = token.compact.signature()?;
         let snapshot = if keys.is_none() { self.keys.snapshot() } else { None };
-        let Some(keys) = keys.or(snapshot.as_deref()) else { return Ok(Verdict::KeyNotAtHand) };
-        match keys.verify(acceptable.algorithm, header.key_id.as_deref(), token.compact.signing_input(), &signature) {
+        let (keys, is_final) = match (keys, &snapshot) {
+            (Some(keys), _) => (keys, true),
+            (None, Some(Snapshot { keys, is_conclusive })) => (&**keys, *is_conclusive),
+            (None, None) => return Ok(Verdict::KeyNotAtHand { is_held: false }),
+        };
+        let key_id = header.key_id.as_deref();
+        match keys.verify(acceptable.algorithm, key_id, token.compact.signing_input(), &signature) {
             Verification::Valid => Ok(Verdict::Good(self.vouch(acceptable, &token.payload))),
-            Verification::Invalid => Err(Reason::InvalidSignature.into()),
-            Verification::UnknownKey if snapshot.is_some() => Ok(Verdict::KeyNotAtHand),
+            Verification::Invalid if is_final => Err(Reason::InvalidSignature.into()),
+            Verification::Invalid => Ok(Verdict::KeyNotAtHand { is_held: key_id.is_some() }),
+            Verification::UnknownKey if snapshot.is_some() => Ok(Verdict::KeyNotAtHand { is_held: false }),
             Verification::UnknownKey => Err(Reason::UnknownKey.into()),
         }
     }
@@ -114,7 +123,7 @@ mod tests {
     use crate::{
         BoxFuture, ErrorKind, ExactScopes,
         crypto::tests::{BACKENDS, jwks, token},
-        jwks::KeysUnavailable,
+        jwks::{KeysUnavailable, MissingKey},
         jws::JwkSet,
     };
 
@@ -122,14 +131,14 @@ mod tests {
 
     /// A source that has these keys or none, and must not be asked for others: that is for the caller to do.
     #[derive(Debug)]
-    struct AtHand(Option<Arc<KeySet>>);
+    struct AtHand(Option<Snapshot>);
 
     impl KeySource for AtHand {
-        fn snapshot(&self) -> Option<Arc<KeySet>> {
+        fn snapshot(&self) -> Option<Snapshot> {
             self.0.clone()
         }
 
-        fn refetch(&self) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+        fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
             panic!("asked for newer keys")
         }
     }
@@ -149,7 +158,7 @@ mod tests {
             leeway: Duration::ZERO,
             max_age: None,
         };
-        JwtVerifier { rules, keys: Arc::new(AtHand(keys)) }
+        JwtVerifier { rules, keys: Arc::new(AtHand(keys.map(Snapshot::conclusive))) }
     }
 
     fn header() -> Value {
@@ -185,7 +194,7 @@ mod tests {
         let (header, claims) = (unverified.header()?, unverified.claims(&names)?);
         Ok(match verifier.judge(&unverified, &header, &claims, NOW, keys)? {
             Verdict::Good(token) => Some(token),
-            Verdict::KeyNotAtHand => None,
+            Verdict::KeyNotAtHand { .. } => None,
         })
     }
 

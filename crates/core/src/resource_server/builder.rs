@@ -9,16 +9,18 @@ use std::{
     time::Duration,
 };
 
-use super::{Inner, Issuer, ResourceServer, issuer::Keys};
+use tokio::runtime::Handle;
+
+use super::{Inner, Issuer, ResourceServer, StartUp, Tenants, verifiers::Verifiers};
 use crate::{
     clock::{Clock, SystemClock},
     crypto::CryptoBackend,
-    dispatch::Issuers,
+    dispatch::{Issuers, LiveTenants},
     fetch::Fetch,
     https_url,
-    jwks::{FixedKeys, KeySource, Location, Remote, RemoteKeys},
-    jws::JwkSet,
-    jwt::{ClaimNames, JwtVerifier, ProfileFault, Rules},
+    jwks::KeyRefresh,
+    jwt::{ClaimNames, JwtVerifier},
+    observe::Observer,
 };
 
 /// The difference between clocks that is tolerated unless [`ResourceServerBuilder::leeway`] says otherwise.
@@ -32,11 +34,15 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 
 /// Settings of a [`ResourceServer`]. Issuers and audiences are mandatory; the rest has defaults.
 ///
-/// The settings of one issuer (its profile, its algorithms, its keys) are on [`Issuer`]. This checks the settings and
-/// contacts nobody: keys are fetched when the first token needs them.
+/// The settings of one issuer (its profile, its algorithms, its keys) are on [`Issuer`]. Unless
+/// [`start_up`](Self::start_up) says otherwise, this checks the settings and contacts nobody: keys are fetched when the
+/// first token needs them.
 ///
 /// | setting | default |
 /// |---|---|
+/// | [`start_up`](Self::start_up) | [`StartUp::Lazy`]: serve at once |
+/// | [`key_refresh`](Self::key_refresh) | [`KeyRefresh::default`] |
+/// | [`observer`](Self::observer) | none |
 /// | [`leeway`](Self::leeway) | 60 s, at most 5 min |
 /// | [`max_token_length`](Self::max_token_length) | 16 KiB |
 /// | [`max_token_age`](Self::max_token_age) | no limit but `exp` |
@@ -47,10 +53,14 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 #[must_use = "a builder builds nothing until `build` is called"]
 pub struct ResourceServerBuilder {
     issuers: Vec<Issuer>,
+    tenants: Vec<Tenants>,
     audiences: Vec<String>,
     leeway: Duration,
     max_token_length: usize,
     max_token_age: Option<Duration>,
+    key_refresh: KeyRefresh,
+    start_up: StartUp,
+    observer: Option<Arc<dyn Observer>>,
     clock: Arc<dyn Clock>,
     fetch: Option<Arc<dyn Fetch>>,
     crypto: Option<CryptoBackend>,
@@ -60,10 +70,14 @@ impl Default for ResourceServerBuilder {
     fn default() -> Self {
         Self {
             issuers: Vec::new(),
+            tenants: Vec::new(),
             audiences: Vec::new(),
             leeway: DEFAULT_LEEWAY,
             max_token_length: DEFAULT_MAX_TOKEN_LENGTH,
             max_token_age: None,
+            key_refresh: KeyRefresh::default(),
+            start_up: StartUp::Lazy,
+            observer: None,
             clock: Arc::new(SystemClock),
             fetch: None,
             crypto: CryptoBackend::compiled_in(),
@@ -75,6 +89,13 @@ impl ResourceServerBuilder {
     /// Accepts tokens of this issuer, besides those named before.
     pub fn issuer(mut self, issuer: Issuer) -> Self {
         self.issuers.push(issuer);
+        self
+    }
+
+    /// Accepts tokens of these tenants, besides the issuers and tenants named before. An issuer that is named by itself keeps
+    /// its own settings.
+    pub fn tenants(mut self, tenants: Tenants) -> Self {
+        self.tenants.push(tenants);
         self
     }
 
@@ -103,6 +124,25 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Keeps the keys of every issuer up to date in this way, unless the issuer has settings of its own.
+    pub fn key_refresh(mut self, refresh: KeyRefresh) -> Self {
+        self.key_refresh = refresh;
+        self
+    }
+
+    /// Says whether [`build`](Self::build) waits for the keys of its issuers. Tenants are not waited for: nobody knows them
+    /// yet.
+    pub fn start_up(mut self, start_up: StartUp) -> Self {
+        self.start_up = start_up;
+        self
+    }
+
+    /// Tells this observer of fetches and refusals.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// Reads the time from this clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -121,8 +161,8 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Builds the resource server. It does not wait for its issuers: keys are fetched when the first token needs them, and
-    /// until they can be had the answer is 503.
+    /// Builds the resource server. Unless [`start_up`](Self::start_up) says otherwise, it does not wait for its issuers: keys
+    /// are fetched when the first token needs them, and until they can be had the answer is 503.
     ///
     /// # Errors
     ///
@@ -130,45 +170,70 @@ impl ResourceServerBuilder {
     ///
     /// - there is no issuer, two are equal, or one is not an `https` URL without query and fragment;
     /// - an issuer has no audience, or one that is empty, or is a URI with a fragment;
-    /// - an issuer's list of algorithms or of authorized parties is empty;
+    /// - an issuer's list of algorithms, of authorized parties or of key hosts is empty;
     /// - an issuer's profile accepts no `typ`, or demands no sign of an access token where `typ` gives none;
     /// - given keys are not a JWK Set, or none of them can be used;
-    /// - the leeway is over 5 minutes, or the token length is 0;
+    /// - a header for the JWK Set is not a header, or is one where the keys do not come from a URL;
+    /// - a template of tenants fits no issuer, or two templates are equal;
+    /// - the leeway is over 5 minutes, the token length is 0, or a setting of [`KeyRefresh`] is out of its bounds;
     /// - keys have to be fetched, and there is no client (the feature `reqwest` is off and none was given, or no TLS
     ///   provider can be had), or no tokio runtime;
-    /// - neither of the features `aws-lc-rs` and `rust-crypto` is on.
+    /// - neither of the features `aws-lc-rs` and `rust-crypto` is on;
+    /// - with [`StartUp::FailFast`], the keys of an issuer cannot be had.
     pub async fn build(mut self) -> Result<ResourceServer, BuildError> {
         let mut faults = Faults::default();
         self.check(&mut faults);
         self.provide_fetch(&mut faults);
 
+        let factory = Verifiers {
+            audiences: self.audiences,
+            leeway: self.leeway,
+            max_token_age: self.max_token_age,
+            key_refresh: self.key_refresh,
+            observer: self.observer.clone(),
+            clock: Arc::clone(&self.clock),
+            fetch: self.fetch,
+            crypto: self.crypto,
+            runtime: Handle::try_current().ok(),
+        };
         let mut claim_names = ClaimNames::default();
         let mut verifiers = Vec::with_capacity(self.issuers.len());
-        for issuer in std::mem::take(&mut self.issuers) {
+        for issuer in self.issuers {
             claim_names.add(&issuer.profile);
-            verifiers.extend(self.verifier(issuer, &mut faults));
+            verifiers.extend(factory.verifier(issuer, None, &mut faults));
         }
-        let default_realm = verifiers
-            .first()
-            .and_then(|first: &JwtVerifier| first.rules.audiences.first().cloned())
-            .unwrap_or_default();
+        let default_realm = verifiers.first().and_then(|first: &JwtVerifier| first.rules.audiences.first().cloned());
+        let mut tenants = Vec::with_capacity(self.tenants.len());
+        let mut tenant_realm = None;
+        for group in self.tenants {
+            claim_names.add(&group.settings.profile);
+            // The settings are the same for every tenant, so one that nobody asks shows whether they are good.
+            let sample = factory.verifier(group.settings.clone(), Some(&group.name), &mut faults);
+            tenant_realm = tenant_realm.or_else(|| sample?.rules.audiences.first().cloned());
+            tenants.push(group);
+        }
         faults.none()?;
+
+        let issuers =
+            Issuers::new(verifiers, tenants.into_iter().map(|group| LiveTenants::new(group, factory.clone())));
+        self.start_up.wait_for(&issuers, &*self.clock).await?;
 
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         Ok(ResourceServer(Arc::new(Inner {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            default_realm,
-            issuers: Issuers::new(verifiers),
+            default_realm: default_realm.or(tenant_realm).unwrap_or_default(),
+            issuers,
             claim_names,
             max_token_length: self.max_token_length,
             leeway: self.leeway,
+            observer: self.observer,
             clock: self.clock,
         })))
     }
 
     /// The settings that concern no issuer in particular.
     fn check(&self, faults: &mut Faults) {
-        if self.issuers.is_empty() {
+        if self.issuers.is_empty() && self.tenants.is_empty() {
             faults
                 .add("issuer: none is configured; name at least one with `ResourceServer::discover` or `.issuer(..)`");
         }
@@ -179,6 +244,15 @@ impl ResourceServerBuilder {
                     "issuer {:?}: is configured twice; give each issuer once, with all its audiences",
                     https_url::shown(&issuer.identifier)
                 ));
+            }
+        }
+        let mut seen = HashSet::new();
+        for tenants in &self.tenants {
+            if let Some(fault) = tenants.fault() {
+                faults.add(format!("tenants {:?}: {fault}", https_url::shown(&tenants.name)));
+            }
+            if !seen.insert(&tenants.name) {
+                faults.add(format!("tenants {:?}: are configured twice", https_url::shown(&tenants.name)));
             }
         }
         if self.leeway > MAX_LEEWAY {
@@ -194,7 +268,7 @@ impl ResourceServerBuilder {
 
     /// Makes a client where one is needed and none was given.
     fn provide_fetch(&mut self, faults: &mut Faults) {
-        let needed = self.issuers.iter().any(|issuer| matches!(issuer.keys, Keys::Discovered | Keys::Url(_)));
+        let needed = !self.tenants.is_empty() || self.issuers.iter().any(Issuer::is_fetched);
         if !needed || self.fetch.is_some() {
             return;
         }
@@ -208,135 +282,34 @@ impl ResourceServerBuilder {
         #[cfg(not(feature = "reqwest"))]
         faults.add("fetch: there is no HTTP client; enable the feature `reqwest`, or give one with `.fetch(..)`");
     }
-
-    fn verifier(&self, issuer: Issuer, faults: &mut Faults) -> Option<JwtVerifier> {
-        let mut faults = faults.of(&issuer.identifier);
-        if let Err(fault) = https_url::parse_issuer(&issuer.identifier, issuer.plain_http) {
-            faults.add(format!("the identifier {fault}"));
-        }
-        if issuer.identifier.contains("/.well-known/") {
-            faults.add("is the address of a metadata document; give the issuer, as the document names it");
-        }
-        let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
-        if audiences.is_empty() {
-            faults.add("has no audience; name this API as its tokens do in `aud`, with `.audience(..)`");
-        }
-        for audience in audiences {
-            if audience.is_empty() || https_url::has_scheme(audience) && audience.contains('#') {
-                faults.add(format!(
-                    "the audience {audience:?} is empty, or has a fragment; RFC 8707 section 2 allows neither"
-                ));
-            }
-            if !audience.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
-                faults.add(format!("the audience {audience:?} has characters other than visible ASCII"));
-            }
-        }
-        if issuer.algorithms.is_empty() {
-            faults.add(
-                "the list of algorithms is empty, so that every token would be refused; leave it out for the default",
-            );
-        }
-        if issuer.authorized_parties.as_ref().is_some_and(Vec::is_empty) {
-            faults.add("the list of authorized parties is empty, so that every token would be refused; leave it out to accept every client");
-        }
-        match issuer.profile.fault() {
-            Some(ProfileFault::AcceptsNothing) => {
-                faults.add(format!(
-                    "the profile {:?} accepts no `typ`; add `.accept_type(..)` or `.accept_absent_type()`",
-                    issuer.profile.name()
-                ));
-            }
-            Some(ProfileFault::NoEvidence) => faults.add(format!(
-                "the profile {:?} would accept ID tokens; say with `.evidence(..)` how an access token is known",
-                issuer.profile.name()
-            )),
-            None => {}
-        }
-        let keys = self.keys(&issuer, &mut faults)?;
-        let rules = Rules {
-            issuer: issuer.identifier.into(),
-            audiences: audiences.iter().map(|audience| audience.as_str().into()).collect(),
-            authorized_parties: issuer.authorized_parties.map(|parties| parties.into_iter().map(Into::into).collect()),
-            algorithms: issuer.algorithms,
-            profile: issuer.profile,
-            grammar: issuer.grammar,
-            leeway: self.leeway,
-            max_age: self.max_token_age,
-        };
-        Some(JwtVerifier { rules, keys })
-    }
-
-    fn keys(&self, issuer: &Issuer, faults: &mut IssuerFaults<'_>) -> Option<Arc<dyn KeySource>> {
-        match &issuer.keys {
-            Keys::Source(source) => Some(Arc::clone(source)),
-            Keys::Given(json) => {
-                let set = JwkSet::from_json(json)
-                    .map_err(|error| faults.add(error.to_string()))
-                    .ok()?
-                    .prepare(&issuer.algorithms, self.crypto?);
-                if set.is_empty() {
-                    let skipped: Vec<String> = set.skipped().iter().map(ToString::to_string).collect();
-                    faults.add(match skipped.as_slice() {
-                        [] => "the given JWK Set has no keys".to_owned(),
-                        skipped => format!("none of the given keys can be used: [{}]", skipped.join("; ")),
-                    });
-                }
-                Some(Arc::new(FixedKeys(Arc::new(set))))
-            }
-            Keys::Discovered => self.remote(issuer, Location::Discovered, faults),
-            Keys::Url(url) => match https_url::parse(url, issuer.plain_http) {
-                Ok(url) => self.remote(issuer, Location::At(url), faults),
-                Err(fault) => {
-                    faults.add(format!("the JWKS URL {:?} {fault}", https_url::shown(url)));
-                    None
-                }
-            },
-        }
-    }
-
-    fn remote(&self, issuer: &Issuer, location: Location, faults: &mut IssuerFaults<'_>) -> Option<Arc<dyn KeySource>> {
-        let runtime = tokio::runtime::Handle::try_current()
-            .map_err(|_| faults.add("its keys have to be fetched, and there is no tokio runtime; build inside of one"))
-            .ok()?;
-        Some(Arc::new(RemoteKeys::new(Remote {
-            issuer: issuer.identifier.as_str().into(),
-            location,
-            plain_http: issuer.plain_http,
-            algorithms: issuer.algorithms.clone(),
-            backend: self.crypto?,
-            fetch: Arc::clone(self.fetch.as_ref()?),
-            clock: Arc::clone(&self.clock),
-            runtime,
-        })))
-    }
 }
 
 /// The faults found so far.
 #[derive(Default)]
-struct Faults(Vec<String>);
+pub(crate) struct Faults(Vec<String>);
 
 impl Faults {
-    fn add(&mut self, fault: impl Into<String>) {
+    pub(super) fn add(&mut self, fault: impl Into<String>) {
         self.0.push(fault.into());
     }
 
-    fn of<'f>(&'f mut self, issuer: &str) -> IssuerFaults<'f> {
+    pub(super) fn of<'f>(&'f mut self, issuer: &str) -> IssuerFaults<'f> {
         IssuerFaults { issuer: format!("{:?}", https_url::shown(issuer)), faults: self }
     }
 
-    fn none(self) -> Result<(), BuildError> {
+    pub(super) fn none(self) -> Result<(), BuildError> {
         if self.0.is_empty() { Ok(()) } else { Err(BuildError { faults: self.0 }) }
     }
 }
 
 /// The faults of one issuer's settings.
-struct IssuerFaults<'f> {
+pub(super) struct IssuerFaults<'f> {
     issuer: String,
     faults: &'f mut Faults,
 }
 
 impl IssuerFaults<'_> {
-    fn add(&mut self, fault: impl fmt::Display) {
+    pub(super) fn add(&mut self, fault: impl fmt::Display) {
         self.faults.add(format!("issuer {}: {fault}", self.issuer));
     }
 }

@@ -1,9 +1,11 @@
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, fmt, path::PathBuf, sync::Arc};
+
+use http::Uri;
 
 use crate::{
     ExactScopes, ScopeGrammar,
     https_url::{self, PlainHttp},
-    jwks::KeySource,
+    jwks::{KeyRefresh, KeySource},
     jws::Algorithm,
     jwt::Profile,
 };
@@ -20,10 +22,14 @@ use crate::{
 ///     .profile(Profile::genauth())
 ///     .scope_grammar(GenAuthScopes);
 /// ```
+#[derive(Clone)]
 #[must_use = "an issuer has to be given to a `ResourceServerBuilder`"]
 pub struct Issuer {
     pub(super) identifier: String,
     pub(super) keys: Keys,
+    pub(super) jwks_header: Option<(String, String)>,
+    pub(super) key_hosts: Option<HashSet<String>>,
+    pub(super) key_refresh: Option<KeyRefresh>,
     pub(super) plain_http: PlainHttp,
     pub(super) audiences: Vec<String>,
     pub(super) authorized_parties: Option<Vec<String>>,
@@ -37,6 +43,8 @@ impl fmt::Debug for Issuer {
         f.debug_struct("Issuer")
             .field("identifier", &https_url::shown(&self.identifier))
             .field("keys", &self.keys)
+            .field("key_hosts", &self.key_hosts)
+            .field("key_refresh", &self.key_refresh)
             .field("audiences", &self.audiences)
             .field("authorized_parties", &self.authorized_parties)
             .field("algorithms", &self.algorithms)
@@ -47,8 +55,10 @@ impl fmt::Debug for Issuer {
 }
 
 /// Where the keys come from.
+#[derive(Clone)]
 pub(super) enum Keys {
     Discovered,
+    File(PathBuf),
     Given(Vec<u8>),
     Source(Arc<dyn KeySource>),
     Url(String),
@@ -60,6 +70,7 @@ impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Discovered => f.write_str("Discovered"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
             Self::Given(_) => f.write_str("Given(..)"),
             Self::Source(source) => f.debug_tuple("Source").field(source).finish(),
             Self::Url(url) => f.debug_tuple("Url").field(&https_url::shown(url)).finish(),
@@ -68,10 +79,13 @@ impl fmt::Debug for Keys {
 }
 
 impl Issuer {
-    fn new(identifier: impl Into<String>, keys: Keys) -> Self {
+    pub(super) fn new(identifier: impl Into<String>, keys: Keys) -> Self {
         Self {
             identifier: identifier.into(),
             keys,
+            jwks_header: None,
+            key_hosts: None,
+            key_refresh: None,
             plain_http: PlainHttp::Refused,
             audiences: Vec::new(),
             authorized_parties: None,
@@ -79,6 +93,17 @@ impl Issuer {
             profile: Profile::rfc9068(),
             grammar: Arc::new(ExactScopes),
         }
+    }
+
+    /// Whether its keys come over the network.
+    pub(super) fn is_fetched(&self) -> bool {
+        matches!(self.keys, Keys::Discovered | Keys::Url(_))
+    }
+
+    /// Whether its keys may come from there.
+    pub(super) fn allows_host(&self, url: &Uri) -> bool {
+        let host = url.host().unwrap_or_default().to_ascii_lowercase();
+        self.key_hosts.as_ref().is_none_or(|hosts| hosts.contains(&host))
     }
 
     /// An issuer whose keys are found through its metadata document (RFC 8414, OpenID Connect Discovery).
@@ -93,6 +118,12 @@ impl Issuer {
         Self::new(identifier, Keys::Url(jwks_uri.into()))
     }
 
+    /// An issuer whose JWK Set is in a file, which is read again at every refresh: write a new one beside it and rename
+    /// that, so that it is never read half.
+    pub fn with_jwks_file(identifier: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self::new(identifier, Keys::File(path.into()))
+    }
+
     /// An issuer whose JWK Set is given as JSON and never changes.
     pub fn with_jwks(identifier: impl Into<String>, json: impl Into<Vec<u8>>) -> Self {
         Self::new(identifier, Keys::Given(json.into()))
@@ -101,6 +132,26 @@ impl Issuer {
     /// An issuer whose keys come from the application.
     pub fn with_key_source(identifier: impl Into<String>, keys: impl KeySource) -> Self {
         Self::new(identifier, Keys::Source(Arc::new(keys)))
+    }
+
+    /// Sends this header field with requests for the JWK Set, and with no others: an API key, for an endpoint that wants
+    /// one. The value is never shown.
+    pub fn jwks_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.jwks_header = Some((name.into(), value.into()));
+        self
+    }
+
+    /// Takes keys from these hosts only, whatever the metadata document says, compared without regard to case and without
+    /// the port.
+    pub fn key_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        self.key_hosts = Some(hosts.into_iter().map(|host| host.into().to_ascii_lowercase()).collect());
+        self
+    }
+
+    /// Keeps the keys up to date in this way, instead of the [builder](super::ResourceServerBuilder::key_refresh)'s.
+    pub fn key_refresh(mut self, refresh: KeyRefresh) -> Self {
+        self.key_refresh = Some(refresh);
+        self
     }
 
     /// Accepts tokens of this issuer for this audience, besides those named before. Without any, the audiences of the

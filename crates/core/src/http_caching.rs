@@ -1,0 +1,75 @@
+//! How long an answer may be kept, by the rules of HTTP (RFC 9111), which a library knows.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, Uri};
+use http_cache_semantics::{CacheOptions, CachePolicy};
+
+/// How long the answer to a `GET` of `url`, received at `now`, stays fresh by what it says of itself: `Cache-Control`,
+/// `Expires`, `Age`. Nothing, where it says nothing or does not want to be kept. A 304 speaks for the answer that it
+/// confirms.
+pub(crate) fn lifetime(url: &Uri, headers: &HeaderMap, answer: &Response<Bytes>, now: SystemTime) -> Duration {
+    let mut request = Request::new(());
+    *request.uri_mut() = url.clone();
+    *request.headers_mut() = headers.clone();
+    // A private cache, and no guesses: what an issuer did not say is for our own settings.
+    let options = CacheOptions { shared: false, cache_heuristic: 0.0, ..CacheOptions::default() };
+    let mut stored = Response::new(());
+    *stored.headers_mut() = answer.headers().clone();
+    let policy = CachePolicy::new_options(&request, &stored, now, options);
+    if policy.is_storable() { policy.time_to_live(now) } else { Duration::ZERO }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName, LAST_MODIFIED, PRAGMA};
+
+    use super::*;
+
+    fn seconds(fields: &[(HeaderName, &'static str)]) -> u64 {
+        let mut answer = Response::new(Bytes::new());
+        for (name, value) in fields {
+            answer.headers_mut().append(name, value.parse().unwrap());
+        }
+        let url = Uri::from_static("https://as.example/jwks");
+        // 2026-01-01T00:00:00Z.
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        lifetime(&url, &HeaderMap::new(), &answer, now).as_secs()
+    }
+
+    #[test]
+    fn key_10_cache_control_and_expires_say_how_long_an_answer_is_fresh() {
+        for (fields, expected) in [
+            (&[(CACHE_CONTROL, "max-age=600")][..], 600),
+            (&[(CACHE_CONTROL, "public, max-age=600, must-revalidate")], 600),
+            (&[(CACHE_CONTROL, "private, max-age=600")], 600),
+            (&[(CACHE_CONTROL, "max-age=600, s-maxage=5")], 600),
+            (&[(CACHE_CONTROL, "max-age=600"), (AGE, "100")], 500),
+            (&[(CACHE_CONTROL, "max-age=600"), (AGE, "1000")], 0),
+            (&[(EXPIRES, "Thu, 01 Jan 2026 00:10:00 GMT"), (DATE, "Thu, 01 Jan 2026 00:00:00 GMT")], 600),
+            (&[(CACHE_CONTROL, "max-age=60"), (EXPIRES, "Thu, 01 Jan 2026 00:10:00 GMT")], 60),
+        ] {
+            assert_eq!(seconds(fields), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn k_14_what_makes_no_sense_says_nothing() {
+        for fields in [
+            &[][..],
+            &[(CACHE_CONTROL, "max-age=0")],
+            &[(CACHE_CONTROL, "max-age=-600")],
+            &[(CACHE_CONTROL, "max-age=soon")],
+            &[(CACHE_CONTROL, "max-age=600, no-store")],
+            &[(CACHE_CONTROL, "max-age=600, no-cache")],
+            &[(PRAGMA, "no-cache")],
+            &[(EXPIRES, "Wed, 01 Jan 2025 00:00:00 GMT")],
+            &[(EXPIRES, "0")],
+            &[(LAST_MODIFIED, "Wed, 01 Jan 2025 00:00:00 GMT")],
+        ] {
+            assert_eq!(seconds(fields), 0, "{fields:?}");
+        }
+        assert!(seconds(&[(CACHE_CONTROL, "max-age=99999999999")]) > 365 * 24 * 60 * 60, "for others to clamp");
+    }
+}

@@ -1,0 +1,148 @@
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    time::{Duration, SystemTime},
+};
+
+use super::KeyRefresh;
+
+/// How long keys are used after their lifetime, while newer ones are on their way, so that nobody waits for them.
+pub(super) const GRACE: Duration = Duration::from_secs(30);
+
+/// How far keys can be relied on, at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Within their lifetime.
+    Fresh,
+    /// Beyond it, and not too far: they serve while newer ones cannot be had.
+    Stale,
+    /// Beyond what an outage excuses: a key that its issuer withdrew would be trusted for too long.
+    Gone,
+}
+
+/// When keys were loaded, and how long they are good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Freshness {
+    pub(super) loaded_at: SystemTime,
+    lifetime: Duration,
+}
+
+impl Freshness {
+    /// Keys that came at `now`, with the lifetime that their issuer wished for.
+    pub(super) fn new(now: SystemTime, wish: Duration, refresh: &KeyRefresh) -> Self {
+        Self { loaded_at: now, lifetime: wish.clamp(refresh.min_interval, refresh.max_interval) }
+    }
+
+    /// The same lifetime, from `now` on.
+    pub(super) fn renewed(&self, now: SystemTime) -> Self {
+        Self { loaded_at: now, ..*self }
+    }
+
+    /// The age of the keys. None at all, where the clock says that they come from the future.
+    pub(super) fn age(&self, now: SystemTime) -> Duration {
+        now.duration_since(self.loaded_at).unwrap_or_default()
+    }
+
+    pub(super) fn trust(&self, now: SystemTime, max_stale: Duration) -> Trust {
+        let age = self.age(now);
+        if age <= self.lifetime {
+            Trust::Fresh
+        } else if age <= self.lifetime.saturating_add(max_stale) {
+            Trust::Stale
+        } else {
+            Trust::Gone
+        }
+    }
+
+    /// Whether stale keys still serve without anybody knowing that newer ones cannot be had.
+    pub(super) fn is_in_grace(&self, now: SystemTime) -> bool {
+        self.age(now) <= self.lifetime.saturating_add(GRACE)
+    }
+
+    /// When to ask for newer ones: ahead of the end, and not when all other replicas do.
+    pub(super) fn refresh_at(&self) -> SystemTime {
+        self.loaded_at + jittered(self.lifetime * 4 / 5)
+    }
+
+    /// The same keys after the clock, which showed `before`, was set back to `now`: as old as they were.
+    pub(super) fn rebased(&self, before: SystemTime, now: SystemTime) -> Self {
+        Self { loaded_at: now.checked_sub(self.age(before)).unwrap_or(SystemTime::UNIX_EPOCH), ..*self }
+    }
+}
+
+/// How long to wait after so many failures in a row: twice as long each time, and no longer than a refresh would wait.
+pub(super) fn back_off(failures: u32, refresh: &KeyRefresh) -> Duration {
+    let doubled = refresh.cool_down.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    // The cool-down itself is kept to, so only what is above it is jittered.
+    refresh.cool_down.max(jittered(doubled.min(refresh.min_interval)))
+}
+
+/// Up to a tenth less.
+fn jittered(duration: Duration) -> Duration {
+    let random = RandomState::new().hash_one(()) % 1024;
+    duration - duration / 10 * u32::try_from(random).unwrap_or_default() / 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn fresh(wish: Duration) -> Freshness {
+        Freshness::new(NOW + DAY, wish, &KeyRefresh::default())
+    }
+
+    #[test]
+    fn k_14_a_lifetime_is_clamped() {
+        for (wish, lifetime) in [
+            (Duration::ZERO, 5 * MINUTE),
+            (5 * MINUTE - Duration::from_secs(1), 5 * MINUTE),
+            (7 * MINUTE, 7 * MINUTE),
+            (DAY, DAY),
+            (Duration::MAX, DAY),
+        ] {
+            assert_eq!(fresh(wish).lifetime, lifetime, "{wish:?}");
+        }
+    }
+
+    #[test]
+    fn keys_are_fresh_then_stale_then_gone() {
+        let (keys, tick) = (fresh(10 * MINUTE), Duration::from_nanos(1));
+        let trust = |age: Duration| keys.trust(keys.loaded_at + age, DAY);
+        assert_eq!((trust(Duration::ZERO), trust(10 * MINUTE)), (Trust::Fresh, Trust::Fresh));
+        assert_eq!((trust(10 * MINUTE + tick), trust(10 * MINUTE + DAY)), (Trust::Stale, Trust::Stale));
+        assert_eq!((trust(10 * MINUTE + DAY + tick), trust(10_000 * DAY)), (Trust::Gone, Trust::Gone));
+        assert!(keys.is_in_grace(keys.loaded_at + 10 * MINUTE + GRACE));
+        assert!(!keys.is_in_grace(keys.loaded_at + 10 * MINUTE + GRACE + tick));
+    }
+
+    #[test]
+    fn key_10_keys_are_refreshed_ahead_of_their_end_and_not_all_at_once() {
+        let times: Vec<Duration> =
+            (0..100).map(|_| fresh(100 * MINUTE).refresh_at().duration_since(NOW + DAY).unwrap()).collect();
+        assert!(times.iter().all(|time| (72 * MINUTE..=80 * MINUTE).contains(time)), "{times:?}");
+        assert!(times.iter().any(|time| *time != times[0]));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_keys_no_younger() {
+        let keys = fresh(10 * MINUTE);
+        let (before, now) = (keys.loaded_at + 7 * MINUTE, keys.loaded_at - 3 * MINUTE);
+        let rebased = keys.rebased(before, now);
+        assert_eq!((rebased.age(now), rebased.lifetime), (7 * MINUTE, keys.lifetime));
+        assert_eq!(keys.age(now), Duration::ZERO);
+    }
+
+    #[test]
+    fn k_13_failures_are_followed_by_longer_and_longer_waits() {
+        let refresh = KeyRefresh::default();
+        let wait = |failures: u32| back_off(failures, &refresh).as_secs_f64();
+        assert_eq!(wait(1), 30.0);
+        for (failures, longest) in [(2, 60.0), (3, 120.0), (4, 240.0), (5, 300.0), (100, 300.0), (u32::MAX, 300.0)] {
+            let wait = wait(failures);
+            assert!((longest * 0.89..=longest).contains(&wait), "{failures}: {wait}");
+        }
+    }
+}

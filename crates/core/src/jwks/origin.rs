@@ -1,0 +1,311 @@
+use std::{
+    collections::HashSet,
+    error::Error as StdError,
+    fmt, fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri,
+    header::{CACHE_CONTROL, ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED},
+};
+
+use super::{KeyRefresh, freshness::Freshness};
+use crate::{
+    clock::within,
+    crypto::CryptoBackend,
+    fetch::document::{DocumentError, Documents, accepting},
+    http_caching,
+    https_url::PlainHttp,
+    jws::{Algorithm, JwkSet, JwkSetError, KeySet},
+    metadata::{self, DiscoveryError},
+};
+
+/// Where an issuer's keys are.
+#[derive(Clone)]
+pub(crate) enum Location {
+    /// Here.
+    At(Uri),
+    /// At the `jwks_uri` of its metadata document.
+    Discovered,
+    /// In this file.
+    File(PathBuf),
+}
+
+/// Without the query of a URL, which may hold a secret.
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(url) => f
+                .debug_tuple("At")
+                .field(&url.authority().map(http::uri::Authority::as_str))
+                .field(&url.path())
+                .finish(),
+            Self::Discovered => f.write_str("Discovered"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+        }
+    }
+}
+
+/// Whose keys to get, from where, and with what.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) location: Location,
+    pub(crate) plain_http: PlainHttp,
+    /// Sent along with the request for the keys, and with no other.
+    pub(crate) header: Option<(HeaderName, HeaderValue)>,
+    /// The hosts that keys may come from; without a list, any.
+    pub(crate) hosts: Option<Arc<HashSet<String>>>,
+    pub(crate) algorithms: Arc<[Algorithm]>,
+    pub(crate) backend: CryptoBackend,
+    pub(crate) refresh: KeyRefresh,
+    pub(crate) documents: Documents,
+    /// Whether it was said that the keys are at another host than the issuer.
+    pub(crate) told_of_host: Arc<AtomicBool>,
+}
+
+/// Keys as they came.
+pub(super) struct Loaded {
+    pub(super) keys: Arc<KeySet>,
+    pub(super) freshness: Freshness,
+    validators: Validators,
+}
+
+/// What the issuer named its answer by, so that it can say that nothing changed (RFC 9110 §13.1).
+#[derive(Clone, Default)]
+struct Validators {
+    /// Where the answer came from: a tag means nothing at another address.
+    url: Option<Uri>,
+    entity_tag: Option<HeaderValue>,
+    last_modified: Option<HeaderValue>,
+}
+
+/// Where discovery found the keys to be, and for how long that may be believed.
+pub(super) struct Discovered {
+    jwks_uri: Uri,
+    until: SystemTime,
+}
+
+impl Loaded {
+    /// The same, with the very keys that came before where nothing about them has changed.
+    pub(super) fn unchanged_since(self, last: Option<&Self>) -> Self {
+        match last.filter(|last| last.keys.is_same(&self.keys)) {
+            Some(last) => Self { keys: Arc::clone(&last.keys), ..self },
+            None => self,
+        }
+    }
+
+    /// The same after the clock, which showed `before`, was set back to `now`.
+    pub(super) fn rebased(&self, before: SystemTime, now: SystemTime) -> Self {
+        let freshness = self.freshness.rebased(before, now);
+        Self { keys: Arc::clone(&self.keys), freshness, validators: self.validators.clone() }
+    }
+}
+
+impl Origin {
+    /// Gets the keys, within the time that all documents may take together. `last` are those that came before.
+    ///
+    /// `discovered` is what an earlier attempt left there. After a failure nothing is left: the keys may have moved.
+    pub(super) async fn load(
+        &self,
+        last: Option<&Loaded>,
+        discovered: &mut Option<Discovered>,
+    ) -> Result<Loaded, FetchKeysError> {
+        let limit = 2 * self.refresh.timeout;
+        let known = discovered.take();
+        let attempt = async {
+            match &self.location {
+                Location::File(path) => self.read(path).await,
+                Location::At(url) => self.fetch(url, last).await,
+                Location::Discovered => {
+                    let found = self.discover(known).await?;
+                    let loaded = self.fetch(&found.jwks_uri, last).await?;
+                    *discovered = Some(found);
+                    Ok(loaded)
+                }
+            }
+        };
+        within(&*self.documents.clock, limit, attempt).await.unwrap_or(Err(FetchKeysError::TimedOut))
+    }
+
+    async fn discover(&self, known: Option<Discovered>) -> Result<Discovered, FetchKeysError> {
+        let clock = &self.documents.clock;
+        // A time that lies before the document came is that of a clock that was set back: ask again.
+        let is_current = |known: &Discovered| {
+            known.until.duration_since(clock.now()).is_ok_and(|left| left <= self.refresh.max_interval)
+        };
+        if let Some(known) = known.filter(is_current) {
+            return Ok(known);
+        }
+        let (metadata, wish) = metadata::discover(&self.issuer, self.plain_http, &self.documents).await?;
+        let jwks_uri = metadata.jwks_uri;
+        let host = jwks_uri.host().unwrap_or_default().to_ascii_lowercase();
+        if self.hosts.as_ref().is_some_and(|hosts| !hosts.contains(&host)) {
+            return Err(FetchKeysError::ForeignHost(host.into()));
+        }
+        let is_foreign = !self.issuer_host().eq_ignore_ascii_case(&host);
+        if is_foreign && self.hosts.is_none() && !self.told_of_host.swap(true, Ordering::Relaxed) {
+            tracing::info!(issuer = %self.issuer, host, "the keys of an issuer are at another host");
+        }
+        let lifetime = wish.clamp(self.refresh.min_interval, self.refresh.max_interval);
+        Ok(Discovered { jwks_uri, until: clock.now() + lifetime })
+    }
+
+    fn issuer_host(&self) -> String {
+        let url = self.issuer.parse::<Uri>().ok();
+        url.as_ref().and_then(Uri::host).unwrap_or_default().to_owned()
+    }
+
+    async fn fetch(&self, url: &Uri, last: Option<&Loaded>) -> Result<Loaded, FetchKeysError> {
+        let mut headers = accepting("application/jwk-set+json, application/json");
+        if let Some((name, value)) = &self.header {
+            headers.insert(name, value.clone());
+        }
+        let plain = headers.clone();
+        let comparable = last.filter(|last| last.validators.demand(url, &mut headers));
+        let answer = self.documents.get(url, headers).await?;
+        let now = self.documents.clock.now();
+        let wish = http_caching::lifetime(url, &plain, &answer, now);
+        let freshness = Freshness::new(now, wish, &self.refresh);
+        let validators = Validators::of(url, &answer);
+        if answer.status() == StatusCode::NOT_MODIFIED {
+            let last = comparable.ok_or(FetchKeysError::NothingToCompare)?;
+            // RFC 9111 §4.3.4: what the answer does not say stays as it was.
+            let says_how_long = [CACHE_CONTROL, EXPIRES].iter().any(|name| answer.headers().contains_key(name));
+            return Ok(Loaded {
+                keys: Arc::clone(&last.keys),
+                freshness: if says_how_long { freshness } else { last.freshness.renewed(now) },
+                validators: validators.or(&last.validators),
+            });
+        }
+        Ok(Loaded { keys: Arc::new(self.prepare(answer.body())?), freshness, validators })
+    }
+
+    async fn read(&self, path: &Path) -> Result<Loaded, FetchKeysError> {
+        let (path, limit) = (path.to_owned(), self.refresh.max_document);
+        let text = tokio::task::spawn_blocking(move || read_up_to(&path, limit))
+            .await
+            .map_err(|_| FetchKeysError::TaskEnded)?
+            .map_err(|error| FetchKeysError::File(Arc::new(error)))?;
+        let keys = Arc::new(self.prepare(&text)?);
+        let freshness = Freshness::new(self.documents.clock.now(), Duration::ZERO, &self.refresh);
+        Ok(Loaded { keys, freshness, validators: Validators::default() })
+    }
+
+    fn prepare(&self, json: &[u8]) -> Result<KeySet, FetchKeysError> {
+        let keys = JwkSet::from_json_up_to(json, self.refresh.max_keys)
+            .map_err(FetchKeysError::Set)?
+            .prepare(&self.algorithms, self.backend);
+        if keys.is_empty() { Err(FetchKeysError::NoUsableKey) } else { Ok(keys) }
+    }
+}
+
+fn read_up_to(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let longest = u64::try_from(limit).unwrap_or(u64::MAX);
+    fs::File::open(path)?.take(longest.saturating_add(1)).read_to_end(&mut text)?;
+    if text.len() > limit { Err(io::Error::other("the file is longer than the limit")) } else { Ok(text) }
+}
+
+impl Validators {
+    fn of(url: &Uri, answer: &Response<Bytes>) -> Self {
+        let field = |name| answer.headers().get(name).cloned();
+        Self { url: Some(url.clone()), entity_tag: field(ETAG), last_modified: field(LAST_MODIFIED) }
+    }
+
+    fn or(self, other: &Self) -> Self {
+        Self {
+            url: self.url,
+            entity_tag: self.entity_tag.or_else(|| other.entity_tag.clone()),
+            last_modified: self.last_modified.or_else(|| other.last_modified.clone()),
+        }
+    }
+
+    /// Adds the condition that the answer differs from the one before. Whether there is one.
+    fn demand(&self, url: &Uri, headers: &mut HeaderMap) -> bool {
+        if self.url.as_ref() != Some(url) {
+            return false;
+        }
+        for (name, value) in [(IF_NONE_MATCH, &self.entity_tag), (IF_MODIFIED_SINCE, &self.last_modified)] {
+            if let Some(value) = value {
+                headers.insert(name, value.clone());
+            }
+        }
+        self.entity_tag.is_some() || self.last_modified.is_some()
+    }
+}
+
+/// Why an attempt brought no keys.
+#[derive(Clone, Debug)]
+pub(super) enum FetchKeysError {
+    Discovery(DiscoveryError),
+    Document(DocumentError),
+    File(Arc<io::Error>),
+    ForeignHost(Box<str>),
+    NoUsableKey,
+    NothingToCompare,
+    Set(JwkSetError),
+    TaskEnded,
+    TimedOut,
+}
+
+impl FetchKeysError {
+    /// The issuer's own wish to be left alone.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Document(error) | Self::Discovery(DiscoveryError::Document(error)) => error.retry_after(),
+            _ => None,
+        }
+    }
+}
+
+impl From<DiscoveryError> for FetchKeysError {
+    fn from(error: DiscoveryError) -> Self {
+        Self::Discovery(error)
+    }
+}
+
+impl From<DocumentError> for FetchKeysError {
+    fn from(error: DocumentError) -> Self {
+        Self::Document(error)
+    }
+}
+
+impl fmt::Display for FetchKeysError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discovery(error) => error.fmt(f),
+            Self::Document(error) => error.fmt(f),
+            Self::File(_) => f.write_str("the file of the keys cannot be read"),
+            Self::ForeignHost(host) => {
+                write!(f, "the `jwks_uri` is at {host}, which is not among the allowed hosts of the issuer")
+            }
+            Self::NoUsableKey => f.write_str("the JWK Set has no key that can be used"),
+            Self::NothingToCompare => {
+                f.write_str("the answer has the status 304 Not Modified, which was not asked for")
+            }
+            Self::Set(error) => error.fmt(f),
+            Self::TaskEnded => f.write_str("the task that fetches them ended early"),
+            Self::TimedOut => f.write_str("the documents took longer than all of them may take together"),
+        }
+    }
+}
+
+impl StdError for FetchKeysError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Discovery(error) => error.source(),
+            Self::Document(error) => error.source(),
+            Self::File(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What happens inside, for whoever counts it.
+//!
+//! An [`Observer`] is told of every attempt to get keys and of every refusal. With the feature `metrics`,
+//! [`MetricsObserver`] counts them through the `metrics` facade.
+//!
+//! ```
+//! use std::sync::atomic::{AtomicU64, Ordering};
+//!
+//! use scopegate_core::{Reason, observe::Observer};
+//!
+//! #[derive(Debug, Default)]
+//! struct Expired(AtomicU64);
+//!
+//! impl Observer for Expired {
+//!     fn refused(&self, _issuer: Option<&str>, reason: Reason) {
+//!         if reason == Reason::Expired {
+//!             self.0.fetch_add(1, Ordering::Relaxed);
+//!         }
+//!     }
+//! }
+//! ```
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use crate::Reason;
+
+/// Is told what happens. See the [module docs](self).
+///
+/// The calls are made where the thing happens, so an observer has to be quick. What it is told is bounded: an issuer is
+/// one that was configured, or the [name](crate::Tenants::name) of a group of tenants, and never text from a token.
+pub trait Observer: fmt::Debug + Send + Sync + 'static {
+    /// An attempt to get an issuer's keys has ended.
+    fn keys_fetched(&self, fetch: &KeyFetch<'_>) {
+        let _ = fetch;
+    }
+
+    /// A request was refused. `issuer` is known once the token's issuer is.
+    fn refused(&self, issuer: Option<&str>, reason: Reason) {
+        let _ = (issuer, reason);
+    }
+}
+
+/// An attempt to get an issuer's keys, after its end.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct KeyFetch<'a> {
+    /// The issuer, or the name of the group of tenants that it belongs to.
+    pub issuer: &'a str,
+    /// What came of it.
+    pub outcome: FetchOutcome,
+    /// How long it took.
+    pub duration: Duration,
+    /// When it ended.
+    pub at: SystemTime,
+}
+
+/// What came of an attempt to get keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FetchOutcome {
+    /// There are other keys than before.
+    Changed,
+    /// There are none, and those from before stay in use for as long as an outage excuses.
+    Failed,
+    /// They are the same as before.
+    Unchanged,
+}
+
+impl FetchOutcome {
+    /// The outcome as a label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Failed => "failed",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// Counts through the [`metrics`](https://docs.rs/metrics) facade.
+///
+/// | metric | kind | labels |
+/// |---|---|---|
+/// | `scopegate_key_fetches_total` | counter | `issuer`, `outcome`: `changed`, `unchanged`, `failed` |
+/// | `scopegate_key_fetch_duration_seconds` | histogram | `issuer` |
+/// | `scopegate_keys_refreshed_timestamp_seconds` | gauge | `issuer` |
+/// | `scopegate_refusals_total` | counter | `issuer`, `reason` |
+///
+/// The gauge is the time of the last good refresh, in seconds since 1970; the seconds since then are `time()` minus it in
+/// Prometheus. Every label has as many values as there are configured issuers, outcomes or reasons, and `issuer` is empty
+/// where the token's issuer was not known.
+#[cfg(feature = "metrics")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MetricsObserver;
+
+#[cfg(feature = "metrics")]
+impl Observer for MetricsObserver {
+    fn keys_fetched(&self, fetch: &KeyFetch<'_>) {
+        let issuer = fetch.issuer.to_owned();
+        metrics::counter!("scopegate_key_fetches_total", "issuer" => issuer.clone(), "outcome" => fetch.outcome.as_str())
+            .increment(1);
+        metrics::histogram!("scopegate_key_fetch_duration_seconds", "issuer" => issuer.clone())
+            .record(fetch.duration.as_secs_f64());
+        if fetch.outcome != FetchOutcome::Failed {
+            let at = fetch.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            metrics::gauge!("scopegate_keys_refreshed_timestamp_seconds", "issuer" => issuer).set(at.as_secs_f64());
+        }
+    }
+
+    fn refused(&self, issuer: Option<&str>, reason: Reason) {
+        let issuer = issuer.unwrap_or_default().to_owned();
+        metrics::counter!("scopegate_refusals_total", "issuer" => issuer, "reason" => reason.as_str()).increment(1);
+    }
+}

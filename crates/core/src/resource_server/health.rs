@@ -1,0 +1,82 @@
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
+
+use crate::{dispatch::Issuers, jwks::KeyHealth};
+
+/// How a resource server's issuers are doing. Made by [`ResourceServer::health`](crate::ResourceServer::health).
+///
+/// With `serde` it is an object with a boolean `ready` and an array `issuers`; times in it are whole seconds, points in time
+/// since 1970. It names issuers and key ids, so it is for operators: serve it where they alone can ask.
+///
+/// ```
+/// # use scopegate_core::{Issuer, ResourceServer};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let keys = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+/// # let resource_server =
+/// #     ResourceServer::builder().issuer(Issuer::with_jwks("https://as.example", keys)).audience("a").build().await?;
+/// let health = resource_server.health();
+/// let status = if health.is_ready() { 200 } else { 503 };
+/// let body = serde_json::to_string(&health)?;
+/// # assert_eq!(status, 200);
+/// # assert!(body.contains(r#""state":"fresh""#), "{body}");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    issuers: Vec<IssuerHealth>,
+}
+
+/// How one issuer is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IssuerHealth {
+    /// The issuer's identifier.
+    pub issuer: Arc<str>,
+    /// How its keys are doing.
+    pub keys: KeyHealth,
+}
+
+impl Health {
+    pub(super) fn of(issuers: &Issuers) -> Self {
+        let mut reports: Vec<_> = issuers
+            .all()
+            .map(|verifier| IssuerHealth { issuer: Arc::clone(&verifier.rules.issuer), keys: verifier.keys.health() })
+            .collect();
+        reports.sort_by(|a, b| a.issuer.cmp(&b.issuer));
+        Self { issuers: reports }
+    }
+
+    /// The issuers in the order of their identifiers, live tenants included.
+    pub fn issuers(&self) -> &[IssuerHealth] {
+        &self.issuers
+    }
+
+    /// Whether the tokens of every issuer can be judged.
+    ///
+    /// With several issuers think twice before a probe rests on this: when one of them is down for longer than its keys
+    /// serve, the others still do.
+    pub fn is_ready(&self) -> bool {
+        self.issuers.iter().all(|issuer| issuer.keys.is_ready())
+    }
+}
+
+impl Serialize for Health {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut health = serializer.serialize_struct("Health", 2)?;
+        health.serialize_field("ready", &self.is_ready())?;
+        health.serialize_field("issuers", &self.issuers)?;
+        health.end()
+    }
+}
+
+impl Serialize for IssuerHealth {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut issuer = serializer.serialize_struct("IssuerHealth", 2)?;
+        issuer.serialize_field("issuer", &*self.issuer)?;
+        issuer.serialize_field("keys", &self.keys)?;
+        issuer.end()
+    }
+}

@@ -1,0 +1,66 @@
+use std::time::Duration;
+
+use super::builder::{BuildError, Faults};
+use crate::{
+    clock::{Clock, within},
+    dispatch::Issuers,
+    jwks::{KeysUnavailable, MissingKey, chain},
+};
+
+/// Whether a service waits for the keys of its issuers before it starts.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use scopegate_core::{ResourceServer, StartUp};
+///
+/// let builder = ResourceServer::discover("https://tenant.example/oidc")
+///     .audience("https://api.example")
+///     .start_up(StartUp::WaitAtMost(Duration::from_secs(5)));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartUp {
+    /// Waits, and does not start without the keys of every issuer: `build` returns an error that names those that could not
+    /// be had. The issuers are asked at once, once each.
+    FailFast,
+    /// Does not wait. Until keys can be had, requests that need them are answered 503; nothing needs a restart.
+    #[default]
+    Lazy,
+    /// Waits so long at most, and then starts as [`Lazy`](Self::Lazy) does.
+    WaitAtMost(Duration),
+}
+
+impl StartUp {
+    pub(super) async fn wait_for(self, issuers: &Issuers, clock: &dyn Clock) -> Result<(), BuildError> {
+        match self {
+            Self::Lazy => Ok(()),
+            Self::FailFast => {
+                let mut faults = Faults::default();
+                for (issuer, outcome) in loaded(issuers).await {
+                    if let Err(error) = outcome {
+                        faults.of(issuer).add(chain(&error));
+                    }
+                }
+                faults.none()
+            }
+            Self::WaitAtMost(limit) => {
+                within(clock, limit, loaded(issuers)).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Gets the keys of every issuer that has none. All are asked before the first is waited for.
+async fn loaded(issuers: &Issuers) -> Vec<(&str, Result<(), KeysUnavailable>)> {
+    let missing = issuers.fixed().filter(|verifier| verifier.keys.snapshot().is_none());
+    let asked: Vec<_> = missing
+        .map(|verifier| (&*verifier.rules.issuer, verifier.keys.refetch(MissingKey::new(None, false))))
+        .collect();
+    let mut outcomes = Vec::with_capacity(asked.len());
+    for (issuer, answer) in asked {
+        outcomes.push((issuer, answer.await.map(drop)));
+    }
+    outcomes
+}

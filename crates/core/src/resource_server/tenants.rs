@@ -1,0 +1,253 @@
+use std::{fmt, sync::Arc};
+
+use super::{Issuer, builder::Faults, issuer::Keys, verifiers::Verifiers};
+use crate::{https_url, jwt::JwtVerifier};
+
+/// What stands for the tenant in a template.
+const PLACEHOLDER: &str = "{tenant}";
+
+/// The longest name of a tenant.
+const MAX_TENANT: usize = 256;
+
+/// Many issuers that differ in nothing but their name: the tenants of one authorization server.
+///
+/// A tenant becomes known with its first token. Before anything is fetched for it, it has to be trusted: its `iss` has to
+/// fit the template, and the predicate has to know the tenant. What its tokens are held to is the same for all of them,
+/// except that each tenant's keys are its own.
+///
+/// ```
+/// use scopegate_core::{ResourceServer, Tenants};
+///
+/// let known = ["north", "south"];
+/// let builder = ResourceServer::builder()
+///     .tenants(
+///         Tenants::template("https://{tenant}.idp.example/oidc", move |tenant| known.contains(&tenant))
+///             .settings(|issuer| issuer.audience("https://api.example"))
+///             .max_live(500),
+///     );
+/// ```
+///
+/// Of the trusted tenants, 1000 are live at a time, unless [`max_live`](Self::max_live) says otherwise: their keys are at
+/// hand. One more takes the place of one that was used little, whose keys are fetched again when it comes back. Each live
+/// tenant has a budget of fetches of its own, so a predicate that trusts every name lets strangers cause traffic: to the
+/// authorization server of the template, and to no other.
+#[derive(Clone)]
+#[must_use = "tenants have to be given to a `ResourceServerBuilder`"]
+pub struct Tenants {
+    pub(super) name: Arc<str>,
+    pub(super) settings: Issuer,
+    pub(super) max_live: usize,
+    template: Option<Template>,
+    trusted: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+}
+
+#[derive(Clone)]
+struct Template {
+    before: Box<str>,
+    after: Box<str>,
+}
+
+impl Template {
+    /// Whether the placeholder is all there is, so that the predicate sees whole identifiers.
+    fn is_all(&self) -> bool {
+        self.before.is_empty() && self.after.is_empty()
+    }
+}
+
+impl Tenants {
+    /// The issuers whose identifier is `template` with a trusted tenant in the place of `{tenant}`.
+    ///
+    /// A tenant's name is up to 256 letters, digits, and `-._~`. The predicate is asked on the request's path whenever a
+    /// tenant is not live, and should be quick.
+    pub fn template(template: impl Into<String>, trusted: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        let template = template.into();
+        let parts = template
+            .split_once(PLACEHOLDER)
+            .filter(|(before, after)| !after.contains(PLACEHOLDER) && (!before.is_empty() || !after.is_empty()));
+        let parts = parts.map(|(before, after)| Template { before: before.into(), after: after.into() });
+        Self::new(&template, parts, trusted)
+    }
+
+    /// The issuers that the predicate trusts, by their whole identifier. `name` stands for all of them in the log and
+    /// where things are counted.
+    ///
+    /// The predicate is given what a stranger wrote into a token. It has to compare it with what is known, for example with
+    /// the rows of a table, and not merely look at how it begins.
+    pub fn trusting(name: impl AsRef<str>, trusted: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        let whole = Template { before: Box::default(), after: Box::default() };
+        Self::new(name.as_ref(), Some(whole), trusted)
+    }
+
+    fn new(name: &str, template: Option<Template>, trusted: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            name: name.into(),
+            settings: Issuer::new("https://tenant.example", Keys::Discovered),
+            max_live: 1000,
+            template,
+            trusted: Arc::new(trusted),
+        }
+    }
+
+    /// Sets what the tenants' tokens are held to: audiences, profile, algorithms, as for any [`Issuer`].
+    pub fn settings(mut self, change: impl FnOnce(Issuer) -> Issuer) -> Self {
+        self.settings = change(self.settings);
+        self
+    }
+
+    /// Keeps the keys of so many tenants at hand, instead of 1000.
+    pub fn max_live(mut self, tenants: usize) -> Self {
+        self.max_live = tenants;
+        self
+    }
+
+    /// The template, or the name that was given: what stands for all tenants in the log and where things are counted.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The issuer of this identifier, if it is a trusted tenant.
+    pub(super) fn resolve(&self, issuer: &str) -> Option<Issuer> {
+        let template = self.template.as_ref()?;
+        let tenant = issuer.strip_prefix(&*template.before)?.strip_suffix(&*template.after)?;
+        if !template.is_all() && !is_tenant(tenant) {
+            return None;
+        }
+        https_url::parse_issuer(issuer, self.settings.plain_http).ok()?;
+        (self.trusted)(tenant).then(|| Issuer { identifier: issuer.to_owned(), ..self.settings.clone() })
+    }
+
+    pub(crate) fn live_limit(&self) -> usize {
+        self.max_live
+    }
+
+    /// The verifier of this issuer, if it is a trusted tenant.
+    pub(crate) fn verifier(&self, issuer: &str, verifiers: &Verifiers) -> Option<JwtVerifier> {
+        let tenant = self.resolve(issuer)?;
+        let mut faults = Faults::default();
+        let verifier = verifiers.verifier(tenant, Some(&self.name), &mut faults);
+        match faults.none() {
+            Ok(()) => verifier,
+            Err(error) => {
+                // The settings were checked when the resource server was built, so it is about this very tenant.
+                tracing::error!(tenants = %self.name, %error, "a trusted tenant cannot be served");
+                None
+            }
+        }
+    }
+
+    /// What is wrong with the template.
+    pub(super) fn fault(&self) -> Option<String> {
+        let Some(template) = &self.template else {
+            return Some(format!("the template has to have `{PLACEHOLDER}` in it, once"));
+        };
+        if self.max_live == 0 {
+            return Some("no tenant may be live, so that every token would be refused; the default is 1000".into());
+        }
+        if !matches!(self.settings.keys, Keys::Discovered) {
+            return Some(
+                "the keys of tenants are found through their metadata; leave the settings' own issuer alone".into(),
+            );
+        }
+        let sample = if template.is_all() {
+            "https://tenant.example".to_owned()
+        } else {
+            format!("{}tenant{}", template.before, template.after)
+        };
+        let fault = https_url::parse_issuer(&sample, self.settings.plain_http).err()?;
+        Some(format!("the template {fault}"))
+    }
+}
+
+/// Whether the text is a tenant's name: nothing in it ends a path segment or a host, or is decoded by anybody.
+fn is_tenant(text: &str) -> bool {
+    (1..=MAX_TENANT).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+        && !matches!(text, "." | "..")
+}
+
+impl fmt::Debug for Tenants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenants")
+            .field("name", &self.name)
+            .field("max_live", &self.max_live)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenants(template: &str) -> Tenants {
+        Tenants::template(template, |tenant| tenant != "stranger")
+    }
+
+    #[test]
+    fn a_tenant_fits_the_template_and_is_trusted() {
+        let tenants = tenants("https://idp.example/{tenant}/v2.0");
+        for good in ["https://idp.example/a/v2.0", "https://idp.example/a-b.c_d~1/v2.0".replace('_', "-").as_str()] {
+            assert_eq!(tenants.resolve(good).unwrap().identifier, good);
+        }
+        for bad in [
+            "",
+            "https://idp.example/stranger/v2.0",
+            "https://idp.example//v2.0",
+            "https://idp.example/v2.0",
+            "https://idp.example/./v2.0",
+            "https://idp.example/../v2.0",
+            "https://idp.example/a/b/v2.0",
+            "https://idp.example/a%2fb/v2.0",
+            "https://idp.example/a?/v2.0",
+            "https://idp.example/a#/v2.0",
+            "https://idp.example/a b/v2.0",
+            "https://idp.example/\u{e4}/v2.0",
+            "https://idp.example/{tenant}/v2.0",
+            "https://idp.example/a/v2.0/",
+            "HTTPS://idp.example/a/v2.0",
+            "https://other.example/a/v2.0",
+        ] {
+            assert!(tenants.resolve(bad).is_none(), "{bad}");
+        }
+        let long = |length: usize| format!("https://idp.example/{}/v2.0", "a".repeat(length));
+        assert!(tenants.resolve(&long(256)).is_some() && tenants.resolve(&long(257)).is_none());
+    }
+
+    #[test]
+    fn a_tenant_in_the_host_cannot_choose_another_one() {
+        let tenants = tenants("https://{tenant}.idp.example/");
+        assert!(tenants.resolve("https://a.idp.example/").is_some());
+        for bad in [
+            "https://evil.example/.idp.example/",
+            "https://evil.example:443.idp.example/",
+            "https://a@b.idp.example/",
+            "https://evil.example?.idp.example/",
+            "https://evil.example#.idp.example/",
+            "https://evil.example\\.idp.example/",
+            "https://.idp.example/",
+        ] {
+            assert!(tenants.resolve(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_predicate_over_whole_identifiers_sees_only_issuers() {
+        let tenants = Tenants::trusting("all", |_| true);
+        assert!(tenants.resolve("https://anything.example/x").is_some());
+        for bad in ["", "anything", "http://anything.example", "https://a?b", "https://a#b", "file:///etc/passwd"] {
+            assert!(tenants.resolve(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_template_that_no_tenant_could_fit_is_at_fault() {
+        assert_eq!(tenants("https://idp.example/{tenant}").fault(), None);
+        assert_eq!(Tenants::trusting("x", |_| true).fault(), None);
+        for bad in ["https://idp.example", "https://{tenant}.x/{tenant}", "http://idp.example/{tenant}", "{tenant}.x"] {
+            assert!(tenants(bad).fault().is_some(), "{bad}");
+        }
+        assert!(tenants("https://idp.example/{tenant}").max_live(0).fault().is_some());
+        let other_keys = tenants("https://idp.example/{tenant}").settings(|_| Issuer::with_jwks("https://x", "{}"));
+        assert!(other_keys.fault().is_some());
+    }
+}

@@ -1,0 +1,227 @@
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Request, Response,
+    header::{ACCEPT, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE},
+};
+use tokio::runtime::Handle;
+
+use super::{
+    Issuer,
+    builder::{Faults, IssuerFaults},
+    issuer::Keys,
+};
+use crate::{
+    BoxFuture,
+    clock::Clock,
+    crypto::CryptoBackend,
+    fetch::{Fetch, FetchError, FetchLimits, document::Documents},
+    https_url,
+    jwks::{FixedKeys, Idle, KeyRefresh, KeySource, Location, Origin, RemoteKeys},
+    jws::JwkSet,
+    jwt::{JwtVerifier, ProfileFault, Rules},
+    observe::Observer,
+};
+
+/// Makes the verifier of an issuer out of its settings, and of those that all issuers share: when a resource server is
+/// built, and when a tenant becomes known.
+#[derive(Clone, Debug)]
+pub(crate) struct Verifiers {
+    /// Of the issuers that have none of their own.
+    pub(super) audiences: Vec<String>,
+    pub(super) leeway: Duration,
+    pub(super) max_token_age: Option<Duration>,
+    pub(super) key_refresh: KeyRefresh,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) fetch: Option<Arc<dyn Fetch>>,
+    pub(super) crypto: Option<CryptoBackend>,
+    pub(super) runtime: Option<Handle>,
+}
+
+impl Verifiers {
+    /// The verifier for the tokens of `issuer`. `tenants` is the name of the group that it belongs to, if it does.
+    pub(crate) fn verifier(
+        &self,
+        issuer: Issuer,
+        tenants: Option<&Arc<str>>,
+        faults: &mut Faults,
+    ) -> Option<JwtVerifier> {
+        let mut faults = faults.of(&issuer.identifier);
+        if let Err(fault) = https_url::parse_issuer(&issuer.identifier, issuer.plain_http) {
+            faults.add(format!("the identifier {fault}"));
+        }
+        if issuer.identifier.contains("/.well-known/") {
+            faults.add("is the address of a metadata document; give the issuer, as the document names it");
+        }
+        let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
+        if audiences.is_empty() {
+            faults.add("has no audience; name this API as its tokens do in `aud`, with `.audience(..)`");
+        }
+        for audience in audiences {
+            if audience.is_empty() || https_url::has_scheme(audience) && audience.contains('#') {
+                faults.add(format!(
+                    "the audience {audience:?} is empty, or has a fragment; RFC 8707 section 2 allows neither"
+                ));
+            }
+            if !audience.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+                faults.add(format!("the audience {audience:?} has characters other than visible ASCII"));
+            }
+        }
+        if issuer.algorithms.is_empty() {
+            faults.add(
+                "the list of algorithms is empty, so that every token would be refused; leave it out for the default",
+            );
+        }
+        if issuer.authorized_parties.as_ref().is_some_and(Vec::is_empty) {
+            faults.add("the list of authorized parties is empty, so that every token would be refused; leave it out to accept every client");
+        }
+        match issuer.profile.fault() {
+            Some(ProfileFault::AcceptsNothing) => {
+                faults.add(format!(
+                    "the profile {:?} accepts no `typ`; add `.accept_type(..)` or `.accept_absent_type()`",
+                    issuer.profile.name()
+                ));
+            }
+            Some(ProfileFault::NoEvidence) => faults.add(format!(
+                "the profile {:?} would accept ID tokens; say with `.evidence(..)` how an access token is known",
+                issuer.profile.name()
+            )),
+            None => {}
+        }
+        if issuer.key_hosts.as_ref().is_some_and(HashSet::is_empty) {
+            faults.add("the list of hosts for its keys is empty, so that they could be had from nowhere; leave it out to accept every host");
+        }
+        for fault in issuer.key_refresh.as_ref().unwrap_or(&self.key_refresh).faults() {
+            faults.add(fault);
+        }
+        let keys = self.keys(&issuer, tenants, &mut faults)?;
+        let rules = Rules {
+            issuer: issuer.identifier.into(),
+            audiences: audiences.iter().map(|audience| audience.as_str().into()).collect(),
+            authorized_parties: issuer.authorized_parties.map(|parties| parties.into_iter().map(Into::into).collect()),
+            algorithms: issuer.algorithms,
+            profile: issuer.profile,
+            grammar: issuer.grammar,
+            leeway: self.leeway,
+            max_age: self.max_token_age,
+        };
+        Some(JwtVerifier { rules, keys })
+    }
+
+    fn keys(
+        &self,
+        issuer: &Issuer,
+        tenants: Option<&Arc<str>>,
+        faults: &mut IssuerFaults<'_>,
+    ) -> Option<Arc<dyn KeySource>> {
+        let header = self.header(issuer, faults);
+        let remote = |location| self.remote(issuer, location, header, tenants, faults);
+        match &issuer.keys {
+            Keys::Source(source) => Some(Arc::clone(source)),
+            Keys::Given(json) => {
+                let set = JwkSet::from_json(json)
+                    .map_err(|error| faults.add(error.to_string()))
+                    .ok()?
+                    .prepare(&issuer.algorithms, self.crypto?);
+                if set.is_empty() {
+                    let skipped: Vec<String> = set.skipped().iter().map(ToString::to_string).collect();
+                    faults.add(match skipped.as_slice() {
+                        [] => "the given JWK Set has no keys".to_owned(),
+                        skipped => format!("none of the given keys can be used: [{}]", skipped.join("; ")),
+                    });
+                }
+                Some(Arc::new(FixedKeys(Arc::new(set))))
+            }
+            Keys::Discovered => remote(Location::Discovered),
+            Keys::File(path) => remote(Location::File(path.clone())),
+            Keys::Url(url) => match https_url::parse(url, issuer.plain_http) {
+                Ok(url) if !issuer.allows_host(&url) => {
+                    faults.add(format!(
+                        "the JWKS URL {:?} is not at one of its hosts for keys",
+                        https_url::shown(&url.to_string())
+                    ));
+                    None
+                }
+                Ok(url) => remote(Location::At(url)),
+                Err(fault) => {
+                    faults.add(format!("the JWKS URL {:?} {fault}", https_url::shown(url)));
+                    None
+                }
+            },
+        }
+    }
+
+    /// The header that goes with requests for the keys.
+    fn header(&self, issuer: &Issuer, faults: &mut IssuerFaults<'_>) -> Option<(HeaderName, HeaderValue)> {
+        let (name, value) = issuer.jwks_header.as_ref()?;
+        if !issuer.is_fetched() {
+            faults.add("has a header for its JWK Set, which is not fetched from a URL; leave it out");
+        }
+        let header = name.parse::<HeaderName>().ok().zip(HeaderValue::from_str(value).ok());
+        match header {
+            // The name may be a secret as well, if the two were confused.
+            None => faults.add("the header for its JWK Set is no header: a name of letters, digits and dashes, and a value of visible ASCII"),
+            Some((ref name, _)) if [ACCEPT, HOST, IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE].contains(name) => {
+                faults.add(format!("the header {name} for its JWK Set is for us to send"));
+            }
+            Some((name, mut value)) => {
+                value.set_sensitive(true);
+                return Some((name, value));
+            }
+        }
+        None
+    }
+
+    fn remote(
+        &self,
+        issuer: &Issuer,
+        location: Location,
+        header: Option<(HeaderName, HeaderValue)>,
+        tenants: Option<&Arc<str>>,
+        faults: &mut IssuerFaults<'_>,
+    ) -> Option<Arc<dyn KeySource>> {
+        let Some(runtime) = self.runtime.clone() else {
+            faults.add("its keys have to be fetched, and there is no tokio runtime; build inside of one");
+            return None;
+        };
+        let refresh = issuer.key_refresh.clone().unwrap_or_else(|| self.key_refresh.clone());
+        let fetch = match &location {
+            Location::File(_) => Arc::new(NoFetch),
+            _ => Arc::clone(self.fetch.as_ref()?),
+        };
+        let name: Arc<str> = issuer.identifier.as_str().into();
+        let origin = Origin {
+            issuer: Arc::clone(&name),
+            location,
+            plain_http: issuer.plain_http,
+            header,
+            hosts: issuer.key_hosts.clone().map(Arc::new),
+            algorithms: issuer.algorithms.as_slice().into(),
+            backend: self.crypto?,
+            documents: Documents {
+                fetch,
+                clock: Arc::clone(&self.clock),
+                limits: FetchLimits::new(refresh.max_document, refresh.timeout),
+            },
+            refresh,
+            told_of_host: Arc::default(),
+        };
+        let (label, idle) = match tenants {
+            Some(group) => (Arc::clone(group), Idle::Rest),
+            None => (name, Idle::Refresh),
+        };
+        Some(Arc::new(RemoteKeys::new(origin, label, self.observer.clone(), runtime, idle)))
+    }
+}
+
+/// The client of a source that reads a file.
+#[derive(Debug)]
+struct NoFetch;
+
+impl Fetch for NoFetch {
+    fn fetch(&self, _: Request<Bytes>, _: FetchLimits) -> BoxFuture<'static, Result<Response<Bytes>, FetchError>> {
+        Box::pin(async { Err(FetchError::failed("nothing is fetched for keys in a file")) })
+    }
+}
