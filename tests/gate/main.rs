@@ -13,6 +13,7 @@ mod jose;
 mod json_vectors;
 mod jwt;
 mod layering;
+mod observe;
 mod ops;
 mod problem;
 mod readme;

@@ -40,10 +40,10 @@ mod rejection;
 mod scoped;
 
 pub use scopegate_core::{
-    Authentication, BuildError, Claims, CryptoBackend, ExactScopes, GenAuthScopes, ImpliedScopes,
-    InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, Principal, Reason, ResourceServer,
-    ResourceServerBuilder, Scope, ScopeGrammar, ScopePolicy, ScopeToken, VerifiedToken, clock, fetch, jwks, jws, jwt,
-    scope,
+    Authentication, BuildError, Claims, CryptoBackend, ExactScopes, GenAuthScopes, Health, ImpliedScopes,
+    InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, Principal, Reason,
+    ResourceServer, ResourceServerBuilder, Scope, ScopeGrammar, ScopePolicy, ScopeToken, StartUp, Tenants,
+    VerifiedToken, clock, fetch, jwks, jws, jwt, observe, scope,
 };
 pub use scopegate_tower::{Authenticate, RefusalBody, RequireScope, RequireToken};
 

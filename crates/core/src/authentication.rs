@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{ProtectionSpace, VerifiedToken};
+use crate::{ProtectionSpace, ResourceServer, VerifiedToken};
 
 /// The outcome of authenticating a request: a [`VerifiedToken`], or nobody.
 ///
@@ -14,24 +14,24 @@ pub struct Authentication {
     token: Option<VerifiedToken>,
     /// The token text that was judged, so that it is not judged again, and for steps that need it.
     presented: Option<Arc<str>>,
-    /// Which resource server judged it.
-    judge: u64,
+    /// Who judged it.
+    judge: ResourceServer,
     space: Option<Arc<ProtectionSpace>>,
 }
 
 impl Authentication {
-    pub(crate) fn anonymous(judge: u64) -> Self {
+    pub(crate) fn anonymous(judge: ResourceServer) -> Self {
         Self { token: None, presented: None, judge, space: None }
     }
 
-    pub(crate) fn verified(judge: u64, presented: &str, token: VerifiedToken) -> Self {
+    pub(crate) fn verified(judge: ResourceServer, presented: &str, token: VerifiedToken) -> Self {
         Self { token: Some(token), presented: Some(presented.into()), judge, space: None }
     }
 
     /// Whether `judge` would find the same again for the same credentials: it was the judge, of this very token, and the
     /// token was still to expire at `cutoff`, the time less the leeway.
-    pub(crate) fn still_holds(&self, judge: u64, presented: &str, cutoff: Duration) -> bool {
-        self.judge == judge
+    pub(crate) fn still_holds(&self, judge: &ResourceServer, presented: &str, cutoff: Duration) -> bool {
+        self.judge.is(judge)
             && self.presented.as_deref() == Some(presented)
             && self.token.as_ref().is_some_and(|token| token.expires_after(cutoff))
     }
@@ -48,6 +48,11 @@ impl Authentication {
         self.token.as_ref()
     }
 
+    /// The resource server that authenticated the request.
+    pub fn judge(&self) -> &ResourceServer {
+        &self.judge
+    }
+
     /// How refusals are to be worded.
     pub fn space(&self) -> Option<&Arc<ProtectionSpace>> {
         self.space.as_ref()
@@ -61,37 +66,38 @@ impl fmt::Debug for Authentication {
 }
 
 #[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod tests {
     use super::*;
-    use crate::verified_token::tests::verified;
+    use crate::{resource_server::tests::fixed, verified_token::tests::verified};
 
-    #[test]
-    fn an_outcome_is_of_one_judge_and_one_token_until_it_expires() {
+    #[tokio::test]
+    async fn an_outcome_is_of_one_judge_and_one_token_until_it_expires() {
+        let (judge, other) = (fixed(&["a-es256"]).await, fixed(&["a-es256"]).await);
         let token = verified("https://a", None, None);
         let expiry = token.expires_at().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
         let before = expiry - Duration::from_nanos(1);
-        let outcome = Authentication::verified(1, "token", token);
-        assert!(outcome.still_holds(1, "token", before));
-        assert!(!outcome.still_holds(1, "token", expiry));
-        assert!(!outcome.still_holds(2, "token", before));
-        assert!(!outcome.still_holds(1, "other", before));
-        assert!(!Authentication::anonymous(1).still_holds(1, "token", before));
-        assert!(!Authentication::anonymous(1).still_holds(1, "", before));
+        let outcome = Authentication::verified(judge.clone(), "token", token);
+        assert!(outcome.still_holds(&judge, "token", before) && outcome.judge().is(&judge));
+        assert!(!outcome.still_holds(&judge, "token", expiry));
+        assert!(!outcome.still_holds(&other, "token", before));
+        assert!(!outcome.still_holds(&judge, "other", before));
+        let anonymous = Authentication::anonymous(judge.clone());
+        assert!(!anonymous.still_holds(&judge, "token", before) && !anonymous.still_holds(&judge, "", before));
     }
 
-    #[test]
-    fn an_outcome_prints_without_the_token_that_was_presented() {
-        let outcome = Authentication::verified(1, "presented", verified("https://a", Some("alice"), None));
-        let printed = format!("{outcome:?}");
+    #[tokio::test]
+    async fn an_outcome_prints_without_the_token_that_was_presented() {
+        let token = verified("https://a", Some("alice"), None);
+        let printed = format!("{:?}", Authentication::verified(fixed(&["a-es256"]).await, "presented", token));
         assert!(printed.contains("alice") && !printed.contains("presented"), "{printed}");
     }
 
-    #[test]
-    fn nobody_has_no_token() {
-        assert!(Authentication::anonymous(1).token().is_none());
-        assert_eq!(
-            Authentication::verified(1, "token", verified("https://a", None, None)).token().unwrap().issuer(),
-            "https://a"
-        );
+    #[tokio::test]
+    async fn nobody_has_no_token() {
+        let judge = fixed(&["a-es256"]).await;
+        assert!(Authentication::anonymous(judge.clone()).token().is_none());
+        let somebody = Authentication::verified(judge, "token", verified("https://a", None, None));
+        assert_eq!(somebody.token().unwrap().issuer(), "https://a");
     }
 }

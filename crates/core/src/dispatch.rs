@@ -33,7 +33,7 @@ impl Issuers {
         let tenants: Box<[LiveTenants]> = tenants.into_iter().collect();
         let mut names: Vec<&str> = by_name.keys().map(|name| &**name).collect();
         names.sort_unstable();
-        names.extend(tenants.iter().map(|tenants| tenants.group.name()));
+        names.extend(tenants.iter().map(LiveTenants::name));
         let expected = if names.len() <= 4 { names.join(" or ") } else { format!("one of {} issuers", names.len()) };
         Self { expected: expected.into(), by_name, tenants }
     }
@@ -51,6 +51,12 @@ impl Issuers {
             .find_map(|tenants| tenants.verifier(issuer))
             .map(Cow::Owned)
             .ok_or_else(|| Failure::new(Reason::UnknownIssuer, "iss", &*self.expected, issuer).into())
+    }
+
+    /// What an issuer is called where things are counted: by its name, or by that of the group of tenants it belongs to.
+    pub(crate) fn label(&self, issuer: &str) -> Option<&str> {
+        let fixed = self.by_name.get_key_value(issuer).map(|(name, _)| &**name);
+        fixed.or_else(|| self.tenants.iter().find(|tenants| tenants.live.contains_key(issuer)).map(LiveTenants::name))
     }
 
     /// The verifiers of the issuers that were named one by one.
@@ -83,6 +89,10 @@ impl LiveTenants {
             quick_cache::sync::DefaultLifecycle::default(),
         );
         Self { group, verifiers, live }
+    }
+
+    fn name(&self) -> &str {
+        self.group.name()
     }
 
     /// The verifier of a live tenant, or of one that is trusted and becomes live by this.

@@ -115,3 +115,90 @@ impl Observer for MetricsObserver {
         metrics::counter!("scopegate_refusals_total", "issuer" => issuer, "reason" => reason.as_str()).increment(1);
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "metrics")]
+mod tests {
+    use std::{
+        collections::BTreeMap,
+        sync::{Arc, Mutex, atomic::AtomicU64, atomic::Ordering},
+    };
+
+    use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+
+    use super::*;
+
+    /// Keeps the last value of everything under its name and labels.
+    #[derive(Debug, Default)]
+    struct Values(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+
+    impl Values {
+        fn of(&self, key: &Key) -> Arc<AtomicU64> {
+            let labels: Vec<String> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+            let name = format!("{}{{{}}}", key.name(), labels.join(","));
+            Arc::clone(self.0.lock().unwrap().entry(name).or_default())
+        }
+    }
+
+    struct Last(Arc<AtomicU64>);
+
+    impl HistogramFn for Last {
+        fn record(&self, value: f64) {
+            self.0.store(value.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    impl Recorder for Values {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::from_arc(self.of(key))
+        }
+
+        fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::from_arc(self.of(key))
+        }
+
+        fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::from_arc(Arc::new(Last(self.of(key))))
+        }
+    }
+
+    #[test]
+    fn fetches_and_refusals_are_counted_with_bounded_labels() {
+        let values = Values::default();
+        metrics::with_local_recorder(&values, || {
+            let fetch = |outcome, seconds| KeyFetch {
+                issuer: "https://as.example",
+                outcome,
+                duration: Duration::from_millis(250),
+                at: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
+            };
+            MetricsObserver.keys_fetched(&fetch(FetchOutcome::Changed, 100));
+            MetricsObserver.keys_fetched(&fetch(FetchOutcome::Unchanged, 200));
+            MetricsObserver.keys_fetched(&fetch(FetchOutcome::Failed, 300));
+            MetricsObserver.refused(Some("https://as.example"), Reason::Expired);
+            MetricsObserver.refused(None, Reason::MissingCredentials);
+            MetricsObserver.refused(None, Reason::MissingCredentials);
+        });
+        let found: Vec<(String, u64)> = values
+            .0
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| (name.clone(), value.load(Ordering::Relaxed)))
+            .collect();
+        let expected = [
+            ("scopegate_key_fetch_duration_seconds{issuer=https://as.example}", 0.25_f64.to_bits()),
+            ("scopegate_key_fetches_total{issuer=https://as.example,outcome=changed}", 1),
+            ("scopegate_key_fetches_total{issuer=https://as.example,outcome=failed}", 1),
+            ("scopegate_key_fetches_total{issuer=https://as.example,outcome=unchanged}", 1),
+            ("scopegate_keys_refreshed_timestamp_seconds{issuer=https://as.example}", 200.0_f64.to_bits()),
+            ("scopegate_refusals_total{issuer=,reason=missing_credentials}", 2),
+            ("scopegate_refusals_total{issuer=https://as.example,reason=expired}", 1),
+        ];
+        assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value)));
+    }
+}

@@ -71,8 +71,6 @@ use crate::{
 pub struct ResourceServer(Arc<Inner>);
 
 struct Inner {
-    /// Tells one resource server from another.
-    id: u64,
     default_realm: Box<str>,
     issuers: Issuers,
     claim_names: ClaimNames,
@@ -123,18 +121,18 @@ impl ResourceServer {
     pub fn authenticate(&self, request: &Parts) -> Authenticating {
         let credentials = match Credentials::from_request(request) {
             Ok(Some(credentials)) => credentials,
-            Ok(None) => return Authenticating::ready(Ok(Authentication::anonymous(self.0.id))),
+            Ok(None) => return Authenticating::ready(Ok(Authentication::anonymous(self.clone()))),
             Err(error) => return Authenticating::ready(Err(error)),
         };
         let token = credentials.token();
         let cutoff = self.now().saturating_sub(self.0.leeway);
         let earlier = request.extensions.get::<Authentication>();
-        if let Some(earlier) = earlier.filter(|earlier| earlier.still_holds(self.0.id, token, cutoff)) {
+        if let Some(earlier) = earlier.filter(|earlier| earlier.still_holds(self, token, cutoff)) {
             return Authenticating::ready(Ok(earlier.clone()));
         }
         match self.judge(token, None) {
             Ok(Judged::Good(verified)) => {
-                Authenticating::ready(Ok(Authentication::verified(self.0.id, token, verified)))
+                Authenticating::ready(Ok(Authentication::verified(self.clone(), token, verified)))
             }
             Ok(Judged::KeyNotAtHand(missing)) => {
                 Authenticating::pending(self.clone().judge_with_new_keys(token.to_owned(), missing))
@@ -168,7 +166,7 @@ impl ResourceServer {
         let refetched = verifier.keys.refetch(MissingKey::new(key_id.as_deref(), is_held)).await;
         // Where there are no newer keys, those at hand may do after all; where they do not, nothing can be said.
         match (self.judge(&token, refetched.as_deref().ok())?, refetched) {
-            (Judged::Good(verified), _) => Ok(Authentication::verified(self.0.id, &token, verified)),
+            (Judged::Good(verified), _) => Ok(Authentication::verified(self, &token, verified)),
             (Judged::KeyNotAtHand(_), Err(error)) => Err(unavailable(error, &verifier)),
             (Judged::KeyNotAtHand(_), Ok(_)) => Err(Reason::UnknownKey.into()),
         }
@@ -182,9 +180,18 @@ impl ResourceServer {
         Health::of(&self.0.issuers)
     }
 
-    /// Who is told of refusals.
-    pub fn observer(&self) -> Option<&Arc<dyn Observer>> {
-        self.0.observer.as_ref()
+    /// Tells the observer that a request was refused. The layers and extractors call this for what they refuse; `token` is
+    /// the good token of a request that is not permitted.
+    pub fn observe_refusal(&self, error: &Error, token: Option<&VerifiedToken>) {
+        if let Some(observer) = &self.0.observer {
+            let issuer = error.issuer().or(token.map(VerifiedToken::issuer));
+            observer.refused(issuer.and_then(|issuer| self.0.issuers.label(issuer)), error.reason());
+        }
+    }
+
+    /// Whether the other one is this very resource server, or a clone of it.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     fn now(&self) -> Duration {
@@ -282,6 +289,7 @@ pub(crate) mod tests {
         crypto::tests::{jwks, token},
         fetch::{Fetch, FetchError, FetchLimits},
         jwt::Profile,
+        observe::KeyFetch,
     };
 
     pub(crate) const ISSUER: &str = "https://as.example";
@@ -481,7 +489,7 @@ pub(crate) mod tests {
     }
 
     /// A resource server whose one issuer has these keys of the rig, and no network.
-    async fn fixed(key_ids: &[&str]) -> ResourceServer {
+    pub(crate) async fn fixed(key_ids: &[&str]) -> ResourceServer {
         fixed_with(key_ids, |builder| builder).await
     }
 
@@ -866,5 +874,166 @@ pub(crate) mod tests {
         let server = fixed(&["a-es256"]).await;
         assert!(format!("{server:?}").contains(ISSUER));
         assert_eq!(format!("{:?}", server.authenticate(&request("x"))), "Authenticating { .. }");
+    }
+
+    /// Writes down what it is told.
+    #[derive(Clone, Debug, Default)]
+    struct Notes(Arc<Mutex<Vec<String>>>);
+
+    impl Notes {
+        fn take(&self) -> Vec<String> {
+            std::mem::take(&mut *self.0.lock().unwrap())
+        }
+    }
+
+    impl Observer for Notes {
+        fn keys_fetched(&self, fetch: &KeyFetch<'_>) {
+            self.0.lock().unwrap().push(format!("{} {}", fetch.issuer, fetch.outcome.as_str()));
+        }
+
+        fn refused(&self, issuer: Option<&str>, reason: Reason) {
+            self.0.lock().unwrap().push(format!("{} {}", issuer.unwrap_or("-"), reason.as_str()));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_observer_is_told_of_fetches_and_refusals_under_bounded_names() {
+        let (network, clock, notes) = (Network::with_issuer(&["a-es256"]), SetClock::new(), Notes::default());
+        let tenants = Tenants::template("https://{tenant}.example", |tenant| tenant == "as")
+            .settings(|issuer| issuer.audience("https://api.example"));
+        let server = ResourceServer::builder()
+            .tenants(tenants)
+            .fetch(network.clone())
+            .clock(clock.clone())
+            .observer(notes.clone())
+            .build()
+            .await
+            .unwrap();
+        let good = server.authenticate(&request(&token_by("a-es256"))).await.unwrap();
+        assert_eq!(notes.take(), ["https://{tenant}.example changed"]);
+        clock.advance(MINUTE);
+        assert_eq!(refusal(&server, &token_by("b-es256")).await, Reason::UnknownKey);
+        assert_eq!(notes.take(), ["https://{tenant}.example unchanged"], "who refuses tells");
+        network.put(JWKS_URL, Answer::Fails);
+        clock.advance(MINUTE);
+        let error = server.authenticate(&request(&token_by("b-es256"))).await.unwrap_err();
+        server.observe_refusal(&error, None);
+        server.observe_refusal(&Error::insufficient_scope(), good.token());
+        server.observe_refusal(&Error::missing_credentials(), None);
+        let stranger = at_once(&server, &token_with("a-es256", json!({ "iss": "https://other.example" }))).unwrap_err();
+        server.observe_refusal(&stranger, None);
+        let expected = [
+            "https://{tenant}.example failed",
+            "https://{tenant}.example keys_unavailable",
+            "https://{tenant}.example insufficient_scope",
+            "- missing_credentials",
+            "- unknown_issuer",
+        ];
+        assert_eq!(notes.take(), expected);
+    }
+
+    fn tenant(name: &str) -> String {
+        format!("https://idp.example/{name}/v2.0")
+    }
+
+    /// Puts a tenant that publishes these keys of the rig onto the network.
+    fn put_tenant(network: &Network, name: &str, key_ids: &[&str]) {
+        let (issuer, jwks_uri) = (tenant(name), format!("https://idp.example/{name}/keys"));
+        let metadata = json!({ "issuer": issuer, "jwks_uri": jwks_uri });
+        network
+            .put(&format!("{issuer}/.well-known/openid-configuration"), Answer::Is(200, metadata.to_string().into()));
+        network.put(&jwks_uri, Answer::Is(200, jwks(key_ids)));
+    }
+
+    async fn with_tenants(network: &Network, max_live: usize) -> ResourceServer {
+        let tenants = Tenants::template(tenant("{tenant}"), |tenant| !tenant.starts_with("unknown"))
+            .settings(|issuer| issuer.audience("https://api.example"))
+            .max_live(max_live);
+        let builder = ResourceServer::builder().tenants(tenants).fetch(network.clone()).clock(SetClock::new());
+        builder.build().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn key_1_a_tenant_has_keys_of_its_own_and_an_untrusted_one_causes_no_fetch() {
+        let network = Network::new();
+        put_tenant(&network, "a", &["a-es256"]);
+        put_tenant(&network, "b", &["b-es256"]);
+        let server = with_tenants(&network, 10).await;
+        let by = |key_id: &str, name: &str| token_with(key_id, json!({ "iss": tenant(name) }));
+        for (key_id, name) in [("a-es256", "a"), ("b-es256", "b")] {
+            let outcome = server.authenticate(&request(&by(key_id, name))).await.unwrap();
+            assert_eq!(outcome.token().unwrap().issuer(), tenant(name));
+        }
+        network.requests();
+        assert_eq!(refusal(&server, &by("a-es256", "b")).await, Reason::UnknownKey);
+        for stranger in ["unknown", "unknown2", "a/../b", "", "a%2f"] {
+            assert_eq!(at_once(&server, &by("a-es256", stranger)).unwrap_err().reason(), Reason::UnknownIssuer);
+        }
+        settle().await;
+        assert!(network.requests().is_empty());
+        let health = server.health();
+        assert_eq!(
+            health.issuers().iter().map(|tenant| tenant.issuer.to_string()).collect::<Vec<_>>(),
+            [tenant("a"), tenant("b")]
+        );
+        assert!(health.is_ready());
+    }
+
+    #[tokio::test]
+    async fn of_many_tenants_a_bounded_number_is_live() {
+        let network = Network::new();
+        let server = with_tenants(&network, 20).await;
+        for number in 0..500 {
+            let name = format!("t{number}");
+            put_tenant(&network, &name, &["a-es256"]);
+            let token = token_with("a-es256", json!({ "iss": tenant(&name) }));
+            assert!(server.authenticate(&request(&token)).await.is_ok());
+        }
+        assert!(server.health().issuers().len() <= 20 + 4, "{}", server.health().issuers().len());
+        settle().await;
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        assert!(tasks <= 20 + 4, "{tasks}");
+    }
+
+    #[tokio::test]
+    async fn an_issuer_that_is_named_by_itself_keeps_its_own_settings() {
+        let network = Network::new();
+        let tenants = Tenants::trusting("all", |_| true).settings(|issuer| issuer.audience("https://other.example"));
+        let server = fixed_with(&["a-es256"], |builder| builder.tenants(tenants).fetch(network.clone())).await;
+        assert!(at_once(&server, &token_by("a-es256")).is_ok());
+        assert!(network.requests().is_empty());
+    }
+
+    #[tokio::test]
+    async fn start_up_fails_fast_or_waits_or_does_neither() {
+        let (network, clock) = (Network::new(), SetClock::new());
+        let builder = || {
+            let builder = ResourceServer::discover(ISSUER).audience("https://api.example");
+            builder.fetch(network.clone()).clock(clock.clone())
+        };
+        assert!(builder().build().await.is_ok() && network.requests().is_empty());
+
+        let error = builder().start_up(StartUp::FailFast).build().await.unwrap_err();
+        let fault = "issuer \"https://as.example\": the issuer's keys cannot be had: there is no document at the expected address";
+        assert_eq!(error.faults().collect::<Vec<_>>(), [fault]);
+        assert!(builder().start_up(StartUp::WaitAtMost(MINUTE)).build().await.is_ok(), "it starts without");
+
+        network.hold();
+        let waiting = tokio::spawn(builder().start_up(StartUp::WaitAtMost(Duration::from_secs(3))).build());
+        settle().await;
+        clock.advance(Duration::from_millis(2999));
+        settle().await;
+        assert!(!waiting.is_finished());
+        clock.advance(Duration::from_millis(1));
+        assert!(waiting.await.unwrap().is_ok());
+        network.release();
+
+        let metadata = json!({ "issuer": ISSUER, "jwks_uri": JWKS_URL });
+        network.put(METADATA_URL, Answer::Is(200, metadata.to_string().into()));
+        network.publish(&["a-es256"]);
+        for start_up in [StartUp::FailFast, StartUp::WaitAtMost(MINUTE)] {
+            let server = builder().start_up(start_up).build().await.unwrap();
+            assert!(at_once(&server, &token_by("a-es256")).is_ok(), "{start_up:?}");
+        }
     }
 }

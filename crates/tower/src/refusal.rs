@@ -24,7 +24,7 @@ use http::{
     },
     request::Parts,
 };
-use scopegate_core::{Authentication, Error, ErrorKind, ProtectionSpace, Reason, VerifiedToken};
+use scopegate_core::{Authentication, Error, ErrorKind, ProtectionSpace, Reason, ResourceServer, VerifiedToken};
 
 use crate::GateBody;
 
@@ -119,12 +119,13 @@ pub struct Refusal<'a> {
     space: Option<&'a ProtectionSpace>,
     required: Option<&'a str>,
     token: Option<&'a VerifiedToken>,
+    judge: Option<&'a ResourceServer>,
 }
 
 impl<'a> Refusal<'a> {
     /// The refusal of a request for this reason.
     pub fn new(error: &'a Error) -> Self {
-        Self { error, space: None, required: None, token: None }
+        Self { error, space: None, required: None, token: None, judge: None }
     }
 
     /// Words the refusal as this protection space does. Without one there is no challenge, and an error that would need
@@ -134,10 +135,17 @@ impl<'a> Refusal<'a> {
         self
     }
 
-    /// Takes the protection space, and the token for the log, from what `Authenticate` left with the request.
+    /// Tells this resource server's observer.
+    pub fn observed_by(mut self, judge: &'a ResourceServer) -> Self {
+        self.judge = Some(judge);
+        self
+    }
+
+    /// Takes the protection space, the observer, and the token for the log, from what `Authenticate` left with the request.
     pub fn after(mut self, authentication: Option<&'a Authentication>) -> Self {
         self.space = authentication.and_then(Authentication::space).map(AsRef::as_ref);
         self.token = authentication.and_then(Authentication::token);
+        self.judge = authentication.map(Authentication::judge);
         self
     }
 
@@ -158,6 +166,9 @@ impl<'a> Refusal<'a> {
     /// refusal has. Headers that describe the body that was there go with it; others stay.
     pub(crate) fn overwrite<B>(self, response: &mut Response<GateBody<B>>, form: ResponseForm) {
         self.log();
+        if let Some(judge) = self.judge {
+            judge.observe_refusal(self.error, self.token);
+        }
 
         let no_space = Error::not_authenticated_here();
         let error = if self.error.kind().is_challenged() && self.space.is_none() { &no_space } else { self.error };

@@ -1,13 +1,4 @@
-use std::{
-    collections::HashSet,
-    error::Error as StdError,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashSet, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 
@@ -218,9 +209,7 @@ impl ResourceServerBuilder {
             Issuers::new(verifiers, tenants.into_iter().map(|group| LiveTenants::new(group, factory.clone())));
         self.start_up.wait_for(&issuers, &*self.clock).await?;
 
-        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         Ok(ResourceServer(Arc::new(Inner {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             default_realm: default_realm.or(tenant_realm).unwrap_or_default(),
             issuers,
             claim_names,

@@ -155,7 +155,8 @@ impl Settings {
         admitted.map(|authentication| authentication.within(Arc::clone(&self.space))).map_err(|error| {
             // Whoever asks in the wrong way (400) has no need of another scope.
             let hint = self.hint.challenge().filter(|_| error.kind().status() == StatusCode::UNAUTHORIZED);
-            let mut response = Refusal::new(&error).within(Some(&self.space)).requiring(hint).respond(form);
+            let refusal = Refusal::new(&error).within(Some(&self.space)).observed_by(&self.resource_server);
+            let mut response = refusal.requiring(hint).respond(form);
             self.finish(&mut response, form);
             response
         })
