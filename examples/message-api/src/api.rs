@@ -1,7 +1,7 @@
 //! The API. Everything that protects it is in [`router`].
 
-use axum::{Json, Router, routing::get};
-use scopegate_axum::{AccessToken, Authenticate, RequireScope, ResourceServer, scope};
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use scopegate_axum::{AccessToken, Authenticate, Health, RequireScope, ResourceServer, scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ struct Profile {
     display_name: Option<String>,
 }
 
-/// Four routes, three of them protected.
+/// Five routes, three of them protected.
 ///
 /// The protected ones are a router of their own: a layer covers the routes that are there when it is added, so a route
 /// added to the merged router later cannot end up behind it by half.
@@ -20,9 +20,20 @@ pub(crate) fn router(resource_server: ResourceServer) -> Router {
         .route("/me", get(me))
         .route("/messages", get(messages).layer(RequireScope::new("message")))
         .route("/admin", get(admin).layer(RequireScope::all(["admin", "message"])))
-        .layer(Authenticate::new(resource_server).scope_hint(scope("message")));
+        .layer(Authenticate::new(resource_server.clone()).scope_hint(scope("message")));
 
-    Router::new().route("/public", get(|| async { "Anyone may read this.\n" })).merge(protected)
+    Router::new()
+        .route("/public", get(|| async { "Anyone may read this.\n" }))
+        .route("/health", get(health).with_state(resource_server))
+        .merge(protected)
+}
+
+/// Whether the keys of the issuer are there, for a readiness probe. It names the issuer and its key ids, so a service that
+/// strangers can reach would serve it on a port of its own.
+async fn health(State(resource_server): State<ResourceServer>) -> (StatusCode, Json<Health>) {
+    let health = resource_server.health();
+    let status = if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(health))
 }
 
 async fn me(token: AccessToken<Profile>) -> Json<Value> {

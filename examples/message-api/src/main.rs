@@ -5,15 +5,16 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod switches;
 
-use std::{env, error::Error, io::IsTerminal as _, process::ExitCode, time::Duration};
+use std::{env, error::Error, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
 
-use scopegate_axum::{Issuer, ResourceServer};
+use scopegate_axum::{Issuer, ResourceServer, StartUp, jwks::KeyRefresh};
 use scopegate_testing::TestIssuer;
 use tokio::net::TcpListener;
 
 const HELP: &str = "\
-A protected API with four routes: /public, /me, /messages (scope message), /admin (scopes admin and message).
+A protected API: /public, /me, /messages (scope message), /admin (scopes admin and message), and /health.
 
 Usage: cargo run -p message-api
 
@@ -56,12 +57,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
         }
         Err(_) => 3000,
     };
-    // The embedded issuer lives as long as this variable.
     let (resource_server, embedded) = match (env::var("ISSUER"), env::var("AUDIENCE")) {
         (Ok(issuer), Ok(audience)) => (ResourceServer::discover(issuer).audience(audience).build().await?, None),
         (Err(_), Err(_)) => {
             let issuer = TestIssuer::start().await;
-            (trusting(&issuer).await?, Some(issuer))
+            (trusting(&issuer).await?, Some(Arc::new(issuer)))
         }
         _ => return Err("ISSUER and AUDIENCE belong together: set both, or neither for an embedded issuer".into()),
     };
@@ -71,10 +71,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
     })?;
     let url = format!("http://{}", listener.local_addr()?);
     println!("The API is at {url}.");
-    if let Some(issuer) = &embedded {
-        print_lines(issuer, &url);
+    let mut app = api::router(resource_server);
+    if let Some(issuer) = embedded {
+        print_lines(&issuer, &url);
+        app = app.merge(switches::router(issuer, url));
     }
-    axum::serve(listener, api::router(resource_server)).with_graceful_shutdown(interrupted()).await?;
+    axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
     Ok(())
 }
 
@@ -82,7 +84,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
 /// in this very process. That has to be said, in words that a reviewer sees.
 async fn trusting(issuer: &TestIssuer) -> Result<ResourceServer, Box<dyn Error>> {
     let issuer = Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback();
-    Ok(ResourceServer::builder().issuer(issuer).audience(AUDIENCE).build().await?)
+    // Half a minute between two fetches is right for an issuer in the world, and long for somebody who tries a rotation.
+    let refresh = KeyRefresh::default().cool_down(Duration::from_secs(1));
+    let builder = ResourceServer::builder().issuer(issuer).audience(AUDIENCE).key_refresh(refresh);
+    Ok(builder.start_up(StartUp::FailFast).build().await?)
 }
 
 /// Prints what to try, and what to expect of it.
@@ -108,6 +113,14 @@ fn print_lines(issuer: &TestIssuer, url: &str) {
         ),
         ("403 insufficient_scope: the route demands `message`", with(token("profile").sign(), "/messages")),
         ("400 invalid_request: two tokens at once", with(token("message").sign(), "/messages?access_token=x")),
+        ("200: the keys of the issuer, for a readiness probe", format!("curl -i {url}/health")),
+        (
+            "200: the issuer gets a new key; the answer has a line with a token by it",
+            format!("curl -i -X POST {url}/issuer/rotate"),
+        ),
+        ("200: the issuer goes down", format!("curl -i -X POST {url}/issuer/outage")),
+        ("200: its tokens are judged all the same, by the keys at hand", with(token("message").sign(), "/messages")),
+        ("200: it comes back", format!("curl -i -X POST {url}/issuer/recover")),
     ];
     println!("Its issuer is at {}. The tokens below are good for an hour; restart for new ones.", issuer.issuer());
     for (expected, line) in lines {

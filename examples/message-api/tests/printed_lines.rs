@@ -6,6 +6,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+/// How many lines there are to try.
+const LINES: usize = 15;
+
 struct Running(Child);
 
 impl Drop for Running {
@@ -15,7 +18,7 @@ impl Drop for Running {
     }
 }
 
-/// Does what `curl -i [-H HEADER] URL` does, so that the test needs no curl.
+/// Does what `curl -i [-X METHOD] [-H HEADER] URL` does, so that the test needs no curl.
 fn curl(line: &str) -> String {
     let quoted: Vec<&str> = line.split('\'').collect();
     let header =
@@ -23,7 +26,12 @@ fn curl(line: &str) -> String {
     let url = line.rsplit(' ').next().unwrap().trim_matches('\'');
     let (authority, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(authority).unwrap();
-    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {authority}\r\n{header}Connection: close\r\n\r\n").unwrap();
+    let method = if line.contains(" -X POST ") { "POST" } else { "GET" };
+    write!(
+        stream,
+        "{method} /{path} HTTP/1.1\r\nHost: {authority}\r\nContent-Length: 0\r\n{header}Connection: close\r\n\r\n"
+    )
+    .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -50,7 +58,7 @@ fn every_printed_line_gets_the_answer_that_is_printed_with_it() {
         } else if line.starts_with("curl ") {
             answers.push((expected.clone(), curl(&line)));
         }
-        if answers.len() == 10 {
+        if answers.len() == LINES {
             break;
         }
     }
@@ -64,6 +72,12 @@ fn every_printed_line_gets_the_answer_that_is_printed_with_it() {
             assert!(answer.contains(&format!("error=\"{code}\"")), "{expected}: {answer}");
         }
     }
+    let health = &answers.iter().find(|(expected, _)| expected.contains("readiness")).unwrap().1;
+    assert!(health.contains(r#""ready":true"#) && health.contains(r#""state":"fresh""#), "{health}");
+    let rotated = &answers.iter().find(|(expected, _)| expected.contains("a new key")).unwrap().1;
+    let line = rotated.lines().find(|line| line.starts_with("curl ")).unwrap();
+    // Pasted this quickly, the first time may lie within the second that two fetches are apart.
+    assert!((0..2).any(|_| curl(line).starts_with("HTTP/1.1 200 ")), "{line}");
     let forbidden = &answers.iter().find(|(expected, _)| expected.starts_with("403")).unwrap().1;
     assert!(forbidden.contains("scope=\"message\""), "{forbidden}");
 }
