@@ -37,13 +37,16 @@
 //! | read a good token | [`VerifiedToken`], [`Claims`] |
 //! | demand scopes | [`policy`]; [`mod@scope`] for sets, tokens and grammars |
 //! | answer a refused request | [`Error`], [`ErrorKind`], [`reason`], [`ProtectionSpace`] |
-//! | bring keys from somewhere else | [`jwks`] |
+//! | know when keys are fetched, or bring them from somewhere else | [`jwks`] |
+//! | trust many issuers that differ in their name | [`Tenants`] |
+//! | watch it from outside | [`Health`], [`observe`] |
 //!
 //! # Features
 //!
 //! - `aws-lc-rs` (default): signature checks by AWS-LC.
 //! - `rust-crypto`: signature checks by the RustCrypto crates. With both, AWS-LC is used unless
 //!   [`ResourceServerBuilder::crypto`] says otherwise; with neither, `build` returns an error.
+//! - `metrics`: `observe::MetricsObserver`.
 //! - `reqwest` (default): `ReqwestFetch`, an HTTP client for discovery and keys.
 //!
 //! A feature adds API and never changes what is refused.

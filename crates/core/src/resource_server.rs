@@ -62,9 +62,8 @@ use crate::{
 /// What is **not** checked: whether the token was revoked before it expires, whether its subject still exists, and whether
 /// it was presented before. The scope is checked where a route demands one.
 ///
-/// Keys that are fetched are fetched with the first token that needs them, and again when they are five minutes old or when
-/// a token names a key that is not among them; an issuer is asked at most once in 30 seconds. While newer keys cannot be
-/// had, those at hand are used for a day more. Each document may be 512 KiB long and take five seconds.
+/// The keys of an issuer are fetched with the first token that needs them, and kept up to date from then on; the docs of
+/// [`jwks`](crate::jwks) say how, and what happens while an issuer is down.
 ///
 /// Cheap to clone; clones share keys and settings.
 #[derive(Clone)]
