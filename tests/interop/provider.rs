@@ -1,0 +1,208 @@
+//! The authorization server: node-oidc-provider in a process of its own, and its clients.
+
+use std::{env, net::SocketAddr, path::Path, process::Stdio, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, de::DeserializeOwned};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    net::TcpStream,
+    process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
+};
+
+/// The algorithms, each of which has a client of that name whose tokens are signed with it.
+pub(crate) const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"];
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop");
+
+const SKIPPED: &str = "skipped, no authorization server: run `npm ci` in tests/interop (needs Node.js 20 or newer)";
+
+/// The secret of every client, as `provider.mjs` has it.
+const SECRET: &str = "a secret that is known to everybody who reads the tests";
+
+/// How long the process may take for an answer. It generates RSA keys, and may have a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running authorization server. It ends when this is dropped, and when the test is killed.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    issuer: String,
+    address: SocketAddr,
+    process: Child,
+    commands: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+/// How often the provider was asked for these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Requests {
+    pub(crate) discovery: usize,
+    pub(crate) jwks: usize,
+}
+
+impl Provider {
+    /// Starts one on a free port. Where none is installed, says that the test is skipped, or fails if `INTEROP` is
+    /// `required`.
+    pub(crate) async fn start() -> Option<Self> {
+        if is_installed().await {
+            return Some(Self::start_on(0).await);
+        }
+        assert!(env::var_os("INTEROP").is_none_or(|wish| wish != "required"), "{SKIPPED}");
+        println!("{SKIPPED}");
+        None
+    }
+
+    /// Starts one on this port, with keys that no other has.
+    pub(crate) async fn start_on(port: u16) -> Self {
+        #[derive(Deserialize)]
+        struct Started {
+            issuer: String,
+        }
+
+        let mut process = Command::new("node")
+            .args(["provider.mjs", "--port", &port.to_string()])
+            .current_dir(FOLDER)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node runs");
+        let commands = process.stdin.take().expect("a pipe");
+        let mut answers = BufReader::new(process.stdout.take().expect("a pipe")).lines();
+        let Started { issuer } = next(&mut answers).await;
+        let address = issuer.trim_start_matches("http://").parse().expect("an address");
+        Self { issuer, address, process, commands, answers }
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The client whose tokens are signed with this algorithm.
+    pub(crate) fn client(&self, algorithm: &'static str) -> Client {
+        Client { id: algorithm, provider: self.address }
+    }
+
+    /// Signs with new keys from now on. Those from before stay published.
+    pub(crate) async fn rotate(&mut self) {
+        self.command::<serde_json::Value>("rotate").await;
+    }
+
+    /// Publishes none but the keys that sign.
+    pub(crate) async fn withdraw_old_keys(&mut self) {
+        self.command::<serde_json::Value>("withdraw").await;
+    }
+
+    pub(crate) async fn requests(&mut self) -> Requests {
+        self.command("requests").await
+    }
+
+    async fn command<A: DeserializeOwned>(&mut self, command: &str) -> A {
+        self.commands.write_all(format!("{command}\n").as_bytes()).await.expect("the provider listens");
+        next(&mut self.answers).await
+    }
+
+    /// Kills the process, and tells on which port it was.
+    pub(crate) async fn kill(mut self) -> u16 {
+        self.process.kill().await.expect("it ends");
+        self.address.port()
+    }
+}
+
+/// The next answer of the process.
+async fn next<A: DeserializeOwned>(answers: &mut Lines<BufReader<ChildStdout>>) -> A {
+    let line = timeout(PATIENCE, answers.next_line()).await.expect("an answer in time").expect("text");
+    serde_json::from_str(&line.expect("the provider runs")).expect("the answer of the command")
+}
+
+/// Whether there is a Node.js that is new enough, and the packages.
+async fn is_installed() -> bool {
+    let version = Command::new("node").arg("--version").output().await.map(|output| output.stdout).unwrap_or_default();
+    let version = String::from_utf8_lossy(&version);
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    major.is_some_and(|major| major >= 20) && Path::new(FOLDER).join("node_modules/oidc-provider").is_dir()
+}
+
+/// A client of the provider.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client {
+    pub(crate) id: &'static str,
+    provider: SocketAddr,
+}
+
+/// What the token endpoint answers.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Tokens {
+    pub(crate) access_token: String,
+    pub(crate) id_token: Option<String>,
+}
+
+impl Client {
+    /// An access token of the client itself, for this resource.
+    pub(crate) async fn token(&self, resource: &str, scope: &str) -> String {
+        let grant = [("grant_type", "client_credentials"), ("resource", resource), ("scope", scope)];
+        self.post::<Tokens>("/token", &grant).await.access_token
+    }
+
+    /// An access token of the client itself for no resource in particular, which is an opaque one.
+    pub(crate) async fn opaque_token(&self) -> String {
+        self.post::<Tokens>("/token", &[("grant_type", "client_credentials")]).await.access_token
+    }
+
+    /// An access token and an ID token of a user who has agreed (OpenID Connect CIBA).
+    pub(crate) async fn tokens_of(&self, user: &str, resource: &str, scope: &str) -> Tokens {
+        #[derive(Deserialize)]
+        struct Asked {
+            auth_req_id: String,
+        }
+
+        let scope = format!("openid {scope}");
+        let question = [("login_hint", user), ("resource", resource), ("scope", &scope)];
+        let Asked { auth_req_id } = self.post("/backchannel", &question).await;
+        let grant = [
+            ("grant_type", "urn:openid:params:grant-type:ciba"),
+            ("resource", resource),
+            ("auth_req_id", &auth_req_id),
+        ];
+        self.post("/token", &grant).await
+    }
+
+    async fn post<A: DeserializeOwned>(&self, path: &str, parameters: &[(&str, &str)]) -> A {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("client_id", self.id), ("client_secret", SECRET)])
+            .extend_pairs(parameters)
+            .finish();
+        let request = Request::post(path)
+            .header("host", self.provider.to_string())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.into())
+            .expect("a request");
+        let (status, _, body) = Connection::open(self.provider).await.send(request).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {}", String::from_utf8_lossy(&body));
+        serde_json::from_slice(&body).expect("the answer of the endpoint")
+    }
+}
+
+/// An HTTP/1.1 connection that is kept.
+#[derive(Debug)]
+pub(crate) struct Connection(SendRequest<Full<Bytes>>);
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("a handshake");
+        tokio::spawn(connection);
+        Self(sender)
+    }
+
+    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> (StatusCode, HeaderMap, Bytes) {
+        self.0.ready().await.expect("the connection is kept");
+        let (parts, body) = self.0.send_request(request).await.expect("an answer").into_parts();
+        (parts.status, parts.headers, body.collect().await.expect("a body").to_bytes())
+    }
+}
