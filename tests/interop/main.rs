@@ -189,8 +189,9 @@ struct Round {
     refusals: Vec<String>,
 }
 
-/// Gets a token and sends it, along with earlier ones, over and over, until nobody listens any more.
-async fn keep_asking(client: Client, api: SocketAddr, rounds: mpsc::UnboundedSender<Round>) {
+/// Gets a token and sends it, along with earlier ones, over and over, until nobody listens any more. Returns the round that
+/// nobody heard of.
+async fn keep_asking(client: Client, api: SocketAddr, rounds: mpsc::UnboundedSender<Round>) -> Round {
     let mut connection = Connection::open(api).await;
     let mut tokens = Vec::new();
     loop {
@@ -209,8 +210,8 @@ async fn keep_asking(client: Client, api: SocketAddr, rounds: mpsc::UnboundedSen
                 refusals.push(format!("{status} {:?} for {}", headers.get("www-authenticate"), part(token, 0)));
             }
         }
-        if rounds.send(Round { requests: sent.len(), refusals }).is_err() {
-            return;
+        if let Err(unheard) = rounds.send(Round { requests: sent.len(), refusals }) {
+            return unheard.0;
         }
     }
 }
@@ -246,9 +247,12 @@ async fn key_4_rotations_under_load_refuse_no_token_whose_key_is_published() {
             count(rounds.recv().await.expect("the tasks go on"));
         }
     }
-    drop(rounds);
+    rounds.close();
+    while let Some(round) = rounds.recv().await {
+        count(round);
+    }
     while let Some(ended) = tasks.join_next().await {
-        ended.expect("no panic");
+        count(ended.expect("no panic"));
     }
 
     let jwks = provider.requests().await.jwks;
