@@ -256,4 +256,11 @@ mod tests {
         assert!(Scope::from_elements(["a", "b c"]).is_err());
         assert_eq!(Scope::from_elements(["b", "", "a", "a\"b"]).unwrap(), Scope::parse("a b"));
     }
+
+    #[test]
+    fn a_scope_is_logged_as_it_is_and_cut_short() {
+        assert_eq!(Scope::parse("b a").to_log(), "a b");
+        let long = Scope::parse(&"a".repeat(1000)).to_log();
+        assert!(long.len() < 200 && long.starts_with("aaaa"), "{long}");
+    }
 }

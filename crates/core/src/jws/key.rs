@@ -36,6 +36,8 @@ struct Jwk {
     id: Option<Box<str>>,
     algorithm: Option<Algorithm>,
     public_key: PublicKey,
+    /// Whose key it is, by the member `issuer` that Microsoft Entra ID adds (it is no registered one).
+    issuer: Option<Box<str>>,
 }
 
 impl JwkSet {
@@ -65,6 +67,28 @@ impl JwkSet {
             }
         }
         Ok(set)
+    }
+
+    /// The same without the keys that say they are another issuer's, by a member `issuer`, in which `{tenantid}` stands for
+    /// any one tenant. Keys that say nothing of it stay.
+    pub(crate) fn of_issuer(mut self, issuer: &str) -> Self {
+        const TENANT: &str = "{tenantid}";
+        let is_ours = |named: &str| match named.split_once(TENANT) {
+            None => named == issuer,
+            Some((before, after)) => issuer
+                .strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after))
+                .is_some_and(|tenant| !tenant.is_empty() && !tenant.contains('/')),
+        };
+        let (ours, others): (Vec<_>, Vec<_>) =
+            self.keys.into_iter().partition(|key| key.issuer.as_deref().is_none_or(is_ours));
+        self.keys = ours;
+        self.skipped.extend(others.into_iter().map(|key| SkippedKey {
+            index: key.index,
+            id: key.id,
+            why: "its `issuer` is another one",
+        }));
+        self
     }
 
     /// Prepares the keys for use with `algorithms`, each with exactly one of them: its own `alg`, or, where it has none,
@@ -123,7 +147,11 @@ impl Jwk {
                 _ => return Err("its `alg` is not supported, or does not fit its type"),
             },
         };
-        Ok(Self { index, id: member(element, "kid")?.map(Into::into), algorithm, public_key })
+        let issuer = match find(element, "issuer") {
+            Some(Value::String(issuer)) => Some((&**issuer).into()),
+            _ => None,
+        };
+        Ok(Self { index, id: member(element, "kid")?.map(Into::into), algorithm, public_key, issuer })
     }
 }
 
@@ -551,6 +579,28 @@ mod tests {
                 x[at] ^= 0x40;
                 assert!(!is_weak(&x), "{x:02x?}");
             }
+        }
+    }
+
+    #[test]
+    fn key_1_a_key_that_names_another_issuer_is_skipped_where_that_is_looked_at() {
+        let issuer = "https://login.example/t1/v2.0";
+        for (named, is_used) in [
+            (json!(issuer), true),
+            (json!("https://login.example/{tenantid}/v2.0"), true),
+            (json!(null), true),
+            (json!(7), true),
+            (json!("https://login.example/t2/v2.0"), false),
+            (json!("https://login.example/{tenantid}"), false),
+            (json!("https://other.example/{tenantid}/v2.0"), false),
+            (json!("https://{tenantid}/v2.0"), false),
+            (json!("{tenantid}/v2.0"), false),
+            (json!(""), false),
+        ] {
+            let keys = set(&[with("a-es256", "issuer", named.clone())]);
+            let count = |keys: JwkSet| keys.prepare(Algorithm::ALL, BACKENDS[0]).len();
+            assert_eq!(count(keys.clone().of_issuer(issuer)), usize::from(is_used), "{named}");
+            assert_eq!(count(keys), 1, "{named}");
         }
     }
 
