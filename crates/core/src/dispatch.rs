@@ -143,6 +143,7 @@ mod tests {
             rules: Rules {
                 issuer: name.into(),
                 audiences: vec!["api".into()],
+                audience_waived: false,
                 authorized_parties: None,
                 algorithms: Algorithm::DEFAULT.to_vec(),
                 profile: Profile::rfc9068(),

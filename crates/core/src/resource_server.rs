@@ -55,7 +55,8 @@ use crate::{
 /// 1. it is a compact JWS within the length limit, its header and claims are JSON objects without duplicate members;
 /// 2. `iss` is a configured issuer, character for character;
 /// 3. `typ` is what the issuer's [`Profile`](crate::jwt::Profile) accepts, and `alg` is on the issuer's list;
-/// 4. `aud` names this resource server; `exp`, `nbf` and `iat` fit the time; the required claims are there;
+/// 4. `aud` names this resource server, or a listed client stands in for it where that was chosen by name; `exp`, `nbf` and
+///    `iat` fit the time; the required claims are there;
 /// 5. `cnf` demands nothing that cannot be checked;
 /// 6. the signature is by a key that the issuer publishes for this use and this algorithm.
 ///

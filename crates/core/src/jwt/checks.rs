@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{NumericDate, RequiredClaim, Rules, UnverifiedClaims};
+use super::{NumericDate, Profile, RequiredClaim, Rules, UnverifiedClaims};
 use crate::{
     Reason, Scope, confirmation,
     error::{Error, Failure},
@@ -49,8 +49,10 @@ impl Rules {
         let algorithm = findings.note(self.algorithm(&header.algorithm));
         if !self.profile.is_strict() {
             findings.note(no_mark_of_another_kind(claims));
-            findings.note(self.profile.check_evidence(|name| claims.get(name)));
         }
+        findings.note(no_foreign_claim(&self.profile, claims));
+        findings.note(self.profile.check_evidence(|name| claims.get(name)));
+        findings.note(self.profile.check_peculiarity(claims));
 
         let audience = findings.note(claims.audience());
         if let Some(audience) = &audience {
@@ -103,8 +105,12 @@ impl Rules {
         })
     }
 
-    /// RFC 9068 §4, RFC 7519 §4.1.3: one exact match suffices.
+    /// RFC 9068 §4, RFC 7519 §4.1.3: one exact match suffices. Where the audience was waived, a token may name none, and
+    /// its client stands in for it; one that names some still has to name us.
     fn audience(&self, found: &[&str]) -> Result<(), Failure> {
+        if self.audience_waived && found.is_empty() {
+            return Ok(());
+        }
         if found.iter().any(|found| self.audiences.iter().any(|ours| **ours == **found)) {
             return Ok(());
         }
@@ -174,11 +180,13 @@ impl Rules {
 
     /// The client, from the claim that the profile names, and whether it is one that may use this issuer's tokens here.
     fn client<'c>(&self, claims: &'c UnverifiedClaims<'_>, audience: &[&'c str]) -> Result<Option<&'c str>, Failure> {
-        let named = claims.string(self.profile.client_from(), "client_id").map(|client| match (client, audience) {
+        let name = self.profile.client_from();
+        let named = name.map_or(Ok(None), |name| claims.string(name, "client_id"));
+        let named = named.map(|client| match (client, audience) {
             (None, [sole]) if self.profile.client_is_audience() => Some(*sole),
             _ => client,
         });
-        let client = self.required(RequiredClaim::ClientId, "client_id", self.profile.client_from(), named)?;
+        let client = self.required(RequiredClaim::ClientId, "client_id", name.unwrap_or_default(), named)?;
         // Both names are registered, so each has its type even where the profile reads the other.
         claims.string("client_id", "client_id")?;
         claims.string("azp", "azp")?;
@@ -210,6 +218,14 @@ impl Rules {
     /// harm: it counts as absent.
     fn about_the_user<T>(&self, findings: &mut Findings, claim: Result<Option<T>, Failure>) -> Option<T> {
         if self.profile.is_strict() { findings.note(claim).flatten() } else { claim.ok().flatten() }
+    }
+}
+
+/// A claim that the profile knows from other tokens of the issuer.
+fn no_foreign_claim(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
+    match profile.foreign_claims().find(|name| claims.get(name).is_some()) {
+        Some(name) => Err(Failure::new(Reason::WrongTokenType, "claims", "no mark of another kind of token", name)),
+        None => Ok(()),
     }
 }
 
@@ -245,7 +261,7 @@ mod tests {
     use super::*;
     use crate::{
         ExactScopes,
-        jwt::{ClaimNames, Evidence, Profile, ScopeClaim},
+        jwt::{ClaimNames, Evidence, ScopeClaim},
     };
 
     const NOW: u64 = 1_700_000_000;
@@ -255,6 +271,7 @@ mod tests {
         Rules {
             issuer: "https://as.example".into(),
             audiences: vec!["https://api.example".into(), "api".into()],
+            audience_waived: false,
             authorized_parties: None,
             algorithms: Algorithm::DEFAULT.to_vec(),
             profile: Profile::rfc9068(),
@@ -764,6 +781,72 @@ mod tests {
         checked(&rules, &header("JWT"), &genauth_claims(json!({ "azp": "" })), |outcome| {
             assert_eq!(outcome.unwrap().client_id, None, "an empty name is not made up for");
         });
+    }
+
+    #[test]
+    fn genauth_s_audience_is_no_client_where_another_claim_was_chosen() {
+        let rules = with_profile(Profile::genauth().client_claim("application"));
+        checked(&rules, &header("JWT"), &genauth_claims(json!({ "sub": "u" })), |outcome| {
+            assert_eq!(outcome.unwrap().client_id, None);
+        });
+    }
+
+    #[test]
+    fn at_2_evidence_is_demanded_where_the_type_is_decisive_too() {
+        let rules = with_profile(Profile::rfc9068().evidence(Evidence::claim_one_of("repository_id", ["1"])));
+        assert_eq!(failures_of(&rules, &header("at+jwt"), &claims_with(json!({ "repository_id": "1" }))), NONE);
+        for claims in [claims(), claims_with(json!({ "repository_id": "2" }))] {
+            assert_eq!(failures_of(&rules, &header("at+jwt"), &claims), [(Reason::WrongTokenType, "claims")]);
+        }
+    }
+
+    #[test]
+    fn jwt_11_a_claim_of_other_tokens_refuses_whatever_its_value() {
+        let rules = with_profile(compat().foreign_claim("kind"));
+        assert_eq!(failures_of(&rules, &header("JWT"), &claims()), NONE);
+        for value in [json!("x"), json!(null), json!([])] {
+            let claims = claims_with(json!({ "kind": value }));
+            assert_eq!(failures_of(&rules, &header("JWT"), &claims), [(Reason::WrongTokenType, "claims")], "{value}");
+        }
+    }
+
+    #[test]
+    fn jwt_3_a_waived_audience_may_be_absent_and_is_checked_where_it_is_not() {
+        let rules = Rules { audience_waived: true, authorized_parties: Some(vec!["app".into()]), ..rules() };
+        let outcome = |claims| failures_of(&rules, &header("at+jwt"), &claims);
+        for good in [claims(), claims_without("aud"), claims_with(json!({ "aud": [] }))] {
+            assert_eq!(outcome(good.clone()), NONE, "{good}");
+        }
+        for other in [json!("other"), json!(["other"]), json!("")] {
+            assert_eq!(outcome(claims_with(json!({ "aud": other }))), [(Reason::WrongAudience, "aud")], "{other}");
+        }
+        for mistyped in [json!(null), json!(1), json!({})] {
+            assert_eq!(outcome(claims_with(json!({ "aud": mistyped }))), [(Reason::MalformedClaim, "aud")]);
+        }
+        let stranger = merged(claims_without("aud"), json!({ "client_id": "stranger" }));
+        assert_eq!(outcome(stranger), [(Reason::UnauthorizedParty, "client_id")]);
+    }
+
+    #[test]
+    fn the_tenant_of_an_entra_token_is_the_one_in_its_issuer() {
+        const TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+        let rules = with_profile(Profile::entra_v2());
+        let token = |changes| {
+            let good = json!({
+                "iss": format!("https://login.microsoftonline.com/{TENANT}/v2.0"),
+                "tid": TENANT,
+                "azp": "app",
+                "scp": "read",
+            });
+            failures_of(&rules, &header("JWT"), &merged(claims_with(good), changes))
+        };
+        assert_eq!(token(json!({})), NONE);
+        assert_eq!(token(json!({ "tid": null })), [(Reason::MalformedClaim, "tid")]);
+        assert_eq!(token(json!({ "tid": "common" })), [(Reason::MalformedClaim, "tid")]);
+        let other = "00000000-6c67-4c5b-b112-36a304b66dad";
+        assert_eq!(token(json!({ "tid": other })), [(Reason::UnknownIssuer, "tid")]);
+        assert_eq!(token(json!({ "tid": TENANT.to_uppercase() })), [(Reason::UnknownIssuer, "tid")]);
+        assert_eq!(token(json!({ "iss": "https://as.example" })), [(Reason::UnknownIssuer, "tid")]);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(crate) struct ClaimNames(HashSet<Box<str>>);
 
 impl ClaimNames {
     pub(crate) fn add(&mut self, profile: &Profile) {
-        self.0.extend(profile.claim_names().map(Into::into));
+        self.0.extend(profile.claim_names().into_iter().map(Into::into));
     }
 
     fn contains(&self, name: &str) -> bool {

@@ -1,16 +1,22 @@
 //! JWT access tokens: which checks a token has to pass, per issuer.
 //!
 //! A [`Profile`] says what an issuer's access tokens look like. The default is RFC 9068; issuers that send something older
-//! have a profile by name, which demands other evidence that a token is an access token.
+//! have a profile by name, which demands other evidence that a token is an access token. A profile knows the form of an
+//! issuer's tokens and nothing of the issuer: its identifier, keys and audiences are settings of [`Issuer`](crate::Issuer).
 
 mod checks;
 mod claims;
 mod profile;
+mod providers;
 mod verifier;
 
-pub use self::profile::{Evidence, Profile, RequiredClaim, ScopeClaim};
 pub(crate) use self::{
     claims::{ClaimNames, NumericDate, UnverifiedClaims},
     profile::ProfileFault,
+    providers::Settings,
     verifier::{JwtVerifier, Rules, Unverified, Verdict},
+};
+pub use self::{
+    profile::{Evidence, Profile, RequiredClaim, ScopeClaim},
+    providers::entra_tenant,
 };

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use super::providers::{self, Peculiarity};
 use crate::{Reason, Scope, error::Failure, jws::json::Value};
 
 /// What the access tokens of an issuer look like.
@@ -7,10 +8,13 @@ use crate::{Reason, Scope, error::Failure, jws::json::Value};
 /// | profile | `typ` | claims required besides `iss` `aud` `exp` | evidence of an access token |
 /// |---|---|---|---|
 /// | [`rfc9068`](Self::rfc9068), the default | `at+jwt` | `sub` `client_id` `iat` `jti` | its `typ` |
-/// | [`genauth`](Self::genauth) | `JWT` | `iat` | a `scope` claim |
+/// | [`auth0`](Self::auth0), [`keycloak`](Self::keycloak) and others, by the name of the provider | see there | see there | see there |
 /// | [`compat`](Self::compat) | as given | `sub` `client_id` `iat` `jti`, unless waived | as given |
 ///
-/// Under every profile but the default, `typ` does not settle what kind of JWT a token is. Tokens that carry a mark of
+/// [`by_name`](Self::by_name) finds a provider's profile by a name that a configuration file may hold. Each was written from
+/// the provider's documentation unless it says otherwise, and what nobody here could check is marked *(unverified)*.
+///
+/// Where `typ` may be something other than `at+jwt`, it does not settle what kind of JWT a token is. Tokens that carry a mark of
 /// another kind are refused there: `nonce`, `at_hash`, `c_hash` (ID tokens), `events` (logout tokens and security events),
 /// `htm` with `htu` (DPoP proofs), `token_introspection`, `status_list`, `token_use` of `id`, and a payload `typ` of `ID`,
 /// `Refresh`, `Offline` or `Logout`.
@@ -23,10 +27,13 @@ pub struct Profile {
     evidence: Vec<Evidence>,
     /// Whether `typ` alone says that a token is an access token.
     type_is_decisive: bool,
+    /// Claims that other tokens of the issuer have, and its access tokens never do.
+    foreign_claims: Vec<Cow<'static, str>>,
     scope_claim: ScopeClaim,
-    client_claim: Cow<'static, str>,
+    client_claim: Option<Cow<'static, str>>,
     /// Whether a token without the client claim was issued to its sole audience.
     client_is_audience: bool,
+    peculiarity: Option<Peculiarity>,
 }
 
 /// An acceptable value of the `typ` header parameter.
@@ -56,7 +63,18 @@ pub struct Evidence(Sign);
 
 #[derive(Clone, Debug)]
 enum Sign {
-    Claim { name: Cow<'static, str>, value: Cow<'static, str> },
+    AnyOf(Vec<Evidence>),
+    Claim {
+        name: Cow<'static, str>,
+        values: Vec<Cow<'static, str>>,
+    },
+    /// Two claims are the same string.
+    Equal(&'static str, &'static str),
+    Prefix {
+        name: &'static str,
+        prefix: &'static str,
+    },
+    Present(Cow<'static, str>),
     ScopeClaim,
 }
 
@@ -69,14 +87,99 @@ impl Evidence {
     /// The token has a top-level claim `name` that is the string `value`, such as `token_use` of `access`. The claims that
     /// every token of an issuer has (`iss`, `sub`, `aud`) are no sign, and a profile that takes one for it is refused.
     pub fn claim(name: impl Into<Cow<'static, str>>, value: impl Into<Cow<'static, str>>) -> Self {
-        Self(Sign::Claim { name: name.into(), value: value.into() })
+        Self::claim_one_of(name, [value])
+    }
+
+    /// The token has a top-level claim `name` that is one of these strings. Of no strings, it is none.
+    pub fn claim_one_of<V: Into<Cow<'static, str>>>(
+        name: impl Into<Cow<'static, str>>,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        Self(Sign::Claim { name: name.into(), values: values.into_iter().map(Into::into).collect() })
+    }
+
+    /// The token has a top-level claim `name` that only access tokens have, and it is a string, an array or an object that
+    /// is not empty.
+    pub fn claim_present(name: impl Into<Cow<'static, str>>) -> Self {
+        Self(Sign::Present(name.into()))
+    }
+
+    /// The token has at least one of these signs. Of no signs, there is none.
+    pub fn any_of(signs: impl IntoIterator<Item = Self>) -> Self {
+        Self(Sign::AnyOf(signs.into_iter().collect()))
+    }
+
+    pub(super) fn equal(one: &'static str, other: &'static str) -> Self {
+        Self(Sign::Equal(one, other))
+    }
+
+    pub(super) fn prefix(name: &'static str, prefix: &'static str) -> Self {
+        Self(Sign::Prefix { name, prefix })
     }
 }
 
 impl Evidence {
     /// Whether the sign tells an access token from other tokens of its issuer.
     fn distinguishes(&self) -> bool {
-        !matches!(&self.0, Sign::Claim { name, .. } if ["iss", "sub", "aud"].contains(&&**name))
+        match &self.0 {
+            Sign::AnyOf(signs) => !signs.is_empty() && signs.iter().all(Self::distinguishes),
+            Sign::Claim { name, .. } => !["iss", "sub", "aud"].contains(&&**name),
+            Sign::Present(name) => !["iss", "sub", "aud", "exp", "iat"].contains(&&**name),
+            Sign::Equal(..) | Sign::ScopeClaim => true,
+            Sign::Prefix { .. } => false,
+        }
+    }
+
+    /// Whether the sign is a word of the issuer for the kind of token, and not merely something that others lack.
+    fn names_the_kind(&self) -> bool {
+        match &self.0 {
+            Sign::AnyOf(signs) => !signs.is_empty() && signs.iter().all(Self::names_the_kind),
+            Sign::Claim { .. } => self.distinguishes(),
+            _ => false,
+        }
+    }
+
+    fn is_there<'v>(&self, scope_claim: &ScopeClaim, claim: &impl Fn(&str) -> Option<&'v Value<'v>>) -> bool {
+        let text = |name: &str| match claim(name) {
+            Some(Value::String(text)) => Some(&**text),
+            _ => None,
+        };
+        match &self.0 {
+            Sign::AnyOf(signs) => signs.iter().any(|sign| sign.is_there(scope_claim, claim)),
+            Sign::Claim { name, values } => text(name).is_some_and(|found| values.iter().any(|value| value == found)),
+            Sign::Equal(one, other) => text(one).is_some_and(|one| !one.is_empty() && text(other) == Some(one)),
+            Sign::Prefix { name, prefix } => {
+                text(name).and_then(|text| text.strip_prefix(prefix)).is_some_and(|rest| !rest.is_empty())
+            }
+            Sign::Present(name) => claim(name).is_some_and(|value| match value {
+                Value::Object(members) => !members.is_empty(),
+                value => is_filled(value),
+            }),
+            Sign::ScopeClaim => scope_claim.find(claim).is_some_and(|(_, value)| is_filled(value)),
+        }
+    }
+
+    /// What is looked for, for the log.
+    fn describe(&self, scope_claim: &ScopeClaim) -> String {
+        match &self.0 {
+            Sign::AnyOf(signs) => signs.iter().map(|sign| sign.describe(scope_claim)).collect::<Vec<_>>().join(", or "),
+            Sign::Claim { name, values } => format!("{name} = {}", values.join(" or ")),
+            Sign::Equal(one, other) => format!("the same in `{one}` and `{other}`"),
+            Sign::Prefix { name, prefix } => format!("{prefix}.. in `{name}`"),
+            Sign::Present(name) => format!("something in `{name}`"),
+            Sign::ScopeClaim => format!("something in {}", scope_claim.describe()),
+        }
+    }
+
+    /// The top-level claims that are looked at.
+    fn claim_names<'e>(&'e self, names: &mut Vec<&'e str>) {
+        match &self.0 {
+            Sign::AnyOf(signs) => signs.iter().for_each(|sign| sign.claim_names(names)),
+            Sign::Claim { name, .. } | Sign::Present(name) => names.push(name),
+            Sign::Equal(one, other) => names.extend([one, other]),
+            Sign::Prefix { name, .. } => names.push(name),
+            Sign::ScopeClaim => {}
+        }
     }
 }
 
@@ -94,30 +197,11 @@ impl Profile {
             ],
             evidence: Vec::new(),
             type_is_decisive: true,
+            foreign_claims: Vec::new(),
             scope_claim: ScopeClaim::string("scope"),
-            client_claim: "client_id".into(),
+            client_claim: Some("client_id".into()),
             client_is_audience: false,
-        }
-    }
-
-    /// Access tokens of GenAuth, formerly Authing.
-    ///
-    /// Their `typ` is `JWT`, and ID tokens of the same issuer have the same `aud` and are signed with the same keys; an
-    /// access token is known by its `scope` claim. Tokens of machines have no `sub`, and name the client in `azp`; in tokens
-    /// of users the client is the audience.
-    ///
-    /// Written from the issuer's documentation. Scopes compare exactly under this profile too: its wildcards are
-    /// [`GenAuthScopes`](crate::GenAuthScopes), and have to be chosen for the issuer.
-    pub fn genauth() -> Self {
-        Self {
-            name: "GenAuth".into(),
-            token_types: vec![TokenType::Named("JWT".into())],
-            required: vec![RequiredClaim::IssuedAt],
-            evidence: vec![Evidence::scope_claim()],
-            type_is_decisive: false,
-            scope_claim: ScopeClaim::string("scope"),
-            client_claim: "azp".into(),
-            client_is_audience: true,
+            peculiarity: None,
         }
     }
 
@@ -144,9 +228,16 @@ impl Profile {
         self
     }
 
-    /// Demands this sign of an access token. Of several, every one is demanded.
+    /// Demands this sign of an access token, besides those named before. Of several, every one is demanded.
     pub fn evidence(mut self, evidence: Evidence) -> Self {
         self.evidence.push(evidence);
+        self
+    }
+
+    /// Refuses tokens that have this claim, whatever its value: other tokens of the issuer have it, and access tokens never
+    /// do.
+    pub fn foreign_claim(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.foreign_claims.push(name.into());
         self
     }
 
@@ -164,8 +255,32 @@ impl Profile {
 
     /// Takes the client from this claim, such as `azp`. Such tokens do not follow RFC 9068, so evidence is demanded.
     pub fn client_claim(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.client_claim = name.into();
+        self.client_claim = Some(name.into());
+        self.client_is_audience = false;
         self.type_is_decisive = false;
+        self
+    }
+
+    /// Tokens name no client.
+    pub(super) fn no_client_claim(mut self) -> Self {
+        self.client_claim = None;
+        self.type_is_decisive = false;
+        self.dangerous_waive(RequiredClaim::ClientId)
+    }
+
+    /// Takes the client from the sole audience where no claim names it.
+    pub(super) fn client_is_sole_audience(mut self) -> Self {
+        self.client_is_audience = true;
+        self.dangerous_waive(RequiredClaim::ClientId)
+    }
+
+    pub(super) fn named(mut self, name: &'static str) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    pub(super) fn peculiar(mut self, peculiarity: Peculiarity) -> Self {
+        self.peculiarity = Some(peculiarity);
         self
     }
 
@@ -184,13 +299,26 @@ impl Profile {
         }
     }
 
+    /// Whether the issuer says in so many words that a token is an access token: by the type `at+jwt`, or a claim such as
+    /// `token_use`.
+    pub(crate) fn names_the_kind(&self) -> bool {
+        self.type_is_decisive || self.evidence.iter().any(Evidence::names_the_kind)
+    }
+
+    pub(crate) fn peculiarity(&self) -> Option<Peculiarity> {
+        self.peculiarity
+    }
+
     /// The top-level claims that this profile reads besides the registered ones.
-    pub(super) fn claim_names(&self) -> impl Iterator<Item = &str> {
-        let evidence = self.evidence.iter().filter_map(|evidence| match &evidence.0 {
-            Sign::Claim { name, .. } => Some(&**name),
-            Sign::ScopeClaim => None,
-        });
-        [self.scope_claim.root(), &*self.client_claim].into_iter().chain(evidence)
+    pub(super) fn claim_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.scope_claim.roots().collect();
+        names.extend(self.client_claim.as_deref());
+        names.extend(self.foreign_claims.iter().map(|name| &**name));
+        self.evidence.iter().for_each(|evidence| evidence.claim_names(&mut names));
+        if self.peculiarity == Some(Peculiarity::TenantInIssuer) {
+            names.push(providers::TENANT);
+        }
+        names
     }
 
     pub(super) fn requires(&self, claim: RequiredClaim) -> bool {
@@ -201,15 +329,19 @@ impl Profile {
         &self.scope_claim
     }
 
-    pub(super) fn client_from(&self) -> &str {
-        &self.client_claim
+    pub(super) fn client_from(&self) -> Option<&str> {
+        self.client_claim.as_deref()
+    }
+
+    pub(super) fn foreign_claims(&self) -> impl Iterator<Item = &str> {
+        self.foreign_claims.iter().map(|name| &**name)
     }
 
     pub(super) fn client_is_audience(&self) -> bool {
         self.client_is_audience
     }
 
-    /// Whether tokens follow RFC 9068 to the letter, so that `typ` alone says what they are.
+    /// Whether `typ` alone says that a token is an access token of RFC 9068.
     pub(super) fn is_strict(&self) -> bool {
         self.type_is_decisive
     }
@@ -237,25 +369,12 @@ impl Profile {
 
     /// Looks for each sign of an access token. `claim` gives a top-level claim of the token.
     pub(super) fn check_evidence<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Result<(), Failure> {
-        for evidence in &self.evidence {
-            match &evidence.0 {
-                Sign::ScopeClaim if !self.scope_claim.find(&claim).is_some_and(is_filled) => {
-                    let expected =
-                        format!("something in `{}`, the sign of an access token", self.scope_claim.path.join("."));
-                    return Err(Failure::new(Reason::WrongTokenType, "scope", expected, "nothing"));
-                }
-                Sign::Claim { name, value } if !matches!(claim(name), Some(Value::String(found)) if found == value) => {
-                    return Err(Failure::new(
-                        Reason::WrongTokenType,
-                        "claims",
-                        format!("{name} = {value}, the sign of an access token"),
-                        "something else, or nothing",
-                    ));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        let Some(missing) = self.evidence.iter().find(|sign| !sign.is_there(&self.scope_claim, &claim)) else {
+            return Ok(());
+        };
+        let subject = if matches!(missing.0, Sign::ScopeClaim) { "scope" } else { "claims" };
+        let expected = format!("{}, the sign of an access token", missing.describe(&self.scope_claim));
+        Err(Failure::new(Reason::WrongTokenType, subject, expected, "something else, or nothing"))
     }
 }
 
@@ -295,7 +414,12 @@ pub(crate) enum ProfileFault {
 /// ```
 #[derive(Clone, Debug)]
 pub struct ScopeClaim {
-    /// Never empty.
+    /// The places to look at. The first that a token has counts, and no other.
+    places: Vec<Place>,
+}
+
+#[derive(Clone, Debug)]
+struct Place {
     path: Vec<Cow<'static, str>>,
     shape: Shape,
 }
@@ -310,31 +434,61 @@ enum Shape {
 }
 
 impl ScopeClaim {
+    fn at(path: Vec<Cow<'static, str>>, shape: Shape) -> Self {
+        Self { places: vec![Place { path, shape }] }
+    }
+
     /// A claim that is one space-delimited string.
     pub fn string(name: impl Into<Cow<'static, str>>) -> Self {
-        Self { path: vec![name.into()], shape: Shape::String }
+        Self::at(vec![name.into()], Shape::String)
     }
 
     /// A claim that is an array of scopes, none of which is split.
     pub fn array(name: impl Into<Cow<'static, str>>) -> Self {
-        Self { path: vec![name.into()], shape: Shape::Array }
+        Self::at(vec![name.into()], Shape::Array)
     }
 
     /// A claim that is a string or an array, as the issuer's configuration has it.
     pub fn string_or_array(name: impl Into<Cow<'static, str>>) -> Self {
-        Self { path: vec![name.into()], shape: Shape::Either }
+        Self::at(vec![name.into()], Shape::Either)
     }
 
     /// A claim inside of others, of either shape. Where a step leads nowhere, or the end is something else, there are no
     /// scopes. An empty path leads nowhere.
     pub fn path<N: Into<Cow<'static, str>>>(path: impl IntoIterator<Item = N>) -> Self {
-        Self { path: path.into_iter().map(Into::into).collect(), shape: Shape::Lenient }
+        Self::at(path.into_iter().map(Into::into).collect(), Shape::Lenient)
     }
 
-    fn root(&self) -> &str {
-        self.path.first().map_or("", |root| root)
+    /// The first of these claims that a token has, for an issuer whose configuration chooses the name. The others are not
+    /// looked at, even where the first is empty.
+    pub fn first_of(claims: impl IntoIterator<Item = Self>) -> Self {
+        Self { places: claims.into_iter().flat_map(|claim| claim.places).collect() }
     }
 
+    /// No claim: the issuer grants no scopes.
+    pub fn none() -> Self {
+        Self { places: Vec::new() }
+    }
+
+    fn roots(&self) -> impl Iterator<Item = &str> {
+        self.places.iter().filter_map(|place| place.path.first()).map(|root| &**root)
+    }
+
+    fn find<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Option<(&Place, &'v Value<'v>)> {
+        self.places.iter().find_map(|place| Some((place, place.find(&claim)?)))
+    }
+
+    /// Reads the scope of a token. An absent claim is an empty scope.
+    pub(super) fn read<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Result<Scope, Failure> {
+        self.find(claim).map_or_else(|| Ok(Scope::default()), |(place, value)| place.read(value))
+    }
+
+    fn describe(&self) -> String {
+        self.places.iter().map(Place::describe).collect::<Vec<_>>().join(" or ")
+    }
+}
+
+impl Place {
     fn find<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Option<&'v Value<'v>> {
         let (root, steps) = self.path.split_first()?;
         steps.iter().try_fold(claim(root)?, |value, step| match value {
@@ -343,19 +497,17 @@ impl ScopeClaim {
         })
     }
 
-    /// Reads the scope of a token. An absent claim is an empty scope.
-    pub(super) fn read<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Result<Scope, Failure> {
-        match (self.find(claim), self.shape) {
-            (None, _) => Ok(Scope::default()),
-            (Some(Value::String(text)), Shape::String | Shape::Either | Shape::Lenient) => Ok(Scope::parse(text)),
-            (Some(Value::Array(elements)), Shape::Lenient) => {
+    fn read(&self, value: &Value<'_>) -> Result<Scope, Failure> {
+        match (value, self.shape) {
+            (Value::String(text), Shape::String | Shape::Either | Shape::Lenient) => Ok(Scope::parse(text)),
+            (Value::Array(elements), Shape::Lenient) => {
                 let texts = elements.iter().filter_map(|element| match element {
                     Value::String(text) if !text.contains(' ') => Some(&**text),
                     _ => None,
                 });
                 Ok(Scope::from_elements(texts).unwrap_or_default())
             }
-            (Some(Value::Array(elements)), Shape::Array | Shape::Either) => {
+            (Value::Array(elements), Shape::Array | Shape::Either) => {
                 let texts = elements.iter().map(|element| match element {
                     Value::String(text) => Ok(&**text),
                     other => Err(self.mistyped("an array of strings", other.type_name())),
@@ -364,15 +516,19 @@ impl ScopeClaim {
                 Scope::from_elements(texts)
                     .map_err(|_| self.mistyped("one scope in each element", "an element with a space"))
             }
-            (Some(_), Shape::Lenient) => Ok(Scope::default()),
-            (Some(other), Shape::String) => Err(self.mistyped("a string", other.type_name())),
-            (Some(other), Shape::Array) => Err(self.mistyped("an array", other.type_name())),
-            (Some(other), Shape::Either) => Err(self.mistyped("a string or an array", other.type_name())),
+            (_, Shape::Lenient) => Ok(Scope::default()),
+            (other, Shape::String) => Err(self.mistyped("a string", other.type_name())),
+            (other, Shape::Array) => Err(self.mistyped("an array", other.type_name())),
+            (other, Shape::Either) => Err(self.mistyped("a string or an array", other.type_name())),
         }
     }
 
+    fn describe(&self) -> String {
+        format!("`{}`", self.path.join("."))
+    }
+
     fn mistyped(&self, expected: &str, found: &str) -> Failure {
-        Failure::new(Reason::MalformedClaim, "scope", format!("{expected} in `{}`", self.path.join(".")), found)
+        Failure::new(Reason::MalformedClaim, "scope", format!("{expected} in {}", self.describe()), found)
     }
 }
 
@@ -420,6 +576,84 @@ mod tests {
     }
 
     #[test]
+    fn scope_6_of_several_places_the_first_that_is_there_counts() {
+        let first = ScopeClaim::first_of([ScopeClaim::string_or_array("scp"), ScopeClaim::string("scope")]);
+        for (claims, expected) in [
+            (r#"{"scp":["a"],"scope":"b"}"#, Ok("a")),
+            (r#"{"scope":"b","scp":"a"}"#, Ok("a")),
+            (r#"{"scope":"b"}"#, Ok("b")),
+            (r#"{"scp":[],"scope":"b"}"#, Ok("")),
+            (r#"{"scp":null,"scope":"b"}"#, Err(Reason::MalformedClaim)),
+            (r#"{"scope":["b"]}"#, Err(Reason::MalformedClaim)),
+            (r#"{}"#, Ok("")),
+        ] {
+            assert_eq!(scope(&first, claims), expected.map(str::to_owned), "{claims}");
+        }
+    }
+
+    #[test]
+    fn scope_6_where_there_is_no_place_there_is_no_scope() {
+        assert_eq!(scope(&ScopeClaim::none(), r#"{"scope":"a","scp":["b"]}"#), Ok(String::new()));
+    }
+
+    /// Whether a sign is in a claims set, under a profile whose scope claim is `s`.
+    fn is_there(sign: &Evidence, claims: &str) -> bool {
+        let members = json::object(claims.as_bytes(), |_| true).unwrap();
+        let claim = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        sign.is_there(&ScopeClaim::string("s"), &claim)
+    }
+
+    #[test]
+    fn at_2_a_sign_is_there_or_it_is_not() {
+        let one_of = Evidence::claim_one_of("t", ["a", "b"]);
+        assert!(is_there(&one_of, r#"{"t":"a"}"#) && is_there(&one_of, r#"{"t":"b"}"#));
+        for other in [r#"{}"#, r#"{"t":"A"}"#, r#"{"t":["a"]}"#, r#"{"t":null}"#, r#"{"t":"a b"}"#] {
+            assert!(!is_there(&one_of, other), "{other}");
+        }
+        assert!(!is_there(&Evidence::claim_one_of("t", [""; 0]), r#"{"t":""}"#));
+
+        let present = Evidence::claim_present("t");
+        for there in [r#"{"t":"a"}"#, r#"{"t":["a"]}"#, r#"{"t":{"a":1}}"#] {
+            assert!(is_there(&present, there), "{there}");
+        }
+        for nothing in [r#"{}"#, r#"{"t":""}"#, r#"{"t":[]}"#, r#"{"t":{}}"#, r#"{"t":null}"#, r#"{"t":true}"#] {
+            assert!(!is_there(&present, nothing), "{nothing}");
+        }
+
+        let any = Evidence::any_of([Evidence::scope_claim(), Evidence::claim("t", "a")]);
+        assert!(is_there(&any, r#"{"s":"x"}"#) && is_there(&any, r#"{"t":"a","s":""}"#));
+        assert!(!is_there(&any, r#"{"s":"","t":"b"}"#));
+        assert!(!is_there(&Evidence::any_of([]), r#"{"s":"x"}"#));
+
+        let equal = Evidence::equal("a", "b");
+        assert!(is_there(&equal, r#"{"a":"x","b":"x"}"#));
+        for unequal in [r#"{"a":"x","b":"y"}"#, r#"{"a":"x"}"#, r#"{}"#, r#"{"a":"","b":""}"#, r#"{"a":1,"b":1}"#] {
+            assert!(!is_there(&equal, unequal), "{unequal}");
+        }
+
+        let prefix = Evidence::prefix("sub", "x:");
+        assert!(is_there(&prefix, r#"{"sub":"x:a"}"#));
+        for other in [r#"{"sub":"x:"}"#, r#"{"sub":"X:a"}"#, r#"{"sub":"ax:a"}"#, r#"{"sub":["x:a"]}"#, r#"{}"#] {
+            assert!(!is_there(&prefix, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_profile_reads_the_claims_that_it_looks_at() {
+        let profile = Profile::compat("x")
+            .scope_claim(ScopeClaim::first_of([ScopeClaim::string("a"), ScopeClaim::path(["b", "x"])]))
+            .client_claim("c")
+            .foreign_claim("d")
+            .evidence(Evidence::any_of([Evidence::claim("e", "1"), Evidence::claim_present("f")]))
+            .evidence(Evidence::equal("g", "h"))
+            .evidence(Evidence::prefix("i", "1"));
+        let mut names = profile.claim_names();
+        names.sort_unstable();
+        assert_eq!(names, ["a", "b", "c", "d", "e", "f", "g", "h", "i"]);
+        assert!(Profile::entra_v1().claim_names().contains(&"tid"));
+    }
+
+    #[test]
     fn types_compare_without_case_and_prefix() {
         let profile = Profile::rfc9068();
         for good in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+JWT"] {
@@ -453,6 +687,16 @@ mod tests {
         assert_eq!(Profile::rfc9068().accept_absent_type().fault(), Some(ProfileFault::NoEvidence));
         assert_eq!(Profile::compat("x").accept_type("JWT").evidence(Evidence::scope_claim()).fault(), None);
         assert_eq!(Profile::rfc9068().client_claim("azp").fault(), Some(ProfileFault::NoEvidence));
+        for no_sign in [
+            Evidence::any_of([]),
+            Evidence::any_of([Evidence::scope_claim(), Evidence::claim("sub", "x")]),
+            Evidence::claim_present("exp"),
+            Evidence::claim_present("iat"),
+            Evidence::prefix("sub", "x"),
+        ] {
+            let profile = Profile::compat("x").accept_type("JWT").evidence(no_sign.clone());
+            assert_eq!(profile.fault(), Some(ProfileFault::NoEvidence), "{no_sign:?}");
+        }
         for name in ["iss", "sub", "aud"] {
             let profile = Profile::compat("x").accept_type("JWT").evidence(Evidence::claim(name, "x"));
             assert_eq!(profile.fault(), Some(ProfileFault::NoEvidence), "{name}");

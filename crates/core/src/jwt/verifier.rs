@@ -14,6 +14,8 @@ pub(crate) struct Rules {
     pub(crate) issuer: Arc<str>,
     /// Never empty.
     pub(crate) audiences: Vec<Box<str>>,
+    /// Whether a token may name no audience. Then there is a list of authorized parties.
+    pub(crate) audience_waived: bool,
     pub(crate) authorized_parties: Option<Vec<Box<str>>>,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) profile: Profile,
@@ -151,6 +153,7 @@ mod tests {
         let rules = Rules {
             issuer: "https://as.example".into(),
             audiences: vec!["api".into()],
+            audience_waived: false,
             authorized_parties: None,
             algorithms: Algorithm::DEFAULT.to_vec(),
             profile: Profile::rfc9068(),

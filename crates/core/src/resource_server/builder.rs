@@ -163,6 +163,8 @@ impl ResourceServerBuilder {
     /// - an issuer has no audience, or one that is empty, or is a URI with a fragment;
     /// - an issuer's list of algorithms, of authorized parties or of key hosts is empty;
     /// - an issuer's profile accepts no `typ`, or demands no sign of an access token where `typ` gives none;
+    /// - an issuer's other settings do not fit its profile: its audience is waived and nothing stands in for it, clients are
+    ///   listed and its tokens name none, or what the profile of a provider demands is not there;
     /// - given keys are not a JWK Set, or none of them can be used;
     /// - a header for the JWK Set is not a header, or is one where the keys do not come from a URL;
     /// - a template of tenants fits no issuer, or two templates are equal;
@@ -435,6 +437,42 @@ mod tests {
             ]
         );
         assert_eq!(faults(ResourceServer::builder().issuer(issuer().audience("api"))).await, NONE);
+    }
+
+    #[tokio::test]
+    async fn jwt_3_a_waived_audience_without_a_substitute_is_a_fault() {
+        let waiving = |profile| issuer().profile(profile).dangerous_waive_audience();
+        assert_eq!(faults_of(waiving(Profile::cognito()).authorized_parties(["app"])).await, NONE);
+        assert_eq!(
+            faults_of(waiving(Profile::cognito())).await,
+            [
+                r#"issuer "https://as.example": the profile "Amazon Cognito" is used without an audience, and nothing stands in for it; list the clients with `.authorized_parties(..)`"#
+            ]
+        );
+        assert_eq!(
+            faults_of(waiving(Profile::okta()).authorized_parties(["app"])).await,
+            [
+                r#"issuer "https://as.example": the profile "Okta" is used without an audience, and its tokens do not say in so many words that they are access tokens; call no `.dangerous_waive_audience()`"#
+            ]
+        );
+        let nameless = ResourceServer::builder().issuer(waiving(Profile::cognito()).authorized_parties(["app"]));
+        assert!(faults(nameless).await[0].contains("has no audience"), "what is present is checked still");
+    }
+
+    #[tokio::test]
+    async fn google_s_bare_name_is_an_issuer_whose_keys_are_somewhere_else() {
+        let google = |issuer: Issuer| issuer.profile(Profile::google()).authorized_parties(["1"]);
+        let keys = "https://www.googleapis.com/oauth2/v3/certs";
+        assert_eq!(faults_of(google(Issuer::with_jwks_uri("accounts.google.com", keys))).await, NONE);
+        let fault = r#"issuer "accounts.google.com": the identifier must begin with https://"#;
+        assert_eq!(faults_of(google(Issuer::discover("accounts.google.com"))).await, [fault]);
+        assert_eq!(faults_of(Issuer::with_jwks_uri("accounts.google.com", keys)).await, [fault]);
+        assert_eq!(
+            faults_of(Issuer::with_jwks_uri("https://accounts.google.com", keys).profile(Profile::google())).await,
+            [
+                r#"issuer "https://accounts.google.com": the profile "Google" accepts service accounts of everybody; list those that may call with `.authorized_parties(..)`"#
+            ]
+        );
     }
 
     #[tokio::test]

@@ -32,6 +32,7 @@ pub struct Issuer {
     pub(super) key_refresh: Option<KeyRefresh>,
     pub(super) plain_http: PlainHttp,
     pub(super) audiences: Vec<String>,
+    pub(super) audience_waived: bool,
     pub(super) authorized_parties: Option<Vec<String>>,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) profile: Profile,
@@ -46,6 +47,7 @@ impl fmt::Debug for Issuer {
             .field("key_hosts", &self.key_hosts)
             .field("key_refresh", &self.key_refresh)
             .field("audiences", &self.audiences)
+            .field("audience_waived", &self.audience_waived)
             .field("authorized_parties", &self.authorized_parties)
             .field("algorithms", &self.algorithms)
             .field("profile", &self.profile)
@@ -88,6 +90,7 @@ impl Issuer {
             key_refresh: None,
             plain_http: PlainHttp::Refused,
             audiences: Vec::new(),
+            audience_waived: false,
             authorized_parties: None,
             algorithms: Algorithm::DEFAULT.to_vec(),
             profile: Profile::rfc9068(),
@@ -158,6 +161,16 @@ impl Issuer {
     /// [builder](super::ResourceServerBuilder::audience) count.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
+        self
+    }
+
+    /// Accepts tokens that name no audience, for an issuer that does not write one. The clients stand in for it: it has to
+    /// go with [`authorized_parties`](Self::authorized_parties), and with a profile whose tokens say in so many words that
+    /// they are access tokens. A token that does name audiences still has to name this API.
+    ///
+    /// A token that one of these clients got for another API of the issuer is good here, too.
+    pub fn dangerous_waive_audience(mut self) -> Self {
+        self.audience_waived = true;
         self
     }
 

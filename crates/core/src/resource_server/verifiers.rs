@@ -20,7 +20,7 @@ use crate::{
     https_url,
     jwks::{FixedKeys, Idle, KeyRefresh, KeySource, Location, Origin, RemoteKeys},
     jws::JwkSet,
-    jwt::{JwtVerifier, ProfileFault, Rules},
+    jwt::{JwtVerifier, ProfileFault, Rules, Settings},
     observe::Observer,
 };
 
@@ -49,7 +49,9 @@ impl Verifiers {
         faults: &mut Faults,
     ) -> Option<JwtVerifier> {
         let mut faults = faults.of(&issuer.identifier);
-        if let Err(fault) = https_url::parse_issuer(&issuer.identifier, issuer.plain_http) {
+        let is_url = https_url::parse_issuer(&issuer.identifier, issuer.plain_http);
+        let needs_none = issuer.profile.has_bare_issuer(&issuer.identifier) && !matches!(issuer.keys, Keys::Discovered);
+        if let (Err(fault), false) = (is_url, needs_none) {
             faults.add(format!("the identifier {fault}"));
         }
         if issuer.identifier.contains("/.well-known/") {
@@ -90,6 +92,15 @@ impl Verifiers {
             )),
             None => {}
         }
+        let settings = Settings {
+            issuer: &issuer.identifier,
+            audiences,
+            audience_waived: issuer.audience_waived,
+            has_parties: issuer.authorized_parties.is_some(),
+        };
+        for misfit in issuer.profile.misfits(&settings) {
+            faults.add(format!("the profile {:?} {misfit}", issuer.profile.name()));
+        }
         if issuer.key_hosts.as_ref().is_some_and(HashSet::is_empty) {
             faults.add("the list of hosts for its keys is empty, so that they could be had from nowhere; leave it out to accept every host");
         }
@@ -100,6 +111,7 @@ impl Verifiers {
         let rules = Rules {
             issuer: issuer.identifier.into(),
             audiences: audiences.iter().map(|audience| audience.as_str().into()).collect(),
+            audience_waived: issuer.audience_waived,
             authorized_parties: issuer.authorized_parties.map(|parties| parties.into_iter().map(Into::into).collect()),
             algorithms: issuer.algorithms,
             profile: issuer.profile,

@@ -1,0 +1,631 @@
+//! What the tokens of known authorization servers look like: one constructor each, and nothing but data where data will do.
+//!
+//! A profile takes the scope from one claim and the client from one claim. What is demanded beyond the registered claims is
+//! evidence that a token is an access token; each constructor says which, and what it leaves to others.
+
+use super::{Evidence, Profile, RequiredClaim, ScopeClaim, UnverifiedClaims};
+use crate::{Reason, error::Failure};
+
+/// The profiles by the names that a configuration file uses: those of their constructors, with hyphens.
+const BY_NAME: &[(&str, fn() -> Profile)] = &[
+    ("auth0", Profile::auth0),
+    ("auth0-rfc9068", Profile::auth0_rfc9068),
+    ("cloudflare-access", Profile::cloudflare_access),
+    ("cognito", Profile::cognito),
+    ("dangerous-github-actions", Profile::dangerous_github_actions),
+    ("duende", Profile::duende),
+    ("entra-v1", Profile::entra_v1),
+    ("entra-v2", Profile::entra_v2),
+    ("genauth", Profile::genauth),
+    ("google", Profile::google),
+    ("kanidm", Profile::kanidm),
+    ("keycloak", Profile::keycloak),
+    ("kubernetes", Profile::kubernetes),
+    ("logto", Profile::logto),
+    ("node-oidc-provider", Profile::node_oidc_provider),
+    ("okta", Profile::okta),
+    ("ory-hydra", Profile::ory_hydra),
+    ("pingone", Profile::pingone),
+    ("rfc9068", Profile::rfc9068),
+    ("spring-authorization-server", Profile::spring_authorization_server),
+    ("zitadel", Profile::zitadel),
+];
+
+/// The profiles of providers.
+impl Profile {
+    /// The profile of this name, as a configuration file has it: the constructor's name with hyphens, such as `entra-v2`.
+    /// Names compare exactly.
+    ///
+    /// ```
+    /// use scopegate_core::jwt::Profile;
+    ///
+    /// assert!(Profile::by_name("entra-v2").is_some());
+    /// assert!(Profile::by_name("entra").is_none());
+    /// ```
+    pub fn by_name(name: &str) -> Option<Self> {
+        BY_NAME.iter().find(|(known, _)| *known == name).map(|(_, profile)| profile())
+    }
+
+    /// The names that [`by_name`](Self::by_name) knows, in alphabetical order.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        BY_NAME.iter().map(|(name, _)| *name)
+    }
+
+    /// Access tokens of Auth0 in its default dialect; see [`auth0_rfc9068`](Self::auth0_rfc9068) for the other.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | `JWT` (unverified) | `scope`, a string | `azp` | `jti` | a `scope` that is not empty |
+    ///
+    /// The issuer ends in a slash. `permissions` grants no scopes, and `org_id` is not looked at. A machine's `sub` is
+    /// `<client>@clients` (unverified), so [`is_client`](crate::VerifiedToken::is_client) does not tell it from a user.
+    pub fn auth0() -> Self {
+        Self::compat("Auth0")
+            .accept_type("JWT")
+            .client_claim("azp")
+            .dangerous_waive(RequiredClaim::TokenId)
+            .evidence(Evidence::claim_present("scope"))
+    }
+
+    /// Access tokens of Auth0 where the API has the RFC 9068 dialect: those of [`rfc9068`](Self::rfc9068), with `client_id`
+    /// (`typ: at+jwt` is unverified).
+    pub fn auth0_rfc9068() -> Self {
+        Self::rfc9068().named("Auth0 (RFC 9068)")
+    }
+
+    /// Application tokens of Cloudflare Access.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | `JWT` | none | `common_name` | `sub` `common_name` `jti` | `type` is `app`, and `sub` or `common_name` names somebody |
+    ///
+    /// The audience is the application's AUD tag. A user's token has a `sub` and no client; a service token's has an empty
+    /// `sub`, which counts as none, and the client id in `common_name`. The token of the global session (`type` of `org`) is
+    /// refused. There are no scopes: whoever the application's policies let in may call, unless a handler says otherwise.
+    ///
+    /// The token arrives in `Cf-Access-Jwt-Assertion`.
+    ///
+    /// It is no weakening: the token is issued for this one application, after its policies were met, and for nothing else.
+    pub fn cloudflare_access() -> Self {
+        Self::compat("Cloudflare Access")
+            .accept_type("JWT")
+            .scope_claim(ScopeClaim::none())
+            .client_claim("common_name")
+            .dangerous_waive(RequiredClaim::Subject)
+            .dangerous_waive(RequiredClaim::ClientId)
+            .dangerous_waive(RequiredClaim::TokenId)
+            .evidence(Evidence::claim("type", "app"))
+            .evidence(Evidence::any_of([Evidence::claim_present("sub"), Evidence::claim_present("common_name")]))
+    }
+
+    /// Access tokens of Amazon Cognito.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | absent | `scope`, a string | `client_id` | | `token_use` is `access` (unverified) |
+    ///
+    /// They name no audience unless resource binding is used (unverified), so they pass only where
+    /// [`dangerous_waive_audience`](crate::Issuer::dangerous_waive_audience) is called and the clients are listed instead.
+    /// `cognito:groups` grants no scopes. A sign-in without OAuth also yields access tokens, with a scope of Cognito's own.
+    pub fn cognito() -> Self {
+        Self::compat("Amazon Cognito").accept_absent_type().evidence(Evidence::claim("token_use", "access"))
+    }
+
+    /// Identity tokens of GitHub Actions, from **any workflow of any repository**.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | `JWT` | none | none | | a `repository_id` (unverified) |
+    ///
+    /// Everybody can have a repository, and a workflow chooses the audience by itself. So a good token says who is asking and
+    /// grants nothing, and a route that demands no more than a token is open to the world. Say which repositories may call:
+    ///
+    /// ```
+    /// use scopegate_core::jwt::{Evidence, Profile};
+    ///
+    /// let profile = Profile::dangerous_github_actions().evidence(Evidence::claim_one_of("repository_id", ["1296269"]));
+    /// ```
+    ///
+    /// or check `repository_id`, `repository_owner_id`, `ref` and `environment` in the handlers (names unverified). Names of
+    /// repositories may come to belong to somebody else, and the form of `sub` is the owner's choice. A custom audience is
+    /// demanded: GitHub's default, the address of the owner, is refused when the resource server is built.
+    pub fn dangerous_github_actions() -> Self {
+        Self::compat("GitHub Actions")
+            .accept_type("JWT")
+            .scope_claim(ScopeClaim::none())
+            .no_client_claim()
+            .evidence(Evidence::claim_present("repository_id"))
+            .peculiar(Peculiarity::CustomAudience)
+    }
+
+    /// Access tokens of Duende IdentityServer.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | `at+jwt` | `scope`, an array or a string | `client_id` | `sub` | its `typ` |
+    ///
+    /// Tokens of machines have no `sub` (unverified). The audience is an API resource; where only API scopes are used there
+    /// is none (unverified), and the token is refused. Reference tokens are no JWTs and are refused.
+    pub fn duende() -> Self {
+        Self::rfc9068()
+            .named("Duende IdentityServer")
+            .scope_claim(ScopeClaim::string_or_array("scope"))
+            .dangerous_waive(RequiredClaim::Subject)
+    }
+
+    /// Access tokens of Microsoft Entra ID, version 1: those of an API whose manifest does not ask for version 2.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | `JWT` | `scp`, a string | `appid` | `jti` | an `scp` that is not empty, or `idtyp` of `app` |
+    ///
+    /// The issuer is `https://sts.windows.net/<tenant>/`. The audience is the API's URI as the client wrote it, or its client
+    /// id: name each that may occur. All else is as in [`entra_v2`](Self::entra_v2).
+    pub fn entra_v1() -> Self {
+        Self::entra("Microsoft Entra ID v1", "appid")
+    }
+
+    /// Access tokens of Microsoft Entra ID, version 2.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | `JWT` | `scp`, a string | `azp` | `jti` | an `scp` that is not empty, or `idtyp` of `app` |
+    ///
+    /// The issuer is `https://login.microsoftonline.com/<tenant>/v2.0` and the audience is the API's client id. `tid` has to
+    /// be a GUID, and the one that the issuer contains. Know users by [`principal`](crate::VerifiedToken::principal), or by
+    /// `tid` with `oid`.
+    ///
+    /// `roles` and `groups` grant no scopes. A token of an application that acts for itself has no `scp`, and `roles` is no
+    /// evidence, since ID tokens have it too; it passes where the API's manifest asks for the optional claim `idtyp`, which
+    /// is then `app` (unverified), and has no scopes. [`is_client`](crate::VerifiedToken::is_client) does not know such a
+    /// token, whose `sub` is not its client id; look at `idtyp`. Groups that did not fit, `acrs` and `xms_cc` are not looked
+    /// at. Tokens for Microsoft Graph can be verified by nobody else.
+    pub fn entra_v2() -> Self {
+        Self::entra("Microsoft Entra ID v2", "azp")
+    }
+
+    fn entra(name: &'static str, client_claim: &'static str) -> Self {
+        Self::compat(name)
+            .accept_type("JWT")
+            .scope_claim(ScopeClaim::string("scp"))
+            .client_claim(client_claim)
+            .dangerous_waive(RequiredClaim::TokenId)
+            .evidence(Evidence::any_of([Evidence::claim_present("scp"), Evidence::claim("idtyp", "app")]))
+            .peculiar(Peculiarity::TenantInIssuer)
+    }
+
+    /// Access tokens of GenAuth, formerly Authing.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | `JWT` | `scope`, a string | `azp`, else the sole audience | `sub` `azp` `jti` | a `scope` that is not empty |
+    ///
+    /// ID tokens of the same issuer have the same `aud` and are signed with the same keys. Tokens of machines have no `sub`,
+    /// and name the client in `azp`; in tokens of users the client is the audience.
+    ///
+    /// Scopes compare exactly under this profile too: its wildcards are [`GenAuthScopes`](crate::GenAuthScopes), and have to
+    /// be chosen for the issuer.
+    pub fn genauth() -> Self {
+        Self::compat("GenAuth")
+            .accept_type("JWT")
+            .client_claim("azp")
+            .client_is_sole_audience()
+            .dangerous_waive(RequiredClaim::Subject)
+            .dangerous_waive(RequiredClaim::TokenId)
+            .evidence(Evidence::scope_claim())
+    }
+
+    /// Identity tokens of Google's service accounts. Access tokens of Google are opaque.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | `JWT` (unverified) | none | `azp` | `jti` | `azp` equals `sub` (unverified) |
+    ///
+    /// A service account asks for a token for an audience of its choice, and is its subject and authorized party by its
+    /// unique id. When somebody signs in, the authorized party is the application, so the ID tokens of users are refused, for
+    /// whatever audience. Google has two names for itself, `https://accounts.google.com` and `accounts.google.com`; configure
+    /// two issuers, the second with [`with_jwks_uri`](crate::Issuer::with_jwks_uri), since it is no address.
+    ///
+    /// Everybody can have a service account, so [`authorized_parties`](crate::Issuer::authorized_parties) is demanded when
+    /// the resource server is built: the unique ids that may call. With them this is no weakening.
+    pub fn google() -> Self {
+        Self::compat("Google")
+            .accept_type("JWT")
+            .scope_claim(ScopeClaim::none())
+            .client_claim("azp")
+            .dangerous_waive(RequiredClaim::TokenId)
+            .evidence(Evidence::equal("azp", "sub"))
+            .peculiar(Peculiarity::OpenToAll)
+    }
+
+    /// Access tokens of Kanidm: those of [`rfc9068`](Self::rfc9068) (`typ: at+jwt` is unverified).
+    ///
+    /// Issuer, keys and scopes are of one client each, so every client is an issuer here. A `nonce` is fine: `typ` says what
+    /// the token is. Older releases issue opaque tokens, which are refused.
+    pub fn kanidm() -> Self {
+        Self::rfc9068().named("Kanidm")
+    }
+
+    /// Access tokens of Keycloak.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | `JWT` (unverified) or `at+jwt` | `scope`, a string (unverified) | `azp` | | the claim `typ` is `Bearer` or `DPoP` |
+    ///
+    /// A fresh realm names no audience but `account`: add an audience mapper for the API. Roles (`realm_access`,
+    /// `resource_access`) grant no scopes unless [`scope_claim`](Self::scope_claim) names them. A token of type `DPoP` is
+    /// bound to a key and needs its proof. Lightweight tokens that drop claims (unverified) are refused, and so are tokens
+    /// with a `nonce`.
+    pub fn keycloak() -> Self {
+        Self::compat("Keycloak")
+            .accept_type("JWT")
+            .accept_type("at+jwt")
+            .client_claim("azp")
+            .evidence(Evidence::claim_one_of("typ", ["Bearer", "DPoP"]))
+    }
+
+    /// Tokens of Kubernetes service accounts for a chosen audience.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | absent | none | none | `jti` | a claim `kubernetes.io` that is not empty, and `sub` begins with `system:serviceaccount:` |
+    ///
+    /// There are no scopes: a good token says which workload is asking, by its
+    /// [`principal`](crate::VerifiedToken::principal), and the handlers say which may. Legacy tokens of secrets, which never
+    /// expire and name no audience, are refused. Whether the pod still exists is not asked.
+    ///
+    /// It is no weakening: these keys sign no other kind of token, the audience is this API, and only workloads of that
+    /// cluster can be issued one.
+    pub fn kubernetes() -> Self {
+        Self::compat("Kubernetes")
+            .accept_absent_type()
+            .scope_claim(ScopeClaim::none())
+            .no_client_claim()
+            .dangerous_waive(RequiredClaim::TokenId)
+            .evidence(Evidence::claim_present("kubernetes.io"))
+            .evidence(Evidence::prefix("sub", "system:serviceaccount:"))
+    }
+
+    /// Access tokens of Logto: those of [`rfc9068`](Self::rfc9068) (`typ: at+jwt` is unverified), but `client_id` is not
+    /// required.
+    ///
+    /// The audience is a resource indicator. Where none was asked for, the token is opaque (unverified) and refused.
+    /// `organization_id` is not looked at.
+    pub fn logto() -> Self {
+        Self::rfc9068().named("Logto").dangerous_waive(RequiredClaim::ClientId)
+    }
+
+    /// Access tokens of node-oidc-provider in its JWT format: those of [`rfc9068`](Self::rfc9068).
+    ///
+    /// Run against the real server in the tests.
+    pub fn node_oidc_provider() -> Self {
+        Self::rfc9068().named("node-oidc-provider")
+    }
+
+    /// Access tokens of a custom authorization server of Okta.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | absent (unverified) | `scp`, an array (unverified) | `cid` | | an `scp` that is not empty |
+    ///
+    /// The issuer is `https://<org>/oauth2/<server>` (unverified). Tokens of the org authorization server (`https://<org>`)
+    /// are for Okta alone to read: do not configure it.
+    pub fn okta() -> Self {
+        Self::compat("Okta")
+            .accept_absent_type()
+            .scope_claim(ScopeClaim::array("scp"))
+            .client_claim("cid")
+            .evidence(Evidence::claim_present("scp"))
+    }
+
+    /// Access tokens of Ory Hydra and Ory Network in the JWT strategy.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | `JWT` (unverified) | `scp`, else `scope`, an array or a string | `client_id` (unverified) | | the scope claim, not empty |
+    ///
+    /// Of the two names the first that a token has counts, whatever is in the other. Audiences are empty unless the client
+    /// asked for one (unverified), and such tokens are refused. By default tokens are opaque, and refused. Scopes compare
+    /// exactly, whatever scope strategy the server is run with.
+    pub fn ory_hydra() -> Self {
+        Self::compat("Ory Hydra")
+            .accept_type("JWT")
+            .scope_claim(ScopeClaim::first_of([
+                ScopeClaim::string_or_array("scp"),
+                ScopeClaim::string_or_array("scope"),
+            ]))
+            .evidence(Evidence::any_of([Evidence::claim_present("scp"), Evidence::claim_present("scope")]))
+    }
+
+    /// Access tokens of PingOne.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | absent or `at+jwt` | `scope`, a string (unverified) | `client_id` (unverified) | `sub` `jti` | a `scope` that is not empty |
+    ///
+    /// From 2 March 2027 on, `typ` is always `at+jwt`. Tokens of machines may have no `sub` (unverified).
+    pub fn pingone() -> Self {
+        Self::compat("PingOne")
+            .accept_absent_type()
+            .accept_type("at+jwt")
+            .dangerous_waive(RequiredClaim::Subject)
+            .dangerous_waive(RequiredClaim::TokenId)
+            .evidence(Evidence::claim_present("scope"))
+    }
+
+    /// Access tokens of Spring Authorization Server, as its generator makes them.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | absent | `scope`, an array | the sole audience | `jti` | a `scope` that is not empty |
+    ///
+    /// The audience is the client's id, which is also that of its ID tokens: name each client that may call as an audience.
+    /// A token that names the API instead, by a customizer of yours, has the API's name for its client; add the client to
+    /// such tokens, and name its claim with [`client_claim`](Self::client_claim).
+    pub fn spring_authorization_server() -> Self {
+        Self::compat("Spring Authorization Server")
+            .accept_absent_type()
+            .scope_claim(ScopeClaim::array("scope"))
+            .no_client_claim()
+            .client_is_sole_audience()
+            .dangerous_waive(RequiredClaim::TokenId)
+            .evidence(Evidence::claim_present("scope"))
+    }
+
+    /// JWT access tokens of ZITADEL. By default its access tokens are opaque, and refused.
+    ///
+    /// | `typ` | scope | client | not required | evidence |
+    /// |---|---|---|---|---|
+    /// | `JWT` (unverified) | none | `azp` | | a `jti`, and neither `auth_time`, `amr` nor `acr` |
+    ///
+    /// By the vendor's matrix of claims, access tokens have `jti` and ID tokens do not; ID tokens have the other three, and
+    /// access tokens do not. Otherwise they are alike, down to the audience, which is the project and all of its clients.
+    ///
+    /// There are no scopes. Roles (`urn:zitadel:iam:org:project:roles`) grant none by themselves; read them from the claims.
+    pub fn zitadel() -> Self {
+        Self::compat("ZITADEL")
+            .accept_type("JWT")
+            .scope_claim(ScopeClaim::none())
+            .client_claim("azp")
+            .evidence(Evidence::claim_present("jti"))
+            .foreign_claim("auth_time")
+            .foreign_claim("amr")
+            .foreign_claim("acr")
+    }
+}
+
+/// What one provider has, and nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peculiarity {
+    /// GitHub: callers choose the audience, and the default is no choice.
+    CustomAudience,
+    /// Google: everybody can be issued a token; and one of the issuer's names is no URL.
+    OpenToAll,
+    /// Entra: the issuer contains the tenant, which is in a claim as well.
+    TenantInIssuer,
+}
+
+/// The claim that names an Entra tenant.
+pub(super) const TENANT: &str = "tid";
+
+/// The name that Google has beside its URL.
+const BARE_GOOGLE: &str = "accounts.google.com";
+
+/// The tenant that an issuer of Microsoft Entra ID contains: the first segment of its path, where that is a GUID.
+///
+/// ```
+/// use scopegate_core::jwt::entra_tenant;
+///
+/// let tenant = "9188040d-6c67-4c5b-b112-36a304b66dad";
+/// assert_eq!(entra_tenant(&format!("https://login.microsoftonline.com/{tenant}/v2.0")), Some(tenant));
+/// assert_eq!(entra_tenant(&format!("https://sts.windows.net/{tenant}/")), Some(tenant));
+/// assert_eq!(entra_tenant("https://login.microsoftonline.com/common/v2.0"), None);
+/// ```
+pub fn entra_tenant(issuer: &str) -> Option<&str> {
+    let (_host, path) = issuer.strip_prefix("https://")?.split_once('/')?;
+    path.split('/').next().filter(|tenant| is_guid(tenant))
+}
+
+/// Five groups of hexadecimal digits, as RFC 9562 §4 writes them.
+fn is_guid(text: &str) -> bool {
+    let groups = text.split('-');
+    groups.clone().map(str::len).eq([8, 4, 4, 4, 12])
+        && groups.flat_map(str::bytes).all(|byte| byte.is_ascii_hexdigit())
+}
+
+impl Profile {
+    pub(super) fn check_peculiarity(&self, claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
+        if self.peculiarity() != Some(Peculiarity::TenantInIssuer) {
+            return Ok(());
+        }
+        let Some(tenant) = claims.string(TENANT, TENANT)? else {
+            return Err(Failure::new(Reason::MissingClaim, TENANT, "a value", "none"));
+        };
+        if !is_guid(tenant) {
+            return Err(Failure::new(Reason::MalformedClaim, TENANT, "a GUID", tenant));
+        }
+        let issuer = claims.string("iss", "iss")?.unwrap_or_default();
+        if entra_tenant(issuer) != Some(tenant) {
+            let expected = entra_tenant(issuer).unwrap_or("an issuer that contains a tenant");
+            return Err(Failure::new(Reason::UnknownIssuer, TENANT, expected, tenant));
+        }
+        Ok(())
+    }
+
+    /// Whether this is a name of the provider that is no URL, and still its name.
+    pub(crate) fn has_bare_issuer(&self, issuer: &str) -> bool {
+        self.peculiarity() == Some(Peculiarity::OpenToAll) && issuer == BARE_GOOGLE
+    }
+
+    /// What does not fit this profile in the other settings of an issuer. Each fits after "the profile".
+    pub(crate) fn misfits(&self, settings: &Settings<'_>) -> Vec<&'static str> {
+        let mut misfits = Vec::new();
+        if settings.audience_waived && !settings.has_parties {
+            misfits.push(
+                "is used without an audience, and nothing stands in for it; list the clients with `.authorized_parties(..)`",
+            );
+        }
+        if settings.audience_waived && !self.names_the_kind() {
+            misfits.push(
+                "is used without an audience, and its tokens do not say in so many words that they are access tokens; call no `.dangerous_waive_audience()`",
+            );
+        }
+        if settings.has_parties && !self.names_a_client() {
+            misfits.push(
+                "knows no client, so that no token could be of an authorized party; leave out `.authorized_parties(..)`",
+            );
+        }
+        match self.peculiarity() {
+            Some(Peculiarity::CustomAudience)
+                if settings.audiences.iter().any(|audience| is_default_audience(audience, settings.issuer)) =>
+            {
+                misfits.push(
+                    "demands an audience of your own; the address of a repository's owner is in tokens that were meant for nobody",
+                );
+            }
+            Some(Peculiarity::OpenToAll) if !settings.has_parties => misfits
+                .push("accepts service accounts of everybody; list those that may call with `.authorized_parties(..)`"),
+            _ => {}
+        }
+        misfits
+    }
+
+    fn names_a_client(&self) -> bool {
+        self.client_from().is_some() || self.client_is_audience()
+    }
+}
+
+/// The settings of an issuer that a profile may have something to say about.
+pub(crate) struct Settings<'s> {
+    pub(crate) issuer: &'s str,
+    pub(crate) audiences: &'s [String],
+    pub(crate) audience_waived: bool,
+    pub(crate) has_parties: bool,
+}
+
+/// Whether an audience is what GitHub takes where a workflow names none: the address of the repository's owner, on
+/// github.com or on the server that the issuer is part of.
+fn is_default_audience(audience: &str, issuer: &str) -> bool {
+    let host = issuer.strip_suffix("/_services/token").unwrap_or("https://github.com");
+    audience.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TENANT_ID: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+
+    fn settings(issuer: &'static str) -> Settings<'static> {
+        Settings { issuer, audiences: &[], audience_waived: false, has_parties: true }
+    }
+
+    #[test]
+    fn names_are_sorted_and_each_is_that_of_a_profile() {
+        assert!(Profile::names().is_sorted());
+        for name in Profile::names() {
+            assert!(Profile::by_name(name).is_some(), "{name}");
+            assert!(Profile::by_name(&name.to_uppercase()).is_none(), "{name}");
+        }
+        for unknown in ["", "entra", "entra_v2", "Auth0", "github-actions", "compat"] {
+            assert!(Profile::by_name(unknown).is_none(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn at_2_every_profile_demands_evidence() {
+        for name in Profile::names() {
+            assert_eq!(Profile::by_name(name).unwrap().fault(), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn at_2_no_two_profiles_have_a_name_for_messages_in_common() {
+        let mut names: Vec<_> = BY_NAME.iter().map(|(_, profile)| profile().name().to_owned()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), BY_NAME.len());
+    }
+
+    #[test]
+    fn a_tenant_is_a_guid_and_the_first_segment_of_the_issuer() {
+        for issuer in [
+            format!("https://sts.windows.net/{TENANT_ID}/"),
+            format!("https://login.microsoftonline.com/{TENANT_ID}/v2.0"),
+            format!("https://login.partner.microsoftonline.cn/{TENANT_ID}/v2.0"),
+        ] {
+            assert_eq!(entra_tenant(&issuer), Some(TENANT_ID), "{issuer}");
+        }
+        for issuer in [
+            "",
+            "https://",
+            "https://sts.windows.net",
+            "https://sts.windows.net/",
+            "https://login.microsoftonline.com/{tenantid}/v2.0",
+            "https://login.microsoftonline.com/organizations/v2.0",
+            "https://login.microsoftonline.com/x/9188040d-6c67-4c5b-b112-36a304b66dad",
+            "http://sts.windows.net/9188040d-6c67-4c5b-b112-36a304b66dad/",
+            "https://sts.windows.net/9188040d6c674c5bb11236a304b66dad/",
+            "https://sts.windows.net/9188040d-6c67-4c5b-b112-36a304b66dag/",
+            "https://sts.windows.net/9188040d-6c67-4c5b-b112-36a304b66dad-/",
+        ] {
+            assert_eq!(entra_tenant(issuer), None, "{issuer}");
+        }
+    }
+
+    #[test]
+    fn jwt_3_an_audience_is_waived_only_with_clients_and_a_token_that_says_what_it_is() {
+        let misfits = |profile: Profile, has_parties| {
+            let settings = Settings { audience_waived: true, has_parties, ..settings("https://as.example") };
+            profile.misfits(&settings).len()
+        };
+        for named in [Profile::cognito(), Profile::keycloak(), Profile::duende(), Profile::rfc9068()] {
+            assert_eq!(misfits(named.clone(), true), 0, "{named:?}");
+            assert_eq!(misfits(named, false), 1);
+        }
+        for unnamed in [Profile::genauth(), Profile::okta(), Profile::auth0(), Profile::entra_v2(), Profile::zitadel()]
+        {
+            assert_eq!(misfits(unnamed.clone(), true), 1, "{unnamed:?}");
+            assert_eq!(misfits(unnamed, false), 2);
+        }
+        let either = Evidence::any_of([Evidence::scope_claim(), Evidence::claim("token_use", "access")]);
+        assert_eq!(misfits(Profile::compat("x").accept_type("JWT").evidence(either), true), 1, "it may say nothing");
+        let subject = Evidence::claim("sub", "x");
+        assert_eq!(misfits(Profile::compat("x").accept_type("JWT").evidence(subject), true), 1);
+    }
+
+    #[test]
+    fn authorized_parties_of_tokens_without_a_client_do_not_fit() {
+        for profile in [Profile::kubernetes(), Profile::dangerous_github_actions()] {
+            assert_eq!(profile.misfits(&settings("https://as.example")).len(), 1);
+        }
+        assert!(Profile::spring_authorization_server().misfits(&settings("https://as.example")).is_empty());
+    }
+
+    #[test]
+    fn github_s_default_audience_is_none() {
+        let profile = Profile::dangerous_github_actions();
+        for (issuer, audience, fits) in [
+            ("https://token.actions.githubusercontent.com", "https://github.com/octo-org", false),
+            ("https://token.actions.githubusercontent.com", "https://github.com", false),
+            ("https://token.actions.githubusercontent.com", "https://github.community/x", true),
+            ("https://token.actions.githubusercontent.com", "https://api.example", true),
+            ("https://ghes.example/_services/token", "https://ghes.example/octo-org", false),
+            ("https://ghes.example/_services/token", "https://api.example", true),
+        ] {
+            let audiences = ["api".to_owned(), audience.to_owned()];
+            let settings = Settings { audiences: &audiences, has_parties: false, ..settings(issuer) };
+            assert_eq!(profile.misfits(&settings).is_empty(), fits, "{audience}");
+        }
+    }
+
+    #[test]
+    fn google_s_second_name_is_its_own_alone() {
+        assert!(Profile::google().has_bare_issuer("accounts.google.com"));
+        assert!(!Profile::google().has_bare_issuer("accounts.google.com/"));
+        assert!(!Profile::rfc9068().has_bare_issuer("accounts.google.com"));
+        let open = Settings { has_parties: false, ..settings("https://accounts.google.com") };
+        assert_eq!(Profile::google().misfits(&open).len(), 1);
+        assert!(Profile::google().misfits(&settings("https://accounts.google.com")).is_empty());
+    }
+}
