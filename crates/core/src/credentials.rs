@@ -1,12 +1,17 @@
 //! The first step: exactly one access token off the request, none, or a malformed request.
 //!
-//! The `Authorization` header is the only place a token is taken from (RFC 6750 §2.1). Form bodies and query strings,
-//! cookies and other headers are not looked at, with one exception: a request that has a token in the header *and* an
-//! `access_token` parameter in its query is refused, because whoever sent it may believe that the other one counts.
+//! The `Authorization` header is the only place a token is taken from (RFC 6750 §2.1), and one other header where the
+//! configuration names it. Form bodies and query strings, cookies and other headers are not looked at, with one exception: a
+//! request that has a token in a header *and* an `access_token` parameter in its query is refused, because whoever sent it
+//! may believe that the other one counts. So is a request with a token in both headers.
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION},
+    request::Parts,
+};
 
 use crate::{Error, Reason};
 
@@ -51,12 +56,43 @@ impl<'a> Credentials<'a> {
     /// - [`Reason::MalformedCredentials`]: not one scheme, one or more spaces, and one `token68` (RFC 9110 §11.2).
     /// - [`Reason::MultipleTransports`]: a token in the header and an `access_token` parameter in the query.
     pub fn from_request(request: &'a Parts) -> Result<Option<Self>, Error> {
-        let Some(value) = sole_authorization(&request.headers)? else { return Ok(None) };
-        let Some(credentials) = Self::parse(value.as_bytes())? else { return Ok(None) };
+        Self::from_request_with(request, None)
+    }
+
+    /// Takes the credentials off a request, from `Authorization` or from the header that the configuration names.
+    pub(crate) fn from_request_with(
+        request: &'a Parts,
+        token_header: Option<&HeaderName>,
+    ) -> Result<Option<Self>, Error> {
+        let authorization = match sole(&request.headers, &AUTHORIZATION) {
+            Ok(Some(value)) => Self::parse(value.as_bytes())?,
+            Ok(None) => None,
+            Err(Several) => return Err(Reason::DuplicateCredentials.into()),
+        };
+        let named = match token_header.map(|name| sole(&request.headers, name)) {
+            Some(Ok(Some(value))) => Some(Self::bare(value.as_bytes())),
+            Some(Err(Several)) => return Err(Reason::MultipleTransports.into()),
+            Some(Ok(None)) | None => None,
+        };
+        let credentials = match (authorization, named) {
+            (Some(_), Some(_)) => return Err(Reason::MultipleTransports.into()),
+            (Some(credentials), None) => credentials,
+            (None, Some(credentials)) => credentials?,
+            (None, None) => return Ok(None),
+        };
         if request.uri.query().is_some_and(has_access_token) {
             return Err(Reason::MultipleTransports.into());
         }
         Ok(Some(credentials))
+    }
+
+    /// Reads the value of a header that holds a token and no scheme. Such a header has no grammar but the token's own, so
+    /// what is no token is a bad token.
+    fn bare(value: &'a [u8]) -> Result<Self, Error> {
+        match std::str::from_utf8(value) {
+            Ok(token) if is_token68(token) => Ok(Self { scheme: Scheme::Bearer, token }),
+            _ => Err(Reason::MalformedToken.into()),
+        }
     }
 
     /// Reads the value of one `Authorization` header.
@@ -94,12 +130,26 @@ impl fmt::Debug for Credentials<'_> {
     }
 }
 
-/// `Authorization` is a singleton field (RFC 9110 §5.3), so every field line is looked at.
-fn sole_authorization(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Error> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
+/// A field that may have one line has more.
+struct Several;
+
+/// A header with credentials is a singleton field (RFC 9110 §5.3), so every field line is looked at.
+fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Several> {
+    let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
-        (_, Some(_)) => Err(Reason::DuplicateCredentials.into()),
+        (_, Some(_)) => Err(Several),
         (value, None) => Ok(value),
+    }
+}
+
+/// Why a header cannot be named as one that holds a token and nothing else.
+pub(crate) fn token_header_fault(name: &HeaderName) -> Option<&'static str> {
+    if name == AUTHORIZATION {
+        Some("is looked at anyway, and holds a scheme before the token; leave it out")
+    } else if [COOKIE, PROXY_AUTHORIZATION].contains(name) {
+        Some("is for other credentials; name the header that a proxy puts the token into")
+    } else {
+        None
     }
 }
 
@@ -207,6 +257,23 @@ mod tests {
         ] {
             assert!(!has_access_token(query), "{query}");
         }
+    }
+
+    #[test]
+    fn bearer_14_a_named_header_holds_a_token_and_nothing_else() {
+        let bare = |value| Credentials::bare(value).map(|found| found.token()).map_err(|error| error.reason());
+        assert_eq!(bare(b"a.b.c"), Ok("a.b.c"));
+        for bad in [&b""[..], b" a", b"Bearer a", b"a b", b"a,b", b"\xff", b"a\tb"] {
+            assert_eq!(bare(bad), Err(Reason::MalformedToken), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn bearer_14_headers_of_other_credentials_cannot_be_named() {
+        for other in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
+            assert!(token_header_fault(&other).is_some(), "{other}");
+        }
+        assert_eq!(token_header_fault(&HeaderName::from_static("cf-access-jwt-assertion")), None);
     }
 
     #[test]

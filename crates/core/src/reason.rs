@@ -13,7 +13,8 @@
 //! The request has more than one `Authorization` header field line.
 //!
 //! ### multiple_transports
-//! The request carries a token in the `Authorization` header and another in the query string.
+//! The request carries a token in the `Authorization` header and another in the query string or in the header that the
+//! service names for tokens, or several of that header.
 //!
 //! # `401` without an error code
 //!

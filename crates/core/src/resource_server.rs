@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::request::Parts;
+use http::{HeaderName, request::Parts};
 
 pub(crate) use self::verifiers::Verifiers;
 pub use self::{
@@ -75,6 +75,7 @@ struct Inner {
     issuers: Issuers,
     claim_names: ClaimNames,
     max_token_length: usize,
+    token_header: Option<HeaderName>,
     leeway: Duration,
     observer: Option<Arc<dyn Observer>>,
     clock: Arc<dyn Clock>,
@@ -119,7 +120,7 @@ impl ResourceServer {
     ///
     /// The refusal, which is final: a bad token is refused where a token is optional, too.
     pub fn authenticate(&self, request: &Parts) -> Authenticating {
-        let credentials = match Credentials::from_request(request) {
+        let credentials = match Credentials::from_request_with(request, self.0.token_header.as_ref()) {
             Ok(Some(credentials)) => credentials,
             Ok(None) => return Authenticating::ready(Ok(Authentication::anonymous(self.clone()))),
             Err(error) => return Authenticating::ready(Err(error)),

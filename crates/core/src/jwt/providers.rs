@@ -83,7 +83,8 @@ impl Profile {
     /// `sub`, which counts as none, and the client id in `common_name`. The token of the global session (`type` of `org`) is
     /// refused. There are no scopes: whoever the application's policies let in may call, unless a handler says otherwise.
     ///
-    /// The token arrives in `Cf-Access-Jwt-Assertion`.
+    /// The token arrives in `Cf-Access-Jwt-Assertion`, which is looked at where it is named with
+    /// [`token_header`](crate::ResourceServerBuilder::token_header).
     ///
     /// It is no weakening: the token is issued for this one application, after its policies were met, and for nothing else.
     pub fn cloudflare_access() -> Self {

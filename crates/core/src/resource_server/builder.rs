@@ -1,10 +1,12 @@
 use std::{collections::HashSet, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
+use http::HeaderName;
 use tokio::runtime::Handle;
 
 use super::{Inner, Issuer, ResourceServer, StartUp, Tenants, verifiers::Verifiers};
 use crate::{
     clock::{Clock, SystemClock},
+    credentials::token_header_fault,
     crypto::CryptoBackend,
     dispatch::{Issuers, LiveTenants},
     fetch::Fetch,
@@ -37,6 +39,7 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 /// | [`leeway`](Self::leeway) | 60 s, at most 5 min |
 /// | [`max_token_length`](Self::max_token_length) | 16 KiB |
 /// | [`max_token_age`](Self::max_token_age) | no limit but `exp` |
+/// | [`token_header`](Self::token_header) | none besides `Authorization` |
 /// | [`clock`](Self::clock) | the operating system's |
 /// | [`fetch`](Self::fetch) | `ReqwestFetch`, with the feature `reqwest` |
 /// | [`crypto`](Self::crypto) | AWS-LC where it is compiled in, else RustCrypto |
@@ -52,6 +55,7 @@ pub struct ResourceServerBuilder {
     key_refresh: KeyRefresh,
     start_up: StartUp,
     observer: Option<Arc<dyn Observer>>,
+    token_header: Option<HeaderName>,
     clock: Arc<dyn Clock>,
     fetch: Option<Arc<dyn Fetch>>,
     crypto: Option<CryptoBackend>,
@@ -69,6 +73,7 @@ impl Default for ResourceServerBuilder {
             key_refresh: KeyRefresh::default(),
             start_up: StartUp::Lazy,
             observer: None,
+            token_header: None,
             clock: Arc::new(SystemClock),
             fetch: None,
             crypto: CryptoBackend::compiled_in(),
@@ -134,6 +139,30 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Takes tokens from this header too, where a proxy puts them, such as `Cf-Access-Jwt-Assertion`. Its value is a token
+    /// and no scheme. There is one such header; the last that is named counts.
+    ///
+    /// A request with a token in this header and in `Authorization` is refused, and so is one with several of this header.
+    /// Whoever reaches this service without the proxy can write the header as well, so a token from it is verified like any
+    /// other.
+    ///
+    /// ```
+    /// use http::HeaderName;
+    /// use scopegate_core::{Issuer, ResourceServer, jwt::Profile};
+    ///
+    /// let builder = ResourceServer::builder()
+    ///     .issuer(
+    ///         Issuer::with_jwks_uri("https://team.cloudflareaccess.com", "https://team.cloudflareaccess.com/cdn-cgi/access/certs")
+    ///             .audience("4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2")
+    ///             .profile(Profile::cloudflare_access()),
+    ///     )
+    ///     .token_header(HeaderName::from_static("cf-access-jwt-assertion"));
+    /// ```
+    pub fn token_header(mut self, name: HeaderName) -> Self {
+        self.token_header = Some(name);
+        self
+    }
+
     /// Reads the time from this clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -168,7 +197,8 @@ impl ResourceServerBuilder {
     /// - given keys are not a JWK Set, or none of them can be used;
     /// - a header for the JWK Set is not a header, or is one where the keys do not come from a URL;
     /// - a template of tenants fits no issuer, or two templates are equal;
-    /// - the leeway is over 5 minutes, the token length is 0, or a setting of [`KeyRefresh`] is out of its bounds;
+    /// - the leeway is over 5 minutes, the token length is 0, the token header is one of other credentials, or a setting of
+    ///   [`KeyRefresh`] is out of its bounds;
     /// - keys have to be fetched, and there is no client (the feature `reqwest` is off and none was given, or no TLS
     ///   provider can be had), or no tokio runtime;
     /// - neither of the features `aws-lc-rs` and `rust-crypto` is on;
@@ -216,6 +246,7 @@ impl ResourceServerBuilder {
             issuers,
             claim_names,
             max_token_length: self.max_token_length,
+            token_header: self.token_header,
             leeway: self.leeway,
             observer: self.observer,
             clock: self.clock,
@@ -251,6 +282,10 @@ impl ResourceServerBuilder {
         }
         if self.max_token_length == 0 {
             faults.add("max_token_length: is 0, so that every token would be refused; the default is 16384 bytes");
+        }
+        if let Some((name, fault)) = self.token_header.as_ref().and_then(|name| Some((name, token_header_fault(name)?)))
+        {
+            faults.add(format!("token_header: {name} {fault}"));
         }
         if self.crypto.is_none() {
             faults.add("crypto: no backend is compiled in; enable the feature `aws-lc-rs` or `rust-crypto`");
@@ -588,6 +623,17 @@ mod tests {
             ["max_token_length: is 0, so that every token would be refused; the default is 16384 bytes"]
         );
         assert_eq!(faults(builder(issuer()).max_token_length(1)).await, NONE);
+    }
+
+    #[tokio::test]
+    async fn bearer_14_a_token_header_of_other_credentials_is_a_fault() {
+        let named = |name| faults(builder(issuer()).token_header(HeaderName::from_static(name)));
+        assert_eq!(named("cf-access-jwt-assertion").await, NONE);
+        assert_eq!(
+            named("authorization").await,
+            ["token_header: authorization is looked at anyway, and holds a scheme before the token; leave it out"]
+        );
+        assert_eq!(named("cookie").await.len(), 1);
     }
 
     #[test]
