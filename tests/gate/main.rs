@@ -16,6 +16,7 @@ mod layering;
 mod observe;
 mod ops;
 mod problem;
+mod providers;
 mod readme;
 mod remote;
 mod resource;

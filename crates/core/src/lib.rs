@@ -32,7 +32,7 @@
 //! | you want to | see |
 //! |---|---|
 //! | know what is checked, and what is not | [`ResourceServer`] |
-//! | trust an issuer | [`Issuer`]; [`jwt::Profile`] for one that does not follow RFC 9068 |
+//! | trust an issuer | [`Issuer`]; [`jwt::Profile`] for one that does not follow RFC 9068, many of them by name |
 //! | change a time, a limit, the clock or the HTTP client | [`ResourceServerBuilder`], [`clock`], [`fetch`] |
 //! | read a good token | [`VerifiedToken`], [`Claims`] |
 //! | demand scopes | [`policy`]; [`mod@scope`] for sets, tokens and grammars |

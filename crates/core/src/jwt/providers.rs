@@ -6,8 +6,10 @@
 use super::{Evidence, Profile, RequiredClaim, ScopeClaim, UnverifiedClaims};
 use crate::{Reason, error::Failure};
 
+type Constructor = fn() -> Profile;
+
 /// The profiles by the names that a configuration file uses: those of their constructors, with hyphens.
-const BY_NAME: &[(&str, fn() -> Profile)] = &[
+const BY_NAME: &[(&str, Constructor)] = &[
     ("auth0", Profile::auth0),
     ("auth0-rfc9068", Profile::auth0_rfc9068),
     ("cloudflare-access", Profile::cloudflare_access),
@@ -251,7 +253,7 @@ impl Profile {
     ///
     /// | `typ` | scope | client | not required | evidence |
     /// |---|---|---|---|---|
-    /// | `JWT` (unverified) or `at+jwt` | `scope`, a string (unverified) | `azp` | | the claim `typ` is `Bearer` or `DPoP` |
+    /// | `JWT` (unverified) or `at+jwt` | `scope`, a string (unverified) | `azp` (unverified) | | the claim `typ` is `Bearer` or `DPoP` |
     ///
     /// A fresh realm names no audience but `account`: add an audience mapper for the API. Roles (`realm_access`,
     /// `resource_access`) grant no scopes unless [`scope_claim`](Self::scope_claim) names them. A token of type `DPoP` is
