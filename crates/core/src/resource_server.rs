@@ -289,6 +289,7 @@ pub(crate) mod tests {
         ErrorKind,
         crypto::tests::{jwks, token},
         fetch::{Fetch, FetchError, FetchLimits},
+        jws::Algorithm,
         jwt::Profile,
         observe::KeyFetch,
     };
@@ -978,6 +979,51 @@ pub(crate) mod tests {
             [tenant("a"), tenant("b")]
         );
         assert!(health.is_ready());
+    }
+
+    #[tokio::test]
+    async fn meta_8_tenants_of_entra_id_are_trusted_by_a_template_and_keep_to_their_own_keys() {
+        let (ours, theirs) = ("9188040d-6c67-4c5b-b112-36a304b66dad", "6731de76-14a6-49ae-97bc-6eba6914391e");
+        let issuer = |tenant: &str| format!("https://login.microsoftonline.com/{tenant}/v2.0");
+        let network = Network::new();
+        let publish = |tenant: &str, named: &str| {
+            let jwks_uri = format!("https://login.microsoftonline.com/{tenant}/discovery/v2.0/keys");
+            let metadata = json!({ "issuer": issuer(tenant), "jwks_uri": jwks_uri });
+            let url = format!("{}/.well-known/openid-configuration", issuer(tenant));
+            network.put(&url, Answer::Is(200, metadata.to_string().into()));
+            let mut set: Value = serde_json::from_slice(&jwks(&["a-es256", "b-es256"])).unwrap();
+            set["keys"][0]["issuer"] = json!(named);
+            network.put(&jwks_uri, Answer::Is(200, set.to_string().into()));
+        };
+        publish(ours, "https://login.microsoftonline.com/{tenantid}/v2.0");
+        publish(theirs, &issuer(ours));
+        let server = ResourceServer::builder()
+            .tenants(Tenants::template(issuer("{tenant}"), move |tenant| [ours, theirs].contains(&tenant)).settings(
+                |issuer| {
+                    issuer.audience("https://api.example").profile(Profile::entra_v2()).algorithms([Algorithm::Es256])
+                },
+            ))
+            .fetch(network.clone())
+            .clock(SetClock::new())
+            .build()
+            .await
+            .unwrap();
+        let token = |key_id: &str, named: &str, tid: &str| {
+            let mut claims = claims();
+            let changes = json!({ "iss": issuer(named), "tid": tid, "azp": "app", "scp": "read", "ver": "2.0" });
+            claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            token(key_id, &json!({ "alg": "ES256", "typ": "JWT", "kid": key_id }), &claims)
+        };
+        assert!(server.authenticate(&request(&token("a-es256", ours, ours))).await.is_ok());
+        assert!(server.authenticate(&request(&token("b-es256", theirs, theirs))).await.is_ok());
+        assert_eq!(refusal(&server, &token("a-es256", theirs, theirs)).await, Reason::UnknownKey, "it is another's");
+        assert!(server.authenticate(&request(&token("a-es256", ours, theirs))).await.is_err(), "`tid` disagrees");
+        network.requests();
+        for unknown in ["common", "organizations", "{tenantid}", "00000000-0000-0000-0000-000000000000"] {
+            assert_eq!(at_once(&server, &token("a-es256", unknown, ours)).unwrap_err().reason(), Reason::UnknownIssuer);
+        }
+        settle().await;
+        assert!(network.requests().is_empty());
     }
 
     #[tokio::test]

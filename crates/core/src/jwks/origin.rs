@@ -67,6 +67,8 @@ pub(crate) struct Origin {
     pub(crate) algorithms: Arc<[Algorithm]>,
     pub(crate) backend: CryptoBackend,
     pub(crate) refresh: KeyRefresh,
+    /// Whether a key may say whose it is, so that another issuer's is not used.
+    pub(crate) keys_name_issuer: bool,
     pub(crate) documents: Documents,
     /// Whether it was said that the keys are at another host than the issuer.
     pub(crate) told_of_host: Arc<AtomicBool>,
@@ -201,9 +203,11 @@ impl Origin {
     }
 
     fn prepare(&self, json: &[u8]) -> Result<KeySet, FetchKeysError> {
-        let keys = JwkSet::from_json_up_to(json, self.refresh.max_keys)
-            .map_err(FetchKeysError::Set)?
-            .prepare(&self.algorithms, self.backend);
+        let mut set = JwkSet::from_json_up_to(json, self.refresh.max_keys).map_err(FetchKeysError::Set)?;
+        if self.keys_name_issuer {
+            set = set.of_issuer(&self.issuer);
+        }
+        let keys = set.prepare(&self.algorithms, self.backend);
         if keys.is_empty() { Err(FetchKeysError::NoUsableKey) } else { Ok(keys) }
     }
 }

@@ -34,6 +34,8 @@ pub struct Profile {
     /// Whether a token without the client claim was issued to its sole audience.
     client_is_audience: bool,
     peculiarity: Option<Peculiarity>,
+    /// Whether a key may say, by a member `issuer`, whose it is.
+    keys_name_issuer: bool,
 }
 
 /// An acceptable value of the `typ` header parameter.
@@ -202,6 +204,7 @@ impl Profile {
             client_claim: Some("client_id".into()),
             client_is_audience: false,
             peculiarity: None,
+            keys_name_issuer: false,
         }
     }
 
@@ -284,9 +287,19 @@ impl Profile {
         self
     }
 
+    /// Does not use a key that says, by a member `issuer`, that it is another issuer's.
+    pub(super) fn with_keys_that_name_their_issuer(mut self) -> Self {
+        self.keys_name_issuer = true;
+        self
+    }
+
     /// The profile's name, for messages.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn keys_name_issuer(&self) -> bool {
+        self.keys_name_issuer
     }
 
     pub(crate) fn fault(&self) -> Option<ProfileFault> {

@@ -182,9 +182,22 @@ impl Profile {
     /// evidence, since ID tokens have it too; it passes where the API's manifest asks for the optional claim `idtyp`, which
     /// is then `app` (unverified), and has no scopes. [`is_client`](crate::VerifiedToken::is_client) does not know such a
     /// token, whose `sub` is not its client id; look at `idtyp`. Groups that did not fit, `acrs` and `xms_cc` are not looked
-    /// at. Tokens for Microsoft Graph can be verified by nobody else.
+    /// at. Tokens for Microsoft Graph can be verified by nobody else. A key whose member `issuer` is another tenant's is not
+    /// used.
+    ///
+    /// An API for many tenants trusts them by a template, and says which:
+    ///
+    /// ```
+    /// use scopegate_core::{ResourceServer, Tenants, jwt::Profile};
+    ///
+    /// let customers = ["9188040d-6c67-4c5b-b112-36a304b66dad"];
+    /// let builder = ResourceServer::builder().tenants(
+    ///     Tenants::template("https://login.microsoftonline.com/{tenant}/v2.0", move |tenant| customers.contains(&tenant))
+    ///         .settings(|issuer| issuer.audience("6731de76-14a6-49ae-97bc-6eba6914391e").profile(Profile::entra_v2())),
+    /// );
+    /// ```
     pub fn entra_v2() -> Self {
-        Self::entra("Microsoft Entra ID v2", "azp")
+        Self::entra("Microsoft Entra ID v2", "azp").with_keys_that_name_their_issuer()
     }
 
     fn entra(name: &'static str, client_claim: &'static str) -> Self {

@@ -218,6 +218,7 @@ impl Verifiers {
                 limits: FetchLimits::new(refresh.max_document, refresh.timeout),
             },
             refresh,
+            keys_name_issuer: issuer.profile.keys_name_issuer(),
             told_of_host: Arc::default(),
         };
         let (label, idle) = match tenants {

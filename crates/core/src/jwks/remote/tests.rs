@@ -42,6 +42,7 @@ fn origin(network: &Network, clock: &SetClock) -> Origin {
             limits: FetchLimits::new(refresh.max_document, refresh.timeout),
         },
         refresh,
+        keys_name_issuer: false,
         told_of_host: Arc::default(),
     }
 }
