@@ -43,7 +43,7 @@ pub use scopegate_core::{
     Authentication, BuildError, Claims, CryptoBackend, ExactScopes, GenAuthScopes, Health, ImpliedScopes,
     InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, Principal, Reason,
     ResourceServer, ResourceServerBuilder, Scope, ScopeGrammar, ScopePolicy, ScopeToken, StartUp, Tenants,
-    VerifiedToken, clock, fetch, jwks, jws, jwt, observe, scope,
+    VerifiedToken, clock, config, fetch, jwks, jws, jwt, observe, scope,
 };
 pub use scopegate_tower::{Authenticate, RefusalBody, RequireScope, RequireToken};
 

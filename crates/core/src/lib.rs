@@ -34,6 +34,7 @@
 //! | know what is checked, and what is not | [`ResourceServer`] |
 //! | trust an issuer | [`Issuer`]; [`jwt::Profile`] for one that does not follow RFC 9068, many of them by name |
 //! | change a time, a limit, the clock or the HTTP client | [`ResourceServerBuilder`], [`clock`], [`fetch`] |
+//! | take settings from a file or from environment variables | [`config`] |
 //! | read a good token | [`VerifiedToken`], [`Claims`] |
 //! | demand scopes | [`policy`]; [`mod@scope`] for sets, tokens and grammars |
 //! | answer a refused request | [`Error`], [`ErrorKind`], [`reason`], [`ProtectionSpace`] |
@@ -63,6 +64,7 @@ mod authentication;
 mod challenge;
 mod claims;
 pub mod clock;
+pub mod config;
 mod confirmation;
 mod credentials;
 mod crypto;

@@ -18,7 +18,6 @@ use std::{
 
 use http::{HeaderName, request::Parts};
 
-pub(crate) use self::verifiers::Verifiers;
 pub use self::{
     builder::{BuildError, ResourceServerBuilder},
     health::{Health, IssuerHealth},
@@ -26,6 +25,7 @@ pub use self::{
     start_up::StartUp,
     tenants::Tenants,
 };
+pub(crate) use self::{tenants::is_tenant, verifiers::Verifiers};
 use crate::{
     Authentication, BoxFuture, Credentials, Error, Reason, VerifiedToken,
     clock::Clock,

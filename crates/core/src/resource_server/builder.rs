@@ -59,6 +59,8 @@ pub struct ResourceServerBuilder {
     clock: Arc<dyn Clock>,
     fetch: Option<Arc<dyn Fetch>>,
     crypto: Option<CryptoBackend>,
+    /// What was wrong with a [`Config`](crate::config::Config) that the settings came from.
+    faults: Faults,
 }
 
 impl Default for ResourceServerBuilder {
@@ -77,6 +79,7 @@ impl Default for ResourceServerBuilder {
             clock: Arc::new(SystemClock),
             fetch: None,
             crypto: CryptoBackend::compiled_in(),
+            faults: Faults::default(),
         }
     }
 }
@@ -181,6 +184,12 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Has [`build`](Self::build) report these faults with its own.
+    pub(crate) fn with_faults(mut self, faults: Vec<String>) -> Self {
+        self.faults.0.extend(faults);
+        self
+    }
+
     /// Builds the resource server. Unless [`start_up`](Self::start_up) says otherwise, it does not wait for its issuers: keys
     /// are fetched when the first token needs them, and until they can be had the answer is 503.
     ///
@@ -188,6 +197,7 @@ impl ResourceServerBuilder {
     ///
     /// With every fault at once:
     ///
+    /// - a setting of a [`Config`](crate::config::Config) is unknown, cannot be read, or contradicts another;
     /// - there is no issuer, two are equal, or one is not an `https` URL without query and fragment;
     /// - an issuer has no audience, or one that is empty, or is a URI with a fragment;
     /// - an issuer's list of algorithms, of authorized parties or of key hosts is empty;
@@ -204,7 +214,7 @@ impl ResourceServerBuilder {
     /// - neither of the features `aws-lc-rs` and `rust-crypto` is on;
     /// - with [`StartUp::FailFast`], the keys of an issuer cannot be had.
     pub async fn build(mut self) -> Result<ResourceServer, BuildError> {
-        let mut faults = Faults::default();
+        let mut faults = std::mem::take(&mut self.faults);
         self.check(&mut faults);
         self.provide_fetch(&mut faults);
 
@@ -311,7 +321,7 @@ impl ResourceServerBuilder {
 }
 
 /// The faults found so far.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<String>);
 
 impl Faults {

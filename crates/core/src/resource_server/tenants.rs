@@ -159,7 +159,7 @@ impl Tenants {
 }
 
 /// Whether the text is a tenant's name: nothing in it ends a path segment or a host, or is decoded by anybody.
-fn is_tenant(text: &str) -> bool {
+pub(crate) fn is_tenant(text: &str) -> bool {
     (1..=MAX_TENANT).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
         && !matches!(text, "." | "..")

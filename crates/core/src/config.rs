@@ -1,0 +1,512 @@
+//! Settings from a file, or from environment variables.
+//!
+//! A [`Config`] fills the same [`ResourceServerBuilder`] that code fills by hand, so that which issuers are trusted is for
+//! whoever runs the service to say. The file is of any format that serde reads. TOML, for example, with the crate `toml`:
+//!
+//! ```
+//! use scopegate_core::config::Config;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let file = r#"
+//!     audience = "https://api.example"
+//!
+//!     [[issuers]]
+//!     issuer = "https://tenant.example/oidc"
+//! "#;
+//! let builder = toml::from_str::<Config>(file)?.into_builder(); // A clock, say, can be given to it now.
+//! # if cfg!(not(all(feature = "reqwest", feature = "aws-lc-rs"))) { return Ok(()) }
+//! let resource_server = builder.build().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! or variables, without a file:
+//!
+//! ```no_run
+//! use scopegate_core::config::Config;
+//!
+//! # async fn build() -> Result<(), scopegate_core::BuildError> {
+//! // SCOPEGATE_ISSUER=https://tenant.example/oidc SCOPEGATE_AUDIENCE=https://api.example
+//! let resource_server = Config::from_env("SCOPEGATE").into_builder().build().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is refused
+//!
+//! All that is wrong is reported at once, by [`build`](ResourceServerBuilder::build), with what the builder finds by itself:
+//! a setting that is not known, at any level of the file or with the prefix of the variables, since a misspelt limit would
+//! be none; a name or a time that cannot be read; settings that contradict one another; a secret whose file cannot be read.
+//! Only what the format's own reader cannot read, such as a list in the place of a number, is its error, and comes first.
+//!
+//! # A file
+//!
+//! ```toml
+#![doc = include_str!("config/example.toml")]
+//! ```
+//!
+//! JSON has the same names: `{ "audience": "https://api.example", "issuers": [{ "issuer": "https://tenant.example/oidc" }] }`.
+//!
+//! # Settings
+//!
+//! A **time** is a whole number and a unit, `ms`, `s`, `min`, `h` or `d` (`"30s"`), or a number of seconds (`30`). A **list**
+//! may be a single text. Bounds are those of the builder's methods.
+//!
+//! | at the top | default | |
+//! |---|---|---|
+//! | `audience` | none | list: [how tokens name this API](ResourceServerBuilder::audience), for issuers with no `audience` of their own |
+//! | `leeway` | `"60s"` | time: the [difference between clocks](ResourceServerBuilder::leeway), at most 5 min |
+//! | `max_token_age` | no limit | time: since the token [was issued](ResourceServerBuilder::max_token_age) |
+//! | `max_token_length` | `16384` | bytes: [the longest token](ResourceServerBuilder::max_token_length) |
+//! | `start_up` | `"lazy"` | `"lazy"`, `"fail-fast"`, or a time to [wait](crate::StartUp) at most |
+//! | `key_refresh` | | table, see below |
+//! | `issuers` | | list of tables, see below: at least one |
+//!
+//! | of an issuer | default | |
+//! |---|---|---|
+//! | `issuer` | | the identifier, as tokens have it in `iss`. Each entry has this, or `template` |
+//! | `template` | | [tenants](crate::Tenants::template) instead: the identifier with `{tenant}` in it |
+//! | `trusted_tenants` | | list, with `template`: the tenants, by name. Others are strangers |
+//! | `max_live_tenants` | `1000` | with `template`: [whose keys are at hand](crate::Tenants::max_live) |
+//! | `audience` | that at the top | list |
+//! | `profile` | `"rfc9068"` | what its [tokens look like](crate::jwt::Profile): `"rfc9068"` or `"genauth"` |
+//! | `algorithms` | [these](Algorithm::DEFAULT) | list of registered names, such as `"ES256"` |
+//! | `authorized_parties` | all | list: the [clients](Issuer::authorized_parties) whose tokens are accepted |
+//! | `scope_claim` | the profile's | the claim with the scope, a [string or an array](ScopeClaim::string_or_array); a list of several is a [path](ScopeClaim::path) |
+//! | `scope_grammar` | `"exact"` | `"exact"`, [`"genauth"`](GenAuthScopes), or a table of scopes and what each [implies](ImpliedScopes) |
+//! | `jwks_uri` | by discovery | the [address](Issuer::with_jwks_uri) of its keys |
+//! | `jwks_file` | by discovery | the [file](Issuer::with_jwks_file) with its keys |
+//! | `jwks_header` | none | table: the [header](Issuer::jwks_header) for the keys' address: `name`, and `value` or `value_file` |
+//! | `key_hosts` | all | list: the [hosts](Issuer::key_hosts) that keys may come from |
+//! | `key_refresh` | that at the top | table, see below |
+//! | `dangerous_allow_http_on_loopback` | `false` | [plain http](Issuer::dangerous_allow_http_on_loopback) on this machine |
+//!
+//! | of `key_refresh` | default | |
+//! |---|---|---|
+//! | `cool_down` | `"30s"` | time: between two [attempts](KeyRefresh::cool_down) |
+//! | `min_interval`, `max_interval` | `"5min"`, `"24h"` | times: how long keys are [used](KeyRefresh::interval) |
+//! | `max_stale` | `"24h"` | time: and how long [beyond](KeyRefresh::max_stale) it during an outage |
+//! | `timeout` | `"5s"` | time: for [one document](KeyRefresh::timeout) |
+//! | `max_document` | `524288` | bytes: the [longest](KeyRefresh::max_document) document |
+//! | `max_keys` | `100` | the [most keys](KeyRefresh::max_keys) of a set |
+//!
+//! What an issuer's `key_refresh` leaves out is as at the top.
+//!
+//! # Environment variables
+//!
+//! A variable is the prefix, an underscore, and the setting's name in capitals, with that of its table in front:
+//!
+//! | variable | setting |
+//! |---|---|
+//! | `SCOPEGATE_AUDIENCE`, `_LEEWAY`, `_MAX_TOKEN_AGE`, `_MAX_TOKEN_LENGTH`, `_START_UP` | those at the top |
+//! | `SCOPEGATE_KEY_REFRESH_COOL_DOWN`, `_KEY_REFRESH_TIMEOUT`, … | those of the `key_refresh` at the top |
+//! | `SCOPEGATE_ISSUER`, `_PROFILE`, `_ALGORITHMS`, `_JWKS_URI`, `_TEMPLATE`, … | those of the issuer |
+//! | `SCOPEGATE_JWKS_HEADER_NAME`, and `_JWKS_HEADER_VALUE` or `_JWKS_HEADER_VALUE_FILE` | those of its `jwks_header` |
+//! | `SCOPEGATE_ISSUER_1`, `SCOPEGATE_ISSUER_1_PROFILE`, `SCOPEGATE_ISSUER_1_KEY_REFRESH_TIMEOUT`, … | those of further issuers, by numbers of your choice |
+//!
+//! A list is separated by commas. An empty variable is refused, and so is every other one with the prefix. (Kubernetes makes
+//! some for each service, so choose a prefix that is not a service's name.) What a scope implies takes a file.
+//!
+//! # Secrets
+//!
+//! `value_file` names a file that holds a secret and nothing else, in UTF-8, 16 KiB at most; one line break at its end is not
+//! counted in. It is read when the builder is made. Neither a secret nor the query of a URL is shown by `Debug` or in an
+//! error of this crate; but a reader of TOML quotes the line that it stumbles over, which is one reason more to keep secrets
+//! in files of their own.
+
+mod env;
+mod value;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    path::PathBuf,
+};
+
+use serde::{Deserialize, de::IgnoredAny};
+
+use self::value::{Address, List, Quantity, Secret};
+use crate::{
+    ExactScopes, GenAuthScopes, ImpliedScopes, Issuer, ResourceServer, ResourceServerBuilder, Tenants,
+    jwks::KeyRefresh,
+    jws::Algorithm,
+    jwt::{Profile, ScopeClaim},
+    resource_server::is_tenant,
+};
+
+/// The settings of a resource server as an operator writes them.
+///
+/// See the [module docs](self) for what they are.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+#[must_use = "a configuration has to be made into a builder"]
+pub struct Config {
+    audience: Option<List>,
+    leeway: Option<Quantity>,
+    max_token_age: Option<Quantity>,
+    max_token_length: Option<Quantity>,
+    start_up: Option<Quantity>,
+    key_refresh: RefreshTable,
+    issuers: Vec<IssuerTable>,
+    /// What was wrong with the variables.
+    #[serde(skip)]
+    faults: Vec<String>,
+    #[serde(flatten)]
+    unknown: Unknown,
+}
+
+/// The settings that a table has and we do not. `deny_unknown_fields` would name the first one alone, and in an error for
+/// which a reader of TOML quotes the line, value and all.
+type Unknown = BTreeMap<String, IgnoredAny>;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct IssuerTable {
+    /// Where the settings are, if not in a file.
+    #[serde(skip)]
+    place: Option<String>,
+    issuer: Option<Address>,
+    template: Option<Address>,
+    trusted_tenants: Option<List>,
+    max_live_tenants: Option<Quantity>,
+    audience: Option<List>,
+    profile: Option<String>,
+    algorithms: Option<List>,
+    authorized_parties: Option<List>,
+    scope_claim: Option<List>,
+    scope_grammar: Option<GrammarTable>,
+    jwks_uri: Option<Address>,
+    jwks_file: Option<PathBuf>,
+    jwks_header: Option<HeaderTable>,
+    key_hosts: Option<List>,
+    key_refresh: Option<RefreshTable>,
+    dangerous_allow_http_on_loopback: bool,
+    #[serde(flatten)]
+    unknown: Unknown,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "the name of a grammar, or a table of scopes and what each implies")]
+enum GrammarTable {
+    Named(String),
+    Implied(BTreeMap<String, List>),
+}
+
+/// The name of the header is as secret as its value, since somebody may confuse the two.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct HeaderTable {
+    name: Option<Secret>,
+    value: Option<Secret>,
+    value_file: Option<PathBuf>,
+    #[serde(flatten)]
+    unknown: Unknown,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct RefreshTable {
+    cool_down: Option<Quantity>,
+    min_interval: Option<Quantity>,
+    max_interval: Option<Quantity>,
+    max_stale: Option<Quantity>,
+    timeout: Option<Quantity>,
+    max_document: Option<Quantity>,
+    max_keys: Option<Quantity>,
+    #[serde(flatten)]
+    unknown: Unknown,
+}
+
+impl Config {
+    /// The builder with these settings, for code to add to and to [build](ResourceServerBuilder::build), which reports all
+    /// that is wrong with them. Files with secrets are read now.
+    pub fn into_builder(self) -> ResourceServerBuilder {
+        let mut faults = self.faults;
+        let mut top = Place { prefix: String::new(), faults: &mut faults };
+        top.unknown("", self.unknown);
+
+        let mut builder = ResourceServer::builder();
+        for audience in top.list("audience", self.audience).unwrap_or_default() {
+            builder = builder.audience(audience);
+        }
+        if let Some(leeway) = top.read("leeway", self.leeway, Quantity::duration) {
+            builder = builder.leeway(leeway);
+        }
+        if let Some(age) = top.read("max_token_age", self.max_token_age, Quantity::duration) {
+            builder = builder.max_token_age(age);
+        }
+        if let Some(length) = top.read("max_token_length", self.max_token_length, Quantity::size) {
+            builder = builder.max_token_length(length);
+        }
+        if let Some(start_up) = top.read("start_up", self.start_up, Quantity::start_up) {
+            builder = builder.start_up(start_up);
+        }
+        let refresh = self.key_refresh.over(KeyRefresh::default(), &mut top);
+        builder = builder.key_refresh(refresh.clone());
+        for (index, issuer) in self.issuers.into_iter().enumerate() {
+            let prefix = format!("{}: ", issuer.name(index));
+            builder = issuer.add_to(builder, &refresh, &mut Place { prefix, faults: &mut faults });
+        }
+        builder.with_faults(faults)
+    }
+}
+
+impl IssuerTable {
+    /// What the faults of an entry begin with.
+    fn name(&self, index: usize) -> String {
+        match (&self.issuer, &self.template) {
+            (Some(issuer), _) => format!("issuer {issuer:?}"),
+            (None, Some(template)) => format!("tenants {template:?}"),
+            (None, None) => self.place.clone().unwrap_or_else(|| format!("issuers[{index}]")),
+        }
+    }
+
+    /// Gives the builder the issuer, or the tenants, of this entry.
+    fn add_to(
+        mut self,
+        builder: ResourceServerBuilder,
+        refresh: &KeyRefresh,
+        place: &mut Place<'_>,
+    ) -> ResourceServerBuilder {
+        match (self.issuer.take(), self.template.take()) {
+            (Some(Address(identifier)), None) => {
+                for (setting, given) in [
+                    ("trusted_tenants", self.trusted_tenants.is_some()),
+                    ("max_live_tenants", self.max_live_tenants.is_some()),
+                ] {
+                    if given {
+                        place.fault(setting, "is for tenants, which have a `template` instead of an `issuer`");
+                    }
+                }
+                if self.jwks_uri.is_some() && self.jwks_file.is_some() {
+                    place.fault("jwks_uri", "is given beside `jwks_file`; the keys come from one of them");
+                }
+                let issuer = match (self.jwks_uri.take(), self.jwks_file.take()) {
+                    (Some(Address(url)), _) => Issuer::with_jwks_uri(identifier, url),
+                    (None, Some(path)) => Issuer::with_jwks_file(identifier, path),
+                    (None, None) => Issuer::discover(identifier),
+                };
+                builder.issuer(self.apply_to(issuer, refresh, place))
+            }
+            (None, Some(Address(template))) => {
+                for (setting, given) in [("jwks_uri", self.jwks_uri.is_some()), ("jwks_file", self.jwks_file.is_some())]
+                {
+                    if given {
+                        place.fault(setting, "is not for tenants, whose keys are found through their metadata");
+                    }
+                }
+                let trusted = self.trusted_tenants.take().map(|List(trusted)| trusted).unwrap_or_default();
+                if trusted.is_empty() {
+                    place.fault("trusted_tenants", "is missing; name the tenants whose tokens are accepted");
+                }
+                for stranger in trusted.iter().filter(|tenant| !is_tenant(tenant)) {
+                    place.fault(
+                        "trusted_tenants",
+                        format_args!("{stranger:?} is no tenant's name: up to 256 letters, digits, and `-._~`"),
+                    );
+                }
+                let trusted: HashSet<String> = trusted.into_iter().collect();
+                let mut tenants = Tenants::template(template, move |tenant| trusted.contains(tenant));
+                if let Some(most) = place.read("max_live_tenants", self.max_live_tenants.take(), Quantity::size) {
+                    tenants = tenants.max_live(most);
+                }
+                builder.tenants(tenants.settings(|issuer| self.apply_to(issuer, refresh, place)))
+            }
+            (issuer, _) => {
+                place.fault(
+                    "issuer",
+                    if issuer.is_some() {
+                        "is given beside `template`; an entry is one issuer or many tenants"
+                    } else {
+                        "is missing; give the identifier, or a `template` for many tenants"
+                    },
+                );
+                // For the faults that the other settings may have.
+                let _ = self.apply_to(Issuer::discover(""), refresh, place);
+                builder
+            }
+        }
+    }
+
+    /// Gives the issuer the settings that tenants may have as well.
+    fn apply_to(self, mut issuer: Issuer, refresh: &KeyRefresh, place: &mut Place<'_>) -> Issuer {
+        place.unknown("", self.unknown);
+        for audience in place.list("audience", self.audience).unwrap_or_default() {
+            issuer = issuer.audience(audience);
+        }
+        let mut chosen = Profile::rfc9068();
+        if let Some(name) = &self.profile {
+            match profile(name) {
+                Some(profile) => chosen = profile,
+                None => place.fault(
+                    "profile",
+                    format_args!("{name:?} is no profile; their names are in the docs of `scopegate_core::config`"),
+                ),
+            }
+        }
+        match place.list("scope_claim", self.scope_claim).unwrap_or_default().as_slice() {
+            [] => {}
+            [name] => chosen = chosen.scope_claim(ScopeClaim::string_or_array(name.clone())),
+            path => chosen = chosen.scope_claim(ScopeClaim::path(path.to_vec())),
+        }
+        issuer = issuer.profile(chosen);
+        if let Some(names) = place.list("algorithms", self.algorithms) {
+            let known: Vec<Algorithm> = names.iter().filter_map(|name| Algorithm::from_name(name)).collect();
+            for name in names.iter().filter(|name| Algorithm::from_name(name).is_none()) {
+                let all: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
+                place.fault(
+                    "algorithms",
+                    format_args!("{name:?} is none that can be used; these can: {}", all.join(", ")),
+                );
+            }
+            if !known.is_empty() {
+                issuer = issuer.algorithms(known);
+            }
+        }
+        if let Some(parties) = place.list("authorized_parties", self.authorized_parties) {
+            issuer = issuer.authorized_parties(parties);
+        }
+        if let Some(hosts) = place.list("key_hosts", self.key_hosts) {
+            issuer = issuer.key_hosts(hosts);
+        }
+        if let Some(grammar) = self.scope_grammar {
+            issuer = grammar.apply_to(issuer, place);
+        }
+        if let Some(header) = self.jwks_header {
+            issuer = header.apply_to(issuer, place);
+        }
+        if self.dangerous_allow_http_on_loopback {
+            issuer = issuer.dangerous_allow_http_on_loopback();
+        }
+        match self.key_refresh {
+            Some(own) => issuer.key_refresh(own.over(refresh.clone(), place)),
+            None => issuer,
+        }
+    }
+}
+
+/// The profile of this name. For `Profile::by_name` to do, once there is one.
+fn profile(name: &str) -> Option<Profile> {
+    match name {
+        "genauth" => Some(Profile::genauth()),
+        "rfc9068" => Some(Profile::rfc9068()),
+        _ => None,
+    }
+}
+
+impl GrammarTable {
+    fn apply_to(self, issuer: Issuer, place: &mut Place<'_>) -> Issuer {
+        match self {
+            Self::Named(name) if name == "exact" => issuer.scope_grammar(ExactScopes),
+            Self::Named(name) if name == "genauth" => issuer.scope_grammar(GenAuthScopes),
+            Self::Named(name) => {
+                place.fault(
+                    "scope_grammar",
+                    format_args!(
+                        "{name:?} is none; write \"exact\" or \"genauth\", or a table of scopes and what each implies"
+                    ),
+                );
+                issuer
+            }
+            Self::Implied(implications) => {
+                let mut grammar = ImpliedScopes::new();
+                for (scope, List(implied)) in &implications {
+                    match grammar.clone().imply(scope, implied.iter().map(String::as_str)) {
+                        Ok(more) => grammar = more,
+                        Err(error) => place.fault("scope_grammar", format_args!("of {scope:?}: {error}")),
+                    }
+                }
+                issuer.scope_grammar(grammar)
+            }
+        }
+    }
+}
+
+impl HeaderTable {
+    fn apply_to(self, issuer: Issuer, place: &mut Place<'_>) -> Issuer {
+        place.unknown("jwks_header.", self.unknown);
+        let name = self.name.map_or_else(|| Err("is missing".into()), Secret::text);
+        let name = place.ok("jwks_header.name", name);
+        let value = place.ok("jwks_header.value", Secret::from_either(self.value, self.value_file));
+        match name.zip(value) {
+            Some((name, value)) => issuer.jwks_header(name, value),
+            None => issuer,
+        }
+    }
+}
+
+impl RefreshTable {
+    /// These settings, and those of `refresh` for the ones that are left out.
+    fn over(self, mut refresh: KeyRefresh, place: &mut Place<'_>) -> KeyRefresh {
+        place.unknown("key_refresh.", self.unknown);
+        for (setting, given, time) in [
+            ("key_refresh.cool_down", self.cool_down, &mut refresh.cool_down),
+            ("key_refresh.min_interval", self.min_interval, &mut refresh.min_interval),
+            ("key_refresh.max_interval", self.max_interval, &mut refresh.max_interval),
+            ("key_refresh.max_stale", self.max_stale, &mut refresh.max_stale),
+            ("key_refresh.timeout", self.timeout, &mut refresh.timeout),
+        ] {
+            if let Some(given) = place.read(setting, given, Quantity::duration) {
+                *time = given;
+            }
+        }
+        for (setting, given, size) in [
+            ("key_refresh.max_document", self.max_document, &mut refresh.max_document),
+            ("key_refresh.max_keys", self.max_keys, &mut refresh.max_keys),
+        ] {
+            if let Some(given) = place.read(setting, given, Quantity::size) {
+                *size = given;
+            }
+        }
+        refresh
+    }
+}
+
+/// A table, and the faults found in it.
+struct Place<'f> {
+    /// What stands before the name of a setting.
+    prefix: String,
+    faults: &'f mut Vec<String>,
+}
+
+impl Place<'_> {
+    fn fault(&mut self, setting: &str, fault: impl fmt::Display) {
+        self.faults.push(format!("{}{setting}: {fault}", self.prefix));
+    }
+
+    fn ok<T>(&mut self, setting: &str, outcome: Result<T, String>) -> Option<T> {
+        outcome.map_err(|fault| self.fault(setting, fault)).ok()
+    }
+
+    fn read<T>(
+        &mut self,
+        setting: &str,
+        given: Option<Quantity>,
+        read: impl FnOnce(&Quantity) -> Result<T, String>,
+    ) -> Option<T> {
+        self.ok(setting, read(&given?))
+    }
+
+    fn list(&mut self, setting: &str, given: Option<List>) -> Option<Vec<String>> {
+        let List(texts) = given?;
+        if texts.is_empty() {
+            self.fault(setting, "is an empty list; leave it out for the default");
+            return None;
+        }
+        Some(texts)
+    }
+
+    fn unknown(&mut self, table: &str, unknown: Unknown) {
+        for name in unknown.into_keys() {
+            self.fault(
+                &format!("{table}{}", name.escape_debug()),
+                "is no setting; check its spelling, and the table that it is in",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+mod tests;

@@ -1,0 +1,177 @@
+//! Settings from environment variables.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+};
+
+use super::{
+    Config, IssuerTable, RefreshTable,
+    value::{Address, List, Secret},
+};
+
+impl Config {
+    /// Settings from the variables of the process whose names begin with `prefix` and an underscore, as `SCOPEGATE_LEEWAY`
+    /// does with `SCOPEGATE`.
+    ///
+    /// What is wrong with them is reported by [`build`](crate::ResourceServerBuilder::build). See the
+    /// [module docs](crate::config#environment-variables).
+    pub fn from_env(prefix: &str) -> Self {
+        Self::from_vars(prefix, std::env::vars_os())
+    }
+
+    /// The same with these names and values in the place of the process's variables.
+    ///
+    /// ```
+    /// use scopegate_core::config::Config;
+    ///
+    /// let builder = Config::from_vars(
+    ///     "MY_API",
+    ///     [("MY_API_ISSUER", "https://tenant.example/oidc"), ("MY_API_AUDIENCE", "https://api.example"), ("HOME", "/root")],
+    /// )
+    /// .into_builder();
+    /// # let _ = builder;
+    /// ```
+    pub fn from_vars<N, V>(prefix: &str, vars: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: AsRef<OsStr>,
+        V: Into<OsString>,
+    {
+        let prefix = format!("{}_", prefix.trim_end_matches('_'));
+        // In the order of their names, so that faults are reported in the same order every time.
+        let vars: BTreeMap<String, OsString> = vars
+            .into_iter()
+            .map(|(name, value)| (name.as_ref().to_string_lossy().into_owned(), value.into()))
+            .filter(|(name, _)| name.starts_with(&prefix))
+            .collect();
+
+        let mut config = Self::default();
+        let mut issuers = BTreeMap::new();
+        for (name, value) in vars {
+            let outcome = match value.into_string() {
+                Ok(value) if value.is_empty() => Err("is empty; unset it for the default".to_owned()),
+                Ok(value) => config.set(&name[prefix.len()..], value, &mut issuers),
+                Err(_) => Err("is not UTF-8".to_owned()),
+            };
+            if let Err(fault) = outcome {
+                config.faults.push(format!("{name}: {fault}"));
+            }
+        }
+        config.issuers = issuers
+            .into_iter()
+            .map(|(number, issuer)| IssuerTable {
+                place: Some(match number {
+                    None => format!("{prefix}ISSUER"),
+                    Some(number) => format!("{prefix}ISSUER_{number}"),
+                }),
+                ..issuer
+            })
+            .collect();
+        config
+    }
+
+    /// Sets what the variable of this name, without the prefix, is about.
+    fn set(
+        &mut self,
+        name: &str,
+        value: String,
+        issuers: &mut BTreeMap<Option<u16>, IssuerTable>,
+    ) -> Result<(), String> {
+        match name {
+            "AUDIENCE" => self.audience = Some(list(&value)?),
+            "LEEWAY" => self.leeway = Some(value.into()),
+            "MAX_TOKEN_AGE" => self.max_token_age = Some(value.into()),
+            "MAX_TOKEN_LENGTH" => self.max_token_length = Some(value.into()),
+            "START_UP" => self.start_up = Some(value.into()),
+            _ => {
+                if let Some(name) = name.strip_prefix("KEY_REFRESH_") {
+                    return self.key_refresh.set(name, value);
+                }
+                let (number, name) = numbered(name).map_or((None, name), |(number, name)| (Some(number), name));
+                // An unknown name does not make an issuer.
+                let mut issuer = issuers.get(&number).cloned().unwrap_or_default();
+                issuer.set(name, value)?;
+                issuers.insert(number, issuer);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl IssuerTable {
+    fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        match name {
+            "ISSUER" => self.issuer = Some(Address(value)),
+            "TEMPLATE" => self.template = Some(Address(value)),
+            "TRUSTED_TENANTS" => self.trusted_tenants = Some(list(&value)?),
+            "MAX_LIVE_TENANTS" => self.max_live_tenants = Some(value.into()),
+            "AUDIENCE" => self.audience = Some(list(&value)?),
+            "AUTHORIZED_PARTIES" => self.authorized_parties = Some(list(&value)?),
+            "ALGORITHMS" => self.algorithms = Some(list(&value)?),
+            "PROFILE" => self.profile = Some(value),
+            "SCOPE_CLAIM" => self.scope_claim = Some(list(&value)?),
+            "SCOPE_GRAMMAR" => self.scope_grammar = Some(super::GrammarTable::Named(value)),
+            "JWKS_URI" => self.jwks_uri = Some(Address(value)),
+            "JWKS_FILE" => self.jwks_file = Some(value.into()),
+            "JWKS_HEADER_NAME" => self.header().name = Some(Secret::Text(value)),
+            "JWKS_HEADER_VALUE" => self.header().value = Some(Secret::Text(value)),
+            "JWKS_HEADER_VALUE_FILE" => self.header().value_file = Some(value.into()),
+            "KEY_HOSTS" => self.key_hosts = Some(list(&value)?),
+            "DANGEROUS_ALLOW_HTTP_ON_LOOPBACK" => {
+                self.dangerous_allow_http_on_loopback = match value.as_str() {
+                    "false" => false,
+                    "true" => true,
+                    _ => return Err(format!("{value:?} is neither \"true\" nor \"false\"")),
+                }
+            }
+            _ => match name.strip_prefix("KEY_REFRESH_") {
+                Some(name) => self.key_refresh.get_or_insert_default().set(name, value)?,
+                None => return Err(UNKNOWN.to_owned()),
+            },
+        }
+        Ok(())
+    }
+
+    fn header(&mut self) -> &mut super::HeaderTable {
+        self.jwks_header.get_or_insert_default()
+    }
+}
+
+impl RefreshTable {
+    fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        let setting = match name {
+            "COOL_DOWN" => &mut self.cool_down,
+            "MIN_INTERVAL" => &mut self.min_interval,
+            "MAX_INTERVAL" => &mut self.max_interval,
+            "MAX_STALE" => &mut self.max_stale,
+            "TIMEOUT" => &mut self.timeout,
+            "MAX_DOCUMENT" => &mut self.max_document,
+            "MAX_KEYS" => &mut self.max_keys,
+            _ => return Err(UNKNOWN.to_owned()),
+        };
+        *setting = Some(value.into());
+        Ok(())
+    }
+}
+
+const UNKNOWN: &str = "is no setting; check its spelling, or choose another prefix if it is somebody else's";
+
+/// The number of an issuer, and the setting: `ISSUER_2` and `ISSUER_2_PROFILE`.
+fn numbered(name: &str) -> Option<(u16, &str)> {
+    let rest = name.strip_prefix("ISSUER_")?;
+    let (digits, setting) = match rest.split_once('_') {
+        // Each setting has one spelling, so that none is set from two sides.
+        Some((_, "ISSUER")) => return None,
+        Some(parts) => parts,
+        None => (rest, "ISSUER"),
+    };
+    digits.parse().ok().filter(|number: &u16| number.to_string() == digits).map(|number| (number, setting))
+}
+
+fn list(value: &str) -> Result<List, String> {
+    let elements: Vec<String> = value.split(',').map(|element| element.trim().to_owned()).collect();
+    if elements.iter().any(String::is_empty) {
+        return Err("has an empty element; separate the elements by single commas".into());
+    }
+    Ok(List(elements))
+}
