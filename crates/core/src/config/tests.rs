@@ -334,6 +334,13 @@ async fn a_variable_that_is_unknown_is_refused() {
 }
 
 #[tokio::test]
+async fn the_variables_of_the_process_are_read() {
+    // Cargo sets some, none of which is a setting.
+    let found = faults(Config::from_env("CARGO")).await;
+    assert!(found.iter().any(|fault| fault.starts_with("CARGO_MANIFEST_DIR: is no setting")), "{found:?}");
+}
+
+#[tokio::test]
 async fn a_variable_that_cannot_be_read_is_refused() {
     let good = [("SCOPEGATE_ISSUER", ISSUER), ("SCOPEGATE_AUDIENCE", "api")];
     assert_eq!(faults(from_vars(&good)).await, NONE);
