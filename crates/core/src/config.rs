@@ -57,6 +57,7 @@
 //! |---|---|---|
 //! | `audience` | none | list: [how tokens name this API](ResourceServerBuilder::audience), for issuers with no `audience` of their own |
 //! | `leeway` | `"60s"` | time: the [difference between clocks](ResourceServerBuilder::leeway), at most 5 min |
+//! | `token_header` | none | the name of [another header](ResourceServerBuilder::token_header) that a proxy puts tokens into |
 //! | `max_token_age` | no limit | time: since the token [was issued](ResourceServerBuilder::max_token_age) |
 //! | `max_token_length` | `16384` | bytes: [the longest token](ResourceServerBuilder::max_token_length) |
 //! | `start_up` | `"lazy"` | `"lazy"`, `"fail-fast"`, or a time to [wait](crate::StartUp) at most |
@@ -70,7 +71,7 @@
 //! | `trusted_tenants` | | list, with `template`: the tenants, by name. Others are strangers |
 //! | `max_live_tenants` | `1000` | with `template`: [whose keys are at hand](crate::Tenants::max_live) |
 //! | `audience` | that at the top | list |
-//! | `profile` | `"rfc9068"` | what its [tokens look like](crate::jwt::Profile): `"rfc9068"` or `"genauth"` |
+//! | `profile` | `"rfc9068"` | what its tokens look like, by the [name](crate::jwt::Profile::names) of a profile: `"keycloak"`, `"entra-v2"` |
 //! | `algorithms` | [these](Algorithm::DEFAULT) | list of registered names, such as `"ES256"` |
 //! | `authorized_parties` | all | list: the [clients](Issuer::authorized_parties) whose tokens are accepted |
 //! | `scope_claim` | the profile's | the claim with the scope, a [string or an array](ScopeClaim::string_or_array); a list of several is a [path](ScopeClaim::path) |
@@ -80,6 +81,7 @@
 //! | `jwks_header` | none | table: the [header](Issuer::jwks_header) for the keys' address: `name`, and `value` or `value_file` |
 //! | `key_hosts` | all | list: the [hosts](Issuer::key_hosts) that keys may come from |
 //! | `key_refresh` | that at the top | table, see below |
+//! | `dangerous_waive_audience` | `false` | tokens that [name no audience](Issuer::dangerous_waive_audience) |
 //! | `dangerous_allow_http_on_loopback` | `false` | [plain http](Issuer::dangerous_allow_http_on_loopback) on this machine |
 //!
 //! | of `key_refresh` | default | |
@@ -124,6 +126,7 @@ use std::{
     path::PathBuf,
 };
 
+use http::HeaderName;
 use serde::{Deserialize, de::IgnoredAny};
 
 use self::value::{Address, List, Quantity, Secret};
@@ -145,6 +148,7 @@ pub struct Config {
     audience: Option<List>,
     leeway: Option<Quantity>,
     max_token_age: Option<Quantity>,
+    token_header: Option<String>,
     max_token_length: Option<Quantity>,
     start_up: Option<Quantity>,
     key_refresh: RefreshTable,
@@ -182,6 +186,7 @@ struct IssuerTable {
     key_hosts: Option<List>,
     key_refresh: Option<RefreshTable>,
     dangerous_allow_http_on_loopback: bool,
+    dangerous_waive_audience: bool,
     #[serde(flatten)]
     unknown: Unknown,
 }
@@ -232,6 +237,11 @@ impl Config {
         }
         if let Some(leeway) = top.read("leeway", self.leeway, Quantity::duration) {
             builder = builder.leeway(leeway);
+        }
+        match self.token_header.as_deref().map(str::parse::<HeaderName>) {
+            None => {}
+            Some(Ok(name)) => builder = builder.token_header(name),
+            Some(Err(_)) => top.fault("token_header", "is no name of a header, such as \"cf-access-jwt-assertion\""),
         }
         if let Some(age) = top.read("max_token_age", self.max_token_age, Quantity::duration) {
             builder = builder.max_token_age(age);
@@ -337,11 +347,11 @@ impl IssuerTable {
         }
         let mut chosen = Profile::rfc9068();
         if let Some(name) = &self.profile {
-            match profile(name) {
+            match Profile::by_name(name) {
                 Some(profile) => chosen = profile,
                 None => place.fault(
                     "profile",
-                    format_args!("{name:?} is no profile; their names are in the docs of `scopegate_core::config`"),
+                    format_args!("{name:?} is none; these are: {}", Profile::names().collect::<Vec<_>>().join(", ")),
                 ),
             }
         }
@@ -379,19 +389,13 @@ impl IssuerTable {
         if self.dangerous_allow_http_on_loopback {
             issuer = issuer.dangerous_allow_http_on_loopback();
         }
+        if self.dangerous_waive_audience {
+            issuer = issuer.dangerous_waive_audience();
+        }
         match self.key_refresh {
             Some(own) => issuer.key_refresh(own.over(refresh.clone(), place)),
             None => issuer,
         }
-    }
-}
-
-/// The profile of this name. For `Profile::by_name` to do, once there is one.
-fn profile(name: &str) -> Option<Profile> {
-    match name {
-        "genauth" => Some(Profile::genauth()),
-        "rfc9068" => Some(Profile::rfc9068()),
-        _ => None,
     }
 }
 

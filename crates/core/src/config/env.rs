@@ -80,6 +80,7 @@ impl Config {
         match name {
             "AUDIENCE" => self.audience = Some(list(&value)?),
             "LEEWAY" => self.leeway = Some(value.into()),
+            "TOKEN_HEADER" => self.token_header = Some(value),
             "MAX_TOKEN_AGE" => self.max_token_age = Some(value.into()),
             "MAX_TOKEN_LENGTH" => self.max_token_length = Some(value.into()),
             "START_UP" => self.start_up = Some(value.into()),
@@ -117,13 +118,8 @@ impl IssuerTable {
             "JWKS_HEADER_VALUE" => self.header().value = Some(Secret::Text(value)),
             "JWKS_HEADER_VALUE_FILE" => self.header().value_file = Some(value.into()),
             "KEY_HOSTS" => self.key_hosts = Some(list(&value)?),
-            "DANGEROUS_ALLOW_HTTP_ON_LOOPBACK" => {
-                self.dangerous_allow_http_on_loopback = match value.as_str() {
-                    "false" => false,
-                    "true" => true,
-                    _ => return Err(format!("{value:?} is neither \"true\" nor \"false\"")),
-                }
-            }
+            "DANGEROUS_ALLOW_HTTP_ON_LOOPBACK" => self.dangerous_allow_http_on_loopback = boolean(&value)?,
+            "DANGEROUS_WAIVE_AUDIENCE" => self.dangerous_waive_audience = boolean(&value)?,
             _ => match name.strip_prefix("KEY_REFRESH_") {
                 Some(name) => self.key_refresh.get_or_insert_default().set(name, value)?,
                 None => return Err(UNKNOWN.to_owned()),
@@ -174,4 +170,12 @@ fn list(value: &str) -> Result<List, String> {
         return Err("has an empty element; separate the elements by single commas".into());
     }
     Ok(List(elements))
+}
+
+fn boolean(value: &str) -> Result<bool, String> {
+    match value {
+        "false" => Ok(false),
+        "true" => Ok(true),
+        _ => Err(format!("{value:?} is neither \"true\" nor \"false\"")),
+    }
 }

@@ -377,10 +377,7 @@ async fn a_variable_that_is_not_text_is_refused() {
 #[tokio::test]
 async fn a_setting_that_cannot_be_read_or_contradicts_another_is_a_fault() {
     for (settings, fault) in [
-        (
-            json!({ "profile": "auth9" }),
-            "profile: \"auth9\" is no profile; their names are in the docs of `scopegate_core::config`",
-        ),
+        (json!({ "profile": "auth9" }), "profile: \"auth9\" is none; these are: auth0, "),
         (
             json!({ "algorithms": ["ES256", "HS256"] }),
             "algorithms: \"HS256\" is none that can be used; these can: ES256, ES384, Ed25519, RS256, RS384, RS512, \
