@@ -3,7 +3,14 @@
 //! Verifiers are never tried in turn. The issuer is read from claims that nobody has verified yet; it can only choose among
 //! the issuers that were configured, whose keys then have to fit, and among the tenants that the configuration trusts.
 
-use std::{borrow::Cow, collections::HashMap, fmt, hash::RandomState, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt,
+    hash::RandomState,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 
 use quick_cache::UnitWeighter;
 
@@ -39,24 +46,34 @@ impl Issuers {
     }
 
     /// The verifier for the token's `iss`, compared code point by code point (RFC 9068 §4).
-    pub(crate) fn verifier(&self, claims: &UnverifiedClaims<'_>) -> Result<Cow<'_, Arc<JwtVerifier>>, Error> {
+    pub(crate) fn verifier(&self, claims: &UnverifiedClaims<'_>) -> Result<Found<'_>, Error> {
         let Some(issuer) = claims.string("iss", "iss")? else {
             return Err(Failure::new(Reason::MissingClaim, "iss", &*self.expected, "none").into());
         };
         if let Some(verifier) = self.by_name.get(issuer) {
-            return Ok(Cow::Borrowed(verifier));
+            return Ok(Found { verifier: Cow::Borrowed(verifier), newcomer_to: None });
         }
         self.tenants
             .iter()
-            .find_map(|tenants| tenants.verifier(issuer))
-            .map(Cow::Owned)
+            .enumerate()
+            .find_map(|(group, tenants)| {
+                let (verifier, is_newcomer) = tenants.verifier(issuer)?;
+                Some(Found { verifier: Cow::Owned(verifier), newcomer_to: is_newcomer.then_some(group) })
+            })
             .ok_or_else(|| Failure::new(Reason::UnknownIssuer, "iss", &*self.expected, issuer).into())
+    }
+
+    /// A good token came from this newcomer to a group of tenants.
+    pub(crate) fn welcome(&self, verifier: &Arc<JwtVerifier>, group: usize) {
+        if let Some(tenants) = self.tenants.get(group) {
+            tenants.welcome(verifier);
+        }
     }
 
     /// What an issuer is called where things are counted: by its name, or by that of the group of tenants it belongs to.
     pub(crate) fn label(&self, issuer: &str) -> Option<&str> {
         let fixed = self.by_name.get_key_value(issuer).map(|(name, _)| &**name);
-        fixed.or_else(|| self.tenants.iter().find(|tenants| tenants.live.contains_key(issuer)).map(LiveTenants::name))
+        fixed.or_else(|| self.tenants.iter().find(|tenants| tenants.is_live(issuer)).map(LiveTenants::name))
     }
 
     /// The verifiers of the issuers that were named one by one.
@@ -64,46 +81,112 @@ impl Issuers {
         self.by_name.values()
     }
 
-    /// All verifiers, of live tenants too.
-    pub(crate) fn all(&self) -> impl Iterator<Item = Arc<JwtVerifier>> {
-        let live = self.tenants.iter().flat_map(|tenants| tenants.live.iter().map(|(_, verifier)| verifier));
-        self.by_name.values().cloned().chain(live)
+    /// The verifiers of live tenants and newcomers.
+    pub(crate) fn live(&self) -> impl Iterator<Item = Arc<JwtVerifier>> {
+        self.tenants.iter().flat_map(LiveTenants::all)
     }
+}
+
+/// The verifier of a token's issuer.
+pub(crate) struct Found<'i> {
+    pub(crate) verifier: Cow<'i, Arc<JwtVerifier>>,
+    /// The group of tenants that a good token would prove it to belong to.
+    pub(crate) newcomer_to: Option<usize>,
 }
 
 /// The tenants of one group that have a verifier: a bounded number of those that are trusted.
 pub(crate) struct LiveTenants {
     group: Tenants,
     verifiers: Verifiers,
-    live: quick_cache::sync::Cache<Arc<str>, Arc<JwtVerifier>, UnitWeighter, RandomState>,
+    /// Tenants that a good token came from.
+    live: Cache,
+    /// Tenants that none came from yet. Whoever writes tokens can put tenants here, and can push others out.
+    newcomers: Cache,
+    /// When the newcomers were asked for their keys, those that were pushed out included.
+    asked: Mutex<HashMap<Arc<str>, SystemTime>>,
+}
+
+type Cache = quick_cache::sync::Cache<Arc<str>, Arc<JwtVerifier>, UnitWeighter, RandomState>;
+
+fn cache(capacity: usize) -> Cache {
+    let weight = u64::try_from(capacity).unwrap_or(u64::MAX);
+    Cache::with(capacity, weight, UnitWeighter, RandomState::new(), quick_cache::sync::DefaultLifecycle::default())
 }
 
 impl LiveTenants {
     pub(crate) fn new(group: Tenants, verifiers: Verifiers) -> Self {
-        let capacity = group.live_limit();
-        let live = quick_cache::sync::Cache::with(
-            capacity,
-            u64::try_from(capacity).unwrap_or(u64::MAX),
-            UnitWeighter,
-            RandomState::new(),
-            quick_cache::sync::DefaultLifecycle::default(),
-        );
-        Self { group, verifiers, live }
+        let (live, newcomers) = (group.live_limit(), Self::newcomers(&group));
+        Self { group, verifiers, live: cache(live), newcomers: cache(newcomers), asked: Mutex::default() }
+    }
+
+    /// How many tenants may be there without a good token.
+    fn newcomers(group: &Tenants) -> usize {
+        (group.live_limit() / 4).max(8)
     }
 
     fn name(&self) -> &str {
         self.group.name()
     }
 
-    /// The verifier of a live tenant, or of one that is trusted and becomes live by this.
-    fn verifier(&self, issuer: &str) -> Option<Arc<JwtVerifier>> {
-        if let Some(verifier) = self.live.get(issuer) {
-            return Some(verifier);
+    /// The verifier of a tenant that is live, or that is trusted and becomes a newcomer by this. The predicate is asked each
+    /// time, so that a tenant that is no longer trusted is refused from now on.
+    ///
+    /// Says also whether it is a newcomer.
+    fn verifier(&self, issuer: &str) -> Option<(Arc<JwtVerifier>, bool)> {
+        if !self.group.trusts(issuer) {
+            return None;
         }
-        let verifier = Arc::new(self.group.verifier(issuer, &self.verifiers)?);
+        if let Some(verifier) = self.live.get(issuer) {
+            return Some((verifier, false));
+        }
+        if let Some(verifier) = self.newcomers.get(issuer) {
+            return Some((verifier, true));
+        }
+        let last_asked = self.ask(issuer);
+        let verifier = Arc::new(self.group.verifier(issuer, last_asked, &self.verifiers)?);
         let name = Arc::clone(&verifier.rules.issuer);
         // Of two requests that are the first at once, one makes the verifier that both use.
-        self.live.get_or_insert_with(&name, || Ok::<_, ()>(verifier)).ok()
+        let verifier = self.newcomers.get_or_insert_with(&name, || Ok::<_, ()>(verifier)).ok()?;
+        Some((verifier, true))
+    }
+
+    /// A good token came from this tenant, which is no newcomer from now on, even if others have pushed it out meanwhile.
+    fn welcome(&self, verifier: &Arc<JwtVerifier>) {
+        let name = &verifier.rules.issuer;
+        self.newcomers.remove(name);
+        if !self.live.contains_key(name) {
+            self.live.insert(Arc::clone(name), Arc::clone(verifier));
+        }
+    }
+
+    /// Notes that a tenant is about to be asked for its keys. When it was asked before, if that was less than a cool-down
+    /// ago, or if there are so many that nobody knows.
+    fn ask(&self, issuer: &str) -> Option<SystemTime> {
+        let now = self.verifiers.now();
+        let cool_down = self.group.cool_down(&self.verifiers);
+        let is_recent = |asked: SystemTime| now.duration_since(asked).is_ok_and(|since| since < cool_down);
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = asked.get(issuer).copied().filter(|last| is_recent(*last)) {
+            return Some(last);
+        }
+        let limit = self.group.live_limit().saturating_mul(16).max(1024);
+        if asked.len() >= limit {
+            asked.retain(|_, asked| is_recent(*asked));
+            if asked.len() >= limit {
+                return Some(now);
+            }
+        }
+        asked.insert(issuer.into(), now);
+        None
+    }
+
+    /// The verifiers of live tenants and newcomers.
+    fn all(&self) -> impl Iterator<Item = Arc<JwtVerifier>> {
+        self.live.iter().chain(self.newcomers.iter()).map(|(_, verifier)| verifier)
+    }
+
+    fn is_live(&self, issuer: &str) -> bool {
+        self.live.contains_key(issuer) || self.newcomers.contains_key(issuer)
     }
 }
 
@@ -160,7 +243,7 @@ mod tests {
         let claims = UnverifiedClaims::parse(claims.as_bytes(), &ClaimNames::default()).unwrap();
         issuers(&["https://as.example", "https://as.example/b"])
             .verifier(&claims)
-            .map(|verifier| verifier.rules.issuer.to_string())
+            .map(|found| found.verifier.rules.issuer.to_string())
             .map_err(|error| error.reason())
     }
 

@@ -1,6 +1,11 @@
 //! Discovery: from an issuer identifier to where its keys are (RFC 8414, OpenID Connect Discovery 1.0).
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{
+    error::Error as StdError,
+    fmt,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use http::Uri;
 
@@ -34,14 +39,22 @@ fn well_known(issuer: &str) -> Vec<String> {
     forms
 }
 
-/// Finds the metadata of `issuer`, and for how long it may be kept. The first valid document counts.
+/// Finds the metadata of `issuer`, and for how long it may be kept. The first valid document counts; `first` is the form that
+/// is tried first, 0 until one was found or did not answer.
 pub(crate) async fn discover(
     issuer: &str,
     plain_http: PlainHttp,
     documents: &Documents,
+    first: &AtomicUsize,
 ) -> Result<(Metadata, Duration), DiscoveryError> {
     let mut last = DiscoveryError::Document(DocumentError::NotFound);
-    for url in well_known(issuer) {
+    let forms = well_known(issuer);
+    let start = first.load(Ordering::Relaxed);
+    for step in 0..forms.len() {
+        let form = (start + step) % forms.len();
+        // Should this be as far as the time allows, the next attempt begins here.
+        first.store(form, Ordering::Relaxed);
+        let url = forms[form].parse().map_err(|_| DocumentError::NotFound)?;
         match at(&url, issuer, plain_http, documents).await {
             Ok(found) => return Ok(found),
             // What another form answered says more than "not found" does.
@@ -49,19 +62,20 @@ pub(crate) async fn discover(
             Err(error) => last = error,
         }
     }
+    first.store(0, Ordering::Relaxed);
     Err(last)
 }
 
-async fn at(
-    url: &str,
+/// The metadata of `issuer` at this address, and for how long it may be kept.
+pub(crate) async fn at(
+    url: &Uri,
     issuer: &str,
     plain_http: PlainHttp,
     documents: &Documents,
 ) -> Result<(Metadata, Duration), DiscoveryError> {
-    let url: Uri = url.parse().map_err(|_| DocumentError::NotFound)?;
     let headers = accepting("application/json");
-    let answer = documents.get(&url, headers.clone()).await?;
-    let lifetime = http_caching::lifetime(&url, &headers, &answer, documents.clock.now());
+    let answer = documents.get(url, headers.clone()).await?;
+    let lifetime = http_caching::lifetime(url, &headers, &answer, documents.clock.now());
     Ok((Metadata::read(answer.body(), issuer, plain_http)?, lifetime))
 }
 

@@ -8,6 +8,7 @@ mod tenants;
 mod verifiers;
 
 use std::{
+    borrow::Cow,
     fmt,
     future::Future,
     pin::Pin,
@@ -29,10 +30,10 @@ pub(crate) use self::{tenants::is_tenant, verifiers::Verifiers};
 use crate::{
     Authentication, BoxFuture, Credentials, Error, Reason, VerifiedToken,
     clock::Clock,
-    dispatch::Issuers,
+    dispatch::{Found, Issuers},
     jwks::{KeysUnavailable, MissingKey},
     jws::KeySet,
-    jwt::{ClaimNames, JwtVerifier, Unverified, Verdict},
+    jwt::{ClaimNames, JwtVerifier, Unverified, UnverifiedClaims, Verdict},
     observe::Observer,
 };
 
@@ -90,6 +91,7 @@ enum Judged {
 /// The issuer whose key would tell, and which one it would be.
 struct Missing {
     verifier: Arc<JwtVerifier>,
+    newcomer_to: Option<usize>,
     key_id: Option<Box<str>>,
     is_held: bool,
 }
@@ -131,7 +133,7 @@ impl ResourceServer {
         if let Some(earlier) = earlier.filter(|earlier| earlier.still_holds(self, token, cutoff)) {
             return Authenticating::ready(Ok(earlier.clone()));
         }
-        match self.judge(token, None) {
+        match self.judge(token) {
             Ok(Judged::Good(verified)) => {
                 Authenticating::ready(Ok(Authentication::verified(self.clone(), token, verified)))
             }
@@ -142,34 +144,51 @@ impl ResourceServer {
         }
     }
 
-    /// Judges a token. `keys` are the keys to go by; without them, those at hand are asked for.
-    fn judge(&self, token: &str, keys: Option<&KeySet>) -> Result<Judged, Error> {
+    /// Judges a token, by the keys at hand.
+    fn judge(&self, token: &str) -> Result<Judged, Error> {
+        self.judge_by(token, |claims| Ok((self.0.issuers.verifier(claims)?, None)))
+    }
+
+    /// Judges the token again, by the keys that its issuer has after an attempt to get newer ones.
+    async fn judge_with_new_keys(self, token: String, missing: Missing) -> Result<Authentication, Error> {
+        let Missing { verifier, newcomer_to, key_id, is_held } = missing;
+        let refetched = verifier.keys.refetch(MissingKey::new(key_id.as_deref(), is_held)).await;
+        // The very verifier that was asked: others may have pushed a tenant out meanwhile.
+        let found = || Found { verifier: Cow::Borrowed(&verifier), newcomer_to };
+        // Where there are no newer keys, those at hand may do after all; where they do not, nothing can be said.
+        match (self.judge_by(&token, |_| Ok((found(), refetched.as_deref().ok())))?, refetched) {
+            (Judged::Good(verified), _) => Ok(Authentication::verified(self, &token, verified)),
+            (Judged::KeyNotAtHand(_), Err(error)) => Err(unavailable(error, &verifier)),
+            (Judged::KeyNotAtHand(_), Ok(_)) => Err(Reason::UnknownKey.into()),
+        }
+    }
+
+    /// Judges a token by the verifier that is found for its claims, and by the keys that come with it or else those at hand.
+    fn judge_by<'s>(
+        &'s self,
+        token: &str,
+        find: impl FnOnce(&UnverifiedClaims<'_>) -> Result<(Found<'s>, Option<&'s KeySet>), Error>,
+    ) -> Result<Judged, Error> {
         if token.len() > self.0.max_token_length {
             return Err(Reason::TokenTooLong.into());
         }
         let unverified = Unverified::decode(token)?;
         let header = unverified.header()?;
         let claims = unverified.claims(&self.0.claim_names)?;
-        let verifier = self.0.issuers.verifier(&claims)?;
+        let (Found { verifier, newcomer_to }, keys) = find(&claims)?;
         match verifier.as_ref().judge(&unverified, &header, &claims, self.now(), keys) {
-            Ok(Verdict::Good(token)) => Ok(Judged::Good(token)),
+            Ok(Verdict::Good(token)) => {
+                if let Some(group) = newcomer_to {
+                    self.0.issuers.welcome(&verifier, group);
+                }
+                Ok(Judged::Good(token))
+            }
             Ok(Verdict::KeyNotAtHand { is_held }) => {
                 let key_id = header.key_id.as_deref().map(Into::into);
-                Ok(Judged::KeyNotAtHand(Missing { verifier: verifier.into_owned(), key_id, is_held }))
+                let verifier = verifier.into_owned();
+                Ok(Judged::KeyNotAtHand(Missing { verifier, newcomer_to, key_id, is_held }))
             }
             Err(error) => Err(error.with_issuer(&verifier.rules.issuer).with_key_id(header.key_id.as_deref())),
-        }
-    }
-
-    /// Judges the token again, by the keys that its issuer has after an attempt to get newer ones.
-    async fn judge_with_new_keys(self, token: String, missing: Missing) -> Result<Authentication, Error> {
-        let Missing { verifier, key_id, is_held } = missing;
-        let refetched = verifier.keys.refetch(MissingKey::new(key_id.as_deref(), is_held)).await;
-        // Where there are no newer keys, those at hand may do after all; where they do not, nothing can be said.
-        match (self.judge(&token, refetched.as_deref().ok())?, refetched) {
-            (Judged::Good(verified), _) => Ok(Authentication::verified(self, &token, verified)),
-            (Judged::KeyNotAtHand(_), Err(error)) => Err(unavailable(error, &verifier)),
-            (Judged::KeyNotAtHand(_), Ok(_)) => Err(Reason::UnknownKey.into()),
         }
     }
 
@@ -901,7 +920,7 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn an_observer_is_told_of_fetches_and_refusals_under_bounded_names() {
         let (network, clock, notes) = (Network::with_issuer(&["a-es256"]), SetClock::new(), Notes::default());
-        let tenants = Tenants::template("https://{tenant}.example", |tenant| tenant == "as")
+        let tenants = Tenants::trusting("tenants", |issuer| issuer == ISSUER)
             .settings(|issuer| issuer.audience("https://api.example"));
         let server = ResourceServer::builder()
             .tenants(tenants)
@@ -912,10 +931,10 @@ pub(crate) mod tests {
             .await
             .unwrap();
         let good = server.authenticate(&request(&token_by("a-es256"))).await.unwrap();
-        assert_eq!(notes.take(), ["https://{tenant}.example changed"]);
+        assert_eq!(notes.take(), ["tenants changed"]);
         clock.advance(MINUTE);
         assert_eq!(refusal(&server, &token_by("b-es256")).await, Reason::UnknownKey);
-        assert_eq!(notes.take(), ["https://{tenant}.example unchanged"], "who refuses tells");
+        assert_eq!(notes.take(), ["tenants unchanged"], "who refuses tells");
         network.put(JWKS_URL, Answer::Fails);
         clock.advance(MINUTE);
         let error = server.authenticate(&request(&token_by("b-es256"))).await.unwrap_err();
@@ -925,9 +944,9 @@ pub(crate) mod tests {
         let stranger = at_once(&server, &token_with("a-es256", json!({ "iss": "https://other.example" }))).unwrap_err();
         server.observe_refusal(&stranger, None);
         let expected = [
-            "https://{tenant}.example failed",
-            "https://{tenant}.example keys_unavailable",
-            "https://{tenant}.example insufficient_scope",
+            "tenants failed",
+            "tenants keys_unavailable",
+            "tenants insufficient_scope",
             "- missing_credentials",
             "- unknown_issuer",
         ];
@@ -975,7 +994,7 @@ pub(crate) mod tests {
         assert!(network.requests().is_empty());
         let health = server.health();
         assert_eq!(
-            health.issuers().iter().map(|tenant| tenant.issuer.to_string()).collect::<Vec<_>>(),
+            health.tenants().iter().map(|tenant| tenant.issuer.to_string()).collect::<Vec<_>>(),
             [tenant("a"), tenant("b")]
         );
         assert!(health.is_ready());
@@ -1036,10 +1055,10 @@ pub(crate) mod tests {
             let token = token_with("a-es256", json!({ "iss": tenant(&name) }));
             assert!(server.authenticate(&request(&token)).await.is_ok());
         }
-        assert!(server.health().issuers().len() <= 20 + 4, "{}", server.health().issuers().len());
+        assert!(server.health().tenants().len() <= 20 + 8 + 8, "{}", server.health().tenants().len());
         settle().await;
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-        assert!(tasks <= 20 + 4, "{tasks}");
+        assert!(tasks <= 20 + 8 + 8, "{tasks}");
     }
 
     #[tokio::test]
@@ -1082,5 +1101,231 @@ pub(crate) mod tests {
             let server = builder().start_up(start_up).build().await.unwrap();
             assert!(at_once(&server, &token_by("a-es256")).is_ok(), "{start_up:?}");
         }
+    }
+
+    async fn with_tenants_at(network: &Network, clock: &SetClock, max_live: usize) -> ResourceServer {
+        let tenants = Tenants::template(tenant("{tenant}"), |tenant| !tenant.starts_with("unknown"))
+            .settings(|issuer| issuer.audience("https://api.example"))
+            .max_live(max_live);
+        ResourceServer::builder().tenants(tenants).fetch(network.clone()).clock(clock.clone()).build().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn health_of_a_tenant_that_rests() {
+        let (network, clock) = (Network::new(), SetClock::new());
+        put_tenant(&network, "a", &["a-es256"]);
+        let server = with_tenants_at(&network, &clock, 10).await;
+        let token = token_with("a-es256", json!({ "iss": tenant("a") }));
+        assert!(server.authenticate(&request(&token)).await.is_ok() && server.health().is_ready());
+        let mut readiness = Vec::new();
+        for _ in 0..60 {
+            clock.advance(MINUTE);
+            settle().await;
+            readiness.push(server.health().is_ready());
+        }
+        let served = server.authenticate(&request(&token)).await.is_ok();
+        assert!(
+            served && readiness.iter().all(|ready| *ready),
+            "a token is good all the time: {served}, probes: {readiness:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_stranger_takes_the_service_out_of_rotation() {
+        let (network, clock) = (Network::new(), SetClock::new());
+        put_tenant(&network, "a", &["a-es256"]);
+        let server = with_tenants_at(&network, &clock, 10).await;
+        let good = token_with("a-es256", json!({ "iss": tenant("a") }));
+        assert!(server.authenticate(&request(&good)).await.is_ok() && server.health().is_ready());
+        // A trusted tenant whose metadata is gone; the token is signed by nobody in particular.
+        let junk = token_with("b-es256", json!({ "iss": tenant("left") }));
+        assert!(server.authenticate(&request(&junk)).await.is_err());
+        assert!(server.health().is_ready(), "one junk token, and the probe says 503");
+    }
+
+    #[test]
+    fn keys_of_a_runtime_that_is_gone_and_a_probe() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let first = runtime();
+        let server = first.block_on(async {
+            ResourceServer::discover(ISSUER)
+                .audience("https://api.example")
+                .fetch(network.clone())
+                .clock(clock.clone())
+                .start_up(StartUp::FailFast)
+                .build()
+                .await
+                .unwrap()
+        });
+        drop(first);
+        network.requests();
+        let readiness: Vec<bool> = runtime().block_on(async {
+            let mut all = Vec::new();
+            for _ in 0..30 {
+                clock.advance(MINUTE);
+                let _ = server.health();
+                settle().await;
+                all.push(server.health().is_ready());
+            }
+            all
+        });
+        assert!(
+            readiness.last().unwrap(),
+            "the issuer was up all the time; {readiness:?}, requests {:?}",
+            network.requests()
+        );
+    }
+
+    #[tokio::test]
+    async fn tenants_in_turn_have_no_cool_down() {
+        let (network, clock) = (Network::new(), SetClock::new());
+        let server = with_tenants_at(&network, &clock, 20).await;
+        for number in 0..60 {
+            put_tenant(&network, &format!("t{number}"), &["a-es256"]);
+        }
+        let mut first = 0;
+        for _ in 0..10 {
+            for number in 0..60 {
+                let junk = token_with("b-es256", json!({ "iss": tenant(&format!("t{number}")) }));
+                let _ = server.authenticate(&request(&junk)).await;
+            }
+            first += network.requests().iter().filter(|url| **url == "https://idp.example/t0/keys").count();
+        }
+        assert!(first <= 2, "{first} fetches of one tenant's keys at one moment, for unsigned tokens");
+    }
+
+    #[tokio::test]
+    async fn few_live_tenants() {
+        let mut found = Vec::new();
+        for max_live in [1, 2, 3, 4, 8] {
+            let (network, clock) = (Network::new(), SetClock::new());
+            let server = with_tenants_at(&network, &clock, max_live).await;
+            put_tenant(&network, "t", &["a-es256"]);
+            for _ in 0..20 {
+                let junk = token_with("b-es256", json!({ "iss": tenant("t") }));
+                let _ = server.authenticate(&request(&junk)).await;
+            }
+            found.push((
+                max_live,
+                network.requests().iter().filter(|url| url.ends_with("/t/keys")).count(),
+                server.health().tenants().len(),
+            ));
+        }
+        assert!(found.iter().all(|(_, fetches, _)| *fetches <= 2), "(max_live, fetches, live): {found:?}");
+    }
+
+    #[tokio::test]
+    async fn unlimited_live_tenants() {
+        let tenants =
+            Tenants::template(tenant("{tenant}"), |_| true).settings(|i| i.audience("api")).max_live(usize::MAX);
+        let built = tokio::spawn(ResourceServer::builder().tenants(tenants).fetch(Network::new()).build()).await;
+        assert!(built.is_ok(), "{built:?}");
+    }
+
+    #[tokio::test]
+    async fn a_template_that_lets_strangers_choose_the_host() {
+        let mut reached = Vec::new();
+        for (template, victim) in [
+            ("https://{tenant}", "https://169.254.169.254"),
+            ("https://{tenant}/oidc", "https://intranet.local/oidc"),
+            ("https://idp.example{tenant}", "https://idp.example.attacker.net"),
+            ("https://idp.example:{tenant}/", "https://idp.example:22/"),
+        ] {
+            let network = Network::new();
+            let tenants = Tenants::template(template, |_| true).settings(|i| i.audience("https://api.example"));
+            let Ok(server) =
+                ResourceServer::builder().tenants(tenants).fetch(network.clone()).clock(SetClock::new()).build().await
+            else {
+                continue;
+            };
+            let _ = server.authenticate(&request(&token_with("a-es256", json!({ "iss": victim })))).await;
+            reached.extend(network.requests().first().cloned());
+        }
+        assert!(reached.is_empty(), "{reached:?}");
+    }
+
+    #[tokio::test]
+    async fn the_header_for_keys_goes_to_the_host_that_the_metadata_names() {
+        let network = Network::new();
+        let metadata = json!({ "issuer": ISSUER, "jwks_uri": "https://attacker.example/jwks" });
+        network.put(METADATA_URL, Answer::Is(200, metadata.to_string().into()));
+        let with_header = |issuer: Issuer| {
+            let issuer = issuer.jwks_header("x-api-key", "secret");
+            let builder = ResourceServer::builder().issuer(issuer).audience("https://api.example");
+            builder.fetch(network.clone()).clock(SetClock::new()).build()
+        };
+        let error = with_header(Issuer::discover(ISSUER)).await.unwrap_err();
+        assert!(error.to_string().contains("name the hosts with `.key_hosts(..)`"), "{error}");
+        let server = with_header(Issuer::discover(ISSUER).key_hosts(["as.example"])).await.unwrap();
+        assert_eq!(refusal(&server, &token_by("a-es256")).await, Reason::KeysUnavailable);
+        assert!(
+            !network.headers().contains_key("x-api-key")
+                && !network.requests().contains(&"https://attacker.example/jwks".to_owned())
+        );
+    }
+
+    #[tokio::test]
+    async fn a_tenant_that_is_trusted_no_more() {
+        let network = Network::new();
+        put_tenant(&network, "a", &["a-es256"]);
+        let trusted = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let asked = Arc::clone(&trusted);
+        let tenants = Tenants::template(tenant("{tenant}"), move |_| asked.load(std::sync::atomic::Ordering::SeqCst))
+            .settings(|issuer| issuer.audience("https://api.example"));
+        let clock = SetClock::new();
+        let server = ResourceServer::builder()
+            .tenants(tenants)
+            .fetch(network.clone())
+            .clock(clock.clone())
+            .build()
+            .await
+            .unwrap();
+        let token = token_with("a-es256", json!({ "iss": tenant("a") }));
+        assert!(server.authenticate(&request(&token)).await.is_ok());
+        trusted.store(false, std::sync::atomic::Ordering::SeqCst);
+        clock.advance(Duration::from_secs(5 * 24 * 3600));
+        settle().await;
+        assert_eq!(refusal(&server, &token).await, Reason::UnknownIssuer, "five days later");
+    }
+
+    #[tokio::test]
+    async fn a_key_replaced_under_its_name_in_an_outage() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        network.put(JWKS_URL, Answer::With(200, vec![("cache-control", "no-cache, max-age=0")], jwks(&["a-es256"])));
+        let server = discovering(&network, &clock).await;
+        server.authenticate(&request(&token_by("a-es256"))).await.unwrap();
+        clock.advance(MINUTE);
+        network.put(JWKS_URL, Answer::Fails);
+        // Good by the issuer's new key of the same name, which cannot be had because the issuer is down.
+        let good = token("b-es256", &json!({ "alg": "ES256", "typ": "at+jwt", "kid": "a-es256" }), &claims());
+        assert_eq!(refusal(&server, &good).await, Reason::KeysUnavailable, "only newer keys could tell");
+    }
+
+    #[tokio::test]
+    async fn strangers_evict_the_keys_that_an_outage_needs() {
+        let mut outcomes = Vec::new();
+        for uses in [1, 5] {
+            let (network, clock) = (Network::new(), SetClock::new());
+            let server = with_tenants_at(&network, &clock, 20).await;
+            put_tenant(&network, "good", &["a-es256"]);
+            let good = token_with("a-es256", json!({ "iss": tenant("good") }));
+            for _ in 0..uses {
+                assert!(server.authenticate(&request(&good)).await.is_ok());
+            }
+            // The authorization server goes down.
+            network.put("https://idp.example/good/keys", Answer::Fails);
+            network.put(&format!("{}/.well-known/openid-configuration", tenant("good")), Answer::Fails);
+            clock.advance(MINUTE);
+            for round in 0..5 {
+                for number in 0..60 {
+                    let junk = token_with("b-es256", json!({ "iss": tenant(&format!("t{number}")) }));
+                    let _ = server.authenticate(&request(&junk)).await;
+                    let _ = round;
+                }
+            }
+            outcomes.push((uses, server.authenticate(&request(&good)).await.err().map(|e| e.reason())));
+        }
+        assert!(outcomes.iter().all(|(_, refused)| refused.is_none()), "{outcomes:?}");
     }
 }

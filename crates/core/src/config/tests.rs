@@ -289,8 +289,8 @@ async fn a_setting_that_is_unknown_is_refused_at_every_level() {
             "issuer \"https://as.example\": jwks_header.valeu",
         ),
         (
-            json!({ "issuers": [{ "template": "https://{tenant}.example", "trusted_tenants": "a", "a\nb": null }] }),
-            "tenants \"https://{tenant}.example\": a\\nb",
+            json!({ "issuers": [{ "template": "https://{tenant}.idp.example", "trusted_tenants": "a", "a\nb": null }] }),
+            "tenants \"https://{tenant}.idp.example\": a\\nb",
         ),
     ] {
         let fault = format!("{setting}: is no setting; check its spelling, and the table that it is in");
@@ -377,7 +377,10 @@ async fn a_variable_that_is_not_text_is_refused() {
 #[tokio::test]
 async fn a_setting_that_cannot_be_read_or_contradicts_another_is_a_fault() {
     for (settings, fault) in [
-        (json!({ "profile": "auth9" }), "profile: \"auth9\" is none; these are: auth0, "),
+        (
+            json!({ "profile": "auth9" }),
+            "profile: \"auth9\" is none; these are: auth0, auth0-rfc9068, cloudflare-access, cognito, dangerous-github-actions, duende, entra-v1, entra-v2, genauth, google, kanidm, keycloak, kubernetes, logto, node-oidc-provider, okta, ory-hydra, pingone, rfc9068, spring-authorization-server, zitadel",
+        ),
         (
             json!({ "algorithms": ["ES256", "HS256"] }),
             "algorithms: \"HS256\" is none that can be used; these can: ES256, ES384, Ed25519, RS256, RS384, RS512, \
@@ -410,7 +413,7 @@ async fn a_setting_that_cannot_be_read_or_contradicts_another_is_a_fault() {
             "max_live_tenants: is for tenants, which have a `template` instead of an `issuer`",
         ),
         (
-            json!({ "template": "https://{tenant}.example" }),
+            json!({ "template": "https://{tenant}.idp.example" }),
             "issuer: is given beside `template`; an entry is one issuer or many tenants",
         ),
         (json!({ "jwks_header": { "value": "x" } }), "jwks_header.name: is missing"),
@@ -451,7 +454,7 @@ async fn a_setting_that_cannot_be_read_or_contradicts_another_is_a_fault() {
 #[tokio::test]
 async fn tenants_are_trusted_by_name_or_not_at_all() {
     let tenants = |settings: Value| {
-        let mut entry = json!({ "template": "https://{tenant}.example", "audience": "api" });
+        let mut entry = json!({ "template": "https://{tenant}.idp.example", "audience": "api" });
         let Value::Object(settings) = settings else { unreachable!() };
         entry.as_object_mut().unwrap().extend(settings);
         from_json(json!({ "issuers": [entry] }))
@@ -473,7 +476,7 @@ async fn tenants_are_trusted_by_name_or_not_at_all() {
             "jwks_file: is not for tenants, whose keys are found through their metadata",
         ),
     ] {
-        assert_eq!(faults(tenants(settings)).await, [format!("tenants \"https://{{tenant}}.example\": {fault}")]);
+        assert_eq!(faults(tenants(settings)).await, [format!("tenants \"https://{{tenant}}.idp.example\": {fault}")]);
     }
 }
 
@@ -701,7 +704,7 @@ async fn scopes_are_read_as_the_file_says() {
 async fn tenants_are_those_of_the_file() {
     let network = Network::new();
     for tenant in ["north", "east"] {
-        let issuer = format!("https://{tenant}.example");
+        let issuer = format!("https://{tenant}.idp.example");
         let metadata = json!({ "issuer": issuer, "jwks_uri": JWKS_URL });
         network.put(
             &format!("{issuer}/.well-known/oauth-authorization-server"),
@@ -710,13 +713,13 @@ async fn tenants_are_those_of_the_file() {
     }
     network.publish(&["a-es256"]);
     let config = || {
-        let entry = json!({ "template": "https://{tenant}.example", "trusted_tenants": ["north", "south"] });
+        let entry = json!({ "template": "https://{tenant}.idp.example", "trusted_tenants": ["north", "south"] });
         from_json(json!({ "audience": "https://api.example", "issuers": [entry] }))
     };
     let by = |issuer| json!({ "iss": issuer });
-    assert!(judged_by(&network, config(), "a-es256", "at+jwt", by("https://north.example")).await.is_ok());
+    assert!(judged_by(&network, config(), "a-es256", "at+jwt", by("https://north.idp.example")).await.is_ok());
     network.requests();
-    let stranger = judged_by(&network, config(), "a-es256", "at+jwt", by("https://east.example")).await;
+    let stranger = judged_by(&network, config(), "a-es256", "at+jwt", by("https://east.idp.example")).await;
     assert_eq!(stranger.err(), Some(Reason::UnknownIssuer));
     assert!(network.requests().is_empty());
 }

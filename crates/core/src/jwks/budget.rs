@@ -4,6 +4,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use super::CLOCK_STEP;
+
 /// How many unknown key ids are kept in mind between two fetches. Beyond it, further ones are not: under such a spray, a
 /// genuine new key waits for the end of the cool-down.
 const MAX_STRANGERS: usize = 1024;
@@ -18,10 +20,10 @@ const RESERVE_PENALTY: u32 = 10;
 /// - the ordinary one is free again after a cool-down, whoever spent it;
 /// - the reserve is for a *plausible rotation* while the ordinary one is spent: the issuer answered when it was last asked,
 ///   and a key id is named for the second time since. Invented ids are named once each, and one that the issuer was asked
-///   for in vain counts no more until its next answer. Where the reserve brought a new key, it is free again at once; where
-///   it did not, after ten cool-downs.
+///   for in vain counts no more until its next answer. Where the reserve brought a new key, it is free again after a
+///   cool-down; where it did not, after ten.
 ///
-/// Knows no clock: every question comes with the time. A time that lies before the last attempt is that of a clock that
+/// Knows no clock: every question comes with the time. A time that lies well before the last attempt is that of a clock that
 /// was set back, and must not turn a cool-down into a lock-out.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -31,7 +33,8 @@ pub(super) struct Budget {
     has_answered: bool,
     /// The issuer's own wish, from `Retry-After`: how long after `last`.
     hold: Duration,
-    reserve_misspent: Option<SystemTime>,
+    /// When, and for how long.
+    reserve_spent: Option<(SystemTime, Duration)>,
     /// Whether the attempt under way was paid from the reserve.
     on_reserve: bool,
     strangers: HashSet<u64>,
@@ -52,13 +55,14 @@ pub(super) enum Demand {
 }
 
 impl Budget {
-    pub(super) fn new(cool_down: Duration) -> Self {
+    /// A budget that was last spent at `last`, if it ever was.
+    pub(super) fn new(cool_down: Duration, last: Option<SystemTime>) -> Self {
         Self {
             cool_down,
-            last: None,
+            last,
             has_answered: false,
             hold: Duration::ZERO,
-            reserve_misspent: None,
+            reserve_spent: None,
             on_reserve: false,
             strangers: HashSet::new(),
             absent: HashSet::new(),
@@ -88,8 +92,7 @@ impl Budget {
         if !self.has_answered || self.absent.contains(&id) || !self.is_familiar(id) {
             return false;
         }
-        let penalty = self.cool_down * RESERVE_PENALTY;
-        self.reserve_misspent.is_none_or(|since| now.duration_since(since).is_ok_and(|waited| waited >= penalty))
+        self.reserve_spent.is_none_or(|(spent, wait)| since(spent, now).is_none_or(|waited| waited >= wait))
     }
 
     /// Whether this id was named before since the last answer. Keeps it in mind.
@@ -102,8 +105,9 @@ impl Budget {
 
     /// How long the ordinary slot stays spent.
     pub(super) fn left(&self, now: SystemTime) -> Duration {
-        let since = self.last.and_then(|last| now.duration_since(last).ok());
-        since.map_or(Duration::ZERO, |since| self.cool_down.max(self.hold).saturating_sub(since))
+        self.last
+            .and_then(|last| since(last, now))
+            .map_or(Duration::ZERO, |since| self.cool_down.max(self.hold).saturating_sub(since))
     }
 
     /// The issuer answered. `brought_new_key`: whether with a key that was not there before.
@@ -123,7 +127,8 @@ impl Budget {
 
     fn settle_reserve(&mut self, well_spent: bool) {
         if std::mem::take(&mut self.on_reserve) {
-            self.reserve_misspent = if well_spent { None } else { self.last };
+            let wait = if well_spent { self.cool_down } else { self.cool_down * RESERVE_PENALTY };
+            self.reserve_spent = self.last.map(|last| (last, wait));
         }
     }
 
@@ -132,6 +137,15 @@ impl Budget {
         if self.absent.len() < MAX_STRANGERS {
             self.absent.insert(id);
         }
+    }
+}
+
+/// How long ago something was; `None` where it lies so far ahead that the clock must have been set back. Two threads may read
+/// the clock in one order and get here in the other.
+fn since(then: SystemTime, now: SystemTime) -> Option<Duration> {
+    match now.duration_since(then) {
+        Ok(since) => Some(since),
+        Err(ahead) => (ahead.duration() <= CLOCK_STEP).then_some(Duration::ZERO),
     }
 }
 
@@ -147,7 +161,7 @@ mod tests {
 
     /// A budget whose ordinary slot was spent at second 0, and answered.
     fn spent() -> Budget {
-        let mut budget = Budget::new(COOL_DOWN);
+        let mut budget = Budget::new(COOL_DOWN, None);
         assert!(budget.spend(Demand::Due, at(0)));
         budget.answered(true);
         budget
@@ -170,8 +184,11 @@ mod tests {
         assert!(!budget.spend(Demand::Stranger(7), at(1)));
         assert!(budget.spend(Demand::Stranger(7), at(2)));
         budget.answered(true);
-        assert!(!budget.spend(Demand::Stranger(8), at(3)));
-        assert!(budget.spend(Demand::Stranger(8), at(4)), "it was well spent, so it is there for the next rotation");
+        assert!(!budget.spend(Demand::Stranger(8), at(3)) && !budget.spend(Demand::Stranger(8), at(31)));
+        assert!(budget.spend(Demand::Due, at(32)), "the ordinary slot");
+        budget.answered(true);
+        assert!(!budget.spend(Demand::Stranger(8), at(33)));
+        assert!(budget.spend(Demand::Stranger(8), at(34)), "the reserve was well spent, so it is there again");
     }
 
     #[test]
@@ -231,7 +248,7 @@ mod tests {
 
     #[test]
     fn k_17_an_issuer_that_did_not_answer_has_the_whole_cool_down() {
-        let mut budget = Budget::new(COOL_DOWN);
+        let mut budget = Budget::new(COOL_DOWN, None);
         assert!(budget.spend(Demand::Stranger(7), at(0)));
         budget.failed(Duration::ZERO);
         for second in 1..30 {
@@ -258,12 +275,26 @@ mod tests {
     fn a_clock_that_is_set_back_locks_nobody_out() {
         let mut budget = spent();
         assert_eq!(budget.left(SystemTime::UNIX_EPOCH), Duration::ZERO);
+        budget.spend(Demand::Stranger(7), at(1));
+        assert!(budget.spend(Demand::Stranger(7), at(2)));
+        budget.answered(false);
         assert!(budget.spend(Demand::Due, SystemTime::UNIX_EPOCH));
+        budget.answered(false);
+        budget.spend(Demand::Stranger(8), SystemTime::UNIX_EPOCH);
+        assert!(budget.spend(Demand::Stranger(8), SystemTime::UNIX_EPOCH), "nor out of the reserve");
+    }
+
+    #[test]
+    fn times_that_come_out_of_order_are_no_clock_that_was_set_back() {
+        let mut budget = spent();
+        assert!(!budget.spend(Demand::Due, at(0) - CLOCK_STEP));
+        assert_eq!(budget.left(at(0) - CLOCK_STEP), COOL_DOWN);
+        assert!(budget.spend(Demand::Due, at(0) - CLOCK_STEP - Duration::from_nanos(1)));
     }
 
     #[test]
     fn ids_have_fingerprints_of_their_own() {
-        let budget = Budget::new(COOL_DOWN);
+        let budget = Budget::new(COOL_DOWN, None);
         let prints = ["", "a", "b"].map(|id| budget.fingerprint(id));
         assert_eq!(prints.iter().collect::<HashSet<_>>().len(), 3);
         assert_eq!(budget.fingerprint("a"), prints[1]);

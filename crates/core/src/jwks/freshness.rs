@@ -22,19 +22,36 @@ pub(super) enum Trust {
 /// When keys were loaded, and how long they are good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Freshness {
-    pub(super) loaded_at: SystemTime,
+    loaded_at: SystemTime,
     lifetime: Duration,
+    /// Whether the issuer itself said that they would be good for so long.
+    is_stated: bool,
 }
 
 impl Freshness {
     /// Keys that came at `now`, with the lifetime that their issuer wished for.
     pub(super) fn new(now: SystemTime, wish: Duration, refresh: &KeyRefresh) -> Self {
-        Self { loaded_at: now, lifetime: wish.clamp(refresh.min_interval, refresh.max_interval) }
+        let lifetime = wish.clamp(refresh.min_interval, refresh.max_interval);
+        Self { loaded_at: now, lifetime, is_stated: wish >= lifetime }
     }
 
     /// The same lifetime, from `now` on.
     pub(super) fn renewed(&self, now: SystemTime) -> Self {
         Self { loaded_at: now, ..*self }
+    }
+
+    pub(super) fn loaded_at(&self) -> SystemTime {
+        self.loaded_at
+    }
+
+    /// Keys that came, by this clock, at `now` at the latest.
+    pub(super) fn not_after(self, now: SystemTime) -> Self {
+        Self { loaded_at: self.loaded_at.min(now), ..self }
+    }
+
+    /// Whether the keys are within a lifetime that the issuer itself gave them.
+    pub(super) fn is_as_stated(&self, now: SystemTime) -> bool {
+        self.is_stated && self.age(now) <= self.lifetime
     }
 
     /// The age of the keys. None at all, where the clock says that they come from the future.
@@ -69,11 +86,19 @@ impl Freshness {
     }
 }
 
-/// How long to wait after so many failures in a row: twice as long each time, and no longer than a refresh would wait.
+/// The longest that an issuer that failed is left alone, whatever it says.
+const MAX_BACK_OFF: Duration = Duration::from_secs(5 * 60);
+
+/// How long an issuer that failed may be left alone.
+pub(super) fn longest_wait(refresh: &KeyRefresh) -> Duration {
+    MAX_BACK_OFF.max(refresh.cool_down)
+}
+
+/// How long to wait after so many failures in a row: twice as long each time, up to [`longest_wait`].
 pub(super) fn back_off(failures: u32, refresh: &KeyRefresh) -> Duration {
     let doubled = refresh.cool_down.saturating_mul(1 << failures.saturating_sub(1).min(16));
     // The cool-down itself is kept to, so only what is above it is jittered.
-    refresh.cool_down.max(jittered(doubled.min(refresh.min_interval)))
+    refresh.cool_down.max(jittered(doubled.min(longest_wait(refresh))))
 }
 
 /// Up to a tenth less.

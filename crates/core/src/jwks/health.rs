@@ -23,7 +23,7 @@ pub struct KeyHealth {
     pub age: Option<Duration>,
     /// The last attempt, if it failed.
     pub failure: Option<FailedRefresh>,
-    /// When the issuer will be asked next; `None` while it is being asked, and where it never is.
+    /// When the issuer will be asked next; `None` while it is being asked, and where that is for the next token to cause.
     pub next_refresh: Option<SystemTime>,
 }
 
@@ -33,9 +33,10 @@ pub struct KeyHealth {
 pub enum KeyState {
     /// The keys are within their lifetime, or were given.
     Fresh,
-    /// The keys are beyond their lifetime. They serve while newer ones cannot be had, for as long as an outage excuses.
+    /// The keys are beyond their lifetime. They serve while newer ones cannot be had, for as long as an outage excuses; where
+    /// newer ones can be had, the next token causes that.
     Stale,
-    /// There are none that may be used. Tokens of this issuer are answered 503.
+    /// There are none that may be used: none were ever loaded, or an outage has lasted too long.
     Unavailable,
 }
 
@@ -77,7 +78,7 @@ impl KeyHealth {
         }
     }
 
-    /// Whether tokens can be judged: the keys are fresh, or stale and still of use.
+    /// Whether tokens can be judged: there are keys, fresh or stale.
     pub fn is_ready(&self) -> bool {
         self.state != KeyState::Unavailable
     }

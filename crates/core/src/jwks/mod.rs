@@ -11,12 +11,13 @@
 //! | publishes keys | they are fetched with the first token, and again ahead of the end of their lifetime, by a task of their own. `Cache-Control` and `Expires` say how long that is, between 5 minutes and a day |
 //! | publishes a new key | the first token that names it causes a fetch, and is judged by what that brings |
 //! | withdraws a key | it verifies nothing from the next refresh on |
-//! | gets tokens with invented key ids sent our way | one fetch in 30 seconds, and one more for a key id that is named again and again |
+//! | gets tokens with invented key ids sent our way | one fetch in 30 seconds, and at most one more for a key id that is named again and again |
 //! | is down, or answers with something else than keys | the keys at hand stay. Past their lifetime they serve a day more; then the answer is 503 |
 //! | was never reached | 503 with `Retry-After`, until it is; nothing needs a restart |
 //!
-//! Every number is a setting of [`KeyRefresh`]. What a token says is never held against it because the issuer was down:
-//! where only newer keys could tell, the answer is 503.
+//! Every number is a setting of [`KeyRefresh`]. A token is not refused because its issuer is down: where only newer keys could
+//! tell whether it is genuine, the answer is 503. Only where a token names a key that is at hand, its signature is not by that
+//! key, and the issuer itself said that its keys would be good for so long, that is believed.
 
 mod budget;
 mod fixed;
@@ -38,6 +39,9 @@ pub use self::{
     refresh::KeyRefresh,
 };
 use crate::{BoxFuture, jws::KeySet};
+
+/// A step of the clock that is smaller than this is no step: two threads read it in their own order.
+const CLOCK_STEP: Duration = Duration::from_secs(1);
 
 /// A source of an issuer's keys. See the [module docs](self).
 ///

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -16,6 +16,8 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri,
     header::{CACHE_CONTROL, ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED},
 };
+
+use tokio::sync::oneshot;
 
 use super::{KeyRefresh, freshness::Freshness};
 use crate::{
@@ -70,6 +72,12 @@ pub(crate) struct Origin {
     /// Whether a key may say whose it is, so that another issuer's is not used.
     pub(crate) keys_name_issuer: bool,
     pub(crate) documents: Documents,
+    /// Whether the file is being read.
+    pub(crate) reading: Arc<AtomicBool>,
+    /// Which of the addresses of a metadata document is tried first: the one after that which never answered.
+    pub(crate) first_form: Arc<AtomicUsize>,
+    /// Where the metadata document is, where its address is not made of the issuer's.
+    pub(crate) metadata_url: Option<Uri>,
     /// Whether it was said that the keys are at another host than the issuer.
     pub(crate) told_of_host: Arc<AtomicBool>,
 }
@@ -97,12 +105,28 @@ pub(super) struct Discovered {
 }
 
 impl Loaded {
+    /// Keys that came at `now`, for tests.
+    #[cfg(test)]
+    pub(super) fn at(backend: CryptoBackend, json: &[u8], now: SystemTime) -> Self {
+        let keys = Arc::new(JwkSet::from_json(json).unwrap().prepare(Algorithm::DEFAULT, backend));
+        Self {
+            keys,
+            freshness: Freshness::new(now, Duration::ZERO, &KeyRefresh::default()),
+            validators: Validators::default(),
+        }
+    }
+
     /// The same, with the very keys that came before where nothing about them has changed.
     pub(super) fn unchanged_since(self, last: Option<&Self>) -> Self {
         match last.filter(|last| last.keys.is_same(&self.keys)) {
             Some(last) => Self { keys: Arc::clone(&last.keys), ..self },
             None => self,
         }
+    }
+
+    /// The same keys, which came at `now` at the latest.
+    pub(super) fn not_after(self, now: SystemTime) -> Self {
+        Self { freshness: self.freshness.not_after(now), ..self }
     }
 
     /// The same after the clock, which showed `before`, was set back to `now`.
@@ -147,7 +171,10 @@ impl Origin {
         if let Some(known) = known.filter(is_current) {
             return Ok(known);
         }
-        let (metadata, wish) = metadata::discover(&self.issuer, self.plain_http, &self.documents).await?;
+        let (metadata, wish) = match &self.metadata_url {
+            Some(url) => metadata::at(url, &self.issuer, self.plain_http, &self.documents).await?,
+            None => metadata::discover(&self.issuer, self.plain_http, &self.documents, &self.first_form).await?,
+        };
         let jwks_uri = metadata.jwks_uri;
         let host = jwks_uri.host().unwrap_or_default().to_ascii_lowercase();
         if self.hosts.as_ref().is_some_and(|hosts| !hosts.contains(&host)) {
@@ -180,6 +207,10 @@ impl Origin {
         let validators = Validators::of(url, &answer);
         if answer.status() == StatusCode::NOT_MODIFIED {
             let last = comparable.ok_or(FetchKeysError::NothingToCompare)?;
+            // RFC 9111 §4.3.4: an answer about another representation confirms nothing. Ask for that one.
+            if validators.entity_tag.is_some() && validators.entity_tag != last.validators.entity_tag {
+                return Box::pin(self.fetch(url, None)).await;
+            }
             // RFC 9111 §4.3.4: what the answer does not say stays as it was.
             let says_how_long = [CACHE_CONTROL, EXPIRES].iter().any(|name| answer.headers().contains_key(name));
             return Ok(Loaded {
@@ -193,10 +224,23 @@ impl Origin {
 
     async fn read(&self, path: &Path) -> Result<Loaded, FetchKeysError> {
         let (path, limit) = (path.to_owned(), self.refresh.max_document);
-        let text = tokio::task::spawn_blocking(move || read_up_to(&path, limit))
-            .await
-            .map_err(|_| FetchKeysError::TaskEnded)?
-            .map_err(|error| FetchKeysError::File(Arc::new(error)))?;
+        // A read may hang, on a file system that is gone. It gets a thread that nobody waits for, and only one.
+        if self.reading.swap(true, Ordering::Acquire) {
+            return Err(FetchKeysError::TimedOut);
+        }
+        let (report, outcome) = oneshot::channel();
+        let reading = Arc::clone(&self.reading);
+        let thread = std::thread::Builder::new().name("scopegate-keys".into()).spawn(move || {
+            let text = read_up_to(&path, limit);
+            reading.store(false, Ordering::Release);
+            let _ = report.send(text);
+        });
+        if let Err(error) = thread {
+            self.reading.store(false, Ordering::Release);
+            return Err(FetchKeysError::File(Arc::new(error)));
+        }
+        let text = outcome.await.map_err(|_| FetchKeysError::TaskEnded)?;
+        let text = text.map_err(|error| FetchKeysError::File(Arc::new(error)))?;
         let keys = Arc::new(self.prepare(&text)?);
         let freshness = Freshness::new(self.documents.clock.now(), Duration::ZERO, &self.refresh);
         Ok(Loaded { keys, freshness, validators: Validators::default() })
@@ -213,6 +257,10 @@ impl Origin {
 }
 
 fn read_up_to(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    // A pipe or a device may never end.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
     let mut text = Vec::new();
     let longest = u64::try_from(limit).unwrap_or(u64::MAX);
     fs::File::open(path)?.take(longest.saturating_add(1)).read_to_end(&mut text)?;

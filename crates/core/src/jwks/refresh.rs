@@ -57,7 +57,8 @@ impl KeyRefresh {
     /// How long keys are used before they are renewed. The issuer's `Cache-Control` and `Expires` choose between the two;
     /// an issuer that says nothing is asked every `min`.
     ///
-    /// A key that the issuer withdraws is trusted until the next renewal, so `max` bounds that time too.
+    /// A key that the issuer withdraws is trusted until the next renewal, so `max` bounds that time too; during an outage it
+    /// is `max` and [`max_stale`](Self::max_stale) together.
     pub fn interval(mut self, min: Duration, max: Duration) -> Self {
         (self.min_interval, self.max_interval) = (min, max);
         self

@@ -19,22 +19,17 @@ use tokio::{
 };
 
 use super::{
-    FailedRefresh, KeyHealth, KeySource, KeyState, KeysUnavailable, MissingKey, Snapshot,
+    CLOCK_STEP, FailedRefresh, KeyHealth, KeySource, KeyState, KeysUnavailable, MissingKey, Snapshot,
     budget::{Budget, Demand},
-    freshness::{Trust, back_off},
+    freshness::{GRACE, Trust, back_off, longest_wait},
     origin::{Discovered, FetchKeysError, Loaded, Origin},
 };
 use crate::{
     BoxFuture,
+    clock::within,
     jws::KeySet,
     observe::{FetchOutcome, KeyFetch, Observer},
 };
-
-/// A step of the clock that is smaller than this is no step: two threads read it in their own order.
-const CLOCK_STEP: Duration = Duration::from_secs(1);
-
-/// Stands for no time at all, where a time is kept as milliseconds.
-const NEVER: u64 = u64::MAX;
 
 /// Keys that are fetched from the issuer, or read from a file that changes.
 ///
@@ -65,7 +60,8 @@ struct Shared {
     failing: AtomicBool,
     /// Whether the keys were asked for since they were last due.
     wanted: AtomicBool,
-    /// When the next attempt is due, in milliseconds since 1970; [`NEVER`] while one is under way.
+    /// When the next attempt is due, in milliseconds since 1970. While one is under way, that is when it will have taken too
+    /// long.
     due: AtomicU64,
     /// The latest time that the clock showed, in milliseconds since 1970.
     latest: AtomicU64,
@@ -75,28 +71,41 @@ struct Shared {
 
 struct Attempts {
     budget: Budget,
-    /// A closed channel without an outcome means that the attempt's task ended early.
-    under_way: Option<watch::Receiver<Option<Outcome>>>,
+    under_way: Option<UnderWay>,
+    /// How many attempts have begun.
+    begun: u64,
     discovered: Option<Discovered>,
     failures: u32,
     last_failure: Option<(SystemTime, FetchKeysError)>,
     keeper: Option<AbortHandle>,
 }
 
+/// An attempt that has begun.
+#[derive(Clone)]
+struct UnderWay {
+    number: u64,
+    began: SystemTime,
+    /// A closed channel without an outcome means that the attempt's task ended early.
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
 type Outcome = Result<Arc<KeySet>, FetchKeysError>;
 
 impl RemoteKeys {
-    /// No keys yet; the first attempt is made when some are asked for.
+    /// No keys yet; the first attempt is made when some are asked for. `last` is when the issuer was last asked, by a source
+    /// that is no more.
     pub(crate) fn new(
         origin: Origin,
+        last: Option<SystemTime>,
         label: Arc<str>,
         observer: Option<Arc<dyn Observer>>,
         runtime: Handle,
         idle: Idle,
     ) -> Self {
         let attempts = Attempts {
-            budget: Budget::new(origin.refresh.cool_down),
+            budget: Budget::new(origin.refresh.cool_down, last),
             under_way: None,
+            begun: 0,
             discovered: None,
             failures: 0,
             last_failure: None,
@@ -128,10 +137,11 @@ impl KeySource for RemoteKeys {
         }
         let loaded = shared.loaded.load();
         let loaded = loaded.as_ref()?;
+        let serves = shared.serves(loaded, now);
         if shared.is_due(now) {
             shared.attempt(Demand::Due);
         }
-        if !shared.serves(loaded, now) {
+        if !serves {
             return None;
         }
         let keys = Arc::clone(&loaded.keys);
@@ -147,7 +157,7 @@ impl KeySource for RemoteKeys {
         let under_way = shared.attempt(fingerprint.map_or(Demand::Doubt, Demand::Stranger));
         Box::pin(async move {
             let Some(under_way) = under_way else { return shared.without_attempt(is_held) };
-            match settled(under_way).await {
+            match shared.settled(under_way).await {
                 Ok(keys) => {
                     if let Some(fingerprint) = fingerprint.filter(|_| stranger.is_some_and(|id| !keys.holds(&id))) {
                         shared.attempts().budget.note_absent(fingerprint);
@@ -163,49 +173,57 @@ impl KeySource for RemoteKeys {
         let shared = &self.0;
         let now = shared.now();
         let loaded = shared.loaded.load_full();
-        if loaded.is_none() && shared.is_due(now) {
+        if (loaded.is_none() || shared.idle == Idle::Refresh) && shared.is_due(now) {
             // Whoever watches the health of keys wants them there before the first token.
             shared.attempt(Demand::Due);
         }
-        let state = match loaded.as_deref() {
-            Some(loaded) if shared.serves(loaded, now) => match shared.trust(loaded, now) {
-                Trust::Fresh => KeyState::Fresh,
-                Trust::Stale | Trust::Gone => KeyState::Stale,
-            },
-            _ => KeyState::Unavailable,
+        let state = match loaded.as_deref().map(|loaded| shared.trust(loaded, now)) {
+            Some(Trust::Fresh) => KeyState::Fresh,
+            Some(Trust::Stale) => KeyState::Stale,
+            Some(Trust::Gone) | None => KeyState::Unavailable,
         };
-        let attempts = shared.attempts();
-        let failure = attempts.last_failure.as_ref().map(|(at, error)| FailedRefresh {
-            at: *at,
-            in_a_row: attempts.failures,
-            why: chain(error),
-        });
-        let due = shared.due.load(Ordering::Relaxed);
+        let (last_failure, in_a_row, is_asked) = {
+            let attempts = shared.attempts();
+            (attempts.last_failure.clone(), attempts.failures, attempts.under_way.is_some())
+        };
+        let failure = last_failure.map(|(at, error)| FailedRefresh { at, in_a_row, why: chain(&error) });
+        let due = Duration::from_millis(shared.due.load(Ordering::Relaxed));
+        let rests = shared.idle == Idle::Rest && !shared.wanted.load(Ordering::Relaxed);
         KeyHealth {
             state,
-            refreshed_at: loaded.as_ref().map(|loaded| loaded.freshness.loaded_at),
+            refreshed_at: loaded.as_ref().map(|loaded| loaded.freshness.loaded_at()),
             age: loaded.as_ref().map(|loaded| loaded.freshness.age(now)),
             failure,
-            next_refresh: (due != NEVER).then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(due)),
+            next_refresh: (!is_asked && !rests).then(|| SystemTime::UNIX_EPOCH + due),
             ..KeyHealth::at_hand(loaded.as_deref().map(|loaded| &*loaded.keys))
         }
     }
 }
 
-/// The outcome of an attempt, once there is one.
-async fn settled(mut under_way: watch::Receiver<Option<Outcome>>) -> Outcome {
-    let outcome = under_way.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
-    outcome.unwrap_or(Err(FetchKeysError::TaskEnded))
-}
-
 impl Shared {
+    /// How long an attempt may take. The documents keep to less; beyond it, the attempt's own task does not run.
+    fn limit(&self) -> Duration {
+        2 * self.origin.refresh.timeout + CLOCK_STEP
+    }
+
+    /// The outcome of an attempt, once there is one.
+    async fn settled(self: &Arc<Self>, attempt: UnderWay) -> Outcome {
+        let UnderWay { number, mut outcome, .. } = attempt;
+        let waiting = outcome.wait_for(Option::is_some);
+        match within(&*self.origin.documents.clock, self.limit(), waiting).await {
+            Some(Ok(outcome)) => outcome.clone().unwrap_or(Err(FetchKeysError::TaskEnded)),
+            Some(Err(_)) => Err(FetchKeysError::TaskEnded),
+            None => self.conclude(number, Err(FetchKeysError::TimedOut), None),
+        }
+    }
+
     /// The time. A clock that was set back makes nothing younger: keys that were too old stay so.
     ///
     /// The time that was seen before is kept to the second, so that reading the clock rarely writes.
     fn now(&self) -> SystemTime {
         let now = self.origin.documents.clock.now();
-        let (millis, latest) = (millis(now), self.latest.load(Ordering::Relaxed));
-        let step = u64::try_from(CLOCK_STEP.as_millis()).unwrap_or_default();
+        let (millis, latest) = (millis(now), self.latest.load(Ordering::Acquire));
+        let step = millis_of(CLOCK_STEP);
         if millis >= latest.saturating_add(step) {
             self.latest.store(millis, Ordering::Relaxed);
         } else if millis.saturating_add(step) < latest {
@@ -217,7 +235,7 @@ impl Shared {
     #[cold]
     fn set_back(&self, now: SystemTime) {
         let _one_at_a_time = self.attempts();
-        let latest = self.latest.swap(millis(now), Ordering::Relaxed);
+        let latest = self.latest.load(Ordering::Acquire);
         let before = SystemTime::UNIX_EPOCH + Duration::from_millis(latest);
         if before <= now {
             return;
@@ -225,9 +243,8 @@ impl Shared {
         if let Some(loaded) = self.loaded.load_full() {
             self.loaded.store(Some(Arc::new(loaded.rebased(before, now))));
         }
-        if self.due.load(Ordering::Relaxed) != NEVER {
-            self.due.store(0, Ordering::Relaxed);
-        }
+        self.latest.store(millis(now), Ordering::Release);
+        self.due.store(millis(now), Ordering::Relaxed);
         self.rescheduled.notify_one();
     }
 
@@ -239,21 +256,40 @@ impl Shared {
         loaded.freshness.trust(now, self.origin.refresh.max_stale)
     }
 
-    /// Whether the keys may be used. Stale ones may while newer ones cannot be had, or are on their way.
+    /// Whether the keys may be used. Stale ones may while newer ones are on their way, or as far as is known, cannot be had.
     fn serves(&self, loaded: &Loaded, now: SystemTime) -> bool {
+        let is_known = || {
+            let due = self.due.load(Ordering::Relaxed);
+            self.failing.load(Ordering::Relaxed) && millis(now) <= due.saturating_add(millis_of(GRACE))
+        };
         match self.trust(loaded, now) {
             Trust::Fresh => true,
-            Trust::Stale => self.failing.load(Ordering::Relaxed) || loaded.freshness.is_in_grace(now),
+            Trust::Stale => loaded.freshness.is_in_grace(now) || is_known(),
             Trust::Gone => false,
         }
     }
 
     /// Begins an attempt, or joins the one that is under way. `None` where the issuer may not be asked now.
-    fn attempt(self: &Arc<Self>, demand: Demand) -> Option<watch::Receiver<Option<Outcome>>> {
+    fn attempt(self: &Arc<Self>, demand: Demand) -> Option<UnderWay> {
         let now = self.now();
         let mut attempts = self.attempts();
-        if let Some(under_way) = attempts.under_way.as_ref().filter(|receiver| receiver.has_changed().is_ok()) {
-            return Some(under_way.clone());
+        if let Some(under_way) = &attempts.under_way {
+            let took = now.duration_since(under_way.began).unwrap_or_default();
+            if took <= self.limit() && under_way.outcome.has_changed().is_ok() {
+                if self.is_due(now) {
+                    // The clock was set back meanwhile.
+                    self.schedule(now + self.limit() + CLOCK_STEP);
+                }
+                return Some(under_way.clone());
+            }
+            // Its runtime is gone, or does not run. Whatever it may still bring comes too late.
+            let number = under_way.number;
+            drop(attempts);
+            let _ = self.conclude(number, Err(FetchKeysError::TimedOut), None);
+            attempts = self.attempts();
+            if let Some(under_way) = &attempts.under_way {
+                return Some(under_way.clone());
+            }
         }
         if !attempts.budget.spend(demand, now) {
             if demand == Demand::Due {
@@ -262,17 +298,19 @@ impl Shared {
             return None;
         }
         let (report, outcome) = watch::channel(None);
-        attempts.under_way = Some(outcome.clone());
+        attempts.begun += 1;
+        let under_way = UnderWay { number: attempts.begun, began: now, outcome };
+        attempts.under_way = Some(under_way.clone());
         let discovered = attempts.discovered.take();
         // The runtime of the request, which is alive. The one that the source was made in may be gone.
         let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
         if attempts.keeper.as_ref().is_none_or(AbortHandle::is_finished) {
             attempts.keeper = Some(runtime.spawn(keep(Arc::downgrade(self))).abort_handle());
         }
-        self.due.store(NEVER, Ordering::Relaxed);
+        self.schedule(now + self.limit() + CLOCK_STEP);
         drop(attempts);
 
-        let mut report = Report { shared: Arc::clone(self), began: now, channel: Some(report) };
+        let mut report = Report { shared: Arc::clone(self), number: under_way.number, channel: Some(report) };
         runtime.spawn(async move {
             let shared = Arc::clone(&report.shared);
             let last = shared.loaded.load_full();
@@ -280,19 +318,19 @@ impl Shared {
             let loaded = shared.origin.load(last.as_deref(), &mut discovered).await;
             report.settle(loaded, discovered);
         });
-        Some(outcome)
+        Some(under_way)
     }
 
     /// What can be said of the issuer's keys when it may not be asked, or did not answer.
     fn without_attempt(&self, is_held: bool) -> Result<Arc<KeySet>, KeysUnavailable> {
         let now = self.now();
-        let loaded = self.loaded.load_full().filter(|loaded| self.serves(loaded, now));
         let attempts = self.attempts();
+        let loaded = self.loaded.load_full().filter(|loaded| self.serves(loaded, now));
         if let Some(loaded) = loaded {
-            // The issuer was asked a moment ago, and answered. Or else its keys are within the time that it said they
-            // would be, so that the one the token names did not make its signature.
+            // The issuer was asked a moment ago, and answered. Or else it said that its keys would be good for so long, and
+            // the one that the token names did not make its signature.
             let answered = !self.failing.load(Ordering::Relaxed);
-            if answered || is_held && self.trust(&loaded, now) == Trust::Fresh {
+            if answered || is_held && loaded.freshness.is_as_stated(now) {
                 return Ok(Arc::clone(&loaded.keys));
             }
         }
@@ -301,66 +339,74 @@ impl Shared {
         Err(KeysUnavailable::new(why).retry_after(wait))
     }
 
-    /// The attempt that `began` has ended.
-    fn conclude(
-        &self,
-        began: SystemTime,
-        loaded: Result<Loaded, FetchKeysError>,
-        discovered: Option<Discovered>,
-    ) -> Outcome {
+    /// An attempt has ended. If it was given up before, what it brings is nobody's: there may be something newer.
+    fn conclude(&self, number: u64, loaded: Result<Loaded, FetchKeysError>, discovered: Option<Discovered>) -> Outcome {
         let now = self.now();
-        let (outcome, loaded) = match loaded {
+        let mut attempts = self.attempts();
+        let Some(under_way) = attempts.under_way.take_if(|under_way| under_way.number == number) else {
+            return Err(FetchKeysError::TimedOut);
+        };
+        let duration = now.duration_since(under_way.began).unwrap_or_default();
+        let (event, result) = match loaded {
             Ok(loaded) => {
                 let last = self.loaded.load_full();
-                let loaded = loaded.unchanged_since(last.as_deref());
-                let is_same = last.as_ref().is_some_and(|last| Arc::ptr_eq(&last.keys, &loaded.keys));
-                if !is_same {
-                    self.tell_of(last.as_deref(), &loaded);
-                }
-                (if is_same { FetchOutcome::Unchanged } else { FetchOutcome::Changed }, Ok((last, loaded)))
-            }
-            Err(error) => (FetchOutcome::Failed, Err(error)),
-        };
-        let refresh = &self.origin.refresh;
-        let mut attempts = self.attempts();
-        attempts.under_way = None;
-        let result = match loaded {
-            Ok((last, loaded)) => {
-                if self.failing.swap(false, Ordering::Relaxed) {
-                    tracing::info!(issuer = %self.origin.issuer, failures = attempts.failures, "the keys of an issuer can be had again");
-                }
+                let loaded = Arc::new(loaded.not_after(now).unchanged_since(last.as_deref()));
                 let is_new = |key_id| last.as_ref().is_none_or(|last| !last.keys.holds(key_id));
                 attempts.budget.answered(loaded.keys.key_ids().any(is_new));
                 attempts.failures = 0;
                 attempts.last_failure = None;
                 attempts.discovered = discovered;
+                let recovered = self.failing.swap(false, Ordering::Relaxed);
                 self.schedule(loaded.freshness.refresh_at());
+                self.loaded.store(Some(Arc::clone(&loaded)));
                 let keys = Arc::clone(&loaded.keys);
-                self.loaded.store(Some(Arc::new(loaded)));
-                Ok(keys)
+                (Event::Loaded { last, loaded, recovered }, Ok(keys))
             }
             Err(error) => {
+                let refresh = &self.origin.refresh;
                 attempts.failures = attempts.failures.saturating_add(1);
-                // Nobody may lock us out for longer than a refresh would wait.
-                let hold = error.retry_after().unwrap_or_default().min(refresh.min_interval);
-                attempts.budget.failed(hold);
+                // Nobody may lock us out for long.
+                attempts.budget.failed(error.retry_after().unwrap_or_default().min(longest_wait(refresh)));
                 attempts.last_failure = Some((now, error.clone()));
                 let in_a_row = attempts.failures;
-                if self.failing.swap(true, Ordering::Relaxed) {
-                    tracing::debug!(issuer = %self.origin.issuer, error = chain(&error), in_a_row, "still cannot get the keys of an issuer");
-                } else {
-                    tracing::warn!(issuer = %self.origin.issuer, error = chain(&error), "cannot get the keys of an issuer");
-                }
+                let is_first = !self.failing.swap(true, Ordering::Relaxed);
                 self.schedule(now + attempts.budget.left(now).max(back_off(in_a_row, refresh)));
-                Err(error)
+                (Event::Failed { error: error.clone(), in_a_row, is_first }, Err(error))
             }
         };
+        // Whoever listens to what follows may ask for keys: not under the lock.
         drop(attempts);
+        let outcome = self.tell(&event);
         if let Some(observer) = &self.observer {
-            let duration = now.duration_since(began).unwrap_or_default();
             observer.keys_fetched(&KeyFetch { issuer: &self.label, outcome, duration, at: now });
         }
         result
+    }
+
+    /// Logs what has come of an attempt: once for each change.
+    fn tell(&self, event: &Event) -> FetchOutcome {
+        let issuer = &*self.origin.issuer;
+        match event {
+            Event::Loaded { last, loaded, recovered } => {
+                if *recovered {
+                    tracing::info!(issuer, "the keys of an issuer can be had again");
+                }
+                if last.as_ref().is_some_and(|last| Arc::ptr_eq(&last.keys, &loaded.keys)) {
+                    return FetchOutcome::Unchanged;
+                }
+                self.tell_of(last.as_deref(), loaded);
+                FetchOutcome::Changed
+            }
+            Event::Failed { error, in_a_row, is_first } => {
+                let error = chain(error);
+                if *is_first {
+                    tracing::warn!(issuer, error, "cannot get the keys of an issuer");
+                } else {
+                    tracing::debug!(issuer, error, in_a_row, "still cannot get the keys of an issuer");
+                }
+                FetchOutcome::Failed
+            }
+        }
     }
 
     /// Logs what is different, once.
@@ -393,10 +439,10 @@ impl Shared {
         let due = self.due.load(Ordering::Relaxed);
         let now = millis(self.now());
         let rests = self.idle == Idle::Rest && !self.wanted.load(Ordering::Relaxed) && due <= now;
-        (due != NEVER && !rests).then(|| Duration::from_millis(due.saturating_sub(now)))
+        (!rests).then(|| Duration::from_millis(due.saturating_sub(now)))
     }
 
-    /// Nothing is done under the lock that could panic, so a poisoned one would hold good values.
+    /// Nothing is done under the lock that calls anybody else's code, so a poisoned one would hold good values.
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -437,17 +483,23 @@ impl Shared {
     }
 }
 
+/// What has come of an attempt.
+enum Event {
+    Failed { error: FetchKeysError, in_a_row: u32, is_first: bool },
+    Loaded { last: Option<Arc<Loaded>>, loaded: Arc<Loaded>, recovered: bool },
+}
+
 /// An attempt under way. If its task ends early, by a panic or because its runtime does, that is its outcome.
 struct Report {
     shared: Arc<Shared>,
-    began: SystemTime,
+    number: u64,
     channel: Option<watch::Sender<Option<Outcome>>>,
 }
 
 impl Report {
     fn settle(&mut self, loaded: Result<Loaded, FetchKeysError>, discovered: Option<Discovered>) {
         if let Some(channel) = self.channel.take() {
-            channel.send_replace(Some(self.shared.conclude(self.began, loaded, discovered)));
+            channel.send_replace(Some(self.shared.conclude(self.number, loaded, discovered)));
         }
     }
 }
@@ -475,10 +527,13 @@ impl fmt::Debug for RemoteKeys {
     }
 }
 
-/// Milliseconds since 1970, and never [`NEVER`].
+/// Milliseconds since 1970.
 fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(NEVER).min(NEVER - 1)
+    millis_of(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
+fn millis_of(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// An error with its causes, on one line: the last one is what an operator can do something about.

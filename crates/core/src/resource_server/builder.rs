@@ -205,7 +205,8 @@ impl ResourceServerBuilder {
     /// - an issuer's other settings do not fit its profile: its audience is waived and nothing stands in for it, clients are
     ///   listed and its tokens name none, or what the profile of a provider demands is not there;
     /// - given keys are not a JWK Set, or none of them can be used;
-    /// - a header for the JWK Set is not a header, or is one where the keys do not come from a URL;
+    /// - a header for the JWK Set is not a header, or is one where the keys do not come from a URL, or from who knows what host;
+    /// - the address of a metadata document is not one, or is one where the keys are not found through it;
     /// - a template of tenants fits no issuer, or two templates are equal;
     /// - the leeway is over 5 minutes, the token length is 0, the token header is one of other credentials, or a setting of
     ///   [`KeyRefresh`] is out of its bounds;
@@ -241,7 +242,7 @@ impl ResourceServerBuilder {
         for group in self.tenants {
             claim_names.add(&group.settings.profile);
             // The settings are the same for every tenant, so one that nobody asks shows whether they are good.
-            let sample = factory.verifier(group.settings.clone(), Some(&group.name), &mut faults);
+            let sample = factory.verifier(group.settings.clone(), Some(group.membership(None)), &mut faults);
             tenant_realm = tenant_realm.or_else(|| sample?.rules.audiences.first().cloned());
             tenants.push(group);
         }

@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
-use crate::{dispatch::Issuers, jwks::KeyHealth};
+use crate::{dispatch::Issuers, jwks::KeyHealth, jwt::JwtVerifier};
 
 /// How a resource server's issuers are doing. Made by [`ResourceServer::health`](crate::ResourceServer::health).
 ///
-/// With `serde` it is an object with a boolean `ready` and an array `issuers`; times in it are whole seconds, points in time
+/// With `serde` it is an object with a boolean `ready` and arrays `issuers` and `tenants`; times in it are whole seconds, points in time
 /// since 1970. It names issuers and key ids, so it is for operators: serve it where they alone can ask.
 ///
 /// ```
@@ -27,6 +27,7 @@ use crate::{dispatch::Issuers, jwks::KeyHealth};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     issuers: Vec<IssuerHealth>,
+    tenants: Vec<IssuerHealth>,
 }
 
 /// How one issuer is doing.
@@ -41,20 +42,28 @@ pub struct IssuerHealth {
 
 impl Health {
     pub(super) fn of(issuers: &Issuers) -> Self {
-        let mut reports: Vec<_> = issuers
-            .all()
-            .map(|verifier| IssuerHealth { issuer: Arc::clone(&verifier.rules.issuer), keys: verifier.keys.health() })
-            .collect();
-        reports.sort_by(|a, b| a.issuer.cmp(&b.issuer));
-        Self { issuers: reports }
+        let mut health = Self {
+            issuers: issuers.fixed().map(|verifier| IssuerHealth::of(verifier)).collect(),
+            tenants: issuers.live().map(|verifier| IssuerHealth::of(&verifier)).collect(),
+        };
+        for reports in [&mut health.issuers, &mut health.tenants] {
+            reports.sort_by(|a, b| a.issuer.cmp(&b.issuer));
+        }
+        health
     }
 
-    /// The issuers in the order of their identifiers, live tenants included.
+    /// The issuers that were named one by one, in the order of their identifiers.
     pub fn issuers(&self) -> &[IssuerHealth] {
         &self.issuers
     }
 
-    /// Whether the tokens of every issuer can be judged.
+    /// The [tenants](crate::Tenants) that are live, in the order of their identifiers. Those that nobody asks for rest, with
+    /// keys as old as they may be.
+    pub fn tenants(&self) -> &[IssuerHealth] {
+        &self.tenants
+    }
+
+    /// Whether the tokens of every issuer can be judged. Tenants do not count: strangers can name them, and they come and go.
     ///
     /// With several issuers think twice before a probe rests on this: when one of them is down for longer than its keys
     /// serve, the others still do.
@@ -63,11 +72,18 @@ impl Health {
     }
 }
 
+impl IssuerHealth {
+    fn of(verifier: &JwtVerifier) -> Self {
+        Self { issuer: Arc::clone(&verifier.rules.issuer), keys: verifier.keys.health() }
+    }
+}
+
 impl Serialize for Health {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut health = serializer.serialize_struct("Health", 2)?;
+        let mut health = serializer.serialize_struct("Health", 3)?;
         health.serialize_field("ready", &self.is_ready())?;
         health.serialize_field("issuers", &self.issuers)?;
+        health.serialize_field("tenants", &self.tenants)?;
         health.end()
     }
 }

@@ -27,6 +27,7 @@ use crate::{
 pub struct Issuer {
     pub(super) identifier: String,
     pub(super) keys: Keys,
+    pub(super) metadata_url: Option<String>,
     pub(super) jwks_header: Option<(String, String)>,
     pub(super) key_hosts: Option<HashSet<String>>,
     pub(super) key_refresh: Option<KeyRefresh>,
@@ -85,6 +86,7 @@ impl Issuer {
         Self {
             identifier: identifier.into(),
             keys,
+            metadata_url: None,
             jwks_header: None,
             key_hosts: None,
             key_refresh: None,
@@ -137,8 +139,16 @@ impl Issuer {
         Self::new(identifier, Keys::Source(Arc::new(keys)))
     }
 
+    /// Finds the metadata document at this address, instead of at the well-known ones of the issuer. The document still has to
+    /// name the issuer.
+    pub fn metadata_url(mut self, url: impl Into<String>) -> Self {
+        self.metadata_url = Some(url.into());
+        self
+    }
+
     /// Sends this header field with requests for the JWK Set, and with no others: an API key, for an endpoint that wants
-    /// one. The value is never shown.
+    /// one. The value is never shown. Where the metadata document says where the keys are, it goes to
+    /// [`key_hosts`](Self::key_hosts) only, which have to be named then.
     pub fn jwks_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.jwks_header = Some((name.into(), value.into()));
         self

@@ -1,6 +1,15 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use super::{Issuer, builder::Faults, issuer::Keys, verifiers::Verifiers};
+use super::{
+    Issuer,
+    builder::Faults,
+    issuer::Keys,
+    verifiers::{Membership, Verifiers},
+};
 use crate::{https_url, jwt::JwtVerifier};
 
 /// What stands for the tenant in a template.
@@ -28,9 +37,12 @@ const MAX_TENANT: usize = 256;
 /// ```
 ///
 /// Of the trusted tenants, 1000 are live at a time, unless [`max_live`](Self::max_live) says otherwise: their keys are at
-/// hand. One more takes the place of one that was used little, whose keys are fetched again when it comes back. Each live
-/// tenant has a budget of fetches of its own, so a predicate that trusts every name lets strangers cause traffic: to the
-/// authorization server of the template, and to no other.
+/// hand. One more takes the place of one that was used little, whose keys are fetched again when it comes back. Tenants that
+/// no good token has come from yet have a smaller place of their own, so that invented tokens push out nobody who is served.
+///
+/// Each tenant has a budget of fetches of its own, also while it is not live, so a predicate that trusts every name lets
+/// strangers cause traffic: to the hosts that the template allows, and to those that the documents there name as the place
+/// of their keys, unless [`key_hosts`](Issuer::key_hosts) in the settings allows fewer.
 #[derive(Clone)]
 #[must_use = "tenants have to be given to a `ResourceServerBuilder`"]
 pub struct Tenants {
@@ -52,13 +64,29 @@ impl Template {
     fn is_all(&self) -> bool {
         self.before.is_empty() && self.after.is_empty()
     }
+
+    /// Whether a tenant cannot choose the domain or the port: the placeholder is in the path, or it is followed by a dot and
+    /// a name of two parts at least.
+    fn keeps_to_its_domain(&self) -> bool {
+        let authority = self.before.split_once("://").map_or("", |(_, rest)| rest);
+        if self.is_all() || authority.contains('/') {
+            return true;
+        }
+        let domain = self.after.split(['/', ':']).next().unwrap_or_default();
+        let is_domain =
+            domain.strip_prefix('.').is_some_and(|name| name.split('.').filter(|part| !part.is_empty()).count() >= 2);
+        is_domain && !authority.contains(':')
+    }
 }
 
 impl Tenants {
     /// The issuers whose identifier is `template` with a trusted tenant in the place of `{tenant}`.
     ///
-    /// A tenant's name is up to 256 letters, digits, and `-._~`. The predicate is asked on the request's path whenever a
-    /// tenant is not live, and should be quick.
+    /// A tenant's name is up to 256 letters, digits, and `-._~`. Where the placeholder is in the host, it is followed by the
+    /// rest of a domain of yours: `https://{tenant}.idp.example/`.
+    ///
+    /// The predicate is asked for every token of a tenant, so it has to be quick, and a tenant that it no longer trusts is
+    /// refused at once.
     pub fn template(template: impl Into<String>, trusted: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         let template = template.into();
         let parts = template
@@ -105,26 +133,44 @@ impl Tenants {
         &self.name
     }
 
+    /// Whether this is the identifier of a trusted tenant.
+    pub(crate) fn trusts(&self, issuer: &str) -> bool {
+        let tenant = self.template.as_ref().and_then(|template| {
+            let tenant = issuer.strip_prefix(&*template.before)?.strip_suffix(&*template.after)?;
+            (template.is_all() || is_tenant(tenant)).then_some(tenant)
+        });
+        tenant.is_some_and(|tenant| (self.trusted)(tenant))
+    }
+
     /// The issuer of this identifier, if it is a trusted tenant.
-    pub(super) fn resolve(&self, issuer: &str) -> Option<Issuer> {
-        let template = self.template.as_ref()?;
-        let tenant = issuer.strip_prefix(&*template.before)?.strip_suffix(&*template.after)?;
-        if !template.is_all() && !is_tenant(tenant) {
-            return None;
-        }
+    fn resolve(&self, issuer: &str) -> Option<Issuer> {
         https_url::parse_issuer(issuer, self.settings.plain_http).ok()?;
-        (self.trusted)(tenant).then(|| Issuer { identifier: issuer.to_owned(), ..self.settings.clone() })
+        self.trusts(issuer).then(|| Issuer { identifier: issuer.to_owned(), ..self.settings.clone() })
     }
 
     pub(crate) fn live_limit(&self) -> usize {
         self.max_live
     }
 
+    /// How long a tenant is left alone after it was asked for its keys.
+    pub(crate) fn cool_down(&self, verifiers: &Verifiers) -> Duration {
+        self.settings.key_refresh.as_ref().unwrap_or(&verifiers.key_refresh).cool_down
+    }
+
+    pub(super) fn membership(&self, last_asked: Option<SystemTime>) -> Membership<'_> {
+        Membership { name: &self.name, last_asked }
+    }
+
     /// The verifier of this issuer, if it is a trusted tenant.
-    pub(crate) fn verifier(&self, issuer: &str, verifiers: &Verifiers) -> Option<JwtVerifier> {
+    pub(crate) fn verifier(
+        &self,
+        issuer: &str,
+        last_asked: Option<SystemTime>,
+        verifiers: &Verifiers,
+    ) -> Option<JwtVerifier> {
         let tenant = self.resolve(issuer)?;
         let mut faults = Faults::default();
-        let verifier = verifiers.verifier(tenant, Some(&self.name), &mut faults);
+        let verifier = verifiers.verifier(tenant, Some(self.membership(last_asked)), &mut faults);
         match faults.none() {
             Ok(()) => verifier,
             Err(error) => {
@@ -153,8 +199,15 @@ impl Tenants {
         } else {
             format!("{}tenant{}", template.before, template.after)
         };
-        let fault = https_url::parse_issuer(&sample, self.settings.plain_http).err()?;
-        Some(format!("the template {fault}"))
+        if let Err(fault) = https_url::parse_issuer(&sample, self.settings.plain_http) {
+            return Some(format!("the template {fault}"));
+        }
+        (!template.keeps_to_its_domain()).then(|| {
+            format!(
+                "whoever chooses the tenant would choose the host; let `{PLACEHOLDER}` be in the path, or a part of a host that \
+                 your own domain follows, such as `https://{PLACEHOLDER}.idp.example/`"
+            )
+        })
     }
 }
 
@@ -243,7 +296,19 @@ mod tests {
     fn a_template_that_no_tenant_could_fit_is_at_fault() {
         assert_eq!(tenants("https://idp.example/{tenant}").fault(), None);
         assert_eq!(Tenants::trusting("x", |_| true).fault(), None);
-        for bad in ["https://idp.example", "https://{tenant}.x/{tenant}", "http://idp.example/{tenant}", "{tenant}.x"] {
+        for bad in [
+            "https://idp.example",
+            "https://{tenant}.x/{tenant}",
+            "http://idp.example/{tenant}",
+            "{tenant}.x",
+            "https://{tenant}",
+            "https://{tenant}/oidc",
+            "https://{tenant}.com/",
+            "https://idp.example{tenant}",
+            "https://idp.example{tenant}/x",
+            "https://idp.example:{tenant}/",
+            "https://a:{tenant}.idp.example/",
+        ] {
             assert!(tenants(bad).fault().is_some(), "{bad}");
         }
         assert!(tenants("https://idp.example/{tenant}").max_live(0).fault().is_some());

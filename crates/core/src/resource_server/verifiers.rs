@@ -1,8 +1,12 @@
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{
-    HeaderName, HeaderValue, Request, Response,
+    HeaderName, HeaderValue, Request, Response, Uri,
     header::{ACCEPT, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE},
 };
 use tokio::runtime::Handle;
@@ -40,12 +44,25 @@ pub(crate) struct Verifiers {
     pub(super) runtime: Option<Handle>,
 }
 
+/// The group of tenants that an issuer belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Membership<'g> {
+    pub(super) name: &'g Arc<str>,
+    /// When the tenant was last asked for its keys, if it is known.
+    pub(super) last_asked: Option<SystemTime>,
+}
+
 impl Verifiers {
-    /// The verifier for the tokens of `issuer`. `tenants` is the name of the group that it belongs to, if it does.
+    /// The clock that all of them go by.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    /// The verifier for the tokens of `issuer`, which may be one of many tenants.
     pub(crate) fn verifier(
         &self,
         issuer: Issuer,
-        tenants: Option<&Arc<str>>,
+        tenants: Option<Membership<'_>>,
         faults: &mut Faults,
     ) -> Option<JwtVerifier> {
         let mut faults = faults.of(&issuer.identifier);
@@ -125,7 +142,7 @@ impl Verifiers {
     fn keys(
         &self,
         issuer: &Issuer,
-        tenants: Option<&Arc<str>>,
+        tenants: Option<Membership<'_>>,
         faults: &mut IssuerFaults<'_>,
     ) -> Option<Arc<dyn KeySource>> {
         let header = self.header(issuer, faults);
@@ -171,6 +188,12 @@ impl Verifiers {
         if !issuer.is_fetched() {
             faults.add("has a header for its JWK Set, which is not fetched from a URL; leave it out");
         }
+        if matches!(issuer.keys, Keys::Discovered) && issuer.key_hosts.is_none() {
+            faults.add(
+                "has a header for its JWK Set, which would go to whatever host the metadata document names; name the hosts \
+                 with `.key_hosts(..)`",
+            );
+        }
         let header = name.parse::<HeaderName>().ok().zip(HeaderValue::from_str(value).ok());
         match header {
             // The name may be a secret as well, if the two were confused.
@@ -186,18 +209,31 @@ impl Verifiers {
         None
     }
 
+    /// Where the metadata document is, if somebody said so.
+    fn metadata_url(issuer: &Issuer, faults: &mut IssuerFaults<'_>) -> Option<Uri> {
+        let url = issuer.metadata_url.as_deref()?;
+        if !matches!(issuer.keys, Keys::Discovered) {
+            faults
+                .add("has an address of its metadata document, and keys that are not found through it; leave one out");
+        }
+        https_url::parse(url, issuer.plain_http)
+            .map_err(|fault| faults.add(format!("the metadata URL {:?} {fault}", https_url::shown(url))))
+            .ok()
+    }
+
     fn remote(
         &self,
         issuer: &Issuer,
         location: Location,
         header: Option<(HeaderName, HeaderValue)>,
-        tenants: Option<&Arc<str>>,
+        tenants: Option<Membership<'_>>,
         faults: &mut IssuerFaults<'_>,
     ) -> Option<Arc<dyn KeySource>> {
         let Some(runtime) = self.runtime.clone() else {
             faults.add("its keys have to be fetched, and there is no tokio runtime; build inside of one");
             return None;
         };
+        let metadata_url = Self::metadata_url(issuer, faults);
         let refresh = issuer.key_refresh.clone().unwrap_or_else(|| self.key_refresh.clone());
         let fetch = match &location {
             Location::File(_) => Arc::new(NoFetch),
@@ -219,13 +255,16 @@ impl Verifiers {
             },
             refresh,
             keys_name_issuer: issuer.profile.keys_name_issuer(),
+            reading: Arc::default(),
+            first_form: Arc::default(),
+            metadata_url,
             told_of_host: Arc::default(),
         };
-        let (label, idle) = match tenants {
-            Some(group) => (Arc::clone(group), Idle::Rest),
-            None => (name, Idle::Refresh),
+        let (label, idle, last) = match tenants {
+            Some(group) => (Arc::clone(group.name), Idle::Rest, group.last_asked),
+            None => (name, Idle::Refresh, None),
         };
-        Some(Arc::new(RemoteKeys::new(origin, label, self.observer.clone(), runtime, idle)))
+        Some(Arc::new(RemoteKeys::new(origin, last, label, self.observer.clone(), runtime, idle)))
     }
 }
 

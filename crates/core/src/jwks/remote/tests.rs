@@ -43,12 +43,15 @@ fn origin(network: &Network, clock: &SetClock) -> Origin {
         },
         refresh,
         keys_name_issuer: false,
+        reading: Arc::default(),
+        first_form: Arc::default(),
+        metadata_url: None,
         told_of_host: Arc::default(),
     }
 }
 
 fn source_at(origin: Origin) -> RemoteKeys {
-    RemoteKeys::new(origin, "label".into(), None, Handle::current(), Idle::Refresh)
+    RemoteKeys::new(origin, None, "label".into(), None, Handle::current(), Idle::Refresh)
 }
 
 fn source(network: &Network, clock: &SetClock) -> RemoteKeys {
@@ -255,10 +258,10 @@ async fn the_second_form_of_the_metadata_address_is_tried() {
     network.requests();
     clock.advance(COOL_DOWN);
     assert!(refetch(&source).await.is_ok());
-    assert_eq!(network.requests(), [METADATA_URL, &oidc, JWKS_URL]);
+    assert_eq!(network.requests(), [&oidc, JWKS_URL], "where it was found");
     clock.advance(LIFETIME + TICK);
     settle().await;
-    assert_eq!(network.requests(), [METADATA_URL, &oidc, JWKS_URL]);
+    assert_eq!(network.requests(), [&oidc, JWKS_URL]);
 
     network.put(JWKS_URL, Answer::Is(404, Vec::new()));
     clock.advance(COOL_DOWN);
@@ -452,6 +455,7 @@ async fn k_13_an_issuer_that_says_when_to_come_again_is_left_alone_and_locks_nob
 #[tokio::test]
 async fn k_20_a_key_that_was_replaced_under_its_name_is_asked_for() {
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+    network.put(JWKS_URL, Answer::With(200, vec![("cache-control", "max-age=300")], jwks(&["a-es256"])));
     let source = loaded(&network, &clock).await;
     let replaced = || source.refetch(MissingKey::new(Some("a-es256"), true));
     assert!(source.snapshot().unwrap().is_conclusive, "they came this moment");
@@ -598,7 +602,7 @@ async fn k_23_an_answer_that_comes_too_late_is_nobodys() {
 #[tokio::test]
 async fn keys_that_nobody_asks_for_may_rest() {
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-    let source = RemoteKeys::new(origin(&network, &clock), "label".into(), None, Handle::current(), Idle::Rest);
+    let source = RemoteKeys::new(origin(&network, &clock), None, "label".into(), None, Handle::current(), Idle::Rest);
     refetch(&source).await.unwrap();
     network.requests();
     assert!(has(&source, "a-es256"));
@@ -705,4 +709,472 @@ async fn health_tells_how_the_keys_are_doing() {
     let written = serde_json::to_value(&gone).unwrap();
     assert_eq!(written["state"], "unavailable");
     assert_eq!(written["age"], (LIFETIME + SECOND + DAY).as_secs());
+}
+
+mod hostile {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        fetch::{Fetch, FetchError},
+    };
+
+    // an attempt on a runtime that is alive but not driven.
+    #[test]
+    fn undriven_runtime_hangs_everybody() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let (first, second) = (runtime(), runtime());
+        let source = second.block_on(async { loaded(&network, &clock).await });
+        clock.advance(LIFETIME);
+        // A worker of its own runtime notices that the keys are due, answers at once, and is busy or parked from then on.
+        first.block_on(async { assert!(source.snapshot().is_some()) });
+        clock.advance(DAY);
+        assert!(source.snapshot().is_none());
+        let outcome = second.block_on(async {
+            let waiting = tokio::spawn(refetch(&source));
+            for _ in 0..100 {
+                settle().await;
+                clock.advance(Duration::from_secs(60));
+            }
+            waiting.is_finished()
+        });
+        assert!(outcome, "100 minutes later the request still waits");
+    }
+
+    // alternating sets (replicas of an issuer that do not agree) and a reserve that is always well spent.
+    #[tokio::test]
+    async fn replicas_that_disagree_have_no_cool_down() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source = loaded(&network, &clock).await;
+        for round in 0..50 {
+            let id = if round % 2 == 0 { "b-es256" } else { "a-es256" };
+            network.publish(&[id]);
+            let _ = named(&source, id).await;
+            let _ = named(&source, id).await;
+        }
+        let fetches = network.requests().len();
+        assert!(fetches <= 1, "one reserved fetch in a cool-down, not {fetches}");
+    }
+
+    // times that come a moment out of order.
+    #[tokio::test]
+    async fn a_jittering_clock_has_no_cool_down() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source = loaded(&network, &clock).await;
+        for invented in 0..50 {
+            clock.set_back(Duration::from_millis(1));
+            let _ = named(&source, &format!("x{invented}")).await;
+        }
+        assert_eq!(network.requests().len(), 0, "fetches within 50 ms");
+    }
+
+    /// Sets the clock back by a day between two readings, once armed.
+    #[derive(Clone, Debug)]
+    struct Stepping(SetClock, Arc<AtomicUsize>);
+    impl Clock for Stepping {
+        fn now(&self) -> SystemTime {
+            let now = self.0.now();
+            match self.1.load(Ordering::SeqCst) {
+                0 => {}
+                1 => {
+                    self.1.store(0, Ordering::SeqCst);
+                    self.0.set_back(DAY);
+                }
+                n => self.1.store(n - 1, Ordering::SeqCst),
+            }
+            now
+        }
+        fn sleep(&self, d: Duration) -> BoxFuture<'static, ()> {
+            self.0.sleep(d)
+        }
+    }
+    #[derive(Clone, Debug)]
+    struct Arming(Network, Arc<AtomicUsize>, Arc<AtomicBool>);
+    impl Fetch for Arming {
+        fn fetch(
+            &self,
+            r: http::Request<bytes::Bytes>,
+            l: FetchLimits,
+        ) -> BoxFuture<'static, Result<http::Response<bytes::Bytes>, FetchError>> {
+            let inner = self.0.fetch(r, l);
+            let (n, on) = (Arc::clone(&self.1), Arc::clone(&self.2));
+            Box::pin(async move {
+                let a = inner.await;
+                if on.swap(false, Ordering::SeqCst) {
+                    n.store(1, Ordering::SeqCst);
+                }
+                a
+            })
+        }
+    }
+
+    // set back between the answer's time and the conclusion.
+    #[tokio::test]
+    async fn a_step_back_while_keys_come_in_makes_them_a_day_younger() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let (armed, on) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(true)));
+        let mut o = origin(&network, &clock);
+        o.location = Location::At(JWKS_URL.parse().unwrap());
+        o.documents.clock = Arc::new(Stepping(clock.clone(), Arc::clone(&armed)));
+        o.documents.fetch = Arc::new(Arming(network.clone(), armed, on));
+        let source = source_at(o);
+        refetch(&source).await.unwrap();
+        network.requests();
+        network.publish(&["b-es256"]);
+        for _ in 0..20 {
+            clock.advance(DAY / 24);
+            settle().await;
+        }
+        assert!(
+            !has(&source, "a-es256"),
+            "withdrawn 20 hours ago, lifetime 5 minutes, issuer up; requests: {:?}",
+            network.requests()
+        );
+    }
+
+    // a resting source that failed once serves withdrawn keys hours after the issuer is back.
+    #[tokio::test]
+    async fn resting_keys_after_a_blip() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source =
+            RemoteKeys::new(origin(&network, &clock), None, "label".into(), None, Handle::current(), Idle::Rest);
+        refetch(&source).await.unwrap();
+        network.put(JWKS_URL, Answer::Fails);
+        assert!(has(&source, "a-es256"));
+        for _ in 0..10 {
+            clock.advance(Duration::from_secs(60));
+            settle().await;
+        }
+        network.publish(&["b-es256"]);
+        network.requests();
+        clock.advance(20 * DAY / 24);
+        settle().await;
+        let asked = network.requests();
+        assert!(
+            !has(&source, "a-es256"),
+            "withdrawn 20 hours ago at an issuer that has been up since; asked meanwhile: {asked:?}"
+        );
+    }
+
+    // RFC 9111 4.3.4: a 304 with another strong validator must not update what is stored.
+    #[tokio::test]
+    async fn a_304_about_another_representation() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let modified = ("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT");
+        network.put(JWKS_URL, Answer::With(200, vec![("etag", "\"1\""), modified], jwks(&["a-es256"])));
+        let source = loaded(&network, &clock).await;
+        network.put(JWKS_URL, Answer::With(304, vec![("etag", "\"2\""), modified], Vec::new()));
+        clock.advance(COOL_DOWN);
+        network.requests();
+        assert!(refetch(&source).await.is_err(), "it confirms nothing");
+        assert_eq!(network.requests(), [JWKS_URL, JWKS_URL], "asked again without a condition");
+        assert!(!network.headers().contains_key("if-none-match"));
+    }
+
+    // Retry-After against an issuer with a long interval.
+    #[tokio::test]
+    async fn retry_after_with_a_daily_interval() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        network.put(JWKS_URL, Answer::With(503, vec![("retry-after", "99999999")], Vec::new()));
+        let mut o = origin(&network, &clock);
+        o.refresh = KeyRefresh::default().interval(DAY, DAY);
+        let source = source_at(o);
+        let _ = refetch(&source).await;
+        network.publish(&["a-es256"]);
+        clock.advance(23 * DAY / 24);
+        settle().await;
+        assert!(refetch(&source).await.is_ok(), "the issuer is up again for 23 hours, and every request is a 503");
+    }
+
+    // the file's read never ends.
+    #[test]
+    fn a_file_that_hangs() {
+        let path = std::env::temp_dir().join(format!("scopegate-fifo-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let (send, done) = std::sync::mpsc::channel();
+        let fifo = path.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let (network, clock) = (Network::new(), SetClock::new());
+            let threads = runtime.block_on(async {
+                let source = source_at(Origin { location: Location::File(fifo), ..origin(&network, &clock) });
+                for _ in 0..10 {
+                    let waiting = tokio::spawn(refetch(&source));
+                    settle().await;
+                    clock.advance(Duration::from_secs(10));
+                    settle().await;
+                    assert!(waiting.await.unwrap().is_err());
+                    clock.advance(Duration::from_secs(300));
+                    settle().await;
+                }
+                std::fs::read_dir("/proc/self/task").unwrap().count()
+            });
+            send.send(format!("{threads} threads")).unwrap();
+            drop(runtime);
+            send.send("shut down".into()).unwrap();
+        });
+        let threads = done.recv_timeout(Duration::from_secs(10)).unwrap();
+        let end = done.recv_timeout(Duration::from_secs(5));
+        // let the blocked threads go
+        for _ in 0..30 {
+            let _ = std::fs::OpenOptions::new().write(true).read(true).open(&path);
+        }
+        let _ = std::fs::remove_file(&path);
+        assert!(end.is_ok(), "the runtime does not shut down; {threads} after 10 attempts");
+    }
+
+    // keys read before the lock, verdict after it.
+    #[test]
+    fn old_keys_with_a_new_verdict() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source = Arc::new(runtime.block_on(async { loaded(&network, &clock).await }));
+        network.put(JWKS_URL, Answer::Fails);
+        clock.advance(COOL_DOWN);
+        runtime.block_on(async {
+            assert!(named(&source, "b-es256").await.is_err());
+        });
+        // The issuer is down, the budget is spent: 503. What conclude() does is done here by hand, under its lock.
+        let guard = source.0.attempts();
+        let other = Arc::clone(&source);
+        let reader = std::thread::spawn(move || other.0.without_attempt(false));
+        (0..10_000).for_each(|_| std::thread::yield_now());
+        let newer = Loaded::at(BACKENDS[0], &jwks(&["b-es256"]), clock.now());
+        source.0.failing.store(false, Ordering::Relaxed);
+        source.0.loaded.store(Some(Arc::new(newer)));
+        drop(guard);
+        let said = reader.join().unwrap();
+        assert!(
+            said.is_err() || verifies(&said.unwrap(), "b-es256"),
+            "Ok with the old keys: a good token of the new key is refused 401"
+        );
+    }
+
+    // logging under the lock.
+    #[test]
+    fn a_subscriber_that_asks_for_the_health() {
+        struct Asking(Arc<Mutex<Option<Weak<Shared>>>>);
+        impl tracing::Subscriber for Asking {
+            fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+                true
+            }
+            fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+                tracing::span::Id::from_u64(1)
+            }
+            fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+            fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+            fn event(&self, event: &tracing::Event<'_>) {
+                if !event.metadata().target().contains("scopegate") {
+                    return;
+                }
+                let shared = self.0.lock().unwrap().as_ref().and_then(Weak::upgrade);
+                if let Some(shared) = shared {
+                    drop(shared.attempts()); /* what health() does */
+                }
+            }
+            fn enter(&self, _: &tracing::span::Id) {}
+            fn exit(&self, _: &tracing::span::Id) {}
+        }
+        let (send, done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let slot = Arc::new(Mutex::new(None));
+            tracing::subscriber::with_default(Asking(Arc::clone(&slot)), || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+                    network.put(JWKS_URL, Answer::Fails);
+                    let source = source(&network, &clock);
+                    *slot.lock().unwrap() = Some(Arc::downgrade(&source.0));
+                    let _ = refetch(&source).await;
+                });
+            });
+            send.send(()).unwrap();
+        });
+        assert!(done.recv_timeout(Duration::from_secs(5)).is_ok(), "deadlock");
+    }
+
+    #[derive(Debug)]
+    struct Atomic(AtomicU64);
+    impl Clock for Atomic {
+        fn now(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(self.0.load(Ordering::SeqCst))
+        }
+        fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn gone_keys_in_a_race_with_a_step_back_stay_gone() {
+        const T: u64 = 2_000_000_000;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let clock = Arc::new(Atomic(AtomicU64::new(T)));
+        let network = Network::new();
+        let mut o = origin(&network, &SetClock::new());
+        o.documents.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+        let source = Arc::new(runtime.block_on(async { source_at(o) }));
+        source.0.failing.store(true, Ordering::SeqCst);
+        let gone = || {
+            Arc::new(Loaded::at(
+                BACKENDS[0],
+                &jwks(&["a-es256"]),
+                SystemTime::UNIX_EPOCH + Duration::from_secs(T - 10 * 86400),
+            ))
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let revived = Arc::new(AtomicUsize::new(0));
+        let gate = Arc::new(std::sync::RwLock::new(()));
+        source.0.loaded.store(Some(gone()));
+        assert!(source.snapshot().is_none() && source.0.latest.load(Ordering::SeqCst) == T * 1000);
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let (source, stop, revived, gate) =
+                    (Arc::clone(&source), Arc::clone(&stop), Arc::clone(&revived), Arc::clone(&gate));
+                std::thread::spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        let _open = gate.read().unwrap();
+                        if source.snapshot().is_some() {
+                            revived.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..100 {
+            // The clock goes back by 15 days while requests come in.
+            clock.0.store(T - 15 * 86400, Ordering::SeqCst);
+            (0..10).for_each(|_| std::thread::yield_now());
+            // Everything as it was, with nobody looking.
+            let _closed = gate.write().unwrap();
+            assert!(source.snapshot().is_none(), "afterwards they are gone, as they should be");
+            source.0.loaded.store(None);
+            clock.0.store(T, Ordering::SeqCst);
+            assert!(source.snapshot().is_none());
+            source.0.loaded.store(Some(gone()));
+            assert!(source.snapshot().is_none() && source.0.latest.load(Ordering::SeqCst) == T * 1000);
+        }
+        stop.store(true, Ordering::Relaxed);
+        for reader in readers {
+            reader.join().unwrap();
+        }
+        assert_eq!(revived.load(Ordering::Relaxed), 0, "keys ten days old served");
+    }
+
+    #[tokio::test]
+    async fn a_set_back_clock_takes_the_reserve_away() {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source = loaded(&network, &clock).await;
+        for _ in 0..2 {
+            let _ = named(&source, "invented").await;
+        }
+        assert_eq!(network.requests().len(), 1);
+        clock.set_back(DAY);
+        settle().await;
+        clock.advance(Duration::from_secs(1000));
+        settle().await;
+        clock.advance(COOL_DOWN);
+        let _ = named(&source, "x").await;
+        network.requests();
+        network.publish(&["b-es256"]);
+        let _ = named(&source, "b-es256").await;
+        let found = verifies(&named(&source, "b-es256").await.unwrap(), "b-es256");
+        assert!(found, "the reserve was misspent 17 minutes ago, and is still gone");
+    }
+
+    #[tokio::test]
+    async fn two_forms_that_hang() {
+        let (network, clock) = (Network::new(), SetClock::new());
+        let issuer = "https://as.example/t1";
+        network.put("https://as.example/.well-known/oauth-authorization-server/t1", Answer::Never);
+        network.put("https://as.example/.well-known/openid-configuration/t1", Answer::Never);
+        let metadata = json!({ "issuer": issuer, "jwks_uri": JWKS_URL }).to_string();
+        network.put("https://as.example/t1/.well-known/openid-configuration", Answer::Is(200, metadata.into()));
+        network.publish(&["a-es256"]);
+        #[derive(Clone, Debug)]
+        struct Slowly(Network);
+        impl Fetch for Slowly {
+            fn fetch(
+                &self,
+                r: http::Request<bytes::Bytes>,
+                l: FetchLimits,
+            ) -> BoxFuture<'static, Result<http::Response<bytes::Bytes>, FetchError>> {
+                let answer = self.0.fetch(r, l);
+                Box::pin(async move {
+                    tokio::task::yield_now().await;
+                    answer.await
+                })
+            }
+        }
+        let mut o = Origin { issuer: issuer.into(), ..origin(&network, &clock) };
+        o.documents.fetch = Arc::new(Slowly(network.clone()));
+        let source = Arc::new(source_at(o));
+        let mut good = false;
+        for _ in 0..20 {
+            let waiting = tokio::spawn(refetch(&source));
+            for _ in 0..60 {
+                settle().await;
+                clock.advance(SECOND);
+            }
+            settle().await;
+            good |= waiting.await.unwrap().is_ok();
+        }
+        let third =
+            network.requests().iter().filter(|url| url.ends_with("t1/.well-known/openid-configuration")).count();
+        assert!(good, "20 minutes, the third form asked {third} times");
+    }
+
+    #[test]
+    fn hostile_caching() {
+        let values = [
+            "max-age=18446744073709551615",
+            "max-age=18446744073709551616",
+            "max-age=-1",
+            "max-age=\"60\"",
+            "s-maxage=9",
+            "immutable",
+            "stale-while-revalidate=18446744073709551615, max-age=1",
+            "=,=,;",
+            "",
+        ];
+        let dates = [
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+            "Thu, 01 Jan 1970 00:00:00 GMT",
+            "Sat, 01 Jan 0000 00:00:00 GMT",
+            "Mon, 01 Jan 1900 00:00:00 GMT",
+            "0",
+            "-1",
+            "\u{7f}",
+            "Fri, 31 Dec 9999 23:59:59 +2359",
+            "Thu, 01 Jan 1970 00:00:00 -2359",
+        ];
+        for cc in values {
+            for e in dates {
+                for d in dates {
+                    for age in ["0", "18446744073709551615", "-1", "x"] {
+                        let mut answer = http::Response::new(bytes::Bytes::new());
+                        for (name, value) in
+                            [("cache-control", cc), ("expires", e), ("date", d), ("age", age), ("last-modified", d)]
+                        {
+                            if let Ok(v) = http::HeaderValue::from_str(value) {
+                                answer.headers_mut().insert(http::HeaderName::from_static(name), v);
+                            }
+                        }
+                        for now in [SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + 20000 * DAY] {
+                            let wish = crate::http_caching::lifetime(
+                                &JWKS_URL.parse().unwrap(),
+                                &http::HeaderMap::new(),
+                                &answer,
+                                now,
+                            );
+                            let f = super::super::super::freshness::Freshness::new(now, wish, &KeyRefresh::default());
+                            let _ = f.refresh_at();
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
