@@ -14,8 +14,8 @@ use crate::{Reason, Scope, error::Failure, jws::json::Value};
 /// [`by_name`](Self::by_name) finds a provider's profile by a name that a configuration file may hold. Each was written from
 /// the provider's documentation unless it says otherwise, and what nobody here could check is marked *(unverified)*.
 ///
-/// Where `typ` may be something other than `at+jwt`, it does not settle what kind of JWT a token is. Tokens that carry a mark of
-/// another kind are refused there: `nonce`, `at_hash`, `c_hash` (ID tokens), `events` (logout tokens and security events),
+/// Where `typ` may be something other than `at+jwt`, it does not settle what kind of JWT a token is. Tokens that carry a mark
+/// of another kind are refused there: `nonce`, `at_hash`, `c_hash` (ID tokens), `events` (logout tokens and security events),
 /// `htm` with `htu` (DPoP proofs), `token_introspection`, `status_list`, `token_use` of `id`, and a payload `typ` of `ID`,
 /// `Refresh`, `Offline` or `Logout`.
 #[derive(Clone, Debug)]
