@@ -981,6 +981,7 @@ async fn scope_6_spring_authorization_server() {
         .await;
 
     let customized = token.with(json!({ "client_id": "messaging-client" }));
+    assert_eq!(spring.judge(&customized).await, Ok(expected()), "no claim names the client until one is chosen");
     let profile = spring.profile().client_claim("client_id");
     let judged = judged(issuer(spring.issuer, profile), &customized).await;
     assert_eq!(judged.expect("good").client.as_deref(), Some("messaging-client"));
