@@ -5,6 +5,7 @@ mod algorithms;
 mod bearer;
 mod challenge;
 mod extractors;
+mod faults;
 mod genauth;
 mod grpc;
 mod hostile;

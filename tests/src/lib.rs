@@ -5,6 +5,7 @@ mod answer;
 mod api;
 mod fetch;
 mod log;
+mod network;
 pub mod vectors;
 mod wire;
 
@@ -13,6 +14,7 @@ pub use self::{
     api::{AUDIENCE, Api, ISSUER, NOW, clock, issuer, mint, resource_server, rig_resource_server, router},
     fetch::LoopbackFetch,
     log::{Log, count_panics, panics},
+    network::{JWKS_URL, METADATA_URL, Network, OIDC_URL, Reply, Seen, settle},
     wire::{Served, exchange, serve},
 };
 

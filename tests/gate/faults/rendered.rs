@@ -1,0 +1,72 @@
+use std::{env, fmt::Write as _, fs, path::Path};
+
+use super::{Phase, Row};
+
+const INTRODUCTION: &str = "# When an issuer fails
+
+A service that verifies tokens depends on the keys of whoever issues them. This page lists what was made to go wrong with
+an issuer, and what requests got meanwhile:
+
+- **at start**: the service has just started, and has never had the keys. What a good token gets.
+- **steady**: the keys are at hand. What a good token gets, for the 12 minutes that the fault lasts.
+- **during a rotation**: the keys are at hand, and the issuer has begun to sign with a new key, which it publishes beside
+  the old one. What good tokens of the old and of the new key get.
+- **recovered after**: how long after the end of the fault good tokens of all published keys are 200, with no restart and no
+  request to cause it.
+
+All settings are the defaults. A 503 has a `Retry-After` and says nothing about the token. In no row and at no time did a
+forged token, an expired one or one for another audience get anything but 401 or 503, and nobody was asked for keys but the
+issuer, at most once in 30 seconds and once more for a key id that is named twice.
+
+The table is written by the test `faults` from what happened, and compared with what happens in every run.
+
+";
+
+/// Compares the table with the page, or writes it.
+pub(super) fn compare(rows: &[Row]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/issuer-outages.md");
+    let page = page(rows);
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, page).expect("docs/issuer-outages.md can be written");
+        return;
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    if committed != page {
+        let differing = page.lines().find(|line| !committed.lines().any(|old| old == *line)).unwrap_or_default();
+        panic!(
+            "docs/issuer-outages.md is not what happened, for example: {differing}\nTo write it anew: UPDATE_DOCS=1 cargo \
+             test -p scopegate-tests --test gate faults"
+        );
+    }
+}
+
+fn page(rows: &[Row]) -> String {
+    let mut page = INTRODUCTION.to_owned();
+    page.push_str("| fault | at start | steady | during a rotation | recovered after |\n|---|---|---|---|---|\n");
+    for row in rows {
+        let books = |wanted: Phase| &row.phases.iter().find(|(phase, _)| *phase == wanted).expect("every phase").1;
+        let (start, steady, rotation) = (books(Phase::Start), books(Phase::Steady), books(Phase::Rotation));
+        let longest = row.phases.iter().filter_map(|(_, books)| books.recovered).max().unwrap_or(u64::MAX);
+        let recovered = match longest {
+            ..=315 => "5 minutes at most",
+            ..=600 => "10 minutes at most",
+            _ => "it does not",
+        };
+        writeln!(
+            page,
+            "| {} | {} | {} | old key {}, new key {} | {recovered} |",
+            row.fault.name,
+            statuses(&start.old),
+            statuses(&steady.old),
+            statuses(&rotation.old),
+            statuses(&rotation.new),
+        )
+        .expect("a string");
+    }
+    page
+}
+
+fn statuses(statuses: &[u16]) -> String {
+    let statuses: Vec<_> = statuses.iter().map(u16::to_string).collect();
+    statuses.join(", then ")
+}

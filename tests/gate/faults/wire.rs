@@ -1,0 +1,247 @@
+use std::{
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpSocket, TcpStream},
+    task::JoinHandle,
+};
+
+use super::{Hits, Ledger};
+
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wire {
+    EndlessBody,
+    EndlessHead,
+    GzipBomb,
+    RedirectElsewhere,
+    RedirectLinkLocal,
+    RedirectLoop,
+    Refused,
+    Reset,
+    ResetInBody,
+    ResetInHead,
+    Silence,
+    StalledHead,
+    TlsGarbage,
+    TlsSilence,
+    Trickle,
+    Truncated,
+}
+
+/// The issuer on a socket.
+pub(super) struct Server {
+    pub(super) issuer: String,
+    wire: Wire,
+    state: Arc<State>,
+    /// A port on which nobody listens, and nobody else will.
+    closed: TcpSocket,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+struct State {
+    wire: Wire,
+    hits: Hits,
+    ledger: Arc<Ledger>,
+    issuer: String,
+    keys: Mutex<String>,
+    elsewhere: String,
+    strays: AtomicUsize,
+}
+
+impl Server {
+    pub(super) async fn start(wire: Wire, hits: Hits, ledger: Arc<Ledger>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let elsewhere = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let closed = TcpSocket::new_v4().expect("a socket");
+        closed.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let address = |listener: &TcpListener| format!("http://{}", listener.local_addr().expect("an address"));
+        let state = Arc::new(State {
+            wire,
+            hits,
+            ledger,
+            issuer: address(&listener),
+            keys: Mutex::default(),
+            elsewhere: address(&elsewhere),
+            strays: AtomicUsize::new(0),
+        });
+        let serving = Arc::clone(&state);
+        let serve = async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let state = Arc::clone(&serving);
+                // A client that gives up is nothing to report.
+                tokio::spawn(async move { state.serve(stream).await.ok() });
+            }
+        };
+        let counting = Arc::clone(&state);
+        let count = async move {
+            while elsewhere.accept().await.is_ok() {
+                counting.strays.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let tasks = vec![tokio::spawn(serve), tokio::spawn(count)];
+        Self { issuer: state.issuer.clone(), wire, state, closed, tasks }
+    }
+
+    pub(super) fn publish(&self, keys: String) {
+        *self.state.keys.lock().expect("not poisoned") = keys;
+    }
+
+    /// How many connections came to where redirects point.
+    pub(super) fn strays(&self) -> usize {
+        self.state.strays.load(Ordering::SeqCst)
+    }
+
+    /// Where the issuer's address leads to while the fault lasts.
+    pub(super) fn detour(&self) -> Option<String> {
+        match self.wire {
+            Wire::Refused => Some(format!("http://{}", self.closed.local_addr().expect("an address"))),
+            Wire::TlsGarbage | Wire::TlsSilence => Some(self.issuer.replace("http://", "https://")),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl State {
+    async fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
+        let is_broken = self.ledger.broken.load(std::sync::atomic::Ordering::SeqCst);
+        if is_broken && matches!(self.wire, Wire::TlsSilence) {
+            return until_gone(&mut stream).await;
+        }
+        if is_broken && matches!(self.wire, Wire::TlsGarbage) {
+            stream.readable().await?;
+            return stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+        let path = asked_path(&stream).await?;
+        if is_broken && self.hits.hits(&path) {
+            return self.misbehave(&mut stream, &path).await;
+        }
+        let _ = stream.read(&mut [0; 8192]).await?;
+        let keys = self.keys.lock().expect("not poisoned").clone();
+        let (status, body) = match path.as_str() {
+            "/.well-known/oauth-authorization-server" => {
+                let jwks_uri = format!("{}/jwks", self.issuer);
+                ("200 OK", json!({ "issuer": self.issuer, "jwks_uri": jwks_uri }).to_string())
+            }
+            "/jwks" => ("200 OK", keys),
+            _ => ("404 Not Found", String::new()),
+        };
+        let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(format!("{head}{body}").as_bytes()).await
+    }
+
+    async fn misbehave(&self, stream: &mut TcpStream, path: &str) -> io::Result<()> {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
+        let keys = self.keys.lock().expect("not poisoned").clone();
+        let announced = format!("{head}Content-Length: {}\r\n\r\n", keys.len());
+        let redirect =
+            |to: &str| format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+        match self.wire {
+            // What is left unread when a socket is closed makes a reset of it.
+            Wire::Refused | Wire::Reset => {}
+            Wire::ResetInHead => stream.write_all(&head.as_bytes()[..40]).await?,
+            Wire::ResetInBody => stream.write_all(format!("{announced}{}", &keys[..40]).as_bytes()).await?,
+            Wire::Silence | Wire::TlsGarbage | Wire::TlsSilence => until_gone(stream).await?,
+            Wire::StalledHead => {
+                stream.write_all(head.as_bytes()).await?;
+                until_gone(stream).await?;
+            }
+            Wire::EndlessHead => {
+                stream.write_all(head.as_bytes()).await?;
+                loop {
+                    stream.write_all(b"X-More: and more\r\n").await?;
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+            Wire::Trickle => {
+                for byte in format!("{announced}{keys}").bytes() {
+                    stream.write_all(&[byte]).await?;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+            Wire::Truncated => {
+                let _ = stream.read(&mut [0; 8192]).await?;
+                stream.write_all(format!("{announced}{}", &keys[..keys.len() - 1]).as_bytes()).await?;
+            }
+            Wire::EndlessBody => {
+                stream.write_all(format!("{head}\r\n").as_bytes()).await?;
+                loop {
+                    stream.write_all(&[b' '; 4096]).await?;
+                }
+            }
+            Wire::GzipBomb => {
+                let _ = stream.read(&mut [0; 8192]).await?;
+                let bomb = gzip_of_spaces(10 * 1024 * 1024);
+                assert!(bomb.len() < 128 * 1024, "it is below the limit as it is");
+                let head = format!("{head}Content-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", bomb.len());
+                stream.write_all(head.as_bytes()).await?;
+                stream.write_all(&bomb).await?;
+            }
+            Wire::RedirectElsewhere | Wire::RedirectLinkLocal | Wire::RedirectLoop => {
+                let to = match self.wire {
+                    Wire::RedirectElsewhere => format!("{}{path}", self.elsewhere),
+                    Wire::RedirectLinkLocal => "http://169.254.169.254/latest/meta-data".to_owned(),
+                    _ => format!("{}{path}", self.issuer),
+                };
+                let _ = stream.read(&mut [0; 8192]).await?;
+                stream.write_all(redirect(&to).as_bytes()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The path of the request, which is left unread.
+async fn asked_path(stream: &TcpStream) -> io::Result<String> {
+    let mut buffer = [0; 8192];
+    loop {
+        let length = stream.peek(&mut buffer).await?;
+        let text = String::from_utf8_lossy(&buffer[..length]);
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if text.contains("\r\n\r\n") {
+            return Ok(text.split(' ').nth(1).unwrap_or_default().to_owned());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Says nothing for as long as the client is there.
+async fn until_gone(stream: &mut TcpStream) -> io::Result<()> {
+    while stream.read(&mut [0; 4096]).await? > 0 {}
+    Ok(())
+}
+
+/// So many spaces as gzip (RFC 1952), in one block with fixed codes (RFC 1951 §3.2.6): one space, and then again and again
+/// "the last byte, 258 times".
+fn gzip_of_spaces(length: usize) -> Vec<u8> {
+    let mut bits: Vec<bool> = Vec::new();
+    // Codes are written from their most significant bit, and bytes are filled from their least significant one.
+    let mut code = |value: u32, width: u32| bits.extend((0..width).rev().map(|bit| value >> bit & 1 == 1));
+    code(0b1, 1); // The last block,
+    code(0b10, 2); // with fixed codes: 01, the least significant bit first.
+    code(0x30 + u32::from(b' '), 8);
+    for _ in 0..length / 258 {
+        code(0b1100_0101, 8); // The length 258,
+        code(0, 5); // at the distance 1.
+    }
+    code(0, 7);
+    let mut gzip = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    gzip.extend(bits.chunks(8).map(|bits| bits.iter().rev().fold(0, |byte: u8, bit| byte << 1 | u8::from(*bit))));
+    gzip
+}

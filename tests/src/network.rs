@@ -1,0 +1,195 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use scopegate_core::{
+    BoxFuture,
+    clock::Clock as _,
+    fetch::{Fetch, FetchError, FetchLimits},
+};
+use scopegate_testing::{SigningKeys, TestClock};
+use serde_json::json;
+
+use crate::ISSUER;
+
+/// Where the metadata of [`ISSUER`] is: the OAuth form.
+pub const METADATA_URL: &str = "https://as.example/.well-known/oauth-authorization-server";
+
+/// Where the metadata of [`ISSUER`] may be as well: the form of OpenID Connect.
+pub const OIDC_URL: &str = "https://as.example/.well-known/openid-configuration";
+
+/// Where the JWK Set of [`ISSUER`] is.
+pub const JWKS_URL: &str = "https://as.example/jwks";
+
+/// A network without sockets: what each address answers is for the test to say, and every request is written down. An
+/// address of which nothing was said answers 404.
+#[derive(Clone, Debug)]
+pub struct Network(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    clock: TestClock,
+    replies: Mutex<HashMap<String, Reply>>,
+    seen: Mutex<Vec<Seen>>,
+}
+
+/// A request that was made.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// When.
+    pub at: SystemTime,
+    /// To whom.
+    pub url: String,
+    /// With which headers.
+    pub headers: HeaderMap,
+}
+
+/// What an address answers.
+#[derive(Clone)]
+pub enum Reply {
+    /// This, once the clock has gone on for so long, or the reason why it cannot be had.
+    After(Duration, Box<Reply>),
+    /// Nothing: the request fails, for this reason.
+    Fails(&'static str),
+    /// A status, header fields and a body.
+    Is(u16, Vec<(&'static str, String)>, Bytes),
+    /// Nothing, ever.
+    Never,
+    /// Nothing: the client itself breaks.
+    Panics,
+    /// What another reply says, which may differ from one request to the next.
+    With(Arc<dyn Fn() -> Reply + Send + Sync>),
+}
+
+impl Reply {
+    /// A 200 with this body.
+    pub fn ok(body: impl Into<Bytes>) -> Self {
+        Self::status(200, body)
+    }
+
+    /// This status with this body.
+    pub fn status(status: u16, body: impl Into<Bytes>) -> Self {
+        Self::Is(status, Vec::new(), body.into())
+    }
+
+    /// The same with a header field.
+    #[must_use]
+    pub fn field(self, name: &'static str, value: impl Into<String>) -> Self {
+        match self {
+            Self::Is(status, mut fields, body) => {
+                fields.push((name, value.into()));
+                Self::Is(status, fields, body)
+            }
+            other => other,
+        }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::After(wait, reply) => f.debug_tuple("After").field(wait).field(reply).finish(),
+            Self::Fails(why) => f.debug_tuple("Fails").field(why).finish(),
+            Self::Is(status, fields, body) => {
+                f.debug_tuple("Is").field(status).field(fields).field(&body.len()).finish()
+            }
+            Self::Never => f.write_str("Never"),
+            Self::Panics => f.write_str("Panics"),
+            Self::With(_) => f.write_str("With"),
+        }
+    }
+}
+
+impl Network {
+    /// A network in which nobody answers.
+    pub fn new(clock: &TestClock) -> Self {
+        Self(Arc::new(Shared { clock: clock.clone(), replies: Mutex::default(), seen: Mutex::default() }))
+    }
+
+    /// A network with [`ISSUER`], its metadata and these keys.
+    pub fn with_issuer(clock: &TestClock, keys: &SigningKeys) -> Self {
+        let network = Self::new(clock);
+        network.put(METADATA_URL, Reply::ok(json!({ "issuer": ISSUER, "jwks_uri": JWKS_URL }).to_string()));
+        network.publish(keys);
+        network
+    }
+
+    /// Publishes these keys as the JWK Set of [`ISSUER`].
+    pub fn publish(&self, keys: &SigningKeys) {
+        self.put(JWKS_URL, Reply::ok(keys.jwks_json()));
+    }
+
+    /// Lets an address answer this from now on.
+    pub fn put(&self, url: &str, reply: Reply) {
+        lock(&self.0.replies).insert(url.to_owned(), reply);
+    }
+
+    /// The requests so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        lock(&self.0.seen).clone()
+    }
+
+    /// The addresses of the requests so far.
+    pub fn urls(&self) -> Vec<String> {
+        self.seen().into_iter().map(|seen| seen.url).collect()
+    }
+
+    /// How many requests went to this address.
+    pub fn count(&self, url: &str) -> usize {
+        lock(&self.0.seen).iter().filter(|seen| seen.url == url).count()
+    }
+
+    fn reply(&self, url: &str) -> Reply {
+        lock(&self.0.replies).get(url).cloned().unwrap_or_else(|| Reply::status(404, "not found"))
+    }
+}
+
+impl Fetch for Network {
+    fn fetch(
+        &self,
+        request: Request<Bytes>,
+        _: FetchLimits,
+    ) -> BoxFuture<'static, Result<Response<Bytes>, FetchError>> {
+        let url = request.uri().to_string();
+        let seen = Seen { at: self.0.clock.now(), url: url.clone(), headers: request.headers().clone() };
+        lock(&self.0.seen).push(seen);
+        let (clock, mut reply) = (self.0.clock.clone(), self.reply(&url));
+        Box::pin(async move {
+            loop {
+                reply = match reply {
+                    Reply::After(wait, then) => {
+                        clock.sleep(wait).await;
+                        *then
+                    }
+                    Reply::Fails(why) => return Err(FetchError::failed(why)),
+                    Reply::Is(status, fields, body) => {
+                        let response =
+                            fields.into_iter().fold(Response::builder().status(status), |response, (name, value)| {
+                                response.header(name, value)
+                            });
+                        return response.body(body).map_err(FetchError::failed);
+                    }
+                    Reply::Never => std::future::pending().await,
+                    Reply::Panics => panic!("injected: the client broke"),
+                    Reply::With(reply) => reply(),
+                }
+            }
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets the other tasks of this runtime run until they have nothing more to do without the clock.
+pub async fn settle() {
+    for _ in 0..40 {
+        tokio::task::yield_now().await;
+    }
+}
