@@ -333,10 +333,9 @@ impl Fetch for Kept {
         Box::pin(async move {
             let _flight = flight;
             let response = client.fetch(request, limits).await?;
-            if response.status() == 200 && Hits::Keys.hits(&url) {
-                if let Some(held) = Ledger::recognize(response.body()) {
-                    *ledger.handed_over() = HandedOver { keys: Some((held, ledger.elapsed())), was_last: true };
-                }
+            let is_set = response.status() == 200 && Hits::Keys.hits(&url);
+            if let Some(held) = Ledger::recognize(response.body()).filter(|_| is_set) {
+                *ledger.handed_over() = HandedOver { keys: Some((held, ledger.elapsed())), was_last: true };
             }
             Ok(response)
         })
@@ -570,7 +569,7 @@ impl World {
         settle().await;
         // A socket takes its time. The clock of the service stands still until it is done.
         while self.server.is_some() && self.ledger.in_flight.load(Ordering::SeqCst) > 0 {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            wire::nap(Duration::from_millis(2)).await;
             settle().await;
         }
         for waiting in std::mem::take(&mut self.waiting) {
@@ -638,8 +637,11 @@ impl World {
             Kind::Forged => mint(&STRANGER).token().key_id("old").sign(),
             Kind::Unknown => {
                 self.invented += 1;
-                let key_id =
-                    if self.invented % 3 == 0 { "again".to_owned() } else { format!("junk-{}", self.invented) };
+                let key_id = if self.invented.is_multiple_of(3) {
+                    "again".to_owned()
+                } else {
+                    format!("junk-{}", self.invented)
+                };
                 return mint(&STRANGER).token().key_id(key_id).sign();
             }
             Kind::Expired => mint(&OLD).token().expired().sign(),

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use scopegate_core::clock::{Clock as _, SystemClock};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -118,7 +119,7 @@ impl Drop for Server {
 
 impl State {
     async fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
-        let is_broken = self.ledger.broken.load(std::sync::atomic::Ordering::SeqCst);
+        let is_broken = self.ledger.broken.load(Ordering::SeqCst);
         if is_broken && matches!(self.wire, Wire::TlsSilence) {
             return until_gone(&mut stream).await;
         }
@@ -164,13 +165,13 @@ impl State {
                 stream.write_all(head.as_bytes()).await?;
                 loop {
                     stream.write_all(b"X-More: and more\r\n").await?;
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    nap(Duration::from_millis(5)).await;
                 }
             }
             Wire::Trickle => {
                 for byte in format!("{announced}{keys}").bytes() {
                     stream.write_all(&[byte]).await?;
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    nap(Duration::from_secs(1)).await;
                 }
             }
             Wire::Truncated => {
@@ -217,8 +218,13 @@ async fn asked_path(stream: &TcpStream) -> io::Result<String> {
         if text.contains("\r\n\r\n") {
             return Ok(text.split(' ').nth(1).unwrap_or_default().to_owned());
         }
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        nap(Duration::from_millis(1)).await;
     }
+}
+
+/// Waits for real: a socket knows of no other time.
+pub(super) async fn nap(duration: Duration) {
+    SystemClock.sleep(duration).await;
 }
 
 /// Says nothing for as long as the client is there.

@@ -1,0 +1,1060 @@
+//! Where keys come from, and what becomes of requests when they do not: one test for each requirement.
+//!
+//! The clock stands still unless a test moves it, and there is no socket. What a broken connection does is in `faults`.
+
+use std::{sync::LazyLock, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use scopegate_axum::{Issuer, Reason, ResourceServer, ResourceServerBuilder};
+use scopegate_core::{
+    StartUp,
+    jwks::{KeyRefresh, KeyState},
+};
+use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys, TestClock, TokenBuilder};
+use scopegate_tests::{
+    AUDIENCE, Answer, Api, Ask, ISSUER, JWKS_URL, Log, METADATA_URL, Network, OIDC_URL, Reply, clock, mint,
+    resource_server, settle,
+};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const COOL_DOWN: Duration = Duration::from_secs(30);
+
+/// The whole challenge of a token whose signature is not by the issuer's keys.
+const REFUSED: &str = "Bearer realm=\"https://api.example/r\", error=\"invalid_token\", error_description=\"the token's \
+                       signature is not valid\"";
+
+static OLD: LazyLock<SigningKeys> = LazyLock::new(|| key("old"));
+static NEW: LazyLock<SigningKeys> = LazyLock::new(|| key("new"));
+static STRANGER: LazyLock<SigningKeys> = LazyLock::new(|| key("stranger"));
+
+fn key(key_id: &str) -> SigningKeys {
+    SigningKey::generate(SigningAlgorithm::Es256).with_key_id(key_id).into()
+}
+
+/// The one key of a set.
+fn only(keys: &SigningKeys) -> SigningKey {
+    keys.iter().next().expect("a key").clone()
+}
+
+/// An issuer on a network in memory, and a service that trusts it.
+struct Rig {
+    network: Network,
+    clock: TestClock,
+    gate: ResourceServer,
+    api: Api,
+}
+
+impl Rig {
+    /// The issuer publishes the old key, and is discovered.
+    async fn new() -> Self {
+        Self::of(Issuer::discover(ISSUER)).await
+    }
+
+    async fn of(issuer: Issuer) -> Self {
+        let clock = clock();
+        let network = Network::with_issuer(&clock, &OLD);
+        Self::on(network, clock, |builder| builder.issuer(issuer)).await
+    }
+
+    async fn on(
+        network: Network,
+        clock: TestClock,
+        change: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder,
+    ) -> Self {
+        let builder = resource_server().clock(clock.clone()).fetch(network.clone());
+        let gate = change(builder).build().await.expect("good settings");
+        Self { network, clock, api: Api::behind(gate.clone()), gate }
+    }
+
+    /// The same, with its keys at hand and a cool-down behind it.
+    async fn loaded() -> Self {
+        let rig = Self::new().await;
+        rig.old().await.assert_pass();
+        rig.pass(COOL_DOWN).await;
+        rig
+    }
+
+    fn token(&self, keys: &SigningKeys) -> TokenBuilder {
+        self.token_of(ISSUER, keys)
+    }
+
+    fn token_of(&self, issuer: &str, keys: &SigningKeys) -> TokenBuilder {
+        Mint::new(issuer, keys.clone()).with_audience(AUDIENCE).with_clock(self.clock.clone()).token()
+    }
+
+    /// A stranger's token under this id.
+    fn forged(&self, key_id: impl Into<String>) -> String {
+        self.token(&STRANGER).key_id(key_id).sign()
+    }
+
+    async fn me(&self, token: impl AsRef<str>) -> Answer {
+        Ask::get("/me").bearer(token).of(&self.api.router).await
+    }
+
+    /// The same in a task of its own.
+    fn spawn(&self, token: String) -> JoinHandle<Answer> {
+        let router = self.api.router.clone();
+        tokio::spawn(async move { Ask::get("/me").bearer(token).of(&router).await })
+    }
+
+    async fn old(&self) -> Answer {
+        self.me(self.token(&OLD).sign()).await
+    }
+
+    async fn new_key(&self) -> Answer {
+        self.me(self.token(&NEW).sign()).await
+    }
+
+    fn publish(&self, keys: &SigningKeys) {
+        self.network.publish(keys);
+    }
+
+    /// Time goes on, in small steps.
+    async fn pass(&self, time: Duration) {
+        settle().await;
+        let step = if time > HOUR { MINUTE } else { 5 * SECOND };
+        let end = time.as_millis().div_ceil(step.as_millis());
+        for _ in 0..end {
+            self.clock.advance(step);
+            settle().await;
+        }
+    }
+
+    fn fetches(&self) -> usize {
+        self.network.count(JWKS_URL)
+    }
+
+    /// How many attempts in a row have failed, and why the last one did.
+    fn failures(&self) -> (u32, String) {
+        let health = self.gate.health();
+        let failure = health.issuers()[0].keys.failure.clone();
+        failure.map_or((0, String::new()), |failure| (failure.in_a_row, failure.why))
+    }
+}
+
+trait Refused {
+    /// Asserts a 401 with the whole challenge.
+    fn assert_refused(&self);
+}
+
+impl Refused for Answer {
+    #[track_caller]
+    fn assert_refused(&self) {
+        assert_eq!((self.status.as_u16(), self.challenge()), (401, Some(REFUSED)), "{self:?}");
+    }
+}
+
+fn retry_after(answer: &Answer) -> &str {
+    answer.assert_503().header("retry-after").expect("a time")
+}
+
+fn set(keys: Vec<Value>) -> Reply {
+    Reply::ok(json!({ "keys": keys }).to_string())
+}
+
+fn set_of(keys: impl IntoIterator<Item = SigningKey>) -> SigningKeys {
+    keys.into_iter().collect()
+}
+
+/// The key of the issuer of the whole run for this algorithm, since RSA keys take long to generate.
+fn of_the_run(algorithm: SigningAlgorithm) -> SigningKey {
+    mint().keys().for_algorithm(algorithm).expect("there is one for each").clone()
+}
+
+/// Another header, and with it an invalid signature: a forged token without the cost of signing.
+fn with_key_id(token: &str, key_id: &str) -> String {
+    let (_, rest) = token.split_once('.').expect("a header");
+    let header = json!({ "alg": "ES256", "typ": "at+jwt", "kid": key_id }).to_string();
+    format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header))
+}
+
+// KEY: keys and JWK Sets.
+
+#[tokio::test]
+async fn key_1_a_key_of_one_issuer_verifies_no_token_of_another() {
+    let clock = clock();
+    let network = Network::with_issuer(&clock, &OLD);
+    let theirs: SigningKeys = only(&NEW).with_key_id("old").into();
+    network.put("https://b.example/jwks", Reply::ok(theirs.jwks_json()));
+    let other = Issuer::with_jwks_uri("https://b.example", "https://b.example/jwks");
+    let rig = Rig::on(network, clock, |builder| builder.issuer(Issuer::discover(ISSUER)).issuer(other)).await;
+    rig.old().await.assert_pass();
+    rig.me(rig.token_of("https://b.example", &theirs).sign()).await.assert_pass();
+    rig.me(rig.token(&theirs).sign()).await.assert_refused();
+    rig.me(rig.token_of("https://b.example", &OLD).sign()).await.assert_refused();
+}
+
+#[tokio::test]
+async fn key_2_keys_are_fetched_over_https_alone() {
+    let plain = Issuer::with_jwks_uri(ISSUER, "http://as.example/jwks");
+    let built = resource_server().issuer(plain).fetch(Network::new(&clock())).build().await;
+    assert!(built.is_err_and(|error| error.to_string().contains("must be https")));
+
+    let rig = Rig::new().await;
+    rig.network
+        .put(METADATA_URL, Reply::ok(json!({ "issuer": ISSUER, "jwks_uri": "http://as.example/jwks" }).to_string()));
+    assert_eq!(retry_after(&rig.old().await), "30");
+    assert!(rig.network.urls().iter().all(|url| url.starts_with("https://")), "{:?}", rig.network.urls());
+}
+
+#[tokio::test]
+async fn key_3_a_thousand_unknown_key_ids_at_once_cause_one_fetch() {
+    for is_down in [false, true] {
+        let rig = Rig::loaded().await;
+        if is_down {
+            rig.network.put(JWKS_URL, Reply::status(500, ""));
+        }
+        let token = rig.token(&OLD).sign();
+        for wave in 1..=3 {
+            let before = rig.fetches();
+            let asked: Vec<_> =
+                (0..1000).map(|number| rig.spawn(with_key_id(&token, &format!("junk-{wave}-{number}")))).collect();
+            for answer in asked {
+                let answer = answer.await.expect("no panic");
+                if is_down {
+                    answer.assert_503();
+                } else {
+                    answer.assert_refused();
+                }
+            }
+            assert_eq!(rig.fetches() - before, 1, "wave {wave}");
+            rig.old().await.assert_pass();
+            rig.pass(COOL_DOWN).await;
+        }
+        assert_eq!(rig.api.calls(), 1 + 3);
+    }
+}
+
+#[tokio::test]
+async fn key_4_a_new_key_passes_after_exactly_one_fetch() {
+    let rig = Rig::loaded().await;
+    rig.publish(&NEW);
+    rig.new_key().await.assert_pass();
+    rig.new_key().await.assert_pass();
+    assert_eq!(rig.fetches(), 2);
+}
+
+#[tokio::test]
+async fn key_5_a_key_that_is_gone_stops_verifying_at_the_next_refresh() {
+    let rig = Rig::loaded().await;
+    rig.publish(&NEW);
+    rig.old().await.assert_pass();
+    rig.pass(4 * MINUTE).await;
+    assert_eq!(rig.fetches(), 2, "the refresh, which nobody asked for");
+    rig.old().await.assert_refused();
+    rig.new_key().await.assert_pass();
+}
+
+#[tokio::test]
+async fn key_6_keys_of_one_id_are_told_apart_and_a_token_without_an_id_is_tried_with_a_few() {
+    let rig = Rig::new().await;
+    let twins = set_of([of_the_run(SigningAlgorithm::Rs256).with_key_id("twin"), only(&OLD).with_key_id("twin")]);
+    rig.publish(&twins);
+    rig.me(rig.token(&OLD).key_id("twin").sign()).await.assert_pass();
+    let rsa: SigningKeys = of_the_run(SigningAlgorithm::Rs256).into();
+    rig.me(rig.token(&rsa).key_id("twin").sign()).await.assert_pass();
+
+    let rig = Rig::new().await;
+    rig.me(rig.token(&OLD).without_key_id().sign()).await.assert_pass();
+    rig.pass(COOL_DOWN).await;
+    let others = (0..49).map(|number| only(&STRANGER).with_key_id(format!("other-{number}")));
+    rig.publish(&set_of(others.chain([only(&OLD)])));
+    rig.pass(4 * MINUTE).await;
+    rig.me(rig.token(&OLD).without_key_id().sign()).await.assert_refused();
+    rig.old().await.assert_pass();
+}
+
+#[tokio::test]
+async fn key_7_a_key_for_another_use_verifies_nothing() {
+    for (member, value) in [("use", json!("enc")), ("key_ops", json!(["encrypt"])), ("key_ops", json!(["sign"]))] {
+        let rig = Rig::new().await;
+        let other = only(&NEW).without_jwk_member("use").with_jwk_member(member, value.clone());
+        rig.publish(&set_of([only(&OLD), other]));
+        rig.new_key().await.assert_refused();
+        rig.old().await.assert_pass();
+    }
+}
+
+#[tokio::test]
+async fn key_8_the_rest_of_a_set_with_bad_keys_is_used() {
+    let rig = Rig::new().await;
+    rig.network.put(
+        JWKS_URL,
+        set(vec![
+            json!({ "kty": "AKP", "kid": "a", "alg": "ML-DSA-44", "pub": "AAAA" }),
+            json!({ "kty": "RSA", "kid": "b", "e": "AQAB" }),
+            only(&OLD).public_jwk(),
+        ]),
+    );
+    rig.old().await.assert_pass();
+    let health = rig.gate.health();
+    assert_eq!((health.issuers()[0].keys.keys, &*health.issuers()[0].keys.key_ids), (1, &["old".to_owned()][..]));
+}
+
+#[tokio::test]
+async fn key_9_symmetric_and_private_keys_are_ignored_and_logged() {
+    let (log, _guard) = Log::listen();
+    let rig = Rig::new().await;
+    let secret = b"a secret that the whole world can read";
+    let mut private = only(&NEW).public_jwk();
+    private["d"] = json!(URL_SAFE_NO_PAD.encode([7; 32]));
+    let symmetric = json!({ "kty": "oct", "kid": "shared", "k": URL_SAFE_NO_PAD.encode(secret) });
+    rig.network.put(JWKS_URL, set(vec![symmetric, private, only(&OLD).public_jwk()]));
+    let forged = rig.token(&OLD).hs256_with_secret(secret.to_vec()).key_id("shared").sign();
+    rig.old().await.assert_pass();
+    rig.me(forged).await.assert_401_token();
+    rig.new_key().await.assert_refused();
+    let warnings = log.lines_with("a key of an issuer is not used");
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings.iter().all(|line| line.contains("WARN")));
+    assert!(!log.text().contains(&URL_SAFE_NO_PAD.encode([7; 32])), "the secret is in the log");
+}
+
+#[tokio::test]
+async fn key_10_an_issuer_that_wants_no_caching_is_not_stormed_and_a_304_keeps_the_keys() {
+    let rig = Rig::new().await;
+    rig.network.put(JWKS_URL, Reply::ok(OLD.jwks_json()).field("cache-control", "max-age=0").field("etag", "\"1\""));
+    for _ in 0..60 {
+        rig.old().await.assert_pass();
+        rig.pass(10 * SECOND).await;
+    }
+    assert_eq!(rig.fetches(), 3, "in ten minutes");
+    rig.network.put(JWKS_URL, Reply::status(304, ""));
+    rig.pass(4 * MINUTE).await;
+    let last = rig.network.seen().into_iter().rfind(|seen| seen.url == JWKS_URL).expect("a refresh");
+    assert_eq!(last.headers["if-none-match"], "\"1\"");
+    rig.old().await.assert_pass();
+    assert_eq!((rig.fetches(), rig.failures().0), (4, 0));
+}
+
+#[tokio::test]
+async fn key_11_an_outage_of_an_hour_does_not_hurt_and_one_of_over_a_day_does() {
+    let rig = Rig::loaded().await;
+    rig.network.put(JWKS_URL, Reply::Fails("connection refused"));
+    rig.pass(HOUR).await;
+    rig.old().await.assert_pass();
+    assert_eq!(rig.gate.health().issuers()[0].keys.state, KeyState::Stale);
+    rig.pass(23 * HOUR).await;
+    rig.old().await.assert_pass();
+    rig.pass(5 * MINUTE).await;
+    rig.old().await.assert_503();
+    assert_eq!(rig.gate.health().issuers()[0].keys.state, KeyState::Unavailable);
+}
+
+#[tokio::test]
+async fn key_12_without_keys_nothing_is_decided_until_there_are_some() {
+    let rig = Rig::new().await;
+    rig.network.put(JWKS_URL, Reply::status(500, ""));
+    let answer = rig.old().await;
+    assert_eq!((retry_after(&answer), answer.reason), ("30", Some(Reason::KeysUnavailable)));
+    assert_eq!(retry_after(&rig.me(rig.forged("old")).await), "30");
+    assert_eq!((rig.fetches(), rig.api.calls()), (1, 0));
+    rig.publish(&OLD);
+    rig.pass(COOL_DOWN + 5 * SECOND).await;
+    assert_eq!(rig.fetches(), 2, "nobody had to ask");
+    rig.old().await.assert_pass();
+    assert_eq!(rig.fetches(), 2);
+}
+
+#[tokio::test]
+async fn key_13_a_fetch_that_goes_beyond_a_limit_fails_and_the_old_keys_stay() {
+    let many = set_of((0..101).map(|number| only(&NEW).with_key_id(number.to_string())));
+    for (reply, why) in [
+        (Reply::Never, "the request took longer than its deadline"),
+        (Reply::ok(" ".repeat(50 * 1024 * 1024)), "the response body is longer than the limit"),
+        (Reply::ok(many.jwks_json()), "the JWK Set has more keys than the limit allows"),
+        (Reply::status(302, "").field("location", "http://169.254.169.254/"), "the answer has the status 302 Found"),
+    ] {
+        let rig = Rig::loaded().await;
+        rig.network.put(JWKS_URL, reply.clone());
+        let waiting = rig.spawn(rig.token(&NEW).sign());
+        rig.pass(5 * SECOND).await;
+        waiting.await.expect("no panic").assert_503();
+        let (in_a_row, said) = rig.failures();
+        assert_eq!(in_a_row, 1);
+        assert!(said.starts_with(why), "{said}");
+        rig.old().await.assert_pass();
+        assert_eq!(rig.network.urls(), [METADATA_URL, JWKS_URL, JWKS_URL], "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn key_14_what_the_media_type_says_does_not_matter_and_what_the_body_holds_does() {
+    for media_type in ["application/jwk-set+json", "application/json; charset=utf-8", "text/plain"] {
+        let rig = Rig::new().await;
+        rig.network.put(JWKS_URL, Reply::ok(OLD.jwks_json()).field("content-type", media_type));
+        rig.old().await.assert_pass();
+    }
+    for body in ["<html><body>Sorry</body></html>", r#"{"keys":[]}"#] {
+        let rig = Rig::loaded().await;
+        for media_type in ["text/html", "application/json"] {
+            rig.network.put(JWKS_URL, Reply::ok(body).field("content-type", media_type));
+            rig.pass(5 * MINUTE).await;
+            rig.old().await.assert_pass();
+            rig.new_key().await.assert_503();
+        }
+        assert!(rig.failures().0 >= 2);
+    }
+}
+
+// META: discovery.
+
+/// The requests that the first token of this issuer causes, where each address answers 404 but those named.
+async fn discovery(issuer: &str, found_at: Option<&str>) -> (Answer, Vec<String>) {
+    let clock = clock();
+    let network = Network::new(&clock);
+    network.put(JWKS_URL, Reply::ok(OLD.jwks_json()));
+    if let Some(url) = found_at {
+        network.put(url, Reply::ok(json!({ "issuer": issuer, "jwks_uri": JWKS_URL }).to_string()));
+    }
+    let rig = Rig::on(network, clock, |builder| builder.issuer(Issuer::discover(issuer))).await;
+    let answer = rig.me(rig.token_of(issuer, &OLD).sign()).await;
+    (answer, rig.network.urls())
+}
+
+#[tokio::test]
+async fn meta_1_the_oauth_form_goes_between_host_and_path() {
+    let url = "https://as.example/.well-known/oauth-authorization-server/t1";
+    let (answer, asked) = discovery("https://as.example/t1", Some(url)).await;
+    answer.assert_pass();
+    assert_eq!(asked, [url, JWKS_URL]);
+}
+
+#[tokio::test]
+async fn meta_2_the_oidc_form_is_appended_without_a_second_slash() {
+    let url = "https://as.example/t1/.well-known/openid-configuration";
+    let (answer, asked) = discovery("https://as.example/t1/", Some(url)).await;
+    answer.assert_pass();
+    assert_eq!(asked[2..], [url, JWKS_URL]);
+}
+
+#[tokio::test]
+async fn meta_3_the_three_forms_are_tried_in_their_order_and_an_address_that_is_given_spares_them() {
+    let forms = [
+        "https://as.example/.well-known/oauth-authorization-server/t1",
+        "https://as.example/.well-known/openid-configuration/t1",
+        "https://as.example/t1/.well-known/openid-configuration",
+    ];
+    for (index, url) in forms.iter().enumerate() {
+        let (answer, asked) = discovery("https://as.example/t1", Some(url)).await;
+        answer.assert_pass();
+        assert_eq!((&asked[..=index], &*asked[index + 1]), (&forms.map(str::to_owned)[..=index], JWKS_URL));
+    }
+    let (answer, asked) = discovery("https://as.example/t1", None).await;
+    assert_eq!(retry_after(&answer), "30");
+    assert_eq!(asked, forms);
+
+    let rig = Rig::of(Issuer::with_jwks_uri(ISSUER, JWKS_URL)).await;
+    rig.old().await.assert_pass();
+    assert_eq!(rig.network.urls(), [JWKS_URL]);
+}
+
+#[tokio::test]
+async fn meta_4_metadata_that_names_another_issuer_is_unusable() {
+    for named in [json!("https://as.example/"), json!("https://AS.example"), json!("https://b.example"), Value::Null] {
+        let rig = Rig::new().await;
+        rig.network.put(METADATA_URL, Reply::ok(json!({ "issuer": named, "jwks_uri": JWKS_URL }).to_string()));
+        assert_eq!(retry_after(&rig.old().await), "30", "{named}");
+        assert_eq!(rig.network.urls(), [METADATA_URL, OIDC_URL], "{named}");
+    }
+}
+
+#[tokio::test]
+async fn meta_5_an_issuer_is_an_https_url_without_query_and_fragment() {
+    for (issuer, fault) in [
+        ("http://as.example", "the identifier must be https"),
+        ("https://as.example?x", "the identifier must not have a query"),
+        ("https://as.example#x", "the identifier must not have a fragment"),
+    ] {
+        let network = Network::new(&clock());
+        let built = resource_server().issuer(Issuer::discover(issuer)).fetch(network.clone()).build().await;
+        assert!(built.expect_err(issuer).to_string().contains(fault), "{issuer}");
+        assert!(network.urls().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn meta_6_keys_at_another_host_are_told_of_once_and_keys_over_plain_http_are_refused() {
+    let (log, _guard) = Log::listen();
+    let rig = Rig::new().await;
+    let foreign = "https://keys.example/jwks";
+    rig.network.put(METADATA_URL, Reply::ok(json!({ "issuer": ISSUER, "jwks_uri": foreign }).to_string()));
+    rig.network.put(foreign, Reply::ok(OLD.jwks_json()));
+    for _ in 0..3 {
+        rig.old().await.assert_pass();
+        rig.pass(10 * MINUTE).await;
+    }
+    assert!(rig.network.count(METADATA_URL) >= 3, "it was read again");
+    assert_eq!(log.lines_with("at another host").len(), 1);
+
+    let rig = Rig::new().await;
+    let plain = json!({ "issuer": ISSUER, "jwks_uri": "http://as.example/jwks" }).to_string();
+    rig.network.put(METADATA_URL, Reply::ok(plain));
+    rig.old().await.assert_503();
+    assert_eq!(rig.network.urls(), [METADATA_URL, OIDC_URL]);
+}
+
+#[tokio::test]
+async fn meta_7_metadata_is_read_again_and_an_issuer_may_be_down_when_a_service_starts() {
+    let clock = clock();
+    let rig = Rig::on(Network::new(&clock), clock, |builder| builder.issuer(Issuer::discover(ISSUER))).await;
+    assert!(rig.network.urls().is_empty(), "it starts without asking");
+    assert_eq!(retry_after(&rig.old().await), "30");
+    rig.network.put(METADATA_URL, Reply::ok(json!({ "issuer": ISSUER, "jwks_uri": JWKS_URL }).to_string()));
+    rig.publish(&OLD);
+    rig.pass(COOL_DOWN + 5 * SECOND).await;
+    rig.old().await.assert_pass();
+
+    // The keys move.
+    let moved = "https://as.example/moved";
+    rig.network.put(METADATA_URL, Reply::ok(json!({ "issuer": ISSUER, "jwks_uri": moved }).to_string()));
+    rig.network.put(moved, Reply::ok(NEW.jwks_json()));
+    rig.pass(10 * MINUTE).await;
+    rig.new_key().await.assert_pass();
+    rig.old().await.assert_refused();
+}
+
+#[tokio::test]
+async fn meta_8_metadata_widens_nothing() {
+    let rig = Rig::new().await;
+    let secret = only(&OLD).public_key_pem();
+    let document = json!({
+        "issuer": ISSUER,
+        "jwks_uri": JWKS_URL,
+        "id_token_signing_alg_values_supported": ["HS256", "none"],
+        "access_token_signing_alg_values_supported": ["HS256", "none"],
+    });
+    rig.network.put(METADATA_URL, Reply::ok(document.to_string()));
+    rig.old().await.assert_pass();
+    rig.me(rig.token(&OLD).hs256_with_secret(secret).sign()).await.assert_401(Reason::AlgorithmNotAllowed);
+    rig.me(rig.token(&OLD).unsigned().sign()).await.assert_401_token();
+
+    let template = "https://as.example/{tenantid}/v2.0";
+    rig.network.put(METADATA_URL, Reply::ok(json!({ "issuer": template, "jwks_uri": JWKS_URL }).to_string()));
+    let rig = Rig::on(rig.network, rig.clock, |builder| builder.issuer(Issuer::discover(ISSUER))).await;
+    rig.old().await.assert_503();
+    assert!(rig.failures().1.contains("names another issuer"), "{:?}", rig.failures());
+}
+
+// K: hostile documents and hostile times.
+
+#[tokio::test]
+async fn k_01_a_set_beyond_the_limit_replaces_nothing() {
+    let small = KeyRefresh::default().max_document(64 * 1024);
+    let rig = Rig::of(Issuer::discover(ISSUER).key_refresh(small)).await;
+    rig.old().await.assert_pass();
+    let padded = |length: usize| {
+        let keys = NEW.jwks_json();
+        let padding = " ".repeat(length - keys.len());
+        Reply::ok(keys + &padding)
+    };
+    for length in [64 * 1024 + 1, 65 * 1024, 64 * 1024 * 1024] {
+        rig.pass(COOL_DOWN).await;
+        rig.network.put(JWKS_URL, padded(length));
+        rig.new_key().await.assert_503();
+        rig.old().await.assert_pass();
+    }
+    assert_eq!((rig.failures().0, rig.fetches()), (3, 4));
+    rig.pass(COOL_DOWN).await;
+    rig.network.put(JWKS_URL, padded(64 * 1024));
+    rig.new_key().await.assert_pass();
+}
+
+#[tokio::test]
+async fn k_02_a_set_of_too_many_keys_is_refused_whole() {
+    let few = KeyRefresh::default().max_keys(50);
+    let rig = Rig::of(Issuer::discover(ISSUER).key_refresh(few)).await;
+    rig.old().await.assert_pass();
+    let distinct = set_of((0..51).map(|number| only(&NEW).with_key_id(format!("new-{number}"))));
+    let same = |count: usize| set_of(vec![only(&NEW); count]);
+    for keys in [distinct, same(51), same(10_000)] {
+        rig.pass(COOL_DOWN).await;
+        rig.publish(&keys);
+        rig.new_key().await.assert_503();
+        rig.old().await.assert_pass();
+    }
+    assert_eq!((rig.failures().0, rig.fetches()), (3, 4));
+    rig.pass(COOL_DOWN).await;
+    let others = (0..49).map(|number| only(&OLD).with_key_id(number.to_string()));
+    rig.publish(&set_of(others.chain([only(&NEW)])));
+    rig.new_key().await.assert_pass();
+}
+
+#[tokio::test]
+async fn k_03_what_is_no_set_replaces_nothing_and_counts_as_a_failure() {
+    let rig = Rig::loaded().await;
+    let bom = format!("\u{feff}{}", NEW.jwks_json());
+    let cut = NEW.jwks_json()[..100].to_owned();
+    let documents = ["<html></html>", "", "null", "[]", "{}", r#"{"keys":null}"#, r#"{"keys":{}}"#, &*cut, &*bom]
+        .map(str::to_owned);
+    for (document, failures) in documents.into_iter().zip(1..) {
+        rig.network.put(JWKS_URL, Reply::ok(document.clone()));
+        let before = rig.fetches();
+        rig.new_key().await.assert_503();
+        assert_eq!((rig.fetches() - before, rig.failures().0), (1, failures), "{document:?}");
+        rig.old().await.assert_pass();
+        // The clock goes on in one step, so that nobody asks in the background before the next document is there.
+        rig.clock.advance(COOL_DOWN);
+    }
+}
+
+#[tokio::test]
+async fn k_04_an_empty_set_replaces_nothing_and_spends_the_cool_down() {
+    let rig = Rig::loaded().await;
+    rig.network.put(JWKS_URL, Reply::ok(r#"{"keys":[]}"#));
+    for number in 0..50 {
+        rig.me(rig.forged(format!("junk-{number}"))).await.assert_503();
+        rig.old().await.assert_pass();
+    }
+    assert_eq!(rig.fetches(), 2);
+    assert!(rig.failures().1.contains("no key that can be used"));
+}
+
+#[tokio::test]
+async fn k_05_one_broken_key_is_skipped_and_reported_and_good_ones_are_used() {
+    let rsa = |n: Value, e: &str| json!({ "kty": "RSA", "kid": "broken", "alg": "RS256", "n": n, "e": e });
+    let good_n = of_the_run(SigningAlgorithm::Rs256).public_jwk()["n"].clone();
+    let odd = |bytes: usize| json!(URL_SAFE_NO_PAD.encode(vec![0xff; bytes]));
+    let mut even = vec![0xff; 256];
+    even[255] = 0xfe;
+    let mut off_curve = only(&OLD).public_jwk();
+    off_curve["kid"] = json!("broken");
+    off_curve["y"] = only(&NEW).public_jwk()["y"].clone();
+    let mut bad_base64 = off_curve.clone();
+    bad_base64["y"] = json!("not base64!");
+    for broken in [
+        json!({ "kty": "RSA", "kid": "broken", "alg": "RS256", "e": "AQAB" }),
+        off_curve,
+        bad_base64,
+        rsa(good_n.clone(), "AQ"),
+        rsa(good_n, "Aw"),
+        rsa(json!(URL_SAFE_NO_PAD.encode(even)), "AQAB"),
+        rsa(odd(128), "AQAB"),
+        rsa(odd(2048), "AQAB"),
+    ] {
+        let (log, _guard) = Log::listen();
+        let rig = Rig::new().await;
+        rig.network.put(JWKS_URL, set(vec![broken.clone(), only(&OLD).public_jwk()]));
+        rig.old().await.assert_pass();
+        let reported = log.lines_with("a key of an issuer is not used");
+        assert_eq!(reported.len(), 1, "{broken}: {reported:?}");
+        assert!(reported[0].contains("broken"), "{reported:?}");
+        assert_eq!(rig.gate.health().issuers()[0].keys.key_ids, ["old"]);
+        rig.me(rig.forged("broken")).await.assert_refused();
+    }
+}
+
+#[tokio::test]
+async fn k_06_a_key_that_is_not_for_signatures_by_its_algorithm_verifies_nothing() {
+    let rsa = of_the_run(SigningAlgorithm::Rs256).with_key_id("rsa");
+    for (keys, published) in [
+        (&*NEW, only(&NEW).with_jwk_member("use", "enc")),
+        (&*NEW, only(&NEW).without_jwk_member("use").with_jwk_member("key_ops", json!(["encrypt"]))),
+        (&rsa.clone().into(), rsa.clone().with_jwk_member("alg", "HS256")),
+        (&*NEW, only(&NEW).with_jwk_member("kty", "oct").with_jwk_member("k", "AQAB")),
+        (&*NEW, only(&NEW).with_jwk_member("kty", "unknown")),
+        (&*NEW, only(&NEW).with_jwk_member("d", URL_SAFE_NO_PAD.encode([7; 32]))),
+    ] {
+        let rig = Rig::new().await;
+        rig.network.put(JWKS_URL, Reply::ok(set_of([only(&OLD), published]).jwks_json()));
+        rig.me(rig.token(keys).sign()).await.assert_refused();
+        rig.old().await.assert_pass();
+        assert_eq!((rig.fetches(), rig.gate.health().issuers()[0].keys.keys), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn k_07_keys_of_one_id_are_used_each_by_its_own_algorithm() {
+    let twin = |key: SigningKey| key.with_key_id("twin");
+    for (one, other) in [
+        (only(&OLD), only(&NEW)),
+        (only(&OLD), of_the_run(SigningAlgorithm::Rs256)),
+        (only(&OLD), of_the_run(SigningAlgorithm::Es384)),
+    ] {
+        let rig = Rig::new().await;
+        let (one, other) = (twin(one), twin(other));
+        rig.publish(&set_of([one.clone(), other.clone()]));
+        for key in [&one, &other] {
+            rig.me(rig.token(&key.clone().into()).sign()).await.assert_pass();
+        }
+        rig.me(rig.forged("twin")).await.assert_refused();
+        // By the right key, and in the name of the other's algorithm.
+        if one.algorithm() != other.algorithm() {
+            let named = other.public_jwk()["alg"].clone();
+            rig.me(rig.token(&one.into()).header("alg", named).sign()).await.assert_401_token();
+        }
+    }
+}
+
+#[tokio::test]
+async fn k_08_a_key_that_two_issuers_share_counts_for_each_by_its_own_set() {
+    let clock = clock();
+    let network = Network::with_issuer(&clock, &OLD);
+    let (theirs, url) = ("https://b.example", "https://b.example/jwks");
+    network.put(url, Reply::ok(OLD.jwks_json()));
+    let other = Issuer::with_jwks_uri(theirs, url);
+    let rig = Rig::on(network, clock, |builder| builder.issuer(Issuer::discover(ISSUER)).issuer(other)).await;
+    rig.old().await.assert_pass();
+    rig.me(rig.token_of(theirs, &OLD).sign()).await.assert_pass();
+    rig.network.put(url, Reply::ok(NEW.jwks_json()));
+    rig.pass(5 * MINUTE).await;
+    rig.old().await.assert_pass();
+    rig.me(rig.token_of(theirs, &OLD).sign()).await.assert_refused();
+}
+
+#[tokio::test]
+async fn k_09_no_redirect_is_followed() {
+    for target in [
+        "https://evil.example/jwks",
+        "http://as.example/jwks",
+        "http://127.0.0.1/jwks",
+        "http://169.254.169.254/latest/meta-data",
+        "file:///etc/passwd",
+        JWKS_URL,
+    ] {
+        for status in [301, 302, 303, 307, 308] {
+            let rig = Rig::new().await;
+            rig.network.put("https://evil.example/jwks", Reply::ok(NEW.jwks_json()));
+            rig.network.put(JWKS_URL, Reply::status(status, NEW.jwks_json()).field("location", target));
+            assert_eq!(retry_after(&rig.new_key().await), "30");
+            rig.network.put(METADATA_URL, Reply::status(status, "").field("location", target));
+            rig.pass(COOL_DOWN).await;
+            rig.new_key().await.assert_503();
+            assert_eq!(rig.network.urls()[..2], [METADATA_URL, JWKS_URL]);
+            let own = [METADATA_URL, OIDC_URL, JWKS_URL];
+            assert!(rig.network.urls().iter().all(|url| own.contains(&&**url)), "{:?}", rig.network.urls());
+        }
+    }
+}
+
+#[tokio::test]
+async fn k_10_metadata_that_comes_to_name_another_issuer_moves_no_keys() {
+    for named in ["https://b.example", "https://as.example/", "https://AS.EXAMPLE"] {
+        let rig = Rig::loaded().await;
+        let evil = "https://evil.example/jwks";
+        rig.network.put(evil, Reply::ok(STRANGER.jwks_json()));
+        rig.network.put(METADATA_URL, Reply::ok(json!({ "issuer": named, "jwks_uri": evil }).to_string()));
+        rig.pass(10 * MINUTE).await;
+        assert!(rig.failures().1.contains("names another issuer"));
+        rig.old().await.assert_pass();
+        rig.me(rig.forged("stranger")).await.assert_503();
+        assert_eq!(rig.network.count(evil), 0);
+    }
+}
+
+#[tokio::test]
+async fn k_11_keys_come_from_an_https_address_and_from_allowed_hosts() {
+    for jwks_uri in [
+        json!("http://as.example/jwks"),
+        json!("file:///etc/passwd"),
+        json!("http://169.254.169.254/latest/meta-data"),
+        json!("https://user:secret@as.example/jwks"),
+        json!("/jwks"),
+        json!(["https://as.example/jwks"]),
+        Value::Null,
+    ] {
+        let rig = Rig::new().await;
+        rig.network.put(METADATA_URL, Reply::ok(json!({ "issuer": ISSUER, "jwks_uri": jwks_uri }).to_string()));
+        rig.old().await.assert_503();
+        assert_eq!(rig.network.urls(), [METADATA_URL, OIDC_URL], "{jwks_uri}");
+    }
+    for foreign in ["https://keys.example/jwks", "https://169.254.169.254/jwks"] {
+        for (issuer, passes) in
+            [(Issuer::discover(ISSUER), true), (Issuer::discover(ISSUER).key_hosts(["as.example"]), false)]
+        {
+            let rig = Rig::of(issuer).await;
+            rig.network.put(foreign, Reply::ok(OLD.jwks_json()));
+            rig.network.put(METADATA_URL, Reply::ok(json!({ "issuer": ISSUER, "jwks_uri": foreign }).to_string()));
+            let answer = rig.old().await;
+            if passes {
+                answer.assert_pass()
+            } else {
+                answer.assert_503()
+            };
+            assert_eq!(rig.network.count(foreign), usize::from(passes), "{foreign}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn k_12_nobody_who_has_a_key_waits_for_a_slow_issuer_and_others_wait_for_ten_seconds_at_most() {
+    let rig = Rig::loaded().await;
+    for url in [METADATA_URL, OIDC_URL, JWKS_URL] {
+        rig.network.put(url, Reply::Never);
+    }
+    let waiting = rig.spawn(rig.token(&NEW).sign());
+    settle().await;
+    // The clock stands still, so this would never come to an end if it waited.
+    rig.old().await.assert_pass();
+    assert!(!waiting.is_finished());
+    rig.pass(5 * SECOND).await;
+    assert_eq!(retry_after(&waiting.await.expect("no panic")), "25");
+    for _ in 0..120 {
+        rig.pass(5 * SECOND).await;
+        rig.old().await.assert_pass();
+    }
+    // The metadata has to be found again by now, and may be at two addresses.
+    rig.pass(5 * MINUTE).await;
+    let waiting = rig.spawn(rig.token(&NEW).sign());
+    rig.pass(10 * SECOND).await;
+    waiting.await.expect("it waits for ten seconds at most").assert_503();
+}
+
+#[tokio::test]
+async fn k_13_an_outage_is_logged_once_and_its_end_once_and_no_retry_after_locks_us_out() {
+    for reply in [
+        Reply::status(500, ""),
+        Reply::status(429, "").field("retry-after", "99999999"),
+        Reply::status(503, "").field("retry-after", "99999999"),
+        Reply::Fails("connection refused"),
+        Reply::Fails("failed to look up the address"),
+        Reply::Fails("invalid peer certificate: Expired"),
+    ] {
+        let (log, _guard) = Log::listen();
+        let rig = Rig::loaded().await;
+        rig.network.put(JWKS_URL, reply.clone());
+        rig.pass(30 * MINUTE).await;
+        let attempts = rig.fetches() - 1;
+        assert!((5..=12).contains(&attempts), "{attempts} attempts in half an hour: {reply:?}");
+        assert_eq!(rig.failures().0 as usize, attempts);
+        rig.old().await.assert_pass();
+        rig.new_key().await.assert_503();
+        rig.publish(&NEW);
+        rig.pass(5 * MINUTE + 5 * SECOND).await;
+        rig.new_key().await.assert_pass();
+        let warnings = log.lines_with("WARN scopegate_core::jwks");
+        assert!(warnings.len() == 1 && warnings[0].contains("cannot get the keys of an issuer"), "{warnings:?}");
+        assert_eq!(log.lines_with("can be had again").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn k_14_what_an_issuer_wishes_is_clamped() {
+    for (name, value, earliest, latest) in [
+        ("cache-control", "max-age=0", 216, 240),
+        ("cache-control", "max-age=-600", 216, 240),
+        ("cache-control", "max-age=soon", 216, 240),
+        ("expires", "Thu, 01 Jan 1970 00:00:00 GMT", 216, 240),
+        ("cache-control", "max-age=1000", 720, 800),
+        ("cache-control", "max-age=99999999999", 62_208, 69_120),
+    ] {
+        let rig = Rig::new().await;
+        rig.network.put(JWKS_URL, Reply::ok(OLD.jwks_json()).field(name, value));
+        rig.old().await.assert_pass();
+        rig.pass((earliest - 5) * SECOND).await;
+        // A long time goes on in minutes, so it may have gone a little too far.
+        let slack = if earliest > 3600 { MINUTE } else { Duration::ZERO };
+        assert_eq!(rig.fetches(), 1, "{value}: too early");
+        rig.pass((latest - earliest + 10) * SECOND + slack).await;
+        assert_eq!(rig.fetches(), 2, "{value}");
+        rig.old().await.assert_pass();
+    }
+}
+
+#[tokio::test]
+async fn k_15_a_304_that_was_not_asked_for_is_a_failure() {
+    let rig = Rig::new().await;
+    rig.network.put(JWKS_URL, Reply::status(304, OLD.jwks_json()));
+    assert_eq!(retry_after(&rig.old().await), "30");
+    let rig = Rig::loaded().await;
+    rig.network.put(JWKS_URL, Reply::status(304, ""));
+    rig.new_key().await.assert_503();
+    rig.old().await.assert_pass();
+    let (in_a_row, why) = rig.failures();
+    assert!(in_a_row == 1 && why.contains("304"), "{why}");
+}
+
+#[tokio::test]
+async fn k_16_ten_thousand_unknown_key_ids_cause_one_fetch_and_good_tokens_pass_meanwhile() {
+    let rig = Rig::loaded().await;
+    let good = rig.token(&OLD).sign();
+    for wave in 0..157 {
+        let junk = (0..64).map(|number| rig.spawn(with_key_id(&good, &format!("junk-{wave}-{number}"))));
+        let junk: Vec<_> = junk.collect();
+        rig.me(&good).await.assert_pass();
+        for answer in junk {
+            answer.await.expect("no panic").assert_refused();
+        }
+    }
+    assert_eq!((rig.fetches(), rig.api.calls()), (2, 1 + 157));
+}
+
+#[tokio::test]
+async fn k_17_the_cool_down_holds_while_the_issuer_has_nothing_to_say() {
+    for reply in [Reply::ok(r#"{"keys":[]}"#), Reply::status(500, ""), Reply::Fails("connection refused")] {
+        let rig = Rig::new().await;
+        rig.network.put(JWKS_URL, reply.clone());
+        for wave in 1..=4 {
+            for number in 0..100 {
+                // Every other one is named again and again.
+                let key_id = if number % 2 == 0 { "again".to_owned() } else { format!("junk-{wave}-{number}") };
+                let answer = rig.me(rig.forged(key_id)).await;
+                assert_eq!(retry_after(&answer), "30");
+            }
+            assert_eq!(rig.fetches(), wave, "{reply:?}");
+            rig.clock.advance(COOL_DOWN);
+        }
+    }
+}
+
+#[tokio::test]
+async fn k_18_a_rotation_is_seen_within_a_cool_down_and_refuses_no_good_token() {
+    let rig = Rig::loaded().await;
+    // The cool-down was just spent on an invented key id.
+    rig.me(rig.forged("junk")).await.assert_refused();
+    rig.publish(&OLD.followed_by(&NEW));
+    let mut first = None;
+    for second in (0..=30).step_by(5) {
+        if rig.new_key().await.status == 200 {
+            first.get_or_insert(second);
+        }
+        rig.old().await.assert_pass();
+        rig.pass(5 * SECOND).await;
+    }
+    assert!(first.is_some_and(|second| second <= 30), "{first:?}");
+    rig.new_key().await.assert_pass();
+    assert_eq!(rig.fetches(), 3);
+}
+
+#[tokio::test]
+async fn k_19_a_token_of_a_withdrawn_key_is_refused_after_the_next_refresh_however_often_it_passed() {
+    let rig = Rig::new().await;
+    rig.publish(&OLD.followed_by(&NEW));
+    let token = rig.token(&OLD).expires_in(HOUR).sign();
+    for _ in 0..10 {
+        rig.me(&token).await.assert_pass();
+    }
+    rig.publish(&NEW);
+    rig.pass(4 * MINUTE).await;
+    assert_eq!(rig.fetches(), 2);
+    rig.me(&token).await.assert_refused();
+}
+
+#[tokio::test]
+async fn k_20_a_key_that_was_replaced_under_its_id_is_asked_for_and_the_old_one_is_gone() {
+    let rig = Rig::loaded().await;
+    let before = rig.token(&OLD).expires_in(HOUR).sign();
+    let replaced: SigningKeys = only(&NEW).with_key_id("old").into();
+    rig.publish(&replaced);
+    rig.me(&before).await.assert_pass();
+    rig.me(rig.token(&replaced).sign()).await.assert_pass();
+    rig.me(&before).await.assert_refused();
+    assert_eq!(rig.fetches(), 2);
+}
+
+#[tokio::test]
+async fn k_21_a_service_starts_without_its_issuer_or_does_not_as_it_was_told() {
+    let clock = clock();
+    let down = || {
+        let network = Network::new(&clock);
+        network.put(METADATA_URL, Reply::Fails("connection refused"));
+        network
+    };
+    let builder = |network: &Network| {
+        resource_server().clock(clock.clone()).issuer(Issuer::discover(ISSUER)).fetch(network.clone())
+    };
+    let network = down();
+    let error = builder(&network).start_up(StartUp::FailFast).build().await.expect_err("it is down");
+    assert!(error.to_string().contains(ISSUER), "{error}");
+    assert_eq!(network.urls(), [METADATA_URL, OIDC_URL]);
+
+    let network = down();
+    for url in [METADATA_URL, OIDC_URL] {
+        network.put(url, Reply::Never);
+    }
+    let waiting = tokio::spawn(builder(&network).start_up(StartUp::WaitAtMost(3 * SECOND)).build());
+    settle().await;
+    assert!(!waiting.is_finished());
+    clock.advance(3 * SECOND);
+    let started = waiting.await.expect("no panic");
+    assert!(started.is_ok());
+
+    let rig = Rig::on(down(), clock.clone(), |builder| builder.issuer(Issuer::discover(ISSUER))).await;
+    rig.old().await.assert_503();
+    assert_eq!(rig.api.calls(), 0);
+}
+
+#[tokio::test]
+async fn k_22_an_outage_beyond_all_patience_is_503_and_ends_by_itself() {
+    let rig = Rig::loaded().await;
+    rig.network.put(JWKS_URL, Reply::status(500, ""));
+    rig.pass(25 * HOUR).await;
+    rig.old().await.assert_503();
+    rig.me(rig.forged("old")).await.assert_503();
+    rig.publish(&OLD);
+    rig.pass(5 * MINUTE + 5 * SECOND).await;
+    let before = rig.fetches();
+    rig.old().await.assert_pass();
+    assert_eq!(rig.fetches(), before, "it recovered alone");
+}
+
+#[tokio::test]
+async fn k_23_an_old_answer_that_comes_late_does_not_replace_a_newer_one() {
+    let rig = Rig::loaded().await;
+    rig.network.put(JWKS_URL, Reply::After(40 * SECOND, Box::new(Reply::ok(OLD.jwks_json()))));
+    let waiting = rig.spawn(rig.token(&NEW).sign());
+    rig.pass(5 * SECOND).await;
+    waiting.await.expect("no panic").assert_503();
+    rig.publish(&NEW);
+    rig.pass(COOL_DOWN).await;
+    rig.new_key().await.assert_pass();
+    rig.pass(MINUTE).await;
+    rig.new_key().await.assert_pass();
+    rig.old().await.assert_refused();
+}
+
+#[tokio::test]
+async fn k_24_a_client_that_panics_is_an_outage_that_ends() {
+    let rig = Rig::loaded().await;
+    rig.network.put(JWKS_URL, Reply::Panics);
+    rig.pass(10 * MINUTE).await;
+    assert!(rig.failures().0 >= 3, "{:?}", rig.failures());
+    rig.old().await.assert_pass();
+    rig.new_key().await.assert_503();
+    rig.publish(&NEW);
+    rig.pass(5 * MINUTE + 5 * SECOND).await;
+    rig.new_key().await.assert_pass();
+}
+
+#[test]
+fn k_24_a_runtime_that_ends_in_the_middle_of_a_fetch_leaves_a_service_that_works() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let first = runtime();
+    let rig = first.block_on(async {
+        let rig = Rig::new().await;
+        rig.network.put(JWKS_URL, Reply::Never);
+        rig.spawn(rig.token(&OLD).sign());
+        settle().await;
+        assert_eq!(rig.fetches(), 1);
+        rig
+    });
+    drop(first);
+    runtime().block_on(async {
+        rig.publish(&OLD);
+        rig.old().await.assert_503();
+        rig.pass(COOL_DOWN).await;
+        rig.old().await.assert_pass();
+        rig.publish(&NEW);
+        rig.pass(5 * MINUTE).await;
+        rig.new_key().await.assert_pass();
+    });
+}
+
+#[tokio::test]
+async fn k_25_a_thousand_first_tokens_share_one_fetch() {
+    let rig = Rig::new().await;
+    rig.network.put(JWKS_URL, Reply::After(SECOND, Box::new(Reply::ok(OLD.jwks_json()))));
+    let token = rig.token(&OLD).sign();
+    let asked: Vec<_> = (0..1000).map(|_| rig.spawn(token.clone())).collect();
+    settle().await;
+    assert!(asked.iter().all(|answer| !answer.is_finished()));
+    rig.clock.advance(SECOND);
+    for answer in asked {
+        answer.await.expect("no panic").assert_pass();
+    }
+    assert_eq!(rig.network.urls(), [METADATA_URL, JWKS_URL]);
+}
