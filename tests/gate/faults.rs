@@ -568,7 +568,10 @@ impl World {
     async fn rest(&mut self) {
         settle().await;
         // A socket takes its time. The clock of the service stands still until it is done.
+        let mut naps = 0;
         while self.server.is_some() && self.ledger.in_flight.load(Ordering::SeqCst) > 0 {
+            naps += 1;
+            assert!(naps < 10_000, "{}: a socket is never done", self.fault.name);
             wire::nap(Duration::from_millis(2)).await;
             settle().await;
         }
