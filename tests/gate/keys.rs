@@ -2,13 +2,17 @@
 //!
 //! The clock stands still unless a test moves it, and there is no socket. What a broken connection does is in `faults`.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{Arc, LazyLock, Mutex},
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use scopegate_axum::{Issuer, Reason, ResourceServer, ResourceServerBuilder};
 use scopegate_core::{
     StartUp,
     jwks::{KeyRefresh, KeyState},
+    observe::{FetchOutcome, KeyFetch, Observer},
 };
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys, TestClock, TokenBuilder};
 use scopegate_tests::{
@@ -804,6 +808,22 @@ async fn k_12_nobody_who_has_a_key_waits_for_a_slow_issuer_and_others_wait_for_t
     waiting.await.expect("it waits for ten seconds at most").assert_503();
 }
 
+/// What came of the attempts, as whoever counts them is told.
+#[derive(Clone, Debug, Default)]
+struct Outcomes(Arc<Mutex<Vec<FetchOutcome>>>);
+
+impl Outcomes {
+    fn count(&self, outcome: FetchOutcome) -> usize {
+        self.0.lock().expect("not poisoned").iter().filter(|other| **other == outcome).count()
+    }
+}
+
+impl Observer for Outcomes {
+    fn keys_fetched(&self, fetch: &KeyFetch<'_>) {
+        self.0.lock().expect("not poisoned").push(fetch.outcome);
+    }
+}
+
 #[tokio::test]
 async fn k_13_an_outage_is_logged_once_and_its_end_once_and_no_retry_after_locks_us_out() {
     for reply in [
@@ -815,12 +835,19 @@ async fn k_13_an_outage_is_logged_once_and_its_end_once_and_no_retry_after_locks
         Reply::Fails("invalid peer certificate: Expired"),
     ] {
         let (log, _guard) = Log::listen();
-        let rig = Rig::loaded().await;
+        let (outcomes, clock) = (Outcomes::default(), clock());
+        let network = Network::with_issuer(&clock, &OLD);
+        let rig =
+            Rig::on(network, clock, |builder| builder.issuer(Issuer::discover(ISSUER)).observer(outcomes.clone()))
+                .await;
+        rig.old().await.assert_pass();
+        rig.pass(COOL_DOWN).await;
         rig.network.put(JWKS_URL, reply.clone());
         rig.pass(30 * MINUTE).await;
         let attempts = rig.fetches() - 1;
         assert!((5..=12).contains(&attempts), "{attempts} attempts in half an hour: {reply:?}");
         assert_eq!(rig.failures().0 as usize, attempts);
+        assert_eq!((outcomes.count(FetchOutcome::Changed), outcomes.count(FetchOutcome::Failed)), (1, attempts));
         rig.old().await.assert_pass();
         rig.new_key().await.assert_503();
         rig.publish(&NEW);
