@@ -3,13 +3,19 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, Uri};
+use http::{
+    HeaderMap, Request, Response, Uri,
+    header::{CACHE_CONTROL, EXPIRES, PRAGMA},
+};
 use http_cache_semantics::{CacheOptions, CachePolicy};
 
 /// How long the answer to a `GET` of `url`, received at `now`, stays fresh by what it says of itself: `Cache-Control`,
-/// `Expires`, `Age`. Nothing, where it says nothing or does not want to be kept. A 304 speaks for the answer that it
+/// `Expires`, `Age`; no time at all, where it does not want to be kept. `None` where it says nothing of it. A 304 speaks for the answer that it
 /// confirms.
-pub(crate) fn lifetime(url: &Uri, headers: &HeaderMap, answer: &Response<Bytes>, now: SystemTime) -> Duration {
+pub(crate) fn lifetime(url: &Uri, headers: &HeaderMap, answer: &Response<Bytes>, now: SystemTime) -> Option<Duration> {
+    if ![CACHE_CONTROL, EXPIRES, PRAGMA].iter().any(|name| answer.headers().contains_key(name)) {
+        return None;
+    }
     let mut request = Request::new(());
     *request.uri_mut() = url.clone();
     *request.headers_mut() = headers.clone();
@@ -18,16 +24,16 @@ pub(crate) fn lifetime(url: &Uri, headers: &HeaderMap, answer: &Response<Bytes>,
     let mut stored = Response::new(());
     *stored.headers_mut() = answer.headers().clone();
     let policy = CachePolicy::new_options(&request, &stored, now, options);
-    if policy.is_storable() { policy.time_to_live(now) } else { Duration::ZERO }
+    Some(if policy.is_storable() { policy.time_to_live(now) } else { Duration::ZERO })
 }
 
 #[cfg(test)]
 mod tests {
-    use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName, LAST_MODIFIED, PRAGMA};
+    use http::header::{AGE, DATE, HeaderName, LAST_MODIFIED};
 
     use super::*;
 
-    fn seconds(fields: &[(HeaderName, &'static str)]) -> u64 {
+    fn wish(fields: &[(HeaderName, &'static str)]) -> Option<Duration> {
         let mut answer = Response::new(Bytes::new());
         for (name, value) in fields {
             answer.headers_mut().append(name, value.parse().unwrap());
@@ -35,7 +41,11 @@ mod tests {
         let url = Uri::from_static("https://as.example/jwks");
         // 2026-01-01T00:00:00Z.
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-        lifetime(&url, &HeaderMap::new(), &answer, now).as_secs()
+        lifetime(&url, &HeaderMap::new(), &answer, now)
+    }
+
+    fn seconds(fields: &[(HeaderName, &'static str)]) -> u64 {
+        wish(fields).expect("it says something").as_secs()
     }
 
     #[test]
@@ -55,10 +65,9 @@ mod tests {
     }
 
     #[test]
-    fn k_14_what_makes_no_sense_says_nothing() {
+    fn k_14_what_makes_no_sense_or_forbids_keeping_is_no_time_at_all() {
         for fields in [
-            &[][..],
-            &[(CACHE_CONTROL, "max-age=0")],
+            &[(CACHE_CONTROL, "max-age=0")][..],
             &[(CACHE_CONTROL, "max-age=-600")],
             &[(CACHE_CONTROL, "max-age=soon")],
             &[(CACHE_CONTROL, "max-age=600, no-store")],
@@ -66,9 +75,11 @@ mod tests {
             &[(PRAGMA, "no-cache")],
             &[(EXPIRES, "Wed, 01 Jan 2025 00:00:00 GMT")],
             &[(EXPIRES, "0")],
-            &[(LAST_MODIFIED, "Wed, 01 Jan 2025 00:00:00 GMT")],
         ] {
             assert_eq!(seconds(fields), 0, "{fields:?}");
+        }
+        for fields in [&[][..], &[(LAST_MODIFIED, "Wed, 01 Jan 2025 00:00:00 GMT")], &[(AGE, "100")]] {
+            assert_eq!(wish(fields), None, "{fields:?}");
         }
         assert!(seconds(&[(CACHE_CONTROL, "max-age=99999999999")]) > 365 * 24 * 60 * 60, "for others to clamp");
     }

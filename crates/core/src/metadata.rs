@@ -46,7 +46,7 @@ pub(crate) async fn discover(
     plain_http: PlainHttp,
     documents: &Documents,
     first: &AtomicUsize,
-) -> Result<(Metadata, Duration), DiscoveryError> {
+) -> Result<(Metadata, Option<Duration>), DiscoveryError> {
     let mut last = DiscoveryError::Document(DocumentError::NotFound);
     let forms = well_known(issuer);
     let start = first.load(Ordering::Relaxed);
@@ -72,7 +72,7 @@ pub(crate) async fn at(
     issuer: &str,
     plain_http: PlainHttp,
     documents: &Documents,
-) -> Result<(Metadata, Duration), DiscoveryError> {
+) -> Result<(Metadata, Option<Duration>), DiscoveryError> {
     let headers = accepting("application/json");
     let answer = documents.get(url, headers.clone()).await?;
     let lifetime = http_caching::lifetime(url, &headers, &answer, documents.clock.now());

@@ -24,15 +24,15 @@ pub(super) enum Trust {
 pub(super) struct Freshness {
     loaded_at: SystemTime,
     lifetime: Duration,
-    /// Whether the issuer itself said that they would be good for so long.
-    is_stated: bool,
+    /// Whether the issuer said nothing of a shorter lifetime.
+    is_agreed: bool,
 }
 
 impl Freshness {
-    /// Keys that came at `now`, with the lifetime that their issuer wished for.
-    pub(super) fn new(now: SystemTime, wish: Duration, refresh: &KeyRefresh) -> Self {
-        let lifetime = wish.clamp(refresh.min_interval, refresh.max_interval);
-        Self { loaded_at: now, lifetime, is_stated: wish >= lifetime }
+    /// Keys that came at `now`, with the lifetime that their issuer wished for, if it said anything.
+    pub(super) fn new(now: SystemTime, wish: Option<Duration>, refresh: &KeyRefresh) -> Self {
+        let lifetime = wish.unwrap_or_default().clamp(refresh.min_interval, refresh.max_interval);
+        Self { loaded_at: now, lifetime, is_agreed: wish.is_none_or(|wish| wish >= lifetime) }
     }
 
     /// The same lifetime, from `now` on.
@@ -49,9 +49,9 @@ impl Freshness {
         Self { loaded_at: self.loaded_at.min(now), ..self }
     }
 
-    /// Whether the keys are within a lifetime that the issuer itself gave them.
-    pub(super) fn is_as_stated(&self, now: SystemTime) -> bool {
-        self.is_stated && self.age(now) <= self.lifetime
+    /// Whether the keys are within their lifetime, and the issuer said nothing of a shorter one.
+    pub(super) fn is_as_agreed(&self, now: SystemTime) -> bool {
+        self.is_agreed && self.age(now) <= self.lifetime
     }
 
     /// The age of the keys. None at all, where the clock says that they come from the future.
@@ -116,7 +116,7 @@ mod tests {
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
     fn fresh(wish: Duration) -> Freshness {
-        Freshness::new(NOW + DAY, wish, &KeyRefresh::default())
+        Freshness::new(NOW + DAY, Some(wish), &KeyRefresh::default())
     }
 
     #[test]
@@ -128,8 +128,14 @@ mod tests {
             (DAY, DAY),
             (Duration::MAX, DAY),
         ] {
-            assert_eq!(fresh(wish).lifetime, lifetime, "{wish:?}");
+            let keys = fresh(wish);
+            assert_eq!((keys.lifetime, keys.is_agreed), (lifetime, wish >= lifetime), "{wish:?}");
         }
+        let unsaid = Freshness::new(NOW, None, &KeyRefresh::default());
+        assert_eq!((unsaid.lifetime, unsaid.is_agreed), (5 * MINUTE, true));
+        assert!(
+            unsaid.is_as_agreed(NOW + 5 * MINUTE) && !unsaid.is_as_agreed(NOW + 5 * MINUTE + Duration::from_nanos(1))
+        );
     }
 
     #[test]

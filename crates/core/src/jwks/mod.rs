@@ -15,9 +15,11 @@
 //! | is down, or answers with something else than keys | the keys at hand stay. Past their lifetime they serve a day more; then the answer is 503 |
 //! | was never reached | 503 with `Retry-After`, until it is; nothing needs a restart |
 //!
+//! `docs/issuer-outages.md` in the repository has the outcome of every fault of an issuer that the tests know.
+//!
 //! Every number is a setting of [`KeyRefresh`]. A token is not refused because its issuer is down: where only newer keys could
-//! tell whether it is genuine, the answer is 503. Only where a token names a key that is at hand, its signature is not by that
-//! key, and the issuer itself said that its keys would be good for so long, that is believed.
+//! tell whether it is genuine, the answer is 503. Only where a token names a key that is at hand, and its signature is not by
+//! that key, it is refused while the keys are within their lifetime, unless the issuer wished for a shorter one than we keep.
 
 mod budget;
 mod fixed;

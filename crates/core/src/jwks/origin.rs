@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri,
-    header::{CACHE_CONTROL, ETAG, EXPIRES, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED},
+    header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED},
 };
 
 use tokio::sync::oneshot;
@@ -109,11 +109,7 @@ impl Loaded {
     #[cfg(test)]
     pub(super) fn at(backend: CryptoBackend, json: &[u8], now: SystemTime) -> Self {
         let keys = Arc::new(JwkSet::from_json(json).unwrap().prepare(Algorithm::DEFAULT, backend));
-        Self {
-            keys,
-            freshness: Freshness::new(now, Duration::ZERO, &KeyRefresh::default()),
-            validators: Validators::default(),
-        }
+        Self { keys, freshness: Freshness::new(now, None, &KeyRefresh::default()), validators: Validators::default() }
     }
 
     /// The same, with the very keys that came before where nothing about them has changed.
@@ -184,7 +180,7 @@ impl Origin {
         if is_foreign && self.hosts.is_none() && !self.told_of_host.swap(true, Ordering::Relaxed) {
             tracing::info!(issuer = %self.issuer, host, "the keys of an issuer are at another host");
         }
-        let lifetime = wish.clamp(self.refresh.min_interval, self.refresh.max_interval);
+        let lifetime = wish.unwrap_or_default().clamp(self.refresh.min_interval, self.refresh.max_interval);
         Ok(Discovered { jwks_uri, until: clock.now() + lifetime })
     }
 
@@ -212,10 +208,9 @@ impl Origin {
                 return Box::pin(self.fetch(url, None)).await;
             }
             // RFC 9111 §4.3.4: what the answer does not say stays as it was.
-            let says_how_long = [CACHE_CONTROL, EXPIRES].iter().any(|name| answer.headers().contains_key(name));
             return Ok(Loaded {
                 keys: Arc::clone(&last.keys),
-                freshness: if says_how_long { freshness } else { last.freshness.renewed(now) },
+                freshness: if wish.is_some() { freshness } else { last.freshness.renewed(now) },
                 validators: validators.or(&last.validators),
             });
         }
@@ -242,7 +237,7 @@ impl Origin {
         let text = outcome.await.map_err(|_| FetchKeysError::TaskEnded)?;
         let text = text.map_err(|error| FetchKeysError::File(Arc::new(error)))?;
         let keys = Arc::new(self.prepare(&text)?);
-        let freshness = Freshness::new(self.documents.clock.now(), Duration::ZERO, &self.refresh);
+        let freshness = Freshness::new(self.documents.clock.now(), None, &self.refresh);
         Ok(Loaded { keys, freshness, validators: Validators::default() })
     }
 

@@ -327,10 +327,10 @@ impl Shared {
         let attempts = self.attempts();
         let loaded = self.loaded.load_full().filter(|loaded| self.serves(loaded, now));
         if let Some(loaded) = loaded {
-            // The issuer was asked a moment ago, and answered. Or else it said that its keys would be good for so long, and
-            // the one that the token names did not make its signature.
+            // The issuer was asked a moment ago, and answered. Or else its keys are within their lifetime, it said nothing of
+            // a shorter one, and the key that the token names did not make its signature.
             let answered = !self.failing.load(Ordering::Relaxed);
-            if answered || is_held && loaded.freshness.is_as_stated(now) {
+            if answered || is_held && loaded.freshness.is_as_agreed(now) {
                 return Ok(Arc::clone(&loaded.keys));
             }
         }
