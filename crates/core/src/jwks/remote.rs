@@ -353,6 +353,12 @@ impl Shared {
                 let loaded = Arc::new(loaded.not_after(now).unchanged_since(last.as_deref()));
                 let is_new = |key_id| last.as_ref().is_none_or(|last| !last.keys.holds(key_id));
                 attempts.budget.answered(loaded.keys.key_ids().any(is_new));
+                // Tokens of a key that was withdrawn go on for a while, and are no sign of a rotation.
+                let withdrawn = last.as_ref().map(|last| &*last.keys).into_iter().flat_map(KeySet::key_ids);
+                for key_id in withdrawn.filter(|key_id| !loaded.keys.holds(key_id)) {
+                    let id = attempts.budget.fingerprint(key_id);
+                    attempts.budget.note_absent(id);
+                }
                 attempts.failures = 0;
                 attempts.last_failure = None;
                 attempts.discovered = discovered;
