@@ -9,16 +9,15 @@ use std::{
     fmt,
     hash::RandomState,
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use quick_cache::UnitWeighter;
 
 use crate::{
-    Error, Reason, Tenants,
+    Error, Reason,
     error::Failure,
     jwt::{JwtVerifier, UnverifiedClaims},
-    resource_server::Verifiers,
 };
 
 /// The configured issuers.
@@ -87,6 +86,27 @@ impl Issuers {
     }
 }
 
+/// Issuers that are not named one by one: which of them are trusted, and what their tokens are held to.
+pub(crate) trait TenantGroup: fmt::Debug + Send + Sync + 'static {
+    /// What stands for all of them.
+    fn name(&self) -> &str;
+
+    /// Whether this is one of them.
+    fn trusts(&self, issuer: &str) -> bool;
+
+    /// The verifier of one of them, which was last asked for its keys at that time, if it was.
+    fn verifier(&self, issuer: &str, last_asked: Option<SystemTime>) -> Option<JwtVerifier>;
+
+    /// How many may be live.
+    fn live_limit(&self) -> usize;
+
+    /// How long one of them is left alone after it was asked for its keys.
+    fn cool_down(&self) -> Duration;
+
+    /// The time.
+    fn now(&self) -> SystemTime;
+}
+
 /// The verifier of a token's issuer.
 pub(crate) struct Found<'i> {
     pub(crate) verifier: Cow<'i, Arc<JwtVerifier>>,
@@ -96,8 +116,7 @@ pub(crate) struct Found<'i> {
 
 /// The tenants of one group that have a verifier: a bounded number of those that are trusted.
 pub(crate) struct LiveTenants {
-    group: Tenants,
-    verifiers: Verifiers,
+    group: Box<dyn TenantGroup>,
     /// Tenants that a good token came from.
     live: Cache,
     /// Tenants that none came from yet. Whoever writes tokens can put tenants here, and can push others out.
@@ -114,14 +133,11 @@ fn cache(capacity: usize) -> Cache {
 }
 
 impl LiveTenants {
-    pub(crate) fn new(group: Tenants, verifiers: Verifiers) -> Self {
-        let (live, newcomers) = (group.live_limit(), Self::newcomers(&group));
-        Self { group, verifiers, live: cache(live), newcomers: cache(newcomers), asked: Mutex::default() }
-    }
-
-    /// How many tenants may be there without a good token.
-    fn newcomers(group: &Tenants) -> usize {
-        (group.live_limit() / 4).max(8)
+    pub(crate) fn new(group: impl TenantGroup) -> Self {
+        let live = group.live_limit();
+        // How many may be there without a good token.
+        let newcomers = (live / 4).max(8);
+        Self { group: Box::new(group), live: cache(live), newcomers: cache(newcomers), asked: Mutex::default() }
     }
 
     fn name(&self) -> &str {
@@ -143,7 +159,7 @@ impl LiveTenants {
             return Some((verifier, true));
         }
         let last_asked = self.ask(issuer);
-        let verifier = Arc::new(self.group.verifier(issuer, last_asked, &self.verifiers)?);
+        let verifier = Arc::new(self.group.verifier(issuer, last_asked)?);
         let name = Arc::clone(&verifier.rules.issuer);
         // Of two requests that are the first at once, one makes the verifier that both use.
         let verifier = self.newcomers.get_or_insert_with(&name, || Ok::<_, ()>(verifier)).ok()?;
@@ -162,8 +178,7 @@ impl LiveTenants {
     /// Notes that a tenant is about to be asked for its keys. When it was asked before, if that was less than a cool-down
     /// ago, or if there are so many that nobody knows.
     fn ask(&self, issuer: &str) -> Option<SystemTime> {
-        let now = self.verifiers.now();
-        let cool_down = self.group.cool_down(&self.verifiers);
+        let (now, cool_down) = (self.group.now(), self.group.cool_down());
         let is_recent = |asked: SystemTime| now.duration_since(asked).is_ok_and(|since| since < cool_down);
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = asked.get(issuer).copied().filter(|last| is_recent(*last)) {
@@ -198,8 +213,6 @@ impl fmt::Debug for LiveTenants {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::{
         BoxFuture, ExactScopes,

@@ -38,6 +38,8 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
     }
 
     /// A request was refused. `issuer` is known once the token's issuer is.
+    ///
+    /// Not told of: requests that no `Authenticate` layer has seen (500), since no resource server has either.
     fn refused(&self, issuer: Option<&str>, reason: Reason) {
         let _ = (issuer, reason);
     }

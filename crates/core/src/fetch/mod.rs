@@ -94,6 +94,11 @@ impl FetchError {
         Self { kind: FetchErrorKind::Failed, source: Some(source.into()) }
     }
 
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn cause(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source()
+    }
+
     /// [`FetchLimits::deadline`] passed first.
     pub fn timed_out() -> Self {
         Self { kind: FetchErrorKind::TimedOut, source: None }

@@ -1,9 +1,14 @@
-use std::{collections::HashSet, error::Error as StdError, fmt, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use http::HeaderName;
 use tokio::runtime::Handle;
 
-use super::{Inner, Issuer, ResourceServer, StartUp, Tenants, verifiers::Verifiers};
+use super::{
+    Inner, Issuer, ResourceServer, StartUp, Tenants,
+    faults::{BuildError, Faults},
+    tenants::Group,
+    verifiers::Verifiers,
+};
 use crate::{
     clock::{Clock, SystemClock},
     credentials::token_header_fault,
@@ -186,7 +191,7 @@ impl ResourceServerBuilder {
 
     /// Has [`build`](Self::build) report these faults with its own.
     pub(crate) fn with_faults(mut self, faults: Vec<String>) -> Self {
-        self.faults.0.extend(faults);
+        faults.into_iter().for_each(|fault| self.faults.add(fault));
         self
     }
 
@@ -248,8 +253,10 @@ impl ResourceServerBuilder {
         }
         faults.none()?;
 
-        let issuers =
-            Issuers::new(verifiers, tenants.into_iter().map(|group| LiveTenants::new(group, factory.clone())));
+        let issuers = Issuers::new(
+            verifiers,
+            tenants.into_iter().map(|tenants| LiveTenants::new(Group { tenants, verifiers: factory.clone() })),
+        );
         self.start_up.wait_for(&issuers, &*self.clock).await?;
 
         Ok(ResourceServer(Arc::new(Inner {
@@ -313,72 +320,13 @@ impl ResourceServerBuilder {
         match crate::fetch::ReqwestFetch::new() {
             Ok(fetch) => self.fetch = Some(Arc::new(fetch)),
             Err(error) => {
-                faults.add(format!("fetch: {}", error.source().map_or_else(|| error.to_string(), ToString::to_string)))
+                faults.add(format!("fetch: {}", error.cause().map_or_else(|| error.to_string(), ToString::to_string)))
             }
         }
         #[cfg(not(feature = "reqwest"))]
         faults.add("fetch: there is no HTTP client; enable the feature `reqwest`, or give one with `.fetch(..)`");
     }
 }
-
-/// The faults found so far.
-#[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<String>);
-
-impl Faults {
-    pub(super) fn add(&mut self, fault: impl Into<String>) {
-        self.0.push(fault.into());
-    }
-
-    pub(super) fn of<'f>(&'f mut self, issuer: &str) -> IssuerFaults<'f> {
-        IssuerFaults { issuer: format!("{:?}", https_url::shown(issuer)), faults: self }
-    }
-
-    pub(super) fn none(self) -> Result<(), BuildError> {
-        if self.0.is_empty() { Ok(()) } else { Err(BuildError { faults: self.0 }) }
-    }
-}
-
-/// The faults of one issuer's settings.
-pub(super) struct IssuerFaults<'f> {
-    issuer: String,
-    faults: &'f mut Faults,
-}
-
-impl IssuerFaults<'_> {
-    pub(super) fn add(&mut self, fault: impl fmt::Display) {
-        self.faults.add(format!("issuer {}: {fault}", self.issuer));
-    }
-}
-
-/// Settings that no resource server can be built from. Names every faulty setting, and the remedy.
-#[derive(Clone, PartialEq, Eq)]
-pub struct BuildError {
-    faults: Vec<String>,
-}
-
-impl BuildError {
-    /// The faults, each with the setting it is in and what to do about it.
-    pub fn faults(&self) -> impl Iterator<Item = &str> {
-        self.faults.iter().map(String::as_str)
-    }
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the resource server cannot be built:")?;
-        self.faults.iter().try_for_each(|fault| write!(f, "\n- {fault}"))
-    }
-}
-
-/// As [`Display`](fmt::Display), since it is what a `main` that returns the error shows.
-impl fmt::Debug for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl StdError for BuildError {}
 
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]

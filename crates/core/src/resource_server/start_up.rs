@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::builder::{BuildError, Faults};
+use super::faults::{BuildError, Faults};
 use crate::{
     clock::{Clock, within},
     dispatch::Issuers,

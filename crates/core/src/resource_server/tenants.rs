@@ -6,11 +6,11 @@ use std::{
 
 use super::{
     Issuer,
-    builder::Faults,
+    faults::Faults,
     issuer::Keys,
     verifiers::{Membership, Verifiers},
 };
-use crate::{https_url, jwt::JwtVerifier};
+use crate::{dispatch::TenantGroup, https_url, jwt::JwtVerifier};
 
 /// What stands for the tenant in a template.
 const PLACEHOLDER: &str = "{tenant}";
@@ -134,7 +134,7 @@ impl Tenants {
     }
 
     /// Whether this is the identifier of a trusted tenant.
-    pub(crate) fn trusts(&self, issuer: &str) -> bool {
+    fn trusts(&self, issuer: &str) -> bool {
         let tenant = self.template.as_ref().and_then(|template| {
             let tenant = issuer.strip_prefix(&*template.before)?.strip_suffix(&*template.after)?;
             (template.is_all() || is_tenant(tenant)).then_some(tenant)
@@ -148,37 +148,8 @@ impl Tenants {
         self.trusts(issuer).then(|| Issuer { identifier: issuer.to_owned(), ..self.settings.clone() })
     }
 
-    pub(crate) fn live_limit(&self) -> usize {
-        self.max_live
-    }
-
-    /// How long a tenant is left alone after it was asked for its keys.
-    pub(crate) fn cool_down(&self, verifiers: &Verifiers) -> Duration {
-        self.settings.key_refresh.as_ref().unwrap_or(&verifiers.key_refresh).cool_down
-    }
-
     pub(super) fn membership(&self, last_asked: Option<SystemTime>) -> Membership<'_> {
         Membership { name: &self.name, last_asked }
-    }
-
-    /// The verifier of this issuer, if it is a trusted tenant.
-    pub(crate) fn verifier(
-        &self,
-        issuer: &str,
-        last_asked: Option<SystemTime>,
-        verifiers: &Verifiers,
-    ) -> Option<JwtVerifier> {
-        let tenant = self.resolve(issuer)?;
-        let mut faults = Faults::default();
-        let verifier = verifiers.verifier(tenant, Some(self.membership(last_asked)), &mut faults);
-        match faults.none() {
-            Ok(()) => verifier,
-            Err(error) => {
-                // The settings were checked when the resource server was built, so it is about this very tenant.
-                tracing::error!(tenants = %self.name, %error, "a trusted tenant cannot be served");
-                None
-            }
-        }
     }
 
     /// What is wrong with the template.
@@ -208,6 +179,49 @@ impl Tenants {
                  your own domain follows, such as `https://{PLACEHOLDER}.idp.example/`"
             )
         })
+    }
+}
+
+/// Tenants, and what makes their verifiers.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) tenants: Tenants,
+    pub(super) verifiers: Verifiers,
+}
+
+impl TenantGroup for Group {
+    fn name(&self) -> &str {
+        &self.tenants.name
+    }
+
+    fn trusts(&self, issuer: &str) -> bool {
+        self.tenants.trusts(issuer)
+    }
+
+    fn verifier(&self, issuer: &str, last_asked: Option<SystemTime>) -> Option<JwtVerifier> {
+        let tenant = self.tenants.resolve(issuer)?;
+        let mut faults = Faults::default();
+        let verifier = self.verifiers.verifier(tenant, Some(self.tenants.membership(last_asked)), &mut faults);
+        match faults.none() {
+            Ok(()) => verifier,
+            Err(error) => {
+                // The settings were checked when the resource server was built, so it is about this very tenant.
+                tracing::error!(tenants = %self.tenants.name, %error, "a trusted tenant cannot be served");
+                None
+            }
+        }
+    }
+
+    fn live_limit(&self) -> usize {
+        self.tenants.max_live
+    }
+
+    fn cool_down(&self) -> Duration {
+        self.tenants.settings.key_refresh.as_ref().unwrap_or(&self.verifiers.key_refresh).cool_down
+    }
+
+    fn now(&self) -> SystemTime {
+        self.verifiers.clock.now()
     }
 }
 

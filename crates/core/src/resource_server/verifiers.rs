@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::{
     Issuer,
-    builder::{Faults, IssuerFaults},
+    faults::{Faults, IssuerFaults},
     issuer::Keys,
 };
 use crate::{
@@ -53,11 +53,6 @@ pub(crate) struct Membership<'g> {
 }
 
 impl Verifiers {
-    /// The clock that all of them go by.
-    pub(crate) fn now(&self) -> SystemTime {
-        self.clock.now()
-    }
-
     /// The verifier for the tokens of `issuer`, which may be one of many tenants.
     pub(crate) fn verifier(
         &self,

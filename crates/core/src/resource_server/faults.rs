@@ -1,0 +1,62 @@
+use std::{error::Error as StdError, fmt};
+
+use crate::https_url;
+
+/// The faults found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<String>);
+
+impl Faults {
+    pub(super) fn add(&mut self, fault: impl Into<String>) {
+        self.0.push(fault.into());
+    }
+
+    pub(super) fn of<'f>(&'f mut self, issuer: &str) -> IssuerFaults<'f> {
+        IssuerFaults { issuer: format!("{:?}", https_url::shown(issuer)), faults: self }
+    }
+
+    pub(super) fn none(self) -> Result<(), BuildError> {
+        if self.0.is_empty() { Ok(()) } else { Err(BuildError { faults: self.0 }) }
+    }
+}
+
+/// The faults of one issuer's settings.
+pub(super) struct IssuerFaults<'f> {
+    issuer: String,
+    faults: &'f mut Faults,
+}
+
+impl IssuerFaults<'_> {
+    pub(super) fn add(&mut self, fault: impl fmt::Display) {
+        self.faults.add(format!("issuer {}: {fault}", self.issuer));
+    }
+}
+
+/// Settings that no resource server can be built from. Names every faulty setting, and the remedy.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BuildError {
+    faults: Vec<String>,
+}
+
+impl BuildError {
+    /// The faults, each with the setting it is in and what to do about it.
+    pub fn faults(&self) -> impl Iterator<Item = &str> {
+        self.faults.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the resource server cannot be built:")?;
+        self.faults.iter().try_for_each(|fault| write!(f, "\n- {fault}"))
+    }
+}
+
+/// As [`Display`](fmt::Display), since it is what a `main` that returns the error shows.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl StdError for BuildError {}
