@@ -1,7 +1,7 @@
 //! What trusting many issuers costs a request that one of them sent: the same token, judged beside 1 and beside 10 000
 //! issuers, and beside as many live tenants.
 //!
-//! `cargo bench -p scopegate-testing --bench many_issuers`
+//! `cargo bench -p scopegate-tests --bench many_issuers`
 
 #![allow(missing_docs, reason = "a benchmark has no API")]
 
