@@ -1035,10 +1035,12 @@ async fn scope_4_tokens_without_scopes_do_not_get_through_to_a_route_that_demand
 async fn at_2_no_profile_lets_an_id_token_without_marks_pass() {
     let claims =
         json!({ "sub": "u", "aud": AUDIENCE, "azp": "c", "client_id": "c", "appid": "c", "cid": "c", "tid": TENANT });
-    let id_token = Recorded::new("JWT", claims).with(json!({ "iss": "https://as.example" }));
+    // An issuer that every profile could have.
+    let name_of_issuer = format!("https://as.example/{TENANT}");
+    let id_token = Recorded::new("JWT", claims).with(json!({ "iss": name_of_issuer }));
     for name in Profile::names() {
         for typ in [Some("JWT"), None] {
-            let issuer = issuer("https://as.example", Profile::by_name(name).expect("a profile"));
+            let issuer = issuer(&name_of_issuer, Profile::by_name(name).expect("a profile"));
             let issuer = if name == "google" { issuer.authorized_parties(["c"]) } else { issuer };
             assert_eq!(judged(issuer, &id_token.typed(typ)).await, Err(Reason::WrongTokenType), "{name}");
         }

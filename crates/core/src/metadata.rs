@@ -10,6 +10,7 @@ use std::{
 use http::Uri;
 
 use crate::{
+    error::excerpt,
     fetch::document::{DocumentError, Documents, accepting},
     http_caching,
     https_url::{self, PlainHttp},
@@ -90,8 +91,9 @@ impl Metadata {
             })
         };
         // RFC 8414 §3.3: identical, code point by code point.
-        if text("issuer") != Some(issuer) {
-            return Err(DiscoveryError::AnotherIssuer);
+        match text("issuer") {
+            Some(named) if named == issuer => {}
+            named => return Err(DiscoveryError::AnotherIssuer(excerpt(named.unwrap_or("none")).into())),
         }
         let jwks_uri = text("jwks_uri").ok_or(DiscoveryError::NoKeys)?;
         https_url::parse(jwks_uri, plain_http)
@@ -103,7 +105,7 @@ impl Metadata {
 /// Why an issuer's metadata could not be had.
 #[derive(Clone, Debug)]
 pub(crate) enum DiscoveryError {
-    AnotherIssuer,
+    AnotherIssuer(Box<str>),
     Document(DocumentError),
     NoKeys,
     NotADocument,
@@ -119,8 +121,9 @@ impl From<DocumentError> for DiscoveryError {
 impl fmt::Display for DiscoveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AnotherIssuer => f.write_str(
-                "the metadata document names another issuer; configure the issuer exactly as it names itself",
+            Self::AnotherIssuer(named) => write!(
+                f,
+                "the metadata document names another issuer, {named}; configure the issuer exactly as it names itself"
             ),
             Self::Document(error) => error.fmt(f),
             Self::NoKeys => f.write_str("the metadata document has no `jwks_uri`"),

@@ -4,7 +4,7 @@
 //! [`MetricsObserver`] counts them through the `metrics` facade.
 //!
 //! ```
-//! use std::sync::atomic::{AtomicU64, Ordering};
+//! use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
 //!
 //! use scopegate_core::{Reason, observe::Observer};
 //!
@@ -18,10 +18,16 @@
 //!         }
 //!     }
 //! }
+//!
+//! let expired = Arc::new(Expired::default());
+//! let builder = scopegate_core::ResourceServer::builder().observer(Arc::clone(&expired));
+//! # drop(builder);
+//! assert_eq!(expired.0.load(Ordering::Relaxed), 0);
 //! ```
 
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -42,6 +48,16 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
     /// Not told of: requests that no `Authenticate` layer has seen (500), since no resource server has either.
     fn refused(&self, issuer: Option<&str>, reason: Reason) {
         let _ = (issuer, reason);
+    }
+}
+
+impl<T: Observer + ?Sized> Observer for Arc<T> {
+    fn keys_fetched(&self, fetch: &KeyFetch<'_>) {
+        (**self).keys_fetched(fetch);
+    }
+
+    fn refused(&self, issuer: Option<&str>, reason: Reason) {
+        (**self).refused(issuer, reason);
     }
 }
 

@@ -5,7 +5,7 @@
 //! makes a gate let anything through; whatever a test sends is verified as in production.
 //!
 //! ```
-//! use scopegate_core::{Issuer, ResourceServer};
+//! use scopegate_core::{Issuer, ResourceServer}; // An axum service has them from `scopegate_axum`.
 //! use scopegate_testing::{Mint, TestIssuer};
 //!
 //! # #[tokio::main(flavor = "current_thread")]

@@ -20,7 +20,9 @@ the answers of a test double. A 503 has a `Retry-After` and says nothing about t
 forged token, an expired one or one for another audience get anything but 401 or 503, and nobody was asked for keys but the
 issuer, at most once in 30 seconds and once more for a key id that is named twice.
 
-A good token is 401 in one row only: where the issuer answers, and its answer does not have the key. And keys serve for a day
+A good token is 401 in one row only: where the issuer answers, and its answer does not have the key. (Where nothing is wrong
+with the issuer, the same can happen to tokens of a new key for half a minute, if the issuer was asked just before it
+published that key; see the docs of `scopegate_core::jwks`.) And keys serve for a day
 beyond their lifetime, which is why a clock that goes on a day in the middle of an outage ends in 503. Where the metadata is
 of no use, a new key is found all the same for as long as the old metadata may be believed.
 

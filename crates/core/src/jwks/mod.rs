@@ -9,7 +9,7 @@
 //! | the issuer | what happens |
 //! |---|---|
 //! | publishes keys | they are fetched with the first token, and again ahead of the end of their lifetime, by a task of their own. `Cache-Control` and `Expires` say how long that is, between 5 minutes and a day |
-//! | publishes a new key | the first token that names it causes a fetch, and is judged by what that brings |
+//! | publishes a new key | the first token that names it causes a fetch, and is judged by what that brings. If the issuer was asked less than a cool-down ago, the first is 401 and the second causes the fetch; where strangers have spent that one too, tokens of the new key are 401 for what is left of the cool-down |
 //! | withdraws a key | it verifies nothing from the next refresh on |
 //! | gets tokens with invented key ids sent our way | one fetch in 30 seconds, and at most one more for a key id that is named again and again |
 //! | is down, or answers with something else than keys | the keys at hand stay. Past their lifetime they serve a day more; then the answer is 503 |

@@ -4,7 +4,10 @@ use super::{
     Algorithm, base64url,
     json::{self, Value},
 };
-use crate::crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey, is_strong_ed25519};
+use crate::{
+    crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey, is_strong_ed25519},
+    error::excerpt,
+};
 
 /// How many keys one set may have unless something else is said.
 const MAX_KEYS: usize = 100;
@@ -285,6 +288,15 @@ impl KeySet {
     /// Whether there is a key of this id.
     pub(crate) fn holds(&self, key_id: &str) -> bool {
         self.keys.binary_search_by(|key| key.id.as_deref().cmp(&Some(key_id))).is_ok()
+    }
+
+    /// For the log: the keys by id where they are few, else how many they are.
+    pub(crate) fn described(&self) -> String {
+        let ids: Vec<String> = self.key_ids().take(5).map(excerpt).collect();
+        match ids.as_slice() {
+            [_, ..] if ids.len() <= 4 && ids.len() == self.keys.len() => ids.join(" or "),
+            _ => format!("one of {} keys", self.keys.len()),
+        }
     }
 
     /// Whether these are the same keys, under the same ids and for the same algorithms, as those of `other`.

@@ -499,6 +499,10 @@ impl Profile {
                     "demands an audience of your own; the address of a repository's owner is in tokens that were meant for nobody",
                 );
             }
+            Some(Peculiarity::TenantInIssuer) if !settings.is_template && !is_entra_issuer(settings.issuer) => misfits.push(
+                "knows issuers by the GUID of their tenant, in lower case as in `iss`; `common`, `organizations` and domains are in no \
+                 token",
+            ),
             Some(Peculiarity::OpenToAll) if !settings.has_parties => misfits
                 .push("accepts service accounts of everybody; list those that may call with `.authorized_parties(..)`"),
             _ => {}
@@ -517,6 +521,12 @@ pub(crate) struct Settings<'s> {
     pub(crate) audiences: &'s [String],
     pub(crate) audience_waived: bool,
     pub(crate) has_parties: bool,
+    /// Whether the issuer stands for many, and is none of them.
+    pub(crate) is_template: bool,
+}
+
+fn is_entra_issuer(issuer: &str) -> bool {
+    entra_tenant(issuer).is_some_and(|tenant| !tenant.bytes().any(|byte| byte.is_ascii_uppercase()))
 }
 
 /// Whether an audience is what GitHub takes where a workflow names none: the address of the repository's owner, on
@@ -533,7 +543,7 @@ mod tests {
     const TENANT_ID: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
     fn settings(issuer: &'static str) -> Settings<'static> {
-        Settings { issuer, audiences: &[], audience_waived: false, has_parties: true }
+        Settings { issuer, audiences: &[], audience_waived: false, has_parties: true, is_template: false }
     }
 
     #[test]
@@ -545,6 +555,20 @@ mod tests {
         }
         for unknown in ["", "entra", "entra_v2", "Auth0", "github-actions", "compat"] {
             assert!(Profile::by_name(unknown).is_none(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_of_entra_id_that_is_in_no_token_is_a_misfit() {
+        let misfits =
+            |issuer, is_template| Profile::entra_v2().misfits(&Settings { is_template, ..settings(issuer) }).len();
+        assert_eq!(misfits("https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0", false), 0);
+        for never in [
+            "https://login.microsoftonline.com/common/v2.0",
+            "https://login.microsoftonline.com/contoso.onmicrosoft.com/v2.0",
+            "https://login.microsoftonline.com/9188040D-6C67-4C5B-B112-36A304B66DAD/v2.0",
+        ] {
+            assert_eq!((misfits(never, false), misfits(never, true)), (1, 0), "{never}");
         }
     }
 
@@ -592,7 +616,8 @@ mod tests {
     #[test]
     fn jwt_3_an_audience_is_waived_only_with_clients_and_a_token_that_says_what_it_is() {
         let misfits = |profile: Profile, has_parties| {
-            let settings = Settings { audience_waived: true, has_parties, ..settings("https://as.example") };
+            let settings =
+                Settings { audience_waived: true, has_parties, is_template: true, ..settings("https://as.example") };
             profile.misfits(&settings).len()
         };
         for named in [Profile::cognito(), Profile::keycloak(), Profile::duende(), Profile::rfc9068()] {

@@ -3,6 +3,7 @@ use std::{sync::Arc, time::Duration};
 use super::{ClaimNames, Profile, UnverifiedClaims, checks::Acceptable};
 use crate::{
     Error, Reason, ScopeGrammar, VerifiedToken,
+    error::Failure,
     jwks::{KeySource, Snapshot},
     jws::{Algorithm, Compact, Header, KeySet, Verification},
     verified_token::Assertion,
@@ -90,7 +91,10 @@ impl JwtVerifier {
             Verification::Invalid if is_final => Err(Reason::InvalidSignature.into()),
             Verification::Invalid => Ok(Verdict::KeyNotAtHand { is_held: key_id.is_some() }),
             Verification::UnknownKey if snapshot.is_some() => Ok(Verdict::KeyNotAtHand { is_held: false }),
-            Verification::UnknownKey => Err(Reason::UnknownKey.into()),
+            Verification::UnknownKey => {
+                let found = key_id.unwrap_or("none");
+                Err(Failure::new(Reason::UnknownKey, "kid", keys.described(), found).into())
+            }
         }
     }
 

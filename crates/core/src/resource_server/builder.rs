@@ -7,7 +7,7 @@ use super::{
     Inner, Issuer, ResourceServer, StartUp, Tenants,
     faults::{BuildError, Faults},
     tenants::Group,
-    verifiers::Verifiers,
+    verifiers::{Membership, Verifiers},
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -247,7 +247,11 @@ impl ResourceServerBuilder {
         for group in self.tenants {
             claim_names.add(&group.settings.profile);
             // The settings are the same for every tenant, so one that nobody asks shows whether they are good.
-            let sample = factory.verifier(group.settings.clone(), Some(group.membership(None)), &mut faults);
+            let sample = factory.verifier(
+                group.settings.clone(),
+                Some(Membership { is_template: true, ..group.membership(None) }),
+                &mut faults,
+            );
             tenant_realm = tenant_realm.or_else(|| sample?.rules.audiences.first().cloned());
             tenants.push(group);
         }

@@ -176,7 +176,8 @@ impl Issuer {
 
     /// Accepts tokens that name no audience, for an issuer that does not write one. The clients stand in for it: it has to
     /// go with [`authorized_parties`](Self::authorized_parties), and with a profile whose tokens say in so many words that
-    /// they are access tokens. A token that does name audiences still has to name this API.
+    /// they are access tokens. A token that does name audiences still has to name this API, so an
+    /// [`audience`](Self::audience) is configured all the same; any name of this API will do.
     ///
     /// A token that one of these clients got for another API of the issuer is good here, too.
     pub fn dangerous_waive_audience(mut self) -> Self {

@@ -39,7 +39,10 @@ impl StartUp {
                 let mut faults = Faults::default();
                 for (issuer, outcome) in loaded(issuers).await {
                     if let Err(error) = outcome {
-                        faults.of(issuer).add(chain(&error));
+                        let why = chain(&error);
+                        faults
+                            .of(issuer)
+                            .add(format!("{why}; mend that, or start without its keys by `StartUp::Lazy`"));
                     }
                 }
                 faults.none()

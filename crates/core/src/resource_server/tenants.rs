@@ -149,7 +149,7 @@ impl Tenants {
     }
 
     pub(super) fn membership(&self, last_asked: Option<SystemTime>) -> Membership<'_> {
-        Membership { name: &self.name, last_asked }
+        Membership { name: &self.name, last_asked, is_template: false }
     }
 
     /// What is wrong with the template.

@@ -777,8 +777,7 @@ async fn start_up_fails_fast_or_waits_or_does_neither() {
     assert!(builder().build().await.is_ok() && network.requests().is_empty());
 
     let error = builder().start_up(StartUp::FailFast).build().await.unwrap_err();
-    let fault =
-        "issuer \"https://as.example\": the issuer's keys cannot be had: there is no document at the expected address";
+    let fault = "issuer \"https://as.example\": the issuer's keys cannot be had: there is no document at the expected address; mend that, or start without its keys by `StartUp::Lazy`";
     assert_eq!(error.faults().collect::<Vec<_>>(), [fault]);
     assert!(builder().start_up(StartUp::WaitAtMost(MINUTE)).build().await.is_ok(), "it starts without");
 

@@ -50,6 +50,8 @@ pub(crate) struct Membership<'g> {
     pub(super) name: &'g Arc<str>,
     /// When the tenant was last asked for its keys, if it is known.
     pub(super) last_asked: Option<SystemTime>,
+    /// Whether this is no tenant, but stands for all of them.
+    pub(super) is_template: bool,
 }
 
 impl Verifiers {
@@ -71,7 +73,12 @@ impl Verifiers {
         }
         let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
         if audiences.is_empty() {
-            faults.add("has no audience; name this API as its tokens do in `aud`, with `.audience(..)`");
+            faults.add(if issuer.audience_waived {
+                "has no audience; one is needed all the same, for tokens that name audiences and for the realm: give this API \
+                 any name with `.audience(..)`"
+            } else {
+                "has no audience; name this API as its tokens do in `aud`, with `.audience(..)`"
+            });
         }
         for audience in audiences {
             if audience.is_empty() || https_url::has_scheme(audience) && audience.contains('#') {
@@ -109,6 +116,7 @@ impl Verifiers {
             audiences,
             audience_waived: issuer.audience_waived,
             has_parties: issuer.authorized_parties.is_some(),
+            is_template: tenants.is_some_and(|group| group.is_template),
         };
         for misfit in issuer.profile.misfits(&settings) {
             faults.add(format!("the profile {:?} {misfit}", issuer.profile.name()));
