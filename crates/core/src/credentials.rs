@@ -196,6 +196,16 @@ mod tests {
     }
 
     #[test]
+    fn the_credentials_of_a_request_are_in_its_authorization_header() {
+        let request =
+            http::Request::builder().header(AUTHORIZATION, "Bearer a").header("x-token", "b").body(()).unwrap();
+        let (parts, ()) = request.into_parts();
+        assert_eq!(Credentials::from_request(&parts).unwrap().unwrap().token(), "a");
+        let (parts, ()) = http::Request::builder().header("x-token", "b").body(()).unwrap().into_parts();
+        assert!(Credentials::from_request(&parts).unwrap().is_none());
+    }
+
+    #[test]
     fn one_scheme_spaces_and_one_token68() {
         assert_eq!(parse(b"Bearer aB1-._~+/=="), Ok(Some("aB1-._~+/==")));
         assert_eq!(parse(b"bEaReR   x"), Ok(Some("x")));

@@ -235,7 +235,11 @@ mod tests {
     }
 
     fn issuers(names: &[&str]) -> Issuers {
-        let verifiers = names.iter().map(|&name| JwtVerifier {
+        Issuers::new(names.iter().map(|name| verifier_of(name)), [])
+    }
+
+    fn verifier_of(name: &str) -> JwtVerifier {
+        JwtVerifier {
             rules: Rules {
                 issuer: name.into(),
                 audiences: vec!["api".into()],
@@ -248,8 +252,7 @@ mod tests {
                 max_age: None,
             },
             keys: Arc::new(NoKeys),
-        });
-        Issuers::new(verifiers, [])
+        }
     }
 
     fn chosen(claims: &str) -> Result<String, Reason> {
@@ -289,5 +292,101 @@ mod tests {
         for mistyped in [r#"["https://as.example"]"#, "null", "1", "{}"] {
             assert_eq!(chosen(&format!(r#"{{"iss":{mistyped}}}"#)), Err(Reason::MalformedClaim), "{mistyped}");
         }
+    }
+
+    /// Tenants of which every name is trusted but one, and when the last one was said to have been asked.
+    #[derive(Clone, Debug, Default)]
+    struct Everybody(Arc<Mutex<(Duration, Vec<Option<SystemTime>>)>>);
+
+    impl Everybody {
+        fn advance(&self, by: Duration) {
+            self.0.lock().unwrap().0 += by;
+        }
+
+        fn last_asked(&self) -> Option<Duration> {
+            let said = self.0.lock().unwrap().1.last().copied().flatten();
+            said.map(|at| at.duration_since(SystemTime::UNIX_EPOCH).unwrap())
+        }
+    }
+
+    impl TenantGroup for Everybody {
+        fn name(&self) -> &str {
+            "everybody"
+        }
+
+        fn trusts(&self, issuer: &str) -> bool {
+            issuer != "nobody"
+        }
+
+        fn verifier(&self, issuer: &str, last_asked: Option<SystemTime>) -> Option<JwtVerifier> {
+            self.0.lock().unwrap().1.push(last_asked);
+            Some(verifier_of(issuer))
+        }
+
+        fn live_limit(&self) -> usize {
+            64
+        }
+
+        fn cool_down(&self) -> Duration {
+            Duration::from_secs(30)
+        }
+
+        fn now(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH + self.0.lock().unwrap().0
+        }
+    }
+
+    #[test]
+    fn a_tenant_is_a_newcomer_until_a_good_token_came_from_it() {
+        let group = Everybody::default();
+        let issuers = Issuers::new([verifier_of("fixed")], [LiveTenants::new(group.clone())]);
+        let found = |name: &str| {
+            let claims = format!(r#"{{"iss":"{name}"}}"#);
+            let claims = UnverifiedClaims::parse(claims.as_bytes(), &ClaimNames::default()).unwrap();
+            issuers.verifier(&claims).map(|found| (found.verifier.into_owned(), found.newcomer_to)).ok()
+        };
+        assert!(found("nobody").is_none());
+        assert_eq!(found("fixed").unwrap().1, None);
+        let (first, newcomer_to) = found("t").unwrap();
+        assert_eq!(newcomer_to, Some(0));
+        assert!(Arc::ptr_eq(&first, &found("t").unwrap().0) && found("t").unwrap().1 == Some(0));
+        issuers.welcome(&first, 0);
+        let (again, newcomer_to) = found("t").unwrap();
+        assert!(Arc::ptr_eq(&first, &again) && newcomer_to.is_none());
+        assert_eq!(
+            (issuers.label("t"), issuers.label("fixed"), issuers.label("other")),
+            (Some("everybody"), Some("fixed"), None)
+        );
+        assert_eq!(issuers.live().count(), 1);
+        assert!(format!("{issuers:?}").contains("live: 1"));
+        // What others have pushed out meanwhile is welcome all the same.
+        let gone = Arc::new(verifier_of("gone"));
+        issuers.welcome(&gone, 0);
+        assert!(Arc::ptr_eq(&gone, &found("gone").unwrap().0));
+    }
+
+    #[test]
+    fn key_3_a_tenant_that_was_pushed_out_keeps_its_cool_down() {
+        let group = Everybody::default();
+        let tenants = LiveTenants::new(group.clone());
+        group.advance(Duration::from_secs(100));
+        let asked = |name: &str| {
+            tenants.newcomers.clear();
+            tenants.verifier(name).unwrap();
+            group.last_asked().map(|at| at.as_secs())
+        };
+        assert_eq!((asked("t"), asked("t")), (None, Some(100)));
+        group.advance(Duration::from_secs(29));
+        assert_eq!((asked("t"), asked("u")), (Some(100), None));
+        group.advance(Duration::from_secs(1));
+        assert_eq!((asked("t"), asked("t")), (None, Some(130)), "the cool-down is over");
+        // As many as are kept in mind; of others nobody knows.
+        for number in 0..2000 {
+            asked(&format!("n{number}"));
+        }
+        assert_eq!(asked("n1999"), Some(130));
+        assert!(tenants.asked.lock().unwrap().len() <= 1024);
+        group.advance(Duration::from_secs(30));
+        assert_eq!(asked("v"), None, "they are forgotten");
     }
 }

@@ -808,7 +808,7 @@ async fn with_tenants_at(network: &Network, clock: &SetClock, max_live: usize) -
 }
 
 #[tokio::test]
-async fn health_of_a_tenant_that_rests() {
+async fn a_tenant_that_rests_makes_no_service_unready() {
     let (network, clock) = (Network::new(), SetClock::new());
     put_tenant(&network, "a", &["a-es256"]);
     let server = with_tenants_at(&network, &clock, 10).await;
@@ -828,7 +828,7 @@ async fn health_of_a_tenant_that_rests() {
 }
 
 #[tokio::test]
-async fn a_stranger_takes_the_service_out_of_rotation() {
+async fn a_tenant_that_a_stranger_names_makes_no_service_unready() {
     let (network, clock) = (Network::new(), SetClock::new());
     put_tenant(&network, "a", &["a-es256"]);
     let server = with_tenants_at(&network, &clock, 10).await;
@@ -841,7 +841,7 @@ async fn a_stranger_takes_the_service_out_of_rotation() {
 }
 
 #[test]
-fn keys_of_a_runtime_that_is_gone_and_a_probe() {
+fn a_probe_keeps_keys_fresh_where_the_runtime_of_the_start_is_gone() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
     let first = runtime();
@@ -875,7 +875,7 @@ fn keys_of_a_runtime_that_is_gone_and_a_probe() {
 }
 
 #[tokio::test]
-async fn tenants_in_turn_have_no_cool_down() {
+async fn key_3_tenants_that_push_one_another_out_keep_their_cool_down() {
     let (network, clock) = (Network::new(), SetClock::new());
     let server = with_tenants_at(&network, &clock, 20).await;
     for number in 0..60 {
@@ -893,7 +893,7 @@ async fn tenants_in_turn_have_no_cool_down() {
 }
 
 #[tokio::test]
-async fn few_live_tenants() {
+async fn few_tenants_may_be_live() {
     let mut found = Vec::new();
     for max_live in [1, 2, 3, 4, 8] {
         let (network, clock) = (Network::new(), SetClock::new());
@@ -913,14 +913,14 @@ async fn few_live_tenants() {
 }
 
 #[tokio::test]
-async fn unlimited_live_tenants() {
+async fn any_number_of_tenants_may_be_live() {
     let tenants = Tenants::template(tenant("{tenant}"), |_| true).settings(|i| i.audience("api")).max_live(usize::MAX);
     let built = tokio::spawn(ResourceServer::builder().tenants(tenants).fetch(Network::new()).build()).await;
     assert!(built.is_ok(), "{built:?}");
 }
 
 #[tokio::test]
-async fn a_template_that_lets_strangers_choose_the_host() {
+async fn a_template_lets_nobody_choose_the_host() {
     let mut reached = Vec::new();
     for (template, victim) in [
         ("https://{tenant}", "https://169.254.169.254"),
@@ -942,7 +942,7 @@ async fn a_template_that_lets_strangers_choose_the_host() {
 }
 
 #[tokio::test]
-async fn the_header_for_keys_goes_to_the_host_that_the_metadata_names() {
+async fn the_header_for_keys_goes_to_named_hosts_alone() {
     let network = Network::new();
     let metadata = json!({ "issuer": ISSUER, "jwks_uri": "https://attacker.example/jwks" });
     network.put(METADATA_URL, Answer::Is(200, metadata.to_string().into()));
@@ -962,7 +962,7 @@ async fn the_header_for_keys_goes_to_the_host_that_the_metadata_names() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_is_trusted_no_more() {
+async fn a_tenant_that_is_trusted_no_more_is_refused_at_once() {
     let network = Network::new();
     put_tenant(&network, "a", &["a-es256"]);
     let trusted = Arc::new(std::sync::atomic::AtomicBool::new(true));
@@ -981,7 +981,7 @@ async fn a_tenant_that_is_trusted_no_more() {
 }
 
 #[tokio::test]
-async fn a_key_replaced_under_its_name_in_an_outage() {
+async fn chal_10_a_key_that_may_have_been_replaced_during_an_outage_is_no_verdict() {
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
     network.put(JWKS_URL, Answer::With(200, vec![("cache-control", "no-cache, max-age=0")], jwks(&["a-es256"])));
     let server = discovering(&network, &clock).await;
@@ -994,7 +994,7 @@ async fn a_key_replaced_under_its_name_in_an_outage() {
 }
 
 #[tokio::test]
-async fn strangers_evict_the_keys_that_an_outage_needs() {
+async fn key_11_strangers_do_not_push_out_the_keys_that_an_outage_needs() {
     let mut outcomes = Vec::new();
     for uses in [1, 5] {
         let (network, clock) = (Network::new(), SetClock::new());
@@ -1008,12 +1008,9 @@ async fn strangers_evict_the_keys_that_an_outage_needs() {
         network.put("https://idp.example/good/keys", Answer::Fails);
         network.put(&format!("{}/.well-known/openid-configuration", tenant("good")), Answer::Fails);
         clock.advance(MINUTE);
-        for round in 0..5 {
-            for number in 0..60 {
-                let junk = token_with("b-es256", json!({ "iss": tenant(&format!("t{number}")) }));
-                let _ = server.authenticate(&request(&junk)).await;
-                let _ = round;
-            }
+        for number in (0..500).chain(0..500) {
+            let junk = token_with("b-es256", json!({ "iss": tenant(&format!("t{number}")) }));
+            let _ = server.authenticate(&request(&junk)).await;
         }
         outcomes.push((uses, server.authenticate(&request(&good)).await.err().map(|e| e.reason())));
     }

@@ -722,7 +722,7 @@ mod hostile {
 
     // an attempt on a runtime that is alive but not driven.
     #[test]
-    fn undriven_runtime_hangs_everybody() {
+    fn an_attempt_whose_runtime_does_not_run_is_given_up() {
         let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         let (first, second) = (runtime(), runtime());
@@ -745,7 +745,7 @@ mod hostile {
 
     // alternating sets (replicas of an issuer that do not agree) and a reserve that is always well spent.
     #[tokio::test]
-    async fn replicas_that_disagree_have_no_cool_down() {
+    async fn key_3_replicas_that_disagree_free_the_reserve_once_in_a_cool_down() {
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         let source = loaded(&network, &clock).await;
         for round in 0..50 {
@@ -760,7 +760,7 @@ mod hostile {
 
     // times that come a moment out of order.
     #[tokio::test]
-    async fn a_jittering_clock_has_no_cool_down() {
+    async fn key_3_times_out_of_order_do_not_end_a_cool_down() {
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         let source = loaded(&network, &clock).await;
         for invented in 0..50 {
@@ -812,7 +812,7 @@ mod hostile {
 
     // set back between the answer's time and the conclusion.
     #[tokio::test]
-    async fn a_step_back_while_keys_come_in_makes_them_a_day_younger() {
+    async fn a_clock_that_is_set_back_while_keys_come_in_makes_them_no_younger() {
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         let (armed, on) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(true)));
         let mut o = origin(&network, &clock);
@@ -836,7 +836,7 @@ mod hostile {
 
     // a resting source that failed once serves withdrawn keys hours after the issuer is back.
     #[tokio::test]
-    async fn resting_keys_after_a_blip() {
+    async fn keys_that_rested_after_a_failure_are_not_used_hours_later() {
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         let source =
             RemoteKeys::new(origin(&network, &clock), None, "label".into(), None, Handle::current(), Idle::Rest);
@@ -860,7 +860,7 @@ mod hostile {
 
     // RFC 9111 4.3.4: a 304 with another strong validator must not update what is stored.
     #[tokio::test]
-    async fn a_304_about_another_representation() {
+    async fn a_304_about_another_representation_confirms_nothing() {
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         let modified = ("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT");
         network.put(JWKS_URL, Answer::With(200, vec![("etag", "\"1\""), modified], jwks(&["a-es256"])));
@@ -875,7 +875,7 @@ mod hostile {
 
     // Retry-After against an issuer with a long interval.
     #[tokio::test]
-    async fn retry_after_with_a_daily_interval() {
+    async fn k_13_retry_after_locks_nobody_out_whatever_the_interval() {
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         network.put(JWKS_URL, Answer::With(503, vec![("retry-after", "99999999")], Vec::new()));
         let mut o = origin(&network, &clock);
@@ -890,7 +890,7 @@ mod hostile {
 
     // the file's read never ends.
     #[test]
-    fn a_file_that_hangs() {
+    fn k_24_a_file_that_never_ends_holds_up_neither_threads_nor_the_end() {
         let path = std::env::temp_dir().join(format!("scopegate-fifo-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -928,7 +928,7 @@ mod hostile {
 
     // keys read before the lock, verdict after it.
     #[test]
-    fn old_keys_with_a_new_verdict() {
+    fn keys_and_the_verdict_on_them_are_of_one_moment() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         let source = Arc::new(runtime.block_on(async { loaded(&network, &clock).await }));
@@ -955,7 +955,7 @@ mod hostile {
 
     // logging under the lock.
     #[test]
-    fn a_subscriber_that_asks_for_the_health() {
+    fn nobody_else_s_code_runs_under_the_lock() {
         struct Asking(Arc<Mutex<Option<Weak<Shared>>>>);
         impl tracing::Subscriber for Asking {
             fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
@@ -1064,7 +1064,7 @@ mod hostile {
     }
 
     #[tokio::test]
-    async fn a_set_back_clock_takes_the_reserve_away() {
+    async fn a_clock_that_is_set_back_leaves_the_reserve() {
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         let source = loaded(&network, &clock).await;
         for _ in 0..2 {
@@ -1085,7 +1085,7 @@ mod hostile {
     }
 
     #[tokio::test]
-    async fn two_forms_that_hang() {
+    async fn meta_3_forms_that_never_answer_do_not_hide_the_next_one() {
         let (network, clock) = (Network::new(), SetClock::new());
         let issuer = "https://as.example/t1";
         network.put("https://as.example/.well-known/oauth-authorization-server/t1", Answer::Never);
@@ -1127,7 +1127,7 @@ mod hostile {
     }
 
     #[test]
-    fn hostile_caching() {
+    fn k_14_no_caching_header_is_a_panic() {
         let values = [
             "max-age=18446744073709551615",
             "max-age=18446744073709551616",
