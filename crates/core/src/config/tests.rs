@@ -483,7 +483,7 @@ async fn tenants_are_trusted_by_name_or_not_at_all() {
 #[tokio::test]
 async fn an_entry_without_an_issuer_is_a_fault_that_says_which() {
     let fault = "issuer: is missing; give the identifier, or a `template` for many tenants";
-    let none = "issuer: none is configured; name at least one with `ResourceServer::discover` or `.issuer(..)`";
+    let none = "issuer: none is configured; name at least one, with `ResourceServer::discover`, `.issuer(..)` or in the configuration";
     assert_eq!(
         faults(from_json(json!({ "issuers": [{ "profile": "genauth" }] }))).await,
         [format!("issuers[0]: {fault}").as_str(), none]
@@ -538,7 +538,7 @@ async fn every_fault_is_named_at_once_with_those_of_the_builder() {
         "issuers[2]: scope_claim: is an empty list",
         // And the builder's own.
         "tenants \"https://idp.example\": the template has to have",
-        "leeway: is over 5 minutes",
+        "leeway: 600s is over 5 minutes",
         "max_token_length: is 0",
         "issuer \"http://as.example\": the identifier must be https",
         "issuer \"http://as.example\": has no audience",

@@ -279,7 +279,7 @@ impl ResourceServerBuilder {
     fn check(&self, faults: &mut Faults) {
         if self.issuers.is_empty() && self.tenants.is_empty() {
             faults
-                .add("issuer: none is configured; name at least one with `ResourceServer::discover` or `.issuer(..)`");
+                .add("issuer: none is configured; name at least one, with `ResourceServer::discover`, `.issuer(..)` or in the configuration");
         }
         let mut seen = HashSet::new();
         for issuer in &self.issuers {
@@ -300,7 +300,7 @@ impl ResourceServerBuilder {
             }
         }
         if self.leeway > MAX_LEEWAY {
-            faults.add("leeway: is over 5 minutes; mend the clock instead");
+            faults.add(format!("leeway: {:?} is over 5 minutes; synchronize the clocks instead", self.leeway));
         }
         if self.max_token_length == 0 {
             faults.add("max_token_length: is 0, so that every token would be refused; the default is 16384 bytes");
@@ -373,7 +373,9 @@ mod tests {
     async fn no_issuer_is_a_fault() {
         assert_eq!(
             faults(ResourceServer::builder().audience("api")).await,
-            ["issuer: none is configured; name at least one with `ResourceServer::discover` or `.issuer(..)`"]
+            [
+                "issuer: none is configured; name at least one, with `ResourceServer::discover`, `.issuer(..)` or in the configuration"
+            ]
         );
     }
 
@@ -575,7 +577,7 @@ mod tests {
         assert_eq!(faults(builder(issuer()).leeway(Duration::from_secs(300))).await, NONE);
         assert_eq!(
             faults(builder(issuer()).leeway(Duration::from_millis(300_001))).await,
-            ["leeway: is over 5 minutes; mend the clock instead"]
+            ["leeway: 300.001s is over 5 minutes; synchronize the clocks instead"]
         );
     }
 
