@@ -616,6 +616,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_set_knows_its_ids_and_describes_itself_in_few_words() {
+        let keys = |ids: &[Option<&str>]| {
+            let jwks: Vec<Json> = ids
+                .iter()
+                .map(|id| id.map_or_else(|| without("a-es256", "kid"), |id| with("a-es256", "kid", id)))
+                .collect();
+            set(&jwks).prepare(Algorithm::ALL, BACKENDS[0])
+        };
+        let some = keys(&[Some("b"), Some("a"), Some("d")]);
+        assert!(["a", "b", "d"].iter().all(|id| some.holds(id)) && !some.holds("c") && !some.holds(""));
+        assert_eq!(some.described(), "a or b or d");
+        assert_eq!(keys(&[Some("a"), Some("a")]).key_ids().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(keys(&[Some("a"), Some("b"), Some("c"), Some("d")]).described(), "a or b or c or d");
+        assert_eq!(keys(&[Some("a"), Some("b"), Some("c"), Some("d"), Some("e")]).described(), "one of 5 keys");
+        assert_eq!(keys(&[Some("a"), None]).described(), "one of 2 keys");
+        assert_eq!(keys(&[]).described(), "one of 0 keys");
+        assert!(some.is_same(&keys(&[Some("a"), Some("b"), Some("d")])));
+        assert!(
+            !some.is_same(&keys(&[Some("a"), Some("b"), Some("e")])) && !some.is_same(&keys(&[Some("a"), Some("b")]))
+        );
+    }
+
     /// The largest odd number of so many bits.
     fn modulus(bits: usize) -> Vec<u8> {
         let mut n = vec![0xff; bits.div_ceil(8)];
