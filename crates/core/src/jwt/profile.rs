@@ -692,6 +692,40 @@ mod tests {
     }
 
     #[test]
+    fn only_a_word_for_the_kind_names_it() {
+        let word = || Evidence::claim("token_use", "access");
+        for (sign, names_it) in [
+            (word(), true),
+            (Evidence::any_of([word(), Evidence::claim("typ", "Bearer")]), true),
+            (Evidence::any_of([word(), Evidence::scope_claim()]), false),
+            (Evidence::any_of([]), false),
+            (Evidence::scope_claim(), false),
+            (Evidence::claim("sub", "x"), false),
+        ] {
+            assert_eq!(sign.names_the_kind(), names_it, "{sign:?}");
+        }
+    }
+
+    #[test]
+    fn a_sign_that_is_looked_for_is_described_in_the_log() {
+        let scope = ScopeClaim::first_of([ScopeClaim::path(["a", "b"]), ScopeClaim::string("scope")]);
+        assert_eq!(scope.describe(), "`a.b` or `scope`");
+        for (sign, described) in [
+            (Evidence::scope_claim(), "something in `a.b` or `scope`"),
+            (Evidence::claim_one_of("t", ["x", "y"]), "t = x or y"),
+            (Evidence::any_of([Evidence::claim("t", "x"), Evidence::claim_present("s")]), "t = x, or something in `s`"),
+        ] {
+            assert_eq!(sign.describe(&scope), described);
+        }
+    }
+
+    #[test]
+    fn only_keys_of_entra_id_may_name_their_issuer() {
+        assert!(Profile::entra_v2().keys_name_issuer());
+        assert!(!Profile::rfc9068().keys_name_issuer() && !Profile::entra_v1().keys_name_issuer());
+    }
+
+    #[test]
     fn a_profile_that_would_accept_anything_or_nothing_is_at_fault() {
         assert_eq!(Profile::rfc9068().fault(), None);
         assert_eq!(Profile::genauth().fault(), None);
