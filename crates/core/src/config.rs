@@ -127,7 +127,7 @@ use std::{
 };
 
 use http::HeaderName;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use self::value::{Address, List, Quantity, Secret};
 use crate::{
@@ -176,13 +176,16 @@ struct IssuerTable {
     max_live_tenants: Option<Quantity>,
     audience: Option<List>,
     profile: Option<String>,
+    #[serde(deserialize_with = "said")]
     algorithms: Option<List>,
+    #[serde(deserialize_with = "said")]
     authorized_parties: Option<List>,
     scope_claim: Option<List>,
     scope_grammar: Option<GrammarTable>,
     jwks_uri: Option<Address>,
     jwks_file: Option<PathBuf>,
     jwks_header: Option<HeaderTable>,
+    #[serde(deserialize_with = "said")]
     key_hosts: Option<List>,
     key_refresh: Option<RefreshTable>,
     dangerous_allow_http_on_loopback: bool,
@@ -260,6 +263,11 @@ impl Config {
         }
         builder.with_faults(faults)
     }
+}
+
+/// A list that is `null` is not one that was left out: it would allow everything.
+fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl IssuerTable {

@@ -135,8 +135,8 @@ fn cache(capacity: usize) -> Cache {
 impl LiveTenants {
     pub(crate) fn new(group: impl TenantGroup) -> Self {
         let live = group.live_limit();
-        // How many may be there without a good token.
-        let newcomers = (live / 4).max(8);
+        // More than may be live, so that strangers who name all that are trusted push nobody out where these are that few.
+        let newcomers = live.saturating_mul(2).max(16);
         Self { group: Box::new(group), live: cache(live), newcomers: cache(newcomers), asked: Mutex::default() }
     }
 

@@ -748,3 +748,11 @@ fn a_value_of_another_shape_is_an_error_of_the_reader_that_says_what_is_expected
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn an_allow_list_of_null_does_not_allow_everything() {
+    for field in ["authorized_parties", "key_hosts", "algorithms"] {
+        let text = format!(r#"{{"audience":"a","issuers":[{{"issuer":"https://as.example","{field}":null}}]}}"#);
+        assert!(serde_json::from_str::<Config>(&text).is_err(), "{field}");
+    }
+}

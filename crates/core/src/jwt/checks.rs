@@ -864,7 +864,7 @@ mod tests {
         let rules = with_profile(Profile::genauth());
         let mut id_token = genauth_claims(json!({ "sub": "u" }));
         id_token.as_object_mut().unwrap().remove("scope");
-        assert_eq!(failures_of(&rules, &header("JWT"), &id_token), [(Reason::WrongTokenType, "scope")]);
+        assert_eq!(failures_of(&rules, &header("JWT"), &id_token), [(Reason::WrongTokenType, "claims")]);
         for mark in ["nonce", "at_hash"] {
             let claims = genauth_claims(json!({ "sub": "u", mark: "x" }));
             assert_eq!(failures_of(&rules, &header("JWT"), &claims), [(Reason::WrongTokenType, "claims")], "{mark}");

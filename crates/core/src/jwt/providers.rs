@@ -228,7 +228,7 @@ impl Profile {
             .client_is_sole_audience()
             .dangerous_waive(RequiredClaim::Subject)
             .dangerous_waive(RequiredClaim::TokenId)
-            .evidence(Evidence::scope_claim())
+            .evidence(Evidence::claim_present("scope"))
     }
 
     /// Identity tokens of Google's service accounts. Access tokens of Google are opaque.
@@ -668,5 +668,16 @@ mod tests {
         let open = Settings { has_parties: false, ..settings("https://accounts.google.com") };
         assert_eq!(Profile::google().misfits(&open).len(), 1);
         assert!(Profile::google().misfits(&settings("https://accounts.google.com")).is_empty());
+    }
+
+    #[test]
+    fn at_2_another_scope_claim_does_not_move_the_evidence_of_a_provider() {
+        for name in Profile::names() {
+            let profile = Profile::by_name(name).unwrap().scope_claim(ScopeClaim::string_or_array("roles"));
+            let id_token = crate::jws::json::object(br#"{"roles":["admin"],"sub":"alice"}"#, |_| true).unwrap();
+            let claim = |name: &str| id_token.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+            let is_strict = profile.check_type(Some("JWT")).is_err() && profile.check_type(None).is_err();
+            assert!(is_strict || profile.check_evidence(claim).is_err(), "{name}");
+        }
     }
 }

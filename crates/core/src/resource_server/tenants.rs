@@ -38,7 +38,9 @@ const MAX_TENANT: usize = 256;
 ///
 /// Of the trusted tenants, 1000 are live at a time, unless [`max_live`](Self::max_live) says otherwise: their keys are at
 /// hand. One more takes the place of one that was used little, whose keys are fetched again when it comes back. Tenants that
-/// no good token has come from yet have a smaller place of their own, so that invented tokens push out nobody who is served.
+/// no good token has come from yet have a place of their own, so that invented tokens push out nobody who is served. Let
+/// `max_live` be no smaller than the number of tenants that are trusted: only then can nobody, by naming all of them, keep one
+/// that has not been served yet waiting for its cool-down.
 ///
 /// Each tenant has a budget of fetches of its own, also while it is not live, so a predicate that trusts every name lets
 /// strangers cause traffic: to the hosts that the template allows, and to those that the documents there name as the place
