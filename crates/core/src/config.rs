@@ -147,6 +147,7 @@ use crate::{
 pub struct Config {
     audience: Option<List>,
     leeway: Option<Quantity>,
+    #[serde(deserialize_with = "said")]
     max_token_age: Option<Quantity>,
     token_header: Option<String>,
     max_token_length: Option<Quantity>,

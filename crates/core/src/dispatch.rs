@@ -55,7 +55,8 @@ impl Issuers {
         self.tenants
             .iter()
             .enumerate()
-            .find_map(|(group, tenants)| {
+            .find(|(_, tenants)| tenants.group.trusts(issuer))
+            .and_then(|(group, tenants)| {
                 let (verifier, is_newcomer) = tenants.verifier(issuer)?;
                 Some(Found { verifier: Cow::Owned(verifier), newcomer_to: is_newcomer.then_some(group) })
             })

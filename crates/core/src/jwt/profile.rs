@@ -298,6 +298,17 @@ impl Profile {
         &self.name
     }
 
+    /// Whether the sign tells an access token from others, given where the scope is read from.
+    fn distinguishes(&self, sign: &Evidence) -> bool {
+        match &sign.0 {
+            Sign::ScopeClaim => {
+                !self.scope_claim.roots().any(|root| ["iss", "sub", "aud", "exp", "iat"].contains(&root))
+            }
+            Sign::AnyOf(signs) => !signs.is_empty() && signs.iter().all(|sign| self.distinguishes(sign)),
+            _ => sign.distinguishes(),
+        }
+    }
+
     pub(crate) fn keys_name_issuer(&self) -> bool {
         self.keys_name_issuer
     }
@@ -305,7 +316,7 @@ impl Profile {
     pub(crate) fn fault(&self) -> Option<ProfileFault> {
         if self.token_types.is_empty() {
             Some(ProfileFault::AcceptsNothing)
-        } else if !self.type_is_decisive && !self.evidence.iter().any(Evidence::distinguishes) {
+        } else if !self.type_is_decisive && !self.evidence.iter().any(|sign| self.distinguishes(sign)) {
             Some(ProfileFault::NoEvidence)
         } else {
             None
@@ -716,6 +727,17 @@ mod tests {
             (Evidence::any_of([Evidence::claim("t", "x"), Evidence::claim_present("s")]), "t = x, or something in `s`"),
         ] {
             assert_eq!(sign.describe(&scope), described);
+        }
+    }
+
+    #[test]
+    fn a_scope_that_is_read_from_what_every_token_has_is_no_sign() {
+        for (root, is_sign) in [("scope", true), ("roles", true), ("sub", false), ("aud", false)] {
+            for sign in [Evidence::scope_claim(), Evidence::any_of([Evidence::scope_claim()])] {
+                let profile =
+                    Profile::compat("x").accept_type("JWT").evidence(sign).scope_claim(ScopeClaim::string(root));
+                assert_eq!(profile.fault().is_none(), is_sign, "{root}");
+            }
         }
     }
 
