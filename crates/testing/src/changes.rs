@@ -17,14 +17,14 @@ impl Changes {
         self.members.insert(name, None);
     }
 
-    /// `object` with the changes made, as JSON.
-    pub(crate) fn applied_to(&self, mut object: Map<String, Value>) -> String {
+    /// `object` with the changes made.
+    pub(crate) fn applied_to(&self, mut object: Map<String, Value>) -> Map<String, Value> {
         for (name, change) in &self.members {
             match change {
                 Some(value) => object.insert(name.clone(), value.clone()),
                 None => object.remove(name),
             };
         }
-        Value::Object(object).to_string()
+        object
     }
 }

@@ -1,4 +1,22 @@
-use super::token_endpoint::Refusal;
+use bytes::Bytes;
+use http::{Request, header::CONTENT_TYPE};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+
+use super::refusal::Refusal;
+
+/// The longest form that is read, in bytes.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// A request, with the body if it could be read.
+pub(super) type Received = Request<Option<Bytes>>;
+
+/// Reads the body of a request.
+pub(super) async fn received(request: Request<Incoming>) -> Received {
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, BODY_LIMIT).collect().await;
+    Request::from_parts(parts, body.ok().map(|body| body.to_bytes()))
+}
 
 /// The parameters of a form.
 pub(super) struct Form {
@@ -6,11 +24,18 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// Reads a form. A parameter without a value counts as absent ([RFC 6749, section
+    /// The form in a request's body. A parameter without a value counts as absent ([RFC 6749, section
     /// 3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
-    pub(super) fn parse(body: &[u8]) -> Self {
+    pub(super) fn of(request: &Received) -> Result<Self, Refusal> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(Refusal::invalid_request("the body must be application/x-www-form-urlencoded"));
+        }
+        let body = request.body().as_ref();
+        let body = body.ok_or(Refusal::invalid_request("the body could not be read, or is too long"))?;
         let parameters = form_urlencoded::parse(body).into_owned().filter(|(_, value)| !value.is_empty());
-        Self { parameters: parameters.collect() }
+        Ok(Self { parameters: parameters.collect() })
     }
 
     /// The value of a parameter that may be there once.

@@ -20,5 +20,5 @@ pub(super) fn document(site: &Site, keys: &SigningKeys, changes: &Changes) -> St
         ("id_token_signing_alg_values_supported", json!(algorithms)),
     ];
     let members: Map<String, Value> = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    changes.applied_to(members)
+    Value::Object(changes.applied_to(members)).to_string()
 }

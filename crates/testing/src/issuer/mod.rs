@@ -6,10 +6,12 @@ use tokio::task::JoinHandle;
 
 use crate::{Mint, Shape, SigningAlgorithm, SigningKeys, TokenBuilder};
 
+mod authentication;
 mod builder;
 mod condition;
 mod form;
 mod metadata;
+mod refusal;
 mod server;
 mod site;
 mod token_endpoint;

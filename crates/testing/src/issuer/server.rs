@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
-    header::{ALLOW, CONTENT_TYPE},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA},
 };
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     condition::{Condition, Counters, Failure},
-    metadata,
+    form, metadata,
     site::{Endpoint, Site},
     token_endpoint,
 };
@@ -144,7 +144,7 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
             response
         }
-        Endpoint::Token => token_endpoint::respond(&shared, request).await,
+        Endpoint::Token => token_endpoint::respond(&shared, &form::received(request).await),
     })
 }
 
@@ -167,5 +167,12 @@ fn with_json(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The response, with the headers of answers that hold tokens or tell about them.
+pub(super) fn never_stored(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
     response
 }

@@ -14,6 +14,7 @@ mod signing;
 
 pub use self::shape::Shape;
 use self::signing::Forgery;
+pub(crate) use self::signing::unique;
 
 /// The lifetime of a token that asks for no other.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(5 * 60);

@@ -3,7 +3,7 @@
 use std::{fmt, sync::LazyLock, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::{LIFETIME, Signer, TokenBuilder, Validity, WELL_BEYOND_LEEWAY};
 use crate::{SigningAlgorithm, SigningKey, clock::numeric_date, sign};
@@ -76,13 +76,18 @@ impl TokenBuilder {
         if let Some(kid) = key.key_id() {
             header.insert("kid".to_owned(), kid.into());
         }
-        self.header.applied_to(header)
+        Value::Object(self.header.applied_to(header)).to_string()
     }
 
     fn payload(&self) -> Vec<u8> {
         if let Some(raw) = &self.raw_payload {
             return raw.clone();
         }
+        Value::Object(self.claims_beside(Map::new())).to_string().into_bytes()
+    }
+
+    /// The claims, by the clock of this moment. `others` are there unless the builder says otherwise.
+    pub(crate) fn claims_beside(&self, mut others: Map<String, Value>) -> Map<String, Value> {
         let now = numeric_date(self.mint.clock().now());
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
         let (before, after) = (now - seconds(WELL_BEYOND_LEEWAY), now + seconds(WELL_BEYOND_LEEWAY));
@@ -91,12 +96,12 @@ impl TokenBuilder {
             Validity::For(lifetime) => (now, None, now.saturating_add(seconds(lifetime))),
             Validity::NotYet => (now, Some(after), after + seconds(LIFETIME)),
         };
-        let mut claims = self.shape.claims(&self.mint, issued_at, &unique());
-        claims.insert("exp".to_owned(), expires_at.into());
+        others.extend(self.shape.claims(&self.mint, issued_at, &unique()));
+        others.insert("exp".to_owned(), expires_at.into());
         if let Some(not_before) = not_before {
-            claims.insert("nbf".to_owned(), not_before.into());
+            others.insert("nbf".to_owned(), not_before.into());
         }
-        self.claims.applied_to(claims).into_bytes()
+        self.claims.applied_to(others)
     }
 }
 
@@ -105,7 +110,7 @@ fn base64url(octets: impl AsRef<[u8]>) -> String {
 }
 
 /// A text of 128 random bits.
-fn unique() -> String {
+pub(crate) fn unique() -> String {
     let mut octets = [0; 16];
     aws_lc_rs::rand::fill(&mut octets).expect("the operating system has randomness");
     base64url(octets)

@@ -1,0 +1,40 @@
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header::WWW_AUTHENTICATE};
+use http_body_util::Full;
+use serde_json::json;
+
+use super::{server::json_response, site::Site};
+
+/// An error of [RFC 6749, section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    error: &'static str,
+    description: &'static str,
+}
+
+impl Refusal {
+    pub(super) const fn invalid_request(description: &'static str) -> Self {
+        Self::bad("invalid_request", description)
+    }
+
+    pub(super) const fn invalid_client(description: &'static str) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", description }
+    }
+
+    pub(super) const fn bad(error: &'static str, description: &'static str) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, error, description }
+    }
+
+    pub(super) fn response(&self, site: &Site) -> Response<Full<Bytes>> {
+        let body = json!({ "error": self.error, "error_description": self.description });
+        let mut response = json_response(self.status, &body);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = format!("Basic realm=\"{}\", charset=\"UTF-8\"", site.issuer);
+            let challenge =
+                HeaderValue::try_from(challenge).expect("an issuer's path has no character that needs quoting");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
