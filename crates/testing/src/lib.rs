@@ -31,10 +31,12 @@
 //!
 //! # What is here
 //!
-//! - [`TestIssuer`]: the server. Metadata, JWK Set and a token endpoint over HTTP, on 127.0.0.1 and an ephemeral port;
-//!   [rotation](TestIssuer::rotate), [outage](TestIssuer::outage), [slowness](TestIssuer::slow) and
+//! - [`TestIssuer`]: the server. Metadata, JWK Set, token, introspection and revocation endpoints over HTTP, on 127.0.0.1
+//!   and an ephemeral port; [rotation](TestIssuer::rotate), [outage](TestIssuer::outage), [slowness](TestIssuer::slow) and
 //!   [request counts](TestIssuer::requests).
 //! - [`TokenBuilder`]: a token, good until told otherwise. [`Shape`] names dialects other than RFC 9068.
+//! - [`OpaqueTokenBuilder`]: a token that the introspection endpoint tells about, and [`IntrospectionTrouble`], what can be
+//!   wrong with that endpoint.
 //! - [`Mint`]: the same tokens without a server or a socket, for tests that hand the key set over as text.
 //! - [`SigningKeys`] and [`SigningKey`]: generated, or read from private JWKs; published as they are or with members
 //!   changed.
@@ -60,13 +62,13 @@
 //! # Scope of this crate
 //!
 //! It belongs among the dev-dependencies, and into examples. It is not an authorization server for anybody else to use:
-//! there are no users, its clients' secrets are public and it grants whatever is asked for. It issues no opaque tokens
-//! and has no introspection endpoint.
+//! there are no users, its clients' secrets are public and it grants whatever is asked for.
 #![forbid(unsafe_code)]
 
 mod algorithm;
 mod changes;
 mod clock;
+mod compact;
 mod issuer;
 mod keys;
 mod mint;
@@ -76,7 +78,7 @@ mod token;
 pub use self::{
     algorithm::SigningAlgorithm,
     clock::TestClock,
-    issuer::{RequestCounts, TestIssuer, TestIssuerBuilder},
+    issuer::{IntrospectionTrouble, OpaqueTokenBuilder, RecordedRequest, RequestCounts, TestIssuer, TestIssuerBuilder},
     keys::{KeyError, SigningKey, SigningKeys},
     mint::Mint,
     token::{Shape, TokenBuilder},

@@ -1,6 +1,5 @@
 //! Who asks: the client authentication of [RFC 6749, section 2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3).
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
@@ -9,6 +8,37 @@ use super::{
     refusal::Refusal,
     server::Shared,
 };
+
+/// The client, authenticated as by [`client`] or by an access token that is active, which [RFC 7662, section
+/// 2.1](https://www.rfc-editor.org/rfc/rfc7662#section-2.1) allows for introspection.
+pub(super) fn client_or_bearer(shared: &Shared, headers: &HeaderMap, form: &Form) -> Result<String, Refusal> {
+    let Some(token) = bearer(headers) else { return client(shared, headers, form) };
+    let claims = shared.tokens.active(token, Some("access_token"), &shared.mint());
+    let claims = claims.ok_or(Refusal::invalid_token("the access token in the header is not active"))?;
+    let client_id = ["client_id", "azp", "sub"].into_iter().find_map(|name| claims.get(name)?.as_str());
+    client_id.map(str::to_owned).ok_or(Refusal::invalid_token("the access token in the header names no client"))
+}
+
+/// The token of the one `Authorization` header, if that is of the `Bearer` scheme.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The client, authenticated by whatever it is registered with.
+pub(super) fn client(shared: &Shared, headers: &HeaderMap, form: &Form) -> Result<String, Refusal> {
+    if let (Some(client_id), None) = (form.one("client_id")?, form.one("client_secret")?)
+        && !headers.contains_key(AUTHORIZATION)
+    {
+        return match shared.clients.is_public(client_id) {
+            true => Ok(client_id.to_owned()),
+            false => Err(Refusal::invalid_client("the client is not public, and does not authenticate")),
+        };
+    }
+    by_secret(shared, headers, form)
+}
 
 /// The client, authenticated by `client_secret_basic` or `client_secret_post` and not by both.
 pub(super) fn by_secret(shared: &Shared, headers: &HeaderMap, form: &Form) -> Result<String, Refusal> {
@@ -31,11 +61,10 @@ pub(super) fn by_secret(shared: &Shared, headers: &HeaderMap, form: &Form) -> Re
         (None, (Some(client_id), Some(client_secret))) => (client_id.to_owned(), client_secret.to_owned()),
         (None, _) => return Err(Refusal::invalid_client("the client does not authenticate")),
     };
-    let registered = shared.clients.get(&client_id).map(String::as_bytes);
-    match registered.map(|secret| verify_slices_are_equal(secret, client_secret.as_bytes())) {
-        Some(Ok(())) => Ok(client_id),
-        Some(Err(_)) | None => Err(Refusal::invalid_client("no client is registered by that identifier and secret")),
+    if !shared.clients.has_secret(&client_id, &client_secret) {
+        return Err(Refusal::invalid_client("no client is registered by that identifier and secret"));
     }
+    Ok(client_id)
 }
 
 /// Identifier and secret from `Basic` credentials, each form-encoded as section 2.3.1 says.

@@ -1,9 +1,13 @@
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use scopegate_core::clock::{Clock, SystemClock};
 use serde_json::Value;
 
-use super::{Site, TestIssuer, server::Shared};
+use super::{
+    Site, TestIssuer,
+    clients::{Clients, Credentials},
+    server::Shared,
+};
 use crate::{Mint, SigningAlgorithm, SigningKeys, changes::Changes};
 
 /// The options of a [`TestIssuer`]. Made by [`TestIssuer::builder`].
@@ -15,8 +19,9 @@ pub struct TestIssuerBuilder {
     jwks_path: String,
     keys: Keys,
     audience: String,
-    clients: BTreeMap<String, String>,
+    clients: Clients,
     metadata: Changes,
+    signs_introspection: bool,
     clock: Arc<dyn Clock>,
 }
 
@@ -32,8 +37,9 @@ impl TestIssuerBuilder {
             jwks_path: "/jwks.json".to_owned(),
             keys: Keys::Fresh(vec![SigningAlgorithm::Es256, SigningAlgorithm::Es384, SigningAlgorithm::EdDsa]),
             audience: Mint::AUDIENCE.to_owned(),
-            clients: BTreeMap::new(),
+            clients: Clients::default(),
             metadata: Changes::default(),
+            signs_introspection: true,
             clock: Arc::new(SystemClock),
         }
     }
@@ -84,10 +90,24 @@ impl TestIssuerBuilder {
         self
     }
 
-    /// Registers a client for the token endpoint. May be called for several; the first takes the place of the default
-    /// client, [`Mint::CLIENT_ID`] with [`TestIssuer::CLIENT_SECRET`].
+    /// Registers a client with a secret. May be called for several, as may the other methods that register clients; the
+    /// first client takes the place of the default one, [`Mint::CLIENT_ID`] with [`TestIssuer::CLIENT_SECRET`].
     pub fn client(mut self, client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
-        self.clients.insert(client_id.into(), client_secret.into());
+        self.clients.register(client_id.into(), Credentials::Secret(client_secret.into()));
+        self
+    }
+
+    /// Registers a public client, which sends its `client_id` and nothing to prove it. It may introspect and revoke; it
+    /// gets no token, as the client credentials grant is not for public clients.
+    pub fn public_client(mut self, client_id: impl Into<String>) -> Self {
+        self.clients.register(client_id.into(), Credentials::None);
+        self
+    }
+
+    /// Answers introspection requests in JSON, whatever `Accept` asks for, and publishes no algorithms for signed
+    /// answers.
+    pub fn without_signed_introspection(mut self) -> Self {
+        self.signs_introspection = false;
         self
     }
 
@@ -103,7 +123,7 @@ impl TestIssuerBuilder {
         self
     }
 
-    /// Takes the times of tokens, and the delays of [`TestIssuer::slow`], from `clock`.
+    /// Takes the times of tokens, and all delays, from `clock`.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -122,23 +142,24 @@ impl TestIssuerBuilder {
         let listener = super::server::bind().await;
         let mut clients = self.clients;
         if clients.is_empty() {
-            clients.insert(Mint::CLIENT_ID.to_owned(), TestIssuer::CLIENT_SECRET.to_owned());
+            let secret = Credentials::Secret(TestIssuer::CLIENT_SECRET.to_owned());
+            clients.register(Mint::CLIENT_ID.to_owned(), secret);
         }
         let site = Site::new(listener.address(), &self.path, &self.jwks_path);
         let mint = Mint::new(&site.issuer, keys).with_audience(self.audience).with_clock(self.clock);
-        TestIssuer::serve(listener, Shared::new(site, mint, clients, self.metadata))
+        TestIssuer::serve(listener, Shared::new(site, mint, clients, self.metadata, self.signs_introspection))
     }
 }
 
-/// Shows the client identifiers, and no secret.
 impl fmt::Debug for TestIssuerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestIssuerBuilder")
             .field("path", &self.path)
             .field("jwks_path", &self.jwks_path)
             .field("audience", &self.audience)
-            .field("clients", &self.clients.keys())
+            .field("clients", &self.clients)
             .field("metadata", &self.metadata)
+            .field("signs_introspection", &self.signs_introspection)
             .field("clock", &self.clock)
             .finish_non_exhaustive()
     }

@@ -3,13 +3,14 @@ use std::{
     time::Duration,
 };
 
-use super::site::Endpoint;
+use super::{introspection::IntrospectionTrouble, site::Endpoint};
 
-/// How the server is doing: whether it answers, and after how long.
-#[derive(Clone, Copy, Debug, Default)]
+/// How the server is doing: whether it answers, and after how long, and what else is wrong with introspection.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Condition {
     pub(super) failure: Option<Failure>,
     pub(super) delay: Duration,
+    pub(super) introspection: Option<IntrospectionTrouble>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +29,12 @@ pub(super) enum Failure {
 pub struct RequestCounts {
     /// Requests for a metadata document, whichever of the well-known paths it was.
     pub discovery: u64,
+    /// Requests to the introspection endpoint.
+    pub introspection: u64,
     /// Requests for the JWK Set.
     pub jwks: u64,
+    /// Requests to the revocation endpoint.
+    pub revocation: u64,
     /// Requests to the token endpoint.
     pub token: u64,
 }
@@ -38,7 +43,9 @@ pub struct RequestCounts {
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     discovery: AtomicU64,
+    introspection: AtomicU64,
     jwks: AtomicU64,
+    revocation: AtomicU64,
     token: AtomicU64,
 }
 
@@ -46,7 +53,9 @@ impl Counters {
     pub(super) fn count(&self, endpoint: Endpoint) {
         match endpoint {
             Endpoint::Discovery => &self.discovery,
+            Endpoint::Introspection => &self.introspection,
             Endpoint::Jwks => &self.jwks,
+            Endpoint::Revocation => &self.revocation,
             Endpoint::Token => &self.token,
         }
         .fetch_add(1, Ordering::SeqCst);
@@ -55,7 +64,9 @@ impl Counters {
     pub(super) fn snapshot(&self) -> RequestCounts {
         RequestCounts {
             discovery: self.discovery.load(Ordering::SeqCst),
+            introspection: self.introspection.load(Ordering::SeqCst),
             jwks: self.jwks.load(Ordering::SeqCst),
+            revocation: self.revocation.load(Ordering::SeqCst),
             token: self.token.load(Ordering::SeqCst),
         }
     }

@@ -8,12 +8,14 @@ use super::refusal::Refusal;
 /// The longest form that is read, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// A request, with the body if it could be read.
+/// A request, with the body if it was wanted and could be read.
 pub(super) type Received = Request<Option<Bytes>>;
 
-/// Reads the body of a request.
-pub(super) async fn received(request: Request<Incoming>) -> Received {
+pub(super) async fn received(request: Request<Incoming>, wants_body: bool) -> Received {
     let (parts, body) = request.into_parts();
+    if !wants_body {
+        return Request::from_parts(parts, None);
+    }
     let body = Limited::new(body, BODY_LIMIT).collect().await;
     Request::from_parts(parts, body.ok().map(|body| body.to_bytes()))
 }

@@ -8,15 +8,24 @@ use crate::{Mint, Shape, SigningAlgorithm, SigningKeys, TokenBuilder};
 
 mod authentication;
 mod builder;
+mod clients;
 mod condition;
 mod form;
+mod introspection;
 mod metadata;
+mod opaque;
+mod recorded;
 mod refusal;
+mod revocation;
 mod server;
 mod site;
 mod token_endpoint;
+mod tokens;
 
-pub use self::{builder::TestIssuerBuilder, condition::RequestCounts};
+pub use self::{
+    builder::TestIssuerBuilder, condition::RequestCounts, introspection::IntrospectionTrouble,
+    opaque::OpaqueTokenBuilder, recorded::RecordedRequest,
+};
 use self::{
     condition::{Condition, Failure},
     server::{Listener, Shared},
@@ -31,8 +40,13 @@ use self::{
 /// | [RFC 8414][metadata] metadata | `/.well-known/oauth-authorization-server{path}`, or `openid-configuration` there |
 /// | JWK Set | `{issuer}/jwks.json` |
 /// | token endpoint | `{issuer}/token`, for the client credentials grant |
+/// | [introspection] | `{issuer}/introspect`, with [signed answers][signed] for those who ask |
+/// | [revocation] | `{issuer}/revoke` |
 ///
 /// [metadata]: https://www.rfc-editor.org/rfc/rfc8414#section-3
+/// [introspection]: https://www.rfc-editor.org/rfc/rfc7662
+/// [signed]: https://www.rfc-editor.org/rfc/rfc9701
+/// [revocation]: https://www.rfc-editor.org/rfc/rfc7009
 ///
 /// The token endpoint knows [`Mint::CLIENT_ID`] with [`CLIENT_SECRET`](Self::CLIENT_SECRET), or the clients of
 /// [`TestIssuerBuilder::client`]; it grants whatever legal `scope` is asked for, and for whatever `resource` or
@@ -40,6 +54,16 @@ use self::{
 ///
 /// ```text
 /// curl -u test-client:test-secret -d grant_type=client_credentials -d scope=message http://127.0.0.1:PORT/token
+/// ```
+///
+/// With `-d token_format=opaque`, a parameter that is known here and in no specification, it issues an opaque token.
+///
+/// Introspection tells about opaque tokens and about JWTs that the current keys have signed, whatever else is in them:
+/// to any client with its credentials, and to whoever has an active access token to send as `Bearer`. Any client may
+/// revoke any token.
+///
+/// ```text
+/// curl -u test-client:test-secret -d token=... http://127.0.0.1:PORT/introspect
 /// ```
 ///
 /// It is as real as a test needs and no more: no TLS, no users, no consent, no limit on requests, and client secrets
@@ -122,6 +146,16 @@ impl TestIssuer {
         &self.shared.site.token_endpoint
     }
 
+    /// The URL of the introspection endpoint.
+    pub fn introspection_endpoint(&self) -> &str {
+        &self.shared.site.introspection_endpoint
+    }
+
+    /// The URL of the revocation endpoint.
+    pub fn revocation_endpoint(&self) -> &str {
+        &self.shared.site.revocation_endpoint
+    }
+
     /// The address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -130,6 +164,11 @@ impl TestIssuer {
     /// How many requests have come so far.
     pub fn requests(&self) -> RequestCounts {
         self.shared.counters.snapshot()
+    }
+
+    /// The request that came last to the introspection endpoint, answered or not.
+    pub fn last_introspection(&self) -> Option<RecordedRequest> {
+        self.shared.last_introspection().clone()
     }
 }
 
@@ -148,6 +187,17 @@ impl TestIssuer {
     /// Starts a token of the given shape.
     pub fn token_shaped(&self, shape: Shape) -> TokenBuilder {
         self.mint().token_shaped(shape)
+    }
+
+    /// Starts an opaque access token, good unless changed, which the introspection endpoint knows.
+    pub fn opaque_token(&self) -> OpaqueTokenBuilder {
+        OpaqueTokenBuilder::new(Arc::clone(&self.shared))
+    }
+
+    /// Revokes a token, be it opaque or a JWT: from now on introspection says that it is not active. Whoever verifies
+    /// the JWT by its signature does not learn of it.
+    pub fn revoke(&self, token: &str) {
+        self.shared.tokens.revoke(token);
     }
 
     /// The issuer's mint, with the keys of this moment: later rotations do not reach it.
@@ -184,7 +234,7 @@ impl TestIssuer {
     }
 }
 
-/// Trouble. It comes over every endpoint, begins with the next request and lasts until
+/// Trouble. It comes over every endpoint unless its name says otherwise, begins with the next request and lasts until
 /// [`recover`](TestIssuer::recover).
 impl TestIssuer {
     /// Answers every request with 503, and no `Retry-After`.
@@ -203,7 +253,18 @@ impl TestIssuer {
         self.shared.condition().delay = delay;
     }
 
-    /// Ends outage, hanging up and slowness. A request that is already delayed stays so.
+    /// Lets the introspection endpoint be in this trouble, in place of the one before; the other endpoints stay fine.
+    ///
+    /// # Panics
+    ///
+    /// When HTTP has no way to send what the trouble describes: a status that is not final or has not three digits, a
+    /// URL or media type that is no header value. And when [`Claims`](IntrospectionTrouble::Claims) is no JSON object.
+    pub fn break_introspection(&self, trouble: IntrospectionTrouble) {
+        trouble.assert_possible();
+        self.shared.condition().introspection = Some(trouble);
+    }
+
+    /// Ends outage, hanging up, slowness and the trouble of introspection. A request that is already delayed stays so.
     pub fn recover(&self) {
         *self.shared.condition() = Condition::default();
     }

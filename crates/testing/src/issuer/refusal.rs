@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::{server::json_response, site::Site};
 
-/// An error of [RFC 6749, section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
+/// An error of [RFC 6749, section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2), or the one of [RFC 6750,
+/// section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1) that an access token can earn.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
@@ -22,6 +23,10 @@ impl Refusal {
         Self { status: StatusCode::UNAUTHORIZED, error: "invalid_client", description }
     }
 
+    pub(super) const fn invalid_token(description: &'static str) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, error: "invalid_token", description }
+    }
+
     pub(super) const fn bad(error: &'static str, description: &'static str) -> Self {
         Self { status: StatusCode::BAD_REQUEST, error, description }
     }
@@ -30,7 +35,10 @@ impl Refusal {
         let body = json!({ "error": self.error, "error_description": self.description });
         let mut response = json_response(self.status, &body);
         if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = format!("Basic realm=\"{}\", charset=\"UTF-8\"", site.issuer);
+            let challenge = match self.error {
+                "invalid_token" => format!("Bearer realm=\"{}\", error=\"invalid_token\"", site.issuer),
+                _ => format!("Basic realm=\"{}\", charset=\"UTF-8\"", site.issuer),
+            };
             let challenge =
                 HeaderValue::try_from(challenge).expect("an issuer's path has no character that needs quoting");
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);

@@ -1,7 +1,6 @@
 //! The listener, and what becomes of a request.
 
 use std::{
-    collections::BTreeMap,
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
@@ -22,31 +21,40 @@ use tokio::{
 };
 
 use super::{
+    clients::Clients,
     condition::{Condition, Counters, Failure},
-    form, metadata,
+    form, introspection, metadata,
+    recorded::RecordedRequest,
+    revocation,
     site::{Endpoint, Site},
     token_endpoint,
+    tokens::Tokens,
 };
 use crate::{Mint, SigningKeys, changes::Changes};
 
 /// What the handle and the server's task both see.
 pub(super) struct Shared {
     pub(super) site: Site,
-    /// Registered clients and their secrets.
-    pub(super) clients: BTreeMap<String, String>,
+    pub(super) clients: Clients,
     pub(super) metadata: Changes,
+    pub(super) signs_introspection: bool,
+    pub(super) tokens: Tokens,
     pub(super) counters: Counters,
+    last_introspection: Mutex<Option<RecordedRequest>>,
     mint: RwLock<Mint>,
     condition: Mutex<Condition>,
 }
 
 impl Shared {
-    pub(super) fn new(site: Site, mint: Mint, clients: BTreeMap<String, String>, metadata: Changes) -> Self {
+    pub(super) fn new(site: Site, mint: Mint, clients: Clients, metadata: Changes, signs_introspection: bool) -> Self {
         Self {
             site,
             clients,
             metadata,
+            signs_introspection,
+            tokens: Tokens::default(),
             counters: Counters::default(),
+            last_introspection: Mutex::default(),
             mint: RwLock::new(mint),
             condition: Mutex::new(Condition::default()),
         }
@@ -60,6 +68,10 @@ impl Shared {
     pub(super) fn set_keys(&self, keys: SigningKeys) {
         let mut mint = self.mint.write().unwrap_or_else(PoisonError::into_inner);
         *mint = mint.clone().with_keys(keys);
+    }
+
+    pub(super) fn last_introspection(&self) -> MutexGuard<'_, Option<RecordedRequest>> {
+        self.last_introspection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn condition(&self) -> MutexGuard<'_, Condition> {
@@ -110,11 +122,15 @@ pub(super) fn spawn(listener: Listener, shared: Arc<Shared>) -> JoinHandle<()> {
 /// An error makes hyper close the connection.
 async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, io::Error> {
     let endpoint = shared.site.endpoint(request.uri().path());
+    let request = form::received(request, endpoint.is_some_and(Endpoint::takes_forms)).await;
+    if endpoint == Some(Endpoint::Introspection) {
+        *shared.last_introspection() = Some(RecordedRequest::of(&request));
+    }
     if let Some(endpoint) = endpoint {
         shared.counters.count(endpoint);
     }
 
-    let condition = *shared.condition();
+    let condition = shared.condition().clone();
     if !condition.delay.is_zero() {
         let delay = shared.mint().clock().sleep(condition.delay);
         delay.await;
@@ -128,29 +144,26 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
     }
 
     let Some(endpoint) = endpoint else { return Ok(error(StatusCode::NOT_FOUND, "not_found")) };
-    let allowed: &[Method] = match endpoint {
-        Endpoint::Discovery | Endpoint::Jwks => &[Method::GET, Method::HEAD],
-        Endpoint::Token => &[Method::POST],
-    };
+    let allowed: &[Method] = if endpoint.takes_forms() { &[Method::POST] } else { &[Method::GET, Method::HEAD] };
     if !allowed.contains(request.method()) {
         return Ok(method_not_allowed(endpoint));
     }
     Ok(match endpoint {
-        Endpoint::Discovery => {
-            with_json(StatusCode::OK, metadata::document(&shared.site, shared.mint().keys(), &shared.metadata))
-        }
+        Endpoint::Discovery => with_json(StatusCode::OK, metadata::document(&shared)),
+        Endpoint::Introspection => introspection::respond(&shared, &request, condition.introspection.as_ref()).await?,
         Endpoint::Jwks => {
             let mut response = with_json(StatusCode::OK, shared.mint().jwks_json());
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
             response
         }
-        Endpoint::Token => token_endpoint::respond(&shared, &form::received(request).await),
+        Endpoint::Revocation => revocation::respond(&shared, &request),
+        Endpoint::Token => token_endpoint::respond(&shared, &request),
     })
 }
 
 fn method_not_allowed(endpoint: Endpoint) -> Response<Full<Bytes>> {
     let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
-    let allow = if endpoint == Endpoint::Token { "POST" } else { "GET, HEAD" };
+    let allow = if endpoint.takes_forms() { "POST" } else { "GET, HEAD" };
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     response
 }

@@ -6,6 +6,8 @@ pub(super) struct Site {
     pub(super) issuer: String,
     pub(super) jwks_uri: String,
     pub(super) token_endpoint: String,
+    pub(super) introspection_endpoint: String,
+    pub(super) revocation_endpoint: String,
     /// The issuer's path without the `/` at its end: what endpoint paths begin with.
     base: String,
     jwks_path: String,
@@ -15,8 +17,20 @@ pub(super) struct Site {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Discovery,
+    Introspection,
     Jwks,
+    Revocation,
     Token,
+}
+
+impl Endpoint {
+    /// Whether requests to it are forms, sent by POST.
+    pub(super) fn takes_forms(self) -> bool {
+        match self {
+            Self::Discovery | Self::Jwks => false,
+            Self::Introspection | Self::Revocation | Self::Token => true,
+        }
+    }
 }
 
 impl Site {
@@ -26,6 +40,8 @@ impl Site {
             issuer: format!("http://{address}{path}"),
             jwks_uri: format!("http://{address}{base}{jwks_path}"),
             token_endpoint: format!("http://{address}{base}/token"),
+            introspection_endpoint: format!("http://{address}{base}/introspect"),
+            revocation_endpoint: format!("http://{address}{base}/revoke"),
             base: base.to_owned(),
             jwks_path: jwks_path.to_owned(),
         }
@@ -41,6 +57,8 @@ impl Site {
         }
         match path.strip_prefix(self.base.as_str())? {
             OPENID => Some(Endpoint::Discovery),
+            "/introspect" => Some(Endpoint::Introspection),
+            "/revoke" => Some(Endpoint::Revocation),
             "/token" => Some(Endpoint::Token),
             rest if rest == self.jwks_path => Some(Endpoint::Jwks),
             _ => None,
@@ -64,6 +82,8 @@ mod tests {
         assert_eq!(site.endpoint("/.well-known/openid-configuration"), Some(Endpoint::Discovery));
         assert_eq!(site.endpoint("/.well-known/oauth-authorization-server"), Some(Endpoint::Discovery));
         assert_eq!(site.endpoint("/jwks.json"), Some(Endpoint::Jwks));
+        assert_eq!(site.endpoint("/introspect"), Some(Endpoint::Introspection));
+        assert_eq!(site.endpoint("/revoke"), Some(Endpoint::Revocation));
         assert_eq!(site.endpoint("/token"), Some(Endpoint::Token));
         assert_eq!(site.endpoint("/"), None);
     }

@@ -12,7 +12,7 @@ use super::{
     refusal::Refusal,
     server::{Shared, json_response, never_stored},
 };
-use crate::token::LIFETIME;
+use crate::token::{LIFETIME, TOKEN_TYPE, unique};
 
 pub(super) fn respond(shared: &Shared, request: &Received) -> Response<Full<Bytes>> {
     let response = grant(shared, request).map(|body| json_response(StatusCode::OK, &body));
@@ -36,6 +36,11 @@ fn grant(shared: &Shared, request: &Received) -> Result<Value, Refusal> {
         return Err(Refusal::bad("invalid_target", "a resource must be an absolute URI without a fragment"));
     }
 
+    let is_opaque = match form.one("token_format")? {
+        None | Some("jwt") => false,
+        Some("opaque") => true,
+        Some(_) => return Err(Refusal::invalid_request("token_format is jwt or opaque")),
+    };
     let mut token = shared.mint().token().subject(&client_id).client_id(&client_id);
     token = match *resources.into_iter().chain(form.all("audience")).collect::<Vec<_>>() {
         [] => token,
@@ -45,7 +50,8 @@ fn grant(shared: &Shared, request: &Received) -> Result<Value, Refusal> {
     if let Some(scope) = scope {
         token = token.scope(scope);
     }
-    let mut answer = json!({ "access_token": token.sign(), "token_type": "Bearer", "expires_in": LIFETIME.as_secs() });
+    let token = if is_opaque { shared.tokens.issue(unique(), false, &token) } else { token.sign() };
+    let mut answer = json!({ "access_token": token, "token_type": TOKEN_TYPE, "expires_in": LIFETIME.as_secs() });
     if let Some(scope) = scope {
         answer["scope"] = scope.into();
     }

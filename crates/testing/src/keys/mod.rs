@@ -8,8 +8,10 @@ use crate::SigningAlgorithm;
 
 mod error;
 mod material;
+mod public_key;
 mod signing_key;
 
+pub(crate) use self::public_key::PublicKey;
 pub use self::{error::KeyError, signing_key::SigningKey};
 
 /// An issuer's keys, in the order in which its JWK Set lists them.

@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{
-    KeyError,
+    KeyError, PublicKey,
     material::{Kind, Material},
 };
 use crate::{SigningAlgorithm, sign};
@@ -129,6 +129,12 @@ impl SigningKey {
             self.material.kind,
         );
         sign::sign(algorithm, &self.material.private, message)
+    }
+
+    /// Whether the message is signed by this key, whatever its JWK says.
+    pub(crate) fn has_signed(&self, algorithm: SigningAlgorithm, message: &[u8], signature: &[u8]) -> bool {
+        PublicKey::from_jwk(&self.material.public_members)
+            .is_some_and(|public| public.has_signed(algorithm, message, signature))
     }
 
     /// Whether the key is of the kind that `algorithm` needs, whatever its JWK says.

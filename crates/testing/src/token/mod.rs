@@ -19,6 +19,9 @@ pub(crate) use self::signing::unique;
 /// The lifetime of a token that asks for no other.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
+/// The type of every access token here, as `token_type` has it.
+pub(crate) const TOKEN_TYPE: &str = "Bearer";
+
 /// How far a token is past, or before, the time in which it is valid: further than any sensible leeway.
 const WELL_BEYOND_LEEWAY: Duration = Duration::from_secs(60 * 60);
 

@@ -1,0 +1,43 @@
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+
+use crate::{SigningAlgorithm, SigningKey};
+
+/// A JWT in the compact form, taken apart and not verified.
+pub(crate) struct UnverifiedJwt<'a> {
+    header: Map<String, Value>,
+    claims: Map<String, Value>,
+    message: &'a str,
+    signature: Vec<u8>,
+}
+
+impl<'a> UnverifiedJwt<'a> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
+        let (message, signature) = text.rsplit_once('.')?;
+        let (header, claims) = message.split_once('.')?;
+        let octets = |segment| URL_SAFE_NO_PAD.decode(segment).ok();
+        let object = |segment| serde_json::from_slice(&octets(segment)?).ok();
+        Some(Self { header: object(header)?, claims: object(claims)?, message, signature: octets(signature)? })
+    }
+
+    /// What the header says the token is signed by.
+    pub(crate) fn alg(&self) -> &str {
+        self.header.get("alg").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A claim that is text, for what has to be known before the signature can be checked.
+    pub(crate) fn text(&self, claim: &str) -> Option<&str> {
+        self.claims.get(claim).and_then(Value::as_str)
+    }
+
+    /// The claims, if `is_signed` says so of message and signature.
+    pub(crate) fn verified(self, is_signed: impl FnOnce(&[u8], &[u8]) -> bool) -> Option<Map<String, Value>> {
+        is_signed(self.message.as_bytes(), &self.signature).then_some(self.claims)
+    }
+
+    /// The claims, if one of `keys` has signed by the algorithm of the header.
+    pub(crate) fn verified_by<'k>(self, mut keys: impl Iterator<Item = &'k SigningKey>) -> Option<Map<String, Value>> {
+        let algorithm = SigningAlgorithm::from_name(self.alg())?;
+        self.verified(|message, signature| keys.any(|key| key.has_signed(algorithm, message, signature)))
+    }
+}

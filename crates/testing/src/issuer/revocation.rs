@@ -1,0 +1,28 @@
+//! The revocation endpoint of [RFC 7009](https://www.rfc-editor.org/rfc/rfc7009#section-2).
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+
+use super::{
+    authentication,
+    form::{Form, Received},
+    refusal::Refusal,
+    server::{Shared, never_stored},
+};
+
+/// Any client may revoke any token; the hint is of no use here, as there is one place to look.
+pub(super) fn respond(shared: &Shared, request: &Received) -> Response<Full<Bytes>> {
+    let response = match revoke(shared, request) {
+        Ok(()) => Response::default(),
+        Err(refusal) => refusal.response(&shared.site),
+    };
+    never_stored(response)
+}
+
+fn revoke(shared: &Shared, request: &Received) -> Result<(), Refusal> {
+    let form = Form::of(request)?;
+    authentication::client(shared, request.headers(), &form)?;
+    shared.tokens.revoke(form.one("token")?.ok_or(Refusal::invalid_request("token is missing"))?);
+    Ok(())
+}

@@ -1,0 +1,32 @@
+use jsonwebtoken::DecodingKey;
+use serde_json::{Map, Value};
+
+use super::material::Kind;
+use crate::{SigningAlgorithm, sign};
+
+/// The public half of a key, to check signatures by.
+#[derive(Clone)]
+pub(crate) struct PublicKey {
+    kind: Kind,
+    key: DecodingKey,
+}
+
+impl PublicKey {
+    /// Reads `kty` and the public parameters that go with it; other members of the JWK are not looked at.
+    pub(crate) fn from_jwk(jwk: &Map<String, Value>) -> Option<Self> {
+        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
+        let (kind, key) = match (text("kty")?, text("crv")) {
+            ("EC", Some("P-256")) => (Kind::P256, DecodingKey::from_ec_components(text("x")?, text("y")?)),
+            ("EC", Some("P-384")) => (Kind::P384, DecodingKey::from_ec_components(text("x")?, text("y")?)),
+            ("OKP", Some("Ed25519")) => (Kind::Ed25519, DecodingKey::from_ed_components(text("x")?)),
+            ("RSA", _) => (Kind::Rsa, DecodingKey::from_rsa_components(text("n")?, text("e")?)),
+            _ => return None,
+        };
+        Some(Self { kind, key: key.ok()? })
+    }
+
+    /// Whether the message is signed by this key. The algorithm must be one of the key's kind.
+    pub(crate) fn has_signed(&self, algorithm: SigningAlgorithm, message: &[u8], signature: &[u8]) -> bool {
+        self.kind == Kind::of(algorithm) && sign::is_signed(algorithm, &self.key, message, signature)
+    }
+}
