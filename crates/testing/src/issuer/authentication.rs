@@ -4,6 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use super::{
+    assertion,
     form::{Form, decoded},
     refusal::Refusal,
     server::Shared,
@@ -11,8 +12,16 @@ use super::{
 
 /// The client, authenticated as by [`client`] or by an access token that is active, which [RFC 7662, section
 /// 2.1](https://www.rfc-editor.org/rfc/rfc7662#section-2.1) allows for introspection.
-pub(super) fn client_or_bearer(shared: &Shared, headers: &HeaderMap, form: &Form) -> Result<String, Refusal> {
-    let Some(token) = bearer(headers) else { return client(shared, headers, form) };
+pub(super) fn client_or_bearer(
+    shared: &Shared,
+    headers: &HeaderMap,
+    form: &Form,
+    endpoint: &str,
+) -> Result<String, Refusal> {
+    let Some(token) = bearer(headers) else { return client(shared, headers, form, endpoint) };
+    if form.one("client_secret")?.is_some() || form.one("client_assertion")?.is_some() {
+        return Err(Refusal::invalid_request("the client authenticates in two ways"));
+    }
     let claims = shared.tokens.active(token, Some("access_token"), &shared.mint());
     let claims = claims.ok_or(Refusal::invalid_token("the access token in the header is not active"))?;
     let client_id = ["client_id", "azp", "sub"].into_iter().find_map(|name| claims.get(name)?.as_str());
@@ -27,17 +36,16 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// The client, authenticated by whatever it is registered with.
-pub(super) fn client(shared: &Shared, headers: &HeaderMap, form: &Form) -> Result<String, Refusal> {
-    if let (Some(client_id), None) = (form.one("client_id")?, form.one("client_secret")?)
-        && !headers.contains_key(AUTHORIZATION)
-    {
-        return match shared.clients.is_public(client_id) {
-            true => Ok(client_id.to_owned()),
-            false => Err(Refusal::invalid_client("the client is not public, and does not authenticate")),
-        };
+/// The client, authenticated by whatever it is registered with, and in one way. An assertion must be for `endpoint`.
+pub(super) fn client(shared: &Shared, headers: &HeaderMap, form: &Form, endpoint: &str) -> Result<String, Refusal> {
+    let (client_id, secret) = (form.one("client_id")?, form.one("client_secret")?);
+    let has_secret = secret.is_some() || headers.contains_key(AUTHORIZATION);
+    match (form.one("client_assertion")?, client_id) {
+        (Some(_), _) if has_secret => Err(Refusal::invalid_request("the client authenticates in two ways")),
+        (Some(assertion), _) => assertion::client(shared, form, assertion, endpoint),
+        (None, Some(client_id)) if !has_secret && shared.clients.is_public(client_id) => Ok(client_id.to_owned()),
+        (None, _) => by_secret(shared, headers, form),
     }
-    by_secret(shared, headers, form)
 }
 
 /// The client, authenticated by `client_secret_basic` or `client_secret_post` and not by both.

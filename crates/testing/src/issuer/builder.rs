@@ -8,7 +8,7 @@ use super::{
     clients::{Clients, Credentials},
     server::Shared,
 };
-use crate::{Mint, SigningAlgorithm, SigningKeys, changes::Changes};
+use crate::{Mint, SigningAlgorithm, SigningKeys, changes::Changes, keys::PublicKey};
 
 /// The options of a [`TestIssuer`]. Made by [`TestIssuer::builder`].
 ///
@@ -94,6 +94,19 @@ impl TestIssuerBuilder {
     /// first client takes the place of the default one, [`Mint::CLIENT_ID`] with [`TestIssuer::CLIENT_SECRET`].
     pub fn client(mut self, client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
         self.clients.register(client_id.into(), Credentials::Secret(client_secret.into()));
+        self
+    }
+
+    /// Registers a client with a public key, for `private_key_jwt`: a public JWK (P-256, P-384, Ed25519 or RSA), or a
+    /// reference to the [`SigningKey`](crate::SigningKey) whose public half it is.
+    ///
+    /// # Panics
+    ///
+    /// When the value is no such JWK.
+    pub fn client_with_key(mut self, client_id: impl Into<String>, public_jwk: impl Into<Value>) -> Self {
+        let key = public_jwk.into().as_object().and_then(PublicKey::from_jwk);
+        let key = key.expect("a client's key is a public JWK: P-256, P-384, Ed25519 or RSA");
+        self.clients.register(client_id.into(), Credentials::Key(key));
         self
     }
 

@@ -2,6 +2,8 @@ use std::{collections::BTreeMap, fmt};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
+use crate::keys::PublicKey;
+
 /// The registered clients, by their identifiers.
 #[derive(Default)]
 pub(super) struct Clients {
@@ -10,8 +12,11 @@ pub(super) struct Clients {
 
 /// What a client authenticates by.
 pub(super) enum Credentials {
+    /// Assertions signed by the private half of this key.
+    Key(PublicKey),
     /// Its identifier alone: a public client.
     None,
+    /// A secret, sent or made the key of an assertion's HMAC.
     Secret(String),
 }
 

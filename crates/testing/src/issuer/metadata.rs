@@ -1,13 +1,13 @@
 use serde_json::{Map, Value, json};
 
-use super::server::Shared;
+use super::{assertion, server::Shared};
 
 /// The metadata document, one for OpenID Connect Discovery and for [RFC
 /// 8414](https://www.rfc-editor.org/rfc/rfc8414#section-2).
 pub(super) fn document(shared: &Shared) -> String {
     let site = &shared.site;
     let algorithms: Vec<_> = shared.mint().keys().algorithms().into_iter().map(|algorithm| algorithm.name()).collect();
-    let mut methods = vec!["client_secret_basic", "client_secret_post"];
+    let mut methods = vec!["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"];
     if shared.clients.has_public() {
         methods.push("none");
     }
@@ -20,8 +20,10 @@ pub(super) fn document(shared: &Shared) -> String {
         ("token_endpoint_auth_methods_supported", json!(["client_secret_basic", "client_secret_post"])),
         ("introspection_endpoint", json!(site.introspection_endpoint)),
         ("introspection_endpoint_auth_methods_supported", json!(introspection_methods)),
+        ("introspection_endpoint_auth_signing_alg_values_supported", json!(assertion::algorithms())),
         ("revocation_endpoint", json!(site.revocation_endpoint)),
         ("revocation_endpoint_auth_methods_supported", json!(methods)),
+        ("revocation_endpoint_auth_signing_alg_values_supported", json!(assertion::algorithms())),
         ("grant_types_supported", json!(["client_credentials"])),
         // Both specifications demand the member, and the second forbids an empty array, yet there is no authorization
         // endpoint here. `none` is the registered response type that issues nothing.

@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 
 use crate::{Mint, Shape, SigningAlgorithm, SigningKeys, TokenBuilder};
 
+mod assertion;
 mod authentication;
 mod builder;
 mod clients;

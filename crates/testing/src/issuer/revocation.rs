@@ -22,7 +22,7 @@ pub(super) fn respond(shared: &Shared, request: &Received) -> Response<Full<Byte
 
 fn revoke(shared: &Shared, request: &Received) -> Result<(), Refusal> {
     let form = Form::of(request)?;
-    authentication::client(shared, request.headers(), &form)?;
+    authentication::client(shared, request.headers(), &form, &shared.site.revocation_endpoint)?;
     shared.tokens.revoke(form.one("token")?.ok_or(Refusal::invalid_request("token is missing"))?);
     Ok(())
 }

@@ -21,6 +21,7 @@ use tokio::{
 };
 
 use super::{
+    assertion::UsedAssertions,
     clients::Clients,
     condition::{Condition, Counters, Failure},
     form, introspection, metadata,
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     pub(super) metadata: Changes,
     pub(super) signs_introspection: bool,
     pub(super) tokens: Tokens,
+    pub(super) assertions: UsedAssertions,
     pub(super) counters: Counters,
     last_introspection: Mutex<Option<RecordedRequest>>,
     mint: RwLock<Mint>,
@@ -53,6 +55,7 @@ impl Shared {
             metadata,
             signs_introspection,
             tokens: Tokens::default(),
+            assertions: UsedAssertions::default(),
             counters: Counters::default(),
             last_introspection: Mutex::default(),
             mint: RwLock::new(mint),

@@ -155,6 +155,13 @@ impl SigningKey {
     }
 }
 
+/// The JWK of the public half, as it is published.
+impl From<&SigningKey> for Value {
+    fn from(key: &SigningKey) -> Self {
+        key.public_jwk()
+    }
+}
+
 /// Shows what is published, and nothing of the private half.
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

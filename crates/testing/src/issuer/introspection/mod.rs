@@ -48,7 +48,8 @@ fn answer(
     trouble: Option<&IntrospectionTrouble>,
 ) -> Result<Response<Full<Bytes>>, Refusal> {
     let form = Form::of(request)?;
-    let caller = authentication::client_or_bearer(shared, request.headers(), &form)?;
+    let endpoint = &shared.site.introspection_endpoint;
+    let caller = authentication::client_or_bearer(shared, request.headers(), &form, endpoint)?;
     let token = form.one("token")?.ok_or(Refusal::invalid_request("token is missing"))?;
     let hint = form.one("token_type_hint")?;
 

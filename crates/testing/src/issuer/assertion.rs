@@ -1,0 +1,82 @@
+//! Clients that authenticate by a JWT of their own: `client_secret_jwt` and `private_key_jwt`, as [RFC 7523, section
+//! 3](https://www.rfc-editor.org/rfc/rfc7523#section-3) and [OpenID Connect Core, section
+//! 9](https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication) have them.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
+
+use serde_json::Value;
+
+use super::{clients::Credentials, form::Form, refusal::Refusal, server::Shared};
+use crate::{SigningAlgorithm, clock::numeric_date, compact::UnverifiedJwt, sign};
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The algorithms of assertions, as metadata has them.
+pub(super) fn algorithms() -> Vec<&'static str> {
+    let signatures = SigningAlgorithm::all().chain([SigningAlgorithm::Ed25519]);
+    [HS256].into_iter().chain(signatures.map(SigningAlgorithm::name)).collect()
+}
+
+const HS256: &str = "HS256";
+
+/// Which assertions have been used: pairs of client and `jti`.
+#[derive(Default)]
+pub(super) struct UsedAssertions {
+    used: Mutex<HashSet<(String, String)>>,
+}
+
+impl UsedAssertions {
+    /// Whether it is the first time.
+    fn is_first_use(&self, client_id: &str, jti: &str) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.insert((client_id.to_owned(), jti.to_owned()))
+    }
+}
+
+/// The client that has made the assertion, which must be for this endpoint or for the issuer.
+pub(super) fn client(shared: &Shared, form: &Form, assertion: &str, endpoint: &str) -> Result<String, Refusal> {
+    let invalid = Refusal::invalid_client;
+    if form.one("client_assertion_type")? != Some(JWT_BEARER) {
+        return Err(invalid("client_assertion_type is not that of JWTs"));
+    }
+    let jwt = UnverifiedJwt::parse(assertion).ok_or(invalid("the client assertion is not a JWT"))?;
+    let client_id = jwt.text("sub").unwrap_or_default().to_owned();
+    let claims = match (shared.clients.get(&client_id), jwt.alg()) {
+        (Some(Credentials::Secret(secret)), HS256) => {
+            jwt.verified(|message, signature| sign::is_hs256(secret.as_bytes(), message, signature))
+        }
+        (Some(Credentials::Key(key)), alg) => SigningAlgorithm::from_name(alg)
+            .and_then(|algorithm| jwt.verified(|message, signature| key.has_signed(algorithm, message, signature))),
+        _ => None,
+    };
+    let claims = claims.ok_or(invalid("no client is registered that has signed the assertion"))?;
+
+    if claims.get("iss").and_then(Value::as_str) != Some(&client_id) {
+        return Err(invalid("iss of the client assertion is not the client"));
+    }
+    if form.one("client_id")?.is_some_and(|named| named != client_id) {
+        return Err(invalid("client_id is not the client that has made the assertion"));
+    }
+    let is_for_us = |aud: &Value| aud.as_str().is_some_and(|aud| [&shared.site.issuer, endpoint].contains(&aud));
+    if !claims
+        .get("aud")
+        .is_some_and(|aud| is_for_us(aud) || aud.as_array().is_some_and(|all| all.iter().any(is_for_us)))
+    {
+        return Err(invalid("aud of the client assertion has neither the issuer nor the endpoint"));
+    }
+    let now = numeric_date(shared.mint().clock().now()) as f64;
+    if !claims.get("exp").and_then(Value::as_f64).is_some_and(|expires_at| now < expires_at) {
+        return Err(invalid("exp of the client assertion is not in the future"));
+    }
+    if !claims.get("nbf").is_none_or(|nbf| nbf.as_f64().is_some_and(|not_before| not_before <= now)) {
+        return Err(invalid("nbf of the client assertion is not in the past"));
+    }
+    let jti = claims.get("jti").and_then(Value::as_str).ok_or(invalid("the client assertion has no jti"))?;
+    if !shared.assertions.is_first_use(&client_id, jti) {
+        return Err(invalid("the client assertion was used before"));
+    }
+    Ok(client_id)
+}
