@@ -1,11 +1,12 @@
 //! A client of one request per connection.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode, request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use scopegate_testing::TestIssuer;
+use scopegate_testing::{Mint, TestIssuer};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
@@ -40,4 +41,31 @@ pub(crate) async fn get(issuer: &TestIssuer, path: &str) -> Answer {
 pub(crate) async fn request(issuer: &TestIssuer, method: &str, path: &str) -> Answer {
     let request = Request::builder().method(method).uri(path).header("host", "localhost");
     send(issuer, request.body(Full::default()).unwrap()).await.unwrap()
+}
+
+/// A request with a form, from nobody.
+pub(crate) fn post(path: &str) -> request::Builder {
+    Request::post(path).header("content-type", "application/x-www-form-urlencoded")
+}
+
+/// A request with a form, from a client by `client_secret_basic`.
+pub(crate) fn basic(path: &str, client_id: &str, secret: &str) -> request::Builder {
+    post(path).header("authorization", format!("Basic {}", STANDARD.encode(format!("{client_id}:{secret}"))))
+}
+
+/// A request with a form, from the default client.
+pub(crate) fn known(path: &str) -> request::Builder {
+    basic(path, Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET)
+}
+
+pub(crate) async fn ask(issuer: &TestIssuer, request: request::Builder, form: &str) -> Answer {
+    send(issuer, request.body(Full::from(Bytes::copy_from_slice(form.as_bytes()))).unwrap()).await.unwrap()
+}
+
+/// What the introspection endpoint tells the default client about a token that needs no encoding in a form.
+pub(crate) async fn introspect(issuer: &TestIssuer, token: &str) -> Value {
+    let answer = ask(issuer, known("/introspect"), &format!("token={token}")).await;
+    assert_eq!((answer.status.as_u16(), &answer.headers["content-type"]), (200, &"application/json".parse().unwrap()));
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    answer.json()
 }

@@ -1,8 +1,14 @@
 //! What the crate promises, seen from outside.
 
+mod client_authentication;
 mod http;
+mod introspection;
+mod introspection_trouble;
 mod issuer;
 mod keys;
+mod opaque;
+mod revocation;
+mod signed_introspection;
 mod token_endpoint;
 mod tokens;
 mod verify;

@@ -1,25 +1,19 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use http::{Request, request};
-use http_body_util::Full;
 use scopegate_testing::{Mint, TestIssuer};
 use serde_json::json;
 
 use crate::{
-    http::{Answer, send},
+    http::{self as client, ask},
     verify::{is_signed, parts},
 };
 
 fn post() -> request::Builder {
-    Request::post("/token").header("content-type", "application/x-www-form-urlencoded")
+    client::post("/token")
 }
 
 fn basic(client_id: &str, secret: &str) -> request::Builder {
-    post().header("authorization", format!("Basic {}", STANDARD.encode(format!("{client_id}:{secret}"))))
-}
-
-async fn ask(issuer: &TestIssuer, request: request::Builder, form: &str) -> Answer {
-    send(issuer, request.body(Full::from(Bytes::copy_from_slice(form.as_bytes()))).unwrap()).await.unwrap()
+    client::basic("/token", client_id, secret)
 }
 
 /// The answer's status and error code, with the rules that hold for every error.
@@ -142,4 +136,25 @@ async fn a_body_that_is_no_form_or_too_long_is_refused() {
     assert_eq!(refused(&issuer, untyped, "grant_type=client_credentials").await, (400, "invalid_request".into()));
     let long = format!("grant_type=client_credentials&x={}", "x".repeat(64 * 1024));
     assert_eq!(refused(&issuer, post(), &long).await, (400, "invalid_request".into()));
+}
+
+#[tokio::test]
+async fn opaque_tokens_are_there_for_the_asking() {
+    let issuer = TestIssuer::start().await;
+    let known = || basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
+    let form = "grant_type=client_credentials&scope=message&audience=b&token_format=opaque";
+    let mut body = ask(&issuer, known(), form).await.json();
+    let token = body["access_token"].take();
+    assert_eq!(body, json!({ "access_token": null, "token_type": "Bearer", "expires_in": 300, "scope": "message" }));
+
+    let token = token.as_str().unwrap();
+    assert!(token.len() >= 22 && !token.contains('.'));
+    let told = client::introspect(&issuer, token).await;
+    assert_eq!((&told["active"], &told["sub"]), (&json!(true), &json!("test-client")));
+    assert_eq!((&told["aud"], &told["scope"]), (&json!("b"), &json!("message")));
+
+    let form = "grant_type=client_credentials&token_format=";
+    let jwt = ask(&issuer, known(), &format!("{form}jwt")).await.json();
+    assert_eq!(parts(jwt["access_token"].as_str().unwrap()).header["typ"], "at+jwt");
+    assert_eq!(refused(&issuer, known(), &format!("{form}saml")).await, (400, "invalid_request".into()));
 }
