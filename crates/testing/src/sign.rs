@@ -10,7 +10,7 @@ pub(crate) fn sign(algorithm: SigningAlgorithm, key: &EncodingKey, message: &[u8
     signature(registered(algorithm), key, message)
 }
 
-/// The HMAC of `HS256`, which is only ever used to forge.
+/// The HMAC of `HS256`, which the issuer itself never uses: it is for forgeries, and for the assertions of clients.
 pub(crate) fn hs256(secret: &[u8], message: &[u8]) -> Vec<u8> {
     signature(Algorithm::HS256, &EncodingKey::from_secret(secret), message)
 }
@@ -20,7 +20,7 @@ pub(crate) fn is_signed(algorithm: SigningAlgorithm, key: &DecodingKey, message:
     is_signature(registered(algorithm), key, message, signature)
 }
 
-/// Whether the signature is the HMAC of `HS256`. The only secrets here are those of clients.
+/// Whether the signature is the HMAC of `HS256`, as an assertion by a client's secret has it.
 pub(crate) fn is_hs256(secret: &[u8], message: &[u8], signature: &[u8]) -> bool {
     is_signature(Algorithm::HS256, &DecodingKey::from_secret(secret), message, signature)
 }

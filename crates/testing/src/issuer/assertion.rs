@@ -14,13 +14,14 @@ use crate::{SigningAlgorithm, clock::numeric_date, compact::UnverifiedJwt, sign}
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
+/// The one algorithm of `client_secret_jwt`.
+const HS256: &str = "HS256";
+
 /// The algorithms of assertions, as metadata has them.
 pub(super) fn algorithms() -> Vec<&'static str> {
     let signatures = SigningAlgorithm::all().chain([SigningAlgorithm::Ed25519]);
     [HS256].into_iter().chain(signatures.map(SigningAlgorithm::name)).collect()
 }
-
-const HS256: &str = "HS256";
 
 /// Which assertions have been used: pairs of client and `jti`.
 #[derive(Default)]
@@ -60,11 +61,12 @@ pub(super) fn client(shared: &Shared, form: &Form, assertion: &str, endpoint: &s
     if form.one("client_id")?.is_some_and(|named| named != client_id) {
         return Err(invalid("client_id is not the client that has made the assertion"));
     }
-    let is_for_us = |aud: &Value| aud.as_str().is_some_and(|aud| [&shared.site.issuer, endpoint].contains(&aud));
-    if !claims
-        .get("aud")
-        .is_some_and(|aud| is_for_us(aud) || aud.as_array().is_some_and(|all| all.iter().any(is_for_us)))
-    {
+    let is_us = |aud: &Value| aud == &shared.site.issuer || aud == endpoint;
+    let is_for_us = match claims.get("aud") {
+        Some(Value::Array(audiences)) => audiences.iter().any(is_us),
+        audience => audience.is_some_and(is_us),
+    };
+    if !is_for_us {
         return Err(invalid("aud of the client assertion has neither the issuer nor the endpoint"));
     }
     let now = numeric_date(shared.mint().clock().now()) as f64;

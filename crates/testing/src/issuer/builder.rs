@@ -90,7 +90,8 @@ impl TestIssuerBuilder {
         self
     }
 
-    /// Registers a client with a secret. May be called for several, as may the other methods that register clients; the
+    /// Registers a client with a secret, which it sends (`client_secret_basic`, `client_secret_post`) or, but for the
+    /// token endpoint, makes the key of an assertion's HMAC (`client_secret_jwt`, by `HS256`). May be called for several, as may the other methods that register clients; the
     /// first client takes the place of the default one, [`Mint::CLIENT_ID`] with [`TestIssuer::CLIENT_SECRET`].
     pub fn client(mut self, client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
         self.clients.register(client_id.into(), Credentials::Secret(client_secret.into()));
@@ -98,11 +99,31 @@ impl TestIssuerBuilder {
     }
 
     /// Registers a client with a public key, for `private_key_jwt`: a public JWK (P-256, P-384, Ed25519 or RSA), or a
-    /// reference to the [`SigningKey`](crate::SigningKey) whose public half it is.
+    /// reference to the [`SigningKey`](crate::SigningKey) whose public half it is. It may introspect and revoke; the
+    /// token endpoint takes no assertions.
     ///
     /// # Panics
     ///
     /// When the value is no such JWK.
+    ///
+    /// # Examples
+    ///
+    /// An assertion is a JWT that the client mints:
+    ///
+    /// ```
+    /// use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys, TestIssuer};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let key = SigningKey::generate(SigningAlgorithm::Es256);
+    /// let issuer = TestIssuer::builder().client_with_key("gateway", &key).start().await;
+    ///
+    /// let gateway = Mint::new("gateway", SigningKeys::from(key));
+    /// let assertion = gateway.token().typ("JWT").subject("gateway").audience(issuer.issuer());
+    /// // Send it as `client_assertion`; the second one has a `jti` of its own.
+    /// assert_ne!(assertion.sign(), assertion.sign());
+    /// # }
+    /// ```
     pub fn client_with_key(mut self, client_id: impl Into<String>, public_jwk: impl Into<Value>) -> Self {
         let key = public_jwk.into().as_object().and_then(PublicKey::from_jwk);
         let key = key.expect("a client's key is a public JWK: P-256, P-384, Ed25519 or RSA");

@@ -61,7 +61,8 @@ use self::{
 ///
 /// Introspection tells about opaque tokens and about JWTs that the current keys have signed, whatever else is in them:
 /// to any client with its credentials, and to whoever has an active access token to send as `Bearer`. Any client may
-/// revoke any token.
+/// revoke any token. At these two endpoints a client may authenticate by an assertion
+/// ([RFC 7523](https://www.rfc-editor.org/rfc/rfc7523#section-2.2)), each of which counts once.
 ///
 /// ```text
 /// curl -u test-client:test-secret -d token=... http://127.0.0.1:PORT/introspect

@@ -192,3 +192,11 @@ async fn an_assertion_comes_alone_and_with_its_type() {
     let bearer = post("/introspect").header("authorization", format!("Bearer {}", issuer.token().sign()));
     assert_eq!(status(issuer, bearer, &form()).await, 400);
 }
+
+#[test]
+fn a_client_key_is_a_public_jwk_or_a_panic_at_once() {
+    for jwk in [json!("key"), json!({}), json!({ "kty": "oct", "k": "AAAA" }), json!({ "kty": "EC", "crv": "P-256" })] {
+        let attempt = std::panic::catch_unwind(|| drop(TestIssuer::builder().client_with_key("keyed", jwk.clone())));
+        assert!(attempt.is_err(), "{jwk}");
+    }
+}

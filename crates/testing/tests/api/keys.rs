@@ -159,6 +159,9 @@ fn public_types_are_send_and_sync() {
     check::<scopegate_testing::TestIssuerBuilder>();
     check::<scopegate_testing::TestClock>();
     check::<scopegate_testing::TokenBuilder>();
+    check::<scopegate_testing::OpaqueTokenBuilder>();
+    check::<scopegate_testing::IntrospectionTrouble>();
+    check::<scopegate_testing::RecordedRequest>();
     check::<Mint>();
     check::<SigningKeys>();
 }

@@ -71,7 +71,8 @@ impl IntrospectionTrouble {
     }
 
     /// Changes the JWT of a signed answer before it is signed: its header, its own claims and its signature are a
-    /// [`TokenBuilder`]'s to spoil. What it tells about the token is the claim `token_introspection`.
+    /// [`TokenBuilder`]'s to spoil. What it tells about the token is the claim `token_introspection`. It has no `exp`
+    /// unless that is set as a claim.
     ///
     /// # Examples
     ///
