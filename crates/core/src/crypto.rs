@@ -7,9 +7,11 @@
 
 use std::fmt;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use crate::jws::Algorithm;
 
-/// A library that checks signatures.
+/// A library that checks signatures, and makes those by which a resource server proves itself to others.
 ///
 /// Which ones exist depends on the features `aws-lc-rs` and `rust-crypto`. Without either, no resource server can be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,85 @@ impl CryptoBackend {
             Self::RustCrypto => rust_crypto::prepare(algorithm, key).map(Prepared::RustCrypto),
         }
     }
+
+    /// The SHA-256 digest of `parts`, one after the other.
+    #[allow(dead_code, reason = "what proves possession of a key is compared by its digest")]
+    pub(crate) fn sha256(self, parts: &[&[u8]]) -> [u8; 32] {
+        #[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+        let _ = parts;
+        match self {
+            #[cfg(feature = "aws-lc-rs")]
+            Self::AwsLcRs => aws_lc::sha256(parts),
+            #[cfg(feature = "rust-crypto")]
+            Self::RustCrypto => rust_crypto::sha256(parts),
+        }
+    }
+
+    /// HMAC with SHA-256 (RFC 2104). A key may have any length; how long one has to be is for the caller to say.
+    pub(crate) fn hmac_sha256(self, key: &[u8], message: &[u8]) -> [u8; 32] {
+        #[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+        let _ = (key, message);
+        match self {
+            #[cfg(feature = "aws-lc-rs")]
+            Self::AwsLcRs => aws_lc::hmac_sha256(key, message),
+            #[cfg(feature = "rust-crypto")]
+            Self::RustCrypto => rust_crypto::hmac_sha256(key, message),
+        }
+    }
+
+    /// Bytes that nobody can guess, from the operating system or a generator that it seeds; `None` where it has none to
+    /// give, and then there is nothing to use in their place.
+    pub(crate) fn random<const N: usize>(self) -> Option<[u8; N]> {
+        match self {
+            #[cfg(feature = "aws-lc-rs")]
+            Self::AwsLcRs => aws_lc::random(),
+            #[cfg(feature = "rust-crypto")]
+            Self::RustCrypto => rust_crypto::random(),
+        }
+    }
+
+    /// Reads a private key in PEM (PKCS#8, RFC 5958), for `algorithm` or, without one, for the default of its type: RS256,
+    /// ES256, ES384 or Ed25519.
+    ///
+    /// # Errors
+    ///
+    /// When the text holds no private key, more than one, or one in another form; when the key's type is another one, the
+    /// key is not valid, or `algorithm` does not fit it. The text says the remedy, fits after "the private key", and has
+    /// nothing of the key in it.
+    pub(crate) fn signing_key(self, pem: &str, algorithm: Option<Algorithm>) -> Result<SigningKey, &'static str> {
+        let der = pkcs8(pem)?;
+        let key_type = KeyType::of_pkcs8(&der)
+            .ok_or("is of a type that is not supported: use RSA, Ed25519, or EC with the named curve P-256 or P-384")?;
+        let algorithm = algorithm.unwrap_or(key_type.algorithms()[0]);
+        if !key_type.algorithms().contains(&algorithm) {
+            return Err(key_type.algorithm_fault());
+        }
+        let private = self.private(key_type, &der).ok_or(key_type.fault())?;
+        Ok(SigningKey { algorithm, private })
+    }
+
+    fn private(self, key_type: KeyType, der: &[u8]) -> Option<Private> {
+        #[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+        let _ = (key_type, der);
+        match self {
+            #[cfg(feature = "aws-lc-rs")]
+            Self::AwsLcRs => aws_lc::private(key_type, der).map(Private::AwsLcRs),
+            #[cfg(feature = "rust-crypto")]
+            Self::RustCrypto => rust_crypto::private(key_type, der).map(Box::new).map(Private::RustCrypto),
+        }
+    }
+}
+
+/// Whether two secrets are the same. The time this takes depends on their length and on nothing else of them.
+#[allow(dead_code, reason = "what proves possession of a key is compared by its digest")]
+#[allow(unreachable_code, reason = "which return is the first depends on the features")]
+pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
+    #[cfg(feature = "aws-lc-rs")]
+    return aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok();
+    #[cfg(feature = "rust-crypto")]
+    return subtle::ConstantTimeEq::ct_eq(a, b).into();
+    a.len() == b.len()
+        && std::iter::zip(a, b).fold(0, |differences, (a, b)| std::hint::black_box(differences | (a ^ b))) == 0
 }
 
 /// The public part of a key, its shape checked and its point, if it has one, not yet.
@@ -84,13 +165,111 @@ impl Curve {
 impl PublicKey {
     /// Whether `algorithm` can be used with this kind of key.
     pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
+        self.key_type().algorithms().contains(&algorithm)
+    }
+
+    fn key_type(&self) -> KeyType {
+        match self {
+            Self::Ec { curve, .. } => KeyType::Ec(*curve),
+            Self::Ed25519 { .. } => KeyType::Ed25519,
+            Self::Rsa { .. } => KeyType::Rsa,
+        }
+    }
+}
+
+/// What decides which algorithms a key can be used with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyType {
+    Ec(Curve),
+    Ed25519,
+    Rsa,
+}
+
+impl KeyType {
+    /// The type of a private key, by its `AlgorithmIdentifier`; `None` for one that is not supported.
+    fn of_pkcs8(der: &[u8]) -> Option<Self> {
+        // A sequence, whose first element is the version and whose second one is what is looked for (RFC 5958 §2).
+        let ([0x30, ..=0x7f, elements @ ..] | [0x30, 0x81, _, elements @ ..] | [0x30, 0x82, _, _, elements @ ..]) = der
+        else {
+            return None;
+        };
+        let [0x02, 1, 0 | 1, elements @ ..] = elements else { return None };
+        [Self::Ec(Curve::P256), Self::Ec(Curve::P384), Self::Ed25519, Self::Rsa]
+            .into_iter()
+            .find(|key_type| elements.starts_with(key_type.identifier()))
+    }
+
+    /// The `AlgorithmIdentifier` in DER: RFC 5480 §2.1.1, RFC 8410 §3 and RFC 8017 §A.1.
+    const fn identifier(self) -> &'static [u8] {
+        match self {
+            Self::Ec(Curve::P256) => {
+                b"\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"
+            }
+            Self::Ec(Curve::P384) => b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22",
+            Self::Ed25519 => b"\x30\x05\x06\x03\x2b\x65\x70",
+            Self::Rsa => b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00",
+        }
+    }
+
+    /// The algorithms that fit, that which is used unless another one is named first.
+    const fn algorithms(self) -> &'static [Algorithm] {
         use Algorithm::{Ed25519, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
         match self {
-            Self::Ec { curve: Curve::P256, .. } => algorithm == Es256,
-            Self::Ec { curve: Curve::P384, .. } => algorithm == Es384,
-            Self::Ed25519 { .. } => algorithm == Ed25519,
-            Self::Rsa { .. } => matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512),
+            Self::Ec(Curve::P256) => &[Es256],
+            Self::Ec(Curve::P384) => &[Es384],
+            Self::Ed25519 => &[Ed25519],
+            Self::Rsa => &[Rs256, Rs384, Rs512, Ps256, Ps384, Ps512],
         }
+    }
+
+    const fn algorithm_fault(self) -> &'static str {
+        match self {
+            Self::Ec(Curve::P256) => "does not fit the algorithm: a P-256 key signs with ES256",
+            Self::Ec(Curve::P384) => "does not fit the algorithm: a P-384 key signs with ES384",
+            Self::Ed25519 => "does not fit the algorithm: an Ed25519 key signs with Ed25519",
+            Self::Rsa => "does not fit the algorithm: an RSA key signs with RS256, RS384, RS512, PS256, PS384 or PS512",
+        }
+    }
+
+    const fn fault(self) -> &'static str {
+        match self {
+            Self::Ec(_) => "is not a valid EC key, or its public part is another key's: export it again",
+            Self::Ed25519 => "is not a valid Ed25519 key, or its public part is another key's: export it again",
+            Self::Rsa => {
+                "is not a valid RSA key of 2048 to 8192 bits (RFC 7518 §3.3): export it again, or make a longer one"
+            }
+        }
+    }
+}
+
+/// The DER of the one private key of a PEM text (RFC 7468 §10). Other blocks, such as its certificate, may be beside it.
+fn pkcs8(pem: &str) -> Result<Vec<u8>, &'static str> {
+    const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
+    let (_, rest) = pem.split_once(BEGIN).ok_or_else(|| not_pkcs8(pem))?;
+    let (text, rest) =
+        rest.split_once("-----END PRIVATE KEY-----").ok_or("is cut off: it has no line `-----END PRIVATE KEY-----`")?;
+    if rest.contains(BEGIN) {
+        return Err("is one of several in its text: keep the one that is to be used");
+    }
+    let text: String = text.split_ascii_whitespace().collect();
+    STANDARD
+        .decode(text)
+        .map_err(|_| "is not base64 between its first line and its last: is a line break written as `\\n`?")
+}
+
+/// What is wrong with a text that has no private key in PKCS#8.
+fn not_pkcs8(pem: &str) -> &'static str {
+    let has = |label| pem.contains(&format!("-----BEGIN {label}-----"));
+    if has("ENCRYPTED PRIVATE KEY") {
+        "is encrypted: decrypt it by `openssl pkcs8 -topk8 -nocrypt -in key.pem`, and keep what that prints where secrets are kept"
+    } else if has("RSA PRIVATE KEY") || has("EC PRIVATE KEY") {
+        "is not in PKCS#8 form: convert it by `openssl pkcs8 -topk8 -nocrypt -in key.pem`"
+    } else if has("OPENSSH PRIVATE KEY") {
+        "is in OpenSSH's form: make one for this purpose by `openssl genpkey -algorithm ed25519`"
+    } else if has("CERTIFICATE") || has("PUBLIC KEY") || has("RSA PUBLIC KEY") {
+        "is missing: its text is a certificate or a public key, and the file with `-----BEGIN PRIVATE KEY-----` is needed"
+    } else {
+        "is not PEM: its text has no line `-----BEGIN PRIVATE KEY-----` (is it a file's name instead of what is in the file?)"
     }
 }
 
@@ -184,6 +363,43 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
+/// A private key that is ready to sign with one algorithm.
+pub(crate) struct SigningKey {
+    algorithm: Algorithm,
+    private: Private,
+}
+
+enum Private {
+    #[cfg(feature = "aws-lc-rs")]
+    AwsLcRs(aws_lc::PrivateKey),
+    #[cfg(feature = "rust-crypto")]
+    RustCrypto(Box<rust_crypto::PrivateKey>),
+}
+
+impl SigningKey {
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The signature over `message` in the form of a JWS (RFC 7518 §3), or `None` where the library cannot make one.
+    pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        #[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+        let _ = message;
+        match self.private {
+            #[cfg(feature = "aws-lc-rs")]
+            Private::AwsLcRs(ref key) => key.sign(self.algorithm, message),
+            #[cfg(feature = "rust-crypto")]
+            Private::RustCrypto(ref key) => key.sign(self.algorithm, message),
+        }
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
 /// An elliptic-curve point in the uncompressed form of SEC 1.
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 fn uncompressed(x: &[u8], y: &[u8]) -> Vec<u8> {
@@ -192,10 +408,17 @@ fn uncompressed(x: &[u8], y: &[u8]) -> Vec<u8> {
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc {
-    use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents};
+    use aws_lc_rs::{
+        digest, hmac,
+        rand::{self, SystemRandom},
+        signature::{
+            self, EcdsaKeyPair, Ed25519KeyPair, ParsedPublicKey, RsaEncoding, RsaKeyPair, RsaParameters,
+            RsaPublicKeyComponents,
+        },
+    };
     use curve25519_dalek::edwards::CompressedEdwardsY;
 
-    use super::{Curve, PublicKey, uncompressed};
+    use super::{Curve, KeyType, PublicKey, uncompressed};
     use crate::jws::Algorithm;
 
     pub(super) type Key = ParsedPublicKey;
@@ -229,18 +452,100 @@ mod aws_lc {
             Algorithm::Es256 | Algorithm::Es384 | Algorithm::Ed25519 => return None,
         })
     }
+
+    pub(super) enum PrivateKey {
+        Ecdsa(EcdsaKeyPair),
+        Ed25519(Ed25519KeyPair),
+        Rsa(RsaKeyPair),
+    }
+
+    pub(super) fn private(key_type: KeyType, der: &[u8]) -> Option<PrivateKey> {
+        match key_type {
+            KeyType::Ec(curve) => {
+                let algorithm = match curve {
+                    Curve::P256 => &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+                    Curve::P384 => &signature::ECDSA_P384_SHA384_FIXED_SIGNING,
+                };
+                EcdsaKeyPair::from_pkcs8(algorithm, der).ok().map(PrivateKey::Ecdsa)
+            }
+            KeyType::Ed25519 => Ed25519KeyPair::from_pkcs8(der).ok().map(PrivateKey::Ed25519),
+            KeyType::Rsa => RsaKeyPair::from_pkcs8(der).ok().map(PrivateKey::Rsa),
+        }
+    }
+
+    impl PrivateKey {
+        pub(super) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Option<Vec<u8>> {
+            // AWS-LC takes its randomness from itself, whatever is given here.
+            let random = SystemRandom::new();
+            match self {
+                Self::Ecdsa(key) => Some(key.sign(&random, message).ok()?.as_ref().to_vec()),
+                Self::Ed25519(key) => Some(key.try_sign(message).ok()?.as_ref().to_vec()),
+                Self::Rsa(key) => {
+                    let mut signature = vec![0; key.public_modulus_len()];
+                    key.sign(encoding(algorithm)?, &random, message, &mut signature).ok()?;
+                    Some(signature)
+                }
+            }
+        }
+    }
+
+    fn encoding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {
+        Some(match algorithm {
+            Algorithm::Rs256 => &signature::RSA_PKCS1_SHA256,
+            Algorithm::Rs384 => &signature::RSA_PKCS1_SHA384,
+            Algorithm::Rs512 => &signature::RSA_PKCS1_SHA512,
+            Algorithm::Ps256 => &signature::RSA_PSS_SHA256,
+            Algorithm::Ps384 => &signature::RSA_PSS_SHA384,
+            Algorithm::Ps512 => &signature::RSA_PSS_SHA512,
+            Algorithm::Es256 | Algorithm::Es384 | Algorithm::Ed25519 => return None,
+        })
+    }
+
+    pub(super) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in parts {
+            context.update(part);
+        }
+        array(context.finish().as_ref())
+    }
+
+    pub(super) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+        array(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref())
+    }
+
+    /// What SHA-256 gives, which has this length.
+    fn array(output: &[u8]) -> [u8; 32] {
+        let mut array = [0; 32];
+        array.copy_from_slice(output);
+        array
+    }
+
+    pub(super) fn random<const N: usize>() -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        rand::fill(&mut bytes).ok()?;
+        Some(bytes)
+    }
 }
 
 #[cfg(feature = "rust-crypto")]
 mod rust_crypto {
-    use p256::ecdsa::signature::Verifier as _;
-    use rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPublicKey};
+    use hmac::{Hmac, Mac as _};
+    use p256::ecdsa::signature::{Signer as _, Verifier as _};
+    use rsa::{
+        BigUint, Pkcs1v15Sign, Pss, RsaPrivateKey, RsaPublicKey,
+        pkcs8::DecodePrivateKey as _,
+        rand_core::{OsRng, RngCore as _},
+        traits::{PublicKeyParts as _, SignatureScheme},
+    };
     use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
-    use super::{Curve, PublicKey, uncompressed};
+    use super::{Curve, KeyType, PublicKey, uncompressed};
     use crate::jws::Algorithm;
 
-    /// The longest modulus, in bits. The library's own limit is half of it.
+    /// The shortest modulus of a private key, in bits. Those of public keys are checked where they are read.
+    const MIN_MODULUS: usize = 2048;
+
+    /// The longest modulus, in bits. The library's own limit for public keys is half of it.
     const MAX_MODULUS: usize = 8192;
 
     pub(super) enum Key {
@@ -300,6 +605,80 @@ mod rust_crypto {
             Algorithm::Es256 | Algorithm::Es384 | Algorithm::Ed25519 => false,
         }
     }
+
+    pub(super) enum PrivateKey {
+        Ed25519(ed25519_dalek::SigningKey),
+        P256(p256::ecdsa::SigningKey),
+        P384(p384::ecdsa::SigningKey),
+        Rsa(RsaPrivateKey),
+    }
+
+    pub(super) fn private(key_type: KeyType, der: &[u8]) -> Option<PrivateKey> {
+        Some(match key_type {
+            KeyType::Ec(Curve::P256) => PrivateKey::P256(p256::ecdsa::SigningKey::from_pkcs8_der(der).ok()?),
+            KeyType::Ec(Curve::P384) => PrivateKey::P384(p384::ecdsa::SigningKey::from_pkcs8_der(der).ok()?),
+            KeyType::Ed25519 => PrivateKey::Ed25519(ed25519_dalek::SigningKey::from_pkcs8_der(der).ok()?),
+            KeyType::Rsa => {
+                let key = RsaPrivateKey::from_pkcs8_der(der).ok()?;
+                if !(MIN_MODULUS..=MAX_MODULUS).contains(&key.n().bits()) {
+                    return None;
+                }
+                PrivateKey::Rsa(key)
+            }
+        })
+    }
+
+    impl PrivateKey {
+        pub(super) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Option<Vec<u8>> {
+            match self {
+                Self::Ed25519(key) => Some(key.try_sign(message).ok()?.to_vec()),
+                Self::P256(key) => {
+                    let signature: p256::ecdsa::Signature = key.try_sign(message).ok()?;
+                    Some(signature.to_vec())
+                }
+                Self::P384(key) => {
+                    let signature: p384::ecdsa::Signature = key.try_sign(message).ok()?;
+                    Some(signature.to_vec())
+                }
+                Self::Rsa(key) => sign_rsa(algorithm, key, message),
+            }
+        }
+    }
+
+    /// The key is blinded at every signature, since the library's arithmetic does not always take the same time.
+    fn sign_rsa(algorithm: Algorithm, key: &RsaPrivateKey, message: &[u8]) -> Option<Vec<u8>> {
+        fn sign(key: &RsaPrivateKey, padding: impl SignatureScheme, digest: &[u8]) -> Option<Vec<u8>> {
+            key.sign_with_rng(&mut OsRng, padding, digest).ok()
+        }
+        match algorithm {
+            Algorithm::Rs256 => sign(key, Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message)),
+            Algorithm::Rs384 => sign(key, Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message)),
+            Algorithm::Rs512 => sign(key, Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(message)),
+            Algorithm::Ps256 => sign(key, Pss::new_blinded_with_salt::<Sha256>(32), &Sha256::digest(message)),
+            Algorithm::Ps384 => sign(key, Pss::new_blinded_with_salt::<Sha384>(48), &Sha384::digest(message)),
+            Algorithm::Ps512 => sign(key, Pss::new_blinded_with_salt::<Sha512>(64), &Sha512::digest(message)),
+            Algorithm::Es256 | Algorithm::Es384 | Algorithm::Ed25519 => None,
+        }
+    }
+
+    pub(super) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update(part);
+        }
+        digest.finalize().into()
+    }
+
+    pub(super) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+        let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+        mac.chain_update(message).finalize().into_bytes().into()
+    }
+
+    pub(super) fn random<const N: usize>() -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        OsRng.try_fill_bytes(&mut bytes).ok()?;
+        Some(bytes)
+    }
 }
 
 #[cfg(test)]
@@ -308,7 +687,7 @@ pub(crate) mod tests {
     use std::sync::LazyLock;
 
     use aws_lc_rs::{rand::SystemRandom, signature as sign};
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::{Value, json};
 
     use super::*;
@@ -418,11 +797,45 @@ pub(crate) mod tests {
     }
 
     fn rsa(padding: &'static dyn sign::RsaEncoding, jwk: &Value, message: &[u8]) -> Vec<u8> {
-        let integers = ["n", "e", "d", "p", "q", "dp", "dq", "qi"].map(|name| der_integer(&member(jwk, name)));
-        let key = sign::RsaKeyPair::from_der(&der(0x30, &[der_integer(&[0]), integers.concat()].concat())).unwrap();
+        let key = sign::RsaKeyPair::from_der(&pkcs1(jwk)).unwrap();
         let mut signature = vec![0; key.public_modulus_len()];
         key.sign(padding, &SystemRandom::new(), message, &mut signature).unwrap();
         signature
+    }
+
+    fn pkcs1(jwk: &Value) -> Vec<u8> {
+        let integers = ["n", "e", "d", "p", "q", "dp", "dq", "qi"].map(|name| der_integer(&member(jwk, name)));
+        der(0x30, &[der_integer(&[0]), integers.concat()].concat())
+    }
+
+    /// A private key of the rig in PKCS#8.
+    fn pkcs8_der(key_id: &str) -> Vec<u8> {
+        let jwk = private_jwk(key_id);
+        let key_type = public_key(&jwk).key_type();
+        let private = match key_type {
+            KeyType::Ec(_) => {
+                let point = der(3, &[&[0], &*uncompressed(&member(&jwk, "x"), &member(&jwk, "y"))].concat());
+                der(0x30, &[der_integer(&[1]), der(4, &member(&jwk, "d")), der(0xa1, &point)].concat())
+            }
+            KeyType::Ed25519 => der(4, &member(&jwk, "d")),
+            KeyType::Rsa => pkcs1(&jwk),
+        };
+        der(0x30, &[&der_integer(&[0]), key_type.identifier(), &der(4, &private)].concat())
+    }
+
+    fn pem(label: &str, der: &[u8]) -> String {
+        let text = STANDARD.encode(der);
+        let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    }
+
+    /// A private key of the rig in PEM.
+    pub(crate) fn private_pem(key_id: &str) -> String {
+        pem("PRIVATE KEY", &pkcs8_der(key_id))
+    }
+
+    fn hex(text: &str) -> Vec<u8> {
+        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
     }
 
     fn der_integer(value: &[u8]) -> Vec<u8> {
@@ -442,7 +855,7 @@ pub(crate) mod tests {
     }
 
     /// What the backends say of a signature by a key of the rig: all the same.
-    fn verifies(key_id: &str, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verifies(key_id: &str, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         let verdicts = BACKENDS.iter().map(|&backend| {
             let key = VerifyingKey::new(backend, algorithm, &public_key(&public_jwk(key_id))).unwrap();
             key.verify(message, signature)
@@ -570,8 +983,7 @@ pub(crate) mod tests {
         const P384: &str =
             "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973";
         for (algorithm, key_id, order) in [(Es256, "a-es256", P256), (Es384, "a-es384", P384)] {
-            let order: Vec<u8> =
-                (0..order.len()).step_by(2).map(|at| u8::from_str_radix(&order[at..at + 2], 16).unwrap()).collect();
+            let order = hex(order);
             let zero = vec![0; order.len()];
             let mut one = zero.clone();
             one[order.len() - 1] = 1;
@@ -667,8 +1079,7 @@ pub(crate) mod tests {
     fn an_ed25519_signature_with_a_point_of_small_order_is_refused() {
         // Only the holder of the key can make one: R is the neutral point, and s = H(R, A, M) a.
         let scalar = "137acb747f083e841fb15f65fc68ad66d0ddcf89a28971137781b79c8c9bea03";
-        let scalar = (0..64).step_by(2).map(|at| u8::from_str_radix(&scalar[at..at + 2], 16).unwrap());
-        let signature: Vec<u8> = [1].into_iter().chain([0; 31]).chain(scalar).collect();
+        let signature = [&[1][..], &[0; 31], &hex(scalar)].concat();
         assert!(!verifies("a-ed25519", Ed25519, b"message", &signature));
     }
 
@@ -687,5 +1098,200 @@ pub(crate) mod tests {
     fn a_verifying_key_says_nothing_of_itself() {
         let key = VerifyingKey::new(BACKENDS[0], Es256, &public_key(&public_jwk("a-es256")));
         assert_eq!(format!("{key:?}"), "Some(VerifyingKey { .. })");
+    }
+
+    #[test]
+    fn every_key_signs_what_its_public_part_verifies() {
+        for (algorithm, key_id) in SIGNERS {
+            for backend in BACKENDS {
+                let key = backend.signing_key(&private_pem(key_id), Some(algorithm)).unwrap();
+                assert_eq!(key.algorithm(), algorithm);
+                for message in [&b""[..], b"message", &[0; 1000]] {
+                    let signature = key.sign(message).unwrap();
+                    assert!(verifies(key_id, algorithm, message, &signature), "{algorithm}, {backend:?}");
+                    assert!(!verifies(key_id, algorithm, b"another", &signature), "{algorithm}, {backend:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_without_an_algorithm_signs_with_the_default_of_its_type() {
+        for (key_id, algorithm) in
+            [("a-rsa-noalg", Rs256), ("a-es256", Es256), ("a-es384", Es384), ("a-ed25519", Ed25519)]
+        {
+            for backend in BACKENDS {
+                assert_eq!(backend.signing_key(&private_pem(key_id), None).unwrap().algorithm(), algorithm);
+            }
+        }
+    }
+
+    /// What the backends say against a private key: all the same.
+    fn signing_fault(pem: &str, algorithm: Option<Algorithm>) -> &'static str {
+        let faults: Vec<_> = BACKENDS.iter().map(|backend| backend.signing_key(pem, algorithm).unwrap_err()).collect();
+        assert!(faults.iter().all(|fault| *fault == faults[0]), "{BACKENDS:?} say {faults:?}");
+        faults[0]
+    }
+
+    #[test]
+    fn a_signing_key_signs_with_no_algorithm_of_another_type() {
+        for (key_id, fitting) in
+            [("a-es256", "ES256"), ("a-es384", "ES384"), ("a-ed25519", "Ed25519"), ("a-rs256", "PS256")]
+        {
+            let key = public_key(&public_jwk(key_id));
+            for &algorithm in Algorithm::ALL.iter().filter(|&&algorithm| !key.fits(algorithm)) {
+                let fault = signing_fault(&private_pem(key_id), Some(algorithm));
+                assert!(fault.starts_with("does not fit the algorithm") && fault.contains(fitting), "{fault}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_private_key_in_another_form_is_refused_with_the_way_to_convert_it() {
+        let pkcs8 = private_pem("a-es256");
+        let der = pkcs8_der("a-es256");
+        let p521 = b"\x30\x1a\x02\x01\x00\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x23\x04\x03\x30\x01\x00";
+        for (text, fault) in [
+            (String::new(), "is not PEM"),
+            ("/run/secrets/key.pem".into(), "a file's name"),
+            (pem("RSA PRIVATE KEY", &der), "`openssl pkcs8 -topk8 -nocrypt -in key.pem`"),
+            (
+                pem("EC PARAMETERS", &[5, 0]) + &pem("EC PRIVATE KEY", &der),
+                "`openssl pkcs8 -topk8 -nocrypt -in key.pem`",
+            ),
+            (pem("ENCRYPTED PRIVATE KEY", &der), "is encrypted"),
+            (pem("OPENSSH PRIVATE KEY", &der), "OpenSSH"),
+            (pem("CERTIFICATE", &der), "a certificate or a public key"),
+            (pem("PUBLIC KEY", &der), "a certificate or a public key"),
+            (pem("RSA PUBLIC KEY", &der), "a certificate or a public key"),
+            (pkcs8[..pkcs8.len() - 10].into(), "is cut off"),
+            (pkcs8.replace('\n', "\\n"), "is a line break written as `\\n`?"),
+            (pkcs8.repeat(2), "is one of several"),
+            (pem("PRIVATE KEY", b""), "is of a type that is not supported"),
+            (pem("PRIVATE KEY", b"\x30\x00"), "is of a type that is not supported"),
+            (pem("PRIVATE KEY", p521), "is of a type that is not supported"),
+        ] {
+            let found = signing_fault(&text, None);
+            assert!(found.contains(fault), "{found} of {text}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_private_key_is_refused() {
+        for (key_id, name) in [("a-es256", "EC"), ("a-es384", "EC"), ("a-ed25519", "Ed25519"), ("a-rs256", "RSA")] {
+            let good = pkcs8_der(key_id);
+            assert!(signing_fault(&pem("PRIVATE KEY", &good[..good.len() - 1]), None).contains(name));
+        }
+        // The last byte of an EC key in this form is one of its public point.
+        for key_id in ["a-es256", "a-es384"] {
+            let mut other = pkcs8_der(key_id);
+            *other.last_mut().unwrap() ^= 1;
+            assert!(signing_fault(&pem("PRIVATE KEY", &other), None).contains("its public part"));
+        }
+    }
+
+    #[test]
+    fn alg_5_a_short_rsa_key_signs_nothing() {
+        // A key of 1024 bits, made for this test.
+        const SHORT: &str = "-----BEGIN PRIVATE KEY-----\n\
+             MIICdgIBADANBgkqhkiG9w0BAQEFAASCAmAwggJcAgEAAoGBAMRZcj58sNCICJgz\n\
+             TB+DXSVCG9clNK/uUc4q0D58W+pfSlSMTzTmxngATJYy10h5Nm0SszIDJakiYDiM\n\
+             gTvgFxr2mhXMxZdc4Z/mwjt7jyUXNh6+iWNqxKxHqIvOqPaYD2Wtz8TyzF4EJ/le\n\
+             /BED3z6ImyQ3e/DHr+EnugocqdB/AgMBAAECgYBLOIUm4TgPu32naUeJbxb5Fhl6\n\
+             U7uahq96TzaWKahA4p6kQ1h4yMxR3rN4eyO0lRM/uAFEcKY15IB+SX2dBZ1zv7QE\n\
+             p9ynnuZiqxo4n5lpv2UR3sJt183B2EQKi9ihvuACLMKeSc45wACuMm6wgxfrS8cd\n\
+             qVvZtjmHpR24CyKYyQJBAPFSAY8czSwsXhAs9kpwSb45cQc3AcjHWurZiUZdL7Sm\n\
+             YR5gO/d+TdYQxIm9wgvv9Wu/eavsKtSqmitE5spX050CQQDQSx/GL3f2Dvq2sKPd\n\
+             7ZWgeb6Sil0Kwt2c/FWqGvX9ho5gbCEGhAREs6hDyyGGiV53jOzojrETmxAp+Gy3\n\
+             aR/LAkEAyuhaOTxNY+QWX2F+4Y5S4yinWhqtXGYLk0bAPzLhhvMS3Biss2g3CFRm\n\
+             /S5Z9/GXGTcRljZouRKNuO4hZGe+nQJAJK/GpeqAb4dN41WTVyhcfUpUJY1XO+j8\n\
+             jYToNbDP+Np1Q0hoPLSN5+fY0C/79K1HRTk+FOvlBnX+T9Ygl+FdJwJAfgR9Qxal\n\
+             BzgOKzozwhqlTIs4FmaQQzg2hWAomm1vAFGNwakZvSPNmJ2SDwTae3ndXVXnz8RW\n\
+             6JEwig0T3+EMSg==\n\
+             -----END PRIVATE KEY-----";
+        let fault = signing_fault(SHORT, None);
+        assert!(fault.contains("2048"), "{fault}");
+    }
+
+    #[test]
+    fn a_private_key_may_stand_beside_its_certificate_and_on_one_line() {
+        let key = private_pem("a-es256");
+        for text in [
+            pem("CERTIFICATE", b"not read") + &key,
+            key.clone() + &pem("CERTIFICATE", b"not read"),
+            key.replace('\n', "\r\n"),
+            key.replace('\n', " "),
+            key.replace('\n', ""),
+        ] {
+            for backend in BACKENDS {
+                assert!(backend.signing_key(&text, None).is_ok(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_signing_key_says_its_algorithm_and_nothing_else_of_itself() {
+        let key = BACKENDS[0].signing_key(&private_pem("a-es256"), None);
+        assert_eq!(format!("{key:?}"), "Ok(SigningKey { algorithm: Es256, .. })");
+    }
+
+    #[test]
+    fn sha_256_is_over_the_parts_in_their_order() {
+        // FIPS 180-4, and the two examples of its length.
+        for backend in BACKENDS {
+            for parts in [&[&b"abc"[..]][..], &[b"a", b"", b"bc"], &[b"ab", b"c"]] {
+                assert_eq!(
+                    backend.sha256(parts)[..],
+                    hex("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+                );
+            }
+            for parts in [&[][..], &[&b""[..]]] {
+                assert_eq!(
+                    backend.sha256(parts)[..],
+                    hex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn hmac_gives_what_rfc_4231_says() {
+        for (key, message, mac) in [
+            (&[0x0b; 20][..], &b"Hi There"[..], "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+            (
+                b"Jefe",
+                b"what do ya want for nothing?",
+                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+            ),
+            (&[0xaa; 20], &[0xdd; 50], "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"),
+            (
+                &[0xaa; 131],
+                b"Test Using Larger Than Block-Size Key - Hash Key First",
+                "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+            ),
+        ] {
+            for backend in BACKENDS {
+                assert_eq!(backend.hmac_sha256(key, message)[..], hex(mac), "{backend:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn random_bytes_are_not_the_same_twice() {
+        for backend in BACKENDS {
+            assert_ne!(backend.random::<16>().unwrap(), backend.random::<16>().unwrap());
+        }
+    }
+
+    #[test]
+    fn equal_is_true_of_the_same_bytes_and_of_no_others() {
+        for same in [&b""[..], b"a", &[0xff; 32]] {
+            assert!(equal(same, same));
+        }
+        for (a, b) in
+            [(&b""[..], &b"a"[..]), (b"a", b"b"), (b"ab", b"a"), (b"\x01\x01", b"\x01\x00"), (b"\x01\x01", b"\x00\x01")]
+        {
+            assert!(!equal(a, b) && !equal(b, a), "{a:?}, {b:?}");
+        }
     }
 }
