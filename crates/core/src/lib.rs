@@ -73,6 +73,7 @@ mod error;
 pub mod fetch;
 mod http_caching;
 mod https_url;
+pub mod introspection;
 pub mod jwks;
 pub mod jws;
 pub mod jwt;
