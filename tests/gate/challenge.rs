@@ -140,6 +140,7 @@ async fn answer_to(token: &str) -> Answer {
 
     let handler = |token: AccessToken<Profile>| async move { token.claims().display_name.clone().unwrap_or_default() };
     let resource_server = resource_server()
+        .verifier(scopegate_axum::api_keys::ApiKeys::new("https://api.example/keys", "sk_"))
         .issuer(issuer().authorized_parties([Mint::CLIENT_ID]))
         .max_token_age(Duration::from_secs(600))
         .build()
@@ -266,6 +267,7 @@ async fn chal_4_invalid_token_is_401_for_every_fault_of_a_token() {
         ),
         (Reason::EncryptedToken, "a.b.c.d.e".to_owned(), "encrypted tokens are not supported"),
         (Reason::Expired, token().expired().sign(), "the token has expired"),
+        (Reason::InactiveToken, "sk_unknown".to_owned(), "the token is not active"),
         (Reason::InvalidSignature, token().tampered_signature().sign(), "the token's signature is not valid"),
         (Reason::IssuedInFuture, token().issued_at(now + hour).sign(), "the token was issued in the future"),
         (Reason::MalformedClaim, token().claim("sub", 1).sign(), "a claim of the token is malformed"),

@@ -14,7 +14,7 @@ pub use self::{
     api::{AUDIENCE, Api, ISSUER, NOW, clock, issuer, mint, resource_server, rig_resource_server, router},
     fetch::LoopbackFetch,
     log::{Log, count_panics, panics},
-    network::{JWKS_URL, METADATA_URL, Network, OIDC_URL, Reply, Seen, settle},
+    network::{INTROSPECTION_URL, JWKS_URL, METADATA_URL, Network, OIDC_URL, Reply, Seen, settle},
     wire::{Served, exchange, serve},
 };
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use scopegate_core::{
     BoxFuture,
     clock::Clock as _,
@@ -22,6 +22,9 @@ pub const METADATA_URL: &str = "https://as.example/.well-known/oauth-authorizati
 
 /// Where the metadata of [`ISSUER`] may be as well: the form of OpenID Connect.
 pub const OIDC_URL: &str = "https://as.example/.well-known/openid-configuration";
+
+/// Where [`ISSUER`] is asked about tokens.
+pub const INTROSPECTION_URL: &str = "https://as.example/introspect";
 
 /// Where the JWK Set of [`ISSUER`] is.
 pub const JWKS_URL: &str = "https://as.example/jwks";
@@ -45,8 +48,12 @@ pub struct Seen {
     pub at: SystemTime,
     /// To whom.
     pub url: String,
+    /// By which method.
+    pub method: Method,
     /// With which headers.
     pub headers: HeaderMap,
+    /// With which body.
+    pub body: Bytes,
 }
 
 /// What an address answers.
@@ -62,6 +69,8 @@ pub enum Reply {
     Never,
     /// Nothing: the client itself breaks.
     Panics,
+    /// What another reply says, which depends on the request.
+    To(Arc<dyn Fn(&Seen) -> Reply + Send + Sync>),
     /// What another reply says, which may differ from one request to the next.
     With(Arc<dyn Fn() -> Reply + Send + Sync>),
 }
@@ -75,6 +84,11 @@ impl Reply {
     /// This status with this body.
     pub fn status(status: u16, body: impl Into<Bytes>) -> Self {
         Self::Is(status, Vec::new(), body.into())
+    }
+
+    /// A 200 with this JSON.
+    pub fn json(body: impl ToString) -> Self {
+        Self::ok(body.to_string()).field("content-type", "application/json")
     }
 
     /// The same with a header field.
@@ -100,6 +114,7 @@ impl fmt::Debug for Reply {
             }
             Self::Never => f.write_str("Never"),
             Self::Panics => f.write_str("Panics"),
+            Self::To(_) => f.write_str("To"),
             Self::With(_) => f.write_str("With"),
         }
     }
@@ -156,8 +171,14 @@ impl Fetch for Network {
         _: FetchLimits,
     ) -> BoxFuture<'static, Result<Response<Bytes>, FetchError>> {
         let url = request.uri().to_string();
-        let seen = Seen { at: self.0.clock.now(), url: url.clone(), headers: request.headers().clone() };
-        lock(&self.0.seen).push(seen);
+        let seen = Seen {
+            at: self.0.clock.now(),
+            url: url.clone(),
+            method: request.method().clone(),
+            headers: request.headers().clone(),
+            body: request.body().clone(),
+        };
+        lock(&self.0.seen).push(seen.clone());
         let (clock, mut reply) = (self.0.clock.clone(), self.reply(&url));
         Box::pin(async move {
             loop {
@@ -176,6 +197,7 @@ impl Fetch for Network {
                     }
                     Reply::Never => std::future::pending().await,
                     Reply::Panics => panic!("injected: the client broke"),
+                    Reply::To(reply) => reply(&seen),
                     Reply::With(reply) => reply(),
                 }
             }

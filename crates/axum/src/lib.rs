@@ -43,9 +43,10 @@ pub use scopegate_core::{
     Authentication, BuildError, Claims, CryptoBackend, ExactScopes, GenAuthScopes, Health, ImpliedScopes,
     InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, Principal, Reason,
     ResourceServer, ResourceServerBuilder, Scope, ScopeGrammar, ScopePolicy, ScopeToken, StartUp, Tenants,
-    VerifiedToken, clock, config, fetch, jwks, jws, jwt, observe, scope,
+    VerifiedToken, api_keys, clock, config, fetch, inquiry, introspection, jwks, jws, jwt, observe, scope,
+    token_verifier,
 };
-pub use scopegate_tower::{Authenticate, RefusalBody, RequireScope, RequireToken};
+pub use scopegate_tower::{Authenticate, RefusalBody, RequireActive, RequireScope, RequireToken};
 
 pub use self::{
     access_token::AccessToken,

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{ProtectionSpace, ResourceServer, VerifiedToken};
+use crate::{ProtectionSpace, ResourceServer, VerifiedToken, inquiry::Found};
 
 /// The outcome of authenticating a request: a [`VerifiedToken`], or nobody.
 ///
@@ -14,6 +14,8 @@ pub struct Authentication {
     token: Option<VerifiedToken>,
     /// The token text that was judged, so that it is not judged again, and for steps that need it.
     presented: Option<Arc<str>>,
+    /// Whether somebody was asked about it for this very request.
+    is_fresh: bool,
     /// Who judged it.
     judge: ResourceServer,
     space: Option<Arc<ProtectionSpace>>,
@@ -21,11 +23,25 @@ pub struct Authentication {
 
 impl Authentication {
     pub(crate) fn anonymous(judge: ResourceServer) -> Self {
-        Self { token: None, presented: None, judge, space: None }
+        Self { token: None, presented: None, is_fresh: false, judge, space: None }
     }
 
-    pub(crate) fn verified(judge: ResourceServer, presented: &str, token: VerifiedToken) -> Self {
-        Self { token: Some(token), presented: Some(presented.into()), judge, space: None }
+    pub(crate) fn verified(judge: ResourceServer, presented: &str, token: VerifiedToken, is_fresh: bool) -> Self {
+        Self { token: Some(token), presented: Some(presented.into()), is_fresh, judge, space: None }
+    }
+
+    /// What somebody answered about a token. Where the token was verified here as well, that is what it says.
+    pub(crate) fn found(judge: ResourceServer, presented: &str, found: Found, verified: Option<VerifiedToken>) -> Self {
+        Self::verified(judge, presented, verified.unwrap_or(found.token), found.is_fresh)
+    }
+
+    /// The token text.
+    pub(crate) fn presented(&self) -> Option<&str> {
+        self.presented.as_deref()
+    }
+
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.is_fresh
     }
 
     /// Whether `judge` would find the same again for the same credentials: it was the judge, of this very token, and the
@@ -33,7 +49,7 @@ impl Authentication {
     pub(crate) fn still_holds(&self, judge: &ResourceServer, presented: &str, cutoff: Duration) -> bool {
         self.judge.is(judge)
             && self.presented.as_deref() == Some(presented)
-            && self.token.as_ref().is_some_and(|token| token.expires_after(cutoff))
+            && self.token.as_ref().is_some_and(|token| token.lapsed(cutoff).is_none())
     }
 
     /// Says how later refusals of the same request are to be worded.
@@ -75,9 +91,9 @@ mod tests {
     async fn an_outcome_is_of_one_judge_and_one_token_until_it_expires() {
         let (judge, other) = (fixed(&["a-es256"]).await, fixed(&["a-es256"]).await);
         let token = verified("https://a", None, None);
-        let expiry = token.expires_at().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        let expiry = token.expires_at().unwrap().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
         let before = expiry - Duration::from_nanos(1);
-        let outcome = Authentication::verified(judge.clone(), "token", token);
+        let outcome = Authentication::verified(judge.clone(), "token", token, false);
         assert!(outcome.still_holds(&judge, "token", before) && outcome.judge().is(&judge));
         assert!(!outcome.still_holds(&judge, "token", expiry));
         assert!(!outcome.still_holds(&other, "token", before));
@@ -89,7 +105,7 @@ mod tests {
     #[tokio::test]
     async fn an_outcome_prints_without_the_token_that_was_presented() {
         let token = verified("https://a", Some("alice"), None);
-        let printed = format!("{:?}", Authentication::verified(fixed(&["a-es256"]).await, "presented", token));
+        let printed = format!("{:?}", Authentication::verified(fixed(&["a-es256"]).await, "presented", token, false));
         assert!(printed.contains("alice") && !printed.contains("presented"), "{printed}");
     }
 
@@ -97,7 +113,7 @@ mod tests {
     async fn nobody_has_no_token() {
         let judge = fixed(&["a-es256"]).await;
         assert!(Authentication::anonymous(judge.clone()).token().is_none());
-        let somebody = Authentication::verified(judge, "token", verified("https://a", None, None));
+        let somebody = Authentication::verified(judge, "token", verified("https://a", None, None), false);
         assert_eq!(somebody.token().unwrap().issuer(), "https://a");
     }
 }

@@ -48,7 +48,6 @@ impl CryptoBackend {
     }
 
     /// The SHA-256 digest of `parts`, one after the other.
-    #[allow(dead_code, reason = "what proves possession of a key is compared by its digest")]
     pub(crate) fn sha256(self, parts: &[&[u8]]) -> [u8; 32] {
         #[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
         let _ = parts;
@@ -116,7 +115,6 @@ impl CryptoBackend {
 }
 
 /// Whether two secrets are the same. The time this takes depends on their length and on nothing else of them.
-#[allow(dead_code, reason = "what proves possession of a key is compared by its digest")]
 #[allow(unreachable_code, reason = "which return is the first depends on the features")]
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     #[cfg(feature = "aws-lc-rs")]

@@ -1,7 +1,9 @@
-//! Which verifier judges a token: the one of the issuer that the token names, and no other.
+//! Which verifier judges a token: the one that it belongs to, and no other.
 //!
-//! Verifiers are never tried in turn. The issuer is read from claims that nobody has verified yet; it can only choose among
-//! the issuers that were configured, whose keys then have to fit, and among the tenants that the configuration trusts.
+//! Verifiers are never tried in turn, and what one refuses is offered to no other. A token that a verifier of the application
+//! accepts is that one's. One in the shape of a JWT belongs to the issuer that its claims name; nobody has verified them yet,
+//! and all they can do is choose among the issuers that were configured and the tenants that the configuration trusts. Every
+//! other token is opaque, and belongs to the issuer whose prefix it has, or to the one that has none.
 
 use std::{
     borrow::Cow,
@@ -16,41 +18,153 @@ use quick_cache::UnitWeighter;
 
 use crate::{
     Error, Reason,
+    claims::UnverifiedClaims,
     error::Failure,
-    jwt::{JwtVerifier, UnverifiedClaims},
+    inquiry::Desk,
+    introspection::Introspector,
+    jwt::JwtVerifier,
+    token_verifier::{Application, Presented},
 };
+
+/// What a token looks like, and whom it belongs to by that.
+pub(crate) enum Route<'d> {
+    /// It is for a verifier of the application.
+    Application(&'d Application),
+    /// It is a JWT: its claims say whose.
+    Jwt,
+    /// It is opaque.
+    Opaque(&'d Introspector),
+}
+
+/// The verifiers that a token may be for.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pub(crate) issuers: Issuers,
+    pub(crate) applications: Box<[Application]>,
+}
+
+impl Dispatch {
+    /// Whose token this is.
+    pub(crate) fn route(&self, presented: &Presented<'_>) -> Result<Route<'_>, Error> {
+        let mut accepting = self.applications.iter().filter(|application| application.accepts(presented));
+        match (accepting.next(), accepting.next()) {
+            (Some(application), None) => return Ok(Route::Application(application)),
+            (Some(one), Some(other)) => {
+                let both = format!("{} and {}", one.issuer(), other.issuer());
+                return Err(Failure::new(Reason::AmbiguousToken, "token", "one verifier that accepts it", both).into());
+            }
+            (None, _) => {}
+        }
+        if is_jwt_shaped(presented.token()) {
+            return Ok(Route::Jwt);
+        }
+        // Where nobody is asked about it, all that is left for it to be is a malformed JWT.
+        Ok(self.issuers.introspector_of_opaque(presented.token()).map_or(Route::Jwt, Route::Opaque))
+    }
+
+    /// Everybody who can be asked about a token.
+    pub(crate) fn desks(&self) -> impl Iterator<Item = &Arc<Desk>> {
+        let introspectors = self.issuers.by_name.values().filter_map(|trusted| trusted.introspector.as_ref());
+        introspectors.map(|introspector| &introspector.desk).chain(self.applications.iter().map(Application::desk))
+    }
+
+    /// What an issuer is called where things are counted.
+    pub(crate) fn label(&self, issuer: &str) -> Option<&str> {
+        let application = || self.applications.iter().map(Application::issuer).find(|name| *name == issuer);
+        self.issuers.label(issuer).or_else(application)
+    }
+}
+
+/// Whether the text before the first dot is the encoding of something that begins like a JSON object. A text is decoded as
+/// far as it goes, in either alphabet: what might pass for a JWT somewhere must not pass for an opaque token here.
+fn is_jwt_shaped(token: &str) -> bool {
+    let Some((header, _)) = token.split_once('.') else { return false };
+    let (mut bits, mut held) = (0_u32, 0_u32);
+    for character in header.bytes() {
+        let value = match character {
+            b'A'..=b'Z' => character - b'A',
+            b'a'..=b'z' => character - b'a' + 26,
+            b'0'..=b'9' => character - b'0' + 52,
+            b'-' | b'+' => 62,
+            b'_' | b'/' => 63,
+            _ => return false,
+        };
+        (bits, held) = (bits << 6 | u32::from(value), held + 6);
+        if held >= 8 {
+            held -= 8;
+            match (bits >> held) & 0xff {
+                0x20 | 0x09 | 0x0a | 0x0d => {}
+                first => return first == u32::from(b'{'),
+            }
+            bits &= (1 << held) - 1;
+        }
+    }
+    false
+}
+
+/// An issuer that was named by itself: how its JWTs are verified, and how it is asked about tokens. It has one at least.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    pub(crate) name: Arc<str>,
+    pub(crate) jwt: Option<Arc<JwtVerifier>>,
+    pub(crate) introspector: Option<Arc<Introspector>>,
+}
 
 /// The configured issuers.
 #[derive(Debug)]
 pub(crate) struct Issuers {
     /// For the log: the issuers by name where they are few, else how many they are.
     expected: Box<str>,
-    by_name: HashMap<Arc<str>, Arc<JwtVerifier>>,
+    by_name: HashMap<Arc<str>, Trusted>,
+    /// Who is asked about opaque tokens that begin like this. No prefix is the beginning of another.
+    prefixed: Box<[(Box<str>, Arc<Introspector>)]>,
+    /// Who is asked about all others.
+    general: Option<Arc<Introspector>>,
     tenants: Box<[LiveTenants]>,
+}
+
+/// Who judges a JWT.
+pub(crate) enum Judge<'i> {
+    /// Its signature does, by its issuer's keys.
+    Local(Found<'i>),
+    /// Its issuer does, which is asked about it.
+    Online(&'i Introspector),
 }
 
 impl Issuers {
     pub(crate) fn new(
-        verifiers: impl IntoIterator<Item = JwtVerifier>,
+        trusted: impl IntoIterator<Item = Trusted>,
         tenants: impl IntoIterator<Item = LiveTenants>,
     ) -> Self {
         let by_name: HashMap<Arc<str>, _> =
-            verifiers.into_iter().map(|verifier| (Arc::clone(&verifier.rules.issuer), Arc::new(verifier))).collect();
+            trusted.into_iter().map(|trusted| (Arc::clone(&trusted.name), trusted)).collect();
         let tenants: Box<[LiveTenants]> = tenants.into_iter().collect();
         let mut names: Vec<&str> = by_name.keys().map(|name| &**name).collect();
         names.sort_unstable();
         names.extend(tenants.iter().map(LiveTenants::name));
         let expected = if names.len() <= 4 { names.join(" or ") } else { format!("one of {} issuers", names.len()) };
-        Self { expected: expected.into(), by_name, tenants }
+        let introspectors = || by_name.values().filter_map(|trusted| trusted.introspector.as_ref());
+        let prefixed = introspectors().flat_map(|introspector| {
+            introspector.prefixes.iter().map(|prefix| (prefix.clone(), Arc::clone(introspector)))
+        });
+        let prefixed = prefixed.collect();
+        let general = introspectors().find(|introspector| introspector.prefixes.is_empty()).cloned();
+        Self { expected: expected.into(), by_name, prefixed, general, tenants }
     }
 
-    /// The verifier for the token's `iss`, compared code point by code point (RFC 9068 §4).
-    pub(crate) fn verifier(&self, claims: &UnverifiedClaims<'_>) -> Result<Found<'_>, Error> {
+    /// Who judges the tokens of the issuer that the claims name, compared code point by code point (RFC 9068 §4).
+    pub(crate) fn judge(&self, claims: &UnverifiedClaims<'_>) -> Result<Judge<'_>, Error> {
         let Some(issuer) = claims.string("iss", "iss")? else {
             return Err(Failure::new(Reason::MissingClaim, "iss", &*self.expected, "none").into());
         };
-        if let Some(verifier) = self.by_name.get(issuer) {
-            return Ok(Found { verifier: Cow::Borrowed(verifier), newcomer_to: None });
+        let unknown = || Failure::new(Reason::UnknownIssuer, "iss", &*self.expected, issuer).into();
+        match self.by_name.get(issuer) {
+            Some(Trusted { jwt: Some(verifier), .. }) => {
+                return Ok(Judge::Local(Found { verifier: Cow::Borrowed(verifier), newcomer_to: None }));
+            }
+            Some(Trusted { introspector: Some(introspector), .. }) => return Ok(Judge::Online(introspector)),
+            Some(_) => return Err(unknown()),
+            None => {}
         }
         self.tenants
             .iter()
@@ -58,9 +172,21 @@ impl Issuers {
             .find(|(_, tenants)| tenants.group.trusts(issuer))
             .and_then(|(group, tenants)| {
                 let (verifier, is_newcomer) = tenants.verifier(issuer)?;
-                Some(Found { verifier: Cow::Owned(verifier), newcomer_to: is_newcomer.then_some(group) })
+                let newcomer_to = is_newcomer.then_some(group);
+                Some(Judge::Local(Found { verifier: Cow::Owned(verifier), newcomer_to }))
             })
-            .ok_or_else(|| Failure::new(Reason::UnknownIssuer, "iss", &*self.expected, issuer).into())
+            .ok_or_else(unknown)
+    }
+
+    /// Who is asked about the tokens of this issuer.
+    pub(crate) fn introspector(&self, issuer: &str) -> Option<&Introspector> {
+        self.by_name.get(issuer)?.introspector.as_deref()
+    }
+
+    /// Who is asked about an opaque token: the issuer whose prefix it has, else the one that has none.
+    fn introspector_of_opaque(&self, token: &str) -> Option<&Introspector> {
+        let prefixed = self.prefixed.iter().find(|(prefix, _)| token.starts_with(&**prefix));
+        prefixed.map(|(_, introspector)| introspector).or(self.general.as_ref()).map(|introspector| &**introspector)
     }
 
     /// A good token came from this newcomer to a group of tenants.
@@ -78,7 +204,7 @@ impl Issuers {
 
     /// The verifiers of the issuers that were named one by one.
     pub(crate) fn fixed(&self) -> impl Iterator<Item = &Arc<JwtVerifier>> {
-        self.by_name.values()
+        self.by_name.values().filter_map(|trusted| trusted.jwt.as_ref())
     }
 
     /// The verifiers of live tenants and newcomers.
@@ -217,9 +343,10 @@ mod tests {
     use super::*;
     use crate::{
         BoxFuture, ExactScopes,
+        claims::ClaimNames,
         jwks::{KeySource, KeysUnavailable, MissingKey, Snapshot},
         jws::{Algorithm, KeySet},
-        jwt::{ClaimNames, Profile, Rules},
+        jwt::{Profile, Rules},
     };
 
     #[derive(Debug)]
@@ -236,7 +363,11 @@ mod tests {
     }
 
     fn issuers(names: &[&str]) -> Issuers {
-        Issuers::new(names.iter().map(|name| verifier_of(name)), [])
+        Issuers::new(names.iter().map(|name| trusted(name)), [])
+    }
+
+    fn trusted(name: &str) -> Trusted {
+        Trusted { name: name.into(), jwt: Some(Arc::new(verifier_of(name))), introspector: None }
     }
 
     fn verifier_of(name: &str) -> JwtVerifier {
@@ -259,8 +390,11 @@ mod tests {
     fn chosen(claims: &str) -> Result<String, Reason> {
         let claims = UnverifiedClaims::parse(claims.as_bytes(), &ClaimNames::default()).unwrap();
         issuers(&["https://as.example", "https://as.example/b"])
-            .verifier(&claims)
-            .map(|found| found.verifier.rules.issuer.to_string())
+            .judge(&claims)
+            .map(|judge| match judge {
+                Judge::Local(found) => found.verifier.rules.issuer.to_string(),
+                Judge::Online(_) => unreachable!("nobody can be asked"),
+            })
             .map_err(|error| error.reason())
     }
 
@@ -340,11 +474,14 @@ mod tests {
     #[test]
     fn a_tenant_is_a_newcomer_until_a_good_token_came_from_it() {
         let group = Everybody::default();
-        let issuers = Issuers::new([verifier_of("fixed")], [LiveTenants::new(group.clone())]);
+        let issuers = Issuers::new([trusted("fixed")], [LiveTenants::new(group.clone())]);
         let found = |name: &str| {
             let claims = format!(r#"{{"iss":"{name}"}}"#);
             let claims = UnverifiedClaims::parse(claims.as_bytes(), &ClaimNames::default()).unwrap();
-            issuers.verifier(&claims).map(|found| (found.verifier.into_owned(), found.newcomer_to)).ok()
+            match issuers.judge(&claims) {
+                Ok(Judge::Local(found)) => Some((found.verifier.into_owned(), found.newcomer_to)),
+                _ => None,
+            }
         };
         assert!(found("nobody").is_none());
         assert_eq!(found("fixed").unwrap().1, None);

@@ -280,6 +280,18 @@ impl fmt::Debug for Failure {
     }
 }
 
+/// An error with its causes, on one line: the last one is what an operator can do something about.
+pub(crate) fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
 /// Text that came from a request, as [`excerpt`] keeps it.
 #[derive(Clone, PartialEq, Eq)]
 struct Excerpt(Box<str>);

@@ -60,6 +60,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod api_keys;
 mod authentication;
 mod challenge;
 mod claims;
@@ -73,6 +74,7 @@ mod error;
 pub mod fetch;
 mod http_caching;
 mod https_url;
+pub mod inquiry;
 pub mod introspection;
 pub mod jwks;
 pub mod jws;
@@ -83,6 +85,7 @@ pub mod policy;
 pub mod reason;
 mod resource_server;
 pub mod scope;
+pub mod token_verifier;
 mod verified_token;
 
 use std::{future::Future, pin::Pin};

@@ -1,6 +1,7 @@
-//! Discovery: from an issuer identifier to where its keys are (RFC 8414, OpenID Connect Discovery 1.0).
+//! Discovery: from an issuer identifier to where its keys and endpoints are (RFC 8414, OpenID Connect Discovery 1.0).
 
 use std::{
+    borrow::Cow,
     error::Error as StdError,
     fmt,
     sync::atomic::{AtomicUsize, Ordering},
@@ -17,10 +18,22 @@ use crate::{
     jws::json::{self, Value},
 };
 
-/// What is read from an issuer's metadata document.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Metadata {
-    pub(crate) jwks_uri: Uri,
+/// What is looked for in an issuer's metadata document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// RFC 8414 §2.
+    Keys,
+    /// RFC 8414 §2; for clients that authenticate by a certificate, the alias of RFC 8705 §5 where there is one.
+    Introspection { by_certificate: bool },
+}
+
+impl Wanted {
+    const fn member(self) -> &'static str {
+        match self {
+            Self::Keys => "jwks_uri",
+            Self::Introspection { .. } => "introspection_endpoint",
+        }
+    }
 }
 
 /// The three addresses that an issuer's document may be found at, in the order in which they are tried: the OAuth form
@@ -40,14 +53,15 @@ fn well_known(issuer: &str) -> Vec<String> {
     forms
 }
 
-/// Finds the metadata of `issuer`, and for how long it may be kept. The first valid document counts; `first` is the form that
+/// Finds what is wanted of `issuer`, and for how long it may be relied on. The first valid document counts; `first` is the form that
 /// is tried first, 0 until one was found or did not answer.
 pub(crate) async fn discover(
     issuer: &str,
+    wanted: Wanted,
     plain_http: PlainHttp,
     documents: &Documents,
     first: &AtomicUsize,
-) -> Result<(Metadata, Option<Duration>), DiscoveryError> {
+) -> Result<(Uri, Option<Duration>), DiscoveryError> {
     let mut last = DiscoveryError::Document(DocumentError::NotFound);
     let forms = well_known(issuer);
     let start = first.load(Ordering::Relaxed);
@@ -56,7 +70,7 @@ pub(crate) async fn discover(
         // Should this be as far as the time allows, the next attempt begins here.
         first.store(form, Ordering::Relaxed);
         let url = forms[form].parse().map_err(|_| DocumentError::NotFound)?;
-        match at(&url, issuer, plain_http, documents).await {
+        match at(&url, issuer, wanted, plain_http, documents).await {
             Ok(found) => return Ok(found),
             // What another form answered says more than "not found" does.
             Err(DiscoveryError::Document(DocumentError::NotFound)) => {}
@@ -67,39 +81,44 @@ pub(crate) async fn discover(
     Err(last)
 }
 
-/// The metadata of `issuer` at this address, and for how long it may be kept.
+/// What is wanted of `issuer`, by the document at this address, and for how long it may be relied on.
 pub(crate) async fn at(
     url: &Uri,
     issuer: &str,
+    wanted: Wanted,
     plain_http: PlainHttp,
     documents: &Documents,
-) -> Result<(Metadata, Option<Duration>), DiscoveryError> {
+) -> Result<(Uri, Option<Duration>), DiscoveryError> {
     let headers = accepting("application/json");
     let answer = documents.get(url, headers.clone()).await?;
     let lifetime = http_caching::lifetime(url, &headers, &answer, documents.clock.now());
-    Ok((Metadata::read(answer.body(), issuer, plain_http)?, lifetime))
+    Ok((read(answer.body(), issuer, wanted, plain_http)?, lifetime))
 }
 
-impl Metadata {
-    fn read(document: &[u8], issuer: &str, plain_http: PlainHttp) -> Result<Self, DiscoveryError> {
-        let members = json::object(document, |name| matches!(name, "issuer" | "jwks_uri"))
-            .map_err(|_| DiscoveryError::NotADocument)?;
-        let text = |wanted: &str| {
-            members.iter().find_map(|(name, value)| match value {
-                Value::String(text) if name == wanted => Some(&**text),
-                _ => None,
-            })
-        };
-        // RFC 8414 §3.3: identical, code point by code point.
-        match text("issuer") {
-            Some(named) if named == issuer => {}
-            named => return Err(DiscoveryError::AnotherIssuer(excerpt(named.unwrap_or("none")).into())),
-        }
-        let jwks_uri = text("jwks_uri").ok_or(DiscoveryError::NoKeys)?;
-        https_url::parse(jwks_uri, plain_http)
-            .map(|jwks_uri| Self { jwks_uri })
-            .map_err(DiscoveryError::UnusableKeysUrl)
+fn read(document: &[u8], issuer: &str, wanted: Wanted, plain_http: PlainHttp) -> Result<Uri, DiscoveryError> {
+    const ALIASES: &str = "mtls_endpoint_aliases";
+    let member = wanted.member();
+    let members = json::object(document, |name| name == "issuer" || name == member || name == ALIASES)
+        .map_err(|_| DiscoveryError::NotADocument)?;
+    // RFC 8414 §3.3: identical, code point by code point.
+    match text(&members, "issuer") {
+        Some(named) if named == issuer => {}
+        named => return Err(DiscoveryError::AnotherIssuer(excerpt(named.unwrap_or("none")).into())),
     }
+    let alias = members.iter().find_map(|(name, value)| match value {
+        Value::Object(aliases) if name == ALIASES => text(aliases, member),
+        _ => None,
+    });
+    let alias = alias.filter(|_| wanted == Wanted::Introspection { by_certificate: true });
+    let url = alias.or_else(|| text(&members, member)).ok_or(DiscoveryError::Missing(member))?;
+    https_url::parse(url, plain_http).map_err(|fault| DiscoveryError::Unusable(member, fault))
+}
+
+fn text<'v>(members: &'v [(Cow<'_, str>, Value<'_>)], wanted: &str) -> Option<&'v str> {
+    members.iter().find_map(|(name, value)| match value {
+        Value::String(text) if name == wanted => Some(&**text),
+        _ => None,
+    })
 }
 
 /// Why an issuer's metadata could not be had.
@@ -107,9 +126,9 @@ impl Metadata {
 pub(crate) enum DiscoveryError {
     AnotherIssuer(Box<str>),
     Document(DocumentError),
-    NoKeys,
+    Missing(&'static str),
     NotADocument,
-    UnusableKeysUrl(&'static str),
+    Unusable(&'static str, &'static str),
 }
 
 impl From<DocumentError> for DiscoveryError {
@@ -126,9 +145,9 @@ impl fmt::Display for DiscoveryError {
                 "the metadata document names another issuer, {named}; configure the issuer exactly as it names itself"
             ),
             Self::Document(error) => error.fmt(f),
-            Self::NoKeys => f.write_str("the metadata document has no `jwks_uri`"),
+            Self::Missing(member) => write!(f, "the metadata document has no `{member}`"),
             Self::NotADocument => f.write_str("the metadata document is not one JSON object without duplicate members"),
-            Self::UnusableKeysUrl(fault) => write!(f, "the `jwks_uri` of the metadata document {fault}"),
+            Self::Unusable(member, fault) => write!(f, "the `{member}` of the metadata document {fault}"),
         }
     }
 }
@@ -170,10 +189,11 @@ mod tests {
     #[test]
     fn a_document_has_to_name_the_issuer_and_its_keys() {
         let read = |text: &str| {
-            Metadata::read(text.as_bytes(), "https://as.example", PlainHttp::Refused).map_err(|error| error.to_string())
+            super::read(text.as_bytes(), "https://as.example", Wanted::Keys, PlainHttp::Refused)
+                .map_err(|error| error.to_string())
         };
         let good = read(r#"{"issuer":"https://as.example","jwks_uri":"https://keys.example/jwks","x":[1]}"#).unwrap();
-        assert_eq!(good.jwks_uri, "https://keys.example/jwks");
+        assert_eq!(good, "https://keys.example/jwks");
         for (document, fault) in [
             ("[]", "not one JSON object"),
             (r#"{"jwks_uri":"https://as.example/jwks"}"#, "another issuer"),
@@ -186,5 +206,25 @@ mod tests {
         ] {
             assert!(read(document).unwrap_err().contains(fault), "{document}");
         }
+    }
+
+    #[test]
+    fn an_introspection_endpoint_may_have_an_alias_for_certificates() {
+        let document = r#"{"issuer":"https://as.example","introspection_endpoint":"https://as.example/i",
+            "mtls_endpoint_aliases":{"introspection_endpoint":"https://mtls.as.example/i"}}"#;
+        let read = |document: &str, by_certificate| {
+            let wanted = Wanted::Introspection { by_certificate };
+            super::read(document.as_bytes(), "https://as.example", wanted, PlainHttp::Refused)
+                .map(|url| url.to_string())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(read(document, false).unwrap(), "https://as.example/i");
+        assert_eq!(read(document, true).unwrap(), "https://mtls.as.example/i");
+        let without = document.replace("mtls_endpoint_aliases", "x");
+        assert_eq!(read(&without, true).unwrap(), "https://as.example/i");
+        let none = r#"{"issuer":"https://as.example","jwks_uri":"https://as.example/jwks"}"#;
+        assert!(read(none, false).unwrap_err().contains("no `introspection_endpoint`"));
+        let plain = document.replace("https://as.example/i", "http://as.example/i");
+        assert!(read(&plain, false).unwrap_err().contains("must be https"));
     }
 }

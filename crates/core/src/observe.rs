@@ -1,6 +1,6 @@
 //! What happens inside, for whoever counts it.
 //!
-//! An [`Observer`] is told of every attempt to get keys and of every refusal. With the feature `metrics`,
+//! An [`Observer`] is told of every attempt to get keys, of every question about a token, and of every refusal. With the feature `metrics`,
 //! [`MetricsObserver`] counts them through the `metrics` facade.
 //!
 //! ```
@@ -43,6 +43,16 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
         let _ = fetch;
     }
 
+    /// Somebody was asked about a token, and the question is over.
+    fn inquired(&self, inquiry: &Inquired<'_>) {
+        let _ = inquiry;
+    }
+
+    /// An answer about a token of this issuer was remembered, so that nobody was asked.
+    fn answer_recalled(&self, issuer: &str) {
+        let _ = issuer;
+    }
+
     /// A request was refused. `issuer` is known once the token's issuer is.
     ///
     /// Not told of: requests that no `Authenticate` layer has seen (500), since no resource server has either.
@@ -56,8 +66,53 @@ impl<T: Observer + ?Sized> Observer for Arc<T> {
         (**self).keys_fetched(fetch);
     }
 
+    fn inquired(&self, inquiry: &Inquired<'_>) {
+        (**self).inquired(inquiry);
+    }
+
+    fn answer_recalled(&self, issuer: &str) {
+        (**self).answer_recalled(issuer);
+    }
+
     fn refused(&self, issuer: Option<&str>, reason: Reason) {
         (**self).refused(issuer, reason);
+    }
+}
+
+/// A question about a token, after its end: an introspection, or what a verifier of the application asks.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Inquired<'a> {
+    /// Whose token it is.
+    pub issuer: &'a str,
+    /// What came of it.
+    pub outcome: InquiryOutcome,
+    /// How long it took.
+    pub duration: Duration,
+    /// When it ended.
+    pub at: SystemTime,
+}
+
+/// What came of a question about a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InquiryOutcome {
+    /// The token is bad.
+    Bad,
+    /// There was no answer, or none that makes sense.
+    Failed,
+    /// The token is good.
+    Good,
+}
+
+impl InquiryOutcome {
+    /// The outcome as a label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bad => "bad",
+            Self::Failed => "failed",
+            Self::Good => "good",
+        }
     }
 }
 
@@ -105,6 +160,9 @@ impl FetchOutcome {
 /// | `scopegate_key_fetches_total` | counter | `issuer`, `outcome`: `changed`, `unchanged`, `failed` |
 /// | `scopegate_key_fetch_duration_seconds` | histogram | `issuer` |
 /// | `scopegate_keys_refreshed_timestamp_seconds` | gauge | `issuer` |
+/// | `scopegate_inquiries_total` | counter | `issuer`, `outcome`: `good`, `bad`, `failed` |
+/// | `scopegate_inquiry_duration_seconds` | histogram | `issuer` |
+/// | `scopegate_answers_recalled_total` | counter | `issuer` |
 /// | `scopegate_refusals_total` | counter | `issuer`, `reason` |
 ///
 /// The gauge is the time of the last good refresh, in seconds since 1970; the seconds since then are `time()` minus it in
@@ -126,6 +184,18 @@ impl Observer for MetricsObserver {
             let at = fetch.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             metrics::gauge!("scopegate_keys_refreshed_timestamp_seconds", "issuer" => issuer).set(at.as_secs_f64());
         }
+    }
+
+    fn inquired(&self, inquiry: &Inquired<'_>) {
+        let issuer = inquiry.issuer.to_owned();
+        metrics::counter!("scopegate_inquiries_total", "issuer" => issuer.clone(), "outcome" => inquiry.outcome.as_str())
+            .increment(1);
+        metrics::histogram!("scopegate_inquiry_duration_seconds", "issuer" => issuer)
+            .record(inquiry.duration.as_secs_f64());
+    }
+
+    fn answer_recalled(&self, issuer: &str) {
+        metrics::counter!("scopegate_answers_recalled_total", "issuer" => issuer.to_owned()).increment(1);
     }
 
     fn refused(&self, issuer: Option<&str>, reason: Reason) {
@@ -197,6 +267,11 @@ mod tests {
             MetricsObserver.keys_fetched(&fetch(FetchOutcome::Changed, 100));
             MetricsObserver.keys_fetched(&fetch(FetchOutcome::Unchanged, 200));
             MetricsObserver.keys_fetched(&fetch(FetchOutcome::Failed, 300));
+            for outcome in [InquiryOutcome::Good, InquiryOutcome::Bad, InquiryOutcome::Bad, InquiryOutcome::Failed] {
+                let (issuer, duration) = ("https://as.example", Duration::from_millis(250));
+                MetricsObserver.inquired(&Inquired { issuer, outcome, duration, at: SystemTime::UNIX_EPOCH });
+            }
+            MetricsObserver.answer_recalled("https://as.example");
             MetricsObserver.refused(Some("https://as.example"), Reason::Expired);
             MetricsObserver.refused(None, Reason::MissingCredentials);
             MetricsObserver.refused(None, Reason::MissingCredentials);
@@ -209,6 +284,11 @@ mod tests {
             .map(|(name, value)| (name.clone(), value.load(Ordering::Relaxed)))
             .collect();
         let expected = [
+            ("scopegate_answers_recalled_total{issuer=https://as.example}", 1),
+            ("scopegate_inquiries_total{issuer=https://as.example,outcome=bad}", 2),
+            ("scopegate_inquiries_total{issuer=https://as.example,outcome=failed}", 1),
+            ("scopegate_inquiries_total{issuer=https://as.example,outcome=good}", 1),
+            ("scopegate_inquiry_duration_seconds{issuer=https://as.example}", 0.25_f64.to_bits()),
             ("scopegate_key_fetch_duration_seconds{issuer=https://as.example}", 0.25_f64.to_bits()),
             ("scopegate_key_fetches_total{issuer=https://as.example,outcome=changed}", 1),
             ("scopegate_key_fetches_total{issuer=https://as.example,outcome=failed}", 1),

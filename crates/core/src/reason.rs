@@ -16,6 +16,9 @@
 //! The request carries a token in the `Authorization` header and another in the query string or in the header that the
 //! service names for tokens, or several of that header.
 //!
+//! ### missing_input
+//! The request lacks something that a token of this kind has to come with.
+//!
 //! # `401` without an error code
 //!
 //! ### missing_credentials
@@ -37,6 +40,9 @@
 //!
 //! ### expired
 //! The token's `exp` has passed.
+//!
+//! ### inactive_token
+//! Whoever can tell says that the token is not good: it was revoked, has expired, or was never issued.
 //!
 //! ### invalid_signature
 //! The signature is not valid, or is by a key that the issuer does not publish. The two are told apart in the log only.
@@ -87,10 +93,19 @@
 //!
 //! # `503`
 //!
+//! ### issuer_unavailable
+//! Whoever can tell about the token cannot be asked at the moment, so nothing can be said about it.
+//!
 //! ### keys_unavailable
 //! The issuer's keys cannot be had at the moment, so nothing can be said about the token.
 //!
 //! # `500`
+//!
+//! ### ambiguous_token
+//! More than one verifier takes the token for its own. The service is misconfigured.
+//!
+//! ### cannot_be_asked_about
+//! The route demands that the token is asked about, and nobody is configured to be asked. The service is misconfigured.
 //!
 //! ### not_authenticated_here
 //! The route demands a token, and no `Authenticate` layer runs in front of it. The service is misconfigured.
@@ -173,6 +188,10 @@ macro_rules! problem {
 reasons! {
     /// [`algorithm_not_allowed`](self#algorithm_not_allowed)
     AlgorithmNotAllowed = "algorithm_not_allowed", InvalidToken, "the token is signed with an algorithm that is not accepted";
+    /// [`ambiguous_token`](self#ambiguous_token)
+    AmbiguousToken = "ambiguous_token", Misconfigured, "the service is misconfigured";
+    /// [`cannot_be_asked_about`](self#cannot_be_asked_about)
+    CannotBeAskedAbout = "cannot_be_asked_about", Misconfigured, "the service is misconfigured";
     /// [`claims_mismatch`](self#claims_mismatch)
     ClaimsMismatch = "claims_mismatch", InvalidToken, "the token lacks claims that this resource needs";
     /// [`critical_header`](self#critical_header)
@@ -183,12 +202,16 @@ reasons! {
     EncryptedToken = "encrypted_token", InvalidToken, "encrypted tokens are not supported";
     /// [`expired`](self#expired)
     Expired = "expired", InvalidToken, "the token has expired";
+    /// [`inactive_token`](self#inactive_token)
+    InactiveToken = "inactive_token", InvalidToken, "the token is not active";
     /// [`insufficient_scope`](self#insufficient_scope)
     InsufficientScope = "insufficient_scope", InsufficientScope, "the token's scope does not cover this resource";
     /// [`invalid_signature`](self#invalid_signature)
     InvalidSignature = "invalid_signature", InvalidToken, "the token's signature is not valid";
     /// [`issued_in_future`](self#issued_in_future)
     IssuedInFuture = "issued_in_future", InvalidToken, "the token was issued in the future";
+    /// [`issuer_unavailable`](self#issuer_unavailable)
+    IssuerUnavailable = "issuer_unavailable", Unavailable, "the token cannot be checked at the moment";
     /// [`keys_unavailable`](self#keys_unavailable)
     KeysUnavailable = "keys_unavailable", Unavailable, "the token cannot be checked at the moment";
     /// [`malformed_claim`](self#malformed_claim)
@@ -201,6 +224,8 @@ reasons! {
     MissingClaim = "missing_claim", InvalidToken, "the token lacks a required claim";
     /// [`missing_credentials`](self#missing_credentials)
     MissingCredentials = "missing_credentials", MissingCredentials, "this resource needs an access token";
+    /// [`missing_input`](self#missing_input)
+    MissingInput = "missing_input", InvalidRequest, "the request lacks something that the token has to come with";
     /// [`multiple_transports`](self#multiple_transports)
     MultipleTransports = "multiple_transports", InvalidRequest, "the request carries more than one token";
     /// [`not_authenticated_here`](self#not_authenticated_here)

@@ -31,12 +31,16 @@ pub use self::{
 };
 use crate::{
     Authentication, BoxFuture, Credentials, Error, Reason, VerifiedToken,
+    claims::{ClaimNames, UnverifiedClaims},
     clock::Clock,
-    dispatch::{Found, Issuers},
+    dispatch::{Dispatch, Found, Judge, Route},
+    inquiry::{Forget, StoreError},
+    introspection::{Introspector, Lookup},
     jwks::{KeysUnavailable, MissingKey},
     jws::KeySet,
-    jwt::{ClaimNames, JwtVerifier, Unverified, UnverifiedClaims, Verdict},
+    jwt::{JwtVerifier, Unverified, Verdict},
     observe::Observer,
+    token_verifier::Presented,
 };
 
 /// Judges the access tokens of requests: a resource server in the sense of RFC 6749 §1.1.
@@ -75,7 +79,7 @@ pub struct ResourceServer(Arc<Inner>);
 
 struct Inner {
     default_realm: Box<str>,
-    issuers: Issuers,
+    dispatch: Dispatch,
     claim_names: ClaimNames,
     max_token_length: usize,
     token_header: Option<HeaderName>,
@@ -84,10 +88,12 @@ struct Inner {
     clock: Arc<dyn Clock>,
 }
 
-/// What a token came to, as far as the keys at hand can tell.
-enum Judged {
+/// What a JWT came to, as far as the keys at hand can tell.
+enum Judged<'s> {
     Good(VerifiedToken),
     KeyNotAtHand(Missing),
+    /// Its issuer is asked about it instead.
+    ForItsIssuer(&'s Introspector),
 }
 
 /// The issuer whose key would tell, and which one it would be.
@@ -135,53 +141,184 @@ impl ResourceServer {
         if let Some(earlier) = earlier.filter(|earlier| earlier.still_holds(self, token, cutoff)) {
             return Authenticating::ready(Ok(earlier.clone()));
         }
-        match self.judge(token) {
-            Ok(Judged::Good(verified)) => {
-                Authenticating::ready(Ok(Authentication::verified(self.clone(), token, verified)))
-            }
-            Ok(Judged::KeyNotAtHand(missing)) => {
-                Authenticating::pending(self.clone().judge_with_new_keys(token.to_owned(), missing))
-            }
-            Err(error) => Authenticating::ready(Err(error)),
+        self.judge(request, token, None)
+    }
+
+    /// Has whoever can tell asked whether the token of a request is still good, by an answer that is no older than `max_age`;
+    /// zero demands one that was asked for this very request. The request has been authenticated before, and its token is
+    /// judged by the resource server that did so.
+    ///
+    /// Of a JWT, its issuer is asked, so the issuer needs an [`Introspection`](crate::introspection::Introspection).
+    ///
+    /// # Errors
+    ///
+    /// The refusal. [`Reason::CannotBeAskedAbout`] where nobody is configured to be asked about the token;
+    /// [`Reason::NotAuthenticatedHere`] where the request was not authenticated, and [`Reason::MissingCredentials`] where it
+    /// was and came without a token.
+    pub fn confirm(request: &Parts, max_age: Duration) -> Authenticating {
+        let Some(earlier) = request.extensions.get::<Authentication>() else {
+            return Authenticating::ready(Err(Reason::NotAuthenticatedHere.into()));
+        };
+        match earlier.presented() {
+            None => Authenticating::ready(Err(Reason::MissingCredentials.into())),
+            Some(_) if earlier.is_fresh() => Authenticating::ready(Ok(earlier.clone())),
+            Some(token) => earlier.judge().judge(request, token, Some(max_age)),
         }
     }
 
-    /// Judges a token, by the keys at hand.
-    fn judge(&self, token: &str) -> Result<Judged, Error> {
-        self.judge_by(token, |claims| Ok((self.0.issuers.verifier(claims)?, None)))
+    /// Forgets what is remembered about a token, a subject or a session, so that the next request that concerns it is asked
+    /// about: for whoever learns of a revocation. What is being asked at this moment is not remembered either.
+    ///
+    /// Here it is forgotten by the time that this returns. The future does the same to a shared
+    /// [store](crate::inquiry::AnswerStore), where there is one.
+    ///
+    /// ```
+    /// # async fn hook(resource_server: scopegate_core::ResourceServer) -> Result<(), scopegate_core::inquiry::StoreError> {
+    /// use scopegate_core::inquiry::Forget;
+    ///
+    /// resource_server.forget(Forget::Subject { issuer: "https://tenant.example", subject: "alice" }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the store fails; then other replicas may go on by what they find there, for as long as it is kept.
+    pub fn forget(&self, what: Forget<'_>) -> BoxFuture<'static, Result<(), StoreError>> {
+        let forgetting: Vec<_> = self
+            .0
+            .dispatch
+            .desks()
+            .filter_map(|desk| {
+                let tag = match what {
+                    Forget::Token(token) => desk.digest(&[b"token", token.as_bytes()]),
+                    Forget::Subject { issuer, subject } if *issuer == *desk.rules.issuer => {
+                        desk.digest(&[b"subject", issuer.as_bytes(), subject.as_bytes()])
+                    }
+                    Forget::Session { issuer, session } if *issuer == *desk.rules.issuer => {
+                        desk.digest(&[b"session", issuer.as_bytes(), session.as_bytes()])
+                    }
+                    Forget::Subject { .. } | Forget::Session { .. } => return None,
+                };
+                Some(desk.forget(tag))
+            })
+            .collect();
+        Box::pin(async move {
+            let mut outcome = Ok(());
+            for forgotten in forgetting {
+                // Each is tried, whatever became of the others.
+                outcome = outcome.and(forgotten.await);
+            }
+            outcome
+        })
     }
 
-    /// Judges the token again, by the keys that its issuer has after an attempt to get newer ones.
-    async fn judge_with_new_keys(self, token: String, missing: Missing) -> Result<Authentication, Error> {
+    /// Judges a token by whoever it belongs to. Where somebody is asked, an answer may be as old as `max_age`, if that is
+    /// limited; then somebody has to be asked.
+    fn judge(&self, request: &Parts, token: &str, max_age: Option<Duration>) -> Authenticating {
+        if token.len() > self.0.max_token_length {
+            return Authenticating::ready(Err(Reason::TokenTooLong.into()));
+        }
+        let presented = Presented::new(token, request);
+        let lookup = match self.0.dispatch.route(&presented) {
+            Ok(Route::Application(application)) => application.look_up(&presented, max_age),
+            Ok(Route::Opaque(introspector)) => introspector.look_up(token, max_age, false),
+            Ok(Route::Jwt) => match self.judge_jwt(token) {
+                Ok(Judged::Good(verified)) => return self.check_online(token, verified, max_age),
+                Ok(Judged::KeyNotAtHand(missing)) => {
+                    return Authenticating::pending(self.clone().judge_with_new_keys(
+                        token.to_owned(),
+                        missing,
+                        max_age,
+                    ));
+                }
+                Ok(Judged::ForItsIssuer(introspector)) => introspector.look_up(token, max_age, false),
+                Err(error) => return Authenticating::ready(Err(error)),
+            },
+            Err(error) => return Authenticating::ready(Err(error)),
+        };
+        self.conclude(token, lookup, None)
+    }
+
+    /// Asks whether a JWT that was verified is still good, where its issuer's configuration or the caller wants that.
+    fn check_online(&self, token: &str, verified: VerifiedToken, demanded: Option<Duration>) -> Authenticating {
+        let introspector = self.0.dispatch.issuers.introspector(verified.issuer());
+        match introspector.map(|introspector| (introspector, introspector.max_age_for_jwts(demanded))) {
+            Some((introspector, Some(max_age))) => {
+                self.conclude(token, introspector.look_up(token, Some(max_age), true), Some(verified))
+            }
+            None if demanded.is_some() => {
+                let error = Error::from(Reason::CannotBeAskedAbout).with_issuer(verified.issuer());
+                Authenticating::ready(Err(error))
+            }
+            Some((_, None)) | None => {
+                Authenticating::ready(Ok(Authentication::verified(self.clone(), token, verified, false)))
+            }
+        }
+    }
+
+    /// The outcome of a look-up. What was verified locally stands, where the answer confirms it.
+    fn conclude(&self, token: &str, lookup: Lookup, verified: Option<VerifiedToken>) -> Authenticating {
+        let judge = self.clone();
+        match lookup {
+            Lookup::Known(found) => {
+                Authenticating::ready(found.map(|found| Authentication::found(judge, token, found, verified)))
+            }
+            Lookup::Asked(asked) => {
+                let token = token.to_owned();
+                Authenticating::pending(async move {
+                    asked.await.map(|found| Authentication::found(judge, &token, found, verified))
+                })
+            }
+        }
+    }
+
+    /// Judges a JWT, by the keys at hand.
+    fn judge_jwt(&self, token: &str) -> Result<Judged<'_>, Error> {
+        self.judge_by(token, |claims| Ok((self.0.dispatch.issuers.judge(claims)?, None)))
+    }
+
+    /// Judges the JWT again, by the keys that its issuer has after an attempt to get newer ones.
+    async fn judge_with_new_keys(
+        self,
+        token: String,
+        missing: Missing,
+        max_age: Option<Duration>,
+    ) -> Result<Authentication, Error> {
         let Missing { verifier, newcomer_to, key_id, is_held } = missing;
         let refetched = verifier.keys.refetch(MissingKey::new(key_id.as_deref(), is_held)).await;
         // The very verifier that was asked: others may have pushed a tenant out meanwhile.
-        let found = || Found { verifier: Cow::Borrowed(&verifier), newcomer_to };
+        let found = || Judge::Local(Found { verifier: Cow::Borrowed(&verifier), newcomer_to });
         // Where there are no newer keys, those at hand may do after all; where they do not, nothing can be said.
-        match (self.judge_by(&token, |_| Ok((found(), refetched.as_deref().ok())))?, refetched) {
-            (Judged::Good(verified), _) => Ok(Authentication::verified(self, &token, verified)),
-            (Judged::KeyNotAtHand(_), Err(error)) => Err(unavailable(error, &verifier)),
-            (Judged::KeyNotAtHand(_), Ok(_)) => Err(Reason::UnknownKey.into()),
-        }
+        let verified = match self.judge_by(&token, |_| Ok((found(), refetched.as_deref().ok())))? {
+            Judged::Good(verified) => verified,
+            Judged::KeyNotAtHand(_) | Judged::ForItsIssuer(_) => {
+                return Err(match refetched {
+                    Err(error) => unavailable(error, &verifier),
+                    Ok(_) => Reason::UnknownKey.into(),
+                });
+            }
+        };
+        self.check_online(&token, verified, max_age).await
     }
 
-    /// Judges a token by the verifier that is found for its claims, and by the keys that come with it or else those at hand.
+    /// Judges a JWT by whoever is found for its claims, and by the keys that come with it or else those at hand.
     fn judge_by<'s>(
         &'s self,
         token: &str,
-        find: impl FnOnce(&UnverifiedClaims<'_>) -> Result<(Found<'s>, Option<&'s KeySet>), Error>,
-    ) -> Result<Judged, Error> {
-        if token.len() > self.0.max_token_length {
-            return Err(Reason::TokenTooLong.into());
-        }
+        find: impl FnOnce(&UnverifiedClaims<'_>) -> Result<(Judge<'s>, Option<&'s KeySet>), Error>,
+    ) -> Result<Judged<'s>, Error> {
         let unverified = Unverified::decode(token)?;
         let header = unverified.header()?;
         let claims = unverified.claims(&self.0.claim_names)?;
-        let (Found { verifier, newcomer_to }, keys) = find(&claims)?;
+        let (Found { verifier, newcomer_to }, keys) = match find(&claims)? {
+            (Judge::Local(found), keys) => (found, keys),
+            (Judge::Online(introspector), _) => return Ok(Judged::ForItsIssuer(introspector)),
+        };
         match verifier.as_ref().judge(&unverified, &header, &claims, self.now(), keys) {
             Ok(Verdict::Good(token)) => {
                 if let Some(group) = newcomer_to {
-                    self.0.issuers.welcome(&verifier, group);
+                    self.0.dispatch.issuers.welcome(&verifier, group);
                 }
                 Ok(Judged::Good(token))
             }
@@ -199,7 +336,7 @@ impl ResourceServer {
     /// An issuer whose keys nobody has asked for yet is asked for them now, in the background, so that a service that waits
     /// for its probe before it gets requests comes to have them.
     pub fn health(&self) -> Health {
-        Health::of(&self.0.issuers)
+        Health::of(&self.0.dispatch.issuers)
     }
 
     /// Tells the observer that a request was refused. The layers and extractors call this for what they refuse; `token` is
@@ -207,7 +344,7 @@ impl ResourceServer {
     pub fn observe_refusal(&self, error: &Error, token: Option<&VerifiedToken>) {
         if let Some(observer) = &self.0.observer {
             let issuer = error.issuer().or(token.map(VerifiedToken::issuer));
-            observer.refused(issuer.and_then(|issuer| self.0.issuers.label(issuer)), error.reason());
+            observer.refused(issuer.and_then(|issuer| self.0.dispatch.label(issuer)), error.reason());
         }
     }
 
@@ -232,7 +369,7 @@ fn unavailable(error: KeysUnavailable, verifier: &JwtVerifier) -> Error {
 
 impl fmt::Debug for ResourceServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResourceServer").field("issuers", &self.0.issuers).finish_non_exhaustive()
+        f.debug_struct("ResourceServer").field("issuers", &self.0.dispatch.issuers).finish_non_exhaustive()
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Assertion {
     pub(crate) audience: Box<[Box<str>]>,
     pub(crate) scope: Scope,
     pub(crate) grammar: Arc<dyn ScopeGrammar>,
-    pub(crate) expires_at: Duration,
+    pub(crate) expires_at: Option<Duration>,
     pub(crate) not_before: Option<Duration>,
     pub(crate) issued_at: Option<Duration>,
     pub(crate) token_id: Option<Box<str>>,
@@ -100,13 +100,20 @@ impl VerifiedToken {
         policy.is_satisfied_by(&self.get().scope, &*self.get().grammar)
     }
 
-    /// When the token expires (`exp`), the leeway not added.
-    pub fn expires_at(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + self.get().expires_at
+    /// When the token expires (`exp`), the leeway not added. `None` where nobody said: a JWT without `exp` is refused, but
+    /// the answer about an opaque token may have none (RFC 7662 §2.2).
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.get().expires_at.map(|time| SystemTime::UNIX_EPOCH + time)
     }
 
-    pub(crate) fn expires_after(&self, time: Duration) -> bool {
-        self.get().expires_at > time
+    /// When it expired, if that was at this time or before.
+    pub(crate) fn lapsed(&self, time: Duration) -> Option<Duration> {
+        self.get().expires_at.filter(|expires_at| *expires_at <= time)
+    }
+
+    /// The claims as a JSON object.
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.get().claims
     }
 
     /// Before when the token is not valid (`nbf`).
@@ -230,7 +237,7 @@ pub(crate) mod tests {
             audience: ["api".into()].into(),
             scope: Scope::parse("read write"),
             grammar: Arc::new(ExactScopes),
-            expires_at: Duration::from_secs(100),
+            expires_at: Some(Duration::from_secs(100)),
             not_before: None,
             issued_at: None,
             token_id: None,

@@ -30,7 +30,7 @@
 //! # Where to look
 //!
 //! - [`authenticate`]: what passes, what is refused, and in which order layers go.
-//! - [`require`]: demands on scopes.
+//! - [`require`]: demands on scopes, and on what was revoked.
 //! - [`refusal`]: what a refusal looks like to the client, and to the log.
 //! - [`Demand`], [`UnmetDemand`]: for extractors and handlers of other frameworks.
 #![forbid(unsafe_code)]
@@ -47,5 +47,5 @@ pub use self::{
     body::GateBody,
     demand::{Demand, UnmetDemand},
     refusal::RefusalBody,
-    require::{RequireScope, RequireToken},
+    require::{RequireActive, RequireScope, RequireToken},
 };

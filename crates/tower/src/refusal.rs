@@ -246,6 +246,15 @@ impl<'a> Refusal<'a> {
             ),
             ErrorKind::MissingCredentials => event!(DEBUG, "a request without credentials was refused"),
             ErrorKind::Unavailable => event!(WARN, "a token could not be judged"),
+            ErrorKind::Misconfigured if self.error.reason() == Reason::CannotBeAskedAbout => event!(
+                ERROR,
+                "a route demands by `RequireActive` that the token is asked about, and its issuer cannot be asked: give the \
+                 issuer an `.introspection(..)`"
+            ),
+            ErrorKind::Misconfigured if self.error.reason() == Reason::AmbiguousToken => event!(
+                ERROR,
+                "two verifiers take one token for their own: let each `accepts` only what the others do not"
+            ),
             ErrorKind::Misconfigured => event!(
                 ERROR,
                 "a route demands a token and no `Authenticate` layer runs in front of it: put it outside of what demands the \

@@ -34,7 +34,7 @@ impl Documents {
 }
 
 /// The seconds of a `Retry-After` (RFC 9110 §10.2.3). A date is not read: it depends on the clocks of two machines.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let digits = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| Duration::from_secs(seconds.parse().unwrap_or(u64::MAX)))

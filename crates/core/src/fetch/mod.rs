@@ -16,7 +16,7 @@ pub(crate) mod document;
 mod reqwest;
 
 #[cfg(feature = "reqwest")]
-pub use self::reqwest::ReqwestFetch;
+pub use self::reqwest::{ReqwestFetch, ReqwestFetchBuilder};
 
 /// Sends one HTTP request and reads the whole answer, within limits.
 ///
@@ -97,6 +97,11 @@ impl FetchError {
     #[cfg(feature = "reqwest")]
     pub(crate) fn cause(&self) -> Option<&(dyn StdError + 'static)> {
         self.source()
+    }
+
+    /// Whether a second attempt may do better: the request may not have arrived.
+    pub(crate) fn may_be_tried_again(&self) -> bool {
+        self.kind == FetchErrorKind::Failed
     }
 
     /// [`FetchLimits::deadline`] passed first.

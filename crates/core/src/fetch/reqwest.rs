@@ -52,8 +52,7 @@ impl ReqwestFetch {
 
 /// What a [`ReqwestFetch`] presents and trusts in TLS. See [`ReqwestFetch::builder`].
 #[derive(Clone, Default)]
-#[must_use]
-#[allow(unnameable_types, reason = "it is passed on by `builder()` and `build()` without being named")]
+#[must_use = "a builder builds nothing until `build` is called"]
 pub struct ReqwestFetchBuilder {
     client_certificate: Option<(Vec<u8>, Vec<u8>)>,
     root_certificates: Option<Vec<u8>>,

@@ -1,13 +1,63 @@
-//! Token introspection (RFC 7662): asking the authorization server what a token means.
+//! Opaque tokens: asking the issuer about them (RFC 7662, RFC 9701).
 //!
-//! The endpoint answers nobody who does not prove who they are ([RFC 7662 §2.1]), so that it cannot be used to try out
-//! tokens. [`ClientAuthentication`] is how this resource server does.
+//! An [`Introspection`] says where and how an issuer is asked, and what its answers are held to. What becomes of an answer,
+//! how long it is remembered and what happens during an outage is in the docs of [`inquiry`](crate::inquiry).
 //!
-//! [RFC 7662 §2.1]: https://www.rfc-editor.org/rfc/rfc7662#section-2.1
-#![allow(dead_code, reason = "nothing asks the endpoint yet")]
+//! ```
+//! use scopegate_core::{
+//!     Issuer, ResourceServer,
+//!     introspection::{ClientAuthentication, Introspection},
+//! };
+//!
+//! let client = ClientAuthentication::client_secret_basic("my-api", "a secret that the issuer knows");
+//! let builder = ResourceServer::builder()
+//!     // Opaque tokens are asked about; JWTs of this issuer are verified locally.
+//!     .issuer(Issuer::discover("https://tenant.example").introspection(Introspection::discovered(client)))
+//!     .audience("https://api.example");
+//! ```
+//!
+//! # What is checked
+//!
+//! Of an answer with `active: true`, besides that it comes from the endpoint in time and is one JSON object:
+//!
+//! | member | check |
+//! |---|---|
+//! | `active` | the boolean `true`; the boolean `false` refuses the token, anything else is no answer |
+//! | `aud` | one of this API's audiences, character for character; it has to be there unless that is waived by name |
+//! | `iss` | where it is there: the issuer that was asked, or one of its aliases |
+//! | `exp`, `nbf`, `iat` | where they are there: they fit the time, within the leeway |
+//! | `token_type` | where it is there: `Bearer`. `token_use` and `typ` must not name another kind of token |
+//! | `client_id` | one of the [authorized parties](Issuer::authorized_parties), where those are listed |
+//! | `cnf` | must not be there: no confirmation can be checked yet |
+//! | `scope` | a string; where a route demands scopes, they are compared as those of a JWT |
+//!
+//! The principal is the pair of the configured issuer and `sub`. `username` is for display and identifies nobody.
+//!
+//! # Which tokens are asked about
+//!
+//! A token goes to the one issuer that it belongs to, and nowhere else. A JWT is what begins with the encoding of a JSON
+//! object, up to a dot: it belongs to the issuer that its `iss` names, is verified locally, and is asked about where
+//! [`OnlineCheck`] says so. One of an unknown issuer is refused and sent nowhere, and a JWT that fails a local check is never
+//! asked about in hope of something better. Every other token is opaque. It belongs to the issuer whose
+//! [prefix](Introspection::token_prefix) it has, else to the one issuer that has none; two of those are a configuration error.
 
+mod answer;
+mod asker;
 mod client_authentication;
+mod introspector;
+mod settings;
+mod signed;
 
-#[allow(unused_imports, reason = "nothing asks the endpoint yet")]
-pub(crate) use self::client_authentication::Authenticator;
-pub use self::client_authentication::ClientAuthentication;
+#[cfg(doc)]
+use crate::Issuer;
+
+pub(crate) use self::{
+    asker::{Asker, Endpoint},
+    client_authentication::Authenticator,
+    introspector::{Introspector, Lookup},
+    signed::SignedAnswers,
+};
+pub use self::{
+    client_authentication::ClientAuthentication,
+    settings::{Introspection, OnlineCheck},
+};

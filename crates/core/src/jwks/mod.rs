@@ -34,7 +34,7 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 pub(crate) use self::{
     fixed::FixedKeys,
     origin::{Location, Origin},
-    remote::{Idle, RemoteKeys, chain},
+    remote::{Idle, RemoteKeys},
 };
 pub use self::{
     health::{FailedRefresh, KeyHealth, KeyState},

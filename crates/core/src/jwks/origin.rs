@@ -27,7 +27,7 @@ use crate::{
     http_caching,
     https_url::PlainHttp,
     jws::{Algorithm, JwkSet, JwkSetError, KeySet},
-    metadata::{self, DiscoveryError},
+    metadata::{self, DiscoveryError, Wanted},
 };
 
 /// Where an issuer's keys are.
@@ -167,11 +167,11 @@ impl Origin {
         if let Some(known) = known.filter(is_current) {
             return Ok(known);
         }
-        let (metadata, wish) = match &self.metadata_url {
-            Some(url) => metadata::at(url, &self.issuer, self.plain_http, &self.documents).await?,
-            None => metadata::discover(&self.issuer, self.plain_http, &self.documents, &self.first_form).await?,
+        let (plain_http, documents) = (self.plain_http, &self.documents);
+        let (jwks_uri, wish) = match &self.metadata_url {
+            Some(url) => metadata::at(url, &self.issuer, Wanted::Keys, plain_http, documents).await?,
+            None => metadata::discover(&self.issuer, Wanted::Keys, plain_http, documents, &self.first_form).await?,
         };
-        let jwks_uri = metadata.jwks_uri;
         let host = jwks_uri.host().unwrap_or_default().to_ascii_lowercase();
         if self.hosts.as_ref().is_some_and(|hosts| !hosts.contains(&host)) {
             return Err(FetchKeysError::ForeignHost(host.into()));

@@ -1,5 +1,4 @@
 use std::{
-    error::Error as StdError,
     fmt,
     future::{self, Future},
     pin::pin,
@@ -27,6 +26,7 @@ use super::{
 use crate::{
     BoxFuture,
     clock::within,
+    error::chain,
     jws::KeySet,
     observe::{FetchOutcome, KeyFetch, Observer},
 };
@@ -540,18 +540,6 @@ fn millis(time: SystemTime) -> u64 {
 
 fn millis_of(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// An error with its causes, on one line: the last one is what an operator can do something about.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::{NumericDate, Profile, RequiredClaim, Rules, UnverifiedClaims};
+use super::{Profile, RequiredClaim, Rules};
 use crate::{
-    Reason, Scope, confirmation,
+    Reason, Scope,
+    claims::{NumericDate, UnverifiedClaims, checks},
+    confirmation,
     error::{Error, Failure},
     jws::{Algorithm, Header, json::Value},
 };
@@ -61,7 +63,7 @@ impl Rules {
         let audience = audience.unwrap_or_default();
 
         let expires_at = findings.note(self.expiry(claims, now));
-        let not_before = findings.note(self.not_before(claims, now)).flatten();
+        let not_before = findings.note(checks::not_before(claims, now, self.leeway)).flatten();
         let issued_at = findings.note(self.issued_at(claims, now)).flatten();
 
         let subject =
@@ -105,77 +107,21 @@ impl Rules {
         })
     }
 
-    /// RFC 9068 §4, RFC 7519 §4.1.3: one exact match suffices. Where the audience was waived, a token may name none, and
-    /// its client stands in for it; one that names some still has to name us.
+    /// RFC 9068 §4. Where the audience was waived, a token may name none, and its client stands in for it; one that names
+    /// some still has to name us.
     fn audience(&self, found: &[&str]) -> Result<(), Failure> {
-        if self.audience_waived && found.is_empty() {
-            return Ok(());
-        }
-        if found.iter().any(|found| self.audiences.iter().any(|ours| **ours == **found)) {
-            return Ok(());
-        }
-        let named = if found.is_empty() { "none".to_owned() } else { found.join(" ") };
-        Err(Failure::new(Reason::WrongAudience, "aud", self.audiences.join(" or "), named))
+        if self.audience_waived && found.is_empty() { Ok(()) } else { checks::audience(&self.audiences, found) }
     }
 
-    /// RFC 7519 §4.1.4: now must be before `exp`; equal is expired.
     fn expiry(&self, claims: &UnverifiedClaims<'_>, now: Duration) -> Result<NumericDate, Failure> {
-        let expires_at = claims.date("exp")?.ok_or_else(|| missing("exp"))?;
-        if now < expires_at + self.leeway {
-            return Ok(expires_at);
-        }
-        Err(Failure::new(
-            Reason::Expired,
-            "exp",
-            format!("later than {}", now.as_secs()),
-            expires_at.as_secs().to_string(),
-        ))
+        checks::expiry(claims, now, self.leeway)?.ok_or_else(|| checks::missing("exp"))
     }
 
-    /// RFC 7519 §4.1.5.
-    fn not_before(&self, claims: &UnverifiedClaims<'_>, now: Duration) -> Result<Option<NumericDate>, Failure> {
-        let not_before = claims.date("nbf")?;
-        match not_before {
-            Some(time) if time > now + self.leeway => Err(Failure::new(
-                Reason::NotYetValid,
-                "nbf",
-                format!("no later than {}", now.as_secs()),
-                time.as_secs().to_string(),
-            )),
-            _ => Ok(not_before),
-        }
-    }
-
-    /// RFC 7519 §4.1.6, which leaves the use of `iat` to the reader: it is not in the future, and not too long ago where a
-    /// greatest age is configured.
     fn issued_at(&self, claims: &UnverifiedClaims<'_>, now: Duration) -> Result<Option<NumericDate>, Failure> {
-        let Some(issued_at) = claims.date("iat")? else {
-            return if self.profile.requires(RequiredClaim::IssuedAt) || self.max_age.is_some() {
-                Err(missing("iat"))
-            } else {
-                Ok(None)
-            };
-        };
-        let found = || issued_at.as_secs().to_string();
-        if issued_at > now + self.leeway {
-            return Err(Failure::new(
-                Reason::IssuedInFuture,
-                "iat",
-                format!("no later than {}", now.as_secs()),
-                found(),
-            ));
+        match checks::issued_at(claims, self.max_age, now, self.leeway)? {
+            None if self.profile.requires(RequiredClaim::IssuedAt) => Err(checks::missing("iat")),
+            issued_at => Ok(issued_at),
         }
-        if let Some(max_age) =
-            self.max_age.filter(|&max_age| now > issued_at.saturating_add(max_age).saturating_add(self.leeway))
-        {
-            return Err(Failure::new(
-                Reason::TokenTooOld,
-                "iat",
-                format!("at most {} seconds before {}", max_age.as_secs(), now.as_secs()),
-                found(),
-            ));
-        }
-        Ok(Some(issued_at))
     }
 
     /// The client, from the claim that the profile names, and whether it is one that may use this issuer's tokens here.
@@ -190,12 +136,8 @@ impl Rules {
         // Both names are registered, so each has its type even where the profile reads the other.
         claims.string("client_id", "client_id")?;
         claims.string("azp", "azp")?;
-        match &self.authorized_parties {
-            Some(parties) if !client.is_some_and(|client| parties.iter().any(|party| **party == *client)) => Err(
-                Failure::new(Reason::UnauthorizedParty, "client_id", parties.join(" or "), client.unwrap_or("none")),
-            ),
-            _ => Ok(client),
-        }
+        checks::authorized_party(self.authorized_parties.as_deref(), client)?;
+        Ok(client)
     }
 
     /// A claim that names somebody or something: an empty one names nobody, and counts as absent.
@@ -229,10 +171,6 @@ fn no_foreign_claim(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<
     }
 }
 
-fn missing(subject: &'static str) -> Failure {
-    Failure::new(Reason::MissingClaim, subject, "a value", "none")
-}
-
 /// RFC 8725 §3.12: where `typ` does not say what a token is, the claims of every other kind of JWT refuse it.
 fn no_mark_of_another_kind(claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
     const MARKS: [&str; 6] = ["nonce", "at_hash", "c_hash", "events", "token_introspection", "status_list"];
@@ -261,7 +199,8 @@ mod tests {
     use super::*;
     use crate::{
         ExactScopes,
-        jwt::{ClaimNames, Evidence, ScopeClaim},
+        claims::ClaimNames,
+        jwt::{Evidence, ScopeClaim},
     };
 
     const NOW: u64 = 1_700_000_000;
@@ -334,7 +273,7 @@ mod tests {
     ) -> T {
         let (header, claims) = (header.to_string(), claims.to_string());
         let mut names = ClaimNames::default();
-        names.add(&rules.profile);
+        names.add(rules.profile.claim_names());
         let header = Header::parse(header.as_bytes()).unwrap();
         let claims = UnverifiedClaims::parse(claims.as_bytes(), &names).unwrap();
         look(rules.check(&header, &claims, Duration::from_secs(NOW)))

@@ -5,13 +5,11 @@
 //! issuer's tokens and nothing of the issuer: its identifier, keys and audiences are settings of [`Issuer`](crate::Issuer).
 
 mod checks;
-mod claims;
 mod profile;
 mod providers;
 mod verifier;
 
 pub(crate) use self::{
-    claims::{ClaimNames, NumericDate, UnverifiedClaims},
     profile::ProfileFault,
     providers::Settings,
     verifier::{JwtVerifier, Rules, Unverified, Verdict},

@@ -334,7 +334,7 @@ impl Profile {
     }
 
     /// The top-level claims that this profile reads besides the registered ones.
-    pub(super) fn claim_names(&self) -> Vec<&str> {
+    pub(crate) fn claim_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.scope_claim.roots().collect();
         names.extend(self.client_claim.as_deref());
         names.extend(self.foreign_claims.iter().map(|name| &**name));

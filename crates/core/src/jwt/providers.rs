@@ -3,8 +3,8 @@
 //! A profile takes the scope from one claim and the client from one claim. What is demanded beyond the registered claims is
 //! evidence that a token is an access token; each constructor says which, and what it leaves to others.
 
-use super::{Evidence, Profile, RequiredClaim, ScopeClaim, UnverifiedClaims};
-use crate::{Reason, error::Failure};
+use super::{Evidence, Profile, RequiredClaim, ScopeClaim};
+use crate::{Reason, claims::UnverifiedClaims, error::Failure};
 
 type Constructor = fn() -> Profile;
 

@@ -1,8 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
-use super::{ClaimNames, Profile, UnverifiedClaims, checks::Acceptable};
+use super::{Profile, checks::Acceptable};
 use crate::{
     Error, Reason, ScopeGrammar, VerifiedToken,
+    claims::{ClaimNames, UnverifiedClaims},
     error::Failure,
     jwks::{KeySource, Snapshot},
     jws::{Algorithm, Compact, Header, KeySet, Verification},
@@ -106,7 +107,7 @@ impl JwtVerifier {
             audience: token.audience.into_iter().map(Into::into).collect(),
             scope: token.scope,
             grammar: Arc::clone(&self.rules.grammar),
-            expires_at: token.expires_at,
+            expires_at: Some(token.expires_at),
             not_before: token.not_before,
             issued_at: token.issued_at,
             token_id: token.token_id.map(Into::into),
@@ -196,7 +197,7 @@ mod tests {
 
     fn judge(verifier: &JwtVerifier, token: &str, keys: Option<&KeySet>) -> Result<Option<VerifiedToken>, Error> {
         let mut names = ClaimNames::default();
-        names.add(&verifier.rules.profile);
+        names.add(verifier.rules.profile.claim_names());
         let unverified = Unverified::decode(token)?;
         let (header, claims) = (unverified.header()?, unverified.claims(&names)?);
         Ok(match verifier.judge(&unverified, &header, &claims, NOW, keys)? {
@@ -213,7 +214,7 @@ mod tests {
         assert_eq!((token.subject(), token.client_id(), token.token_id()), (Some("alice"), Some("app"), Some("1")));
         assert_eq!(token.audience().collect::<Vec<_>>(), ["api", "other"]);
         assert_eq!(token.scope().to_string(), "read write");
-        assert_eq!(token.expires_at(), at(NOW.as_secs() + 10));
+        assert_eq!(token.expires_at(), Some(at(NOW.as_secs() + 10)));
         assert_eq!(token.not_before(), Some(at(NOW.as_secs() - 9)));
         assert_eq!(token.issued_at(), Some(at(NOW.as_secs() - 10)));
         assert_eq!(token.authentication_time(), Some(at(NOW.as_secs() - 20)));

@@ -10,15 +10,16 @@ use super::{
     verifiers::{Membership, Verifiers},
 };
 use crate::{
+    claims::ClaimNames,
     clock::{Clock, SystemClock},
     credentials::token_header_fault,
     crypto::CryptoBackend,
-    dispatch::{Issuers, LiveTenants},
+    dispatch::{Dispatch, Issuers, LiveTenants},
     fetch::Fetch,
     https_url,
     jwks::KeyRefresh,
-    jwt::{ClaimNames, JwtVerifier},
     observe::Observer,
+    token_verifier::TokenVerifier,
 };
 
 /// The difference between clocks that is tolerated unless [`ResourceServerBuilder::leeway`] says otherwise.
@@ -53,6 +54,7 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 pub struct ResourceServerBuilder {
     issuers: Vec<Issuer>,
     tenants: Vec<Tenants>,
+    applications: Vec<Arc<dyn TokenVerifier>>,
     audiences: Vec<String>,
     leeway: Duration,
     max_token_length: usize,
@@ -73,6 +75,7 @@ impl Default for ResourceServerBuilder {
         Self {
             issuers: Vec::new(),
             tenants: Vec::new(),
+            applications: Vec::new(),
             audiences: Vec::new(),
             leeway: DEFAULT_LEEWAY,
             max_token_length: DEFAULT_MAX_TOKEN_LENGTH,
@@ -100,6 +103,12 @@ impl ResourceServerBuilder {
     /// its own settings.
     pub fn tenants(mut self, tenants: Tenants) -> Self {
         self.tenants.push(tenants);
+        self
+    }
+
+    /// Accepts tokens that this verifier of the application judges, besides the issuers named before.
+    pub fn verifier(mut self, verifier: impl TokenVerifier) -> Self {
+        self.applications.push(Arc::new(verifier));
         self
     }
 
@@ -236,36 +245,44 @@ impl ResourceServerBuilder {
             runtime: Handle::try_current().ok(),
         };
         let mut claim_names = ClaimNames::default();
-        let mut verifiers = Vec::with_capacity(self.issuers.len());
+        let mut trusted = Vec::with_capacity(self.issuers.len());
+        let mut default_realm = None;
         for issuer in self.issuers {
-            claim_names.add(&issuer.profile);
-            verifiers.extend(factory.verifier(issuer, None, &mut faults));
+            claim_names.add(issuer.profile.claim_names());
+            default_realm = default_realm.or_else(|| issuer.audiences.first().or(factory.audiences.first()).cloned());
+            trusted.extend(factory.trusted(issuer, &mut faults));
         }
-        let default_realm = verifiers.first().and_then(|first: &JwtVerifier| first.rules.audiences.first().cloned());
         let mut tenants = Vec::with_capacity(self.tenants.len());
-        let mut tenant_realm = None;
         for group in self.tenants {
-            claim_names.add(&group.settings.profile);
+            claim_names.add(group.settings.profile.claim_names());
             // The settings are the same for every tenant, so one that nobody asks shows whether they are good.
             let sample = factory.verifier(
                 group.settings.clone(),
                 Some(Membership { is_template: true, ..group.membership(None) }),
                 &mut faults,
             );
-            tenant_realm = tenant_realm.or_else(|| sample?.rules.audiences.first().cloned());
+            default_realm = default_realm.or_else(|| sample?.rules.audiences.first().map(|name| name.to_string()));
             tenants.push(group);
+        }
+        let mut applications = Vec::with_capacity(self.applications.len());
+        for verifier in self.applications {
+            default_realm = default_realm.or_else(|| factory.audiences.first().cloned());
+            applications.extend(factory.application(verifier, &mut faults));
+        }
+        if default_realm.is_none() && !applications.is_empty() {
+            faults.add("audience: none is configured; name this API with `.audience(..)`");
         }
         faults.none()?;
 
         let issuers = Issuers::new(
-            verifiers,
+            trusted,
             tenants.into_iter().map(|tenants| LiveTenants::new(Group { tenants, verifiers: factory.clone() })),
         );
         self.start_up.wait_for(&issuers, &*self.clock).await?;
 
         Ok(ResourceServer(Arc::new(Inner {
-            default_realm: default_realm.or(tenant_realm).unwrap_or_default(),
-            issuers,
+            default_realm: default_realm.unwrap_or_default().into(),
+            dispatch: Dispatch { issuers, applications: applications.into() },
             claim_names,
             max_token_length: self.max_token_length,
             token_header: self.token_header,
@@ -277,13 +294,13 @@ impl ResourceServerBuilder {
 
     /// The settings that concern no issuer in particular.
     fn check(&self, faults: &mut Faults) {
-        if self.issuers.is_empty() && self.tenants.is_empty() {
+        if self.issuers.is_empty() && self.tenants.is_empty() && self.applications.is_empty() {
             faults
                 .add("issuer: none is configured; name at least one, with `ResourceServer::discover`, `.issuer(..)` or in the configuration");
         }
-        let mut seen = HashSet::new();
+        let mut seen_issuers = HashSet::new();
         for issuer in &self.issuers {
-            if !seen.insert(&issuer.identifier) {
+            if !seen_issuers.insert(&*issuer.identifier) {
                 faults.add(format!(
                     "issuer {:?}: is configured twice; give each issuer once, with all its audiences",
                     https_url::shown(&issuer.identifier)
@@ -299,6 +316,14 @@ impl ResourceServerBuilder {
                 faults.add(format!("tenants {:?}: are configured twice", https_url::shown(&tenants.name)));
             }
         }
+        for (name, others) in
+            self.applications.iter().enumerate().map(|(at, one)| (one.issuer(), &self.applications[..at]))
+        {
+            if others.iter().any(|other| other.issuer() == name) || seen_issuers.contains(name) {
+                faults.add(format!("verifier {name:?}: another issuer or verifier is called the same; subjects of one could be taken for the other's"));
+            }
+        }
+        self.check_opaque(faults);
         if self.leeway > MAX_LEEWAY {
             faults.add(format!("leeway: {:?} is over 5 minutes; synchronize the clocks instead", self.leeway));
         }
@@ -314,9 +339,40 @@ impl ResourceServerBuilder {
         }
     }
 
+    /// An opaque token has to belong to one issuer, as far as can be told by looking at it.
+    fn check_opaque(&self, faults: &mut Faults) {
+        let asked =
+            || self.issuers.iter().filter_map(|issuer| Some((&issuer.identifier, issuer.introspection.as_ref()?)));
+        let general: Vec<String> = asked()
+            .filter(|(_, introspection)| introspection.prefixes.is_empty())
+            .map(|(issuer, _)| https_url::shown(issuer))
+            .collect();
+        if general.len() > 1 {
+            faults.add(format!(
+                "introspection: {} would be asked about the same opaque tokens; say by which prefixes they are told apart, with \
+                 `Introspection::token_prefix`, for all but one",
+                general.join(" and ")
+            ));
+        }
+        let prefixes: Vec<(&str, &str)> = asked()
+            .flat_map(|(issuer, introspection)| introspection.prefixes.iter().map(move |prefix| (&**prefix, &**issuer)))
+            .collect();
+        for (at, (prefix, issuer)) in prefixes.iter().enumerate() {
+            for (other, whose) in &prefixes[..at] {
+                if prefix.starts_with(other) || other.starts_with(prefix) {
+                    faults.add(format!(
+                        "introspection: a token may have both the prefix {prefix:?} of {} and {other:?} of {}",
+                        https_url::shown(issuer),
+                        https_url::shown(whose)
+                    ));
+                }
+            }
+        }
+    }
+
     /// Makes a client where one is needed and none was given.
     fn provide_fetch(&mut self, faults: &mut Faults) {
-        let needed = !self.tenants.is_empty() || self.issuers.iter().any(Issuer::is_fetched);
+        let needed = !self.tenants.is_empty() || self.issuers.iter().any(Issuer::needs_fetch);
         if !needed || self.fetch.is_some() {
             return;
         }

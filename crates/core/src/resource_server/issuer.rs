@@ -5,6 +5,7 @@ use http::Uri;
 use crate::{
     ExactScopes, ScopeGrammar,
     https_url::{self, PlainHttp},
+    introspection::{Introspection, OnlineCheck},
     jwks::{KeyRefresh, KeySource},
     jws::Algorithm,
     jwt::Profile,
@@ -38,6 +39,7 @@ pub struct Issuer {
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) profile: Profile,
     pub(super) grammar: Arc<dyn ScopeGrammar>,
+    pub(super) introspection: Option<Introspection>,
 }
 
 impl fmt::Debug for Issuer {
@@ -53,6 +55,7 @@ impl fmt::Debug for Issuer {
             .field("algorithms", &self.algorithms)
             .field("profile", &self.profile)
             .field("grammar", &self.grammar)
+            .field("introspection", &self.introspection)
             .finish_non_exhaustive()
     }
 }
@@ -63,6 +66,8 @@ pub(super) enum Keys {
     Discovered,
     File(PathBuf),
     Given(Vec<u8>),
+    /// None are needed: the issuer is asked about every token.
+    None,
     Source(Arc<dyn KeySource>),
     Url(String),
 }
@@ -75,6 +80,7 @@ impl fmt::Debug for Keys {
             Self::Discovered => f.write_str("Discovered"),
             Self::File(path) => f.debug_tuple("File").field(path).finish(),
             Self::Given(_) => f.write_str("Given(..)"),
+            Self::None => f.write_str("None"),
             Self::Source(source) => f.debug_tuple("Source").field(source).finish(),
             Self::Url(url) => f.debug_tuple("Url").field(&https_url::shown(url)).finish(),
         }
@@ -97,12 +103,25 @@ impl Issuer {
             algorithms: Algorithm::DEFAULT.to_vec(),
             profile: Profile::rfc9068(),
             grammar: Arc::new(ExactScopes),
+            introspection: None,
         }
     }
 
     /// Whether its keys come over the network.
     pub(super) fn is_fetched(&self) -> bool {
         matches!(self.keys, Keys::Discovered | Keys::Url(_))
+    }
+
+    /// Whether anything of it comes over the network, by the resource server's client.
+    pub(super) fn needs_fetch(&self) -> bool {
+        self.is_fetched() || self.introspection.as_ref().is_some_and(|introspection| introspection.fetch.is_none())
+    }
+
+    /// Whether anything of it is found through its metadata document.
+    pub(super) fn is_discovered(&self) -> bool {
+        let by_introspection =
+            self.introspection.as_ref().is_some_and(|introspection| introspection.endpoint.is_none());
+        matches!(self.keys, Keys::Discovered) || by_introspection
     }
 
     /// Whether its keys may come from there.
@@ -137,6 +156,25 @@ impl Issuer {
     /// An issuer whose keys come from the application.
     pub fn with_key_source(identifier: impl Into<String>, keys: impl KeySource) -> Self {
         Self::new(identifier, Keys::Source(Arc::new(keys)))
+    }
+
+    /// An issuer that is asked about every token, JWTs included, so that its keys are not needed.
+    ///
+    /// ```
+    /// use scopegate_core::{Issuer, introspection::{ClientAuthentication, Introspection}};
+    ///
+    /// let client = ClientAuthentication::client_secret_basic("my-api", "a secret that the issuer knows");
+    /// let issuer = Issuer::introspected("https://tenant.example", Introspection::discovered(client));
+    /// ```
+    pub fn introspected(identifier: impl Into<String>, introspection: Introspection) -> Self {
+        let introspection = introspection.check_jwts(OnlineCheck::Instead);
+        Self { introspection: Some(introspection), ..Self::new(identifier, Keys::None) }
+    }
+
+    /// Asks the issuer about opaque tokens, and about JWTs where [`OnlineCheck`] says so.
+    pub fn introspection(mut self, introspection: Introspection) -> Self {
+        self.introspection = Some(introspection);
+        self
     }
 
     /// Finds the metadata document at this address, instead of at the well-known ones of the issuer. The document still has to

@@ -4,7 +4,8 @@ use super::faults::{BuildError, Faults};
 use crate::{
     clock::{Clock, within},
     dispatch::Issuers,
-    jwks::{KeysUnavailable, MissingKey, chain},
+    error::chain,
+    jwks::{KeysUnavailable, MissingKey},
 };
 
 /// Whether a service waits for the keys of its issuers before it starts.

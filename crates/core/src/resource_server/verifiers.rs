@@ -20,12 +20,16 @@ use crate::{
     BoxFuture,
     clock::Clock,
     crypto::CryptoBackend,
+    dispatch::Trusted,
     fetch::{Fetch, FetchError, FetchLimits, document::Documents},
     https_url,
+    inquiry::{self, Audience, Desk, Surroundings},
+    introspection::{Asker, Authenticator, Endpoint, Introspection, Introspector, OnlineCheck, SignedAnswers},
     jwks::{FixedKeys, Idle, KeyRefresh, KeySource, Location, Origin, RemoteKeys},
     jws::JwkSet,
     jwt::{JwtVerifier, ProfileFault, Rules, Settings},
     observe::Observer,
+    token_verifier::{Application, TokenVerifier},
 };
 
 /// Makes the verifier of an issuer out of its settings, and of those that all issuers share: when a resource server is
@@ -55,6 +59,127 @@ pub(crate) struct Membership<'g> {
 }
 
 impl Verifiers {
+    /// Whoever judges the tokens of `issuer`.
+    pub(crate) fn trusted(&self, issuer: Issuer, faults: &mut Faults) -> Option<Trusted> {
+        let name: Arc<str> = issuer.identifier.as_str().into();
+        let Some(introspection) = issuer.introspection.clone() else {
+            let jwt = self.verifier(issuer, None, faults)?;
+            return Some(Trusted { name, jwt: Some(Arc::new(jwt)), introspector: None });
+        };
+        let jwt = self.verifier(issuer.clone(), None, faults);
+        let keys = jwt.as_ref().map(|jwt| Arc::clone(&jwt.keys));
+        let jwt = jwt.filter(|_| introspection.jwts != OnlineCheck::Instead).map(Arc::new);
+        let mut faults = faults.of(&issuer.identifier);
+        let introspector = Arc::new(self.introspector(&issuer, introspection, keys, &mut faults)?);
+        Some(Trusted { name, jwt, introspector: Some(introspector) })
+    }
+
+    /// Whoever asks an issuer about tokens.
+    fn introspector(
+        &self,
+        issuer: &Issuer,
+        introspection: Introspection,
+        keys: Option<Arc<dyn KeySource>>,
+        faults: &mut IssuerFaults<'_>,
+    ) -> Option<Introspector> {
+        introspection.faults().into_iter().for_each(|fault| faults.add(fault));
+        if introspection.signed && matches!(issuer.keys, Keys::None) {
+            faults.add("its answers have to be signed, and it has no keys to check that by; name the issuer with `Issuer::discover`");
+        }
+        let name: Arc<str> = issuer.identifier.as_str().into();
+        let client = self.crypto.map(|backend| introspection.client.prepare(backend));
+        let client = client?.map_err(|fault| faults.add(format!("the client authentication {fault}"))).ok();
+        let by_certificate = client.as_ref().is_some_and(Authenticator::uses_tls);
+        let fetch = introspection.fetch.or_else(|| self.fetch.clone())?;
+        let endpoint = match &introspection.endpoint {
+            Some(url) => match https_url::parse(url, issuer.plain_http) {
+                Ok(url) => Some(Endpoint::At(url)),
+                Err(fault) => {
+                    faults.add(format!("the introspection endpoint {:?} {fault}", https_url::shown(url)));
+                    None
+                }
+            },
+            None => {
+                let refresh = issuer.key_refresh.as_ref().unwrap_or(&self.key_refresh);
+                let documents = Documents {
+                    fetch: Arc::clone(&fetch),
+                    clock: Arc::clone(&self.clock),
+                    limits: FetchLimits::new(refresh.max_document, refresh.timeout),
+                };
+                let metadata_url = Self::metadata_url(issuer, faults);
+                Some(Endpoint::discovered(documents, metadata_url, issuer.plain_http, by_certificate))
+            }
+        };
+        let audiences = self.audiences_of(issuer);
+        let rules = inquiry::Rules {
+            aliases: introspection.aliases.iter().map(|alias| alias.as_str().into()).collect(),
+            authorized_parties: issuer
+                .authorized_parties
+                .as_ref()
+                .map(|parties| parties.iter().map(|party| party.as_str().into()).collect()),
+            demands_token_type: introspection.demands_token_type,
+            scope_may_be_array: introspection.scope_may_be_array,
+            max_age: self.max_token_age,
+            ..inquiry::Rules::new(
+                Arc::clone(&name),
+                Audience::Ours { names: audiences.clone(), may_be_absent: introspection.audience_waived },
+                Arc::clone(&issuer.grammar),
+                self.leeway,
+            )
+        };
+        let signed = introspection.signed.then_some(keys).flatten().map(|keys| SignedAnswers {
+            keys,
+            algorithms: issuer.algorithms.clone(),
+            audiences,
+            leeway: self.leeway,
+        });
+        let limits = FetchLimits::new(introspection.max_answer, introspection.limits.timeout);
+        let asker = Asker {
+            issuer: name,
+            endpoint: endpoint?,
+            client: client?,
+            parameters: introspection.parameters,
+            token_type_hint: introspection.token_type_hint,
+            signed,
+            fetch,
+            clock: Arc::clone(&self.clock),
+            limits,
+        };
+        let prefixes = introspection.prefixes.into_iter().map(Into::into).collect();
+        self.surroundings().map(|surroundings| {
+            let desk = Desk::new(rules, &introspection.cache, introspection.limits, surroundings);
+            Introspector::new(desk, asker, introspection.jwts, prefixes)
+        })
+    }
+
+    /// A verifier of the application, at a desk of its own.
+    pub(crate) fn application(&self, verifier: Arc<dyn TokenVerifier>, faults: &mut Faults) -> Option<Application> {
+        let (cache, limits) = (verifier.cache(), verifier.limits());
+        let mut faults = faults.of(verifier.issuer());
+        inquiry::faults(&cache, &limits).for_each(|fault| faults.add(fault));
+        if verifier.issuer().is_empty() {
+            faults.add("a verifier has to call the issuer of its tokens something");
+        }
+        let rules =
+            inquiry::Rules::new(verifier.issuer().into(), Audience::SeenTo, verifier.scope_grammar(), self.leeway);
+        let surroundings = self.surroundings();
+        surroundings.map(|surroundings| Application::new(verifier, Desk::new(rules, &cache, limits, surroundings)))
+    }
+
+    fn surroundings(&self) -> Option<Surroundings> {
+        self.crypto.map(|backend| Surroundings {
+            clock: Arc::clone(&self.clock),
+            observer: self.observer.clone(),
+            backend,
+            runtime: self.runtime.clone(),
+        })
+    }
+
+    fn audiences_of(&self, issuer: &Issuer) -> Vec<Box<str>> {
+        let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
+        audiences.iter().map(|audience| audience.as_str().into()).collect()
+    }
+
     /// The verifier for the tokens of `issuer`, which may be one of many tenants.
     pub(crate) fn verifier(
         &self,
@@ -63,6 +188,9 @@ impl Verifiers {
         faults: &mut Faults,
     ) -> Option<JwtVerifier> {
         let mut faults = faults.of(&issuer.identifier);
+        if tenants.is_some() && issuer.introspection.is_some() {
+            faults.add("tenants cannot be asked about tokens; name the issuer by itself");
+        }
         let is_url = https_url::parse_issuer(&issuer.identifier, issuer.plain_http);
         let needs_none = issuer.profile.has_bare_issuer(&issuer.identifier) && !matches!(issuer.keys, Keys::Discovered);
         if let (Err(fault), false) = (is_url, needs_none) {
@@ -128,9 +256,10 @@ impl Verifiers {
             faults.add(fault);
         }
         let keys = self.keys(&issuer, tenants, &mut faults)?;
+        let audiences = self.audiences_of(&issuer);
         let rules = Rules {
             issuer: issuer.identifier.into(),
-            audiences: audiences.iter().map(|audience| audience.as_str().into()).collect(),
+            audiences,
             audience_waived: issuer.audience_waived,
             authorized_parties: issuer.authorized_parties.map(|parties| parties.into_iter().map(Into::into).collect()),
             algorithms: issuer.algorithms,
@@ -166,6 +295,7 @@ impl Verifiers {
                 }
                 Some(Arc::new(FixedKeys(Arc::new(set))))
             }
+            Keys::None => None,
             Keys::Discovered => remote(Location::Discovered),
             Keys::File(path) => remote(Location::File(path.clone())),
             Keys::Url(url) => match https_url::parse(url, issuer.plain_http) {
@@ -215,9 +345,8 @@ impl Verifiers {
     /// Where the metadata document is, if somebody said so.
     fn metadata_url(issuer: &Issuer, faults: &mut IssuerFaults<'_>) -> Option<Uri> {
         let url = issuer.metadata_url.as_deref()?;
-        if !matches!(issuer.keys, Keys::Discovered) {
-            faults
-                .add("has an address of its metadata document, and keys that are not found through it; leave one out");
+        if !issuer.is_discovered() {
+            faults.add("has an address of its metadata document, and nothing that is found through it; leave it out");
         }
         https_url::parse(url, issuer.plain_http)
             .map_err(|fault| faults.add(format!("the metadata URL {:?} {fault}", https_url::shown(url))))

@@ -10,14 +10,18 @@
 //! | an anonymous request (where tokens are optional) | 401 without an error code, naming the scope |
 //! | a request that no `Authenticate` has seen | 500, and an error in the log that names the remedy |
 //!
+//! [`RequireActive`] asks a question of its own: is the token still good at this moment?
+//!
 //! One layer states the whole demand of a route. Of two stacked layers both have to be met, but each names only its own
 //! scopes when it refuses, so that a client may have to ask twice: prefer [`RequireScope::all`].
 
+mod active;
 mod future;
 mod layer;
 mod service;
 
 pub use self::{
+    active::{Active, ActiveFuture, RequireActive},
     future::ResponseFuture,
     layer::{RequireScope, RequireToken},
     service::Require,

@@ -1,9 +1,14 @@
-//! The claims of a good token, as a handler reads them.
+//! The claims of a token: as somebody wrote them, as they are checked, and as a handler reads them.
+
+pub(crate) mod checks;
+mod unverified;
 
 use std::{fmt, ops::Deref};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+pub(crate) use self::unverified::{ClaimNames, NumericDate, UnverifiedClaims};
 
 /// All claims of a token as JSON, for handlers that name no type of their own.
 ///

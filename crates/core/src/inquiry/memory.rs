@@ -1,0 +1,213 @@
+use std::{collections::hash_map::RandomState, sync::Arc, time::Duration};
+
+use quick_cache::{Weighter, sync::DefaultLifecycle};
+
+use super::{AnswerKey, settings::AnswerCache};
+use crate::{Error, Reason, VerifiedToken, claims::checks, error::Failure};
+
+/// What a remembered answer takes besides its claims, in bytes: the parts of a token, and the bookkeeping. An estimate, on
+/// the safe side.
+const OVERHEAD: u64 = 1024;
+
+/// What is remembered of answers. Good ones and bad ones have a place each, so that no number of bad tokens pushes out a
+/// good one.
+pub(super) struct Memory {
+    good: Cache,
+    bad: Cache,
+}
+
+type Cache = quick_cache::sync::Cache<AnswerKey, Arc<Answer>, Bytes, RandomState>;
+
+/// An answer, judged.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) verdict: Verdict,
+    /// When the question was asked.
+    pub(super) asked_at: Duration,
+    /// Until when it is remembered.
+    pub(super) keep_until: Duration,
+    pub(super) tags: Vec<AnswerKey>,
+    /// Whether it was asked for the request that waits, and not taken from a store.
+    pub(super) is_fresh: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Good(VerifiedToken),
+    Bad { reason: Reason, failures: Box<[Failure]> },
+}
+
+impl Verdict {
+    /// What is kept of a refusal.
+    pub(super) fn bad(error: &Error) -> Self {
+        Self::Bad { reason: error.reason(), failures: error.failures().into() }
+    }
+}
+
+impl Answer {
+    /// Whether it may be relied on: it is not too old, for a reader who wants it no older than `max_age`, nor from a future
+    /// that a clock stepped back from.
+    pub(super) fn is_current(&self, now: Duration, max_age: Option<Duration>) -> bool {
+        self.asked_at <= now && now < self.keep_until && max_age.is_none_or(|max_age| now - self.asked_at < max_age)
+    }
+
+    /// The verdict, for a request at this time.
+    pub(super) fn verdict(&self, issuer: &str, leeway: Duration, now: Duration) -> Result<VerifiedToken, Error> {
+        match &self.verdict {
+            Verdict::Good(token) => match token.lapsed(now.saturating_sub(leeway)) {
+                None => Ok(token.clone()),
+                Some(expired_at) => Err(Error::from(checks::expired(expired_at, now)).with_issuer(issuer)),
+            },
+            Verdict::Bad { reason, failures } => {
+                let error = Error::from_failures(failures.to_vec()).unwrap_or_else(|| (*reason).into());
+                Err(error.with_issuer(issuer))
+            }
+        }
+    }
+}
+
+/// Weighs answers by what they take.
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<AnswerKey, Arc<Answer>> for Bytes {
+    fn weight(&self, _: &AnswerKey, answer: &Arc<Answer>) -> u64 {
+        let payload = match &answer.verdict {
+            // The claims as they were sent, and the parts that were read from them.
+            Verdict::Good(token) => 2 * token.payload().len() as u64,
+            Verdict::Bad { failures, .. } => 256 * failures.len() as u64,
+        };
+        OVERHEAD + payload
+    }
+}
+
+impl Memory {
+    pub(super) fn new(settings: &AnswerCache) -> Self {
+        let cache = |bytes: u64| {
+            let entries = usize::try_from(bytes / (2 * OVERHEAD)).unwrap_or(usize::MAX).clamp(1, 1 << 20);
+            Cache::with(entries, bytes, Bytes, RandomState::new(), DefaultLifecycle::default())
+        };
+        let bytes = settings.max_bytes as u64;
+        Self { good: cache(bytes), bad: cache(bytes / 8) }
+    }
+
+    pub(super) fn get(&self, key: &AnswerKey) -> Option<Arc<Answer>> {
+        self.good.get(key).or_else(|| self.bad.get(key))
+    }
+
+    /// Remembers an answer in place of what was known before.
+    pub(super) fn put(&self, key: AnswerKey, answer: Arc<Answer>) {
+        let (place, other) = match answer.verdict {
+            Verdict::Good(_) => (&self.good, &self.bad),
+            Verdict::Bad { .. } => (&self.bad, &self.good),
+        };
+        other.remove(&key);
+        place.insert(key, answer);
+    }
+
+    pub(super) fn forget_key(&self, key: &AnswerKey) {
+        self.good.remove(key);
+        self.bad.remove(key);
+    }
+
+    /// Forgets all that has this tag.
+    pub(super) fn forget(&self, tag: &AnswerKey) {
+        for cache in [&self.good, &self.bad] {
+            cache.retain(|_, answer| !answer.tags.contains(tag));
+        }
+    }
+
+    /// How many good and bad answers are remembered, and their bytes by estimate.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> (usize, usize, u64) {
+        (self.good.len(), self.bad.len(), self.good.weight() + self.bad.weight())
+    }
+}
+
+/// Shows how much there is and nothing of it.
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory").field("good", &self.good.len()).field("bad", &self.bad.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verified_token::tests::verified;
+
+    fn key(number: u32) -> AnswerKey {
+        let mut digest = [0; 32];
+        digest[..4].copy_from_slice(&number.to_be_bytes());
+        AnswerKey::new(digest)
+    }
+
+    fn answer(verdict: Verdict) -> Arc<Answer> {
+        let (asked_at, keep_until) = (Duration::from_secs(10), Duration::from_secs(40));
+        Arc::new(Answer { verdict, asked_at, keep_until, tags: vec![key(7)], is_fresh: true })
+    }
+
+    fn good() -> Arc<Answer> {
+        answer(Verdict::Good(verified("https://a", Some("alice"), None)))
+    }
+
+    fn bad() -> Arc<Answer> {
+        answer(Verdict::bad(&Reason::InactiveToken.into()))
+    }
+
+    #[test]
+    fn intro_9_c_06_a_million_bad_answers_take_a_bounded_place_of_their_own() {
+        let bytes = 8 * 1024 * 1024;
+        let memory = Memory::new(&AnswerCache::default().max_bytes(bytes));
+        (0..1000).for_each(|number| memory.put(key(number), good()));
+        (1000..1_001_000).for_each(|number| memory.put(key(number), bad()));
+        let (kept, bad, weight) = memory.size();
+        assert!(weight <= bytes as u64 * 9 / 8, "{weight}");
+        assert!((1..=1024).contains(&bad), "{bad}");
+        assert!(kept >= 900, "{kept}");
+        assert!((0..1000).filter(|number| memory.get(&key(*number)).is_some()).count() >= 900);
+    }
+
+    #[test]
+    fn an_answer_replaces_the_one_before_whichever_it_was() {
+        let memory = Memory::new(&AnswerCache::default());
+        for (answer, sizes) in [(good(), (1, 0)), (bad(), (0, 1)), (bad(), (0, 1)), (good(), (1, 0))] {
+            memory.put(key(1), answer);
+            assert_eq!((memory.size().0, memory.size().1), sizes);
+        }
+        memory.forget_key(&key(1));
+        assert!(memory.get(&key(1)).is_none());
+        (1..=3).for_each(|number| memory.put(key(number), if number == 2 { bad() } else { good() }));
+        memory.forget(&key(8));
+        assert_eq!((memory.size().0, memory.size().1), (2, 1));
+        memory.forget(&key(7));
+        assert_eq!((memory.size().0, memory.size().1), (0, 0));
+    }
+
+    #[test]
+    fn c_02_an_answer_is_relied_on_for_a_while_and_not_before_it_was_asked_for() {
+        let answer = good();
+        let at = Duration::from_secs;
+        let tick = Duration::from_nanos(1);
+        for (now, max_age, is_current) in [
+            (at(10) - tick, None, false),
+            (at(10), None, true),
+            (at(40) - tick, None, true),
+            (at(40), None, false),
+            (at(10), Some(at(0)), false),
+            (at(14), Some(at(5)), true),
+            (at(15), Some(at(5)), false),
+            (at(39), Some(at(100)), true),
+        ] {
+            assert_eq!(answer.is_current(now, max_age), is_current, "{now:?} {max_age:?}");
+        }
+    }
+
+    #[test]
+    fn c_01_a_good_answer_is_refused_once_its_token_has_expired() {
+        let answer = good();
+        let verdict = |now| answer.verdict("https://a", Duration::from_secs(60), now).map_err(|error| error.reason());
+        assert!(verdict(Duration::from_secs(160) - Duration::from_nanos(1)).is_ok());
+        assert_eq!(verdict(Duration::from_secs(160)).err(), Some(Reason::Expired));
+    }
+}

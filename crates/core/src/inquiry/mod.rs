@@ -1,0 +1,98 @@
+//! What only somebody else can tell about a token.
+//!
+//! An opaque token means nothing to anybody but its issuer, and so does the token of a social provider. Whoever can tell has
+//! to be asked, over the network, while a request waits. Everything of that kind goes through here, so that it behaves alike:
+//!
+//! | what happens | what comes of it |
+//! |---|---|
+//! | the same token again, within [`AnswerCache::good_for`] and before it expires | the answer is remembered; nobody is asked |
+//! | many requests with one token at once | one question, whose answer all of them get; a client that hangs up stops nothing |
+//! | a bad token again, within [`AnswerCache::bad_for`] | the same refusal; bad tokens push no good one out |
+//! | no answer: an outage, a time-out, an answer that makes no sense | 503, never a verdict on the token, and nothing is remembered |
+//! | several failures in a row | for a while nobody is asked, and the answer is 503 at once; then one request tries |
+//! | `Retry-After` of 429 or 503 | is kept to, and passed on |
+//! | more questions at once than [`Limits::concurrent`] | they wait their turn; beyond [`Limits::waiting`] the answer is 503 at once |
+//!
+//! For as long as an answer is remembered, nobody notices that its token was revoked: 30 seconds unless
+//! [`AnswerCache::good_for`] says otherwise, 5 minutes at most. [`ResourceServer::forget`](crate::ResourceServer::forget)
+//! forgets at once what a revocation concerns, and a `RequireActive` layer asks anew on the routes where that matters.
+//!
+//! What is remembered is filed under a SHA-256 digest of the token, of who was asked, and of who was asking. The token itself
+//! is not kept.
+
+mod circuit;
+mod desk;
+mod memory;
+mod rules;
+mod settings;
+mod store;
+
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+pub(crate) use self::{
+    desk::{Desk, Found, Question, Surroundings},
+    rules::{Audience, Rules},
+    settings::faults,
+};
+pub use self::{
+    settings::{AnswerCache, Limits},
+    store::{AnswerKey, AnswerStore, Forget, StoreError, StoredAnswer},
+};
+use crate::Error;
+
+/// What somebody said of a token.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// It is good, as far as whoever was asked is concerned, and these are its claims: a JSON object.
+    Good(Bytes),
+    /// It is not.
+    Bad(Error),
+}
+
+/// Why nobody said anything. It is no verdict on the token.
+#[derive(Clone, Debug)]
+pub(crate) struct CannotTell {
+    fault: Fault,
+    /// Whether it may have to do with this very token, so that it says nothing about the next.
+    is_about_token: bool,
+    /// When to ask again, where somebody said so.
+    retry_after: Option<Duration>,
+    cause: Arc<dyn StdError + Send + Sync>,
+}
+
+/// Whose fault it is that there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Ours: they do not take us for who we say we are, or we ask at the wrong place.
+    Ours,
+    /// Theirs, or the network's.
+    Theirs,
+}
+
+impl CannotTell {
+    pub(crate) fn new(fault: Fault, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { fault, is_about_token: false, retry_after: None, cause: Arc::from(cause.into()) }
+    }
+
+    pub(crate) fn about_token(self) -> Self {
+        Self { is_about_token: true, ..self }
+    }
+
+    pub(crate) fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
+        Self { retry_after, ..self }
+    }
+}
+
+impl fmt::Display for CannotTell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause.fmt(f)
+    }
+}
+
+impl StdError for CannotTell {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause.source()
+    }
+}

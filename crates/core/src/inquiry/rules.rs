@@ -1,0 +1,391 @@
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    Reason, Scope, ScopeGrammar, VerifiedToken,
+    claims::{ClaimNames, UnverifiedClaims, checks},
+    confirmation,
+    error::{Error, Failure},
+    jws::json::Value,
+    verified_token::Assertion,
+};
+
+/// What the answer about a token is held to. An answer is not taken at its word (RFC 7662 §4): that a token is active says
+/// nothing about whom it is for.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// Whose tokens these are, whatever the answer calls it.
+    pub(crate) issuer: Arc<str>,
+    /// What else the answer may call the issuer.
+    pub(crate) aliases: Vec<Box<str>>,
+    pub(crate) audience: Audience,
+    pub(crate) authorized_parties: Option<Vec<Box<str>>>,
+    /// Whether an answer has to say of which type the token is.
+    pub(crate) demands_token_type: bool,
+    /// Whether the scope may be an array.
+    pub(crate) scope_may_be_array: bool,
+    pub(crate) grammar: Arc<dyn ScopeGrammar>,
+    pub(crate) leeway: Duration,
+    pub(crate) max_age: Option<Duration>,
+    /// The claims that are looked at.
+    pub(crate) names: ClaimNames,
+}
+
+/// Whom tokens have to be for.
+#[derive(Debug)]
+pub(crate) enum Audience {
+    /// One of these. Unless waived, an answer has to name it.
+    Ours { names: Vec<Box<str>>, may_be_absent: bool },
+    /// Whoever made the answer has seen to it.
+    SeenTo,
+}
+
+/// A good token, and the session that it belongs to.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) token: VerifiedToken,
+    pub(super) session: Option<Box<str>>,
+}
+
+/// The checks that failed so far.
+#[derive(Default)]
+struct Findings(Vec<Failure>);
+
+impl Findings {
+    fn note<T>(&mut self, check: Result<T, Failure>) -> Option<T> {
+        check.map_err(|failure| self.0.push(failure)).ok()
+    }
+}
+
+impl Rules {
+    /// Rules that demand nothing but what every token is held to.
+    pub(crate) fn new(issuer: Arc<str>, audience: Audience, grammar: Arc<dyn ScopeGrammar>, leeway: Duration) -> Self {
+        let mut names = ClaimNames::default();
+        names.add(["scope", "sid", "token_type"]);
+        Self {
+            issuer,
+            aliases: Vec::new(),
+            audience,
+            authorized_parties: None,
+            demands_token_type: false,
+            scope_may_be_array: false,
+            grammar,
+            leeway,
+            max_age: None,
+            names,
+        }
+    }
+
+    /// Judges an answer that says that its token is good. `is_verified` says that the token itself was verified already, so
+    /// that the answer need not repeat whom it is for.
+    ///
+    /// `None` where the answer is no JSON object within bounds, so that it is no answer.
+    pub(super) fn judge(&self, claims: &[u8], is_verified: bool, now: Duration) -> Option<Result<Judged, Error>> {
+        let unverified = UnverifiedClaims::parse(claims, &self.names).ok()?;
+        Some(self.check(&unverified, claims, is_verified, now).map_err(|error| error.with_issuer(&self.issuer)))
+    }
+
+    fn check(
+        &self,
+        claims: &UnverifiedClaims<'_>,
+        json: &[u8],
+        is_verified: bool,
+        now: Duration,
+    ) -> Result<Judged, Error> {
+        let mut findings = Findings::default();
+
+        findings.note(self.token_type(claims));
+        findings.note(self.named_issuer(claims));
+        let audience = findings.note(claims.audience());
+        if let Some(audience) = &audience {
+            findings.note(self.audience(audience, is_verified));
+        }
+        let expires_at = findings.note(checks::expiry(claims, now, self.leeway)).flatten();
+        let not_before = findings.note(checks::not_before(claims, now, self.leeway)).flatten();
+        let max_age = self.max_age.filter(|_| !is_verified);
+        let issued_at = findings.note(checks::issued_at(claims, max_age, now, self.leeway)).flatten();
+        let subject = findings.note(claims.string("sub", "sub")).flatten().filter(|text| !text.is_empty());
+        let client_id =
+            findings.note(claims.string("client_id", "client_id")).flatten().filter(|text| !text.is_empty());
+        if !is_verified {
+            findings.note(checks::authorized_party(self.authorized_parties.as_deref(), client_id));
+        }
+        let token_id = findings.note(claims.string("jti", "jti")).flatten();
+        findings.note(confirmation::check(claims.get("cnf")));
+        let scope = findings.note(self.scope(claims));
+
+        if let Some(error) = Error::from_failures(findings.0) {
+            return Err(error);
+        }
+        let text = |name| claims.string(name, name).ok().flatten().map(Into::into);
+        let token = VerifiedToken::assertion(Assertion {
+            issuer: Arc::clone(&self.issuer),
+            subject: subject.map(Into::into),
+            client_id: client_id.map(Into::into),
+            audience: audience.unwrap_or_default().into_iter().map(Into::into).collect(),
+            scope: scope.unwrap_or_default(),
+            grammar: Arc::clone(&self.grammar),
+            expires_at,
+            not_before,
+            issued_at,
+            token_id: token_id.map(Into::into),
+            authentication_time: claims.date("auth_time").ok().flatten(),
+            authentication_context: text("acr"),
+            authentication_methods: claims.strings("amr").unwrap_or_default().into_iter().map(Into::into).collect(),
+            claims: json.into(),
+        });
+        Ok(Judged { token, session: text("sid") })
+    }
+
+    /// RFC 7662 §2.2: the type is one of RFC 6749 §5.1. Issuers that answer about tokens of other kinds say so there, or in
+    /// a word of their own.
+    fn token_type(&self, claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
+        let wrong =
+            |expected: &str, found: &str| Err(Failure::new(Reason::WrongTokenType, "token_type", expected, found));
+        match claims.string("token_type", "token_type")? {
+            Some(bearer) if bearer.eq_ignore_ascii_case("Bearer") => {}
+            None if !self.demands_token_type => {}
+            // RFC 9449 §6.2: it is bound to a key, whether or not the answer says to which.
+            Some(dpop) if dpop.eq_ignore_ascii_case("DPoP") => {
+                return Err(Failure::new(Reason::UnverifiableConfirmation, "token_type", "Bearer", dpop));
+            }
+            found => return wrong("Bearer", found.unwrap_or("none")),
+        }
+        let is_one_of = |name: &str, words: &[&str]| match claims.get(name) {
+            Some(Value::String(text)) => words.iter().any(|word| text.eq_ignore_ascii_case(word)),
+            _ => false,
+        };
+        if claims.get("token_use").is_some() && !is_one_of("token_use", &["access", "access_token"]) {
+            return wrong("token_use = access", "another token_use");
+        }
+        if is_one_of("typ", &["ID", "Refresh", "Offline", "Logout"]) {
+            return wrong("no mark of another kind of token", "typ = ID, Refresh, Offline or Logout");
+        }
+        Ok(())
+    }
+
+    /// An answer that names an issuer has to name the one that was asked.
+    fn named_issuer(&self, claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
+        match claims.string("iss", "iss")? {
+            Some(named) if *named != *self.issuer && !self.aliases.iter().any(|alias| **alias == *named) => {
+                Err(Failure::new(Reason::UnknownIssuer, "iss", &*self.issuer, named))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn audience(&self, found: &[&str], is_verified: bool) -> Result<(), Failure> {
+        match &self.audience {
+            Audience::SeenTo => Ok(()),
+            Audience::Ours { may_be_absent, .. } if found.is_empty() && (*may_be_absent || is_verified) => Ok(()),
+            Audience::Ours { names, .. } => checks::audience(names, found),
+        }
+    }
+
+    /// RFC 7662 §2.2: a string. An absent one is an empty scope.
+    fn scope(&self, claims: &UnverifiedClaims<'_>) -> Result<Scope, Failure> {
+        if self.scope_may_be_array && matches!(claims.get("scope"), Some(Value::Array(_))) {
+            return Scope::from_elements(claims.strings("scope")?).map_err(|_| {
+                Failure::new(Reason::MalformedClaim, "scope", "one scope in each element", "an element with a space")
+            });
+        }
+        Ok(claims.string("scope", "scope")?.map(Scope::parse).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::ExactScopes;
+
+    const NOW: u64 = 1_700_000_000;
+
+    fn rules() -> Rules {
+        let audience = Audience::Ours { names: vec!["api".into(), "other".into()], may_be_absent: false };
+        let leeway = Duration::from_secs(60);
+        Rules::new("https://as.example".into(), audience, Arc::new(ExactScopes), leeway)
+    }
+
+    fn answer() -> Json {
+        json!({
+            "active": true, "iss": "https://as.example", "aud": "api", "sub": "alice", "client_id": "app",
+            "exp": NOW + 60, "iat": NOW - 60, "nbf": NOW - 60, "jti": "1", "scope": "read write", "token_type": "Bearer",
+            "username": "Alice", "sid": "s1", "acr": "high", "amr": ["pwd"], "auth_time": NOW - 70,
+        })
+    }
+
+    /// The answer with some members changed; null leaves one out.
+    fn with(changes: Json) -> Json {
+        let mut answer = answer();
+        let members = answer.as_object_mut().unwrap();
+        for (name, value) in changes.as_object().unwrap() {
+            match value {
+                Json::Null => drop(members.remove(name)),
+                value => drop(members.insert(name.clone(), value.clone())),
+            }
+        }
+        answer
+    }
+
+    fn judge(rules: &Rules, answer: &Json, is_verified: bool) -> Result<Judged, Reason> {
+        let judged = rules.judge(answer.to_string().as_bytes(), is_verified, Duration::from_secs(NOW)).unwrap();
+        judged.map_err(|error| {
+            assert_eq!(error.issuer(), Some("https://as.example"));
+            error.reason()
+        })
+    }
+
+    fn refused(answer: &Json) -> Option<Reason> {
+        judge(&rules(), answer, false).err()
+    }
+
+    #[test]
+    fn a_good_answer_is_vouched_for_with_all_that_it_says() {
+        let Judged { token, session } = judge(&rules(), &answer(), false).unwrap();
+        let at = |seconds: u64| Some(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!((token.issuer(), token.subject()), ("https://as.example", Some("alice")));
+        assert_eq!((token.client_id(), token.token_id()), (Some("app"), Some("1")));
+        assert_eq!(token.audience().collect::<Vec<_>>(), ["api"]);
+        assert_eq!(token.scope().to_string(), "read write");
+        assert_eq!([token.expires_at(), token.not_before()], [at(NOW + 60), at(NOW - 60)]);
+        assert_eq!([token.issued_at(), token.authentication_time()], [at(NOW - 60), at(NOW - 70)]);
+        assert_eq!(token.authentication_context(), Some("high"));
+        assert_eq!(token.authentication_methods().collect::<Vec<_>>(), ["pwd"]);
+        assert_eq!(token.claims::<Json>().unwrap()["username"], "Alice");
+        assert_eq!(session.as_deref(), Some("s1"));
+    }
+
+    #[test]
+    fn intro_5_an_answer_is_not_taken_at_its_word() {
+        for (changes, reason) in [
+            (json!({ "exp": NOW - 60 }), Reason::Expired),
+            (json!({ "nbf": NOW + 61 }), Reason::NotYetValid),
+            (json!({ "iat": NOW + 61 }), Reason::IssuedInFuture),
+            (json!({ "iss": "https://other.example" }), Reason::UnknownIssuer),
+            (json!({ "iss": "https://as.example/" }), Reason::UnknownIssuer),
+            (json!({ "aud": "stranger" }), Reason::WrongAudience),
+            (json!({ "aud": [] }), Reason::WrongAudience),
+            (json!({ "aud": null }), Reason::WrongAudience),
+            (json!({ "exp": "1700000060" }), Reason::MalformedClaim),
+            (json!({ "exp": -1 }), Reason::MalformedClaim),
+            (json!({ "sub": 1 }), Reason::MalformedClaim),
+            (json!({ "client_id": ["app"] }), Reason::MalformedClaim),
+        ] {
+            assert_eq!(refused(&with(changes.clone())), Some(reason), "{changes}");
+        }
+        for good in [
+            json!({ "exp": NOW - 59 }),
+            json!({ "nbf": NOW + 60 }),
+            json!({ "aud": ["stranger", "other"] }),
+            json!({ "iss": null, "exp": null, "nbf": null, "iat": null, "sub": null, "client_id": null, "jti": null }),
+            json!({ "acr": 1, "amr": "pwd", "auth_time": "x", "sid": 1 }),
+        ] {
+            assert_eq!(refused(&with(good.clone())), None, "{good}");
+        }
+    }
+
+    #[test]
+    fn intro_13_the_issuer_is_the_one_that_was_asked_and_a_name_for_display_identifies_nobody() {
+        let judged = judge(&rules(), &with(json!({ "iss": null, "sub": null })), false).unwrap();
+        assert_eq!((judged.token.issuer(), judged.token.subject()), ("https://as.example", None));
+        assert!(judged.token.principal().is_none());
+        let empty = judge(&rules(), &with(json!({ "sub": "", "client_id": "" })), false).unwrap();
+        assert_eq!((empty.token.subject(), empty.token.client_id()), (None, None));
+        let aliased = Rules { aliases: vec!["https://as.example/oidc".into()], ..rules() };
+        let judged = judge(&aliased, &with(json!({ "iss": "https://as.example/oidc" })), false).unwrap();
+        assert_eq!(judged.token.issuer(), "https://as.example");
+    }
+
+    #[test]
+    fn intro_13_a_scope_is_a_string_or_by_configuration_an_array() {
+        let array = with(json!({ "scope": ["read", "write"] }));
+        assert_eq!(refused(&array), Some(Reason::MalformedClaim));
+        for other in [json!(1), json!({}), json!(true)] {
+            assert_eq!(refused(&with(json!({ "scope": other }))), Some(Reason::MalformedClaim));
+        }
+        let lenient = Rules { scope_may_be_array: true, ..rules() };
+        assert_eq!(judge(&lenient, &array, false).unwrap().token.scope().to_string(), "read write");
+        assert_eq!(judge(&lenient, &answer(), false).unwrap().token.scope().to_string(), "read write");
+        for bad in [json!(["a b"]), json!([1]), json!(1)] {
+            assert_eq!(judge(&lenient, &with(json!({ "scope": bad })), false).unwrap_err(), Reason::MalformedClaim);
+        }
+        assert!(judge(&rules(), &with(json!({ "scope": null })), false).unwrap().token.scope().is_empty());
+    }
+
+    #[test]
+    fn intro_12_what_binds_a_token_refuses_it() {
+        for bound in [
+            json!({ "cnf": { "jkt": "x" } }),
+            json!({ "cnf": {} }),
+            json!({ "token_type": "DPoP" }),
+            json!({ "token_type": "dpop" }),
+        ] {
+            for is_verified in [false, true] {
+                let refused = judge(&rules(), &with(bound.clone()), is_verified).unwrap_err();
+                assert_eq!(refused, Reason::UnverifiableConfirmation, "{bound}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_kind_is_refused() {
+        for other in [
+            json!({ "token_type": "refresh_token" }),
+            json!({ "token_type": "id_token" }),
+            json!({ "token_type": "" }),
+            json!({ "token_type": "N_A" }),
+            json!({ "token_use": "refresh_token" }),
+            json!({ "token_use": 1 }),
+            json!({ "typ": "Refresh" }),
+        ] {
+            assert_eq!(refused(&with(other.clone())), Some(Reason::WrongTokenType), "{other}");
+        }
+        for good in [
+            json!({ "token_type": "bearer" }),
+            json!({ "token_type": null }),
+            json!({ "token_use": "access_token" }),
+            json!({ "typ": "Bearer" }),
+        ] {
+            assert_eq!(refused(&with(good.clone())), None, "{good}");
+        }
+        let strict = Rules { demands_token_type: true, ..rules() };
+        assert_eq!(judge(&strict, &with(json!({ "token_type": null })), false).unwrap_err(), Reason::WrongTokenType);
+    }
+
+    #[test]
+    fn clients_ages_and_audiences_are_as_the_configuration_has_them() {
+        let parties = Rules { authorized_parties: Some(vec!["app".into()]), ..rules() };
+        assert!(judge(&parties, &answer(), false).is_ok());
+        for other in [json!({ "client_id": "other" }), json!({ "client_id": null })] {
+            assert_eq!(judge(&parties, &with(other), false).unwrap_err(), Reason::UnauthorizedParty);
+        }
+        let young = Rules { max_age: Some(Duration::from_secs(10)), leeway: Duration::ZERO, ..rules() };
+        assert_eq!(judge(&young, &answer(), false).unwrap_err(), Reason::TokenTooOld);
+        assert_eq!(judge(&young, &with(json!({ "iat": null })), false).unwrap_err(), Reason::MissingClaim);
+
+        let waived = Audience::Ours { names: vec!["api".into()], may_be_absent: true };
+        let waived = Rules { audience: waived, ..rules() };
+        assert!(judge(&waived, &with(json!({ "aud": null })), false).is_ok());
+        assert_eq!(judge(&waived, &with(json!({ "aud": "stranger" })), false).unwrap_err(), Reason::WrongAudience);
+        let seen_to = Rules { audience: Audience::SeenTo, ..rules() };
+        assert!(judge(&seen_to, &with(json!({ "aud": "stranger" })), false).is_ok());
+    }
+
+    #[test]
+    fn of_a_token_that_was_verified_the_answer_need_not_say_all_again() {
+        let silent = with(json!({ "aud": null, "client_id": null, "iat": null }));
+        let strict =
+            Rules { authorized_parties: Some(vec!["app".into()]), max_age: Some(Duration::from_secs(10)), ..rules() };
+        assert!(judge(&strict, &silent, true).is_ok());
+        assert_eq!(judge(&strict, &with(json!({ "aud": "stranger" })), true).unwrap_err(), Reason::WrongAudience);
+        assert_eq!(judge(&strict, &with(json!({ "exp": NOW - 60 })), true).unwrap_err(), Reason::Expired);
+    }
+
+    #[test]
+    fn intro_4_what_is_no_object_is_no_answer() {
+        for text in ["", "[]", "1", "{", r#"{"exp":1,"exp":2}"#, "\u{feff}{}"] {
+            assert!(rules().judge(text.as_bytes(), false, Duration::ZERO).is_none(), "{text}");
+        }
+    }
+}

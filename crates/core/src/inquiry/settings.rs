@@ -1,0 +1,214 @@
+use std::{sync::Arc, time::Duration};
+
+use super::AnswerStore;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// For how long answers are remembered, and how many of them.
+///
+/// | setting | default | bounds |
+/// |---|---|---|
+/// | [`good_for`](Self::good_for) | 30 s | at most 5 min, and never beyond the token's `exp` |
+/// | [`bad_for`](Self::bad_for) | 5 s | at most 10 s |
+/// | [`max_bytes`](Self::max_bytes) | 16 MiB | |
+/// | [`store`](Self::store) | none | |
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use scopegate_core::inquiry::AnswerCache;
+///
+/// let cache = AnswerCache::default().good_for(Duration::from_secs(10));
+/// let none = AnswerCache::off();
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "settings have to be given to an `Introspection` or returned by a `TokenVerifier`"]
+pub struct AnswerCache {
+    pub(crate) good_for: Duration,
+    pub(crate) bad_for: Duration,
+    pub(crate) max_bytes: usize,
+    pub(crate) store: Option<Arc<dyn AnswerStore>>,
+}
+
+impl Default for AnswerCache {
+    fn default() -> Self {
+        Self { good_for: 30 * SECOND, bad_for: 5 * SECOND, max_bytes: 16 * 1024 * 1024, store: None }
+    }
+}
+
+impl AnswerCache {
+    /// Remembers nothing: every request is asked about. Requests with the same token at the same time still share a question.
+    pub fn off() -> Self {
+        Self { good_for: Duration::ZERO, bad_for: Duration::ZERO, max_bytes: 0, store: None }
+    }
+
+    /// Remembers for so long that a token is good. A token that is revoked meanwhile is accepted until then, so this is the
+    /// lag of revocation.
+    pub fn good_for(mut self, time: Duration) -> Self {
+        self.good_for = time;
+        self
+    }
+
+    /// Remembers for so long that a token is bad. A token that becomes good meanwhile is refused until then.
+    pub fn bad_for(mut self, time: Duration) -> Self {
+        self.bad_for = time;
+        self
+    }
+
+    /// Keeps so many bytes of good answers at most, by estimate. Bad ones have a place of their own, an eighth as large.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Shares good answers with other replicas of this service. Answers are remembered here as well, so that a warm request
+    /// does not wait for the store; while the store is down, this service does without.
+    pub fn store(mut self, store: impl AnswerStore) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    fn faults(&self) -> impl Iterator<Item = &'static str> {
+        [
+            (
+                self.good_for > 300 * SECOND,
+                "remembers good tokens for more than 5 minutes, for which a revoked one would be accepted; the default is 30 seconds",
+            ),
+            (
+                self.bad_for > 10 * SECOND,
+                "remembers bad tokens for more than 10 seconds, for which one that has become good would be refused; the default is 5 seconds",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(faulty, text)| faulty.then_some(text))
+    }
+}
+
+/// How much whoever is asked, and whoever waits for the answer, has to put up with.
+///
+/// | setting | default | bounds |
+/// |---|---|---|
+/// | [`timeout`](Self::timeout) | 5 s | 100 ms to 60 s |
+/// | [`concurrent`](Self::concurrent) | 64 | at least 1 |
+/// | [`waiting`](Self::waiting) | 1024 | |
+/// | [`open_after`](Self::open_after) | 5 failures in a row | at least 1 |
+/// | [`pause`](Self::pause) | 1 s, and twice as long each time, up to 30 s | 100 ms to 5 min |
+#[derive(Clone, Debug)]
+#[must_use = "settings have to be given to an `Introspection` or returned by a `TokenVerifier`"]
+pub struct Limits {
+    pub(crate) timeout: Duration,
+    pub(crate) concurrent: usize,
+    pub(crate) waiting: usize,
+    pub(crate) open_after: u32,
+    pub(crate) pause: (Duration, Duration),
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { timeout: 5 * SECOND, concurrent: 64, waiting: 1024, open_after: 5, pause: (SECOND, 30 * SECOND) }
+    }
+}
+
+impl Limits {
+    /// Waits so long for an answer. An answer that comes later counts for nothing. A request that has to wait its turn first
+    /// waits as long again for that, at most.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Asks so many questions at once, at most.
+    pub fn concurrent(mut self, questions: usize) -> Self {
+        self.concurrent = questions;
+        self
+    }
+
+    /// Lets so many more questions wait their turn. The next is answered 503 at once.
+    pub fn waiting(mut self, questions: usize) -> Self {
+        self.waiting = questions;
+        self
+    }
+
+    /// After so many failures in a row, asks nobody for a while: the circuit is open.
+    pub fn open_after(mut self, failures: u32) -> Self {
+        self.open_after = failures;
+        self
+    }
+
+    /// The while: `first`, and twice as long after every attempt that failed, up to `longest`.
+    pub fn pause(mut self, first: Duration, longest: Duration) -> Self {
+        self.pause = (first, longest);
+        self
+    }
+
+    fn faults(&self) -> impl Iterator<Item = &'static str> {
+        let tenth = SECOND / 10;
+        let (first, longest) = self.pause;
+        [
+            (
+                !(tenth..=60 * SECOND).contains(&self.timeout),
+                "the time-out for an answer is not between 100 milliseconds and 60 seconds; the default is 5 seconds",
+            ),
+            (self.concurrent == 0, "may ask no question at all, so that every token would be refused; the default is 64"),
+            (self.open_after == 0, "would never ask; the default is to pause after 5 failures in a row"),
+            (
+                first < tenth || longest < first || longest > 300 * SECOND,
+                "the pause after failures is not between 100 milliseconds and 5 minutes, its lower end first; the default is 1 to 30 seconds",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(faulty, text)| faulty.then_some(text))
+    }
+}
+
+/// What is out of bounds, with the bounds.
+pub(crate) fn faults<'s>(cache: &'s AnswerCache, limits: &'s Limits) -> impl Iterator<Item = &'static str> + 's {
+    cache.faults().chain(limits.faults())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intro_8_settings_have_bounds_that_their_ends_are_within() {
+        let tick = Duration::from_nanos(1);
+        let (cache, limits) = (AnswerCache::default, Limits::default);
+        for within in [
+            cache(),
+            AnswerCache::off(),
+            cache().good_for(300 * SECOND).bad_for(10 * SECOND),
+            cache().max_bytes(0),
+            cache().max_bytes(1),
+        ] {
+            assert_eq!(within.faults().next(), None, "{within:?}");
+        }
+        for within in [
+            limits(),
+            limits().timeout(SECOND / 10).concurrent(1).waiting(0).open_after(1),
+            limits().timeout(60 * SECOND).pause(SECOND / 10, SECOND / 10),
+            limits().pause(300 * SECOND, 300 * SECOND),
+        ] {
+            assert_eq!(within.faults().next(), None, "{within:?}");
+        }
+        for (beyond, named) in [
+            (cache().good_for(300 * SECOND + tick), "good tokens"),
+            (cache().bad_for(10 * SECOND + tick), "bad tokens"),
+        ] {
+            let faults: Vec<_> = super::faults(&beyond, &limits()).collect();
+            assert!(faults.len() == 1 && faults[0].contains(named), "{faults:?}");
+        }
+        for (beyond, named) in [
+            (limits().timeout(SECOND / 10 - tick), "time-out"),
+            (limits().timeout(60 * SECOND + tick), "time-out"),
+            (limits().concurrent(0), "no question"),
+            (limits().open_after(0), "never ask"),
+            (limits().pause(SECOND / 10 - tick, SECOND), "pause"),
+            (limits().pause(SECOND, SECOND - tick), "pause"),
+            (limits().pause(SECOND, 300 * SECOND + tick), "pause"),
+        ] {
+            let faults: Vec<_> = super::faults(&cache(), &beyond).collect();
+            assert!(faults.len() == 1 && faults[0].contains(named), "{faults:?}");
+        }
+    }
+}

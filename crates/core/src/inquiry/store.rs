@@ -1,0 +1,118 @@
+use std::{error::Error as StdError, fmt, time::Duration};
+
+use bytes::Bytes;
+
+use crate::BoxFuture;
+
+/// What is remembered is filed under this: a SHA-256 digest, of a token, of who was asked about it, and of who was asking.
+/// Nobody can tell the token from it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AnswerKey([u8; 32]);
+
+impl AnswerKey {
+    pub(crate) fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// The digest.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// In hexadecimal digits, for a store whose keys are text.
+impl fmt::Display for AnswerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for AnswerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A good answer, as replicas of a service share it. Its claims are personal data more often than not.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct StoredAnswer {
+    /// The claims of the token, a JSON object. They are checked again by whoever takes them from the store.
+    pub claims: Bytes,
+    /// When the question was asked, in seconds since 1970.
+    pub asked_at: Duration,
+    /// What [`AnswerStore::forget`] may be called with to forget this answer: digests of its token, subject and session.
+    pub tags: Vec<AnswerKey>,
+}
+
+impl StoredAnswer {
+    /// An answer that was kept somewhere.
+    pub fn new(claims: impl Into<Bytes>, asked_at: Duration, tags: Vec<AnswerKey>) -> Self {
+        Self { claims: claims.into(), asked_at, tags }
+    }
+}
+
+impl fmt::Debug for StoredAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredAnswer").field("asked_at", &self.asked_at).finish_non_exhaustive()
+    }
+}
+
+/// Why a store did not do what it was asked to. It is logged, and the service does without the store.
+pub type StoreError = Box<dyn StdError + Send + Sync>;
+
+/// A store of answers that replicas of a service share.
+///
+/// Only good answers are put there. Whoever can write to the store decides which tokens are good, so nobody else may.
+pub trait AnswerStore: fmt::Debug + Send + Sync + 'static {
+    /// The answer under this key, if there is one.
+    fn get(&self, key: AnswerKey) -> BoxFuture<'static, Result<Option<StoredAnswer>, StoreError>>;
+
+    /// Keeps an answer under this key, for so long and no longer.
+    fn put(
+        &self,
+        key: AnswerKey,
+        answer: StoredAnswer,
+        lifetime: Duration,
+    ) -> BoxFuture<'static, Result<(), StoreError>>;
+
+    /// Forgets every answer that has this tag.
+    fn forget(&self, tag: AnswerKey) -> BoxFuture<'static, Result<(), StoreError>>;
+}
+
+/// What is to be forgotten of remembered answers. For [`ResourceServer::forget`](crate::ResourceServer::forget).
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum Forget<'a> {
+    /// Everything about this token, whoever was asked about it.
+    Token(&'a str),
+    /// Everything about tokens of this subject (`sub`) of this issuer.
+    Subject {
+        /// The issuer, as it is configured.
+        issuer: &'a str,
+        /// The subject.
+        subject: &'a str,
+    },
+    /// Everything about tokens of this session (`sid`, OpenID Connect Front-Channel Logout 1.0 §3) of this issuer.
+    Session {
+        /// The issuer, as it is configured.
+        issuer: &'a str,
+        /// The session.
+        session: &'a str,
+    },
+}
+
+/// Names what it is about and shows no token.
+impl fmt::Debug for Forget<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(_) => f.write_str("Token([redacted])"),
+            Self::Subject { issuer, subject } => {
+                f.debug_struct("Subject").field("issuer", issuer).field("subject", subject).finish()
+            }
+            Self::Session { issuer, session } => {
+                f.debug_struct("Session").field("issuer", issuer).field("session", session).finish()
+            }
+        }
+    }
+}

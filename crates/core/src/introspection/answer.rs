@@ -1,0 +1,166 @@
+//! What an introspection endpoint answers, as far as it can be told without knowing anything about the token.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+
+use crate::{
+    Reason,
+    fetch::document::retry_after,
+    inquiry::{CannotTell, Fault, Told},
+    jws::json::{self, Value},
+};
+
+/// RFC 7662 §2.2.
+pub(super) const JSON: &str = "application/json";
+
+/// RFC 9701 §4.
+pub(super) const SIGNED: &str = "application/token-introspection+jwt";
+
+/// The body of an answer that is one: a 200 of the media type that was asked for.
+///
+/// RFC 7662 §2.3: an endpoint that refuses does not refuse the token, which it has no opinion about, but whoever asks.
+pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize) -> Result<Bytes, CannotTell> {
+    let status = answer.status();
+    match status {
+        StatusCode::OK if !is_of(answer.headers(), media_type) => {
+            Err(CannotTell::new(Fault::Theirs, format!("the answer is not of the media type {media_type}")))
+        }
+        StatusCode::OK if answer.body().len() > limit => {
+            Err(CannotTell::new(Fault::Theirs, "the answer is longer than the limit"))
+        }
+        StatusCode::OK => Ok(answer.into_body()),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(CannotTell::new(
+            Fault::Ours,
+            format!("the endpoint refuses our own credentials with the status {status}"),
+        )),
+        StatusCode::TOO_MANY_REQUESTS => {
+            Err(CannotTell::new(Fault::Theirs, format!("the endpoint answers with the status {status}"))
+                .with_retry_after(retry_after(answer.headers())))
+        }
+        // What a token is like may have to do with these, so that they say nothing about the next one.
+        StatusCode::BAD_REQUEST
+        | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::URI_TOO_LONG
+        | StatusCode::UNPROCESSABLE_ENTITY
+        | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            Err(CannotTell::new(Fault::Ours, format!("the endpoint refuses our request with the status {status}"))
+                .about_token())
+        }
+        status if status.is_redirection() => Err(CannotTell::new(
+            Fault::Ours,
+            format!("the endpoint redirects with the status {status}, which is not followed"),
+        )),
+        status if status.is_client_error() => {
+            Err(CannotTell::new(Fault::Ours, format!("the endpoint answers with the status {status}")))
+        }
+        status => Err(CannotTell::new(Fault::Theirs, format!("the endpoint answers with the status {status}"))
+            .with_retry_after(retry_after(answer.headers()))),
+    }
+}
+
+/// Whether the one `Content-Type` is this media type, whatever its parameters.
+fn is_of(headers: &HeaderMap, media_type: &str) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let essence = |value: &HeaderValue| {
+        value
+            .to_str()
+            .ok()
+            .is_some_and(|text| text.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type))
+    };
+    values.next().is_some_and(essence) && values.next().is_none()
+}
+
+/// Reads an introspection response (RFC 7662 §2.2): a JSON object with a boolean `active`.
+pub(super) fn told(json: &Bytes) -> Result<Told, CannotTell> {
+    let members = json::object(json, |name| name == "active")
+        .map_err(|_| CannotTell::new(Fault::Theirs, "the answer is not one JSON object without duplicate members"))?;
+    match members.first() {
+        Some((_, Value::Bool(true))) => Ok(Told::Good(json.clone())),
+        Some((_, Value::Bool(false))) => Ok(Told::Bad(Reason::InactiveToken.into())),
+        _ => Err(CannotTell::new(Fault::Theirs, "the answer has no boolean `active`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::header::RETRY_AFTER;
+
+    use super::*;
+
+    fn answer(status: u16, media_type: &'static str, text: &'static str) -> Response<Bytes> {
+        let response = Response::builder().status(status).header(CONTENT_TYPE, media_type);
+        response.body(Bytes::from_static(text.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn intro_3_only_the_boolean_true_is_active() {
+        let told = |text: &'static str| told(&Bytes::from_static(text.as_bytes()));
+        assert!(matches!(told(r#"{"active":true,"sub":"a"}"#), Ok(Told::Good(json)) if json.ends_with(b"}")));
+        assert!(
+            matches!(told(r#"{"active":false,"sub":"a"}"#), Ok(Told::Bad(error)) if error.reason() == Reason::InactiveToken)
+        );
+    }
+
+    #[test]
+    fn intro_4_an_answer_without_a_boolean_active_is_none() {
+        for text in [
+            r#"{"active":"true"}"#,
+            r#"{"active":1}"#,
+            r#"{"active":[true]}"#,
+            r#"{"active":null}"#,
+            r#"{"Active":true}"#,
+            r#"{"active":true,"active":false}"#,
+            r#"{"active":false,"active":true}"#,
+            r#"{"a":{"active":true}}"#,
+            r#"[{"active":true}]"#,
+            "{}",
+            "",
+            "true",
+            "\u{feff}{\"active\":true}",
+            r#"{"active":true"#,
+            r#"{"active":true} {"active":true}"#,
+        ] {
+            assert!(told(&Bytes::from_static(text.as_bytes())).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn intro_4_an_answer_has_the_media_type_that_was_asked_for() {
+        for good in [JSON, "application/json; charset=utf-8", "Application/JSON ;x=y"] {
+            assert!(body(answer(200, good, "{}"), JSON, 10).is_ok(), "{good}");
+        }
+        for bad in ["text/plain", "text/html", SIGNED, "application/jwt", "application/jsonp", "", "json"] {
+            assert!(body(answer(200, bad, "{}"), JSON, 10).is_err(), "{bad}");
+        }
+        let none = Response::new(Bytes::from_static(b"{}"));
+        assert!(body(none, JSON, 10).is_err());
+        let mut two = answer(200, JSON, "{}");
+        two.headers_mut().append(CONTENT_TYPE, HeaderValue::from_static(JSON));
+        assert!(body(two, JSON, 10).is_err());
+        assert!(body(answer(200, JSON, "{ }"), JSON, 2).is_err());
+    }
+
+    #[test]
+    fn intro_6_a_refusal_is_our_own_fault_and_intro_7_the_rest_is_theirs() {
+        let fault = |status| body(answer(status, JSON, "{}"), JSON, 10).unwrap_err();
+        for status in [401, 403, 404, 405, 301, 302, 307] {
+            let error = fault(status);
+            assert!(error.to_string().contains(&status.to_string()), "{error}");
+            assert!(format!("{error:?}").contains("Ours"), "{status}");
+        }
+        for status in [429, 500, 502, 503, 504, 201, 204, 206] {
+            assert!(format!("{:?}", fault(status)).contains("Theirs"), "{status}");
+        }
+        for status in [400, 413, 422, 431] {
+            assert!(format!("{:?}", fault(status)).contains("is_about_token: true"), "{status}");
+        }
+        for status in [429, 503] {
+            let mut response = answer(status, JSON, "{}");
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("7"));
+            let error = body(response, JSON, 10).unwrap_err();
+            assert!(format!("{error:?}").contains(&format!("{:?}", Some(Duration::from_secs(7)))), "{error:?}");
+        }
+    }
+}

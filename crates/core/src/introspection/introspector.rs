@@ -1,0 +1,67 @@
+use std::{sync::Arc, time::Duration};
+
+use super::{Asker, OnlineCheck};
+use crate::{
+    BoxFuture, Error,
+    inquiry::{AnswerKey, Desk, Found, Question},
+};
+
+/// Judges the tokens of one issuer by asking it.
+#[derive(Debug)]
+pub(crate) struct Introspector {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) asker: Arc<Asker>,
+    pub(crate) jwts: OnlineCheck,
+    /// What its opaque tokens begin with; nothing where they are all that no other issuer has a prefix for.
+    pub(crate) prefixes: Vec<Box<str>>,
+    /// Who is asked and who asks: answers for one are not answers for another.
+    identity: Vec<u8>,
+}
+
+/// A verdict that is known, or one that somebody has to be asked for.
+pub(crate) enum Lookup {
+    Known(Result<Found, Error>),
+    Asked(BoxFuture<'static, Result<Found, Error>>),
+}
+
+impl Introspector {
+    pub(crate) fn new(desk: Desk, asker: Asker, jwts: OnlineCheck, prefixes: Vec<Box<str>>) -> Self {
+        let endpoint = asker.endpoint.identity();
+        let client = asker.client.client_id().unwrap_or_default();
+        let parts: [&[u8]; 3] = [endpoint.as_bytes(), client.as_bytes(), &[u8::from(asker.signed.is_some())]];
+        let identity = desk.digest(&parts).as_bytes().to_vec();
+        Self { desk: Arc::new(desk), asker: Arc::new(asker), jwts, prefixes, identity }
+    }
+
+    /// What the issuer says of the token, by an answer that is no older than `max_age`, if that is limited. `is_verified`
+    /// says that the token was verified locally, and only whether it is still good is asked.
+    pub(crate) fn look_up(&self, token: &str, max_age: Option<Duration>, is_verified: bool) -> Lookup {
+        let key = self.key(token, is_verified);
+        if let Some(verdict) = self.desk.recall(&key, max_age) {
+            return Lookup::Known(verdict.map(|token| Found { token, is_fresh: false }));
+        }
+        let (asker, presented) = (Arc::clone(&self.asker), token.to_owned());
+        let question = Question {
+            key: Some(key),
+            token: self.desk.digest(&[b"token", token.as_bytes()]),
+            is_verified,
+            passes_store_by: max_age.is_some(),
+            ask: Box::new(move || Box::pin(async move { asker.ask(&presented).await })),
+        };
+        Lookup::Asked(Box::pin(Arc::clone(&self.desk).ask(question)))
+    }
+
+    fn key(&self, token: &str, is_verified: bool) -> AnswerKey {
+        let issuer = self.desk.rules.issuer.as_bytes();
+        self.desk.digest(&[b"introspection", issuer, &self.identity, &[u8::from(is_verified)], token.as_bytes()])
+    }
+
+    /// How old an answer about a JWT may be that was verified locally; `None` where it is not asked about.
+    pub(crate) fn max_age_for_jwts(&self, demanded: Option<Duration>) -> Option<Duration> {
+        match (self.jwts, demanded) {
+            (OnlineCheck::Every(every), Some(demanded)) => Some(every.min(demanded)),
+            (OnlineCheck::Every(every), None) => Some(every),
+            (_, demanded) => demanded,
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! Tokens of any format, judged by a verifier of the application: the tokens of social providers, API keys, an old format
+//! that has to work for one more year.
+//!
+//! A [`TokenVerifier`] says which tokens are its own, and then what becomes of each: good, bad, or cannot tell. The rest is
+//! the gate's: it asks about one token once at a time, remembers the answer for a short while, stops asking during an outage
+//! (see [`inquiry`](crate::inquiry)), checks times and confirmations, and makes the
+//! [`VerifiedToken`](crate::VerifiedToken) that handlers get, the same as for every other kind of token.
+//!
+//! ```
+//! use scopegate_core::token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier};
+//!
+//! #[derive(Debug)]
+//! struct Legacy {
+//!     sessions: Sessions,
+//! }
+//!
+//! impl TokenVerifier for Legacy {
+//!     fn issuer(&self) -> &str {
+//!         "https://legacy.example"
+//!     }
+//!
+//!     fn accepts(&self, presented: &Presented<'_>) -> bool {
+//!         presented.token().starts_with("legacy-")
+//!     }
+//!
+//!     fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+//!         let (sessions, token) = (self.sessions.clone(), presented.token().to_owned());
+//!         Inquiry::by_token(async move {
+//!             match sessions.find(&token).await? { // An error is no verdict: the answer is 503.
+//!                 Some(session) => Ok(Grant::to(session.user).scope("message").expires_at(session.end)),
+//!                 None => Err(NotGood::bad("there is no such session")),
+//!             }
+//!         })
+//!     }
+//! }
+//! # #[derive(Clone, Debug)] struct Sessions;
+//! # struct Session { user: String, end: std::time::SystemTime }
+//! # impl Sessions { async fn find(&self, _: &str) -> Result<Option<Session>, std::io::Error> { Ok(None) } }
+//! # let builder =
+//! scopegate_core::ResourceServer::builder().verifier(Legacy { sessions: Sessions }).audience("https://api.example");
+//! ```
+//!
+//! # What a verifier has to see to
+//!
+//! That the token is meant for this API. Nobody else can: a provider that says only that a token is good says so of tokens
+//! that were given to any other application, too. Compare the client it was issued to, or whatever the format has instead.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::request::Parts;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    BoxFuture, ExactScopes, Reason, ScopeGrammar,
+    error::{Failure, chain},
+    inquiry::{AnswerCache, CannotTell, Desk, Fault, Found, Limits, Question, Told},
+    introspection::Lookup,
+};
+
+/// Judges the tokens of one issuer in a way of its own. See the [module docs](self).
+pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
+    /// What the issuer of these tokens is called. Together with the subject it is whom a token speaks for, so no other issuer
+    /// may be called the same.
+    fn issuer(&self) -> &str;
+
+    /// Whether this token is for this verifier to judge.
+    ///
+    /// Asked of every token, before anything else looks at it, so it has to be quick and the same each time. If two
+    /// verifiers accept one token, the service is misconfigured and the answer is 500. A token that is accepted here and found
+    /// bad is refused: nobody else is asked.
+    fn accepts(&self, presented: &Presented<'_>) -> bool;
+
+    /// Judges a token that was accepted.
+    ///
+    /// Called when no verdict is remembered that rests on the same; whatever has to be awaited belongs into the future of the
+    /// [`Inquiry`].
+    fn verify(&self, presented: &Presented<'_>) -> Inquiry;
+
+    /// For how long verdicts are remembered. Read once, when the resource server is built.
+    fn cache(&self) -> AnswerCache {
+        AnswerCache::default()
+    }
+
+    /// How much is asked at once, and how long an answer is waited for. Read once, when the resource server is built.
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
+    /// How the scopes of these tokens are compared. Read once, when the resource server is built.
+    fn scope_grammar(&self) -> Arc<dyn ScopeGrammar> {
+        Arc::new(ExactScopes)
+    }
+}
+
+/// A token as it was presented, with the request that it came with. Nothing about either has been verified.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    token: &'a str,
+    request: &'a Parts,
+}
+
+impl<'a> Presented<'a> {
+    pub(crate) fn new(token: &'a str, request: &'a Parts) -> Self {
+        Self { token, request }
+    }
+
+    /// The token's text.
+    pub fn token(&self) -> &'a str {
+        self.token
+    }
+
+    /// The request, without its body.
+    pub fn request(&self) -> &'a Parts {
+        self.request
+    }
+
+    /// The value of a header field, where there is one field line of that name and it is visible ASCII: an input that a token
+    /// has to come with.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        let mut values = self.request.headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => value.to_str().ok(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented").field("token", &"[redacted]").finish_non_exhaustive()
+    }
+}
+
+/// What a verifier says of a token.
+pub type Verdict = Result<Grant, NotGood>;
+
+/// How a token is judged: at once, or by asking somebody.
+#[must_use = "an inquiry does nothing until the gate makes it"]
+pub struct Inquiry(Kind);
+
+enum Kind {
+    Decided(Verdict),
+    Asked { inputs: Option<Vec<Vec<u8>>>, verdict: BoxFuture<'static, Verdict> },
+}
+
+impl Inquiry {
+    /// The verdict is known without asking anybody. It is not remembered.
+    pub fn decided(verdict: Verdict) -> Self {
+        Self(Kind::Decided(verdict))
+    }
+
+    /// The verdict rests on the token and on nothing else, so that it is the same for everybody who presents the token: it is
+    /// shared among requests and remembered.
+    pub fn by_token(verdict: impl Future<Output = Verdict> + Send + 'static) -> Self {
+        Self::by_token_and::<&[u8]>([], verdict)
+    }
+
+    /// The verdict rests on the token and on these inputs, in this order: it is shared among requests that have the same of
+    /// all of them. Whatever else of a request goes into the verdict has to be named here. If it is not, one caller is given
+    /// what is true of another.
+    pub fn by_token_and<I: AsRef<[u8]>>(
+        inputs: impl IntoIterator<Item = I>,
+        verdict: impl Future<Output = Verdict> + Send + 'static,
+    ) -> Self {
+        let inputs = inputs.into_iter().map(|input| input.as_ref().to_vec()).collect();
+        Self(Kind::Asked { inputs: Some(inputs), verdict: Box::pin(verdict) })
+    }
+
+    /// The verdict is for this request alone, neither shared nor remembered.
+    pub fn once(verdict: impl Future<Output = Verdict> + Send + 'static) -> Self {
+        Self(Kind::Asked { inputs: None, verdict: Box::pin(verdict) })
+    }
+}
+
+impl fmt::Debug for Inquiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Kind::Decided(Ok(_)) => "Inquiry(decided: good)",
+            Kind::Decided(Err(_)) => "Inquiry(decided: not good)",
+            Kind::Asked { .. } => "Inquiry(asked)",
+        })
+    }
+}
+
+/// What a good token grants, and to whom.
+///
+/// It is written down as claims by their registered names (`sub`, `client_id`, `scope`, `aud`, `exp`), so a handler that
+/// reads claims need not know which kind of token it was given.
+#[derive(Clone, Default)]
+#[must_use = "a grant has to be returned by a verifier"]
+pub struct Grant {
+    claims: Map<String, Value>,
+    lifetime: Option<Duration>,
+    fault: bool,
+}
+
+impl Grant {
+    /// Grants something to this subject, the one that the issuer knows the user by.
+    pub fn to(subject: impl Into<String>) -> Self {
+        Self::default().claim("sub", subject.into())
+    }
+
+    /// Grants something to a client that acts for itself.
+    pub fn to_client(client_id: impl Into<String>) -> Self {
+        Self::default().client_id(client_id)
+    }
+
+    /// Names the client that the token was issued to.
+    pub fn client_id(self, client_id: impl Into<String>) -> Self {
+        self.claim("client_id", client_id.into())
+    }
+
+    /// Grants these scopes, in place of those before: scope tokens with spaces between them (RFC 6749 §3.3).
+    pub fn scope(self, scope: impl Into<String>) -> Self {
+        self.claim("scope", scope.into())
+    }
+
+    /// Names the audience that the token is for.
+    pub fn audience(self, audience: impl Into<String>) -> Self {
+        self.claim("aud", audience.into())
+    }
+
+    /// Says when the token expires. It is not remembered for longer, and refused from then on.
+    pub fn expires_at(self, time: SystemTime) -> Self {
+        let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.claim("exp", seconds.as_secs())
+    }
+
+    /// Says for how long the token is good, counted from when the question was asked.
+    pub fn expires_in(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// Adds a claim, in place of one of the same name.
+    pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.claims.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds the members of an object as claims, in place of those of the same names. Of something that is no object nothing
+    /// can be made, and the token is not accepted: nothing could be said about it.
+    pub fn claims(mut self, claims: impl Serialize) -> Self {
+        match serde_json::to_value(claims) {
+            Ok(Value::Object(members)) => self.claims.extend(members),
+            _ => self.fault = true,
+        }
+        self
+    }
+
+    fn into_json(mut self, now: Duration) -> Result<Bytes, CannotTell> {
+        if self.fault {
+            return Err(CannotTell::new(Fault::Ours, "the verifier's claims are no JSON object").about_token());
+        }
+        if let Some(lifetime) = self.lifetime {
+            self.claims.insert("exp".into(), now.saturating_add(lifetime).as_secs().into());
+        }
+        Ok(Value::Object(self.claims).to_string().into())
+    }
+}
+
+/// Names the claims and not their values.
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Grant").field(&self.claims.keys().collect::<Vec<_>>()).finish()
+    }
+}
+
+/// Why a token is not accepted: it is bad, or nobody can tell.
+///
+/// Every error that `?` meets becomes *cannot tell*: somebody else's outage is never a verdict on a token.
+#[derive(Debug)]
+pub struct NotGood(Why);
+
+#[derive(Debug)]
+enum Why {
+    Bad(Reason, String),
+    CannotTell { retry_after: Option<Duration>, cause: String },
+}
+
+impl NotGood {
+    /// The token is bad: 401 `invalid_token`. `why` is for the log; the token's text is taken out of it.
+    pub fn bad(why: impl Into<String>) -> Self {
+        Self(Why::Bad(Reason::InactiveToken, why.into()))
+    }
+
+    /// The token is for another application: 401 `invalid_token`. `found` is for the log.
+    pub fn for_another_audience(found: impl Into<String>) -> Self {
+        Self(Why::Bad(Reason::WrongAudience, found.into()))
+    }
+
+    /// The request lacks an input that the token has to come with, or has a malformed one: 400 `invalid_request`. `which` is
+    /// for the log.
+    pub fn missing_input(which: impl Into<String>) -> Self {
+        Self(Why::Bad(Reason::MissingInput, which.into()))
+    }
+
+    /// Nobody can tell at the moment: 503. `why` is for the log; the token's text is taken out of it.
+    pub fn cannot_tell(why: impl Into<String>) -> Self {
+        Self(Why::CannotTell { retry_after: None, cause: why.into() })
+    }
+
+    /// Says when to ask again. Nobody is asked until then, about any token of this verifier. For verdicts it means nothing.
+    #[must_use]
+    pub fn retry_after(mut self, time: Duration) -> Self {
+        if let Why::CannotTell { retry_after, .. } = &mut self.0 {
+            *retry_after = Some(time);
+        }
+        self
+    }
+
+    /// What the gate makes of it, without the text of the token, which errors of HTTP clients are fond of quoting.
+    fn told(self, token: &str) -> Result<Told, CannotTell> {
+        match self.0 {
+            Why::Bad(reason, why) => {
+                let (subject, expected) = match reason {
+                    Reason::MissingInput => ("request", "what the token has to come with"),
+                    Reason::WrongAudience => ("audience", "a token for this API"),
+                    _ => ("token", "a token that its verifier accepts"),
+                };
+                Ok(Told::Bad(Failure::new(reason, subject, expected, without(token, &why)).into()))
+            }
+            Why::CannotTell { retry_after, cause } => {
+                Err(CannotTell::new(Fault::Theirs, without(token, &cause)).with_retry_after(retry_after))
+            }
+        }
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for NotGood {
+    fn from(error: E) -> Self {
+        Self::cannot_tell(chain(&error))
+    }
+}
+
+/// A text without the token, as it is or as it is in a URL.
+fn without(token: &str, text: &str) -> String {
+    const REDACTED: &str = "[redacted]";
+    let encoded: String = form_urlencoded::byte_serialize(token.as_bytes()).collect();
+    text.replace(token, REDACTED).replace(&encoded, REDACTED)
+}
+
+/// A verifier of the application, at its desk.
+#[derive(Debug)]
+pub(crate) struct Application {
+    verifier: Arc<dyn TokenVerifier>,
+    desk: Arc<Desk>,
+}
+
+impl Application {
+    pub(crate) fn new(verifier: Arc<dyn TokenVerifier>, desk: Desk) -> Self {
+        Self { verifier, desk: Arc::new(desk) }
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        &self.desk.rules.issuer
+    }
+
+    pub(crate) fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
+    pub(crate) fn accepts(&self, presented: &Presented<'_>) -> bool {
+        self.verifier.accepts(presented)
+    }
+
+    /// What the verifier says of the token, by an answer that is no older than `max_age`, if that is limited.
+    pub(crate) fn look_up(&self, presented: &Presented<'_>, max_age: Option<Duration>) -> Lookup {
+        let token = presented.token;
+        let digest = self.desk.digest(&[b"token", token.as_bytes()]);
+        let (inputs, verdict) = match self.verifier.verify(presented).0 {
+            Kind::Decided(verdict) => {
+                let told = told(verdict, token, self.desk.now());
+                return Lookup::Known(self.desk.decide(told, digest));
+            }
+            Kind::Asked { inputs, verdict } => (inputs, verdict),
+        };
+        let key = inputs.map(|inputs| {
+            let mut parts: Vec<&[u8]> = vec![b"verifier", self.issuer().as_bytes(), token.as_bytes()];
+            parts.extend(inputs.iter().map(Vec::as_slice));
+            self.desk.digest(&parts)
+        });
+        if let Some(known) = key.and_then(|key| self.desk.recall(&key, max_age)) {
+            return Lookup::Known(known.map(|token| Found { token, is_fresh: false }));
+        }
+        let (desk, token) = (Arc::clone(&self.desk), token.to_owned());
+        let question = Question {
+            key,
+            token: digest,
+            is_verified: false,
+            passes_store_by: max_age.is_some(),
+            ask: Box::new(move || {
+                let now = desk.now();
+                Box::pin(async move { told(verdict.await, &token, now) })
+            }),
+        };
+        Lookup::Asked(Box::pin(Arc::clone(&self.desk).ask(question)))
+    }
+}
+
+fn told(verdict: Verdict, token: &str, now: Duration) -> Result<Told, CannotTell> {
+    match verdict {
+        Ok(grant) => grant.into_json(now).map(Told::Good),
+        Err(not_good) => not_good.told(token),
+    }
+}

@@ -1,0 +1,278 @@
+//! What is remembered of answers, for how long, and what is forgotten.
+
+use std::time::Duration;
+
+use scopegate_axum::inquiry::{AnswerCache, Forget};
+use scopegate_core::Reason;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn intro_8_c_01_an_answer_is_remembered_and_never_beyond_the_expiry() {
+    let rig = Rig::asking(introspection().cache(AnswerCache::default().good_for(60 * SECOND))).await;
+    rig.say("token", active_with(json!({ "exp": NOW + 5 })));
+    assert_eq!((rig.ask("token").await.status.as_u16(), rig.ask("token").await.status.as_u16()), (200, 200));
+    rig.clock.advance(4 * SECOND);
+    assert_eq!((rig.ask("token").await.status.as_u16(), rig.asked()), (200, 1));
+    rig.clock.advance(2 * SECOND);
+    // Within the leeway it is good still, if the issuer says so. That is not remembered.
+    assert_eq!((rig.ask("token").await.status.as_u16(), rig.asked()), (200, 2));
+    assert_eq!((rig.ask("token").await.status.as_u16(), rig.asked()), (200, 3));
+}
+
+#[tokio::test]
+async fn c_01_a_remembered_token_is_refused_at_its_expiry_and_leeway_and_not_a_tick_later() {
+    let rig = Rig::new().await;
+    rig.say("token", active_with(json!({ "exp": NOW + 10 })));
+    assert_eq!(rig.ask("token").await.status, 200);
+    rig.clock.advance(70 * SECOND - Duration::from_nanos(1));
+    assert_eq!(rig.ask("token").await.status, 200);
+    rig.clock.advance(Duration::from_nanos(1));
+    assert_eq!(rig.ask("token").await.reason, Some(Reason::Expired));
+}
+
+#[tokio::test]
+async fn c_02_a_clock_that_steps_keeps_no_token_alive() {
+    let rig = Rig::new().await;
+    let start = scopegate_core::clock::Clock::now(&rig.clock);
+    rig.say("token", active_with(json!({ "exp": NOW + 20 })));
+    assert_eq!(rig.ask("token").await.status, 200);
+    for back in [3600, 86_400] {
+        rig.clock.set(start - back * SECOND);
+        rig.say("token", json!({ "active": false }));
+        assert_eq!(rig.ask("token").await.status, 401, "an answer from the future is not relied on");
+        rig.say("token", active_with(json!({ "exp": NOW + 20, "iat": null })));
+        rig.clock.set(start);
+        assert_eq!(rig.ask("token").await.status, 200);
+    }
+    for forward in [86_400, 8 * 3600] {
+        rig.clock.set(start + forward * SECOND);
+        assert_eq!(rig.ask("token").await.reason, Some(Reason::Expired));
+    }
+}
+
+#[tokio::test]
+async fn c_03_c_04_what_is_remembered_is_judged_by_each_route() {
+    let rig = Rig::new().await;
+    rig.say("token", active());
+    for _ in 0..2 {
+        assert_eq!(rig.ask_at("/messages", "token").await.status, 200);
+        assert_eq!(rig.ask_at("/admin", "token").await.status, 403);
+        assert_eq!(rig.ask_at("/me", "token").await.status, 200);
+    }
+    assert_eq!(rig.asked(), 1);
+}
+
+#[tokio::test]
+async fn c_03_what_one_api_remembers_is_not_what_another_does() {
+    let (clock, network) = (clock(), Network::new(&clock()));
+    network.put(INTROSPECTION_URL, Reply::json(active()));
+    let mut statuses = Vec::new();
+    for audience in [AUDIENCE, "https://other.example"] {
+        let issuer = Issuer::introspected(ISSUER, introspection()).audience(audience);
+        let builder = resource_server().clock(clock.clone()).fetch(network.clone()).issuer(issuer);
+        let api = Api::behind(builder.build().await.expect("good settings"));
+        statuses.push(Ask::get("/me").bearer("token").of(&api.router).await.status.as_u16());
+    }
+    assert_eq!(statuses, [200, 401]);
+}
+
+#[tokio::test]
+async fn c_04_a_scope_is_judged_for_every_request() {
+    let rig = Rig::new().await;
+    rig.say("token", active_with(json!({ "scope": "admin messages:read" })));
+    for path in ["/me", "/messages", "/admin"] {
+        assert_eq!(rig.ask_at(path, "token").await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn c_07_a_bad_token_that_becomes_good_is_accepted_within_seconds() {
+    let rig = Rig::new().await;
+    assert_eq!(rig.ask("token").await.status, 401);
+    rig.say("token", active());
+    rig.clock.advance(5 * SECOND - Duration::from_nanos(1));
+    assert_eq!((rig.ask("token").await.status.as_u16(), rig.asked()), (401, 1));
+    rig.clock.advance(Duration::from_nanos(1));
+    assert_eq!((rig.ask("token").await.status.as_u16(), rig.asked()), (200, 2));
+}
+
+#[tokio::test]
+async fn c_08_a_revoked_token_is_refused_after_as_long_as_answers_are_remembered() {
+    let rig = Rig::new().await;
+    rig.say("token", active());
+    assert_eq!(rig.ask("token").await.status, 200);
+    rig.say("token", json!({ "active": false }));
+    rig.clock.advance(30 * SECOND - Duration::from_nanos(1));
+    assert_eq!(rig.ask("token").await.status, 200);
+    rig.clock.advance(Duration::from_nanos(1));
+    assert_eq!(rig.ask("token").await.reason, Some(Reason::InactiveToken));
+}
+
+#[tokio::test]
+async fn c_08_the_time_that_answers_are_remembered_for_has_a_ceiling() {
+    let cache = AnswerCache::default().good_for(301 * SECOND);
+    let issuer = Issuer::introspected(ISSUER, introspection().cache(cache));
+    let error = resource_server().issuer(issuer).build().await.expect_err("too long").to_string();
+    assert!(error.contains("more than 5 minutes"), "{error}");
+}
+
+#[tokio::test]
+async fn c_09_an_expiry_in_a_million_years_is_remembered_no_longer_than_another() {
+    let rig = Rig::new().await;
+    let endless = active().to_string().replace(&(NOW + 3600).to_string(), "9223372036854775808");
+    rig.network.put(INTROSPECTION_URL, Reply::json(endless));
+    assert_eq!((rig.ask("token").await.status.as_u16(), rig.ask("token").await.status.as_u16()), (200, 200));
+    rig.clock.advance(30 * SECOND);
+    assert_eq!((rig.ask("token").await.status.as_u16(), rig.asked()), (200, 2));
+}
+
+#[tokio::test]
+async fn c_11_tokens_that_are_alike_have_answers_of_their_own() {
+    let rig = Rig::new().await;
+    rig.say("token-a", active_with(json!({ "jti": "1" })));
+    rig.say("token-b", active_with(json!({ "jti": "1", "scope": "admin messages:read" })));
+    for _ in 0..2 {
+        assert_eq!(rig.ask_at("/admin", "token-a").await.status, 403);
+        assert_eq!(rig.ask_at("/admin", "token-b").await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn c_12_answers_that_change_while_many_read_are_never_mixed() {
+    let rig = Arc::new(Rig::asking(introspection().cache(AnswerCache::default().bad_for(Duration::ZERO))).await);
+    for number in 0..8 {
+        rig.say(&format!("token-{number}"), active_with(json!({ "sub": format!("user-{number}") })));
+    }
+    let forgetting = {
+        let server = rig.server.clone();
+        tokio::spawn(async move {
+            for number in 0..1000 {
+                let token = format!("token-{}", number % 8);
+                server.forget(Forget::Token(&token)).await.expect("no store");
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    let readers: Vec<_> = (0..64)
+        .map(|number| {
+            let rig = Arc::clone(&rig);
+            tokio::spawn(async move {
+                for _ in 0..50 {
+                    let answer = rig.ask_at("/me", &format!("token-{}", number % 8)).await;
+                    assert_eq!((answer.status.as_u16(), answer.body), (200, format!("user-{}", number % 8)));
+                }
+            })
+        })
+        .collect();
+    for reader in readers {
+        reader.await.expect("no reader fails");
+    }
+    forgetting.await.expect("it forgets");
+}
+
+#[tokio::test]
+async fn c_13_without_a_memory_every_request_is_asked_about() {
+    for cache in [
+        AnswerCache::off(),
+        AnswerCache::default().max_bytes(0),
+        AnswerCache::default().max_bytes(1),
+        AnswerCache::default().good_for(Duration::ZERO).bad_for(Duration::ZERO),
+    ] {
+        let rig = Rig::asking(introspection().cache(cache)).await;
+        rig.say("good", active());
+        for asked in [1, 2, 3] {
+            assert_eq!(rig.ask("good").await.status, 200);
+            assert_eq!(rig.ask("bad").await.status, 401);
+            assert_eq!(rig.asked(), 2 * asked);
+        }
+    }
+}
+
+#[tokio::test]
+async fn c_14_edges_are_kept_to_the_second() {
+    for (changes, status) in [
+        (json!({ "exp": NOW }), 200),
+        (json!({ "exp": NOW - 59 }), 200),
+        (json!({ "exp": NOW - 60 }), 401),
+        (json!({ "nbf": NOW + 60 }), 200),
+        (json!({ "nbf": NOW + 61 }), 401),
+        (json!({ "iat": NOW + 60 }), 200),
+        (json!({ "iat": NOW + 61 }), 401),
+    ] {
+        let rig = Rig::new().await;
+        rig.say("token", active_with(changes.clone()));
+        // The second is by memory, where anything was remembered.
+        for _ in 0..2 {
+            assert_eq!(rig.ask("token").await.status.as_u16(), status, "{changes}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn c_15_a_leeway_of_years_is_refused_at_start() {
+    let issuer = Issuer::introspected(ISSUER, introspection());
+    let ten_years = Duration::from_secs(10 * 365 * 24 * 3600);
+    let error = resource_server().issuer(issuer).leeway(ten_years).build().await.expect_err("too long").to_string();
+    assert!(error.contains("leeway"), "{error}");
+}
+
+#[tokio::test]
+async fn a_revocation_that_is_heard_of_works_at_once() {
+    /// Two tokens that are remembered as good and are not any more.
+    async fn remembered() -> Rig {
+        let rig = Rig::new().await;
+        for (token, sub) in [("a", "alice"), ("b", "bob")] {
+            rig.say(token, active_with(json!({ "sub": sub, "sid": format!("session-{sub}") })));
+            assert_eq!(rig.ask(token).await.status, 200);
+            rig.say(token, json!({ "active": false }));
+            assert_eq!(rig.ask(token).await.status, 200, "it is remembered");
+        }
+        rig
+    }
+    for what in [
+        Forget::Token("a"),
+        Forget::Subject { issuer: ISSUER, subject: "alice" },
+        Forget::Session { issuer: ISSUER, session: "session-alice" },
+    ] {
+        let rig = remembered().await;
+        rig.server.forget(what).await.expect("no store");
+        assert_eq!(rig.ask("a").await.reason, Some(Reason::InactiveToken), "{what:?}");
+        assert_eq!(rig.ask("b").await.status, 200, "{what:?} does not concern it");
+    }
+    let rig = remembered().await;
+    for other in [
+        Forget::Token("c"),
+        Forget::Subject { issuer: "https://other.example", subject: "alice" },
+        Forget::Subject { issuer: ISSUER, subject: "session-alice" },
+        Forget::Session { issuer: ISSUER, session: "alice" },
+    ] {
+        rig.server.forget(other).await.expect("no store");
+        assert_eq!(rig.ask("a").await.status, 200, "{other:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_being_asked_when_something_is_forgotten_is_not_remembered() {
+    let rig = Rig::new().await;
+    rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
+    let asking = {
+        let router = rig.api.router.clone();
+        tokio::spawn(async move { Ask::get("/me").bearer("token").of(&router).await.status.as_u16() })
+    };
+    scopegate_tests::settle().await;
+    rig.server.forget(Forget::Token("token")).await.expect("no store");
+    // Whoever comes now does not join the question from before.
+    let second = {
+        let router = rig.api.router.clone();
+        tokio::spawn(async move { Ask::get("/me").bearer("token").of(&router).await.status.as_u16() })
+    };
+    scopegate_tests::settle().await;
+    assert_eq!(rig.asked(), 2);
+    rig.clock.advance(SECOND);
+    assert_eq!((asking.await.unwrap(), second.await.unwrap()), (200, 200));
+    rig.network.put(INTROSPECTION_URL, Reply::json(json!({ "active": false })));
+    assert_eq!(rig.ask("token").await.status, 200, "the second answer is remembered");
+}

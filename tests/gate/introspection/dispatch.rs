@@ -1,0 +1,227 @@
+//! Who judges which token, and who is asked about none.
+
+use std::time::Duration;
+
+use scopegate_axum::{Authenticate, RequireActive, introspection::OnlineCheck};
+use scopegate_core::Reason;
+use scopegate_tests::{issuer, mint};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const OTHER: &str = "https://other.example";
+
+/// An issuer whose JWTs are verified locally, and that is asked about opaque tokens.
+async fn both() -> Rig {
+    Rig::with(issuer().introspection(introspection()), |builder| builder).await
+}
+
+fn jwt() -> String {
+    mint().token().scope("messages:read").sign()
+}
+
+#[tokio::test]
+async fn intro_11_a_token_goes_to_nobody_but_the_issuer_that_it_belongs_to() {
+    let rig = both().await;
+    rig.say("opaque", active());
+    assert_eq!(rig.ask(&jwt()).await.status, 200);
+    assert_eq!(rig.asked(), 0, "a JWT is verified locally");
+    assert_eq!(rig.ask("opaque").await.status, 200);
+    assert_eq!(rig.asked(), 1);
+
+    let foreign = mint().token().claim("iss", OTHER).sign();
+    assert_eq!(rig.ask(&foreign).await.reason, Some(Reason::UnknownIssuer));
+    let nobody = mint().token().without_claim("iss").sign();
+    assert_eq!(rig.ask(&nobody).await.reason, Some(Reason::MissingClaim));
+    assert_eq!(rig.asked(), 1, "and one of another issuer is sent nowhere");
+}
+
+#[tokio::test]
+async fn intro_11_two_issuers_that_nothing_tells_apart_are_a_fault() {
+    let asked = |name: &str| Issuer::introspected(name, introspection());
+    let error = resource_server().issuer(asked(ISSUER)).issuer(asked(OTHER)).build().await.expect_err("ambiguous");
+    assert!(error.to_string().contains("the same opaque tokens"), "{error}");
+
+    let prefixed = |name: &str, prefix: &str| Issuer::introspected(name, introspection().token_prefix(prefix));
+    for (one, other) in [("a_", "a_b_"), ("a_b_", "a_"), ("a_", "a_")] {
+        let builder = resource_server().issuer(prefixed(ISSUER, one)).issuer(prefixed(OTHER, other));
+        let error = builder.build().await.expect_err("overlapping").to_string();
+        assert!(error.contains("may have both the prefix"), "{error}");
+    }
+    for prefix in ["", "a b", "\u{e9}"] {
+        let error =
+            resource_server().issuer(prefixed(ISSUER, prefix)).build().await.expect_err("no prefix").to_string();
+        assert!(error.contains("no token begins with"), "{error}");
+    }
+    assert!(resource_server().issuer(prefixed(ISSUER, "a_")).issuer(asked(OTHER)).build().await.is_ok());
+}
+
+#[tokio::test]
+async fn issuers_are_told_apart_by_the_prefix_of_their_tokens() {
+    let other_url = "https://other.example/introspect";
+    let ory = Issuer::introspected(ISSUER, introspection().token_prefix("ory_at_"));
+    let others = Introspection::at(other_url, client());
+    let rig = Rig::with(ory, |builder| builder.issuer(Issuer::introspected(OTHER, others))).await;
+    rig.network.put(other_url, Reply::json(active_with(json!({ "iss": OTHER, "sub": "bob" }))));
+    rig.say("ory_at_1", active());
+    assert_eq!(rig.ask("ory_at_1").await.body, "alice");
+    assert_eq!((rig.asked(), rig.network.count(other_url)), (1, 0));
+    for token in ["ory_1", "x_ory_at_1", "ORY_AT_1"] {
+        assert_eq!(rig.ask(token).await.body, "bob", "{token}");
+    }
+    assert_eq!((rig.asked(), rig.network.count(other_url)), (1, 3));
+    // Where every issuer has a prefix, a token without one is nobody's.
+    let rig = Rig::asking(introspection().token_prefix("ory_at_")).await;
+    assert_eq!((rig.ask("abc").await.status.as_u16(), rig.asked()), (401, 0));
+}
+
+#[tokio::test]
+async fn i_09_a_token_is_routed_by_what_it_is_and_never_falls_back() {
+    let rig = both().await;
+    // Three parts do not make a JWT.
+    rig.say("a.b.c", active());
+    assert_eq!((rig.ask("a.b.c").await.status.as_u16(), rig.asked()), (200, 1));
+    // What fails as a JWT is refused, though the issuer would call it active.
+    let good = jwt();
+    let (head, signature) = good.rsplit_once('.').expect("a signature");
+    let bad = [
+        mint().token().expired().sign(),
+        mint().token().audience(OTHER).sign(),
+        mint().token().signed_by_stranger().sign(),
+        mint().token().unsigned().sign(),
+        mint().token().typ("JWT").sign(),
+        format!("{head}.{}", signature.chars().rev().collect::<String>()),
+        format!("{head}."),
+        head.to_owned(),
+        format!("{good}.x.y"),
+        format!("{good}="),
+        "eyJ.x.y".to_owned(),
+        "eyJhbGciOiJub25lIn0.e30.".to_owned(),
+        "ICB7fQ.e30.x".to_owned(),
+        "e30.e30.e30".to_owned(),
+    ];
+    for token in &bad {
+        rig.say(token, active());
+        assert_eq!(rig.ask(token).await.status, 401, "{token}");
+    }
+    assert_eq!(rig.asked(), 1);
+    // And a JWT is for an issuer that is asked about everything, too, if it is that one's.
+    let rig = Rig::new().await;
+    rig.say(&good, active());
+    assert_eq!((rig.ask(&good).await.status.as_u16(), rig.asked()), (200, 1));
+    let foreign = mint().token().claim("iss", OTHER).sign();
+    rig.say(&foreign, active());
+    assert_eq!((rig.ask(&foreign).await.status.as_u16(), rig.asked()), (401, 1));
+}
+
+#[tokio::test]
+async fn a_jwt_is_asked_about_as_often_as_the_configuration_says() {
+    let check = |check| issuer().introspection(introspection().check_jwts(check));
+    let (token, still) = (jwt(), active_with(json!({ "aud": null })));
+    let gone = json!({ "active": false });
+
+    let rig = Rig::with(check(OnlineCheck::Every(Duration::ZERO)), |builder| builder).await;
+    rig.say(&token, still.clone());
+    assert_eq!([rig.ask(&token).await.status.as_u16(), rig.ask(&token).await.status.as_u16()], [200, 200]);
+    assert_eq!(rig.asked(), 2, "always");
+    rig.say(&token, gone.clone());
+    assert_eq!(rig.ask(&token).await.reason, Some(Reason::InactiveToken));
+    rig.network.put(INTROSPECTION_URL, Reply::status(500, ""));
+    assert_eq!(rig.ask(&token).await.status, 503, "an outage passes nobody");
+
+    let rig = Rig::with(check(OnlineCheck::Every(10 * SECOND)), |builder| builder).await;
+    rig.say(&token, still.clone());
+    assert_eq!(rig.ask(&token).await.status, 200);
+    rig.say(&token, gone.clone());
+    rig.clock.advance(10 * SECOND - Duration::from_nanos(1));
+    assert_eq!((rig.ask(&token).await.status.as_u16(), rig.asked()), (200, 1));
+    rig.clock.advance(Duration::from_nanos(1));
+    assert_eq!((rig.ask(&token).await.status.as_u16(), rig.asked()), (401, 2));
+
+    let rig = Rig::with(check(OnlineCheck::WhereDemanded), |builder| builder).await;
+    rig.say(&token, gone);
+    assert_eq!((rig.ask(&token).await.status.as_u16(), rig.asked()), (200, 0));
+    // A token that does not pass locally is not asked about.
+    let rig = Rig::with(check(OnlineCheck::Every(Duration::ZERO)), |builder| builder).await;
+    assert_eq!((rig.ask(&mint().token().expired().sign()).await.status.as_u16(), rig.asked()), (401, 0));
+
+    let long = check(OnlineCheck::Every(31 * SECOND));
+    let error = resource_server().issuer(long).build().await.expect_err("longer than it is remembered").to_string();
+    assert!(error.contains("good_for"), "{error}");
+}
+
+/// A router with a route that demands what is true now.
+fn active_router(rig: &Rig, layer: RequireActive) -> axum::Router {
+    use axum::routing::get;
+    let handler = |token: Option<scopegate_axum::AccessToken>| async move {
+        token.map_or_else(|| "anonymous".to_owned(), |token| token.subject().unwrap_or_default().to_owned())
+    };
+    axum::Router::new()
+        .route("/pay", get(handler).layer(layer))
+        .route("/read", get(handler))
+        .layer(Authenticate::new(rig.server.clone()).optional())
+        .route("/bare", get(handler).layer(layer))
+}
+
+#[tokio::test]
+async fn where_a_layer_demands_it_a_revoked_token_stops_working_at_once() {
+    let rig = both().await;
+    let router = active_router(&rig, RequireActive::now());
+    let ask = async |path: &str, token: &str| Ask::get(path).bearer(token).of(&router).await;
+    let token = jwt();
+    for presented in [&*token, "opaque"] {
+        rig.say(presented, active_with(json!({ "sub": mint().token().sign().len().to_string() })));
+        assert_eq!(ask("/read", presented).await.status, 200);
+        assert_eq!(ask("/pay", presented).await.status, 200);
+        rig.say(presented, json!({ "active": false }));
+        assert_eq!(ask("/pay", presented).await.reason, Some(Reason::InactiveToken));
+    }
+    assert_eq!(ask("/read", &token).await.status, 200, "where nothing is demanded the JWT is good until it expires");
+    rig.network.put(INTROSPECTION_URL, Reply::status(500, ""));
+    assert_eq!(ask("/pay", &token).await.status, 503);
+    let anonymous = Ask::get("/pay").of(&router).await;
+    assert_eq!((anonymous.status.as_u16(), anonymous.reason), (401, Some(Reason::MissingCredentials)));
+    assert_eq!(ask("/bare", &token).await.status, 500, "no `Authenticate` in front");
+}
+
+#[tokio::test]
+async fn a_token_that_was_asked_about_for_this_request_is_not_asked_about_twice() {
+    let rig = both().await;
+    let router = active_router(&rig, RequireActive::now());
+    rig.say("opaque", active());
+    assert_eq!(Ask::get("/pay").bearer("opaque").of(&router).await.status, 200);
+    assert_eq!(rig.asked(), 1);
+    assert_eq!(Ask::get("/pay").bearer("opaque").of(&router).await.status, 200);
+    assert_eq!(rig.asked(), 2, "what was remembered will not do");
+}
+
+#[tokio::test]
+async fn a_layer_may_accept_an_answer_of_a_few_seconds_ago() {
+    let rig = both().await;
+    let router = active_router(&rig, RequireActive::within(5 * SECOND));
+    let token = jwt();
+    rig.say(&token, active());
+    let ask = async || Ask::get("/pay").bearer(&token).of(&router).await.status.as_u16();
+    assert_eq!((ask().await, ask().await, rig.asked()), (200, 200, 1));
+    rig.clock.advance(5 * SECOND);
+    assert_eq!((ask().await, rig.asked()), (200, 2));
+}
+
+#[tokio::test]
+async fn a_layer_that_demands_what_nobody_can_tell_denies() {
+    let rig = Rig::with(issuer(), |builder| builder).await;
+    let router = active_router(&rig, RequireActive::now());
+    let answer = Ask::get("/pay").bearer(jwt()).of(&router).await;
+    assert_eq!((answer.status.as_u16(), answer.reason), (500, Some(Reason::CannotBeAskedAbout)));
+}
+
+#[tokio::test]
+async fn the_handler_gets_what_the_jwt_says_and_not_what_the_answer_does() {
+    let rig = both().await;
+    let router = active_router(&rig, RequireActive::now());
+    let token = jwt();
+    rig.say(&token, active_with(json!({ "sub": "root", "scope": "admin" })));
+    let answer = Ask::get("/pay").bearer(&token).of(&router).await;
+    let plain = Ask::get("/read").bearer(&token).of(&router).await;
+    assert_eq!((answer.status.as_u16(), answer.body), (200, plain.body));
+}

@@ -1,0 +1,124 @@
+//! Opaque tokens, as the issuer answers about them.
+
+mod answers;
+mod cache;
+mod dispatch;
+mod outage;
+mod secrets;
+mod signed;
+mod stampede;
+mod store;
+mod wire;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use scopegate_axum::{
+    Issuer, ResourceServer, ResourceServerBuilder,
+    introspection::{ClientAuthentication, Introspection},
+};
+use scopegate_testing::TestClock;
+use scopegate_tests::{
+    AUDIENCE, Answer, Api, Ask, INTROSPECTION_URL, ISSUER, NOW, Network, Reply, Seen, clock, resource_server,
+};
+use serde_json::{Value, json};
+
+const CLIENT: &str = "the-api";
+const SECRET: &str = "a secret of the API";
+
+/// An issuer that is asked about tokens, and an API that asks it.
+struct Rig {
+    clock: TestClock,
+    network: Network,
+    tokens: Arc<Mutex<HashMap<String, Value>>>,
+    server: ResourceServer,
+    api: Api,
+}
+
+fn client() -> ClientAuthentication {
+    ClientAuthentication::client_secret_basic(CLIENT, SECRET)
+}
+
+fn introspection() -> Introspection {
+    Introspection::at(INTROSPECTION_URL, client())
+}
+
+/// A form field, where the form has it once.
+fn field(seen: &Seen, name: &str) -> Option<String> {
+    let mut values = form_urlencoded::parse(&seen.body).filter(|(key, _)| key == name).map(|(_, value)| value);
+    let value = values.next()?.into_owned();
+    assert!(values.next().is_none(), "more than one {name}");
+    Some(value)
+}
+
+/// What an honest issuer says of a good token.
+fn active() -> Value {
+    json!({
+        "active": true, "iss": ISSUER, "sub": "alice", "aud": AUDIENCE, "client_id": "app", "scope": "messages:read",
+        "exp": NOW + 3600, "iat": NOW - 60, "token_type": "Bearer",
+    })
+}
+
+/// The same with some members changed; null leaves one out.
+fn active_with(changes: Value) -> Value {
+    let mut answer = active();
+    let members = answer.as_object_mut().expect("an object");
+    for (name, value) in changes.as_object().expect("an object") {
+        match value {
+            Value::Null => drop(members.remove(name)),
+            value => drop(members.insert(name.clone(), value.clone())),
+        }
+    }
+    answer
+}
+
+impl Rig {
+    async fn new() -> Self {
+        Self::asking(introspection()).await
+    }
+
+    async fn asking(introspection: Introspection) -> Self {
+        Self::with(Issuer::introspected(ISSUER, introspection), |builder| builder).await
+    }
+
+    async fn with(issuer: Issuer, change: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder) -> Self {
+        let clock = clock();
+        let network = Network::new(&clock);
+        let tokens: Arc<Mutex<HashMap<String, Value>>> = Arc::default();
+        let known = Arc::clone(&tokens);
+        let reply = move |seen: &Seen| {
+            let token = field(seen, "token").expect("a token");
+            let known = known.lock().expect("not poisoned");
+            Reply::json(known.get(&token).unwrap_or(&json!({ "active": false })))
+        };
+        network.put(INTROSPECTION_URL, Reply::To(Arc::new(reply)));
+        let builder = resource_server().clock(clock.clone()).fetch(network.clone()).issuer(issuer);
+        let server = change(builder).build().await.expect("good settings");
+        let api = Api::behind(server.clone());
+        Self { clock, network, tokens, server, api }
+    }
+
+    /// From now on the issuer says this of a token.
+    fn say(&self, token: &str, answer: Value) {
+        self.tokens.lock().expect("not poisoned").insert(token.to_owned(), answer);
+    }
+
+    async fn ask(&self, token: &str) -> Answer {
+        self.ask_at("/messages", token).await
+    }
+
+    async fn ask_at(&self, path: &str, token: &str) -> Answer {
+        Ask::get(path).bearer(token).of(&self.api.router).await
+    }
+
+    /// How often the issuer was asked.
+    fn asked(&self) -> usize {
+        self.network.count(INTROSPECTION_URL)
+    }
+
+    fn last(&self) -> Seen {
+        self.network.seen().pop().expect("a request")
+    }
+}

@@ -1,0 +1,148 @@
+//! Nothing of a token, a secret or an answer gets out.
+
+use std::{error::Error as _, fmt::Write as _, time::Duration};
+
+use http::Request;
+use scopegate_axum::{
+    Authentication, ResourceServer,
+    api_keys::{ApiKey, ApiKeys},
+    fetch::{Fetch as _, FetchLimits},
+    inquiry::{AnswerCache, Forget},
+    introspection::OnlineCheck,
+    token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
+};
+use scopegate_tests::{Log, issuer, mint};
+
+use super::{store::Shelf, *};
+
+const MARKER: &str = "marker7c1f";
+
+/// A verifier whose client quotes what it was asked, as HTTP clients do.
+#[derive(Debug)]
+struct Talkative(Network);
+
+impl TokenVerifier for Talkative {
+    fn issuer(&self) -> &str {
+        "https://social.example"
+    }
+
+    fn accepts(&self, presented: &Presented<'_>) -> bool {
+        presented.token().starts_with("social-")
+    }
+
+    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+        let (network, token) = (self.0.clone(), presented.token().to_owned());
+        let url = format!("https://social.example/check?access_token={token}");
+        Inquiry::by_token(async move {
+            if token.ends_with("bad") {
+                return Err(NotGood::bad(format!("the answer for {url} was no")));
+            }
+            if token.ends_with("worse") {
+                return Err(std::io::Error::other(format!("cannot reach {url}")).into());
+            }
+            let request = Request::get("https://social.example/check").body(bytes::Bytes::new())?;
+            let answer = network.fetch(request, FetchLimits::new(1024, Duration::from_secs(1))).await?;
+            Ok(Grant::to("alice").claims(serde_json::from_slice::<Value>(answer.body())?).scope("messages:read"))
+        })
+    }
+}
+
+/// Everything that a service might print of an error: the error itself and its causes.
+fn said(error: &scopegate_core::Error) -> String {
+    let mut said = format!("{error} {error:?}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        write!(said, " {error} {error:?}").expect("a string");
+        cause = error.source();
+    }
+    said
+}
+
+#[tokio::test]
+async fn intro_9_nothing_of_a_token_a_secret_or_an_answer_gets_out() {
+    let (log, _listening) = Log::listen();
+    let shelf = Shelf::default();
+    let secret = format!("{MARKER} secret");
+    let introspection =
+        Introspection::at(INTROSPECTION_URL, ClientAuthentication::client_secret_basic(CLIENT, &secret))
+            .parameter("api_key", &secret)
+            .check_jwts(OnlineCheck::Every(Duration::ZERO))
+            .cache(AnswerCache::default().store(shelf.clone()));
+    let settings = format!("{introspection:?}");
+    let issuer = issuer().introspection(introspection);
+    let mut printed = format!("{settings} {issuer:?}");
+
+    let key = ApiKey::from_sha256(&"0".repeat(64)).expect("a digest").client_id("job").scope("messages:read");
+    write!(printed, "{key:?}").expect("a string");
+    let builder = |clock: TestClock, network: Network| {
+        resource_server()
+            .clock(clock)
+            .fetch(network.clone())
+            .verifier(Talkative(network))
+            .verifier(ApiKeys::new("https://api.example/keys", "sk_").keys([key]))
+    };
+    let network = Network::new(&clock());
+    let builder = builder(clock(), network.clone()).issuer(issuer);
+    write!(printed, "{builder:?}").expect("a string");
+    let server: ResourceServer = builder.build().await.expect("good settings");
+    let api = Api::behind(server.clone());
+
+    let personal = json!({ "username": MARKER, "email": format!("{MARKER}@example"), "jti": MARKER, "sid": MARKER });
+    let good = active_with(personal.clone());
+    let jwt = mint().token().scope("messages:read").claim("name", MARKER).sign();
+    network.put("https://social.example/check", Reply::json(&personal));
+    let mut answers = 0;
+    for reply in [
+        Reply::json(&good),
+        Reply::json(json!({ "active": false, "hint": MARKER })),
+        Reply::json(active_with(json!({ "aud": null, "username": MARKER }))),
+        Reply::json(format!("{{\"active\":true,\"{MARKER}")),
+        Reply::json(json!({ "active": MARKER })),
+        Reply::ok(format!("<html>{MARKER}</html>")).field("content-type", "text/html"),
+        Reply::status(401, MARKER).field("www-authenticate", MARKER),
+        Reply::status(302, MARKER).field("location", format!("https://{MARKER}.example/")),
+        Reply::status(400, MARKER),
+        Reply::status(500, MARKER),
+        Reply::Fails("refused"),
+    ] {
+        network.put(INTROSPECTION_URL, reply);
+        for token in [
+            format!("opaque-{MARKER}-{answers}"),
+            jwt.clone(),
+            format!("social-{MARKER}-{answers}"),
+            format!("social-{MARKER}-{answers}-bad"),
+            format!("social-{MARKER}-{answers}-worse"),
+            format!("sk_{MARKER}"),
+        ] {
+            let (parts, ()) =
+                Request::get("/").header("authorization", format!("Bearer {token}")).body(()).unwrap().into_parts();
+            match server.authenticate(&parts).await {
+                Ok(authentication) => {
+                    let token: &Authentication = &authentication;
+                    write!(printed, "{token:?} {:?}", token.token()).expect("a string");
+                }
+                Err(error) => write!(printed, "{} {:?}", said(&error), error.failures()).expect("a string"),
+            }
+            let answer = Ask::get("/messages").bearer(&token).of(&api.router).await;
+            write!(printed, "{:?} {:?}", answer.headers, answer.body).expect("a string");
+        }
+        answers += 1;
+    }
+    write!(printed, "{server:?} {:?} {:?}", server.health(), Forget::Token(MARKER)).expect("a string");
+
+    // What is kept, as it is kept: keys are digests, and nothing has a token or a secret in it.
+    let kept = shelf.contents();
+    assert!(!kept.answers.is_empty());
+    for (key, (answer, _)) in &kept.answers {
+        write!(printed, "{key} {answer:?} {:?}", answer.tags).expect("a string");
+        let claims = std::str::from_utf8(&answer.claims).expect("JSON");
+        assert!(!claims.contains(&secret) && !claims.contains("opaque-") && !claims.contains(&jwt), "{claims}");
+    }
+
+    assert!(answers == 11 && log.text().len() > 1000 && printed.len() > 1000);
+    for (what, text) in [("printed", printed), ("logged", log.text())] {
+        if let Some(at) = text.find(MARKER) {
+            panic!("{what}: {}", &text[at.saturating_sub(200)..text.len().min(at + 100)]);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Answers that replicas of a service share.
+
+use std::time::Duration;
+
+use scopegate_axum::inquiry::{AnswerCache, AnswerKey, AnswerStore, Forget, StoreError, StoredAnswer};
+use scopegate_core::BoxFuture;
+use scopegate_tests::Log;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A store in memory, that can be broken.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shelf(Arc<Mutex<Contents>>);
+
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    pub(super) answers: HashMap<String, (StoredAnswer, Duration)>,
+    pub(super) broken: bool,
+    pub(super) hanging: bool,
+    pub(super) read: usize,
+}
+
+impl Shelf {
+    pub(super) fn contents(&self) -> std::sync::MutexGuard<'_, Contents> {
+        self.0.lock().expect("not poisoned")
+    }
+
+    fn act<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Contents) -> T,
+    ) -> BoxFuture<'static, Result<T, StoreError>> {
+        let mut contents = self.contents();
+        if contents.hanging {
+            return Box::pin(std::future::pending());
+        }
+        let done = if contents.broken { Err("the store is broken".into()) } else { Ok(act(&mut contents)) };
+        Box::pin(std::future::ready(done))
+    }
+}
+
+impl AnswerStore for Shelf {
+    fn get(&self, key: AnswerKey) -> BoxFuture<'static, Result<Option<StoredAnswer>, StoreError>> {
+        self.act(|contents| {
+            contents.read += 1;
+            contents.answers.get(&key.to_string()).map(|(answer, _)| answer.clone())
+        })
+    }
+
+    fn put(
+        &self,
+        key: AnswerKey,
+        answer: StoredAnswer,
+        lifetime: Duration,
+    ) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.act(|contents| drop(contents.answers.insert(key.to_string(), (answer, lifetime))))
+    }
+
+    fn forget(&self, tag: AnswerKey) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.act(|contents| contents.answers.retain(|_, (answer, _)| !answer.tags.contains(&tag)))
+    }
+}
+
+async fn replica(shelf: &Shelf) -> Rig {
+    Rig::asking(introspection().cache(AnswerCache::default().store(shelf.clone()))).await
+}
+
+#[tokio::test]
+async fn an_answer_that_one_replica_got_serves_another() {
+    let shelf = Shelf::default();
+    let (one, other) = (replica(&shelf).await, replica(&shelf).await);
+    one.say("token", active_with(json!({ "exp": NOW + 20 })));
+    assert_eq!(one.ask("token").await.status, 200);
+    let lifetimes: Vec<Duration> = shelf.contents().answers.values().map(|(_, lifetime)| *lifetime).collect();
+    assert_eq!(lifetimes, [20 * SECOND], "no longer than the token");
+    for _ in 0..3 {
+        assert_eq!((other.ask("token").await.body, other.asked()), ("alice".into(), 0));
+    }
+    assert_eq!(shelf.contents().read, 2, "each replica looked once");
+    // What the other remembers is as old as the question was.
+    other.clock.advance(20 * SECOND);
+    other.say("token", json!({ "active": false }));
+    assert_eq!((other.ask("token").await.status.as_u16(), other.asked()), (401, 1));
+}
+
+#[tokio::test]
+async fn bad_answers_are_not_shared_and_what_is_shared_is_judged_again() {
+    let shelf = Shelf::default();
+    let one = replica(&shelf).await;
+    assert_eq!(one.ask("bad").await.status, 401);
+    assert!(shelf.contents().answers.is_empty());
+    one.say("token", active());
+    assert_eq!(one.ask("token").await.status, 200);
+    let forged = [
+        active_with(json!({ "aud": "https://other.example" })).to_string(),
+        active_with(json!({ "exp": NOW - 60 })).to_string(),
+        "garbage".to_owned(),
+    ];
+    for claims in forged {
+        for (answer, _) in shelf.contents().answers.values_mut() {
+            answer.claims = claims.clone().into();
+        }
+        let other = replica(&shelf).await;
+        assert_eq!(
+            (other.ask("token").await.status.as_u16(), other.asked()),
+            (401, 1),
+            "the issuer is asked: {claims}"
+        );
+    }
+    // An answer from the future of another replica's clock is of now, at the latest, and one that is too old is none.
+    for (asked_at, asked) in [(NOW + 3600, 0), (NOW - 30, 1)] {
+        for (answer, _) in shelf.contents().answers.values_mut() {
+            *answer = StoredAnswer::new(active().to_string(), Duration::from_secs(asked_at), answer.tags.clone());
+        }
+        let other = replica(&shelf).await;
+        other.say("token", active());
+        assert_eq!((other.ask("token").await.status.as_u16(), other.asked()), (200, asked));
+        other.clock.advance(30 * SECOND);
+        other.say("token", json!({ "active": false }));
+        shelf.contents().hanging = false;
+        let kept: Vec<_> = shelf.contents().answers.keys().cloned().collect();
+        assert_eq!(kept.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_or_hangs_is_done_without() {
+    for hanging in [false, true] {
+        let (log, _listening) = Log::listen();
+        let shelf = Shelf::default();
+        let rig = replica(&shelf).await;
+        rig.say("token", active());
+        (shelf.contents().broken, shelf.contents().hanging) = (!hanging, hanging);
+        let asking = tokio::spawn({
+            let router = rig.api.router.clone();
+            async move { Ask::get("/me").bearer("token").of(&router).await.status.as_u16() }
+        });
+        for _ in 0..2 {
+            scopegate_tests::settle().await;
+            rig.clock.advance(SECOND);
+        }
+        assert_eq!(asking.await.expect("an answer"), 200);
+        assert!(!log.lines_with("doing without").is_empty());
+        assert_eq!((rig.ask("token").await.status.as_u16(), rig.asked()), (200, 1), "it is remembered here");
+    }
+}
+
+#[tokio::test]
+async fn what_is_forgotten_is_forgotten_by_the_store() {
+    let shelf = Shelf::default();
+    let rig = replica(&shelf).await;
+    for what in [Forget::Token("token"), Forget::Subject { issuer: ISSUER, subject: "alice" }] {
+        rig.say("token", active());
+        assert_eq!(rig.ask("token").await.status, 200);
+        assert_eq!(shelf.contents().answers.len(), 1);
+        rig.server.forget(what).await.expect("the store works");
+        assert!(shelf.contents().answers.is_empty());
+    }
+    shelf.contents().broken = true;
+    assert!(rig.server.forget(Forget::Token("token")).await.is_err());
+}
+
+#[tokio::test]
+async fn where_an_answer_of_now_is_demanded_the_store_is_passed_by() {
+    use scopegate_axum::introspection::OnlineCheck;
+    use scopegate_tests::{issuer, mint};
+
+    let shelf = Shelf::default();
+    let cache = AnswerCache::default().store(shelf.clone());
+    let check = introspection().cache(cache).check_jwts(OnlineCheck::Every(Duration::ZERO));
+    let rig = Rig::with(issuer().introspection(check), |builder| builder).await;
+    let token = mint().token().scope("messages:read").sign();
+    rig.say(&token, active());
+    assert_eq!((rig.ask(&token).await.status.as_u16(), rig.ask(&token).await.status.as_u16()), (200, 200));
+    assert_eq!((rig.asked(), shelf.contents().read), (2, 0));
+}

@@ -1,0 +1,296 @@
+//! One gate for every kind of token: the same router, the same handler, the same principals.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Json, Router, routing::get};
+use scopegate_axum::{
+    AccessToken, Authenticate, RequireScope, ResourceServer,
+    api_keys::{ApiKey, ApiKeys},
+    introspection::{ClientAuthentication, Introspection},
+    token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
+};
+use scopegate_core::{Reason, clock::Clock as _};
+use scopegate_tests::{
+    AUDIENCE, Answer, Ask, INTROSPECTION_URL, ISSUER, NOW, Network, Reply, clock, issuer, mint, resource_server, settle,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+const KEY: &str = "sk_0123456789abcdef0123456789abcdef";
+/// `printf %s sk_0123456789abcdef0123456789abcdef | sha256sum`
+const KEY_DIGEST: &str = "9baa890b171009c370f3c7c9e9cf5cee069a16d69871a7aaf98317ec37349908";
+
+#[derive(Deserialize)]
+struct Claims {
+    display_name: Option<String>,
+}
+
+/// What was written for JWTs.
+async fn handler(token: AccessToken<Claims>) -> Json<Value> {
+    Json(json!({
+        "issuer": token.issuer(), "subject": token.subject(), "client": token.client_id(),
+        "scope": token.scope().to_string(), "name": token.claims().display_name,
+        "expires": token.expires_at().is_some(),
+    }))
+}
+
+fn router(server: ResourceServer) -> Router {
+    Router::new().route("/message", get(handler).layer(RequireScope::new("message"))).layer(Authenticate::new(server))
+}
+
+/// Tokens that begin with `social-`, which a table knows, for whoever `x-account` names.
+#[derive(Debug)]
+struct Social(Network);
+
+const SOCIAL_URL: &str = "https://social.example/check";
+
+impl TokenVerifier for Social {
+    fn issuer(&self) -> &str {
+        "https://social.example"
+    }
+
+    fn accepts(&self, presented: &Presented<'_>) -> bool {
+        presented.token().starts_with("social-")
+    }
+
+    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+        let Some(account) = presented.header("x-account").map(str::to_owned) else {
+            return Inquiry::decided(Err(NotGood::missing_input("x-account")));
+        };
+        let (network, token) = (self.0.clone(), presented.token().to_owned());
+        Inquiry::by_token_and([account.clone()], async move {
+            use scopegate_core::fetch::{Fetch as _, FetchLimits};
+            let request = http::Request::get(SOCIAL_URL).body(bytes::Bytes::from(token))?;
+            let answer = network.fetch(request, FetchLimits::new(1024, Duration::from_secs(1))).await?;
+            let check: Value = serde_json::from_slice(answer.body())?;
+            match (check["account"].as_str(), check["app"].as_str()) {
+                (Some(found), Some("ours")) if found == account => Ok(Grant::to(account)
+                    .client_id("ours")
+                    .scope("message")
+                    .claim("display_name", "Ada")
+                    .expires_in(Duration::from_secs(600))),
+                (Some(_), Some("ours")) => Err(NotGood::bad("it is another account's")),
+                (_, Some(app)) => Err(NotGood::for_another_audience(app)),
+                _ => Err(NotGood::cannot_tell("the answer makes no sense")),
+            }
+        })
+    }
+}
+
+struct Rig {
+    clock: scopegate_testing::TestClock,
+    network: Network,
+    router: Router,
+}
+
+async fn rig() -> Rig {
+    let clock = clock();
+    let network = Network::new(&clock);
+    let answer = json!({
+        "active": true, "iss": ISSUER, "sub": "alice", "aud": AUDIENCE, "client_id": "test-client", "scope": "message",
+        "exp": NOW + 600, "display_name": "Ada",
+    });
+    network.put(INTROSPECTION_URL, Reply::json(answer));
+    network.put(SOCIAL_URL, Reply::json(json!({ "account": "alice", "app": "ours" })));
+    let client = ClientAuthentication::client_secret_basic("api", "secret");
+    let key = ApiKey::from_sha256(KEY_DIGEST).expect("a digest").subject("alice").client_id("job").scope("message");
+    let server = resource_server()
+        .clock(clock.clone())
+        .fetch(network.clone())
+        .issuer(issuer().introspection(Introspection::at(INTROSPECTION_URL, client)))
+        .verifier(Social(network.clone()))
+        .verifier(ApiKeys::new("https://api.example/keys", "sk_").keys([key]))
+        .build()
+        .await
+        .expect("good settings");
+    Rig { clock, network, router: router(server) }
+}
+
+async fn ask(rig: &Rig, token: &str) -> Answer {
+    Ask::get("/message").bearer(token).header("x-account", "alice").of(&rig.router).await
+}
+
+#[tokio::test]
+async fn a_handler_that_was_written_for_jwts_takes_every_kind() {
+    let rig = rig().await;
+    let jwt = mint().token().subject("alice").scope("message").claim("display_name", "Ada").sign();
+    let (keys, social) = ("https://api.example/keys", "https://social.example");
+    for (token, issuer, client, name, expires) in [
+        (&*jwt, ISSUER, "test-client", Some("Ada"), true),
+        ("opaque", ISSUER, "test-client", Some("Ada"), true),
+        ("social-1", social, "ours", Some("Ada"), true),
+        (KEY, keys, "job", None, false),
+    ] {
+        let answer = ask(&rig, token).await;
+        assert_eq!(answer.status, 200, "{token}: {answer:?}");
+        let expected = json!({
+            "issuer": issuer, "subject": "alice", "client": client, "scope": "message", "name": name, "expires": expires,
+        });
+        assert_eq!(serde_json::from_str::<Value>(&answer.body).expect("JSON"), expected, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn every_kind_is_refused_alike() {
+    let rig = rig().await;
+    rig.network.put(INTROSPECTION_URL, Reply::json(json!({ "active": false })));
+    rig.network.put(SOCIAL_URL, Reply::json(json!({ "account": "bob", "app": "ours" })));
+    let expired = mint().token().scope("message").expired().sign();
+    for token in [&*expired, "opaque", "social-1", "sk_unknown"] {
+        let answer = ask(&rig, token).await;
+        assert_eq!(answer.status, 401, "{token}");
+        let challenge = answer.header("www-authenticate").expect("a challenge");
+        assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
+    }
+    rig.network.put(INTROSPECTION_URL, Reply::Fails("down"));
+    rig.network.put(SOCIAL_URL, Reply::Fails("down"));
+    for token in ["opaque-2", "social-2"] {
+        let answer = ask(&rig, token).await;
+        assert_eq!((answer.status.as_u16(), answer.reason), (503, Some(Reason::IssuerUnavailable)), "{token}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_input_is_demanded_and_part_of_the_verdict() {
+    let rig = rig().await;
+    let ask = async |account: Option<&str>| {
+        let ask = Ask::get("/message").bearer("social-1");
+        let ask = account.into_iter().fold(ask, |ask, account| ask.header("x-account", account));
+        ask.of(&rig.router).await
+    };
+    let none = ask(None).await;
+    assert_eq!((none.status.as_u16(), none.reason), (400, Some(Reason::MissingInput)));
+    assert_eq!(rig.network.count(SOCIAL_URL), 0);
+    for _ in 0..2 {
+        assert_eq!(ask(Some("alice")).await.status, 200);
+        assert_eq!(ask(Some("bob")).await.status, 401, "what is true of one is not true of another");
+    }
+    assert_eq!(rig.network.count(SOCIAL_URL), 2, "each is remembered");
+    rig.network.put(SOCIAL_URL, Reply::json(json!({ "account": "alice", "app": "theirs" })));
+    let answer = Ask::get("/message").bearer("social-2").header("x-account", "alice").of(&rig.router).await;
+    assert_eq!(answer.reason, Some(Reason::WrongAudience));
+}
+
+#[tokio::test]
+async fn what_a_verifier_says_of_a_lifetime_is_kept_to() {
+    let rig = rig().await;
+    assert_eq!(ask(&rig, "social-1").await.status, 200);
+    rig.clock.advance(Duration::from_secs(29));
+    assert_eq!((ask(&rig, "social-1").await.status.as_u16(), rig.network.count(SOCIAL_URL)), (200, 1));
+    rig.clock.advance(Duration::from_secs(1));
+    assert_eq!((ask(&rig, "social-1").await.status.as_u16(), rig.network.count(SOCIAL_URL)), (200, 2));
+}
+
+#[tokio::test]
+async fn requests_share_what_a_verifier_asks() {
+    let rig = rig().await;
+    let reply = Reply::json(json!({ "account": "alice", "app": "ours" }));
+    rig.network.put(SOCIAL_URL, Reply::After(Duration::from_secs(1), Box::new(reply)));
+    let rig = Arc::new(rig);
+    let asking: Vec<_> = (0..100)
+        .map(|_| {
+            let rig = Arc::clone(&rig);
+            tokio::spawn(async move { ask(&rig, "social-1").await.status.as_u16() })
+        })
+        .collect();
+    settle().await;
+    rig.clock.advance(Duration::from_secs(1));
+    for asking in asking {
+        assert_eq!(asking.await.expect("an answer"), 200);
+    }
+    assert_eq!(rig.network.count(SOCIAL_URL), 1);
+}
+
+/// Takes everything for its own, or says whatever it was told to say.
+#[derive(Debug)]
+struct Says(&'static str, fn() -> Result<Grant, NotGood>);
+
+impl TokenVerifier for Says {
+    fn issuer(&self) -> &str {
+        self.0
+    }
+
+    fn accepts(&self, presented: &Presented<'_>) -> bool {
+        presented.token().starts_with("x-")
+    }
+
+    fn verify(&self, _: &Presented<'_>) -> Inquiry {
+        Inquiry::decided((self.1)())
+    }
+}
+
+async fn says(verdict: fn() -> Result<Grant, NotGood>) -> Answer {
+    let server = resource_server().verifier(Says("https://x.example", verdict)).build().await.expect("good settings");
+    Ask::get("/message").bearer("x-1").of(&router(server)).await
+}
+
+#[tokio::test]
+async fn the_gate_checks_what_a_verifier_grants() {
+    for (verdict, expected) in [
+        ((|| Ok(Grant::to("a").scope("message"))) as fn() -> _, (200, None)),
+        (|| Ok(Grant::to_client("a").scope("message")), (200, None)),
+        (|| Ok(Grant::to("a").scope("other")), (403, Some(Reason::InsufficientScope))),
+        (|| Ok(Grant::to("a").scope("message").claim("exp", NOW - 60)), (401, Some(Reason::Expired))),
+        (|| Ok(Grant::to("a").scope("message").claim("nbf", NOW + 61)), (401, Some(Reason::NotYetValid))),
+        (|| Ok(Grant::to("a").scope("message").claim("cnf", json!({}))), (401, Some(Reason::UnverifiableConfirmation))),
+        (|| Ok(Grant::to("a").scope("message").claim("sub", 1)), (401, Some(Reason::MalformedClaim))),
+        (|| Ok(Grant::to("a").scope("message").claims(json!({ "display_name": "Ada" }))), (200, None)),
+        (|| Ok(Grant::to("a").scope("message").claims(7)), (503, Some(Reason::IssuerUnavailable))),
+        (|| Err(NotGood::bad("no")), (401, Some(Reason::InactiveToken))),
+        (|| Err(NotGood::missing_input("x")), (400, Some(Reason::MissingInput))),
+        (|| Err(NotGood::cannot_tell("no")), (503, Some(Reason::IssuerUnavailable))),
+        (|| Err(std::io::Error::other("no").into()), (503, Some(Reason::IssuerUnavailable))),
+    ] {
+        let answer = says(verdict).await;
+        assert_eq!((answer.status.as_u16(), answer.reason), expected);
+    }
+    let patient = says(|| Err(NotGood::cannot_tell("no").retry_after(Duration::from_secs(9)))).await;
+    assert_eq!(patient.header("retry-after"), Some("9"));
+}
+
+#[tokio::test]
+async fn a_token_that_two_verifiers_accept_is_nobodys() {
+    let good: fn() -> _ = || Ok(Grant::to("a").scope("message"));
+    let server = resource_server().verifier(Says("https://x.example", good)).verifier(Says("https://y.example", good));
+    let server = server.build().await.expect("what they accept cannot be seen");
+    let answer = Ask::get("/message").bearer("x-1").of(&router(server)).await;
+    assert_eq!((answer.status.as_u16(), answer.reason), (500, Some(Reason::AmbiguousToken)));
+}
+
+#[tokio::test]
+async fn two_that_are_called_the_same_are_a_fault() {
+    let good: fn() -> _ = || Ok(Grant::to("a"));
+    for builder in [
+        resource_server().verifier(Says("https://x.example", good)).verifier(Says("https://x.example", good)),
+        resource_server().issuer(issuer()).verifier(Says(ISSUER, good)),
+    ] {
+        let error = builder.build().await.expect_err("the same name").to_string();
+        assert!(error.contains("is called the same"), "{error}");
+    }
+    let nameless = resource_server().verifier(Says("", good)).build().await.expect_err("no name").to_string();
+    assert!(nameless.contains("has to call the issuer"), "{nameless}");
+    let deaf =
+        ResourceServer::builder().verifier(Says("https://x.example", good)).build().await.expect_err("no audience");
+    assert!(deaf.to_string().contains("audience"), "{deaf}");
+}
+
+#[tokio::test]
+async fn api_keys_rotate_and_expire() {
+    let key = |digest: &str| ApiKey::from_sha256(digest).expect("a digest").client_id("job").scope("message");
+    let keys = ApiKeys::new("https://api.example/keys", "sk_").keys([key(KEY_DIGEST), key(&"0".repeat(64))]);
+    let clock = clock();
+    let server = resource_server().clock(clock.clone()).verifier(keys.clone()).build().await.expect("good settings");
+    let router = router(server);
+    let ask = async |key: &str| Ask::get("/message").bearer(key).of(&router).await.status.as_u16();
+    assert_eq!([ask(KEY).await, ask("sk_other").await, ask("other").await], [200, 401, 401]);
+    keys.replace([key(&"1".repeat(64))]);
+    assert_eq!(ask(KEY).await, 401, "it was taken away");
+    keys.replace([key(KEY_DIGEST).expires_at(clock.now() + Duration::from_secs(10))]);
+    assert_eq!(ask(KEY).await, 200);
+    clock.advance(Duration::from_secs(70));
+    assert_eq!(ask(KEY).await, 401, "it expired, a leeway ago");
+    for bad in ["", "abc", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), KEY] {
+        let error = ApiKey::from_sha256(bad).expect_err(bad).to_string();
+        assert!(error.contains("SHA-256") && !error.contains(KEY), "{error}");
+    }
+}
