@@ -9,8 +9,12 @@ mod switches;
 
 use std::{env, error::Error, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
 
-use scopegate_axum::{Issuer, ResourceServer, StartUp, jwks::KeyRefresh};
-use scopegate_testing::TestIssuer;
+use scopegate_axum::{
+    Issuer, ResourceServer, StartUp,
+    introspection::{ClientAuthentication, Introspection},
+    jwks::KeyRefresh,
+};
+use scopegate_testing::{Mint, TestIssuer};
 use tokio::net::TcpListener;
 
 const HELP: &str = "\
@@ -71,10 +75,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     })?;
     let url = format!("http://{}", listener.local_addr()?);
     println!("The API is at {url}.");
-    let mut app = api::router(resource_server);
+    let mut app = api::router(resource_server.clone());
     if let Some(issuer) = embedded {
         print_lines(&issuer, &url);
-        app = app.merge(switches::router(issuer, url));
+        app = app.merge(switches::router(issuer, resource_server, url));
     }
     axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
     Ok(())
@@ -83,7 +87,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
 /// Trusts the embedded issuer as it would any other, except for one thing: there is no TLS on the way to it, since it is
 /// in this very process. That has to be said, in words that a reviewer sees.
 async fn trusting(issuer: &TestIssuer) -> Result<ResourceServer, Box<dyn Error>> {
-    let issuer = Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback();
+    // Opaque tokens mean nothing to the API, so that it asks the issuer about them, as a client of it.
+    let client = ClientAuthentication::client_secret_basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
+    let issuer = Issuer::discover(issuer.issuer())
+        .introspection(Introspection::discovered(client))
+        .dangerous_allow_http_on_loopback();
     // Half a minute between two fetches is right for an issuer in the world, and long for somebody who tries a rotation.
     let refresh = KeyRefresh::default().cool_down(Duration::from_secs(1));
     let builder = ResourceServer::builder().issuer(issuer).audience(AUDIENCE).key_refresh(refresh);
@@ -96,6 +104,7 @@ fn print_lines(issuer: &TestIssuer, url: &str) {
     let token =
         |scope: &str| issuer.token().audience(AUDIENCE).scope(scope).claim("display_name", "Ada").expires_in(lifetime);
     let with = |token: String, path: &str| format!("curl -i -H 'Authorization: Bearer {token}' '{url}{path}'");
+    let opaque = issuer.opaque_token().audience(AUDIENCE).scope("message").expires_in(lifetime).issue();
     let lines = [
         ("200: no token is needed", format!("curl -i {url}/public")),
         ("200: any good token will do", with(token("profile").sign(), "/me")),
@@ -113,6 +122,12 @@ fn print_lines(issuer: &TestIssuer, url: &str) {
         ),
         ("403 insufficient_scope: the route demands `message`", with(token("profile").sign(), "/messages")),
         ("400 invalid_request: two tokens at once", with(token("message").sign(), "/messages?access_token=x")),
+        ("200: an opaque token, which the issuer is asked about", with(opaque.clone(), "/messages")),
+        (
+            "200: the issuer revokes it, and tells the API",
+            format!("curl -i -X POST -H 'Authorization: Bearer {opaque}' '{url}/issuer/revoke'"),
+        ),
+        ("401 invalid_token: it is refused from now on", with(opaque, "/messages")),
         ("200: the keys of the issuer, for a readiness probe", format!("curl -i {url}/health")),
         (
             "200: the issuer gets a new key; the answer has a line with a token by it",

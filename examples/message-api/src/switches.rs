@@ -1,21 +1,28 @@
-//! Switches of the embedded issuer, to watch the API through a rotation and an outage.
+//! Switches of the embedded issuer, to watch the API through a rotation, a revocation and an outage.
 //!
 //! An API has no such routes; they are here because the issuer is.
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, extract::State, routing::post};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    routing::post,
+};
+use scopegate_axum::{ResourceServer, inquiry::Forget};
 use scopegate_testing::TestIssuer;
 
 use crate::AUDIENCE;
 
 /// The routes, all of them `POST` and open to whoever can reach the loopback interface.
-pub(crate) fn router(issuer: Arc<TestIssuer>, url: String) -> Router {
+pub(crate) fn router(issuer: Arc<TestIssuer>, resource_server: ResourceServer, url: String) -> Router {
     Router::new()
         .route("/issuer/rotate", post(rotate))
         .route("/issuer/outage", post(outage))
         .route("/issuer/recover", post(recover))
-        .with_state((issuer, url.into()))
+        .with_state((Arc::clone(&issuer), url.into()))
+        .merge(Router::new().route("/issuer/revoke", post(revoke)).with_state((issuer, resource_server)))
 }
 
 type Switches = State<(Arc<TestIssuer>, Arc<str>)>;
@@ -28,6 +35,23 @@ async fn rotate(State((issuer, url)): Switches) -> String {
          a second of another fetch of keys it is a 401: try again):\n\n\
          curl -i -H 'Authorization: Bearer {token}' '{url}/messages'\n"
     )
+}
+
+/// Revokes the token that the request comes with. The issuer answers about it as inactive from now on, and the API, which would
+/// find out when its memory of the last answer ends, is told at once: that is what a hook for revocations calls.
+async fn revoke(
+    State((issuer, resource_server)): State<(Arc<TestIssuer>, ResourceServer)>,
+    headers: HeaderMap,
+) -> Result<&'static str, (StatusCode, &'static str)> {
+    let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let token = token.ok_or((StatusCode::BAD_REQUEST, "Send the token that is to be revoked.\n"))?;
+    issuer.revoke(token);
+    match resource_server.forget(Forget::Token(token)).await {
+        Ok(()) => Ok("The token is revoked.\n"),
+        Err(_) => {
+            Err((StatusCode::INTERNAL_SERVER_ERROR, "The token is revoked, and some replicas may not know it yet.\n"))
+        }
+    }
 }
 
 async fn outage(State((issuer, _)): Switches) -> &'static str {
