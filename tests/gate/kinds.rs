@@ -248,6 +248,44 @@ async fn the_gate_checks_what_a_verifier_grants() {
     assert_eq!(patient.header("retry-after"), Some("9"));
 }
 
+/// Asks, and is told this.
+#[derive(Debug)]
+struct Asks(fn() -> NotGood);
+
+impl TokenVerifier for Asks {
+    fn issuer(&self) -> &str {
+        "https://x.example"
+    }
+
+    fn accepts(&self, presented: &Presented<'_>) -> bool {
+        presented.token().starts_with("x-")
+    }
+
+    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+        let (good, says) = (presented.token() == "x-good", self.0);
+        Inquiry::by_token(async move { if good { Ok(Grant::to("a").scope("message")) } else { Err(says()) } })
+    }
+}
+
+#[tokio::test]
+async fn what_is_about_one_token_pauses_nobody_and_what_is_our_fault_is_loud() {
+    for (says, paused, loud) in [
+        ((|| NotGood::cannot_tell("500")) as fn() -> _, true, false),
+        (|| NotGood::cannot_tell("422").about_this_token(), false, false),
+        (|| NotGood::not_allowed_to_ask("401"), true, true),
+    ] {
+        let (log, _listening) = scopegate_tests::Log::listen();
+        let server = resource_server().verifier(Asks(says)).build().await.expect("good settings");
+        let router = router(server);
+        let ask = async |token: &str| Ask::get("/message").bearer(token).of(&router).await.status.as_u16();
+        for number in 0..10 {
+            assert_eq!(ask(&format!("x-{number}")).await, 503);
+        }
+        assert_eq!(ask("x-good").await, if paused { 503 } else { 200 });
+        assert_eq!(log.lines_with("ERROR").iter().any(|line| line.contains("not allowed to ask")), loud);
+    }
+}
+
 #[tokio::test]
 async fn a_token_that_two_verifiers_accept_is_nobodys() {
     let good: fn() -> _ = || Ok(Grant::to("a").scope("message"));

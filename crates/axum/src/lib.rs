@@ -23,6 +23,7 @@
 //!
 //! - [`Authenticate`] and [`RequireScope`] are the layers; the module docs of `scopegate_tower::authenticate` say in which
 //!   order they go, and what goes wrong otherwise.
+//! - [`RequireActive`] is a layer for routes where a revoked token has to stop at once.
 //! - [`AccessToken`] is the verified token as an extractor, with its claims as a type of yours.
 //! - [`Scoped`] is an `AccessToken` whose type says which scopes the handler demands.
 //! - [`InsufficientScope`] is what a handler returns that finds the token too weak.

@@ -34,6 +34,8 @@
 //! | know what is checked, and what is not | [`ResourceServer`] |
 //! | trust an issuer | [`Issuer`]; [`jwt::Profile`] for one that does not follow RFC 9068, many of them by name |
 //! | change a time, a limit, the clock or the HTTP client | [`ResourceServerBuilder`], [`clock`], [`fetch`] |
+//! | take opaque tokens | [`introspection`]; [`inquiry`] for what is remembered, and for outages |
+//! | take tokens of another format, or API keys | [`token_verifier`], [`api_keys`] |
 //! | take settings from a file or from environment variables | [`config`] |
 //! | read a good token | [`VerifiedToken`], [`Claims`] |
 //! | demand scopes | [`policy`]; [`mod@scope`] for sets, tokens and grammars |
@@ -48,15 +50,14 @@
 //! - `rust-crypto`: signature checks by the RustCrypto crates. With both, AWS-LC is used unless
 //!   [`ResourceServerBuilder::crypto`] says otherwise; with neither, `build` returns an error.
 //! - `metrics`: `observe::MetricsObserver`.
-//! - `reqwest` (default): `ReqwestFetch`, an HTTP client for discovery and keys.
+//! - `reqwest` (default): `ReqwestFetch`, an HTTP client for discovery, keys and introspection.
 //!
 //! A feature adds API and never changes what is refused.
 //!
 //! # Scope of this crate
 //!
-//! A resource server's side, and JWT access tokens. It is no client and no authorization server, it obtains no tokens, and
-//! it keeps no sessions. Opaque tokens and sender-constrained tokens (DPoP, mutual TLS) are not supported yet: the former
-//! are refused as malformed, the latter as unverifiable.
+//! A resource server's side. It is no client and no authorization server, it obtains no tokens, and it keeps no sessions.
+//! Sender-constrained tokens (DPoP, mutual TLS) are not supported yet, and are refused as unverifiable.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -57,6 +57,10 @@ use crate::{
 /// # }
 /// ```
 ///
+/// A token is judged by whoever it belongs to: a [verifier of the application](crate::token_verifier) that accepts it, the
+/// issuer that it names, if it is a JWT, or the one that is [asked](crate::introspection) about opaque tokens. All of them end
+/// as the same [`VerifiedToken`].
+///
 /// What is checked of a JWT, in this order; the claims that do not pass are all named in the log:
 ///
 /// 1. it is a compact JWS within the length limit, its header and claims are JSON objects without duplicate members;
@@ -67,8 +71,8 @@ use crate::{
 /// 5. `cnf` demands nothing that cannot be checked;
 /// 6. the signature is by a key that the issuer publishes for this use and this algorithm.
 ///
-/// What is **not** checked: whether the token was revoked before it expires, whether its subject still exists, and whether
-/// it was presented before. The scope is checked where a route demands one.
+/// What is **not** checked of a JWT: whether it was revoked before it expires (unless its issuer is
+/// [asked](crate::introspection::OnlineCheck) about it), whether its subject still exists, and whether it was presented before. The scope is checked where a route demands one.
 ///
 /// The keys of an issuer are fetched with the first token that needs them, and kept up to date from then on; the docs of
 /// [`jwks`](crate::jwks) say how, and what happens while an issuer is down.

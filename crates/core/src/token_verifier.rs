@@ -73,15 +73,18 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
 
     /// Whether this token is for this verifier to judge.
     ///
-    /// Asked of every token, before anything else looks at it, so it has to be quick and the same each time. If two
-    /// verifiers accept one token, the service is misconfigured and the answer is 500. A token that is accepted here and found
-    /// bad is refused: nobody else is asked.
+    /// Asked of every token, before anything else looks at it, so it has to be quick and the same each time. A token that is
+    /// accepted here and found bad is refused: nobody else is asked.
+    ///
+    /// If two verifiers accept one token, the service is misconfigured and the answer is 500. Where `accepts` goes by what the
+    /// client writes besides the token, a header for example, clients can bring that about unless the rules exclude each
+    /// other.
     fn accepts(&self, presented: &Presented<'_>) -> bool;
 
     /// Judges a token that was accepted.
     ///
-    /// Called when no verdict is remembered that rests on the same; whatever has to be awaited belongs into the future of the
-    /// [`Inquiry`].
+    /// Called for every request with such a token, since the [`Inquiry`] says what the verdict rests on. Its future runs only
+    /// where no verdict is remembered that rests on the same, so whatever costs something belongs inside of it.
     fn verify(&self, presented: &Presented<'_>) -> Inquiry;
 
     /// For how long verdicts are remembered. Read once, when the resource server is built.
@@ -123,7 +126,8 @@ impl<'a> Presented<'a> {
     }
 
     /// The value of a header field, where there is one field line of that name and it is visible ASCII: an input that a token
-    /// has to come with.
+    /// has to come with. `None` where it is absent, and also where there are several or it is something else, so that `None` is
+    /// a reason to refuse and never one to do without.
     pub fn header(&self, name: &str) -> Option<&'a str> {
         let mut values = self.request.headers.get_all(name).iter();
         match (values.next(), values.next()) {
@@ -283,7 +287,7 @@ pub struct NotGood(Why);
 #[derive(Debug)]
 enum Why {
     Bad(Reason, String),
-    CannotTell { retry_after: Option<Duration>, cause: String },
+    CannotTell { fault: Fault, is_about_token: bool, retry_after: Option<Duration>, cause: String },
 }
 
 impl NotGood {
@@ -305,7 +309,26 @@ impl NotGood {
 
     /// Nobody can tell at the moment: 503. `why` is for the log; the token's text is taken out of it.
     pub fn cannot_tell(why: impl Into<String>) -> Self {
-        Self(Why::CannotTell { retry_after: None, cause: why.into() })
+        let fault = Fault::Theirs;
+        Self(Why::CannotTell { fault, is_about_token: false, retry_after: None, cause: why.into() })
+    }
+
+    /// Nobody can tell, since we are not allowed to ask: our own credentials are refused, or the address is wrong. 503, and an
+    /// error in the log. `why` is for the log; the token's text is taken out of it.
+    pub fn not_allowed_to_ask(why: impl Into<String>) -> Self {
+        let fault = Fault::Ours;
+        Self(Why::CannotTell { fault, is_about_token: false, retry_after: None, cause: why.into() })
+    }
+
+    /// Says that it may have to do with this very token that nobody can tell, so that it does not count as an outage.
+    /// Otherwise whoever finds a token that the provider chokes on could pause the asking for everybody. For verdicts it means
+    /// nothing.
+    #[must_use]
+    pub fn about_this_token(mut self) -> Self {
+        if let Why::CannotTell { is_about_token, .. } = &mut self.0 {
+            *is_about_token = true;
+        }
+        self
     }
 
     /// Says when to ask again. Nobody is asked until then, about any token of this verifier. For verdicts it means nothing.
@@ -328,8 +351,9 @@ impl NotGood {
                 };
                 Ok(Told::Bad(Failure::new(reason, subject, expected, without(token, &why)).into()))
             }
-            Why::CannotTell { retry_after, cause } => {
-                Err(CannotTell::new(Fault::Theirs, without(token, &cause)).with_retry_after(retry_after))
+            Why::CannotTell { fault, is_about_token, retry_after, cause } => {
+                let cannot_tell = CannotTell::new(fault, without(token, &cause)).with_retry_after(retry_after);
+                Err(if is_about_token { cannot_tell.about_token() } else { cannot_tell })
             }
         }
     }
