@@ -1,0 +1,96 @@
+//! One route, four kinds of tokens: `cargo run -p social-login`.
+//!
+//! It starts an issuer of JWTs and three social providers on the loopback interface, an API that accepts the tokens of all
+//! of them on the same route, and prints `curl` lines to try.
+#![forbid(unsafe_code)]
+
+mod api;
+mod lines;
+mod sessions;
+mod stand_ins;
+mod verifiers;
+
+use std::{env, error::Error, io::IsTerminal as _, process::ExitCode, sync::Arc};
+
+use scopegate_axum::{Issuer, ResourceServer, StartUp};
+use scopegate_testing::TestIssuer;
+use tokio::net::TcpListener;
+
+use crate::{
+    sessions::Sessions,
+    stand_ins::StandIns,
+    verifiers::{github::GitHub, qq::Qq, wechat::WeChat},
+};
+
+const HELP: &str = "\
+A protected API with one route, /message (scope message), for JWTs and for tokens of GitHub, QQ and WeChat.
+
+Usage: cargo run -p social-login
+
+Environment:
+  PORT   the port on 127.0.0.1 to listen on; 0 picks a free one (default 3000)
+";
+
+/// What the local issuer calls this API.
+const AUDIENCE: &str = "https://api.example";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match env::args().nth(1).as_deref() {
+        None => {}
+        Some("--help" | "-h") => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Some(_) => {
+            eprint!("social-login takes no arguments.\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    }
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("social-login: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let port = match env::var("PORT") {
+        Ok(port) => {
+            port.parse::<u16>().map_err(|_| format!("PORT is {port:?}; it has to be a number from 0 to 65535"))?
+        }
+        Err(_) => 3000,
+    };
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
+        format!("cannot listen on 127.0.0.1:{port}: {error}; PORT chooses another port, and 0 a free one")
+    })?;
+    let (issuer, stand_ins) = (TestIssuer::start().await, StandIns::start().await?);
+    let app = api::router(trusting(&issuer, &stand_ins).await?);
+    lines::print(&format!("http://{}", listener.local_addr()?), &issuer, &stand_ins);
+    axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
+    Ok(())
+}
+
+/// Whom the API trusts: the issuer for its JWTs, and each provider for what its verifier accepts.
+///
+/// A real issuer and real providers are asked over TLS, the latter at the `API` of each module in [`verifiers`].
+async fn trusting(issuer: &TestIssuer, stand_ins: &StandIns) -> Result<ResourceServer, Box<dyn Error>> {
+    let issuer = Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback();
+
+    let client = verifiers::client()?;
+    let (id, secret) = (stand_ins::github::CLIENT_ID, stand_ins::github::CLIENT_SECRET);
+    let github = GitHub::new(client.clone(), &stand_ins.github, id, secret);
+    let qq = Qq::new(client.clone(), &stand_ins.qq, stand_ins::qq::CLIENT_ID);
+    let wechat = WeChat::new(client, &stand_ins.wechat, Arc::new(Sessions::demo()));
+
+    let builder = ResourceServer::builder().issuer(issuer).verifier(github).verifier(qq).verifier(wechat);
+    Ok(builder.audience(AUDIENCE).start_up(StartUp::FailFast).build().await?)
+}
+
+async fn interrupted() {
+    // Where the signal cannot be had, the process ends as it would have without this.
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,102 @@
+//! Tokens of an OAuth app at GitHub.
+//!
+//! `POST /applications/{client_id}/token`, by which an app checks tokens of its own, answers 404 for any other token. So
+//! whoever is known to GitHub by `client_id` learns of no token that was issued to somebody else.
+
+use std::fmt;
+
+use reqwest::{Client, StatusCode, header::ACCEPT};
+use scopegate_axum::token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier};
+use serde::Deserialize;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::{ask, named_provider, text};
+
+/// Where the real one is.
+pub(crate) const API: &str = "https://api.github.com";
+
+/// What users of GitHub are known by.
+const ISSUER: &str = "https://github.com";
+
+/// The prefix of tokens that were issued to OAuth apps.
+const PREFIX: &str = "gho_";
+
+/// What scopes of GitHub stand for here. They say what may be done at GitHub; a scope that is not listed stands for nothing.
+const SCOPES: [(&str, &str); 2] = [("read:user", "message"), ("user", "message")];
+
+pub(crate) struct GitHub {
+    client: Client,
+    base_url: String,
+    client_id: String,
+    client_secret: String,
+}
+
+#[derive(Deserialize)]
+struct Authorization {
+    user: User,
+    scopes: Option<Vec<String>>,
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    expires_at: Option<OffsetDateTime>,
+}
+
+/// A user can change their name; the id stays.
+#[derive(Deserialize)]
+struct User {
+    id: u64,
+}
+
+impl GitHub {
+    pub(crate) fn new(
+        client: Client,
+        base_url: impl Into<String>,
+        client_id: impl Into<String>,
+        client_secret: impl Into<String>,
+    ) -> Self {
+        Self { client, base_url: base_url.into(), client_id: client_id.into(), client_secret: client_secret.into() }
+    }
+}
+
+impl TokenVerifier for GitHub {
+    fn issuer(&self) -> &str {
+        ISSUER
+    }
+
+    fn accepts(&self, presented: &Presented<'_>) -> bool {
+        named_provider(presented).is_none() && presented.token().starts_with(PREFIX)
+    }
+
+    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+        let client_id = self.client_id.clone();
+        let request = self
+            .client
+            .post(format!("{}/applications/{client_id}/token", self.base_url))
+            .basic_auth(&client_id, Some(&self.client_secret))
+            .header(ACCEPT, "application/vnd.github+json")
+            .json(&json!({ "access_token": presented.token() }));
+        Inquiry::by_token(async move {
+            let response = ask(request).await?;
+            if response.status() == StatusCode::NOT_FOUND {
+                return Err(NotGood::bad("it is no token of this app"));
+            }
+            let found: Authorization = serde_json::from_str(&text(response).await?)?;
+            let scopes = found.scopes.unwrap_or_default();
+            let scope = SCOPES.iter().find(|(theirs, _)| scopes.iter().any(|scope| scope == theirs));
+            let grant = Grant::to(found.user.id.to_string())
+                .client_id(client_id)
+                .scope(scope.map_or("", |(_, ours)| ours))
+                .claim("kind", "github");
+            Ok(match found.expires_at {
+                Some(time) => grant.expires_at(time.into()),
+                None => grant, // It is good until it is revoked.
+            })
+        })
+    }
+}
+
+/// Leaves out the secret.
+impl fmt::Debug for GitHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GitHub").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
+}
