@@ -4,16 +4,15 @@ use std::collections::HashMap;
 
 /// Openids by the names of sessions.
 ///
-/// Two fixed sessions stand in for what a login makes. There, this service exchanges the code that came back from WeChat,
-/// by its own secret, for a token and an openid, notes the openid, and gives the browser or app a name for the session that
-/// nobody can guess.
+/// Two fixed sessions stand in for what a login makes: there, the service exchanges the code that came back from WeChat, by
+/// a secret of its own, for a token and an openid, notes the openid, and names the session so that nobody can guess it.
 #[derive(Debug)]
 pub(crate) struct Sessions(HashMap<&'static str, &'static str>);
 
 impl Sessions {
-    /// The session of Li, by whose name this module's callers show a good token.
+    /// The session of Li, who has a token.
     pub(crate) const OF_LI: &str = "session-of-li";
-    /// The session of Wang, who has no business with Li's token.
+    /// The session of Wang, for which Li's token is not good.
     pub(crate) const OF_WANG: &str = "session-of-wang";
 
     pub(crate) fn demo() -> Self {
@@ -21,7 +20,7 @@ impl Sessions {
     }
 
     /// The openid of whoever logged in, if there is such a session.
-    pub(crate) fn openid(&self, session: &str) -> Option<&'static str> {
-        self.0.get(session).copied()
+    pub(crate) fn openid(&self, session: &str) -> Option<String> {
+        self.0.get(session).map(ToString::to_string)
     }
 }

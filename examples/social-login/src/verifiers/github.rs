@@ -1,7 +1,7 @@
 //! Tokens of an OAuth app at GitHub.
 //!
-//! `POST /applications/{client_id}/token`, by which an app checks tokens of its own, answers 404 for any other token. So
-//! whoever is known to GitHub by `client_id` learns of no token that was issued to somebody else.
+//! `POST /applications/{client_id}/token`, by which an app checks the tokens that were issued to it, answers 404 for every
+//! other token. So there is no audience to compare.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ const ISSUER: &str = "https://github.com";
 /// The prefix of tokens that were issued to OAuth apps.
 const PREFIX: &str = "gho_";
 
-/// What scopes of GitHub stand for here. They say what may be done at GitHub; a scope that is not listed stands for nothing.
+/// What scopes of GitHub stand for here. They say what may be done at GitHub, so one that is not listed stands for nothing.
 const SCOPES: [(&str, &str); 2] = [("read:user", "message"), ("user", "message")];
 
 pub(crate) struct GitHub {
@@ -81,11 +81,10 @@ impl TokenVerifier for GitHub {
             }
             let found: Authorization = serde_json::from_str(&text(response).await?)?;
             let scopes = found.scopes.unwrap_or_default();
-            let scope = SCOPES.iter().find(|(theirs, _)| scopes.iter().any(|scope| scope == theirs));
-            let grant = Grant::to(found.user.id.to_string())
-                .client_id(client_id)
-                .scope(scope.map_or("", |(_, ours)| ours))
-                .claim("kind", "github");
+            let is_granted = |theirs: &str| scopes.iter().any(|scope| scope == theirs);
+            let ours: Vec<_> = SCOPES.iter().filter(|(theirs, _)| is_granted(theirs)).map(|(_, ours)| *ours).collect();
+            let grant =
+                Grant::to(found.user.id.to_string()).client_id(client_id).scope(ours.join(" ")).claim("kind", "github");
             Ok(match found.expires_at {
                 Some(time) => grant.expires_at(time.into()),
                 None => grant, // It is good until it is revoked.

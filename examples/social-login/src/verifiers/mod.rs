@@ -2,8 +2,8 @@
 //!
 //! A token of GitHub is told by its prefix. Those of QQ and WeChat look like nothing in particular, so a request says whose
 //! its token is, in `X-Token-Provider`. That anybody can write there what they like does no harm: it chooses among the
-//! verifiers that are configured, and the chosen one judges the token. Where the header is there, it alone counts, so that
-//! no token has two verifiers.
+//! verifiers that are configured, and the chosen one judges the token. A request that says whose its token is means it,
+//! whatever the prefix, so that no token has two verifiers.
 
 pub(crate) mod github;
 pub(crate) mod qq;
@@ -34,7 +34,7 @@ pub(crate) fn client() -> reqwest::Result<Client> {
         .build()
 }
 
-/// Whose the token is by what the request says, if it says so.
+/// Whose token this is, if the request says so.
 fn named_provider<'r>(presented: &Presented<'r>) -> Option<&'r str> {
     presented.header(PROVIDER)
 }
@@ -63,3 +63,6 @@ async fn text(mut response: Response) -> Result<String, NotGood> {
     }
     Ok(String::from_utf8(body)?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,14 +47,14 @@ impl TokenVerifier for WeChat {
 
     fn verify(&self, presented: &Presented<'_>) -> Inquiry {
         // A user has another openid in each application. The one in the session comes from this application's own login, so a
-        // token that is good for it was issued to this application. If requests named the openid themselves, a token that
-        // somebody gave to another application would be good here, together with the openid from there.
+        // token that is good for it was issued to this application. If requests named the openid, a token that was issued to
+        // another application would be good here, together with the openid from there.
         let Some(openid) = presented.header("x-session").and_then(|session| self.sessions.openid(session)) else {
-            return Inquiry::decided(Err(NotGood::missing_input("X-Session names no session with a login by WeChat")));
+            return Inquiry::decided(Err(NotGood::missing_input("no session with a login by WeChat in X-Session")));
         };
-        let query = [("access_token", presented.token()), ("openid", openid)];
+        let query = [("access_token", presented.token()), ("openid", &openid)];
         let request = self.client.get(format!("{}/sns/auth", self.base_url)).query(&query);
-        Inquiry::by_token_and([openid], async move {
+        Inquiry::by_token_and([openid.clone()], async move {
             match serde_json::from_str(&text(ask(request).await?).await?)? {
                 // It does not say what the token is for either: whoever logged in by WeChat may read messages.
                 Answer { errcode: 0 } => {
