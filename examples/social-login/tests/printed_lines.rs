@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 /// How many lines there are to try.
@@ -12,6 +12,8 @@ const LINES: usize = 22;
 /// The example while it runs, and what it printed.
 struct Running {
     child: Child,
+    /// Not closed before it ends: there would be nobody to print to.
+    _stdout: BufReader<ChildStdout>,
     introduction: Vec<String>,
     lines: Vec<(String, String)>,
 }
@@ -24,23 +26,22 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut running = Self { child, introduction: Vec::new(), lines: Vec::new() };
-        let mut expected = String::new();
-        for line in stdout.lines() {
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let (mut introduction, mut lines, mut expected) = (Vec::new(), Vec::new(), String::new());
+        for line in stdout.by_ref().lines() {
             let line = line.unwrap();
             if let Some(text) = line.strip_prefix("# ") {
                 expected = text.to_owned();
             } else if line.starts_with("curl ") {
-                running.lines.push((expected.clone(), line));
+                lines.push((expected.clone(), line));
             } else {
-                running.introduction.push(line);
+                introduction.push(line);
             }
-            if running.lines.len() == LINES {
+            if lines.len() == LINES {
                 break;
             }
         }
-        running
+        Self { child, _stdout: stdout, introduction, lines }
     }
 
     fn line(&self, expected: &str) -> &str {
