@@ -65,9 +65,8 @@ pub(crate) fn print(api: &str, issuer: &TestIssuer, stand_ins: &StandIns) {
         ("200: GitHub comes back", switch(&stand_ins.github, "recover")),
         ("200: now it can tell", bearer(github::SECOND_TOKEN)),
     ];
-    println!(
-        "The JWTs below are good for an hour; restart for new ones. What was told of a token is remembered for half a minute."
-    );
+    println!("The JWTs below are good for an hour; restart for new ones.");
+    println!("What a provider said of a token is remembered for half a minute.");
     for (expected, line) in lines {
         println!("\n# {expected}\n{line}");
     }

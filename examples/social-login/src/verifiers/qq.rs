@@ -14,7 +14,7 @@ use super::{ask, named_provider, text};
 /// Where the real one is, and what users of QQ are known by.
 pub(crate) const API: &str = "https://graph.qq.com";
 
-/// QQ does not say when a token expires. Until it has to be shown again, it is good for so long.
+/// QQ does not say when a token expires. Whoever keeps a verified one has to have it judged again after this.
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! Tokens of WeChat.
 //!
-//! `GET /sns/auth` tells whether a token is good for a user, whom WeChat knows by an openid. It answers 200 in any case, with
-//! the verdict in `errcode`, and says neither which application the token was issued to, nor with which scope or until when.
+//! `GET /sns/auth` tells whether a token is good for a user, whom WeChat knows by an openid. It answers 200 in any case,
+//! with the verdict in `errcode`, and says neither which application the token was issued to, nor with which scope, nor
+//! until when.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +16,7 @@ use crate::sessions::Sessions;
 /// Where the real one is, and what users of WeChat are known by.
 pub(crate) const API: &str = "https://api.weixin.qq.com";
 
-/// WeChat does not say when a token expires. Until it has to be shown again, it is good for so long.
+/// WeChat does not say when a token expires. Whoever keeps a verified one has to have it judged again after this.
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Debug)]
@@ -46,9 +47,9 @@ impl TokenVerifier for WeChat {
     }
 
     fn verify(&self, presented: &Presented<'_>) -> Inquiry {
-        // A user has another openid in each application. The one in the session comes from this application's own login, so a
-        // token that is good for it was issued to this application. If requests named the openid, a token that was issued to
-        // another application would be good here, together with the openid from there.
+        // A user has another openid in each application. The one in the session comes from this application's own login,
+        // so a token that is good for it was issued to this application. If requests named the openid, a token that was
+        // issued to another application would be good here, together with the openid from there.
         let Some(openid) = presented.header("x-session").and_then(|session| self.sessions.openid(session)) else {
             return Inquiry::decided(Err(NotGood::missing_input("no session with a login by WeChat in X-Session")));
         };
