@@ -24,6 +24,7 @@ pub(crate) fn print(api: &str, issuer: &TestIssuer, stand_ins: &StandIns) {
     let jwt = |scope: &str| {
         issuer.token().audience(AUDIENCE).scope(scope).claim("kind", "jwt").expires_in(Duration::from_secs(60 * 60))
     };
+    let opaque = issuer.opaque_token().audience(AUDIENCE).scope("message").claim("kind", "opaque").issue();
     let with =
         |token: &str, headers: &str| format!("curl -i -H 'Authorization: Bearer {token}'{headers} '{api}/message'");
     let bearer = |token: &str| with(token, "");
@@ -34,6 +35,7 @@ pub(crate) fn print(api: &str, issuer: &TestIssuer, stand_ins: &StandIns) {
 
     let lines = [
         ("200: a JWT of the issuer", bearer(&jwt("message").sign())),
+        ("200: an opaque token of the issuer, which is asked about it", bearer(&opaque)),
         ("200: a token of GitHub", bearer(github::TOKEN)),
         ("200: a token of QQ", from_qq(qq::TOKEN)),
         ("200: a token of WeChat, in the session of its user", from_wechat(wechat::TOKEN, Sessions::OF_LI)),

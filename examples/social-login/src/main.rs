@@ -1,6 +1,6 @@
-//! One route, four kinds of tokens: `cargo run -p social-login`.
+//! One route, five kinds of tokens: `cargo run -p social-login`.
 //!
-//! It starts an issuer of JWTs and three social providers on the loopback interface, an API that accepts the tokens of all
+//! It starts an issuer of JWTs and opaque tokens, and three social providers on the loopback interface, an API that accepts the tokens of all
 //! of them on the same route, and prints `curl` lines to try.
 #![forbid(unsafe_code)]
 
@@ -12,8 +12,11 @@ mod verifiers;
 
 use std::{env, error::Error, io::IsTerminal as _, process::ExitCode, sync::Arc};
 
-use scopegate_axum::{Issuer, ResourceServer, StartUp};
-use scopegate_testing::TestIssuer;
+use scopegate_axum::{
+    Issuer, ResourceServer, StartUp,
+    introspection::{ClientAuthentication, Introspection},
+};
+use scopegate_testing::{Mint, TestIssuer};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -23,7 +26,7 @@ use crate::{
 };
 
 const HELP: &str = "\
-A protected API with one route, /message (scope message), for JWTs and for tokens of GitHub, QQ and WeChat.
+A protected API with one route, /message (scope message), for JWTs, opaque tokens, and tokens of GitHub, QQ and WeChat.
 
 Usage: cargo run -p social-login
 
@@ -74,11 +77,14 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Whom the API trusts: the issuer for its JWTs, and each provider for what its verifier accepts.
+/// Whom the API trusts: the issuer for its JWTs, and for what it says of its opaque tokens; and each provider for what its verifier accepts.
 ///
 /// A real issuer and real providers are asked over TLS, the latter at the `API` of each module in [`verifiers`].
 async fn trusting(issuer: &TestIssuer, stand_ins: &StandIns) -> Result<ResourceServer, Box<dyn Error>> {
-    let issuer = Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback();
+    let client = ClientAuthentication::client_secret_basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
+    let issuer = Issuer::discover(issuer.issuer())
+        .introspection(Introspection::discovered(client))
+        .dangerous_allow_http_on_loopback();
 
     let client = verifiers::client()?;
     let (id, secret) = (stand_ins::github::CLIENT_ID, stand_ins::github::CLIENT_SECRET);

@@ -11,7 +11,7 @@ pub(crate) mod wechat;
 
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, Response, header::RETRY_AFTER, redirect, retry};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER, redirect, retry};
 use scopegate_axum::token_verifier::{NotGood, Presented};
 
 /// The header in which a request says whose its token is.
@@ -47,7 +47,14 @@ async fn ask(request: RequestBuilder) -> reqwest::Result<Response> {
 /// The text of an answer. One whose status is not of success is no verdict.
 async fn text(mut response: Response) -> Result<String, NotGood> {
     if !response.status().is_success() {
-        let cannot_tell = NotGood::cannot_tell(format!("the answer has status {}", response.status()));
+        let (status, why) = (response.status(), format!("the answer has status {}", response.status()));
+        let cannot_tell = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => NotGood::not_allowed_to_ask(why),
+            StatusCode::TOO_MANY_REQUESTS => NotGood::cannot_tell(why),
+            // What the provider dislikes about this request it need not dislike about the next.
+            status if status.is_client_error() => NotGood::cannot_tell(why).about_this_token(),
+            _ => NotGood::cannot_tell(why),
+        };
         let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         return Err(match seconds {
             Some(seconds) => cannot_tell.retry_after(Duration::from_secs(seconds)),
