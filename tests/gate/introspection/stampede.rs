@@ -86,7 +86,7 @@ async fn i_11_a_question_that_breaks_leaves_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn intro_9_c_06_ten_thousand_bad_tokens_push_out_no_good_one() {
+async fn c_06_ten_thousand_bad_tokens_push_out_no_good_one() {
     let rig = Rig::asking(introspection().cache(AnswerCache::default().max_bytes(1024 * 1024))).await;
     let good: Vec<String> = (0..100).map(|number| format!("good-{number}")).collect();
     for token in &good {

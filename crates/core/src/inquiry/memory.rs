@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn intro_9_c_06_a_million_bad_answers_take_a_bounded_place_of_their_own() {
+    fn c_06_a_million_bad_answers_take_a_bounded_place_of_their_own() {
         let bytes = 8 * 1024 * 1024;
         let memory = Memory::new(&AnswerCache::default().max_bytes(bytes));
         (0..1000).for_each(|number| memory.put(key(number), good()));

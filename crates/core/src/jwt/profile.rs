@@ -86,8 +86,9 @@ impl Evidence {
         Self(Sign::ScopeClaim)
     }
 
-    /// The token has a top-level claim `name` that is the string `value`, such as `token_use` of `access`. The claims that
-    /// every token of an issuer has (`iss`, `sub`, `aud`) are no sign, and a profile that takes one for it is refused.
+    /// The token has a top-level claim `name` that is the string `value`, such as `token_use` of `access`. Claims
+    /// that ID tokens may have as well (`iss`, `sub`, `aud`, `azp`, `acr`, `sid` and the like) are no sign, and a profile that
+    /// takes one for it is refused.
     pub fn claim(name: impl Into<Cow<'static, str>>, value: impl Into<Cow<'static, str>>) -> Self {
         Self::claim_one_of(name, [value])
     }
@@ -120,13 +121,16 @@ impl Evidence {
     }
 }
 
+/// Claims that an ID token may have (OpenID Connect Core §2, Session Management), so that they are no sign of an access
+/// token, whatever their value.
+const IN_ID_TOKENS: [&str; 11] = ["acr", "amr", "aud", "auth_time", "azp", "exp", "iat", "iss", "nonce", "sid", "sub"];
+
 impl Evidence {
     /// Whether the sign tells an access token from other tokens of its issuer.
     fn distinguishes(&self) -> bool {
         match &self.0 {
             Sign::AnyOf(signs) => !signs.is_empty() && signs.iter().all(Self::distinguishes),
-            Sign::Claim { name, .. } => !["iss", "sub", "aud"].contains(&&**name),
-            Sign::Present(name) => !["iss", "sub", "aud", "exp", "iat"].contains(&&**name),
+            Sign::Claim { name, .. } | Sign::Present(name) => !IN_ID_TOKENS.contains(&&**name),
             Sign::Equal(..) | Sign::ScopeClaim => true,
             Sign::Prefix { .. } => false,
         }
@@ -301,9 +305,7 @@ impl Profile {
     /// Whether the sign tells an access token from others, given where the scope is read from.
     fn distinguishes(&self, sign: &Evidence) -> bool {
         match &sign.0 {
-            Sign::ScopeClaim => {
-                !self.scope_claim.roots().any(|root| ["iss", "sub", "aud", "exp", "iat"].contains(&root))
-            }
+            Sign::ScopeClaim => !self.scope_claim.roots().any(|root| IN_ID_TOKENS.contains(&root)),
             Sign::AnyOf(signs) => !signs.is_empty() && signs.iter().all(|sign| self.distinguishes(sign)),
             _ => sign.distinguishes(),
         }
@@ -766,9 +768,12 @@ mod tests {
             let profile = Profile::compat("x").accept_type("JWT").evidence(no_sign.clone());
             assert_eq!(profile.fault(), Some(ProfileFault::NoEvidence), "{no_sign:?}");
         }
-        for name in ["iss", "sub", "aud"] {
-            let profile = Profile::compat("x").accept_type("JWT").evidence(Evidence::claim(name, "x"));
-            assert_eq!(profile.fault(), Some(ProfileFault::NoEvidence), "{name}");
+        for name in IN_ID_TOKENS {
+            for sign in [Evidence::claim(name, "x"), Evidence::claim_present(name)] {
+                let profile = Profile::compat("x").accept_type("JWT").evidence(sign);
+                assert_eq!(profile.fault(), Some(ProfileFault::NoEvidence), "{name}");
+                assert!(!profile.names_the_kind(), "{name}");
+            }
         }
     }
 }
