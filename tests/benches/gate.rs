@@ -1,0 +1,244 @@
+//! What the gate costs a request: the whole layer (credentials, judgement, scope, extension), beside the signature check
+//! alone and beside the same service without a gate, in one run.
+//!
+//! `cargo bench -p scopegate-tests --bench gate`
+//!
+//! Each figure is the best of many rounds that take turns, so that what else the machine does counts for none. Allocations
+//! are counted, not estimated.
+
+#![allow(missing_docs, reason = "a benchmark has no API")]
+
+use std::{
+    convert::Infallible,
+    future::{Future as _, Ready, ready},
+    hint::black_box,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header::AUTHORIZATION};
+use http_body_util::Full;
+use scopegate_axum::{Authenticate, Issuer, RequireScope, ResourceServer};
+use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, TokenBuilder};
+use serde_json::Value;
+use tower::{Layer as _, Service};
+
+const ISSUER: &str = "https://tenant.example/oidc";
+const AUDIENCE: &str = "https://api.example";
+const ROUNDS: usize = 40;
+/// Calls per round.
+const CALLS: usize = 200;
+
+type Body = Full<Bytes>;
+
+/// The service behind the gate: an empty answer, at once.
+#[derive(Clone)]
+struct Inner;
+
+impl Service<Request<()>> for Inner {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        black_box(request);
+        ready(Ok(Response::new(Body::default())))
+    }
+}
+
+/// The same with one extension for the handler.
+#[derive(Clone)]
+struct WithExtension;
+
+impl Service<Request<()>> for WithExtension {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<()>) -> Self::Future {
+        request.extensions_mut().insert([0_usize; 8]);
+        black_box(request);
+        ready(Ok(Response::new(Body::default())))
+    }
+}
+
+fn request(token: Option<&str>) -> Request<()> {
+    let request = Request::get("https://api.example/messages");
+    match token {
+        Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap(),
+        None => request.body(()).unwrap(),
+    }
+}
+
+/// The best time and the least allocations of one call.
+#[derive(Clone, Copy)]
+struct Cost {
+    time: Duration,
+    allocations: u64,
+}
+
+impl Cost {
+    const NONE: Self = Self { time: Duration::MAX, allocations: u64::MAX };
+
+    fn nanoseconds(self) -> f64 {
+        self.time.as_nanos() as f64
+    }
+}
+
+/// Something to be measured: prepares what one round needs, then does it.
+struct Measured<'a> {
+    name: &'static str,
+    round: Box<dyn FnMut() -> (Duration, u64) + 'a>,
+    best: Cost,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+fn timed(work: impl FnOnce()) -> (Duration, u64) {
+    let mut elapsed = Duration::ZERO;
+    let allocations = allocation_counter::measure(|| {
+        let start = Instant::now();
+        work();
+        elapsed = start.elapsed();
+    });
+    (elapsed, allocations.count_total)
+}
+
+/// Calls a service with requests that were made before.
+fn calls<'a, S, B>(name: &'static str, mut service: S, requests: Vec<Request<()>>, status: StatusCode) -> Measured<'a>
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible> + 'a,
+{
+    let round = move || {
+        let batch: Vec<Request<()>> = requests.iter().cycle().take(CALLS).cloned().collect();
+        timed(|| {
+            for request in batch {
+                let _ = service.poll_ready(&mut Context::from_waker(Waker::noop()));
+                let mut future = pin!(service.call(request));
+                match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(Ok(response)) => assert_eq!(black_box(response).status(), status),
+                    _ => panic!("the answer is not there at once"),
+                }
+            }
+        })
+    };
+    Measured { name, round: Box::new(round), best: Cost::NONE }
+}
+
+fn measure(measured: &mut [Measured<'_>]) {
+    for _ in 0..ROUNDS {
+        for one in &mut *measured {
+            let (time, allocations) = (one.round)();
+            one.best.time = one.best.time.min(time / CALLS as u32);
+            one.best.allocations = one.best.allocations.min(allocations / CALLS as u64);
+        }
+    }
+}
+
+fn prepared(algorithm: SigningAlgorithm, jwk: &Value) -> ParsedPublicKey {
+    let bytes = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+    match algorithm {
+        SigningAlgorithm::Rs256 => RsaPublicKeyComponents { n: bytes("n"), e: bytes("e") }
+            .to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256)
+            .unwrap(),
+        SigningAlgorithm::Es256 => {
+            ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, [vec![4], bytes("x"), bytes("y")].concat())
+                .unwrap()
+        }
+        _ => ParsedPublicKey::new(&signature::ED25519, bytes("x")).unwrap(),
+    }
+}
+
+/// A token of about 1077 bytes, as long as those that authorization servers send.
+fn usual(token: TokenBuilder) -> TokenBuilder {
+    token
+        .audience(AUDIENCE)
+        .subject("248289761001")
+        .scope("message message:read profile email")
+        .claim("auth_time", 1_767_225_600)
+        .claim("roles", vec!["reader", "writer", "administrator"])
+        .claim("name", "Ada Lovelace")
+        .claim("email", "ada@tenant.example")
+        .claim("sid", "08a5019c-17e1-4977-8f42-65a12843ea02")
+}
+
+async fn server(mint: &Mint) -> ResourceServer {
+    ResourceServer::builder()
+        .issuer(Issuer::with_jwks(ISSUER, mint.jwks_json()))
+        .audience(AUDIENCE)
+        .build()
+        .await
+        .unwrap()
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    println!("{:34} {:>11} {:>9} {:>9} {:>7}", "", "time", "/ bare", "+ bare", "allocs");
+    for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Es256, SigningAlgorithm::EdDsa] {
+        let key = SigningKey::generate(algorithm);
+        let mint = Mint::new(ISSUER, key.clone().into());
+        let server = server(&mint).await;
+        let gate = || Authenticate::new(server.clone()).layer(RequireScope::new("message").layer(Inner));
+        let token = || usual(mint.token()).algorithm(algorithm);
+        let good = token().sign();
+        let (input, signed) = good.rsplit_once('.').unwrap();
+        let signature = URL_SAFE_NO_PAD.decode(signed).unwrap();
+        let parsed = prepared(algorithm, &key.public_jwk());
+        let bare = Measured {
+            name: "signature check alone",
+            round: Box::new(|| {
+                timed(|| {
+                    for _ in 0..CALLS {
+                        parsed.verify_sig(black_box(input.as_bytes()), &signature).unwrap();
+                    }
+                })
+            }),
+            best: Cost::NONE,
+        };
+        let distinct: Vec<_> =
+            (0..CALLS).map(|number| request(Some(&token().claim("jti", number.to_string()).sign()))).collect();
+        let one = |token: &str| vec![request(Some(token))];
+        let other_key = SigningKey::generate(SigningAlgorithm::Es256);
+        let mut all = vec![
+            bare,
+            calls("no gate", Inner, one(&good), StatusCode::OK),
+            calls("no gate, one extension", WithExtension, one(&good), StatusCode::OK),
+            calls("gate, same token", gate(), one(&good), StatusCode::OK),
+            calls("gate, other tokens", gate(), distinct, StatusCode::OK),
+            calls("403, same token", gate(), one(&token().scope("profile").sign()), StatusCode::FORBIDDEN),
+            calls("no credentials", gate(), vec![request(None)], StatusCode::UNAUTHORIZED),
+            calls("garbage", gate(), one("garbage"), StatusCode::UNAUTHORIZED),
+            calls("expired", gate(), one(&token().expired().sign()), StatusCode::UNAUTHORIZED),
+            calls("wrong audience", gate(), one(&token().audience("https://x").sign()), StatusCode::UNAUTHORIZED),
+            calls("wrong issuer", gate(), one(&token().claim("iss", "https://x").sign()), StatusCode::UNAUTHORIZED),
+            calls("wrong algorithm", gate(), one(&token().hs256_with_public_key().sign()), StatusCode::UNAUTHORIZED),
+            calls("unknown key", gate(), one(&token().key_id("x").sign()), StatusCode::UNAUTHORIZED),
+            calls("bad signature", gate(), one(&token().tampered_signature().sign()), StatusCode::UNAUTHORIZED),
+        ];
+        drop(other_key);
+        measure(&mut all);
+        let bare = all[0].best;
+        println!("{} ({} bytes)", algorithm.name(), good.len());
+        for one in &all {
+            println!(
+                "  {:32} {:>11.2?} {:>9.3} {:>8.2}u {:>7}",
+                one.name,
+                one.best.time,
+                one.best.nanoseconds() / bare.nanoseconds(),
+                (one.best.nanoseconds() - bare.nanoseconds()) / 1000.0,
+                one.best.allocations
+            );
+        }
+    }
+}
