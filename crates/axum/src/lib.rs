@@ -44,8 +44,8 @@ pub use scopegate_core::{
     Authentication, BuildError, Claims, CryptoBackend, ExactScopes, GenAuthScopes, Health, ImpliedScopes,
     InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, Principal, Reason,
     ResourceServer, ResourceServerBuilder, Scope, ScopeGrammar, ScopePolicy, ScopeToken, StartUp, Tenants,
-    VerifiedToken, api_keys, clock, config, fetch, inquiry, introspection, jwks, jws, jwt, observe, scope,
-    token_verifier,
+    VerdictCache, VerifiedToken, api_keys, clock, config, fetch, inquiry, introspection, jwks, jws, jwt, observe,
+    scope, token_verifier,
 };
 pub use scopegate_tower::{Authenticate, RefusalBody, RequireActive, RequireScope, RequireToken};
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{ProtectionSpace, ResourceServer, VerifiedToken, inquiry::Found};
+use crate::{ProtectionSpace, ResourceServer, VerifiedToken, inquiry::Found, verdicts::TokenDigest};
 
 /// The outcome of authenticating a request: a [`VerifiedToken`], or nobody.
 ///
@@ -12,8 +12,8 @@ use crate::{ProtectionSpace, ResourceServer, VerifiedToken, inquiry::Found};
 #[derive(Clone)]
 pub struct Authentication {
     token: Option<VerifiedToken>,
-    /// The token text that was judged, so that it is not judged again, and for steps that need it.
-    presented: Option<Arc<str>>,
+    /// What the token that was judged is known by, so that it is not judged again.
+    presented: Option<TokenDigest>,
     /// Whether somebody was asked about it for this very request.
     is_fresh: bool,
     /// Who judged it.
@@ -26,18 +26,28 @@ impl Authentication {
         Self { token: None, presented: None, is_fresh: false, judge, space: None }
     }
 
-    pub(crate) fn verified(judge: ResourceServer, presented: &str, token: VerifiedToken, is_fresh: bool) -> Self {
-        Self { token: Some(token), presented: Some(presented.into()), is_fresh, judge, space: None }
+    pub(crate) fn verified(
+        judge: ResourceServer,
+        presented: TokenDigest,
+        token: VerifiedToken,
+        is_fresh: bool,
+    ) -> Self {
+        Self { token: Some(token), presented: Some(presented), is_fresh, judge, space: None }
     }
 
     /// What somebody answered about a token. Where the token was verified here as well, that is what it says.
-    pub(crate) fn found(judge: ResourceServer, presented: &str, found: Found, verified: Option<VerifiedToken>) -> Self {
+    pub(crate) fn found(
+        judge: ResourceServer,
+        presented: TokenDigest,
+        found: Found,
+        verified: Option<VerifiedToken>,
+    ) -> Self {
         Self::verified(judge, presented, verified.unwrap_or(found.token), found.is_fresh)
     }
 
-    /// The token text.
-    pub(crate) fn presented(&self) -> Option<&str> {
-        self.presented.as_deref()
+    /// Whether this is about a token that is known by that.
+    pub(crate) fn is_about(&self, presented: TokenDigest) -> bool {
+        self.presented == Some(presented)
     }
 
     pub(crate) fn is_fresh(&self) -> bool {
@@ -46,9 +56,9 @@ impl Authentication {
 
     /// Whether `judge` would find the same again for the same credentials: it was the judge, of this very token, and the
     /// token was still to expire at `cutoff`, the time less the leeway.
-    pub(crate) fn still_holds(&self, judge: &ResourceServer, presented: &str, cutoff: Duration) -> bool {
+    pub(crate) fn still_holds(&self, judge: &ResourceServer, presented: TokenDigest, cutoff: Duration) -> bool {
         self.judge.is(judge)
-            && self.presented.as_deref() == Some(presented)
+            && self.is_about(presented)
             && self.token.as_ref().is_some_and(|token| token.lapsed(cutoff).is_none())
     }
 
@@ -93,19 +103,24 @@ mod tests {
         let token = verified("https://a", None, None);
         let expiry = token.expires_at().unwrap().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
         let before = expiry - Duration::from_nanos(1);
-        let outcome = Authentication::verified(judge.clone(), "token", token, false);
-        assert!(outcome.still_holds(&judge, "token", before) && outcome.judge().is(&judge));
-        assert!(!outcome.still_holds(&judge, "token", expiry));
-        assert!(!outcome.still_holds(&other, "token", before));
-        assert!(!outcome.still_holds(&judge, "other", before));
+        let outcome = Authentication::verified(judge.clone(), judge.digest("token"), token, false);
+        assert!(outcome.still_holds(&judge, judge.digest("token"), before) && outcome.judge().is(&judge));
+        assert!(!outcome.still_holds(&judge, judge.digest("token"), expiry));
+        assert!(!outcome.still_holds(&other, judge.digest("token"), before));
+        assert!(!outcome.still_holds(&judge, judge.digest("other"), before));
         let anonymous = Authentication::anonymous(judge.clone());
-        assert!(!anonymous.still_holds(&judge, "token", before) && !anonymous.still_holds(&judge, "", before));
+        assert!(
+            !anonymous.still_holds(&judge, judge.digest("token"), before)
+                && !anonymous.still_holds(&judge, judge.digest(""), before)
+        );
     }
 
     #[tokio::test]
     async fn an_outcome_prints_without_the_token_that_was_presented() {
         let token = verified("https://a", Some("alice"), None);
-        let printed = format!("{:?}", Authentication::verified(fixed(&["a-es256"]).await, "presented", token, false));
+        let judge = fixed(&["a-es256"]).await;
+        let digest = judge.digest("presented");
+        let printed = format!("{:?}", Authentication::verified(judge, digest, token, false));
         assert!(printed.contains("alice") && !printed.contains("presented"), "{printed}");
     }
 
@@ -113,7 +128,8 @@ mod tests {
     async fn nobody_has_no_token() {
         let judge = fixed(&["a-es256"]).await;
         assert!(Authentication::anonymous(judge.clone()).token().is_none());
-        let somebody = Authentication::verified(judge, "token", verified("https://a", None, None), false);
+        let somebody =
+            Authentication::verified(judge.clone(), judge.digest("token"), verified("https://a", None, None), false);
         assert_eq!(somebody.token().unwrap().issuer(), "https://a");
     }
 }

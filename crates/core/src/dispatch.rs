@@ -62,6 +62,11 @@ impl Dispatch {
         Ok(self.issuers.introspector_of_opaque(presented.token()).map_or(Route::Jwt, Route::Opaque))
     }
 
+    /// Whether whose a token is may depend on the request that it comes with.
+    pub(crate) fn looks_at_requests(&self) -> bool {
+        !self.applications.is_empty()
+    }
+
     /// Everybody who can be asked about a token.
     pub(crate) fn desks(&self) -> impl Iterator<Item = &Arc<Desk>> {
         let introspectors = self.issuers.by_name.values().filter_map(|trusted| trusted.introspector.as_ref());
@@ -160,7 +165,7 @@ impl Issuers {
         let unknown = || Failure::new(Reason::UnknownIssuer, "iss", &*self.expected, issuer).into();
         match self.by_name.get(issuer) {
             Some(Trusted { jwt: Some(verifier), .. }) => {
-                return Ok(Judge::Local(Found { verifier: Cow::Borrowed(verifier), newcomer_to: None }));
+                return Ok(Judge::Local(Found { verifier: Cow::Borrowed(verifier), membership: None }));
             }
             Some(Trusted { introspector: Some(introspector), .. }) => return Ok(Judge::Online(introspector)),
             Some(_) => return Err(unknown()),
@@ -172,14 +177,17 @@ impl Issuers {
             .find(|(_, tenants)| tenants.group.trusts(issuer))
             .and_then(|(group, tenants)| {
                 let (verifier, is_newcomer) = tenants.verifier(issuer)?;
-                let newcomer_to = is_newcomer.then_some(group);
-                Some(Judge::Local(Found { verifier: Cow::Owned(verifier), newcomer_to }))
+                let membership = Some(Membership { group, is_newcomer });
+                Some(Judge::Local(Found { verifier: Cow::Owned(verifier), membership }))
             })
             .ok_or_else(unknown)
     }
 
     /// Who is asked about the tokens of this issuer.
     pub(crate) fn introspector(&self, issuer: &str) -> Option<&Introspector> {
+        if self.general.is_none() && self.prefixed.is_empty() {
+            return None;
+        }
         self.by_name.get(issuer)?.introspector.as_deref()
     }
 
@@ -187,6 +195,11 @@ impl Issuers {
     fn introspector_of_opaque(&self, token: &str) -> Option<&Introspector> {
         let prefixed = self.prefixed.iter().find(|(prefix, _)| token.starts_with(&**prefix));
         prefixed.map(|(_, introspector)| introspector).or(self.general.as_ref()).map(|introspector| &**introspector)
+    }
+
+    /// Whether an issuer is still one of a group of tenants.
+    pub(crate) fn trusts(&self, group: usize, issuer: &str) -> bool {
+        self.tenants.get(group).is_some_and(|tenants| tenants.group.trusts(issuer))
     }
 
     /// A good token came from this newcomer to a group of tenants.
@@ -237,8 +250,16 @@ pub(crate) trait TenantGroup: fmt::Debug + Send + Sync + 'static {
 /// The verifier of a token's issuer.
 pub(crate) struct Found<'i> {
     pub(crate) verifier: Cow<'i, Arc<JwtVerifier>>,
-    /// The group of tenants that a good token would prove it to belong to.
-    pub(crate) newcomer_to: Option<usize>,
+    /// The group of tenants that the issuer is one of.
+    pub(crate) membership: Option<Membership>,
+}
+
+/// That an issuer is one of a group of tenants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Membership {
+    pub(crate) group: usize,
+    /// Whether no good token came from it yet.
+    pub(crate) is_newcomer: bool,
 }
 
 /// The tenants of one group that have a verifier: a bounded number of those that are trusted.
@@ -479,18 +500,20 @@ mod tests {
             let claims = format!(r#"{{"iss":"{name}"}}"#);
             let claims = UnverifiedClaims::parse(claims.as_bytes(), &ClaimNames::default()).unwrap();
             match issuers.judge(&claims) {
-                Ok(Judge::Local(found)) => Some((found.verifier.into_owned(), found.newcomer_to)),
+                Ok(Judge::Local(found)) => Some((found.verifier.into_owned(), found.membership)),
                 _ => None,
             }
         };
         assert!(found("nobody").is_none());
         assert_eq!(found("fixed").unwrap().1, None);
-        let (first, newcomer_to) = found("t").unwrap();
-        assert_eq!(newcomer_to, Some(0));
-        assert!(Arc::ptr_eq(&first, &found("t").unwrap().0) && found("t").unwrap().1 == Some(0));
+        let (first, membership) = found("t").unwrap();
+        let newcomer = Some(Membership { group: 0, is_newcomer: true });
+        assert_eq!(membership, newcomer);
+        assert!(Arc::ptr_eq(&first, &found("t").unwrap().0) && found("t").unwrap().1 == newcomer);
         issuers.welcome(&first, 0);
-        let (again, newcomer_to) = found("t").unwrap();
-        assert!(Arc::ptr_eq(&first, &again) && newcomer_to.is_none());
+        let (again, membership) = found("t").unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+        assert_eq!(membership, Some(Membership { group: 0, is_newcomer: false }));
         assert_eq!(
             (issuers.label("t"), issuers.label("fixed"), issuers.label("other")),
             (Some("everybody"), Some("fixed"), None)

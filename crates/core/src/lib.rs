@@ -87,6 +87,7 @@ pub mod reason;
 mod resource_server;
 pub mod scope;
 pub mod token_verifier;
+mod verdicts;
 mod verified_token;
 
 use std::{future::Future, pin::Pin};
@@ -105,6 +106,7 @@ pub use self::{
         Tenants,
     },
     scope::{ExactScopes, GenAuthScopes, ImpliedScopes, InvalidScopeToken, Scope, ScopeGrammar, ScopeToken},
+    verdicts::VerdictCache,
     verified_token::{Principal, VerifiedToken},
 };
 

@@ -33,7 +33,7 @@ use crate::{
     Authentication, BoxFuture, Credentials, Error, Reason, VerifiedToken,
     claims::{ClaimNames, UnverifiedClaims},
     clock::Clock,
-    dispatch::{Dispatch, Found, Judge, Route},
+    dispatch::{Dispatch, Found, Judge, Membership, Route},
     inquiry::{Forget, StoreError},
     introspection::{Introspector, Lookup},
     jwks::{KeysUnavailable, MissingKey},
@@ -41,6 +41,7 @@ use crate::{
     jwt::{JwtVerifier, Unverified, Verdict},
     observe::Observer,
     token_verifier::Presented,
+    verdicts::{Remembered, TokenDigest, Verdicts},
 };
 
 /// Judges the access tokens of requests: a resource server in the sense of RFC 6749 §1.1.
@@ -90,6 +91,7 @@ struct Inner {
     leeway: Duration,
     observer: Option<Arc<dyn Observer>>,
     clock: Arc<dyn Clock>,
+    verdicts: Verdicts,
 }
 
 /// What a JWT came to, as far as the keys at hand can tell.
@@ -100,10 +102,17 @@ enum Judged<'s> {
     ForItsIssuer(&'s Introspector),
 }
 
+/// A token as it was presented, and what it is known by.
+#[derive(Clone, Copy)]
+struct Bearer<'t> {
+    token: &'t str,
+    digest: TokenDigest,
+}
+
 /// The issuer whose key would tell, and which one it would be.
 struct Missing {
     verifier: Arc<JwtVerifier>,
-    newcomer_to: Option<usize>,
+    membership: Option<Membership>,
     key_id: Option<Box<str>>,
     is_held: bool,
 }
@@ -134,18 +143,42 @@ impl ResourceServer {
     ///
     /// The refusal, which is final: a bad token is refused where a token is optional, too.
     pub fn authenticate(&self, request: &Parts) -> Authenticating {
+        if let Some(known) = self.recall(request) {
+            return Authenticating::ready(Ok(known));
+        }
         let credentials = match Credentials::from_request_with(request, self.0.token_header.as_ref()) {
             Ok(Some(credentials)) => credentials,
             Ok(None) => return Authenticating::ready(Ok(Authentication::anonymous(self.clone()))),
             Err(error) => return Authenticating::ready(Err(error)),
         };
-        let token = credentials.token();
-        let cutoff = self.now().saturating_sub(self.0.leeway);
-        let earlier = request.extensions.get::<Authentication>();
-        if let Some(earlier) = earlier.filter(|earlier| earlier.still_holds(self, token, cutoff)) {
+        let bearer = self.bearer(credentials.token());
+        let holds = |earlier: &&Authentication| {
+            earlier.still_holds(self, bearer.digest, self.now().saturating_sub(self.0.leeway))
+        };
+        if let Some(earlier) = request.extensions.get::<Authentication>().filter(holds) {
             return Authenticating::ready(Ok(earlier.clone()));
         }
-        self.judge(request, token, None)
+        self.judge(request, bearer, None)
+    }
+
+    /// What is remembered of the token of a request, where that is all there is to say about it.
+    fn recall(&self, request: &Parts) -> Option<Authentication> {
+        if self.0.dispatch.looks_at_requests() || request.extensions.get::<Authentication>().is_some() {
+            return None;
+        }
+        let digest = self.0.verdicts.digest(Credentials::peek(request, self.0.token_header.as_ref())?);
+        let remembered = self.0.verdicts.recall(digest)?;
+        let is_asked_about = || self.0.dispatch.issuers.introspector(remembered.token.issuer()).is_some();
+        if !self.stands(&remembered) || is_asked_about() {
+            return None;
+        }
+        Some(Authentication::verified(self.clone(), digest, remembered.token.clone(), false))
+    }
+
+    /// Whether a verdict that is remembered is still true.
+    fn stands(&self, remembered: &Remembered) -> bool {
+        let is_trusted = |group| self.0.dispatch.issuers.trusts(group, remembered.token.issuer());
+        remembered.stands(self.now()) && remembered.group.is_none_or(is_trusted)
     }
 
     /// Has whoever can tell asked whether the token of a request is still good, by an answer that is no older than `max_age`;
@@ -163,11 +196,24 @@ impl ResourceServer {
         let Some(earlier) = request.extensions.get::<Authentication>() else {
             return Authenticating::ready(Err(Reason::NotAuthenticatedHere.into()));
         };
-        match earlier.presented() {
-            None => Authenticating::ready(Err(Reason::MissingCredentials.into())),
-            Some(_) if earlier.is_fresh() => Authenticating::ready(Ok(earlier.clone())),
-            Some(token) => earlier.judge().judge(request, token, Some(max_age)),
+        let judge = earlier.judge();
+        let bearer = match Credentials::from_request_with(request, judge.0.token_header.as_ref()) {
+            Ok(Some(credentials)) => judge.bearer(credentials.token()),
+            Ok(None) => return Authenticating::ready(Err(Reason::MissingCredentials.into())),
+            Err(error) => return Authenticating::ready(Err(error)),
+        };
+        if !earlier.is_about(bearer.digest) {
+            // It came anonymous, or somebody has changed the request since.
+            return Authenticating::ready(Err(Reason::NotAuthenticatedHere.into()));
         }
+        if earlier.is_fresh() {
+            return Authenticating::ready(Ok(earlier.clone()));
+        }
+        judge.judge(request, bearer, Some(max_age))
+    }
+
+    fn bearer<'t>(&self, token: &'t str) -> Bearer<'t> {
+        Bearer { token, digest: self.0.verdicts.digest(token.as_bytes()) }
     }
 
     /// Forgets what is remembered about a token, a subject or a session, so that the next request that concerns it is asked
@@ -219,7 +265,8 @@ impl ResourceServer {
 
     /// Judges a token by whoever it belongs to. Where somebody is asked, an answer may be as old as `max_age`, if that is
     /// limited; then somebody has to be asked.
-    fn judge(&self, request: &Parts, token: &str, max_age: Option<Duration>) -> Authenticating {
+    fn judge(&self, request: &Parts, bearer: Bearer<'_>, max_age: Option<Duration>) -> Authenticating {
+        let token = bearer.token;
         if token.len() > self.0.max_token_length {
             return Authenticating::ready(Err(Reason::TokenTooLong.into()));
         }
@@ -227,8 +274,8 @@ impl ResourceServer {
         let lookup = match self.0.dispatch.route(&presented) {
             Ok(Route::Application(application)) => application.look_up(&presented, max_age),
             Ok(Route::Opaque(introspector)) => introspector.look_up(token, max_age, false),
-            Ok(Route::Jwt) => match self.judge_jwt(token) {
-                Ok(Judged::Good(verified)) => return self.check_online(token, verified, max_age),
+            Ok(Route::Jwt) => match self.judge_jwt(bearer) {
+                Ok(Judged::Good(verified)) => return self.check_online(bearer, verified, max_age),
                 Ok(Judged::KeyNotAtHand(missing)) => {
                     return Authenticating::pending(self.clone().judge_with_new_keys(
                         token.to_owned(),
@@ -241,45 +288,49 @@ impl ResourceServer {
             },
             Err(error) => return Authenticating::ready(Err(error)),
         };
-        self.conclude(token, lookup, None)
+        self.conclude(bearer.digest, lookup, None)
     }
 
     /// Asks whether a JWT that was verified is still good, where its issuer's configuration or the caller wants that.
-    fn check_online(&self, token: &str, verified: VerifiedToken, demanded: Option<Duration>) -> Authenticating {
+    fn check_online(&self, bearer: Bearer<'_>, verified: VerifiedToken, demanded: Option<Duration>) -> Authenticating {
         let introspector = self.0.dispatch.issuers.introspector(verified.issuer());
         match introspector.map(|introspector| (introspector, introspector.max_age_for_jwts(demanded))) {
             Some((introspector, Some(max_age))) => {
-                self.conclude(token, introspector.look_up(token, Some(max_age), true), Some(verified))
+                let lookup = introspector.look_up(bearer.token, Some(max_age), true);
+                self.conclude(bearer.digest, lookup, Some(verified))
             }
             None if demanded.is_some() => {
                 let error = Error::from(Reason::CannotBeAskedAbout).with_issuer(verified.issuer());
                 Authenticating::ready(Err(error))
             }
             Some((_, None)) | None => {
-                Authenticating::ready(Ok(Authentication::verified(self.clone(), token, verified, false)))
+                Authenticating::ready(Ok(Authentication::verified(self.clone(), bearer.digest, verified, false)))
             }
         }
     }
 
     /// The outcome of a look-up. What was verified locally stands, where the answer confirms it.
-    fn conclude(&self, token: &str, lookup: Lookup, verified: Option<VerifiedToken>) -> Authenticating {
+    fn conclude(&self, digest: TokenDigest, lookup: Lookup, verified: Option<VerifiedToken>) -> Authenticating {
         let judge = self.clone();
         match lookup {
             Lookup::Known(found) => {
-                Authenticating::ready(found.map(|found| Authentication::found(judge, token, found, verified)))
+                Authenticating::ready(found.map(|found| Authentication::found(judge, digest, found, verified)))
             }
-            Lookup::Asked(asked) => {
-                let token = token.to_owned();
-                Authenticating::pending(async move {
-                    asked.await.map(|found| Authentication::found(judge, &token, found, verified))
-                })
-            }
+            Lookup::Asked(asked) => Authenticating::pending(async move {
+                asked.await.map(|found| Authentication::found(judge, digest, found, verified))
+            }),
         }
     }
 
-    /// Judges a JWT, by the keys at hand.
-    fn judge_jwt(&self, token: &str) -> Result<Judged<'_>, Error> {
-        self.judge_by(token, |claims| Ok((self.0.dispatch.issuers.judge(claims)?, None)))
+    /// Judges a JWT, by what is remembered of it or else by the keys at hand.
+    fn judge_jwt(&self, bearer: Bearer<'_>) -> Result<Judged<'_>, Error> {
+        if let Some(remembered) = self.0.verdicts.recall(bearer.digest) {
+            if self.stands(&remembered) {
+                return Ok(Judged::Good(remembered.token.clone()));
+            }
+            self.0.verdicts.forget(bearer.digest);
+        }
+        self.judge_by(bearer, |claims| Ok((self.0.dispatch.issuers.judge(claims)?, None)))
     }
 
     /// Judges the JWT again, by the keys that its issuer has after an attempt to get newer ones.
@@ -289,12 +340,13 @@ impl ResourceServer {
         missing: Missing,
         max_age: Option<Duration>,
     ) -> Result<Authentication, Error> {
-        let Missing { verifier, newcomer_to, key_id, is_held } = missing;
+        let Missing { verifier, membership, key_id, is_held } = missing;
         let refetched = verifier.keys.refetch(MissingKey::new(key_id.as_deref(), is_held)).await;
+        let bearer = self.bearer(&token);
         // The very verifier that was asked: others may have pushed a tenant out meanwhile.
-        let found = || Judge::Local(Found { verifier: Cow::Borrowed(&verifier), newcomer_to });
+        let found = || Judge::Local(Found { verifier: Cow::Borrowed(&verifier), membership });
         // Where there are no newer keys, those at hand may do after all; where they do not, nothing can be said.
-        let verified = match self.judge_by(&token, |_| Ok((found(), refetched.as_deref().ok())))? {
+        let verified = match self.judge_by(bearer, |_| Ok((found(), refetched.as_ref().ok())))? {
             Judged::Good(verified) => verified,
             Judged::KeyNotAtHand(_) | Judged::ForItsIssuer(_) => {
                 return Err(match refetched {
@@ -303,33 +355,39 @@ impl ResourceServer {
                 });
             }
         };
-        self.check_online(&token, verified, max_age).await
+        self.check_online(bearer, verified, max_age).await
     }
 
     /// Judges a JWT by whoever is found for its claims, and by the keys that come with it or else those at hand.
     fn judge_by<'s>(
         &'s self,
-        token: &str,
-        find: impl FnOnce(&UnverifiedClaims<'_>) -> Result<(Judge<'s>, Option<&'s KeySet>), Error>,
+        bearer: Bearer<'_>,
+        find: impl FnOnce(&UnverifiedClaims<'_>) -> Result<(Judge<'s>, Option<&'s Arc<KeySet>>), Error>,
     ) -> Result<Judged<'s>, Error> {
-        let unverified = Unverified::decode(token)?;
+        let unverified = Unverified::decode(bearer.token)?;
         let header = unverified.header()?;
         let claims = unverified.claims(&self.0.claim_names)?;
-        let (Found { verifier, newcomer_to }, keys) = match find(&claims)? {
+        let (Found { verifier, membership }, keys) = match find(&claims)? {
             (Judge::Local(found), keys) => (found, keys),
             (Judge::Online(introspector), _) => return Ok(Judged::ForItsIssuer(introspector)),
         };
         match verifier.as_ref().judge(&unverified, &header, &claims, self.now(), keys) {
-            Ok(Verdict::Good(token)) => {
-                if let Some(group) = newcomer_to {
-                    self.0.dispatch.issuers.welcome(&verifier, group);
+            Ok(Verdict::Good(token, keys)) => {
+                if let Some(membership) = membership.filter(|membership| membership.is_newcomer) {
+                    self.0.dispatch.issuers.welcome(&verifier, membership.group);
                 }
+                self.0.verdicts.remember(bearer.digest, || Remembered {
+                    token: token.clone(),
+                    verifier: Arc::downgrade(&verifier),
+                    keys,
+                    group: membership.map(|membership| membership.group),
+                });
                 Ok(Judged::Good(token))
             }
             Ok(Verdict::KeyNotAtHand { is_held }) => {
                 let key_id = header.key_id.as_deref().map(Into::into);
                 let verifier = verifier.into_owned();
-                Ok(Judged::KeyNotAtHand(Missing { verifier, newcomer_to, key_id, is_held }))
+                Ok(Judged::KeyNotAtHand(Missing { verifier, membership, key_id, is_held }))
             }
             Err(error) => Err(error.with_issuer(&verifier.rules.issuer).with_key_id(header.key_id.as_deref())),
         }
@@ -355,6 +413,11 @@ impl ResourceServer {
     /// Whether the other one is this very resource server, or a clone of it.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn digest(&self, token: &str) -> TokenDigest {
+        self.0.verdicts.digest(token.as_bytes())
     }
 
     fn now(&self) -> Duration {

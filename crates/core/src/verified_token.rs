@@ -106,6 +106,23 @@ impl VerifiedToken {
         self.get().expires_at.map(|time| SystemTime::UNIX_EPOCH + time)
     }
 
+    /// Whether it is valid at this time, by its own times.
+    pub(crate) fn is_within(&self, now: Duration, leeway: Duration, max_age: Option<Duration>) -> bool {
+        let Assertion { expires_at, not_before, issued_at, .. } = self.get();
+        let is_young = |issued_at: Duration| {
+            issued_at <= now + leeway
+                && max_age.is_none_or(|max_age| now <= issued_at.saturating_add(max_age).saturating_add(leeway))
+        };
+        expires_at.is_none_or(|expires_at| now < expires_at + leeway)
+            && not_before.is_none_or(|not_before| not_before <= now + leeway)
+            && issued_at.is_none_or(is_young)
+    }
+
+    /// How many bytes it takes, by estimate.
+    pub(crate) fn size(&self) -> usize {
+        1024 + 2 * self.get().claims.len()
+    }
+
     /// When it expired, if that was at this time or before.
     pub(crate) fn lapsed(&self, time: Duration) -> Option<Duration> {
         self.get().expires_at.filter(|expires_at| *expires_at <= time)

@@ -58,7 +58,8 @@ pub(crate) struct JwtVerifier {
 
 /// What a verifier says of a token that is not bad.
 pub(crate) enum Verdict {
-    Good(VerifiedToken),
+    /// It is good, by a key of these.
+    Good(VerifiedToken, Arc<KeySet>),
     /// Nothing is wrong with it, but the key that would tell is not at hand.
     KeyNotAtHand {
         /// Whether a key of the name that the token gives is, and may have been replaced.
@@ -76,19 +77,19 @@ impl JwtVerifier {
         header: &Header<'_>,
         claims: &UnverifiedClaims<'_>,
         now: Duration,
-        keys: Option<&KeySet>,
+        keys: Option<&Arc<KeySet>>,
     ) -> Result<Verdict, Error> {
         let acceptable = self.rules.check(header, claims, now)?;
         let signature = token.compact.signature()?;
         let snapshot = if keys.is_none() { self.keys.snapshot() } else { None };
         let (keys, is_final) = match (keys, &snapshot) {
             (Some(keys), _) => (keys, true),
-            (None, Some(Snapshot { keys, is_conclusive })) => (&**keys, *is_conclusive),
+            (None, Some(Snapshot { keys, is_conclusive })) => (keys, *is_conclusive),
             (None, None) => return Ok(Verdict::KeyNotAtHand { is_held: false }),
         };
         let key_id = header.key_id.as_deref();
         match keys.verify(acceptable.algorithm, key_id, token.compact.signing_input(), &signature) {
-            Verification::Valid => Ok(Verdict::Good(self.vouch(acceptable, &token.payload))),
+            Verification::Valid => Ok(Verdict::Good(self.vouch(acceptable, &token.payload), Arc::clone(keys))),
             Verification::Invalid if is_final => Err(Reason::InvalidSignature.into()),
             Verification::Invalid => Ok(Verdict::KeyNotAtHand { is_held: key_id.is_some() }),
             Verification::UnknownKey if snapshot.is_some() => Ok(Verdict::KeyNotAtHand { is_held: false }),
@@ -195,13 +196,13 @@ mod tests {
         token("a-es256", &header(), &claims())
     }
 
-    fn judge(verifier: &JwtVerifier, token: &str, keys: Option<&KeySet>) -> Result<Option<VerifiedToken>, Error> {
+    fn judge(verifier: &JwtVerifier, token: &str, keys: Option<&Arc<KeySet>>) -> Result<Option<VerifiedToken>, Error> {
         let mut names = ClaimNames::default();
         names.add(verifier.rules.profile.claim_names());
         let unverified = Unverified::decode(token)?;
         let (header, claims) = (unverified.header()?, unverified.claims(&names)?);
         Ok(match verifier.judge(&unverified, &header, &claims, NOW, keys)? {
-            Verdict::Good(token) => Some(token),
+            Verdict::Good(token, _) => Some(token),
             Verdict::KeyNotAtHand { .. } => None,
         })
     }
@@ -242,7 +243,7 @@ mod tests {
     fn a_signature_that_the_named_key_did_not_make_is_refused() {
         let token = token("b-es256", &header(), &claims());
         for newer in [None, Some(keys(&["a-es256"]))] {
-            let error = judge(&verifier(Some(keys(&["a-es256"]))), &token, newer.as_deref()).unwrap_err();
+            let error = judge(&verifier(Some(keys(&["a-es256"]))), &token, newer.as_ref()).unwrap_err();
             assert_eq!((error.reason(), error.kind()), (Reason::InvalidSignature, ErrorKind::InvalidToken));
         }
     }

@@ -20,6 +20,7 @@ use crate::{
     jwks::KeyRefresh,
     observe::Observer,
     token_verifier::TokenVerifier,
+    verdicts::{VerdictCache, Verdicts},
 };
 
 /// The difference between clocks that is tolerated unless [`ResourceServerBuilder::leeway`] says otherwise.
@@ -46,6 +47,7 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 /// | [`max_token_length`](Self::max_token_length) | 16 KiB |
 /// | [`max_token_age`](Self::max_token_age) | no limit but `exp` |
 /// | [`token_header`](Self::token_header) | none besides `Authorization` |
+/// | [`verdict_cache`](Self::verdict_cache) | 100 000 verdicts on JWTs, at most 64 MiB |
 /// | [`clock`](Self::clock) | the operating system's |
 /// | [`fetch`](Self::fetch) | `ReqwestFetch`, with the feature `reqwest` |
 /// | [`crypto`](Self::crypto) | AWS-LC where it is compiled in, else RustCrypto |
@@ -63,6 +65,7 @@ pub struct ResourceServerBuilder {
     start_up: StartUp,
     observer: Option<Arc<dyn Observer>>,
     token_header: Option<HeaderName>,
+    verdict_cache: VerdictCache,
     clock: Arc<dyn Clock>,
     fetch: Option<Arc<dyn Fetch>>,
     crypto: Option<CryptoBackend>,
@@ -84,6 +87,7 @@ impl Default for ResourceServerBuilder {
             start_up: StartUp::Lazy,
             observer: None,
             token_header: None,
+            verdict_cache: VerdictCache::default(),
             clock: Arc::new(SystemClock),
             fetch: None,
             crypto: CryptoBackend::compiled_in(),
@@ -180,6 +184,16 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Remembers so many verdicts on JWTs, or none with [`VerdictCache::off`].
+    ///
+    /// A token that was verified once is not verified again while it is remembered: a fraction of a microsecond instead of a
+    /// signature check. Its times, its key and its issuer are looked at for every request all the same, so that nothing is
+    /// accepted that would not be otherwise.
+    pub fn verdict_cache(mut self, cache: VerdictCache) -> Self {
+        self.verdict_cache = cache;
+        self
+    }
+
     /// Reads the time from this clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -272,6 +286,10 @@ impl ResourceServerBuilder {
         if default_realm.is_none() && !applications.is_empty() {
             faults.add("audience: none is configured; name this API with `.audience(..)`");
         }
+        let secret = self.crypto.and_then(CryptoBackend::random);
+        if secret.is_none() && self.crypto.is_some() {
+            faults.add("crypto: the operating system has no random numbers to give");
+        }
         faults.none()?;
 
         let issuers = Issuers::new(
@@ -289,6 +307,7 @@ impl ResourceServerBuilder {
             leeway: self.leeway,
             observer: self.observer,
             clock: self.clock,
+            verdicts: Verdicts::new(self.verdict_cache, secret.unwrap_or_default()),
         })))
     }
 

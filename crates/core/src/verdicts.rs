@@ -1,0 +1,176 @@
+//! Verdicts on JWTs that are remembered, so that a token which was verified is not verified for every request.
+//!
+//! What is remembered is that a signature was good, by these keys and under these rules, and what the token says. Whether the
+//! token is still valid, whether its key is still published and whether its issuer is still trusted is looked at again for
+//! each request. Bad tokens are not remembered: they cannot push out good ones, and are refused as they would be without this.
+
+use std::{
+    fmt,
+    hash::{BuildHasherDefault, Hash, Hasher},
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use quick_cache::{Weighter, sync::DefaultLifecycle};
+use siphasher::sip128::SipHasher13;
+
+use crate::{VerifiedToken, jws::KeySet, jwt::JwtVerifier};
+
+/// How many verdicts on JWTs are remembered.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`max_bytes`](Self::max_bytes) | 64 MiB |
+/// | [`max_entries`](Self::max_entries) | 100 000 |
+///
+/// ```
+/// use scopegate_core::{ResourceServer, VerdictCache};
+///
+/// let small = ResourceServer::builder().verdict_cache(VerdictCache::default().max_entries(1000));
+/// let none = ResourceServer::builder().verdict_cache(VerdictCache::off());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "settings have to be given to a `ResourceServerBuilder`"]
+pub struct VerdictCache {
+    max_bytes: usize,
+    max_entries: usize,
+}
+
+impl Default for VerdictCache {
+    fn default() -> Self {
+        Self { max_bytes: 64 * 1024 * 1024, max_entries: 100_000 }
+    }
+}
+
+impl VerdictCache {
+    /// Remembers nothing: every signature is checked each time.
+    pub fn off() -> Self {
+        Self { max_bytes: 0, max_entries: 0 }
+    }
+
+    /// Keeps so many bytes at most, by estimate.
+    pub fn max_bytes(self, bytes: usize) -> Self {
+        Self { max_bytes: bytes, ..self }
+    }
+
+    /// Keeps so many verdicts at most.
+    pub fn max_entries(self, verdicts: usize) -> Self {
+        Self { max_entries: verdicts, ..self }
+    }
+}
+
+/// What a token is known by: a keyed hash of it, of 128 bits, by a secret of this process. Nobody outside sees one or can
+/// compute one, and nobody can read the token from it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TokenDigest(u128);
+
+/// Its low half is as good as any hash of it.
+impl Hash for TokenDigest {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u64(self.0 as u64);
+    }
+}
+
+/// Passes a number on that is a hash already.
+#[derive(Default)]
+struct Passed(u64);
+
+impl Hasher for Passed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+}
+
+/// A verdict on a token: it is good.
+pub(crate) struct Remembered {
+    pub(crate) token: VerifiedToken,
+    /// Whoever verified it. That of a tenant goes when the tenant makes room for another, and its verdicts with it.
+    pub(crate) verifier: Weak<JwtVerifier>,
+    /// The keys by which it was verified.
+    pub(crate) keys: Arc<KeySet>,
+    /// The group of tenants that its issuer belongs to.
+    pub(crate) group: Option<usize>,
+}
+
+impl Remembered {
+    /// Whether the token still stands: it is valid at this time, and the keys that it was verified by are still those of its
+    /// issuer. Where it does not, it is judged anew, and whatever is wrong is found then.
+    pub(crate) fn stands(&self, now: Duration) -> bool {
+        let Some(verifier) = self.verifier.upgrade() else { return false };
+        self.token.is_within(now, verifier.rules.leeway, verifier.rules.max_age)
+            && verifier.keys.snapshot().is_some_and(|snapshot| Arc::ptr_eq(&snapshot.keys, &self.keys))
+    }
+}
+
+/// The verdicts of one resource server.
+pub(crate) struct Verdicts {
+    secret: [u8; 16],
+    remembered: Option<Cache>,
+}
+
+type Cache = quick_cache::sync::Cache<TokenDigest, Arc<Remembered>, Bytes, BuildHasherDefault<Passed>>;
+
+impl Verdicts {
+    pub(crate) fn new(settings: VerdictCache, secret: [u8; 16]) -> Self {
+        let VerdictCache { max_bytes, max_entries } = settings;
+        let remembered = (max_bytes > 0 && max_entries > 0).then(|| {
+            // An entry weighs at least its share of the bytes, so that there are never more than were asked for.
+            let least = (max_bytes / max_entries).max(1) as u64;
+            let hasher = BuildHasherDefault::default();
+            Cache::with(max_entries, max_bytes as u64, Bytes { least }, hasher, DefaultLifecycle::default())
+        });
+        Self { secret, remembered }
+    }
+
+    /// What a token is known by.
+    pub(crate) fn digest(&self, token: &[u8]) -> TokenDigest {
+        TokenDigest(SipHasher13::new_with_key(&self.secret).hash(token).as_u128())
+    }
+
+    pub(crate) fn recall(&self, digest: TokenDigest) -> Option<Arc<Remembered>> {
+        self.remembered.as_ref()?.get(&digest)
+    }
+
+    pub(crate) fn remember(&self, digest: TokenDigest, verdict: impl FnOnce() -> Remembered) {
+        if let Some(remembered) = &self.remembered {
+            remembered.insert(digest, Arc::new(verdict()));
+        }
+    }
+
+    pub(crate) fn forget(&self, digest: TokenDigest) {
+        if let Some(remembered) = &self.remembered {
+            remembered.remove(&digest);
+        }
+    }
+}
+
+/// Shows how many there are.
+impl fmt::Debug for Verdicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verdicts")
+            .field("remembered", &self.remembered.as_ref().map(Cache::len))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Weighs verdicts by what they take.
+#[derive(Clone)]
+struct Bytes {
+    least: u64,
+}
+
+impl Weighter<TokenDigest, Arc<Remembered>> for Bytes {
+    fn weight(&self, _: &TokenDigest, remembered: &Arc<Remembered>) -> u64 {
+        (remembered.token.size() as u64).max(self.least)
+    }
+}
