@@ -271,6 +271,13 @@ fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Resu
     T::deserialize(deserializer).map(Some)
 }
 
+fn algorithm(name: &str) -> Result<Algorithm, String> {
+    Algorithm::from_name(name).ok_or_else(|| {
+        let all: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
+        format!("{name:?} is none that can be used; these can: {}", all.join(", "))
+    })
+}
+
 impl IssuerTable {
     /// What the faults of an entry begin with.
     fn name(&self, index: usize) -> String {
@@ -371,14 +378,8 @@ impl IssuerTable {
         }
         issuer = issuer.profile(chosen);
         if let Some(names) = place.list("algorithms", self.algorithms) {
-            let known: Vec<Algorithm> = names.iter().filter_map(|name| Algorithm::from_name(name)).collect();
-            for name in names.iter().filter(|name| Algorithm::from_name(name).is_none()) {
-                let all: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
-                place.fault(
-                    "algorithms",
-                    format_args!("{name:?} is none that can be used; these can: {}", all.join(", ")),
-                );
-            }
+            let known: Vec<Algorithm> =
+                names.iter().filter_map(|name| place.ok("algorithms", algorithm(name))).collect();
             if !known.is_empty() {
                 issuer = issuer.algorithms(known);
             }
