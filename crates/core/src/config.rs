@@ -118,6 +118,7 @@
 //! in files of their own.
 
 mod env;
+mod introspection;
 mod value;
 
 use std::{
@@ -129,9 +130,13 @@ use std::{
 use http::HeaderName;
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
-use self::value::{Address, List, Quantity, Secret};
+use self::{
+    introspection::IntrospectionTable,
+    value::{Address, List, Quantity, Secret},
+};
 use crate::{
     ExactScopes, GenAuthScopes, ImpliedScopes, Issuer, ResourceServer, ResourceServerBuilder, Tenants,
+    introspection::{Introspection, OnlineCheck},
     jwks::KeyRefresh,
     jws::Algorithm,
     jwt::{Profile, ScopeClaim},
@@ -189,6 +194,8 @@ struct IssuerTable {
     #[serde(deserialize_with = "said")]
     key_hosts: Option<List>,
     key_refresh: Option<RefreshTable>,
+    #[serde(deserialize_with = "said")]
+    introspection: Option<IntrospectionTable>,
     dangerous_allow_http_on_loopback: bool,
     dangerous_waive_audience: bool,
     #[serde(flatten)]
@@ -266,7 +273,7 @@ impl Config {
     }
 }
 
-/// A list that is `null` is not one that was left out: it would allow everything.
+/// A list that is `null` is not one that was left out: it would allow everything. Nor is a check: it would not be made.
 fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
@@ -276,6 +283,11 @@ fn algorithm(name: &str) -> Result<Algorithm, String> {
         let all: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
         format!("{name:?} is none that can be used; these can: {}", all.join(", "))
     })
+}
+
+/// Signed answers are checked by the issuer's keys, even where its JWTs are not.
+fn needs_keys(introspection: &Introspection) -> bool {
+    introspection.signed || introspection.jwts != OnlineCheck::Instead
 }
 
 impl IssuerTable {
@@ -308,11 +320,16 @@ impl IssuerTable {
                 if self.jwks_uri.is_some() && self.jwks_file.is_some() {
                     place.fault("jwks_uri", "is given beside `jwks_file`; the keys come from one of them");
                 }
-                let issuer = match (self.jwks_uri.take(), self.jwks_file.take()) {
-                    (Some(Address(url)), _) => Issuer::with_jwks_uri(identifier, url),
-                    (None, Some(path)) => Issuer::with_jwks_file(identifier, path),
-                    (None, None) => Issuer::discover(identifier),
+                let introspection = self.introspection.take().map(|table| table.read(place));
+                let mut issuer = match (self.jwks_uri.take(), self.jwks_file.take(), &introspection) {
+                    (Some(Address(url)), ..) => Issuer::with_jwks_uri(identifier, url),
+                    (None, Some(path), _) => Issuer::with_jwks_file(identifier, path),
+                    (None, None, Some(asked)) if !needs_keys(asked) => Issuer::introspected(identifier, asked.clone()),
+                    (None, None, _) => Issuer::discover(identifier),
                 };
+                if let Some(introspection) = introspection {
+                    issuer = issuer.introspection(introspection);
+                }
                 builder.issuer(self.apply_to(issuer, refresh, place))
             }
             (None, Some(Address(template))) => {
@@ -321,6 +338,12 @@ impl IssuerTable {
                     if given {
                         place.fault(setting, "is not for tenants, whose keys are found through their metadata");
                     }
+                }
+                if self.introspection.take().is_some() {
+                    place.fault(
+                        "introspection",
+                        "is not for tenants; give the issuer that is asked an entry of its own",
+                    );
                 }
                 let trusted = self.trusted_tenants.take().map(|List(trusted)| trusted).unwrap_or_default();
                 if trusted.is_empty() {
@@ -349,6 +372,7 @@ impl IssuerTable {
                     },
                 );
                 // For the faults that the other settings may have.
+                let _ = self.introspection.take().map(|table| table.read(place));
                 let _ = self.apply_to(Issuer::discover(""), refresh, place);
                 builder
             }

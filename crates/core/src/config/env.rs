@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Config, IssuerTable, RefreshTable,
+    introspection::{CacheTable, IntrospectionTable, LimitsTable},
     value::{Address, List, Secret},
 };
 
@@ -120,16 +121,90 @@ impl IssuerTable {
             "KEY_HOSTS" => self.key_hosts = Some(list(&value)?),
             "DANGEROUS_ALLOW_HTTP_ON_LOOPBACK" => self.dangerous_allow_http_on_loopback = boolean(&value)?,
             "DANGEROUS_WAIVE_AUDIENCE" => self.dangerous_waive_audience = boolean(&value)?,
-            _ => match name.strip_prefix("KEY_REFRESH_") {
-                Some(name) => self.key_refresh.get_or_insert_default().set(name, value)?,
-                None => return Err(UNKNOWN.to_owned()),
-            },
+            _ => {
+                if let Some(name) = name.strip_prefix("KEY_REFRESH_") {
+                    return self.key_refresh.get_or_insert_default().set(name, value);
+                }
+                return match name.strip_prefix("INTROSPECTION_") {
+                    Some(name) => self.introspection.get_or_insert_default().set(name, value),
+                    None => Err(UNKNOWN.to_owned()),
+                };
+            }
         }
         Ok(())
     }
 
     fn header(&mut self) -> &mut super::HeaderTable {
         self.jwks_header.get_or_insert_default()
+    }
+}
+
+impl IntrospectionTable {
+    fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        match name {
+            "ENDPOINT" => self.endpoint = Some(Address(value)),
+            "CLIENT_AUTHENTICATION" => self.client_authentication = Some(value),
+            "CLIENT_ID" => self.client_id = Some(value),
+            "CLIENT_SECRET" => self.client_secret = Some(Secret::Text(value)),
+            "CLIENT_SECRET_FILE" => self.client_secret_file = Some(value.into()),
+            "PRIVATE_KEY" => self.private_key = Some(Secret::Text(value)),
+            "PRIVATE_KEY_FILE" => self.private_key_file = Some(value.into()),
+            "BEARER_TOKEN" => self.bearer_token = Some(Secret::Text(value)),
+            "BEARER_TOKEN_FILE" => self.bearer_token_file = Some(value.into()),
+            "KEY_ID" => self.key_id = Some(value),
+            "ALGORITHM" => self.algorithm = Some(value),
+            "ASSERTION_AUDIENCE" => self.assertion_audience = Some(value),
+            "TOKEN_PREFIXES" => self.token_prefixes = Some(list(&value)?),
+            "TOKEN_TYPE_HINT" => self.token_type_hint = Some(boolean(&value)?),
+            "SIGNED_ANSWERS" => self.signed_answers = boolean(&value)?,
+            "ISSUER_ALIASES" => self.issuer_aliases = Some(list(&value)?),
+            "DANGEROUS_ACCEPT_ANSWERS_WITHOUT_AUDIENCE" => {
+                self.dangerous_accept_answers_without_audience = boolean(&value)?;
+            }
+            "REQUIRE_TOKEN_TYPE" => self.require_token_type = boolean(&value)?,
+            "SCOPE_MAY_BE_ARRAY" => self.scope_may_be_array = boolean(&value)?,
+            "CHECK_JWTS" => self.check_jwts = Some(value.into()),
+            "MAX_ANSWER" => self.max_answer = Some(value.into()),
+            _ => {
+                if let Some(name) = name.strip_prefix("CACHE_") {
+                    return self.cache.set(name, value);
+                }
+                return match name.strip_prefix("LIMITS_") {
+                    Some(name) => self.limits.set(name, value),
+                    None => Err(UNKNOWN.to_owned()),
+                };
+            }
+        }
+        Ok(())
+    }
+}
+
+impl CacheTable {
+    fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        let setting = match name {
+            "GOOD_FOR" => &mut self.good_for,
+            "BAD_FOR" => &mut self.bad_for,
+            "MAX_BYTES" => &mut self.max_bytes,
+            _ => return Err(UNKNOWN.to_owned()),
+        };
+        *setting = Some(value.into());
+        Ok(())
+    }
+}
+
+impl LimitsTable {
+    fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        let setting = match name {
+            "TIMEOUT" => &mut self.timeout,
+            "CONCURRENT" => &mut self.concurrent,
+            "WAITING" => &mut self.waiting,
+            "OPEN_AFTER" => &mut self.open_after,
+            "PAUSE" => &mut self.pause,
+            "LONGEST_PAUSE" => &mut self.longest_pause,
+            _ => return Err(UNKNOWN.to_owned()),
+        };
+        *setting = Some(value.into());
+        Ok(())
     }
 }
 

@@ -1,12 +1,15 @@
 use std::time::Duration;
 
-use http::{Request, header::AUTHORIZATION};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{HeaderMap, Request, header::AUTHORIZATION};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
     BuildError, Reason, StartUp, VerifiedToken,
-    crypto::tests::{jwks, token},
+    crypto::tests::{BACKENDS, jwks, private_pem, token},
+    inquiry::{AnswerCache, Limits},
+    introspection::ClientAuthentication,
     resource_server::tests::{Answer, ISSUER, JWKS_URL, Network, SetClock},
 };
 
@@ -49,10 +52,14 @@ fn from_vars(vars: &[(&str, &str)]) -> Config {
 
 /// The least that can be built, with other settings of its issuer besides.
 fn with_issuer(settings: Value) -> Config {
-    let mut issuer = json!({ "issuer": ISSUER });
-    let Value::Object(settings) = settings else { unreachable!() };
-    issuer.as_object_mut().unwrap().extend(settings);
+    let issuer = extended(json!({ "issuer": ISSUER }), settings);
     from_json(json!({ "audience": "https://api.example", "issuers": [issuer] }))
+}
+
+fn extended(mut table: Value, settings: Value) -> Value {
+    let Value::Object(settings) = settings else { unreachable!() };
+    table.as_object_mut().unwrap().extend(settings);
+    table
 }
 
 async fn faults(config: Config) -> Vec<String> {
@@ -92,6 +99,11 @@ async fn judged_by(
     outcome.map(|good| good.token().unwrap().clone()).map_err(|error| error.reason())
 }
 
+/// The example of the docs with this file in the place of its secrets.
+fn example(secret: &str) -> String {
+    EXAMPLE.replace("/run/secrets/jwks-key", secret).replace("/run/secrets/introspection", secret)
+}
+
 /// What the example of the docs says, in code.
 fn example_in_code() -> ResourceServerBuilder {
     let refresh = KeyRefresh::default()
@@ -121,6 +133,13 @@ fn example_in_code() -> ResourceServerBuilder {
                 .key_hosts(["keys.example"])
                 .key_refresh(refresh.timeout(Duration::from_millis(500)).max_keys(10)),
         )
+        .issuer(
+            Issuer::discover("https://as.example").introspection(
+                Introspection::discovered(ClientAuthentication::client_secret_basic("orders-api", "s3cret"))
+                    .check_jwts(OnlineCheck::Every(Duration::from_secs(10)))
+                    .cache(AnswerCache::default().good_for(Duration::from_secs(10))),
+            ),
+        )
         .tenants(
             Tenants::template("https://{tenant}.idp.example/oidc", |tenant| ["north", "south"].contains(&tenant))
                 .max_live(50)
@@ -134,20 +153,20 @@ fn example_in_code() -> ResourceServerBuilder {
 async fn the_example_of_the_docs_makes_the_builder_that_code_makes() {
     let folder = Folder::new("example");
     let secret = folder.file("jwks-key", "s3cret\n");
-    let builder = from_toml(&EXAMPLE.replace("/run/secrets/jwks-key", &secret)).into_builder();
+    let builder = from_toml(&example(&secret)).into_builder();
     assert_eq!(shown(&builder), shown(&example_in_code()));
     let built = builder.start_up(StartUp::Lazy).fetch(Network::new()).build().await;
     assert_eq!(built.unwrap().default_realm(), "https://api.example");
 
     let found = faults(from_toml(EXAMPLE)).await;
-    assert_eq!(found.len(), 1, "the secret is not on this machine: {found:?}");
+    assert_eq!(found.len(), 2, "the secrets are not on this machine: {found:?}");
 }
 
 #[test]
 fn json_and_toml_that_say_the_same_make_the_same() {
     let secret = Folder::new("same");
     let secret = secret.file("jwks-key", "s3cret\n");
-    let toml = EXAMPLE.replace("/run/secrets/jwks-key", &secret);
+    let toml = example(&secret);
     let json = json!({
         "audience": ["https://api.example"],
         "leeway": 30,
@@ -171,6 +190,16 @@ fn json_and_toml_that_say_the_same_make_the_same() {
                 "jwks_header": { "name": "x-api-key", "value_file": secret },
                 "key_hosts": "keys.example",
                 "key_refresh": { "timeout": "500ms", "max_keys": 10 },
+            },
+            {
+                "issuer": "https://as.example",
+                "introspection": {
+                    "client_authentication": "client-secret-basic",
+                    "client_id": "orders-api",
+                    "client_secret": "s3cret",
+                    "check_jwts": 10,
+                    "cache": { "good_for": "10000ms" },
+                },
             },
             {
                 "template": "https://{tenant}.idp.example/oidc",
@@ -214,10 +243,13 @@ fn variables_that_say_the_same_make_the_same() {
         ("SCOPEGATE_ISSUER_2_KEY_HOSTS", "keys.example"),
         ("SCOPEGATE_ISSUER_2_KEY_REFRESH_TIMEOUT", "500ms"),
         ("SCOPEGATE_ISSUER_2_KEY_REFRESH_MAX_KEYS", "10"),
+        ("SCOPEGATE_ISSUER_3", "https://as.example"),
+        ("SCOPEGATE_ISSUER_3_INTROSPECTION_CLIENT_ID", "orders-api"),
+        ("SCOPEGATE_ISSUER_3_INTROSPECTION_CLIENT_SECRET_FILE", &secret),
+        ("SCOPEGATE_ISSUER_3_INTROSPECTION_CHECK_JWTS", "10s"),
+        ("SCOPEGATE_ISSUER_3_INTROSPECTION_CACHE_GOOD_FOR", "10s"),
     ];
-    let toml = EXAMPLE
-        .replace("/run/secrets/jwks-key", &secret)
-        .replace("scope_grammar = { admin = [\"write\"], write = [\"read\"] }\n", "");
+    let toml = example(&secret).replace("scope_grammar = { admin = [\"write\"], write = [\"read\"] }\n", "");
     let expected = shown(&from_toml(&toml).into_builder());
     assert_eq!(shown(&from_vars(&vars).into_builder()), expected);
     assert_eq!(shown(&Config::from_vars("SCOPEGATE_", vars).into_builder()), expected, "the underscore may be given");
@@ -289,6 +321,21 @@ async fn a_setting_that_is_unknown_is_refused_at_every_level() {
             "issuer \"https://as.example\": jwks_header.valeu",
         ),
         (
+            json!({ "issuers": [{ "issuer": ISSUER, "introspection": {
+                "client_authentication": "none", "client_id": "a", "client_secert": "s3cret" } }] }),
+            "issuer \"https://as.example\": introspection.client_secert",
+        ),
+        (
+            json!({ "issuers": [{ "issuer": ISSUER, "introspection": {
+                "client_authentication": "none", "client_id": "a", "cache": { "good": 1 } } }] }),
+            "issuer \"https://as.example\": introspection.cache.good",
+        ),
+        (
+            json!({ "issuers": [{ "issuer": ISSUER, "introspection": {
+                "client_authentication": "none", "client_id": "a", "limits": { "retries": 1 } } }] }),
+            "issuer \"https://as.example\": introspection.limits.retries",
+        ),
+        (
             json!({ "issuers": [{ "template": "https://{tenant}.idp.example", "trusted_tenants": "a", "a\nb": null }] }),
             "tenants \"https://{tenant}.idp.example\": a\\nb",
         ),
@@ -323,6 +370,14 @@ async fn a_variable_that_is_unknown_is_refused() {
         "SCOPEGATE_ISSUER_1_LEEWAY",
         "SCOPEGATE_ISSUER_1_KEY_REFRESH_X",
         "SCOPEGATE_JWKS_HEADER_NAME_FILE",
+        "SCOPEGATE_INTROSPECTION",
+        "SCOPEGATE_INTROSPECTION_",
+        "SCOPEGATE_INTROSPECTION_CLIENT_SECERT",
+        "SCOPEGATE_INTROSPECTION_PARAMETERS",
+        "SCOPEGATE_INTROSPECTION_CACHE",
+        "SCOPEGATE_INTROSPECTION_CACHE_TIMEOUT",
+        "SCOPEGATE_INTROSPECTION_LIMITS_GOOD_FOR",
+        "SCOPEGATE_ISSUER_1_INTROSPECTION_X",
         "SCOPEGATE_SERVICE_HOST",
     ] {
         let vars = [("SCOPEGATE_ISSUER", ISSUER), ("SCOPEGATE_AUDIENCE", "api"), (name, "x")];
@@ -349,6 +404,8 @@ async fn a_variable_that_cannot_be_read_is_refused() {
         ("SCOPEGATE_ALGORITHMS", "RS256,,ES256", "has an empty element; separate the elements by single commas"),
         ("SCOPEGATE_ALGORITHMS", "RS256,", "has an empty element; separate the elements by single commas"),
         ("SCOPEGATE_DANGEROUS_ALLOW_HTTP_ON_LOOPBACK", "1", "\"1\" is neither \"true\" nor \"false\""),
+        ("SCOPEGATE_INTROSPECTION_SIGNED_ANSWERS", "yes", "\"yes\" is neither \"true\" nor \"false\""),
+        ("SCOPEGATE_INTROSPECTION_CLIENT_SECRET", "", "is empty; unset it for the default"),
     ] {
         let vars = [good[0], good[1], (name, value)];
         assert_eq!(faults(from_vars(&vars)).await, [format!("{name}: {fault}")]);
@@ -474,6 +531,10 @@ async fn tenants_are_trusted_by_name_or_not_at_all() {
         (
             json!({ "trusted_tenants": "a", "jwks_file": "/x" }),
             "jwks_file: is not for tenants, whose keys are found through their metadata",
+        ),
+        (
+            json!({ "trusted_tenants": "a", "introspection": { "client_id": "a", "client_secret": "b" } }),
+            "introspection: is not for tenants; give the issuer that is asked an entry of its own",
         ),
     ] {
         assert_eq!(faults(tenants(settings)).await, [format!("tenants \"https://{{tenant}}.idp.example\": {fault}")]);
@@ -743,6 +804,9 @@ fn a_value_of_another_shape_is_an_error_of_the_reader_that_says_what_is_expected
         (json!({ "issuers": {} }), "a sequence"),
         (json!({ "issuers": [{ "scope_grammar": 5 }] }), "the name of a grammar, or a table"),
         (json!({ "issuers": [{ "dangerous_allow_http_on_loopback": "true" }] }), "a boolean"),
+        (json!({ "issuers": [{ "introspection": true }] }), "a table of settings"),
+        (json!({ "issuers": [{ "introspection": { "signed_answers": "true" } }] }), "a boolean"),
+        (json!({ "issuers": [{ "introspection": { "check_jwts": true } }] }), "a number or a text"),
     ] {
         let error = serde_json::from_value::<Config>(config).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
@@ -755,4 +819,458 @@ fn an_allow_list_of_null_does_not_allow_everything() {
         let text = format!(r#"{{"audience":"a","issuers":[{{"issuer":"https://as.example","{field}":null}}]}}"#);
         assert!(serde_json::from_str::<Config>(&text).is_err(), "{field}");
     }
+}
+
+#[test]
+fn an_introspection_of_null_is_not_one_that_was_left_out() {
+    for entry in [
+        json!({ "introspection": null }),
+        json!({ "introspection": { "check_jwts": null } }),
+        json!({ "introspection": { "token_prefixes": null } }),
+        json!({ "introspection": { "signed_answers": null } }),
+    ] {
+        let text = json!({ "issuers": [entry] }).to_string();
+        assert!(serde_json::from_str::<Config>(&text).is_err(), "{text}");
+    }
+}
+
+/// The introspection of the only issuer, which has no faults.
+fn introspection(mut config: Config) -> Introspection {
+    let mut faults = config.faults;
+    let table = config.issuers[0].introspection.take().unwrap();
+    let introspection = table.read(&mut Place { prefix: String::new(), faults: &mut faults });
+    assert_eq!(faults, NONE);
+    introspection
+}
+
+/// The variables that say what this table says.
+fn variables(prefix: &str, table: &Value) -> Vec<(String, String)> {
+    let Value::Object(table) = table else { unreachable!() };
+    let mut all = Vec::new();
+    for (name, value) in table {
+        let name = format!("{prefix}_{}", name.to_uppercase());
+        match value {
+            Value::Object(_) => all.extend(variables(&name, value)),
+            Value::Array(elements) => {
+                let elements: Vec<&str> = elements.iter().filter_map(Value::as_str).collect();
+                all.push((name, elements.join(",")));
+            }
+            Value::String(text) => all.push((name, text.clone())),
+            other => all.push((name, other.to_string())),
+        }
+    }
+    all
+}
+
+fn asked_by_variables(table: &Value) -> Config {
+    let issuer = ["ISSUER", "AUDIENCE"].map(|name| (format!("SCOPEGATE_{name}"), ISSUER.to_owned()));
+    Config::from_vars("SCOPEGATE", issuer.into_iter().chain(variables("SCOPEGATE_INTROSPECTION", table)))
+}
+
+#[test]
+fn every_setting_of_introspection_is_its_own() {
+    let seconds = Duration::from_secs;
+    let (cache, limits) = (AnswerCache::default, Limits::default);
+    let plain = || Introspection::discovered(ClientAuthentication::client_secret_basic("orders-api", "s3cret"));
+    let all = |introspection: &Introspection| {
+        let Introspection { endpoint, parameters, token_type_hint, prefixes, .. } = introspection;
+        let Introspection { signed, aliases, audience_waived, demands_token_type, .. } = introspection;
+        let Introspection { scope_may_be_array, jwts, cache, limits, max_answer, .. } = introspection;
+        let whence = (endpoint, parameters, token_type_hint, prefixes);
+        let demands = (signed, aliases, audience_waived, demands_token_type, scope_may_be_array);
+        format!("{whence:?} {demands:?} {jwts:?} {cache:?} {limits:?} {max_answer:?}")
+    };
+    let at = Introspection::at(
+        "https://as.example/introspect",
+        ClientAuthentication::client_secret_basic("orders-api", "s3cret"),
+    );
+    for (settings, expected) in [
+        (json!({}), plain()),
+        (json!({ "endpoint": "https://as.example/introspect" }), at),
+        (json!({ "token_prefixes": ["ory_at_", "ory_"] }), plain().token_prefix("ory_at_").token_prefix("ory_")),
+        (json!({ "token_prefixes": "ory_at_" }), plain().token_prefix("ory_at_")),
+        (json!({ "token_type_hint": true }), plain()),
+        (json!({ "token_type_hint": false }), plain().without_token_type_hint()),
+        (json!({ "signed_answers": true }), plain().signed_answers()),
+        (json!({ "signed_answers": false }), plain()),
+        (json!({ "issuer_aliases": ["a", "b"] }), plain().issuer_alias("a").issuer_alias("b")),
+        (
+            json!({ "dangerous_accept_answers_without_audience": true }),
+            plain().dangerous_accept_answers_without_audience(),
+        ),
+        (json!({ "require_token_type": true }), plain().require_token_type()),
+        (json!({ "scope_may_be_array": true }), plain().scope_may_be_array()),
+        (json!({ "check_jwts": "where-demanded" }), plain()),
+        (json!({ "check_jwts": "instead" }), plain().check_jwts(OnlineCheck::Instead)),
+        (json!({ "check_jwts": "10s" }), plain().check_jwts(OnlineCheck::Every(seconds(10)))),
+        (json!({ "check_jwts": 0 }), plain().check_jwts(OnlineCheck::Every(seconds(0)))),
+        (json!({ "cache": { "good_for": 1 } }), plain().cache(cache().good_for(seconds(1)))),
+        (json!({ "cache": { "bad_for": 2 } }), plain().cache(cache().bad_for(seconds(2)))),
+        (json!({ "cache": { "max_bytes": 3 } }), plain().cache(cache().max_bytes(3))),
+        (json!({ "cache": { "good_for": 0, "bad_for": 0, "max_bytes": 0 } }), plain().cache(AnswerCache::off())),
+        (json!({ "limits": { "timeout": "1s" } }), plain().limits(limits().timeout(seconds(1)))),
+        (json!({ "limits": { "concurrent": 2 } }), plain().limits(limits().concurrent(2))),
+        (json!({ "limits": { "waiting": 3 } }), plain().limits(limits().waiting(3))),
+        (json!({ "limits": { "open_after": 4 } }), plain().limits(limits().open_after(4))),
+        (json!({ "limits": { "pause": 5 } }), plain().limits(limits().pause(seconds(5), seconds(30)))),
+        (json!({ "limits": { "longest_pause": 6 } }), plain().limits(limits().pause(seconds(1), seconds(6)))),
+        (json!({ "max_answer": 2048 }), plain().max_answer(2048)),
+    ] {
+        let table = extended(json!({ "client_id": "orders-api", "client_secret": "s3cret" }), settings);
+        for config in [with_issuer(json!({ "introspection": table })), asked_by_variables(&table)] {
+            assert_eq!(all(&introspection(config)), all(&expected), "{table}");
+        }
+    }
+    let table = json!({ "client_id": "orders-api", "client_secret": "s3cret",
+                        "parameters": { "resource": "https://api.example", "tenant": "north" } });
+    let expected = plain().parameter("resource", "https://api.example").parameter("tenant", "north");
+    assert_eq!(all(&introspection(with_issuer(json!({ "introspection": table })))), all(&expected));
+    let nothing = json!({ "client_id": "orders-api", "client_secret": "s3cret", "client_secret_file": null,
+                          "endpoint": null, "token_type_hint": null, "issuer_aliases": null, "max_answer": null,
+                          "cache": { "good_for": null }, "limits": { "pause": null } });
+    assert_eq!(all(&introspection(with_issuer(json!({ "introspection": nothing })))), all(&plain()));
+}
+
+/// What a client sends to say who it is: the header field and the form. Of an assertion, what is the same each time.
+fn sent(client: ClientAuthentication) -> (Option<String>, Vec<(String, String)>) {
+    let authenticator = client.prepare(BACKENDS[0]).unwrap();
+    let (mut headers, mut form) = (HeaderMap::new(), Vec::new());
+    let now = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    authenticator.authenticate(ISSUER, now, &mut headers, &mut form).unwrap();
+    let form = form.into_iter().map(|(name, value)| {
+        let value = if name == "client_assertion" {
+            let mut parts = value.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).unwrap());
+            let header = String::from_utf8(parts.next().unwrap()).unwrap();
+            let claims: Value = serde_json::from_slice(&parts.next().unwrap()).unwrap();
+            format!("{header} {} {}", claims["sub"], claims["aud"])
+        } else {
+            value.into_owned()
+        };
+        (name.to_owned(), value)
+    });
+    (headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned()), form.collect())
+}
+
+#[test]
+fn a_client_authenticates_by_the_method_of_the_file() {
+    type By = ClientAuthentication;
+    let folder = Folder::new("methods");
+    let secret = "s3cret-that-is-32-bytes-long-or-more";
+    let pem = private_pem("a-rsa-noalg");
+    for (settings, expected) in [
+        (json!({ "client_id": "api", "client_secret": secret }), By::client_secret_basic("api", secret)),
+        (
+            json!({ "client_authentication": "client-secret-basic", "client_id": "api", "client_secret": secret }),
+            By::client_secret_basic("api", secret),
+        ),
+        (
+            json!({ "client_authentication": "client-secret-post", "client_id": "api", "client_secret": secret }),
+            By::client_secret_post("api", secret),
+        ),
+        (
+            json!({ "client_authentication": "client-secret-jwt", "client_id": "api", "client_secret": secret }),
+            By::client_secret_jwt("api", secret),
+        ),
+        (
+            json!({ "client_authentication": "client-secret-jwt", "client_id": "api", "client_secret": secret,
+                    "assertion_audience": "https://as.example/token" }),
+            By::client_secret_jwt("api", secret).audience("https://as.example/token"),
+        ),
+        (
+            json!({ "client_authentication": "private-key-jwt", "client_id": "api", "private_key": pem }),
+            By::private_key_jwt("api", &pem),
+        ),
+        (
+            json!({ "client_authentication": "private-key-jwt", "client_id": "api", "private_key": pem,
+                    "algorithm": "PS384" }),
+            By::private_key_jwt("api", &pem).algorithm(Algorithm::Ps384),
+        ),
+        (
+            json!({ "client_authentication": "private-key-jwt", "client_id": "api", "private_key": pem,
+                    "key_id": "1" }),
+            By::private_key_jwt("api", &pem).key_id("1"),
+        ),
+        (
+            json!({ "client_authentication": "private-key-jwt", "client_id": "api", "private_key": pem,
+                    "assertion_audience": "https://as.example/token" }),
+            By::private_key_jwt("api", &pem).audience("https://as.example/token"),
+        ),
+        (json!({ "client_authentication": "bearer", "bearer_token": secret }), By::bearer(secret)),
+        (json!({ "client_authentication": "none", "client_id": "api" }), By::none("api")),
+    ] {
+        let mut in_files = settings.clone();
+        for name in ["client_secret", "private_key", "bearer_token"] {
+            if let Some(secret) = in_files.as_object_mut().unwrap().remove(name) {
+                let file = folder.file(name, format!("{}\n", secret.as_str().unwrap()));
+                in_files[format!("{name}_file")] = file.into();
+            }
+        }
+        let expected = sent(expected);
+        for table in [settings, in_files] {
+            for config in [with_issuer(json!({ "introspection": table })), asked_by_variables(&table)] {
+                assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
+                assert_eq!(sent(introspection(config).client), expected, "{table}");
+            }
+        }
+    }
+    let certificate = json!({ "client_authentication": "tls-client-auth", "client_id": "api" });
+    for config in [with_issuer(json!({ "introspection": certificate })), asked_by_variables(&certificate)] {
+        assert!(introspection(config).client.prepare(BACKENDS[0]).unwrap().uses_tls());
+    }
+}
+
+#[test]
+fn keys_are_not_needed_where_the_issuer_is_asked_instead() {
+    let asked = |settings: Value, introspection: Value| {
+        let table = extended(json!({ "client_authentication": "none", "client_id": "api" }), introspection);
+        shown(&with_issuer(extended(settings, json!({ "introspection": table }))).into_builder())
+    };
+    let plain = || Introspection::discovered(ClientAuthentication::none("api"));
+    let with = |issuer: Issuer| shown(&ResourceServer::builder().audience("https://api.example").issuer(issuer));
+    let instead = || plain().check_jwts(OnlineCheck::Instead);
+    for (settings, introspection, expected) in [
+        (json!({}), json!({}), Issuer::discover(ISSUER).introspection(plain())),
+        (json!({}), json!({ "check_jwts": "instead" }), Issuer::introspected(ISSUER, plain())),
+        (
+            json!({}),
+            json!({ "check_jwts": "instead", "signed_answers": true }),
+            Issuer::discover(ISSUER).introspection(instead().signed_answers()),
+        ),
+        (
+            json!({ "jwks_uri": JWKS_URL }),
+            json!({ "check_jwts": "instead" }),
+            Issuer::with_jwks_uri(ISSUER, JWKS_URL).introspection(instead()),
+        ),
+        (
+            json!({ "jwks_file": "/keys" }),
+            json!({ "check_jwts": "instead" }),
+            Issuer::with_jwks_file(ISSUER, "/keys").introspection(instead()),
+        ),
+    ] {
+        assert_eq!(asked(settings.clone(), introspection.clone()), with(expected), "{settings} {introspection}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_introspection_is_a_fault_with_its_remedy() {
+    let both = "is given by itself and by a file; keep one of them";
+    let neither = "is missing; give it, or the file that it is in";
+    let no_id = "is missing; give the one that the issuer knows this API by";
+    let useless = |method: &str| {
+        format!("is of no use for \"{method}\"; leave it out, or choose another `client_authentication`")
+    };
+    let (basic, none, bearer) = (useless("client-secret-basic"), useless("none"), useless("bearer"));
+    let (jwt, tls, private) = (useless("client-secret-jwt"), useless("tls-client-auth"), useless("private-key-jwt"));
+    let method = |name: &str, settings| extended(json!({ "client_authentication": name }), settings);
+    let with = |settings| method("none", extended(json!({ "client_id": "api" }), settings));
+    let secret = "s3cret-that-is-32-bytes-long-or-more";
+    let pem = private_pem("a-es256");
+    for (table, expected) in [
+        (json!({}), vec![("client_id", no_id), ("client_secret", neither)]),
+        (json!({ "client_id": "api" }), vec![("client_secret", neither)]),
+        (json!({ "client_secret": secret }), vec![("client_id", no_id)]),
+        (
+            json!({ "client_id": "api", "client_secret": secret, "client_secret_file": "/x" }),
+            vec![("client_secret", both)],
+        ),
+        (json!({ "client_id": "api", "client_secret": 5 }), vec![("client_secret", "is no text")]),
+        (
+            json!({ "client_id": "api", "private_key_file": "/x" }),
+            vec![("client_secret", neither), ("private_key_file", &basic)],
+        ),
+        (method("client-secret-post", json!({})), vec![("client_id", no_id), ("client_secret", neither)]),
+        (
+            method("client-secret-jwt", json!({ "client_id": "api", "assertion_audience": "x", "key_id": "1" })),
+            vec![("client_secret", neither), ("key_id", &jwt)],
+        ),
+        (
+            method("private-key-jwt", json!({ "algorithm": "HS256" })),
+            vec![
+                ("client_id", no_id),
+                ("private_key", neither),
+                (
+                    "algorithm",
+                    "\"HS256\" is none that can be used; these can: ES256, ES384, Ed25519, RS256, RS384, RS512, PS256, \
+                     PS384, PS512",
+                ),
+            ],
+        ),
+        (
+            method(
+                "private-key-jwt",
+                json!({ "client_id": "api", "private_key": pem, "private_key_file": "/x",
+                                              "client_secret": secret }),
+            ),
+            vec![("private_key", both), ("client_secret", &private)],
+        ),
+        (method("bearer", json!({})), vec![("bearer_token", neither)]),
+        (
+            method("bearer", json!({ "bearer_token": secret, "bearer_token_file": "/x", "client_id": "api" })),
+            vec![("bearer_token", both), ("client_id", &bearer)],
+        ),
+        (
+            method("tls-client-auth", json!({ "private_key": pem, "private_key_file": "/x" })),
+            vec![("client_id", no_id), ("private_key", &tls), ("private_key_file", &tls)],
+        ),
+        (method("none", json!({})), vec![("client_id", no_id)]),
+        (
+            with(json!({ "client_secret": secret, "client_secret_file": "/x", "bearer_token": "x",
+                         "bearer_token_file": "/x", "key_id": "1", "algorithm": "ES256", "assertion_audience": "x" })),
+            vec![
+                ("client_secret", &none),
+                ("client_secret_file", &none),
+                ("bearer_token", &none),
+                ("bearer_token_file", &none),
+                ("key_id", &none),
+                ("algorithm", &none),
+                ("assertion_audience", &none),
+            ],
+        ),
+        (
+            method("client_secret_basic", json!({ "client_id": "api" })),
+            vec![(
+                "client_authentication",
+                "\"client_secret_basic\" is no method; these are: client-secret-basic, client-secret-post, \
+                 client-secret-jwt, private-key-jwt, bearer, tls-client-auth, none",
+            )],
+        ),
+        (
+            with(json!({ "token_prefixes": [] })),
+            vec![("token_prefixes", "is an empty list; leave it out for the default")],
+        ),
+        (
+            with(json!({ "issuer_aliases": [] })),
+            vec![("issuer_aliases", "is an empty list; leave it out for the default")],
+        ),
+        (with(json!({ "parameters": { "a\nb": 5 } })), vec![("parameters.a\\nb", "is no text")]),
+        (
+            with(json!({ "check_jwts": "always" })),
+            vec![(
+                "check_jwts",
+                "\"always\" is no way to check JWTs; write \"where-demanded\", \"instead\", or how old an answer may \
+                 be, such as \"10s\"",
+            )],
+        ),
+        (
+            with(json!({ "max_answer": "64k", "cache": { "max_bytes": -1 } })),
+            vec![
+                ("max_answer", "\"64k\" is no whole number, or too great a one"),
+                ("cache.max_bytes", "\"-1\" is no whole number, or too great a one"),
+            ],
+        ),
+        (
+            with(json!({ "limits": { "open_after": 4_294_967_296_u64, "concurrent": "many" } })),
+            vec![
+                ("limits.concurrent", "\"many\" is no whole number, or too great a one"),
+                ("limits.open_after", "\"4294967296\" is no whole number, or too great a one"),
+            ],
+        ),
+    ] {
+        let expected: Vec<String> = expected
+            .into_iter()
+            .map(|(setting, fault)| format!("issuer \"https://as.example\": introspection.{setting}: {fault}"))
+            .collect();
+        assert_eq!(faults(with_issuer(json!({ "introspection": table }))).await, expected, "{table}");
+    }
+    for setting in ["cache.good_for", "cache.bad_for", "limits.timeout", "limits.pause", "limits.longest_pause"] {
+        let (table, name) = setting.split_once('.').unwrap();
+        let found = faults(with_issuer(json!({ "introspection": with(json!({ table: { name: "5m" } })) }))).await;
+        let beginning = format!("issuer \"https://as.example\": introspection.{setting}: \"5m\" is no duration; ");
+        assert!(found.len() == 1 && found[0].starts_with(&beginning), "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_faults_of_an_introspection_are_named_at_once_with_those_of_the_builder() {
+    let table = json!({
+        "client_secret_file": "/nowhere/to/be/found",
+        "endpoint": "http://as.example/introspect",
+        "parameters": { "token": "x" },
+        "cache": { "good_for": "10min" },
+        "max_answer": 1,
+    });
+    let found = faults(with_issuer(json!({ "introspection": table }))).await;
+    let beginnings = [
+        "introspection.client_id: is missing",
+        "introspection.client_secret: the file \"/nowhere/to/be/found\" cannot be read: ",
+        "introspection remembers good tokens for more than 5 minutes",
+        "introspection sends the form field \"token\" itself",
+        "the longest answer is not between",
+        "the introspection endpoint \"http://as.example/introspect\"",
+    ];
+    for (found, beginning) in found.iter().zip(beginnings) {
+        assert!(found.starts_with(&format!("issuer \"https://as.example\": {beginning}")), "{found} / {beginning}");
+    }
+    assert_eq!(found.len(), beginnings.len(), "{found:#?}");
+
+    let entry = json!({ "introspection": { "client_authentication": "none" } });
+    let found = faults(from_json(json!({ "audience": "api", "issuers": [entry] }))).await;
+    assert!(found.iter().any(|fault| fault.starts_with("issuers[0]: introspection.client_id: ")), "{found:?}");
+}
+
+#[tokio::test]
+async fn an_opaque_token_is_asked_about_with_the_secret_of_the_file() {
+    let folder = Folder::new("asked");
+    let file = folder.file("secret", "s3cret\n");
+    let endpoint = "https://as.example/introspect?key=s3cret";
+    // The network of these tests insists on its limit, which is that of key sets.
+    let settings = json!({ "client_id": "orders-api", "endpoint": endpoint, "max_answer": 524_288 });
+    let with = |name: &str, value: &str| extended(settings.clone(), json!({ name: value }));
+    for table in [with("client_secret", "s3cret"), with("client_secret_file", &file)] {
+        for config in [with_issuer(json!({ "introspection": table })), asked_by_variables(&table)] {
+            assert!(!format!("{config:#?}").contains("s3cret"), "{config:#?}");
+            assert!(!shown(&config.clone().into_builder()).contains("s3cret"));
+            let network = Network::new();
+            let answer = json!({ "active": true, "sub": "alice", "client_id": "app", "scope": "read",
+                                 "aud": ["https://api.example", ISSUER] });
+            let fields = vec![("content-type", "application/json")];
+            network.put(endpoint, Answer::With(200, fields, answer.to_string().into()));
+            let builder = config.into_builder().fetch(network.clone()).clock(SetClock::new());
+            let server = builder.build().await.unwrap();
+            let request = Request::builder().header(AUTHORIZATION, "Bearer opaque").body(()).unwrap();
+            assert!(server.authenticate(&request.into_parts().0).await.is_ok());
+            assert_eq!(network.headers()[AUTHORIZATION], "Basic b3JkZXJzLWFwaTpzM2NyZXQ=");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_for_introspection_is_in_no_fault() {
+    let folder = Folder::new("unasked");
+    let file = folder.file("secret", "s3cret\u{1}\n");
+    let by = |method: &str, settings| {
+        let table = json!({ "client_authentication": method, "endpoint": "https://as.example/i?s3cret" });
+        extended(table, settings)
+    };
+    for table in [
+        by("client-secret-basic", json!({ "client_id": "a", "client_secret_file": file })),
+        by("client-secret-basic", json!({ "client_id": "a", "client_secret": "s3cret", "client_secret_file": file })),
+        by("client-secret-basic", json!({ "client_id": "a", "client_secret": ["s3cret"] })),
+        by("client-secret-basic", json!({ "client_id": "a", "client_secert": "s3cret" })),
+        by("client-secret-post", json!({ "client_secret": "s3cret" })),
+        by("client-secret-jwt", json!({ "client_id": "a", "client_secret": "s3cret" })),
+        by("private-key-jwt", json!({ "client_id": "a", "private_key": "s3cret" })),
+        by("private-key-jwt", json!({ "client_id": "a", "private_key_file": file })),
+        by("private-key-jwt", json!({ "client_id": "a", "private_key": { "s3cret": "s3cret" } })),
+        by("bearer", json!({ "bearer_token": "s3cret s3cret" })),
+        by("bearer", json!({ "bearer_token_file": file })),
+        by("none", json!({ "client_id": "a", "client_secret": "s3cret", "private_key": "s3cret" })),
+        by("basic", json!({ "client_id": "a", "client_secret": "s3cret" })),
+        by("none", json!({ "client_id": "a", "parameters": { "client_secret": "s3cret" } })),
+        by("none", json!({ "client_id": "a", "parameters": { "key": ["s3cret"] } })),
+    ] {
+        let config = with_issuer(json!({ "introspection": table }));
+        assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
+        assert!(!shown(&config.clone().into_builder()).contains("s3cret"));
+        let found = faults(config).await;
+        assert!(!found.is_empty() && !found.iter().any(|fault| fault.contains("s3cret")), "{found:?}");
+    }
+
+    let table = json!({ "client_id": "a", "client_secret": "s3cret", "client_secret_file": file,
+                        "client_secert": "s3cret", "private_key": "s3cret", "bearer_token": "s3cret" });
+    let config = asked_by_variables(&table);
+    assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
+    let found = faults(config).await;
+    assert_eq!(found.len(), 4, "the twins, the misspelt one, and two of no use: {found:?}");
+    assert!(found.iter().all(|fault| !fault.contains("s3cret")), "{found:?}");
 }

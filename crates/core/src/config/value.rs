@@ -5,12 +5,13 @@ use std::{
     fs::File,
     io::Read,
     path::{Path, PathBuf},
+    str::FromStr,
     time::Duration,
 };
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{StartUp, https_url};
+use crate::{StartUp, https_url, introspection::OnlineCheck};
 
 /// The longest secret that is read from a file, in bytes. Whatever is longer is no secret, but the wrong file.
 const MAX_SECRET: u64 = 16 * 1024;
@@ -70,8 +71,29 @@ impl Quantity {
     }
 
     pub(super) fn size(&self) -> Result<usize, String> {
+        self.whole()
+    }
+
+    pub(super) fn count(&self) -> Result<u32, String> {
+        self.whole()
+    }
+
+    fn whole<N: FromStr>(&self) -> Result<N, String> {
         let number = self.0.bytes().all(|byte| byte.is_ascii_digit()).then(|| self.0.parse().ok()).flatten();
         number.ok_or_else(|| format!("{:?} is no whole number, or too great a one", self.0))
+    }
+
+    pub(super) fn online_check(&self) -> Result<OnlineCheck, String> {
+        match self.0.as_str() {
+            "instead" => Ok(OnlineCheck::Instead),
+            "where-demanded" => Ok(OnlineCheck::WhereDemanded),
+            text => self.as_duration().map(OnlineCheck::Every).ok_or_else(|| {
+                format!(
+                    "{text:?} is no way to check JWTs; write \"where-demanded\", \"instead\", or how old an answer may \
+                     be, such as \"10s\""
+                )
+            }),
+        }
     }
 
     pub(super) fn start_up(&self) -> Result<StartUp, String> {
@@ -236,6 +258,26 @@ mod tests {
         assert_eq!(quantity("5s").start_up(), Ok(StartUp::WaitAtMost(Duration::from_secs(5))));
         for text in ["", "Lazy", "fail_fast", "5 s"] {
             assert!(quantity(text).start_up().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_count_is_a_whole_number_of_32_bits() {
+        assert_eq!(quantity("0").count(), Ok(0));
+        assert_eq!(quantity("4294967295").count(), Ok(u32::MAX));
+        for text in ["", "-1", "1.0", "4294967296", "99999999999999999999999"] {
+            assert!(quantity(text).count().unwrap_err().contains("is no whole number"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_check_of_jwts_is_a_name_or_a_time() {
+        assert_eq!(quantity("where-demanded").online_check(), Ok(OnlineCheck::WhereDemanded));
+        assert_eq!(quantity("instead").online_check(), Ok(OnlineCheck::Instead));
+        assert_eq!(quantity("10s").online_check(), Ok(OnlineCheck::Every(Duration::from_secs(10))));
+        assert_eq!(quantity("0").online_check(), Ok(OnlineCheck::Every(Duration::ZERO)));
+        for text in ["", "Instead", "where_demanded", "10 s", "always"] {
+            assert!(quantity(text).online_check().is_err(), "{text}");
         }
     }
 

@@ -1,0 +1,261 @@
+//! The settings of an issuer that is asked about tokens.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::Deserialize;
+
+use super::{
+    Place, Unknown, algorithm, said,
+    value::{Address, List, Quantity, Secret},
+};
+use crate::{
+    inquiry::{AnswerCache, Limits},
+    introspection::{ClientAuthentication, Introspection},
+};
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, expecting = "a table of settings")]
+pub(super) struct IntrospectionTable {
+    pub(super) endpoint: Option<Address>,
+    pub(super) client_authentication: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) client_secret: Option<Secret>,
+    pub(super) client_secret_file: Option<PathBuf>,
+    pub(super) private_key: Option<Secret>,
+    pub(super) private_key_file: Option<PathBuf>,
+    pub(super) bearer_token: Option<Secret>,
+    pub(super) bearer_token_file: Option<PathBuf>,
+    pub(super) key_id: Option<String>,
+    pub(super) algorithm: Option<String>,
+    pub(super) assertion_audience: Option<String>,
+    #[serde(deserialize_with = "said")]
+    pub(super) token_prefixes: Option<List>,
+    /// The value of one may be a key, or a password.
+    pub(super) parameters: BTreeMap<String, Secret>,
+    pub(super) token_type_hint: Option<bool>,
+    pub(super) signed_answers: bool,
+    pub(super) issuer_aliases: Option<List>,
+    pub(super) dangerous_accept_answers_without_audience: bool,
+    pub(super) require_token_type: bool,
+    pub(super) scope_may_be_array: bool,
+    #[serde(deserialize_with = "said")]
+    pub(super) check_jwts: Option<Quantity>,
+    pub(super) cache: CacheTable,
+    pub(super) limits: LimitsTable,
+    pub(super) max_answer: Option<Quantity>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CacheTable {
+    pub(super) good_for: Option<Quantity>,
+    pub(super) bad_for: Option<Quantity>,
+    pub(super) max_bytes: Option<Quantity>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct LimitsTable {
+    pub(super) timeout: Option<Quantity>,
+    pub(super) concurrent: Option<Quantity>,
+    pub(super) waiting: Option<Quantity>,
+    pub(super) open_after: Option<Quantity>,
+    pub(super) pause: Option<Quantity>,
+    pub(super) longest_pause: Option<Quantity>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+impl IntrospectionTable {
+    /// These settings. Where one of them is faulty, so is the whole, and what is returned is for the faults that the builder
+    /// finds in the others.
+    pub(super) fn read(mut self, place: &mut Place<'_>) -> Introspection {
+        place.unknown("introspection.", std::mem::take(&mut self.unknown));
+        let client = self.client(place).unwrap_or_else(|| ClientAuthentication::none("unknown"));
+        let mut introspection = match self.endpoint {
+            Some(Address(endpoint)) => Introspection::at(endpoint, client),
+            None => Introspection::discovered(client),
+        };
+        for prefix in place.list("introspection.token_prefixes", self.token_prefixes).unwrap_or_default() {
+            introspection = introspection.token_prefix(prefix);
+        }
+        for alias in place.list("introspection.issuer_aliases", self.issuer_aliases).unwrap_or_default() {
+            introspection = introspection.issuer_alias(alias);
+        }
+        for (name, value) in self.parameters {
+            let setting = format!("introspection.parameters.{}", name.escape_debug());
+            if let Some(value) = place.ok(&setting, value.text()) {
+                introspection = introspection.parameter(name, value);
+            }
+        }
+        if self.token_type_hint == Some(false) {
+            introspection = introspection.without_token_type_hint();
+        }
+        if self.signed_answers {
+            introspection = introspection.signed_answers();
+        }
+        if self.dangerous_accept_answers_without_audience {
+            introspection = introspection.dangerous_accept_answers_without_audience();
+        }
+        if self.require_token_type {
+            introspection = introspection.require_token_type();
+        }
+        if self.scope_may_be_array {
+            introspection = introspection.scope_may_be_array();
+        }
+        if let Some(check) = place.read("introspection.check_jwts", self.check_jwts, Quantity::online_check) {
+            introspection = introspection.check_jwts(check);
+        }
+        if let Some(bytes) = place.read("introspection.max_answer", self.max_answer, Quantity::size) {
+            introspection = introspection.max_answer(bytes);
+        }
+        introspection.cache(self.cache.read(place)).limits(self.limits.read(place))
+    }
+
+    /// How this API says who it is. What the method takes is taken out of the table, so that the rest is too much.
+    fn client(&mut self, place: &mut Place<'_>) -> Option<ClientAuthentication> {
+        let method = self.client_authentication.take().unwrap_or_else(|| "client-secret-basic".to_owned());
+        let client = match method.as_str() {
+            "client-secret-basic" => self.with_secret(place, ClientAuthentication::client_secret_basic),
+            "client-secret-post" => self.with_secret(place, ClientAuthentication::client_secret_post),
+            "client-secret-jwt" => {
+                let client = self.with_secret(place, ClientAuthentication::client_secret_jwt);
+                self.for_audience(client)
+            }
+            "private-key-jwt" => {
+                let client = self.with_private_key(place);
+                self.for_audience(client)
+            }
+            "bearer" => {
+                let token = Secret::from_either(self.bearer_token.take(), self.bearer_token_file.take());
+                place.ok("introspection.bearer_token", token).map(ClientAuthentication::bearer)
+            }
+            "tls-client-auth" => self.id(place).map(ClientAuthentication::tls_client_auth),
+            "none" => self.id(place).map(ClientAuthentication::none),
+            _ => {
+                place.fault(
+                    "introspection.client_authentication",
+                    format_args!(
+                        "{method:?} is no method; these are: client-secret-basic, client-secret-post, \
+                         client-secret-jwt, private-key-jwt, bearer, tls-client-auth, none"
+                    ),
+                );
+                return None;
+            }
+        };
+        for (setting, left) in [
+            ("introspection.client_id", self.client_id.is_some()),
+            ("introspection.client_secret", self.client_secret.is_some()),
+            ("introspection.client_secret_file", self.client_secret_file.is_some()),
+            ("introspection.private_key", self.private_key.is_some()),
+            ("introspection.private_key_file", self.private_key_file.is_some()),
+            ("introspection.bearer_token", self.bearer_token.is_some()),
+            ("introspection.bearer_token_file", self.bearer_token_file.is_some()),
+            ("introspection.key_id", self.key_id.is_some()),
+            ("introspection.algorithm", self.algorithm.is_some()),
+            ("introspection.assertion_audience", self.assertion_audience.is_some()),
+        ] {
+            if left {
+                place.fault(
+                    setting,
+                    format_args!(
+                        "is of no use for {method:?}; leave it out, or choose another `client_authentication`"
+                    ),
+                );
+            }
+        }
+        client
+    }
+
+    fn id(&mut self, place: &mut Place<'_>) -> Option<String> {
+        if self.client_id.is_none() {
+            place.fault("introspection.client_id", "is missing; give the one that the issuer knows this API by");
+        }
+        self.client_id.take()
+    }
+
+    fn with_secret(
+        &mut self,
+        place: &mut Place<'_>,
+        make: fn(String, String) -> ClientAuthentication,
+    ) -> Option<ClientAuthentication> {
+        let id = self.id(place);
+        let secret = Secret::from_either(self.client_secret.take(), self.client_secret_file.take());
+        let (id, secret) = id.zip(place.ok("introspection.client_secret", secret))?;
+        Some(make(id, secret))
+    }
+
+    fn with_private_key(&mut self, place: &mut Place<'_>) -> Option<ClientAuthentication> {
+        let id = self.id(place);
+        let key = Secret::from_either(self.private_key.take(), self.private_key_file.take());
+        let key = place.ok("introspection.private_key", key);
+        let algorithm = self.algorithm.take().and_then(|name| place.ok("introspection.algorithm", algorithm(&name)));
+        let key_id = self.key_id.take();
+        let (id, key) = id.zip(key)?;
+        let mut client = ClientAuthentication::private_key_jwt(id, key);
+        if let Some(algorithm) = algorithm {
+            client = client.algorithm(algorithm);
+        }
+        if let Some(key_id) = key_id {
+            client = client.key_id(key_id);
+        }
+        Some(client)
+    }
+
+    fn for_audience(&mut self, client: Option<ClientAuthentication>) -> Option<ClientAuthentication> {
+        match self.assertion_audience.take() {
+            Some(audience) => client.map(|client| client.audience(audience)),
+            None => client,
+        }
+    }
+}
+
+impl CacheTable {
+    fn read(self, place: &mut Place<'_>) -> AnswerCache {
+        place.unknown("introspection.cache.", self.unknown);
+        let mut cache = AnswerCache::default();
+        if let Some(time) = place.read("introspection.cache.good_for", self.good_for, Quantity::duration) {
+            cache = cache.good_for(time);
+        }
+        if let Some(time) = place.read("introspection.cache.bad_for", self.bad_for, Quantity::duration) {
+            cache = cache.bad_for(time);
+        }
+        if let Some(bytes) = place.read("introspection.cache.max_bytes", self.max_bytes, Quantity::size) {
+            cache = cache.max_bytes(bytes);
+        }
+        cache
+    }
+}
+
+impl LimitsTable {
+    fn read(self, place: &mut Place<'_>) -> Limits {
+        place.unknown("introspection.limits.", self.unknown);
+        let mut limits = Limits::default();
+        let (mut first, mut longest) = limits.pause;
+        for (setting, given, time) in [
+            ("introspection.limits.timeout", self.timeout, &mut limits.timeout),
+            ("introspection.limits.pause", self.pause, &mut first),
+            ("introspection.limits.longest_pause", self.longest_pause, &mut longest),
+        ] {
+            if let Some(given) = place.read(setting, given, Quantity::duration) {
+                *time = given;
+            }
+        }
+        for (setting, given, questions) in [
+            ("introspection.limits.concurrent", self.concurrent, &mut limits.concurrent),
+            ("introspection.limits.waiting", self.waiting, &mut limits.waiting),
+        ] {
+            if let Some(given) = place.read(setting, given, Quantity::size) {
+                *questions = given;
+            }
+        }
+        if let Some(failures) = place.read("introspection.limits.open_after", self.open_after, Quantity::count) {
+            limits.open_after = failures;
+        }
+        limits.pause(first, longest)
+    }
+}
