@@ -81,6 +81,7 @@
 //! | `jwks_header` | none | table: the [header](Issuer::jwks_header) for the keys' address: `name`, and `value` or `value_file` |
 //! | `key_hosts` | all | list: the [hosts](Issuer::key_hosts) that keys may come from |
 //! | `key_refresh` | that at the top | table, see below |
+//! | `introspection` | nobody is asked | table, see below: how the issuer is [asked](Issuer::introspection) about tokens. Not with `template` |
 //! | `dangerous_waive_audience` | `false` | tokens that [name no audience](Issuer::dangerous_waive_audience) |
 //! | `dangerous_allow_http_on_loopback` | `false` | [plain http](Issuer::dangerous_allow_http_on_loopback) on this machine |
 //!
@@ -95,6 +96,51 @@
 //!
 //! What an issuer's `key_refresh` leaves out is as at the top.
 //!
+//! | of `introspection` | default | |
+//! |---|---|---|
+//! | `endpoint` | by discovery | the [address](Introspection::at) to ask at |
+//! | `client_authentication` | `"client-secret-basic"` | how this API says [who it is](ClientAuthentication), see below |
+//! | `token_prefixes` | none | list: what the issuer's opaque tokens [begin with](Introspection::token_prefix) |
+//! | `parameters` | none | table: [form fields](Introspection::parameter) to send as well, and their values |
+//! | `token_type_hint` | `true` | `false` [leaves the hint out](Introspection::without_token_type_hint) |
+//! | `signed_answers` | `false` | answers have to be [signed](Introspection::signed_answers), by the issuer's keys |
+//! | `issuer_aliases` | none | list: [other names](Introspection::issuer_alias) of the issuer in `iss` |
+//! | `require_token_type` | `false` | answers have to have a [`token_type`](Introspection::require_token_type) |
+//! | `scope_may_be_array` | `false` | `scope` may be an [array](Introspection::scope_may_be_array) |
+//! | `dangerous_accept_answers_without_audience` | `false` | answers that [name no audience](Introspection::dangerous_accept_answers_without_audience) |
+//! | `check_jwts` | `"where-demanded"` | whether the issuer is asked about its [JWTs](OnlineCheck): `"where-demanded"`, `"instead"`, or a time, which is how old an answer may be |
+//! | `cache` | | table, see below |
+//! | `limits` | | table, see below |
+//! | `max_answer` | `65536` | bytes: the [longest answer](Introspection::max_answer) |
+//!
+//! With `"instead"` the issuer's keys are not needed, and not fetched unless `jwks_uri`, `jwks_file` or `signed_answers` is
+//! given.
+//!
+//! | `client_authentication` | takes | and may have |
+//! |---|---|---|
+//! | [`"client-secret-basic"`](ClientAuthentication::client_secret_basic), [`"client-secret-post"`](ClientAuthentication::client_secret_post) | `client_id`, and `client_secret` or `client_secret_file` | |
+//! | [`"client-secret-jwt"`](ClientAuthentication::client_secret_jwt) | the same | `assertion_audience` |
+//! | [`"private-key-jwt"`](ClientAuthentication::private_key_jwt) | `client_id`, and `private_key` or `private_key_file` in PEM | [`algorithm`](ClientAuthentication::algorithm), [`key_id`](ClientAuthentication::key_id), [`assertion_audience`](ClientAuthentication::audience) |
+//! | [`"bearer"`](ClientAuthentication::bearer) | `bearer_token` or `bearer_token_file` | |
+//! | [`"tls-client-auth"`](ClientAuthentication::tls_client_auth) | `client_id`; code gives the certificate, to the builder's [client](ResourceServerBuilder::fetch) | |
+//! | [`"none"`](ClientAuthentication::none) | `client_id` | |
+//!
+//! All of these are settings of `introspection`, too. One that the method has no use for is refused.
+//!
+//! | of `introspection.cache` | default | |
+//! |---|---|---|
+//! | `good_for` | `"30s"` | time: how long a token [is good](AnswerCache::good_for), even if it is revoked meanwhile; `0` remembers none |
+//! | `bad_for` | `"5s"` | time: how long one [is bad](AnswerCache::bad_for) |
+//! | `max_bytes` | `16777216` | bytes: of [good answers](AnswerCache::max_bytes) |
+//!
+//! | of `introspection.limits` | default | |
+//! |---|---|---|
+//! | `timeout` | `"5s"` | time: for [one answer](Limits::timeout) |
+//! | `concurrent` | `64` | the most questions [at once](Limits::concurrent) |
+//! | `waiting` | `1024` | the most that [wait](Limits::waiting) besides |
+//! | `open_after` | `5` | failures in a row until there is a [pause](Limits::open_after) |
+//! | `pause`, `longest_pause` | `"1s"`, `"30s"` | times: the [first](Limits::pause) of these, and how long they get |
+//!
 //! # Environment variables
 //!
 //! A variable is the prefix, an underscore, and the setting's name in capitals, with that of its table in front:
@@ -105,17 +151,21 @@
 //! | `SCOPEGATE_KEY_REFRESH_COOL_DOWN`, `_KEY_REFRESH_TIMEOUT`, … | those of the `key_refresh` at the top |
 //! | `SCOPEGATE_ISSUER`, `_PROFILE`, `_ALGORITHMS`, `_JWKS_URI`, `_TEMPLATE`, … | those of the issuer |
 //! | `SCOPEGATE_JWKS_HEADER_NAME`, and `_JWKS_HEADER_VALUE` or `_JWKS_HEADER_VALUE_FILE` | those of its `jwks_header` |
+//! | `SCOPEGATE_INTROSPECTION_CLIENT_ID`, `_INTROSPECTION_CLIENT_SECRET`, `_INTROSPECTION_CHECK_JWTS`, … | those of its `introspection` |
+//! | `SCOPEGATE_INTROSPECTION_CACHE_GOOD_FOR`, `_INTROSPECTION_LIMITS_TIMEOUT`, … | those of the tables in it |
 //! | `SCOPEGATE_ISSUER_1`, `SCOPEGATE_ISSUER_1_PROFILE`, `SCOPEGATE_ISSUER_1_KEY_REFRESH_TIMEOUT`, … | those of further issuers, by numbers of your choice |
 //!
 //! A list is separated by commas. An empty variable is refused, and so is every other one with the prefix. (Kubernetes makes
-//! some for each service, so choose a prefix that is not a service's name.) What a scope implies takes a file.
+//! some for each service, so choose a prefix that is not a service's name.) What a scope implies takes a file, and so do the
+//! `parameters` of `introspection`.
 //!
 //! # Secrets
 //!
-//! `value_file` names a file that holds a secret and nothing else, in UTF-8, 16 KiB at most; one line break at its end is not
-//! counted in. It is read when the builder is made. Neither a secret nor the query of a URL is shown by `Debug` or in an
-//! error of this crate; but a reader of TOML quotes the line that it stumbles over, which is one reason more to keep secrets
-//! in files of their own.
+//! `value_file`, `client_secret_file`, `private_key_file` and `bearer_token_file` name a file that holds a secret and nothing
+//! else, in UTF-8, 16 KiB at most; one line break at its end is not counted in. It is read once, when the builder is made: a
+//! bearer token that is renewed takes [code](ClientAuthentication::bearer_with). Neither a secret, nor the value of one of
+//! the `parameters`, nor the query of a URL is shown by `Debug` or in an error of this crate; but a reader of TOML quotes the
+//! line that it stumbles over, which is one reason more to keep secrets in files of their own.
 
 mod env;
 mod introspection;
@@ -141,6 +191,11 @@ use crate::{
     jws::Algorithm,
     jwt::{Profile, ScopeClaim},
     resource_server::is_tenant,
+};
+#[cfg(doc)]
+use crate::{
+    inquiry::{AnswerCache, Limits},
+    introspection::ClientAuthentication,
 };
 
 /// The settings of a resource server as an operator writes them.
