@@ -99,7 +99,7 @@
 //! | of `introspection` | default | |
 //! |---|---|---|
 //! | `endpoint` | by discovery | the [address](Introspection::at) to ask at |
-//! | `client_authentication` | `"client-secret-basic"` | how this API says [who it is](ClientAuthentication), see below |
+//! | `client_authentication` | `"client_secret_basic"` | how this API says [who it is](ClientAuthentication), see below |
 //! | `token_prefixes` | none | list: what the issuer's opaque tokens [begin with](Introspection::token_prefix) |
 //! | `parameters` | none | table: [form fields](Introspection::parameter) to send as well, and their values |
 //! | `token_type_hint` | `true` | `false` [leaves the hint out](Introspection::without_token_type_hint) |
@@ -118,11 +118,11 @@
 //!
 //! | `client_authentication` | takes | and may have |
 //! |---|---|---|
-//! | [`"client-secret-basic"`](ClientAuthentication::client_secret_basic), [`"client-secret-post"`](ClientAuthentication::client_secret_post) | `client_id`, and `client_secret` or `client_secret_file` | |
-//! | [`"client-secret-jwt"`](ClientAuthentication::client_secret_jwt) | the same | `assertion_audience` |
-//! | [`"private-key-jwt"`](ClientAuthentication::private_key_jwt) | `client_id`, and `private_key` or `private_key_file` in PEM | [`algorithm`](ClientAuthentication::algorithm), [`key_id`](ClientAuthentication::key_id), [`assertion_audience`](ClientAuthentication::audience) |
+//! | [`"client_secret_basic"`](ClientAuthentication::client_secret_basic), [`"client_secret_post"`](ClientAuthentication::client_secret_post) | `client_id`, and `client_secret` or `client_secret_file` | |
+//! | [`"client_secret_jwt"`](ClientAuthentication::client_secret_jwt) | the same | `assertion_audience` |
+//! | [`"private_key_jwt"`](ClientAuthentication::private_key_jwt) | `client_id`, and `private_key` or `private_key_file` in PEM | [`algorithm`](ClientAuthentication::algorithm), [`key_id`](ClientAuthentication::key_id), [`assertion_audience`](ClientAuthentication::audience) |
 //! | [`"bearer"`](ClientAuthentication::bearer) | `bearer_token` or `bearer_token_file` | |
-//! | [`"tls-client-auth"`](ClientAuthentication::tls_client_auth) | `client_id`; code gives the certificate, to the builder's [client](ResourceServerBuilder::fetch) | |
+//! | [`"tls_client_auth"`](ClientAuthentication::tls_client_auth) | `client_id`; code gives the certificate, to the builder's [client](ResourceServerBuilder::fetch) | |
 //! | [`"none"`](ClientAuthentication::none) | `client_id` | |
 //!
 //! All of these are settings of `introspection`, too. One that the method has no use for is refused.

@@ -118,15 +118,15 @@ impl IntrospectionTable {
 
     /// How this API says who it is. What the method takes is taken out of the table, so that the rest is too much.
     fn client(&mut self, place: &mut Place<'_>) -> Option<ClientAuthentication> {
-        let method = self.client_authentication.take().unwrap_or_else(|| "client-secret-basic".to_owned());
+        let method = self.client_authentication.take().unwrap_or_else(|| "client_secret_basic".to_owned());
         let client = match method.as_str() {
-            "client-secret-basic" => self.with_secret(place, ClientAuthentication::client_secret_basic),
-            "client-secret-post" => self.with_secret(place, ClientAuthentication::client_secret_post),
-            "client-secret-jwt" => {
+            "client_secret_basic" => self.with_secret(place, ClientAuthentication::client_secret_basic),
+            "client_secret_post" => self.with_secret(place, ClientAuthentication::client_secret_post),
+            "client_secret_jwt" => {
                 let client = self.with_secret(place, ClientAuthentication::client_secret_jwt);
                 self.for_audience(client)
             }
-            "private-key-jwt" => {
+            "private_key_jwt" => {
                 let client = self.with_private_key(place);
                 self.for_audience(client)
             }
@@ -134,14 +134,14 @@ impl IntrospectionTable {
                 let token = Secret::from_either(self.bearer_token.take(), self.bearer_token_file.take());
                 place.ok("introspection.bearer_token", token).map(ClientAuthentication::bearer)
             }
-            "tls-client-auth" => self.id(place).map(ClientAuthentication::tls_client_auth),
+            "tls_client_auth" => self.id(place).map(ClientAuthentication::tls_client_auth),
             "none" => self.id(place).map(ClientAuthentication::none),
             _ => {
                 place.fault(
                     "introspection.client_authentication",
                     format_args!(
-                        "{method:?} is no method; these are: client-secret-basic, client-secret-post, \
-                         client-secret-jwt, private-key-jwt, bearer, tls-client-auth, none"
+                        "{method:?} is no method; these are: client_secret_basic, client_secret_post, \
+                         client_secret_jwt, private_key_jwt, bearer, tls_client_auth, none"
                     ),
                 );
                 return None;

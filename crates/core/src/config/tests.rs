@@ -194,7 +194,7 @@ fn json_and_toml_that_say_the_same_make_the_same() {
             {
                 "issuer": "https://as.example",
                 "introspection": {
-                    "client_authentication": "client-secret-basic",
+                    "client_authentication": "client_secret_basic",
                     "client_id": "orders-api",
                     "client_secret": "s3cret",
                     "check_jwts": 10,
@@ -960,38 +960,38 @@ fn a_client_authenticates_by_the_method_of_the_file() {
     for (settings, expected) in [
         (json!({ "client_id": "api", "client_secret": secret }), By::client_secret_basic("api", secret)),
         (
-            json!({ "client_authentication": "client-secret-basic", "client_id": "api", "client_secret": secret }),
+            json!({ "client_authentication": "client_secret_basic", "client_id": "api", "client_secret": secret }),
             By::client_secret_basic("api", secret),
         ),
         (
-            json!({ "client_authentication": "client-secret-post", "client_id": "api", "client_secret": secret }),
+            json!({ "client_authentication": "client_secret_post", "client_id": "api", "client_secret": secret }),
             By::client_secret_post("api", secret),
         ),
         (
-            json!({ "client_authentication": "client-secret-jwt", "client_id": "api", "client_secret": secret }),
+            json!({ "client_authentication": "client_secret_jwt", "client_id": "api", "client_secret": secret }),
             By::client_secret_jwt("api", secret),
         ),
         (
-            json!({ "client_authentication": "client-secret-jwt", "client_id": "api", "client_secret": secret,
+            json!({ "client_authentication": "client_secret_jwt", "client_id": "api", "client_secret": secret,
                     "assertion_audience": "https://as.example/token" }),
             By::client_secret_jwt("api", secret).audience("https://as.example/token"),
         ),
         (
-            json!({ "client_authentication": "private-key-jwt", "client_id": "api", "private_key": pem }),
+            json!({ "client_authentication": "private_key_jwt", "client_id": "api", "private_key": pem }),
             By::private_key_jwt("api", &pem),
         ),
         (
-            json!({ "client_authentication": "private-key-jwt", "client_id": "api", "private_key": pem,
+            json!({ "client_authentication": "private_key_jwt", "client_id": "api", "private_key": pem,
                     "algorithm": "PS384" }),
             By::private_key_jwt("api", &pem).algorithm(Algorithm::Ps384),
         ),
         (
-            json!({ "client_authentication": "private-key-jwt", "client_id": "api", "private_key": pem,
+            json!({ "client_authentication": "private_key_jwt", "client_id": "api", "private_key": pem,
                     "key_id": "1" }),
             By::private_key_jwt("api", &pem).key_id("1"),
         ),
         (
-            json!({ "client_authentication": "private-key-jwt", "client_id": "api", "private_key": pem,
+            json!({ "client_authentication": "private_key_jwt", "client_id": "api", "private_key": pem,
                     "assertion_audience": "https://as.example/token" }),
             By::private_key_jwt("api", &pem).audience("https://as.example/token"),
         ),
@@ -1013,7 +1013,7 @@ fn a_client_authenticates_by_the_method_of_the_file() {
             }
         }
     }
-    let certificate = json!({ "client_authentication": "tls-client-auth", "client_id": "api" });
+    let certificate = json!({ "client_authentication": "tls_client_auth", "client_id": "api" });
     for config in [with_issuer(json!({ "introspection": certificate })), asked_by_variables(&certificate)] {
         assert!(introspection(config).client.prepare(BACKENDS[0]).unwrap().uses_tls());
     }
@@ -1059,8 +1059,8 @@ async fn what_is_wrong_with_an_introspection_is_a_fault_with_its_remedy() {
     let useless = |method: &str| {
         format!("is of no use for \"{method}\"; leave it out, or choose another `client_authentication`")
     };
-    let (basic, none, bearer) = (useless("client-secret-basic"), useless("none"), useless("bearer"));
-    let (jwt, tls, private) = (useless("client-secret-jwt"), useless("tls-client-auth"), useless("private-key-jwt"));
+    let (basic, none, bearer) = (useless("client_secret_basic"), useless("none"), useless("bearer"));
+    let (jwt, tls, private) = (useless("client_secret_jwt"), useless("tls_client_auth"), useless("private_key_jwt"));
     let method = |name: &str, settings| extended(json!({ "client_authentication": name }), settings);
     let with = |settings| method("none", extended(json!({ "client_id": "api" }), settings));
     let secret = "s3cret-that-is-32-bytes-long-or-more";
@@ -1078,13 +1078,13 @@ async fn what_is_wrong_with_an_introspection_is_a_fault_with_its_remedy() {
             json!({ "client_id": "api", "private_key_file": "/x" }),
             vec![("client_secret", neither), ("private_key_file", &basic)],
         ),
-        (method("client-secret-post", json!({})), vec![("client_id", no_id), ("client_secret", neither)]),
+        (method("client_secret_post", json!({})), vec![("client_id", no_id), ("client_secret", neither)]),
         (
-            method("client-secret-jwt", json!({ "client_id": "api", "assertion_audience": "x", "key_id": "1" })),
+            method("client_secret_jwt", json!({ "client_id": "api", "assertion_audience": "x", "key_id": "1" })),
             vec![("client_secret", neither), ("key_id", &jwt)],
         ),
         (
-            method("private-key-jwt", json!({ "algorithm": "HS256" })),
+            method("private_key_jwt", json!({ "algorithm": "HS256" })),
             vec![
                 ("client_id", no_id),
                 ("private_key", neither),
@@ -1097,7 +1097,7 @@ async fn what_is_wrong_with_an_introspection_is_a_fault_with_its_remedy() {
         ),
         (
             method(
-                "private-key-jwt",
+                "private_key_jwt",
                 json!({ "client_id": "api", "private_key": pem, "private_key_file": "/x",
                                               "client_secret": secret }),
             ),
@@ -1109,7 +1109,7 @@ async fn what_is_wrong_with_an_introspection_is_a_fault_with_its_remedy() {
             vec![("bearer_token", both), ("client_id", &bearer)],
         ),
         (
-            method("tls-client-auth", json!({ "private_key": pem, "private_key_file": "/x" })),
+            method("tls_client_auth", json!({ "private_key": pem, "private_key_file": "/x" })),
             vec![("client_id", no_id), ("private_key", &tls), ("private_key_file", &tls)],
         ),
         (method("none", json!({})), vec![("client_id", no_id)]),
@@ -1127,11 +1127,11 @@ async fn what_is_wrong_with_an_introspection_is_a_fault_with_its_remedy() {
             ],
         ),
         (
-            method("client_secret_basic", json!({ "client_id": "api" })),
+            method("client-secret-basic", json!({ "client_id": "api" })),
             vec![(
                 "client_authentication",
-                "\"client_secret_basic\" is no method; these are: client-secret-basic, client-secret-post, \
-                 client-secret-jwt, private-key-jwt, bearer, tls-client-auth, none",
+                "\"client-secret-basic\" is no method; these are: client_secret_basic, client_secret_post, \
+                 client_secret_jwt, private_key_jwt, bearer, tls_client_auth, none",
             )],
         ),
         (
@@ -1243,15 +1243,15 @@ async fn a_secret_for_introspection_is_in_no_fault() {
         extended(table, settings)
     };
     for table in [
-        by("client-secret-basic", json!({ "client_id": "a", "client_secret_file": file })),
-        by("client-secret-basic", json!({ "client_id": "a", "client_secret": "s3cret", "client_secret_file": file })),
-        by("client-secret-basic", json!({ "client_id": "a", "client_secret": ["s3cret"] })),
-        by("client-secret-basic", json!({ "client_id": "a", "client_secert": "s3cret" })),
-        by("client-secret-post", json!({ "client_secret": "s3cret" })),
-        by("client-secret-jwt", json!({ "client_id": "a", "client_secret": "s3cret" })),
-        by("private-key-jwt", json!({ "client_id": "a", "private_key": "s3cret" })),
-        by("private-key-jwt", json!({ "client_id": "a", "private_key_file": file })),
-        by("private-key-jwt", json!({ "client_id": "a", "private_key": { "s3cret": "s3cret" } })),
+        by("client_secret_basic", json!({ "client_id": "a", "client_secret_file": file })),
+        by("client_secret_basic", json!({ "client_id": "a", "client_secret": "s3cret", "client_secret_file": file })),
+        by("client_secret_basic", json!({ "client_id": "a", "client_secret": ["s3cret"] })),
+        by("client_secret_basic", json!({ "client_id": "a", "client_secert": "s3cret" })),
+        by("client_secret_post", json!({ "client_secret": "s3cret" })),
+        by("client_secret_jwt", json!({ "client_id": "a", "client_secret": "s3cret" })),
+        by("private_key_jwt", json!({ "client_id": "a", "private_key": "s3cret" })),
+        by("private_key_jwt", json!({ "client_id": "a", "private_key_file": file })),
+        by("private_key_jwt", json!({ "client_id": "a", "private_key": { "s3cret": "s3cret" } })),
         by("bearer", json!({ "bearer_token": "s3cret s3cret" })),
         by("bearer", json!({ "bearer_token_file": file })),
         by("none", json!({ "client_id": "a", "client_secret": "s3cret", "private_key": "s3cret" })),

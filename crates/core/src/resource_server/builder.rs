@@ -369,7 +369,7 @@ impl ResourceServerBuilder {
         if general.len() > 1 {
             faults.add(format!(
                 "introspection: {} would be asked about the same opaque tokens; say by which prefixes they are told apart, with \
-                 `Introspection::token_prefix`, for all but one",
+                 `Introspection::token_prefix` or `token_prefixes` in a configuration, for all but one",
                 general.join(" and ")
             ));
         }
