@@ -10,6 +10,7 @@ mod genauth;
 mod grpc;
 mod hostile;
 mod http;
+mod inquiry;
 mod introspection;
 mod jose;
 mod json_vectors;

@@ -89,6 +89,11 @@ impl TokenVerifier for ApiKeys {
         presented.token().starts_with(&*self.prefix)
     }
 
+    fn fault(&self) -> Option<String> {
+        let no_prefix = "API keys need a prefix, such as `sk_`; without one every token would be taken for a key";
+        self.prefix.is_empty().then(|| no_prefix.to_owned())
+    }
+
     fn verify(&self, presented: &Presented<'_>) -> Inquiry {
         Inquiry::decided(self.judge(presented.token()))
     }
@@ -148,7 +153,7 @@ impl ApiKey {
         self
     }
 
-    /// Refuses the key from then on.
+    /// Refuses the key from then on, give or take the [leeway](crate::ResourceServerBuilder::leeway) of a minute.
     pub fn expires_at(mut self, time: SystemTime) -> Self {
         self.grant = self.grant.expires_at(time);
         self

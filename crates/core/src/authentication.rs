@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{ProtectionSpace, ResourceServer, VerifiedToken, inquiry::Found, verdicts::TokenDigest};
+use crate::{ProtectionSpace, ResourceServer, VerifiedToken, verdicts::TokenDigest};
 
 /// The outcome of authenticating a request: a [`VerifiedToken`], or nobody.
 ///
@@ -14,8 +14,10 @@ pub struct Authentication {
     token: Option<VerifiedToken>,
     /// What the token that was judged is known by, so that it is not judged again.
     presented: Option<TokenDigest>,
-    /// Whether somebody was asked about it for this very request.
-    is_fresh: bool,
+    /// When somebody was asked about it, if that was for this very request.
+    asked_at: Option<Duration>,
+    /// Whether a verifier of the application judged it, which may have looked at more than the token.
+    by_application: bool,
     /// Who judged it.
     judge: ResourceServer,
     space: Option<Arc<ProtectionSpace>>,
@@ -23,26 +25,16 @@ pub struct Authentication {
 
 impl Authentication {
     pub(crate) fn anonymous(judge: ResourceServer) -> Self {
-        Self { token: None, presented: None, is_fresh: false, judge, space: None }
+        Self { token: None, presented: None, asked_at: None, by_application: false, judge, space: None }
     }
 
-    pub(crate) fn verified(
-        judge: ResourceServer,
-        presented: TokenDigest,
-        token: VerifiedToken,
-        is_fresh: bool,
-    ) -> Self {
-        Self { token: Some(token), presented: Some(presented), is_fresh, judge, space: None }
+    pub(crate) fn verified(judge: ResourceServer, presented: TokenDigest, token: VerifiedToken) -> Self {
+        Self { token: Some(token), presented: Some(presented), ..Self::anonymous(judge) }
     }
 
-    /// What somebody answered about a token. Where the token was verified here as well, that is what it says.
-    pub(crate) fn found(
-        judge: ResourceServer,
-        presented: TokenDigest,
-        found: Found,
-        verified: Option<VerifiedToken>,
-    ) -> Self {
-        Self::verified(judge, presented, verified.unwrap_or(found.token), found.is_fresh)
+    /// With when somebody was asked about the token, and whether that was by a verifier of the application.
+    pub(crate) fn asked(self, asked_at: Option<Duration>, by_application: bool) -> Self {
+        Self { asked_at, by_application, ..self }
     }
 
     /// Whether this is about a token that is known by that.
@@ -50,14 +42,16 @@ impl Authentication {
         self.presented == Some(presented)
     }
 
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.is_fresh
+    /// Whether somebody was asked about it no longer than that before, for this very request.
+    pub(crate) fn is_fresh(&self, now: Duration, max_age: Duration) -> bool {
+        self.asked_at.is_some_and(|asked_at| now.checked_sub(asked_at).is_some_and(|age| age <= max_age))
     }
 
     /// Whether `judge` would find the same again for the same credentials: it was the judge, of this very token, and the
     /// token was still to expire at `cutoff`, the time less the leeway.
     pub(crate) fn still_holds(&self, judge: &ResourceServer, presented: TokenDigest, cutoff: Duration) -> bool {
         self.judge.is(judge)
+            && !self.by_application
             && self.is_about(presented)
             && self.token.as_ref().is_some_and(|token| token.lapsed(cutoff).is_none())
     }
@@ -103,7 +97,7 @@ mod tests {
         let token = verified("https://a", None, None);
         let expiry = token.expires_at().unwrap().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
         let before = expiry - Duration::from_nanos(1);
-        let outcome = Authentication::verified(judge.clone(), judge.digest("token"), token, false);
+        let outcome = Authentication::verified(judge.clone(), judge.digest("token"), token);
         assert!(outcome.still_holds(&judge, judge.digest("token"), before) && outcome.judge().is(&judge));
         assert!(!outcome.still_holds(&judge, judge.digest("token"), expiry));
         assert!(!outcome.still_holds(&other, judge.digest("token"), before));
@@ -120,7 +114,7 @@ mod tests {
         let token = verified("https://a", Some("alice"), None);
         let judge = fixed(&["a-es256"]).await;
         let digest = judge.digest("presented");
-        let printed = format!("{:?}", Authentication::verified(judge, digest, token, false));
+        let printed = format!("{:?}", Authentication::verified(judge, digest, token));
         assert!(printed.contains("alice") && !printed.contains("presented"), "{printed}");
     }
 
@@ -129,7 +123,7 @@ mod tests {
         let judge = fixed(&["a-es256"]).await;
         assert!(Authentication::anonymous(judge.clone()).token().is_none());
         let somebody =
-            Authentication::verified(judge.clone(), judge.digest("token"), verified("https://a", None, None), false);
+            Authentication::verified(judge.clone(), judge.digest("token"), verified("https://a", None, None));
         assert_eq!(somebody.token().unwrap().issuer(), "https://a");
     }
 }

@@ -80,11 +80,12 @@ impl Dispatch {
     }
 }
 
-/// Whether the text before the first dot is the encoding of something that begins like a JSON object. A text is decoded as
-/// far as it goes, in either alphabet: what might pass for a JWT somewhere must not pass for an opaque token here.
+/// Whether the text before the first dot is the encoding of something that begins like a JSON object: with a brace, and then
+/// a quotation mark or another brace. A text is decoded as far as it goes, in either alphabet: what might pass for a JWT
+/// somewhere must not pass for an opaque token here.
 fn is_jwt_shaped(token: &str) -> bool {
     let Some((header, _)) = token.split_once('.') else { return false };
-    let (mut bits, mut held) = (0_u32, 0_u32);
+    let (mut bits, mut held, mut is_open) = (0_u32, 0_u32, false);
     for character in header.bytes() {
         let value = match character {
             b'A'..=b'Z' => character - b'A',
@@ -97,9 +98,10 @@ fn is_jwt_shaped(token: &str) -> bool {
         (bits, held) = (bits << 6 | u32::from(value), held + 6);
         if held >= 8 {
             held -= 8;
-            match (bits >> held) & 0xff {
-                0x20 | 0x09 | 0x0a | 0x0d => {}
-                first => return first == u32::from(b'{'),
+            match u8::try_from((bits >> held) & 0xff).unwrap_or_default() {
+                b' ' | b'\t' | b'\n' | b'\r' => {}
+                b'{' if !is_open => is_open = true,
+                byte => return is_open && matches!(byte, b'"' | b'}'),
             }
             bits &= (1 << held) - 1;
         }

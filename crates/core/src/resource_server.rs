@@ -33,8 +33,8 @@ use crate::{
     Authentication, BoxFuture, Credentials, Error, Reason, VerifiedToken,
     claims::{ClaimNames, UnverifiedClaims},
     clock::Clock,
-    dispatch::{Dispatch, Found, Judge, Membership, Route},
-    inquiry::{Forget, StoreError},
+    dispatch::{self, Dispatch, Judge, Membership, Route},
+    inquiry::{Forget, Found, MOMENT, StoreError},
     introspection::{Introspector, Lookup},
     jwks::{KeysUnavailable, MissingKey},
     jws::KeySet,
@@ -152,9 +152,7 @@ impl ResourceServer {
             Err(error) => return Authenticating::ready(Err(error)),
         };
         let bearer = self.bearer(credentials.token());
-        let holds = |earlier: &&Authentication| {
-            earlier.still_holds(self, bearer.digest, self.now().saturating_sub(self.0.leeway))
-        };
+        let holds = |earlier: &&Authentication| earlier.still_holds(self, bearer.digest, self.cutoff());
         if let Some(earlier) = request.extensions.get::<Authentication>().filter(holds) {
             return Authenticating::ready(Ok(earlier.clone()));
         }
@@ -172,7 +170,7 @@ impl ResourceServer {
         if !self.stands(&remembered) || is_asked_about() {
             return None;
         }
-        Some(Authentication::verified(self.clone(), digest, remembered.token.clone(), false))
+        Some(Authentication::verified(self.clone(), digest, remembered.token.clone()))
     }
 
     /// Whether a verdict that is remembered is still true.
@@ -182,7 +180,7 @@ impl ResourceServer {
     }
 
     /// Has whoever can tell asked whether the token of a request is still good, by an answer that is no older than `max_age`;
-    /// zero demands one that was asked for this very request. The request has been authenticated before, and its token is
+    /// zero demands one that was asked for at this moment, give or take a second. The request has been authenticated before, and its token is
     /// judged by the resource server that did so.
     ///
     /// Of a JWT, its issuer is asked, so the issuer needs an [`Introspection`](crate::introspection::Introspection).
@@ -206,10 +204,17 @@ impl ResourceServer {
             // It came anonymous, or somebody has changed the request since.
             return Authenticating::ready(Err(Reason::NotAuthenticatedHere.into()));
         }
-        if earlier.is_fresh() {
+        if earlier.is_fresh(judge.now(), max_age.max(MOMENT))
+            && earlier.still_holds(judge, bearer.digest, judge.cutoff())
+        {
             return Authenticating::ready(Ok(earlier.clone()));
         }
         judge.judge(request, bearer, Some(max_age))
+    }
+
+    /// A token that expired at this time or before is expired, the leeway considered.
+    fn cutoff(&self) -> Duration {
+        self.now().saturating_sub(self.0.leeway)
     }
 
     fn bearer<'t>(&self, token: &'t str) -> Bearer<'t> {
@@ -271,9 +276,13 @@ impl ResourceServer {
             return Authenticating::ready(Err(Reason::TokenTooLong.into()));
         }
         let presented = Presented::new(token, request);
+        let mut by_application = false;
         let lookup = match self.0.dispatch.route(&presented) {
-            Ok(Route::Application(application)) => application.look_up(&presented, max_age),
-            Ok(Route::Opaque(introspector)) => introspector.look_up(token, max_age, false),
+            Ok(Route::Application(application)) => {
+                by_application = true;
+                application.look_up(&presented, max_age)
+            }
+            Ok(Route::Opaque(introspector)) => introspector.look_up(token, max_age, None),
             Ok(Route::Jwt) => match self.judge_jwt(bearer) {
                 Ok(Judged::Good(verified)) => return self.check_online(bearer, verified, max_age),
                 Ok(Judged::KeyNotAtHand(missing)) => {
@@ -283,12 +292,12 @@ impl ResourceServer {
                         max_age,
                     ));
                 }
-                Ok(Judged::ForItsIssuer(introspector)) => introspector.look_up(token, max_age, false),
+                Ok(Judged::ForItsIssuer(introspector)) => introspector.look_up(token, max_age, None),
                 Err(error) => return Authenticating::ready(Err(error)),
             },
             Err(error) => return Authenticating::ready(Err(error)),
         };
-        self.conclude(bearer.digest, lookup, None)
+        self.conclude(bearer.digest, lookup, None, by_application)
     }
 
     /// Asks whether a JWT that was verified is still good, where its issuer's configuration or the caller wants that.
@@ -296,29 +305,36 @@ impl ResourceServer {
         let introspector = self.0.dispatch.issuers.introspector(verified.issuer());
         match introspector.map(|introspector| (introspector, introspector.max_age_for_jwts(demanded))) {
             Some((introspector, Some(max_age))) => {
-                let lookup = introspector.look_up(bearer.token, Some(max_age), true);
-                self.conclude(bearer.digest, lookup, Some(verified))
+                let lookup = introspector.look_up(bearer.token, Some(max_age), Some(&verified));
+                self.conclude(bearer.digest, lookup, Some(verified), false)
             }
             None if demanded.is_some() => {
                 let error = Error::from(Reason::CannotBeAskedAbout).with_issuer(verified.issuer());
                 Authenticating::ready(Err(error))
             }
             Some((_, None)) | None => {
-                Authenticating::ready(Ok(Authentication::verified(self.clone(), bearer.digest, verified, false)))
+                Authenticating::ready(Ok(Authentication::verified(self.clone(), bearer.digest, verified)))
             }
         }
     }
 
     /// The outcome of a look-up. What was verified locally stands, where the answer confirms it.
-    fn conclude(&self, digest: TokenDigest, lookup: Lookup, verified: Option<VerifiedToken>) -> Authenticating {
+    fn conclude(
+        &self,
+        digest: TokenDigest,
+        lookup: Lookup,
+        verified: Option<VerifiedToken>,
+        by_application: bool,
+    ) -> Authenticating {
         let judge = self.clone();
+        let conclusion = move |found: Found| {
+            let asked_at = found.is_fresh.then(|| judge.now());
+            let token = verified.unwrap_or(found.token);
+            Authentication::verified(judge, digest, token).asked(asked_at, by_application)
+        };
         match lookup {
-            Lookup::Known(found) => {
-                Authenticating::ready(found.map(|found| Authentication::found(judge, digest, found, verified)))
-            }
-            Lookup::Asked(asked) => Authenticating::pending(async move {
-                asked.await.map(|found| Authentication::found(judge, digest, found, verified))
-            }),
+            Lookup::Known(found) => Authenticating::ready(found.map(conclusion)),
+            Lookup::Asked(asked) => Authenticating::pending(async move { asked.await.map(conclusion) }),
         }
     }
 
@@ -344,7 +360,7 @@ impl ResourceServer {
         let refetched = verifier.keys.refetch(MissingKey::new(key_id.as_deref(), is_held)).await;
         let bearer = self.bearer(&token);
         // The very verifier that was asked: others may have pushed a tenant out meanwhile.
-        let found = || Judge::Local(Found { verifier: Cow::Borrowed(&verifier), membership });
+        let found = || Judge::Local(dispatch::Found { verifier: Cow::Borrowed(&verifier), membership });
         // Where there are no newer keys, those at hand may do after all; where they do not, nothing can be said.
         let verified = match self.judge_by(bearer, |_| Ok((found(), refetched.as_ref().ok())))? {
             Judged::Good(verified) => verified,
@@ -367,7 +383,7 @@ impl ResourceServer {
         let unverified = Unverified::decode(bearer.token)?;
         let header = unverified.header()?;
         let claims = unverified.claims(&self.0.claim_names)?;
-        let (Found { verifier, membership }, keys) = match find(&claims)? {
+        let (dispatch::Found { verifier, membership }, keys) = match find(&claims)? {
             (Judge::Local(found), keys) => (found, keys),
             (Judge::Online(introspector), _) => return Ok(Judged::ForItsIssuer(introspector)),
         };

@@ -97,6 +97,11 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
         Limits::default()
     }
 
+    /// What is wrong with the verifier's settings, if anything is, with its remedy. The resource server is not built then.
+    fn fault(&self) -> Option<String> {
+        None
+    }
+
     /// How the scopes of these tokens are compared. Read once, when the resource server is built.
     fn scope_grammar(&self) -> Arc<dyn ScopeGrammar> {
         Arc::new(ExactScopes)
@@ -201,10 +206,16 @@ impl fmt::Debug for Inquiry {
 #[derive(Clone, Default)]
 #[must_use = "a grant has to be returned by a verifier"]
 pub struct Grant {
+    /// What the verifier says, claim by claim.
+    granted: Map<String, Value>,
+    /// What it passes on.
     claims: Map<String, Value>,
     lifetime: Option<Duration>,
     fault: bool,
 }
+
+/// The claims that say what is granted, to whom and for how long.
+const GRANTED: [&str; 9] = ["aud", "client_id", "exp", "iat", "iss", "jti", "nbf", "scope", "sub"];
 
 impl Grant {
     /// Grants something to this subject, the one that the issuer knows the user by.
@@ -246,15 +257,19 @@ impl Grant {
 
     /// Adds a claim, in place of one of the same name.
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.claims.insert(name.into(), value.into());
+        self.granted.insert(name.into(), value.into());
         self
     }
 
-    /// Adds the members of an object as claims, in place of those of the same names. Of something that is no object nothing
-    /// can be made, and the token is not accepted: nothing could be said about it.
+    /// Passes on the members of an object as claims: what a provider says of its user. Those that would say what is granted and
+    /// to whom (`sub`, `client_id`, `scope`, `aud`, `iss`, `exp`, `nbf`, `iat`, `jti`) are left out, and where a
+    /// [`claim`](Self::claim) has the same name, that one counts. Of something that is no object nothing can be made, and the
+    /// token is not accepted: nothing could be said about it.
     pub fn claims(mut self, claims: impl Serialize) -> Self {
         match serde_json::to_value(claims) {
-            Ok(Value::Object(members)) => self.claims.extend(members),
+            Ok(Value::Object(members)) => {
+                self.claims.extend(members.into_iter().filter(|(name, _)| !GRANTED.contains(&&**name)));
+            }
             _ => self.fault = true,
         }
         self
@@ -265,8 +280,9 @@ impl Grant {
             return Err(CannotTell::new(Fault::Ours, "the verifier's claims are no JSON object").about_token());
         }
         if let Some(lifetime) = self.lifetime {
-            self.claims.insert("exp".into(), now.saturating_add(lifetime).as_secs().into());
+            self.granted.insert("exp".into(), now.saturating_add(lifetime).as_secs().into());
         }
+        self.claims.extend(self.granted);
         Ok(Value::Object(self.claims).to_string().into())
     }
 }
@@ -274,7 +290,7 @@ impl Grant {
 /// Names the claims and not their values.
 impl fmt::Debug for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Grant").field(&self.claims.keys().collect::<Vec<_>>()).finish()
+        f.debug_tuple("Grant").field(&self.granted.keys().chain(self.claims.keys()).collect::<Vec<_>>()).finish()
     }
 }
 
@@ -365,11 +381,20 @@ impl<E: StdError + Send + Sync + 'static> From<E> for NotGood {
     }
 }
 
-/// A text without the token, as it is or as it is in a URL.
+/// A text without the token, as it is, as it is in a URL, and as it is in JSON whose slashes are escaped.
 fn without(token: &str, text: &str) -> String {
-    const REDACTED: &str = "[redacted]";
-    let encoded: String = form_urlencoded::byte_serialize(token.as_bytes()).collect();
-    text.replace(token, REDACTED).replace(&encoded, REDACTED)
+    let escaped = |escape: fn(u8) -> Option<String>| -> String {
+        token.bytes().map(|byte| escape(byte).unwrap_or_else(|| char::from(byte).to_string())).collect()
+    };
+    let spellings = [
+        token.to_owned(),
+        form_urlencoded::byte_serialize(token.as_bytes()).collect(),
+        escaped(|byte| b"+/=".contains(&byte).then(|| format!("%{byte:02X}"))),
+        escaped(|byte| b"+/=".contains(&byte).then(|| format!("%{byte:02x}"))),
+        escaped(|byte| b"+/=~".contains(&byte).then(|| format!("%{byte:02x}"))),
+        escaped(|byte| (byte == b'/').then(|| "\\/".to_owned())),
+    ];
+    spellings.iter().fold(text.to_owned(), |text, spelling| text.replace(spelling, "[redacted]"))
 }
 
 /// A verifier of the application, at its desk.
@@ -419,8 +444,8 @@ impl Application {
         let question = Question {
             key,
             token: digest,
-            is_verified: false,
-            passes_store_by: max_age.is_some(),
+            verified: None,
+            max_age,
             ask: Box::new(move || {
                 let now = desk.now();
                 Box::pin(async move { told(verdict.await, &token, now) })

@@ -99,6 +99,11 @@ impl FetchError {
         self.source()
     }
 
+    /// Whether it has to do with what was asked for, so that the next request may fare better.
+    pub(crate) fn is_about_answer(&self) -> bool {
+        self.kind == FetchErrorKind::BodyTooLarge
+    }
+
     /// Whether a second attempt may do better: the request may not have arrived.
     pub(crate) fn may_be_tried_again(&self) -> bool {
         self.kind == FetchErrorKind::Failed

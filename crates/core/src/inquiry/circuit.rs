@@ -5,8 +5,8 @@ use std::{
 
 use super::Limits;
 
-/// The longest wish to be left alone that is granted.
-const LONGEST_WISH: Duration = Duration::from_secs(5 * 60);
+/// The longest wish to be left alone that is granted, and passed on.
+pub(super) const LONGEST_WISH: Duration = Duration::from_secs(5 * 60);
 
 /// Keeps count of failures in a row, and after too many of them lets nobody ask for a while. Then one may try.
 ///
@@ -107,8 +107,14 @@ impl Circuit {
             }
             Outcome::Unclear => Change::None,
             Outcome::LeaveAlone(wish) => {
-                *state = State::Open { since: now, pause: wish.min(LONGEST_WISH).max(self.pause.0) };
-                if tries { Change::None } else { Change::Opened }
+                let pause = wish.min(LONGEST_WISH).max(self.pause.0);
+                let was_open = matches!(*state, State::Open { .. });
+                // A shorter wish does not cut a longer one short.
+                match *state {
+                    State::Open { since, pause: left } if since + left > now + pause => {}
+                    _ => *state = State::Open { since: now, pause },
+                }
+                if tries || was_open { Change::None } else { Change::Opened }
             }
             Outcome::Failed => match *state {
                 State::Closed { failures } if failures + 1 < self.open_after => {
@@ -227,6 +233,15 @@ mod tests {
         let now = at(7) + LONGEST_WISH;
         assert_eq!(circuit.enter(now).unwrap().settle(now, wish(0)), Change::None);
         assert_eq!(circuit.open_for(now), Some(SECOND));
+    }
+
+    #[test]
+    fn a_shorter_wish_does_not_cut_a_longer_one_short() {
+        let circuit = circuit();
+        let (one, other) = (circuit.enter(at(0)).unwrap(), circuit.enter(at(0)).unwrap());
+        assert_eq!(one.settle(at(0), Outcome::LeaveAlone(60 * SECOND)), Change::Opened);
+        assert_eq!(other.settle(at(1), Outcome::LeaveAlone(SECOND)), Change::None);
+        assert_eq!(circuit.open_for(at(1)), Some(59 * SECOND));
     }
 
     #[test]

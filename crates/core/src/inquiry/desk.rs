@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -18,12 +18,14 @@ use super::{
     AnswerCache, AnswerKey, AnswerStore, CannotTell, Fault, Limits, Rules, StoredAnswer, Told,
     circuit::{Change, Circuit, Outcome},
     memory::{Answer, Memory, Verdict},
+    rules::Judged,
 };
 use crate::{
     BoxFuture, Error, Reason, VerifiedToken,
     clock::{Clock, within},
     crypto::CryptoBackend,
     error::chain,
+    jws::json::{self, Value},
     observe::{Inquired, InquiryOutcome, Observer},
 };
 
@@ -57,10 +59,20 @@ pub(crate) struct Surroundings {
     pub(crate) runtime: Option<Handle>,
 }
 
+/// How old an answer may be where one of this moment is demanded. A request takes a while, and so does an answer.
+pub(crate) const MOMENT: Duration = Duration::from_secs(1);
+
+/// How many of the last things that were forgotten are kept in mind, for questions that were under way then.
+const FORGOTTEN: usize = 1024;
+
 #[derive(Default)]
 struct UnderWay {
-    /// Counts up with every purge: what was asked before it is not remembered after it.
+    /// Counts up with everything that is forgotten.
     epoch: u64,
+    /// What was forgotten, and with which epoch: an answer that it concerns and that was asked for before is not remembered.
+    forgotten: VecDeque<(u64, AnswerKey)>,
+    /// Up to which epoch that is not known any more, so that it may have been anything.
+    unknown_up_to: u64,
     /// The questions that others may join, by what they are about and whether the store was passed by.
     shared: HashMap<(AnswerKey, bool), Shared>,
     begun: u64,
@@ -68,6 +80,15 @@ struct UnderWay {
 
 struct Shared {
     number: u64,
+    epoch: u64,
+    began: Duration,
+    outcome: watch::Receiver<Option<Came>>,
+}
+
+/// A question that was joined or begun.
+struct Joined {
+    /// When the question began.
+    epoch: u64,
     outcome: watch::Receiver<Option<Came>>,
 }
 
@@ -82,11 +103,34 @@ pub(crate) struct Question {
     pub(crate) key: Option<AnswerKey>,
     /// The digest of the token.
     pub(crate) token: AnswerKey,
-    /// Whether the token was verified already, and only whether it is still good is asked.
-    pub(crate) is_verified: bool,
-    /// Whether an answer from a store will not do.
-    pub(crate) passes_store_by: bool,
+    /// The token, where it was verified already, and only whether it is still good is asked.
+    pub(crate) verified: Option<VerifiedToken>,
+    /// How old an answer may be, if that is limited.
+    pub(crate) max_age: Option<Duration>,
     pub(crate) ask: Ask,
+}
+
+/// What a question is about.
+struct Subject {
+    /// Which question it is.
+    number: u64,
+    token: AnswerKey,
+    verified: Option<VerifiedToken>,
+}
+
+/// What is to become of the store.
+enum StoreChange {
+    Forget(AnswerKey),
+    Put(StoredAnswer, Duration),
+}
+
+/// The session that a verified token belongs to.
+fn session(token: &VerifiedToken) -> Option<String> {
+    let members = json::object(token.payload(), |name| name == "sid").ok()?;
+    members.into_iter().find_map(|(_, value)| match value {
+        Value::String(session) => Some(session.into_owned()),
+        _ => None,
+    })
 }
 
 /// A token that was found good.
@@ -127,6 +171,7 @@ impl Desk {
     /// What is remembered of an answer that is no older than `max_age`, if that is limited.
     pub(crate) fn recall(&self, key: &AnswerKey, max_age: Option<Duration>) -> Option<Result<VerifiedToken, Error>> {
         let now = self.now();
+        self.memory.note_time(now);
         let answer = self.memory.get(key).filter(|answer| answer.is_current(now, max_age))?;
         if let Some(observer) = &self.surroundings.observer {
             observer.answer_recalled(&self.rules.issuer);
@@ -154,21 +199,50 @@ impl Desk {
     /// A verdict that nobody had to be asked for.
     pub(crate) fn decide(&self, told: Result<Told, CannotTell>, token: AnswerKey) -> Result<Found, Error> {
         let now = self.now();
-        match told.and_then(|told| self.judge(told, token, false, now, now)) {
+        let subject = Subject { number: 0, token, verified: None };
+        match told.and_then(|told| self.judge(told, &subject, now, now)) {
             Ok(answer) => self.verdict(&answer, now).map(|token| Found { token, is_fresh: true }),
             Err(cannot_tell) => Err(self.unavailable(cannot_tell)),
         }
     }
 
     async fn answer_to(self: &Arc<Self>, question: Question) -> Came {
-        let mut outcome = self.join_or_begin(question)?;
-        // A turn, the store and the answer. What takes longer will not come.
-        let limit = self.limits.timeout * 2 + STORE_PATIENCE * 2;
-        match within(&*self.surroundings.clock, limit, outcome.wait_for(Option::is_some)).await {
+        let (file, max_age) = (question.key, question.max_age);
+        let mut passes_store_by = max_age.is_some_and(|max_age| max_age.is_zero());
+        let mut question = Some(question);
+        loop {
+            let joined_at = self.under_way().epoch;
+            let Joined { epoch, mut outcome } = self.join_or_begin(file, passes_store_by, max_age, &mut question)?;
+            let came = self.outcome_of(&mut outcome).await?;
+            // What was asked by others may be too old for us, or about something that was forgotten before we came. As long as
+            // the question is still ours to ask, it can be asked again.
+            let is_too_old = !came.is_fresh && !came.is_current(self.now(), max_age);
+            let is_forgotten = joined_at > epoch && self.under_way().has_forgotten(&came.tags, epoch);
+            if question.is_none() || !(is_too_old || is_forgotten) {
+                return Ok(came);
+            }
+            passes_store_by |= is_too_old;
+        }
+    }
+
+    async fn outcome_of(&self, outcome: &mut watch::Receiver<Option<Came>>) -> Came {
+        let waiting = outcome.wait_for(Option::is_some);
+        // Outside of a runtime there may be no timer to go by. The question has limits of its own.
+        let came = if Handle::try_current().is_ok() {
+            within(&*self.surroundings.clock, self.longest(), waiting).await
+        } else {
+            Some(waiting.await)
+        };
+        match came {
             Some(Ok(came)) => came.clone().unwrap_or_else(|| Err(ended_early())),
             Some(Err(_)) => Err(ended_early()),
             None => Err(CannotTell::new(Fault::Theirs, "no answer came in time")),
         }
+    }
+
+    /// How long a question takes at most: a turn, the answer, and the store twice.
+    fn longest(&self) -> Duration {
+        self.limits.timeout * 2 + STORE_PATIENCE * 2
     }
 
     /// Somebody else's outage is never a verdict on a token.
@@ -183,14 +257,22 @@ impl Desk {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn join_or_begin(self: &Arc<Self>, question: Question) -> Result<watch::Receiver<Option<Came>>, CannotTell> {
+    fn join_or_begin(
+        self: &Arc<Self>,
+        key: Option<AnswerKey>,
+        passes_store_by: bool,
+        max_age: Option<Duration>,
+        question: &mut Option<Question>,
+    ) -> Result<Joined, CannotTell> {
+        let now = self.now();
         let mut under_way = self.under_way();
-        let file = question.key.map(|key| (key, question.passes_store_by));
-        if let Some(shared) = file.and_then(|file| under_way.joinable(file)) {
-            return Ok(shared);
+        let file = key.map(|key| (key, passes_store_by));
+        let longest = max_age.map_or(self.longest(), |max_age| max_age.max(MOMENT).min(self.longest()));
+        if let Some(joined) = file.and_then(|file| under_way.joinable(file, now, longest)) {
+            return Ok(joined);
         }
         if self.store.is_none()
-            && let Some(left) = self.circuit.open_for(self.now())
+            && let Some(left) = self.circuit.open_for(now)
         {
             return Err(paused(left));
         }
@@ -202,38 +284,40 @@ impl Desk {
                 .about_token()
                 .with_retry_after(Some(Duration::from_secs(1)))
         })?;
+        let question = question.take().ok_or_else(ended_early)?;
 
         let (teller, outcome) = watch::channel(None);
         under_way.begun += 1;
         let (number, epoch) = (under_way.begun, under_way.epoch);
         if let Some(file) = file {
-            under_way.shared.insert(file, Shared { number, outcome: outcome.clone() });
+            under_way.shared.insert(file, Shared { number, epoch, began: now, outcome: outcome.clone() });
         }
+        // A runtime that is gone drops the task at once, and the task takes itself off the list.
+        drop(under_way);
         let ended = Ended { desk: Arc::clone(self), file, number, _counted: counted };
         let desk = Arc::clone(self);
         runtime.spawn(async move {
-            let key = question.key;
-            let came = desk.settle(question).await;
-            let stored = match (&came, key) {
-                (Ok(answer), Some(key)) => desk.remember(key, answer, epoch),
+            let came = desk.settle(question, number, passes_store_by).await;
+            let to_store = match (&came, key) {
+                (Ok(answer), Some(key)) => desk.remember(key, answer, epoch).map(|change| (key, change)),
                 _ => None,
             };
             // From now on the answer is in memory, and nobody joins the question any more.
             drop(ended);
             teller.send_replace(Some(came));
-            if let (Some(key), Some(store), Some((answer, lifetime))) = (key, &desk.store, stored) {
-                let put = within(&*desk.surroundings.clock, STORE_PATIENCE, store.put(key, answer, lifetime));
-                desk.report_store(put.await);
+            if let Some((key, change)) = to_store {
+                desk.change_store(key, change, epoch).await;
             }
         });
-        Ok(outcome)
+        Ok(Joined { epoch, outcome })
     }
 
     /// The answer, from the store or from whoever can tell.
-    async fn settle(&self, question: Question) -> Came {
-        let (token, is_verified) = (question.token, question.is_verified);
-        if let Some(key) = question.key.filter(|_| !question.passes_store_by)
-            && let Some(answer) = self.stored(key, is_verified).await
+    async fn settle(&self, question: Question, number: u64, passes_store_by: bool) -> Came {
+        let Question { key, token, verified, ask, max_age } = question;
+        let subject = Subject { number, token, verified };
+        if let Some(key) = key.filter(|_| !passes_store_by)
+            && let Some(answer) = self.stored(key, &subject, max_age).await
         {
             return Ok(Arc::new(answer));
         }
@@ -246,109 +330,139 @@ impl Desk {
         let asked_at = self.now();
         let leave = self.circuit.enter(asked_at).map_err(paused)?;
 
-        let answer = within(&*self.surroundings.clock, self.limits.timeout, (question.ask)()).await;
+        let answer = within(&*self.surroundings.clock, self.limits.timeout, ask()).await;
         let told = answer.unwrap_or_else(|| Err(CannotTell::new(Fault::Theirs, "no answer came in time")));
 
         let now = self.now();
-        let came = told.and_then(|told| self.judge(told, token, is_verified, asked_at, now));
+        let came = told.and_then(|told| self.judge(told, &subject, asked_at, now));
         let change = leave.settle(now, outcome(&came));
         self.report(&came, change, now.saturating_sub(asked_at));
         came.map(Arc::new)
     }
 
-    fn judge(
-        &self,
-        told: Told,
-        token: AnswerKey,
-        is_verified: bool,
-        asked_at: Duration,
-        now: Duration,
-    ) -> Result<Answer, CannotTell> {
+    fn judge(&self, told: Told, subject: &Subject, asked_at: Duration, now: Duration) -> Result<Answer, CannotTell> {
         let claims = match told {
             Told::Good(claims) => claims,
-            Told::Bad(error) => return Ok(self.bad(&error, token, asked_at)),
+            Told::Bad(error) => return Ok(self.bad(&error, subject, asked_at)),
         };
-        match self.judged(&claims, is_verified, asked_at, token, now) {
+        match self.judged(&claims, subject, asked_at, now) {
             Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => Ok(self.bad(&error, token, asked_at)),
-            None => Err(CannotTell::new(Fault::Theirs, "the answer is not one JSON object within bounds")),
+            Some(Err(error)) => Ok(self.bad(&error, subject, asked_at)),
+            None => {
+                let odd = "the answer is not one JSON object within bounds";
+                Err(CannotTell::new(Fault::Theirs, odd).about_token())
+            }
         }
     }
 
     fn judged(
         &self,
         claims: &Bytes,
-        is_verified: bool,
+        subject: &Subject,
         asked_at: Duration,
-        token: AnswerKey,
         now: Duration,
     ) -> Option<Result<Answer, Error>> {
-        let judged = match self.rules.judge(claims, is_verified, now)? {
+        let judged = match self.rules.judge(claims, subject.verified.is_some(), now)? {
             Ok(judged) => judged,
             Err(error) => return Some(Err(error)),
         };
         let expiry = judged.token.expires_at().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
-        let issuer = self.rules.issuer.as_bytes();
-        let mut tags = vec![token];
-        tags.extend(judged.token.subject().map(|subject| self.digest(&[b"subject", issuer, subject.as_bytes()])));
-        tags.extend(judged.session.as_deref().map(|session| self.digest(&[b"session", issuer, session.as_bytes()])));
         Some(Ok(Answer {
-            verdict: Verdict::Good(judged.token),
+            number: subject.number,
             asked_at,
             keep_until: expiry.unwrap_or(Duration::MAX).min(asked_at + self.good_for),
-            tags,
+            tags: self.tags(subject, &judged),
+            verdict: Verdict::Good(judged.token),
             is_fresh: true,
         }))
     }
 
-    fn bad(&self, error: &Error, token: AnswerKey, asked_at: Duration) -> Answer {
-        let keep_until = asked_at + self.bad_for;
-        Answer { verdict: Verdict::bad(error), asked_at, keep_until, tags: vec![token], is_fresh: true }
+    /// What an answer is forgotten by. What a token said that was verified need not be said again by the answer about it.
+    fn tags(&self, subject: &Subject, judged: &Judged) -> Vec<AnswerKey> {
+        let issuer = self.rules.issuer.as_bytes();
+        let verified = subject.verified.as_ref();
+        let session = verified.and_then(session);
+        let subjects = [judged.token.subject(), verified.and_then(VerifiedToken::subject)];
+        let sessions = [judged.session.as_deref(), session.as_deref()];
+        let mut tags = vec![subject.token];
+        for (kind, texts) in [(b"subject", subjects), (b"session", sessions)] {
+            tags.extend(texts.into_iter().flatten().map(|text| self.digest(&[kind, issuer, text.as_bytes()])));
+        }
+        tags.dedup();
+        tags
     }
 
-    /// Remembers an answer, unless something was forgotten since it was asked for. Says what is to be put into the store,
-    /// and for how long.
-    fn remember(&self, key: AnswerKey, answer: &Arc<Answer>, epoch: u64) -> Option<(StoredAnswer, Duration)> {
+    fn bad(&self, error: &Error, subject: &Subject, asked_at: Duration) -> Answer {
+        let keep_until = asked_at + self.bad_for;
+        let (number, tags) = (subject.number, vec![subject.token]);
+        Answer { verdict: Verdict::bad(error), number, asked_at, keep_until, tags, is_fresh: true }
+    }
+
+    /// Remembers an answer, unless it was forgotten since it was asked for. Says what is to become of the store.
+    fn remember(&self, key: AnswerKey, answer: &Arc<Answer>, epoch: u64) -> Option<StoreChange> {
         let under_way = self.under_way();
-        if under_way.epoch != epoch {
+        if under_way.has_forgotten(&answer.tags, epoch) {
             return None;
         }
-        let lifetime = answer.keep_until.checked_sub(self.now()).filter(|left| !left.is_zero());
-        let Some(lifetime) = lifetime else {
+        let now = self.now();
+        self.memory.note_time(now);
+        let lifetime = answer.keep_until.checked_sub(now).filter(|left| !left.is_zero());
+        match lifetime {
+            Some(_) => self.memory.put(key, Arc::clone(answer)),
             // What was known before is out of date all the same.
-            self.memory.forget_key(&key);
-            return None;
-        };
-        self.memory.put(key, Arc::clone(answer));
+            None => self.memory.forget_key(&key),
+        }
         drop(under_way);
-        match &answer.verdict {
-            Verdict::Good(token) if answer.is_fresh && self.store.is_some() => {
+        if self.store.is_none() || !answer.is_fresh {
+            return None;
+        }
+        match (&answer.verdict, lifetime) {
+            (Verdict::Good(token), Some(lifetime)) => {
                 let claims = Bytes::copy_from_slice(token.payload());
-                Some((StoredAnswer::new(claims, answer.asked_at, answer.tags.clone()), lifetime))
+                let stored = StoredAnswer::new(claims, answer.asked_at, answer.tags.clone());
+                Some(StoreChange::Put(stored, lifetime))
             }
-            _ => None,
+            (Verdict::Good(_), None) => None,
+            // What the store has of it, by this replica or another, is from before.
+            (Verdict::Bad { .. }, _) => Some(StoreChange::Forget(*answer.tags.first()?)),
+        }
+    }
+
+    async fn change_store(&self, key: AnswerKey, change: StoreChange, epoch: u64) {
+        let Some(store) = &self.store else { return };
+        let clock = &*self.surroundings.clock;
+        match change {
+            StoreChange::Forget(tag) => {
+                self.report_store(within(clock, STORE_PATIENCE, store.forget(tag)).await);
+            }
+            StoreChange::Put(answer, lifetime) => {
+                let tags = answer.tags.clone();
+                self.report_store(within(clock, STORE_PATIENCE, store.put(key, answer, lifetime)).await);
+                // Whoever forgot it meanwhile may have been there before it was.
+                if let Some(token) = tags.first().filter(|_| self.under_way().has_forgotten(&tags, epoch)) {
+                    self.report_store(within(clock, STORE_PATIENCE, store.forget(*token)).await);
+                }
+            }
         }
     }
 
     /// What a store has, judged again: its claims may be another replica's, and the time is another.
-    async fn stored(&self, key: AnswerKey, is_verified: bool) -> Option<Answer> {
+    async fn stored(&self, key: AnswerKey, subject: &Subject, max_age: Option<Duration>) -> Option<Answer> {
         let store = self.store.as_ref()?;
-        let got = within(&*self.surroundings.clock, STORE_PATIENCE, store.get(key)).await;
-        let stored = self.report_store(got)??;
+        // In a task of its own, so that a store that panics takes nobody with it.
+        let getting = tokio::spawn(store.get(key));
+        let got = within(&*self.surroundings.clock, STORE_PATIENCE, getting).await;
+        let stored = self.report_store(got.map(|joined| joined.unwrap_or_else(|error| Err(error.into()))))??;
         let now = self.now();
-        // Another replica's clock may be ahead of ours.
-        let asked_at = stored.asked_at.min(now);
-        let token = *stored.tags.first()?;
-        let answer = self.judged(&stored.claims, is_verified, asked_at, token, now)?.ok()?;
-        answer.is_current(now, None).then_some(Answer { is_fresh: false, ..answer })
+        // The clock of another replica may differ a little. If it differs by more, nobody knows how old the answer is.
+        let asked_at = Some(stored.asked_at).filter(|asked_at| *asked_at <= now + MOMENT)?.min(now);
+        let answer = self.judged(&stored.claims, subject, asked_at, now)?.ok()?;
+        answer.is_current(now, max_age).then_some(Answer { is_fresh: false, ..answer })
     }
 
     /// Forgets at once what has this tag, and what is being asked at this moment. The future does the same to the store.
     pub(crate) fn forget(&self, tag: AnswerKey) -> BoxFuture<'static, Result<(), super::StoreError>> {
-        let mut under_way = self.under_way();
-        under_way.epoch += 1;
-        under_way.shared.clear();
-        drop(under_way);
+        self.under_way().forget(tag);
         self.memory.forget(&tag);
         match &self.store {
             Some(store) => store.forget(tag),
@@ -387,7 +501,7 @@ impl Desk {
             Err(error) => {
                 let first = !self.failing.swap(true, Ordering::Relaxed);
                 let said = chain(error);
-                if error.fault == Fault::Ours {
+                if error.fault == Fault::Ours && first {
                     tracing::error!(
                         issuer,
                         error = said,
@@ -415,12 +529,32 @@ pub(crate) fn digest(backend: CryptoBackend, parts: &[&[u8]]) -> AnswerKey {
 }
 
 impl UnderWay {
-    /// A question that this one may wait for. One that passes the store by will do for everybody.
-    fn joinable(&self, (key, passes_store_by): (AnswerKey, bool)) -> Option<watch::Receiver<Option<Came>>> {
-        let fresh = self.shared.get(&(key, true));
-        let shared = if passes_store_by { fresh } else { fresh.or_else(|| self.shared.get(&(key, false))) }?;
-        // A closed channel without an outcome is of a task that ended early.
-        (shared.outcome.has_changed().is_ok() || shared.outcome.borrow().is_some()).then(|| shared.outcome.clone())
+    /// A question that this one may wait for: one that began at most so long ago. One that passes the store by will do for
+    /// everybody.
+    fn joinable(&self, (key, passes_store_by): (AnswerKey, bool), now: Duration, longest: Duration) -> Option<Joined> {
+        let is_joinable = |shared: &&Shared| {
+            // A closed channel without an outcome is of a task that ended early.
+            now.checked_sub(shared.began).is_some_and(|age| age <= longest)
+                && (shared.outcome.has_changed().is_ok() || shared.outcome.borrow().is_some())
+        };
+        let of = |passes_store_by| self.shared.get(&(key, passes_store_by)).filter(is_joinable);
+        let shared = of(true).or_else(|| if passes_store_by { None } else { of(false) })?;
+        Some(Joined { epoch: shared.epoch, outcome: shared.outcome.clone() })
+    }
+
+    fn forget(&mut self, tag: AnswerKey) {
+        self.epoch += 1;
+        if self.forgotten.len() >= FORGOTTEN
+            && let Some((epoch, _)) = self.forgotten.pop_front()
+        {
+            self.unknown_up_to = epoch;
+        }
+        self.forgotten.push_back((self.epoch, tag));
+    }
+
+    /// Whether something with one of these tags was forgotten after that epoch.
+    fn has_forgotten(&self, tags: &[AnswerKey], since: u64) -> bool {
+        self.unknown_up_to > since || self.forgotten.iter().any(|(epoch, tag)| *epoch > since && tags.contains(tag))
     }
 }
 

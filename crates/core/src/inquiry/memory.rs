@@ -1,4 +1,11 @@
-use std::{collections::hash_map::RandomState, sync::Arc, time::Duration};
+use std::{
+    collections::hash_map::RandomState,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use quick_cache::{Weighter, sync::DefaultLifecycle};
 
@@ -14,6 +21,10 @@ const OVERHEAD: u64 = 1024;
 pub(super) struct Memory {
     good: Cache,
     bad: Cache,
+    /// The heaviest answer that is remembered. Otherwise one user with a long answer would push out many.
+    heaviest: u64,
+    /// The latest time that anybody has named, in milliseconds since 1970.
+    latest: AtomicU64,
 }
 
 type Cache = quick_cache::sync::Cache<AnswerKey, Arc<Answer>, Bytes, RandomState>;
@@ -22,6 +33,8 @@ type Cache = quick_cache::sync::Cache<AnswerKey, Arc<Answer>, Bytes, RandomState
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) verdict: Verdict,
+    /// Which question it is the answer to: later ones have higher numbers.
+    pub(super) number: u64,
     /// When the question was asked.
     pub(super) asked_at: Duration,
     /// Until when it is remembered.
@@ -88,15 +101,35 @@ impl Memory {
             Cache::with(entries, bytes, Bytes, RandomState::new(), DefaultLifecycle::default())
         };
         let bytes = settings.max_bytes as u64;
-        Self { good: cache(bytes), bad: cache(bytes / 8) }
+        Self { good: cache(bytes), bad: cache(bytes / 8), heaviest: bytes / 256, latest: AtomicU64::new(0) }
+    }
+
+    /// Forgets everything where the clock has stepped back: how old an answer is cannot be told any more.
+    pub(super) fn note_time(&self, now: Duration) {
+        const STEP: u64 = 1000;
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let latest = self.latest.load(Ordering::Relaxed);
+        if now > latest {
+            self.latest.fetch_max(now, Ordering::Relaxed);
+        } else if now + STEP < latest {
+            self.good.clear();
+            self.bad.clear();
+            self.latest.store(now, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn get(&self, key: &AnswerKey) -> Option<Arc<Answer>> {
         self.good.get(key).or_else(|| self.bad.get(key))
     }
 
-    /// Remembers an answer in place of what was known before.
+    /// Remembers an answer in place of what was known before, unless that is the answer to a later question.
     pub(super) fn put(&self, key: AnswerKey, answer: Arc<Answer>) {
+        if self.get(&key).is_some_and(|known| known.number > answer.number) {
+            return;
+        }
+        if matches!(answer.verdict, Verdict::Good(_)) && Bytes.weight(&key, &answer) > self.heaviest {
+            return self.forget_key(&key);
+        }
         let (place, other) = match answer.verdict {
             Verdict::Good(_) => (&self.good, &self.bad),
             Verdict::Bad { .. } => (&self.bad, &self.good),
@@ -144,7 +177,7 @@ mod tests {
 
     fn answer(verdict: Verdict) -> Arc<Answer> {
         let (asked_at, keep_until) = (Duration::from_secs(10), Duration::from_secs(40));
-        Arc::new(Answer { verdict, asked_at, keep_until, tags: vec![key(7)], is_fresh: true })
+        Arc::new(Answer { verdict, number: 5, asked_at, keep_until, tags: vec![key(7)], is_fresh: true })
     }
 
     fn good() -> Arc<Answer> {
@@ -182,6 +215,32 @@ mod tests {
         assert_eq!((memory.size().0, memory.size().1), (2, 1));
         memory.forget(&key(7));
         assert_eq!((memory.size().0, memory.size().1), (0, 0));
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_question_replaces_none_and_a_long_one_is_not_remembered() {
+        let memory = Memory::new(&AnswerCache::default());
+        memory.put(key(1), bad());
+        let earlier = Answer { number: 4, ..Arc::into_inner(good()).unwrap() };
+        memory.put(key(1), Arc::new(earlier));
+        assert_eq!((memory.size().0, memory.size().1), (0, 1));
+        let small = Memory::new(&AnswerCache::default().max_bytes(256 * 1024));
+        small.put(key(1), good());
+        assert_eq!(small.size().0, 0, "it weighs more than a 256th");
+    }
+
+    #[test]
+    fn c_02_a_clock_that_steps_back_forgets_everything() {
+        let memory = Memory::new(&AnswerCache::default());
+        let at = Duration::from_millis;
+        memory.note_time(at(5000));
+        memory.put(key(1), good());
+        for near in [5000, 4000, 6000, 5000] {
+            memory.note_time(at(near));
+            assert_eq!(memory.size().0, 1, "{near}");
+        }
+        memory.note_time(at(4999));
+        assert_eq!(memory.size().0, 0);
     }
 
     #[test]

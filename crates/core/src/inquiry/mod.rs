@@ -10,7 +10,8 @@
 //! | a bad token again, within [`AnswerCache::bad_for`] | the same refusal; bad tokens push no good one out |
 //! | no answer: an outage, a time-out, an answer that makes no sense | 503, never a verdict on the token, and nothing is remembered |
 //! | several failures in a row | for a while nobody is asked, and the answer is 503 at once; then one request tries |
-//! | `Retry-After` of 429 or 503 | is kept to, and passed on |
+//! | `Retry-After` of 429 or 503 | is kept to, and passed on, up to 5 minutes |
+//! | an answer that is too long, or that only this token may have caused (400, 403 and the like) | 503; it does not count as a failure, so that nobody can open the circuit by a token |
 //! | more questions at once than [`Limits::concurrent`] | they wait their turn; beyond [`Limits::waiting`] the answer is 503 at once |
 //!
 //! For as long as an answer is remembered, nobody notices that its token was revoked: 30 seconds unless
@@ -32,7 +33,7 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 pub(crate) use self::{
-    desk::{Desk, Found, Question, Surroundings},
+    desk::{Desk, Found, MOMENT, Question, Surroundings},
     rules::{Audience, Rules},
     settings::faults,
 };
@@ -80,8 +81,9 @@ impl CannotTell {
         Self { is_about_token: true, ..self }
     }
 
+    /// Says when to ask again, within reason.
     pub(crate) fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
-        Self { retry_after, ..self }
+        Self { retry_after: retry_after.map(|wish| wish.min(circuit::LONGEST_WISH)), ..self }
     }
 }
 

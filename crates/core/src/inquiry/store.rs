@@ -63,7 +63,10 @@ pub type StoreError = Box<dyn StdError + Send + Sync>;
 
 /// A store of answers that replicas of a service share.
 ///
-/// Only good answers are put there. Whoever can write to the store decides which tokens are good, so nobody else may.
+/// Only good answers are put there. Whoever can write to the store decides which tokens are good, so nobody else may. How old
+/// an answer is follows from the clock of the replica that put it there, so the replicas' clocks have to agree: by as much as
+/// they differ, a revoked token may work longer. A store is for the replicas of one service; another service needs another, or
+/// other keys in the same.
 pub trait AnswerStore: fmt::Debug + Send + Sync + 'static {
     /// The answer under this key, if there is one.
     fn get(&self, key: AnswerKey) -> BoxFuture<'static, Result<Option<StoredAnswer>, StoreError>>;

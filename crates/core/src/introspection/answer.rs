@@ -26,10 +26,10 @@ pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize) -> R
             Err(CannotTell::new(Fault::Theirs, format!("the answer is not of the media type {media_type}")))
         }
         StatusCode::OK if answer.body().len() > limit => {
-            Err(CannotTell::new(Fault::Theirs, "the answer is longer than the limit"))
+            Err(CannotTell::new(Fault::Theirs, "the answer is longer than the limit").about_token())
         }
         StatusCode::OK => Ok(answer.into_body()),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(CannotTell::new(
+        StatusCode::UNAUTHORIZED => Err(CannotTell::new(
             Fault::Ours,
             format!("the endpoint refuses our own credentials with the status {status}"),
         )),
@@ -37,8 +37,10 @@ pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize) -> R
             Err(CannotTell::new(Fault::Theirs, format!("the endpoint answers with the status {status}"))
                 .with_retry_after(retry_after(answer.headers())))
         }
-        // What a token is like may have to do with these, so that they say nothing about the next one.
+        // What a token is like may have to do with these, be it that a firewall in front dislikes it, so that they say nothing
+        // about the next one.
         StatusCode::BAD_REQUEST
+        | StatusCode::FORBIDDEN
         | StatusCode::PAYLOAD_TOO_LARGE
         | StatusCode::URI_TOO_LONG
         | StatusCode::UNPROCESSABLE_ENTITY
@@ -72,8 +74,10 @@ fn is_of(headers: &HeaderMap, media_type: &str) -> bool {
 
 /// Reads an introspection response (RFC 7662 §2.2): a JSON object with a boolean `active`.
 pub(super) fn told(json: &Bytes) -> Result<Told, CannotTell> {
-    let members = json::object(json, |name| name == "active")
-        .map_err(|_| CannotTell::new(Fault::Theirs, "the answer is not one JSON object without duplicate members"))?;
+    let members = json::object(json, |name| name == "active").map_err(|_| {
+        CannotTell::new(Fault::Theirs, "the answer is not one JSON object without duplicate members, within bounds")
+            .about_token()
+    })?;
     match members.first() {
         Some((_, Value::Bool(true))) => Ok(Told::Good(json.clone())),
         Some((_, Value::Bool(false))) => Ok(Told::Bad(Reason::InactiveToken.into())),
@@ -145,7 +149,7 @@ mod tests {
     #[test]
     fn intro_6_a_refusal_is_our_own_fault_and_intro_7_the_rest_is_theirs() {
         let fault = |status| body(answer(status, JSON, "{}"), JSON, 10).unwrap_err();
-        for status in [401, 403, 404, 405, 301, 302, 307] {
+        for status in [401, 404, 405, 301, 302, 307] {
             let error = fault(status);
             assert!(error.to_string().contains(&status.to_string()), "{error}");
             assert!(format!("{error:?}").contains("Ours"), "{status}");
@@ -153,7 +157,7 @@ mod tests {
         for status in [429, 500, 502, 503, 504, 201, 204, 206] {
             assert!(format!("{:?}", fault(status)).contains("Theirs"), "{status}");
         }
-        for status in [400, 413, 422, 431] {
+        for status in [400, 403, 413, 422, 431] {
             assert!(format!("{:?}", fault(status)).contains("is_about_token: true"), "{status}");
         }
         for status in [429, 503] {

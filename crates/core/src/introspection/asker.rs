@@ -28,6 +28,9 @@ use crate::{
 /// For how long a discovered endpoint is relied on: as long as its document says, within these.
 const LIFETIME: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::from_secs(24 * 60 * 60));
 
+/// How long after an attempt that failed the document is asked for again.
+const RETRY: Duration = Duration::from_secs(30);
+
 /// Asks an issuer about a token: one request, and what was answered.
 pub(crate) struct Asker {
     pub(crate) issuer: Arc<str>,
@@ -45,7 +48,7 @@ pub(crate) struct Asker {
 impl Asker {
     /// What the issuer says of the token.
     pub(crate) async fn ask(&self, token: &str) -> Result<Told, CannotTell> {
-        let endpoint = self.endpoint.url(&self.issuer).await?;
+        let endpoint = self.endpoint.url().await?;
         let mut retried = false;
         let answer = loop {
             let request = self.request(&endpoint, token)?;
@@ -54,6 +57,9 @@ impl Asker {
                 // The connection may have been closed while it was idle. Asking twice does no harm (RFC 7662 §2.1), but
                 // waiting twice would.
                 Err(error) if error.may_be_tried_again() && !retried => retried = true,
+                Err(error) if error.is_about_answer() => {
+                    return Err(CannotTell::new(Fault::Theirs, error).about_token());
+                }
                 Err(error) => return Err(CannotTell::new(Fault::Theirs, error)),
             }
         };
@@ -104,51 +110,38 @@ impl fmt::Debug for Asker {
 /// Where to ask.
 pub(crate) enum Endpoint {
     At(Uri),
-    Discovered(Box<Discovery>),
+    Discovered(Arc<Discovery>),
 }
 
 /// An endpoint that the issuer's metadata document names.
 pub(crate) struct Discovery {
-    documents: Documents,
-    metadata_url: Option<Uri>,
-    plain_http: PlainHttp,
-    wanted: Wanted,
-    found: ArcSwapOption<Discovered>,
-    first_form: AtomicUsize,
+    pub(crate) issuer: Arc<str>,
+    pub(crate) documents: Documents,
+    pub(crate) metadata_url: Option<Uri>,
+    pub(crate) plain_http: PlainHttp,
+    pub(crate) by_certificate: bool,
+    /// Where the endpoint may be besides the issuer's own host: our credentials and every opaque token go there.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) found: ArcSwapOption<Discovered>,
+    pub(crate) first_form: AtomicUsize,
     /// One looks at a time, and the others wait for what is found.
-    looking: Mutex<()>,
+    pub(crate) looking: Mutex<()>,
 }
 
-struct Discovered {
+pub(crate) struct Discovered {
     url: Uri,
+    /// When it is looked for again.
+    due: SystemTime,
     since: SystemTime,
-    lifetime: Duration,
 }
 
 impl Discovered {
     fn is_current(&self, now: SystemTime) -> bool {
-        now.duration_since(self.since).is_ok_and(|age| age < self.lifetime)
+        self.since <= now && now < self.due
     }
 }
 
 impl Endpoint {
-    pub(crate) fn discovered(
-        documents: Documents,
-        metadata_url: Option<Uri>,
-        plain_http: PlainHttp,
-        by_certificate: bool,
-    ) -> Self {
-        Self::Discovered(Box::new(Discovery {
-            documents,
-            metadata_url,
-            plain_http,
-            wanted: Wanted::Introspection { by_certificate },
-            found: ArcSwapOption::empty(),
-            first_form: AtomicUsize::new(0),
-            looking: Mutex::default(),
-        }))
-    }
-
     /// The endpoint as it is configured, to tell one from another.
     pub(crate) fn identity(&self) -> String {
         match self {
@@ -157,39 +150,61 @@ impl Endpoint {
         }
     }
 
-    async fn url(&self, issuer: &str) -> Result<Uri, CannotTell> {
+    async fn url(&self) -> Result<Uri, CannotTell> {
         match self {
             Self::At(url) => Ok(url.clone()),
-            Self::Discovered(discovery) => discovery.url(issuer).await,
+            Self::Discovered(discovery) => discovery.url().await,
         }
     }
 }
 
 impl Discovery {
-    async fn url(&self, issuer: &str) -> Result<Uri, CannotTell> {
-        let current = || self.found.load_full().filter(|found| found.is_current(self.documents.clock.now()));
-        if let Some(found) = current() {
+    /// Where it was will do until it is known whether it is somewhere else: nobody waits for that but the first.
+    async fn url(self: &Arc<Self>) -> Result<Uri, CannotTell> {
+        let now = || self.documents.clock.now();
+        if let Some(found) = self.found.load_full() {
+            if !found.is_current(now()) {
+                // Not before a while has passed, whatever comes of it.
+                let due = now() + RETRY;
+                self.found.store(Some(Arc::new(Discovered { url: found.url.clone(), due, since: now() })));
+                let discovery = Arc::clone(self);
+                tokio::spawn(async move { discovery.look().await.ok() });
+            }
             return Ok(found.url.clone());
         }
         let _looking = self.looking.lock().await;
-        if let Some(found) = current() {
-            return Ok(found.url.clone());
+        match self.found.load_full() {
+            Some(found) => Ok(found.url.clone()),
+            None => self.look().await,
         }
+    }
+
+    async fn look(&self) -> Result<Uri, CannotTell> {
         let since = self.documents.clock.now();
-        let (plain_http, documents) = (self.plain_http, &self.documents);
+        let wanted = Wanted::Introspection { by_certificate: self.by_certificate };
+        let (issuer, plain_http, documents) = (&*self.issuer, self.plain_http, &self.documents);
         let found = match &self.metadata_url {
-            Some(url) => metadata::at(url, issuer, self.wanted, plain_http, documents).await,
-            None => metadata::discover(issuer, self.wanted, plain_http, documents, &self.first_form).await,
+            Some(url) => metadata::at(url, issuer, wanted, plain_http, documents).await,
+            None => metadata::discover(issuer, wanted, plain_http, documents, &self.first_form).await,
         };
-        match (found, self.found.load_full()) {
-            (Ok((url, wish)), _) => {
-                let lifetime = wish.unwrap_or_default().clamp(LIFETIME.0, LIFETIME.1);
-                self.found.store(Some(Arc::new(Discovered { url: url.clone(), since, lifetime })));
-                Ok(url)
-            }
-            // Where it was will do, until the document can be had again.
-            (Err(_), Some(last)) => Ok(last.url.clone()),
-            (Err(error), None) => Err(CannotTell::new(Fault::Theirs, error)),
+        let (url, wish) = found.map_err(|error| CannotTell::new(Fault::Theirs, error))?;
+        if !self.allows(&url) {
+            let host = url.host().unwrap_or_default();
+            let fault = format!(
+                "the metadata document names an introspection endpoint at another host, {host}, which our credentials would go \
+                 to; allow that with `Introspection::endpoint_hosts`, or name the endpoint with `Introspection::at`"
+            );
+            return Err(CannotTell::new(Fault::Ours, fault));
         }
+        let due = since + wish.unwrap_or_default().clamp(LIFETIME.0, LIFETIME.1);
+        self.found.store(Some(Arc::new(Discovered { url: url.clone(), due, since })));
+        Ok(url)
+    }
+
+    fn allows(&self, url: &Uri) -> bool {
+        let host = url.host().unwrap_or_default();
+        let issuer = self.issuer.parse::<Uri>().ok();
+        issuer.as_ref().and_then(Uri::host).is_some_and(|own| own.eq_ignore_ascii_case(host))
+            || self.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
     }
 }

@@ -278,6 +278,15 @@ impl Authenticator {
         self.client_id.as_deref()
     }
 
+    /// What tells this client from another: its id, and where there is none, the token that says who it is.
+    pub(crate) fn identity(&self) -> Vec<u8> {
+        match (&self.client_id, &self.proof) {
+            (Some(client_id), _) => client_id.as_bytes().to_vec(),
+            (None, Proof::Authorization(value)) => value.as_bytes().to_vec(),
+            (None, _) => Vec::new(),
+        }
+    }
+
     /// Whether the proof is the certificate that the connection presents.
     pub(crate) fn uses_tls(&self) -> bool {
         matches!(self.proof, Proof::TlsCertificate)

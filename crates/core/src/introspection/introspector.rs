@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Asker, OnlineCheck};
 use crate::{
-    BoxFuture, Error,
-    inquiry::{AnswerKey, Desk, Found, Question},
+    BoxFuture, Error, VerifiedToken,
+    inquiry::{AnswerKey, Audience, Desk, Found, Question},
 };
 
 /// Judges the tokens of one issuer by asking it.
@@ -27,16 +27,21 @@ pub(crate) enum Lookup {
 impl Introspector {
     pub(crate) fn new(desk: Desk, asker: Asker, jwts: OnlineCheck, prefixes: Vec<Box<str>>) -> Self {
         let endpoint = asker.endpoint.identity();
-        let client = asker.client.client_id().unwrap_or_default();
-        let parts: [&[u8]; 3] = [endpoint.as_bytes(), client.as_bytes(), &[u8::from(asker.signed.is_some())]];
+        let client = asker.client.identity();
+        let signed = [u8::from(asker.signed.is_some())];
+        let mut parts: Vec<&[u8]> = vec![endpoint.as_bytes(), &client, &signed];
+        parts.extend(asker.parameters.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
+        if let Audience::Ours { names, .. } = &desk.rules.audience {
+            parts.extend(names.iter().map(|name| name.as_bytes()));
+        }
         let identity = desk.digest(&parts).as_bytes().to_vec();
         Self { desk: Arc::new(desk), asker: Arc::new(asker), jwts, prefixes, identity }
     }
 
-    /// What the issuer says of the token, by an answer that is no older than `max_age`, if that is limited. `is_verified`
-    /// says that the token was verified locally, and only whether it is still good is asked.
-    pub(crate) fn look_up(&self, token: &str, max_age: Option<Duration>, is_verified: bool) -> Lookup {
-        let key = self.key(token, is_verified);
+    /// What the issuer says of the token, by an answer that is no older than `max_age`, if that is limited. Of a token that
+    /// was verified locally, only whether it is still good is asked.
+    pub(crate) fn look_up(&self, token: &str, max_age: Option<Duration>, verified: Option<&VerifiedToken>) -> Lookup {
+        let key = self.key(token, verified.is_some());
         if let Some(verdict) = self.desk.recall(&key, max_age) {
             return Lookup::Known(verdict.map(|token| Found { token, is_fresh: false }));
         }
@@ -44,8 +49,8 @@ impl Introspector {
         let question = Question {
             key: Some(key),
             token: self.desk.digest(&[b"token", token.as_bytes()]),
-            is_verified,
-            passes_store_by: max_age.is_some(),
+            verified: verified.cloned(),
+            max_age,
             ask: Box::new(move || Box::pin(async move { asker.ask(&presented).await })),
         };
         Lookup::Asked(Box::pin(Arc::clone(&self.desk).ask(question)))

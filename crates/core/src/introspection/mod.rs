@@ -52,7 +52,7 @@ mod signed;
 use crate::Issuer;
 
 pub(crate) use self::{
-    asker::{Asker, Endpoint},
+    asker::{Asker, Discovery, Endpoint},
     client_authentication::Authenticator,
     introspector::{Introspector, Lookup},
     signed::SignedAnswers,

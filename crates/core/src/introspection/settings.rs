@@ -30,6 +30,7 @@ const OURS: [&str; 6] =
 pub struct Introspection {
     pub(crate) client: ClientAuthentication,
     pub(crate) endpoint: Option<String>,
+    pub(crate) endpoint_hosts: Vec<String>,
     pub(crate) parameters: Vec<(String, String)>,
     pub(crate) token_type_hint: bool,
     pub(crate) prefixes: Vec<String>,
@@ -64,6 +65,7 @@ impl Introspection {
         Self {
             client,
             endpoint,
+            endpoint_hosts: Vec::new(),
             parameters: Vec::new(),
             token_type_hint: true,
             prefixes: Vec::new(),
@@ -80,7 +82,8 @@ impl Introspection {
         }
     }
 
-    /// Asks at the `introspection_endpoint` of the issuer's metadata document, which is read with the first question.
+    /// Asks at the `introspection_endpoint` of the issuer's metadata document, which is read with the first question. It has
+    /// to be at the issuer's own host, unless [`endpoint_hosts`](Self::endpoint_hosts) allows others.
     pub fn discovered(client: ClientAuthentication) -> Self {
         Self::new(client, None)
     }
@@ -88,6 +91,12 @@ impl Introspection {
     /// Asks at this endpoint.
     pub fn at(endpoint: impl Into<String>, client: ClientAuthentication) -> Self {
         Self::new(client, Some(endpoint.into()))
+    }
+
+    /// Asks at an endpoint that is discovered at one of these hosts, too. Our credentials and every opaque token go there.
+    pub fn endpoint_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        self.endpoint_hosts.extend(hosts.into_iter().map(Into::into));
+        self
     }
 
     /// Sends this form field as well, for an endpoint that wants one. May be called several times.

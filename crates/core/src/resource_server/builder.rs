@@ -338,7 +338,10 @@ impl ResourceServerBuilder {
         for (name, others) in
             self.applications.iter().enumerate().map(|(at, one)| (one.issuer(), &self.applications[..at]))
         {
-            if others.iter().any(|other| other.issuer() == name) || seen_issuers.contains(name) {
+            let is_taken = others.iter().any(|other| other.issuer() == name)
+                || seen_issuers.contains(name)
+                || self.tenants.iter().any(|tenants| tenants.trusts(name));
+            if is_taken {
                 faults.add(format!("verifier {name:?}: another issuer or verifier is called the same; subjects of one could be taken for the other's"));
             }
         }

@@ -136,7 +136,7 @@ impl Tenants {
     }
 
     /// Whether this is the identifier of a trusted tenant.
-    fn trusts(&self, issuer: &str) -> bool {
+    pub(super) fn trusts(&self, issuer: &str) -> bool {
         let tenant = self.template.as_ref().and_then(|template| {
             let tenant = issuer.strip_prefix(&*template.before)?.strip_suffix(&*template.after)?;
             (template.is_all() || is_tenant(tenant)).then_some(tenant)

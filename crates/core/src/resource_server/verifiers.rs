@@ -1,9 +1,10 @@
 use std::{
     collections::HashSet,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Request, Response, Uri,
@@ -24,7 +25,9 @@ use crate::{
     fetch::{Fetch, FetchError, FetchLimits, document::Documents},
     https_url,
     inquiry::{self, Audience, Desk, Surroundings},
-    introspection::{Asker, Authenticator, Endpoint, Introspection, Introspector, OnlineCheck, SignedAnswers},
+    introspection::{
+        Asker, Authenticator, Discovery, Endpoint, Introspection, Introspector, OnlineCheck, SignedAnswers,
+    },
     jwks::{FixedKeys, Idle, KeyRefresh, KeySource, Location, Origin, RemoteKeys},
     jws::JwkSet,
     jwt::{JwtVerifier, ProfileFault, Rules, Settings},
@@ -106,8 +109,17 @@ impl Verifiers {
                     clock: Arc::clone(&self.clock),
                     limits: FetchLimits::new(refresh.max_document, refresh.timeout),
                 };
-                let metadata_url = Self::metadata_url(issuer, faults);
-                Some(Endpoint::discovered(documents, metadata_url, issuer.plain_http, by_certificate))
+                Some(Endpoint::Discovered(Arc::new(Discovery {
+                    issuer: Arc::clone(&name),
+                    documents,
+                    metadata_url: Self::metadata_url(issuer, faults),
+                    plain_http: issuer.plain_http,
+                    by_certificate,
+                    hosts: introspection.endpoint_hosts.clone(),
+                    found: ArcSwapOption::empty(),
+                    first_form: AtomicUsize::new(0),
+                    looking: tokio::sync::Mutex::default(),
+                })))
             }
         };
         let audiences = self.audiences_of(issuer);
@@ -157,6 +169,9 @@ impl Verifiers {
         let (cache, limits) = (verifier.cache(), verifier.limits());
         let mut faults = faults.of(verifier.issuer());
         inquiry::faults(&cache, &limits).for_each(|fault| faults.add(fault));
+        if let Some(fault) = verifier.fault() {
+            faults.add(fault);
+        }
         if verifier.issuer().is_empty() {
             faults.add("a verifier has to call the issuer of its tokens something");
         }

@@ -48,7 +48,8 @@ pub struct RequireActive {
 }
 
 impl RequireActive {
-    /// Asks for every request. Requests with the same token at the same time share a question.
+    /// Asks anew, unless that was done within the last second for this very request, or for others with the same token that
+    /// still wait for the answer.
     pub fn now() -> Self {
         Self::within(Duration::ZERO)
     }

@@ -1,7 +1,7 @@
 //! What the gate costs a request: the whole layer (credentials, judgement, scope, extension), beside the signature check
 //! alone and beside the same service without a gate, in one run.
 //!
-//! `cargo bench -p scopegate-tests --bench gate`, or `-- "same token"` for what has that in its name
+//! `cargo bench -p scopegate-tests --bench cost`, or `-- "same token"` for what has that in its name
 //!
 //! Each figure is the best of many rounds that take turns, so that what else the machine does counts for none. Allocations
 //! are counted, not estimated.
