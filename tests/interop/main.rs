@@ -3,6 +3,7 @@
 //! `npm ci` in this folder installs it. Without it the tests pass and say that they were skipped, unless `INTEROP` is
 //! `required`.
 
+mod introspection;
 mod provider;
 
 use std::{net::SocketAddr, time::Duration};
@@ -40,17 +41,25 @@ fn fetch() -> scopegate_core::fetch::ReqwestFetch {
 }
 
 #[cfg(not(feature = "aws-lc-rs"))]
-fn fetch() -> scopegate_tests::LoopbackFetch {
-    scopegate_tests::LoopbackFetch
+fn fetch() -> provider::PlainFetch {
+    provider::PlainFetch
 }
 
-/// The API for tokens of `issuer` that are meant for `audience`. At `/token`, what a handler sees of one.
-async fn api_for(audience: &str, issuer: &str, clock: &TestClock) -> Router {
-    let trusted = Issuer::discover(issuer).dangerous_allow_http_on_loopback();
-    let builder = ResourceServer::builder().audience(audience).clock(clock.clone()).issuer(trusted).fetch(fetch());
-    let server = builder.build().await.expect("good settings");
+/// A resource server for tokens of `issuer` that are meant for `audience`.
+async fn resource_server(audience: &str, issuer: Issuer, clock: &TestClock) -> ResourceServer {
+    let builder = ResourceServer::builder().audience(audience).clock(clock.clone()).issuer(issuer).fetch(fetch());
+    builder.build().await.expect("good settings")
+}
+
+/// The API behind a resource server. At `/token`, what a handler sees of a token.
+fn api_behind(server: ResourceServer) -> Router {
     let shown = Router::new().route("/token", get(show)).layer(Authenticate::new(server.clone()));
     Api::behind(server).router.merge(shown)
+}
+
+async fn api_for(audience: &str, issuer: &str, clock: &TestClock) -> Router {
+    let trusted = Issuer::discover(issuer).dangerous_allow_http_on_loopback();
+    api_behind(resource_server(audience, trusted, clock).await)
 }
 
 async fn api(issuer: &str, clock: &TestClock) -> Router {

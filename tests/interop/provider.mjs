@@ -1,19 +1,26 @@
-// The authorization server of the interop tests: node-oidc-provider behind one listener on the loopback interface.
+// The authorization server of the interop tests: node-oidc-provider on the loopback interface, behind a listener, and
+// behind one with TLS for those who authenticate by a certificate.
 //
-//     node provider.mjs [--port PORT]
+//     node provider.mjs [--port PORT] [--unsigned]
 //
-// Its first line on stdout is {"issuer": "http://127.0.0.1:PORT"}. From then on a line on stdin is a command, and its
-// answer is a line of JSON on stdout:
+// Asked for a signed answer about a token (RFC 9701), it gives one to every client, unless it is `unsigned`.
+//
+// Its first line on stdout is {"issuer": "http://127.0.0.1:PORT", "tls": "https://127.0.0.1:PORT"}. From then on a line on
+// stdin is a command, and its answer is a line of JSON on stdout:
 //
 //     rotate     signs with new keys from now on; those from before stay published
 //     withdraw   publishes none but the keys that sign
-//     requests   how often the metadata and the keys were asked for: {"discovery": 1, "jwks": 1}
+//     requests   how often it was asked for these: {"discovery": 1, "jwks": 1, "introspection": 0}
+//     keys       the private keys of the resource server `api:private_key_jwt` by algorithm: {"ES256": "-----BEGIN ..."}
+//     hold       answers no introspection request until `release`
 //
 // There is no HTTP endpoint for any of this, so the server under test has nothing that a real one has not.
 
 import { generateKeyPair } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { createInterface } from 'node:readline';
 import { parseArgs, promisify } from 'node:util';
 
@@ -36,6 +43,26 @@ const ALGORITHMS = Object.keys(KEY_TYPES);
 
 const SECRET = 'a secret that is known to everybody who reads the tests';
 
+// Of the resource servers. It has what RFC 6749 §2.3.1 wants encoded.
+const API_SECRET = '100% a secret: that+everybody & anybody=knows';
+
+// How resource servers authenticate. The client's id says it.
+const METHODS = ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'tls_client_auth', 'none'];
+
+// The keys that a resource server signs its assertions with.
+const ASSERTION_KEY_TYPES = {
+  RS256: KEY_TYPES.RS256,
+  PS256: KEY_TYPES.PS256,
+  ES256: KEY_TYPES.ES256,
+  ES384: ['ec', { namedCurve: 'P-384' }],
+  EdDSA: KEY_TYPES.EdDSA,
+};
+
+const assertionKeys = {};
+for (const [alg, type] of Object.entries(ASSERTION_KEY_TYPES)) assertionKeys[alg] = await promisify(generateKeyPair)(...type);
+
+const readTls = (name) => readFileSync(new URL(`../../crates/core/testdata/tls/${name}`, import.meta.url));
+
 let generation = 0;
 
 // A private key for each algorithm, with key ids that say where a key came from in a test's output.
@@ -47,32 +74,85 @@ async function generateKeys() {
   }));
 }
 
-// Any absolute URI is a resource, so the tests choose their audience. The client's id is the algorithm of its tokens.
+// Any absolute URI is a resource, so the tests choose their audience. The client's id is the algorithm of its tokens, if
+// they are JWTs.
 function getResourceServerInfo(ctx, resource, client) {
-  return {
-    audience: resource,
-    scope: 'messages:read admin',
-    accessTokenTTL: 3600,
-    accessTokenFormat: 'jwt',
-    jwt: { sign: { alg: client.clientId } },
+  const info = { audience: resource, scope: 'messages:read admin', accessTokenTTL: 3600 };
+  return ALGORITHMS.includes(client.clientId)
+    ? { ...info, accessTokenFormat: 'jwt', jwt: { sign: { alg: client.clientId } } }
+    : { ...info, accessTokenFormat: 'opaque' };
+}
+
+// The clients that get tokens: one for each algorithm, and three whose tokens are opaque. Those of `bound` are bound to the
+// certificate that it presents (RFC 8705 §3).
+function tokenClients() {
+  return [...ALGORITHMS, 'opaque', 'stranger', 'bound'].map((id) => ({
+    client_id: id,
+    client_secret: SECRET,
+    token_endpoint_auth_method: 'client_secret_post',
+    grant_types: ['client_credentials', CIBA, ...(id === 'opaque' ? ['refresh_token'] : [])],
+    backchannel_token_delivery_mode: 'poll',
+    id_token_signed_response_alg: ALGORITHMS.includes(id) ? id : 'ES256',
+    tls_client_certificate_bound_access_tokens: id === 'bound',
+    redirect_uris: [],
+    response_types: [],
+  }));
+}
+
+// The clients that ask about tokens: one for each way to authenticate, one for each algorithm of signed answers, and one
+// that may not know anything.
+function resourceServers() {
+  const client = (id, method, more = {}) => ({
+    client_id: `api:${id}`,
+    token_endpoint_auth_method: method,
+    grant_types: [],
+    redirect_uris: [],
+    response_types: [],
+    ...(method.startsWith('client_secret_') ? { client_secret: API_SECRET } : {}),
+    ...more,
+  });
+  const proofs = {
+    private_key_jwt: {
+      jwks: {
+        keys: Object.entries(assertionKeys).map(([alg, { publicKey }]) => ({
+          ...publicKey.export({ format: 'jwk' }), kid: alg, alg, use: 'sig',
+        })),
+      },
+    },
+    tls_client_auth: { tls_client_auth_san_dns: 'api.example' },
   };
+  return [
+    ...METHODS.map((method) => client(method, method, proofs[method])),
+    ...ALGORITHMS.map((alg) => client(alg, 'client_secret_basic', { introspection_signed_response_alg: alg })),
+    client('uninformed', 'client_secret_basic'),
+  ];
 }
 
 // `keys` begin with those that sign, since the first one that fits is taken.
 function newProvider(issuer, keys) {
   const provider = new Provider(issuer, {
     jwks: { keys },
-    clients: ALGORITHMS.map((alg) => ({
-      client_id: alg,
-      client_secret: SECRET,
-      token_endpoint_auth_method: 'client_secret_post',
-      grant_types: ['client_credentials', CIBA],
-      backchannel_token_delivery_mode: 'poll',
-      id_token_signed_response_alg: alg,
-      redirect_uris: [],
-      response_types: [],
-    })),
+    clients: [...tokenClients(), ...resourceServers()],
+    clientAuthMethods: METHODS,
+    enabledJWA: { clientAuthSigningAlgValues: ['HS256', ...Object.keys(ASSERTION_KEY_TYPES)] },
+    discovery: { mtls_endpoint_aliases: { introspection_endpoint: `${tls}/token/introspection` } },
+    issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
     features: {
+      introspection: {
+        enabled: true,
+        allowedPolicy: (ctx, client) => client.clientId.startsWith('api:') && client.clientId !== 'api:uninformed',
+      },
+      jwtIntrospection: { enabled: !unsigned },
+      revocation: { enabled: true },
+      mTLS: {
+        enabled: true,
+        tlsClientAuth: true,
+        certificateBoundAccessTokens: true,
+        getCertificate: (ctx) => ctx.socket.getPeerX509Certificate?.(),
+        certificateAuthorized: (ctx) => ctx.socket.authorized,
+        certificateSubjectMatches: (ctx, property, expected) => property === 'tls_client_auth_san_dns'
+          && ctx.socket.getPeerX509Certificate().subjectAltName === `DNS:${expected}`,
+      },
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
       resourceIndicators: { enabled: true, getResourceServerInfo },
@@ -100,19 +180,36 @@ function newProvider(issuer, keys) {
   return provider.callback();
 }
 
-const { port } = parseArgs({ options: { port: { type: 'string', default: '0' } } }).values;
-const requests = { discovery: 0, jwks: 0 };
+const { port, unsigned } = parseArgs({
+  options: { port: { type: 'string', default: '0' }, unsigned: { type: 'boolean', default: false } },
+}).values;
+const requests = { discovery: 0, jwks: 0, introspection: 0 };
 let answer;
+let held = Promise.resolve();
+let release = () => {};
 
-const server = createServer((request, response) => {
+async function listen(request, response) {
   if (request.url.includes('/.well-known/')) requests.discovery += 1;
   if (request.url === '/jwks') requests.jwks += 1;
+  if (request.url === '/token/introspection') {
+    requests.introspection += 1;
+    await held;
+  }
   answer(request, response);
-});
-server.listen(Number(port), '127.0.0.1');
-await once(server, 'listening');
+}
 
-const issuer = `http://127.0.0.1:${server.address().port}`;
+// The address of a server that listens now.
+async function addressOf(server, wanted) {
+  server.listen(wanted, '127.0.0.1');
+  await once(server, 'listening');
+  return `127.0.0.1:${server.address().port}`;
+}
+
+const issuer = `http://${await addressOf(createServer(listen), Number(port))}`;
+const certificate = { cert: readTls('server.crt.pem'), key: readTls('server.key.pem'), ca: readTls('ca.crt.pem') };
+// Whether a certificate will do is for the provider to say.
+const wish = { requestCert: true, rejectUnauthorized: false };
+const tls = `https://${await addressOf(createTlsServer({ ...certificate, ...wish }, listen), 0)}`;
 let keys = await generateKeys();
 answer = newProvider(issuer, keys);
 
@@ -129,10 +226,20 @@ const commands = {
     return { published: keys.length };
   },
   requests: () => requests,
+  keys: () => Object.fromEntries(Object.entries(assertionKeys)
+    .map(([alg, { privateKey }]) => [alg, privateKey.export({ type: 'pkcs8', format: 'pem' })])),
+  hold() {
+    held = new Promise((resolve) => { release = resolve; });
+    return {};
+  },
+  release() {
+    release();
+    return {};
+  },
 };
 
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
-say({ issuer });
+say({ issuer, tls });
 for await (const command of createInterface({ input: process.stdin })) {
   say(await commands[command]());
 }

@@ -1,6 +1,6 @@
 //! The authorization server: node-oidc-provider in a process of its own, and its clients.
 
-use std::{env, net::SocketAddr, path::Path, process::Stdio, time::Duration};
+use std::{collections::HashMap, env, net::SocketAddr, path::Path, process::Stdio, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
@@ -22,7 +22,10 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop");
 
 const SKIPPED: &str = "skipped, no authorization server: run `npm ci` in tests/interop (needs Node.js 20 or newer)";
 
-/// The secret of every client, as `provider.mjs` has it.
+/// The secret of the resource servers, as `provider.mjs` has it.
+pub(crate) const API_SECRET: &str = "100% a secret: that+everybody & anybody=knows";
+
+/// The secret of every other client.
 const SECRET: &str = "a secret that is known to everybody who reads the tests";
 
 /// How long the process may take for an answer. It generates RSA keys, and may have a busy machine.
@@ -32,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Provider {
     issuer: String,
+    tls: String,
     address: SocketAddr,
     process: Child,
     commands: ChildStdin,
@@ -43,14 +47,24 @@ pub(crate) struct Provider {
 pub(crate) struct Requests {
     pub(crate) discovery: usize,
     pub(crate) jwks: usize,
+    pub(crate) introspection: usize,
 }
 
 impl Provider {
     /// Starts one on a free port. Where none is installed, says that the test is skipped, or fails if `INTEROP` is
     /// `required`.
     pub(crate) async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts one that signs no answers about tokens.
+    pub(crate) async fn start_unsigned() -> Option<Self> {
+        Self::start_with(&["--unsigned"]).await
+    }
+
+    async fn start_with(options: &[&str]) -> Option<Self> {
         if is_installed().await {
-            return Some(Self::start_on(0).await);
+            return Some(Self::run(0, options).await);
         }
         assert!(env::var_os("INTEROP").is_none_or(|wish| wish != "required"), "{SKIPPED}");
         println!("{SKIPPED}");
@@ -59,13 +73,19 @@ impl Provider {
 
     /// Starts one on this port, with keys that no other has.
     pub(crate) async fn start_on(port: u16) -> Self {
+        Self::run(port, &[]).await
+    }
+
+    async fn run(port: u16, options: &[&str]) -> Self {
         #[derive(Deserialize)]
         struct Started {
             issuer: String,
+            tls: String,
         }
 
         let mut process = Command::new("node")
             .args(["provider.mjs", "--port", &port.to_string()])
+            .args(options)
             .current_dir(FOLDER)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -74,18 +94,29 @@ impl Provider {
             .expect("node runs");
         let commands = process.stdin.take().expect("a pipe");
         let mut answers = BufReader::new(process.stdout.take().expect("a pipe")).lines();
-        let Started { issuer } = next(&mut answers).await;
+        let Started { issuer, tls } = next(&mut answers).await;
         let address = issuer.trim_start_matches("http://").parse().expect("an address");
-        Self { issuer, address, process, commands, answers }
+        Self { issuer, tls, address, process, commands, answers }
     }
 
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The client whose tokens are signed with this algorithm.
-    pub(crate) fn client(&self, algorithm: &'static str) -> Client {
-        Client { id: algorithm, provider: self.address }
+    /// Where it can be asked about tokens.
+    pub(crate) fn introspection_endpoint(&self) -> String {
+        format!("{}/token/introspection", self.issuer)
+    }
+
+    /// Where it answers in TLS and asks for a certificate.
+    #[cfg(feature = "aws-lc-rs")]
+    pub(crate) fn tls(&self) -> &str {
+        &self.tls
+    }
+
+    /// The client whose tokens are signed with this algorithm, or another of those in `provider.mjs`.
+    pub(crate) fn client(&self, id: &'static str) -> Client {
+        Client { id, provider: self.address }
     }
 
     /// Signs with new keys from now on. Those from before stay published.
@@ -100,6 +131,32 @@ impl Provider {
 
     pub(crate) async fn requests(&mut self) -> Requests {
         self.command("requests").await
+    }
+
+    /// The private keys, in PEM, of the resource server that authenticates by them.
+    pub(crate) async fn keys(&mut self) -> HashMap<String, String> {
+        self.command("keys").await
+    }
+
+    /// Lets questions about tokens wait for an answer.
+    pub(crate) async fn hold(&mut self) {
+        self.command::<serde_json::Value>("hold").await;
+    }
+
+    /// Answers them.
+    pub(crate) async fn release(&mut self) {
+        self.command::<serde_json::Value>("release").await;
+    }
+
+    /// What it answers about a token, as it is.
+    pub(crate) async fn answer_about(&self, token: &str) -> serde_json::Value {
+        let question = [
+            ("client_id", "api:client_secret_post"),
+            ("client_secret", API_SECRET),
+            ("token", token),
+            ("token_type_hint", "access_token"),
+        ];
+        serde_json::from_slice(&post(self.address, "/token/introspection", &question).await).expect("JSON")
     }
 
     async fn command<A: DeserializeOwned>(&mut self, command: &str) -> A {
@@ -140,6 +197,7 @@ pub(crate) struct Client {
 pub(crate) struct Tokens {
     pub(crate) access_token: String,
     pub(crate) id_token: Option<String>,
+    pub(crate) refresh_token: Option<String>,
 }
 
 impl Client {
@@ -172,20 +230,34 @@ impl Client {
         self.post("/token", &grant).await
     }
 
-    async fn post<A: DeserializeOwned>(&self, path: &str, parameters: &[(&str, &str)]) -> A {
-        let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("client_id", self.id), ("client_secret", SECRET)])
-            .extend_pairs(parameters)
-            .finish();
-        let request = Request::post(path)
-            .header("host", self.provider.to_string())
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(form.into())
-            .expect("a request");
-        let (status, _, body) = Connection::open(self.provider).await.send(request).await;
-        assert_eq!(status, StatusCode::OK, "{path}: {}", String::from_utf8_lossy(&body));
-        serde_json::from_slice(&body).expect("the answer of the endpoint")
+    /// Revokes a token of this client (RFC 7009).
+    pub(crate) async fn revoke(&self, token: &str) {
+        post(self.provider, "/token/revocation", &self.with_credentials(&[("token", token)])).await;
     }
+
+    async fn post<A: DeserializeOwned>(&self, path: &str, parameters: &[(&str, &str)]) -> A {
+        let answer = post(self.provider, path, &self.with_credentials(parameters)).await;
+        serde_json::from_slice(&answer).expect("the answer of the endpoint")
+    }
+
+    /// What this client sends, along with what says who it is.
+    pub(crate) fn with_credentials<'a>(&self, parameters: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        [&[("client_id", self.id), ("client_secret", SECRET)], parameters].concat()
+    }
+}
+
+async fn post(address: SocketAddr, path: &str, parameters: &[(&str, &str)]) -> Bytes {
+    let mut request = form(path, parameters);
+    request.headers_mut().insert("host", address.to_string().parse().expect("a header value"));
+    let (status, _, body) = Connection::open(address).await.send(request.map(Full::new)).await;
+    assert_eq!(status, StatusCode::OK, "{path}: {}", String::from_utf8_lossy(&body));
+    body
+}
+
+/// A form that is posted.
+pub(crate) fn form(uri: &str, parameters: &[(&str, &str)]) -> Request<Bytes> {
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    Request::post(uri).header("content-type", "application/x-www-form-urlencoded").body(form.into()).expect("a request")
 }
 
 /// An HTTP/1.1 connection that is kept.
@@ -204,5 +276,37 @@ impl Connection {
         self.0.ready().await.expect("the connection is kept");
         let (parts, body) = self.0.send_request(request).await.expect("an answer").into_parts();
         (parts.status, parts.headers, body.collect().await.expect("a body").to_bytes())
+    }
+}
+
+/// A client without TLS, for where the other one has none.
+#[cfg(not(feature = "aws-lc-rs"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlainFetch;
+
+#[cfg(not(feature = "aws-lc-rs"))]
+impl scopegate_core::fetch::Fetch for PlainFetch {
+    fn fetch(
+        &self,
+        mut request: Request<Bytes>,
+        limits: scopegate_core::fetch::FetchLimits,
+    ) -> scopegate_core::BoxFuture<'static, Result<http::Response<Bytes>, scopegate_core::fetch::FetchError>> {
+        use scopegate_core::fetch::FetchError;
+
+        Box::pin(async move {
+            let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+            *request.uri_mut() = request.uri().path().parse().map_err(FetchError::failed)?;
+            request.headers_mut().insert("host", host.parse().map_err(FetchError::failed)?);
+            let stream = TcpStream::connect(&host).await.map_err(FetchError::failed)?;
+            let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(FetchError::failed)?;
+            tokio::spawn(connection);
+            let answer = sender.send_request(request.map(Full::new)).await.map_err(FetchError::failed)?;
+            let (parts, body) = answer.into_parts();
+            let body = body.collect().await.map_err(FetchError::failed)?.to_bytes();
+            if body.len() > limits.body {
+                return Err(FetchError::body_too_large());
+            }
+            Ok(http::Response::from_parts(parts, body))
+        })
     }
 }
