@@ -15,6 +15,7 @@ use scopegate_axum::{
     introspection::{ClientAuthentication, Introspection, OnlineCheck},
     jws::Algorithm,
 };
+use scopegate_testing::{SigningAlgorithm, SigningKey};
 use tokio::net::TcpStream;
 
 use super::*;
@@ -292,6 +293,28 @@ async fn intro_5_an_expired_token_is_401_though_the_answer_is_that_it_is_active(
     assert_eq!(rig.ask(&token).await, (401, Some(Reason::Expired)));
 }
 
+/// A proof of possession for the token endpoint (RFC 9449 §4.2).
+fn proof(provider: &Provider) -> String {
+    let key = SigningKey::generate(SigningAlgorithm::Es256);
+    let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": key.public_jwk() });
+    let now = SystemClock.now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let token_endpoint = format!("{}/token", provider.issuer());
+    let claims = json!({ "htm": "POST", "htu": token_endpoint, "iat": now, "jti": "the only one" });
+    let input = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+    let signature = URL_SAFE_NO_PAD.encode(key.sign(SigningAlgorithm::Es256, input.as_bytes()));
+    format!("{input}.{signature}")
+}
+
+#[tokio::test]
+async fn intro_12_a_token_that_is_bound_to_a_key_is_401() {
+    let Some(provider) = Provider::start().await else { return };
+    let token = provider.client("opaque").bound_token(AUDIENCE, READ, &proof(&provider)).await;
+    let said = provider.answer_about(&token).await;
+    assert!(said["active"] == true && said["token_type"] == "DPoP" && said["cnf"]["jkt"].is_string(), "{said}");
+    let rig = Rig::new(&provider).await;
+    assert_eq!(rig.ask(&token).await, (401, Some(Reason::UnverifiableConfirmation)));
+}
+
 #[tokio::test]
 async fn a_refresh_token_is_no_access_token() {
     let Some(provider) = Provider::start().await else { return };
@@ -475,7 +498,6 @@ async fn connect(address: SocketAddr) -> SendRequest<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn intro_10_a_thousand_concurrent_requests_with_one_token_are_one_question() {
-    // As many as a server takes on one connection.
     const CONNECTIONS: usize = 10;
     const ON_EACH: usize = 100;
     let Some(mut provider) = Provider::start().await else { return };
@@ -506,6 +528,9 @@ async fn intro_10_a_thousand_concurrent_requests_with_one_token_are_one_question
     while arrived.load(Ordering::SeqCst) < CONNECTIONS * ON_EACH {
         tokio::task::yield_now().await;
     }
+    // One that had looked in the memory before the answer came, and looks for a question to join afterwards, would ask again.
+    SystemClock.sleep(SECOND).await;
+    assert_eq!(provider.requests().await.introspection, 1);
     provider.release().await;
     let mut passed = 0;
     while let Some(status) = requests.join_next().await {

@@ -7,6 +7,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use scopegate_core::clock::{Clock as _, SystemClock};
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
@@ -35,6 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Provider {
     issuer: String,
+    #[cfg_attr(not(feature = "aws-lc-rs"), expect(dead_code))]
     tls: String,
     address: SocketAddr,
     process: Child,
@@ -64,19 +66,26 @@ impl Provider {
 
     async fn start_with(options: &[&str]) -> Option<Self> {
         if is_installed().await {
-            return Some(Self::run(0, options).await);
+            return Some(Self::run(0, options).await.expect("the provider runs"));
         }
         assert!(env::var_os("INTEROP").is_none_or(|wish| wish != "required"), "{SKIPPED}");
         println!("{SKIPPED}");
         None
     }
 
-    /// Starts one on this port, with keys that no other has.
+    /// Starts one on this port, with keys that no other has. Another test may have got the port meanwhile, and is waited for.
     pub(crate) async fn start_on(port: u16) -> Self {
-        Self::run(port, &[]).await
+        for _ in 0..30 {
+            if let Some(provider) = Self::run(port, &[]).await {
+                return provider;
+            }
+            SystemClock.sleep(Duration::from_secs(1)).await;
+        }
+        panic!("no provider runs on port {port}");
     }
 
-    async fn run(port: u16, options: &[&str]) -> Self {
+    /// `None` where it ends at once, since it cannot have the port.
+    async fn run(port: u16, options: &[&str]) -> Option<Self> {
         #[derive(Deserialize)]
         struct Started {
             issuer: String,
@@ -94,9 +103,9 @@ impl Provider {
             .expect("node runs");
         let commands = process.stdin.take().expect("a pipe");
         let mut answers = BufReader::new(process.stdout.take().expect("a pipe")).lines();
-        let Started { issuer, tls } = next(&mut answers).await;
+        let Started { issuer, tls } = next(&mut answers).await?;
         let address = issuer.trim_start_matches("http://").parse().expect("an address");
-        Self { issuer, tls, address, process, commands, answers }
+        Some(Self { issuer, tls, address, process, commands, answers })
     }
 
     pub(crate) fn issuer(&self) -> &str {
@@ -161,7 +170,7 @@ impl Provider {
 
     async fn command<A: DeserializeOwned>(&mut self, command: &str) -> A {
         self.commands.write_all(format!("{command}\n").as_bytes()).await.expect("the provider listens");
-        next(&mut self.answers).await
+        next(&mut self.answers).await.expect("the provider runs")
     }
 
     /// Kills the process, and tells on which port it was.
@@ -171,10 +180,10 @@ impl Provider {
     }
 }
 
-/// The next answer of the process.
-async fn next<A: DeserializeOwned>(answers: &mut Lines<BufReader<ChildStdout>>) -> A {
-    let line = timeout(PATIENCE, answers.next_line()).await.expect("an answer in time").expect("text");
-    serde_json::from_str(&line.expect("the provider runs")).expect("the answer of the command")
+/// The next answer of the process, unless it has ended.
+async fn next<A: DeserializeOwned>(answers: &mut Lines<BufReader<ChildStdout>>) -> Option<A> {
+    let line = timeout(PATIENCE, answers.next_line()).await.expect("an answer in time").expect("text")?;
+    Some(serde_json::from_str(&line).expect("the answer of the command"))
 }
 
 /// Whether there is a Node.js that is new enough, and the packages.
@@ -205,6 +214,14 @@ impl Client {
     pub(crate) async fn token(&self, resource: &str, scope: &str) -> String {
         let grant = [("grant_type", "client_credentials"), ("resource", resource), ("scope", scope)];
         self.post::<Tokens>("/token", &grant).await.access_token
+    }
+
+    /// The same, bound to the key of a proof (RFC 9449 §5).
+    pub(crate) async fn bound_token(&self, resource: &str, scope: &str, proof: &str) -> String {
+        let grant = [("grant_type", "client_credentials"), ("resource", resource), ("scope", scope)];
+        let mut request = form("/token", &self.with_credentials(&grant));
+        request.headers_mut().insert("dpop", proof.parse().expect("a header value"));
+        serde_json::from_slice::<Tokens>(&send(self.provider, request).await).expect("tokens").access_token
     }
 
     /// An access token of the client itself for no resource in particular, which is an opaque one.
@@ -247,7 +264,12 @@ impl Client {
 }
 
 async fn post(address: SocketAddr, path: &str, parameters: &[(&str, &str)]) -> Bytes {
-    let mut request = form(path, parameters);
+    send(address, form(path, parameters)).await
+}
+
+/// The body of a good answer.
+async fn send(address: SocketAddr, mut request: Request<Bytes>) -> Bytes {
+    let path = request.uri().clone();
     request.headers_mut().insert("host", address.to_string().parse().expect("a header value"));
     let (status, _, body) = Connection::open(address).await.send(request.map(Full::new)).await;
     assert_eq!(status, StatusCode::OK, "{path}: {}", String::from_utf8_lossy(&body));
