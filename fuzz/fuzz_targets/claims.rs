@@ -119,7 +119,7 @@ fn check(header: &[u8], payload: &[u8], token: &VerifiedToken) {
     let named = |name: &str| claims[name].as_str().filter(|text| !text.is_empty());
     assert_eq!((token.subject(), token.token_id()), (named("sub"), named("jti")));
     assert_eq!(*token.scope(), Scope::parse(claims["scope"].as_str().unwrap_or_default()));
-    let expires_at = token.expires_at().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+    let expires_at = token.expires_at().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
     assert!((expires_at - claims["exp"].as_f64().unwrap().min(253_402_300_799.0)).abs() < 0.001);
     assert_eq!(Value::Object((*token.claims::<Claims>().unwrap()).clone().into_map()), claims);
 }

@@ -23,7 +23,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body_util::Full;
-use scopegate_axum::{Authenticate, Issuer, RequireScope, ResourceServer};
+use scopegate_axum::{Authenticate, Issuer, RequireScope, ResourceServer, VerdictCache};
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, TokenBuilder};
 use serde_json::Value;
 use tower::{Layer as _, Service};
@@ -174,8 +174,9 @@ fn usual(token: TokenBuilder) -> TokenBuilder {
         .claim("sid", "08a5019c-17e1-4977-8f42-65a12843ea02")
 }
 
-async fn server(mint: &Mint) -> ResourceServer {
+async fn server(mint: &Mint, cache: VerdictCache) -> ResourceServer {
     ResourceServer::builder()
+        .verdict_cache(cache)
         .issuer(Issuer::with_jwks(ISSUER, mint.jwks_json()))
         .audience(AUDIENCE)
         .build()
@@ -189,7 +190,8 @@ async fn main() {
     for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Es256, SigningAlgorithm::EdDsa] {
         let key = SigningKey::generate(algorithm);
         let mint = Mint::new(ISSUER, key.clone().into());
-        let server = server(&mint).await;
+        let forgetful = server(&mint, VerdictCache::off()).await;
+        let server = server(&mint, VerdictCache::default()).await;
         let gate = || Authenticate::new(server.clone()).layer(RequireScope::new("message").layer(Inner));
         let token = || usual(mint.token()).algorithm(algorithm);
         let good = token().sign();
@@ -215,7 +217,13 @@ async fn main() {
             calls("no gate", Inner, one(&good), StatusCode::OK),
             calls("no gate, one extension", WithExtension, one(&good), StatusCode::OK),
             calls("gate, same token", gate(), one(&good), StatusCode::OK),
-            calls("gate, other tokens", gate(), distinct, StatusCode::OK),
+            calls("gate, 200 tokens in turn", gate(), distinct, StatusCode::OK),
+            calls(
+                "gate, nothing remembered",
+                Authenticate::new(forgetful).layer(RequireScope::new("message").layer(Inner)),
+                one(&good),
+                StatusCode::OK,
+            ),
             calls("403, same token", gate(), one(&token().scope("profile").sign()), StatusCode::FORBIDDEN),
             calls("no credentials", gate(), vec![request(None)], StatusCode::UNAUTHORIZED),
             calls("garbage", gate(), one("garbage"), StatusCode::UNAUTHORIZED),

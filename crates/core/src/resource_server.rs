@@ -161,7 +161,10 @@ impl ResourceServer {
 
     /// What is remembered of the token of a request, where that is all there is to say about it.
     fn recall(&self, request: &Parts) -> Option<Authentication> {
-        if self.0.dispatch.looks_at_requests() || request.extensions.get::<Authentication>().is_some() {
+        if !self.0.verdicts.are_remembered()
+            || self.0.dispatch.looks_at_requests()
+            || request.extensions.get::<Authentication>().is_some()
+        {
             return None;
         }
         let digest = self.0.verdicts.digest(Credentials::peek(request, self.0.token_header.as_ref())?);
@@ -328,9 +331,8 @@ impl ResourceServer {
     ) -> Authenticating {
         let judge = self.clone();
         let conclusion = move |found: Found| {
-            let asked_at = found.is_fresh.then(|| judge.now());
             let token = verified.unwrap_or(found.token);
-            Authentication::verified(judge, digest, token).asked(asked_at, by_application)
+            Authentication::verified(judge, digest, token).asked(found.asked_at, by_application)
         };
         match lookup {
             Lookup::Known(found) => Authenticating::ready(found.map(conclusion)),

@@ -112,7 +112,10 @@ pub struct Scope {
 impl Scope {
     /// Reads a space-delimited scope string. Empty elements and illegal scope tokens are dropped.
     pub fn parse(text: &str) -> Self {
-        let mut tokens = Vec::new();
+        if text.is_empty() {
+            return Self::default();
+        }
+        let mut tokens = Vec::with_capacity(1 + text.bytes().filter(|byte| *byte == b' ').count());
         let mut start = 0;
         for token in text.split(' ') {
             let end = start + token.len();

@@ -438,7 +438,7 @@ impl Application {
             self.desk.digest(&parts)
         });
         if let Some(known) = key.and_then(|key| self.desk.recall(&key, max_age)) {
-            return Lookup::Known(known.map(|token| Found { token, is_fresh: false }));
+            return Lookup::Known(known.map(|token| Found { token, asked_at: None }));
         }
         let (desk, token) = (Arc::clone(&self.desk), token.to_owned());
         let question = Question {

@@ -137,6 +137,11 @@ impl Verdicts {
         TokenDigest(SipHasher13::new_with_key(&self.secret).hash(token).as_u128())
     }
 
+    /// Whether any are remembered at all.
+    pub(crate) fn are_remembered(&self) -> bool {
+        self.remembered.is_some()
+    }
+
     pub(crate) fn recall(&self, digest: TokenDigest) -> Option<Arc<Remembered>> {
         self.remembered.as_ref()?.get(&digest)
     }

@@ -23,38 +23,97 @@ use crate::{Error, Reason, Scope, ScopeGrammar, ScopePolicy, error::Failure};
 pub struct VerifiedToken(Arc<Inner>);
 
 struct Inner {
-    assertion: Assertion,
+    issuer: Arc<str>,
+    /// The claims as a JSON object. Most of what is said below is a part of it.
+    claims: Box<str>,
+    subject: Option<Text>,
+    client_id: Option<Text>,
+    audience: Box<[Text]>,
+    scope: Scope,
+    grammar: Arc<dyn ScopeGrammar>,
+    expires_at: Option<Duration>,
+    not_before: Option<Duration>,
+    issued_at: Option<Duration>,
+    token_id: Option<Text>,
+    authentication_time: Option<Duration>,
+    authentication_context: Option<Text>,
+    authentication_methods: Box<[Text]>,
     /// The claims in the types that handlers have asked for so far, each built once.
     typed: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
 }
 
+/// A text: where it is among the claims, or by itself where it is written there with escapes.
+enum Text {
+    Among { from: u32, to: u32 },
+    Alone(Box<str>),
+}
+
+impl Text {
+    /// `text` may be a part of `claims`, the very memory, or lie somewhere else.
+    fn of(text: &str, claims: &str) -> Self {
+        let from = (text.as_ptr() as usize).checked_sub(claims.as_ptr() as usize);
+        let is_among = |from: &usize| claims.get(*from..from + text.len()).is_some_and(|part| part == text);
+        match from.filter(is_among).and_then(|from| Some((from.try_into().ok()?, (from + text.len()).try_into().ok()?)))
+        {
+            Some((from, to)) => Self::Among { from, to },
+            None => Self::Alone(text.into()),
+        }
+    }
+}
+
 /// What a verifier vouches for.
-pub(crate) struct Assertion {
+pub(crate) struct Assertion<'a> {
     pub(crate) issuer: Arc<str>,
-    pub(crate) subject: Option<Box<str>>,
-    pub(crate) client_id: Option<Box<str>>,
-    pub(crate) audience: Box<[Box<str>]>,
+    pub(crate) subject: Option<&'a str>,
+    pub(crate) client_id: Option<&'a str>,
+    pub(crate) audience: Vec<&'a str>,
     pub(crate) scope: Scope,
     pub(crate) grammar: Arc<dyn ScopeGrammar>,
     pub(crate) expires_at: Option<Duration>,
     pub(crate) not_before: Option<Duration>,
     pub(crate) issued_at: Option<Duration>,
-    pub(crate) token_id: Option<Box<str>>,
+    pub(crate) token_id: Option<&'a str>,
     pub(crate) authentication_time: Option<Duration>,
-    pub(crate) authentication_context: Option<Box<str>>,
-    pub(crate) authentication_methods: Box<[Box<str>]>,
+    pub(crate) authentication_context: Option<&'a str>,
+    pub(crate) authentication_methods: Vec<&'a str>,
     /// The claims as a JSON object.
-    pub(crate) claims: Box<[u8]>,
+    pub(crate) claims: &'a str,
 }
 
 impl VerifiedToken {
     /// The one place where a token becomes a verified one. Every caller vouches that the token was judged good.
-    pub(crate) fn assertion(assertion: Assertion) -> Self {
-        Self(Arc::new(Inner { assertion, typed: Mutex::default() }))
+    pub(crate) fn assertion(assertion: Assertion<'_>) -> Self {
+        let claims = assertion.claims;
+        let text = |text: &str| Text::of(text, claims);
+        let texts = |texts: Vec<&str>| texts.into_iter().map(text).collect();
+        Self(Arc::new(Inner {
+            issuer: assertion.issuer,
+            subject: assertion.subject.map(text),
+            client_id: assertion.client_id.map(text),
+            audience: texts(assertion.audience),
+            scope: assertion.scope,
+            grammar: assertion.grammar,
+            expires_at: assertion.expires_at,
+            not_before: assertion.not_before,
+            issued_at: assertion.issued_at,
+            token_id: assertion.token_id.map(text),
+            authentication_time: assertion.authentication_time,
+            authentication_context: assertion.authentication_context.map(text),
+            authentication_methods: texts(assertion.authentication_methods),
+            claims: claims.into(),
+            typed: Mutex::default(),
+        }))
     }
 
-    fn get(&self) -> &Assertion {
-        &self.0.assertion
+    fn get(&self) -> &Inner {
+        &self.0
+    }
+
+    fn text<'t>(&'t self, text: &'t Text) -> &'t str {
+        match text {
+            Text::Among { from, to } => &self.0.claims[*from as usize..*to as usize],
+            Text::Alone(text) => text,
+        }
     }
 
     /// The issuer (`iss`), as it is configured.
@@ -64,7 +123,7 @@ impl VerifiedToken {
 
     /// The subject (`sub`), unique only together with the issuer. Tokens of machines may have none.
     pub fn subject(&self) -> Option<&str> {
-        self.get().subject.as_deref()
+        self.get().subject.as_ref().map(|text| self.text(text))
     }
 
     /// The issuer and subject, to know a user by. `None` where the token has no subject.
@@ -74,7 +133,7 @@ impl VerifiedToken {
 
     /// The client that the token was issued to (`client_id`, or the claim that the issuer's profile names).
     pub fn client_id(&self) -> Option<&str> {
-        self.get().client_id.as_deref()
+        self.get().client_id.as_ref().map(|text| self.text(text))
     }
 
     /// Whether the client acts for itself and not for a user: the token has no subject, or one equal to the client.
@@ -87,7 +146,7 @@ impl VerifiedToken {
 
     /// The audiences (`aud`) that the issuer named, at least one of which is this resource server.
     pub fn audience(&self) -> impl Iterator<Item = &str> {
-        self.get().audience.iter().map(|audience| &**audience)
+        self.get().audience.iter().map(|text| self.text(text))
     }
 
     /// The scope that was granted.
@@ -108,7 +167,7 @@ impl VerifiedToken {
 
     /// Whether it is valid at this time, by its own times.
     pub(crate) fn is_within(&self, now: Duration, leeway: Duration, max_age: Option<Duration>) -> bool {
-        let Assertion { expires_at, not_before, issued_at, .. } = self.get();
+        let Inner { expires_at, not_before, issued_at, .. } = self.get();
         let is_young = |issued_at: Duration| {
             issued_at <= now + leeway
                 && max_age.is_none_or(|max_age| now <= issued_at.saturating_add(max_age).saturating_add(leeway))
@@ -130,7 +189,7 @@ impl VerifiedToken {
 
     /// The claims as a JSON object.
     pub(crate) fn payload(&self) -> &[u8] {
-        &self.get().claims
+        self.get().claims.as_bytes()
     }
 
     /// Before when the token is not valid (`nbf`).
@@ -146,7 +205,7 @@ impl VerifiedToken {
     /// The token's identifier (`jti`), for audit. A bearer token may be presented any number of times, so an identifier
     /// that was seen before says nothing against it.
     pub fn token_id(&self) -> Option<&str> {
-        self.get().token_id.as_deref()
+        self.get().token_id.as_ref().map(|text| self.text(text))
     }
 
     /// When the user authenticated (`auth_time`, RFC 9068 §2.2.1).
@@ -156,12 +215,12 @@ impl VerifiedToken {
 
     /// The authentication context class (`acr`, RFC 9068 §2.2.1).
     pub fn authentication_context(&self) -> Option<&str> {
-        self.get().authentication_context.as_deref()
+        self.get().authentication_context.as_ref().map(|text| self.text(text))
     }
 
     /// The authentication methods (`amr`, RFC 9068 §2.2.1).
     pub fn authentication_methods(&self) -> impl Iterator<Item = &str> {
-        self.get().authentication_methods.iter().map(|method| &**method)
+        self.get().authentication_methods.iter().map(|text| self.text(text))
     }
 
     /// The claims as `C`, built once per token and type and shared afterwards.
@@ -174,7 +233,7 @@ impl VerifiedToken {
             return Ok(claims);
         }
         let built: Arc<C> =
-            serde_json::from_slice(&self.get().claims).map(Arc::new).map_err(|error| self.mismatch::<C>(&error))?;
+            serde_json::from_str(&self.get().claims).map(Arc::new).map_err(|error| self.mismatch::<C>(&error))?;
         let mut typed = self.typed();
         if let Some(claims) = find(&typed) {
             return Ok(claims);
@@ -249,9 +308,9 @@ pub(crate) mod tests {
     pub(crate) fn verified(issuer: &str, subject: Option<&str>, client_id: Option<&str>) -> VerifiedToken {
         VerifiedToken::assertion(Assertion {
             issuer: issuer.into(),
-            subject: subject.map(Into::into),
-            client_id: client_id.map(Into::into),
-            audience: ["api".into()].into(),
+            subject,
+            client_id,
+            audience: vec!["api"],
             scope: Scope::parse("read write"),
             grammar: Arc::new(ExactScopes),
             expires_at: Some(Duration::from_secs(100)),
@@ -260,8 +319,8 @@ pub(crate) mod tests {
             token_id: None,
             authentication_time: None,
             authentication_context: None,
-            authentication_methods: Box::default(),
-            claims: br#"{"name":"Alice","roles":["admin"]}"#.as_slice().into(),
+            authentication_methods: Vec::new(),
+            claims: r#"{"name":"Alice","roles":["admin"]}"#,
         })
     }
 

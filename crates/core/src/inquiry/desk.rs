@@ -137,8 +137,8 @@ fn session(token: &VerifiedToken) -> Option<String> {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) token: VerifiedToken,
-    /// Whether somebody was asked for this very request.
-    pub(crate) is_fresh: bool,
+    /// When somebody was asked, if that was for this request or for others that waited with it.
+    pub(crate) asked_at: Option<Duration>,
 }
 
 impl Desk {
@@ -189,8 +189,8 @@ impl Desk {
     pub(crate) async fn ask(self: Arc<Self>, question: Question) -> Result<Found, Error> {
         match self.answer_to(question).await {
             Ok(answer) => {
-                let is_fresh = answer.is_fresh;
-                self.verdict(&answer, self.now()).map(|token| Found { token, is_fresh })
+                let asked_at = Some(answer.asked_at).filter(|_| answer.is_fresh);
+                self.verdict(&answer, self.now()).map(|token| Found { token, asked_at })
             }
             Err(cannot_tell) => Err(self.unavailable(cannot_tell)),
         }
@@ -201,7 +201,7 @@ impl Desk {
         let now = self.now();
         let subject = Subject { number: 0, token, verified: None };
         match told.and_then(|told| self.judge(told, &subject, now, now)) {
-            Ok(answer) => self.verdict(&answer, now).map(|token| Found { token, is_fresh: true }),
+            Ok(answer) => self.verdict(&answer, now).map(|token| Found { token, asked_at: Some(now) }),
             Err(cannot_tell) => Err(self.unavailable(cannot_tell)),
         }
     }
@@ -270,6 +270,11 @@ impl Desk {
         let longest = max_age.map_or(self.longest(), |max_age| max_age.max(MOMENT).min(self.longest()));
         if let Some(joined) = file.and_then(|file| under_way.joinable(file, now, longest)) {
             return Ok(joined);
+        }
+        // The answer may have come since nobody remembered it.
+        if let Some(answer) = key.and_then(|key| self.memory.get(&key)).filter(|answer| answer.is_current(now, max_age))
+        {
+            return Ok(Joined { epoch: under_way.epoch, outcome: watch::channel(Some(Ok(answer))).1 });
         }
         if self.store.is_none()
             && let Some(left) = self.circuit.open_for(now)

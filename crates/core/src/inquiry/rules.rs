@@ -81,16 +81,10 @@ impl Rules {
     /// `None` where the answer is no JSON object within bounds, so that it is no answer.
     pub(super) fn judge(&self, claims: &[u8], is_verified: bool, now: Duration) -> Option<Result<Judged, Error>> {
         let unverified = UnverifiedClaims::parse(claims, &self.names).ok()?;
-        Some(self.check(&unverified, claims, is_verified, now).map_err(|error| error.with_issuer(&self.issuer)))
+        Some(self.check(&unverified, is_verified, now).map_err(|error| error.with_issuer(&self.issuer)))
     }
 
-    fn check(
-        &self,
-        claims: &UnverifiedClaims<'_>,
-        json: &[u8],
-        is_verified: bool,
-        now: Duration,
-    ) -> Result<Judged, Error> {
+    fn check(&self, claims: &UnverifiedClaims<'_>, is_verified: bool, now: Duration) -> Result<Judged, Error> {
         let mut findings = Findings::default();
 
         findings.note(self.token_type(claims));
@@ -116,24 +110,24 @@ impl Rules {
         if let Some(error) = Error::from_failures(findings.0) {
             return Err(error);
         }
-        let text = |name| claims.string(name, name).ok().flatten().map(Into::into);
+        let text = |name| claims.string(name, name).ok().flatten();
         let token = VerifiedToken::assertion(Assertion {
             issuer: Arc::clone(&self.issuer),
-            subject: subject.map(Into::into),
-            client_id: client_id.map(Into::into),
-            audience: audience.unwrap_or_default().into_iter().map(Into::into).collect(),
+            subject,
+            client_id,
+            audience: audience.unwrap_or_default(),
             scope: scope.unwrap_or_default(),
             grammar: Arc::clone(&self.grammar),
             expires_at,
             not_before,
             issued_at,
-            token_id: token_id.map(Into::into),
+            token_id,
             authentication_time: claims.date("auth_time").ok().flatten(),
             authentication_context: text("acr"),
-            authentication_methods: claims.strings("amr").unwrap_or_default().into_iter().map(Into::into).collect(),
-            claims: json.into(),
+            authentication_methods: claims.strings("amr").unwrap_or_default(),
+            claims: claims.text(),
         });
-        Ok(Judged { token, session: text("sid") })
+        Ok(Judged { token, session: text("sid").map(Into::into) })
     }
 
     /// RFC 7662 §2.2: the type is one of RFC 6749 §5.1. Issuers that answer about tokens of other kinds say so there, or in

@@ -43,7 +43,7 @@ impl Introspector {
     pub(crate) fn look_up(&self, token: &str, max_age: Option<Duration>, verified: Option<&VerifiedToken>) -> Lookup {
         let key = self.key(token, verified.is_some());
         if let Some(verdict) = self.desk.recall(&key, max_age) {
-            return Lookup::Known(verdict.map(|token| Found { token, is_fresh: false }));
+            return Lookup::Known(verdict.map(|token| Found { token, asked_at: None }));
         }
         let (asker, presented) = (Arc::clone(&self.asker), token.to_owned());
         let question = Question {

@@ -135,6 +135,9 @@ impl Introspection {
     /// Accepts answers that name no audience. Then nothing says that the token is meant for this API, unless the issuer
     /// answers each client about its own tokens only: list the clients that may use theirs here with
     /// [`Issuer::authorized_parties`](crate::Issuer::authorized_parties). An answer that names audiences has to name this API.
+    ///
+    /// Some issuers, node-oidc-provider among them, call refresh tokens active whatever the hint, and it is the missing audience
+    /// that tells those from access tokens. Add [`require_token_type`](Self::require_token_type) there.
     pub fn dangerous_accept_answers_without_audience(mut self) -> Self {
         self.audience_waived = true;
         self

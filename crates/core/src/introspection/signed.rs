@@ -11,7 +11,7 @@ use crate::{
     claims::{ClaimNames, UnverifiedClaims, checks},
     inquiry::{CannotTell, Fault},
     jwks::{KeySource, MissingKey},
-    jws::{Algorithm, Compact, Header, KeySet, Verification},
+    jws::{Algorithm, Compact, Decoded, Header, KeySet, Verification},
 };
 
 /// How old a signed answer may be, besides the leeway. It is made while we wait for it.
@@ -31,7 +31,7 @@ struct Opened<'a> {
     compact: Compact<'a>,
     algorithm: Algorithm,
     key_id: Option<String>,
-    signature: Vec<u8>,
+    signature: Decoded,
     payload: Vec<u8>,
 }
 

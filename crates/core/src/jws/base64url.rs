@@ -1,3 +1,5 @@
+use std::ops::Deref;
+
 use base64::{
     Engine as _,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
@@ -17,6 +19,35 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     STRICT.decode(text).ok()
 }
 
+/// How many bytes are kept without asking for memory: a header, and the signature of an RSA key of 4096 bits.
+const SHORT: usize = 512;
+
+/// Decoded bytes, which need no memory of their own where they are few.
+pub(crate) enum Decoded {
+    Few { bytes: [u8; SHORT], length: usize },
+    Many(Vec<u8>),
+}
+
+pub(super) fn decode_short(text: &str) -> Option<Decoded> {
+    if text.len() > SHORT / 3 * 4 {
+        return decode(text).map(Decoded::Many);
+    }
+    let mut bytes = [0; SHORT];
+    let length = STRICT.decode_slice(text, &mut bytes).ok()?;
+    Some(Decoded::Few { bytes, length })
+}
+
+impl Deref for Decoded {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Few { bytes, length } => &bytes[..*length],
+            Self::Many(bytes) => bytes,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,6 +59,17 @@ mod tests {
         assert_eq!(decode("").as_deref(), Some(&[][..]));
         for bad in ["AQAB=", "AQ==", "/+8", "AR", "A", "AQA B", "AQAB\n", "_-9", "AQA\u{e9}"] {
             assert_eq!(decode(bad), None, "{bad}");
+            assert!(decode_short(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn few_bytes_and_many_are_the_same_bytes() {
+        for length in [0, 1, 2, 3, 256, 509, 510, 511, 512, 513, 600] {
+            let bytes: Vec<u8> = (0..length).map(|number| u8::try_from(number % 251).unwrap()).collect();
+            let text = STRICT.encode(&bytes);
+            assert_eq!(*decode_short(&text).unwrap(), *bytes, "{length}");
+            assert_eq!(decode(&text).unwrap(), bytes, "{length}");
         }
     }
 }

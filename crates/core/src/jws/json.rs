@@ -89,8 +89,14 @@ pub(crate) fn object<'a>(
     text: &'a [u8],
     keep: impl Fn(&str) -> bool,
 ) -> Result<Vec<(Cow<'a, str>, Value<'a>)>, Malformed> {
-    // Checked as a whole, so that strings in members nobody keeps are UTF-8 as well.
-    let text = std::str::from_utf8(text).map_err(|_| Malformed)?;
+    object_in(std::str::from_utf8(text).map_err(|_| Malformed)?, keep)
+}
+
+/// The same of a text that is known to be UTF-8.
+pub(crate) fn object_in<'a>(
+    text: &'a str,
+    keep: impl Fn(&str) -> bool,
+) -> Result<Vec<(Cow<'a, str>, Value<'a>)>, Malformed> {
     let mut json = serde_json::Deserializer::from_str(text);
     let members = Cell::new(MAX_MEMBERS);
     let object = Root { keep, members: &members }.deserialize(&mut json).map_err(|_| Malformed)?;
@@ -120,7 +126,7 @@ impl<'de, K: Fn(&str) -> bool> Visitor<'de> for Root<'_, K> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut names = Names::default();
-        let mut kept = Vec::new();
+        let mut kept = Vec::with_capacity(FEW);
         while let Some(name) = map.next_key_seed(Name)? {
             names.note(name.clone(), self.members)?;
             let value = Nested { depth: 1, members: self.members };
@@ -135,10 +141,18 @@ impl<'de, K: Fn(&str) -> bool> Visitor<'de> for Root<'_, K> {
 }
 
 /// The member names of one object, each of them once.
-#[derive(Default)]
 struct Names<'de> {
-    few: Vec<Cow<'de, str>>,
+    /// The first of them, so that most objects need no memory for this, each with a mark that equal names have in common.
+    few: [Cow<'de, str>; FEW],
+    marks: [u64; FEW],
+    length: usize,
     many: HashSet<Cow<'de, str>>,
+}
+
+impl Default for Names<'_> {
+    fn default() -> Self {
+        Self { few: [const { Cow::Borrowed("") }; FEW], marks: [0; FEW], length: 0, many: HashSet::new() }
+    }
 }
 
 impl<'de> Names<'de> {
@@ -146,16 +160,32 @@ impl<'de> Names<'de> {
     fn note<E: de::Error>(&mut self, name: Cow<'de, str>, members: &Cell<usize>) -> Result<(), E> {
         let left = members.get().checked_sub(1).ok_or_else(|| E::custom("too many members"))?;
         members.set(left);
-        if self.few.contains(&name) || self.many.contains(&name) {
+        let mark = mark(&name);
+        let alike = self.marks[..self.length].iter().zip(&self.few).filter(|(other, _)| **other == mark);
+        if alike.map(|(_, other)| other).any(|other| *other == name)
+            || !self.many.is_empty() && self.many.contains(&name)
+        {
             return Err(E::custom("duplicate member"));
         }
-        if self.few.len() < FEW {
-            self.few.push(name);
+        if let Some(place) = self.few.get_mut(self.length) {
+            *place = name;
+            self.marks[self.length] = mark;
+            self.length += 1;
         } else {
             self.many.insert(name);
         }
         Ok(())
     }
+}
+
+/// The length of a name and its first bytes.
+fn mark(name: &str) -> u64 {
+    let mut bytes = [0; 8];
+    for (place, byte) in bytes.iter_mut().zip(name.bytes().take(7)) {
+        *place = byte;
+    }
+    bytes[7] = u8::try_from(name.len()).unwrap_or(u8::MAX);
+    u64::from_le_bytes(bytes)
 }
 
 /// A member name, borrowed where it has no escapes.

@@ -6,7 +6,7 @@ use crate::{
     claims::{ClaimNames, UnverifiedClaims},
     error::Failure,
     jwks::{KeySource, Snapshot},
-    jws::{Algorithm, Compact, Header, KeySet, Verification},
+    jws::{Algorithm, Compact, Decoded, Header, KeySet, Verification},
     verified_token::Assertion,
 };
 
@@ -29,7 +29,7 @@ pub(crate) struct Rules {
 /// A JWT, taken apart and decoded. Nothing about it has been verified.
 pub(crate) struct Unverified<'t> {
     compact: Compact<'t>,
-    header: Vec<u8>,
+    header: Decoded,
     payload: Vec<u8>,
 }
 
@@ -89,7 +89,7 @@ impl JwtVerifier {
         };
         let key_id = header.key_id.as_deref();
         match keys.verify(acceptable.algorithm, key_id, token.compact.signing_input(), &signature) {
-            Verification::Valid => Ok(Verdict::Good(self.vouch(acceptable, &token.payload), Arc::clone(keys))),
+            Verification::Valid => Ok(Verdict::Good(self.vouch(acceptable, claims.text()), Arc::clone(keys))),
             Verification::Invalid if is_final => Err(Reason::InvalidSignature.into()),
             Verification::Invalid => Ok(Verdict::KeyNotAtHand { is_held: key_id.is_some() }),
             Verification::UnknownKey if snapshot.is_some() => Ok(Verdict::KeyNotAtHand { is_held: false }),
@@ -100,22 +100,22 @@ impl JwtVerifier {
         }
     }
 
-    fn vouch(&self, token: Acceptable<'_>, payload: &[u8]) -> VerifiedToken {
+    fn vouch(&self, token: Acceptable<'_>, payload: &str) -> VerifiedToken {
         VerifiedToken::assertion(Assertion {
             issuer: Arc::clone(&self.rules.issuer),
-            subject: token.subject.map(Into::into),
-            client_id: token.client_id.map(Into::into),
-            audience: token.audience.into_iter().map(Into::into).collect(),
+            subject: token.subject,
+            client_id: token.client_id,
+            audience: token.audience,
             scope: token.scope,
             grammar: Arc::clone(&self.rules.grammar),
             expires_at: Some(token.expires_at),
             not_before: token.not_before,
             issued_at: token.issued_at,
-            token_id: token.token_id.map(Into::into),
+            token_id: token.token_id,
             authentication_time: token.authentication_time,
-            authentication_context: token.authentication_context.map(Into::into),
-            authentication_methods: token.authentication_methods.into_iter().map(Into::into).collect(),
-            claims: payload.into(),
+            authentication_context: token.authentication_context,
+            authentication_methods: token.authentication_methods,
+            claims: payload,
         })
     }
 }

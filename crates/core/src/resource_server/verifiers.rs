@@ -93,7 +93,7 @@ impl Verifiers {
         let client = self.crypto.map(|backend| introspection.client.prepare(backend));
         let client = client?.map_err(|fault| faults.add(format!("the client authentication {fault}"))).ok();
         let by_certificate = client.as_ref().is_some_and(Authenticator::uses_tls);
-        let fetch = introspection.fetch.or_else(|| self.fetch.clone())?;
+        let fetch = introspection.fetch.or_else(|| self.fetch.clone());
         let endpoint = match &introspection.endpoint {
             Some(url) => match https_url::parse(url, issuer.plain_http) {
                 Ok(url) => Some(Endpoint::At(url)),
@@ -104,22 +104,24 @@ impl Verifiers {
             },
             None => {
                 let refresh = issuer.key_refresh.as_ref().unwrap_or(&self.key_refresh);
-                let documents = Documents {
-                    fetch: Arc::clone(&fetch),
-                    clock: Arc::clone(&self.clock),
-                    limits: FetchLimits::new(refresh.max_document, refresh.timeout),
-                };
-                Some(Endpoint::Discovered(Arc::new(Discovery {
-                    issuer: Arc::clone(&name),
-                    documents,
-                    metadata_url: Self::metadata_url(issuer, faults),
-                    plain_http: issuer.plain_http,
-                    by_certificate,
-                    hosts: introspection.endpoint_hosts.clone(),
-                    found: ArcSwapOption::empty(),
-                    first_form: AtomicUsize::new(0),
-                    looking: tokio::sync::Mutex::default(),
-                })))
+                let metadata_url = Self::metadata_url(issuer, faults);
+                fetch.clone().map(|fetch| {
+                    Endpoint::Discovered(Arc::new(Discovery {
+                        issuer: Arc::clone(&name),
+                        documents: Documents {
+                            fetch,
+                            clock: Arc::clone(&self.clock),
+                            limits: FetchLimits::new(refresh.max_document, refresh.timeout),
+                        },
+                        metadata_url,
+                        plain_http: issuer.plain_http,
+                        by_certificate,
+                        hosts: introspection.endpoint_hosts.clone(),
+                        found: ArcSwapOption::empty(),
+                        first_form: AtomicUsize::new(0),
+                        looking: tokio::sync::Mutex::default(),
+                    }))
+                })
             }
         };
         let audiences = self.audiences_of(issuer);
@@ -153,7 +155,7 @@ impl Verifiers {
             parameters: introspection.parameters,
             token_type_hint: introspection.token_type_hint,
             signed,
-            fetch,
+            fetch: fetch?,
             clock: Arc::clone(&self.clock),
             limits,
         };
