@@ -28,4 +28,5 @@ mod resource;
 mod scope;
 mod scope_layer;
 mod storm;
+mod verdicts;
 mod wire;

@@ -7,7 +7,9 @@ use std::{
 };
 
 use axum::{Router, routing::any};
-use scopegate_axum::{AccessToken, Authenticate, Issuer, RequireScope, ResourceServer, ResourceServerBuilder};
+use scopegate_axum::{
+    AccessToken, Authenticate, Issuer, RequireScope, ResourceServer, ResourceServerBuilder, VerdictCache,
+};
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKeys, TestClock};
 
 use crate::vectors::Rig;
@@ -39,15 +41,28 @@ pub fn issuer() -> Issuer {
     Issuer::with_jwks(ISSUER, mint().jwks_json())
 }
 
-/// A resource server for [`AUDIENCE`] at [`NOW`], to which issuers and settings may be added.
+/// A resource server for [`AUDIENCE`] at [`NOW`], to which issuers and settings may be added. With `VERDICT_CACHE=off` in the
+/// environment it remembers no verdicts.
 pub fn resource_server() -> ResourceServerBuilder {
-    ResourceServer::builder().audience(AUDIENCE).clock(clock())
+    ResourceServer::builder().audience(AUDIENCE).clock(clock()).verdict_cache(verdict_cache())
+}
+
+fn verdict_cache() -> VerdictCache {
+    match std::env::var("VERDICT_CACHE").as_deref() {
+        Ok("off") => VerdictCache::off(),
+        Err(_) => VerdictCache::default(),
+        Ok(other) => panic!("VERDICT_CACHE is {other:?}; it may be `off`"),
+    }
 }
 
 /// The resource server of the ready-made hostile tokens: two issuers with fixed keys.
 pub async fn rig_resource_server() -> ResourceServer {
     let rig = Rig::load();
-    let builder = ResourceServer::builder().audience(&rig.audience).clock(clock()).leeway(Duration::from_secs(5));
+    let builder = ResourceServer::builder()
+        .audience(&rig.audience)
+        .clock(clock())
+        .leeway(Duration::from_secs(5))
+        .verdict_cache(verdict_cache());
     rig.issuers
         .into_iter()
         .fold(builder, |builder, issuer| builder.issuer(Issuer::with_jwks(issuer.iss, issuer.jwks.to_string())))

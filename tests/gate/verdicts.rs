@@ -1,0 +1,371 @@
+//! Verdicts on JWTs that are remembered: what is looked at again for every request, and what is remembered of none.
+
+use std::{sync::Arc, time::Duration};
+
+use scopegate_axum::{Issuer, ResourceServer, ResourceServerBuilder, Tenants, VerdictCache};
+use scopegate_core::{Reason, clock::Clock as _};
+use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys, TestClock};
+use scopegate_tests::{
+    AUDIENCE, Answer, Api, Ask, ISSUER, JWKS_URL, METADATA_URL, NOW, Network, Reply, clock, issuer, mint, settle,
+};
+use serde_json::json;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A gate that remembers, whatever the other tests do.
+fn remembering(clock: &TestClock) -> ResourceServerBuilder {
+    ResourceServer::builder().audience(AUDIENCE).clock(clock.clone()).verdict_cache(VerdictCache::default())
+}
+
+async fn api(clock: &TestClock) -> Api {
+    Api::behind(remembering(clock).issuer(issuer()).build().await.expect("good settings"))
+}
+
+async fn ask(api: &Api, token: &str) -> Answer {
+    Ask::get("/me").bearer(token).of(&api.router).await
+}
+
+#[tokio::test]
+async fn c_01_a_remembered_token_is_refused_when_it_expires_and_not_a_tick_later() {
+    let clock = clock();
+    let api = api(&clock).await;
+    let token = mint().token().expires_in(10 * SECOND).sign();
+    assert_eq!(ask(&api, &token).await.status, 200);
+    clock.advance(70 * SECOND - Duration::from_nanos(1));
+    assert_eq!(ask(&api, &token).await.status, 200);
+    clock.advance(Duration::from_nanos(1));
+    assert_eq!(ask(&api, &token).await.reason, Some(Reason::Expired));
+}
+
+#[tokio::test]
+async fn c_02_a_clock_that_steps_keeps_no_token_alive_and_no_early_one_good() {
+    let clock = clock();
+    let api = api(&clock).await;
+    let start = clock.now();
+    let token = mint().token().not_before(start).expires_in(3600 * SECOND).sign();
+    assert_eq!(ask(&api, &token).await.status, 200);
+    for back in [3600, 86_400] {
+        clock.set(start - back * SECOND);
+        assert_eq!(ask(&api, &token).await.reason, Some(Reason::NotYetValid));
+    }
+    for forward in [86_400, 8 * 3600] {
+        clock.set(start + forward * SECOND);
+        assert_eq!(ask(&api, &token).await.reason, Some(Reason::Expired));
+    }
+    clock.set(start);
+    assert_eq!(ask(&api, &token).await.status, 200);
+}
+
+#[tokio::test]
+async fn c_02_the_greatest_age_of_a_token_is_kept_to() {
+    let clock = clock();
+    let builder = remembering(&clock).issuer(issuer()).max_token_age(100 * SECOND).leeway(Duration::ZERO);
+    let api = Api::behind(builder.build().await.expect("good settings"));
+    let token = mint().token().expires_in(3600 * SECOND).sign();
+    assert_eq!(ask(&api, &token).await.status, 200);
+    clock.advance(100 * SECOND);
+    assert_eq!(ask(&api, &token).await.status, 200);
+    clock.advance(Duration::from_nanos(1));
+    assert_eq!(ask(&api, &token).await.reason, Some(Reason::TokenTooOld));
+}
+
+#[tokio::test]
+async fn c_03_what_one_gate_remembers_another_judges_by_itself() {
+    let clock = clock();
+    let other = remembering(&clock).issuer(issuer().audience("https://other.example")).build().await;
+    let (ours, other) = (api(&clock).await, Api::behind(other.expect("good settings")));
+    let token = mint().token().sign();
+    for _ in 0..2 {
+        assert_eq!(ask(&ours, &token).await.status, 200);
+        assert_eq!(ask(&other, &token).await.reason, Some(Reason::WrongAudience));
+    }
+}
+
+#[tokio::test]
+async fn c_04_a_scope_is_judged_for_every_request() {
+    let api = api(&clock()).await;
+    let token = mint().token().scope("messages:read").sign();
+    for _ in 0..2 {
+        for (path, status) in [("/me", 200), ("/messages", 200), ("/admin", 403)] {
+            assert_eq!(Ask::get(path).bearer(&token).of(&api.router).await.status.as_u16(), status, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn c_05_a_token_that_differs_in_one_character_is_another_token() {
+    let api = api(&clock()).await;
+    let token = mint().token().sign();
+    assert_eq!(ask(&api, &token).await.status, 200);
+    let mut refused = 0;
+    for at in (0..token.len()).filter(|at| at % 7 == 0).chain([token.len() - 1]) {
+        for other in ["A", "B", "_"] {
+            let mut changed = token.clone();
+            changed.replace_range(at..=at, other);
+            if changed != token {
+                assert_eq!(ask(&api, &changed).await.status, 401, "{at}");
+                refused += 1;
+            }
+        }
+    }
+    for changed in [format!("{token}A"), format!("{token}="), token[..token.len() - 1].to_owned(), format!("A{token}")]
+    {
+        assert_eq!(ask(&api, &changed).await.status, 401);
+    }
+    assert!(refused > 100 && ask(&api, &token).await.status == 200);
+}
+
+#[tokio::test]
+async fn c_05_a_remembered_token_is_known_by_its_text_and_not_by_how_it_comes() {
+    let api = api(&clock()).await;
+    let token = mint().token().sign();
+    assert_eq!(ask(&api, &token).await.status, 200);
+    for (value, status) in [
+        (format!("bearer {token}"), 200),
+        (format!("BEARER    {token}"), 200),
+        (format!("Bearer\t{token}"), 401),
+        (format!("Bearer {token} "), 400),
+        (format!("Bearer {token},"), 400),
+        (format!("Basic {token}"), 401),
+        (format!("Bearer{token}"), 401),
+    ] {
+        let answer = Ask::get("/me").authorization(&value).of(&api.router).await;
+        // A tab is no space, so that the first is one word, and no scheme that there is.
+        assert!(
+            [status, 400].contains(&answer.status.as_u16()) && (status == 200) == (answer.status == 200),
+            "{value:.20}"
+        );
+    }
+    let twice = Ask::get("/me").bearer(&token).bearer(&token).of(&api.router).await;
+    assert_eq!(twice.reason, Some(Reason::DuplicateCredentials));
+    let query = Ask::get("/me?access_token=x").bearer(&token).of(&api.router).await;
+    assert_eq!(query.reason, Some(Reason::MultipleTransports));
+}
+
+#[tokio::test]
+async fn c_06_bad_tokens_push_out_no_verdict() {
+    let clock = clock();
+    let counting = Arc::new(Counting::default());
+    let cache = VerdictCache::default().max_entries(100);
+    let keys = Keys(mint().keys().clone(), Arc::clone(&counting));
+    let builder = remembering(&clock).verdict_cache(cache).issuer(Issuer::with_key_source(ISSUER, keys));
+    let api = Api::behind(builder.build().await.expect("good settings"));
+    let good: Vec<String> = (0..20).map(|number| mint().token().claim("jti", number.to_string()).sign()).collect();
+    for token in good.iter().chain(&good) {
+        assert_eq!(ask(&api, token).await.status, 200);
+    }
+    for number in 0..2000 {
+        let bad = mint().token().claim("jti", number.to_string()).tampered_signature().sign();
+        assert_eq!(ask(&api, &bad).await.status, 401);
+    }
+    // Keys are looked at once for what is remembered, and twice where it has to be verified again.
+    let before = counting.0.load(std::sync::atomic::Ordering::SeqCst);
+    for token in &good {
+        assert_eq!(ask(&api, token).await.status, 200);
+    }
+    let looked = counting.0.load(std::sync::atomic::Ordering::SeqCst) - before;
+    assert_eq!(looked, good.len(), "all of them are remembered");
+}
+
+#[derive(Debug, Default)]
+struct Counting(std::sync::atomic::AtomicUsize);
+
+/// Keys that count how often they are looked at.
+#[derive(Debug)]
+struct Keys(SigningKeys, Arc<Counting>);
+
+impl scopegate_core::jwks::KeySource for Keys {
+    fn snapshot(&self) -> Option<scopegate_core::jwks::Snapshot> {
+        use std::sync::OnceLock;
+
+        use scopegate_core::{
+            CryptoBackend,
+            jws::{Algorithm, JwkSet, KeySet},
+        };
+        static PREPARED: OnceLock<Arc<KeySet>> = OnceLock::new();
+        self.1.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let prepare = || {
+            let set = JwkSet::from_json(self.0.jwks_json().as_bytes()).expect("a JWK Set");
+            Arc::new(set.prepare(Algorithm::DEFAULT, CryptoBackend::compiled_in().expect("a backend")))
+        };
+        Some(scopegate_core::jwks::Snapshot::conclusive(Arc::clone(PREPARED.get_or_init(prepare))))
+    }
+
+    fn refetch(
+        &self,
+        _: scopegate_core::jwks::MissingKey<'_>,
+    ) -> scopegate_core::BoxFuture<
+        'static,
+        Result<Arc<scopegate_core::jws::KeySet>, scopegate_core::jwks::KeysUnavailable>,
+    > {
+        Box::pin(async { Err(scopegate_core::jwks::KeysUnavailable::new("none")) })
+    }
+}
+
+/// A gate that fetches its keys, and a way to change them.
+async fn fetching() -> (TestClock, Network, Api, SigningKeys, SigningKeys) {
+    let key = |id: &str| SigningKeys::from(SigningKey::generate(SigningAlgorithm::Es256).with_key_id(id));
+    let (clock, old, new) = (clock(), key("old"), key("new"));
+    let network = Network::with_issuer(&clock, &old);
+    let builder = remembering(&clock).fetch(network.clone()).issuer(Issuer::discover(ISSUER));
+    (clock, network, Api::behind(builder.build().await.expect("good settings")), old, new)
+}
+
+fn signed(keys: &SigningKeys, clock: &TestClock) -> String {
+    let mint = Mint::new(ISSUER, keys.clone()).with_audience(AUDIENCE).with_clock(clock.clone());
+    mint.token().expires_in(Duration::from_secs(86_400)).sign()
+}
+
+#[tokio::test]
+async fn c_07_a_verdict_goes_with_the_key_that_it_rests_on() {
+    let (clock, network, api, old, new) = fetching().await;
+    let (token, later) = (signed(&old, &clock), signed(&new, &clock));
+    for _ in 0..3 {
+        assert_eq!(ask(&api, &token).await.status, 200);
+    }
+    assert_eq!(ask(&api, &later).await.status, 401, "nobody knows the key yet");
+    network.publish(&new);
+    clock.advance(Duration::from_secs(301));
+    assert_eq!(ask(&api, &token).await.status, 200, "the keys at hand serve while new ones are fetched");
+    settle().await;
+    assert_eq!(ask(&api, &token).await.status, 401, "its key was withdrawn");
+    assert_eq!(ask(&api, &later).await.status, 200, "and what was refused is good now");
+    network.publish(&old.followed_by(&new));
+    clock.advance(Duration::from_secs(301));
+    let _ = ask(&api, &later).await;
+    settle().await;
+    assert_eq!((ask(&api, &token).await.status.as_u16(), ask(&api, &later).await.status.as_u16()), (200, 200));
+}
+
+#[tokio::test]
+async fn c_07_without_keys_that_can_be_relied_on_no_verdict_can() {
+    let (clock, network, api, old, _) = fetching().await;
+    let token = signed(&old, &clock);
+    assert_eq!(ask(&api, &token).await.status, 200);
+    network.put(JWKS_URL, Reply::Fails("down"));
+    network.put(METADATA_URL, Reply::Fails("down"));
+    let mut statuses = Vec::new();
+    for _ in 0..30 {
+        clock.advance(Duration::from_secs(3600));
+        settle().await;
+        statuses.push(ask(&api, &token).await.status.as_u16());
+    }
+    // The token lives for a day, and so do the keys beyond their time. Nothing outlives the former by being remembered.
+    assert!(statuses[..23].iter().all(|status| *status == 200), "{statuses:?}");
+    assert!(statuses[24..].iter().all(|status| [401, 503].contains(status)), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_trusted_no_longer_is_refused_at_once() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let (clock, trusted) = (clock(), Arc::new(AtomicBool::new(true)));
+    let network = Network::with_issuer(&clock, mint().keys());
+    let asked = Arc::clone(&trusted);
+    let tenants = Tenants::trusting("all", move |issuer| issuer == ISSUER && asked.load(Ordering::SeqCst));
+    let builder = remembering(&clock).fetch(network).tenants(tenants);
+    let api = Api::behind(builder.build().await.expect("good settings"));
+    let token = mint().token().sign();
+    for _ in 0..2 {
+        assert_eq!(ask(&api, &token).await.status, 200);
+    }
+    trusted.store(false, Ordering::SeqCst);
+    assert_eq!(ask(&api, &token).await.reason, Some(Reason::UnknownIssuer));
+}
+
+#[tokio::test]
+async fn c_11_tokens_that_are_alike_have_verdicts_of_their_own() {
+    let api = api(&clock()).await;
+    let token = |scope: &str| mint().token().claim("jti", "1").scope(scope).sign();
+    let (weak, strong) = (token("messages:read"), token("admin messages:read"));
+    for _ in 0..2 {
+        assert_eq!(Ask::get("/admin").bearer(&weak).of(&api.router).await.status, 403);
+        assert_eq!(Ask::get("/admin").bearer(&strong).of(&api.router).await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn c_12_verdicts_are_right_while_keys_are_swapped() {
+    let (clock, network, api, old, new) = fetching().await;
+    let both = old.followed_by(&new);
+    network.publish(&both);
+    let tokens = Arc::new([signed(&old, &clock), signed(&new, &clock)]);
+    let stranger = signed(&SigningKey::generate(SigningAlgorithm::Es256).with_key_id("old").into(), &clock);
+    for token in tokens.iter() {
+        assert_eq!(ask(&api, token).await.status, 200);
+    }
+    let readers: Vec<_> = (0..64)
+        .map(|number| {
+            let (api, tokens, stranger) = (api.clone(), Arc::clone(&tokens), stranger.clone());
+            tokio::spawn(async move {
+                for _ in 0..40 {
+                    assert_eq!(ask(&api, &tokens[number % 2]).await.status, 200);
+                    assert_ne!(ask(&api, &stranger).await.status, 200);
+                }
+            })
+        })
+        .collect();
+    for swap in 0..200 {
+        // The same keys in another order are another set.
+        network.publish(&if swap % 2 == 0 { new.followed_by(&old) } else { both.clone() });
+        clock.advance(SECOND);
+        tokio::task::yield_now().await;
+    }
+    for reader in readers {
+        reader.await.expect("no reader fails");
+    }
+}
+
+#[tokio::test]
+async fn c_13_without_a_memory_or_with_a_small_one_decisions_are_the_same() {
+    let clock = clock();
+    for cache in [
+        VerdictCache::off(),
+        VerdictCache::default().max_bytes(0),
+        VerdictCache::default().max_bytes(1),
+        VerdictCache::default().max_entries(0),
+        VerdictCache::default().max_entries(1),
+    ] {
+        let builder = remembering(&clock).verdict_cache(cache).issuer(issuer());
+        let api = Api::behind(builder.build().await.expect("good settings"));
+        let (good, other) = (mint().token().sign(), mint().token().claim("jti", "2").sign());
+        for _ in 0..3 {
+            assert_eq!((ask(&api, &good).await.status.as_u16(), ask(&api, &other).await.status.as_u16()), (200, 200));
+            assert_eq!(ask(&api, &mint().token().expired().sign()).await.status, 401);
+        }
+    }
+}
+
+#[tokio::test]
+async fn c_14_edges_are_kept_to_the_second_from_memory_too() {
+    let clock = clock();
+    let api = api(&clock).await;
+    let at = |seconds: u64| std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+    let token = mint().token().not_before(at(NOW)).issued_at(at(NOW)).claim("exp", NOW + 10).sign();
+    clock.set(at(NOW));
+    assert_eq!(ask(&api, &token).await.status, 200);
+    for (time, status) in [(NOW - 60, 200), (NOW - 61, 401), (NOW + 69, 200), (NOW + 70, 401), (NOW + 10, 200)] {
+        clock.set(at(time));
+        // Refused or not, it is the same the second time.
+        for _ in 0..2 {
+            assert_eq!(ask(&api, &token).await.status.as_u16(), status, "{time}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn claims_are_read_once_for_a_token_that_is_remembered() {
+    let server = remembering(&clock()).issuer(issuer()).build().await.expect("good settings");
+    let token = mint().token().claim("name", "Ada").sign();
+    let request = || {
+        let request = http::Request::get("/").header("authorization", format!("Bearer {token}"));
+        request.body(()).expect("a request").into_parts().0
+    };
+    let read = async || {
+        let authentication = server.authenticate(&request()).await.expect("a good token");
+        authentication.token().expect("a token").claims::<serde_json::Value>().expect("claims")
+    };
+    let (first, second) = (read().await, read().await);
+    assert!(Arc::ptr_eq(&first, &second));
+    assert_eq!(first["name"], json!("Ada"));
+}
