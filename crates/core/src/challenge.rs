@@ -5,6 +5,7 @@
 
 use std::{error::Error as StdError, fmt};
 
+use arc_swap::ArcSwap;
 use http::HeaderValue;
 
 use crate::{
@@ -22,6 +23,21 @@ pub struct ProtectionSpace {
     realm: Box<str>,
     resource_metadata: Option<Box<str>>,
     described: bool,
+    written: Written,
+}
+
+/// How many challenges are kept. A service has as many as it has reasons to refuse and scopes to demand.
+const KEPT: usize = 256;
+
+/// Challenges that were written before, for the next refusal of the same kind. They are made of configuration alone.
+#[derive(Debug, Default)]
+struct Written(ArcSwap<Vec<(Reason, Box<str>, HeaderValue)>>);
+
+/// The copy of a space may become another one, and then its challenges are others.
+impl Clone for Written {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl ProtectionSpace {
@@ -31,7 +47,8 @@ impl ProtectionSpace {
     ///
     /// When `realm` is empty or has characters other than visible ASCII and the space.
     pub fn new(realm: &str) -> Result<Self, InvalidProtectionSpace> {
-        Self { realm: "".into(), resource_metadata: None, described: true }.with_realm(realm)
+        Self { realm: "".into(), resource_metadata: None, described: true, written: Written::default() }
+            .with_realm(realm)
     }
 
     /// Gives the protection space another name.
@@ -99,6 +116,28 @@ impl ProtectionSpace {
             scope: scope.filter(|scope| !scope.is_empty()),
             resource_metadata: self.resource_metadata.as_deref(),
         })
+    }
+}
+
+impl ProtectionSpace {
+    /// The field value of the challenge for `error`, written once and shared afterwards. See [`challenge`](Self::challenge).
+    pub fn challenge_value(&self, error: &Error, scope: Option<&str>) -> Option<HeaderValue> {
+        let (reason, scope) = (error.reason(), scope.unwrap_or_default());
+        let written = self.written.0.load();
+        let known = written.iter().find(|(other, demanded, _)| *other == reason && **demanded == *scope);
+        if let Some((_, _, value)) = known {
+            return Some(value.clone());
+        }
+        let value = self.challenge(error, Some(scope))?.to_header_value();
+        if written.len() < KEPT {
+            self.written.0.rcu(|written| {
+                let mut all = Vec::clone(written);
+                all.push((reason, scope.into(), value.clone()));
+                all.truncate(KEPT);
+                all
+            });
+        }
+        Some(value)
     }
 }
 
@@ -200,6 +239,33 @@ mod tests {
         assert_eq!(written(Error::missing_credentials(), Some("")), written(Error::missing_credentials(), None));
         assert_eq!(space().challenge(&Reason::KeysUnavailable.into(), None), None);
         assert_eq!(space().challenge(&Error::not_authenticated_here(), None), None);
+    }
+
+    #[test]
+    fn a_challenge_is_written_once_for_each_reason_and_scope() {
+        let space = space();
+        for (error, scope) in [
+            (Error::missing_credentials(), None),
+            (Error::missing_credentials(), Some("a")),
+            (Error::insufficient_scope(), Some("a")),
+            (Error::insufficient_scope(), Some("b")),
+            (Error::from(Reason::Expired), None),
+        ] {
+            let expected = space.challenge(&error, scope).unwrap().to_header_value();
+            for _ in 0..2 {
+                assert_eq!(space.challenge_value(&error, scope).unwrap(), expected);
+            }
+        }
+        assert_eq!(space.written.0.load().len(), 5);
+        assert_eq!(space.challenge_value(&Reason::KeysUnavailable.into(), None), None);
+        let other = space.clone().with_realm("other").unwrap();
+        assert_eq!(other.challenge_value(&Error::missing_credentials(), None).unwrap(), "Bearer realm=\"other\"");
+        for number in 0..1000 {
+            let scope = number.to_string();
+            let expected = space.challenge(&Error::insufficient_scope(), Some(&scope)).unwrap().to_header_value();
+            assert_eq!(space.challenge_value(&Error::insufficient_scope(), Some(&scope)).unwrap(), expected);
+        }
+        assert_eq!(space.written.0.load().len(), KEPT);
     }
 
     #[test]

@@ -143,7 +143,8 @@ impl ResourceServer {
     ///
     /// The refusal, which is final: a bad token is refused where a token is optional, too.
     pub fn authenticate(&self, request: &Parts) -> Authenticating {
-        if let Some(known) = self.recall(request) {
+        let peeked = self.peek(request);
+        if let Some(known) = peeked.and_then(|(_, digest)| self.recall(digest)) {
             return Authenticating::ready(Ok(known));
         }
         let credentials = match Credentials::from_request_with(request, self.0.token_header.as_ref()) {
@@ -151,7 +152,11 @@ impl ResourceServer {
             Ok(None) => return Authenticating::ready(Ok(Authentication::anonymous(self.clone()))),
             Err(error) => return Authenticating::ready(Err(error)),
         };
-        let bearer = self.bearer(credentials.token());
+        let token = credentials.token();
+        let bearer = match peeked {
+            Some((peeked, digest)) if peeked == token.as_bytes() => Bearer { token, digest },
+            _ => self.bearer(token),
+        };
         let holds = |earlier: &&Authentication| earlier.still_holds(self, bearer.digest, self.cutoff());
         if let Some(earlier) = request.extensions.get::<Authentication>().filter(holds) {
             return Authenticating::ready(Ok(earlier.clone()));
@@ -159,15 +164,21 @@ impl ResourceServer {
         self.judge(request, bearer, None)
     }
 
-    /// What is remembered of the token of a request, where that is all there is to say about it.
-    fn recall(&self, request: &Parts) -> Option<Authentication> {
+    /// The token of a request that there is nothing out of the ordinary about, where it may be remembered, and what it is
+    /// known by.
+    fn peek<'r>(&self, request: &'r Parts) -> Option<(&'r [u8], TokenDigest)> {
         if !self.0.verdicts.are_remembered()
             || self.0.dispatch.looks_at_requests()
             || request.extensions.get::<Authentication>().is_some()
         {
             return None;
         }
-        let digest = self.0.verdicts.digest(Credentials::peek(request, self.0.token_header.as_ref())?);
+        let token = Credentials::peek(request, self.0.token_header.as_ref())?;
+        Some((token, self.0.verdicts.digest(token)))
+    }
+
+    /// What is remembered of a token, where that is all there is to say about it.
+    fn recall(&self, digest: TokenDigest) -> Option<Authentication> {
         let remembered = self.0.verdicts.recall(digest)?;
         let is_asked_about = || self.0.dispatch.issuers.introspector(remembered.token.issuer()).is_some();
         if !self.stands(&remembered) || is_asked_about() {

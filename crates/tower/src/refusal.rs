@@ -188,8 +188,8 @@ impl<'a> Refusal<'a> {
             headers.remove(name);
         }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(challenge) = self.space.and_then(|space| space.challenge(error, self.required)) {
-            headers.insert(WWW_AUTHENTICATE, challenge.to_header_value());
+        if let Some(challenge) = self.space.and_then(|space| space.challenge_value(error, self.required)) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if kind == ErrorKind::Unavailable {
             // Whole seconds, rounded up, so that nobody comes back a moment too early.
