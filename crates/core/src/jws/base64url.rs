@@ -23,6 +23,7 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
 const SHORT: usize = 512;
 
 /// Decoded bytes, which need no memory of their own where they are few.
+#[expect(clippy::large_enum_variant, reason = "memory on the stack is what this is for")]
 pub(crate) enum Decoded {
     Few { bytes: [u8; SHORT], length: usize },
     Many(Vec<u8>),
