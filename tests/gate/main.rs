@@ -10,7 +10,6 @@ mod genauth;
 mod grpc;
 mod hostile;
 mod http;
-mod inquiry;
 mod introspection;
 mod jose;
 mod json_vectors;

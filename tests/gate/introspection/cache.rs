@@ -258,17 +258,11 @@ async fn a_revocation_that_is_heard_of_works_at_once() {
 async fn what_is_being_asked_when_something_is_forgotten_is_not_remembered() {
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
-    let asking = {
-        let router = rig.api.router.clone();
-        tokio::spawn(async move { Ask::get("/me").bearer("token").of(&router).await.status.as_u16() })
-    };
+    let asking = rig.spawn("token");
     scopegate_tests::settle().await;
     rig.server.forget(Forget::Token("token")).await.expect("no store");
     // Whoever comes now waits for the answer too, and is not content with it.
-    let second = {
-        let router = rig.api.router.clone();
-        tokio::spawn(async move { Ask::get("/me").bearer("token").of(&router).await.status.as_u16() })
-    };
+    let second = rig.spawn("token");
     scopegate_tests::settle().await;
     rig.network.put(INTROSPECTION_URL, Reply::json(json!({ "active": false })));
     rig.clock.advance(SECOND);

@@ -3,6 +3,7 @@
 mod answers;
 mod cache;
 mod dispatch;
+mod disturbances;
 mod outage;
 mod secrets;
 mod signed;
@@ -111,6 +112,12 @@ impl Rig {
 
     async fn ask_at(&self, path: &str, token: &str) -> Answer {
         Ask::get(path).bearer(token).of(&self.api.router).await
+    }
+
+    /// A request in a task of its own, and the status of its answer.
+    fn spawn(&self, token: &str) -> tokio::task::JoinHandle<u16> {
+        let (router, token) = (self.api.router.clone(), token.to_owned());
+        tokio::spawn(async move { Ask::get("/me").bearer(token).of(&router).await.status.as_u16() })
     }
 
     /// How often the issuer was asked.

@@ -117,10 +117,7 @@ async fn a_failed_connection_is_tried_once_more_and_an_answer_is_not() {
 async fn i_15_an_answer_that_comes_too_late_counts_for_nothing() {
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, Reply::After(6 * SECOND, Box::new(Reply::json(active()))));
-    let asking = tokio::spawn({
-        let router = rig.api.router.clone();
-        async move { Ask::get("/me").bearer("token").of(&router).await.status.as_u16() }
-    });
+    let asking = rig.spawn("token");
     settle().await;
     rig.clock.advance(5 * SECOND);
     assert_eq!(asking.await.expect("an answer"), 503);

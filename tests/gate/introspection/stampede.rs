@@ -8,24 +8,18 @@ use std::{
 
 use scopegate_axum::inquiry::AnswerCache;
 use scopegate_tests::{count_panics, settle};
-use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn spawn(rig: &Rig, token: &str) -> JoinHandle<u16> {
-    let (router, token) = (rig.api.router.clone(), token.to_owned());
-    tokio::spawn(async move { Ask::get("/me").bearer(token).of(&router).await.status.as_u16() })
-}
-
 #[tokio::test]
 async fn intro_10_i_10_a_thousand_requests_with_one_token_ask_one_question() {
     for (answer, status) in [(active(), 200), (json!({ "active": false }), 401)] {
         let rig = Rig::new().await;
         rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(answer))));
-        let requests: Vec<_> = (0..1000).map(|_| spawn(&rig, "token")).collect();
+        let requests: Vec<_> = (0..1000).map(|_| rig.spawn("token")).collect();
         settle().await;
         rig.clock.advance(SECOND);
         let mut answered = 0;
@@ -42,7 +36,7 @@ async fn intro_10_i_10_a_thousand_requests_with_one_token_ask_one_question() {
 async fn i_10_without_a_memory_they_share_a_question_all_the_same() {
     let rig = Rig::asking(introspection().cache(AnswerCache::off())).await;
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
-    let requests: Vec<_> = (0..100).map(|_| spawn(&rig, "token")).collect();
+    let requests: Vec<_> = (0..100).map(|_| rig.spawn("token")).collect();
     settle().await;
     rig.clock.advance(SECOND);
     for request in requests {
@@ -58,7 +52,7 @@ async fn i_11_the_first_to_ask_hangs_up_and_the_others_are_answered() {
     let mut first = Box::pin(rig.api.router.clone().oneshot(Ask::get("/me").bearer("token").request()));
     assert!(Pin::new(&mut first).poll(&mut Context::from_waker(Waker::noop())).is_pending());
     settle().await;
-    let others: Vec<_> = (0..100).map(|_| spawn(&rig, "token")).collect();
+    let others: Vec<_> = (0..100).map(|_| rig.spawn("token")).collect();
     settle().await;
     drop(first);
     settle().await;
@@ -75,7 +69,7 @@ async fn i_11_a_question_that_breaks_leaves_nobody_waiting() {
     count_panics();
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::Panics)));
-    let requests: Vec<_> = (0..100).map(|_| spawn(&rig, "token")).collect();
+    let requests: Vec<_> = (0..100).map(|_| rig.spawn("token")).collect();
     settle().await;
     rig.clock.advance(SECOND);
     for request in requests {

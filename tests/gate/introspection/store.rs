@@ -129,10 +129,7 @@ async fn a_store_that_fails_or_hangs_is_done_without() {
         let rig = replica(&shelf).await;
         rig.say("token", active());
         (shelf.contents().broken, shelf.contents().hanging) = (!hanging, hanging);
-        let asking = tokio::spawn({
-            let router = rig.api.router.clone();
-            async move { Ask::get("/me").bearer("token").of(&router).await.status.as_u16() }
-        });
+        let asking = rig.spawn("token");
         for _ in 0..2 {
             scopegate_tests::settle().await;
             rig.clock.advance(SECOND);

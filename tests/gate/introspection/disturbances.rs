@@ -1,9 +1,8 @@
 //! What strangers, revocations, clocks and other replicas must not be able to bring about where tokens are asked about.
 
 use std::{
-    collections::HashMap,
     pin::pin,
-    sync::{Arc, Mutex, mpsc},
+    sync::mpsc,
     task::{Context, Waker},
     time::Duration,
 };
@@ -11,90 +10,21 @@ use std::{
 use axum::{Router, routing::get};
 use http::{Request, request::Parts};
 use scopegate_axum::{
-    AccessToken, Authenticate, Issuer, RequireActive, ResourceServer, ResourceServerBuilder, Tenants,
+    AccessToken, Authenticate, RequireActive, Tenants,
     api_keys::{ApiKey, ApiKeys},
     inquiry::{AnswerCache, AnswerKey, AnswerStore, Forget, Limits, StoreError, StoredAnswer},
-    introspection::{ClientAuthentication, Introspection, OnlineCheck},
+    introspection::OnlineCheck,
     token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
 };
 use scopegate_core::{BoxFuture, clock::Clock as _};
-use scopegate_testing::TestClock;
-use scopegate_tests::{
-    AUDIENCE, Answer, Api, Ask, INTROSPECTION_URL, ISSUER, Log, METADATA_URL, NOW, Network, Reply, Seen, clock, issuer,
-    mint, resource_server, settle,
-};
-use serde_json::{Value, json};
+use scopegate_tests::{Log, METADATA_URL, issuer, mint, settle};
+
+use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-// ---------------------------------------------------------------------------------------------------------------- rig
-
-struct Rig {
-    clock: TestClock,
-    network: Network,
-    tokens: Arc<Mutex<HashMap<String, Value>>>,
-    server: ResourceServer,
-    api: Api,
-}
-
-fn client() -> ClientAuthentication {
-    ClientAuthentication::client_secret_basic("the-api", "a secret of the API")
-}
-
-fn introspection() -> Introspection {
-    Introspection::at(INTROSPECTION_URL, client())
-}
-
-fn asked_token(seen: &Seen) -> String {
-    form_urlencoded::parse(&seen.body).find(|(key, _)| key == "token").expect("a token").1.into_owned()
-}
-
-fn active() -> Value {
-    json!({
-        "active": true, "iss": ISSUER, "sub": "alice", "aud": AUDIENCE, "client_id": "app", "scope": "messages:read",
-        "exp": NOW + 3600, "iat": NOW - 60, "token_type": "Bearer",
-    })
-}
-
 fn inactive() -> Value {
     json!({ "active": false })
-}
-
-impl Rig {
-    async fn asking(introspection: Introspection) -> Self {
-        Self::with(Issuer::introspected(ISSUER, introspection), |builder| builder).await
-    }
-
-    async fn with(issuer: Issuer, change: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder) -> Self {
-        let clock = clock();
-        let network = Network::new(&clock);
-        let tokens: Arc<Mutex<HashMap<String, Value>>> = Arc::default();
-        let known = Arc::clone(&tokens);
-        let reply =
-            move |seen: &Seen| Reply::json(known.lock().unwrap().get(&asked_token(seen)).unwrap_or(&inactive()));
-        network.put(INTROSPECTION_URL, Reply::To(Arc::new(reply)));
-        let builder = resource_server().clock(clock.clone()).fetch(network.clone()).issuer(issuer);
-        let server = change(builder).build().await.expect("good settings");
-        let api = Api::behind(server.clone());
-        Self { clock, network, tokens, server, api }
-    }
-
-    fn say(&self, token: &str, answer: Value) {
-        self.tokens.lock().unwrap().insert(token.to_owned(), answer);
-    }
-
-    async fn ask(&self, token: &str) -> Answer {
-        Ask::get("/messages").bearer(token).of(&self.api.router).await
-    }
-
-    fn spawn(&self, token: &str) -> tokio::task::JoinHandle<u16> {
-        let (router, token) = (self.api.router.clone(), token.to_owned());
-        tokio::spawn(async move { Ask::get("/me").bearer(token).of(&router).await.status.as_u16() })
-    }
-
-    fn asked(&self) -> usize {
-        self.network.count(INTROSPECTION_URL)
-    }
 }
 
 fn parts(token: &str) -> Parts {
@@ -168,8 +98,6 @@ impl TokenVerifier for Custom {
         self.limits.clone()
     }
 }
-
-// -------------------------------------------------------------------------------------------- hangs, panics, runtimes
 
 /// `join_or_begin` spawns while it holds the lock. A runtime that is gone drops the task on the spot, and the task's guard
 /// takes the same lock.
@@ -253,8 +181,6 @@ fn a_request_from_outside_of_every_runtime_does_not_panic() {
     assert!(polled.join().is_ok(), "it panicked: no reactor");
 }
 
-// ------------------------------------------------------------------------------------------------- denial by strangers
-
 /// The metadata document hangs; the endpoint is where it was, and works.
 #[tokio::test]
 async fn metadata_that_hangs_takes_no_working_endpoint_away() {
@@ -336,7 +262,7 @@ async fn one_users_odd_grant_opens_no_circuit_for_others() {
 #[tokio::test]
 async fn a_strangers_token_that_a_firewall_dislikes_opens_no_circuit() {
     let rig = Rig::asking(introspection()).await;
-    let firewall = |seen: &Seen| match asked_token(seen).contains("../") {
+    let firewall = |seen: &Seen| match field(seen, "token").expect("a token").contains("../") {
         true => Reply::status(403, "<html>blocked</html>"),
         false => Reply::json(active()),
     };
@@ -368,7 +294,7 @@ async fn forgetting_something_else_does_not_undo_what_is_being_asked() {
 async fn a_stranger_cannot_fill_the_log_with_false_alarms() {
     let (log, _listening) = Log::listen();
     let rig = Rig::asking(introspection()).await;
-    let reply = |seen: &Seen| match asked_token(seen).starts_with("bad") {
+    let reply = |seen: &Seen| match field(seen, "token").expect("a token").starts_with("bad") {
         true => Reply::status(400, "{}"),
         false => Reply::json(active()),
     };
@@ -380,8 +306,6 @@ async fn a_stranger_cannot_fill_the_log_with_false_alarms() {
     let alarms = log.lines_with("none can be accepted").len();
     assert!(alarms <= 1, "{alarms} alarms \"none can be accepted\" while good tokens are accepted");
 }
-
-// ------------------------------------------------------------------------------------------------ what is remembered
 
 /// `confirm` takes a freshness that was true once for true for ever, the expiry included.
 #[tokio::test]
@@ -564,8 +488,6 @@ async fn a_verdict_is_not_taken_over_where_its_other_inputs_differ() {
     assert_eq!(again.token().unwrap().subject(), Some("bob"));
 }
 
-// --------------------------------------------------------------------------------------------- routing and principals
-
 /// Tokens of the form `random.random` (fosite, and so Ory Hydra without prefixes) begin with the byte of `{` once in 256.
 #[tokio::test]
 async fn an_opaque_token_with_a_dot_is_no_jwt_because_of_one_byte() {
@@ -601,8 +523,6 @@ async fn keys_without_a_prefix_are_a_fault() {
     let built = resource_server().issuer(issuer()).verifier(keys).build().await;
     assert!(built.is_err(), "every token of every kind is taken for an API key, and refused");
 }
-
-// -------------------------------------------------------------------------------------------------------------- leaks
 
 /// Of the JWKS header `build` says: it "would go to whatever host the metadata document names; name the hosts". The client
 /// secret, and every token, go there without a word.
@@ -660,8 +580,6 @@ async fn a_token_is_taken_out_however_it_was_escaped() {
     assert_eq!(leaks.join().unwrap(), Vec::<&str>::new());
 }
 
-// --------------------------------------------------------------------------------------------------------------- docs
-
 /// `ApiKey::expires_at`: "Refuses the key from then on."
 #[tokio::test]
 async fn a_key_is_refused_from_when_it_expires_on() {
@@ -680,7 +598,7 @@ async fn a_key_is_refused_from_when_it_expires_on() {
 #[tokio::test]
 async fn a_wish_to_be_left_alone_is_not_cut_short_by_a_shorter_one() {
     let rig = Rig::asking(introspection()).await;
-    let reply = |seen: &Seen| match &*asked_token(seen) {
+    let reply = |seen: &Seen| match &*field(seen, "token").expect("a token") {
         "long" => Reply::status(429, "").field("retry-after", "60"),
         "short" => Reply::After(SECOND, Box::new(Reply::status(503, "").field("retry-after", "1"))),
         _ => Reply::json(active()),
@@ -804,7 +722,7 @@ async fn what_users_write_about_themselves_does_not_replace_what_the_verifier_gr
 #[tokio::test]
 async fn a_good_token_is_tried_after_the_pause_whatever_a_stranger_sends() {
     let rig = Rig::asking(introspection()).await;
-    let firewall = |seen: &Seen| match asked_token(seen).contains("../") {
+    let firewall = |seen: &Seen| match field(seen, "token").expect("a token").contains("../") {
         true => Reply::status(403, "<html>blocked</html>"),
         false => Reply::json(active()),
     };
