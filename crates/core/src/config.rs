@@ -100,6 +100,7 @@
 //! |---|---|---|
 //! | `endpoint` | by discovery | the [address](Introspection::at) to ask at |
 //! | `client_authentication` | `"client_secret_basic"` | how this API says [who it is](ClientAuthentication), see below |
+//! | `endpoint_hosts` | none | list: hosts where a discovered endpoint [may be](Introspection::endpoint_hosts) besides the issuer's own |
 //! | `token_prefixes` | none | list: what the issuer's opaque tokens [begin with](Introspection::token_prefix) |
 //! | `parameters` | none | table: [form fields](Introspection::parameter) to send as well, and their values |
 //! | `token_type_hint` | `true` | `false` [leaves the hint out](Introspection::without_token_type_hint) |

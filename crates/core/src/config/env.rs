@@ -154,6 +154,7 @@ impl IntrospectionTable {
             "KEY_ID" => self.key_id = Some(value),
             "ALGORITHM" => self.algorithm = Some(value),
             "ASSERTION_AUDIENCE" => self.assertion_audience = Some(value),
+            "ENDPOINT_HOSTS" => self.endpoint_hosts = Some(list(&value)?),
             "TOKEN_PREFIXES" => self.token_prefixes = Some(list(&value)?),
             "TOKEN_TYPE_HINT" => self.token_type_hint = Some(boolean(&value)?),
             "SIGNED_ANSWERS" => self.signed_answers = boolean(&value)?,

@@ -28,6 +28,7 @@ pub(super) struct IntrospectionTable {
     pub(super) key_id: Option<String>,
     pub(super) algorithm: Option<String>,
     pub(super) assertion_audience: Option<String>,
+    pub(super) endpoint_hosts: Option<List>,
     #[serde(deserialize_with = "said")]
     pub(super) token_prefixes: Option<List>,
     /// The value of one may be a key, or a password.
@@ -80,6 +81,9 @@ impl IntrospectionTable {
             Some(Address(endpoint)) => Introspection::at(endpoint, client),
             None => Introspection::discovered(client),
         };
+        if let Some(hosts) = place.list("introspection.endpoint_hosts", self.endpoint_hosts) {
+            introspection = introspection.endpoint_hosts(hosts);
+        }
         for prefix in place.list("introspection.token_prefixes", self.token_prefixes).unwrap_or_default() {
             introspection = introspection.token_prefix(prefix);
         }

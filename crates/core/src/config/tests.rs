@@ -893,6 +893,7 @@ fn every_setting_of_introspection_is_its_own() {
         (json!({ "token_type_hint": false }), plain().without_token_type_hint()),
         (json!({ "signed_answers": true }), plain().signed_answers()),
         (json!({ "signed_answers": false }), plain()),
+        (json!({ "endpoint_hosts": ["a.example"] }), plain().endpoint_hosts(["a.example"])),
         (json!({ "issuer_aliases": ["a", "b"] }), plain().issuer_alias("a").issuer_alias("b")),
         (
             json!({ "dangerous_accept_answers_without_audience": true }),

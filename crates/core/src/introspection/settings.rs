@@ -221,6 +221,7 @@ impl fmt::Debug for Introspection {
         let parameters: Vec<&str> = self.parameters.iter().map(|(name, _)| &**name).collect();
         f.debug_struct("Introspection")
             .field("endpoint", &self.endpoint.as_deref().map(https_url::shown))
+            .field("endpoint_hosts", &self.endpoint_hosts)
             .field("client", &self.client)
             .field("parameters", &parameters)
             .field("prefixes", &self.prefixes)
