@@ -32,6 +32,7 @@
 //! and the log names the remedy. (One that takes a `Result` of an extractor asks to be run, and gets the [`Rejection`].)
 //!
 //! What an application needs of `scopegate-core` and `scopegate-tower` is re-exported here, so that it has one dependency.
+//! Where an example on a re-exported page says `scopegate_core` or `scopegate_tower`, write `scopegate_axum`.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,7 +1,7 @@
 //! What happens inside, for whoever counts it.
 //!
 //! An [`Observer`] is told of every attempt to get keys, of every question about a token, and of every refusal. With the feature `metrics`,
-//! [`MetricsObserver`] counts them through the `metrics` facade.
+//! `MetricsObserver` counts them through the `metrics` facade.
 //!
 //! ```
 //! use std::sync::{Arc, atomic::{AtomicU64, Ordering}};

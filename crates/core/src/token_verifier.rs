@@ -360,12 +360,13 @@ impl NotGood {
     fn told(self, token: &str) -> Result<Told, CannotTell> {
         match self.0 {
             Why::Bad(reason, why) => {
-                let (subject, expected) = match reason {
-                    Reason::MissingInput => ("request", "what the token has to come with"),
-                    Reason::WrongAudience => ("audience", "a token for this API"),
-                    _ => ("token", "a token that its verifier accepts"),
+                let why = without(token, &why);
+                let (subject, expected, found) = match reason {
+                    Reason::MissingInput => ("request", "what the token has to come with", format!("none: {why}")),
+                    Reason::WrongAudience => ("audience", "this API", why),
+                    _ => ("token", "one that its verifier accepts", format!("one that it refuses: {why}")),
                 };
-                Ok(Told::Bad(Failure::new(reason, subject, expected, without(token, &why)).into()))
+                Ok(Told::Bad(Failure::new(reason, subject, expected, found).into()))
             }
             Why::CannotTell { fault, is_about_token, retry_after, cause } => {
                 let cannot_tell = CannotTell::new(fault, without(token, &cause)).with_retry_after(retry_after);

@@ -42,6 +42,39 @@
 //!   changed.
 //! - [`TestClock`]: a clock that the test sets and advances, for the service, the issuer and the mint alike.
 //!
+//! # Opaque tokens
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use scopegate_core::{
+//!     Issuer, ResourceServer,
+//!     introspection::{ClientAuthentication, Introspection},
+//! };
+//! use scopegate_testing::{IntrospectionTrouble, Mint, TestClock, TestIssuer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! // One clock for both, so that the test says when half a minute has passed.
+//! let clock = TestClock::at_unix(1_700_000_000);
+//! let issuer = TestIssuer::builder().clock(clock.clone()).start().await;
+//! let client = ClientAuthentication::client_secret_basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
+//! let trusted = Issuer::discover(issuer.issuer()).introspection(Introspection::discovered(client));
+//! let resource_server = ResourceServer::builder()
+//!     .issuer(trusted.dangerous_allow_http_on_loopback())
+//!     .audience(Mint::AUDIENCE)
+//!     .clock(clock.clone());
+//!
+//! let token = issuer.opaque_token().scope("message").issue(); // 200
+//! issuer.revoke(&token); // 200 still, by what is remembered of the last answer,
+//! clock.advance(Duration::from_secs(30)); // and 401 from now on; or at once after `ResourceServer::forget`.
+//!
+//! // Introspection alone is down, and wants to be asked again in 7 seconds: 503 for a token that is not remembered.
+//! issuer.break_introspection(IntrospectionTrouble::Status(503, Some(7)));
+//! # let _ = resource_server;
+//! # }
+//! ```
+//!
 //! # Without a socket
 //!
 //! ```

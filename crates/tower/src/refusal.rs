@@ -141,6 +141,12 @@ impl<'a> Refusal<'a> {
         self
     }
 
+    /// Names the token that was found too weak, for the log.
+    pub(crate) fn of(mut self, token: Option<&'a VerifiedToken>) -> Self {
+        self.token = token;
+        self
+    }
+
     /// Takes the protection space, the observer, and the token for the log, from what `Authenticate` left with the request.
     pub fn after(mut self, authentication: Option<&'a Authentication>) -> Self {
         self.space = authentication.and_then(Authentication::space).map(AsRef::as_ref);

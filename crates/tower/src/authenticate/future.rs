@@ -8,7 +8,7 @@ use std::{
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use scopegate_core::{Authenticating, Authentication};
+use scopegate_core::{Authenticating, Authentication, VerifiedToken};
 use tower_service::Service;
 
 use super::layer::Settings;
@@ -35,7 +35,7 @@ pin_project! {
     enum State<S, F, ReqBody, ResBody> {
         /// Waits for keys. The inner service is the one that was polled ready.
         Authenticating { #[pin] authenticating: Authenticating, waiting: Option<(S, Request<ReqBody>)> },
-        Admitted { #[pin] future: F, authentication: Authentication },
+        Admitted { #[pin] future: F, token: Option<VerifiedToken> },
         Refused { response: Option<Response<GateBody<ResBody>>> },
     }
 }
@@ -78,8 +78,9 @@ where
     S: Service<Request<ReqBody>>,
 {
     fn admitted(inner: &mut S, mut request: Request<ReqBody>, authentication: Authentication) -> Self {
-        request.extensions_mut().insert(authentication.clone());
-        Self::Admitted { future: inner.call(request), authentication }
+        let token = authentication.token().cloned();
+        request.extensions_mut().insert(authentication);
+        Self::Admitted { future: inner.call(request), token }
     }
 }
 
@@ -99,11 +100,11 @@ where
                 StateProjection::Refused { response } => {
                     return Poll::Ready(Ok(response.take().expect("polled again after completion")));
                 }
-                StateProjection::Admitted { future, authentication } => {
+                StateProjection::Admitted { future, token } => {
                     let response = ready!(future.poll(context))?;
                     let (settings, form) =
                         this.settings.take().zip(this.form.take()).expect("polled again after completion");
-                    return Poll::Ready(Ok(settings.complete(response, authentication, form)));
+                    return Poll::Ready(Ok(settings.complete(response, token.as_ref(), form)));
                 }
                 StateProjection::Authenticating { authenticating, waiting } => {
                     let outcome = ready!(authenticating.poll(context));

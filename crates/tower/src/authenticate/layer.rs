@@ -5,7 +5,7 @@ use http::{
     header::{ACCESS_CONTROL_EXPOSE_HEADERS, WWW_AUTHENTICATE},
 };
 use scopegate_core::{
-    Authentication, Error, InvalidProtectionSpace, ProtectionSpace, Reason, ResourceServer, ScopePolicy,
+    Authentication, Error, InvalidProtectionSpace, ProtectionSpace, Reason, ResourceServer, ScopePolicy, VerifiedToken,
 };
 use tower_layer::Layer;
 
@@ -167,18 +167,16 @@ impl Settings {
     pub(super) fn complete<B>(
         &self,
         response: Response<B>,
-        authentication: &Authentication,
+        token: Option<&VerifiedToken>,
         form: ResponseForm,
     ) -> Response<GateBody<B>> {
         let mut response = response.map(GateBody::inner);
         if let Some(demand) = response.extensions_mut().remove::<UnmetDemand>() {
-            let error = if authentication.token().is_some() {
-                Error::insufficient_scope()
-            } else {
-                Error::missing_credentials()
-            };
+            let error = if token.is_some() { Error::insufficient_scope() } else { Error::missing_credentials() };
             Refusal::new(&error)
-                .after(Some(authentication))
+                .within(Some(&self.space))
+                .observed_by(&self.resource_server)
+                .of(token)
                 .requiring(Some(demand.challenge()))
                 .overwrite(&mut response, form);
         }
