@@ -1,7 +1,8 @@
 //! What the gate costs a request: the whole layer (credentials, judgement, scope, extension), beside the signature check
 //! alone and beside the same service without a gate, in one run.
 //!
-//! `cargo bench -p scopegate-tests --bench cost`, or `-- "same token"` for what has that in its name
+//! `cargo bench -p scopegate-tests --bench cost`, or `-- "same token"` for what has that in its name, or `-- memory` for what a
+//! remembered token takes
 //!
 //! Each figure is the best of many rounds that take turns, so that what else the machine does counts for none. Allocations
 //! are counted, not estimated.
@@ -21,9 +22,12 @@ use std::{
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header::AUTHORIZATION};
+use http::{
+    HeaderValue, Request, Response, StatusCode,
+    header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE},
+};
 use http_body_util::Full;
-use scopegate_axum::{Authenticate, Issuer, RequireScope, ResourceServer, VerdictCache};
+use scopegate_axum::{Authenticate, Issuer, Reason, RequireScope, ResourceServer, VerdictCache};
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, TokenBuilder};
 use serde_json::Value;
 use tower::{Layer as _, Service};
@@ -72,6 +76,35 @@ impl Service<Request<()>> for WithExtension {
         request.extensions_mut().insert([0_usize; 8]);
         black_box(request);
         ready(Ok(Response::new(Body::default())))
+    }
+}
+
+/// Builds the refusal of a request without credentials, and does nothing else.
+#[derive(Clone)]
+struct Refusing;
+
+impl Service<Request<()>> for Refusing {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        black_box(request);
+        let problem = Bytes::from_static(Reason::MissingCredentials.problem().as_bytes());
+        let length = problem.len();
+        let mut response = Response::new(Body::from(problem));
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"https://api.example\""));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        response.extensions_mut().insert(Reason::MissingCredentials);
+        ready(Ok(response))
     }
 }
 
@@ -184,8 +217,39 @@ async fn server(mint: &Mint, cache: VerdictCache) -> ResourceServer {
         .unwrap()
 }
 
+/// What a remembered token takes, beside the bytes of its claims.
+async fn memory() {
+    const TOKENS: usize = 20_000;
+    let key = SigningKey::generate(SigningAlgorithm::EdDsa);
+    let mint = Mint::new(ISSUER, key.into());
+    let server = server(&mint, VerdictCache::default()).await;
+    let requests: Vec<_> = (0..TOKENS)
+        .map(|number| request(Some(&usual(mint.token()).claim("jti", number.to_string()).sign())).into_parts().0)
+        .collect();
+    let mut claims = 0;
+    for request in &requests[..100] {
+        let authentication = server.authenticate(request).try_now().unwrap().unwrap();
+        let all = authentication.token().unwrap().claims::<serde_json::Map<String, Value>>().unwrap();
+        claims += serde_json::to_vec(&*all).unwrap().len();
+    }
+    let fresh = self::server(&mint, VerdictCache::default()).await;
+    let taken = allocation_counter::measure(|| {
+        for request in &requests {
+            drop(black_box(fresh.authenticate(request).try_now().unwrap().unwrap()));
+        }
+    });
+    println!(
+        "\nmemory: {} bytes a remembered token, of which {} are its claims ({TOKENS} tokens)",
+        taken.bytes_current / TOKENS as i64,
+        claims / 100
+    );
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
+    if env::args().nth(1).is_some_and(|argument| argument == "memory") {
+        return memory().await;
+    }
     println!("{:34} {:>11} {:>9} {:>9} {:>7}", "", "time", "/ bare", "+ bare", "allocs");
     for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Es256, SigningAlgorithm::EdDsa] {
         let key = SigningKey::generate(algorithm);
@@ -225,6 +289,7 @@ async fn main() {
                 StatusCode::OK,
             ),
             calls("403, same token", gate(), one(&token().scope("profile").sign()), StatusCode::FORBIDDEN),
+            calls("the same answer without a gate", Refusing, vec![request(None)], StatusCode::UNAUTHORIZED),
             calls("no credentials", gate(), vec![request(None)], StatusCode::UNAUTHORIZED),
             calls("garbage", gate(), one("garbage"), StatusCode::UNAUTHORIZED),
             calls("expired", gate(), one(&token().expired().sign()), StatusCode::UNAUTHORIZED),
@@ -251,4 +316,5 @@ async fn main() {
             );
         }
     }
+    memory().await;
 }

@@ -9,7 +9,7 @@ pub(crate) struct FixedKeys(pub(crate) Arc<KeySet>);
 
 impl KeySource for FixedKeys {
     fn snapshot(&self) -> Option<Snapshot> {
-        Some(Snapshot::conclusive(Arc::clone(&self.0)))
+        Some(Snapshot::fixed(Arc::clone(&self.0)))
     }
 
     fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {

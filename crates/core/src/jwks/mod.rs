@@ -93,18 +93,26 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
 pub struct Snapshot {
     pub(crate) keys: Arc<KeySet>,
     pub(crate) is_conclusive: bool,
+    /// Whether there will never be others.
+    pub(crate) is_final: bool,
 }
 
 impl Snapshot {
+    /// Keys that never change: a key that is not among them is none of the issuer's, and [`refetch`](KeySource::refetch) is
+    /// not asked for others.
+    pub fn fixed(keys: Arc<KeySet>) -> Self {
+        Self { is_final: true, ..Self::conclusive(keys) }
+    }
+
     /// Keys that are known to be the issuer's: a signature that the key of its name did not make is bad.
     pub fn conclusive(keys: Arc<KeySet>) -> Self {
-        Self { keys, is_conclusive: true }
+        Self { keys, is_conclusive: true, is_final: false }
     }
 
     /// Keys that the issuer may have replaced by now, under the same names. What they verify is good. Before they refuse a
     /// signature, [`refetch`](KeySource::refetch) is asked.
     pub fn tentative(keys: Arc<KeySet>) -> Self {
-        Self { keys, is_conclusive: false }
+        Self { keys, is_conclusive: false, is_final: false }
     }
 }
 

@@ -133,7 +133,7 @@ impl<'de, K: Fn(&str) -> bool> Visitor<'de> for Root<'_, K> {
             if (self.keep)(&name) {
                 kept.push((name, map.next_value_seed(value)?));
             } else {
-                map.next_value_seed(value)?;
+                map.next_value_seed(Checked(value))?;
             }
         }
         Ok(kept)
@@ -299,6 +299,71 @@ impl<'de> Visitor<'de> for Nested<'_> {
             object.push((name, map.next_value_seed(inside)?));
         }
         Ok(Value::Object(object))
+    }
+}
+
+/// A value that nobody keeps: it is read by the same rules, and nothing of it is built.
+#[derive(Clone, Copy)]
+struct Checked<'m>(Nested<'m>);
+
+impl<'de> DeserializeSeed<'de> for Checked<'_> {
+    type Value = ();
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Checked<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let inside = Self(self.0.deeper()?);
+        while seq.next_element_seed(inside)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let inside = Self(self.0.deeper()?);
+        let mut names = Names::default();
+        let mut is_first = true;
+        while let Some(name) = map.next_key_seed(Name)? {
+            if name == ARBITRARY_PRECISION && is_first && *NUMBERS_ARE_MAPS {
+                return number(&map.next_value::<String>()?).map(drop).ok_or_else(|| de::Error::custom("not a number"));
+            }
+            is_first = false;
+            names.note(name, self.0.members)?;
+            map.next_value_seed(inside)?;
+        }
+        Ok(())
     }
 }
 

@@ -84,7 +84,7 @@ impl JwtVerifier {
         let snapshot = if keys.is_none() { self.keys.snapshot() } else { None };
         let (keys, is_final) = match (keys, &snapshot) {
             (Some(keys), _) => (keys, true),
-            (None, Some(Snapshot { keys, is_conclusive })) => (keys, *is_conclusive),
+            (None, Some(Snapshot { keys, is_conclusive, .. })) => (keys, *is_conclusive),
             (None, None) => return Ok(Verdict::KeyNotAtHand { is_held: false }),
         };
         let key_id = header.key_id.as_deref();
@@ -92,7 +92,9 @@ impl JwtVerifier {
             Verification::Valid => Ok(Verdict::Good(self.vouch(acceptable, claims.text()), Arc::clone(keys))),
             Verification::Invalid if is_final => Err(Reason::InvalidSignature.into()),
             Verification::Invalid => Ok(Verdict::KeyNotAtHand { is_held: key_id.is_some() }),
-            Verification::UnknownKey if snapshot.is_some() => Ok(Verdict::KeyNotAtHand { is_held: false }),
+            Verification::UnknownKey if snapshot.as_ref().is_some_and(|snapshot| !snapshot.is_final) => {
+                Ok(Verdict::KeyNotAtHand { is_held: false })
+            }
             Verification::UnknownKey => {
                 let found = key_id.unwrap_or("none");
                 Err(Failure::new(Reason::UnknownKey, "kid", keys.described(), found).into())
@@ -232,6 +234,14 @@ mod tests {
         assert!(judge(&verifier, &good_token(), Some(&newer)).unwrap().is_some());
         let error = judge(&verifier, &good_token(), Some(&keys(&["b-es256"]))).unwrap_err();
         assert_eq!(error.reason(), Reason::UnknownKey, "there are no newer keys");
+    }
+
+    #[test]
+    fn where_there_will_be_no_other_keys_none_are_asked_for() {
+        let fixed = |keys| JwtVerifier { keys: Arc::new(AtHand(Some(Snapshot::fixed(keys)))), ..verifier(None) };
+        assert!(judge(&fixed(keys(&["a-es256"])), &good_token(), None).unwrap().is_some());
+        let error = judge(&fixed(keys(&["b-es256"])), &good_token(), None).unwrap_err();
+        assert_eq!(error.reason(), Reason::UnknownKey);
     }
 
     #[test]
