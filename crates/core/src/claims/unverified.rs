@@ -66,8 +66,13 @@ impl ClaimNames {
 #[derive(Debug)]
 pub(crate) struct UnverifiedClaims<'a> {
     members: Vec<(Cow<'a, str>, Value<'a>)>,
+    /// The marks of the first members, which are looked for many times.
+    marks: [u64; MARKED],
     text: &'a str,
 }
+
+/// How many members have a mark. Few tokens have more that anybody has a use for.
+const MARKED: usize = 24;
 
 impl<'a> UnverifiedClaims<'a> {
     /// Reads the decoded payload: one JSON object.
@@ -75,7 +80,9 @@ impl<'a> UnverifiedClaims<'a> {
         // Checked as a whole, so that strings in members nobody keeps are UTF-8 as well.
         let text = std::str::from_utf8(payload).map_err(|_| Reason::MalformedToken)?;
         let members = json::object_in(text, |name| names.contains(name)).map_err(|_| Reason::MalformedToken)?;
-        Ok(Self { members, text })
+        let mut marks = [0; MARKED];
+        marks.iter_mut().zip(&members).for_each(|(mark, (name, _))| *mark = json::mark(name));
+        Ok(Self { members, marks, text })
     }
 
     /// The whole object, as it was written.
@@ -83,8 +90,14 @@ impl<'a> UnverifiedClaims<'a> {
         self.text
     }
 
+    #[inline]
     pub(crate) fn get(&self, name: &str) -> Option<&Value<'a>> {
-        self.members.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+        let mark = json::mark(name);
+        let is_named = |known: &str| known.len() == name.len() && (name.len() <= 7 || known == name);
+        let marked =
+            self.members.iter().zip(&self.marks).filter(|(_, known)| **known == mark).map(|(member, _)| member);
+        let unmarked = self.members.iter().skip(MARKED).filter(|(known, _)| known == name);
+        marked.filter(|(known, _)| is_named(known)).chain(unmarked).next().map(|(_, value)| value)
     }
 
     /// A claim that has to be a string where it is present.
@@ -183,6 +196,23 @@ mod tests {
         assert_eq!(audience("[]"), Ok(String::new()));
         for bad in ["1", "null", "{}", "[1]", "[\"a\",1]", "[[\"a\"]]", "true"] {
             assert_eq!(audience(bad), Err(Reason::MalformedClaim), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_claim_is_found_wherever_it_is_among_many() {
+        let mut names = ClaimNames::default();
+        let all: Vec<String> = (0..60).map(|number| format!("claim-{number}")).collect();
+        names.add(all.iter().map(String::as_str));
+        let members: Vec<String> = all.iter().map(|name| format!("\"{name}\":\"{name}\"")).collect();
+        let text = format!("{{{},\"sub\":\"a\"}}", members.join(","));
+        let claims = UnverifiedClaims::parse(text.as_bytes(), &names).unwrap();
+        for name in &all {
+            assert_eq!(claims.string(name, "x").unwrap(), Some(&**name));
+        }
+        assert_eq!(claims.string("sub", "sub").unwrap(), Some("a"));
+        for absent in ["", "su", "sux", "claim-", "claim-60", "claim-1x"] {
+            assert!(claims.get(absent).is_none(), "{absent}");
         }
     }
 

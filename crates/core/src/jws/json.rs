@@ -178,14 +178,16 @@ impl<'de> Names<'de> {
     }
 }
 
-/// The length of a name and its first bytes.
-fn mark(name: &str) -> u64 {
-    let mut bytes = [0; 8];
-    for (place, byte) in bytes.iter_mut().zip(name.bytes().take(7)) {
-        *place = byte;
+/// What equal names have in common. Names of the same length of up to 7 bytes that have it in common are equal.
+pub(crate) fn mark(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let half = |from: usize| bytes[from..from + 4].iter().fold(0, |half, byte| half << 8 | u64::from(*byte));
+    match bytes.len() {
+        0 => 0,
+        length @ 1..=3 => u64::from(bytes[0]) << 16 | u64::from(bytes[length / 2]) << 8 | u64::from(bytes[length - 1]),
+        length @ 4..=7 => half(0) << 32 | half(length - 4),
+        _ => half(0) << 32 | half(4),
     }
-    bytes[7] = u8::try_from(name.len()).unwrap_or(u8::MAX);
-    u64::from_le_bytes(bytes)
 }
 
 /// A member name, borrowed where it has no escapes.
@@ -495,5 +497,29 @@ mod tests {
             .map(|(_, v)| v.type_name())
             .collect();
         assert_eq!(names, ["an array", "a boolean", "null", "a number", "an object", "a string"]);
+    }
+
+    #[test]
+    fn equal_marks_of_short_names_of_one_length_mean_equal_names() {
+        let names: Vec<String> = (0..=7)
+            .flat_map(|length| {
+                let base = "abcdefg"[..length].to_owned();
+                let changed = (0..length).map({
+                    let base = base.clone();
+                    move |at| {
+                        let mut name = base.clone();
+                        name.replace_range(at..=at, "z");
+                        name
+                    }
+                });
+                changed.chain([base.clone()]).collect::<Vec<_>>()
+            })
+            .collect();
+        for one in &names {
+            for other in &names {
+                assert_eq!(one.len() == other.len() && mark(one) == mark(other), one == other, "{one} {other}");
+            }
+        }
+        assert_eq!(mark("token_use"), mark("token_us") /* longer names are to be compared */);
     }
 }
