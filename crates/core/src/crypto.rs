@@ -187,7 +187,8 @@ impl KeyType {
     /// The type of a private key, by its `AlgorithmIdentifier`; `None` for one that is not supported.
     fn of_pkcs8(der: &[u8]) -> Option<Self> {
         // A sequence, whose first element is the version and whose second one is what is looked for (RFC 5958 §2).
-        let ([0x30, 0..=0x7f, elements @ ..] | [0x30, 0x81, _, elements @ ..] | [0x30, 0x82, _, _, elements @ ..]) = der
+        let ([0x30, 0..=0x7f, elements @ ..] | [0x30, 0x81, _, elements @ ..] | [0x30, 0x82, _, _, elements @ ..]) =
+            der
         else {
             return None;
         };

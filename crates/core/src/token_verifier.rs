@@ -61,8 +61,7 @@ use serde_json::{Map, Value};
 use crate::{
     BoxFuture, ExactScopes, Reason, ScopeGrammar,
     error::{Failure, chain},
-    inquiry::{AnswerCache, CannotTell, Desk, Fault, Found, Limits, Question, Told},
-    introspection::Lookup,
+    inquiry::{AnswerCache, CannotTell, Desk, Fault, Found, Limits, Lookup, Question, Told},
 };
 
 /// Judges the tokens of one issuer in a way of its own. See the [module docs](self).

@@ -141,6 +141,12 @@ pub(crate) struct Found {
     pub(crate) asked_at: Option<Duration>,
 }
 
+/// A verdict that is known, or one that somebody has to be asked for.
+pub(crate) enum Lookup {
+    Known(Result<Found, Error>),
+    Asked(BoxFuture<'static, Result<Found, Error>>),
+}
+
 impl Desk {
     pub(crate) fn new(rules: Rules, cache: &AnswerCache, limits: Limits, surroundings: Surroundings) -> Self {
         Self {

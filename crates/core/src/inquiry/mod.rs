@@ -33,7 +33,7 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 pub(crate) use self::{
-    desk::{Desk, Found, MOMENT, Question, Surroundings},
+    desk::{Desk, Found, Lookup, MOMENT, Question, Surroundings},
     rules::{Audience, Rules},
     settings::faults,
 };

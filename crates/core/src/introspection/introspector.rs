@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Asker, OnlineCheck};
 use crate::{
-    BoxFuture, Error, VerifiedToken,
-    inquiry::{AnswerKey, Audience, Desk, Found, Question},
+    VerifiedToken,
+    inquiry::{AnswerKey, Audience, Desk, Found, Lookup, Question},
 };
 
 /// Judges the tokens of one issuer by asking it.
@@ -16,12 +16,6 @@ pub(crate) struct Introspector {
     pub(crate) prefixes: Vec<Box<str>>,
     /// Who is asked and who asks: answers for one are not answers for another.
     identity: Vec<u8>,
-}
-
-/// A verdict that is known, or one that somebody has to be asked for.
-pub(crate) enum Lookup {
-    Known(Result<Found, Error>),
-    Asked(BoxFuture<'static, Result<Found, Error>>),
 }
 
 impl Introspector {

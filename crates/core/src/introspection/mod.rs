@@ -54,7 +54,7 @@ use crate::Issuer;
 pub(crate) use self::{
     asker::{Asker, Discovery, Endpoint},
     client_authentication::Authenticator,
-    introspector::{Introspector, Lookup},
+    introspector::Introspector,
     signed::SignedAnswers,
 };
 pub use self::{
