@@ -91,7 +91,11 @@ impl TokenVerifier for ApiKeys {
 
     fn fault(&self) -> Option<String> {
         let no_prefix = "API keys need a prefix, such as `sk_`; without one every token would be taken for a key";
-        self.prefix.is_empty().then(|| no_prefix.to_owned())
+        if self.prefix.is_empty() {
+            return Some(no_prefix.to_owned());
+        }
+        let is_nobodys = |key: &ApiKey| !key.is_somebodys;
+        self.keys.load().iter().any(is_nobodys).then(|| "an API key names neither a client nor a subject".to_owned())
     }
 
     fn verify(&self, presented: &Presented<'_>) -> Inquiry {
@@ -116,10 +120,13 @@ impl fmt::Debug for ApiKeys {
 pub struct ApiKey {
     digest: [u8; 32],
     grant: Grant,
+    /// Whether it names a client or a subject.
+    is_somebodys: bool,
 }
 
 impl ApiKey {
-    /// The key that has this SHA-256 digest, given as 64 hexadecimal digits. It grants nothing yet.
+    /// The key that has this SHA-256 digest, given as 64 hexadecimal digits. It grants nothing yet,
+    /// and names nobody; one that names neither a client nor a subject is refused when the resource server is built.
     ///
     /// # Errors
     ///
@@ -132,18 +139,27 @@ impl ApiKey {
         for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
             *byte = pair[0] << 4 | pair[1];
         }
-        Ok(Self { digest, grant: Grant::default() })
+        Ok(Self { digest, grant: Grant::default(), is_somebodys: false })
     }
 
     /// The client that has the key. It acts for itself, unless a [subject](Self::subject) is named.
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.grant = self.grant.client_id(client_id);
+        self.is_somebodys = true;
         self
     }
 
     /// The user that the key acts for.
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.grant = self.grant.claim("sub", subject.into());
+        self.is_somebodys = true;
+        self
+    }
+
+    /// What the key is called: handlers and the log have it as the [token's identifier](crate::VerifiedToken::token_id), by
+    /// which it can be seen that the next key is in use.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.grant = self.grant.claim("jti", id.into());
         self
     }
 

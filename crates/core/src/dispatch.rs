@@ -58,8 +58,15 @@ impl Dispatch {
         if is_jwt_shaped(presented.token()) {
             return Ok(Route::Jwt);
         }
-        // Where nobody is asked about it, all that is left for it to be is a malformed JWT.
-        Ok(self.issuers.introspector_of_opaque(presented.token()).map_or(Route::Jwt, Route::Opaque))
+        match self.issuers.introspector_of_opaque(presented.token()) {
+            Some(introspector) => Ok(Route::Opaque(introspector)),
+            None if !presented.token().contains('.') => {
+                let expected = "a JWT, since no issuer is asked about opaque tokens and no verifier accepts it";
+                Err(Failure::new(Reason::MalformedToken, "token", expected, "an opaque one").into())
+            }
+            // All that is left for it to be is a malformed JWT.
+            None => Ok(Route::Jwt),
+        }
     }
 
     /// Whether whose a token is may depend on the request that it comes with.

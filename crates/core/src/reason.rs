@@ -54,7 +54,8 @@
 //! A claim has the wrong JSON type, or a value outside its range.
 //!
 //! ### malformed_token
-//! The token is not a well-formed compact JWS with JSON objects inside.
+//! The token is not a well-formed compact JWS with JSON objects inside. An opaque token is none either, and is refused like
+//! this where no issuer is asked about opaque tokens.
 //!
 //! ### missing_claim
 //! A claim that the issuer's profile requires is absent.

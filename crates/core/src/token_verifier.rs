@@ -40,6 +40,26 @@
 //! scopegate_core::ResourceServer::builder().verifier(Legacy { sessions: Sessions }).audience("https://api.example");
 //! ```
 //!
+//! # A second input
+//!
+//! ```
+//! # use scopegate_core::token_verifier::{Grant, Inquiry, NotGood, Presented};
+//! fn verify(presented: &Presented<'_>) -> Inquiry {
+//!     let Some(device) = presented.header("x-device") else {
+//!         return Inquiry::decided(Err(NotGood::missing_input("x-device"))); // 400
+//!     };
+//!     let device = device.to_owned();
+//!     // Named, so that what is remembered for one device is not taken for what is true of another.
+//!     Inquiry::by_token_and([device.clone()], async move { Ok(Grant::to(device)) })
+//! }
+//! ```
+//!
+//! # Asking over HTTP
+//!
+//! An error of the connection becomes *cannot tell* by `?`. A status is for the verifier to read: what the provider answers to
+//! a bad token is [`NotGood::bad`], and every other status that is none of success is *cannot tell*. Whoever takes "not 200" for
+//! bad turns an outage into 401.
+//!
 //! # What a verifier has to see to
 //!
 //! That the token is meant for this API. Nobody else can: a provider that says only that a token is good says so of tokens

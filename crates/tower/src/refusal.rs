@@ -265,7 +265,7 @@ impl<'a> Refusal<'a> {
                 ERROR,
                 "a route demands a token and no `Authenticate` layer runs in front of it: put it outside of what demands the \
                  token. On an axum `Router`, call `.layer(Authenticate::new(..))` after adding the routes and after \
-                 `.layer(RequireScope::new(..))`; in a `tower::ServiceBuilder`, before it"
+                 `.layer(RequireScope::new(..))` or `.layer(RequireActive::now())`; in a `tower::ServiceBuilder`, before it"
             ),
             _ => event!(INFO, "credentials were refused"),
         }

@@ -616,8 +616,11 @@ fn outcome(came: &Result<Answer, CannotTell>) -> Outcome {
 }
 
 fn paused(left: Duration) -> CannotTell {
-    CannotTell::new(Fault::Theirs, "there was no answer several times in a row, so nobody is asked for a while")
-        .with_retry_after(Some(left))
+    CannotTell::new(
+        Fault::Theirs,
+        "nobody is asked for a while: there was no answer several times in a row, or the issuer wants it so",
+    )
+    .with_retry_after(Some(left))
 }
 
 fn ended_early() -> CannotTell {

@@ -51,6 +51,8 @@ impl Kind {
 pub(super) struct Material {
     pub(super) kind: Kind,
     pub(super) private: EncodingKey,
+    /// PKCS#8, in DER.
+    pub(super) private_der: Vec<u8>,
     /// SubjectPublicKeyInfo, in DER.
     pub(super) public_der: Vec<u8>,
     /// `kty` and the public parameters that go with it.
@@ -101,18 +103,22 @@ impl Material {
         let coordinates = &pair.public_key().as_ref()[1..];
         let (x, y) = coordinates.split_at(coordinates.len() / 2);
         let crv = if kind == Kind::P256 { "P-256" } else { "P-384" };
+        let private_der = pair.to_pkcs8v1().expect(SERIALIZES).as_ref().to_vec();
         Self {
             kind,
-            private: EncodingKey::from_ec_der(pair.to_pkcs8v1().expect(SERIALIZES).as_ref()),
+            private: EncodingKey::from_ec_der(&private_der),
+            private_der,
             public_der: spki(pair.public_key()),
             public_members: members([("kty", "EC".into()), ("crv", crv.into()), ("x", b64(x)), ("y", b64(y))]),
         }
     }
 
     fn ed25519(pair: &Ed25519KeyPair) -> Self {
+        let private_der = pair.to_pkcs8().expect(SERIALIZES).as_ref().to_vec();
         Self {
             kind: Kind::Ed25519,
-            private: EncodingKey::from_ed_der(pair.to_pkcs8().expect(SERIALIZES).as_ref()),
+            private: EncodingKey::from_ed_der(&private_der),
+            private_der,
             public_der: spki(pair.public_key()),
             public_members: members([
                 ("kty", "OKP".into()),
@@ -131,6 +137,7 @@ impl Material {
         Self {
             kind: Kind::Rsa,
             private: EncodingKey::from_rsa_der(&pkcs8.as_ref()[PKCS8_PREFIX..]),
+            private_der: pkcs8.as_ref().to_vec(),
             public_der: spki(pair.public_key()),
             public_members: members([("kty", "RSA".into()), ("n", b64(&public.n)), ("e", b64(&public.e))]),
         }

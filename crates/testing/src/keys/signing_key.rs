@@ -84,14 +84,26 @@ impl SigningKey {
 
     /// The public half as SubjectPublicKeyInfo in PEM ([RFC 7468](https://www.rfc-editor.org/rfc/rfc7468#section-13)).
     pub fn public_key_pem(&self) -> String {
-        let base64 = base64::engine::general_purpose::STANDARD.encode(self.public_key_der());
-        let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
-        // Base64 is ASCII, so every index is a character boundary.
-        for start in (0..base64.len()).step_by(64) {
-            pem.push_str(&base64[start..base64.len().min(start + 64)]);
-            pem.push('\n');
-        }
-        pem + "-----END PUBLIC KEY-----\n"
+        pem("PUBLIC KEY", self.public_key_der())
+    }
+
+    /// The private half as PKCS#8 in PEM ([RFC 5958](https://www.rfc-editor.org/rfc/rfc5958)), for a client that authenticates
+    /// by `private_key_jwt`.
+    ///
+    /// ```
+    /// use scopegate_core::introspection::ClientAuthentication;
+    /// use scopegate_testing::{SigningAlgorithm, SigningKey, TestIssuer};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let key = SigningKey::generate(SigningAlgorithm::Es256);
+    /// let issuer = TestIssuer::builder().client_with_key("my-api", &key).start().await;
+    /// let client = ClientAuthentication::private_key_jwt("my-api", key.private_key_pem());
+    /// # let _ = (issuer, client);
+    /// # }
+    /// ```
+    pub fn private_key_pem(&self) -> String {
+        pem("PRIVATE KEY", &self.material.private_der)
     }
 
     /// Publishes the key under another `kid`.
@@ -182,6 +194,17 @@ fn thumbprint(public_members: &Map<String, Value>) -> String {
     let members: Vec<_> = members.into_iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     let input = format!("{{{}}}", members.join(","));
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, input.as_bytes()))
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let base64 = base64::engine::general_purpose::STANDARD.encode(der);
+    let mut pem = format!("-----BEGIN {label}-----\n");
+    // Base64 is ASCII, so every index is a character boundary.
+    for start in (0..base64.len()).step_by(64) {
+        pem.push_str(&base64[start..base64.len().min(start + 64)]);
+        pem.push('\n');
+    }
+    pem + "-----END " + label + "-----\n"
 }
 
 #[cfg(test)]

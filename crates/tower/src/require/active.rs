@@ -27,6 +27,14 @@ use crate::{
 /// cannot be asked, and the answer is 500. A token that was asked about by the [`Authenticate`](crate::Authenticate) in front,
 /// for the same request, is not asked about again.
 ///
+/// A JWT that was refused here is still good on routes without this layer, until it expires: they verify it locally. Where that
+/// must not be, let the issuer be asked about every JWT, by
+/// [`OnlineCheck`](scopegate_core::introspection::OnlineCheck). An opaque token is refused everywhere from then on. A verifier of
+/// the application is asked anew as an issuer is; one that decides without asking does so for every request anyway.
+///
+/// It belongs inside of `Authenticate`, and on either side of [`RequireScope`](super::RequireScope): inside of it nobody is
+/// asked about a token that lacks the scope. An anonymous request is refused.
+///
 /// | whoever can tell says | the answer |
 /// |---|---|
 /// | the token is good | what the inner service answers |
