@@ -1,0 +1,210 @@
+//! How it is measured: rounds that take turns, of which the best counts.
+
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    fmt::Debug,
+    future::{Future, Ready, ready},
+    hint::black_box,
+    marker::PhantomData,
+    pin::pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use http::{Request, Response, StatusCode};
+use tokio::runtime::Handle;
+use tower::Service;
+
+use crate::requests::Workload;
+
+/// Requests per round.
+pub(crate) const CALLS: usize = 200;
+
+/// The best time and the fewest allocations of one request.
+#[derive(Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) time: Duration,
+    pub(crate) allocations: u64,
+}
+
+impl Cost {
+    const NONE: Self = Self { time: Duration::MAX, allocations: u64::MAX };
+
+    fn or_better(&mut self, (time, allocations): (Duration, u64)) {
+        self.time = self.time.min(time / CALLS as u32);
+        self.allocations = self.allocations.min(allocations / CALLS as u64);
+    }
+
+    pub(crate) fn nanoseconds(self) -> f64 {
+        self.time.as_nanos() as f64
+    }
+}
+
+/// Sends requests, and tells what they cost and whether an answer was another one than expected.
+type Send = Box<dyn FnMut(&mut dyn Iterator<Item = &Request<()>>, StatusCode) -> Sent>;
+
+struct Sent {
+    cost: (Duration, u64),
+    other: Option<StatusCode>,
+}
+
+/// Something that answers the requests.
+pub(crate) struct Contender {
+    /// The crate, and its version where it is not of this repository.
+    pub(crate) name: String,
+    /// How it is configured.
+    pub(crate) how: &'static str,
+    /// Whether it checks anything. What does not is sent good tokens alone.
+    pub(crate) guards: bool,
+    pub(crate) costs: Vec<Option<Cost>>,
+    send: Send,
+    waits: Rc<Cell<usize>>,
+}
+
+impl Contender {
+    pub(crate) fn new<S, B, R>(name: impl Into<String>, how: &'static str, mut service: S) -> Self
+    where
+        S: Service<Request<B>, Response = Response<R>> + 'static,
+        S::Error: Debug,
+        B: Default + 'static,
+        R: 'static,
+    {
+        let waits = Rc::new(Cell::new(0));
+        let waited = waits.clone();
+        let runtime = Handle::current();
+        let send = move |requests: &mut dyn Iterator<Item = &Request<()>>, status| {
+            let batch: Vec<Request<B>> = requests.map(|request| request.clone().map(|()| B::default())).collect();
+            let mut other = None;
+            let cost = timed(|| {
+                let context = &mut Context::from_waker(Waker::noop());
+                for request in batch {
+                    let ready = service.poll_ready(context);
+                    assert!(matches!(ready, Poll::Ready(Ok(()))), "a service that is not ready");
+                    let mut answer = pin!(service.call(request));
+                    let answer = match answer.as_mut().poll(context) {
+                        Poll::Ready(answer) => answer,
+                        Poll::Pending => {
+                            waited.set(waited.get() + 1);
+                            runtime.block_on(answer)
+                        }
+                    };
+                    let answer = black_box(answer).expect("no service here fails");
+                    if answer.status() != status {
+                        other = Some(answer.status());
+                    }
+                }
+            });
+            Sent { cost, other }
+        };
+        Self { name: name.into(), how, guards: true, costs: Vec::new(), send: Box::new(send), waits }
+    }
+
+    /// Is the same service, which checks nothing.
+    pub(crate) fn unguarded(mut self) -> Self {
+        self.guards = false;
+        self
+    }
+
+    fn faces(&self, workload: &Workload) -> bool {
+        self.guards || workload.status == StatusCode::OK
+    }
+
+    /// Sends every request once. Keys may have to arrive first, for which it waits a while.
+    pub(crate) fn check(&mut self, workloads: &[Workload], misdirected: &[Workload]) -> Result<(), String> {
+        let begin = Instant::now();
+        let keys = &workloads[0];
+        while (self.send)(&mut keys.requests.iter(), keys.status).other.is_some() {
+            if begin.elapsed() > Duration::from_secs(5) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for workload in workloads.iter().chain(misdirected) {
+            if !self.faces(workload) {
+                continue;
+            }
+            if let Some(other) = (self.send)(&mut workload.requests.iter(), workload.status).other {
+                let (name, asked) = (&self.name, workload.name);
+                return Err(format!("{name}: \"{asked}\" is answered by {other} and not by {}", workload.status));
+            }
+        }
+        self.costs = workloads.iter().map(|workload| self.faces(workload).then_some(Cost::NONE)).collect();
+        self.waits.set(0);
+        Ok(())
+    }
+
+    /// How many requests were not answered at once while it was measured.
+    pub(crate) fn waits(&self) -> usize {
+        self.waits.get()
+    }
+
+    fn round(&mut self, number: usize, column: usize, workload: &Workload) {
+        let Some(best) = &mut self.costs[column] else { return };
+        let mut requests = workload.requests.iter().cycle().skip(number * CALLS % workload.requests.len()).take(CALLS);
+        let sent = (self.send)(&mut requests, workload.status);
+        if let Some(other) = sent.other {
+            panic!("{}: \"{}\" was answered by {other} while it was measured", self.name, workload.name);
+        }
+        best.or_better(sent.cost);
+    }
+}
+
+/// Measures all of them in turns, and beside them the signature check alone, whose cost it returns.
+pub(crate) fn measure(rounds: usize, contenders: &mut [Contender], workloads: &[Workload], bare: impl Fn()) -> Cost {
+    let mut alone = Cost::NONE;
+    for round in 0..rounds {
+        alone.or_better(timed(|| {
+            for _ in 0..CALLS {
+                bare();
+            }
+        }));
+        for (column, workload) in workloads.iter().enumerate() {
+            for contender in &mut *contenders {
+                contender.round(round, column, workload);
+            }
+        }
+    }
+    alone
+}
+
+fn timed(work: impl FnOnce()) -> (Duration, u64) {
+    let mut elapsed = Duration::ZERO;
+    let allocations = allocation_counter::measure(|| {
+        let start = Instant::now();
+        work();
+        elapsed = start.elapsed();
+    });
+    (elapsed, allocations.count_total)
+}
+
+/// The service behind every gate: an empty answer, at once.
+pub(crate) struct Inner<R>(PhantomData<fn() -> R>);
+
+impl<R> Inner<R> {
+    pub(crate) fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<R> Clone for Inner<R> {
+    fn clone(&self) -> Self {
+        Self::new()
+    }
+}
+
+impl<B, R: Default> Service<Request<B>> for Inner<R> {
+    type Response = Response<R>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<R>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        black_box(&request);
+        ready(Ok(Response::new(R::default())))
+    }
+}

@@ -1,0 +1,157 @@
+//! Each crate in front of the same service, configured as its documentation advises: the issuer is discovered where
+//! the crate discovers, issuer and audience are checked, claims are of the crate's default type where it has one.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::handler::Handler as _;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use scopegate_axum::{Authenticate, Issuer, ResourceServer, VerdictCache};
+use serde::Deserialize;
+use tower::{Layer as _, Service as _, service_fn};
+
+use crate::{
+    measure::{Contender, Inner},
+    requests::{AUDIENCE, Provider},
+    versions::version,
+};
+
+type Error = Box<dyn std::error::Error>;
+type Body = Full<Bytes>;
+
+fn named(package: &str) -> String {
+    format!("{package} {}", version(package))
+}
+
+pub(crate) fn no_auth() -> Contender {
+    Contender::new::<_, (), Body>("the same service without auth", "a tower service", Inner::<Body>::new()).unguarded()
+}
+
+pub(crate) fn no_auth_axum() -> Contender {
+    let service = (async || ()).with_state(());
+    Contender::new::<_, axum::body::Body, _>("the same as an axum handler", "without a router", service).unguarded()
+}
+
+pub(crate) async fn scopegate(provider: &Provider, remembers: bool) -> Result<Contender, Error> {
+    let (name, how, cache) = if remembers {
+        ("Scopegate", "metadata discovered, verdict cache as by default; AWS-LC", VerdictCache::default())
+    } else {
+        ("Scopegate, VerdictCache::off()", "metadata discovered, nothing remembered; AWS-LC", VerdictCache::off())
+    };
+    let server = ResourceServer::builder()
+        .verdict_cache(cache)
+        .issuer(Issuer::discover(provider.issuer.issuer()).dangerous_allow_http_on_loopback())
+        .audience(AUDIENCE)
+        .build()
+        .await?;
+    let service = Authenticate::new(server).layer(Inner::<Body>::new());
+    Ok(Contender::new::<_, (), _>(name, how, service))
+}
+
+pub(crate) async fn tower_oauth2_resource_server(provider: &Provider) -> Result<Contender, Error> {
+    use tower_oauth2_resource_server::{server::OAuth2ResourceServer, tenant::TenantConfiguration};
+
+    let tenant = TenantConfiguration::builder(provider.issuer.issuer()).audiences(&[AUDIENCE]).build().await?;
+    let server = <OAuth2ResourceServer>::builder().add_tenant(tenant).build().await?;
+    let service = server.into_layer::<Body>().layer(Inner::<Body>::new());
+    let how =
+        "`TenantConfiguration::builder`, metadata discovered; `DefaultClaims`; jsonwebtoken 11 with `jwt-aws-lc-rs`";
+    Ok(Contender::new::<_, (), _>(named("tower-oauth2-resource-server"), how, service))
+}
+
+pub(crate) async fn jwt_authorizer(provider: &Provider) -> Result<Contender, Error> {
+    use jwt_authorizer::{Authorizer, IntoLayer as _, JwtAuthorizer, Validation};
+
+    let validation = Validation::new().iss(&[provider.issuer.issuer()]).aud(&[AUDIENCE]);
+    let authorizer: Authorizer =
+        JwtAuthorizer::from_oidc(provider.issuer.issuer()).validation(validation).build().await?;
+    let service = authorizer.into_layer().layer(Inner::<axum07::body::Body>::new());
+    let how =
+        "`from_oidc`, `Validation` with `iss` and `aud`; `RegisteredClaims`; jsonwebtoken 9, whose backend is ring";
+    Ok(Contender::new::<_, (), _>(named("jwt-authorizer"), how, service))
+}
+
+pub(crate) async fn axum_jwt_auth(provider: &Provider) -> Result<Contender, Error> {
+    use axum_jwt_auth::{Claims, Decoder, RemoteJwksDecoder};
+    use jsonwebtoken::{Algorithm, Validation};
+
+    #[derive(Deserialize)]
+    struct Own {
+        #[serde(rename = "sub")]
+        _sub: String,
+        #[serde(rename = "exp")]
+        _exp: usize,
+    }
+
+    async fn handler(_: Claims<Own>) {}
+
+    let mut validation = Validation::new(Algorithm::RS256);
+    validation.set_audience(&[AUDIENCE]);
+    validation.set_issuer(&[provider.issuer.issuer()]);
+    let decoder =
+        RemoteJwksDecoder::builder().jwks_url(provider.issuer.jwks_uri().to_owned()).validation(validation).build()?;
+    decoder.initialize().await?;
+    let decoder: Decoder<Own> = Arc::new(decoder);
+    let service = handler.with_state(decoder);
+    let how = "`RemoteJwksDecoder`, `Validation` with issuer and audience; an axum handler with \
+               `Claims<{ sub, exp }>`, without a router; jsonwebtoken 10 with `aws_lc_rs`";
+    Ok(Contender::new::<_, axum::body::Body, _>(named("axum-jwt-auth"), how, service))
+}
+
+pub(crate) async fn oauth_resource_server(provider: &Provider) -> Result<Contender, Error> {
+    use oauth_resource_server::{
+        KeyNaming, OAuthConfig, OAuthValidator, http_layer::HttpAuthLayer, static_token_policy,
+    };
+
+    let resolved = OAuthConfig {
+        enabled: true,
+        issuer: provider.issuer.issuer().to_owned(),
+        audience: AUDIENCE.to_owned(),
+        resource: AUDIENCE.to_owned(),
+        require_at_jwt: true,
+        ..OAuthConfig::default()
+    }
+    .resolve(KeyNaming::Dotted("oauth"))?
+    .ok_or("OAuth is enabled")?;
+    let validator = Arc::new(OAuthValidator::new(&resolved)?);
+    validator.spawn_background_refresh();
+    validator.refresh_now().await?;
+    let decision = static_token_policy(None, Some(&resolved), false)?;
+    let layer = HttpAuthLayer::builder().oauth(validator).build_with_decision(decision)?;
+    let service = layer.layer(Inner::<Body>::new());
+    let how = "`HttpAuthLayer`, metadata discovered, `require_at_jwt`; jsonwebtoken 9, whose backend is ring";
+    Ok(Contender::new::<_, (), _>(named("oauth-resource-server"), how, service))
+}
+
+pub(crate) async fn huskarl_resource_server(provider: &Provider) -> Result<Contender, Error> {
+    use huskarl_reqwest::ReqwestClient;
+    use huskarl_resource_server::{
+        core::server_metadata::AuthorizationServerMetadata, validator::rfc9068::Rfc9068Validator,
+    };
+
+    let client = ReqwestClient::builder().build().await?;
+    let metadata =
+        AuthorizationServerMetadata::oidc_fetch().http_client(&client).issuer(provider.issuer.issuer()).call().await?;
+    let validator: Rfc9068Validator =
+        Rfc9068Validator::builder_from_metadata(&metadata).jwks_source(client).audience(AUDIENCE).build().await?;
+    let validator = Arc::new(validator);
+    let service = service_fn(move |request: Request<()>| {
+        let (validator, mut inner) = (validator.clone(), Inner::<Body>::new());
+        async move {
+            let result = validator.validate_request(request.headers(), request.method(), request.uri(), None).await;
+            if result.outcome.as_ref().is_ok_and(Option::is_some) {
+                return inner.call(request).await;
+            }
+            let rejection = result.rejection(&validator.validator_metadata(None), None);
+            let answer = match rejection {
+                Some(rejection) => rejection.apply(Response::builder()),
+                None => Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR),
+            };
+            Ok::<_, Infallible>(answer.body(Body::default()).expect("its headers are legal"))
+        }
+    });
+    let how = "`Rfc9068Validator` from discovered metadata, called by a tower service as its example does; its default \
+               verifier platform (RustCrypto)";
+    Ok(Contender::new(named("huskarl-resource-server"), how, service))
+}
