@@ -377,22 +377,6 @@ async fn what_is_forgotten_does_not_come_back_by_a_slow_store() {
     assert_eq!(rig.ask("token").await.status, 401);
 }
 
-/// The same, seen by the one who is refused.
-#[tokio::test]
-async fn a_token_that_was_forgotten_as_revoked_is_refused() {
-    let gate = Arc::new(tokio::sync::Notify::new());
-    let shelf = Shelf { gate: Some(Arc::clone(&gate)), ..Shelf::default() };
-    let rig = Rig::asking(introspection().cache(AnswerCache::default().store(shelf.clone()))).await;
-    rig.say("token", active());
-    assert_eq!(rig.ask("token").await.status, 200);
-    settle().await;
-    rig.say("token", inactive());
-    rig.server.forget(Forget::Token("token")).await.expect("the store works");
-    gate.notify_one();
-    settle().await;
-    assert_eq!(rig.ask("token").await.status, 401, "accepted, after `forget` has returned without an error");
-}
-
 /// An answer about a verified JWT need not repeat `sub`; then `forget` does not find it.
 #[tokio::test]
 async fn a_subject_is_forgotten_where_the_answer_does_not_repeat_it() {

@@ -3,7 +3,26 @@
 use std::time::Duration;
 
 use super::{NumericDate, UnverifiedClaims};
-use crate::{Reason, error::Failure};
+use crate::{
+    Reason,
+    error::{Error, Failure},
+};
+
+/// The checks that failed so far. Each is made whatever the others found, so that the log can name every one.
+#[derive(Default)]
+pub(crate) struct Findings(Vec<Failure>);
+
+impl Findings {
+    /// What a check found, if it passed.
+    pub(crate) fn note<T>(&mut self, check: Result<T, Failure>) -> Option<T> {
+        check.map_err(|failure| self.0.push(failure)).ok()
+    }
+
+    /// The refusal, if a check failed.
+    pub(crate) fn error(self) -> Option<Error> {
+        Error::from_failures(self.0)
+    }
+}
 
 /// RFC 7519 §4.1.3: one exact match suffices.
 pub(crate) fn audience(ours: &[Box<str>], found: &[&str]) -> Result<(), Failure> {

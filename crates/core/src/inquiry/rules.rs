@@ -2,7 +2,10 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     Reason, Scope, ScopeGrammar, VerifiedToken,
-    claims::{ClaimNames, UnverifiedClaims, checks},
+    claims::{
+        ClaimNames, UnverifiedClaims,
+        checks::{self, Findings},
+    },
     confirmation,
     error::{Error, Failure},
     jws::json::Value,
@@ -44,16 +47,6 @@ pub(crate) enum Audience {
 pub(super) struct Judged {
     pub(super) token: VerifiedToken,
     pub(super) session: Option<Box<str>>,
-}
-
-/// The checks that failed so far.
-#[derive(Default)]
-struct Findings(Vec<Failure>);
-
-impl Findings {
-    fn note<T>(&mut self, check: Result<T, Failure>) -> Option<T> {
-        check.map_err(|failure| self.0.push(failure)).ok()
-    }
 }
 
 impl Rules {
@@ -107,7 +100,7 @@ impl Rules {
         findings.note(confirmation::check(claims.get("cnf")));
         let scope = findings.note(self.scope(claims));
 
-        if let Some(error) = Error::from_failures(findings.0) {
+        if let Some(error) = findings.error() {
             return Err(error);
         }
         let text = |name| claims.string(name, name).ok().flatten();

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{Profile, RequiredClaim, Rules};
 use crate::{
     Reason, Scope,
-    claims::{NumericDate, UnverifiedClaims, checks},
+    claims::{
+        NumericDate, UnverifiedClaims,
+        checks::{self, Findings},
+    },
     confirmation,
     error::{Error, Failure},
     jws::{Algorithm, Header, json::Value},
@@ -25,16 +28,6 @@ pub(crate) struct Acceptable<'c> {
     pub(super) authentication_time: Option<NumericDate>,
     pub(super) authentication_context: Option<&'c str>,
     pub(super) authentication_methods: Vec<&'c str>,
-}
-
-/// The checks that failed so far.
-#[derive(Default)]
-struct Findings(Vec<Failure>);
-
-impl Findings {
-    fn note<T>(&mut self, check: Result<T, Failure>) -> Option<T> {
-        check.map_err(|failure| self.0.push(failure)).ok()
-    }
 }
 
 impl Rules {
@@ -80,7 +73,7 @@ impl Rules {
         findings.note(confirmation::check(claims.get("cnf")));
         let scope = findings.note(self.profile.scope_from().read(|name| claims.get(name)));
 
-        match (Error::from_failures(findings.0), algorithm, expires_at, scope) {
+        match (findings.error(), algorithm, expires_at, scope) {
             (None, Some(algorithm), Some(expires_at), Some(scope)) => Ok(Acceptable {
                 algorithm,
                 subject,
