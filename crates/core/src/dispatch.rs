@@ -19,7 +19,7 @@ use quick_cache::UnitWeighter;
 use crate::{
     Error, Reason,
     claims::UnverifiedClaims,
-    error::Failure,
+    error::{self, Failure},
     inquiry::Desk,
     introspection::Introspector,
     jwt::JwtVerifier,
@@ -62,7 +62,8 @@ impl Dispatch {
             Some(introspector) => Ok(Route::Opaque(introspector)),
             None if !presented.token().contains('.') => {
                 let expected = "a JWT, since no issuer is asked about opaque tokens and no verifier accepts it";
-                Err(Failure::new(Reason::MalformedToken, "token", expected, "an opaque one").into())
+                Err(Failure::new(Reason::MalformedToken, "token", expected, error::Found::Fixed("an opaque one"))
+                    .into())
             }
             // All that is left for it to be is a malformed JWT.
             None => Ok(Route::Jwt),
@@ -128,7 +129,7 @@ pub(crate) struct Trusted {
 #[derive(Debug)]
 pub(crate) struct Issuers {
     /// For the log: the issuers by name where they are few, else how many they are.
-    expected: Box<str>,
+    expected: Arc<str>,
     by_name: HashMap<Arc<str>, Trusted>,
     /// Who is asked about opaque tokens that begin like this. No prefix is the beginning of another.
     prefixed: Box<[(Box<str>, Arc<Introspector>)]>,
@@ -169,9 +170,9 @@ impl Issuers {
     /// Who judges the tokens of the issuer that the claims name, compared code point by code point (RFC 9068 §4).
     pub(crate) fn judge(&self, claims: &UnverifiedClaims<'_>) -> Result<Judge<'_>, Error> {
         let Some(issuer) = claims.string("iss", "iss")? else {
-            return Err(Failure::new(Reason::MissingClaim, "iss", &*self.expected, "none").into());
+            return Err(Failure::new(Reason::MissingClaim, "iss", &self.expected, error::Found::NONE).into());
         };
-        let unknown = || Failure::new(Reason::UnknownIssuer, "iss", &*self.expected, issuer).into();
+        let unknown = || Failure::new(Reason::UnknownIssuer, "iss", &self.expected, issuer).into();
         match self.by_name.get(issuer) {
             Some(Trusted { jwt: Some(verifier), .. }) => {
                 return Ok(Judge::Local(Found { verifier: Cow::Borrowed(verifier), membership: None }));
@@ -401,20 +402,18 @@ mod tests {
     }
 
     fn verifier_of(name: &str) -> JwtVerifier {
-        JwtVerifier {
-            rules: Rules {
-                issuer: name.into(),
-                audiences: vec!["api".into()],
-                audience_waived: false,
-                authorized_parties: None,
-                algorithms: Algorithm::DEFAULT.to_vec(),
-                profile: Profile::rfc9068(),
-                grammar: Arc::new(ExactScopes),
-                leeway: Duration::ZERO,
-                max_age: None,
-            },
-            keys: Arc::new(NoKeys),
-        }
+        let rules = Rules {
+            issuer: name.into(),
+            audiences: ["api"].into_iter().collect(),
+            audience_waived: false,
+            authorized_parties: None,
+            algorithms: Algorithm::DEFAULT.into(),
+            profile: Profile::rfc9068(),
+            grammar: Arc::new(ExactScopes),
+            leeway: Duration::ZERO,
+            max_age: None,
+        };
+        JwtVerifier::new(rules, Arc::new(NoKeys))
     }
 
     fn chosen(claims: &str) -> Result<String, Reason> {

@@ -1,10 +1,10 @@
 //! Refusals: one opaque [`Error`], its [`ErrorKind`], and the one table from kind to status and code.
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, fmt, mem, slice, sync::Arc, time::Duration};
 
 use http::StatusCode;
 
-use crate::Reason;
+use crate::{Reason, jws::Algorithm};
 
 /// The class of a refusal.
 ///
@@ -101,16 +101,16 @@ pub struct Error {
 
 #[derive(Default)]
 struct Context {
-    issuer: Option<Box<str>>,
+    issuer: Option<Arc<str>>,
     key_id: Option<Excerpt>,
-    failures: Vec<Failure>,
+    failures: Failures,
     retry_after: Option<Duration>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
-    pub(crate) fn from_failures(failures: Vec<Failure>) -> Option<Self> {
-        let reason = failures.first()?.reason;
+    pub(crate) fn from_failures(failures: Failures) -> Option<Self> {
+        let reason = failures.as_slice().first()?.reason;
         Some(Self { reason, context: Some(Box::new(Context { failures, ..Context::default() })) })
     }
 
@@ -129,14 +129,19 @@ impl Error {
         Reason::NotAuthenticatedHere.into()
     }
 
-    pub(crate) fn with_issuer(mut self, issuer: &str) -> Self {
-        self.context().issuer = Some(issuer.into());
+    pub(crate) fn with_issuer(mut self, issuer: &Arc<str>) -> Self {
+        self.context().issuer = Some(Arc::clone(issuer));
         self
     }
 
     pub(crate) fn with_key_id(mut self, key_id: Option<&str>) -> Self {
         if let Some(key_id) = key_id {
-            self.context().key_id = Some(Excerpt::new(key_id));
+            // Where no key was found by it, that has kept it already.
+            let kept = self.failures().iter().find_map(|failure| match &failure.found {
+                Found::Excerpt(found) if failure.reason == Reason::UnknownKey => Some(found.clone()),
+                _ => None,
+            });
+            self.context().key_id = Some(kept.unwrap_or_else(|| Excerpt::new(key_id)));
         }
         self
     }
@@ -177,7 +182,7 @@ impl Error {
 
     /// Every check that failed, the decisive one first. Empty where the reason says it all.
     pub fn failures(&self) -> &[Failure] {
-        self.context.as_ref().map_or(&[], |context| &context.failures)
+        self.context.as_ref().map_or(&[], |context| context.failures.as_slice())
     }
 
     /// When to try again, for [`ErrorKind::Unavailable`].
@@ -194,8 +199,8 @@ impl From<Reason> for Error {
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        let reason = failure.reason;
-        Self { reason, context: Some(Box::new(Context { failures: vec![failure], ..Context::default() })) }
+        let (reason, failures) = (failure.reason, Failures::One(failure));
+        Self { reason, context: Some(Box::new(Context { failures, ..Context::default() })) }
     }
 }
 
@@ -228,23 +233,83 @@ impl StdError for Error {
     }
 }
 
+/// The checks that failed, in order. Of most refusals there is one, which needs no memory of its own.
+#[derive(Default)]
+pub(crate) enum Failures {
+    #[default]
+    None,
+    One(Failure),
+    Several(Vec<Failure>),
+}
+
+impl Failures {
+    pub(crate) fn push(&mut self, failure: Failure) {
+        *self = match mem::take(self) {
+            Self::None => Self::One(failure),
+            Self::One(first) => Self::Several(vec![first, failure]),
+            Self::Several(mut all) => {
+                all.push(failure);
+                Self::Several(all)
+            }
+        };
+    }
+
+    fn as_slice(&self) -> &[Failure] {
+        match self {
+            Self::None => &[],
+            Self::One(failure) => slice::from_ref(failure),
+            Self::Several(failures) => failures,
+        }
+    }
+}
+
+impl FromIterator<Failure> for Failures {
+    fn from_iter<I: IntoIterator<Item = Failure>>(all: I) -> Self {
+        let mut failures = Self::None;
+        all.into_iter().for_each(|failure| failures.push(failure));
+        failures
+    }
+}
+
 /// One failed check: what was looked at, what was expected, and what was found.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Failure {
     reason: Reason,
     subject: &'static str,
-    expected: Box<str>,
-    found: Excerpt,
+    expected: Expected,
+    found: Found,
+}
+
+/// What would have passed. It is written out when somebody reads it, which most refusals never come to.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Algorithms(Arc<[Algorithm]>),
+    Fixed(&'static str),
+    Text(Arc<str>),
+    LaterThan(Duration),
+    NoLaterThan(Duration),
+}
+
+/// What was there.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Found {
+    Fixed(&'static str),
+    Excerpt(Excerpt),
+    Time(Duration),
+}
+
+impl Found {
+    pub(crate) const NONE: Self = Self::Fixed("none");
 }
 
 impl Failure {
     pub(crate) fn new(
         reason: Reason,
         subject: &'static str,
-        expected: impl Into<Box<str>>,
-        found: impl AsRef<str>,
+        expected: impl Into<Expected>,
+        found: impl Into<Found>,
     ) -> Self {
-        Self { reason, subject, expected: expected.into(), found: Excerpt::new(found.as_ref()) }
+        Self { reason, subject, expected: expected.into(), found: found.into() }
     }
 
     /// The reason that this check stands for.
@@ -258,19 +323,68 @@ impl Failure {
     }
 
     /// What would have passed.
-    pub fn expected(&self) -> &str {
-        &self.expected
+    pub fn expected(&self) -> Cow<'_, str> {
+        match &self.expected {
+            Expected::Algorithms(algorithms) => {
+                algorithms.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(" or ").into()
+            }
+            Expected::Fixed(text) => Cow::Borrowed(text),
+            Expected::Text(text) => Cow::Borrowed(text),
+            Expected::LaterThan(time) => format!("later than {}", time.as_secs()).into(),
+            Expected::NoLaterThan(time) => format!("no later than {}", time.as_secs()).into(),
+        }
     }
 
     /// What was there, escaped and cut short.
-    pub fn found(&self) -> &str {
-        &self.found.0
+    pub fn found(&self) -> Cow<'_, str> {
+        match &self.found {
+            Found::Fixed(text) => Cow::Borrowed(text),
+            Found::Excerpt(text) => Cow::Borrowed(&text.0),
+            Found::Time(time) => time.as_secs().to_string().into(),
+        }
+    }
+}
+
+impl From<&'static str> for Expected {
+    fn from(text: &'static str) -> Self {
+        Self::Fixed(text)
+    }
+}
+
+impl From<String> for Expected {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<&Arc<str>> for Expected {
+    fn from(text: &Arc<str>) -> Self {
+        Self::Text(Arc::clone(text))
+    }
+}
+
+/// Text that may come from a request.
+impl From<&str> for Found {
+    fn from(text: &str) -> Self {
+        Self::Excerpt(Excerpt::new(text))
+    }
+}
+
+impl From<String> for Found {
+    fn from(text: String) -> Self {
+        Self::from(&*text)
+    }
+}
+
+impl From<Duration> for Found {
+    fn from(time: Duration) -> Self {
+        Self::Time(time)
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected {}, found {}", self.subject, self.expected, self.found.0)
+        write!(f, "{}: expected {}, found {}", self.subject, self.expected(), self.found())
     }
 }
 
@@ -294,11 +408,11 @@ pub(crate) fn chain(error: &dyn StdError) -> String {
 
 /// Text that came from a request, as [`excerpt`] keeps it.
 #[derive(Clone, PartialEq, Eq)]
-struct Excerpt(Box<str>);
+pub(crate) struct Excerpt(Arc<str>);
 
 impl Excerpt {
     fn new(text: &str) -> Self {
-        Self(excerpt(text).into())
+        Self(if is_plain(text) { text.into() } else { excerpt(text).into() })
     }
 }
 
@@ -309,9 +423,7 @@ const EXCERPT: usize = 128;
 /// more than 128 characters are kept. Text in the shape of a token is not kept at all, since a claim or a key id can itself
 /// hold a credential.
 pub(crate) fn excerpt(text: &str) -> String {
-    // Most texts need nothing of this: they are short, of plain characters, and no part of a token begins or ends in them.
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b" -_:/@+=,".contains(&byte);
-    if text.len() <= EXCERPT && text.bytes().all(is_plain) && !["ey", "ew"].iter().any(|start| text.contains(start)) {
+    if is_plain(text) {
         return text.to_owned();
     }
     if text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).any(is_token_shaped) {
@@ -322,6 +434,28 @@ pub(crate) fn excerpt(text: &str) -> String {
         kept.push_str("...");
     }
     kept
+}
+
+/// Whether a text needs nothing of this, as most do: it is short, of plain characters, and no part of a token begins or ends
+/// in it.
+fn is_plain(text: &str) -> bool {
+    const PLAIN: [bool; 256] = {
+        let mut plain = [false; 256];
+        let mut byte = 0_u8;
+        while byte < 0x80 {
+            plain[byte as usize] = byte.is_ascii_alphanumeric()
+                || matches!(byte, b' ' | b'-' | b'_' | b':' | b'/' | b'@' | b'+' | b'=' | b',');
+            byte += 1;
+        }
+        plain
+    };
+    let mut last = 0;
+    text.len() <= EXCERPT
+        && text.bytes().all(|byte| {
+            let begins_token = last == b'e' && matches!(byte, b'y' | b'w');
+            last = byte;
+            PLAIN[usize::from(byte)] && !begins_token
+        })
 }
 
 /// Whether a word looks like a compact JWS or JWE, or the beginning of one: it begins with the encoding of `{"` or `{ `, or
@@ -369,13 +503,14 @@ mod tests {
 
     #[test]
     fn an_error_says_what_was_expected_and_what_was_found() {
-        let failures = vec![
+        let (now, expiry) = (Duration::from_secs(2), Duration::from_secs(1));
+        let failures = [
             Failure::new(Reason::WrongAudience, "aud", "https://api.example", "x"),
-            Failure::new(Reason::Expired, "exp", "later than 2", "1"),
+            Failure::new(Reason::Expired, "exp", Expected::LaterThan(now), expiry),
         ];
-        let error = Error::from_failures(failures)
+        let error = Error::from_failures(failures.into_iter().collect())
             .unwrap()
-            .with_issuer("https://as.example")
+            .with_issuer(&"https://as.example".into())
             .with_key_id(Some("k"))
             .with_retry_after(Some(Duration::from_secs(7)))
             .with_source("refused");
@@ -389,7 +524,7 @@ mod tests {
         assert_eq!(StdError::source(&error).unwrap().to_string(), "refused");
         let failure = &error.failures()[1];
         assert_eq!(
-            (failure.reason(), failure.subject(), failure.expected(), failure.found()),
+            (failure.reason(), failure.subject(), &*failure.expected(), &*failure.found()),
             (Reason::Expired, "exp", "later than 2", "1")
         );
         assert_eq!(
@@ -400,12 +535,35 @@ mod tests {
     }
 
     #[test]
+    fn what_was_expected_and_found_is_written_out_when_it_is_read() {
+        let written = |expected: Expected, found: Found| {
+            let failure = Failure::new(Reason::Expired, "x", expected, found);
+            (failure.expected().into_owned(), failure.found().into_owned())
+        };
+        let algorithms = Expected::Algorithms([Algorithm::Rs256, Algorithm::Es256].into());
+        let text = |text: &str| Found::from(text);
+        assert_eq!(written(algorithms, text("none\n")), ("RS256 or ES256".into(), "none\\n".into()));
+        let (early, late) = (Duration::from_secs(1), Duration::from_millis(2999));
+        assert_eq!(written(Expected::NoLaterThan(early), late.into()), ("no later than 1".into(), "2".into()));
+        assert_eq!(written(Expected::from("a".to_owned()), Found::NONE), ("a".into(), "none".into()));
+    }
+
+    #[test]
+    fn a_key_that_was_not_found_is_named_once_and_kept_once() {
+        let unknown = Failure::new(Reason::UnknownKey, "kid", "a", "b\n");
+        let error = Error::from(unknown).with_key_id(Some("b\n"));
+        assert_eq!((error.key_id(), &*error.failures()[0].found()), (Some("b\\n"), "b\\n"));
+        let nameless = Error::from(Failure::new(Reason::UnknownKey, "kid", "a", Found::NONE)).with_key_id(None);
+        assert_eq!(nameless.key_id(), None);
+    }
+
+    #[test]
     fn an_error_without_detail_is_its_description() {
         let error = Error::from(Reason::Expired);
         assert_eq!(error.to_string(), "the token has expired");
         assert_eq!((error.issuer(), error.key_id(), error.retry_after()), (None, None, None));
         assert!(error.failures().is_empty() && StdError::source(&error).is_none());
-        assert_eq!(Error::from_failures(Vec::new()).map(|error| error.reason()), None);
+        assert_eq!(Error::from_failures(Failures::None).map(|error| error.reason()), None);
         assert_eq!(Error::insufficient_scope().reason(), Reason::InsufficientScope);
         assert_eq!(Error::missing_credentials().reason(), Reason::MissingCredentials);
         assert_eq!(Error::not_authenticated_here().reason(), Reason::NotAuthenticatedHere);

@@ -38,10 +38,10 @@ use crate::{
     introspection::Introspector,
     jwks::{KeysUnavailable, MissingKey},
     jws::KeySet,
-    jwt::{JwtVerifier, Unverified, Verdict},
+    jwt::{Decoded, JwtVerifier, Unverified, Verdict},
     observe::Observer,
     token_verifier::Presented,
-    verdicts::{Remembered, TokenDigest, Verdicts},
+    verdicts::{TokenDigest, Verdicts},
 };
 
 /// Judges the access tokens of requests: a resource server in the sense of RFC 6749 §1.1.
@@ -154,7 +154,8 @@ impl ResourceServer {
         };
         let token = credentials.token();
         let bearer = match peeked {
-            Some((peeked, digest)) if peeked == token.as_bytes() => Bearer { token, digest },
+            // The very memory, which is quicker to tell than that it holds the same.
+            Some((peeked, digest)) if std::ptr::eq(peeked, token.as_bytes()) => Bearer { token, digest },
             _ => self.bearer(token),
         };
         let holds = |earlier: &&Authentication| earlier.still_holds(self, bearer.digest, self.cutoff());
@@ -179,18 +180,19 @@ impl ResourceServer {
 
     /// What is remembered of a token, where that is all there is to say about it.
     fn recall(&self, digest: TokenDigest) -> Option<Authentication> {
-        let remembered = self.0.verdicts.recall(digest)?;
-        let is_asked_about = || self.0.dispatch.issuers.introspector(remembered.token.issuer()).is_some();
-        if !self.stands(&remembered) || is_asked_about() {
+        let token = self.0.verdicts.recall(digest)?;
+        if !self.stands(&token) || self.0.dispatch.issuers.introspector(token.issuer()).is_some() {
             return None;
         }
-        Some(Authentication::verified(self.clone(), digest, remembered.token.clone()))
+        Some(Authentication::verified(self.clone(), digest, token))
     }
 
     /// Whether a verdict that is remembered is still true.
-    fn stands(&self, remembered: &Remembered) -> bool {
-        let is_trusted = |group| self.0.dispatch.issuers.trusts(group, remembered.token.issuer());
-        remembered.stands(self.now()) && remembered.group.is_none_or(is_trusted)
+    fn stands(&self, token: &VerifiedToken) -> bool {
+        token.voucher().grounds.as_ref().is_some_and(|grounds| {
+            let is_trusted = |group| self.0.dispatch.issuers.trusts(group, token.issuer());
+            grounds.hold(token, self.now()) && grounds.group().is_none_or(is_trusted)
+        })
     }
 
     /// Has whoever can tell asked whether the token of a request is still good, by an answer that is no older than `max_age`;
@@ -323,7 +325,7 @@ impl ResourceServer {
                 self.conclude(bearer.digest, lookup, Some(verified), false)
             }
             None if demanded.is_some() => {
-                let error = Error::from(Reason::CannotBeAskedAbout).with_issuer(verified.issuer());
+                let error = Error::from(Reason::CannotBeAskedAbout).with_issuer(&verified.voucher().issuer);
                 Authenticating::ready(Err(error))
             }
             Some((_, None)) | None => {
@@ -355,7 +357,7 @@ impl ResourceServer {
     fn judge_jwt(&self, bearer: Bearer<'_>) -> Result<Judged<'_>, Error> {
         if let Some(remembered) = self.0.verdicts.recall(bearer.digest) {
             if self.stands(&remembered) {
-                return Ok(Judged::Good(remembered.token.clone()));
+                return Ok(Judged::Good(remembered));
             }
             self.0.verdicts.forget(bearer.digest);
         }
@@ -393,24 +395,21 @@ impl ResourceServer {
         bearer: Bearer<'_>,
         find: impl FnOnce(&UnverifiedClaims<'_>) -> Result<(Judge<'s>, Option<&'s Arc<KeySet>>), Error>,
     ) -> Result<Judged<'s>, Error> {
-        let unverified = Unverified::decode(bearer.token)?;
+        let mut decoded = Decoded::new();
+        let unverified = Unverified::decode(bearer.token, &mut decoded)?;
         let header = unverified.header()?;
         let claims = unverified.claims(&self.0.claim_names)?;
         let (dispatch::Found { verifier, membership }, keys) = match find(&claims)? {
             (Judge::Local(found), keys) => (found, keys),
             (Judge::Online(introspector), _) => return Ok(Judged::ForItsIssuer(introspector)),
         };
-        match verifier.as_ref().judge(&unverified, &header, &claims, self.now(), keys) {
-            Ok(Verdict::Good(token, keys)) => {
+        let group = membership.map(|membership| membership.group);
+        match verifier.judge(&unverified, &header, &claims, self.now(), keys, group) {
+            Ok(Verdict::Good(token)) => {
                 if let Some(membership) = membership.filter(|membership| membership.is_newcomer) {
                     self.0.dispatch.issuers.welcome(&verifier, membership.group);
                 }
-                self.0.verdicts.remember(bearer.digest, || Remembered {
-                    token: token.clone(),
-                    verifier: Arc::downgrade(&verifier),
-                    keys,
-                    group: membership.map(|membership| membership.group),
-                });
+                self.0.verdicts.remember(bearer.digest, &token);
                 Ok(Judged::Good(token))
             }
             Ok(Verdict::KeyNotAtHand { is_held }) => {

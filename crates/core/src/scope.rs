@@ -5,7 +5,7 @@
 
 mod grammar;
 
-use std::{borrow::Cow, error::Error as StdError, fmt};
+use std::{borrow::Cow, cmp::Ordering, error::Error as StdError, fmt, iter};
 
 use crate::error::excerpt;
 
@@ -58,12 +58,16 @@ pub const fn is_scope_token(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut index = 0;
     while index < bytes.len() {
-        if !matches!(bytes[index], 0x21 | 0x23..=0x5b | 0x5d..=0x7e) {
+        if !is_scope_character(bytes[index]) {
             return false;
         }
         index += 1;
     }
     !bytes.is_empty()
+}
+
+const fn is_scope_character(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)
 }
 
 /// A name that is not a legal scope token.
@@ -92,7 +96,7 @@ impl StdError for InvalidScopeToken {}
 
 /// A set of scopes, as a token grants them.
 ///
-/// Kept as one text with its tokens sorted, so that a look-up among hundreds is a binary search.
+/// Kept as one text of sorted tokens, so that a look-up among hundreds is a binary search.
 ///
 /// ```
 /// use scopegate_core::Scope;
@@ -102,29 +106,32 @@ impl StdError for InvalidScopeToken {}
 /// assert!(!scope.contains("mess"));
 /// assert_eq!(scope.to_string(), "email message openid");
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Scope {
+    /// The tokens in alphabetical order, each once, with one space between them.
     text: Box<str>,
-    /// Where each token begins and ends in `text`; sorted by the token, each token once.
-    tokens: Box<[(u32, u32)]>,
 }
 
 impl Scope {
     /// Reads a space-delimited scope string. Empty elements and illegal scope tokens are dropped.
     pub fn parse(text: &str) -> Self {
-        if text.is_empty() {
-            return Self::default();
-        }
-        let mut tokens = Vec::with_capacity(1 + text.bytes().filter(|byte| *byte == b' ').count());
-        let mut start = 0;
-        for token in text.split(' ') {
-            let end = start + token.len();
-            if let (true, Ok(from), Ok(to)) = (is_scope_token(token), u32::try_from(start), u32::try_from(end)) {
-                tokens.push((from, to));
+        Self::of(tokens(text))
+    }
+
+    /// The set of these legal tokens.
+    fn of<'a>(mut tokens: impl Iterator<Item = &'a str>) -> Self {
+        // Most tokens have few scopes, which can be sorted without asking for memory.
+        let mut few = [""; 16];
+        let mut length = 0;
+        for token in tokens.by_ref() {
+            few[length] = token;
+            length += 1;
+            if length == few.len() {
+                let mut many: Vec<&str> = few.into_iter().chain(tokens).collect();
+                return Self::sorted(&mut many);
             }
-            start = end + 1;
         }
-        Self::sorted(text.into(), tokens)
+        Self::sorted(&mut few[..length])
     }
 
     /// Reads scopes that were given one by one. Empty elements and illegal scope tokens are dropped.
@@ -133,73 +140,103 @@ impl Scope {
     ///
     /// When an element has a space: it is never split, and what its author meant by it cannot be known.
     pub fn from_elements<'a>(elements: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidScopeToken> {
-        let mut text = String::new();
-        for element in elements {
+        let mut split = None;
+        let tokens = elements.into_iter().inspect(|element| {
             if element.contains(' ') {
-                return Err(InvalidScopeToken { text: element.into() });
+                split.get_or_insert(*element);
+            }
+        });
+        let scope = Self::of(tokens.filter(|element| is_scope_token(element)));
+        split.map_or(Ok(scope), |element| Err(InvalidScopeToken { text: element.into() }))
+    }
+
+    fn sorted(tokens: &mut [&str]) -> Self {
+        tokens.sort_unstable();
+        let mut text =
+            String::with_capacity(tokens.iter().map(|token| token.len() + 1).sum::<usize>().saturating_sub(1));
+        let mut last = "";
+        for &token in &*tokens {
+            if token == last {
+                continue;
             }
             if !text.is_empty() {
                 text.push(' ');
             }
-            text.push_str(element);
+            text.push_str(token);
+            last = token;
         }
-        Ok(Self::parse(&text))
-    }
-
-    fn sorted(text: Box<str>, mut tokens: Vec<(u32, u32)>) -> Self {
-        let slice = |&(from, to): &(u32, u32)| &text[from as usize..to as usize];
-        tokens.sort_unstable_by(|a, b| slice(a).cmp(slice(b)));
-        tokens.dedup_by(|a, b| slice(a) == slice(b));
-        Self { tokens: tokens.into(), text }
+        Self { text: text.into() }
     }
 
     /// Whether exactly this scope is in the set.
     pub fn contains(&self, scope: &str) -> bool {
-        self.tokens.binary_search_by(|span| self.slice(span).cmp(scope)).is_ok()
+        let text = self.text.as_bytes();
+        // Between two places where tokens begin, one of them the end.
+        let (mut from, mut to) = (0, text.len());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let begin =
+                text[from..middle].iter().rposition(|byte| *byte == b' ').map_or(from, |space| from + space + 1);
+            let length = text[begin..to].iter().position(|byte| *byte == b' ').unwrap_or(to - begin);
+            match text[begin..begin + length].cmp(scope.as_bytes()) {
+                Ordering::Equal => return true,
+                Ordering::Less => from = begin + length + 1,
+                Ordering::Greater => to = begin,
+            }
+        }
+        false
     }
 
     /// The scopes, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.tokens.iter().map(|span| self.slice(span))
+        // An empty text would split into one empty token.
+        self.text.split(' ').filter(|token| !token.is_empty())
     }
 
     /// How many scopes there are.
     pub fn len(&self) -> usize {
-        self.tokens.len()
+        self.iter().count()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.tokens.is_empty()
+        self.text.is_empty()
+    }
+
+    /// How many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.text.len()
     }
 
     /// The scopes as a log may show them: cut short, and without anything in the shape of a token.
     pub fn to_log(&self) -> String {
-        excerpt(&self.to_string())
-    }
-
-    fn slice(&self, &(from, to): &(u32, u32)) -> &str {
-        &self.text[from as usize..to as usize]
+        excerpt(&self.text)
     }
 }
 
-impl PartialEq for Scope {
-    fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
-    }
+/// The legal tokens of a space-delimited text. Every byte is looked at once, which for texts this short is quicker than to
+/// look for the spaces first.
+fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    iter::from_fn(move || {
+        while !rest.is_empty() {
+            let mut is_legal = true;
+            let length =
+                rest.bytes().take_while(|byte| *byte != b' ').inspect(|byte| is_legal &= is_scope_character(*byte));
+            let length = length.count();
+            let token = &rest[..length];
+            rest = rest.get(length + 1..).unwrap_or_default();
+            if is_legal && !token.is_empty() {
+                return Some(token);
+            }
+        }
+        None
+    })
 }
-
-impl Eq for Scope {}
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, token) in self.iter().enumerate() {
-            if index > 0 {
-                f.write_str(" ")?;
-            }
-            f.write_str(token)?;
-        }
-        Ok(())
+        f.write_str(&self.text)
     }
 }
 
@@ -252,6 +289,25 @@ mod tests {
             assert!(!scope.contains(near), "{near:?}");
         }
         assert!(scope.contains("messages:read") && scope.contains("profile"));
+    }
+
+    #[test]
+    fn each_scope_of_a_set_is_found_whatever_its_size() {
+        let name = |number: usize| format!("{}:{number}", "x".repeat(number * 7 % 5));
+        for size in [1, 2, 3, 15, 16, 17, 500] {
+            let names: Vec<String> = (0..size).map(name).collect();
+            let scope = Scope::parse(&names.iter().rev().map(String::as_str).collect::<Vec<_>>().join(" "));
+            assert_eq!(scope.len(), size);
+            assert!(scope.iter().is_sorted());
+            assert_eq!(scope, Scope::from_elements(names.iter().map(String::as_str)).unwrap());
+            for (number, name) in names.iter().enumerate() {
+                assert!(scope.contains(name), "{name}");
+                assert!(!scope.contains(&name[1..]) || name.len() < 3 || scope.iter().any(|other| *other == name[1..]));
+                assert!(!scope.contains(&format!("{name}~")) && !scope.contains(&format!("{number}")), "{name}");
+            }
+            assert!(!scope.contains(" ") && !scope.contains("") && !scope.contains(&name(size)));
+        }
+        assert!(!Scope::default().contains(""));
     }
 
     #[test]

@@ -7,14 +7,12 @@
 use std::{
     fmt,
     hash::{BuildHasherDefault, Hash, Hasher},
-    sync::{Arc, Weak},
-    time::Duration,
 };
 
 use quick_cache::{Weighter, sync::DefaultLifecycle};
 use siphasher::sip128::SipHasher13;
 
-use crate::{VerifiedToken, jws::KeySet, jwt::JwtVerifier};
+use crate::VerifiedToken;
 
 /// How many verdicts on JWTs are remembered.
 ///
@@ -91,34 +89,13 @@ impl Hasher for Passed {
     }
 }
 
-/// A verdict on a token: it is good.
-pub(crate) struct Remembered {
-    pub(crate) token: VerifiedToken,
-    /// Whoever verified it. That of a tenant goes when the tenant makes room for another, and its verdicts with it.
-    pub(crate) verifier: Weak<JwtVerifier>,
-    /// The keys by which it was verified.
-    pub(crate) keys: Arc<KeySet>,
-    /// The group of tenants that its issuer belongs to.
-    pub(crate) group: Option<usize>,
-}
-
-impl Remembered {
-    /// Whether the token still stands: it is valid at this time, and the keys that it was verified by are still those of its
-    /// issuer. Where it does not, it is judged anew, and whatever is wrong is found then.
-    pub(crate) fn stands(&self, now: Duration) -> bool {
-        let Some(verifier) = self.verifier.upgrade() else { return false };
-        self.token.is_within(now, verifier.rules.leeway, verifier.rules.max_age)
-            && verifier.keys.snapshot().is_some_and(|snapshot| Arc::ptr_eq(&snapshot.keys, &self.keys))
-    }
-}
-
 /// The verdicts of one resource server.
 pub(crate) struct Verdicts {
     secret: [u8; 16],
     remembered: Option<Cache>,
 }
 
-type Cache = quick_cache::sync::Cache<TokenDigest, Arc<Remembered>, Bytes, BuildHasherDefault<Passed>>;
+type Cache = quick_cache::sync::Cache<TokenDigest, VerifiedToken, Bytes, BuildHasherDefault<Passed>>;
 
 impl Verdicts {
     pub(crate) fn new(settings: VerdictCache, secret: [u8; 16]) -> Self {
@@ -142,13 +119,13 @@ impl Verdicts {
         self.remembered.is_some()
     }
 
-    pub(crate) fn recall(&self, digest: TokenDigest) -> Option<Arc<Remembered>> {
+    pub(crate) fn recall(&self, digest: TokenDigest) -> Option<VerifiedToken> {
         self.remembered.as_ref()?.get(&digest)
     }
 
-    pub(crate) fn remember(&self, digest: TokenDigest, verdict: impl FnOnce() -> Remembered) {
+    pub(crate) fn remember(&self, digest: TokenDigest, token: &VerifiedToken) {
         if let Some(remembered) = &self.remembered {
-            remembered.insert(digest, Arc::new(verdict()));
+            remembered.insert(digest, token.clone());
         }
     }
 
@@ -174,8 +151,8 @@ struct Bytes {
     least: u64,
 }
 
-impl Weighter<TokenDigest, Arc<Remembered>> for Bytes {
-    fn weight(&self, _: &TokenDigest, remembered: &Arc<Remembered>) -> u64 {
-        (remembered.token.size() as u64).max(self.least)
+impl Weighter<TokenDigest, VerifiedToken> for Bytes {
+    fn weight(&self, _: &TokenDigest, token: &VerifiedToken) -> u64 {
+        (token.size() as u64).max(self.least)
     }
 }

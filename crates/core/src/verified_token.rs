@@ -1,15 +1,20 @@
 //! Evidence that a token was judged good.
 
 use std::{
-    any::Any,
+    any::{Any, type_name},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    num::{NonZeroU32, NonZeroU64},
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
 use serde::de::DeserializeOwned;
 
-use crate::{Error, Reason, Scope, ScopeGrammar, ScopePolicy, error::Failure};
+use crate::{
+    Error, Reason, Scope, ScopeGrammar, ScopePolicy, claims,
+    error::{Failure, Found},
+    jwt::Grounds,
+};
 
 /// An access token that was judged good: who issued it, to whom, for what, until when.
 ///
@@ -22,60 +27,151 @@ use crate::{Error, Reason, Scope, ScopeGrammar, ScopePolicy, error::Failure};
 #[derive(Clone)]
 pub struct VerifiedToken(Arc<Inner>);
 
+/// What is remembered of a token. There may be a great many of these, so what is written in the claims is not kept twice.
 struct Inner {
-    issuer: Arc<str>,
-    /// The claims as a JSON object. Most of what is said below is a part of it.
-    claims: Box<str>,
+    voucher: Arc<Voucher>,
+    /// The claims as a JSON object, and then the texts that are written there with escapes.
+    text: Box<str>,
+    /// Where the JSON object ends.
+    end: u32,
     subject: Option<Text>,
     client_id: Option<Text>,
-    audience: Box<[Text]>,
-    scope: Scope,
-    grammar: Arc<dyn ScopeGrammar>,
-    expires_at: Option<Duration>,
-    not_before: Option<Duration>,
-    issued_at: Option<Duration>,
     token_id: Option<Text>,
-    authentication_time: Option<Duration>,
     authentication_context: Option<Text>,
-    authentication_methods: Box<[Text]>,
-    /// The claims in the types that handlers have asked for so far, each built once.
-    typed: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
+    audience: Texts,
+    authentication_methods: Texts,
+    scope: Scope,
+    expires_at: Option<Moment>,
+    not_before: Option<Moment>,
+    issued_at: Option<Moment>,
+    authentication_time: Option<Moment>,
+    typed: Typed,
 }
 
-/// A text: where it is among the claims, or by itself where it is written there with escapes.
-enum Text {
-    Among { from: u32, to: u32 },
-    Alone(Box<str>),
+/// Who vouches for a token. The tokens that an issuer's keys verified share one.
+pub(crate) struct Voucher {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) grammar: Arc<dyn ScopeGrammar>,
+    /// What a signature was verified by; `None` where somebody has said that the token is good.
+    pub(crate) grounds: Option<Grounds>,
 }
 
-impl Text {
-    /// `text` may be a part of `claims`, the very memory, or lie somewhere else.
-    fn of(text: &str, claims: &str) -> Self {
-        let from = (text.as_ptr() as usize).checked_sub(claims.as_ptr() as usize);
-        let is_among = |from: &usize| claims.get(*from..from + text.len()).is_some_and(|part| part == text);
-        match from.filter(is_among).and_then(|from| Some((from.try_into().ok()?, (from + text.len()).try_into().ok()?)))
-        {
-            Some((from, to)) => Self::Among { from, to },
-            None => Self::Alone(text.into()),
+impl fmt::Debug for Voucher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Voucher").field("issuer", &self.issuer).field("grammar", &self.grammar).finish_non_exhaustive()
+    }
+}
+
+/// A text: where it is in the memory of its token.
+#[derive(Clone, Copy)]
+struct Text {
+    /// The claims begin with a brace.
+    from: NonZeroU32,
+    length: u32,
+}
+
+/// Any number of them. Most often there is one, or none.
+enum Texts {
+    One(Option<Text>),
+    Several(Box<[Text]>),
+}
+
+impl Texts {
+    fn iter(&self) -> impl Iterator<Item = Text> {
+        let (one, several) = match self {
+            Self::One(text) => (*text, &[][..]),
+            Self::Several(texts) => (None, &**texts),
+        };
+        one.into_iter().chain(several.iter().copied())
+    }
+}
+
+/// Writes the memory of a token.
+struct Writer<'c> {
+    claims: &'c str,
+    text: String,
+}
+
+impl<'c> Writer<'c> {
+    fn new(claims: &'c str) -> Self {
+        Self { claims, text: claims.to_owned() }
+    }
+
+    /// `text` may be a part of the claims, the very memory, or lie somewhere else. Then it is written down behind them.
+    fn text(&mut self, text: &str) -> Text {
+        let from = (text.as_ptr() as usize).checked_sub(self.claims.as_ptr() as usize);
+        let is_among = |from: &usize| self.claims.get(*from..from + text.len()).is_some_and(|part| part == text);
+        let from = from.filter(is_among).unwrap_or_else(|| {
+            self.text.push_str(text);
+            self.text.len() - text.len()
+        });
+        Text { from: NonZeroU32::new(short(from)).unwrap_or(NonZeroU32::MAX), length: short(text.len()) }
+    }
+
+    fn texts(&mut self, texts: claims::Texts<'_>) -> Texts {
+        match texts.sole() {
+            Some(text) => Texts::One(Some(self.text(text))),
+            None if texts.is_empty() => Texts::One(None),
+            None => Texts::Several(texts.iter().map(|text| self.text(text)).collect()),
         }
     }
 }
 
+fn short(length: usize) -> u32 {
+    u32::try_from(length).expect("a token of 4 GiB is within no limit")
+}
+
+/// A point in time, in nanoseconds since 1970 and one more.
+#[derive(Clone, Copy)]
+struct Moment(NonZeroU64);
+
+impl From<Duration> for Moment {
+    fn from(since_1970: Duration) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(nanoseconds(since_1970)))
+    }
+}
+
+impl Moment {
+    fn nanoseconds(self) -> u64 {
+        self.0.get() - 1
+    }
+
+    fn since_1970(self) -> Duration {
+        Duration::from_nanos(self.nanoseconds())
+    }
+
+    fn time(self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + self.since_1970()
+    }
+}
+
+/// No token is good for longer than 64 bits can count.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The claims in the types that handlers have asked for so far, each built once. Nobody waits for anybody to look.
+type Typed = OnceLock<Box<InOneType>>;
+
+struct InOneType {
+    claims: Arc<dyn Any + Send + Sync>,
+    others: Typed,
+}
+
 /// What a verifier vouches for.
 pub(crate) struct Assertion<'a> {
-    pub(crate) issuer: Arc<str>,
+    pub(crate) voucher: Arc<Voucher>,
     pub(crate) subject: Option<&'a str>,
     pub(crate) client_id: Option<&'a str>,
-    pub(crate) audience: Vec<&'a str>,
+    pub(crate) audience: claims::Texts<'a>,
     pub(crate) scope: Scope,
-    pub(crate) grammar: Arc<dyn ScopeGrammar>,
     pub(crate) expires_at: Option<Duration>,
     pub(crate) not_before: Option<Duration>,
     pub(crate) issued_at: Option<Duration>,
     pub(crate) token_id: Option<&'a str>,
     pub(crate) authentication_time: Option<Duration>,
     pub(crate) authentication_context: Option<&'a str>,
-    pub(crate) authentication_methods: Vec<&'a str>,
+    pub(crate) authentication_methods: claims::Texts<'a>,
     /// The claims as a JSON object.
     pub(crate) claims: &'a str,
 }
@@ -83,47 +179,53 @@ pub(crate) struct Assertion<'a> {
 impl VerifiedToken {
     /// The one place where a token becomes a verified one. Every caller vouches that the token was judged good.
     pub(crate) fn assertion(assertion: Assertion<'_>) -> Self {
-        let claims = assertion.claims;
-        let text = |text: &str| Text::of(text, claims);
-        let texts = |texts: Vec<&str>| texts.into_iter().map(text).collect();
-        Self(Arc::new(Inner {
-            issuer: assertion.issuer,
-            subject: assertion.subject.map(text),
-            client_id: assertion.client_id.map(text),
-            audience: texts(assertion.audience),
+        let mut writer = Writer::new(assertion.claims);
+        let inner = Inner {
+            voucher: assertion.voucher,
+            end: short(assertion.claims.len()),
+            subject: assertion.subject.map(|text| writer.text(text)),
+            client_id: assertion.client_id.map(|text| writer.text(text)),
+            token_id: assertion.token_id.map(|text| writer.text(text)),
+            authentication_context: assertion.authentication_context.map(|text| writer.text(text)),
+            audience: writer.texts(assertion.audience),
+            authentication_methods: writer.texts(assertion.authentication_methods),
             scope: assertion.scope,
-            grammar: assertion.grammar,
-            expires_at: assertion.expires_at,
-            not_before: assertion.not_before,
-            issued_at: assertion.issued_at,
-            token_id: assertion.token_id.map(text),
-            authentication_time: assertion.authentication_time,
-            authentication_context: assertion.authentication_context.map(text),
-            authentication_methods: texts(assertion.authentication_methods),
-            claims: claims.into(),
-            typed: Mutex::default(),
-        }))
+            expires_at: assertion.expires_at.map(Moment::from),
+            not_before: assertion.not_before.map(Moment::from),
+            issued_at: assertion.issued_at.map(Moment::from),
+            authentication_time: assertion.authentication_time.map(Moment::from),
+            typed: OnceLock::new(),
+            text: writer.text.into(),
+        };
+        Self(Arc::new(inner))
     }
 
     fn get(&self) -> &Inner {
         &self.0
     }
 
-    fn text<'t>(&'t self, text: &'t Text) -> &'t str {
-        match text {
-            Text::Among { from, to } => &self.0.claims[*from as usize..*to as usize],
-            Text::Alone(text) => text,
-        }
+    fn text(&self, text: Text) -> &str {
+        let from = text.from.get() as usize;
+        self.0.text.get(from..from + text.length as usize).unwrap_or_default()
+    }
+
+    fn json(&self) -> &str {
+        self.0.text.get(..self.0.end as usize).unwrap_or_default()
+    }
+
+    /// Who vouches for it.
+    pub(crate) fn voucher(&self) -> &Voucher {
+        &self.get().voucher
     }
 
     /// The issuer (`iss`), as it is configured.
     pub fn issuer(&self) -> &str {
-        &self.get().issuer
+        &self.get().voucher.issuer
     }
 
     /// The subject (`sub`), unique only together with the issuer. Tokens of machines may have none.
     pub fn subject(&self) -> Option<&str> {
-        self.get().subject.as_ref().map(|text| self.text(text))
+        self.get().subject.map(|text| self.text(text))
     }
 
     /// The issuer and subject, to know a user by. `None` where the token has no subject.
@@ -133,7 +235,7 @@ impl VerifiedToken {
 
     /// The client that the token was issued to (`client_id`, or the claim that the issuer's profile names).
     pub fn client_id(&self) -> Option<&str> {
-        self.get().client_id.as_ref().map(|text| self.text(text))
+        self.get().client_id.map(|text| self.text(text))
     }
 
     /// Whether the client acts for itself and not for a user: the token has no subject, or one equal to the client.
@@ -156,66 +258,68 @@ impl VerifiedToken {
 
     /// Whether the token's scope meets `policy`, under the grammar of its issuer.
     pub fn satisfies(&self, policy: &ScopePolicy) -> bool {
-        policy.is_satisfied_by(&self.get().scope, &*self.get().grammar)
+        policy.is_satisfied_by(&self.get().scope, &*self.get().voucher.grammar)
     }
 
     /// When the token expires (`exp`), the leeway not added. `None` where nobody said: a JWT without `exp` is refused, but
     /// the answer about an opaque token may have none (RFC 7662 §2.2).
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.get().expires_at.map(|time| SystemTime::UNIX_EPOCH + time)
+        self.get().expires_at.map(Moment::time)
     }
 
     /// Whether it is valid at this time, by its own times.
     pub(crate) fn is_within(&self, now: Duration, leeway: Duration, max_age: Option<Duration>) -> bool {
         let Inner { expires_at, not_before, issued_at, .. } = self.get();
-        let is_young = |issued_at: Duration| {
-            issued_at <= now + leeway
-                && max_age.is_none_or(|max_age| now <= issued_at.saturating_add(max_age).saturating_add(leeway))
+        let (now, leeway) = (nanoseconds(now), nanoseconds(leeway));
+        let later = now.saturating_add(leeway);
+        let is_young = |issued_at: u64| {
+            let limit = |max_age| issued_at.saturating_add(nanoseconds(max_age)).saturating_add(leeway);
+            issued_at <= later && max_age.is_none_or(|max_age| now <= limit(max_age))
         };
-        expires_at.is_none_or(|expires_at| now < expires_at + leeway)
-            && not_before.is_none_or(|not_before| not_before <= now + leeway)
-            && issued_at.is_none_or(is_young)
+        expires_at.is_none_or(|expires_at| now < expires_at.nanoseconds().saturating_add(leeway))
+            && not_before.is_none_or(|not_before| not_before.nanoseconds() <= later)
+            && issued_at.is_none_or(|issued_at| is_young(issued_at.nanoseconds()))
     }
 
-    /// How many bytes it takes, by estimate.
+    /// How many bytes it takes, by an estimate that leaves room for claims in the types of handlers.
     pub(crate) fn size(&self) -> usize {
-        1024 + 2 * self.get().claims.len()
+        size_of::<Inner>() + 256 + 2 * self.get().text.len() + self.get().scope.size()
     }
 
     /// When it expired, if that was at this time or before.
     pub(crate) fn lapsed(&self, time: Duration) -> Option<Duration> {
-        self.get().expires_at.filter(|expires_at| *expires_at <= time)
+        self.get().expires_at.map(Moment::since_1970).filter(|expires_at| *expires_at <= time)
     }
 
     /// The claims as a JSON object.
     pub(crate) fn payload(&self) -> &[u8] {
-        self.get().claims.as_bytes()
+        self.json().as_bytes()
     }
 
     /// Before when the token is not valid (`nbf`).
     pub fn not_before(&self) -> Option<SystemTime> {
-        self.get().not_before.map(|time| SystemTime::UNIX_EPOCH + time)
+        self.get().not_before.map(Moment::time)
     }
 
     /// When the token was issued (`iat`).
     pub fn issued_at(&self) -> Option<SystemTime> {
-        self.get().issued_at.map(|time| SystemTime::UNIX_EPOCH + time)
+        self.get().issued_at.map(Moment::time)
     }
 
     /// The token's identifier (`jti`), for audit. A bearer token may be presented any number of times, so an identifier
     /// that was seen before says nothing against it.
     pub fn token_id(&self) -> Option<&str> {
-        self.get().token_id.as_ref().map(|text| self.text(text))
+        self.get().token_id.map(|text| self.text(text))
     }
 
     /// When the user authenticated (`auth_time`, RFC 9068 §2.2.1).
     pub fn authentication_time(&self) -> Option<SystemTime> {
-        self.get().authentication_time.map(|time| SystemTime::UNIX_EPOCH + time)
+        self.get().authentication_time.map(Moment::time)
     }
 
     /// The authentication context class (`acr`, RFC 9068 §2.2.1).
     pub fn authentication_context(&self) -> Option<&str> {
-        self.get().authentication_context.as_ref().map(|text| self.text(text))
+        self.get().authentication_context.map(|text| self.text(text))
     }
 
     /// The authentication methods (`amr`, RFC 9068 §2.2.1).
@@ -229,22 +333,22 @@ impl VerifiedToken {
     ///
     /// [`Reason::ClaimsMismatch`] when the claims cannot be read as `C`.
     pub fn claims<C: DeserializeOwned + Send + Sync + 'static>(&self) -> Result<Arc<C>, Error> {
-        if let Some(claims) = find(&self.typed()) {
-            return Ok(claims);
+        let (mut place, mut built) = (&self.get().typed, None);
+        loop {
+            while let Some(known) = place.get() {
+                if let Ok(claims) = Arc::clone(&known.claims).downcast() {
+                    return Ok(claims);
+                }
+                place = &known.others;
+            }
+            let claims: Arc<C> = match built.take() {
+                Some(claims) => claims,
+                None => serde_json::from_str(self.json()).map(Arc::new).map_err(|error| self.mismatch::<C>(&error))?,
+            };
+            built = Some(Arc::clone(&claims));
+            // Others may have put theirs there meanwhile, of this type or of another.
+            place.get_or_init(|| Box::new(InOneType { claims, others: OnceLock::new() }));
         }
-        let built: Arc<C> =
-            serde_json::from_str(&self.get().claims).map(Arc::new).map_err(|error| self.mismatch::<C>(&error))?;
-        let mut typed = self.typed();
-        if let Some(claims) = find(&typed) {
-            return Ok(claims);
-        }
-        typed.push(Arc::clone(&built) as Arc<dyn Any + Send + Sync>);
-        Ok(built)
-    }
-
-    /// Nothing is done under the lock that could panic, so a poisoned one would hold good values.
-    fn typed(&self) -> MutexGuard<'_, Vec<Arc<dyn Any + Send + Sync>>> {
-        self.0.typed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a deserializer says may quote values, so no more of it is kept than the name of a field that is missing, which
@@ -252,16 +356,12 @@ impl VerifiedToken {
     fn mismatch<C>(&self, error: &serde_json::Error) -> Error {
         let said = error.to_string();
         let found = match said.split(" at line").next() {
-            Some(missing) if missing.starts_with("missing field") => missing,
-            _ => "a claim of another type",
+            Some(missing) if missing.starts_with("missing field") => Found::from(missing),
+            _ => Found::Fixed("a claim of another type"),
         };
-        Error::from(Failure::new(Reason::ClaimsMismatch, "claims", std::any::type_name::<C>(), found))
-            .with_issuer(self.issuer())
+        Error::from(Failure::new(Reason::ClaimsMismatch, "claims", type_name::<C>(), found))
+            .with_issuer(&self.get().voucher.issuer)
     }
-}
-
-fn find<C: Send + Sync + 'static>(typed: &[Arc<dyn Any + Send + Sync>]) -> Option<Arc<C>> {
-    typed.iter().find_map(|claims| Arc::clone(claims).downcast().ok())
 }
 
 impl fmt::Debug for VerifiedToken {
@@ -307,19 +407,18 @@ pub(crate) mod tests {
     /// A token of `issuer` as a verifier would vouch for it.
     pub(crate) fn verified(issuer: &str, subject: Option<&str>, client_id: Option<&str>) -> VerifiedToken {
         VerifiedToken::assertion(Assertion {
-            issuer: issuer.into(),
+            voucher: Arc::new(Voucher { issuer: issuer.into(), grammar: Arc::new(ExactScopes), grounds: None }),
             subject,
             client_id,
-            audience: vec!["api"],
+            audience: claims::Texts::One("api"),
             scope: Scope::parse("read write"),
-            grammar: Arc::new(ExactScopes),
             expires_at: Some(Duration::from_secs(100)),
             not_before: None,
             issued_at: None,
             token_id: None,
             authentication_time: None,
             authentication_context: None,
-            authentication_methods: Vec::new(),
+            authentication_methods: claims::Texts::default(),
             claims: r#"{"name":"Alice","roles":["admin"]}"#,
         })
     }

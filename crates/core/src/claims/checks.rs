@@ -1,16 +1,16 @@
 //! Checks that claims have to pass whoever vouches for them: an issuer by its signature, or by its answer to a question.
 
-use std::time::Duration;
+use std::{ops::Deref, sync::Arc, time::Duration};
 
-use super::{NumericDate, UnverifiedClaims};
+use super::{NumericDate, Texts, UnverifiedClaims};
 use crate::{
     Reason,
-    error::{Error, Failure},
+    error::{Error, Expected, Failure, Failures, Found},
 };
 
 /// The checks that failed so far. Each is made whatever the others found, so that the log can name every one.
 #[derive(Default)]
-pub(crate) struct Findings(Vec<Failure>);
+pub(crate) struct Findings(Failures);
 
 impl Findings {
     /// What a check found, if it passed.
@@ -24,13 +24,45 @@ impl Findings {
     }
 }
 
+/// Names of which a token has to have one, and the text that tells them to an operator.
+#[derive(Clone, Debug)]
+pub(crate) struct OneOf {
+    names: Box<[Box<str>]>,
+    text: Arc<str>,
+}
+
+impl<N: Into<Box<str>>> FromIterator<N> for OneOf {
+    fn from_iter<I: IntoIterator<Item = N>>(names: I) -> Self {
+        let names: Box<[Box<str>]> = names.into_iter().map(Into::into).collect();
+        Self { text: names.join(" or ").into(), names }
+    }
+}
+
+impl Deref for OneOf {
+    type Target = [Box<str>];
+
+    fn deref(&self) -> &[Box<str>] {
+        &self.names
+    }
+}
+
+impl From<&OneOf> for Expected {
+    fn from(names: &OneOf) -> Self {
+        Self::from(&names.text)
+    }
+}
+
 /// RFC 7519 §4.1.3: one exact match suffices.
-pub(crate) fn audience(ours: &[Box<str>], found: &[&str]) -> Result<(), Failure> {
-    if found.iter().any(|found| ours.iter().any(|ours| **ours == **found)) {
+pub(crate) fn audience(ours: &OneOf, found: Texts<'_>) -> Result<(), Failure> {
+    if found.iter().any(|found| ours.iter().any(|ours| **ours == *found)) {
         return Ok(());
     }
-    let named = if found.is_empty() { "none".to_owned() } else { found.join(" ") };
-    Err(Failure::new(Reason::WrongAudience, "aud", ours.join(" or "), named))
+    let named = match (found.sole(), found.is_empty()) {
+        (Some(sole), _) => sole.into(),
+        (None, true) => Found::NONE,
+        (None, false) => found.joined().into(),
+    };
+    Err(Failure::new(Reason::WrongAudience, "aud", ours, named))
 }
 
 /// RFC 7519 §4.1.4: now must be before `exp`; equal is expired.
@@ -47,7 +79,7 @@ pub(crate) fn expiry(
 }
 
 pub(crate) fn expired(expires_at: NumericDate, now: Duration) -> Failure {
-    Failure::new(Reason::Expired, "exp", format!("later than {}", now.as_secs()), expires_at.as_secs().to_string())
+    Failure::new(Reason::Expired, "exp", Expected::LaterThan(now), expires_at)
 }
 
 /// RFC 7519 §4.1.5.
@@ -64,12 +96,7 @@ pub(crate) fn not_before(
 }
 
 pub(crate) fn not_yet_valid(not_before: NumericDate, now: Duration) -> Failure {
-    Failure::new(
-        Reason::NotYetValid,
-        "nbf",
-        format!("no later than {}", now.as_secs()),
-        not_before.as_secs().to_string(),
-    )
+    Failure::new(Reason::NotYetValid, "nbf", Expected::NoLaterThan(now), not_before)
 }
 
 /// RFC 7519 §4.1.6, which leaves the use of `iat` to the reader: it is not in the future, and not too long ago where a
@@ -83,31 +110,30 @@ pub(crate) fn issued_at(
     let Some(issued_at) = claims.date("iat")? else {
         return if max_age.is_some() { Err(missing("iat")) } else { Ok(None) };
     };
-    let found = || issued_at.as_secs().to_string();
     if issued_at > now + leeway {
-        return Err(Failure::new(Reason::IssuedInFuture, "iat", format!("no later than {}", now.as_secs()), found()));
+        return Err(Failure::new(Reason::IssuedInFuture, "iat", Expected::NoLaterThan(now), issued_at));
     }
     match max_age {
         Some(max_age) if now > issued_at.saturating_add(max_age).saturating_add(leeway) => Err(Failure::new(
             Reason::TokenTooOld,
             "iat",
             format!("at most {} seconds before {}", max_age.as_secs(), now.as_secs()),
-            found(),
+            issued_at,
         )),
         _ => Ok(Some(issued_at)),
     }
 }
 
 /// Whether the client is one that may use the issuer's tokens here, where the configuration lists some.
-pub(crate) fn authorized_party(parties: Option<&[Box<str>]>, client: Option<&str>) -> Result<(), Failure> {
+pub(crate) fn authorized_party(parties: Option<&OneOf>, client: Option<&str>) -> Result<(), Failure> {
     match parties {
         Some(parties) if !client.is_some_and(|client| parties.iter().any(|party| **party == *client)) => {
-            Err(Failure::new(Reason::UnauthorizedParty, "client_id", parties.join(" or "), client.unwrap_or("none")))
+            Err(Failure::new(Reason::UnauthorizedParty, "client_id", parties, client.map_or(Found::NONE, Found::from)))
         }
         _ => Ok(()),
     }
 }
 
 pub(crate) fn missing(subject: &'static str) -> Failure {
-    Failure::new(Reason::MissingClaim, subject, "a value", "none")
+    Failure::new(Reason::MissingClaim, subject, "a value", Found::NONE)
 }

@@ -2,43 +2,47 @@ use std::{borrow::Cow, time::Duration};
 
 use crate::{
     Reason,
-    error::Failure,
-    jws::json::{self, Number, Value},
+    error::{Failure, Found},
+    jws::json::{self, Number, Place, Value},
 };
 
-/// The last second of the year 9999. A time beyond it is as good as never, and stays within what every platform's clock
-/// can represent.
-const END_OF_TIME: Duration = Duration::from_secs(253_402_300_799);
+/// As many nanoseconds as are counted in 64 bits, which is a day in the year 2554. A time beyond it is as good as never, and
+/// stays within what every platform's clock can represent.
+const END_OF_TIME: Duration = Duration::from_nanos(u64::MAX - 1);
 
-/// Whether a claim is looked at under every profile.
-fn is_registered(name: &str) -> bool {
-    matches!(
-        name,
-        "acr"
-            | "amr"
-            | "at_hash"
-            | "aud"
-            | "auth_time"
-            | "azp"
-            | "c_hash"
-            | "client_id"
-            | "cnf"
-            | "events"
-            | "exp"
-            | "htm"
-            | "htu"
-            | "iat"
-            | "iss"
-            | "jti"
-            | "nbf"
-            | "nonce"
-            | "status_list"
-            | "sub"
-            | "token_introspection"
-            | "token_use"
-            | "typ"
-    )
+/// The number of a claim that is registered and looked at: its place.
+const fn registered(name: &str) -> Option<usize> {
+    Some(match name.as_bytes() {
+        b"iss" => 0,
+        b"sub" => 1,
+        b"aud" => 2,
+        b"exp" => 3,
+        b"iat" => 4,
+        b"nbf" => 5,
+        b"jti" => 6,
+        b"client_id" => 7,
+        b"azp" => 8,
+        b"acr" => 9,
+        b"amr" => 10,
+        b"auth_time" => 11,
+        b"cnf" => 12,
+        b"nonce" => 13,
+        b"at_hash" => 14,
+        b"c_hash" => 15,
+        b"events" => 16,
+        b"htm" => 17,
+        b"htu" => 18,
+        b"status_list" => 19,
+        b"token_introspection" => 20,
+        b"token_use" => 21,
+        b"typ" => 22,
+        b"scope" => 23,
+        _ => return None,
+    })
 }
+
+/// How many those are.
+const REGISTERED: usize = 24;
 
 /// A point in time as a claim has it: seconds since 1970, perhaps with a fraction (RFC 7519 §2).
 pub(crate) type NumericDate = Duration;
@@ -51,38 +55,37 @@ pub(crate) struct ClaimNames(Vec<Box<str>>);
 impl ClaimNames {
     pub(crate) fn add<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
         for name in names {
-            if !self.contains(name) {
+            if self.place(name) == Place::Nowhere {
                 self.0.push(name.into());
             }
         }
     }
 
-    fn contains(&self, name: &str) -> bool {
-        is_registered(name) || self.0.iter().any(|known| **known == *name)
+    fn place(&self, name: &str) -> Place {
+        match registered(name) {
+            Some(number) => Place::Slot(number),
+            None if self.0.iter().any(|known| **known == *name) => Place::Among,
+            None => Place::Nowhere,
+        }
     }
 }
 
 /// What a token claims, before anything is known about who wrote it.
 #[derive(Debug)]
 pub(crate) struct UnverifiedClaims<'a> {
-    members: Vec<(Cow<'a, str>, Value<'a>)>,
-    /// The marks of the first members, which are looked for many times.
-    marks: [u64; MARKED],
+    registered: [Option<Value<'a>>; REGISTERED],
+    others: Vec<(Cow<'a, str>, Value<'a>)>,
     text: &'a str,
 }
-
-/// How many members have a mark. Few tokens have more that anybody has a use for.
-const MARKED: usize = 24;
 
 impl<'a> UnverifiedClaims<'a> {
     /// Reads the decoded payload: one JSON object.
     pub(crate) fn parse(payload: &'a [u8], names: &ClaimNames) -> Result<Self, Reason> {
         // Checked as a whole, so that strings in members nobody keeps are UTF-8 as well.
         let text = std::str::from_utf8(payload).map_err(|_| Reason::MalformedToken)?;
-        let members = json::object_in(text, |name| names.contains(name)).map_err(|_| Reason::MalformedToken)?;
-        let mut marks = [0; MARKED];
-        marks.iter_mut().zip(&members).for_each(|(mark, (name, _))| *mark = json::mark(name));
-        Ok(Self { members, marks, text })
+        let mut registered = [const { None }; REGISTERED];
+        let others = json::place_members(text, &mut registered, |name| names.place(name));
+        Ok(Self { registered, others: others.map_err(|_| Reason::MalformedToken)?, text })
     }
 
     /// The whole object, as it was written.
@@ -90,17 +93,17 @@ impl<'a> UnverifiedClaims<'a> {
         self.text
     }
 
+    /// A claim that is registered, or that somebody has a use for.
     #[inline]
     pub(crate) fn get(&self, name: &str) -> Option<&Value<'a>> {
-        let mark = json::mark(name);
-        let is_named = |known: &str| known.len() == name.len() && (name.len() <= 7 || known == name);
-        let marked =
-            self.members.iter().zip(&self.marks).filter(|(_, known)| **known == mark).map(|(member, _)| member);
-        let unmarked = self.members.iter().skip(MARKED).filter(|(known, _)| known == name);
-        marked.filter(|(known, _)| is_named(known)).chain(unmarked).next().map(|(_, value)| value)
+        match registered(name) {
+            Some(number) => self.registered[number].as_ref(),
+            None => self.others.iter().find(|(known, _)| known == name).map(|(_, value)| value),
+        }
     }
 
     /// A claim that has to be a string where it is present.
+    #[inline]
     pub(crate) fn string(&self, name: &str, subject: &'static str) -> Result<Option<&str>, Failure> {
         match self.get(name) {
             None => Ok(None),
@@ -110,17 +113,22 @@ impl<'a> UnverifiedClaims<'a> {
     }
 
     /// A claim that has to be an array of strings where it is present.
-    pub(crate) fn strings(&self, name: &'static str) -> Result<Vec<&str>, Failure> {
+    pub(crate) fn strings(&self, name: &'static str) -> Result<Texts<'_>, Failure> {
         match self.get(name) {
-            None => Ok(Vec::new()),
+            None => Ok(Texts::default()),
             Some(Value::Array(elements)) => {
-                texts(elements).ok_or_else(|| mistyped(name, "an array of strings", "an array of something else"))
+                if elements.iter().all(|element| matches!(element, Value::String(_))) {
+                    Ok(Texts::Elements(elements))
+                } else {
+                    Err(mistyped(name, "an array of strings", "an array of something else"))
+                }
             }
             Some(other) => Err(mistyped(name, "an array of strings", other.type_name())),
         }
     }
 
     /// A claim that has to be a `NumericDate` where it is present: a number that is not negative.
+    #[inline]
     pub(crate) fn date(&self, name: &'static str) -> Result<Option<NumericDate>, Failure> {
         match self.get(name) {
             None => Ok(None),
@@ -132,20 +140,59 @@ impl<'a> UnverifiedClaims<'a> {
     }
 
     /// `aud`: one string, or an array of strings (RFC 7519 §4.1.3). Empty where it is absent.
-    pub(crate) fn audience(&self) -> Result<Vec<&str>, Failure> {
+    pub(crate) fn audience(&self) -> Result<Texts<'_>, Failure> {
         match self.get("aud") {
-            Some(Value::String(text)) => Ok(vec![text]),
+            Some(Value::String(text)) => Ok(Texts::One(text)),
             _ => self.strings("aud"),
         }
     }
 }
 
-fn texts<'v>(elements: &'v [Value<'_>]) -> Option<Vec<&'v str>> {
-    elements.iter().map(|element| if let Value::String(text) = element { Some(&**text) } else { None }).collect()
+/// The texts that a claim consists of, in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Texts<'c> {
+    One(&'c str),
+    /// Elements that are no strings are none of them.
+    Elements(&'c [Value<'c>]),
+}
+
+impl Default for Texts<'_> {
+    fn default() -> Self {
+        Self::Elements(&[])
+    }
+}
+
+impl<'c> Texts<'c> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'c str> {
+        let (one, elements) = match self {
+            Self::One(text) => (Some(text), &[][..]),
+            Self::Elements(elements) => (None, elements),
+        };
+        let texts = elements.iter().filter_map(|element| match element {
+            Value::String(text) => Some(&**text),
+            _ => None,
+        });
+        one.into_iter().chain(texts)
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// The only one.
+    pub(crate) fn sole(self) -> Option<&'c str> {
+        let mut texts = self.iter();
+        texts.next().filter(|_| texts.next().is_none())
+    }
+
+    /// For the log.
+    pub(crate) fn joined(self) -> String {
+        self.iter().collect::<Vec<_>>().join(" ")
+    }
 }
 
 fn mistyped(subject: &'static str, expected: &'static str, found: &'static str) -> Failure {
-    Failure::new(Reason::MalformedClaim, subject, expected, found)
+    Failure::new(Reason::MalformedClaim, subject, expected, Found::Fixed(found))
 }
 
 fn numeric_date(number: Number) -> Option<NumericDate> {
@@ -175,7 +222,7 @@ mod tests {
         assert_eq!(date("0.0"), Ok(Some(Duration::ZERO)));
         assert_eq!(date("1700000000.5"), Ok(Some(Duration::new(1_700_000_000, 500_000_000))));
         assert_eq!(date("1.7e9"), Ok(Some(Duration::from_secs(1_700_000_000))));
-        for endless in ["253402300799", "253402300800", "9223372036854775807", "18446744073709551616", "1e308"] {
+        for endless in ["18446744074", "253402300800", "9223372036854775807", "18446744073709551616", "1e308"] {
             assert_eq!(date(endless), Ok(Some(END_OF_TIME)), "{endless}");
         }
         for bad in ["-1", "-1e30", "-0.5", "\"1\"", "null", "[]", "true", "{}"] {
@@ -185,10 +232,39 @@ mod tests {
     }
 
     #[test]
+    fn each_registered_claim_has_a_place_of_its_own() {
+        let names = "iss sub aud exp iat nbf jti client_id azp acr amr auth_time cnf nonce at_hash c_hash events htm htu \
+                     status_list token_introspection token_use typ scope";
+        let places: Vec<usize> = names.split(' ').map(|name| registered(name).unwrap()).collect();
+        assert_eq!(places, (0..REGISTERED).collect::<Vec<_>>());
+        assert_eq!((registered("scp"), registered(""), registered("ISS")), (None, None, None));
+        for name in names.split(' ') {
+            with(&format!(r#"{{"{name}":"x"}}"#), |claims| assert_eq!(claims.string(name, "x").unwrap(), Some("x")));
+            let twice = format!(r#"{{"{name}":"x","\u{:04x}{}":"x"}}"#, name.as_bytes()[0], &name[1..]);
+            assert_eq!(
+                UnverifiedClaims::parse(twice.as_bytes(), &ClaimNames::default()).err(),
+                Some(Reason::MalformedToken),
+                "{twice}"
+            );
+        }
+    }
+
+    #[test]
+    fn texts_are_one_or_several() {
+        with(r#"{"aud":"a","amr":["b","c"],"cnf":["d"]}"#, |claims| {
+            let (one, two, sole) =
+                (claims.audience().unwrap(), claims.strings("amr").unwrap(), claims.strings("cnf").unwrap());
+            assert_eq!((one.sole(), two.sole(), sole.sole()), (Some("a"), None, Some("d")));
+            assert_eq!((one.joined(), two.joined()), ("a".to_owned(), "b c".to_owned()));
+            assert!(!one.is_empty() && !two.is_empty() && Texts::default().is_empty());
+        });
+    }
+
+    #[test]
     fn an_audience_is_one_string_or_several() {
         let audience = |text: &str| {
             with(&format!(r#"{{"aud":{text}}}"#), |claims| {
-                claims.audience().map(|a| a.join(" ")).map_err(|failure| failure.reason())
+                claims.audience().map(Texts::joined).map_err(|failure| failure.reason())
             })
         };
         assert_eq!(audience("\"a\""), Ok("a".into()));

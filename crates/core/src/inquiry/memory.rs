@@ -65,14 +65,15 @@ impl Answer {
     }
 
     /// The verdict, for a request at this time.
-    pub(super) fn verdict(&self, issuer: &str, leeway: Duration, now: Duration) -> Result<VerifiedToken, Error> {
+    pub(super) fn verdict(&self, issuer: &Arc<str>, leeway: Duration, now: Duration) -> Result<VerifiedToken, Error> {
         match &self.verdict {
             Verdict::Good(token) => match token.lapsed(now.saturating_sub(leeway)) {
                 None => Ok(token.clone()),
                 Some(expired_at) => Err(Error::from(checks::expired(expired_at, now)).with_issuer(issuer)),
             },
             Verdict::Bad { reason, failures } => {
-                let error = Error::from_failures(failures.to_vec()).unwrap_or_else(|| (*reason).into());
+                let error =
+                    Error::from_failures(failures.iter().cloned().collect()).unwrap_or_else(|| (*reason).into());
                 Err(error.with_issuer(issuer))
             }
         }
@@ -265,7 +266,8 @@ mod tests {
     #[test]
     fn c_01_a_good_answer_is_refused_once_its_token_has_expired() {
         let answer = good();
-        let verdict = |now| answer.verdict("https://a", Duration::from_secs(60), now).map_err(|error| error.reason());
+        let verdict =
+            |now| answer.verdict(&"https://a".into(), Duration::from_secs(60), now).map_err(|error| error.reason());
         assert!(verdict(Duration::from_secs(160) - Duration::from_nanos(1)).is_ok());
         assert_eq!(verdict(Duration::from_secs(160)).err(), Some(Reason::Expired));
     }

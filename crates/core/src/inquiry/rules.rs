@@ -3,13 +3,13 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     Reason, Scope, ScopeGrammar, VerifiedToken,
     claims::{
-        ClaimNames, UnverifiedClaims,
-        checks::{self, Findings},
+        ClaimNames, Texts, UnverifiedClaims,
+        checks::{self, Findings, OneOf},
     },
     confirmation,
     error::{Error, Failure},
     jws::json::Value,
-    verified_token::Assertion,
+    verified_token::{Assertion, Voucher},
 };
 
 /// What the answer about a token is held to. An answer is not taken at its word (RFC 7662 §4): that a token is active says
@@ -21,12 +21,12 @@ pub(crate) struct Rules {
     /// What else the answer may call the issuer.
     pub(crate) aliases: Vec<Box<str>>,
     pub(crate) audience: Audience,
-    pub(crate) authorized_parties: Option<Vec<Box<str>>>,
+    pub(crate) authorized_parties: Option<OneOf>,
     /// Whether an answer has to say of which type the token is.
     pub(crate) demands_token_type: bool,
     /// Whether the scope may be an array.
     pub(crate) scope_may_be_array: bool,
-    pub(crate) grammar: Arc<dyn ScopeGrammar>,
+    pub(crate) voucher: Arc<Voucher>,
     pub(crate) leeway: Duration,
     pub(crate) max_age: Option<Duration>,
     /// The claims that are looked at.
@@ -37,7 +37,7 @@ pub(crate) struct Rules {
 #[derive(Debug)]
 pub(crate) enum Audience {
     /// One of these. Unless waived, an answer has to name it.
-    Ours { names: Vec<Box<str>>, may_be_absent: bool },
+    Ours { names: OneOf, may_be_absent: bool },
     /// Whoever made the answer has seen to it.
     SeenTo,
 }
@@ -54,6 +54,7 @@ impl Rules {
     pub(crate) fn new(issuer: Arc<str>, audience: Audience, grammar: Arc<dyn ScopeGrammar>, leeway: Duration) -> Self {
         let mut names = ClaimNames::default();
         names.add(["scope", "sid", "token_type"]);
+        let voucher = Arc::new(Voucher { issuer: Arc::clone(&issuer), grammar, grounds: None });
         Self {
             issuer,
             aliases: Vec::new(),
@@ -61,7 +62,7 @@ impl Rules {
             authorized_parties: None,
             demands_token_type: false,
             scope_may_be_array: false,
-            grammar,
+            voucher,
             leeway,
             max_age: None,
             names,
@@ -83,7 +84,7 @@ impl Rules {
         findings.note(self.token_type(claims));
         findings.note(self.named_issuer(claims));
         let audience = findings.note(claims.audience());
-        if let Some(audience) = &audience {
+        if let Some(audience) = audience {
             findings.note(self.audience(audience, is_verified));
         }
         let expires_at = findings.note(checks::expiry(claims, now, self.leeway)).flatten();
@@ -94,7 +95,7 @@ impl Rules {
         let client_id =
             findings.note(claims.string("client_id", "client_id")).flatten().filter(|text| !text.is_empty());
         if !is_verified {
-            findings.note(checks::authorized_party(self.authorized_parties.as_deref(), client_id));
+            findings.note(checks::authorized_party(self.authorized_parties.as_ref(), client_id));
         }
         let token_id = findings.note(claims.string("jti", "jti")).flatten();
         findings.note(confirmation::check(claims.get("cnf")));
@@ -105,12 +106,11 @@ impl Rules {
         }
         let text = |name| claims.string(name, name).ok().flatten();
         let token = VerifiedToken::assertion(Assertion {
-            issuer: Arc::clone(&self.issuer),
+            voucher: Arc::clone(&self.voucher),
             subject,
             client_id,
             audience: audience.unwrap_or_default(),
             scope: scope.unwrap_or_default(),
-            grammar: Arc::clone(&self.grammar),
             expires_at,
             not_before,
             issued_at,
@@ -126,8 +126,9 @@ impl Rules {
     /// RFC 7662 §2.2: the type is one of RFC 6749 §5.1. Issuers that answer about tokens of other kinds say so there, or in
     /// a word of their own.
     fn token_type(&self, claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
-        let wrong =
-            |expected: &str, found: &str| Err(Failure::new(Reason::WrongTokenType, "token_type", expected, found));
+        let wrong = |expected: &'static str, found: &str| {
+            Err(Failure::new(Reason::WrongTokenType, "token_type", expected, found))
+        };
         match claims.string("token_type", "token_type")? {
             Some(bearer) if bearer.eq_ignore_ascii_case("Bearer") => {}
             None if !self.demands_token_type => {}
@@ -154,13 +155,13 @@ impl Rules {
     fn named_issuer(&self, claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
         match claims.string("iss", "iss")? {
             Some(named) if *named != *self.issuer && !self.aliases.iter().any(|alias| **alias == *named) => {
-                Err(Failure::new(Reason::UnknownIssuer, "iss", &*self.issuer, named))
+                Err(Failure::new(Reason::UnknownIssuer, "iss", &self.issuer, named))
             }
             _ => Ok(()),
         }
     }
 
-    fn audience(&self, found: &[&str], is_verified: bool) -> Result<(), Failure> {
+    fn audience(&self, found: Texts<'_>, is_verified: bool) -> Result<(), Failure> {
         match &self.audience {
             Audience::SeenTo => Ok(()),
             Audience::Ours { may_be_absent, .. } if found.is_empty() && (*may_be_absent || is_verified) => Ok(()),
@@ -171,7 +172,7 @@ impl Rules {
     /// RFC 7662 §2.2: a string. An absent one is an empty scope.
     fn scope(&self, claims: &UnverifiedClaims<'_>) -> Result<Scope, Failure> {
         if self.scope_may_be_array && matches!(claims.get("scope"), Some(Value::Array(_))) {
-            return Scope::from_elements(claims.strings("scope")?).map_err(|_| {
+            return Scope::from_elements(claims.strings("scope")?.iter()).map_err(|_| {
                 Failure::new(Reason::MalformedClaim, "scope", "one scope in each element", "an element with a space")
             });
         }
@@ -189,7 +190,7 @@ mod tests {
     const NOW: u64 = 1_700_000_000;
 
     fn rules() -> Rules {
-        let audience = Audience::Ours { names: vec!["api".into(), "other".into()], may_be_absent: false };
+        let audience = Audience::Ours { names: ["api", "other"].into_iter().collect(), may_be_absent: false };
         let leeway = Duration::from_secs(60);
         Rules::new("https://as.example".into(), audience, Arc::new(ExactScopes), leeway)
     }
@@ -342,7 +343,7 @@ mod tests {
 
     #[test]
     fn clients_ages_and_audiences_are_as_the_configuration_has_them() {
-        let parties = Rules { authorized_parties: Some(vec!["app".into()]), ..rules() };
+        let parties = Rules { authorized_parties: Some(["app"].into_iter().collect()), ..rules() };
         assert!(judge(&parties, &answer(), false).is_ok());
         for other in [json!({ "client_id": "other" }), json!({ "client_id": null })] {
             assert_eq!(judge(&parties, &with(other), false).unwrap_err(), Reason::UnauthorizedParty);
@@ -351,7 +352,7 @@ mod tests {
         assert_eq!(judge(&young, &answer(), false).unwrap_err(), Reason::TokenTooOld);
         assert_eq!(judge(&young, &with(json!({ "iat": null })), false).unwrap_err(), Reason::MissingClaim);
 
-        let waived = Audience::Ours { names: vec!["api".into()], may_be_absent: true };
+        let waived = Audience::Ours { names: ["api"].into_iter().collect(), may_be_absent: true };
         let waived = Rules { audience: waived, ..rules() };
         assert!(judge(&waived, &with(json!({ "aud": null })), false).is_ok());
         assert_eq!(judge(&waived, &with(json!({ "aud": "stranger" })), false).unwrap_err(), Reason::WrongAudience);
@@ -362,8 +363,11 @@ mod tests {
     #[test]
     fn of_a_token_that_was_verified_the_answer_need_not_say_all_again() {
         let silent = with(json!({ "aud": null, "client_id": null, "iat": null }));
-        let strict =
-            Rules { authorized_parties: Some(vec!["app".into()]), max_age: Some(Duration::from_secs(10)), ..rules() };
+        let strict = Rules {
+            authorized_parties: Some(["app"].into_iter().collect()),
+            max_age: Some(Duration::from_secs(10)),
+            ..rules()
+        };
         assert!(judge(&strict, &silent, true).is_ok());
         assert_eq!(judge(&strict, &with(json!({ "aud": "stranger" })), true).unwrap_err(), Reason::WrongAudience);
         assert_eq!(judge(&strict, &with(json!({ "exp": NOW - 60 })), true).unwrap_err(), Reason::Expired);

@@ -8,10 +8,13 @@ use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
 use crate::{
-    claims::{ClaimNames, UnverifiedClaims, checks},
+    claims::{
+        ClaimNames, UnverifiedClaims,
+        checks::{self, OneOf},
+    },
     inquiry::{CannotTell, Fault},
     jwks::{KeySource, MissingKey},
-    jws::{Algorithm, Compact, Decoded, Header, KeySet, Verification},
+    jws::{Algorithm, Buffer, Compact, Header, KeySet, Verification},
 };
 
 /// How old a signed answer may be, besides the leeway. It is made while we wait for it.
@@ -22,7 +25,7 @@ pub(crate) struct SignedAnswers {
     pub(crate) keys: Arc<dyn KeySource>,
     pub(crate) algorithms: Vec<Algorithm>,
     /// What we are called besides our client identifier.
-    pub(crate) audiences: Vec<Box<str>>,
+    pub(crate) audiences: OneOf,
     pub(crate) leeway: Duration,
 }
 
@@ -31,7 +34,7 @@ struct Opened<'a> {
     compact: Compact<'a>,
     algorithm: Algorithm,
     key_id: Option<String>,
-    signature: Decoded,
+    signature: Vec<u8>,
     payload: Vec<u8>,
 }
 
@@ -56,8 +59,8 @@ impl SignedAnswers {
         let malformed = |_| no_answer("is not a well-formed JWS");
         let text = std::str::from_utf8(answer).map_err(|_| no_answer("is not text"))?.trim();
         let compact = Compact::parse(text).map_err(malformed)?;
-        let header_bytes = compact.header().map_err(malformed)?;
-        let header = Header::parse(&header_bytes).map_err(malformed)?;
+        let mut buffer = Buffer::<512>::new();
+        let header = Header::parse(compact.header(&mut buffer).map_err(malformed)?).map_err(malformed)?;
         let is_type = header.token_type.as_deref().is_some_and(|name| {
             let name = name.split_once('/').filter(|(kind, _)| kind.eq_ignore_ascii_case("application"));
             let whole = header.token_type.as_deref().unwrap_or_default();
@@ -69,7 +72,9 @@ impl SignedAnswers {
         let algorithm = Algorithm::from_name(&header.algorithm)
             .filter(|algorithm| self.algorithms.contains(algorithm))
             .ok_or_else(|| no_answer("is signed with an algorithm that is not accepted"))?;
-        let (payload, signature) = (compact.payload().map_err(malformed)?, compact.signature().map_err(malformed)?);
+        // An answer is kept while its issuer's keys are fetched.
+        let payload = compact.payload(&mut Buffer::<0>::new()).map_err(malformed)?.to_vec();
+        let signature = compact.signature(&mut Buffer::<512>::new()).map_err(malformed)?.to_vec();
         let key_id = header.key_id.as_deref().map(str::to_owned);
         Ok(Opened { compact, algorithm, key_id, signature, payload })
     }
@@ -90,7 +95,7 @@ impl SignedAnswers {
         }
         let audience = claims.audience().unwrap_or_default();
         let is_ours = |name: &str| client_id == Some(name) || self.audiences.iter().any(|ours| **ours == *name);
-        if !audience.iter().any(|name| is_ours(name)) {
+        if !audience.iter().any(is_ours) {
             return Err(no_answer("is not for us"));
         }
         let made_at = checks::issued_at(&claims, Some(MAX_AGE), now, self.leeway);

@@ -12,6 +12,10 @@ impl KeySource for FixedKeys {
         Some(Snapshot::fixed(Arc::clone(&self.0)))
     }
 
+    fn serves(&self, keys: &Arc<KeySet>) -> bool {
+        Arc::ptr_eq(&self.0, keys)
+    }
+
     fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
         let keys = Arc::clone(&self.0);
         Box::pin(async move { Ok(keys) })

@@ -71,6 +71,12 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// The keys at hand; `None` where none were ever loaded, or where they are too old to be relied on.
     fn snapshot(&self) -> Option<Snapshot>;
 
+    /// Whether these, the very set, are the keys at hand. Asked for every request whose token they have verified before, so an
+    /// implementation that can tell in less time than a snapshot takes should.
+    fn serves(&self, keys: &Arc<KeySet>) -> bool {
+        self.snapshot().is_some_and(|snapshot| Arc::ptr_eq(&snapshot.keys, keys))
+    }
+
     /// The keys after an attempt to get newer ones, because those at hand could not tell whether a token is genuine.
     ///
     /// An implementation shares one attempt among all callers, limits how often it makes one, and lets an attempt go on

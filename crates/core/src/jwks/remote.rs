@@ -130,23 +130,15 @@ impl RemoteKeys {
 
 impl KeySource for RemoteKeys {
     fn snapshot(&self) -> Option<Snapshot> {
-        let shared = &self.0;
-        let now = shared.now();
-        if shared.idle == Idle::Rest && !shared.wanted.load(Ordering::Relaxed) {
-            shared.wanted.store(true, Ordering::Relaxed);
-        }
-        let loaded = shared.loaded.load();
-        let loaded = loaded.as_ref()?;
-        let serves = shared.serves(loaded, now);
-        if shared.is_due(now) {
-            shared.attempt(Demand::Due);
-        }
-        if !serves {
-            return None;
-        }
-        let keys = Arc::clone(&loaded.keys);
-        let is_recent = loaded.freshness.age(now) < shared.origin.refresh.cool_down;
-        Some(if is_recent { Snapshot::conclusive(keys) } else { Snapshot::tentative(keys) })
+        self.0.at_hand(|loaded, now| {
+            let keys = Arc::clone(&loaded.keys);
+            let is_recent = loaded.freshness.age(now) < self.0.origin.refresh.cool_down;
+            if is_recent { Snapshot::conclusive(keys) } else { Snapshot::tentative(keys) }
+        })
+    }
+
+    fn serves(&self, keys: &Arc<KeySet>) -> bool {
+        self.0.at_hand(|loaded, _| Arc::ptr_eq(&loaded.keys, keys)).unwrap_or_default()
     }
 
     fn refetch(&self, missing: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
@@ -201,6 +193,22 @@ impl KeySource for RemoteKeys {
 }
 
 impl Shared {
+    /// What the keys at hand say; `None` where there are none to be relied on. An attempt to get newer ones begins where one is
+    /// due.
+    fn at_hand<T>(self: &Arc<Self>, say: impl FnOnce(&Loaded, SystemTime) -> T) -> Option<T> {
+        let now = self.now();
+        if self.idle == Idle::Rest && !self.wanted.load(Ordering::Relaxed) {
+            self.wanted.store(true, Ordering::Relaxed);
+        }
+        let loaded = self.loaded.load();
+        let loaded = loaded.as_ref()?;
+        let serves = self.serves(loaded, now);
+        if self.is_due(now) {
+            self.attempt(Demand::Due);
+        }
+        serves.then(|| say(loaded, now))
+    }
+
     /// How long an attempt may take. The documents keep to less; beyond it, the attempt's own task does not run.
     fn limit(&self) -> Duration {
         2 * self.origin.refresh.timeout + CLOCK_STEP

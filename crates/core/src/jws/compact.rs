@@ -1,4 +1,6 @@
-use super::base64url::{self, Decoded};
+use memchr::memchr;
+
+use super::base64url::Buffer;
 use crate::Reason;
 
 /// The three parts of a compact JWS, still encoded.
@@ -13,14 +15,14 @@ pub(crate) struct Compact<'a> {
 impl<'a> Compact<'a> {
     /// Splits `token` into exactly three parts, none of them empty.
     pub(crate) fn parse(token: &'a str) -> Result<Self, Reason> {
-        let mut parts = token.split('.');
-        let (Some(header), Some(payload), Some(signature)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(Reason::MalformedToken);
-        };
-        match (parts.next(), parts.next(), parts.next()) {
-            (None, ..) => {}
-            (Some(_), Some(_), None) => return Err(Reason::EncryptedToken),
-            _ => return Err(Reason::MalformedToken),
+        let (header, rest) = part(token).ok_or(Reason::MalformedToken)?;
+        let (payload, signature) = part(rest).ok_or(Reason::MalformedToken)?;
+        if let Some((_, rest)) = part(signature) {
+            // Five parts are a JWE (RFC 7516 §7.1).
+            return Err(match part(rest) {
+                Some((_, last)) if part(last).is_none() => Reason::EncryptedToken,
+                _ => Reason::MalformedToken,
+            });
         }
         if header.is_empty() || payload.is_empty() || signature.is_empty() {
             return Err(Reason::MalformedToken);
@@ -28,16 +30,16 @@ impl<'a> Compact<'a> {
         Ok(Self { header, payload, signature, signing_input: &token[..header.len() + 1 + payload.len()] })
     }
 
-    pub(crate) fn header(&self) -> Result<Decoded, Reason> {
-        base64url::decode_short(self.header).ok_or(Reason::MalformedToken)
+    pub(crate) fn header<'b, const N: usize>(&self, buffer: &'b mut Buffer<N>) -> Result<&'b [u8], Reason> {
+        buffer.decode(self.header).ok_or(Reason::MalformedToken)
     }
 
-    pub(crate) fn payload(&self) -> Result<Vec<u8>, Reason> {
-        base64url::decode(self.payload).ok_or(Reason::MalformedToken)
+    pub(crate) fn payload<'b, const N: usize>(&self, buffer: &'b mut Buffer<N>) -> Result<&'b [u8], Reason> {
+        buffer.decode(self.payload).ok_or(Reason::MalformedToken)
     }
 
-    pub(crate) fn signature(&self) -> Result<Decoded, Reason> {
-        base64url::decode_short(self.signature).ok_or(Reason::MalformedToken)
+    pub(crate) fn signature<'b, const N: usize>(&self, buffer: &'b mut Buffer<N>) -> Result<&'b [u8], Reason> {
+        buffer.decode(self.signature).ok_or(Reason::MalformedToken)
     }
 
     /// What the signature is over.
@@ -46,9 +48,17 @@ impl<'a> Compact<'a> {
     }
 }
 
+/// The text before the first dot, and what follows it.
+fn part(text: &str) -> Option<(&str, &str)> {
+    let dot = memchr(b'.', text.as_bytes())?;
+    Some((&text[..dot], &text[dot + 1..]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    type Bytes = Buffer<8>;
 
     fn refusal(token: &str) -> Option<Reason> {
         Compact::parse(token).err()
@@ -57,9 +67,9 @@ mod tests {
     #[test]
     fn three_parts_none_of_them_empty() {
         let compact = Compact::parse("AQ.Ag.Aw").ok().unwrap();
-        let parts =
-            (compact.header().unwrap().to_vec(), compact.payload().unwrap(), compact.signature().unwrap().to_vec());
-        assert_eq!(parts, (vec![1], vec![2], vec![3]));
+        assert_eq!(compact.header(&mut Bytes::new()).unwrap(), [1]);
+        assert_eq!(compact.payload(&mut Bytes::new()).unwrap(), [2]);
+        assert_eq!(compact.signature(&mut Bytes::new()).unwrap(), [3]);
         assert_eq!(compact.signing_input(), b"AQ.Ag");
         for malformed in
             ["", "a", "a.b", ".b.c", "a..c", "a.b.", "..", "a.b.c.d", "a.b.c.", "a.b.c.d.e.f", &".".repeat(1000)]
@@ -73,8 +83,8 @@ mod tests {
     #[test]
     fn each_part_is_strict_base64url() {
         let compact = Compact::parse("AR.A=.A").ok().unwrap();
-        assert_eq!(compact.header().err(), Some(Reason::MalformedToken));
-        assert_eq!(compact.payload(), Err(Reason::MalformedToken));
-        assert_eq!(compact.signature().err(), Some(Reason::MalformedToken));
+        assert_eq!(compact.header(&mut Bytes::new()), Err(Reason::MalformedToken));
+        assert_eq!(compact.payload(&mut Bytes::new()), Err(Reason::MalformedToken));
+        assert_eq!(compact.signature(&mut Bytes::new()), Err(Reason::MalformedToken));
     }
 }

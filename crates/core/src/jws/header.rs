@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use super::json::{self, Value};
+use super::json::{self, Place, Value};
 use crate::Reason;
 
 /// The longest `kid` that is looked up, in bytes.
@@ -22,20 +22,34 @@ impl<'a> Header<'a> {
     /// Any `crit` refuses the token, since no extension is implemented (RFC 7515 §4.1.11), and so does `b64: false`, which
     /// JWTs must not use (RFC 7797 §7).
     pub(crate) fn parse(text: &'a [u8]) -> Result<Self, Reason> {
-        let members = json::object(text, |name| matches!(name, "alg" | "b64" | "crit" | "kid" | "typ"))
-            .map_err(|_| Reason::MalformedToken)?;
-        let (mut algorithm, mut key_id, mut token_type) = (None, None, None);
-        for (name, value) in members {
-            match (&*name, value) {
-                ("alg", Value::String(text)) => algorithm = Some(text),
-                ("kid", Value::String(text)) if text.len() <= MAX_KEY_ID => key_id = Some(text),
-                ("typ", Value::String(text)) => token_type = Some(text),
-                ("b64", Value::Bool(true)) => {}
-                ("b64" | "crit", _) => return Err(Reason::CriticalHeader),
-                _ => return Err(Reason::MalformedToken),
-            }
+        let text = std::str::from_utf8(text).map_err(|_| Reason::MalformedToken)?;
+        let mut parameters = [const { None }; 5];
+        json::place_members(text, &mut parameters, place).map_err(|_| Reason::MalformedToken)?;
+        let [algorithm, key_id, token_type, crit, b64] = parameters;
+        if crit.is_some() || !matches!(b64, None | Some(Value::Bool(true))) {
+            return Err(Reason::CriticalHeader);
+        }
+        let text = |parameter| match parameter {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Reason::MalformedToken),
+        };
+        let (algorithm, key_id, token_type) = (text(algorithm)?, text(key_id)?, text(token_type)?);
+        if key_id.as_ref().is_some_and(|key_id| key_id.len() > MAX_KEY_ID) {
+            return Err(Reason::MalformedToken);
         }
         Ok(Self { algorithm: algorithm.ok_or(Reason::MalformedToken)?, key_id, token_type })
+    }
+}
+
+fn place(parameter: &str) -> Place {
+    match parameter {
+        "alg" => Place::Slot(0),
+        "kid" => Place::Slot(1),
+        "typ" => Place::Slot(2),
+        "crit" => Place::Slot(3),
+        "b64" => Place::Slot(4),
+        _ => Place::Nowhere,
     }
 }
 

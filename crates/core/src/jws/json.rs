@@ -2,10 +2,12 @@
 //!
 //! RFC 7515 §4 and RFC 7519 §4 let a reader take the last of two equal members. Two readers that choose differently can be
 //! played against each other, so a duplicate at any depth refuses the whole text.
+//!
+//! This reader is Scopegate's own, since half of what a token costs besides its signature went into reading its JSON, and since
+//! those rules are not what others read by; `docs/design/0009` has the reasons and the figures. Whatever it accepts, `serde_json`
+//! reads alike: handlers are given claims by the latter.
 
-use std::{borrow::Cow, cell::Cell, collections::HashSet, fmt, sync::LazyLock};
-
-use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use std::{borrow::Cow, collections::HashSet};
 
 /// How deeply arrays and objects may nest, the outermost object included.
 const MAX_DEPTH: u8 = 16;
@@ -18,33 +20,6 @@ const MAX_MEMBERS: usize = 2048;
 /// linear in the length of the text.
 const FEW: usize = 16;
 
-/// `serde_json` hands over numbers as a map with this one member when some crate of the application turns on its feature
-/// `arbitrary_precision`.
-const ARBITRARY_PRECISION: &str = "$serde_json::private::Number";
-
-/// Whether it does. Otherwise such a map is what it looks like, an object.
-static NUMBERS_ARE_MAPS: LazyLock<bool> = LazyLock::new(|| {
-    struct IsMap;
-
-    impl<'de> Visitor<'de> for IsMap {
-        type Value = bool;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a number")
-        }
-
-        fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
-            Ok(false)
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<bool, A::Error> {
-            Ok(true)
-        }
-    }
-
-    de::Deserializer::deserialize_any(&mut serde_json::Deserializer::from_str("1"), IsMap).unwrap_or(false)
-});
-
 /// A JSON value that borrows from the text where it can.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value<'a> {
@@ -52,9 +27,12 @@ pub(crate) enum Value<'a> {
     Bool(bool),
     Null,
     Number(Number),
-    Object(Vec<(Cow<'a, str>, Value<'a>)>),
+    Object(Members<'a>),
     String(Cow<'a, str>),
 }
+
+/// The members of an object, in order, each name once.
+pub(crate) type Members<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Number {
@@ -85,68 +63,316 @@ pub(crate) struct Malformed;
 /// The members of the JSON object that `text` is, in order.
 ///
 /// Only those that `keep` names are built; the others are read and checked all the same.
-pub(crate) fn object<'a>(
-    text: &'a [u8],
-    keep: impl Fn(&str) -> bool,
-) -> Result<Vec<(Cow<'a, str>, Value<'a>)>, Malformed> {
-    object_in(std::str::from_utf8(text).map_err(|_| Malformed)?, keep)
+pub(crate) fn object(text: &[u8], keep: impl Fn(&str) -> bool) -> Result<Members<'_>, Malformed> {
+    let text = std::str::from_utf8(text).map_err(|_| Malformed)?;
+    place_members(text, &mut [], |name| if keep(name) { Place::Among } else { Place::Nowhere })
 }
 
-/// The same of a text that is known to be UTF-8.
-pub(crate) fn object_in<'a>(
+/// Where a member of an object is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Into the slot of this number, which is for members of this name only.
+    Slot(usize),
+    /// Among the others.
+    Among,
+    /// It is read and checked, and not built.
+    Nowhere,
+}
+
+/// Puts the members of the JSON object that `text` is in their places, so that those of well-known names are found without
+/// looking for them. Returns those that have no slot and are wanted, in order.
+pub(crate) fn place_members<'a>(
     text: &'a str,
-    keep: impl Fn(&str) -> bool,
-) -> Result<Vec<(Cow<'a, str>, Value<'a>)>, Malformed> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let members = Cell::new(MAX_MEMBERS);
-    let object = Root { keep, members: &members }.deserialize(&mut json).map_err(|_| Malformed)?;
-    json.end().map_err(|_| Malformed)?;
-    Ok(object)
-}
-
-struct Root<'m, K> {
-    keep: K,
-    members: &'m Cell<usize>,
-}
-
-impl<'de, K: Fn(&str) -> bool> DeserializeSeed<'de> for Root<'_, K> {
-    type Value = Vec<(Cow<'de, str>, Value<'de>)>;
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de, K: Fn(&str) -> bool> Visitor<'de> for Root<'_, K> {
-    type Value = Vec<(Cow<'de, str>, Value<'de>)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut names = Names::default();
-        let mut kept = Vec::with_capacity(FEW);
-        while let Some(name) = map.next_key_seed(Name)? {
-            names.note(name.clone(), self.members)?;
-            let value = Nested { depth: 1, members: self.members };
-            if (self.keep)(&name) {
-                kept.push((name, map.next_value_seed(value)?));
-            } else {
-                map.next_value_seed(Checked(value))?;
+    slots: &mut [Option<Value<'a>>],
+    place: impl Fn(&str) -> Place,
+) -> Result<Members<'a>, Malformed> {
+    let mut reader = Reader { text, at: 0, members: MAX_MEMBERS };
+    let (mut names, mut others) = (Names::default(), Vec::new());
+    reader.expect(b'{')?;
+    reader.object(|reader, name| {
+        match place(&name) {
+            Place::Slot(number) => {
+                let slot = slots.get_mut(number).filter(|slot| slot.is_none()).ok_or(Malformed)?;
+                *slot = Some(reader.value::<true>(1)?);
+            }
+            Place::Among => {
+                names.note(name.clone())?;
+                others.push((name, reader.value::<true>(1)?));
+            }
+            Place::Nowhere => {
+                names.note(name)?;
+                reader.value::<false>(1)?;
             }
         }
-        Ok(kept)
+        Ok(())
+    })?;
+    reader.skip_space();
+    if reader.at == text.len() { Ok(others) } else { Err(Malformed) }
+}
+
+/// Reads a text from left to right, by the grammar of RFC 8259.
+struct Reader<'a> {
+    text: &'a str,
+    /// How many bytes were read. What follows begins a character.
+    at: usize,
+    /// How many members there may be yet.
+    members: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
     }
+
+    #[inline]
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    /// Whether this structural character comes next. Then it is read.
+    #[inline]
+    fn has(&mut self, character: u8) -> bool {
+        self.skip_space();
+        let is_next = self.peek() == Some(character);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    #[inline]
+    fn expect(&mut self, character: u8) -> Result<(), Malformed> {
+        if self.has(character) { Ok(()) } else { Err(Malformed) }
+    }
+
+    /// Reads the members of an object whose brace was read. `member` is given the name of each, and reads its value.
+    #[inline]
+    fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        if self.has(b'}') {
+            return Ok(());
+        }
+        loop {
+            self.expect(b'"')?;
+            let name = self.string()?;
+            self.members = self.members.checked_sub(1).ok_or(Malformed)?;
+            self.expect(b':')?;
+            member(self, name)?;
+            if self.has(b'}') {
+                return Ok(());
+            }
+            self.expect(b',')?;
+        }
+    }
+
+    /// Reads a value that is inside of so many arrays and objects. One that is not to be built comes out as null.
+    fn value<const BUILT: bool>(&mut self, depth: u8) -> Result<Value<'a>, Malformed> {
+        self.skip_space();
+        let first = self.peek().ok_or(Malformed)?;
+        if matches!(first, b'{' | b'[') && depth >= MAX_DEPTH {
+            return Err(Malformed);
+        }
+        match first {
+            b'"' => {
+                self.at += 1;
+                self.string().map(Value::String)
+            }
+            b'{' => {
+                self.at += 1;
+                let (mut names, mut members) = (Names::default(), Vec::new());
+                self.object(|reader, name| {
+                    if BUILT {
+                        names.note(name.clone())?;
+                        members.push((name, reader.value::<true>(depth + 1)?));
+                    } else {
+                        names.note(name)?;
+                        reader.value::<false>(depth + 1)?;
+                    }
+                    Ok(())
+                })?;
+                Ok(Value::Object(members))
+            }
+            b'[' => {
+                self.at += 1;
+                self.array::<BUILT>(depth + 1).map(Value::Array)
+            }
+            b't' => self.word("true", Value::Bool(true)),
+            b'f' => self.word("false", Value::Bool(false)),
+            b'n' => self.word("null", Value::Null),
+            _ => self.number().map(Value::Number),
+        }
+    }
+
+    /// Reads the elements of an array whose bracket was read.
+    fn array<const BUILT: bool>(&mut self, depth: u8) -> Result<Vec<Value<'a>>, Malformed> {
+        let mut elements = Vec::new();
+        if self.has(b']') {
+            return Ok(elements);
+        }
+        loop {
+            let element = self.value::<BUILT>(depth)?;
+            if BUILT {
+                elements.push(element);
+            }
+            if self.has(b']') {
+                return Ok(elements);
+            }
+            self.expect(b',')?;
+        }
+    }
+
+    fn word(&mut self, word: &str, value: Value<'a>) -> Result<Value<'a>, Malformed> {
+        self.at += word.len();
+        if self.text.as_bytes()[..self.at.min(self.text.len())].ends_with(word.as_bytes()) {
+            Ok(value)
+        } else {
+            Err(Malformed)
+        }
+    }
+
+    /// Reads a string whose first quotation mark was read.
+    #[inline]
+    fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        let rest = &self.text[self.at..];
+        let length = plain(rest);
+        self.at += length + 1;
+        match rest.as_bytes().get(length) {
+            Some(b'"') => Ok(Cow::Borrowed(&rest[..length])),
+            Some(b'\\') => self.escaped(rest[..length].to_owned()).map(Cow::Owned),
+            _ => Err(Malformed),
+        }
+    }
+
+    /// Reads the rest of a string from behind its first backslash.
+    #[cold]
+    fn escaped(&mut self, mut string: String) -> Result<String, Malformed> {
+        loop {
+            let escape = self.peek().ok_or(Malformed)?;
+            self.at += 1;
+            string.push(match escape {
+                b'"' | b'\\' | b'/' => char::from(escape),
+                b'b' => '\u{8}',
+                b'f' => '\u{c}',
+                b'n' => '\n',
+                b'r' => '\r',
+                b't' => '\t',
+                b'u' => self.code_point()?,
+                // The beginning of a character of several bytes is none of these.
+                _ => return Err(Malformed),
+            });
+            let rest = &self.text[self.at..];
+            let length = plain(rest);
+            string.push_str(&rest[..length]);
+            self.at += length + 1;
+            match rest.as_bytes().get(length) {
+                Some(b'"') => return Ok(string),
+                Some(b'\\') => {}
+                _ => return Err(Malformed),
+            }
+        }
+    }
+
+    /// Reads the digits of a `\u`, and of a second one where the first is half of a pair (RFC 8259 §7). A half by itself is no
+    /// character.
+    fn code_point(&mut self) -> Result<char, Malformed> {
+        let first = self.code_unit()?;
+        let second = if self.text[self.at..].starts_with("\\u") && (0xd800..0xdc00).contains(&first) {
+            self.at += 2;
+            Some(self.code_unit()?)
+        } else {
+            None
+        };
+        let mut characters = char::decode_utf16([first].into_iter().chain(second));
+        let (character, rest) = (characters.next(), characters.next());
+        match (character, rest) {
+            (Some(Ok(character)), None) => Ok(character),
+            _ => Err(Malformed),
+        }
+    }
+
+    fn code_unit(&mut self) -> Result<u16, Malformed> {
+        let digits = self.text.get(self.at..self.at + 4).ok_or(Malformed)?;
+        self.at += 4;
+        // A sign is accepted there, and is no digit.
+        let is_plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        u16::from_str_radix(digits, 16).ok().filter(|_| is_plain).ok_or(Malformed)
+    }
+
+    fn number(&mut self) -> Result<Number, Malformed> {
+        let from = self.at;
+        let is_negative = self.peek() == Some(b'-');
+        self.at += usize::from(is_negative);
+        let leading_zero = self.peek() == Some(b'0');
+        if self.digits()? > 1 && leading_zero {
+            return Err(Malformed);
+        }
+        let mut is_whole = true;
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            is_whole = false;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            is_whole = false;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        let text = &self.text[from..self.at];
+        let whole = if !is_whole {
+            None
+        } else if is_negative {
+            // There is a negative zero, which is no whole number.
+            text.parse().ok().filter(|number| *number != 0).map(Number::Negative)
+        } else {
+            text.parse().ok().map(Number::Unsigned)
+        };
+        // Whole numbers beyond 64 bits are rounded, as others are.
+        let float = || text.parse().ok().filter(|number: &f64| number.is_finite()).map(Number::Float);
+        whole.or_else(float).ok_or(Malformed)
+    }
+
+    /// Reads digits, of which there has to be one, and says how many there were.
+    fn digits(&mut self) -> Result<usize, Malformed> {
+        let from = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at > from { Ok(self.at - from) } else { Err(Malformed) }
+    }
+}
+
+/// How many bytes there are before the next quotation mark, backslash or control character. Eight are looked at at once.
+#[inline]
+fn plain(text: &str) -> usize {
+    const EACH: u64 = u64::MAX / 0xff;
+    // The highest bit of each byte that is less than this: of the first such byte for certain, and of none before it.
+    let below = |bytes: u64, limit: u8| bytes.wrapping_sub(EACH * u64::from(limit)) & !bytes & (EACH << 7);
+    let equal = |bytes: u64, byte: u8| below(bytes ^ (EACH * u64::from(byte)), 1);
+
+    let (eights, rest) = text.as_bytes().as_chunks::<8>();
+    for (index, eight) in eights.iter().enumerate() {
+        let eight = u64::from_le_bytes(*eight);
+        let ends = below(eight, 0x20) | equal(eight, b'"') | equal(eight, b'\\');
+        if ends != 0 {
+            return index * 8 + (ends.trailing_zeros() / 8) as usize;
+        }
+    }
+    let is_end = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
+    eights.len() * 8 + rest.iter().position(is_end).unwrap_or(rest.len())
 }
 
 /// The member names of one object, each of them once.
-struct Names<'de> {
+struct Names<'a> {
     /// The first of them, so that most objects need no memory for this, each with a mark that equal names have in common.
-    few: [Cow<'de, str>; FEW],
+    few: [Cow<'a, str>; FEW],
     marks: [u64; FEW],
     length: usize,
-    many: HashSet<Cow<'de, str>>,
+    many: HashSet<Cow<'a, str>>,
 }
 
 impl Default for Names<'_> {
@@ -155,17 +381,15 @@ impl Default for Names<'_> {
     }
 }
 
-impl<'de> Names<'de> {
-    /// Notes a name, and refuses it when it is there already, or one more than `members` has left.
-    fn note<E: de::Error>(&mut self, name: Cow<'de, str>, members: &Cell<usize>) -> Result<(), E> {
-        let left = members.get().checked_sub(1).ok_or_else(|| E::custom("too many members"))?;
-        members.set(left);
+impl<'a> Names<'a> {
+    /// Notes a name, and refuses it when it is there already.
+    fn note(&mut self, name: Cow<'a, str>) -> Result<(), Malformed> {
         let mark = mark(&name);
         let alike = self.marks[..self.length].iter().zip(&self.few).filter(|(other, _)| **other == mark);
         if alike.map(|(_, other)| other).any(|other| *other == name)
             || !self.many.is_empty() && self.many.contains(&name)
         {
-            return Err(E::custom("duplicate member"));
+            return Err(Malformed);
         }
         if let Some(place) = self.few.get_mut(self.length) {
             *place = name;
@@ -178,8 +402,8 @@ impl<'de> Names<'de> {
     }
 }
 
-/// What equal names have in common. Names of the same length of up to 7 bytes that have it in common are equal.
-pub(crate) fn mark(name: &str) -> u64 {
+/// What equal names have in common.
+fn mark(name: &str) -> u64 {
     let bytes = name.as_bytes();
     let half = |from: usize| bytes[from..from + 4].iter().fold(0, |half, byte| half << 8 | u64::from(*byte));
     match bytes.len() {
@@ -188,196 +412,6 @@ pub(crate) fn mark(name: &str) -> u64 {
         length @ 4..=7 => half(0) << 32 | half(length - 4),
         _ => half(0) << 32 | half(4),
     }
-}
-
-/// A member name, borrowed where it has no escapes.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text.to_owned()))
-    }
-}
-
-/// Any value below the root.
-#[derive(Clone, Copy)]
-struct Nested<'m> {
-    /// How many arrays and objects this value is inside of.
-    depth: u8,
-    members: &'m Cell<usize>,
-}
-
-impl Nested<'_> {
-    fn deeper<E: de::Error>(self) -> Result<Self, E> {
-        if self.depth < MAX_DEPTH {
-            Ok(Self { depth: self.depth + 1, ..self })
-        } else {
-            Err(E::custom("nested too deeply"))
-        }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Nested<'_> {
-    type Value = Value<'de>;
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Nested<'_> {
-    type Value = Value<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(Value::Number(Number::Unsigned(value)))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Value::Number(u64::try_from(value).map_or(Number::Negative(value), Number::Unsigned)))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(Value::Number(Number::Float(value)))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Value::String(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Value::String(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let inside = self.deeper()?;
-        let mut elements = Vec::new();
-        while let Some(element) = seq.next_element_seed(inside)? {
-            elements.push(element);
-        }
-        Ok(Value::Array(elements))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let inside = self.deeper()?;
-        let mut names = Names::default();
-        let mut object = Vec::new();
-        while let Some(name) = map.next_key_seed(Name)? {
-            if name == ARBITRARY_PRECISION && object.is_empty() && *NUMBERS_ARE_MAPS {
-                return number(&map.next_value::<String>()?)
-                    .map(Value::Number)
-                    .ok_or_else(|| de::Error::custom("not a number"));
-            }
-            names.note(name.clone(), self.members)?;
-            object.push((name, map.next_value_seed(inside)?));
-        }
-        Ok(Value::Object(object))
-    }
-}
-
-/// A value that nobody keeps: it is read by the same rules, and nothing of it is built.
-#[derive(Clone, Copy)]
-struct Checked<'m>(Nested<'m>);
-
-impl<'de> DeserializeSeed<'de> for Checked<'_> {
-    type Value = ();
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Checked<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let inside = Self(self.0.deeper()?);
-        while seq.next_element_seed(inside)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let inside = Self(self.0.deeper()?);
-        let mut names = Names::default();
-        let mut is_first = true;
-        while let Some(name) = map.next_key_seed(Name)? {
-            if name == ARBITRARY_PRECISION && is_first && *NUMBERS_ARE_MAPS {
-                return number(&map.next_value::<String>()?).map(drop).ok_or_else(|| de::Error::custom("not a number"));
-            }
-            is_first = false;
-            names.note(name, self.0.members)?;
-            map.next_value_seed(inside)?;
-        }
-        Ok(())
-    }
-}
-
-/// A JSON number in its own words.
-fn number(text: &str) -> Option<Number> {
-    if let Ok(value) = text.parse() {
-        return Some(Number::Unsigned(value));
-    }
-    if let Ok(value) = text.parse() {
-        return Some(Number::Negative(value));
-    }
-    text.parse().ok().filter(|value: &f64| value.is_finite()).map(Number::Float)
 }
 
 #[cfg(test)]
@@ -472,20 +506,183 @@ mod tests {
         assert!(all(&late_duplicate(40)).is_ok());
     }
 
+    /// Texts that others read alike, or refuse.
     #[test]
-    fn what_looks_like_a_number_in_arbitrary_precision_is_an_object_without_it() {
-        assert!(!*NUMBERS_ARE_MAPS, "a dependency turned on `arbitrary_precision`; mend this test");
-        let text = format!("{{\"a\":{{\"{ARBITRARY_PRECISION}\":\"17\"}}}}");
-        assert_eq!(one(&text), Value::Object(vec![(ARBITRARY_PRECISION.into(), Value::String("17".into()))]));
+    fn what_is_read_is_what_serde_json_reads() {
+        fn same(ours: &Value<'_>, theirs: &serde_json::Value) -> bool {
+            match (ours, theirs) {
+                (Value::Null, serde_json::Value::Null) => true,
+                (Value::Bool(ours), serde_json::Value::Bool(theirs)) => ours == theirs,
+                (Value::String(ours), serde_json::Value::String(theirs)) => ours == theirs,
+                (Value::Number(Number::Unsigned(ours)), theirs) => theirs.as_u64() == Some(*ours),
+                (Value::Number(Number::Negative(ours)), theirs) => theirs.as_i64() == Some(*ours),
+                // By default they round the last digit of some numbers the other way.
+                (Value::Number(Number::Float(ours)), theirs) => {
+                    theirs.as_f64().is_some_and(|theirs| (theirs - ours).abs() <= ours.abs() * f64::EPSILON)
+                }
+                (Value::Array(ours), serde_json::Value::Array(theirs)) => {
+                    ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| same(ours, theirs))
+                }
+                (Value::Object(ours), serde_json::Value::Object(theirs)) => {
+                    ours.len() == theirs.len() && ours.iter().all(|(name, ours)| same(ours, &theirs[&**name]))
+                }
+                _ => false,
+            }
+        }
+
+        let values = [
+            "null",
+            "true",
+            "false",
+            "nul",
+            "tru",
+            "truex",
+            "fals",
+            "nullx",
+            "True",
+            "0",
+            "-0",
+            "00",
+            "01",
+            "-01",
+            "1",
+            "-1",
+            "-",
+            "+1",
+            ".5",
+            "1.",
+            "1.5",
+            "-1.5e3",
+            "1e5",
+            "1E+5",
+            "1e-5",
+            "1e",
+            "1e+",
+            "1.e5",
+            "0.0",
+            "0e0",
+            "1e308",
+            "-1e308",
+            "1e309",
+            "1e-400",
+            "18446744073709551615",
+            "18446744073709551616",
+            "9223372036854775808",
+            "-9223372036854775808",
+            "-9223372036854775809",
+            "1700000000.5",
+            "0x1",
+            "NaN",
+            "Infinity",
+            "1_0",
+            "\"\"",
+            "\"a\"",
+            "\"",
+            "\"a",
+            "\"\u{e9}\u{1f600}\"",
+            "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
+            "\"\\x\"",
+            "\"\\",
+            "\"\\\"",
+            "\"\\u0041\\u00e9\"",
+            "\"\\u004\"",
+            "\"\\u+041\"",
+            "\"\\u\"",
+            "\"\\u00g0\"",
+            "\"\\ud83d\\ude00\"",
+            "\"\\ud83d\"",
+            "\"\\ud83dx\"",
+            "\"\\ude00\"",
+            "\"\\ud83d\\u0041\"",
+            "\"\\ud83d\\ud83d\"",
+            "\"\\ud83d\\n\"",
+            "\"\\u\u{e9}\u{e9}\"",
+            "\"\\\u{e9}\"",
+            "\"\\u0000\"",
+            "\"\u{0}\"",
+            "\"\u{1f}\"",
+            "\"\n\"",
+            "\"\u{7f}\u{80}\u{2028}\"",
+            "[]",
+            "[ ]",
+            "[1]",
+            "[1,]",
+            "[,]",
+            "[1 2]",
+            "[1,2",
+            "[",
+            "]",
+            "[[],[[]]]",
+            "{}",
+            "{ }",
+            "{\"a\":1}",
+            "{\"a\" : [ 1 , {\"b\":2} ] }",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{a:1}",
+            "{\"a\":1,}",
+            "{\"a\":1 \"b\":2}",
+            "{\"\":0}",
+            "{\"\\u0061\":1}",
+            "{\"a\\nb\":1}",
+            "{",
+            "\u{b}1",
+            "\u{a0}1",
+            "1\u{c}",
+            "// x\n1",
+            "",
+            " ",
+            "1 1",
+        ];
+        for value in values {
+            for text in [
+                format!("{{\"v\":{value}}}"),
+                format!(" {{ \"v\" \t:\r\n{value} , \"w\":[{value}]}} "),
+                format!("{{\"v\":{{\"w\":{value},\"x\":\"\"}}}}"),
+            ] {
+                let theirs: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+                match all(&text) {
+                    Ok(members) => {
+                        assert!(theirs.is_some_and(|theirs| same(&Value::Object(members), &theirs)), "{text}")
+                    }
+                    Err(Malformed) => assert_eq!(theirs, None, "{text}"),
+                }
+                assert_eq!(object(text.as_bytes(), |_| false).is_ok(), all(&text).is_ok(), "{text}");
+            }
+        }
     }
 
     #[test]
-    fn numbers_in_their_own_words_are_numbers() {
-        assert_eq!(number("17"), Some(Number::Unsigned(17)));
-        assert_eq!(number("-17"), Some(Number::Negative(-17)));
-        assert_eq!(number("1.7e1"), Some(Number::Float(17.0)));
-        for text in ["1e400", "x", "", "NaN", "inf"] {
-            assert_eq!(number(text), None, "{text}");
+    fn the_end_of_what_is_plain_is_found_at_every_place() {
+        for byte in 0..=0x7f_u8 {
+            for place in 0..20 {
+                for filling in ['a', '!', '#', '[', ']', ' ', '\u{7f}', '\u{e9}', '\u{2028}'] {
+                    let before = filling.to_string().repeat(place);
+                    let text = format!("{before}{}{before}\"", char::from(byte));
+                    let expected = text.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\').unwrap();
+                    assert_eq!(plain(&text), expected, "{text:?}");
+                }
+            }
+        }
+        assert_eq!((plain(""), plain("abc"), plain("abcdefghi")), (0, 3, 9));
+    }
+
+    #[test]
+    fn a_member_has_its_slot_or_is_among_the_others() {
+        let place = |name: &str| match name {
+            "a" => Place::Slot(0),
+            "b" => Place::Slot(1),
+            "x" => Place::Slot(2),
+            "c" => Place::Among,
+            _ => Place::Nowhere,
+        };
+        let mut slots = [None, None];
+        let others = place_members(r#"{"b":1,"c":2,"d":3}"#, &mut slots, place).unwrap();
+        assert_eq!(slots, [None, Some(Value::Number(Number::Unsigned(1)))]);
+        assert_eq!(others, [("c".into(), Value::Number(Number::Unsigned(2)))]);
+        for bad in [r#"{"a":1,"a":null}"#, r#"{"a":null,"a":1}"#, r#"{"c":1,"c":1}"#, r#"{"d":1,"d":1}"#, r#"{"x":1}"#]
+        {
+            assert_eq!(place_members(bad, &mut [None, None], place), Err(Malformed), "{bad}");
         }
     }
 

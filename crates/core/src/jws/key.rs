@@ -1,4 +1,4 @@
-use std::{borrow::Cow, error::Error as StdError, fmt};
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 
 use super::{
     Algorithm, base64url,
@@ -120,7 +120,9 @@ impl JwkSet {
             }
         }
         keys.sort_by(|a, b| a.id.cmp(&b.id));
-        KeySet { keys, skipped }
+        let mut set = KeySet { keys, skipped, described: Arc::default() };
+        set.described = set.describe().into();
+        set
     }
 }
 
@@ -229,6 +231,8 @@ pub struct KeySet {
     /// Sorted by id; those without one come first.
     keys: Vec<Key>,
     skipped: Vec<SkippedKey>,
+    /// For the log: the keys by id where they are few, else how many they are.
+    described: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -290,8 +294,12 @@ impl KeySet {
         self.keys.binary_search_by(|key| key.id.as_deref().cmp(&Some(key_id))).is_ok()
     }
 
-    /// For the log: the keys by id where they are few, else how many they are.
-    pub(crate) fn described(&self) -> String {
+    /// For the log.
+    pub(crate) fn described(&self) -> &Arc<str> {
+        &self.described
+    }
+
+    fn describe(&self) -> String {
         let ids: Vec<String> = self.key_ids().take(5).map(excerpt).collect();
         match ids.as_slice() {
             [_, ..] if ids.len() <= 4 && ids.len() == self.keys.len() => ids.join(" or "),
@@ -627,12 +635,12 @@ mod tests {
         };
         let some = keys(&[Some("b"), Some("a"), Some("d")]);
         assert!(["a", "b", "d"].iter().all(|id| some.holds(id)) && !some.holds("c") && !some.holds(""));
-        assert_eq!(some.described(), "a or b or d");
+        assert_eq!(some.describe(), "a or b or d");
         assert_eq!(keys(&[Some("a"), Some("a")]).key_ids().collect::<Vec<_>>(), ["a"]);
-        assert_eq!(keys(&[Some("a"), Some("b"), Some("c"), Some("d")]).described(), "a or b or c or d");
-        assert_eq!(keys(&[Some("a"), Some("b"), Some("c"), Some("d"), Some("e")]).described(), "one of 5 keys");
-        assert_eq!(keys(&[Some("a"), None]).described(), "one of 2 keys");
-        assert_eq!(keys(&[]).described(), "one of 0 keys");
+        assert_eq!(keys(&[Some("a"), Some("b"), Some("c"), Some("d")]).describe(), "a or b or c or d");
+        assert_eq!(keys(&[Some("a"), Some("b"), Some("c"), Some("d"), Some("e")]).describe(), "one of 5 keys");
+        assert_eq!(keys(&[Some("a"), None]).describe(), "one of 2 keys");
+        assert_eq!(keys(&[]).describe(), "one of 0 keys");
         assert!(some.is_same(&keys(&[Some("a"), Some("b"), Some("d")])));
         assert!(
             !some.is_same(&keys(&[Some("a"), Some("b"), Some("e")])) && !some.is_same(&keys(&[Some("a"), Some("b")]))

@@ -17,4 +17,4 @@ pub use self::{
     algorithm::Algorithm,
     key::{JwkSet, JwkSetError, KeySet, SkippedKey},
 };
-pub(crate) use self::{base64url::Decoded, compact::Compact, header::Header, key::Verification};
+pub(crate) use self::{base64url::Buffer, compact::Compact, header::Header, key::Verification};

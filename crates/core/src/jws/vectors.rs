@@ -16,7 +16,7 @@ use base64::{
 };
 use serde_json::{Value, json};
 
-use super::{Algorithm, Compact, Header, JwkSet, JwkSetError, KeySet, Verification, json as strict};
+use super::{Algorithm, Buffer, Compact, Header, JwkSet, JwkSetError, KeySet, Verification, json as strict};
 use crate::{
     Reason,
     crypto::{
@@ -28,11 +28,12 @@ use crate::{
 /// Judges a token by its signature alone, for an issuer whose one algorithm is the token's own.
 fn judge(token: &str, keys: &[u8], backend: CryptoBackend) -> Result<(), Reason> {
     let compact = Compact::parse(token)?;
-    let (header, _, signature) = (compact.header()?, compact.payload()?, compact.signature()?);
-    let header = Header::parse(&header)?;
+    let (mut header, mut payload, mut signature) = (Buffer::<512>::new(), Buffer::<512>::new(), Buffer::<512>::new());
+    compact.payload(&mut payload)?;
+    let (header, signature) = (Header::parse(compact.header(&mut header)?)?, compact.signature(&mut signature)?);
     let algorithm = Algorithm::from_name(&header.algorithm).ok_or(Reason::AlgorithmNotAllowed)?;
     let keys = JwkSet::from_json(keys).unwrap().prepare(&[algorithm], backend);
-    match keys.verify(algorithm, header.key_id.as_deref(), compact.signing_input(), &signature) {
+    match keys.verify(algorithm, header.key_id.as_deref(), compact.signing_input(), signature) {
         Verification::Valid => Ok(()),
         Verification::Invalid => Err(Reason::InvalidSignature),
         Verification::UnknownKey => Err(Reason::UnknownKey),

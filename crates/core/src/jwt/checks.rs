@@ -1,16 +1,16 @@
 //! The checks of claims, each with its source. All of them are made, so that the log can name every one that failed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::{Profile, RequiredClaim, Rules};
+use super::{Profile, RequiredClaim, Rules, profile::Granted};
 use crate::{
-    Reason, Scope,
+    Reason,
     claims::{
-        NumericDate, UnverifiedClaims,
+        NumericDate, Texts, UnverifiedClaims,
         checks::{self, Findings},
     },
     confirmation,
-    error::{Error, Failure},
+    error::{Error, Expected, Failure, Found},
     jws::{Algorithm, Header, json::Value},
 };
 
@@ -19,15 +19,15 @@ pub(crate) struct Acceptable<'c> {
     pub(super) algorithm: Algorithm,
     pub(super) subject: Option<&'c str>,
     pub(super) client_id: Option<&'c str>,
-    pub(super) audience: Vec<&'c str>,
-    pub(super) scope: Scope,
+    pub(super) audience: Texts<'c>,
+    pub(super) scope: Granted<'c>,
     pub(super) expires_at: NumericDate,
     pub(super) not_before: Option<NumericDate>,
     pub(super) issued_at: Option<NumericDate>,
     pub(super) token_id: Option<&'c str>,
     pub(super) authentication_time: Option<NumericDate>,
     pub(super) authentication_context: Option<&'c str>,
-    pub(super) authentication_methods: Vec<&'c str>,
+    pub(super) authentication_methods: Texts<'c>,
 }
 
 impl Rules {
@@ -50,7 +50,7 @@ impl Rules {
         findings.note(self.profile.check_peculiarity(claims));
 
         let audience = findings.note(claims.audience());
-        if let Some(audience) = &audience {
+        if let Some(audience) = audience {
             findings.note(self.audience(audience));
         }
         let audience = audience.unwrap_or_default();
@@ -61,7 +61,7 @@ impl Rules {
 
         let subject =
             findings.note(self.required(RequiredClaim::Subject, "sub", "sub", claims.string("sub", "sub"))).flatten();
-        let client_id = findings.note(self.client(claims, &audience)).flatten();
+        let client_id = findings.note(self.client(claims, audience)).flatten();
         let token_id =
             findings.note(self.required(RequiredClaim::TokenId, "jti", "jti", claims.string("jti", "jti"))).flatten();
 
@@ -94,15 +94,16 @@ impl Rules {
 
     /// RFC 8725 §3.1: nothing outside the issuer's list is ever run.
     fn algorithm(&self, name: &str) -> Result<Algorithm, Failure> {
-        Algorithm::from_name(name).filter(|algorithm| self.algorithms.contains(algorithm)).ok_or_else(|| {
-            let names: Vec<&str> = self.algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
-            Failure::new(Reason::AlgorithmNotAllowed, "alg", names.join(" or "), name)
+        let known = Algorithm::from_name(name).filter(|algorithm| self.algorithms.contains(algorithm));
+        known.ok_or_else(|| {
+            let expected = Expected::Algorithms(Arc::clone(&self.algorithms));
+            Failure::new(Reason::AlgorithmNotAllowed, "alg", expected, name)
         })
     }
 
     /// RFC 9068 §4. Where the audience was waived, a token may name none, and its client stands in for it; one that names
     /// some still has to name us.
-    fn audience(&self, found: &[&str]) -> Result<(), Failure> {
+    fn audience(&self, found: Texts<'_>) -> Result<(), Failure> {
         if self.audience_waived && found.is_empty() { Ok(()) } else { checks::audience(&self.audiences, found) }
     }
 
@@ -118,18 +119,18 @@ impl Rules {
     }
 
     /// The client, from the claim that the profile names, and whether it is one that may use this issuer's tokens here.
-    fn client<'c>(&self, claims: &'c UnverifiedClaims<'_>, audience: &[&'c str]) -> Result<Option<&'c str>, Failure> {
+    fn client<'c>(&self, claims: &'c UnverifiedClaims<'_>, audience: Texts<'c>) -> Result<Option<&'c str>, Failure> {
         let name = self.profile.client_from();
         let named = name.map_or(Ok(None), |name| claims.string(name, "client_id"));
-        let named = named.map(|client| match (client, audience) {
-            (None, [sole]) if self.profile.client_is_audience() => Some(*sole),
+        let named = named.map(|client| match client {
+            None if self.profile.client_is_audience() => audience.sole(),
             _ => client,
         });
         let client = self.required(RequiredClaim::ClientId, "client_id", name.unwrap_or_default(), named)?;
         // Both names are registered, so each has its type even where the profile reads the other.
         claims.string("client_id", "client_id")?;
         claims.string("azp", "azp")?;
-        checks::authorized_party(self.authorized_parties.as_deref(), client)?;
+        checks::authorized_party(self.authorized_parties.as_ref(), client)?;
         Ok(client)
     }
 
@@ -143,7 +144,7 @@ impl Rules {
     ) -> Result<Option<&'c str>, Failure> {
         match found?.filter(|text| !text.is_empty()) {
             None if self.profile.requires(claim) => {
-                Err(Failure::new(Reason::MissingClaim, subject, format!("a value in `{name}`"), "none"))
+                Err(Failure::new(Reason::MissingClaim, subject, format!("a value in `{name}`"), Found::NONE))
             }
             found => Ok(found),
         }
@@ -202,10 +203,10 @@ mod tests {
     fn rules() -> Rules {
         Rules {
             issuer: "https://as.example".into(),
-            audiences: vec!["https://api.example".into(), "api".into()],
+            audiences: ["https://api.example", "api"].into_iter().collect(),
             audience_waived: false,
             authorized_parties: None,
-            algorithms: Algorithm::DEFAULT.to_vec(),
+            algorithms: Algorithm::DEFAULT.into(),
             profile: Profile::rfc9068(),
             grammar: Arc::new(ExactScopes),
             leeway: Duration::from_secs(60),
@@ -304,14 +305,14 @@ mod tests {
             let token = outcome.unwrap();
             assert_eq!(token.algorithm, Algorithm::Rs256);
             assert_eq!((token.subject, token.client_id, token.token_id), (Some("alice"), Some("app"), Some("1")));
-            assert_eq!(token.audience, ["api", "other"]);
-            assert_eq!(token.scope.to_string(), "read write");
+            assert_eq!(token.audience.joined(), "api other");
+            assert_eq!(token.scope.read().to_string(), "read write");
             assert_eq!(token.expires_at.as_secs(), NOW + 60);
             assert_eq!(token.issued_at.unwrap().as_secs(), NOW - 60);
             assert_eq!(token.not_before.unwrap().as_secs(), NOW - 1);
             assert_eq!(token.authentication_time.unwrap().as_secs(), NOW - 2);
             assert_eq!(token.authentication_context, Some("urn:high"));
-            assert_eq!(token.authentication_methods, ["pwd", "otp"]);
+            assert_eq!(token.authentication_methods.joined(), "pwd otp");
         });
     }
 
@@ -327,7 +328,7 @@ mod tests {
 
     #[test]
     fn alg_1_only_the_algorithms_of_the_issuer_pass() {
-        let rules = Rules { algorithms: vec![Algorithm::Es256, Algorithm::Ed25519], ..rules() };
+        let rules = Rules { algorithms: [Algorithm::Es256, Algorithm::Ed25519].into(), ..rules() };
         for good in ["ES256", "EdDSA", "Ed25519"] {
             assert_eq!(failures_of(&rules, &json!({ "alg": good, "typ": "at+jwt" }), &claims()), NONE, "{good}");
         }
@@ -500,7 +501,7 @@ mod tests {
 
     #[test]
     fn only_authorized_parties_pass_where_they_are_named() {
-        let rules = Rules { authorized_parties: Some(vec!["app".into(), "other".into()]), ..rules() };
+        let rules = Rules { authorized_parties: Some(["app", "other"].into_iter().collect()), ..rules() };
         let found = |client: &str| failures_of(&rules, &header("at+jwt"), &claims_with(json!({ "client_id": client })));
         assert_eq!(found("app"), NONE);
         assert_eq!(found("other"), NONE);
@@ -606,7 +607,7 @@ mod tests {
             let token = outcome.unwrap();
             assert_eq!(token.authentication_time, Some(Duration::from_secs(5)));
             assert_eq!(token.authentication_context, Some("0"));
-            assert_eq!(token.authentication_methods, ["pwd"]);
+            assert_eq!(token.authentication_methods.joined(), "pwd");
         });
     }
 
@@ -674,7 +675,7 @@ mod tests {
         let profile = Profile::compat("own").accept_type("JWT").evidence(Evidence::claim("ver", "2"));
         let rules = with_profile(profile.scope_claim(ScopeClaim::array("scp")));
         checked(&rules, &header("JWT"), &claims_with(json!({ "ver": "2", "scp": ["x"] })), |outcome| {
-            assert_eq!(outcome.unwrap().scope.to_string(), "x");
+            assert_eq!(outcome.unwrap().scope.read().to_string(), "x");
         });
         assert_eq!(failures_of(&rules, &header("JWT"), &claims()), [(Reason::WrongTokenType, "claims")]);
     }
@@ -701,7 +702,7 @@ mod tests {
             let user = outcome.unwrap();
             assert_eq!(user.subject, Some("60194296801dc7bc2a1b2735"));
             assert_eq!(user.client_id, Some("api"), "the client of a user's token is its audience");
-            assert_eq!(user.scope.to_string(), "email message openid");
+            assert_eq!(user.scope.read().to_string(), "email message openid");
         });
         checked(&rules, &header("JWT"), &genauth_claims(json!({ "azp": "machine" })), |outcome| {
             let machine = outcome.unwrap();
@@ -744,7 +745,7 @@ mod tests {
 
     #[test]
     fn jwt_3_a_waived_audience_may_be_absent_and_is_checked_where_it_is_not() {
-        let rules = Rules { audience_waived: true, authorized_parties: Some(vec!["app".into()]), ..rules() };
+        let rules = Rules { audience_waived: true, authorized_parties: Some(["app"].into_iter().collect()), ..rules() };
         let outcome = |claims| failures_of(&rules, &header("at+jwt"), &claims);
         for good in [claims(), claims_without("aud"), claims_with(json!({ "aud": [] }))] {
             assert_eq!(outcome(good.clone()), NONE, "{good}");
@@ -783,7 +784,8 @@ mod tests {
 
     #[test]
     fn genauth_tokens_of_machines_are_held_to_the_authorized_parties() {
-        let rules = Rules { authorized_parties: Some(vec!["machine".into()]), ..with_profile(Profile::genauth()) };
+        let rules =
+            Rules { authorized_parties: Some(["machine"].into_iter().collect()), ..with_profile(Profile::genauth()) };
         assert_eq!(failures_of(&rules, &header("JWT"), &genauth_claims(json!({ "azp": "machine" }))), NONE);
         for claims in [genauth_claims(json!({ "azp": "other" })), genauth_claims(json!({ "sub": "u" }))] {
             let found = failures_of(&rules, &header("JWT"), &claims);

@@ -1,7 +1,11 @@
 use std::borrow::Cow;
 
 use super::providers::{self, Peculiarity};
-use crate::{Reason, Scope, error::Failure, jws::json::Value};
+use crate::{
+    Reason, Scope,
+    error::{Failure, Found},
+    jws::json::Value,
+};
 
 /// What the access tokens of an issuer look like.
 ///
@@ -390,7 +394,7 @@ impl Profile {
         if self.is_strict() {
             expected.push_str(" (an issuer that sends another needs a profile, see `Issuer::profile`)");
         }
-        Err(Failure::new(Reason::WrongTokenType, "typ", expected, found.unwrap_or("none")))
+        Err(Failure::new(Reason::WrongTokenType, "typ", expected, found.map_or(Found::NONE, Found::from)))
     }
 
     /// Looks for each sign of an access token. `claim` gives a top-level claim of the token.
@@ -400,7 +404,7 @@ impl Profile {
         };
         let subject = if matches!(missing.0, Sign::ScopeClaim) { "scope" } else { "claims" };
         let expected = format!("{}, the sign of an access token", missing.describe(&self.scope_claim));
-        Err(Failure::new(Reason::WrongTokenType, subject, expected, "something else, or nothing"))
+        Err(Failure::new(Reason::WrongTokenType, subject, expected, Found::Fixed("something else, or nothing")))
     }
 }
 
@@ -504,13 +508,39 @@ impl ScopeClaim {
         self.places.iter().find_map(|place| Some((place, place.find(&claim)?)))
     }
 
-    /// Reads the scope of a token. An absent claim is an empty scope.
-    pub(super) fn read<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Result<Scope, Failure> {
-        self.find(claim).map_or_else(|| Ok(Scope::default()), |(place, value)| place.read(value))
+    /// What a token says of its scope. An absent claim is an empty scope.
+    pub(super) fn read<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Result<Granted<'v>, Failure> {
+        self.find(claim).map_or(Ok(Granted::Nothing), |(place, value)| place.read(value))
     }
 
     fn describe(&self) -> String {
         self.places.iter().map(Place::describe).collect::<Vec<_>>().join(" or ")
+    }
+}
+
+/// The scope of a token as it is written there. It becomes a [`Scope`] when somebody vouches for the token.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Granted<'v> {
+    Nothing,
+    /// Scopes with spaces between them.
+    Text(&'v str),
+    /// Each string without a space is one scope, and nothing else is any.
+    Elements(&'v [Value<'v>]),
+}
+
+impl Granted<'_> {
+    pub(super) fn read(self) -> Scope {
+        match self {
+            Self::Nothing => Scope::default(),
+            Self::Text(text) => Scope::parse(text),
+            Self::Elements(elements) => {
+                let texts = elements.iter().filter_map(|element| match element {
+                    Value::String(text) if !text.contains(' ') => Some(&**text),
+                    _ => None,
+                });
+                Scope::from_elements(texts).unwrap_or_default()
+            }
+        }
     }
 }
 
@@ -523,26 +553,22 @@ impl Place {
         })
     }
 
-    fn read(&self, value: &Value<'_>) -> Result<Scope, Failure> {
+    fn read<'v>(&self, value: &'v Value<'v>) -> Result<Granted<'v>, Failure> {
         match (value, self.shape) {
-            (Value::String(text), Shape::String | Shape::Either | Shape::Lenient) => Ok(Scope::parse(text)),
-            (Value::Array(elements), Shape::Lenient) => {
-                let texts = elements.iter().filter_map(|element| match element {
-                    Value::String(text) if !text.contains(' ') => Some(&**text),
-                    _ => None,
-                });
-                Ok(Scope::from_elements(texts).unwrap_or_default())
-            }
+            (Value::String(text), Shape::String | Shape::Either | Shape::Lenient) => Ok(Granted::Text(text)),
+            (Value::Array(elements), Shape::Lenient) => Ok(Granted::Elements(elements)),
             (Value::Array(elements), Shape::Array | Shape::Either) => {
-                let texts = elements.iter().map(|element| match element {
-                    Value::String(text) => Ok(&**text),
-                    other => Err(self.mistyped("an array of strings", other.type_name())),
+                let fault = elements.iter().find_map(|element| match element {
+                    Value::String(text) if !text.contains(' ') => None,
+                    Value::String(_) => Some(("one scope in each element", "an element with a space")),
+                    other => Some(("an array of strings", other.type_name())),
                 });
-                let texts = texts.collect::<Result<Vec<_>, _>>()?;
-                Scope::from_elements(texts)
-                    .map_err(|_| self.mistyped("one scope in each element", "an element with a space"))
+                match fault {
+                    None => Ok(Granted::Elements(elements)),
+                    Some((expected, found)) => Err(self.mistyped(expected, found)),
+                }
             }
-            (_, Shape::Lenient) => Ok(Scope::default()),
+            (_, Shape::Lenient) => Ok(Granted::Nothing),
             (other, Shape::String) => Err(self.mistyped("a string", other.type_name())),
             (other, Shape::Array) => Err(self.mistyped("an array", other.type_name())),
             (other, Shape::Either) => Err(self.mistyped("a string or an array", other.type_name())),
@@ -553,8 +579,8 @@ impl Place {
         format!("`{}`", self.path.join("."))
     }
 
-    fn mistyped(&self, expected: &str, found: &str) -> Failure {
-        Failure::new(Reason::MalformedClaim, "scope", format!("{expected} in {}", self.describe()), found)
+    fn mistyped(&self, expected: &str, found: &'static str) -> Failure {
+        Failure::new(Reason::MalformedClaim, "scope", format!("{expected} in {}", self.describe()), Found::Fixed(found))
     }
 }
 
@@ -567,7 +593,7 @@ mod tests {
     fn scope(from: &ScopeClaim, claims: &str) -> Result<String, Reason> {
         let members = json::object(claims.as_bytes(), |_| true).unwrap();
         let claim = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-        from.read(claim).map(|scope| scope.to_string()).map_err(|failure| failure.reason())
+        from.read(claim).map(|scope| scope.read().to_string()).map_err(|failure| failure.reason())
     }
 
     #[test]

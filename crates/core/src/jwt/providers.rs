@@ -4,7 +4,11 @@
 //! evidence that a token is an access token; each constructor says which, and what it leaves to others.
 
 use super::{Evidence, Profile, RequiredClaim, ScopeClaim};
-use crate::{Reason, claims::UnverifiedClaims, error::Failure};
+use crate::{
+    Reason,
+    claims::UnverifiedClaims,
+    error::{Failure, Found},
+};
 
 type Constructor = fn() -> Profile;
 
@@ -455,14 +459,14 @@ impl Profile {
             return Ok(());
         }
         let Some(tenant) = claims.string(TENANT, TENANT)? else {
-            return Err(Failure::new(Reason::MissingClaim, TENANT, "a value", "none"));
+            return Err(Failure::new(Reason::MissingClaim, TENANT, "a value", Found::NONE));
         };
         if !is_guid(tenant) {
             return Err(Failure::new(Reason::MalformedClaim, TENANT, "a GUID", tenant));
         }
         let issuer = claims.string("iss", "iss")?.unwrap_or_default();
         if entra_tenant(issuer) != Some(tenant) {
-            let expected = entra_tenant(issuer).unwrap_or("an issuer that contains a tenant");
+            let expected = entra_tenant(issuer).unwrap_or("an issuer that contains a tenant").to_owned();
             return Err(Failure::new(Reason::UnknownIssuer, TENANT, expected, tenant));
         }
         Ok(())

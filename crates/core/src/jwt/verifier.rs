@@ -1,13 +1,18 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
 
 use super::{Profile, checks::Acceptable};
 use crate::{
     Error, Reason, ScopeGrammar, VerifiedToken,
-    claims::{ClaimNames, UnverifiedClaims},
-    error::Failure,
+    claims::{ClaimNames, UnverifiedClaims, checks::OneOf},
+    error::{Failure, Found},
     jwks::{KeySource, Snapshot},
-    jws::{Algorithm, Compact, Decoded, Header, KeySet, Verification},
-    verified_token::Assertion,
+    jws::{Algorithm, Buffer, Compact, Header, KeySet, Verification},
+    verified_token::{Assertion, Voucher},
 };
 
 /// What an issuer's tokens are held to.
@@ -15,11 +20,11 @@ use crate::{
 pub(crate) struct Rules {
     pub(crate) issuer: Arc<str>,
     /// Never empty.
-    pub(crate) audiences: Vec<Box<str>>,
+    pub(crate) audiences: OneOf,
     /// Whether a token may name no audience. Then there is a list of authorized parties.
     pub(crate) audience_waived: bool,
-    pub(crate) authorized_parties: Option<Vec<Box<str>>>,
-    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) authorized_parties: Option<OneOf>,
+    pub(crate) algorithms: Arc<[Algorithm]>,
     pub(crate) profile: Profile,
     pub(crate) grammar: Arc<dyn ScopeGrammar>,
     pub(crate) leeway: Duration,
@@ -29,37 +34,92 @@ pub(crate) struct Rules {
 /// A JWT, taken apart and decoded. Nothing about it has been verified.
 pub(crate) struct Unverified<'t> {
     compact: Compact<'t>,
-    header: Decoded,
-    payload: Vec<u8>,
+    header: &'t [u8],
+    payload: &'t [u8],
+}
+
+/// Where the header and the claims of a JWT are decoded to. Those of most tokens fit in.
+pub(crate) struct Decoded {
+    header: Buffer<512>,
+    payload: Buffer<2048>,
+}
+
+impl Decoded {
+    pub(crate) const fn new() -> Self {
+        Self { header: Buffer::new(), payload: Buffer::new() }
+    }
 }
 
 impl<'t> Unverified<'t> {
     /// Splits and decodes a compact JWS.
-    pub(crate) fn decode(token: &'t str) -> Result<Self, Reason> {
+    pub(crate) fn decode(token: &'t str, decoded: &'t mut Decoded) -> Result<Self, Reason> {
         let compact = Compact::parse(token)?;
-        Ok(Self { header: compact.header()?, payload: compact.payload()?, compact })
+        let (header, payload) = (compact.header(&mut decoded.header)?, compact.payload(&mut decoded.payload)?);
+        Ok(Self { compact, header, payload })
     }
 
-    pub(crate) fn header(&self) -> Result<Header<'_>, Reason> {
-        Header::parse(&self.header)
+    pub(crate) fn header(&self) -> Result<Header<'t>, Reason> {
+        Header::parse(self.header)
     }
 
-    pub(crate) fn claims(&self, names: &ClaimNames) -> Result<UnverifiedClaims<'_>, Reason> {
-        UnverifiedClaims::parse(&self.payload, names)
+    pub(crate) fn claims(&self, names: &ClaimNames) -> Result<UnverifiedClaims<'t>, Reason> {
+        UnverifiedClaims::parse(self.payload, names)
     }
 }
+
+/// The length of an RSA signature by a key of 4096 bits. Longer ones take memory of their own.
+const SIGNATURE: usize = 512;
 
 /// Judges the JWT access tokens of one issuer.
 #[derive(Debug)]
 pub(crate) struct JwtVerifier {
     pub(crate) rules: Rules,
     pub(crate) keys: Arc<dyn KeySource>,
+    /// That of the tokens that the newest keys verified.
+    voucher: ArcSwapOption<Voucher>,
+}
+
+/// What a signature was verified by, and what has to stay as it was for the verdict to stand.
+pub(crate) struct Grounds {
+    keys: Arc<KeySet>,
+    keeper: Keeper,
+    leeway: Duration,
+    max_age: Option<Duration>,
+}
+
+/// Who has the keys of the issuer.
+enum Keeper {
+    /// An issuer that was named by itself, and stays.
+    Named(Arc<dyn KeySource>),
+    /// One of a group of tenants. It goes when it makes room for another, and its verdicts with it.
+    Tenant { verifier: Weak<JwtVerifier>, group: usize },
+}
+
+impl Grounds {
+    /// Whether a token still stands: it is valid at this time, and the keys that it was verified by are still those of its
+    /// issuer. Where it does not, it is judged anew, and whatever is wrong is found then.
+    pub(crate) fn hold(&self, token: &VerifiedToken, now: Duration) -> bool {
+        token.is_within(now, self.leeway, self.max_age)
+            && match &self.keeper {
+                Keeper::Named(source) => source.serves(&self.keys),
+                Keeper::Tenant { verifier, .. } => {
+                    verifier.upgrade().is_some_and(|verifier| verifier.keys.serves(&self.keys))
+                }
+            }
+    }
+
+    /// The group of tenants that the issuer belongs to.
+    pub(crate) fn group(&self) -> Option<usize> {
+        match self.keeper {
+            Keeper::Named(_) => None,
+            Keeper::Tenant { group, .. } => Some(group),
+        }
+    }
 }
 
 /// What a verifier says of a token that is not bad.
 pub(crate) enum Verdict {
-    /// It is good, by a key of these.
-    Good(VerifiedToken, Arc<KeySet>),
+    Good(VerifiedToken),
     /// Nothing is wrong with it, but the key that would tell is not at hand.
     KeyNotAtHand {
         /// Whether a key of the name that the token gives is, and may have been replaced.
@@ -68,19 +128,26 @@ pub(crate) enum Verdict {
 }
 
 impl JwtVerifier {
+    pub(crate) fn new(rules: Rules, keys: Arc<dyn KeySource>) -> Self {
+        Self { rules, keys, voucher: ArcSwapOption::empty() }
+    }
+
     /// Judges `token`: first everything that costs little, then the signature.
     ///
-    /// `keys` are the keys to go by; without them, those at hand are asked for.
+    /// `keys` are the keys to go by; without them, those at hand are asked for. `group` is the group of tenants that the
+    /// issuer belongs to.
     pub(crate) fn judge(
-        &self,
+        self: &Arc<Self>,
         token: &Unverified<'_>,
         header: &Header<'_>,
         claims: &UnverifiedClaims<'_>,
         now: Duration,
         keys: Option<&Arc<KeySet>>,
+        group: Option<usize>,
     ) -> Result<Verdict, Error> {
         let acceptable = self.rules.check(header, claims, now)?;
-        let signature = token.compact.signature()?;
+        let mut signature = Buffer::<SIGNATURE>::new();
+        let signature = token.compact.signature(&mut signature)?;
         let snapshot = if keys.is_none() { self.keys.snapshot() } else { None };
         let (keys, is_final) = match (keys, &snapshot) {
             (Some(keys), _) => (keys, true),
@@ -88,38 +155,61 @@ impl JwtVerifier {
             (None, None) => return Ok(Verdict::KeyNotAtHand { is_held: false }),
         };
         let key_id = header.key_id.as_deref();
-        match keys.verify(acceptable.algorithm, key_id, token.compact.signing_input(), &signature) {
-            Verification::Valid => Ok(Verdict::Good(self.vouch(acceptable, claims.text()), Arc::clone(keys))),
+        match keys.verify(acceptable.algorithm, key_id, token.compact.signing_input(), signature) {
+            Verification::Valid => {
+                let voucher = self.voucher(keys, group);
+                Ok(Verdict::Good(vouch(voucher, acceptable, claims.text())))
+            }
             Verification::Invalid if is_final => Err(Reason::InvalidSignature.into()),
             Verification::Invalid => Ok(Verdict::KeyNotAtHand { is_held: key_id.is_some() }),
             Verification::UnknownKey if snapshot.as_ref().is_some_and(|snapshot| !snapshot.is_final) => {
                 Ok(Verdict::KeyNotAtHand { is_held: false })
             }
             Verification::UnknownKey => {
-                let found = key_id.unwrap_or("none");
+                let found = key_id.map_or(Found::NONE, Found::from);
                 Err(Failure::new(Reason::UnknownKey, "kid", keys.described(), found).into())
             }
         }
     }
 
-    fn vouch(&self, token: Acceptable<'_>, payload: &str) -> VerifiedToken {
-        VerifiedToken::assertion(Assertion {
-            issuer: Arc::clone(&self.rules.issuer),
-            subject: token.subject,
-            client_id: token.client_id,
-            audience: token.audience,
-            scope: token.scope,
-            grammar: Arc::clone(&self.rules.grammar),
-            expires_at: Some(token.expires_at),
-            not_before: token.not_before,
-            issued_at: token.issued_at,
-            token_id: token.token_id,
-            authentication_time: token.authentication_time,
-            authentication_context: token.authentication_context,
-            authentication_methods: token.authentication_methods,
-            claims: payload,
-        })
+    /// The voucher of the tokens that these keys verify.
+    fn voucher(self: &Arc<Self>, keys: &Arc<KeySet>, group: Option<usize>) -> Arc<Voucher> {
+        let newest = self.voucher.load();
+        let is_of = |voucher: &&Arc<Voucher>| {
+            voucher.grounds.as_ref().is_some_and(|grounds| Arc::ptr_eq(&grounds.keys, keys) && grounds.group() == group)
+        };
+        if let Some(voucher) = newest.as_ref().filter(is_of) {
+            return Arc::clone(voucher);
+        }
+        let keeper = match group {
+            None => Keeper::Named(Arc::clone(&self.keys)),
+            Some(group) => Keeper::Tenant { verifier: Arc::downgrade(self), group },
+        };
+        let Rules { leeway, max_age, .. } = self.rules;
+        let grounds = Grounds { keys: Arc::clone(keys), keeper, leeway, max_age };
+        let (issuer, grammar) = (Arc::clone(&self.rules.issuer), Arc::clone(&self.rules.grammar));
+        let voucher = Arc::new(Voucher { issuer, grammar, grounds: Some(grounds) });
+        self.voucher.store(Some(Arc::clone(&voucher)));
+        voucher
     }
+}
+
+fn vouch(voucher: Arc<Voucher>, token: Acceptable<'_>, claims: &str) -> VerifiedToken {
+    VerifiedToken::assertion(Assertion {
+        voucher,
+        subject: token.subject,
+        client_id: token.client_id,
+        audience: token.audience,
+        scope: token.scope.read(),
+        expires_at: Some(token.expires_at),
+        not_before: token.not_before,
+        issued_at: token.issued_at,
+        token_id: token.token_id,
+        authentication_time: token.authentication_time,
+        authentication_context: token.authentication_context,
+        authentication_methods: token.authentication_methods,
+        claims,
+    })
 }
 
 #[cfg(test)]
@@ -157,19 +247,23 @@ mod tests {
         Arc::new(JwkSet::from_json(&jwks(key_ids)).unwrap().prepare(Algorithm::DEFAULT, BACKENDS[0]))
     }
 
-    fn verifier(keys: Option<Arc<KeySet>>) -> JwtVerifier {
+    fn verifier(keys: Option<Arc<KeySet>>) -> Arc<JwtVerifier> {
+        verifier_by(AtHand(keys.map(Snapshot::conclusive)))
+    }
+
+    fn verifier_by(keys: AtHand) -> Arc<JwtVerifier> {
         let rules = Rules {
             issuer: "https://as.example".into(),
-            audiences: vec!["api".into()],
+            audiences: ["api"].into_iter().collect(),
             audience_waived: false,
             authorized_parties: None,
-            algorithms: Algorithm::DEFAULT.to_vec(),
+            algorithms: Algorithm::DEFAULT.into(),
             profile: Profile::rfc9068(),
             grammar: Arc::new(ExactScopes),
             leeway: Duration::ZERO,
             max_age: None,
         };
-        JwtVerifier { rules, keys: Arc::new(AtHand(keys.map(Snapshot::conclusive))) }
+        Arc::new(JwtVerifier::new(rules, Arc::new(keys)))
     }
 
     fn header() -> Value {
@@ -198,13 +292,18 @@ mod tests {
         token("a-es256", &header(), &claims())
     }
 
-    fn judge(verifier: &JwtVerifier, token: &str, keys: Option<&Arc<KeySet>>) -> Result<Option<VerifiedToken>, Error> {
+    fn judge(
+        verifier: &Arc<JwtVerifier>,
+        token: &str,
+        keys: Option<&Arc<KeySet>>,
+    ) -> Result<Option<VerifiedToken>, Error> {
         let mut names = ClaimNames::default();
         names.add(verifier.rules.profile.claim_names());
-        let unverified = Unverified::decode(token)?;
+        let mut decoded = Decoded::new();
+        let unverified = Unverified::decode(token, &mut decoded)?;
         let (header, claims) = (unverified.header()?, unverified.claims(&names)?);
-        Ok(match verifier.judge(&unverified, &header, &claims, NOW, keys)? {
-            Verdict::Good(token, _) => Some(token),
+        Ok(match verifier.judge(&unverified, &header, &claims, NOW, keys, None)? {
+            Verdict::Good(token) => Some(token),
             Verdict::KeyNotAtHand { .. } => None,
         })
     }
@@ -238,7 +337,7 @@ mod tests {
 
     #[test]
     fn where_there_will_be_no_other_keys_none_are_asked_for() {
-        let fixed = |keys| JwtVerifier { keys: Arc::new(AtHand(Some(Snapshot::fixed(keys)))), ..verifier(None) };
+        let fixed = |keys| verifier_by(AtHand(Some(Snapshot::fixed(keys))));
         assert!(judge(&fixed(keys(&["a-es256"])), &good_token(), None).unwrap().is_some());
         let error = judge(&fixed(keys(&["b-es256"])), &good_token(), None).unwrap_err();
         assert_eq!(error.reason(), Reason::UnknownKey);

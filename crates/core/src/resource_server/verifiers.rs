@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     BoxFuture,
+    claims::checks::OneOf,
     clock::Clock,
     crypto::CryptoBackend,
     dispatch::Trusted,
@@ -130,7 +131,7 @@ impl Verifiers {
             authorized_parties: issuer
                 .authorized_parties
                 .as_ref()
-                .map(|parties| parties.iter().map(|party| party.as_str().into()).collect()),
+                .map(|parties| parties.iter().map(String::as_str).collect()),
             demands_token_type: introspection.demands_token_type,
             scope_may_be_array: introspection.scope_may_be_array,
             max_age: self.max_token_age,
@@ -192,9 +193,9 @@ impl Verifiers {
         })
     }
 
-    fn audiences_of(&self, issuer: &Issuer) -> Vec<Box<str>> {
+    fn audiences_of(&self, issuer: &Issuer) -> OneOf {
         let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
-        audiences.iter().map(|audience| audience.as_str().into()).collect()
+        audiences.iter().map(String::as_str).collect()
     }
 
     /// The verifier for the tokens of `issuer`, which may be one of many tenants.
@@ -278,14 +279,14 @@ impl Verifiers {
             issuer: issuer.identifier.into(),
             audiences,
             audience_waived: issuer.audience_waived,
-            authorized_parties: issuer.authorized_parties.map(|parties| parties.into_iter().map(Into::into).collect()),
-            algorithms: issuer.algorithms,
+            authorized_parties: issuer.authorized_parties.map(|parties| parties.into_iter().collect()),
+            algorithms: issuer.algorithms.into(),
             profile: issuer.profile,
             grammar: issuer.grammar,
             leeway: self.leeway,
             max_age: self.max_token_age,
         };
-        Some(JwtVerifier { rules, keys })
+        Some(JwtVerifier::new(rules, keys))
     }
 
     fn keys(
