@@ -1,6 +1,6 @@
 //! What a request's credentials came to: the one extension that the rest of a service relies on.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use crate::{ProtectionSpace, ResourceServer, VerifiedToken, verdicts::TokenDigest};
 
@@ -20,12 +20,11 @@ pub struct Authentication {
     by_application: bool,
     /// Who judged it.
     judge: ResourceServer,
-    space: Option<Arc<ProtectionSpace>>,
 }
 
 impl Authentication {
     pub(crate) fn anonymous(judge: ResourceServer) -> Self {
-        Self { token: None, presented: None, asked_at: None, by_application: false, judge, space: None }
+        Self { token: None, presented: None, asked_at: None, by_application: false, judge }
     }
 
     pub(crate) fn verified(judge: ResourceServer, presented: TokenDigest, token: VerifiedToken) -> Self {
@@ -56,11 +55,9 @@ impl Authentication {
             && self.token.as_ref().is_some_and(|token| token.lapsed(cutoff).is_none())
     }
 
-    /// Says how later refusals of the same request are to be worded.
-    #[must_use]
-    pub fn within(mut self, space: Arc<ProtectionSpace>) -> Self {
-        self.space = Some(space);
-        self
+    /// The same outcome, found by another handle of the same judge.
+    pub(crate) fn judged_by(self, judge: &ResourceServer) -> Self {
+        Self { judge: judge.clone(), ..self }
     }
 
     /// The verified token; `None` where the request came without credentials.
@@ -74,8 +71,8 @@ impl Authentication {
     }
 
     /// How refusals are to be worded.
-    pub fn space(&self) -> Option<&Arc<ProtectionSpace>> {
-        self.space.as_ref()
+    pub fn space(&self) -> Option<&ProtectionSpace> {
+        self.judge.space()
     }
 }
 

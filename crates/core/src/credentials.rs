@@ -10,10 +10,9 @@ use std::fmt;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION},
-    request::Parts,
 };
 
-use crate::{Error, Reason};
+use crate::{Error, Reason, RequestHead};
 
 /// An authentication scheme that access tokens are presented under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,21 +54,21 @@ impl<'a> Credentials<'a> {
     /// - [`Reason::DuplicateCredentials`]: more than one `Authorization` field line, even with equal values.
     /// - [`Reason::MalformedCredentials`]: not one scheme, one or more spaces, and one `token68` (RFC 9110 §11.2).
     /// - [`Reason::MultipleTransports`]: a token in the header and an `access_token` parameter in the query.
-    pub fn from_request(request: &'a Parts) -> Result<Option<Self>, Error> {
-        Self::from_request_with(request, None)
+    pub fn from_request(request: impl Into<RequestHead<'a>>) -> Result<Option<Self>, Error> {
+        Self::from_request_with(request.into(), None)
     }
 
     /// Takes the credentials off a request, from `Authorization` or from the header that the configuration names.
     pub(crate) fn from_request_with(
-        request: &'a Parts,
+        request: RequestHead<'a>,
         token_header: Option<&HeaderName>,
     ) -> Result<Option<Self>, Error> {
-        let authorization = match sole(&request.headers, &AUTHORIZATION) {
+        let authorization = match sole(request.headers(), &AUTHORIZATION) {
             Ok(Some(value)) => Self::parse(value.as_bytes())?,
             Ok(None) => None,
             Err(Several) => return Err(Reason::DuplicateCredentials.into()),
         };
-        let named = match token_header.map(|name| sole(&request.headers, name)) {
+        let named = match token_header.map(|name| sole(request.headers(), name)) {
             Some(Ok(Some(value))) => Some(Self::bare(value.as_bytes())),
             Some(Err(Several)) => return Err(Reason::MultipleTransports.into()),
             Some(Ok(None)) | None => None,
@@ -80,7 +79,7 @@ impl<'a> Credentials<'a> {
             (None, Some(credentials)) => credentials?,
             (None, None) => return Ok(None),
         };
-        if request.uri.query().is_some_and(has_access_token) {
+        if request.uri().query().is_some_and(has_access_token) {
             return Err(Reason::MultipleTransports.into());
         }
         Ok(Some(credentials))
@@ -89,11 +88,11 @@ impl<'a> Credentials<'a> {
     /// The token of a request where there is nothing out of the ordinary about it, for whoever has seen it before: not one of
     /// its characters is looked at. Where this finds a token that is well-formed, [`from_request`](Self::from_request) finds
     /// the same.
-    pub(crate) fn peek(request: &'a Parts, token_header: Option<&HeaderName>) -> Option<&'a [u8]> {
-        let Ok(Some(value)) = sole(&request.headers, &AUTHORIZATION) else { return None };
+    pub(crate) fn peek(request: RequestHead<'a>, token_header: Option<&HeaderName>) -> Option<&'a [u8]> {
+        let Ok(Some(value)) = sole(request.headers(), &AUTHORIZATION) else { return None };
         let (scheme, rest) = value.as_bytes().split_at_checked("Bearer ".len())?;
-        let is_elsewhere = token_header.is_some_and(|name| request.headers.contains_key(name))
-            || request.uri.query().is_some_and(has_access_token);
+        let is_elsewhere = token_header.is_some_and(|name| request.headers().contains_key(name))
+            || request.uri().query().is_some_and(has_access_token);
         (scheme.eq_ignore_ascii_case(b"Bearer ") && !is_elsewhere).then_some(rest)
     }
 

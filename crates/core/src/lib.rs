@@ -84,6 +84,7 @@ mod metadata;
 pub mod observe;
 pub mod policy;
 pub mod reason;
+mod request_head;
 mod resource_server;
 pub mod scope;
 pub mod token_verifier;
@@ -101,6 +102,7 @@ pub use self::{
     error::{Error, ErrorKind, Failure},
     policy::{InvalidScopePolicy, ScopePolicy, scope},
     reason::Reason,
+    request_head::RequestHead,
     resource_server::{
         Authenticating, BuildError, Health, Issuer, IssuerHealth, ResourceServer, ResourceServerBuilder, StartUp,
         Tenants,

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderName, request::Parts};
+use http::HeaderName;
 
 pub(crate) use self::tenants::is_tenant;
 pub use self::{
@@ -30,7 +30,7 @@ pub use self::{
     tenants::Tenants,
 };
 use crate::{
-    Authentication, BoxFuture, Credentials, Error, Reason, VerifiedToken,
+    Authentication, BoxFuture, Credentials, Error, ProtectionSpace, Reason, RequestHead, VerifiedToken,
     claims::{ClaimNames, UnverifiedClaims},
     clock::Clock,
     dispatch::{self, Dispatch, Judge, Membership, Route},
@@ -80,7 +80,13 @@ use crate::{
 ///
 /// Cheap to clone; clones share keys and settings.
 #[derive(Clone)]
-pub struct ResourceServer(Arc<Inner>);
+pub struct ResourceServer(Arc<Within>);
+
+/// A resource server, and how refusals are worded where it was put in front of something.
+struct Within {
+    server: Arc<Inner>,
+    space: Option<ProtectionSpace>,
+}
 
 struct Inner {
     default_realm: Box<str>,
@@ -128,9 +134,29 @@ impl ResourceServer {
         ResourceServerBuilder::default()
     }
 
+    fn new(server: Inner) -> Self {
+        Self(Arc::new(Within { server: Arc::new(server), space: None }))
+    }
+
+    fn server(&self) -> &Inner {
+        &self.0.server
+    }
+
+    /// The same resource server in front of this protection space: whatever comes of the requests that it authenticates,
+    /// later refusals of them are worded so.
+    #[must_use]
+    pub fn within(&self, space: ProtectionSpace) -> Self {
+        Self(Arc::new(Within { server: Arc::clone(&self.0.server), space: Some(space) }))
+    }
+
+    /// How refusals are worded, where that was said.
+    pub fn space(&self) -> Option<&ProtectionSpace> {
+        self.0.space.as_ref()
+    }
+
     /// The realm of challenges that are not given another: the first audience.
     pub fn default_realm(&self) -> &str {
-        &self.0.default_realm
+        &self.server().default_realm
     }
 
     /// Authenticates a request: who is asking?
@@ -142,12 +168,16 @@ impl ResourceServer {
     /// # Errors
     ///
     /// The refusal, which is final: a bad token is refused where a token is optional, too.
-    pub fn authenticate(&self, request: &Parts) -> Authenticating {
+    pub fn authenticate<'r>(&self, request: impl Into<RequestHead<'r>>) -> Authenticating {
+        self.authenticate_head(request.into())
+    }
+
+    fn authenticate_head(&self, request: RequestHead<'_>) -> Authenticating {
         let peeked = self.peek(request);
         if let Some(known) = peeked.and_then(|(_, digest)| self.recall(digest)) {
             return Authenticating::ready(Ok(known));
         }
-        let credentials = match Credentials::from_request_with(request, self.0.token_header.as_ref()) {
+        let credentials = match Credentials::from_request_with(request, self.server().token_header.as_ref()) {
             Ok(Some(credentials)) => credentials,
             Ok(None) => return Authenticating::ready(Ok(Authentication::anonymous(self.clone()))),
             Err(error) => return Authenticating::ready(Err(error)),
@@ -159,29 +189,29 @@ impl ResourceServer {
             _ => self.bearer(token),
         };
         let holds = |earlier: &&Authentication| earlier.still_holds(self, bearer.digest, self.cutoff());
-        if let Some(earlier) = request.extensions.get::<Authentication>().filter(holds) {
-            return Authenticating::ready(Ok(earlier.clone()));
+        if let Some(earlier) = request.extensions().get::<Authentication>().filter(holds) {
+            return Authenticating::ready(Ok(earlier.clone().judged_by(self)));
         }
         self.judge(request, bearer, None)
     }
 
     /// The token of a request that there is nothing out of the ordinary about, where it may be remembered, and what it is
     /// known by.
-    fn peek<'r>(&self, request: &'r Parts) -> Option<(&'r [u8], TokenDigest)> {
-        if !self.0.verdicts.are_remembered()
-            || self.0.dispatch.looks_at_requests()
-            || request.extensions.get::<Authentication>().is_some()
+    fn peek<'r>(&self, request: RequestHead<'r>) -> Option<(&'r [u8], TokenDigest)> {
+        if !self.server().verdicts.are_remembered()
+            || self.server().dispatch.looks_at_requests()
+            || request.extensions().get::<Authentication>().is_some()
         {
             return None;
         }
-        let token = Credentials::peek(request, self.0.token_header.as_ref())?;
-        Some((token, self.0.verdicts.digest(token)))
+        let token = Credentials::peek(request, self.server().token_header.as_ref())?;
+        Some((token, self.server().verdicts.digest(token)))
     }
 
     /// What is remembered of a token, where that is all there is to say about it.
     fn recall(&self, digest: TokenDigest) -> Option<Authentication> {
-        let token = self.0.verdicts.recall(digest)?;
-        if !self.stands(&token) || self.0.dispatch.issuers.introspector(token.issuer()).is_some() {
+        let token = self.server().verdicts.recall(digest)?;
+        if !self.stands(&token) || self.server().dispatch.issuers.introspector(token.issuer()).is_some() {
             return None;
         }
         Some(Authentication::verified(self.clone(), digest, token))
@@ -190,7 +220,7 @@ impl ResourceServer {
     /// Whether a verdict that is remembered is still true.
     fn stands(&self, token: &VerifiedToken) -> bool {
         token.voucher().grounds.as_ref().is_some_and(|grounds| {
-            let is_trusted = |group| self.0.dispatch.issuers.trusts(group, token.issuer());
+            let is_trusted = |group| self.server().dispatch.issuers.trusts(group, token.issuer());
             grounds.hold(token, self.now()) && grounds.group().is_none_or(is_trusted)
         })
     }
@@ -206,12 +236,13 @@ impl ResourceServer {
     /// The refusal. [`Reason::CannotBeAskedAbout`] where nobody is configured to be asked about the token;
     /// [`Reason::NotAuthenticatedHere`] where the request was not authenticated, and [`Reason::MissingCredentials`] where it
     /// was and came without a token.
-    pub fn confirm(request: &Parts, max_age: Duration) -> Authenticating {
-        let Some(earlier) = request.extensions.get::<Authentication>() else {
+    pub fn confirm<'r>(request: impl Into<RequestHead<'r>>, max_age: Duration) -> Authenticating {
+        let request = request.into();
+        let Some(earlier) = request.extensions().get::<Authentication>() else {
             return Authenticating::ready(Err(Reason::NotAuthenticatedHere.into()));
         };
         let judge = earlier.judge();
-        let bearer = match Credentials::from_request_with(request, judge.0.token_header.as_ref()) {
+        let bearer = match Credentials::from_request_with(request, judge.server().token_header.as_ref()) {
             Ok(Some(credentials)) => judge.bearer(credentials.token()),
             Ok(None) => return Authenticating::ready(Err(Reason::MissingCredentials.into())),
             Err(error) => return Authenticating::ready(Err(error)),
@@ -230,11 +261,11 @@ impl ResourceServer {
 
     /// A token that expired at this time or before is expired, the leeway considered.
     fn cutoff(&self) -> Duration {
-        self.now().saturating_sub(self.0.leeway)
+        self.now().saturating_sub(self.server().leeway)
     }
 
     fn bearer<'t>(&self, token: &'t str) -> Bearer<'t> {
-        Bearer { token, digest: self.0.verdicts.digest(token.as_bytes()) }
+        Bearer { token, digest: self.server().verdicts.digest(token.as_bytes()) }
     }
 
     /// Forgets what is remembered about a token, a subject or a session, so that the next request that concerns it is asked
@@ -257,7 +288,7 @@ impl ResourceServer {
     /// When the store fails; then other replicas may go on by what they find there, for as long as it is kept.
     pub fn forget(&self, what: Forget<'_>) -> BoxFuture<'static, Result<(), StoreError>> {
         let forgetting: Vec<_> = self
-            .0
+            .server()
             .dispatch
             .desks()
             .filter_map(|desk| {
@@ -286,14 +317,14 @@ impl ResourceServer {
 
     /// Judges a token by whoever it belongs to. Where somebody is asked, an answer may be as old as `max_age`, if that is
     /// limited; then somebody has to be asked.
-    fn judge(&self, request: &Parts, bearer: Bearer<'_>, max_age: Option<Duration>) -> Authenticating {
+    fn judge(&self, request: RequestHead<'_>, bearer: Bearer<'_>, max_age: Option<Duration>) -> Authenticating {
         let token = bearer.token;
-        if token.len() > self.0.max_token_length {
+        if token.len() > self.server().max_token_length {
             return Authenticating::ready(Err(Reason::TokenTooLong.into()));
         }
         let presented = Presented::new(token, request);
         let mut by_application = false;
-        let lookup = match self.0.dispatch.route(&presented) {
+        let lookup = match self.server().dispatch.route(&presented) {
             Ok(Route::Application(application)) => {
                 by_application = true;
                 application.look_up(&presented, max_age)
@@ -318,7 +349,7 @@ impl ResourceServer {
 
     /// Asks whether a JWT that was verified is still good, where its issuer's configuration or the caller wants that.
     fn check_online(&self, bearer: Bearer<'_>, verified: VerifiedToken, demanded: Option<Duration>) -> Authenticating {
-        let introspector = self.0.dispatch.issuers.introspector(verified.issuer());
+        let introspector = self.server().dispatch.issuers.introspector(verified.issuer());
         match introspector.map(|introspector| (introspector, introspector.max_age_for_jwts(demanded))) {
             Some((introspector, Some(max_age))) => {
                 let lookup = introspector.look_up(bearer.token, Some(max_age), Some(&verified));
@@ -355,13 +386,13 @@ impl ResourceServer {
 
     /// Judges a JWT, by what is remembered of it or else by the keys at hand.
     fn judge_jwt(&self, bearer: Bearer<'_>) -> Result<Judged<'_>, Error> {
-        if let Some(remembered) = self.0.verdicts.recall(bearer.digest) {
+        if let Some(remembered) = self.server().verdicts.recall(bearer.digest) {
             if self.stands(&remembered) {
                 return Ok(Judged::Good(remembered));
             }
-            self.0.verdicts.forget(bearer.digest);
+            self.server().verdicts.forget(bearer.digest);
         }
-        self.judge_by(bearer, |claims| Ok((self.0.dispatch.issuers.judge(claims)?, None)))
+        self.judge_by(bearer, |claims| Ok((self.server().dispatch.issuers.judge(claims)?, None)))
     }
 
     /// Judges the JWT again, by the keys that its issuer has after an attempt to get newer ones.
@@ -398,7 +429,7 @@ impl ResourceServer {
         let mut decoded = Decoded::new();
         let unverified = Unverified::decode(bearer.token, &mut decoded)?;
         let header = unverified.header()?;
-        let claims = unverified.claims(&self.0.claim_names)?;
+        let claims = unverified.claims(&self.server().claim_names)?;
         let (dispatch::Found { verifier, membership }, keys) = match find(&claims)? {
             (Judge::Local(found), keys) => (found, keys),
             (Judge::Online(introspector), _) => return Ok(Judged::ForItsIssuer(introspector)),
@@ -407,9 +438,9 @@ impl ResourceServer {
         match verifier.judge(&unverified, &header, &claims, self.now(), keys, group) {
             Ok(Verdict::Good(token)) => {
                 if let Some(membership) = membership.filter(|membership| membership.is_newcomer) {
-                    self.0.dispatch.issuers.welcome(&verifier, membership.group);
+                    self.server().dispatch.issuers.welcome(&verifier, membership.group);
                 }
-                self.0.verdicts.remember(bearer.digest, &token);
+                self.server().verdicts.remember(bearer.digest, &token);
                 Ok(Judged::Good(token))
             }
             Ok(Verdict::KeyNotAtHand { is_held }) => {
@@ -426,30 +457,30 @@ impl ResourceServer {
     /// An issuer whose keys nobody has asked for yet is asked for them now, in the background, so that a service that waits
     /// for its probe before it gets requests comes to have them.
     pub fn health(&self) -> Health {
-        Health::of(&self.0.dispatch.issuers)
+        Health::of(&self.server().dispatch.issuers)
     }
 
     /// Tells the observer that a request was refused. The layers and extractors call this for what they refuse; `token` is
     /// the good token of a request that is not permitted.
     pub fn observe_refusal(&self, error: &Error, token: Option<&VerifiedToken>) {
-        if let Some(observer) = &self.0.observer {
+        if let Some(observer) = &self.server().observer {
             let issuer = error.issuer().or(token.map(VerifiedToken::issuer));
-            observer.refused(issuer.and_then(|issuer| self.0.dispatch.label(issuer)), error.reason());
+            observer.refused(issuer.and_then(|issuer| self.server().dispatch.label(issuer)), error.reason());
         }
     }
 
     /// Whether the other one is this very resource server, or a clone of it.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.0.server, &other.0.server)
     }
 
     #[cfg(test)]
     pub(crate) fn digest(&self, token: &str) -> TokenDigest {
-        self.0.verdicts.digest(token.as_bytes())
+        self.server().verdicts.digest(token.as_bytes())
     }
 
     fn now(&self) -> Duration {
-        self.0.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+        self.server().clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 }
 
@@ -464,7 +495,7 @@ fn unavailable(error: KeysUnavailable, verifier: &JwtVerifier) -> Error {
 
 impl fmt::Debug for ResourceServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResourceServer").field("issuers", &self.0.dispatch.issuers).finish_non_exhaustive()
+        f.debug_struct("ResourceServer").field("issuers", &self.server().dispatch.issuers).finish_non_exhaustive()
     }
 }
 

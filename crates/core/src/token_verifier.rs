@@ -74,12 +74,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::request::Parts;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    BoxFuture, ExactScopes, Reason, ScopeGrammar,
+    BoxFuture, ExactScopes, Reason, RequestHead, ScopeGrammar,
     error::{Failure, chain},
     inquiry::{AnswerCache, CannotTell, Desk, Fault, Found, Limits, Lookup, Question, Told},
 };
@@ -131,11 +130,11 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Copy)]
 pub struct Presented<'a> {
     token: &'a str,
-    request: &'a Parts,
+    request: RequestHead<'a>,
 }
 
 impl<'a> Presented<'a> {
-    pub(crate) fn new(token: &'a str, request: &'a Parts) -> Self {
+    pub(crate) fn new(token: &'a str, request: RequestHead<'a>) -> Self {
         Self { token, request }
     }
 
@@ -145,7 +144,7 @@ impl<'a> Presented<'a> {
     }
 
     /// The request, without its body.
-    pub fn request(&self) -> &'a Parts {
+    pub fn request(&self) -> RequestHead<'a> {
         self.request
     }
 
@@ -153,7 +152,7 @@ impl<'a> Presented<'a> {
     /// has to come with. `None` where it is absent, and also where there are several or it is something else, so that `None` is
     /// a reason to refuse and never one to do without.
     pub fn header(&self, name: &str) -> Option<&'a str> {
-        let mut values = self.request.headers.get_all(name).iter();
+        let mut values = self.request.headers().get_all(name).iter();
         match (values.next(), values.next()) {
             (Some(value), None) => value.to_str().ok(),
             _ => None,

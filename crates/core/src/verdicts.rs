@@ -60,12 +60,12 @@ impl VerdictCache {
 /// What a token is known by: a keyed hash of it, of 128 bits, by a secret of this process. Nobody outside sees one or can
 /// compute one, and nobody can read the token from it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TokenDigest(u128);
+pub(crate) struct TokenDigest([u64; 2]);
 
-/// Its low half is as good as any hash of it.
+/// Half of it is as good as any hash of it.
 impl Hash for TokenDigest {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        hasher.write_u64(self.0 as u64);
+        hasher.write_u64(self.0[0]);
     }
 }
 
@@ -111,7 +111,8 @@ impl Verdicts {
 
     /// What a token is known by.
     pub(crate) fn digest(&self, token: &[u8]) -> TokenDigest {
-        TokenDigest(SipHasher13::new_with_key(&self.secret).hash(token).as_u128())
+        let hash = SipHasher13::new_with_key(&self.secret).hash(token);
+        TokenDigest([hash.h1, hash.h2])
     }
 
     /// Whether any are remembered at all.

@@ -22,9 +22,10 @@ use http::{
         ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE,
         CONTENT_TYPE, ETAG, LAST_MODIFIED, RETRY_AFTER, WWW_AUTHENTICATE,
     },
-    request::Parts,
 };
-use scopegate_core::{Authentication, Error, ErrorKind, ProtectionSpace, Reason, ResourceServer, VerifiedToken};
+use scopegate_core::{
+    Authentication, Error, ErrorKind, ProtectionSpace, Reason, RequestHead, ResourceServer, VerifiedToken,
+};
 
 use crate::GateBody;
 
@@ -42,23 +43,44 @@ pub struct ResponseForm(Form);
 enum Form {
     /// Status and headers: the request does not accept JSON.
     Bare,
-    /// A trailers-only response of this content type.
-    Grpc(&'static str),
+    /// A trailers-only response.
+    Grpc(GrpcType),
     /// Status, headers and what they say of a problem document that is left out: the request is a `HEAD`.
     Head,
     /// Status, headers and a problem document.
     Problem,
 }
 
+/// What a gRPC request is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GrpcType {
+    Grpc,
+    Web,
+    WebText,
+}
+
+impl GrpcType {
+    const ALL: [Self; 3] = [Self::WebText, Self::Web, Self::Grpc];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "application/grpc",
+            Self::Web => "application/grpc-web",
+            Self::WebText => "application/grpc-web-text",
+        }
+    }
+}
+
 impl ResponseForm {
     /// The form for this request.
-    pub fn of(request: &Parts) -> Self {
+    pub fn of<'r>(request: impl Into<RequestHead<'r>>) -> Self {
+        let request = request.into();
         // Every gRPC call is a POST. What else claims to be gRPC gets an HTTP status, which proxies go by.
-        let grpc = grpc_content_type(&request.headers).filter(|_| request.method == Method::POST);
+        let grpc = grpc_content_type(request.headers()).filter(|_| *request.method() == Method::POST);
         Self(match grpc {
             Some(content_type) => Form::Grpc(content_type),
-            None if !accepts_json(&request.headers) => Form::Bare,
-            None if request.method == Method::HEAD => Form::Head,
+            None if !accepts_json(request.headers()) => Form::Bare,
+            None if *request.method() == Method::HEAD => Form::Head,
             None => Form::Problem,
         })
     }
@@ -70,17 +92,12 @@ impl ResponseForm {
 }
 
 /// The content type to answer a gRPC request with; `None` where the request is not gRPC.
-fn grpc_content_type(headers: &HeaderMap) -> Option<&'static str> {
-    const ANSWERED: [(&str, &str); 3] = [
-        ("application/grpc-web-text", "application/grpc-web-text"),
-        ("application/grpc-web", "application/grpc-web"),
-        ("application/grpc", "application/grpc"),
-    ];
+fn grpc_content_type(headers: &HeaderMap) -> Option<GrpcType> {
     let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    ANSWERED.into_iter().find_map(|(prefix, answer)| {
-        let matches = content_type.get(..prefix.len())?.eq_ignore_ascii_case(prefix);
-        let ends = matches!(content_type.as_bytes().get(prefix.len()), None | Some(b'+' | b';' | b' '));
-        (matches && ends).then_some(answer)
+    GrpcType::ALL.into_iter().find(|answer| {
+        let Some((prefix, rest)) = content_type.split_at_checked(answer.as_str().len()) else { return false };
+        let ends = matches!(rest.bytes().next(), None | Some(b'+' | b';' | b' '));
+        ends && prefix.eq_ignore_ascii_case(answer.as_str())
     })
 }
 
@@ -128,15 +145,10 @@ impl<'a> Refusal<'a> {
         Self { error, space: None, required: None, token: None, judge: None }
     }
 
-    /// Words the refusal as this protection space does. Without one there is no challenge, and an error that would need
-    /// one is answered as a wiring fault.
-    pub fn within(mut self, space: Option<&'a ProtectionSpace>) -> Self {
-        self.space = space;
-        self
-    }
-
-    /// Tells this resource server's observer.
-    pub fn observed_by(mut self, judge: &'a ResourceServer) -> Self {
+    /// Words the refusal for the protection space that this resource server is in front of, and tells its observer. Without a
+    /// space there is no challenge, and an error that would need one is answered as a wiring fault.
+    pub fn by(mut self, judge: &'a ResourceServer) -> Self {
+        self.space = judge.space();
         self.judge = Some(judge);
         self
     }
@@ -149,10 +161,11 @@ impl<'a> Refusal<'a> {
 
     /// Takes the protection space, the observer, and the token for the log, from what `Authenticate` left with the request.
     pub fn after(mut self, authentication: Option<&'a Authentication>) -> Self {
-        self.space = authentication.and_then(Authentication::space).map(AsRef::as_ref);
         self.token = authentication.and_then(Authentication::token);
-        self.judge = authentication.map(Authentication::judge);
-        self
+        match authentication {
+            Some(authentication) => self.by(authentication.judge()),
+            None => self,
+        }
     }
 
     /// Names the scope that the request needs, space-delimited.
@@ -206,7 +219,7 @@ impl<'a> Refusal<'a> {
         *response.status_mut() = match form.0 {
             Form::Grpc(content_type) => {
                 let headers = response.headers_mut();
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type.as_str()));
                 headers.insert(GRPC_STATUS, HeaderValue::from(kind.grpc_status()));
                 headers.insert(GRPC_MESSAGE, HeaderValue::from_static(self.message(error.reason())));
                 StatusCode::OK
@@ -329,7 +342,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(name, *value);
         }
-        ResponseForm::of(&request.body(()).unwrap().into_parts().0).0
+        ResponseForm::of(&request.body(()).unwrap()).0
     }
 
     #[test]
@@ -358,11 +371,11 @@ mod tests {
     #[test]
     fn grpc_is_known_by_its_content_type() {
         for (content_type, expected) in [
-            ("application/grpc", Form::Grpc("application/grpc")),
-            ("application/grpc+proto", Form::Grpc("application/grpc")),
-            ("Application/GRPC; x=y", Form::Grpc("application/grpc")),
-            ("application/grpc-web+proto", Form::Grpc("application/grpc-web")),
-            ("application/grpc-web-text", Form::Grpc("application/grpc-web-text")),
+            ("application/grpc", Form::Grpc(GrpcType::Grpc)),
+            ("application/grpc+proto", Form::Grpc(GrpcType::Grpc)),
+            ("Application/GRPC; x=y", Form::Grpc(GrpcType::Grpc)),
+            ("application/grpc-web+proto", Form::Grpc(GrpcType::Web)),
+            ("application/grpc-web-text", Form::Grpc(GrpcType::WebText)),
             ("application/grpcx", Form::Problem),
             ("application/json", Form::Problem),
             ("application/grp", Form::Problem),

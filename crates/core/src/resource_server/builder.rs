@@ -298,7 +298,7 @@ impl ResourceServerBuilder {
         );
         self.start_up.wait_for(&issuers, &*self.clock).await?;
 
-        Ok(ResourceServer(Arc::new(Inner {
+        Ok(ResourceServer::new(Inner {
             default_realm: default_realm.unwrap_or_default().into(),
             dispatch: Dispatch { issuers, applications: applications.into() },
             claim_names,
@@ -308,7 +308,7 @@ impl ResourceServerBuilder {
             observer: self.observer,
             clock: self.clock,
             verdicts: Verdicts::new(self.verdict_cache, secret.unwrap_or_default()),
-        })))
+        }))
     }
 
     /// The settings that concern no issuer in particular.

@@ -5,6 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::yield_now};

@@ -26,18 +26,24 @@ pin_project! {
         #[pin]
         state: State<S, S::Future, ReqBody, ResBody>,
         settings: Option<Arc<Settings>>,
-        form: Option<ResponseForm>,
+        form: ResponseForm,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
     enum State<S, F, ReqBody, ResBody> {
-        /// Waits for keys. The inner service is the one that was polled ready.
-        Authenticating { #[pin] authenticating: Authenticating, waiting: Option<(S, Request<ReqBody>)> },
+        Authenticating { waiting: Box<Waiting<S, ReqBody>> },
         Admitted { #[pin] future: F, token: Option<VerifiedToken> },
         Refused { response: Option<Response<GateBody<ResBody>>> },
     }
+}
+
+/// A request that waits for keys, or for somebody's word. Few do, so it is not among what every response future takes.
+struct Waiting<S, ReqBody> {
+    authenticating: Authenticating,
+    /// The inner service is the one that was polled ready.
+    request: Option<(S, Request<ReqBody>)>,
 }
 
 impl<S, ReqBody, ResBody> ResponseFuture<S, ReqBody, ResBody>
@@ -51,7 +57,7 @@ where
         settings: Arc<Settings>,
         form: ResponseForm,
     ) -> Self {
-        Self { state: State::admitted(inner, request, authentication), settings: Some(settings), form: Some(form) }
+        Self { state: State::admitted(inner, request, authentication), settings: Some(settings), form }
     }
 
     pub(super) fn authenticating(
@@ -61,15 +67,12 @@ where
         settings: Arc<Settings>,
         form: ResponseForm,
     ) -> Self {
-        Self {
-            state: State::Authenticating { authenticating, waiting: Some((ready, request)) },
-            settings: Some(settings),
-            form: Some(form),
-        }
+        let waiting = Box::new(Waiting { authenticating, request: Some((ready, request)) });
+        Self { state: State::Authenticating { waiting }, settings: Some(settings), form }
     }
 
-    pub(super) fn refused(response: Response<GateBody<ResBody>>) -> Self {
-        Self { state: State::Refused { response: Some(response) }, settings: None, form: None }
+    pub(super) fn refused(response: Response<GateBody<ResBody>>, form: ResponseForm) -> Self {
+        Self { state: State::Refused { response: Some(response) }, settings: None, form }
     }
 }
 
@@ -102,16 +105,14 @@ where
                 }
                 StateProjection::Admitted { future, token } => {
                     let response = ready!(future.poll(context))?;
-                    let (settings, form) =
-                        this.settings.take().zip(this.form.take()).expect("polled again after completion");
-                    return Poll::Ready(Ok(settings.complete(response, token.as_ref(), form)));
+                    let settings = this.settings.take().expect("polled again after completion");
+                    return Poll::Ready(Ok(settings.complete(response, token.as_ref(), *this.form)));
                 }
-                StateProjection::Authenticating { authenticating, waiting } => {
-                    let outcome = ready!(authenticating.poll(context));
-                    let (mut inner, request) = waiting.take().expect("polled again after completion");
-                    let (settings, form) =
-                        this.settings.as_ref().zip(*this.form).expect("polled again after completion");
-                    match settings.admit(outcome, form) {
+                StateProjection::Authenticating { waiting } => {
+                    let outcome = ready!(Pin::new(&mut waiting.authenticating).poll(context));
+                    let (mut inner, request) = waiting.request.take().expect("polled again after completion");
+                    let settings = this.settings.as_ref().expect("polled again after completion");
+                    match settings.admit(outcome, *this.form) {
                         Ok(authentication) => State::admitted(&mut inner, request, authentication),
                         Err(response) => State::Refused { response: Some(response) },
                     }

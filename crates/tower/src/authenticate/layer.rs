@@ -36,8 +36,8 @@ pub struct Authenticate {
 
 #[derive(Clone)]
 pub(super) struct Settings {
+    /// In front of the protection space.
     pub(super) resource_server: ResourceServer,
-    space: Arc<ProtectionSpace>,
     optional: bool,
     hint: Demand,
     exposed: bool,
@@ -50,8 +50,7 @@ impl Authenticate {
         let space = or_panic(ProtectionSpace::new(resource_server.default_realm()));
         Self {
             settings: Arc::new(Settings {
-                resource_server,
-                space: Arc::new(space),
+                resource_server: resource_server.within(space),
                 optional: false,
                 hint: Demand::any_token(),
                 exposed: false,
@@ -66,7 +65,12 @@ impl Authenticate {
     }
 
     fn with_space(self, space: ProtectionSpace) -> Self {
-        self.with(|settings| settings.space = Arc::new(space))
+        self.with(|settings| settings.resource_server = settings.resource_server.within(space))
+    }
+
+    fn space(&self) -> ProtectionSpace {
+        let space = self.settings.resource_server.space().cloned();
+        space.unwrap_or_else(|| unreachable!("a layer is in front of a space from the beginning"))
     }
 
     /// Lets requests without credentials through, as anonymous. Bad credentials are refused still.
@@ -96,7 +100,7 @@ impl Authenticate {
     ///
     /// When `realm` is empty or has other characters than visible ASCII and the space.
     pub fn try_realm(self, realm: &str) -> Result<Self, InvalidProtectionSpace> {
-        let space = self.settings.space.as_ref().clone().with_realm(realm)?;
+        let space = self.space().with_realm(realm)?;
         Ok(self.with_space(space))
     }
 
@@ -116,13 +120,13 @@ impl Authenticate {
     ///
     /// When `url` is not an absolute `https` URL without user information and fragment.
     pub fn try_resource_metadata(self, url: &str) -> Result<Self, InvalidProtectionSpace> {
-        let space = self.settings.space.as_ref().clone().with_resource_metadata(url)?;
+        let space = self.space().with_resource_metadata(url)?;
         Ok(self.with_space(space))
     }
 
     /// Leaves `error_description` out of challenges, and names only the class of a refusal in its body.
     pub fn without_descriptions(self) -> Self {
-        let space = self.settings.space.as_ref().clone().without_descriptions();
+        let space = self.space().without_descriptions();
         self.with_space(space)
     }
 
@@ -152,10 +156,10 @@ impl Settings {
             Ok(_) => Err(Error::missing_credentials()),
             Err(error) => Err(error),
         };
-        admitted.map(|authentication| authentication.within(Arc::clone(&self.space))).map_err(|error| {
+        admitted.map_err(|error| {
             // Whoever asks in the wrong way (400) has no need of another scope.
             let hint = self.hint.challenge().filter(|_| error.kind().status() == StatusCode::UNAUTHORIZED);
-            let refusal = Refusal::new(&error).within(Some(&self.space)).observed_by(&self.resource_server);
+            let refusal = Refusal::new(&error).by(&self.resource_server);
             let mut response = refusal.requiring(hint).respond(form);
             self.finish(&mut response, form);
             response
@@ -174,8 +178,7 @@ impl Settings {
         if let Some(demand) = response.extensions_mut().remove::<UnmetDemand>() {
             let error = if token.is_some() { Error::insufficient_scope() } else { Error::missing_credentials() };
             Refusal::new(&error)
-                .within(Some(&self.space))
-                .observed_by(&self.resource_server)
+                .by(&self.resource_server)
                 .of(token)
                 .requiring(Some(demand.challenge()))
                 .overwrite(&mut response, form);
@@ -225,7 +228,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authenticate")
             .field("resource_server", &self.resource_server)
-            .field("space", &self.space)
+            .field("space", &self.resource_server.space())
             .field("optional", &self.optional)
             .field("scope_hint", &self.hint.challenge())
             .finish_non_exhaustive()

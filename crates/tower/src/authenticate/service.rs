@@ -39,25 +39,20 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        let form = ResponseForm::of(&parts);
+        let form = ResponseForm::of(&request);
         let settings = Arc::clone(&self.settings);
-        match settings.resource_server.authenticate(&parts).try_now() {
+        match settings.resource_server.authenticate(&request).try_now() {
             Ok(outcome) => match settings.admit(outcome, form) {
-                Ok(authentication) => ResponseFuture::admitted(
-                    &mut self.inner,
-                    Request::from_parts(parts, body),
-                    authentication,
-                    settings,
-                    form,
-                ),
-                Err(response) => ResponseFuture::refused(response),
+                Ok(authentication) => {
+                    ResponseFuture::admitted(&mut self.inner, request, authentication, settings, form)
+                }
+                Err(response) => ResponseFuture::refused(response, form),
             },
             Err(authenticating) => {
                 // The service that was polled ready is the one that has to be called; its clone may not be ready.
                 let clone = self.inner.clone();
                 let ready = mem::replace(&mut self.inner, clone);
-                ResponseFuture::authenticating(authenticating, ready, Request::from_parts(parts, body), settings, form)
+                ResponseFuture::authenticating(authenticating, ready, request, settings, form)
             }
         }
     }

@@ -97,12 +97,11 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        let confirming = ResourceServer::confirm(&parts, self.max_age);
+        let confirming = ResourceServer::confirm(&request, self.max_age);
         // The service that was polled ready is the one that has to be called; its clone may not be ready.
         let clone = self.inner.clone();
         let ready = mem::replace(&mut self.inner, clone);
-        let waiting = Some((ready, Request::from_parts(parts, body)));
+        let waiting = Some((ready, request));
         ActiveFuture { state: State::Confirming { confirming, waiting } }
     }
 }
@@ -150,15 +149,10 @@ where
                     let (mut inner, mut request) = waiting.take().expect("polled again after completion");
                     match outcome {
                         Ok(authentication) => {
-                            let space = request.extensions().get::<Authentication>().and_then(Authentication::space);
-                            let authentication = match space.cloned() {
-                                Some(space) => authentication.within(space),
-                                None => authentication,
-                            };
                             request.extensions_mut().insert(authentication);
                             State::Confirmed { future: inner.call(request) }
                         }
-                        Err(error) => return Poll::Ready(Ok(refused(&error, request))),
+                        Err(error) => return Poll::Ready(Ok(refused(&error, &request))),
                     }
                 }
             };
@@ -167,9 +161,8 @@ where
     }
 }
 
-fn refused<ReqBody, ResBody>(error: &Error, request: Request<ReqBody>) -> Response<GateBody<ResBody>> {
-    let parts = request.into_parts().0;
-    Refusal::new(error).after(parts.extensions.get::<Authentication>()).respond(ResponseForm::of(&parts))
+fn refused<ReqBody, ResBody>(error: &Error, request: &Request<ReqBody>) -> Response<GateBody<ResBody>> {
+    Refusal::new(error).after(request.extensions().get::<Authentication>()).respond(ResponseForm::of(request))
 }
 
 impl<S, ReqBody> fmt::Debug for ActiveFuture<S, ReqBody>

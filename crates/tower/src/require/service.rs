@@ -47,10 +47,7 @@ where
         let Err(error) = self.demand.check(authentication) else {
             return ResponseFuture::inner(self.inner.call(request));
         };
-        let authentication = authentication.cloned();
-        let form = ResponseForm::of(&request.into_parts().0);
-        ResponseFuture::refused(
-            Refusal::new(&error).after(authentication.as_ref()).requiring(self.demand.challenge()).respond(form),
-        )
+        let refusal = Refusal::new(&error).after(authentication).requiring(self.demand.challenge());
+        ResponseFuture::refused(refusal.respond(ResponseForm::of(&request)))
     }
 }

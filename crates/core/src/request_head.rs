@@ -1,0 +1,72 @@
+use std::fmt;
+
+use http::{Extensions, HeaderMap, Method, Request, Uri, request::Parts};
+
+/// A request without its body, borrowed: all that is looked at to authenticate it.
+///
+/// ```
+/// use http::Request;
+/// use scopegate_core::RequestHead;
+///
+/// let request = Request::get("https://api.example/messages").body(())?;
+/// assert_eq!(RequestHead::from(&request).uri().path(), "/messages");
+/// let (parts, _body) = request.into_parts();
+/// assert_eq!(RequestHead::from(&parts).uri().path(), "/messages");
+/// # Ok::<(), http::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct RequestHead<'r> {
+    method: &'r Method,
+    uri: &'r Uri,
+    headers: &'r HeaderMap,
+    extensions: &'r Extensions,
+}
+
+impl<'r> RequestHead<'r> {
+    /// The method.
+    pub fn method(self) -> &'r Method {
+        self.method
+    }
+
+    /// The target.
+    pub fn uri(self) -> &'r Uri {
+        self.uri
+    }
+
+    /// The header fields.
+    pub fn headers(self) -> &'r HeaderMap {
+        self.headers
+    }
+
+    /// What the layers outside have left with the request.
+    pub fn extensions(self) -> &'r Extensions {
+        self.extensions
+    }
+}
+
+impl<'r> From<&'r Parts> for RequestHead<'r> {
+    fn from(parts: &'r Parts) -> Self {
+        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers, extensions: &parts.extensions }
+    }
+}
+
+impl<'r, B> From<&'r Request<B>> for RequestHead<'r> {
+    fn from(request: &'r Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+}
+
+/// Names the method and the path. Queries and header fields may hold secrets.
+impl fmt::Debug for RequestHead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", self.method)
+            .field("path", &self.uri.path())
+            .finish_non_exhaustive()
+    }
+}
