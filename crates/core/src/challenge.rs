@@ -31,7 +31,10 @@ const KEPT: usize = 256;
 
 /// Challenges that were written before, for the next refusal of the same kind. They are made of configuration alone.
 #[derive(Debug, Default)]
-struct Written(ArcSwap<Vec<(Reason, Option<Box<str>>, HeaderValue)>>);
+struct Written(ArcSwap<Vec<(Refused, HeaderValue)>>);
+
+/// Why, and the scope that the request needs, where a challenge names one.
+type Refused = (Reason, Option<Box<str>>);
 
 /// The copy of a space may become another one, and then its challenges are others.
 impl Clone for Written {
@@ -124,15 +127,15 @@ impl ProtectionSpace {
     pub fn challenge_value(&self, error: &Error, scope: Option<&str>) -> Option<HeaderValue> {
         let (reason, scope) = (error.reason(), scope.filter(|scope| !scope.is_empty()));
         let written = self.written.0.load();
-        let known = written.iter().find(|(other, demanded, _)| *other == reason && demanded.as_deref() == scope);
-        if let Some((_, _, value)) = known {
+        let known = written.iter().find(|((other, demanded), _)| *other == reason && demanded.as_deref() == scope);
+        if let Some((_, value)) = known {
             return Some(value.clone());
         }
         let value = self.challenge(error, scope)?.to_header_value();
         if written.len() < KEPT {
             self.written.0.rcu(|written| {
                 let mut all = Vec::clone(written);
-                all.push((reason, scope.map(Into::into), value.clone()));
+                all.push(((reason, scope.map(Into::into)), value.clone()));
                 all.truncate(KEPT);
                 all
             });

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64_simd::STANDARD;
 
 use crate::jws::Algorithm;
 
@@ -252,7 +252,7 @@ fn pkcs8(pem: &str) -> Result<Vec<u8>, &'static str> {
     }
     let text: String = text.split_ascii_whitespace().collect();
     STANDARD
-        .decode(text)
+        .decode_to_vec(text)
         .map_err(|_| "is not base64 between its first line and its last: is a line break written as `\\n`?")
 }
 
@@ -686,7 +686,7 @@ pub(crate) mod tests {
     use std::sync::LazyLock;
 
     use aws_lc_rs::{rand::SystemRandom, signature as sign};
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use base64_simd::URL_SAFE_NO_PAD;
     use serde_json::{Value, json};
 
     use super::*;
@@ -747,13 +747,13 @@ pub(crate) mod tests {
     /// A token signed with a key of the rig. The header's `alg` says how.
     pub(crate) fn token(key_id: &str, header: &Value, claims: &Value) -> String {
         let algorithm = Algorithm::from_name(header["alg"].as_str().unwrap()).unwrap();
-        let input = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+        let input = [header, claims].map(|part| URL_SAFE_NO_PAD.encode_to_string(part.to_string())).join(".");
         let signature = sign(key_id, algorithm, input.as_bytes());
-        format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
+        format!("{input}.{}", URL_SAFE_NO_PAD.encode_to_string(signature))
     }
 
     fn member(jwk: &Value, name: &str) -> Vec<u8> {
-        URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap()
+        URL_SAFE_NO_PAD.decode_to_vec(jwk[name].as_str().unwrap()).unwrap()
     }
 
     fn public_key(jwk: &Value) -> PublicKey {
@@ -823,7 +823,7 @@ pub(crate) mod tests {
     }
 
     fn pem(label: &str, der: &[u8]) -> String {
-        let text = STANDARD.encode(der);
+        let text = STANDARD.encode_to_string(der);
         let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
         format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
     }

@@ -3,9 +3,8 @@
 //! RFC 7515 §4 and RFC 7519 §4 let a reader take the last of two equal members. Two readers that choose differently can be
 //! played against each other, so a duplicate at any depth refuses the whole text.
 //!
-//! This reader is Scopegate's own, since half of what a token costs besides its signature went into reading its JSON, and since
-//! those rules are not what others read by; `docs/design/0009` has the reasons and the figures. Whatever it accepts, `serde_json`
-//! reads alike: handlers are given claims by the latter.
+//! The reader is Scopegate's own, for reasons that `docs/design/0005-json.md` gives. Whatever it accepts, `serde_json` reads alike:
+//! handlers are given claims by the latter.
 
 use std::{borrow::Cow, collections::HashSet};
 
