@@ -135,7 +135,7 @@ fn count(name: &str) -> Result<f64, Error> {
 
 /// Does one of the things that are counted, as often as it is counted.
 async fn only(name: &str) -> Result<bool, Error> {
-    let key = SigningKey::generate(SigningAlgorithm::Rs256);
+    let key = SigningKey::generate(SigningAlgorithm::Rs256).with_key_id("2026-11");
     let mint = Mint::new(ISSUER, key.clone().into());
     if name == ALONE {
         let token = usual(mint.token()).sign();

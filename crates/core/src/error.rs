@@ -436,24 +436,25 @@ pub(crate) fn excerpt(text: &str) -> String {
     kept
 }
 
-/// Whether a text needs nothing of this, as most do: it is short, of plain characters, and no part of a token begins or ends
-/// in it.
+/// Whether a text needs nothing of this, as most do: it is short, of plain characters, and no word in it begins as a token may.
 fn is_plain(text: &str) -> bool {
+    const fn is_of_word(byte: u8) -> bool {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+    }
     const PLAIN: [bool; 256] = {
         let mut plain = [false; 256];
         let mut byte = 0_u8;
         while byte < 0x80 {
-            plain[byte as usize] = byte.is_ascii_alphanumeric()
-                || matches!(byte, b' ' | b'-' | b'_' | b':' | b'/' | b'@' | b'+' | b'=' | b',');
+            plain[byte as usize] = is_of_word(byte) || matches!(byte, b' ' | b':' | b'/' | b'@' | b'+' | b'=' | b',');
             byte += 1;
         }
         plain
     };
-    let mut last = 0;
+    let (mut last, mut before) = (b' ', b' ');
     text.len() <= EXCERPT
         && text.bytes().all(|byte| {
-            let begins_token = last == b'e' && matches!(byte, b'y' | b'w');
-            last = byte;
+            let begins_token = last == b'e' && matches!(byte, b'y' | b'w') && !is_of_word(before);
+            (before, last) = (last, byte);
             PLAIN[usize::from(byte)] && !begins_token
         })
 }
