@@ -7,10 +7,13 @@
 
 use std::fmt;
 
+use base64_simd::URL_SAFE_NO_PAD;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION},
 };
+
+use memchr::memchr_iter;
 
 use crate::{Error, Reason, RequestHead};
 
@@ -86,8 +89,8 @@ impl<'a> Credentials<'a> {
     }
 
     /// The token of a request where there is nothing out of the ordinary about it, for whoever has seen it before: not one of
-    /// its characters is looked at. Where this finds a token that is well-formed, [`from_request`](Self::from_request) finds
-    /// the same.
+    /// its characters is looked at. Where this finds a token that is [well-formed](Self::of_token),
+    /// [`from_request`](Self::from_request) finds the same.
     pub(crate) fn peek(request: RequestHead<'a>, token_header: Option<&HeaderName>) -> Option<&'a [u8]> {
         let Ok(Some(value)) = sole(request.headers(), &AUTHORIZATION) else { return None };
         let (scheme, rest) = value.as_bytes().split_at_checked("Bearer ".len())?;
@@ -96,13 +99,16 @@ impl<'a> Credentials<'a> {
         (scheme.eq_ignore_ascii_case(b"Bearer ") && !is_elsewhere).then_some(rest)
     }
 
+    /// The credentials that a token which was [peeked](Self::peek) at is, if it is well-formed.
+    pub(crate) fn of_token(token: &'a [u8]) -> Option<Self> {
+        let token = std::str::from_utf8(token).ok().filter(|token| is_token68(token))?;
+        Some(Self { scheme: Scheme::Bearer, token })
+    }
+
     /// Reads the value of a header that holds a token and no scheme. Such a header has no grammar but the token's own, so
     /// what is no token is a bad token.
     fn bare(value: &'a [u8]) -> Result<Self, Error> {
-        match std::str::from_utf8(value) {
-            Ok(token) if is_token68(token) => Ok(Self { scheme: Scheme::Bearer, token }),
-            _ => Err(Reason::MalformedToken.into()),
-        }
+        Self::of_token(value).ok_or_else(|| Reason::MalformedToken.into())
     }
 
     /// Reads the value of one `Authorization` header.
@@ -168,9 +174,20 @@ fn is_tchar(byte: u8) -> bool {
 }
 
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
-///
-/// Every character is looked at, whatever those before it were, so that the compiler can look at many at once.
 fn is_token68(text: &str) -> bool {
+    is_in_base64url(text.as_bytes()) || is_uncommon_token68(text)
+}
+
+/// Whether a text consists of base64url, in parts of which none is empty, as JWTs do. It is told quickest.
+fn is_in_base64url(text: &[u8]) -> bool {
+    let is_part = |from: usize, to: usize| from < to && URL_SAFE_NO_PAD.check(&text[from..to]).is_ok();
+    let mut from = 0;
+    let is_before_each_dot = memchr_iter(b'.', text).all(|dot| is_part(std::mem::replace(&mut from, dot + 1), dot));
+    is_before_each_dot && is_part(from, text.len())
+}
+
+/// Every character is looked at, whatever those before it were, so that the compiler can look at many at once.
+fn is_uncommon_token68(text: &str) -> bool {
     let unpadded = text.trim_end_matches('=').as_bytes();
     let is_legal = |byte: u8| {
         // `-./0123456789` are neighbours.
@@ -250,6 +267,23 @@ mod tests {
             assert_eq!(parse(malformed.as_bytes()), Err(Reason::MalformedCredentials), "{malformed:?}");
         }
         assert_eq!(parse(b"Bearer \xff"), Err(Reason::MalformedCredentials));
+    }
+
+    #[test]
+    fn what_is_told_quickly_is_told_alike() {
+        for byte in 0..0x80_u8 {
+            let byte = char::from(byte);
+            for text in [format!("{byte}"), format!("AQAB{byte}"), format!("AQAB.{byte}AQAB{}AQ", "x".repeat(40))] {
+                assert_eq!(is_token68(&text), is_uncommon_token68(&text), "{text:?}");
+            }
+        }
+        for text in ["", ".", "a.", ".a", "AQ..AQ", "AQ.AQ.AQ", "=", "AQ.=", "AQ.A==", "AR", "A"] {
+            assert_eq!(is_token68(text), is_uncommon_token68(text), "{text:?}");
+        }
+        assert!(is_in_base64url(b"AQ.AQ.AQ") && is_in_base64url(b"AQ"));
+        for uncommon in ["", ".", "AQ.", ".AQ", "AQ..AQ", "AR", "A+AA", "AA=="] {
+            assert!(!is_in_base64url(uncommon.as_bytes()), "{uncommon}");
+        }
     }
 
     #[test]

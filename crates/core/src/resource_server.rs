@@ -173,20 +173,23 @@ impl ResourceServer {
     }
 
     fn authenticate_head(&self, request: RequestHead<'_>) -> Authenticating {
-        let peeked = self.peek(request);
-        if let Some(known) = peeked.and_then(|(_, digest)| self.recall(digest)) {
+        let token_header = self.server().token_header.as_ref();
+        let ordinary = Credentials::peek(request, token_header);
+        let digest = ordinary.filter(|_| self.may_recall(request)).map(|token| self.server().verdicts.digest(token));
+        if let Some(known) = digest.and_then(|digest| self.recall(digest)) {
             return Authenticating::ready(Ok(known));
         }
-        let credentials = match Credentials::from_request_with(request, self.server().token_header.as_ref()) {
-            Ok(Some(credentials)) => credentials,
-            Ok(None) => return Authenticating::ready(Ok(Authentication::anonymous(self.clone()))),
-            Err(error) => return Authenticating::ready(Err(error)),
-        };
-        let token = credentials.token();
-        let bearer = match peeked {
-            // The very memory, which is quicker to tell than that it holds the same.
-            Some((peeked, digest)) if std::ptr::eq(peeked, token.as_bytes()) => Bearer { token, digest },
-            _ => self.bearer(token),
+        let bearer = match ordinary.and_then(Credentials::of_token) {
+            Some(credentials) => {
+                let token = credentials.token();
+                let digest = digest.unwrap_or_else(|| self.server().verdicts.digest(token.as_bytes()));
+                Bearer { token, digest }
+            }
+            None => match Credentials::from_request_with(request, token_header) {
+                Ok(Some(credentials)) => self.bearer(credentials.token()),
+                Ok(None) => return Authenticating::ready(Ok(Authentication::anonymous(self.clone()))),
+                Err(error) => return Authenticating::ready(Err(error)),
+            },
         };
         let holds = |earlier: &&Authentication| earlier.still_holds(self, bearer.digest, self.cutoff());
         if let Some(earlier) = request.extensions().get::<Authentication>().filter(holds) {
@@ -195,17 +198,11 @@ impl ResourceServer {
         self.judge(request, bearer, None)
     }
 
-    /// The token of a request that there is nothing out of the ordinary about, where it may be remembered, and what it is
-    /// known by.
-    fn peek<'r>(&self, request: RequestHead<'r>) -> Option<(&'r [u8], TokenDigest)> {
-        if !self.server().verdicts.are_remembered()
-            || self.server().dispatch.looks_at_requests()
-            || request.extensions().get::<Authentication>().is_some()
-        {
-            return None;
-        }
-        let token = Credentials::peek(request, self.server().token_header.as_ref())?;
-        Some((token, self.server().verdicts.digest(token)))
+    /// Whether what is remembered of the token of a request may be all there is to say about it.
+    fn may_recall(&self, request: RequestHead<'_>) -> bool {
+        self.server().verdicts.are_remembered()
+            && !self.server().dispatch.looks_at_requests()
+            && request.extensions().get::<Authentication>().is_none()
     }
 
     /// What is remembered of a token, where that is all there is to say about it.
@@ -429,7 +426,8 @@ impl ResourceServer {
         let mut decoded = Decoded::new();
         let unverified = Unverified::decode(bearer.token, &mut decoded)?;
         let header = unverified.header()?;
-        let claims = unverified.claims(&self.server().claim_names)?;
+        let mut claims = UnverifiedClaims::default();
+        claims.read(unverified.payload(), &self.server().claim_names)?;
         let (dispatch::Found { verifier, membership }, keys) = match find(&claims)? {
             (Judge::Local(found), keys) => (found, keys),
             (Judge::Online(introspector), _) => return Ok(Judged::ForItsIssuer(introspector)),

@@ -4,10 +4,11 @@ use std::{
     any::{Any, type_name},
     fmt,
     num::{NonZeroU32, NonZeroU64},
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use once_cell::race::OnceBox;
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -34,12 +35,14 @@ struct Inner {
     text: Box<str>,
     /// Where the JSON object ends.
     end: u32,
+    /// How many audiences are among the lists.
+    audiences: u32,
     subject: Option<Text>,
     client_id: Option<Text>,
     token_id: Option<Text>,
     authentication_context: Option<Text>,
-    audience: Texts,
-    authentication_methods: Texts,
+    /// The audiences, and then the authentication methods.
+    lists: Texts,
     scope: Scope,
     expires_at: Option<Moment>,
     not_before: Option<Moment>,
@@ -70,7 +73,7 @@ struct Text {
     length: u32,
 }
 
-/// Any number of them. Most often there is one, or none.
+/// Any number of them. Most often there is one.
 enum Texts {
     One(Option<Text>),
     Several(Box<[Text]>),
@@ -108,11 +111,12 @@ impl<'c> Writer<'c> {
         Text { from: NonZeroU32::new(short(from)).unwrap_or(NonZeroU32::MAX), length: short(text.len()) }
     }
 
-    fn texts(&mut self, texts: claims::Texts<'_>) -> Texts {
-        match texts.sole() {
-            Some(text) => Texts::One(Some(self.text(text))),
-            None if texts.is_empty() => Texts::One(None),
-            None => Texts::Several(texts.iter().map(|text| self.text(text)).collect()),
+    fn texts<'t>(&mut self, mut texts: impl Iterator<Item = &'t str>) -> Texts {
+        match (texts.next(), texts.next()) {
+            (Some(one), Some(other)) => {
+                Texts::Several([one, other].into_iter().chain(texts).map(|text| self.text(text)).collect())
+            }
+            (one, _) => Texts::One(one.map(|text| self.text(text))),
         }
     }
 }
@@ -150,8 +154,8 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The claims in the types that handlers have asked for so far, each built once. Nobody waits for anybody to look.
-type Typed = OnceLock<Box<InOneType>>;
+/// The claims in the types that handlers have asked for so far. Nobody waits for anybody.
+type Typed = OnceBox<InOneType>;
 
 struct InOneType {
     claims: Arc<dyn Any + Send + Sync>,
@@ -183,18 +187,18 @@ impl VerifiedToken {
         let inner = Inner {
             voucher: assertion.voucher,
             end: short(assertion.claims.len()),
+            audiences: short(assertion.audience.iter().count()),
             subject: assertion.subject.map(|text| writer.text(text)),
             client_id: assertion.client_id.map(|text| writer.text(text)),
             token_id: assertion.token_id.map(|text| writer.text(text)),
             authentication_context: assertion.authentication_context.map(|text| writer.text(text)),
-            audience: writer.texts(assertion.audience),
-            authentication_methods: writer.texts(assertion.authentication_methods),
+            lists: writer.texts(assertion.audience.iter().chain(assertion.authentication_methods.iter())),
             scope: assertion.scope,
             expires_at: assertion.expires_at.map(Moment::from),
             not_before: assertion.not_before.map(Moment::from),
             issued_at: assertion.issued_at.map(Moment::from),
             authentication_time: assertion.authentication_time.map(Moment::from),
-            typed: OnceLock::new(),
+            typed: OnceBox::new(),
             text: writer.text.into(),
         };
         Self(Arc::new(inner))
@@ -248,7 +252,8 @@ impl VerifiedToken {
 
     /// The audiences (`aud`) that the issuer named, at least one of which is this resource server.
     pub fn audience(&self) -> impl Iterator<Item = &str> {
-        self.get().audience.iter().map(|text| self.text(text))
+        let Inner { lists, audiences, .. } = self.get();
+        lists.iter().take(*audiences as usize).map(|text| self.text(text))
     }
 
     /// The scope that was granted.
@@ -324,7 +329,8 @@ impl VerifiedToken {
 
     /// The authentication methods (`amr`, RFC 9068 §2.2.1).
     pub fn authentication_methods(&self) -> impl Iterator<Item = &str> {
-        self.get().authentication_methods.iter().map(|text| self.text(text))
+        let Inner { lists, audiences, .. } = self.get();
+        lists.iter().skip(*audiences as usize).map(|text| self.text(text))
     }
 
     /// The claims as `C`, built once per token and type and shared afterwards.
@@ -347,7 +353,7 @@ impl VerifiedToken {
             };
             built = Some(Arc::clone(&claims));
             // Others may have put theirs there meanwhile, of this type or of another.
-            place.get_or_init(|| Box::new(InOneType { claims, others: OnceLock::new() }));
+            place.get_or_init(|| Box::new(InOneType { claims, others: OnceBox::new() }));
         }
     }
 

@@ -10,7 +10,9 @@ use crate::{
 /// stays within what every platform's clock can represent.
 const END_OF_TIME: Duration = Duration::from_nanos(u64::MAX - 1);
 
-/// The number of a claim that is registered and looked at: its place.
+/// The number of a claim that is registered and looked at: its place. Of a name that is written in the code, the compiler
+/// knows it.
+#[inline(always)]
 const fn registered(name: &str) -> Option<usize> {
     Some(match name.as_bytes() {
         b"iss" => 0,
@@ -71,7 +73,7 @@ impl ClaimNames {
 }
 
 /// What a token claims, before anything is known about who wrote it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct UnverifiedClaims<'a> {
     registered: [Option<Value<'a>>; REGISTERED],
     others: Vec<(Cow<'a, str>, Value<'a>)>,
@@ -81,11 +83,18 @@ pub(crate) struct UnverifiedClaims<'a> {
 impl<'a> UnverifiedClaims<'a> {
     /// Reads the decoded payload: one JSON object.
     pub(crate) fn parse(payload: &'a [u8], names: &ClaimNames) -> Result<Self, Reason> {
+        let mut claims = Self::default();
+        claims.read(payload, names)?;
+        Ok(claims)
+    }
+
+    /// Reads the decoded payload into this, which is large, and empty as yet.
+    pub(crate) fn read(&mut self, payload: &'a [u8], names: &ClaimNames) -> Result<(), Reason> {
         // Checked as a whole, so that strings in members nobody keeps are UTF-8 as well.
-        let text = std::str::from_utf8(payload).map_err(|_| Reason::MalformedToken)?;
-        let mut registered = [const { None }; REGISTERED];
-        let others = json::place_members(text, &mut registered, |name| names.place(name));
-        Ok(Self { registered, others: others.map_err(|_| Reason::MalformedToken)?, text })
+        self.text = std::str::from_utf8(payload).map_err(|_| Reason::MalformedToken)?;
+        let others = json::place_members(self.text, &mut self.registered, |name| names.place(name));
+        self.others = others.map_err(|_| Reason::MalformedToken)?;
+        Ok(())
     }
 
     /// The whole object, as it was written.
@@ -94,7 +103,7 @@ impl<'a> UnverifiedClaims<'a> {
     }
 
     /// A claim that is registered, or that somebody has a use for.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, name: &str) -> Option<&Value<'a>> {
         match registered(name) {
             Some(number) => self.registered[number].as_ref(),
@@ -103,7 +112,7 @@ impl<'a> UnverifiedClaims<'a> {
     }
 
     /// A claim that has to be a string where it is present.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn string(&self, name: &str, subject: &'static str) -> Result<Option<&str>, Failure> {
         match self.get(name) {
             None => Ok(None),
@@ -113,6 +122,7 @@ impl<'a> UnverifiedClaims<'a> {
     }
 
     /// A claim that has to be an array of strings where it is present.
+    #[inline(always)]
     pub(crate) fn strings(&self, name: &'static str) -> Result<Texts<'_>, Failure> {
         match self.get(name) {
             None => Ok(Texts::default()),
@@ -128,7 +138,7 @@ impl<'a> UnverifiedClaims<'a> {
     }
 
     /// A claim that has to be a `NumericDate` where it is present: a number that is not negative.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn date(&self, name: &'static str) -> Result<Option<NumericDate>, Failure> {
         match self.get(name) {
             None => Ok(None),

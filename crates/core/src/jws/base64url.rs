@@ -1,7 +1,9 @@
 //! base64url without padding, and with the unused bits of the last character zero, so that each value has one spelling
 //! (RFC 7515 §2, RFC 4648 §3.5).
 
-use base64_simd::{AsOut as _, URL_SAFE_NO_PAD as STRICT};
+use std::mem::MaybeUninit;
+
+use base64_simd::{Out, URL_SAFE_NO_PAD as STRICT};
 
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     STRICT.decode_to_vec(text).ok()
@@ -9,13 +11,13 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
 
 /// Where bytes are decoded to: up to `FEW` of them need no memory but this.
 pub(crate) struct Buffer<const FEW: usize> {
-    few: [u8; FEW],
+    few: [MaybeUninit<u8>; FEW],
     many: Vec<u8>,
 }
 
 impl<const FEW: usize> Buffer<FEW> {
     pub(crate) const fn new() -> Self {
-        Self { few: [0; FEW], many: Vec::new() }
+        Self { few: [const { MaybeUninit::uninit() }; FEW], many: Vec::new() }
     }
 
     pub(super) fn decode(&mut self, text: &str) -> Option<&[u8]> {
@@ -24,7 +26,7 @@ impl<const FEW: usize> Buffer<FEW> {
             self.many = decode(text)?;
             return Some(&self.many);
         }
-        STRICT.decode(text.as_bytes(), self.few.as_mut_slice().as_out()).ok().map(|bytes| &*bytes)
+        STRICT.decode(text.as_bytes(), Out::from_uninit_slice(&mut self.few)).ok().map(|bytes| &*bytes)
     }
 }
 

@@ -87,26 +87,30 @@ pub(crate) fn place_members<'a>(
 ) -> Result<Members<'a>, Malformed> {
     let mut reader = Reader { text, at: 0, members: MAX_MEMBERS };
     let (mut names, mut others) = (Names::default(), Vec::new());
-    reader.expect(b'{')?;
+    if reader.next() != Some(b'{') {
+        return Err(Malformed);
+    }
     reader.object(|reader, name| {
         match place(&name) {
             Place::Slot(number) => {
-                let slot = slots.get_mut(number).filter(|slot| slot.is_none()).ok_or(Malformed)?;
-                *slot = Some(reader.value::<true>(1)?);
+                let value = reader.value::<true>(1)?;
+                match slots.get_mut(number) {
+                    Some(slot @ None) => *slot = Some(value),
+                    Some(Some(_)) | None => return Err(Malformed),
+                }
             }
             Place::Among => {
-                names.note(name.clone())?;
+                names.note(&name)?;
                 others.push((name, reader.value::<true>(1)?));
             }
             Place::Nowhere => {
-                names.note(name)?;
+                names.note(&name)?;
                 reader.value::<false>(1)?;
             }
         }
         Ok(())
     })?;
-    reader.skip_space();
-    if reader.at == text.len() { Ok(others) } else { Err(Malformed) }
+    if reader.next().is_none() { Ok(others) } else { Err(Malformed) }
 }
 
 /// Reads a text from left to right, by the grammar of RFC 8259.
@@ -123,25 +127,16 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    /// The next character that is no space, if it is of one byte. It is read.
     #[inline]
-    fn skip_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            let byte = self.peek()?;
             self.at += 1;
+            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return Some(byte);
+            }
         }
-    }
-
-    /// Whether this structural character comes next. Then it is read.
-    #[inline]
-    fn has(&mut self, character: u8) -> bool {
-        self.skip_space();
-        let is_next = self.peek() == Some(character);
-        self.at += usize::from(is_next);
-        is_next
-    }
-
-    #[inline]
-    fn expect(&mut self, character: u8) -> Result<(), Malformed> {
-        if self.has(character) { Ok(()) } else { Err(Malformed) }
     }
 
     /// Reads the members of an object whose brace was read. `member` is given the name of each, and reads its value.
@@ -150,81 +145,85 @@ impl<'a> Reader<'a> {
         &mut self,
         mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
-        if self.has(b'}') {
+        let mut next = self.next();
+        if next == Some(b'}') {
             return Ok(());
         }
         loop {
-            self.expect(b'"')?;
+            if next != Some(b'"') {
+                return Err(Malformed);
+            }
             let name = self.string()?;
             self.members = self.members.checked_sub(1).ok_or(Malformed)?;
-            self.expect(b':')?;
-            member(self, name)?;
-            if self.has(b'}') {
-                return Ok(());
+            if self.next() != Some(b':') {
+                return Err(Malformed);
             }
-            self.expect(b',')?;
+            member(self, name)?;
+            match self.next() {
+                Some(b',') => next = self.next(),
+                Some(b'}') => return Ok(()),
+                _ => return Err(Malformed),
+            }
         }
     }
 
     /// Reads a value that is inside of so many arrays and objects. One that is not to be built comes out as null.
+    #[inline]
     fn value<const BUILT: bool>(&mut self, depth: u8) -> Result<Value<'a>, Malformed> {
-        self.skip_space();
-        let first = self.peek().ok_or(Malformed)?;
-        if matches!(first, b'{' | b'[') && depth >= MAX_DEPTH {
-            return Err(Malformed);
-        }
-        match first {
-            b'"' => {
-                self.at += 1;
-                self.string().map(Value::String)
-            }
+        let first = self.next();
+        self.value_from::<BUILT>(first, depth)
+    }
+
+    /// Reads a value of which this character was read.
+    fn value_from<const BUILT: bool>(&mut self, first: Option<u8>, depth: u8) -> Result<Value<'a>, Malformed> {
+        match first.ok_or(Malformed)? {
+            b'"' => self.string().map(Value::String),
+            b'0'..=b'9' | b'-' => self.number().map(Value::Number),
+            b'{' | b'[' if depth >= MAX_DEPTH => Err(Malformed),
             b'{' => {
-                self.at += 1;
                 let (mut names, mut members) = (Names::default(), Vec::new());
                 self.object(|reader, name| {
+                    names.note(&name)?;
+                    let value = reader.value::<BUILT>(depth + 1)?;
                     if BUILT {
-                        names.note(name.clone())?;
-                        members.push((name, reader.value::<true>(depth + 1)?));
-                    } else {
-                        names.note(name)?;
-                        reader.value::<false>(depth + 1)?;
+                        members.push((name, value));
                     }
                     Ok(())
                 })?;
                 Ok(Value::Object(members))
             }
-            b'[' => {
-                self.at += 1;
-                self.array::<BUILT>(depth + 1).map(Value::Array)
-            }
-            b't' => self.word("true", Value::Bool(true)),
-            b'f' => self.word("false", Value::Bool(false)),
-            b'n' => self.word("null", Value::Null),
-            _ => self.number().map(Value::Number),
+            b'[' => self.array::<BUILT>(depth + 1).map(Value::Array),
+            b't' => self.word("rue", Value::Bool(true)),
+            b'f' => self.word("alse", Value::Bool(false)),
+            b'n' => self.word("ull", Value::Null),
+            _ => Err(Malformed),
         }
     }
 
     /// Reads the elements of an array whose bracket was read.
     fn array<const BUILT: bool>(&mut self, depth: u8) -> Result<Vec<Value<'a>>, Malformed> {
         let mut elements = Vec::new();
-        if self.has(b']') {
+        let mut next = self.next();
+        if next == Some(b']') {
             return Ok(elements);
         }
         loop {
-            let element = self.value::<BUILT>(depth)?;
+            let element = self.value_from::<BUILT>(next, depth)?;
             if BUILT {
                 elements.push(element);
             }
-            if self.has(b']') {
-                return Ok(elements);
+            match self.next() {
+                Some(b',') => next = self.next(),
+                Some(b']') => return Ok(elements),
+                _ => return Err(Malformed),
             }
-            self.expect(b',')?;
         }
     }
 
-    fn word(&mut self, word: &str, value: Value<'a>) -> Result<Value<'a>, Malformed> {
-        self.at += word.len();
-        if self.text.as_bytes()[..self.at.min(self.text.len())].ends_with(word.as_bytes()) {
+    /// Reads the rest of a word.
+    fn word(&mut self, rest: &str, value: Value<'a>) -> Result<Value<'a>, Malformed> {
+        if self.text.as_bytes()[self.at..].starts_with(rest.as_bytes()) {
+            self.at += rest.len();
             Ok(value)
         } else {
             Err(Malformed)
@@ -234,12 +233,26 @@ impl<'a> Reader<'a> {
     /// Reads a string whose first quotation mark was read.
     #[inline]
     fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
-        let rest = &self.text[self.at..];
-        let length = plain(rest);
-        self.at += length + 1;
-        match rest.as_bytes().get(length) {
-            Some(b'"') => Ok(Cow::Borrowed(&rest[..length])),
-            Some(b'\\') => self.escaped(rest[..length].to_owned()).map(Cow::Owned),
+        let from = self.at;
+        if let Some(eight) = eight_at(self.text.as_bytes(), from) {
+            let length = plain_of(eight);
+            if length < 8 && self.text.as_bytes()[from + length] == b'"' {
+                self.at = from + length + 1;
+                return Ok(Cow::Borrowed(&self.text[from..from + length]));
+            }
+        }
+        self.long_string()
+    }
+
+    /// Reads a string that has more than seven characters, or is out of the ordinary.
+    #[inline(never)]
+    fn long_string(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        let from = self.at;
+        let to = plain(self.text.as_bytes(), from);
+        self.at = to + 1;
+        match self.text.as_bytes().get(to) {
+            Some(b'"') => Ok(Cow::Borrowed(&self.text[from..to])),
+            Some(b'\\') => self.escaped(self.text[from..to].to_owned()).map(Cow::Owned),
             _ => Err(Malformed),
         }
     }
@@ -261,11 +274,10 @@ impl<'a> Reader<'a> {
                 // The beginning of a character of several bytes is none of these.
                 _ => return Err(Malformed),
             });
-            let rest = &self.text[self.at..];
-            let length = plain(rest);
-            string.push_str(&rest[..length]);
-            self.at += length + 1;
-            match rest.as_bytes().get(length) {
+            let (from, to) = (self.at, plain(self.text.as_bytes(), self.at));
+            string.push_str(&self.text[from..to]);
+            self.at = to + 1;
+            match self.text.as_bytes().get(to) {
                 Some(b'"') => return Ok(string),
                 Some(b'\\') => {}
                 _ => return Err(Malformed),
@@ -299,7 +311,27 @@ impl<'a> Reader<'a> {
         u16::from_str_radix(digits, 16).ok().filter(|_| is_plain).ok_or(Malformed)
     }
 
+    /// Reads a number whose first character was read.
+    #[inline]
     fn number(&mut self) -> Result<Number, Malformed> {
+        self.at -= 1;
+        let (from, mut whole) = (self.at, 0_u64);
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            whole = whole.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            self.at += 1;
+        }
+        // As most are: without a sign, with up to 19 digits, which 64 bits hold, and with nothing behind them.
+        let is_short = matches!(self.at - from, 1..=19) && (self.text.as_bytes()[from] != b'0' || self.at - from == 1);
+        if is_short && !matches!(self.peek(), Some(b'.' | b'e' | b'E')) {
+            return Ok(Number::Unsigned(whole));
+        }
+        self.at = from;
+        self.any_number()
+    }
+
+    /// Reads any number.
+    #[cold]
+    fn any_number(&mut self) -> Result<Number, Malformed> {
         let from = self.at;
         let is_negative = self.peek() == Some(b'-');
         self.at += usize::from(is_negative);
@@ -345,57 +377,70 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many bytes there are before the next quotation mark, backslash or control character. Eight are looked at at once.
 #[inline]
-fn plain(text: &str) -> usize {
+fn eight_at(text: &[u8], at: usize) -> Option<u64> {
+    text.get(at..)?.first_chunk().copied().map(u64::from_le_bytes)
+}
+
+/// How many of eight bytes there are before the first quotation mark, backslash or control character among them.
+#[inline]
+fn plain_of(eight: u64) -> usize {
     const EACH: u64 = u64::MAX / 0xff;
     // The highest bit of each byte that is less than this: of the first such byte for certain, and of none before it.
     let below = |bytes: u64, limit: u8| bytes.wrapping_sub(EACH * u64::from(limit)) & !bytes & (EACH << 7);
-    let equal = |bytes: u64, byte: u8| below(bytes ^ (EACH * u64::from(byte)), 1);
+    // With this bit flipped, the quotation mark follows the control characters.
+    let ends = below(eight ^ (EACH * 0x02), 0x21) | below(eight ^ (EACH * u64::from(b'\\')), 1);
+    (ends.trailing_zeros() / 8) as usize
+}
 
-    let (eights, rest) = text.as_bytes().as_chunks::<8>();
-    for (index, eight) in eights.iter().enumerate() {
-        let eight = u64::from_le_bytes(*eight);
-        let ends = below(eight, 0x20) | equal(eight, b'"') | equal(eight, b'\\');
-        if ends != 0 {
-            return index * 8 + (ends.trailing_zeros() / 8) as usize;
+/// Where the next quotation mark, backslash or control character is, from there on.
+#[inline]
+fn plain(text: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(eight) = eight_at(text, at) {
+        let length = plain_of(eight);
+        at += length;
+        if length < 8 {
+            return at;
         }
     }
     let is_end = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
-    eights.len() * 8 + rest.iter().position(is_end).unwrap_or(rest.len())
+    text[at..].iter().position(is_end).map_or(text.len(), |more| at + more)
 }
 
 /// The member names of one object, each of them once.
 struct Names<'a> {
     /// The first of them, so that most objects need no memory for this, each with a mark that equal names have in common.
-    few: [Cow<'a, str>; FEW],
+    few: [&'a str; FEW],
     marks: [u64; FEW],
     length: usize,
+    /// Those that come later, or are not in the text as they are.
     many: HashSet<Cow<'a, str>>,
 }
 
 impl Default for Names<'_> {
     fn default() -> Self {
-        Self { few: [const { Cow::Borrowed("") }; FEW], marks: [0; FEW], length: 0, many: HashSet::new() }
+        Self { few: [""; FEW], marks: [0; FEW], length: 0, many: HashSet::new() }
     }
 }
 
 impl<'a> Names<'a> {
     /// Notes a name, and refuses it when it is there already.
-    fn note(&mut self, name: Cow<'a, str>) -> Result<(), Malformed> {
-        let mark = mark(&name);
-        let alike = self.marks[..self.length].iter().zip(&self.few).filter(|(other, _)| **other == mark);
-        if alike.map(|(_, other)| other).any(|other| *other == name)
-            || !self.many.is_empty() && self.many.contains(&name)
-        {
+    fn note(&mut self, name: &Cow<'a, str>) -> Result<(), Malformed> {
+        let mark = mark(name);
+        let mut alike = self.marks[..self.length].iter().zip(&self.few).filter(|(other, _)| **other == mark);
+        if alike.any(|(_, other)| *other == *name) || !self.many.is_empty() && self.many.contains(name) {
             return Err(Malformed);
         }
-        if let Some(place) = self.few.get_mut(self.length) {
-            *place = name;
-            self.marks[self.length] = mark;
-            self.length += 1;
-        } else {
-            self.many.insert(name);
+        match (name, self.few.get_mut(self.length)) {
+            (Cow::Borrowed(name), Some(place)) => {
+                *place = name;
+                self.marks[self.length] = mark;
+                self.length += 1;
+            }
+            _ => {
+                self.many.insert(name.clone());
+            }
         }
         Ok(())
     }
@@ -659,11 +704,14 @@ mod tests {
                     let before = filling.to_string().repeat(place);
                     let text = format!("{before}{}{before}\"", char::from(byte));
                     let expected = text.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\').unwrap();
-                    assert_eq!(plain(&text), expected, "{text:?}");
+                    assert_eq!(plain(text.as_bytes(), 0), expected, "{text:?}");
+                    let object = format!("{{\"{text}:\"{text},\"\":\"{text}}}");
+                    let theirs = serde_json::from_str::<serde_json::Map<_, _>>(&object).is_ok();
+                    assert_eq!(all(&object).is_ok(), theirs && !text.starts_with('"'), "{object:?}");
                 }
             }
         }
-        assert_eq!((plain(""), plain("abc"), plain("abcdefghi")), (0, 3, 9));
+        assert_eq!((plain(b"", 0), plain(b"abc", 0), plain(b"abcdefghi", 0), plain(b"\"a\"", 1)), (0, 3, 9, 2));
     }
 
     #[test]
