@@ -100,11 +100,11 @@ pub(crate) fn place_members<'a>(
                 }
             }
             Place::Among => {
-                names.note(&name)?;
+                names.note(name.clone())?;
                 others.push((name, reader.value::<true>(1)?));
             }
             Place::Nowhere => {
-                names.note(&name)?;
+                names.note(name)?;
                 reader.value::<false>(1)?;
             }
         }
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
             b'{' => {
                 let (mut names, mut members) = (Names::default(), Vec::new());
                 self.object(|reader, name| {
-                    names.note(&name)?;
+                    names.note(name.clone())?;
                     let value = reader.value::<BUILT>(depth + 1)?;
                     if BUILT {
                         members.push((name, value));
@@ -426,10 +426,10 @@ impl Default for Names<'_> {
 
 impl<'a> Names<'a> {
     /// Notes a name, and refuses it when it is there already.
-    fn note(&mut self, name: &Cow<'a, str>) -> Result<(), Malformed> {
-        let mark = mark(name);
+    fn note(&mut self, name: Cow<'a, str>) -> Result<(), Malformed> {
+        let mark = mark(&name);
         let mut alike = self.marks[..self.length].iter().zip(&self.few).filter(|(other, _)| **other == mark);
-        if alike.any(|(_, other)| *other == *name) || !self.many.is_empty() && self.many.contains(name) {
+        if alike.any(|(_, other)| **other == *name) || !self.many.is_empty() && self.many.contains(&name) {
             return Err(Malformed);
         }
         match (name, self.few.get_mut(self.length)) {
@@ -438,8 +438,8 @@ impl<'a> Names<'a> {
                 self.marks[self.length] = mark;
                 self.length += 1;
             }
-            _ => {
-                self.many.insert(name.clone());
+            (name, _) => {
+                self.many.insert(name);
             }
         }
         Ok(())
