@@ -1,8 +1,8 @@
 //! What the gate costs a request: the whole layer (credentials, judgement, scope, extension), beside the signature check
 //! alone and beside the same service without a gate, in one run.
 //!
-//! `cargo bench -p scopegate-tests --bench cost`, or `-- "same token"` for what has that in its name, or `-- memory` for what a
-//! remembered token takes
+//! `cargo bench -p scopegate-tests --bench cost`, or `-- "same token"` for what has that in its name, `-- memory` for what a
+//! remembered token takes, or `-- threads` for two threads beside one
 //!
 //! Each figure is the best of many rounds that take turns, so that what else the machine does counts for none. Allocations
 //! are counted, not estimated.
@@ -15,7 +15,9 @@ use std::{
     future::{Future as _, Ready, ready},
     hint::black_box,
     pin::pin,
+    sync::Barrier,
     task::{Context, Poll, Waker},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -219,36 +221,87 @@ async fn server(mint: &Mint, cache: VerdictCache) -> ResourceServer {
 
 /// What a remembered token takes, beside the bytes of its claims.
 async fn memory() {
-    const TOKENS: usize = 20_000;
+    const TOKENS: usize = 100_000;
     let key = SigningKey::generate(SigningAlgorithm::EdDsa);
     let mint = Mint::new(ISSUER, key.into());
-    let server = server(&mint, VerdictCache::default()).await;
-    let requests: Vec<_> = (0..TOKENS)
-        .map(|number| request(Some(&usual(mint.token()).claim("jti", number.to_string()).sign())).into_parts().0)
-        .collect();
-    let mut claims = 0;
-    for request in &requests[..100] {
-        let authentication = server.authenticate(request).try_now().unwrap().unwrap();
-        let all = authentication.token().unwrap().claims::<serde_json::Map<String, Value>>().unwrap();
-        claims += serde_json::to_vec(&*all).unwrap().len();
+    let tokens = || (0..TOKENS).map(|number| usual(mint.token()).claim("jti", number.to_string()).sign());
+    let (mut requests, mut claims) = (Vec::with_capacity(TOKENS), 0);
+    for token in tokens() {
+        let payload = token.split('.').nth(1).unwrap();
+        claims += URL_SAFE_NO_PAD.decode(payload).unwrap().len();
+        requests.push(request(Some(&token)).into_parts().0);
     }
-    let fresh = self::server(&mint, VerdictCache::default()).await;
+    let server = server(&mint, VerdictCache::default().max_entries(2 * TOKENS).max_bytes(TOKENS * 4096)).await;
     let taken = allocation_counter::measure(|| {
         for request in &requests {
-            drop(black_box(fresh.authenticate(request).try_now().unwrap().unwrap()));
+            drop(black_box(server.authenticate(request).try_now().unwrap().unwrap()));
         }
     });
+    let (taken, claims) = (taken.bytes_current as f64 / TOKENS as f64, claims as f64 / TOKENS as f64);
     println!(
-        "\nmemory: {} bytes a remembered token, of which {} are its claims ({TOKENS} tokens)",
-        taken.bytes_current / TOKENS as i64,
-        claims / 100
+        "\nmemory: {taken:.0} bytes a remembered token, {:.0} beside its claims ({TOKENS} tokens)",
+        taken - claims
     );
+}
+
+/// How much more two threads do than one, with a token that was seen before and without a gate.
+async fn threads() {
+    let key = SigningKey::generate(SigningAlgorithm::Rs256);
+    let mint = Mint::new(ISSUER, key.into());
+    let token = usual(mint.token()).sign();
+    let server = server(&mint, VerdictCache::default()).await;
+    let gate = Authenticate::new(server).layer(RequireScope::new("message").layer(Inner));
+    let mut best = [0.0_f64; 4];
+    for _ in 0..ROUNDS {
+        let round = [
+            throughput(&Inner, 1, &token),
+            throughput(&Inner, 2, &token),
+            throughput(&gate, 1, &token),
+            throughput(&gate, 2, &token),
+        ];
+        best.iter_mut().zip(round).for_each(|(best, round)| *best = best.max(round));
+    }
+    let (without, with) = (best[1] / best[0], best[3] / best[2]);
+    println!("\ntwo threads: {without:.2} times one without a gate, {with:.2} with it: {:.2}", with / without);
+}
+
+/// Requests in a second, by so many threads, each of which has a service and requests of its own.
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+fn throughput<S, B>(service: &S, threads: usize, token: &str) -> f64
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible> + Clone + Send,
+{
+    const EACH: usize = 50_000;
+    let (begin, services) = (&Barrier::new(threads), vec![service.clone(); threads]);
+    let slowest = thread::scope(|scope| {
+        let running: Vec<_> = services
+            .into_iter()
+            .map(|mut service| {
+                scope.spawn(move || {
+                    let request = request(Some(token));
+                    begin.wait();
+                    let start = Instant::now();
+                    for _ in 0..EACH {
+                        let context = &mut Context::from_waker(Waker::noop());
+                        let _ = service.poll_ready(context);
+                        let answer = pin!(service.call(request.clone())).poll(context);
+                        assert!(matches!(&answer, Poll::Ready(Ok(response)) if response.status() == StatusCode::OK));
+                    }
+                    start.elapsed()
+                })
+            })
+            .collect();
+        running.into_iter().map(|thread| thread.join().expect("no thread panics")).max().unwrap_or_default()
+    });
+    (threads * EACH) as f64 / slowest.as_secs_f64()
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    if env::args().nth(1).is_some_and(|argument| argument == "memory") {
-        return memory().await;
+    match env::args().nth(1).as_deref() {
+        Some("memory") => return memory().await,
+        Some("threads") => return threads().await,
+        _ => {}
     }
     println!("{:34} {:>11} {:>9} {:>9} {:>7}", "", "time", "/ bare", "+ bare", "allocs");
     for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Es256, SigningAlgorithm::EdDsa] {
@@ -317,4 +370,5 @@ async fn main() {
         }
     }
     memory().await;
+    threads().await;
 }
