@@ -70,7 +70,7 @@ async fn c_02_the_greatest_age_of_a_token_is_kept_to() {
 }
 
 #[tokio::test]
-async fn c_03_what_one_gate_remembers_another_judges_by_itself() {
+async fn bcp_1_c_03_what_one_gate_remembers_another_judges_by_itself() {
     let clock = clock();
     let other = remembering(&clock).issuer(issuer().audience("https://other.example")).build().await;
     let (ours, other) = (api(&clock).await, Api::behind(other.expect("good settings")));

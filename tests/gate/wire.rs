@@ -286,7 +286,7 @@ fn w_03_demands_and_refusals_can_be_shown() {
 }
 
 #[tokio::test]
-async fn w_04_the_log_has_no_token_however_much_is_logged() {
+async fn bcp_2_w_04_the_log_has_no_token_however_much_is_logged() {
     let (log, _guard) = Log::listen();
     let mut sent = Vec::new();
 

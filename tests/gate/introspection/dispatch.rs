@@ -166,7 +166,7 @@ fn active_router(rig: &Rig, layer: RequireActive) -> axum::Router {
 }
 
 #[tokio::test]
-async fn where_a_layer_demands_it_a_revoked_token_stops_working_at_once() {
+async fn bcp_3_where_a_layer_demands_it_a_revoked_token_stops_working_at_once() {
     let rig = both().await;
     let router = active_router(&rig, RequireActive::now());
     let ask = async |path: &str, token: &str| Ask::get(path).bearer(token).of(&router).await;
