@@ -1,79 +1,126 @@
-//! The same requests through Scopegate and through other crates that check access tokens, in one process and one run.
+//! The same requests through Scopegate and through other crates that check access tokens, in one run: in one process,
+//! and over HTTP.
 //!
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml`, or with `-- --help`
 
 #![forbid(unsafe_code)]
 
+mod bare;
+mod chart;
+mod http;
 mod measure;
 mod peers;
 mod requests;
 mod table;
 mod versions;
 
-use std::{env, error::Error, fs, hint::black_box, process::ExitCode};
+use std::{env, error::Error, fmt::Write as _, fs, process::ExitCode};
 
-use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use tokio::runtime;
+use scopegate_testing::SigningAlgorithm;
+use tokio::runtime::{self, Runtime};
 
-use crate::{measure::measure, requests::Provider, table::Results};
+use crate::{
+    chart::{Bar, Panel},
+    measure::{Contender, Outcome, measure},
+    peers::Peer,
+    requests::{Provider, Workload},
+    table::{InProcess, Section, a_second, microseconds},
+};
 
 const HELP: &str = "\
 Measures the same requests through Scopegate and through other crates that check access tokens.
 
-An issuer on 127.0.0.1 has one RS256 key (2048 bits), of which each crate learns as its documentation advises. Behind
-each is the same service, which answers 200 at once. Everything is in this process, without a network between the
-request and the answer, and requests are made beforehand. Before anything is measured, each crate has to answer every
-request as expected: 200 for good tokens, 401 for all else, a wrong audience and a wrong issuer among it. Each figure is
-the best of many rounds that take turns. Compare figures of one run, and ratios more than times.
+An issuer on 127.0.0.1 has one key, of which each crate learns as its documentation advises. Behind each is the same
+service, which answers 200 at once. Rounds take turns; in process the best of them counts. Compare figures of one run, and
+ratios more than times. Scopegate remembers verdicts unless told otherwise, so with it a good token is checked in
+full when it is first seen; the rows with VerdictCache::off() are what that takes.
 
-A cell has the time of a request, the same as a multiple of the signature check alone, and the allocations. Scopegate
-remembers verdicts unless told otherwise, so with it a good token is checked in full when it is first seen; the row with
-VerdictCache::off() is what that takes.
+Usage: cargo run --release --manifest-path benches/peers/Cargo.toml -- [OPTIONS] [PART]...
 
-Usage: cargo run --release --manifest-path benches/peers/Cargo.toml -- [OPTIONS]
+Parts, of which all are measured when none is named:
+  in-process   RS256, without a network between the request and the answer: one token, 50 000 tokens in turn, and
+               refusals. Before anything is measured, each crate has to refuse every bad token, those with a wrong
+               audience or issuer among them. A cell has the time of a request, the same as a multiple of the signature
+               check alone, and the allocations.
+  algorithms   ES256 and EdDSA, one token, in process
+  http         RS256 over HTTP/1.1 on loopback: each crate in a process of its own, served by axum with one worker
+               thread, one token and 50 000 in turn, sent by one thread over 32 connections. A cell has the requests a
+               second, or those for a second of the server's processor time (where the system is Linux), and the ratio
+               to the same without auth; medians of the rounds.
 
 Options:
-  --write FILE   write the tables as Markdown, too
-  --rounds N     how many rounds (default 60)
-  --help         print this
+  --write FILE       write the tables as Markdown, too
+  --chart FILE       draw the main figures as an SVG
+  --rounds N         how many rounds in process (default 250, in which each of the 50 000 tokens comes once)
+  --http-rounds N    how many rounds over HTTP, of 10 000 requests each (default 20)
+  --help             print this
 ";
+
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    InProcess,
+    Algorithms,
+    Http,
+}
 
 struct Options {
     write: Option<String>,
+    chart: Option<String>,
     rounds: usize,
+    http_rounds: usize,
+    parts: Vec<Part>,
 }
 
-fn options() -> Result<Option<Options>, String> {
-    let mut options = Options { write: None, rounds: 60 };
-    let mut arguments = env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
-        match argument.as_str() {
-            "--help" | "-h" => return Ok(None),
-            "--write" => options.write = Some(value()?),
-            "--rounds" => {
-                options.rounds = value()?.parse().ok().filter(|rounds| *rounds > 0).ok_or("--rounds needs a number")?;
+impl Options {
+    /// What the arguments ask for, or nothing where that is help.
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
+        let mut options = Self { write: None, chart: None, rounds: 250, http_rounds: 20, parts: Vec::new() };
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+            let number = |value: String| {
+                value.parse().ok().filter(|number| *number > 0).ok_or(format!("{value} is no number of rounds"))
+            };
+            match argument.as_str() {
+                "--help" | "-h" => return Ok(None),
+                "--write" => options.write = Some(value()?),
+                "--chart" => options.chart = Some(value()?),
+                "--rounds" => options.rounds = number(value()?)?,
+                "--http-rounds" => options.http_rounds = number(value()?)?,
+                "in-process" => options.parts.push(Part::InProcess),
+                "algorithms" => options.parts.push(Part::Algorithms),
+                "http" => options.parts.push(Part::Http),
+                _ => return Err(format!("unknown argument: {argument}")),
             }
-            _ => return Err(format!("unknown argument: {argument}")),
         }
+        if options.parts.is_empty() {
+            options.parts = vec![Part::InProcess, Part::Algorithms, Part::Http];
+        }
+        Ok(Some(options))
     }
-    Ok(Some(options))
 }
 
 fn main() -> ExitCode {
-    let options = match options() {
-        Ok(Some(options)) => options,
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [first, rest @ ..] = &arguments[..]
+        && first == http::SERVE
+    {
+        return ended(backend().and_then(|()| http::runtime()?.block_on(http::serve(rest))));
+    }
+    match Options::parse(arguments.into_iter()) {
+        Ok(Some(options)) => ended(run(&options)),
         Ok(None) => {
             print!("{HELP}");
-            return ExitCode::SUCCESS;
+            ExitCode::SUCCESS
         }
         Err(error) => {
             eprint!("{error}\n\n{HELP}");
-            return ExitCode::from(2);
+            ExitCode::from(2)
         }
-    };
-    match run(&options) {
+    }
+}
+
+fn ended(result: Result<(), Box<dyn Error>>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("peers: {error}");
@@ -82,47 +129,120 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    // axum-jwt-auth leaves it to the application which backend of jsonwebtoken 10 is used, where both are compiled in.
-    jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default().map_err(|_| "another backend is installed")?;
+/// axum-jwt-auth leaves it to the application which backend of jsonwebtoken 10 is used, where both are compiled in.
+fn backend() -> Result<(), Box<dyn Error>> {
+    jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default().map_err(|_| "another backend is installed".into())
+}
 
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    backend()?;
     // Refreshes of keys are tasks of the runtime's own thread; requests are polled by this one, outside of any task.
     let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let _context = runtime.enter();
-    let provider = runtime.block_on(Provider::start());
-    let mut contenders = vec![
-        peers::no_auth(),
-        peers::no_auth_axum(),
-        runtime.block_on(peers::scopegate(&provider, true))?,
-        runtime.block_on(peers::scopegate(&provider, false))?,
-        runtime.block_on(peers::tower_oauth2_resource_server(&provider))?,
-        runtime.block_on(peers::jwt_authorizer(&provider))?,
-        runtime.block_on(peers::axum_jwt_auth(&provider))?,
-        runtime.block_on(peers::oauth_resource_server(&provider))?,
-        runtime.block_on(peers::huskarl_resource_server(&provider))?,
-    ];
-    for contender in &mut contenders {
-        contender.check(&provider.workloads, &provider.misdirected)?;
-    }
+    let (mut sections, mut panels, mut configured) = (Vec::new(), Vec::new(), String::new());
+    let wanted = |part| options.parts.contains(&part);
 
-    let jwk = provider.key.public_jwk();
-    let member = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap_or_default());
-    let key: ParsedPublicKey = RsaPublicKeyComponents { n: member("n")?, e: member("e")? }
-        .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)?;
-    let (input, signature) = provider.good.rsplit_once('.').ok_or("a token without a dot")?;
-    let signature = URL_SAFE_NO_PAD.decode(signature)?;
-    let bare = || key.verify_sig(black_box(input.as_bytes()), &signature).expect("a good signature");
-    let bare = measure(options.rounds, &mut contenders, &provider.workloads, bare);
-
-    let results = Results { provider: &provider, contenders: &contenders, bare, rounds: options.rounds };
-    println!("RS256, a token of {} bytes\n\n{}", provider.good.len(), results.plain());
-    for contender in &contenders {
-        if contender.waits() > 0 {
-            println!("{}: {} answers had to be waited for", contender.name, contender.waits());
+    if wanted(Part::InProcess) || wanted(Part::Http) {
+        let provider = runtime.block_on(Provider::start(SigningAlgorithm::Rs256));
+        eprintln!("signing {} tokens", requests::DISTINCT);
+        let tokens = provider.distinct();
+        if wanted(Part::InProcess) {
+            let mut workloads = vec![provider.one_token(), Provider::in_turn(&tokens)];
+            workloads.extend(provider.refusals());
+            let measured = in_process(&runtime, options.rounds, &provider, workloads)?;
+            show(&mut sections, measured.times());
+            show(&mut sections, measured.allocations());
+            panels.extend([time_panel(&measured, 0), time_panel(&measured, 1)]);
+            for contender in &measured.contenders {
+                let _ = writeln!(configured, "- {}: {}.", contender.name, contender.how);
+            }
+        }
+        if wanted(Part::Http) {
+            let workloads = [provider.one_token(), Provider::in_turn(&tokens)];
+            let rows = http::measure(options.http_rounds, &provider.upstream, &workloads)?;
+            show(&mut sections, table::over_http(&workloads, &rows));
+            panels.extend(http_panel(&rows));
         }
     }
+    if wanted(Part::Algorithms) {
+        let mut measured = Vec::new();
+        for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa] {
+            let provider = runtime.block_on(Provider::start(algorithm));
+            let workloads = vec![provider.one_token()];
+            measured.push(in_process(&runtime, options.rounds, &provider, workloads)?);
+        }
+        show(&mut sections, table::algorithms(&measured));
+    }
+
     if let Some(file) = &options.write {
-        fs::write(file, results.markdown())?;
+        let mut text = String::new();
+        for section in &sections {
+            let _ = writeln!(text, "{}:\n\n{}", section.about, section.table.markdown());
+        }
+        if !configured.is_empty() {
+            let _ = write!(text, "How each was configured:\n\n{configured}");
+        }
+        fs::write(file, text)?;
+    }
+    if let Some(file) = &options.chart {
+        fs::write(file, chart::svg(&panels))?;
     }
     Ok(())
+}
+
+fn in_process(
+    runtime: &Runtime,
+    rounds: usize,
+    provider: &Provider,
+    workloads: Vec<Workload>,
+) -> Result<InProcess, Box<dyn Error>> {
+    let misdirected = provider.misdirected();
+    let mut contenders = Vec::new();
+    for peer in Peer::ALL {
+        let mut contender = runtime.block_on(peer.contender(&provider.upstream))?;
+        contender.check(&workloads, &misdirected)?;
+        contenders.push(contender);
+    }
+    let bare = measure(rounds, &mut contenders, &workloads, bare::signature_check(&provider.key, &provider.good)?);
+    for contender in contenders.iter().filter(|contender| contender.waits() > 0) {
+        println!("{}: {} answers had to be waited for", contender.name, contender.waits());
+    }
+    Ok(InProcess {
+        algorithm: provider.upstream.algorithm.clone(),
+        token_bytes: provider.good.len(),
+        workloads,
+        contenders,
+        bare,
+    })
+}
+
+fn show(sections: &mut Vec<Section>, section: Section) {
+    println!("{}\n\n{}", section.about, section.table.plain());
+    sections.push(section);
+}
+
+fn time_panel(measured: &InProcess, column: usize) -> Panel {
+    let bar = |contender: &Contender| match contender.outcomes[column] {
+        Outcome::Cost(cost) => Some(Bar {
+            name: contender.name.clone(),
+            value: cost.nanoseconds(),
+            figure: format!("{} µs", microseconds(cost.time)),
+        }),
+        _ => None,
+    };
+    // The first without auth is enough of them.
+    let bars = measured.contenders.iter().skip(1).filter_map(bar).collect();
+    let name = measured.workloads[column].name;
+    Panel { title: format!("Time for a request, {}, {name} (shorter is better)", measured.algorithm), bars }
+}
+
+/// The second workload, for a second of processor time where that was told.
+fn http_panel(rows: &[(String, Vec<http::Rounds>)]) -> Option<Panel> {
+    let bar = |(name, columns): &(String, Vec<http::Rounds>)| {
+        let rate = a_second(http::median(&columns.get(1)?.processor)?);
+        Some(Bar { name: name.clone(), value: rate, figure: format!("{rate:.0}") })
+    };
+    let bars = rows.iter().skip(1).map(bar).collect::<Option<_>>()?;
+    let title = "HTTP requests for a second of processor time, 50 000 tokens in turn (longer is better)".to_owned();
+    Some(Panel { title, bars })
 }

@@ -1,10 +1,10 @@
-//! How it is measured: rounds that take turns, of which the best counts.
+//! How it is measured in process: rounds that take turns, of which the best counts.
 
 use std::{
     cell::Cell,
     convert::Infallible,
     fmt::Debug,
-    future::{Future, Ready, ready},
+    future::{Ready, ready},
     hint::black_box,
     marker::PhantomData,
     pin::pin,
@@ -13,11 +13,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::{Router, body::Body};
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use tokio::runtime::Handle;
-use tower::Service;
+use tower::{Service, ServiceExt as _};
 
-use crate::requests::Workload;
+use crate::requests::{PATH, Workload};
 
 /// Requests per round.
 pub(crate) const CALLS: usize = 200;
@@ -42,6 +44,16 @@ impl Cost {
     }
 }
 
+/// What became of one kind of requests.
+#[derive(Clone, Copy)]
+pub(crate) enum Outcome {
+    /// It is not sent to what checks nothing.
+    NotSent,
+    /// Good tokens are refused: the crate, as it is configured, does not take these.
+    Refused(StatusCode),
+    Cost(Cost),
+}
+
 /// Sends requests, and tells what they cost and whether an answer was another one than expected.
 type Send = Box<dyn FnMut(&mut dyn Iterator<Item = &Request<()>>, StatusCode) -> Sent>;
 
@@ -57,48 +69,33 @@ pub(crate) struct Contender {
     /// How it is configured.
     pub(crate) how: &'static str,
     /// Whether it checks anything. What does not is sent good tokens alone.
-    pub(crate) guards: bool,
-    pub(crate) costs: Vec<Option<Cost>>,
+    guards: bool,
+    pub(crate) outcomes: Vec<Outcome>,
+    /// The same as an HTTP service.
+    pub(crate) router: Router,
     send: Send,
     waits: Rc<Cell<usize>>,
 }
 
 impl Contender {
-    pub(crate) fn new<S, B, R>(name: impl Into<String>, how: &'static str, mut service: S) -> Self
+    pub(crate) fn new<S, B, R>(name: impl Into<String>, how: &'static str, service: S) -> Self
     where
-        S: Service<Request<B>, Response = Response<R>> + 'static,
+        S: Service<Request<B>, Response = Response<R>> + Clone + std::marker::Send + Sync + 'static,
         S::Error: Debug,
+        S::Future: std::marker::Send,
         B: Default + 'static,
-        R: 'static,
+        R: http_body::Body<Data = Bytes> + std::marker::Send + 'static,
+        R::Error: Into<axum::BoxError>,
     {
         let waits = Rc::new(Cell::new(0));
-        let waited = waits.clone();
-        let runtime = Handle::current();
-        let send = move |requests: &mut dyn Iterator<Item = &Request<()>>, status| {
-            let batch: Vec<Request<B>> = requests.map(|request| request.clone().map(|()| B::default())).collect();
-            let mut other = None;
-            let cost = timed(|| {
-                let context = &mut Context::from_waker(Waker::noop());
-                for request in batch {
-                    let ready = service.poll_ready(context);
-                    assert!(matches!(ready, Poll::Ready(Ok(()))), "a service that is not ready");
-                    let mut answer = pin!(service.call(request));
-                    let answer = match answer.as_mut().poll(context) {
-                        Poll::Ready(answer) => answer,
-                        Poll::Pending => {
-                            waited.set(waited.get() + 1);
-                            runtime.block_on(answer)
-                        }
-                    };
-                    let answer = black_box(answer).expect("no service here fails");
-                    if answer.status() != status {
-                        other = Some(answer.status());
-                    }
-                }
-            });
-            Sent { cost, other }
-        };
-        Self { name: name.into(), how, guards: true, costs: Vec::new(), send: Box::new(send), waits }
+        let mounted = service
+            .clone()
+            .map_request(|request: Request<Body>| request.map(|_| B::default()))
+            .map_response(|answer| answer.map(Body::new))
+            .map_err(|error| -> Infallible { panic!("no service here fails: {error:?}") });
+        let send = sender(service, waits.clone());
+        let router = Router::new().route_service(PATH, mounted);
+        Self { name: name.into(), how, guards: true, outcomes: Vec::new(), router, send, waits }
     }
 
     /// Is the same service, which checks nothing.
@@ -107,32 +104,44 @@ impl Contender {
         self
     }
 
-    fn faces(&self, workload: &Workload) -> bool {
-        self.guards || workload.status == StatusCode::OK
-    }
-
     /// Sends every request once. Keys may have to arrive first, for which it waits a while.
+    ///
+    /// Where a good token is refused, that is the outcome of its column.
+    ///
+    /// # Errors
+    ///
+    /// When a bad token is not refused, or not as expected: the costs would be of something else.
     pub(crate) fn check(&mut self, workloads: &[Workload], misdirected: &[Workload]) -> Result<(), String> {
         let begin = Instant::now();
-        let keys = &workloads[0];
-        while (self.send)(&mut keys.requests.iter(), keys.status).other.is_some() {
-            if begin.elapsed() > Duration::from_secs(5) {
-                break;
-            }
+        while self.other_answer(&workloads[0]).is_some() && begin.elapsed() < Duration::from_secs(5) {
             std::thread::sleep(Duration::from_millis(20));
         }
         for workload in workloads.iter().chain(misdirected) {
-            if !self.faces(workload) {
-                continue;
-            }
-            if let Some(other) = (self.send)(&mut workload.requests.iter(), workload.status).other {
-                let (name, asked) = (&self.name, workload.name);
-                return Err(format!("{name}: \"{asked}\" is answered by {other} and not by {}", workload.status));
-            }
+            let good = workload.status == StatusCode::OK;
+            let outcome = if !good && !self.guards {
+                Outcome::NotSent
+            } else {
+                match self.other_answer(workload) {
+                    None => Outcome::Cost(Cost::NONE),
+                    Some(other) if good => Outcome::Refused(other),
+                    Some(other) => {
+                        let (name, asked) = (&self.name, workload.name);
+                        return Err(format!(
+                            "{name}: \"{asked}\" is answered by {other} and not by {}",
+                            workload.status
+                        ));
+                    }
+                }
+            };
+            self.outcomes.push(outcome);
         }
-        self.costs = workloads.iter().map(|workload| self.faces(workload).then_some(Cost::NONE)).collect();
+        self.outcomes.truncate(workloads.len());
         self.waits.set(0);
         Ok(())
+    }
+
+    fn other_answer(&mut self, workload: &Workload) -> Option<StatusCode> {
+        (self.send)(&mut workload.requests.iter(), workload.status).other
     }
 
     /// How many requests were not answered at once while it was measured.
@@ -141,7 +150,7 @@ impl Contender {
     }
 
     fn round(&mut self, number: usize, column: usize, workload: &Workload) {
-        let Some(best) = &mut self.costs[column] else { return };
+        let Outcome::Cost(best) = &mut self.outcomes[column] else { return };
         let mut requests = workload.requests.iter().cycle().skip(number * CALLS % workload.requests.len()).take(CALLS);
         let sent = (self.send)(&mut requests, workload.status);
         if let Some(other) = sent.other {
@@ -149,6 +158,40 @@ impl Contender {
         }
         best.or_better(sent.cost);
     }
+}
+
+fn sender<S, B, R>(mut service: S, waits: Rc<Cell<usize>>) -> Send
+where
+    S: Service<Request<B>, Response = Response<R>> + 'static,
+    S::Error: Debug,
+    B: Default + 'static,
+    R: 'static,
+{
+    let runtime = Handle::current();
+    Box::new(move |requests: &mut dyn Iterator<Item = &Request<()>>, status| {
+        let batch: Vec<Request<B>> = requests.map(|request| request.clone().map(|()| B::default())).collect();
+        let mut other = None;
+        let cost = timed(|| {
+            let context = &mut Context::from_waker(Waker::noop());
+            for request in batch {
+                let ready = service.poll_ready(context);
+                assert!(matches!(ready, Poll::Ready(Ok(()))), "a service that is not ready");
+                let mut answer = pin!(service.call(request));
+                let answer = match answer.as_mut().poll(context) {
+                    Poll::Ready(answer) => answer,
+                    Poll::Pending => {
+                        waits.set(waits.get() + 1);
+                        runtime.block_on(answer)
+                    }
+                };
+                let answer = black_box(answer).expect("no service here fails");
+                if answer.status() != status {
+                    other = Some(answer.status());
+                }
+            }
+        });
+        Sent { cost, other }
+    })
 }
 
 /// Measures all of them in turns, and beside them the signature check alone, whose cost it returns.

@@ -13,27 +13,69 @@ use tower::{Layer as _, Service as _, service_fn};
 
 use crate::{
     measure::{Contender, Inner},
-    requests::{AUDIENCE, Provider},
+    requests::{AUDIENCE, Upstream},
     versions::version,
 };
 
 type Error = Box<dyn std::error::Error>;
 type Body = Full<Bytes>;
 
+/// All that are measured, in the order of the tables.
+#[derive(Clone, Copy)]
+pub(crate) enum Peer {
+    NoAuth,
+    NoAuthAxum,
+    Scopegate,
+    ScopegateForgetful,
+    TowerOauth2ResourceServer,
+    JwtAuthorizer,
+    AxumJwtAuth,
+    OauthResourceServer,
+    HuskarlResourceServer,
+}
+
+impl Peer {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::NoAuth,
+        Self::NoAuthAxum,
+        Self::Scopegate,
+        Self::ScopegateForgetful,
+        Self::TowerOauth2ResourceServer,
+        Self::JwtAuthorizer,
+        Self::AxumJwtAuth,
+        Self::OauthResourceServer,
+        Self::HuskarlResourceServer,
+    ];
+
+    pub(crate) async fn contender(self, upstream: &Upstream) -> Result<Contender, Error> {
+        match self {
+            Self::NoAuth => Ok(no_auth()),
+            Self::NoAuthAxum => Ok(no_auth_axum()),
+            Self::Scopegate => scopegate(upstream, true).await,
+            Self::ScopegateForgetful => scopegate(upstream, false).await,
+            Self::TowerOauth2ResourceServer => tower_oauth2_resource_server(upstream).await,
+            Self::JwtAuthorizer => jwt_authorizer(upstream).await,
+            Self::AxumJwtAuth => axum_jwt_auth(upstream).await,
+            Self::OauthResourceServer => oauth_resource_server(upstream).await,
+            Self::HuskarlResourceServer => huskarl_resource_server(upstream).await,
+        }
+    }
+}
+
 fn named(package: &str) -> String {
     format!("{package} {}", version(package))
 }
 
-pub(crate) fn no_auth() -> Contender {
+fn no_auth() -> Contender {
     Contender::new::<_, (), Body>("the same service without auth", "a tower service", Inner::<Body>::new()).unguarded()
 }
 
-pub(crate) fn no_auth_axum() -> Contender {
+fn no_auth_axum() -> Contender {
     let service = (async || ()).with_state(());
     Contender::new::<_, axum::body::Body, _>("the same as an axum handler", "without a router", service).unguarded()
 }
 
-pub(crate) async fn scopegate(provider: &Provider, remembers: bool) -> Result<Contender, Error> {
+async fn scopegate(upstream: &Upstream, remembers: bool) -> Result<Contender, Error> {
     let (name, how, cache) = if remembers {
         ("Scopegate", "metadata discovered, verdict cache as by default; AWS-LC", VerdictCache::default())
     } else {
@@ -41,7 +83,7 @@ pub(crate) async fn scopegate(provider: &Provider, remembers: bool) -> Result<Co
     };
     let server = ResourceServer::builder()
         .verdict_cache(cache)
-        .issuer(Issuer::discover(provider.issuer.issuer()).dangerous_allow_http_on_loopback())
+        .issuer(Issuer::discover(&upstream.issuer).dangerous_allow_http_on_loopback())
         .audience(AUDIENCE)
         .build()
         .await?;
@@ -49,10 +91,10 @@ pub(crate) async fn scopegate(provider: &Provider, remembers: bool) -> Result<Co
     Ok(Contender::new::<_, (), _>(name, how, service))
 }
 
-pub(crate) async fn tower_oauth2_resource_server(provider: &Provider) -> Result<Contender, Error> {
+async fn tower_oauth2_resource_server(upstream: &Upstream) -> Result<Contender, Error> {
     use tower_oauth2_resource_server::{server::OAuth2ResourceServer, tenant::TenantConfiguration};
 
-    let tenant = TenantConfiguration::builder(provider.issuer.issuer()).audiences(&[AUDIENCE]).build().await?;
+    let tenant = TenantConfiguration::builder(&upstream.issuer).audiences(&[AUDIENCE]).build().await?;
     let server = <OAuth2ResourceServer>::builder().add_tenant(tenant).build().await?;
     let service = server.into_layer::<Body>().layer(Inner::<Body>::new());
     let how =
@@ -60,21 +102,20 @@ pub(crate) async fn tower_oauth2_resource_server(provider: &Provider) -> Result<
     Ok(Contender::new::<_, (), _>(named("tower-oauth2-resource-server"), how, service))
 }
 
-pub(crate) async fn jwt_authorizer(provider: &Provider) -> Result<Contender, Error> {
+async fn jwt_authorizer(upstream: &Upstream) -> Result<Contender, Error> {
     use jwt_authorizer::{Authorizer, IntoLayer as _, JwtAuthorizer, Validation};
 
-    let validation = Validation::new().iss(&[provider.issuer.issuer()]).aud(&[AUDIENCE]);
-    let authorizer: Authorizer =
-        JwtAuthorizer::from_oidc(provider.issuer.issuer()).validation(validation).build().await?;
+    let validation = Validation::new().iss(&[&upstream.issuer]).aud(&[AUDIENCE]);
+    let authorizer: Authorizer = JwtAuthorizer::from_oidc(&upstream.issuer).validation(validation).build().await?;
     let service = authorizer.into_layer().layer(Inner::<axum07::body::Body>::new());
     let how =
         "`from_oidc`, `Validation` with `iss` and `aud`; `RegisteredClaims`; jsonwebtoken 9, whose backend is ring";
     Ok(Contender::new::<_, (), _>(named("jwt-authorizer"), how, service))
 }
 
-pub(crate) async fn axum_jwt_auth(provider: &Provider) -> Result<Contender, Error> {
+async fn axum_jwt_auth(upstream: &Upstream) -> Result<Contender, Error> {
     use axum_jwt_auth::{Claims, Decoder, RemoteJwksDecoder};
-    use jsonwebtoken::{Algorithm, Validation};
+    use jsonwebtoken::Validation;
 
     #[derive(Deserialize)]
     struct Own {
@@ -86,11 +127,10 @@ pub(crate) async fn axum_jwt_auth(provider: &Provider) -> Result<Contender, Erro
 
     async fn handler(_: Claims<Own>) {}
 
-    let mut validation = Validation::new(Algorithm::RS256);
+    let mut validation = Validation::new(upstream.algorithm.parse()?);
     validation.set_audience(&[AUDIENCE]);
-    validation.set_issuer(&[provider.issuer.issuer()]);
-    let decoder =
-        RemoteJwksDecoder::builder().jwks_url(provider.issuer.jwks_uri().to_owned()).validation(validation).build()?;
+    validation.set_issuer(&[&upstream.issuer]);
+    let decoder = RemoteJwksDecoder::builder().jwks_url(upstream.jwks_uri.clone()).validation(validation).build()?;
     decoder.initialize().await?;
     let decoder: Decoder<Own> = Arc::new(decoder);
     let service = handler.with_state(decoder);
@@ -99,14 +139,14 @@ pub(crate) async fn axum_jwt_auth(provider: &Provider) -> Result<Contender, Erro
     Ok(Contender::new::<_, axum::body::Body, _>(named("axum-jwt-auth"), how, service))
 }
 
-pub(crate) async fn oauth_resource_server(provider: &Provider) -> Result<Contender, Error> {
+async fn oauth_resource_server(upstream: &Upstream) -> Result<Contender, Error> {
     use oauth_resource_server::{
         KeyNaming, OAuthConfig, OAuthValidator, http_layer::HttpAuthLayer, static_token_policy,
     };
 
     let resolved = OAuthConfig {
         enabled: true,
-        issuer: provider.issuer.issuer().to_owned(),
+        issuer: upstream.issuer.clone(),
         audience: AUDIENCE.to_owned(),
         resource: AUDIENCE.to_owned(),
         require_at_jwt: true,
@@ -124,7 +164,7 @@ pub(crate) async fn oauth_resource_server(provider: &Provider) -> Result<Contend
     Ok(Contender::new::<_, (), _>(named("oauth-resource-server"), how, service))
 }
 
-pub(crate) async fn huskarl_resource_server(provider: &Provider) -> Result<Contender, Error> {
+async fn huskarl_resource_server(upstream: &Upstream) -> Result<Contender, Error> {
     use huskarl_reqwest::ReqwestClient;
     use huskarl_resource_server::{
         core::server_metadata::AuthorizationServerMetadata, validator::rfc9068::Rfc9068Validator,
@@ -132,7 +172,7 @@ pub(crate) async fn huskarl_resource_server(provider: &Provider) -> Result<Conte
 
     let client = ReqwestClient::builder().build().await?;
     let metadata =
-        AuthorizationServerMetadata::oidc_fetch().http_client(&client).issuer(provider.issuer.issuer()).call().await?;
+        AuthorizationServerMetadata::oidc_fetch().http_client(&client).issuer(&upstream.issuer).call().await?;
     let validator: Rfc9068Validator =
         Rfc9068Validator::builder_from_metadata(&metadata).jwks_source(client).audience(AUDIENCE).build().await?;
     let validator = Arc::new(validator);

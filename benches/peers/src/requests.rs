@@ -6,18 +6,27 @@ use http::{Request, StatusCode, header::AUTHORIZATION};
 use scopegate_testing::{SigningAlgorithm, SigningKey, TestIssuer, TokenBuilder};
 
 pub(crate) const AUDIENCE: &str = "https://api.example";
+pub(crate) const PATH: &str = "/messages";
 /// How many good tokens come in turn.
-pub(crate) const DISTINCT: usize = 2000;
+pub(crate) const DISTINCT: usize = 50_000;
 
-/// An issuer on loopback, and what is sent.
+/// What a crate is told of the issuer.
+#[derive(Clone)]
+pub(crate) struct Upstream {
+    pub(crate) issuer: String,
+    pub(crate) jwks_uri: String,
+    /// The one algorithm of its keys, by its name in a token's header.
+    pub(crate) algorithm: String,
+}
+
+/// An issuer on loopback that has one key, which signs everything.
 pub(crate) struct Provider {
-    pub(crate) issuer: TestIssuer,
+    issuer: TestIssuer,
+    algorithm: SigningAlgorithm,
     pub(crate) key: SigningKey,
+    pub(crate) upstream: Upstream,
     /// The token that is sent again and again.
     pub(crate) good: String,
-    pub(crate) workloads: Vec<Workload>,
-    /// What is refused, too, by whoever checks issuer and audience. Not measured.
-    pub(crate) misdirected: Vec<Workload>,
 }
 
 /// Requests that all have the same answer.
@@ -27,35 +36,72 @@ pub(crate) struct Workload {
     pub(crate) status: StatusCode,
 }
 
+impl Workload {
+    fn good<'a>(name: &'static str, tokens: impl IntoIterator<Item = &'a String>) -> Self {
+        let requests = tokens.into_iter().map(|token| request(Some(token))).collect();
+        Self { name, requests, status: StatusCode::OK }
+    }
+
+    fn refused(name: &'static str, token: Option<String>) -> Self {
+        Self { name, requests: vec![request(token.as_deref())], status: StatusCode::UNAUTHORIZED }
+    }
+}
+
 impl Provider {
-    pub(crate) async fn start() -> Self {
-        let key = SigningKey::generate(SigningAlgorithm::Rs256);
+    pub(crate) async fn start(algorithm: SigningAlgorithm) -> Self {
+        let key = SigningKey::generate(algorithm);
         let issuer = TestIssuer::builder().keys(key.clone().into()).audience(AUDIENCE).start().await;
-        let token = || usual(issuer.token()).expires_in(Duration::from_secs(3600));
-        let good = token().sign();
-        let distinct = (0..DISTINCT).map(|_| request(Some(&token().sign()))).collect();
-        let (ok, refused) = (StatusCode::OK, StatusCode::UNAUTHORIZED);
-        let workload = |name, requests, status| Workload { name, requests, status };
-        let workloads = vec![
-            workload("one token", vec![request(Some(&good))], ok),
-            workload("2000 tokens in turn", distinct, ok),
-            workload("expired", vec![request(Some(&token().expired().sign()))], refused),
-            workload("no credentials", vec![request(None)], refused),
-            workload("bad signature", vec![request(Some(&token().tampered_signature().sign()))], refused),
-        ];
-        let for_another = request(Some(&token().audience("https://another.example").sign()));
-        let by_another = request(Some(&token().claim("iss", "https://another.example").sign()));
-        let misdirected = vec![
-            workload("wrong audience", vec![for_another], refused),
-            workload("wrong issuer", vec![by_another], refused),
-        ];
-        Self { issuer, key, good, workloads, misdirected }
+        let upstream = Upstream {
+            issuer: issuer.issuer().to_owned(),
+            jwks_uri: issuer.jwks_uri().to_owned(),
+            algorithm: algorithm.name().to_owned(),
+        };
+        let good = usual(issuer.token().algorithm(algorithm)).sign();
+        Self { issuer, algorithm, key, upstream, good }
+    }
+
+    fn token(&self) -> TokenBuilder {
+        usual(self.issuer.token().algorithm(self.algorithm))
+    }
+
+    /// As many tokens as come in turn, of which each has a `jti` of its own.
+    pub(crate) fn distinct(&self) -> Vec<String> {
+        (0..DISTINCT).map(|_| self.token().sign()).collect()
+    }
+
+    /// The same good token every time.
+    pub(crate) fn one_token(&self) -> Workload {
+        Workload::good("one token", [&self.good])
+    }
+
+    pub(crate) fn in_turn(tokens: &[String]) -> Workload {
+        Workload::good("50 000 tokens in turn", tokens)
+    }
+
+    /// What everyone refuses.
+    pub(crate) fn refusals(&self) -> Vec<Workload> {
+        vec![
+            Workload::refused("expired", Some(self.token().expired().sign())),
+            Workload::refused("no credentials", None),
+            Workload::refused("bad signature", Some(self.token().tampered_signature().sign())),
+        ]
+    }
+
+    /// What is refused, too, by whoever checks issuer and audience. Not measured.
+    pub(crate) fn misdirected(&self) -> Vec<Workload> {
+        let for_another = self.token().audience("https://another.example").sign();
+        let by_another = self.token().claim("iss", "https://another.example").sign();
+        vec![
+            Workload::refused("wrong audience", Some(for_another)),
+            Workload::refused("wrong issuer", Some(by_another)),
+        ]
     }
 }
 
 /// A token as long as those that authorization servers send. Its `jti` is drawn anew for each.
 fn usual(token: TokenBuilder) -> TokenBuilder {
     token
+        .expires_in(Duration::from_secs(3600))
         .subject("248289761001")
         .scope("message message:read profile email")
         .claim("auth_time", 1_767_225_600)
@@ -66,7 +112,7 @@ fn usual(token: TokenBuilder) -> TokenBuilder {
 }
 
 fn request(token: Option<&str>) -> Request<()> {
-    let request = Request::get("https://api.example/messages");
+    let request = Request::get(format!("https://api.example{PATH}"));
     match token {
         Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap(),
         None => request.body(()).unwrap(),

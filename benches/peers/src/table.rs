@@ -1,52 +1,36 @@
-//! What was measured, as a table.
+//! Tables, and what they say beside them.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use crate::{
-    measure::{Contender, Cost},
-    requests::{Provider, Workload},
+    http::{Rounds, median, ratio},
+    measure::{Contender, Cost, Outcome},
+    requests::Workload,
 };
-
-pub(crate) struct Results<'a> {
-    pub(crate) provider: &'a Provider,
-    pub(crate) contenders: &'a [Contender],
-    pub(crate) bare: Cost,
-    pub(crate) rounds: usize,
-}
 
 const BARE: &str = "the signature check alone";
 
-impl Results<'_> {
-    fn workloads(&self) -> &[Workload] {
-        &self.provider.workloads
+/// Rows of cells, of which the first is the head.
+pub(crate) struct Table(Vec<Vec<String>>);
+
+impl Table {
+    fn new(heads: impl IntoIterator<Item = String>) -> Self {
+        Self(vec![[String::new()].into_iter().chain(heads).collect()])
     }
 
-    fn cell(&self, cost: Cost) -> String {
-        let times = cost.nanoseconds() / self.bare.nanoseconds();
-        format!("{} µs ({times:.2}×)", microseconds(cost))
+    fn row(&mut self, name: &str, cells: impl IntoIterator<Item = String>) {
+        let mut row = vec![name.to_owned()];
+        row.extend(cells);
+        row.resize(self.0[0].len(), String::new());
+        self.0.push(row);
     }
 
-    /// Rows of the crates: what is said of each, for each workload.
-    fn rows(&self, say: impl Fn(Cost) -> String) -> Vec<Vec<String>> {
-        let mut heads = vec![String::new()];
-        heads.extend(self.workloads().iter().map(|workload| workload.name.to_owned()));
-        let mut bare = vec![BARE.to_owned(), say(self.bare)];
-        bare.resize(heads.len(), String::new());
-        let mut rows = vec![heads, bare];
-        for contender in self.contenders {
-            let mut row = vec![contender.name.clone()];
-            row.extend(contender.costs.iter().map(|cost| cost.map_or_else(String::new, &say)));
-            rows.push(row);
-        }
-        rows
-    }
-
+    /// For a terminal.
     pub(crate) fn plain(&self) -> String {
-        let rows = self.rows(|cost| format!("{} {:>3}a", self.cell(cost), cost.allocations));
-        let wide = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-        let widths: Vec<_> = (0..rows[0].len()).map(wide).collect();
+        let wide = |column: usize| self.0.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+        let widths: Vec<_> = (0..self.0[0].len()).map(wide).collect();
         let mut text = String::new();
-        for row in &rows {
+        for row in &self.0 {
             for (column, cell) in row.iter().enumerate() {
                 let width = widths[column];
                 let _ = if column == 0 { write!(text, "{cell:width$}") } else { write!(text, "  {cell:>width$}") };
@@ -58,38 +42,107 @@ impl Results<'_> {
     }
 
     pub(crate) fn markdown(&self) -> String {
-        let mut text = format!(
-            "A request with an RS256 access token of {} bytes, best of {} rounds that took turns: µs, and in brackets \
-             as a multiple of {BARE}.\n\n",
-            self.provider.good.len(),
-            self.rounds
-        );
-        markdown_table(&mut text, &self.rows(|cost| self.cell(cost)));
-        text.push_str(
-            "\nScopegate remembers verdicts unless told otherwise: a good token is checked in full when it is first \
-             seen, and the row with `VerdictCache::off()` is what that takes. What a refusal carries differs between \
-             the crates, and so does what a handler is given. No log subscriber is installed.\n",
-        );
-        text.push_str("\nAllocations a request:\n\n");
-        markdown_table(&mut text, &self.rows(|cost| cost.allocations.to_string()));
-        text.push_str("\nHow each was configured:\n\n");
-        for contender in self.contenders {
-            let _ = writeln!(text, "- {}: {}.", contender.name, contender.how);
+        let mut text = String::new();
+        for (number, row) in self.0.iter().enumerate() {
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+            if number == 0 {
+                let _ = writeln!(text, "|---|{}", "---:|".repeat(row.len() - 1));
+            }
         }
         text
     }
 }
 
-fn microseconds(cost: Cost) -> String {
-    let time = cost.nanoseconds() / 1000.0;
-    if time < 10.0 { format!("{time:.2}") } else { format!("{time:.1}") }
+/// Something that was measured, for people.
+pub(crate) struct Section {
+    pub(crate) about: String,
+    pub(crate) table: Table,
 }
 
-fn markdown_table(text: &mut String, rows: &[Vec<String>]) {
-    for (number, row) in rows.iter().enumerate() {
-        let _ = writeln!(text, "| {} |", row.join(" | "));
-        if number == 0 {
-            let _ = writeln!(text, "|---|{}", "---:|".repeat(row.len() - 1));
-        }
+/// What was measured in process, with one algorithm.
+pub(crate) struct InProcess {
+    pub(crate) algorithm: String,
+    pub(crate) token_bytes: usize,
+    pub(crate) workloads: Vec<Workload>,
+    pub(crate) contenders: Vec<Contender>,
+    pub(crate) bare: Cost,
+}
+
+impl InProcess {
+    pub(crate) fn times(&self) -> Section {
+        let about = format!(
+            "In process, {}, a token of {} bytes: µs for a request, and in brackets as a multiple of {BARE}",
+            self.algorithm, self.token_bytes
+        );
+        Section { about, table: self.table(|cost| self.time(cost)) }
     }
+
+    pub(crate) fn allocations(&self) -> Section {
+        let table = self.table(|cost| cost.allocations.to_string());
+        Section { about: format!("In process, {}: allocations for a request", self.algorithm), table }
+    }
+
+    fn time(&self, cost: Cost) -> String {
+        let times = cost.nanoseconds() / self.bare.nanoseconds();
+        format!("{} µs ({times:.2}×)", microseconds(cost.time))
+    }
+
+    fn table(&self, say: impl Fn(Cost) -> String) -> Table {
+        let mut table = Table::new(self.workloads.iter().map(|workload| workload.name.to_owned()));
+        table.row(BARE, [say(self.bare)]);
+        for contender in &self.contenders {
+            table.row(&contender.name, contender.outcomes.iter().map(|outcome| told(*outcome, &say)));
+        }
+        table
+    }
+}
+
+/// The first workload of each, which have the same contenders: how the algorithms compare.
+pub(crate) fn algorithms(all: &[InProcess]) -> Section {
+    let mut table = Table::new(all.iter().map(|one| format!("{}, one token", one.algorithm)));
+    table.row(BARE, all.iter().map(|one| one.time(one.bare)));
+    for (number, contender) in all.first().map_or(&[][..], |one| &one.contenders).iter().enumerate() {
+        let cells = all.iter().map(|one| told(one.contenders[number].outcomes[0], |cost| one.time(cost)));
+        table.row(&contender.name, cells);
+    }
+    Section { about: "In process, other algorithms".to_owned(), table }
+}
+
+fn told(outcome: Outcome, say: impl Fn(Cost) -> String) -> String {
+    match outcome {
+        Outcome::NotSent => String::new(),
+        Outcome::Refused(status) => format!("refuses it ({})", status.as_u16()),
+        Outcome::Cost(cost) => say(cost),
+    }
+}
+
+/// What was measured over HTTP. The first row is without auth, to which the others are compared.
+pub(crate) fn over_http(workloads: &[Workload], rows: &[(String, Vec<Rounds>)]) -> Section {
+    let heads = workloads
+        .iter()
+        .flat_map(|workload| [format!("{}, a second", workload.name), "a second of the processor".to_owned()]);
+    let mut table = Table::new(heads);
+    let Some((_, without)) = rows.first() else { unreachable!("there is a row without auth") };
+    let cell = |rounds: &[Duration], without: &[Duration]| {
+        let (time, ratio) = median(rounds).zip(ratio(rounds, without))?;
+        Some(format!("{:.0} ({ratio:.2})", a_second(time)))
+    };
+    for (name, columns) in rows {
+        let cells = columns.iter().zip(without).flat_map(|(rounds, without)| {
+            [cell(&rounds.time, &without.time), cell(&rounds.processor, &without.processor)]
+        });
+        table.row(name, cells.map(Option::unwrap_or_default));
+    }
+    let about =
+        "Over HTTP, RS256, 32 connections: requests a second, and in brackets beside the same service without auth";
+    Section { about: about.to_owned(), table }
+}
+
+pub(crate) fn a_second(time: Duration) -> f64 {
+    1.0 / time.as_secs_f64()
+}
+
+pub(crate) fn microseconds(time: Duration) -> String {
+    let time = time.as_nanos() as f64 / 1000.0;
+    if time < 10.0 { format!("{time:.2}") } else { format!("{time:.1}") }
 }
