@@ -47,6 +47,11 @@ impl CountingKeys {
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
+
+    /// How many there are of it.
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.asked)
+    }
 }
 
 impl KeySource for CountingKeys {

@@ -10,6 +10,8 @@ use scopegate_tests::{
 };
 use serde_json::json;
 
+use crate::layering::CountingKeys;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A gate that remembers, whatever the other tests do.
@@ -351,6 +353,19 @@ async fn c_14_edges_are_kept_to_the_second_from_memory_too() {
             assert_eq!(ask(&api, &token).await.status.as_u16(), status, "{time}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_token_that_a_handler_keeps_keeps_no_keys_that_are_fetched() {
+    let keys = CountingKeys::of(&mint());
+    let server = remembering(&clock()).issuer(Issuer::with_key_source(ISSUER, keys.clone())).build().await;
+    let server = server.expect("good settings");
+    let request = http::Request::get("/").header("authorization", format!("Bearer {}", mint().token().sign()));
+    let (request, ()) = request.body(()).expect("a request").into_parts();
+    let authentication = server.authenticate(&request).await.expect("a good token");
+    let token = authentication.token().expect("a token").clone();
+    drop((authentication, server));
+    assert_eq!((token.issuer(), keys.holders()), (ISSUER, 1), "nobody but this test");
 }
 
 #[tokio::test]

@@ -32,11 +32,18 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    const NONE: Self = Self { time: Duration::MAX, allocations: u64::MAX };
+    const NONE: Self = Self { time: Duration::MAX, allocations: 0 };
 
-    fn or_better(&mut self, (time, allocations): (Duration, u64)) {
-        self.time = self.time.min(time / CALLS as u32);
-        self.allocations = self.allocations.min(allocations / CALLS as u64);
+    /// Does the work of a round: in the first one allocations are counted, which takes time, so that the others alone
+    /// are timed.
+    fn round(&mut self, number: usize, work: impl FnOnce()) {
+        if number == 0 {
+            self.allocations = allocation_counter::measure(work).count_total / CALLS as u64;
+        } else {
+            let start = Instant::now();
+            work();
+            self.time = self.time.min(start.elapsed() / CALLS as u32);
+        }
     }
 
     pub(crate) fn nanoseconds(self) -> f64 {
@@ -54,13 +61,11 @@ pub(crate) enum Outcome {
     Cost(Cost),
 }
 
-/// Sends requests, and tells what they cost and whether an answer was another one than expected.
-type Send = Box<dyn FnMut(&mut dyn Iterator<Item = &Request<()>>, StatusCode) -> Sent>;
+/// Prepares requests, of which all are sent within `measured`, and tells whether an answer was another one than expected.
+type Send = Box<dyn FnMut(&mut dyn Iterator<Item = &Request<()>>, StatusCode, Measured<'_>) -> Option<StatusCode>>;
 
-struct Sent {
-    cost: (Duration, u64),
-    other: Option<StatusCode>,
-}
+/// Runs what it is given, once.
+type Measured<'a> = &'a mut dyn FnMut(&mut dyn FnMut());
 
 /// Something that answers the requests.
 pub(crate) struct Contender {
@@ -141,7 +146,7 @@ impl Contender {
     }
 
     fn other_answer(&mut self, workload: &Workload) -> Option<StatusCode> {
-        (self.send)(&mut workload.requests.iter(), workload.status).other
+        (self.send)(&mut workload.requests.iter(), workload.status, &mut |work| work())
     }
 
     /// How many requests were not answered at once while it was measured.
@@ -152,11 +157,10 @@ impl Contender {
     fn round(&mut self, number: usize, column: usize, workload: &Workload) {
         let Outcome::Cost(best) = &mut self.outcomes[column] else { return };
         let mut requests = workload.requests.iter().cycle().skip(number * CALLS % workload.requests.len()).take(CALLS);
-        let sent = (self.send)(&mut requests, workload.status);
-        if let Some(other) = sent.other {
+        let other = (self.send)(&mut requests, workload.status, &mut |work| best.round(number, work));
+        if let Some(other) = other {
             panic!("{}: \"{}\" was answered by {other} while it was measured", self.name, workload.name);
         }
-        best.or_better(sent.cost);
     }
 }
 
@@ -168,12 +172,13 @@ where
     R: 'static,
 {
     let runtime = Handle::current();
-    Box::new(move |requests: &mut dyn Iterator<Item = &Request<()>>, status| {
+    Box::new(move |requests, status, measured| {
         let batch: Vec<Request<B>> = requests.map(|request| request.clone().map(|()| B::default())).collect();
+        let mut batch = batch.into_iter();
         let mut other = None;
-        let cost = timed(|| {
+        measured(&mut || {
             let context = &mut Context::from_waker(Waker::noop());
-            for request in batch {
+            for request in batch.by_ref() {
                 let ready = service.poll_ready(context);
                 assert!(matches!(ready, Poll::Ready(Ok(()))), "a service that is not ready");
                 let mut answer = pin!(service.call(request));
@@ -190,19 +195,19 @@ where
                 }
             }
         });
-        Sent { cost, other }
+        other
     })
 }
 
 /// Measures all of them in turns, and beside them the signature check alone, whose cost it returns.
 pub(crate) fn measure(rounds: usize, contenders: &mut [Contender], workloads: &[Workload], bare: impl Fn()) -> Cost {
     let mut alone = Cost::NONE;
-    for round in 0..rounds {
-        alone.or_better(timed(|| {
+    for round in 0..=rounds {
+        alone.round(round, || {
             for _ in 0..CALLS {
                 bare();
             }
-        }));
+        });
         for (column, workload) in workloads.iter().enumerate() {
             for contender in &mut *contenders {
                 contender.round(round, column, workload);
@@ -210,16 +215,6 @@ pub(crate) fn measure(rounds: usize, contenders: &mut [Contender], workloads: &[
         }
     }
     alone
-}
-
-fn timed(work: impl FnOnce()) -> (Duration, u64) {
-    let mut elapsed = Duration::ZERO;
-    let allocations = allocation_counter::measure(|| {
-        let start = Instant::now();
-        work();
-        elapsed = start.elapsed();
-    });
-    (elapsed, allocations.count_total)
 }
 
 /// The service behind every gate: an empty answer, at once.

@@ -64,7 +64,7 @@ impl ProtectionSpace {
             return Err(InvalidProtectionSpace("the realm must be one or more visible ASCII characters"));
         }
         self.realm = realm.into();
-        Ok(self)
+        Ok(self.unwritten())
     }
 
     /// Names the protected-resource metadata document (RFC 9728 §5.1) in every challenge.
@@ -81,13 +81,19 @@ impl ProtectionSpace {
             ));
         }
         self.resource_metadata = Some(url.into());
-        Ok(self)
+        Ok(self.unwritten())
     }
 
     /// Leaves out every `error_description`, and names only the class of a refusal in the response body.
     #[must_use]
     pub fn without_descriptions(mut self) -> Self {
         self.described = false;
+        self.unwritten()
+    }
+
+    /// The same, which has yet to write its challenges.
+    fn unwritten(mut self) -> Self {
+        self.written = Written::default();
         self
     }
 
@@ -319,6 +325,24 @@ mod tests {
             assert!(ProtectionSpace::new(bad).is_err(), "{bad:?}");
         }
         assert_eq!(Quoted("a\r\n\u{e9}").to_string(), r#""a???""#);
+    }
+
+    #[test]
+    fn a_space_that_is_changed_writes_its_challenges_anew() {
+        let error = Error::from(Reason::Expired);
+        let written = || {
+            let space = ProtectionSpace::new("old").unwrap();
+            assert!(space.challenge_value(&error, None).is_some());
+            space
+        };
+        for changed in [
+            written().with_realm("new").unwrap(),
+            written().with_resource_metadata("https://h/x").unwrap(),
+            written().without_descriptions(),
+        ] {
+            let anew = changed.challenge(&error, None).map(|challenge| challenge.to_header_value());
+            assert_eq!(changed.challenge_value(&error, None), anew);
+        }
     }
 
     #[test]

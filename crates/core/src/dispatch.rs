@@ -22,7 +22,7 @@ use crate::{
     error::{self, Failure},
     inquiry::Desk,
     introspection::Introspector,
-    jwt::JwtVerifier,
+    jwt::{Grounds, JwtVerifier, Listing},
     token_verifier::{Application, Presented},
 };
 
@@ -77,7 +77,7 @@ impl Dispatch {
 
     /// Everybody who can be asked about a token.
     pub(crate) fn desks(&self) -> impl Iterator<Item = &Arc<Desk>> {
-        let introspectors = self.issuers.by_name.values().filter_map(|trusted| trusted.introspector.as_ref());
+        let introspectors = self.issuers.named.iter().filter_map(|trusted| trusted.introspector.as_ref());
         introspectors.map(|introspector| &introspector.desk).chain(self.applications.iter().map(Application::desk))
     }
 
@@ -130,7 +130,9 @@ pub(crate) struct Trusted {
 pub(crate) struct Issuers {
     /// For the log: the issuers by name where they are few, else how many they are.
     expected: Arc<str>,
-    by_name: HashMap<Arc<str>, Trusted>,
+    named: Box<[Trusted]>,
+    /// The places of their names.
+    numbers: HashMap<Arc<str>, usize>,
     /// Who is asked about opaque tokens that begin like this. No prefix is the beginning of another.
     prefixed: Box<[(Box<str>, Arc<Introspector>)]>,
     /// Who is asked about all others.
@@ -151,20 +153,26 @@ impl Issuers {
         trusted: impl IntoIterator<Item = Trusted>,
         tenants: impl IntoIterator<Item = LiveTenants>,
     ) -> Self {
-        let by_name: HashMap<Arc<str>, _> =
-            trusted.into_iter().map(|trusted| (Arc::clone(&trusted.name), trusted)).collect();
+        let named: Box<[Trusted]> = trusted.into_iter().collect();
+        let numbers: HashMap<Arc<str>, usize> =
+            named.iter().enumerate().map(|(number, trusted)| (Arc::clone(&trusted.name), number)).collect();
         let tenants: Box<[LiveTenants]> = tenants.into_iter().collect();
-        let mut names: Vec<&str> = by_name.keys().map(|name| &**name).collect();
+        let mut names: Vec<&str> = numbers.keys().map(|name| &**name).collect();
         names.sort_unstable();
         names.extend(tenants.iter().map(LiveTenants::name));
         let expected = if names.len() <= 4 { names.join(" or ") } else { format!("one of {} issuers", names.len()) };
-        let introspectors = || by_name.values().filter_map(|trusted| trusted.introspector.as_ref());
+        let introspectors = || named.iter().filter_map(|trusted| trusted.introspector.as_ref());
         let prefixed = introspectors().flat_map(|introspector| {
             introspector.prefixes.iter().map(|prefix| (prefix.clone(), Arc::clone(introspector)))
         });
         let prefixed = prefixed.collect();
         let general = introspectors().find(|introspector| introspector.prefixes.is_empty()).cloned();
-        Self { expected: expected.into(), by_name, prefixed, general, tenants }
+        Self { expected: expected.into(), named, numbers, prefixed, general, tenants }
+    }
+
+    fn named(&self, issuer: &str) -> Option<(usize, &Trusted)> {
+        let number = *self.numbers.get(issuer)?;
+        Some((number, self.named.get(number)?))
     }
 
     /// Who judges the tokens of the issuer that the claims name, compared code point by code point (RFC 9068 §4).
@@ -173,11 +181,12 @@ impl Issuers {
             return Err(Failure::new(Reason::MissingClaim, "iss", &self.expected, error::Found::NONE).into());
         };
         let unknown = || Failure::new(Reason::UnknownIssuer, "iss", &self.expected, issuer).into();
-        match self.by_name.get(issuer) {
-            Some(Trusted { jwt: Some(verifier), .. }) => {
-                return Ok(Judge::Local(Found { verifier: Cow::Borrowed(verifier), membership: None }));
+        match self.named(issuer) {
+            Some((number, Trusted { jwt: Some(verifier), .. })) => {
+                let listing = Listing::Named(number);
+                return Ok(Judge::Local(Found { verifier: Cow::Borrowed(verifier), listing, is_newcomer: false }));
             }
-            Some(Trusted { introspector: Some(introspector), .. }) => return Ok(Judge::Online(introspector)),
+            Some((_, Trusted { introspector: Some(introspector), .. })) => return Ok(Judge::Online(introspector)),
             Some(_) => return Err(unknown()),
             None => {}
         }
@@ -187,8 +196,8 @@ impl Issuers {
             .find(|(_, tenants)| tenants.group.trusts(issuer))
             .and_then(|(group, tenants)| {
                 let (verifier, is_newcomer) = tenants.verifier(issuer)?;
-                let membership = Some(Membership { group, is_newcomer });
-                Some(Judge::Local(Found { verifier: Cow::Owned(verifier), membership }))
+                let listing = Listing::Tenant(group);
+                Some(Judge::Local(Found { verifier: Cow::Owned(verifier), listing, is_newcomer }))
             })
             .ok_or_else(unknown)
     }
@@ -198,7 +207,7 @@ impl Issuers {
         if self.general.is_none() && self.prefixed.is_empty() {
             return None;
         }
-        self.by_name.get(issuer)?.introspector.as_deref()
+        self.named(issuer)?.1.introspector.as_deref()
     }
 
     /// Who is asked about an opaque token: the issuer whose prefix it has, else the one that has none.
@@ -207,27 +216,41 @@ impl Issuers {
         prefixed.map(|(_, introspector)| introspector).or(self.general.as_ref()).map(|introspector| &**introspector)
     }
 
-    /// Whether an issuer is still one of a group of tenants.
-    pub(crate) fn trusts(&self, group: usize, issuer: &str) -> bool {
-        self.tenants.get(group).is_some_and(|tenants| tenants.group.trusts(issuer))
+    /// Whether the keys that verified tokens of this issuer are those that it has.
+    pub(crate) fn stand_by(&self, issuer: &str, grounds: &Grounds) -> bool {
+        match grounds.listing {
+            // It stays, so that nothing has to be held on to.
+            Listing::Named(number) => {
+                let verifier = self.named.get(number).and_then(|trusted| trusted.jwt.as_ref());
+                verifier.is_some_and(|verifier| verifier.keys.serves(&grounds.keys))
+            }
+            // It goes when it makes room for another, and is trusted for as long as the configuration says.
+            Listing::Tenant(group) => {
+                let verifier = grounds.verifier.upgrade();
+                verifier.is_some_and(|verifier| verifier.keys.serves(&grounds.keys))
+                    && self.tenants.get(group).is_some_and(|tenants| tenants.group.trusts(issuer))
+            }
+        }
     }
 
-    /// A good token came from this newcomer to a group of tenants.
-    pub(crate) fn welcome(&self, verifier: &Arc<JwtVerifier>, group: usize) {
-        if let Some(tenants) = self.tenants.get(group) {
+    /// A good token came from this newcomer.
+    pub(crate) fn welcome(&self, verifier: &Arc<JwtVerifier>, listing: Listing) {
+        if let Listing::Tenant(group) = listing
+            && let Some(tenants) = self.tenants.get(group)
+        {
             tenants.welcome(verifier);
         }
     }
 
     /// What an issuer is called where things are counted: by its name, or by that of the group of tenants it belongs to.
     pub(crate) fn label(&self, issuer: &str) -> Option<&str> {
-        let fixed = self.by_name.get_key_value(issuer).map(|(name, _)| &**name);
+        let fixed = self.named(issuer).map(|(_, trusted)| &*trusted.name);
         fixed.or_else(|| self.tenants.iter().find(|tenants| tenants.is_live(issuer)).map(LiveTenants::name))
     }
 
     /// The verifiers of the issuers that were named one by one.
     pub(crate) fn fixed(&self) -> impl Iterator<Item = &Arc<JwtVerifier>> {
-        self.by_name.values().filter_map(|trusted| trusted.jwt.as_ref())
+        self.named.iter().filter_map(|trusted| trusted.jwt.as_ref())
     }
 
     /// The verifiers of live tenants and newcomers.
@@ -260,15 +283,8 @@ pub(crate) trait TenantGroup: fmt::Debug + Send + Sync + 'static {
 /// The verifier of a token's issuer.
 pub(crate) struct Found<'i> {
     pub(crate) verifier: Cow<'i, Arc<JwtVerifier>>,
-    /// The group of tenants that the issuer is one of.
-    pub(crate) membership: Option<Membership>,
-}
-
-/// That an issuer is one of a group of tenants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Membership {
-    pub(crate) group: usize,
-    /// Whether no good token came from it yet.
+    pub(crate) listing: Listing,
+    /// Whether it is a tenant that no good token came from yet.
     pub(crate) is_newcomer: bool,
 }
 
@@ -508,20 +524,20 @@ mod tests {
             let claims = format!(r#"{{"iss":"{name}"}}"#);
             let claims = UnverifiedClaims::parse(claims.as_bytes(), &ClaimNames::default()).unwrap();
             match issuers.judge(&claims) {
-                Ok(Judge::Local(found)) => Some((found.verifier.into_owned(), found.membership)),
+                Ok(Judge::Local(found)) => Some((found.verifier.into_owned(), (found.listing, found.is_newcomer))),
                 _ => None,
             }
         };
         assert!(found("nobody").is_none());
-        assert_eq!(found("fixed").unwrap().1, None);
-        let (first, membership) = found("t").unwrap();
-        let newcomer = Some(Membership { group: 0, is_newcomer: true });
-        assert_eq!(membership, newcomer);
+        assert_eq!(found("fixed").unwrap().1, (Listing::Named(0), false));
+        let (first, listing) = found("t").unwrap();
+        let newcomer = (Listing::Tenant(0), true);
+        assert_eq!(listing, newcomer);
         assert!(Arc::ptr_eq(&first, &found("t").unwrap().0) && found("t").unwrap().1 == newcomer);
-        issuers.welcome(&first, 0);
-        let (again, membership) = found("t").unwrap();
+        issuers.welcome(&first, Listing::Tenant(0));
+        let (again, listing) = found("t").unwrap();
         assert!(Arc::ptr_eq(&first, &again));
-        assert_eq!(membership, Some(Membership { group: 0, is_newcomer: false }));
+        assert_eq!(listing, (Listing::Tenant(0), false));
         assert_eq!(
             (issuers.label("t"), issuers.label("fixed"), issuers.label("other")),
             (Some("everybody"), Some("fixed"), None)
@@ -530,7 +546,7 @@ mod tests {
         assert!(format!("{issuers:?}").contains("live: 1"));
         // What others have pushed out meanwhile is welcome all the same.
         let gone = Arc::new(verifier_of("gone"));
-        issuers.welcome(&gone, 0);
+        issuers.welcome(&gone, Listing::Tenant(0));
         assert!(Arc::ptr_eq(&gone, &found("gone").unwrap().0));
     }
 

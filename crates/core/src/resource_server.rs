@@ -33,12 +33,12 @@ use crate::{
     Authentication, BoxFuture, Credentials, Error, ProtectionSpace, Reason, RequestHead, VerifiedToken,
     claims::{ClaimNames, UnverifiedClaims},
     clock::Clock,
-    dispatch::{self, Dispatch, Judge, Membership, Route},
+    dispatch::{self, Dispatch, Judge, Route},
     inquiry::{Forget, Found, Lookup, MOMENT, StoreError},
     introspection::Introspector,
     jwks::{KeysUnavailable, MissingKey},
     jws::KeySet,
-    jwt::{Decoded, JwtVerifier, Unverified, Verdict},
+    jwt::{Decoded, JwtVerifier, Listing, Unverified, Verdict},
     observe::Observer,
     token_verifier::Presented,
     verdicts::{TokenDigest, Verdicts},
@@ -118,7 +118,8 @@ struct Bearer<'t> {
 /// The issuer whose key would tell, and which one it would be.
 struct Missing {
     verifier: Arc<JwtVerifier>,
-    membership: Option<Membership>,
+    listing: Listing,
+    is_newcomer: bool,
     key_id: Option<Box<str>>,
     is_held: bool,
 }
@@ -217,8 +218,7 @@ impl ResourceServer {
     /// Whether a verdict that is remembered is still true.
     fn stands(&self, token: &VerifiedToken) -> bool {
         token.voucher().grounds.as_ref().is_some_and(|grounds| {
-            let is_trusted = |group| self.server().dispatch.issuers.trusts(group, token.issuer());
-            grounds.hold(token, self.now()) && grounds.group().is_none_or(is_trusted)
+            grounds.hold_at(self.now(), token) && self.server().dispatch.issuers.stand_by(token.issuer(), grounds)
         })
     }
 
@@ -399,11 +399,11 @@ impl ResourceServer {
         missing: Missing,
         max_age: Option<Duration>,
     ) -> Result<Authentication, Error> {
-        let Missing { verifier, membership, key_id, is_held } = missing;
+        let Missing { verifier, listing, is_newcomer, key_id, is_held } = missing;
         let refetched = verifier.keys.refetch(MissingKey::new(key_id.as_deref(), is_held)).await;
         let bearer = self.bearer(&token);
         // The very verifier that was asked: others may have pushed a tenant out meanwhile.
-        let found = || Judge::Local(dispatch::Found { verifier: Cow::Borrowed(&verifier), membership });
+        let found = || Judge::Local(dispatch::Found { verifier: Cow::Borrowed(&verifier), listing, is_newcomer });
         // Where there are no newer keys, those at hand may do after all; where they do not, nothing can be said.
         let verified = match self.judge_by(bearer, |_| Ok((found(), refetched.as_ref().ok())))? {
             Judged::Good(verified) => verified,
@@ -428,15 +428,17 @@ impl ResourceServer {
         let header = unverified.header()?;
         let mut claims = UnverifiedClaims::default();
         claims.read(unverified.payload(), &self.server().claim_names)?;
-        let (dispatch::Found { verifier, membership }, keys) = match find(&claims)? {
+        let (dispatch::Found { verifier, listing, is_newcomer }, keys) = match find(&claims)? {
             (Judge::Local(found), keys) => (found, keys),
-            (Judge::Online(introspector), _) => return Ok(Judged::ForItsIssuer(introspector)),
+            (Judge::Online(introspector), _) => {
+                unverified.check_form(&header)?;
+                return Ok(Judged::ForItsIssuer(introspector));
+            }
         };
-        let group = membership.map(|membership| membership.group);
-        match verifier.judge(&unverified, &header, &claims, self.now(), keys, group) {
+        match verifier.judge(&unverified, &header, &claims, self.now(), keys, listing) {
             Ok(Verdict::Good(token)) => {
-                if let Some(membership) = membership.filter(|membership| membership.is_newcomer) {
-                    self.server().dispatch.issuers.welcome(&verifier, membership.group);
+                if is_newcomer {
+                    self.server().dispatch.issuers.welcome(&verifier, listing);
                 }
                 self.server().verdicts.remember(bearer.digest, &token);
                 Ok(Judged::Good(token))
@@ -444,7 +446,7 @@ impl ResourceServer {
             Ok(Verdict::KeyNotAtHand { is_held }) => {
                 let key_id = header.key_id.as_deref().map(Into::into);
                 let verifier = verifier.into_owned();
-                Ok(Judged::KeyNotAtHand(Missing { verifier, membership, key_id, is_held }))
+                Ok(Judged::KeyNotAtHand(Missing { verifier, listing, is_newcomer, key_id, is_held }))
             }
             Err(error) => Err(error.with_issuer(&verifier.rules.issuer).with_key_id(header.key_id.as_deref())),
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use scopegate_axum::{Authenticate, RequireActive, introspection::OnlineCheck};
 use scopegate_core::Reason;
 use scopegate_tests::{issuer, mint};
@@ -114,6 +115,43 @@ async fn i_09_a_token_is_routed_by_what_it_is_and_never_falls_back() {
     let foreign = mint().token().claim("iss", OTHER).sign();
     rig.say(&foreign, active());
     assert_eq!((rig.ask(&foreign).await.status.as_u16(), rig.asked()), (401, 1));
+}
+
+/// RFC 7519 §7.2 applies to it, too: what is known to be no good token is not asked about, whatever the issuer would say.
+#[tokio::test]
+async fn jose_3_a_jwt_that_only_its_issuer_can_verify_has_one_spelling_and_a_signature() {
+    let rig = Rig::new().await;
+    let good = jwt();
+    let (head, signature) = good.rsplit_once('.').expect("a signature");
+    let payload = head.split_once('.').expect("two parts").1;
+    // 64 bytes leave four bits of the last character unused.
+    let (whole, last) = signature.split_at(signature.len() - 1);
+    let respelled = match last {
+        "A" => "B",
+        "Q" => "R",
+        "g" => "h",
+        _ => "x",
+    };
+    let unsigned = |algorithm: &str| {
+        let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"typ":"at+jwt","alg":"{algorithm}"}}"#));
+        format!("{header}.{payload}.{signature}")
+    };
+    for token in [
+        format!("{head}.{whole}{respelled}"),
+        format!("{good}=="),
+        format!("{head}.{whole}+"),
+        format!("{head}.{whole}~"),
+        format!("{head}.A"),
+        format!("{head}.~"),
+        format!("{head}."),
+        unsigned("none"),
+        unsigned("nOnE"),
+    ] {
+        rig.say(&token, active());
+        assert_eq!((rig.ask(&token).await.status.as_u16(), rig.asked()), (401, 0), "{token}");
+    }
+    rig.say(&good, active());
+    assert_eq!((rig.ask(&good).await.status.as_u16(), rig.asked()), (200, 1));
 }
 
 #[tokio::test]

@@ -19,6 +19,13 @@ const MAX_MEMBERS: usize = 2048;
 /// linear in the length of the text.
 const FEW: usize = 16;
 
+/// What the names begin with by which `serde_json` passes values on to itself. With some of its features, which any crate of
+/// an application may turn on, it takes an object with such a member for the number or the text in it.
+const PRIVATE: &str = "$serde_json::private::";
+
+/// The largest number that is no whole one. Not far beyond it `serde_json` finds some out of range that others do not.
+const LARGEST: f64 = 1e308;
+
 /// A JSON value that borrows from the text where it can.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value<'a> {
@@ -363,7 +370,7 @@ impl<'a> Reader<'a> {
             text.parse().ok().map(Number::Unsigned)
         };
         // Whole numbers beyond 64 bits are rounded, as others are.
-        let float = || text.parse().ok().filter(|number: &f64| number.is_finite()).map(Number::Float);
+        let float = || text.parse().ok().filter(|number: &f64| number.abs() <= LARGEST).map(Number::Float);
         whole.or_else(float).ok_or(Malformed)
     }
 
@@ -425,8 +432,11 @@ impl Default for Names<'_> {
 }
 
 impl<'a> Names<'a> {
-    /// Notes a name, and refuses it when it is there already.
+    /// Notes a name, and refuses it when it is there already or is one that a later reader would not take for a name.
     fn note(&mut self, name: Cow<'a, str>) -> Result<(), Malformed> {
+        if name.starts_with('$') && name.starts_with(PRIVATE) {
+            return Err(Malformed);
+        }
         let mark = mark(&name);
         let mut alike = self.marks[..self.length].iter().zip(&self.few).filter(|(other, _)| **other == mark);
         if alike.any(|(_, other)| **other == *name) || !self.many.is_empty() && self.many.contains(&name) {
@@ -505,6 +515,22 @@ mod tests {
             assert_eq!(all(text), Err(Malformed), "{text}");
         }
         assert!(all(r#"{"a":{"a":{"a":1}},"b":{"a":1}}"#).is_ok());
+    }
+
+    #[test]
+    fn what_serde_json_might_read_otherwise_is_refused() {
+        for text in [
+            r#"{"x":{"$serde_json::private::RawValue":"{\"a\":1,\"a\":2}"}}"#,
+            r#"{"x":[{"\u0024serde_json::private::Number":"7"}]}"#,
+            r#"{"$serde_json::private::":1}"#,
+            r#"{"x":1.7976931348623157e308}"#,
+            r#"{"x":-1.7976931348623158e308}"#,
+            r#"{"x":1.0000000000000003e308}"#,
+        ] {
+            assert_eq!(all(text), Err(Malformed), "{text}");
+            assert_eq!(object(text.as_bytes(), |_| false), Err(Malformed), "{text}");
+        }
+        assert!(all(r#"{"$":1,"$ref":2,"$serde_json":3,"x":1e308,"y":-1e308}"#).is_ok());
     }
 
     #[test]
@@ -608,6 +634,8 @@ mod tests {
             "1e308",
             "-1e308",
             "1e309",
+            "99999999999999999e291",
+            "1.0000000000000000000000000000e308",
             "1e-400",
             "18446744073709551615",
             "18446744073709551616",

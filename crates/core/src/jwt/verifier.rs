@@ -65,6 +65,16 @@ impl<'t> Unverified<'t> {
     pub(crate) fn payload(&self) -> &'t [u8] {
         self.payload
     }
+
+    /// Refuses what no verifier would take, whatever its keys: a token that says of itself that it is unsigned, in any
+    /// spelling, and one whose signature is not the one encoding of some bytes. For those whose issuer checks the rest.
+    pub(crate) fn check_form(&self, header: &Header<'_>) -> Result<(), Error> {
+        if header.algorithm.eq_ignore_ascii_case("none") {
+            return Err(Failure::new(Reason::AlgorithmNotAllowed, "alg", "a signature", &*header.algorithm).into());
+        }
+        self.compact.signature(&mut Buffer::<SIGNATURE>::new())?;
+        Ok(())
+    }
 }
 
 /// The length of an RSA signature by a key of 4096 bits. Longer ones take memory of their own.
@@ -79,41 +89,31 @@ pub(crate) struct JwtVerifier {
     voucher: ArcSwapOption<Voucher>,
 }
 
+/// Where an issuer is found among those of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listing {
+    /// It was named by itself, and has this number.
+    Named(usize),
+    /// It is one of the tenants of the group of this number.
+    Tenant(usize),
+}
+
 /// What a signature was verified by, and what has to stay as it was for the verdict to stand.
+///
+/// A token has these for as long as a handler keeps it, so they keep no verifier alive: its keys would be fetched long after
+/// the configuration was replaced.
 pub(crate) struct Grounds {
-    keys: Arc<KeySet>,
-    keeper: Keeper,
+    pub(crate) keys: Arc<KeySet>,
+    pub(crate) listing: Listing,
+    pub(crate) verifier: Weak<JwtVerifier>,
     leeway: Duration,
     max_age: Option<Duration>,
 }
 
-/// Who has the keys of the issuer.
-enum Keeper {
-    /// An issuer that was named by itself, and stays.
-    Named(Arc<dyn KeySource>),
-    /// One of a group of tenants. It goes when it makes room for another, and its verdicts with it.
-    Tenant { verifier: Weak<JwtVerifier>, group: usize },
-}
-
 impl Grounds {
-    /// Whether a token still stands: it is valid at this time, and the keys that it was verified by are still those of its
-    /// issuer. Where it does not, it is judged anew, and whatever is wrong is found then.
-    pub(crate) fn hold(&self, token: &VerifiedToken, now: Duration) -> bool {
+    /// Whether a token is valid at this time.
+    pub(crate) fn hold_at(&self, now: Duration, token: &VerifiedToken) -> bool {
         token.is_within(now, self.leeway, self.max_age)
-            && match &self.keeper {
-                Keeper::Named(source) => source.serves(&self.keys),
-                Keeper::Tenant { verifier, .. } => {
-                    verifier.upgrade().is_some_and(|verifier| verifier.keys.serves(&self.keys))
-                }
-            }
-    }
-
-    /// The group of tenants that the issuer belongs to.
-    pub(crate) fn group(&self) -> Option<usize> {
-        match self.keeper {
-            Keeper::Named(_) => None,
-            Keeper::Tenant { group, .. } => Some(group),
-        }
     }
 }
 
@@ -134,8 +134,7 @@ impl JwtVerifier {
 
     /// Judges `token`: first everything that costs little, then the signature.
     ///
-    /// `keys` are the keys to go by; without them, those at hand are asked for. `group` is the group of tenants that the
-    /// issuer belongs to.
+    /// `keys` are the keys to go by; without them, those at hand are asked for. `listing` is where the issuer was found.
     pub(crate) fn judge(
         self: &Arc<Self>,
         token: &Unverified<'_>,
@@ -143,7 +142,7 @@ impl JwtVerifier {
         claims: &UnverifiedClaims<'_>,
         now: Duration,
         keys: Option<&Arc<KeySet>>,
-        group: Option<usize>,
+        listing: Listing,
     ) -> Result<Verdict, Error> {
         let acceptable = self.rules.check(header, claims, now)?;
         let mut signature = Buffer::<SIGNATURE>::new();
@@ -157,7 +156,7 @@ impl JwtVerifier {
         let key_id = header.key_id.as_deref();
         match keys.verify(acceptable.algorithm, key_id, token.compact.signing_input(), signature) {
             Verification::Valid => {
-                let voucher = self.voucher(keys, group);
+                let voucher = self.voucher(keys, listing);
                 Ok(Verdict::Good(vouch(voucher, acceptable, claims.text())))
             }
             Verification::Invalid if is_final => Err(Reason::InvalidSignature.into()),
@@ -173,20 +172,19 @@ impl JwtVerifier {
     }
 
     /// The voucher of the tokens that these keys verify.
-    fn voucher(self: &Arc<Self>, keys: &Arc<KeySet>, group: Option<usize>) -> Arc<Voucher> {
+    fn voucher(self: &Arc<Self>, keys: &Arc<KeySet>, listing: Listing) -> Arc<Voucher> {
         let newest = self.voucher.load();
         let is_of = |voucher: &&Arc<Voucher>| {
-            voucher.grounds.as_ref().is_some_and(|grounds| Arc::ptr_eq(&grounds.keys, keys) && grounds.group() == group)
+            voucher
+                .grounds
+                .as_ref()
+                .is_some_and(|grounds| Arc::ptr_eq(&grounds.keys, keys) && grounds.listing == listing)
         };
         if let Some(voucher) = newest.as_ref().filter(is_of) {
             return Arc::clone(voucher);
         }
-        let keeper = match group {
-            None => Keeper::Named(Arc::clone(&self.keys)),
-            Some(group) => Keeper::Tenant { verifier: Arc::downgrade(self), group },
-        };
         let Rules { leeway, max_age, .. } = self.rules;
-        let grounds = Grounds { keys: Arc::clone(keys), keeper, leeway, max_age };
+        let grounds = Grounds { keys: Arc::clone(keys), listing, verifier: Arc::downgrade(self), leeway, max_age };
         let (issuer, grammar) = (Arc::clone(&self.rules.issuer), Arc::clone(&self.rules.grammar));
         let voucher = Arc::new(Voucher { issuer, grammar, grounds: Some(grounds) });
         self.voucher.store(Some(Arc::clone(&voucher)));
@@ -303,7 +301,7 @@ mod tests {
         let mut decoded = Decoded::new();
         let unverified = Unverified::decode(token, &mut decoded)?;
         let (header, claims) = (unverified.header()?, UnverifiedClaims::parse(unverified.payload(), &names)?);
-        Ok(match verifier.judge(&unverified, &header, &claims, NOW, keys, None)? {
+        Ok(match verifier.judge(&unverified, &header, &claims, NOW, keys, Listing::Named(0))? {
             Verdict::Good(token) => Some(token),
             Verdict::KeyNotAtHand { .. } => None,
         })
