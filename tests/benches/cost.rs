@@ -9,57 +9,34 @@
 
 #![allow(missing_docs, reason = "a benchmark has no API")]
 
+mod support;
+
 use std::{
     convert::Infallible,
     env,
-    future::{Future as _, Ready, ready},
+    future::{Ready, ready},
     hint::black_box,
-    pin::pin,
     sync::Barrier,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     thread,
     time::{Duration, Instant},
 };
 
-use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{
     HeaderValue, Request, Response, StatusCode,
-    header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE},
+    header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
-use http_body_util::Full;
-use scopegate_axum::{Authenticate, Issuer, Reason, RequireScope, ResourceServer, VerdictCache};
-use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, TokenBuilder};
-use serde_json::Value;
+use scopegate_axum::{Authenticate, Reason, RequireScope, VerdictCache};
+use scopegate_testing::{Mint, SigningAlgorithm, SigningKey};
 use tower::{Layer as _, Service};
 
-const ISSUER: &str = "https://tenant.example/oidc";
-const AUDIENCE: &str = "https://api.example";
+use crate::support::{Body, ISSUER, Inner, call, request, server, signature_check, usual};
+
 const ROUNDS: usize = 40;
 /// Calls per round.
 const CALLS: usize = 200;
-
-type Body = Full<Bytes>;
-
-/// The service behind the gate: an empty answer, at once.
-#[derive(Clone)]
-struct Inner;
-
-impl Service<Request<()>> for Inner {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<()>) -> Self::Future {
-        black_box(request);
-        ready(Ok(Response::new(Body::default())))
-    }
-}
 
 /// The same with one extension for the handler.
 #[derive(Clone)]
@@ -110,14 +87,6 @@ impl Service<Request<()>> for Refusing {
     }
 }
 
-fn request(token: Option<&str>) -> Request<()> {
-    let request = Request::get("https://api.example/messages");
-    match token {
-        Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap(),
-        None => request.body(()).unwrap(),
-    }
-}
-
 /// The best time and the least allocations of one call.
 #[derive(Clone, Copy)]
 struct Cost {
@@ -136,19 +105,28 @@ impl Cost {
 /// Something to be measured: prepares what one round needs, then does it.
 struct Measured<'a> {
     name: &'static str,
-    round: Box<dyn FnMut() -> (Duration, u64) + 'a>,
+    round: Box<dyn FnMut(Counted) -> (Duration, u64) + 'a>,
     best: Cost,
 }
 
+/// What is counted of a round. Counting allocations takes time, so that it is one or the other.
+#[derive(Clone, Copy)]
+enum Counted {
+    Allocations,
+    Time,
+}
+
+/// The time that the work takes or its allocations; the greatest number for what is not counted.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
-fn timed(work: impl FnOnce()) -> (Duration, u64) {
-    let mut elapsed = Duration::ZERO;
-    let allocations = allocation_counter::measure(|| {
-        let start = Instant::now();
-        work();
-        elapsed = start.elapsed();
-    });
-    (elapsed, allocations.count_total)
+fn counted(what: Counted, work: impl FnOnce()) -> (Duration, u64) {
+    match what {
+        Counted::Allocations => (Duration::MAX, allocation_counter::measure(work).count_total),
+        Counted::Time => {
+            let start = Instant::now();
+            work();
+            (start.elapsed(), u64::MAX)
+        }
+    }
 }
 
 /// Calls a service with requests that were made before.
@@ -156,16 +134,11 @@ fn calls<'a, S, B>(name: &'static str, mut service: S, requests: Vec<Request<()>
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible> + 'a,
 {
-    let round = move || {
+    let round = move |what| {
         let batch: Vec<Request<()>> = requests.iter().cycle().take(CALLS).cloned().collect();
-        timed(|| {
+        counted(what, || {
             for request in batch {
-                let _ = service.poll_ready(&mut Context::from_waker(Waker::noop()));
-                let mut future = pin!(service.call(request));
-                match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(Ok(response)) => assert_eq!(black_box(response).status(), status),
-                    _ => panic!("the answer is not there at once"),
-                }
+                call(&mut service, request, status);
             }
         })
     };
@@ -173,50 +146,14 @@ where
 }
 
 fn measure(measured: &mut [Measured<'_>]) {
-    for _ in 0..ROUNDS {
+    for round in 0..=ROUNDS {
+        let what = if round == 0 { Counted::Allocations } else { Counted::Time };
         for one in &mut *measured {
-            let (time, allocations) = (one.round)();
+            let (time, allocations) = (one.round)(what);
             one.best.time = one.best.time.min(time / CALLS as u32);
             one.best.allocations = one.best.allocations.min(allocations / CALLS as u64);
         }
     }
-}
-
-fn prepared(algorithm: SigningAlgorithm, jwk: &Value) -> ParsedPublicKey {
-    let bytes = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
-    match algorithm {
-        SigningAlgorithm::Rs256 => RsaPublicKeyComponents { n: bytes("n"), e: bytes("e") }
-            .to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256)
-            .unwrap(),
-        SigningAlgorithm::Es256 => {
-            ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, [vec![4], bytes("x"), bytes("y")].concat())
-                .unwrap()
-        }
-        _ => ParsedPublicKey::new(&signature::ED25519, bytes("x")).unwrap(),
-    }
-}
-
-/// A token of about 1077 bytes, as long as those that authorization servers send.
-fn usual(token: TokenBuilder) -> TokenBuilder {
-    token
-        .audience(AUDIENCE)
-        .subject("248289761001")
-        .scope("message message:read profile email")
-        .claim("auth_time", 1_767_225_600)
-        .claim("roles", vec!["reader", "writer", "administrator"])
-        .claim("name", "Ada Lovelace")
-        .claim("email", "ada@tenant.example")
-        .claim("sid", "08a5019c-17e1-4977-8f42-65a12843ea02")
-}
-
-async fn server(mint: &Mint, cache: VerdictCache) -> ResourceServer {
-    ResourceServer::builder()
-        .verdict_cache(cache)
-        .issuer(Issuer::with_jwks(ISSUER, mint.jwks_json()))
-        .audience(AUDIENCE)
-        .build()
-        .await
-        .unwrap()
 }
 
 /// What a remembered token takes, beside the bytes of its claims.
@@ -282,10 +219,7 @@ where
                     begin.wait();
                     let start = Instant::now();
                     for _ in 0..EACH {
-                        let context = &mut Context::from_waker(Waker::noop());
-                        let _ = service.poll_ready(context);
-                        let answer = pin!(service.call(request.clone())).poll(context);
-                        assert!(matches!(&answer, Poll::Ready(Ok(response)) if response.status() == StatusCode::OK));
+                        call(&mut service, request.clone(), StatusCode::OK);
                     }
                     start.elapsed()
                 })
@@ -312,15 +246,13 @@ async fn main() {
         let gate = || Authenticate::new(server.clone()).layer(RequireScope::new("message").layer(Inner));
         let token = || usual(mint.token()).algorithm(algorithm);
         let good = token().sign();
-        let (input, signed) = good.rsplit_once('.').unwrap();
-        let signature = URL_SAFE_NO_PAD.decode(signed).unwrap();
-        let parsed = prepared(algorithm, &key.public_jwk());
+        let check = signature_check(&key, &good);
         let bare = Measured {
             name: "signature check alone",
-            round: Box::new(|| {
-                timed(|| {
+            round: Box::new(move |what| {
+                counted(what, || {
                     for _ in 0..CALLS {
-                        parsed.verify_sig(black_box(input.as_bytes()), &signature).unwrap();
+                        check();
                     }
                 })
             }),

@@ -46,7 +46,10 @@ impl VerdictCache {
         Self { max_bytes: 0, max_entries: 0 }
     }
 
-    /// Keeps so many bytes at most, by estimate.
+    /// Keeps so many bytes at most, by an estimate that leaves room for claims in the type of a handler.
+    ///
+    /// A type that takes many times the memory of its JSON, as [`serde_json::Value`] does where lists are long, may exceed it.
+    /// What bounds those is [`max_entries`](Self::max_entries).
     pub fn max_bytes(self, bytes: usize) -> Self {
         Self { max_bytes: bytes, ..self }
     }

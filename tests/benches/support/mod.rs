@@ -1,0 +1,107 @@
+//! What the benchmarks have in common: the service behind the gate, the token, and the signature check alone.
+
+#![allow(dead_code, reason = "no benchmark uses all of it")]
+
+use std::{
+    convert::Infallible,
+    future::{Future as _, Ready, ready},
+    hint::black_box,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header::AUTHORIZATION};
+use http_body_util::Full;
+use scopegate_axum::{Issuer, ResourceServer, VerdictCache};
+use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, TokenBuilder};
+use tower::Service;
+
+pub(crate) const ISSUER: &str = "https://tenant.example/oidc";
+pub(crate) const AUDIENCE: &str = "https://api.example";
+
+pub(crate) type Body = Full<Bytes>;
+
+/// The service behind the gate: an empty answer, at once.
+#[derive(Clone)]
+pub(crate) struct Inner;
+
+impl Service<Request<()>> for Inner {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        black_box(request);
+        ready(Ok(Response::new(Body::default())))
+    }
+}
+
+pub(crate) fn request(token: Option<&str>) -> Request<()> {
+    let request = Request::get("https://api.example/messages");
+    match token {
+        Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap(),
+        None => request.body(()).unwrap(),
+    }
+}
+
+/// Sends a request to a service, which has to answer it at once and like this.
+pub(crate) fn call<S, B>(service: &mut S, request: Request<()>, status: StatusCode)
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+{
+    let context = &mut Context::from_waker(Waker::noop());
+    let _ = service.poll_ready(context);
+    match pin!(service.call(request)).poll(context) {
+        Poll::Ready(Ok(response)) => assert_eq!(black_box(response).status(), status),
+        _ => panic!("the answer is not there at once"),
+    }
+}
+
+/// A token about as long as those that authorization servers send: 968 bytes with RS256.
+pub(crate) fn usual(token: TokenBuilder) -> TokenBuilder {
+    token
+        .audience(AUDIENCE)
+        .subject("248289761001")
+        .scope("message message:read profile email")
+        .claim("auth_time", 1_767_225_600)
+        .claim("roles", vec!["reader", "writer", "administrator"])
+        .claim("name", "Ada Lovelace")
+        .claim("email", "ada@tenant.example")
+        .claim("sid", "08a5019c-17e1-4977-8f42-65a12843ea02")
+}
+
+pub(crate) async fn server(mint: &Mint, cache: VerdictCache) -> ResourceServer {
+    ResourceServer::builder()
+        .verdict_cache(cache)
+        .issuer(Issuer::with_jwks(ISSUER, mint.jwks_json()))
+        .audience(AUDIENCE)
+        .build()
+        .await
+        .unwrap()
+}
+
+/// Checks the signature of a token and nothing else, by a key that is parsed beforehand, as often as it is called.
+pub(crate) fn signature_check(key: &SigningKey, token: &str) -> impl Fn() + use<> {
+    let jwk = key.public_jwk();
+    let member = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+    let parsed = match key.algorithm() {
+        SigningAlgorithm::Rs256 => RsaPublicKeyComponents { n: member("n"), e: member("e") }
+            .to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256)
+            .unwrap(),
+        SigningAlgorithm::Es256 => {
+            ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, [vec![4], member("x"), member("y")].concat())
+                .unwrap()
+        }
+        _ => ParsedPublicKey::new(&signature::ED25519, member("x")).unwrap(),
+    };
+    let (input, signature) = token.rsplit_once('.').unwrap();
+    let (input, signature) = (input.to_owned(), URL_SAFE_NO_PAD.decode(signature).unwrap());
+    move || parsed.verify_sig(black_box(input.as_bytes()), &signature).unwrap()
+}
