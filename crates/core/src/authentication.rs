@@ -56,8 +56,8 @@ impl Authentication {
     }
 
     /// The same outcome, found by another handle of the same judge.
-    pub(crate) fn judged_by(self, judge: &ResourceServer) -> Self {
-        Self { judge: judge.clone(), ..self }
+    pub(crate) fn judged_by(self, judge: ResourceServer) -> Self {
+        Self { judge, ..self }
     }
 
     /// The verified token; `None` where the request came without credentials.

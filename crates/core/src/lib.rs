@@ -80,6 +80,7 @@ pub mod introspection;
 pub mod jwks;
 pub mod jws;
 pub mod jwt;
+mod lanes;
 mod metadata;
 pub mod observe;
 pub mod policy;

@@ -39,6 +39,7 @@ use crate::{
     jwks::{KeysUnavailable, MissingKey},
     jws::KeySet,
     jwt::{Decoded, JwtVerifier, Listing, Unverified, Verdict},
+    lanes::{Alone, Lanes},
     observe::Observer,
     token_verifier::Presented,
     verdicts::{TokenDigest, Verdicts},
@@ -80,12 +81,14 @@ use crate::{
 ///
 /// Cheap to clone; clones share keys and settings.
 #[derive(Clone)]
-pub struct ResourceServer(Arc<Within>);
+pub struct ResourceServer(Arc<Alone<Within>>);
 
 /// A resource server, and how refusals are worded where it was put in front of something.
 struct Within {
     server: Arc<Inner>,
-    space: Option<ProtectionSpace>,
+    space: Option<Arc<ProtectionSpace>>,
+    /// The same handle once more, with a count of its own for each thread. Those have none.
+    lanes: Option<Lanes<ResourceServer>>,
 }
 
 struct Inner {
@@ -136,23 +139,33 @@ impl ResourceServer {
     }
 
     fn new(server: Inner) -> Self {
-        Self(Arc::new(Within { server: Arc::new(server), space: None }))
+        Self::handle(Arc::new(server), None)
+    }
+
+    fn handle(server: Arc<Inner>, space: Option<Arc<ProtectionSpace>>) -> Self {
+        let handle = |lanes| Self(Arc::new(Alone(Within { server: Arc::clone(&server), space: space.clone(), lanes })));
+        handle(Some(Lanes::of(|| handle(None))))
+    }
+
+    /// A handle for a request that this thread serves.
+    fn lane(&self) -> Self {
+        self.0.0.lanes.as_ref().and_then(Lanes::mine).unwrap_or(self).clone()
     }
 
     fn server(&self) -> &Inner {
-        &self.0.server
+        &self.0.0.server
     }
 
     /// The same resource server in front of this protection space: whatever comes of the requests that it authenticates,
     /// later refusals of them are worded so.
     #[must_use]
     pub fn within(&self, space: ProtectionSpace) -> Self {
-        Self(Arc::new(Within { server: Arc::clone(&self.0.server), space: Some(space) }))
+        Self::handle(Arc::clone(&self.0.0.server), Some(Arc::new(space)))
     }
 
     /// How refusals are worded, where that was said.
     pub fn space(&self) -> Option<&ProtectionSpace> {
-        self.0.space.as_ref()
+        self.0.0.space.as_deref()
     }
 
     /// The realm of challenges that are not given another: the first audience.
@@ -188,13 +201,13 @@ impl ResourceServer {
             }
             None => match Credentials::from_request_with(request, token_header) {
                 Ok(Some(credentials)) => self.bearer(credentials.token()),
-                Ok(None) => return Authenticating::ready(Ok(Authentication::anonymous(self.clone()))),
+                Ok(None) => return Authenticating::ready(Ok(Authentication::anonymous(self.lane()))),
                 Err(error) => return Authenticating::ready(Err(error)),
             },
         };
         let holds = |earlier: &&Authentication| earlier.still_holds(self, bearer.digest, self.cutoff());
         if let Some(earlier) = request.extensions().get::<Authentication>().filter(holds) {
-            return Authenticating::ready(Ok(earlier.clone().judged_by(self)));
+            return Authenticating::ready(Ok(earlier.clone().judged_by(self.lane())));
         }
         self.judge(request, bearer, None)
     }
@@ -212,7 +225,7 @@ impl ResourceServer {
         if !self.stands(&token) || self.server().dispatch.issuers.introspector(token.issuer()).is_some() {
             return None;
         }
-        Some(Authentication::verified(self.clone(), digest, token))
+        Some(Authentication::verified(self.lane(), digest, token))
     }
 
     /// Whether a verdict that is remembered is still true.
@@ -357,7 +370,7 @@ impl ResourceServer {
                 Authenticating::ready(Err(error))
             }
             Some((_, None)) | None => {
-                Authenticating::ready(Ok(Authentication::verified(self.clone(), bearer.digest, verified)))
+                Authenticating::ready(Ok(Authentication::verified(self.lane(), bearer.digest, verified)))
             }
         }
     }
@@ -370,7 +383,7 @@ impl ResourceServer {
         verified: Option<VerifiedToken>,
         by_application: bool,
     ) -> Authenticating {
-        let judge = self.clone();
+        let judge = self.lane();
         let conclusion = move |found: Found| {
             let token = verified.unwrap_or(found.token);
             Authentication::verified(judge, digest, token).asked(found.asked_at, by_application)
@@ -471,7 +484,7 @@ impl ResourceServer {
 
     /// Whether the other one is this very resource server, or a clone of it.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0.server, &other.0.server)
+        Arc::ptr_eq(&self.0.0.server, &other.0.0.server)
     }
 
     #[cfg(test)]

@@ -7,12 +7,20 @@
 use std::{
     fmt,
     hash::{BuildHasherDefault, Hash, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
+use arc_swap::ArcSwapOption;
 use quick_cache::{Weighter, sync::DefaultLifecycle};
 use siphasher::sip128::SipHasher13;
 
-use crate::VerifiedToken;
+use crate::{
+    VerifiedToken,
+    lanes::{self, Lanes},
+};
 
 /// How many verdicts on JWTs are remembered.
 ///
@@ -95,7 +103,13 @@ impl Hasher for Passed {
 /// The verdicts of one resource server.
 pub(crate) struct Verdicts {
     secret: [u8; 16],
-    remembered: Option<Cache>,
+    remembered: Option<Remembered>,
+}
+
+/// All that are remembered, and those that came last.
+struct Remembered {
+    all: Cache,
+    recent: Option<Recent>,
 }
 
 type Cache = quick_cache::sync::Cache<TokenDigest, VerifiedToken, Bytes, BuildHasherDefault<Passed>>;
@@ -104,10 +118,15 @@ impl Verdicts {
     pub(crate) fn new(settings: VerdictCache, secret: [u8; 16]) -> Self {
         let VerdictCache { max_bytes, max_entries } = settings;
         let remembered = (max_bytes > 0 && max_entries > 0).then(|| {
+            let recent = Recent::new(max_bytes / SHARE_OF_RECENT, max_entries / SHARE_OF_RECENT);
+            let (bytes, entries) =
+                recent.as_ref().map_or((0, 0), |recent| (recent.most_bytes(), recent.most_entries()));
+            let (max_bytes, max_entries) = (max_bytes - bytes, max_entries - entries);
             // An entry weighs at least its share of the bytes, so that there are never more than were asked for.
             let least = (max_bytes / max_entries).max(1) as u64;
             let hasher = BuildHasherDefault::default();
-            Cache::with(max_entries, max_bytes as u64, Bytes { least }, hasher, DefaultLifecycle::default())
+            let all = Cache::with(max_entries, max_bytes as u64, Bytes { least }, hasher, DefaultLifecycle::default());
+            Remembered { all, recent }
         });
         Self { secret, remembered }
     }
@@ -124,18 +143,102 @@ impl Verdicts {
     }
 
     pub(crate) fn recall(&self, digest: TokenDigest) -> Option<VerifiedToken> {
-        self.remembered.as_ref()?.get(&digest)
+        let Remembered { all, recent } = self.remembered.as_ref()?;
+        let place = recent.as_ref().and_then(|recent| recent.place(digest));
+        if let Some(token) = place.and_then(|place| place.recall(digest)) {
+            return Some(token);
+        }
+        let token = all.get(&digest)?;
+        if let Some((place, recent)) = place.zip(recent.as_ref()) {
+            place.offer(digest, &token, recent.heaviest);
+        }
+        Some(token)
     }
 
     pub(crate) fn remember(&self, digest: TokenDigest, token: &VerifiedToken) {
         if let Some(remembered) = &self.remembered {
-            remembered.insert(digest, token.clone());
+            remembered.all.insert(digest, token.clone());
         }
     }
 
     pub(crate) fn forget(&self, digest: TokenDigest) {
         if let Some(remembered) = &self.remembered {
-            remembered.remove(&digest);
+            remembered.all.remove(&digest);
+            if let Some(recent) = &remembered.recent {
+                recent.forget(digest);
+            }
+        }
+    }
+}
+
+/// The part of what may be remembered that those that came last may take.
+const SHARE_OF_RECENT: usize = 16;
+
+/// For how many of them there is a place, all threads together.
+const RECENT: usize = 512;
+
+/// The verdicts that came to each thread again and again of late, so that threads which are sent one token do not wait for each
+/// other: finding it among all takes a lock, and handing it out a count of its owners, both of which are memory that only one
+/// thread can have at a time.
+struct Recent {
+    lanes: Lanes<Box<[Place]>>,
+    /// How many bytes one of them may take.
+    heaviest: usize,
+}
+
+/// A place for one of the tokens that are known by digests with some bits in common.
+#[derive(Default)]
+struct Place {
+    token: ArcSwapOption<(TokenDigest, VerifiedToken)>,
+    /// What the other one is known by, in part, that was wanted last. It gets the place when it is wanted again, so that
+    /// tokens which come once in a while push none out.
+    wanted: AtomicU64,
+}
+
+impl Recent {
+    /// Nothing where so few are no use.
+    fn new(bytes: usize, entries: usize) -> Option<Self> {
+        let places = entries.min(RECENT) / lanes::count();
+        let places = if places > 0 { 1 << places.ilog2() } else { return None };
+        let lanes = Lanes::of(|| std::iter::repeat_with(Place::default).take(places).collect());
+        Some(Self { lanes, heaviest: bytes / (places * lanes::count()) })
+    }
+
+    fn most_entries(&self) -> usize {
+        self.lanes.iter().map(|places| places.len()).sum()
+    }
+
+    fn most_bytes(&self) -> usize {
+        self.most_entries() * self.heaviest
+    }
+
+    /// Where this thread has it, if it does.
+    fn place(&self, digest: TokenDigest) -> Option<&Place> {
+        place(self.lanes.mine()?, digest)
+    }
+
+    fn forget(&self, digest: TokenDigest) {
+        for place in self.lanes.iter().filter_map(|places| place(places, digest)) {
+            place.token.rcu(|token| token.clone().filter(|token| token.0 != digest));
+        }
+    }
+}
+
+fn place(places: &[Place], digest: TokenDigest) -> Option<&Place> {
+    places.get(usize::try_from(digest.0[1] & (places.len() as u64 - 1)).ok()?)
+}
+
+impl Place {
+    fn recall(&self, digest: TokenDigest) -> Option<VerifiedToken> {
+        let token = self.token.load();
+        token.as_ref().filter(|token| token.0 == digest).map(|token| token.1.clone())
+    }
+
+    /// Keeps the token, if it was the last to be wanted and is light enough.
+    fn offer(&self, digest: TokenDigest, token: &VerifiedToken, heaviest: usize) {
+        let wanted = digest.0[0];
+        if self.wanted.swap(wanted, Ordering::Relaxed) == wanted && token.size() <= heaviest {
+            self.token.store(Some(Arc::new((digest, token.apart()))));
         }
     }
 }
@@ -144,7 +247,7 @@ impl Verdicts {
 impl fmt::Debug for Verdicts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verdicts")
-            .field("remembered", &self.remembered.as_ref().map(Cache::len))
+            .field("remembered", &self.remembered.as_ref().map(|remembered| remembered.all.len()))
             .finish_non_exhaustive()
     }
 }
@@ -158,5 +261,90 @@ struct Bytes {
 impl Weighter<TokenDigest, VerifiedToken> for Bytes {
     fn weight(&self, _: &TokenDigest, token: &VerifiedToken) -> u64 {
         (token.size() as u64).max(self.least)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verified_token::tests::verified;
+
+    fn digest(number: u64) -> TokenDigest {
+        TokenDigest([number, 0])
+    }
+
+    fn names(verdicts: &Verdicts, number: u64) -> Option<String> {
+        verdicts.recall(digest(number)).map(|token| token.issuer().to_owned())
+    }
+
+    /// What is in the place of all these digests, for this thread.
+    fn recent(verdicts: &Verdicts) -> Option<String> {
+        let recent = verdicts.remembered.as_ref()?.recent.as_ref()?;
+        let token = recent.place(digest(0))?.token.load_full()?;
+        Some(token.1.issuer().to_owned())
+    }
+
+    #[test]
+    fn what_comes_again_and_again_is_found_first_and_what_comes_once_pushes_none_out() {
+        let verdicts = Verdicts::new(VerdictCache::default(), [0; 16]);
+        for number in [1, 2, 3] {
+            verdicts.remember(digest(number), &verified(&number.to_string(), None, None));
+        }
+        let place_after = |wanted: &[u64]| {
+            for number in wanted {
+                assert_eq!(names(&verdicts, *number), Some(number.to_string()));
+            }
+            recent(&verdicts)
+        };
+        assert_eq!(place_after(&[1]), None);
+        assert_eq!(place_after(&[1]).as_deref(), Some("1"));
+        assert_eq!(place_after(&[2, 1, 3, 1, 2]).as_deref(), Some("1"));
+        assert_eq!(place_after(&[2]).as_deref(), Some("2"));
+        assert_eq!(place_after(&[1, 3]).as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_forgotten_by_every_thread() {
+        let verdicts = Verdicts::new(VerdictCache::default(), [0; 16]);
+        verdicts.remember(digest(1), &verified("1", None, None));
+        let recall = || [names(&verdicts, 1), names(&verdicts, 1), names(&verdicts, 1)];
+        std::thread::scope(|scope| {
+            for _ in 0..2 * lanes::count() {
+                scope.spawn(recall);
+            }
+        });
+        assert!(recall().iter().all(Option::is_some) && recent(&verdicts).is_some());
+        verdicts.forget(digest(1));
+        std::thread::scope(|scope| {
+            for _ in 0..2 * lanes::count() {
+                scope.spawn(|| assert_eq!(recall(), [None, None, None]));
+            }
+        });
+    }
+
+    #[test]
+    fn what_came_last_is_within_what_may_be_remembered() {
+        for (bytes, entries) in [(1 << 10, 1), (1 << 20, 100), (1 << 26, 100_000), (usize::MAX, usize::MAX)] {
+            let verdicts = Verdicts::new(VerdictCache::default().max_bytes(bytes).max_entries(entries), [0; 16]);
+            let Remembered { all, recent } = verdicts.remembered.as_ref().unwrap();
+            let (last_bytes, last) = recent.as_ref().map_or((0, 0), |last| (last.most_bytes(), last.most_entries()));
+            assert!(last_bytes <= bytes / SHARE_OF_RECENT && last <= (entries / SHARE_OF_RECENT).min(RECENT));
+            // Each part of the map is rounded up.
+            assert!(all.capacity() - all.num_shards() as u64 <= (bytes - last_bytes) as u64);
+        }
+        // Where a share is too small for a token, or for a place for each thread, there is none.
+        let small = VerdictCache::default().max_bytes(16 * RECENT * 100);
+        let verdicts = Verdicts::new(small, [0; 16]);
+        verdicts.remember(digest(1), &verified("1", None, None));
+        assert!((0..4).all(|_| names(&verdicts, 1).is_some()) && recent(&verdicts).is_none());
+        assert!(Recent::new(1 << 20, 0).is_none());
+    }
+
+    #[test]
+    fn a_token_that_is_counted_apart_is_the_same_token() {
+        let token = verified("1", Some("alice"), None);
+        let apart = token.apart().apart();
+        assert_eq!((apart.issuer(), apart.subject()), ("1", Some("alice")));
+        assert!(std::ptr::eq(token.voucher(), apart.voucher()));
     }
 }

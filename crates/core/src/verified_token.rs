@@ -15,6 +15,7 @@ use crate::{
     Error, Reason, Scope, ScopeGrammar, ScopePolicy, claims,
     error::{Failure, Found},
     jwt::Grounds,
+    lanes::Alone,
 };
 
 /// An access token that was judged good: who issued it, to whom, for what, until when.
@@ -26,7 +27,14 @@ use crate::{
 /// another issuer may give the same one to somebody else, and a client that acts for itself may have a `sub` that reads
 /// like a user's (RFC 9068 §5).
 #[derive(Clone)]
-pub struct VerifiedToken(Arc<Inner>);
+pub struct VerifiedToken(Held);
+
+/// A token, whose owners are counted where it is or apart from others.
+#[derive(Clone)]
+enum Held {
+    Here(Arc<Inner>),
+    Apart(Arc<Alone<Arc<Inner>>>),
+}
 
 /// What is remembered of a token. There may be a great many of these, so what is written in the claims is not kept twice.
 struct Inner {
@@ -201,20 +209,33 @@ impl VerifiedToken {
             typed: OnceBox::new(),
             text: writer.text.into(),
         };
-        Self(Arc::new(inner))
+        Self(Held::Here(Arc::new(inner)))
+    }
+
+    fn inner(&self) -> &Arc<Inner> {
+        match &self.0 {
+            Held::Here(inner) => inner,
+            Held::Apart(inner) => &inner.0,
+        }
     }
 
     fn get(&self) -> &Inner {
-        &self.0
+        self.inner()
+    }
+
+    /// The same token, whose owners are counted apart from those of this one: threads that clone one of them each do not wait
+    /// for each other.
+    pub(crate) fn apart(&self) -> Self {
+        Self(Held::Apart(Arc::new(Alone(Arc::clone(self.inner())))))
     }
 
     fn text(&self, text: Text) -> &str {
         let from = text.from.get() as usize;
-        self.0.text.get(from..from + text.length as usize).unwrap_or_default()
+        self.get().text.get(from..from + text.length as usize).unwrap_or_default()
     }
 
     fn json(&self) -> &str {
-        self.0.text.get(..self.0.end as usize).unwrap_or_default()
+        self.get().text.get(..self.get().end as usize).unwrap_or_default()
     }
 
     /// Who vouches for it.

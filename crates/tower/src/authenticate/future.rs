@@ -8,10 +8,10 @@ use std::{
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use scopegate_core::{Authenticating, Authentication, VerifiedToken};
+use scopegate_core::{Authenticating, Authentication};
 use tower_service::Service;
 
-use super::layer::Settings;
+use super::layer::{Admitted, Settings};
 use crate::{GateBody, refusal::ResponseForm};
 
 pin_project! {
@@ -25,7 +25,6 @@ pin_project! {
     {
         #[pin]
         state: State<S, S::Future, ReqBody, ResBody>,
-        settings: Option<Arc<Settings>>,
         form: ResponseForm,
     }
 }
@@ -34,7 +33,7 @@ pin_project! {
     #[project = StateProjection]
     enum State<S, F, ReqBody, ResBody> {
         Authenticating { waiting: Box<Waiting<S, ReqBody>> },
-        Admitted { #[pin] future: F, token: Option<VerifiedToken> },
+        Admitted { #[pin] future: F, admitted: Option<Admitted> },
         Refused { response: Option<Response<GateBody<ResBody>>> },
     }
 }
@@ -42,6 +41,7 @@ pin_project! {
 /// A request that waits for keys, or for somebody's word. Few do, so it is not among what every response future takes.
 struct Waiting<S, ReqBody> {
     authenticating: Authenticating,
+    settings: Arc<Settings>,
     /// The inner service is the one that was polled ready.
     request: Option<(S, Request<ReqBody>)>,
 }
@@ -54,10 +54,10 @@ where
         inner: &mut S,
         request: Request<ReqBody>,
         authentication: Authentication,
-        settings: Arc<Settings>,
+        settings: &Settings,
         form: ResponseForm,
     ) -> Self {
-        Self { state: State::admitted(inner, request, authentication), settings: Some(settings), form }
+        Self { state: State::admitted(inner, request, authentication, settings), form }
     }
 
     pub(super) fn authenticating(
@@ -67,12 +67,12 @@ where
         settings: Arc<Settings>,
         form: ResponseForm,
     ) -> Self {
-        let waiting = Box::new(Waiting { authenticating, request: Some((ready, request)) });
-        Self { state: State::Authenticating { waiting }, settings: Some(settings), form }
+        let waiting = Box::new(Waiting { authenticating, settings, request: Some((ready, request)) });
+        Self { state: State::Authenticating { waiting }, form }
     }
 
     pub(super) fn refused(response: Response<GateBody<ResBody>>, form: ResponseForm) -> Self {
-        Self { state: State::Refused { response: Some(response) }, settings: None, form }
+        Self { state: State::Refused { response: Some(response) }, form }
     }
 }
 
@@ -80,10 +80,15 @@ impl<S, ReqBody, ResBody> State<S, S::Future, ReqBody, ResBody>
 where
     S: Service<Request<ReqBody>>,
 {
-    fn admitted(inner: &mut S, mut request: Request<ReqBody>, authentication: Authentication) -> Self {
-        let token = authentication.token().cloned();
+    fn admitted(
+        inner: &mut S,
+        mut request: Request<ReqBody>,
+        authentication: Authentication,
+        settings: &Settings,
+    ) -> Self {
+        let admitted = Some(Admitted::new(&authentication, settings));
         request.extensions_mut().insert(authentication);
-        Self::Admitted { future: inner.call(request), token }
+        Self::Admitted { future: inner.call(request), admitted }
     }
 }
 
@@ -103,17 +108,16 @@ where
                 StateProjection::Refused { response } => {
                     return Poll::Ready(Ok(response.take().expect("polled again after completion")));
                 }
-                StateProjection::Admitted { future, token } => {
+                StateProjection::Admitted { future, admitted } => {
                     let response = ready!(future.poll(context))?;
-                    let settings = this.settings.take().expect("polled again after completion");
-                    return Poll::Ready(Ok(settings.complete(response, token.as_ref(), *this.form)));
+                    let admitted = admitted.take().expect("polled again after completion");
+                    return Poll::Ready(Ok(admitted.complete(response, *this.form)));
                 }
                 StateProjection::Authenticating { waiting } => {
                     let outcome = ready!(Pin::new(&mut waiting.authenticating).poll(context));
                     let (mut inner, request) = waiting.request.take().expect("polled again after completion");
-                    let settings = this.settings.as_ref().expect("polled again after completion");
-                    match settings.admit(outcome, *this.form) {
-                        Ok(authentication) => State::admitted(&mut inner, request, authentication),
+                    match waiting.settings.admit(outcome, *this.form) {
+                        Ok(authentication) => State::admitted(&mut inner, request, authentication, &waiting.settings),
                         Err(response) => State::Refused { response: Some(response) },
                     }
                 }

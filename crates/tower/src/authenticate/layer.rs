@@ -40,6 +40,12 @@ pub(super) struct Settings {
     pub(super) resource_server: ResourceServer,
     optional: bool,
     hint: Demand,
+    finish: Finish,
+}
+
+/// What is done to refusals, this layer's and those from further in.
+#[derive(Clone, Default)]
+struct Finish {
     exposed: bool,
     renderer: Option<Renderer>,
 }
@@ -53,8 +59,7 @@ impl Authenticate {
                 resource_server: resource_server.within(space),
                 optional: false,
                 hint: Demand::any_token(),
-                exposed: false,
-                renderer: None,
+                finish: Finish::default(),
             }),
         }
     }
@@ -133,13 +138,13 @@ impl Authenticate {
     /// Adds `WWW-Authenticate` to `Access-Control-Expose-Headers` of every refusal, so that scripts of other origins can
     /// read the challenge. The rest of CORS is for a CORS layer outside of this one.
     pub fn expose_challenges_to_browsers(self) -> Self {
-        self.with(|settings| settings.exposed = true)
+        self.with(|settings| settings.finish.exposed = true)
     }
 
     /// Writes the bodies of refusals with `renderer` instead of as problem documents. Status, challenge and the other
     /// headers stay; where the client can read no body (`HEAD`, an `Accept` without JSON, gRPC), there is none.
     pub fn render_refusals(self, renderer: impl Fn(Reason) -> RefusalBody + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.renderer = Some(Arc::new(renderer)))
+        self.with(|settings| settings.finish.renderer = Some(Arc::new(renderer)))
     }
 }
 
@@ -161,33 +166,49 @@ impl Settings {
             let hint = self.hint.challenge().filter(|_| error.kind().status() == StatusCode::UNAUTHORIZED);
             let refusal = Refusal::new(&error).by(&self.resource_server);
             let mut response = refusal.requiring(hint).respond(form);
-            self.finish(&mut response, form);
+            self.finish.apply(&mut response, form);
             response
         })
+    }
+}
+
+/// What there is to do when the answer to an admitted request comes. It shares nothing with requests that other threads serve,
+/// unless there is a renderer.
+pub(super) struct Admitted {
+    resource_server: ResourceServer,
+    token: Option<VerifiedToken>,
+    finish: Finish,
+}
+
+impl Admitted {
+    pub(super) fn new(authentication: &Authentication, settings: &Settings) -> Self {
+        Self {
+            resource_server: authentication.judge().clone(),
+            token: authentication.token().cloned(),
+            finish: settings.finish.clone(),
+        }
     }
 
     /// What goes to the client: turns the mark of a handler that needs more into a refusal, and gives refusals from further
     /// in the settings that are this layer's.
-    pub(super) fn complete<B>(
-        &self,
-        response: Response<B>,
-        token: Option<&VerifiedToken>,
-        form: ResponseForm,
-    ) -> Response<GateBody<B>> {
+    pub(super) fn complete<B>(self, response: Response<B>, form: ResponseForm) -> Response<GateBody<B>> {
         let mut response = response.map(GateBody::inner);
         if let Some(demand) = response.extensions_mut().remove::<UnmetDemand>() {
-            let error = if token.is_some() { Error::insufficient_scope() } else { Error::missing_credentials() };
+            let is_known = self.token.is_some();
+            let error = if is_known { Error::insufficient_scope() } else { Error::missing_credentials() };
             Refusal::new(&error)
                 .by(&self.resource_server)
-                .of(token)
+                .of(self.token.as_ref())
                 .requiring(Some(demand.challenge()))
                 .overwrite(&mut response, form);
         }
-        self.finish(&mut response, form);
+        self.finish.apply(&mut response, form);
         response
     }
+}
 
-    fn finish<B>(&self, response: &mut Response<GateBody<B>>, form: ResponseForm) {
+impl Finish {
+    fn apply<B>(&self, response: &mut Response<GateBody<B>>, form: ResponseForm) {
         if let Some(renderer) = &self.renderer {
             render(response, renderer, form);
         }

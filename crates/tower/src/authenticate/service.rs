@@ -40,11 +40,10 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let form = ResponseForm::of(&request);
-        let settings = Arc::clone(&self.settings);
-        match settings.resource_server.authenticate(&request).try_now() {
-            Ok(outcome) => match settings.admit(outcome, form) {
+        match self.settings.resource_server.authenticate(&request).try_now() {
+            Ok(outcome) => match self.settings.admit(outcome, form) {
                 Ok(authentication) => {
-                    ResponseFuture::admitted(&mut self.inner, request, authentication, settings, form)
+                    ResponseFuture::admitted(&mut self.inner, request, authentication, &self.settings, form)
                 }
                 Err(response) => ResponseFuture::refused(response, form),
             },
@@ -52,7 +51,7 @@ where
                 // The service that was polled ready is the one that has to be called; its clone may not be ready.
                 let clone = self.inner.clone();
                 let ready = mem::replace(&mut self.inner, clone);
-                ResponseFuture::authenticating(authenticating, ready, request, settings, form)
+                ResponseFuture::authenticating(authenticating, ready, request, Arc::clone(&self.settings), form)
             }
         }
     }
