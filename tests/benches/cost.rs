@@ -147,7 +147,8 @@ where
 
 fn measure(measured: &mut [Measured<'_>]) {
     for round in 0..=ROUNDS {
-        let what = if round == 0 { Counted::Allocations } else { Counted::Time };
+        // The last of them finds everything as it is from then on.
+        let what = if round == ROUNDS { Counted::Allocations } else { Counted::Time };
         for one in &mut *measured {
             let (time, allocations) = (one.round)(what);
             one.best.time = one.best.time.min(time / CALLS as u32);

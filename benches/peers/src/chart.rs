@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 const WIDTH: usize = 760;
-const NAMES: usize = 250;
+const NAMES: usize = 264;
 const FIGURES: usize = 130;
 const LINE: usize = 22;
 const HEAD: usize = 44;

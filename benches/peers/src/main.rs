@@ -230,7 +230,7 @@ fn time_panel(measured: &InProcess, column: usize) -> Panel {
         }),
         _ => None,
     };
-    // The first without auth is enough of them.
+    // One without auth is enough.
     let bars = measured.contenders.iter().skip(1).filter_map(bar).collect();
     let name = measured.workloads[column].name;
     Panel { title: format!("Time for a request, {}, {name} (shorter is better)", measured.algorithm), bars }

@@ -67,12 +67,14 @@ fn named(package: &str) -> String {
 }
 
 fn no_auth() -> Contender {
-    Contender::new::<_, (), Body>("the same service without auth", "a tower service", Inner::<Body>::new()).unguarded()
+    Contender::new::<_, (), Body>("a tower service without auth", "the one behind every gate", Inner::<Body>::new())
+        .unguarded()
 }
 
 fn no_auth_axum() -> Contender {
     let service = (async || ()).with_state(());
-    Contender::new::<_, axum::body::Body, _>("the same as an axum handler", "without a router", service).unguarded()
+    Contender::new::<_, axum::body::Body, _>("an axum handler without auth", "without a router in process", service)
+        .unguarded()
 }
 
 async fn scopegate(upstream: &Upstream, remembers: bool) -> Result<Contender, Error> {

@@ -134,7 +134,7 @@ pub(crate) fn over_http(workloads: &[Workload], rows: &[(String, Vec<Rounds>)]) 
         table.row(name, cells.map(Option::unwrap_or_default));
     }
     let about =
-        "Over HTTP, RS256, 32 connections: requests a second, and in brackets beside the same service without auth";
+        "Over HTTP, RS256, 32 connections: requests a second, and in brackets beside the tower service without auth";
     Section { about: about.to_owned(), table }
 }
 
