@@ -157,7 +157,7 @@ impl ResourceServer {
     }
 
     /// The same resource server in front of this protection space: whatever comes of the requests that it authenticates,
-    /// later refusals of them are worded so.
+    /// later refusals of them are worded so. It belongs where a service is put together: it takes a handle for each thread.
     #[must_use]
     pub fn within(&self, space: ProtectionSpace) -> Self {
         Self::handle(Arc::clone(&self.0.0.server), Some(Arc::new(space)))
@@ -221,8 +221,8 @@ impl ResourceServer {
 
     /// What is remembered of a token, where that is all there is to say about it.
     fn recall(&self, digest: TokenDigest) -> Option<Authentication> {
-        let token = self.server().verdicts.recall(digest)?;
-        if !self.stands(&token) || self.server().dispatch.issuers.introspector(token.issuer()).is_some() {
+        let token = self.server().verdicts.recall(digest, |token| self.stands(token))?;
+        if self.server().dispatch.issuers.introspector(token.issuer()).is_some() {
             return None;
         }
         Some(Authentication::verified(self.lane(), digest, token))
@@ -396,11 +396,8 @@ impl ResourceServer {
 
     /// Judges a JWT, by what is remembered of it or else by the keys at hand.
     fn judge_jwt(&self, bearer: Bearer<'_>) -> Result<Judged<'_>, Error> {
-        if let Some(remembered) = self.server().verdicts.recall(bearer.digest) {
-            if self.stands(&remembered) {
-                return Ok(Judged::Good(remembered));
-            }
-            self.server().verdicts.forget(bearer.digest);
+        if let Some(remembered) = self.server().verdicts.recall(bearer.digest, |token| self.stands(token)) {
+            return Ok(Judged::Good(remembered));
         }
         self.judge_by(bearer, |claims| Ok((self.server().dispatch.issuers.judge(claims)?, None)))
     }

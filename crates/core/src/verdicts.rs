@@ -19,7 +19,7 @@ use siphasher::sip128::SipHasher13;
 
 use crate::{
     VerifiedToken,
-    lanes::{self, Lanes},
+    lanes::{self, Alone, Lanes},
 };
 
 /// How many verdicts on JWTs are remembered.
@@ -123,7 +123,7 @@ impl Verdicts {
                 recent.as_ref().map_or((0, 0), |recent| (recent.most_bytes(), recent.most_entries()));
             let (max_bytes, max_entries) = (max_bytes - bytes, max_entries - entries);
             // An entry weighs at least its share of the bytes, so that there are never more than were asked for.
-            let least = (max_bytes / max_entries).max(1) as u64;
+            let least = max_bytes.div_ceil(max_entries) as u64;
             let hasher = BuildHasherDefault::default();
             let all = Cache::with(max_entries, max_bytes as u64, Bytes { least }, hasher, DefaultLifecycle::default());
             Remembered { all, recent }
@@ -142,15 +142,23 @@ impl Verdicts {
         self.remembered.is_some()
     }
 
-    pub(crate) fn recall(&self, digest: TokenDigest) -> Option<VerifiedToken> {
+    /// What is remembered of a token, if it still stands. What does not is forgotten.
+    pub(crate) fn recall(
+        &self,
+        digest: TokenDigest,
+        stands: impl FnOnce(&VerifiedToken) -> bool,
+    ) -> Option<VerifiedToken> {
         let Remembered { all, recent } = self.remembered.as_ref()?;
-        let place = recent.as_ref().and_then(|recent| recent.place(digest));
-        if let Some(token) = place.and_then(|place| place.recall(digest)) {
-            return Some(token);
+        let place = recent.as_ref().and_then(|recent| Some((recent.place(digest)?, recent.heaviest)));
+        let from_place = place.and_then(|(place, _)| place.recall(digest));
+        let is_in_place = from_place.is_some();
+        let token = from_place.or_else(|| all.get(&digest))?;
+        if !stands(&token) {
+            self.forget(digest);
+            return None;
         }
-        let token = all.get(&digest)?;
-        if let Some((place, recent)) = place.zip(recent.as_ref()) {
-            place.offer(digest, &token, recent.heaviest);
+        if let Some((place, heaviest)) = place.filter(|_| !is_in_place) {
+            place.offer(digest, &token, heaviest);
         }
         Some(token)
     }
@@ -161,7 +169,7 @@ impl Verdicts {
         }
     }
 
-    pub(crate) fn forget(&self, digest: TokenDigest) {
+    fn forget(&self, digest: TokenDigest) {
         if let Some(remembered) = &self.remembered {
             remembered.all.remove(&digest);
             if let Some(recent) = &remembered.recent {
@@ -177,11 +185,20 @@ const SHARE_OF_RECENT: usize = 16;
 /// For how many of them there is a place, all threads together.
 const RECENT: usize = 512;
 
+/// Hardly a token takes less than this.
+const LIGHTEST: usize = 400;
+
+/// What a place takes beside its token.
+const PLACE: usize = 320;
+
 /// The verdicts that came to each thread again and again of late, so that threads which are sent one token do not wait for each
 /// other: finding it among all takes a lock, and handing it out a count of its owners, both of which are memory that only one
 /// thread can have at a time.
+///
+/// What is here may have been forgotten by the others a moment before. It is found again by its thread alone, and does not
+/// stand then, unless it would have been judged good.
 struct Recent {
-    lanes: Lanes<Box<[Place]>>,
+    lanes: Lanes<Alone<Box<[Place]>>>,
     /// How many bytes one of them may take.
     heaviest: usize,
 }
@@ -190,8 +207,8 @@ struct Recent {
 #[derive(Default)]
 struct Place {
     token: ArcSwapOption<(TokenDigest, VerifiedToken)>,
-    /// What the other one is known by, in part, that was wanted last. It gets the place when it is wanted again, so that
-    /// tokens which come once in a while push none out.
+    /// What the other one is known by, in part, that was wanted last. It gets the place when it is wanted again before a third
+    /// one is, so that of many tokens in turn none does.
     wanted: AtomicU64,
 }
 
@@ -200,25 +217,28 @@ impl Recent {
     fn new(bytes: usize, entries: usize) -> Option<Self> {
         let places = entries.min(RECENT) / lanes::count();
         let places = if places > 0 { 1 << places.ilog2() } else { return None };
-        let lanes = Lanes::of(|| std::iter::repeat_with(Place::default).take(places).collect());
-        Some(Self { lanes, heaviest: bytes / (places * lanes::count()) })
+        let heaviest =
+            (bytes / (places * lanes::count())).checked_sub(PLACE).filter(|heaviest| *heaviest > LIGHTEST)?;
+        let lanes = Lanes::of(|| Alone(std::iter::repeat_with(Place::default).take(places).collect()));
+        Some(Self { lanes, heaviest })
     }
 
     fn most_entries(&self) -> usize {
-        self.lanes.iter().map(|places| places.len()).sum()
+        self.lanes.iter().map(|places| places.0.len()).sum()
     }
 
     fn most_bytes(&self) -> usize {
-        self.most_entries() * self.heaviest
+        self.most_entries() * (self.heaviest + PLACE)
     }
 
     /// Where this thread has it, if it does.
     fn place(&self, digest: TokenDigest) -> Option<&Place> {
-        place(self.lanes.mine()?, digest)
+        place(&self.lanes.mine()?.0, digest)
     }
 
     fn forget(&self, digest: TokenDigest) {
-        for place in self.lanes.iter().filter_map(|places| place(places, digest)) {
+        let places = self.lanes.iter().filter_map(|places| place(&places.0, digest));
+        for place in places.filter(|place| place.token.load().as_ref().is_some_and(|token| token.0 == digest)) {
             place.token.rcu(|token| token.clone().filter(|token| token.0 != digest));
         }
     }
@@ -274,7 +294,7 @@ mod tests {
     }
 
     fn names(verdicts: &Verdicts, number: u64) -> Option<String> {
-        verdicts.recall(digest(number)).map(|token| token.issuer().to_owned())
+        verdicts.recall(digest(number), |_| true).map(|token| token.issuer().to_owned())
     }
 
     /// What is in the place of all these digests, for this thread.
@@ -301,6 +321,14 @@ mod tests {
         assert_eq!(place_after(&[2, 1, 3, 1, 2]).as_deref(), Some("1"));
         assert_eq!(place_after(&[2]).as_deref(), Some("2"));
         assert_eq!(place_after(&[1, 3]).as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn what_does_not_stand_is_forgotten_and_takes_no_place() {
+        let verdicts = Verdicts::new(VerdictCache::default(), [0; 16]);
+        verdicts.remember(digest(1), &verified("1", None, None));
+        assert!(names(&verdicts, 1).is_some() && verdicts.recall(digest(1), |_| false).is_none());
+        assert_eq!((names(&verdicts, 1), recent(&verdicts)), (None, None));
     }
 
     #[test]
@@ -332,6 +360,15 @@ mod tests {
             // Each part of the map is rounded up.
             assert!(all.capacity() - all.num_shards() as u64 <= (bytes - last_bytes) as u64);
         }
+        let (entries, bytes) = (20_000, 64 << 20);
+        let verdicts = Verdicts::new(VerdictCache::default().max_entries(entries), [0; 16]);
+        let token = verified("1", None, None);
+        for number in 0..4 * entries as u64 {
+            verdicts.remember(TokenDigest([number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number]), &token);
+        }
+        let Remembered { all, recent: last } = verdicts.remembered.as_ref().unwrap();
+        assert!(token.size() * entries < bytes && all.len() > entries / 2);
+        assert!(all.len() + last.as_ref().unwrap().most_entries() <= entries, "{}", all.len());
         // Where a share is too small for a token, or for a place for each thread, there is none.
         let small = VerdictCache::default().max_bytes(16 * RECENT * 100);
         let verdicts = Verdicts::new(small, [0; 16]);
