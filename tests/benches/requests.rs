@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! cargo bench -p scopegate-tests --bench requests -- --save-baseline before
-//! cargo bench -p scopegate-tests --bench requests -- --baseline before "refused|cached"
+//! cargo bench -p scopegate-tests --bench requests -- --baseline before "refused|remembered"
 //! ```
 //!
 //! Allocations are counted for one request of each kind, and printed before its time. How costs compare with each other is
