@@ -14,10 +14,8 @@ mod support;
 use std::{
     convert::Infallible,
     env,
-    future::{Ready, ready},
     hint::black_box,
     sync::Barrier,
-    task::{Context, Poll},
     thread,
     time::{Duration, Instant},
 };
@@ -32,59 +30,33 @@ use scopegate_axum::{Authenticate, Reason, RequireScope, VerdictCache};
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey};
 use tower::{Layer as _, Service};
 
-use crate::support::{Body, ISSUER, Inner, call, request, server, signature_check, usual};
+use crate::support::{Answers, Body, INNER, ISSUER, call, request, server, signature_check, usual};
 
 const ROUNDS: usize = 40;
 /// Calls per round.
 const CALLS: usize = 200;
 
-/// The same with one extension for the handler.
-#[derive(Clone)]
-struct WithExtension;
-
-impl Service<Request<()>> for WithExtension {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut request: Request<()>) -> Self::Future {
-        request.extensions_mut().insert([0_usize; 8]);
-        black_box(request);
-        ready(Ok(Response::new(Body::default())))
-    }
+/// The service behind the gate with one extension for the handler.
+fn with_extension(mut request: Request<()>) -> Response<Body> {
+    request.extensions_mut().insert([0_usize; 8]);
+    black_box(request);
+    Response::new(Body::default())
 }
 
 /// Builds the refusal of a request without credentials, and does nothing else.
-#[derive(Clone)]
-struct Refusing;
-
-impl Service<Request<()>> for Refusing {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<()>) -> Self::Future {
-        black_box(request);
-        let problem = Bytes::from_static(Reason::MissingCredentials.problem().as_bytes());
-        let length = problem.len();
-        let mut response = Response::new(Body::from(problem));
-        *response.status_mut() = StatusCode::UNAUTHORIZED;
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"https://api.example\""));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        response.extensions_mut().insert(Reason::MissingCredentials);
-        ready(Ok(response))
-    }
+fn refusing(request: Request<()>) -> Response<Body> {
+    black_box(request);
+    let problem = Bytes::from_static(Reason::MissingCredentials.problem().as_bytes());
+    let length = problem.len();
+    let mut response = Response::new(Body::from(problem));
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"https://api.example\""));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    response.extensions_mut().insert(Reason::MissingCredentials);
+    response
 }
 
 /// The best time and the least allocations of one call.
@@ -188,10 +160,10 @@ async fn threads() {
     let mint = Mint::new(ISSUER, key.into());
     let token = usual(mint.token()).sign();
     let server = server(&mint, VerdictCache::default()).await;
-    let gate = Authenticate::new(server).layer(RequireScope::new("message").layer(Inner));
+    let gate = Authenticate::new(server).layer(RequireScope::new("message").layer(INNER));
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        without.push(throughput(&Inner, 2, &token) / throughput(&Inner, 1, &token));
+        without.push(throughput(&INNER, 2, &token) / throughput(&INNER, 1, &token));
         with.push(throughput(&gate, 2, &token) / throughput(&gate, 1, &token));
     }
     let (without, with) = (median(without), median(with));
@@ -244,7 +216,7 @@ async fn main() {
         let mint = Mint::new(ISSUER, key.clone().into());
         let forgetful = server(&mint, VerdictCache::off()).await;
         let server = server(&mint, VerdictCache::default()).await;
-        let gate = || Authenticate::new(server.clone()).layer(RequireScope::new("message").layer(Inner));
+        let gate = || Authenticate::new(server.clone()).layer(RequireScope::new("message").layer(INNER));
         let token = || usual(mint.token()).algorithm(algorithm);
         let good = token().sign();
         let check = signature_check(&key, &good);
@@ -264,18 +236,18 @@ async fn main() {
         let one = |token: &str| vec![request(Some(token))];
         let mut all = vec![
             bare,
-            calls("no gate", Inner, one(&good), StatusCode::OK),
-            calls("no gate, one extension", WithExtension, one(&good), StatusCode::OK),
+            calls("no gate", INNER, one(&good), StatusCode::OK),
+            calls("no gate, one extension", Answers(with_extension), one(&good), StatusCode::OK),
             calls("gate, same token", gate(), one(&good), StatusCode::OK),
             calls("gate, 200 tokens in turn", gate(), distinct, StatusCode::OK),
             calls(
                 "gate, nothing remembered",
-                Authenticate::new(forgetful).layer(RequireScope::new("message").layer(Inner)),
+                Authenticate::new(forgetful).layer(RequireScope::new("message").layer(INNER)),
                 one(&good),
                 StatusCode::OK,
             ),
             calls("403, same token", gate(), one(&token().scope("profile").sign()), StatusCode::FORBIDDEN),
-            calls("the same answer without a gate", Refusing, vec![request(None)], StatusCode::UNAUTHORIZED),
+            calls("the same answer without a gate", Answers(refusing), vec![request(None)], StatusCode::UNAUTHORIZED),
             calls("no credentials", gate(), vec![request(None)], StatusCode::UNAUTHORIZED),
             calls("garbage", gate(), one("garbage"), StatusCode::UNAUTHORIZED),
             calls("expired", gate(), one(&token().expired().sign()), StatusCode::UNAUTHORIZED),

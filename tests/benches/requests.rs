@@ -21,7 +21,7 @@ use scopegate_axum::{Authenticate, Issuer, RequireScope, ResourceServer, Verdict
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, TokenBuilder};
 use tower::{Layer, Service};
 
-use crate::support::{AUDIENCE, ISSUER, Inner, call, request, server, signature_check, usual};
+use crate::support::{AUDIENCE, INNER, ISSUER, Inner, call, request, server, signature_check, usual};
 
 type Gate = <Authenticate as Layer<<RequireScope as Layer<Inner>>::Service>>::Service;
 
@@ -82,7 +82,7 @@ impl Setup {
 }
 
 fn gate(server: ResourceServer, scope: impl Into<Cow<'static, str>>) -> Gate {
-    Authenticate::new(server).layer(RequireScope::new(scope).layer(Inner))
+    Authenticate::new(server).layer(RequireScope::new(scope).layer(INNER))
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -107,7 +107,7 @@ fn answers(criterion: &mut Criterion) {
     let setup = Setup::new(SigningAlgorithm::Rs256);
     let token = || setup.token();
     let cached = || setup.gate(VerdictCache::default());
-    Traffic::measure(criterion, "no gate", StatusCode::OK, || Traffic::one(Inner, &token()));
+    Traffic::measure(criterion, "no gate", StatusCode::OK, || Traffic::one(INNER, &token()));
     Traffic::measure(criterion, "remembered", StatusCode::OK, || Traffic::one(cached(), &token()));
     Traffic::measure(criterion, "forbidden", StatusCode::FORBIDDEN, || {
         Traffic::one(cached(), &token().scope("profile"))

@@ -131,7 +131,7 @@ pub(crate) struct Issuers {
     /// For the log: the issuers by name where they are few, else how many they are.
     expected: Arc<str>,
     named: Box<[Trusted]>,
-    /// The places of their names.
+    /// Where each of them is, by its name.
     numbers: HashMap<Arc<str>, usize>,
     /// Who is asked about opaque tokens that begin like this. No prefix is the beginning of another.
     prefixed: Box<[(Box<str>, Arc<Introspector>)]>,

@@ -378,6 +378,18 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_is_too_heavy_gets_no_place() {
+        let token = verified("1", None, None);
+        for (heaviest, is_kept) in [(token.size() - 1, false), (token.size(), true)] {
+            let place = Place::default();
+            for _ in 0..2 {
+                place.offer(digest(1), &token, heaviest);
+            }
+            assert_eq!(place.recall(digest(1)).is_some(), is_kept);
+        }
+    }
+
+    #[test]
     fn a_token_that_is_counted_apart_is_the_same_token() {
         let token = verified("1", Some("alice"), None);
         let apart = token.apart().apart();

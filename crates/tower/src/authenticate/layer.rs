@@ -172,8 +172,8 @@ impl Settings {
     }
 }
 
-/// What there is to do when the answer to an admitted request comes. It shares nothing with requests that other threads serve,
-/// unless there is a renderer.
+/// What there is to do when the answer to an admitted request comes. It has its own share of what the request was
+/// authenticated with and not of the layer's settings, which threads would take turns with.
 pub(super) struct Admitted {
     resource_server: ResourceServer,
     token: Option<VerifiedToken>,
