@@ -18,7 +18,7 @@ pub use self::{
     wire::{Served, exchange, serve},
 };
 
-/// Compiles the code of the README.
-#[cfg(doctest)]
+/// Compiles the code of the README, which is written for the default features.
+#[cfg(all(doctest, feature = "aws-lc-rs"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
