@@ -116,6 +116,8 @@ enum Judged<'s> {
 struct Bearer<'t> {
     token: &'t str,
     digest: TokenDigest,
+    /// Whether nothing is remembered of it, as was seen a moment ago.
+    is_new: bool,
 }
 
 /// The issuer whose key would tell, and which one it would be.
@@ -189,16 +191,24 @@ impl ResourceServer {
     fn authenticate_head(&self, request: RequestHead<'_>) -> Authenticating {
         let token_header = self.server().token_header.as_ref();
         let ordinary = Credentials::peek(request, token_header);
-        let digest = ordinary.filter(|_| self.may_recall(request)).map(|token| self.server().verdicts.digest(token));
-        if let Some(known) = digest.and_then(|digest| self.recall(digest)) {
-            return Authenticating::ready(Ok(known));
-        }
-        let bearer = match ordinary.and_then(Credentials::of_token) {
-            Some(credentials) => {
-                let token = credentials.token();
-                let digest = digest.unwrap_or_else(|| self.server().verdicts.digest(token.as_bytes()));
-                Bearer { token, digest }
+        let bearer = match ordinary {
+            Some(token) if self.may_recall(request) => {
+                let digest = self.server().verdicts.digest(token);
+                match self.recall(digest) {
+                    Some(verified) if self.introspector(&verified).is_none() => {
+                        return Authenticating::ready(Ok(Authentication::verified(self.lane(), digest, verified)));
+                    }
+                    recalled => Credentials::of_token(token).map(|credentials| Bearer {
+                        token: credentials.token(),
+                        digest,
+                        is_new: recalled.is_none(),
+                    }),
+                }
             }
+            _ => ordinary.and_then(Credentials::of_token).map(|credentials| self.bearer(credentials.token())),
+        };
+        let bearer = match bearer {
+            Some(bearer) => bearer,
             None => match Credentials::from_request_with(request, token_header) {
                 Ok(Some(credentials)) => self.bearer(credentials.token()),
                 Ok(None) => return Authenticating::ready(Ok(Authentication::anonymous(self.lane()))),
@@ -219,13 +229,14 @@ impl ResourceServer {
             && request.extensions().get::<Authentication>().is_none()
     }
 
-    /// What is remembered of a token, where that is all there is to say about it.
-    fn recall(&self, digest: TokenDigest) -> Option<Authentication> {
-        let token = self.server().verdicts.recall(digest, |token| self.stands(token))?;
-        if self.server().dispatch.issuers.introspector(token.issuer()).is_some() {
-            return None;
-        }
-        Some(Authentication::verified(self.lane(), digest, token))
+    /// What is remembered of a JWT and still true.
+    fn recall(&self, digest: TokenDigest) -> Option<VerifiedToken> {
+        self.server().verdicts.recall(digest, |token| self.stands(token))
+    }
+
+    /// Who is asked about tokens of the issuer of this one.
+    fn introspector(&self, token: &VerifiedToken) -> Option<&Introspector> {
+        self.server().dispatch.issuers.introspector(token.issuer())
     }
 
     /// Whether a verdict that is remembered is still true.
@@ -275,7 +286,7 @@ impl ResourceServer {
     }
 
     fn bearer<'t>(&self, token: &'t str) -> Bearer<'t> {
-        Bearer { token, digest: self.server().verdicts.digest(token.as_bytes()) }
+        Bearer { token, digest: self.server().verdicts.digest(token.as_bytes()), is_new: false }
     }
 
     /// Forgets what is remembered about a token, a subject or a session, so that the next request that concerns it is asked
@@ -359,8 +370,7 @@ impl ResourceServer {
 
     /// Asks whether a JWT that was verified is still good, where its issuer's configuration or the caller wants that.
     fn check_online(&self, bearer: Bearer<'_>, verified: VerifiedToken, demanded: Option<Duration>) -> Authenticating {
-        let introspector = self.server().dispatch.issuers.introspector(verified.issuer());
-        match introspector.map(|introspector| (introspector, introspector.max_age_for_jwts(demanded))) {
+        match self.introspector(&verified).map(|introspector| (introspector, introspector.max_age_for_jwts(demanded))) {
             Some((introspector, Some(max_age))) => {
                 let lookup = introspector.look_up(bearer.token, Some(max_age), Some(&verified));
                 self.conclude(bearer.digest, lookup, Some(verified), false)
@@ -396,7 +406,9 @@ impl ResourceServer {
 
     /// Judges a JWT, by what is remembered of it or else by the keys at hand.
     fn judge_jwt(&self, bearer: Bearer<'_>) -> Result<Judged<'_>, Error> {
-        if let Some(remembered) = self.server().verdicts.recall(bearer.digest, |token| self.stands(token)) {
+        if !bearer.is_new
+            && let Some(remembered) = self.recall(bearer.digest)
+        {
             return Ok(Judged::Good(remembered));
         }
         self.judge_by(bearer, |claims| Ok((self.server().dispatch.issuers.judge(claims)?, None)))

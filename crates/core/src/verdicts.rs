@@ -5,7 +5,7 @@
 //! each request. Bad tokens are not remembered: they cannot push out good ones, and are refused as they would be without this.
 
 use std::{
-    fmt,
+    array, fmt,
     hash::{BuildHasherDefault, Hash, Hasher},
     sync::{
         Arc,
@@ -14,8 +14,8 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use highway::{HighwayHash as _, HighwayHasher, Key};
 use quick_cache::{Weighter, sync::DefaultLifecycle};
-use siphasher::sip128::SipHasher13;
 
 use crate::{
     VerifiedToken,
@@ -102,7 +102,7 @@ impl Hasher for Passed {
 
 /// The verdicts of one resource server.
 pub(crate) struct Verdicts {
-    secret: [u8; 16],
+    secret: Key,
     remembered: Option<Remembered>,
 }
 
@@ -115,7 +115,7 @@ struct Remembered {
 type Cache = quick_cache::sync::Cache<TokenDigest, VerifiedToken, Bytes, BuildHasherDefault<Passed>>;
 
 impl Verdicts {
-    pub(crate) fn new(settings: VerdictCache, secret: [u8; 16]) -> Self {
+    pub(crate) fn new(settings: VerdictCache, secret: [u8; 32]) -> Self {
         let VerdictCache { max_bytes, max_entries } = settings;
         let remembered = (max_bytes > 0 && max_entries > 0).then(|| {
             let recent = Recent::new(max_bytes / SHARE_OF_RECENT, max_entries / SHARE_OF_RECENT);
@@ -128,13 +128,14 @@ impl Verdicts {
             let all = Cache::with(max_entries, max_bytes as u64, Bytes { least }, hasher, DefaultLifecycle::default());
             Remembered { all, recent }
         });
+        let (words, _) = secret.as_chunks::<8>();
+        let secret = Key(array::from_fn(|place| words.get(place).copied().map_or(0, u64::from_le_bytes)));
         Self { secret, remembered }
     }
 
     /// What a token is known by.
     pub(crate) fn digest(&self, token: &[u8]) -> TokenDigest {
-        let hash = SipHasher13::new_with_key(&self.secret).hash(token);
-        TokenDigest([hash.h1, hash.h2])
+        TokenDigest(HighwayHasher::new(self.secret).hash128(token))
     }
 
     /// Whether any are remembered at all.
@@ -305,8 +306,30 @@ mod tests {
     }
 
     #[test]
+    fn c_11_a_digest_is_of_every_byte_of_a_token_and_of_the_secret() {
+        let verdicts = Verdicts::new(VerdictCache::default(), [7; 32]);
+        let mut digests = std::collections::HashSet::new();
+        let mut add = |verdicts: &Verdicts, token: &[u8]| digests.insert(verdicts.digest(token).0);
+        // The hash reads 32 bytes at a time, and what is left of them in several ways.
+        for length in 0..200 {
+            let mut token = vec![b'e'; length];
+            assert!(add(&verdicts, &token), "{length}");
+            for place in 0..length {
+                token[place] ^= 1;
+                assert!(add(&verdicts, &token), "{place} of {length}");
+                token[place] ^= 1;
+            }
+        }
+        for place in 0..32 {
+            let mut secret = [7; 32];
+            secret[place] ^= 1;
+            assert!(add(&Verdicts::new(VerdictCache::default(), secret), b"token"), "{place}");
+        }
+    }
+
+    #[test]
     fn what_comes_again_and_again_is_found_first_and_what_comes_once_pushes_none_out() {
-        let verdicts = Verdicts::new(VerdictCache::default(), [0; 16]);
+        let verdicts = Verdicts::new(VerdictCache::default(), [0; 32]);
         for number in [1, 2, 3] {
             verdicts.remember(digest(number), &verified(&number.to_string(), None, None));
         }
@@ -325,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_does_not_stand_is_forgotten_and_takes_no_place() {
-        let verdicts = Verdicts::new(VerdictCache::default(), [0; 16]);
+        let verdicts = Verdicts::new(VerdictCache::default(), [0; 32]);
         verdicts.remember(digest(1), &verified("1", None, None));
         assert!(names(&verdicts, 1).is_some() && verdicts.recall(digest(1), |_| false).is_none());
         assert_eq!((names(&verdicts, 1), recent(&verdicts)), (None, None));
@@ -333,7 +356,7 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_is_forgotten_by_every_thread() {
-        let verdicts = Verdicts::new(VerdictCache::default(), [0; 16]);
+        let verdicts = Verdicts::new(VerdictCache::default(), [0; 32]);
         verdicts.remember(digest(1), &verified("1", None, None));
         let recall = || [names(&verdicts, 1), names(&verdicts, 1), names(&verdicts, 1)];
         std::thread::scope(|scope| {
@@ -353,7 +376,7 @@ mod tests {
     #[test]
     fn what_came_last_is_within_what_may_be_remembered() {
         for (bytes, entries) in [(1 << 10, 1), (1 << 20, 100), (1 << 26, 100_000), (usize::MAX, usize::MAX)] {
-            let verdicts = Verdicts::new(VerdictCache::default().max_bytes(bytes).max_entries(entries), [0; 16]);
+            let verdicts = Verdicts::new(VerdictCache::default().max_bytes(bytes).max_entries(entries), [0; 32]);
             let Remembered { all, recent } = verdicts.remembered.as_ref().unwrap();
             let (last_bytes, last) = recent.as_ref().map_or((0, 0), |last| (last.most_bytes(), last.most_entries()));
             assert!(last_bytes <= bytes / SHARE_OF_RECENT && last <= (entries / SHARE_OF_RECENT).min(RECENT));
@@ -361,7 +384,7 @@ mod tests {
             assert!(all.capacity() - all.num_shards() as u64 <= (bytes - last_bytes) as u64);
         }
         let (entries, bytes) = (20_000, 64 << 20);
-        let verdicts = Verdicts::new(VerdictCache::default().max_entries(entries), [0; 16]);
+        let verdicts = Verdicts::new(VerdictCache::default().max_entries(entries), [0; 32]);
         let token = verified("1", None, None);
         for number in 0..4 * entries as u64 {
             verdicts.remember(TokenDigest([number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number]), &token);
@@ -371,7 +394,7 @@ mod tests {
         assert!(all.len() + last.as_ref().unwrap().most_entries() <= entries, "{}", all.len());
         // Where a share is too small for a token, or for a place for each thread, there is none.
         let small = VerdictCache::default().max_bytes(16 * RECENT * 100);
-        let verdicts = Verdicts::new(small, [0; 16]);
+        let verdicts = Verdicts::new(small, [0; 32]);
         verdicts.remember(digest(1), &verified("1", None, None));
         assert!((0..4).all(|_| names(&verdicts, 1).is_some()) && recent(&verdicts).is_none());
         assert!(Recent::new(1 << 20, 0).is_none());

@@ -76,8 +76,8 @@ impl ResponseForm {
     pub fn of<'r>(request: impl Into<RequestHead<'r>>) -> Self {
         let request = request.into();
         // Every gRPC call is a POST. What else claims to be gRPC gets an HTTP status, which proxies go by.
-        let grpc = grpc_content_type(request.headers()).filter(|_| *request.method() == Method::POST);
-        Self(match grpc {
+        let may_be_grpc = *request.method() == Method::POST;
+        Self(match may_be_grpc.then(|| grpc_content_type(request.headers())).flatten() {
             Some(content_type) => Form::Grpc(content_type),
             None if !accepts_json(request.headers()) => Form::Bare,
             None if *request.method() == Method::HEAD => Form::Head,
