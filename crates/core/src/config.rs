@@ -62,6 +62,7 @@
 //! | `max_token_length` | `16384` | bytes: [the longest token](ResourceServerBuilder::max_token_length) |
 //! | `start_up` | `"lazy"` | `"lazy"`, `"fail-fast"`, or a time to [wait](crate::StartUp) at most |
 //! | `key_refresh` | | table, see below |
+//! | `verdict_cache` | | table, see below |
 //! | `issuers` | | list of tables, see below: at least one |
 //!
 //! | of an issuer | default | |
@@ -95,6 +96,11 @@
 //! | `max_keys` | `100` | the [most keys](KeyRefresh::max_keys) of a set |
 //!
 //! What an issuer's `key_refresh` leaves out is as at the top.
+//!
+//! | of `verdict_cache` | default | |
+//! |---|---|---|
+//! | `max_bytes` | `67108864` | bytes: of the [verdicts on JWTs](ResourceServerBuilder::verdict_cache) that are remembered; `0` remembers none |
+//! | `max_entries` | `100000` | the most [verdicts](VerdictCache::max_entries); `0` remembers none |
 //!
 //! | of `introspection` | default | |
 //! |---|---|---|
@@ -150,6 +156,7 @@
 //! |---|---|
 //! | `SCOPEGATE_AUDIENCE`, `_LEEWAY`, `_MAX_TOKEN_AGE`, `_MAX_TOKEN_LENGTH`, `_START_UP` | those at the top |
 //! | `SCOPEGATE_KEY_REFRESH_COOL_DOWN`, `_KEY_REFRESH_TIMEOUT`, … | those of the `key_refresh` at the top |
+//! | `SCOPEGATE_VERDICT_CACHE_MAX_BYTES`, `_VERDICT_CACHE_MAX_ENTRIES` | those of `verdict_cache` |
 //! | `SCOPEGATE_ISSUER`, `_PROFILE`, `_ALGORITHMS`, `_JWKS_URI`, `_TEMPLATE`, … | those of the issuer |
 //! | `SCOPEGATE_JWKS_HEADER_NAME`, and `_JWKS_HEADER_VALUE` or `_JWKS_HEADER_VALUE_FILE` | those of its `jwks_header` |
 //! | `SCOPEGATE_INTROSPECTION_CLIENT_ID`, `_INTROSPECTION_CLIENT_SECRET`, `_INTROSPECTION_CHECK_JWTS`, … | those of its `introspection` |
@@ -186,7 +193,7 @@ use self::{
     value::{Address, List, Quantity, Secret},
 };
 use crate::{
-    ExactScopes, GenAuthScopes, ImpliedScopes, Issuer, ResourceServer, ResourceServerBuilder, Tenants,
+    ExactScopes, GenAuthScopes, ImpliedScopes, Issuer, ResourceServer, ResourceServerBuilder, Tenants, VerdictCache,
     introspection::{Introspection, OnlineCheck},
     jwks::KeyRefresh,
     jws::Algorithm,
@@ -214,6 +221,7 @@ pub struct Config {
     max_token_length: Option<Quantity>,
     start_up: Option<Quantity>,
     key_refresh: RefreshTable,
+    verdict_cache: VerdictTable,
     issuers: Vec<IssuerTable>,
     /// What was wrong with the variables.
     #[serde(skip)]
@@ -290,6 +298,15 @@ struct RefreshTable {
     unknown: Unknown,
 }
 
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct VerdictTable {
+    max_bytes: Option<Quantity>,
+    max_entries: Option<Quantity>,
+    #[serde(flatten)]
+    unknown: Unknown,
+}
+
 impl Config {
     /// The builder with these settings, for code to add to and to [build](ResourceServerBuilder::build), which reports all
     /// that is wrong with them. Files with secrets are read now.
@@ -320,7 +337,7 @@ impl Config {
             builder = builder.start_up(start_up);
         }
         let refresh = self.key_refresh.over(KeyRefresh::default(), &mut top);
-        builder = builder.key_refresh(refresh.clone());
+        builder = builder.key_refresh(refresh.clone()).verdict_cache(self.verdict_cache.read(&mut top));
         for (index, issuer) in self.issuers.into_iter().enumerate() {
             let prefix = format!("{}: ", issuer.name(index));
             builder = issuer.add_to(builder, &refresh, &mut Place { prefix, faults: &mut faults });
@@ -554,6 +571,20 @@ impl RefreshTable {
             }
         }
         refresh
+    }
+}
+
+impl VerdictTable {
+    fn read(self, place: &mut Place<'_>) -> VerdictCache {
+        place.unknown("verdict_cache.", self.unknown);
+        let mut cache = VerdictCache::default();
+        if let Some(bytes) = place.read("verdict_cache.max_bytes", self.max_bytes, Quantity::size) {
+            cache = cache.max_bytes(bytes);
+        }
+        if let Some(verdicts) = place.read("verdict_cache.max_entries", self.max_entries, Quantity::size) {
+            cache = cache.max_entries(verdicts);
+        }
+        cache
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Config, IssuerTable, RefreshTable,
+    Config, IssuerTable, RefreshTable, VerdictTable,
     introspection::{CacheTable, IntrospectionTable, LimitsTable},
     value::{Address, List, Secret},
 };
@@ -88,6 +88,9 @@ impl Config {
             _ => {
                 if let Some(name) = name.strip_prefix("KEY_REFRESH_") {
                     return self.key_refresh.set(name, value);
+                }
+                if let Some(name) = name.strip_prefix("VERDICT_CACHE_") {
+                    return self.verdict_cache.set(name, value);
                 }
                 let (number, name) = numbered(name).map_or((None, name), |(number, name)| (Some(number), name));
                 // An unknown name does not make an issuer.
@@ -219,6 +222,18 @@ impl RefreshTable {
             "TIMEOUT" => &mut self.timeout,
             "MAX_DOCUMENT" => &mut self.max_document,
             "MAX_KEYS" => &mut self.max_keys,
+            _ => return Err(UNKNOWN.to_owned()),
+        };
+        *setting = Some(value.into());
+        Ok(())
+    }
+}
+
+impl VerdictTable {
+    fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        let setting = match name {
+            "MAX_BYTES" => &mut self.max_bytes,
+            "MAX_ENTRIES" => &mut self.max_entries,
             _ => return Err(UNKNOWN.to_owned()),
         };
         *setting = Some(value.into());

@@ -116,6 +116,7 @@ fn example_in_code() -> ResourceServerBuilder {
         .max_token_length(8192)
         .start_up(StartUp::WaitAtMost(Duration::from_secs(10)))
         .key_refresh(refresh.clone())
+        .verdict_cache(VerdictCache::default().max_bytes(16 * 1024 * 1024))
         .issuer(
             Issuer::discover("https://tenant.example/oidc")
                 .algorithms([Algorithm::Rs256, Algorithm::Es256])
@@ -174,6 +175,7 @@ fn json_and_toml_that_say_the_same_make_the_same() {
         "max_token_length": "8192",
         "start_up": 10,
         "key_refresh": { "cool_down": 60, "max_interval": "60min" },
+        "verdict_cache": { "max_bytes": "16777216" },
         "issuers": [
             {
                 "issuer": "https://tenant.example/oidc",
@@ -226,6 +228,7 @@ fn variables_that_say_the_same_make_the_same() {
         ("SCOPEGATE_START_UP", "10s"),
         ("SCOPEGATE_KEY_REFRESH_COOL_DOWN", "1min"),
         ("SCOPEGATE_KEY_REFRESH_MAX_INTERVAL", "1h"),
+        ("SCOPEGATE_VERDICT_CACHE_MAX_BYTES", "16777216"),
         ("SCOPEGATE_ISSUER", "https://tenant.example/oidc"),
         ("SCOPEGATE_ALGORITHMS", "RS256, ES256"),
         ("SCOPEGATE_AUTHORIZED_PARTIES", "web,mobile"),
@@ -279,6 +282,20 @@ fn every_setting_of_the_refresh_of_keys_is_its_own() {
 }
 
 #[test]
+fn verdicts_are_remembered_as_far_as_is_said() {
+    for (bytes, verdicts) in [(1000, 7), (0, 7), (1000, 0)] {
+        let expected = VerdictCache::default().max_bytes(bytes).max_entries(verdicts);
+        let in_code = shown(&ResourceServer::builder().verdict_cache(expected));
+        let table = json!({ "max_bytes": bytes, "max_entries": verdicts });
+        assert_eq!(shown(&from_json(json!({ "verdict_cache": table })).into_builder()), in_code);
+        let (bytes, verdicts) = (bytes.to_string(), verdicts.to_string());
+        let vars =
+            [("SCOPEGATE_VERDICT_CACHE_MAX_BYTES", &*bytes), ("SCOPEGATE_VERDICT_CACHE_MAX_ENTRIES", &*verdicts)];
+        assert_eq!(shown(&from_vars(&vars).into_builder()), in_code);
+    }
+}
+
+#[test]
 fn nothing_is_what_the_builder_has_by_default() {
     let default = shown(&ResourceServer::builder());
     assert_eq!(shown(&from_toml("").into_builder()), default);
@@ -306,6 +323,7 @@ async fn a_setting_that_is_unknown_is_refused_at_every_level() {
         (json!({ "leewya": 5 }), "leewya"),
         (json!({ "issuer": ISSUER }), "issuer"),
         (json!({ "key_refresh": { "timeuot": { "deep": [1] } } }), "key_refresh.timeuot"),
+        (json!({ "verdict_cache": { "max": 1 } }), "verdict_cache.max"),
         (json!({ "issuers": [{ "issuer": ISSUER, "audeince": "api" }] }), "issuer \"https://as.example\": audeince"),
         (json!({ "issuers": [{ "issuer": ISSUER, "leeway": 5 }] }), "issuer \"https://as.example\": leeway"),
         (json!({ "issuers": [{ "issuer": ISSUER, "place": "x" }] }), "issuer \"https://as.example\": place"),
@@ -360,6 +378,8 @@ async fn a_variable_that_is_unknown_is_refused() {
         "SCOPEGATE_issuer",
         "SCOPEGATE_KEY_REFRESH_",
         "SCOPEGATE_KEY_REFRESH_TIME",
+        "SCOPEGATE_VERDICT_CACHE",
+        "SCOPEGATE_VERDICT_CACHE_MAX",
         "SCOPEGATE_PROFILE_FILE",
         "SCOPEGATE_ISSUER_",
         "SCOPEGATE_ISSUER_X",
@@ -567,6 +587,9 @@ async fn every_fault_is_named_at_once_with_those_of_the_builder() {
         unheard = "of"
         [key_refresh]
         cool_down = "never"
+        [verdict_cache]
+        max_bytes = "1k"
+        max_entries = "-1"
         [[issuers]]
         issuer = "http://as.example"
         profile = "auth9"
@@ -588,6 +611,8 @@ async fn every_fault_is_named_at_once_with_those_of_the_builder() {
         "max_token_age: \"soon\"",
         "start_up: \"slow\"",
         "key_refresh.cool_down: \"never\"",
+        "verdict_cache.max_bytes: \"1k\" is no whole number",
+        "verdict_cache.max_entries: \"-1\" is no whole number",
         "issuer \"http://as.example\": jwks_uri: ",
         "issuer \"http://as.example\": profile: ",
         "issuer \"http://as.example\": algorithms: \"HS256\"",
