@@ -170,6 +170,11 @@ impl Issuers {
         Self { expected: expected.into(), named, numbers, prefixed, general, tenants }
     }
 
+    /// The group of tenants that an issuer is one of at this moment: the first that trusts it.
+    fn group_of(&self, issuer: &str) -> Option<(usize, &LiveTenants)> {
+        self.tenants.iter().enumerate().find(|(_, tenants)| tenants.group.trusts(issuer))
+    }
+
     fn named(&self, issuer: &str) -> Option<(usize, &Trusted)> {
         let number = *self.numbers.get(issuer)?;
         Some((number, self.named.get(number)?))
@@ -190,10 +195,7 @@ impl Issuers {
             Some(_) => return Err(unknown()),
             None => {}
         }
-        self.tenants
-            .iter()
-            .enumerate()
-            .find(|(_, tenants)| tenants.group.trusts(issuer))
+        self.group_of(issuer)
             .and_then(|(group, tenants)| {
                 let (verifier, is_newcomer) = tenants.verifier(issuer)?;
                 let listing = Listing::Tenant(group);
@@ -228,7 +230,7 @@ impl Issuers {
             Listing::Tenant(group) => {
                 let verifier = grounds.verifier.upgrade();
                 verifier.is_some_and(|verifier| verifier.keys.serves(&grounds.keys))
-                    && self.tenants.get(group).is_some_and(|tenants| tenants.group.trusts(issuer))
+                    && self.group_of(issuer).is_some_and(|(now, _)| now == group)
             }
         }
     }

@@ -104,7 +104,7 @@ impl ResourceServerBuilder {
     }
 
     /// Accepts tokens of these tenants, besides the issuers and tenants named before. An issuer that is named by itself keeps
-    /// its own settings.
+    /// its own settings, and of several groups the first that trusts a tenant decides.
     pub fn tenants(mut self, tenants: Tenants) -> Self {
         self.tenants.push(tenants);
         self

@@ -982,6 +982,34 @@ async fn a_tenant_that_is_trusted_no_more_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn c_3_the_first_group_that_trusts_a_tenant_decides_whatever_is_remembered() {
+    let network = Network::new();
+    put_tenant(&network, "ab", &["a-es256"]);
+    let is_first = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let asked = Arc::clone(&is_first);
+    let first = Tenants::template(tenant("a{tenant}"), move |_| asked.load(std::sync::atomic::Ordering::SeqCst))
+        .settings(|issuer| issuer.audience("https://other.example"));
+    let second =
+        Tenants::template(tenant("{tenant}"), |_| true).settings(|issuer| issuer.audience("https://api.example"));
+    let server = ResourceServer::builder()
+        .tenants(first)
+        .tenants(second)
+        .fetch(network.clone())
+        .clock(SetClock::new())
+        .build()
+        .await
+        .unwrap();
+    let token = token_with("a-es256", json!({ "iss": tenant("ab") }));
+    for (first, expected) in [(false, None), (true, Some(Reason::WrongAudience)), (false, None)] {
+        is_first.store(first, std::sync::atomic::Ordering::SeqCst);
+        for _ in 0..3 {
+            let outcome = server.authenticate(&request(&token)).await;
+            assert_eq!(outcome.err().map(|error| error.reason()), expected);
+        }
+    }
+}
+
+#[tokio::test]
 async fn chal_10_a_key_that_may_have_been_replaced_during_an_outage_is_no_verdict() {
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
     network.put(JWKS_URL, Answer::With(200, vec![("cache-control", "no-cache, max-age=0")], jwks(&["a-es256"])));
