@@ -324,7 +324,7 @@ async fn c_13_without_a_memory_or_with_a_small_one_decisions_are_the_same() {
     for cache in [
         VerdictCache::off(),
         VerdictCache::default().max_bytes(0),
-        VerdictCache::default().max_bytes(1),
+        VerdictCache::default().max_bytes(64 * 1024),
         VerdictCache::default().max_entries(0),
         VerdictCache::default().max_entries(1),
     ] {

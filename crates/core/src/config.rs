@@ -99,7 +99,7 @@
 //!
 //! | of `verdict_cache` | default | |
 //! |---|---|---|
-//! | `max_bytes` | `67108864` | bytes: of the [verdicts on JWTs](ResourceServerBuilder::verdict_cache) that are remembered; `0` remembers none |
+//! | `max_bytes` | `67108864` | bytes: of the [verdicts on JWTs](ResourceServerBuilder::verdict_cache) that are remembered, 65536 at least; `0` remembers none |
 //! | `max_entries` | `100000` | the most [verdicts](VerdictCache::max_entries); `0` remembers none |
 //!
 //! | of `introspection` | default | |

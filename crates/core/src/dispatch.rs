@@ -10,6 +10,7 @@ use std::{
     collections::HashMap,
     fmt,
     hash::RandomState,
+    ptr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -226,12 +227,15 @@ impl Issuers {
                 let verifier = self.named.get(number).and_then(|trusted| trusted.jwt.as_ref());
                 verifier.is_some_and(|verifier| verifier.keys.serves(&grounds.keys))
             }
-            // It goes when it makes room for another, and is trusted for as long as the configuration says.
-            Listing::Tenant(group) => {
-                let verifier = grounds.verifier.upgrade();
-                verifier.is_some_and(|verifier| verifier.keys.serves(&grounds.keys))
-                    && self.group_of(issuer).is_some_and(|(now, _)| now == group)
-            }
+            // It is trusted for as long as the configuration says. When it has made room for others, it has another verifier, if
+            // any. Being looked for, it is in use, and is not the one to make room.
+            Listing::Tenant(group) => self.group_of(issuer).is_some_and(|(now, tenants)| {
+                now == group
+                    && tenants.known(issuer).is_some_and(|(verifier, _)| {
+                        ptr::eq(grounds.verifier.as_ptr(), Arc::as_ptr(&verifier))
+                            && verifier.keys.serves(&grounds.keys)
+                    })
+            }),
         }
     }
 
@@ -247,7 +251,8 @@ impl Issuers {
     /// What an issuer is called where things are counted: by its name, or by that of the group of tenants it belongs to.
     pub(crate) fn label(&self, issuer: &str) -> Option<&str> {
         let fixed = self.named(issuer).map(|(_, trusted)| &*trusted.name);
-        fixed.or_else(|| self.tenants.iter().find(|tenants| tenants.is_live(issuer)).map(LiveTenants::name))
+        let tenants = || self.group_of(issuer).filter(|(_, tenants)| tenants.is_live(issuer));
+        fixed.or_else(|| tenants().map(|(_, tenants)| tenants.name()))
     }
 
     /// The verifiers of the issuers that were named one by one.
@@ -328,11 +333,8 @@ impl LiveTenants {
         if !self.group.trusts(issuer) {
             return None;
         }
-        if let Some(verifier) = self.live.get(issuer) {
-            return Some((verifier, false));
-        }
-        if let Some(verifier) = self.newcomers.get(issuer) {
-            return Some((verifier, true));
+        if let Some(known) = self.known(issuer) {
+            return Some(known);
         }
         let last_asked = self.ask(issuer);
         let verifier = Arc::new(self.group.verifier(issuer, last_asked)?);
@@ -340,6 +342,12 @@ impl LiveTenants {
         // Of two requests that are the first at once, one makes the verifier that both use.
         let verifier = self.newcomers.get_or_insert_with(&name, || Ok::<_, ()>(verifier)).ok()?;
         Some((verifier, true))
+    }
+
+    /// The verifier that a tenant has, and whether it is a newcomer.
+    fn known(&self, issuer: &str) -> Option<(Arc<JwtVerifier>, bool)> {
+        let newcomer = || self.newcomers.get(issuer).map(|verifier| (verifier, true));
+        self.live.get(issuer).map(|verifier| (verifier, false)).or_else(newcomer)
     }
 
     /// A good token came from this tenant, which is no newcomer from now on, even if others have pushed it out meanwhile.

@@ -54,7 +54,8 @@ impl VerdictCache {
         Self { max_bytes: 0, max_entries: 0 }
     }
 
-    /// Keeps so many bytes at most, by an estimate that leaves room for claims in the type of a handler.
+    /// Keeps so many bytes at most, by an estimate that leaves room for claims in the type of a handler: none with 0, else 64 KiB
+    /// or more.
     ///
     /// A type that takes many times the memory of its JSON, as [`serde_json::Value`] does where lists are long, may exceed it.
     /// What bounds those is [`max_entries`](Self::max_entries).
@@ -65,6 +66,13 @@ impl VerdictCache {
     /// Keeps so many verdicts at most.
     pub fn max_entries(self, verdicts: usize) -> Self {
         Self { max_entries: verdicts, ..self }
+    }
+
+    pub(crate) fn fault(self) -> Option<String> {
+        let is_too_small = (1..LEAST_BYTES).contains(&self.max_bytes) && self.max_entries > 0;
+        is_too_small.then(|| {
+            format!("max_bytes is {}; give {LEAST_BYTES} at least, or 0 to remember no verdict", self.max_bytes)
+        })
     }
 }
 
@@ -124,8 +132,10 @@ impl Verdicts {
             let (max_bytes, max_entries) = (max_bytes - bytes, max_entries - entries);
             // An entry weighs at least its share of the bytes, so that there are never more than were asked for.
             let least = max_bytes.div_ceil(max_entries) as u64;
+            // The map notes half as many that were pushed out, and has as many parts as hold a few dozen each.
+            let expected = max_entries.min(max_bytes / USUAL);
             let hasher = BuildHasherDefault::default();
-            let all = Cache::with(max_entries, max_bytes as u64, Bytes { least }, hasher, DefaultLifecycle::default());
+            let all = Cache::with(expected, max_bytes as u64, Bytes { least }, hasher, DefaultLifecycle::default());
             Remembered { all, recent }
         });
         let (words, _) = secret.as_chunks::<8>();
@@ -188,6 +198,12 @@ const RECENT: usize = 512;
 
 /// Hardly a token takes less than this.
 const LIGHTEST: usize = 400;
+
+/// What a token takes, more or less, for want of anything better.
+const USUAL: usize = 1024;
+
+/// The least that may be set aside for verdicts, if any is: no token that is not out of the ordinary is too large for it.
+const LEAST_BYTES: usize = 64 * 1024;
 
 /// What a place takes beside its token.
 const PLACE: usize = 320;
@@ -392,6 +408,13 @@ mod tests {
         let Remembered { all, recent: last } = verdicts.remembered.as_ref().unwrap();
         assert!(token.size() * entries < bytes && all.len() > entries / 2);
         assert!(all.len() + last.as_ref().unwrap().most_entries() <= entries, "{}", all.len());
+        // As many parts as hold a few dozen tokens each, so that the least that may be asked for is room for all that are usual.
+        for (bytes, entries) in [(LEAST_BYTES, usize::MAX), (LEAST_BYTES, 1), (1 << 26, 1), (1 << 26, 40)] {
+            let verdicts = Verdicts::new(VerdictCache::default().max_bytes(bytes).max_entries(entries), [0; 32]);
+            assert!(verdicts.remembered.as_ref().unwrap().all.shard_capacity() >= 32 * 1024, "{bytes}, {entries}");
+            verdicts.remember(digest(1), &token);
+            assert!(names(&verdicts, 1).is_some() || entries == 1, "{bytes}, {entries}");
+        }
         // Where a share is too small for a token, or for a place for each thread, there is none.
         let small = VerdictCache::default().max_bytes(16 * RECENT * 100);
         let verdicts = Verdicts::new(small, [0; 32]);

@@ -1,4 +1,7 @@
-use std::sync::Arc;
+use std::{
+    ptr,
+    sync::{Arc, Weak},
+};
 
 use super::{KeySource, KeysUnavailable, MissingKey, Snapshot};
 use crate::{BoxFuture, jws::KeySet};
@@ -12,8 +15,8 @@ impl KeySource for FixedKeys {
         Some(Snapshot::fixed(Arc::clone(&self.0)))
     }
 
-    fn serves(&self, keys: &Arc<KeySet>) -> bool {
-        Arc::ptr_eq(&self.0, keys)
+    fn serves(&self, keys: &Weak<KeySet>) -> bool {
+        ptr::eq(Arc::as_ptr(&self.0), keys.as_ptr())
     }
 
     fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {

@@ -29,7 +29,12 @@ mod origin;
 mod refresh;
 mod remote;
 
-use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
+use std::{
+    error::Error as StdError,
+    fmt, ptr,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 pub(crate) use self::{
     fixed::FixedKeys,
@@ -72,9 +77,10 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     fn snapshot(&self) -> Option<Snapshot>;
 
     /// Whether these, the very set, are the keys at hand. Asked for every request whose token they have verified before, so an
-    /// implementation that can tell in less time than a snapshot takes should.
-    fn serves(&self, keys: &Arc<KeySet>) -> bool {
-        self.snapshot().is_some_and(|snapshot| Arc::ptr_eq(&snapshot.keys, keys))
+    /// implementation that can tell in less time than a snapshot takes should. A token keeps no keys that were replaced, so
+    /// they may be gone, and need not be there to be told from others: their address is nobody else's until then.
+    fn serves(&self, keys: &Weak<KeySet>) -> bool {
+        self.snapshot().is_some_and(|snapshot| ptr::eq(Arc::as_ptr(&snapshot.keys), keys.as_ptr()))
     }
 
     /// The keys after an attempt to get newer ones, because those at hand could not tell whether a token is genuine.

@@ -2,6 +2,7 @@ use std::{
     fmt,
     future::{self, Future},
     pin::pin,
+    ptr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -137,8 +138,8 @@ impl KeySource for RemoteKeys {
         })
     }
 
-    fn serves(&self, keys: &Arc<KeySet>) -> bool {
-        self.0.at_hand(|loaded, _| Arc::ptr_eq(&loaded.keys, keys)).unwrap_or_default()
+    fn serves(&self, keys: &Weak<KeySet>) -> bool {
+        self.0.at_hand(|loaded, _| ptr::eq(Arc::as_ptr(&loaded.keys), keys.as_ptr())).unwrap_or_default()
     }
 
     fn refetch(&self, missing: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {

@@ -1,4 +1,5 @@
 use std::{
+    ptr,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -101,9 +102,9 @@ pub(crate) enum Listing {
 /// What a signature was verified by, and what has to stay as it was for the verdict to stand.
 ///
 /// A token has these for as long as a handler keeps it, so they keep no verifier alive: its keys would be fetched long after
-/// the configuration was replaced.
+/// the configuration was replaced. Nor do they keep keys that were replaced.
 pub(crate) struct Grounds {
-    pub(crate) keys: Arc<KeySet>,
+    pub(crate) keys: Weak<KeySet>,
     pub(crate) listing: Listing,
     pub(crate) verifier: Weak<JwtVerifier>,
     leeway: Duration,
@@ -178,13 +179,13 @@ impl JwtVerifier {
             voucher
                 .grounds
                 .as_ref()
-                .is_some_and(|grounds| Arc::ptr_eq(&grounds.keys, keys) && grounds.listing == listing)
+                .is_some_and(|grounds| ptr::eq(grounds.keys.as_ptr(), Arc::as_ptr(keys)) && grounds.listing == listing)
         };
         if let Some(voucher) = newest.as_ref().filter(is_of) {
             return Arc::clone(voucher);
         }
         let Rules { leeway, max_age, .. } = self.rules;
-        let grounds = Grounds { keys: Arc::clone(keys), listing, verifier: Arc::downgrade(self), leeway, max_age };
+        let grounds = Grounds { keys: Arc::downgrade(keys), listing, verifier: Arc::downgrade(self), leeway, max_age };
         let (issuer, grammar) = (Arc::clone(&self.rules.issuer), Arc::clone(&self.rules.grammar));
         let voucher = Arc::new(Voucher { issuer, grammar, grounds: Some(grounds) });
         self.voucher.store(Some(Arc::clone(&voucher)));

@@ -352,6 +352,9 @@ impl ResourceServerBuilder {
         if self.max_token_length == 0 {
             faults.add("max_token_length: is 0, so that every token would be refused; the default is 16384 bytes");
         }
+        if let Some(fault) = self.verdict_cache.fault() {
+            faults.add(format!("verdict_cache: {fault}"));
+        }
         if let Some((name, fault)) = self.token_header.as_ref().and_then(|name| Some((name, token_header_fault(name)?)))
         {
             faults.add(format!("token_header: {name} {fault}"));
@@ -722,14 +725,45 @@ mod tests {
     async fn every_fault_is_named_at_once() {
         let first = Issuer::with_jwks("http://as.example", "[]").algorithms([]).authorized_parties([""; 0]);
         let second = Issuer::discover("https://b.example").audience("").profile(Profile::compat("mine"));
-        let builder = ResourceServer::builder().issuer(first).issuer(second).leeway(Duration::MAX).max_token_length(0);
+        let builder = ResourceServer::builder()
+            .issuer(first)
+            .issuer(second)
+            .leeway(Duration::MAX)
+            .max_token_length(0)
+            .verdict_cache(VerdictCache::default().max_bytes(64));
         let found = faults(builder.fetch(Network::new())).await;
         let settings: Vec<&str> = found.iter().map(|fault| fault.split(' ').next().unwrap()).collect();
         assert_eq!(
             settings,
-            ["leeway:", "max_token_length:", "issuer", "issuer", "issuer", "issuer", "issuer", "issuer", "issuer"],
+            [
+                "leeway:",
+                "max_token_length:",
+                "verdict_cache:",
+                "issuer",
+                "issuer",
+                "issuer",
+                "issuer",
+                "issuer",
+                "issuer",
+                "issuer"
+            ],
             "{found:#?}"
         );
+    }
+
+    #[tokio::test]
+    async fn room_for_verdicts_is_none_or_enough_for_one() {
+        for (bytes, verdicts, fault) in [
+            (0, 1, None),
+            (1, 0, None),
+            (1, 1, Some("verdict_cache: max_bytes is 1; give 65536 at least, or 0 to remember no verdict")),
+            (65_535, 1, Some("verdict_cache: max_bytes is 65535; give 65536 at least, or 0 to remember no verdict")),
+            (65_536, 1, None),
+        ] {
+            let cache = VerdictCache::default().max_bytes(bytes).max_entries(verdicts);
+            let builder = ResourceServer::discover("https://as.example").audience("api").verdict_cache(cache);
+            assert_eq!(faults(builder.fetch(Network::new())).await, fault.as_slice(), "{bytes}, {verdicts}");
+        }
     }
 
     #[tokio::test]

@@ -1009,6 +1009,100 @@ async fn c_3_the_first_group_that_trusts_a_tenant_decides_whatever_is_remembered
     }
 }
 
+/// A server with two live tenants at most, one of which, `a`, a good token came from.
+async fn two_tenants_live(network: &Network, clock: &SetClock) -> (ResourceServer, String) {
+    put_tenant(network, "a", &["a-es256"]);
+    let server = with_tenants_at(network, clock, 2).await;
+    let token = token_with("a-es256", json!({ "iss": tenant("a") }));
+    assert!(server.authenticate(&request(&token)).await.is_ok());
+    (server, token)
+}
+
+/// Has good tokens come from tenants that nothing came from before, several from each.
+async fn crowd(network: &Network, server: &ResourceServer, tenants: std::ops::Range<usize>) {
+    for name in tenants.map(|number| format!("t{number}")) {
+        put_tenant(network, &name, &["a-es256"]);
+        for number in 0..3 {
+            let token = token_with("a-es256", json!({ "iss": tenant(&name), "jti": number.to_string() }));
+            assert!(server.authenticate(&request(&token)).await.is_ok());
+        }
+    }
+}
+
+#[tokio::test]
+async fn key_5_a_tenant_that_made_room_is_judged_by_its_new_keys_while_its_old_ones_are_waited_for() {
+    let (network, clock) = (Network::new(), SetClock::new());
+    let (server, old) = two_tenants_live(&network, &clock).await;
+    clock.advance(Duration::from_secs(40));
+    settle().await;
+    // Somebody names a key that is not there, while the issuer is slow.
+    network.put("https://idp.example/a/keys", Answer::Never);
+    let unknown = token_with("b-es256", json!({ "iss": tenant("a") }));
+    let waiting = tokio::spawn({
+        let server = server.clone();
+        async move { server.authenticate(&request(&unknown)).await.is_ok() }
+    });
+    settle().await;
+    crowd(&network, &server, 0..20).await;
+    put_tenant(&network, "a", &["b-es256"]);
+    let new = token_with("b-es256", json!({ "iss": tenant("a") }));
+    assert!(server.authenticate(&request(&new)).await.is_ok());
+    for _ in 0..2 {
+        assert_eq!(refusal(&server, &old).await, Reason::UnknownKey);
+    }
+    assert!(!waiting.is_finished());
+}
+
+#[tokio::test]
+async fn a_tenant_whose_tokens_are_remembered_is_in_use() {
+    let (network, clock) = (Network::new(), SetClock::new());
+    let (server, token) = two_tenants_live(&network, &clock).await;
+    for number in 0..50 {
+        for _ in 0..10 {
+            assert!(server.authenticate(&request(&token)).await.is_ok());
+        }
+        crowd(&network, &server, number..number + 1).await;
+    }
+    let asked = network.requests().iter().filter(|url| url.ends_with("/a/keys")).count();
+    assert_eq!(asked, 1, "it made room for none");
+}
+
+#[tokio::test]
+async fn nothing_is_fetched_for_a_tenant_that_is_trusted_no_more() {
+    let (network, clock) = (Network::new(), SetClock::new());
+    put_tenant(&network, "a", &["a-es256"]);
+    let trusted = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let asked = Arc::clone(&trusted);
+    let tenants = Tenants::template(tenant("{tenant}"), move |_| asked.load(std::sync::atomic::Ordering::SeqCst))
+        .settings(|issuer| issuer.audience("https://api.example"));
+    let builder = ResourceServer::builder().tenants(tenants).fetch(network.clone()).clock(clock.clone());
+    let server = builder.build().await.unwrap();
+    let token = token_with("a-es256", json!({ "iss": tenant("a") }));
+    assert!(server.authenticate(&request(&token)).await.is_ok());
+    trusted.store(false, std::sync::atomic::Ordering::SeqCst);
+    clock.advance(6 * MINUTE);
+    settle().await;
+    network.requests();
+    assert_eq!(refusal(&server, &token).await, Reason::UnknownIssuer);
+    settle().await;
+    clock.advance(6 * MINUTE);
+    settle().await;
+    assert!(network.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_that_is_remembered_keeps_no_keys_that_were_replaced() {
+    let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+    let server = discovering(&network, &clock).await;
+    let token = server.authenticate(&request(&token_by("a-es256"))).await.unwrap();
+    let keys = token.token().unwrap().voucher().grounds.as_ref().unwrap().keys.clone();
+    assert!(keys.upgrade().is_some());
+    clock.advance(MINUTE);
+    network.publish(&["b-es256"]);
+    assert!(server.authenticate(&request(&token_by("b-es256"))).await.is_ok());
+    assert!(keys.upgrade().is_none());
+}
+
 #[tokio::test]
 async fn chal_10_a_key_that_may_have_been_replaced_during_an_outage_is_no_verdict() {
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
