@@ -15,7 +15,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use quick_cache::UnitWeighter;
+use quick_cache::{OptionsBuilder, UnitWeighter};
 
 use crate::{
     Error, Reason,
@@ -308,9 +308,13 @@ pub(crate) struct LiveTenants {
 
 type Cache = quick_cache::sync::Cache<Arc<str>, Arc<JwtVerifier>, UnitWeighter, RandomState>;
 
+/// In one part: of several, some would be full while there is room in others, and a tenant would be pushed out although no more
+/// are live than may be.
 fn cache(capacity: usize) -> Cache {
     let weight = u64::try_from(capacity).unwrap_or(u64::MAX);
-    Cache::with(capacity, weight, UnitWeighter, RandomState::new(), quick_cache::sync::DefaultLifecycle::default())
+    let options = OptionsBuilder::new().shards(1).estimated_items_capacity(capacity).weight_capacity(weight).build();
+    let options = options.unwrap_or_else(|_| unreachable!("all that has no default is given"));
+    Cache::with_options(options, UnitWeighter, RandomState::new(), quick_cache::sync::DefaultLifecycle::default())
 }
 
 impl LiveTenants {
@@ -336,11 +340,9 @@ impl LiveTenants {
         if let Some(known) = self.known(issuer) {
             return Some(known);
         }
-        let last_asked = self.ask(issuer);
-        let verifier = Arc::new(self.group.verifier(issuer, last_asked)?);
-        let name = Arc::clone(&verifier.rules.issuer);
-        // Of two requests that are the first at once, one makes the verifier that both use.
-        let verifier = self.newcomers.get_or_insert_with(&name, || Ok::<_, ()>(verifier)).ok()?;
+        // Of two requests that are the first at once, one makes the verifier that both use, and only that one counts as asking.
+        let make = || self.group.verifier(issuer, self.ask(issuer)).map(Arc::new).ok_or(());
+        let verifier = self.newcomers.get_or_insert_with(&Arc::from(issuer), make).ok()?;
         Some((verifier, true))
     }
 
@@ -350,13 +352,18 @@ impl LiveTenants {
         self.live.get(issuer).map(|verifier| (verifier, false)).or_else(newcomer)
     }
 
-    /// A good token came from this tenant, which is no newcomer from now on, even if others have pushed it out meanwhile.
+    /// A good token came from this tenant, which is no newcomer from now on, even if others have pushed it out meanwhile. Where
+    /// it has another verifier by then, that one's keys are newer.
     fn welcome(&self, verifier: &Arc<JwtVerifier>) {
         let name = &verifier.rules.issuer;
-        self.newcomers.remove(name);
+        if self.newcomers.get(name).is_some_and(|newcomer| !Arc::ptr_eq(&newcomer, verifier)) {
+            return;
+        }
+        // It is found all the time.
         if !self.live.contains_key(name) {
             self.live.insert(Arc::clone(name), Arc::clone(verifier));
         }
+        self.newcomers.remove(name);
     }
 
     /// Notes that a tenant is about to be asked for its keys. When it was asked before, if that was less than a cool-down
@@ -558,6 +565,36 @@ mod tests {
         let gone = Arc::new(verifier_of("gone"));
         issuers.welcome(&gone, Listing::Tenant(0));
         assert!(Arc::ptr_eq(&gone, &found("gone").unwrap().0));
+        // Unless it has come again.
+        let newer = found("again").unwrap().0;
+        issuers.welcome(&Arc::new(verifier_of("again")), Listing::Tenant(0));
+        let (verifier, listing) = found("again").unwrap();
+        assert!(Arc::ptr_eq(&verifier, &newer) && listing == newcomer);
+    }
+
+    #[test]
+    fn as_many_tenants_are_live_as_may_be() {
+        let tenants = LiveTenants::new(Everybody::default());
+        let names: Vec<String> = (0..tenants.group.live_limit()).map(|number| format!("t{number}")).collect();
+        for name in &names {
+            let (verifier, _) = tenants.verifier(name).unwrap();
+            tenants.welcome(&verifier);
+        }
+        assert!(names.iter().all(|name| tenants.known(name).is_some_and(|(_, is_newcomer)| !is_newcomer)));
+    }
+
+    #[test]
+    fn key_3_of_requests_that_are_the_first_of_a_tenant_at_once_one_asks() {
+        for _ in 0..50 {
+            let group = Everybody::default();
+            let tenants = LiveTenants::new(group.clone());
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| tenants.verifier("t").unwrap());
+                }
+            });
+            assert_eq!(group.0.lock().unwrap().1, [None]);
+        }
     }
 
     #[test]

@@ -130,8 +130,9 @@ impl Verdicts {
             let (bytes, entries) =
                 recent.as_ref().map_or((0, 0), |recent| (recent.most_bytes(), recent.most_entries()));
             let (max_bytes, max_entries) = (max_bytes - bytes, max_entries - entries);
-            // An entry weighs at least its share of the bytes, so that there are never more than were asked for.
-            let least = max_bytes.div_ceil(max_entries) as u64;
+            // An entry weighs at least its share of the bytes, so that there are never more than were asked for. The map takes
+            // none that weighs nearly as much as there may be in all.
+            let least = max_bytes.div_ceil(max_entries).min(max_bytes / 10 * 9) as u64;
             // The map notes half as many that were pushed out, and has as many parts as hold a few dozen each.
             let expected = max_entries.min(max_bytes / USUAL);
             let hasher = BuildHasherDefault::default();
@@ -412,8 +413,11 @@ mod tests {
         for (bytes, entries) in [(LEAST_BYTES, usize::MAX), (LEAST_BYTES, 1), (1 << 26, 1), (1 << 26, 40)] {
             let verdicts = Verdicts::new(VerdictCache::default().max_bytes(bytes).max_entries(entries), [0; 32]);
             assert!(verdicts.remembered.as_ref().unwrap().all.shard_capacity() >= 32 * 1024, "{bytes}, {entries}");
-            verdicts.remember(digest(1), &token);
-            assert!(names(&verdicts, 1).is_some() || entries == 1, "{bytes}, {entries}");
+            for number in [1, 2] {
+                verdicts.remember(digest(number), &token);
+            }
+            let found = [1, 2].iter().filter(|number| names(&verdicts, **number).is_some()).count();
+            assert_eq!(found, entries.min(2), "{bytes}, {entries}");
         }
         // Where a share is too small for a token, or for a place for each thread, there is none.
         let small = VerdictCache::default().max_bytes(16 * RECENT * 100);

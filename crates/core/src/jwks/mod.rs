@@ -77,8 +77,11 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     fn snapshot(&self) -> Option<Snapshot>;
 
     /// Whether these, the very set, are the keys at hand. Asked for every request whose token they have verified before, so an
-    /// implementation that can tell in less time than a snapshot takes should. A token keeps no keys that were replaced, so
-    /// they may be gone, and need not be there to be told from others: their address is nobody else's until then.
+    /// implementation that can tell in less time than a snapshot takes should. Tokens are remembered for as long as snapshots have
+    /// the same `Arc`.
+    ///
+    /// A token keeps no keys that were replaced. They may be gone, and are told from others by their address, which is nobody
+    /// else's for as long as this pointer to them is there.
     fn serves(&self, keys: &Weak<KeySet>) -> bool {
         self.snapshot().is_some_and(|snapshot| ptr::eq(Arc::as_ptr(&snapshot.keys), keys.as_ptr()))
     }
