@@ -191,24 +191,20 @@ impl ResourceServer {
     fn authenticate_head(&self, request: RequestHead<'_>) -> Authenticating {
         let token_header = self.server().token_header.as_ref();
         let ordinary = Credentials::peek(request, token_header);
-        let bearer = match ordinary {
-            Some(token) if self.may_recall(request) => {
-                let digest = self.server().verdicts.digest(token);
-                match self.recall(digest) {
-                    Some(verified) if self.introspector(&verified).is_none() => {
-                        return Authenticating::ready(Ok(Authentication::verified(self.lane(), digest, verified)));
-                    }
-                    recalled => Credentials::of_token(token).map(|credentials| Bearer {
-                        token: credentials.token(),
-                        digest,
-                        is_new: recalled.is_none(),
-                    }),
-                }
+        let digest = ordinary.filter(|_| self.may_recall(request)).map(|token| self.server().verdicts.digest(token));
+        let recalled = digest.and_then(|digest| self.recall(digest));
+        let is_new = digest.is_some() && recalled.is_none();
+        if let (Some(digest), Some(verified)) = (digest, recalled)
+            && self.introspector(&verified).is_none()
+        {
+            return Authenticating::ready(Ok(Authentication::verified(self.lane(), digest, verified)));
+        }
+        let bearer = match ordinary.and_then(Credentials::of_token) {
+            Some(credentials) => {
+                let token = credentials.token();
+                let digest = digest.unwrap_or_else(|| self.server().verdicts.digest(token.as_bytes()));
+                Bearer { token, digest, is_new }
             }
-            _ => ordinary.and_then(Credentials::of_token).map(|credentials| self.bearer(credentials.token())),
-        };
-        let bearer = match bearer {
-            Some(bearer) => bearer,
             None => match Credentials::from_request_with(request, token_header) {
                 Ok(Some(credentials)) => self.bearer(credentials.token()),
                 Ok(None) => return Authenticating::ready(Ok(Authentication::anonymous(self.lane()))),

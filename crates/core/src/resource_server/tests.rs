@@ -963,7 +963,7 @@ async fn the_header_for_keys_goes_to_named_hosts_alone() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_is_trusted_no_more_is_refused_at_once() {
+async fn a_tenant_that_is_trusted_no_more_is_refused_at_once_and_not_asked_for_its_keys() {
     let network = Network::new();
     put_tenant(&network, "a", &["a-es256"]);
     let trusted = Arc::new(std::sync::atomic::AtomicBool::new(true));
@@ -978,7 +978,12 @@ async fn a_tenant_that_is_trusted_no_more_is_refused_at_once() {
     trusted.store(false, std::sync::atomic::Ordering::SeqCst);
     clock.advance(Duration::from_secs(5 * 24 * 3600));
     settle().await;
+    network.requests();
     assert_eq!(refusal(&server, &token).await, Reason::UnknownIssuer, "five days later");
+    settle().await;
+    clock.advance(6 * MINUTE);
+    settle().await;
+    assert!(network.requests().is_empty(), "nothing is fetched for it");
 }
 
 #[tokio::test]
@@ -1065,29 +1070,6 @@ async fn a_tenant_whose_tokens_are_remembered_is_in_use() {
     }
     let asked = network.requests().iter().filter(|url| url.ends_with("/a/keys")).count();
     assert_eq!(asked, 1, "it made room for none");
-}
-
-#[tokio::test]
-async fn nothing_is_fetched_for_a_tenant_that_is_trusted_no_more() {
-    let (network, clock) = (Network::new(), SetClock::new());
-    put_tenant(&network, "a", &["a-es256"]);
-    let trusted = Arc::new(std::sync::atomic::AtomicBool::new(true));
-    let asked = Arc::clone(&trusted);
-    let tenants = Tenants::template(tenant("{tenant}"), move |_| asked.load(std::sync::atomic::Ordering::SeqCst))
-        .settings(|issuer| issuer.audience("https://api.example"));
-    let builder = ResourceServer::builder().tenants(tenants).fetch(network.clone()).clock(clock.clone());
-    let server = builder.build().await.unwrap();
-    let token = token_with("a-es256", json!({ "iss": tenant("a") }));
-    assert!(server.authenticate(&request(&token)).await.is_ok());
-    trusted.store(false, std::sync::atomic::Ordering::SeqCst);
-    clock.advance(6 * MINUTE);
-    settle().await;
-    network.requests();
-    assert_eq!(refusal(&server, &token).await, Reason::UnknownIssuer);
-    settle().await;
-    clock.advance(6 * MINUTE);
-    settle().await;
-    assert!(network.requests().is_empty());
 }
 
 #[tokio::test]
