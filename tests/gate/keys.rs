@@ -319,6 +319,17 @@ async fn key_9_symmetric_and_private_keys_are_ignored_and_logged() {
 }
 
 #[tokio::test]
+async fn key_9_a_member_that_is_null_is_absent() {
+    for names in [&["d"][..], &["use"], &["alg", "key_ops", "x5c"], &["d", "p", "q", "dp", "dq", "qi", "oth", "k"]] {
+        let rig = Rig::new().await;
+        let mut jwk = only(&OLD).public_jwk();
+        names.iter().for_each(|name| jwk[*name] = Value::Null);
+        rig.network.put(JWKS_URL, set(vec![jwk]));
+        rig.old().await.assert_pass();
+    }
+}
+
+#[tokio::test]
 async fn key_10_an_issuer_that_wants_no_caching_is_not_stormed_and_a_304_keeps_the_keys() {
     let rig = Rig::new().await;
     rig.network.put(JWKS_URL, Reply::ok(OLD.jwks_json()).field("cache-control", "max-age=0").field("etag", "\"1\""));

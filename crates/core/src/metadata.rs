@@ -103,7 +103,8 @@ fn read(document: &[u8], issuer: &str, wanted: Wanted, plain_http: PlainHttp) ->
     // RFC 8414 §3.3: identical, code point by code point.
     match text(&members, "issuer") {
         Some(named) if named == issuer => {}
-        named => return Err(DiscoveryError::AnotherIssuer(excerpt(named.unwrap_or("none")).into())),
+        Some(named) => return Err(DiscoveryError::AnotherIssuer(excerpt(named).into())),
+        None => return Err(DiscoveryError::Missing("issuer")),
     }
     let alias = members.iter().find_map(|(name, value)| match value {
         Value::Object(aliases) if name == ALIASES => text(aliases, member),
@@ -114,6 +115,7 @@ fn read(document: &[u8], issuer: &str, wanted: Wanted, plain_http: PlainHttp) ->
     https_url::parse(url, plain_http).map_err(|fault| DiscoveryError::Unusable(member, fault))
 }
 
+/// A member that is a text. One that is `null`, or of another type, is as good as absent.
 fn text<'v>(members: &'v [(Cow<'_, str>, Value<'_>)], wanted: &str) -> Option<&'v str> {
     members.iter().find_map(|(name, value)| match value {
         Value::String(text) if name == wanted => Some(&**text),
@@ -196,7 +198,9 @@ mod tests {
         assert_eq!(good, "https://keys.example/jwks");
         for (document, fault) in [
             ("[]", "not one JSON object"),
-            (r#"{"jwks_uri":"https://as.example/jwks"}"#, "another issuer"),
+            (r#"{"jwks_uri":"https://as.example/jwks"}"#, "no `issuer`"),
+            (r#"{"issuer":null,"jwks_uri":"https://as.example/jwks"}"#, "no `issuer`"),
+            (r#"{"issuer":"https://as.example","jwks_uri":null}"#, "no `jwks_uri`"),
             (r#"{"issuer":"https://as.example/","jwks_uri":"https://as.example/jwks"}"#, "another issuer"),
             (r#"{"issuer":"https://AS.example","jwks_uri":"https://as.example/jwks"}"#, "another issuer"),
             (r#"{"issuer":"https://as.example"}"#, "no `jwks_uri`"),
@@ -222,6 +226,16 @@ mod tests {
         assert_eq!(read(document, true).unwrap(), "https://mtls.as.example/i");
         let without = document.replace("mtls_endpoint_aliases", "x");
         assert_eq!(read(&without, true).unwrap(), "https://as.example/i");
+        for null in [
+            without.replace(
+                r#""x":{"introspection_endpoint":"https://mtls.as.example/i"}"#,
+                r#""mtls_endpoint_aliases":null"#,
+            ),
+            document.replace(r#""https://mtls.as.example/i""#, "null"),
+        ] {
+            assert!(null.contains("null"));
+            assert_eq!(read(&null, true).unwrap(), "https://as.example/i", "a null alias is absent");
+        }
         let none = r#"{"issuer":"https://as.example","jwks_uri":"https://as.example/jwks"}"#;
         assert!(read(none, false).unwrap_err().contains("no `introspection_endpoint`"));
         let plain = document.replace("https://as.example/i", "http://as.example/i");

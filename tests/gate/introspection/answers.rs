@@ -28,6 +28,13 @@ async fn status(reply: Reply) -> Answer {
     answer
 }
 
+/// The same with an answer of the media type, whatever comes of it.
+async fn status_of(json: &str) -> Answer {
+    let rig = Rig::new().await;
+    rig.network.put(INTROSPECTION_URL, Reply::json(json));
+    rig.ask("token").await
+}
+
 async fn is_unavailable(reply: Reply, what: &str) {
     let answer = status(reply).await;
     assert_eq!((answer.status.as_u16(), answer.reason), (503, Some(Reason::IssuerUnavailable)), "{what}");
@@ -72,6 +79,29 @@ async fn intro_4_i_02_what_makes_no_sense_is_no_answer() {
 #[tokio::test]
 async fn i_02_an_answer_that_makes_no_sense_is_unavailable() {
     is_unavailable(Reply::json("{"), "truncated").await;
+}
+
+/// An answer as issuers write it that leave nothing out.
+const NULLS: &str = r#"{"active":true,"scope":"messages:read","client_id":"app","username":null,"token_type":"Bearer",
+    "exp":null,"iat":null,"nbf":null,"sub":"u1","aud":"AUDIENCE","iss":null,"jti":null}"#;
+
+#[tokio::test]
+async fn intro_14_a_null_member_is_absent() {
+    let answer = status_of(&NULLS.replace("AUDIENCE", AUDIENCE)).await;
+    assert_eq!((answer.status.as_u16(), &*answer.body), (200, "u1"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn intro_14_a_null_confirmation_refuses_and_a_null_active_is_no_answer() {
+    let answer = status_of(&NULLS.replace("AUDIENCE", AUDIENCE).replace("}", r#","cnf":null}"#)).await;
+    assert_eq!((answer.status.as_u16(), answer.reason), (401, Some(Reason::UnverifiableConfirmation)));
+    is_unavailable(Reply::json(NULLS.replace("true", "null")), "active is null").await;
+}
+
+#[tokio::test]
+async fn intro_14_a_null_audience_is_a_missing_one() {
+    let answer = status_of(&NULLS.replace("\"AUDIENCE\"", "null")).await;
+    assert_eq!((answer.status.as_u16(), answer.reason), (401, Some(Reason::WrongAudience)));
 }
 
 #[tokio::test]

@@ -97,6 +97,18 @@ impl<'a> UnverifiedClaims<'a> {
         Ok(())
     }
 
+    /// The same without the members that are `null`, for an answer: what its issuer leaves out, it may write so. A `cnf` stays,
+    /// since a binding that says nothing is no sign that there is none.
+    pub(crate) fn without_nulls(mut self) -> Self {
+        for (number, slot) in self.registered.iter_mut().enumerate() {
+            if Some(number) != registered("cnf") {
+                slot.take_if(|value| *value == Value::Null);
+            }
+        }
+        self.others.retain(|(_, value)| *value != Value::Null);
+        self
+    }
+
     /// The whole object, as it was written.
     pub(crate) fn text(&self) -> &'a str {
         self.text

@@ -74,7 +74,7 @@ impl Rules {
     ///
     /// `None` where the answer is no JSON object within bounds, so that it is no answer.
     pub(super) fn judge(&self, claims: &[u8], is_verified: bool, now: Duration) -> Option<Result<Judged, Error>> {
-        let unverified = UnverifiedClaims::parse(claims, &self.names).ok()?;
+        let unverified = UnverifiedClaims::parse(claims, &self.names).ok()?.without_nulls();
         Some(self.check(&unverified, is_verified, now).map_err(|error| error.with_issuer(&self.issuer)))
     }
 
@@ -271,6 +271,84 @@ mod tests {
         ] {
             assert_eq!(refused(&with(good.clone())), None, "{good}");
         }
+    }
+
+    /// The answer with these members set to null.
+    fn with_null(names: &[&str]) -> Json {
+        let mut answer = answer();
+        names.iter().for_each(|name| answer[*name] = Json::Null);
+        answer
+    }
+
+    #[test]
+    fn intro_14_a_null_member_is_absent() {
+        let optional = [
+            "exp",
+            "iat",
+            "nbf",
+            "iss",
+            "client_id",
+            "sub",
+            "jti",
+            "token_type",
+            "scope",
+            "username",
+            "sid",
+            "acr",
+            "amr",
+            "auth_time",
+            "token_use",
+            "typ",
+            "another",
+        ];
+        for name in optional {
+            assert_eq!(refused(&with_null(&[name])), None, "{name}");
+        }
+        let Judged { token, session } = judge(&rules(), &with_null(&optional), false).unwrap();
+        assert_eq!((token.issuer(), token.subject(), token.client_id()), ("https://as.example", None, None));
+        assert_eq!(
+            (token.token_id(), token.expires_at(), token.not_before(), token.issued_at()),
+            (None, None, None, None)
+        );
+        assert!(token.scope().is_empty() && session.is_none());
+    }
+
+    #[test]
+    fn intro_14_a_null_where_a_member_is_demanded_is_a_missing_one() {
+        let found = |rules: &Rules, name: &str| {
+            let judged =
+                rules.judge(with_null(&[name]).to_string().as_bytes(), false, Duration::from_secs(NOW)).unwrap();
+            let error = judged.unwrap_err();
+            (error.reason(), error.failures()[0].subject(), error.failures()[0].found().into_owned())
+        };
+        let none = || "none".to_owned();
+        assert_eq!(found(&rules(), "aud"), (Reason::WrongAudience, "aud", none()));
+        let strict = Rules {
+            demands_token_type: true,
+            authorized_parties: Some(["app"].into_iter().collect()),
+            max_age: Some(Duration::from_secs(600)),
+            ..rules()
+        };
+        assert_eq!(found(&strict, "token_type"), (Reason::WrongTokenType, "token_type", none()));
+        assert_eq!(found(&strict, "client_id"), (Reason::UnauthorizedParty, "client_id", none()));
+        assert_eq!(found(&strict, "iat"), (Reason::MissingClaim, "iat", none()));
+    }
+
+    #[test]
+    fn intro_14_a_null_confirmation_refuses() {
+        for is_verified in [false, true] {
+            let refused = judge(&rules(), &with_null(&["cnf"]), is_verified).unwrap_err();
+            assert_eq!(refused, Reason::UnverifiableConfirmation);
+        }
+    }
+
+    #[test]
+    fn intro_14_a_null_inside_of_a_member_is_malformed() {
+        for bad in [json!({ "aud": [null, "api"] }), json!({ "aud": [null] })] {
+            assert_eq!(refused(&with(bad.clone())), Some(Reason::MalformedClaim), "{bad}");
+        }
+        let lenient = Rules { scope_may_be_array: true, ..rules() };
+        assert_eq!(judge(&lenient, &with(json!({ "scope": [null] })), false).unwrap_err(), Reason::MalformedClaim);
     }
 
     #[test]

@@ -31,6 +31,8 @@
 //! | `cnf` | must not be there: no confirmation can be checked yet |
 //! | `scope` | a string; where a route demands scopes, they are compared as those of a JWT |
 //!
+//! A member that is `null` is as if it were left out, but for `active` and `cnf`.
+//!
 //! The principal is the pair of the configured issuer and `sub`. `username` is for display and identifies nobody.
 //!
 //! # Which tokens are asked about

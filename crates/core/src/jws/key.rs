@@ -25,7 +25,7 @@ const RSA_EXPONENT: std::ops::RangeInclusive<u64> = 65_537..=8_589_934_591;
 ///
 /// A key that cannot be used for verifying signatures is skipped and reported, and the others are kept: one of an unknown
 /// type, of a wrong shape or size, for another use (`use`, `key_ops`), of an algorithm that is not supported, symmetric, or
-/// with a private member.
+/// with a private member. A member that is `null` is absent.
 #[derive(Clone, Debug)]
 pub struct JwkSet {
     keys: Vec<Jwk>,
@@ -160,9 +160,10 @@ impl Jwk {
     }
 }
 
+/// A member that is there. One that is `null` is not: some issuers write what they leave out so.
 fn find<'v>(element: &'v Value<'_>, name: &str) -> Option<&'v Value<'v>> {
     let Value::Object(members) = element else { return None };
-    members.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    members.iter().find(|(key, value)| key == name && *value != Value::Null).map(|(_, value)| value)
 }
 
 /// A member that has to be a string where it is present.
@@ -454,7 +455,7 @@ mod tests {
     #[test]
     fn key_9_a_key_with_a_private_member_is_skipped() {
         for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"] {
-            for value in [json!("AQAB"), json!(null), json!([])] {
+            for value in [json!("AQAB"), json!(""), json!([])] {
                 assert_eq!(why_skipped(&with("a-rs256", name, value)), PRIVATE, "{name}");
             }
         }
@@ -463,6 +464,32 @@ mod tests {
         }
         assert_eq!(why_skipped(&json!({ "kty": "oct", "k": "AQAB", "alg": "HS256" })), PRIVATE);
         assert_eq!(why_skipped(&json!({ "kty": "oct", "alg": "HS256" })), KIND);
+    }
+
+    #[test]
+    fn key_9_a_member_that_is_null_is_absent() {
+        for (_, key_id) in SIGNERS {
+            let mut jwk = public_jwk(key_id);
+            for name in ["use", "key_ops", "alg", "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv", "issuer", "x5c"]
+            {
+                jwk[name] = json!(null);
+            }
+            assert_eq!(why_skipped(&jwk), "", "{key_id}");
+        }
+        for keys in prepared(&[with("a-es256", "kid", json!(null))], Algorithm::DEFAULT) {
+            assert_eq!(verify(&keys, Es256, None, "a-es256"), Verification::Valid);
+            assert_eq!(keys.key_ids().next(), None);
+        }
+        for (key_id, name, why) in [
+            ("a-es256", "kty", "it has no `kty`"),
+            ("a-es256", "crv", KIND),
+            ("a-es256", "x", MEMBER),
+            ("a-es256", "y", MEMBER),
+            ("a-rs256", "n", MEMBER),
+            ("a-rs256", "e", MEMBER),
+        ] {
+            assert_eq!(why_skipped(&with(key_id, name, json!(null))), why, "{name}");
+        }
     }
 
     #[test]
@@ -477,7 +504,7 @@ mod tests {
         for operations in [json!(["verify"]), json!(["sign", "verify"])] {
             assert_eq!(why_skipped(&with("a-es256", "key_ops", operations)), "");
         }
-        for mistyped in [json!("verify"), json!(null), json!({ "verify": 1 })] {
+        for mistyped in [json!("verify"), json!({ "verify": 1 })] {
             assert_eq!(why_skipped(&with("a-es256", "key_ops", mistyped)), MISTYPED);
         }
     }
@@ -502,7 +529,7 @@ mod tests {
     #[test]
     fn a_member_of_the_wrong_type_skips_its_key() {
         for name in ["kty", "use", "crv", "alg", "kid", "x", "y"] {
-            for value in [json!(1), json!(null), json!(["sig"]), json!({})] {
+            for value in [json!(1), json!(["sig"]), json!({})] {
                 assert_eq!(why_skipped(&with("a-es256", name, value)), MISTYPED, "{name}");
             }
         }

@@ -162,7 +162,7 @@ impl Evidence {
                 text(name).and_then(|text| text.strip_prefix(prefix)).is_some_and(|rest| !rest.is_empty())
             }
             Sign::Present(name) => claim(name).is_some_and(|value| match value {
-                Value::Object(members) => !members.is_empty(),
+                Value::Object(members) => members.iter().any(|(_, value)| *value != Value::Null),
                 value => is_filled(value),
             }),
             Sign::ScopeClaim => scope_claim.find(claim).is_some_and(|(_, value)| is_filled(value)),
@@ -412,7 +412,7 @@ impl Profile {
 fn is_filled(value: &Value<'_>) -> bool {
     match value {
         Value::String(text) => !text.is_empty(),
-        Value::Array(elements) => !elements.is_empty(),
+        Value::Array(elements) => elements.iter().any(|element| *element != Value::Null),
         _ => false,
     }
 }
@@ -668,7 +668,7 @@ mod tests {
         for there in [r#"{"t":"a"}"#, r#"{"t":["a"]}"#, r#"{"t":{"a":1}}"#] {
             assert!(is_there(&present, there), "{there}");
         }
-        for nothing in [r#"{}"#, r#"{"t":""}"#, r#"{"t":[]}"#, r#"{"t":{}}"#, r#"{"t":null}"#, r#"{"t":true}"#] {
+        for nothing in [r#"{}"#, r#"{"t":""}"#, r#"{"t":[]}"#, r#"{"t":{}}"#, r#"{"t":true}"#] {
             assert!(!is_there(&present, nothing), "{nothing}");
         }
 
@@ -687,6 +687,22 @@ mod tests {
         assert!(is_there(&prefix, r#"{"sub":"x:a"}"#));
         for other in [r#"{"sub":"x:"}"#, r#"{"sub":"X:a"}"#, r#"{"sub":"ax:a"}"#, r#"{"sub":["x:a"]}"#, r#"{}"#] {
             assert!(!is_there(&prefix, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn at_2_a_null_is_no_evidence() {
+        let signs = [
+            Evidence::claim_present("t"),
+            Evidence::claim("t", "null"),
+            Evidence::equal("t", "u"),
+            Evidence::prefix("t", "n"),
+            Evidence::any_of([Evidence::claim_present("t"), Evidence::scope_claim()]),
+            Evidence::scope_claim(),
+        ];
+        for null in ["null", "[null]", "[null,null]", r#"{"a":null}"#] {
+            let claims = format!(r#"{{"t":{null},"u":{null},"s":{null}}}"#);
+            assert!(!signs.iter().any(|sign| is_there(sign, &claims)), "{null}");
         }
     }
 
