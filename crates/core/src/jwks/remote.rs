@@ -166,8 +166,9 @@ impl KeySource for RemoteKeys {
         let shared = &self.0;
         let now = shared.now();
         let loaded = shared.loaded.load_full();
-        if (loaded.is_none() || shared.idle == Idle::Refresh) && shared.is_due(now) {
-            // Whoever watches the health of keys wants them there before the first token.
+        // Whoever watches the health of keys wants them there before the first token. A resting issuer may be one that a
+        // stranger named once, and a probe is no reason to ask it again and again.
+        if shared.idle == Idle::Refresh && shared.is_due(now) {
             shared.attempt(Demand::Due);
         }
         let state = match loaded.as_deref().map(|loaded| shared.trust(loaded, now)) {

@@ -624,6 +624,31 @@ async fn keys_that_nobody_asks_for_may_rest() {
 }
 
 #[tokio::test]
+async fn health_causes_no_attempt_for_a_resting_issuer() {
+    for answer in [Answer::Fails, Answer::Is(200, jwks(&["a-es256"]))] {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        network.put(JWKS_URL, answer);
+        let source =
+            RemoteKeys::new(origin(&network, &clock), None, "label".into(), None, Handle::current(), Idle::Rest);
+        assert_eq!(source.health().state, KeyState::Unavailable);
+        settle().await;
+        assert!(network.requests().is_empty(), "nobody has asked for its keys");
+        // A token of a stranger names it once.
+        assert!(source.snapshot().is_none());
+        refetch(&source).await.ok();
+        clock.advance(DAY / 24);
+        settle().await;
+        network.requests();
+        for _ in 0..360 {
+            source.health();
+            settle().await;
+            clock.advance(10 * SECOND);
+        }
+        assert!(network.requests().is_empty(), "an hour of probes");
+    }
+}
+
+#[tokio::test]
 async fn a_source_that_is_gone_asks_for_nothing() {
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
     let source = loaded(&network, &clock).await;
