@@ -1,24 +1,33 @@
 //! Keys that are fetched: from a real issuer on the loopback interface, in good times and in bad.
 
 use std::{
+    pin::pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker},
-    time::Duration,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, SystemTime},
 };
 
 use axum::{Router, response::Redirect};
 use bytes::Bytes;
 use http::{Request, Response, Uri};
-use scopegate_axum::{Issuer, Reason, ResourceServer};
+use scopegate_axum::{
+    Issuer, Reason, ResourceServer,
+    introspection::{ClientAuthentication, Introspection},
+};
 use scopegate_core::{
     BoxFuture,
+    clock::{Clock, SystemClock},
     fetch::{Fetch, FetchError, FetchLimits},
 };
 use scopegate_testing::{TestClock, TestIssuer, TestIssuerBuilder};
-use scopegate_tests::{AUDIENCE, Api, Ask, ISSUER, LoopbackFetch, Served, clock, mint, resource_server, serve};
+use scopegate_tests::{
+    AUDIENCE, Api, Ask, INTROSPECTION_URL, ISSUER, JWKS_URL, LoopbackFetch, METADATA_URL, Network, Reply, Served,
+    clock, mint, resource_server, serve,
+};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
@@ -575,4 +584,83 @@ mod reqwest {
         let answer = fetch().fetch(request, FetchLimits::new(1024, Duration::from_secs(20))).await.expect("an answer");
         assert_eq!((answer.status().as_u16(), requests.load(Ordering::SeqCst)), (307, 2));
     }
+}
+
+/// A clock that stands still, with sleeps on the timer of a runtime.
+#[derive(Debug)]
+struct Timer;
+
+impl Clock for Timer {
+    fn now(&self) -> SystemTime {
+        clock().now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        SystemClock.sleep(duration)
+    }
+}
+
+/// Wakes a thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Runs a future in a thread outside of every runtime.
+fn outside_of_runtimes<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    std::thread::spawn(|| {
+        let (mut future, waker) = (pin!(future), Waker::from(Arc::new(Unpark(thread::current()))));
+        loop {
+            match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(value) => return value,
+                Poll::Pending => thread::park(),
+            }
+        }
+    })
+    .join()
+    .expect("no panic")
+}
+
+#[test]
+fn a_request_outside_of_every_runtime_waits_for_keys_and_answers() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let slow = |reply: Reply| Reply::After(Duration::from_millis(20), Box::new(reply));
+    let (timer, keys) = (clock(), mint());
+    let network = Network::new(&timer);
+    let document =
+        serde_json::json!({ "issuer": ISSUER, "jwks_uri": JWKS_URL, "introspection_endpoint": INTROSPECTION_URL });
+    network.put(METADATA_URL, slow(Reply::json(document)));
+    network.put(JWKS_URL, slow(Reply::json(keys.jwks_json())));
+    network.put(INTROSPECTION_URL, slow(Reply::json(r#"{"active":false}"#)));
+    let client = ClientAuthentication::client_secret_basic("api", "secret");
+    let issuer = Issuer::discover(ISSUER).introspection(Introspection::discovered(client));
+    let builder = resource_server().clock(Timer).fetch(network.clone()).issuer(issuer);
+    let server = runtime.block_on(builder.build()).expect("good settings");
+    // Time passes for the network while the threads wait for it.
+    let (ticking, stop) = (timer, Arc::new(AtomicBool::new(false)));
+    let stopped = Arc::clone(&stop);
+    let ticks = runtime.spawn(async move {
+        while !stopped.load(Ordering::SeqCst) {
+            ticking.advance(Duration::from_millis(10));
+            SystemClock.sleep(Duration::from_millis(1)).await;
+        }
+    });
+
+    let ask = |token: String| {
+        let head = Request::get("/").header("authorization", format!("Bearer {token}")).body(()).expect("a request");
+        let (server, head) = (server.clone(), head.into_parts().0);
+        outside_of_runtimes(async move { server.authenticate(&head).await.map(|_| ()).map_err(|error| error.reason()) })
+    };
+    assert_eq!(ask(keys.token().sign()), Ok(()), "a cold start");
+    assert_eq!(ask(keys.token().header("kid", "forged").sign()), Err(Reason::UnknownKey), "a key that is not known");
+    assert_eq!(ask("opaque".into()), Err(Reason::InactiveToken), "discovery and introspection");
+    stop.store(true, Ordering::SeqCst);
+    runtime.block_on(ticks).expect("no panic");
+    drop(runtime);
+    // Whoever comes when the runtime is gone gets an answer as well.
+    assert_eq!(ask("another".into()), Err(Reason::IssuerUnavailable));
 }

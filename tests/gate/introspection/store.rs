@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scopegate_axum::inquiry::{AnswerCache, AnswerKey, AnswerStore, Forget, StoreError, StoredAnswer};
 use scopegate_core::BoxFuture;
-use scopegate_tests::Log;
+use scopegate_tests::{Log, settle};
 
 use super::*;
 
@@ -168,4 +168,65 @@ async fn where_an_answer_of_now_is_demanded_the_store_is_passed_by() {
     rig.say(&token, active());
     assert_eq!((rig.ask(&token).await.status.as_u16(), rig.ask(&token).await.status.as_u16()), (200, 200));
     assert_eq!((rig.asked(), shelf.contents().read), (2, 0));
+}
+
+/// How many futures there are that wait for a store.
+#[derive(Clone, Debug, Default)]
+struct Hanging(Arc<()>);
+
+impl Hanging {
+    fn futures(&self) -> usize {
+        // The rig's cache has one, the test the other.
+        Arc::strong_count(&self.0) - 2
+    }
+
+    fn hang<T: 'static>(&self) -> BoxFuture<'static, Result<T, StoreError>> {
+        let alive = Arc::clone(&self.0);
+        Box::pin(async move {
+            std::future::pending::<()>().await;
+            drop(alive);
+            Err("unreachable".into())
+        })
+    }
+}
+
+impl AnswerStore for Hanging {
+    fn get(&self, _: AnswerKey) -> BoxFuture<'static, Result<Option<StoredAnswer>, StoreError>> {
+        self.hang()
+    }
+
+    fn put(&self, _: AnswerKey, _: StoredAnswer, _: Duration) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.hang()
+    }
+
+    fn forget(&self, _: AnswerKey) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.hang()
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_keeps_no_task() {
+    let store = Hanging::default();
+    let rig = Rig::asking(introspection().cache(AnswerCache::default().store(store.clone()))).await;
+    rig.say("good", active());
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let mut most = 0;
+    for round in 0..20 {
+        let asking: Vec<_> = (0..100).map(|number| rig.spawn(&format!("junk-{round}-{number}"))).collect();
+        let good = rig.spawn("good");
+        for _ in 0..4 {
+            settle().await;
+            most = most.max(store.futures());
+            rig.clock.advance(SECOND / 2);
+        }
+        for asking in asking {
+            assert_eq!(asking.await.expect("an answer"), 401);
+        }
+        assert_eq!(good.await.expect("an answer"), 200);
+        rig.clock.advance(SECOND);
+        settle().await;
+    }
+    assert!(most >= 100, "the store was asked: {most}");
+    assert_eq!((store.futures(), tasks()), (0, before), "2000 junk tokens leave nothing behind");
 }

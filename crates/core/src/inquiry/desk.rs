@@ -12,6 +12,7 @@ use bytes::Bytes;
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, watch},
+    task::JoinSet,
 };
 
 use super::{
@@ -232,14 +233,7 @@ impl Desk {
     }
 
     async fn outcome_of(&self, outcome: &mut watch::Receiver<Option<Came>>) -> Came {
-        let waiting = outcome.wait_for(Option::is_some);
-        // Outside of a runtime there may be no timer to go by. The question has limits of its own.
-        let came = if Handle::try_current().is_ok() {
-            within(&*self.surroundings.clock, self.longest(), waiting).await
-        } else {
-            Some(waiting.await)
-        };
-        match came {
+        match within(&*self.surroundings.clock, self.longest(), outcome.wait_for(Option::is_some)).await {
             Some(Ok(came)) => came.clone().unwrap_or_else(|| Err(ended_early())),
             Some(Err(_)) => Err(ended_early()),
             None => Err(CannotTell::new(Fault::Theirs, "no answer came in time")),
@@ -460,9 +454,11 @@ impl Desk {
     /// What a store has, judged again: its claims may be another replica's, and the time is another.
     async fn stored(&self, key: AnswerKey, subject: &Subject, max_age: Option<Duration>) -> Option<Answer> {
         let store = self.store.as_ref()?;
-        // In a task of its own, so that a store that panics takes nobody with it.
-        let getting = tokio::spawn(store.get(key));
-        let got = within(&*self.surroundings.clock, STORE_PATIENCE, getting).await;
+        // In a task of its own, so that a store that panics takes nobody with it, and one that hangs is given up: the set
+        // aborts its task when it is dropped.
+        let mut getting = JoinSet::new();
+        getting.spawn(store.get(key));
+        let got = within(&*self.surroundings.clock, STORE_PATIENCE, getting.join_next()).await.flatten();
         let stored = self.report_store(got.map(|joined| joined.unwrap_or_else(|error| Err(error.into()))))??;
         let now = self.now();
         // The clock of another replica may differ a little. If it differs by more, nobody knows how old the answer is.
