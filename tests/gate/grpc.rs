@@ -161,12 +161,16 @@ async fn grpc_2_the_wrong_order_is_internal() {
     assert_eq!(refusal(&served, Some(&good())).await.code(), Code::Internal);
 }
 
+/// The API of the rig, which speaks gRPC as well.
+async fn grpc_api() -> Api {
+    Api::behind_layer(Authenticate::new(trusting().await).answer_grpc())
+}
+
 #[tokio::test]
 async fn grpc_2_every_class_has_its_status() {
-    let api = Api::new().await;
-    let down = Api::behind(KeyServer::open("").resource_server().await);
-    let open = axum::Router::new()
-        .route("/me", axum::routing::any(|| async {}).layer::<_, Infallible>(RequireScope::new("a")));
+    let api = grpc_api().await;
+    let down = KeyServer::open("").resource_server().await;
+    let down = Api::behind_layer(Authenticate::new(down).answer_grpc());
     let ask = |path: &str| Ask::with_method(Method::POST, path).header("content-type", "application/grpc");
     let good = || mint().token().sign();
     for (answer, status, reason) in [
@@ -177,7 +181,6 @@ async fn grpc_2_every_class_has_its_status() {
         (ask("/me").bearer("x").of(&api.router).await, "16", Reason::MalformedToken),
         (ask("/admin").bearer(good()).of(&api.router).await, "7", Reason::InsufficientScope),
         (ask("/me").bearer(good()).of(&down.router).await, "14", Reason::KeysUnavailable),
-        (ask("/me").bearer(good()).of(&open).await, "13", Reason::NotAuthenticatedHere),
     ] {
         assert_trailers_only(&answer, "application/grpc", status);
         assert_eq!(answer.reason, Some(reason));
@@ -298,7 +301,7 @@ async fn grpc_5_a_stream_outlives_its_token_and_the_next_call_does_not() {
 
 #[tokio::test]
 async fn grpc_5_grpc_web_gets_the_same_statuses() {
-    let api = Api::new().await;
+    let api = grpc_api().await;
     for (asked, answered) in [
         ("application/grpc-web", "application/grpc-web"),
         ("application/grpc-web+proto", "application/grpc-web"),
@@ -320,7 +323,7 @@ async fn grpc_5_grpc_web_gets_the_same_statuses() {
 
 #[tokio::test]
 async fn grpc_5_other_content_types_get_http_statuses() {
-    let api = Api::new().await;
+    let api = grpc_api().await;
     for asked in ["application/grpcx", "application/json", "text/plain; x=application/grpc", "application/grp", ""] {
         let answer = Ask::with_method(Method::POST, "/me").header("content-type", asked).of(&api.router).await;
         assert_eq!(answer.assert_401_bare().header("grpc-status"), None, "{asked}");
@@ -332,9 +335,72 @@ async fn grpc_5_a_handlers_refusal_is_a_grpc_status_too() {
     use scopegate_axum::{InsufficientScope, scope};
     let router = axum::Router::new()
         .route("/r", axum::routing::any(|| async { InsufficientScope::new(scope("admin")) }))
-        .layer(Authenticate::new(trusting().await));
+        .layer(Authenticate::new(trusting().await).answer_grpc());
     let ask = Ask::with_method(Method::POST, "/r").header("content-type", "application/grpc");
     assert_trailers_only(&ask.bearer(mint().token().sign()).of(&router).await, "application/grpc", "7");
+}
+
+// Services that do not speak gRPC, whose clients may say that they do.
+
+#[tokio::test]
+async fn grpc_1_a_rest_route_refuses_with_http_statuses_whatever_the_content_type() {
+    use axum::routing::post;
+    use scopegate_axum::{AccessToken, InsufficientScope, RequireActive, Scoped, scope};
+    struct Admin;
+    impl scopegate_axum::RequiredScopes for Admin {
+        const SCOPES: &'static [&'static str] = &["admin"];
+    }
+    let down = KeyServer::open("").resource_server().await;
+    let down = axum::Router::new().route("/down", post(|| async {})).layer(Authenticate::new(down));
+    let open = axum::Router::new()
+        .route("/layer", post(|| async {}).layer::<_, Infallible>(RequireScope::new("a")))
+        .route("/extractor", post(|_: AccessToken| async {}));
+    let router = axum::Router::new()
+        .route("/me", post(|_: AccessToken<u8>| async {}))
+        .route("/layer/admin", post(|| async {}).layer::<_, Infallible>(RequireScope::new("admin")))
+        .route("/extractor/admin", post(|_: Scoped<Admin>| async {}))
+        .route("/handler/admin", post(|| async { InsufficientScope::new(scope("admin")) }))
+        .route("/active", post(|| async {}).layer::<_, Infallible>(RequireActive::now()))
+        .layer(Authenticate::new(trusting().await))
+        .merge(down)
+        .merge(open);
+    for content_type in
+        ["application/grpc", "application/grpc+proto", "application/grpc-web", "application/grpc-web-text"]
+    {
+        let ask = |path: &str| Ask::with_method(Method::POST, path).header("content-type", content_type);
+        let good = || mint().token().sign();
+        for (ask, status) in [
+            (ask("/me"), 401),
+            (ask("/me").authorization("Bearer"), 400),
+            (ask("/me").bearer("x"), 401),
+            (ask("/me").bearer(good()), 401),
+            (ask("/layer/admin").bearer(good()), 403),
+            (ask("/extractor/admin").bearer(good()), 403),
+            (ask("/handler/admin").bearer(good()), 403),
+            (ask("/active").bearer(good()), 500),
+            (ask("/layer").bearer(good()), 500),
+            (ask("/extractor").bearer(good()), 500),
+            (ask("/down").bearer(good()), 503),
+        ] {
+            let answer = ask.of(&router).await;
+            assert_eq!((answer.status.as_u16(), answer.header("grpc-status")), (status, None), "{answer:?}");
+            assert_eq!(answer.problem()["status"], status);
+        }
+    }
+}
+
+#[tokio::test]
+async fn grpc_1_a_space_that_answers_grpc_answers_it_for_whatever_is_inside() {
+    use scopegate_axum::AccessToken;
+    let router = axum::Router::new()
+        .route("/extractor", axum::routing::post(|_: AccessToken<u8>| async {}))
+        .route("/layer", axum::routing::post(|| async {}).layer::<_, Infallible>(RequireScope::new("admin")))
+        .layer(Authenticate::new(trusting().await).answer_grpc().realm("r").without_descriptions());
+    for (path, status) in [("/extractor", "16"), ("/layer", "7")] {
+        let ask = Ask::with_method(Method::POST, path).header("content-type", "application/grpc");
+        let answer = ask.bearer(mint().token().sign()).of(&router).await;
+        assert_trailers_only(&answer, "application/grpc", status);
+    }
 }
 
 // With hyper alone, and no tonic in the server or in the client.
@@ -343,7 +409,8 @@ async fn grpc_5_a_handlers_refusal_is_a_grpc_status_too() {
 async fn serve_with_hyper() -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let layers = ServiceBuilder::new().layer(Authenticate::new(trusting().await)).layer(RequireScope::new("health"));
+    let authenticate = Authenticate::new(trusting().await).answer_grpc();
+    let layers = ServiceBuilder::new().layer(authenticate).layer(RequireScope::new("health"));
     let service = layers.service_fn(|request: Request<Incoming>| async move {
         let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         Ok::<_, Infallible>(http::Response::new(Full::new(body)))

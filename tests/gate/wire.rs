@@ -566,7 +566,8 @@ async fn w_04_the_level_of_the_event_follows_the_class_of_the_refusal() {
     assert_eq!(event("no `Authenticate` layer runs in front of it").as_deref(), Some("ERROR"));
 
     let (parts, ()) = http::Request::new(()).into_parts();
-    let refusal = Refusal::new(&Error::missing_credentials()).respond::<axum::body::Body>(ResponseForm::of(&parts));
+    let refusal =
+        Refusal::new(&Error::missing_credentials()).respond::<axum::body::Body>(ResponseForm::of(&parts, None));
     assert_eq!(refusal.status(), 500, "a challenge needs a realm");
     assert_eq!(event("a refusal has no `Authenticate` layer around it").as_deref(), Some("ERROR"));
 }

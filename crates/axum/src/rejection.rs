@@ -19,10 +19,8 @@ impl Rejection {
     pub(crate) fn new(request: &Parts, error: &Error, required: Option<&str>) -> Self {
         let authentication = request.extensions.get::<Authentication>();
         let refusal = Refusal::new(error).after(authentication).requiring(required);
-        Self {
-            reason: error.reason(),
-            response: Box::new(refusal.respond::<Body>(ResponseForm::of(request)).map(Body::new)),
-        }
+        let form = ResponseForm::of(request, authentication.and_then(Authentication::space));
+        Self { reason: error.reason(), response: Box::new(refusal.respond::<Body>(form).map(Body::new)) }
     }
 
     /// The reason.

@@ -23,6 +23,7 @@ pub struct ProtectionSpace {
     realm: Box<str>,
     resource_metadata: Option<Box<str>>,
     described: bool,
+    grpc: bool,
     written: Written,
 }
 
@@ -50,7 +51,7 @@ impl ProtectionSpace {
     ///
     /// When `realm` is empty or has characters other than visible ASCII and the space.
     pub fn new(realm: &str) -> Result<Self, InvalidProtectionSpace> {
-        Self { realm: "".into(), resource_metadata: None, described: true, written: Written::default() }
+        Self { realm: "".into(), resource_metadata: None, described: true, grpc: false, written: Written::default() }
             .with_realm(realm)
     }
 
@@ -89,6 +90,18 @@ impl ProtectionSpace {
     pub fn without_descriptions(mut self) -> Self {
         self.described = false;
         self.unwritten()
+    }
+
+    /// Says that services of this space speak gRPC, so that gRPC requests are refused with a gRPC status, within HTTP 200.
+    #[must_use]
+    pub fn answering_grpc(mut self) -> Self {
+        self.grpc = true;
+        self
+    }
+
+    /// Whether gRPC requests are refused with a gRPC status.
+    pub fn answers_grpc(&self) -> bool {
+        self.grpc
     }
 
     /// The same, which has yet to write its challenges.

@@ -78,7 +78,7 @@ impl ErrorKind {
         }
     }
 
-    /// The gRPC status code, for requests whose content type is `application/grpc`.
+    /// The gRPC status code, for gRPC requests to a service that speaks it.
     pub const fn grpc_status(self) -> u16 {
         self.row().grpc
     }

@@ -2,7 +2,8 @@
 //!
 //! [`Authenticate`] asks who is there: it has the access token of a request judged, and leaves the outcome with the request.
 //! [`RequireScope`] asks whether that suffices. Both work with any service of `http` requests whose response body's data
-//! is `Bytes`: axum, hyper, and tonic, whose clients get gRPC statuses.
+//! is `Bytes`: axum, hyper, and tonic, whose clients get gRPC statuses (see [`Authenticate::answer_grpc`] for gRPC without
+//! tonic's server).
 //!
 //! ```
 //! use std::convert::Infallible;

@@ -5,7 +5,8 @@
 //! - the status and, where the client can do something about it, one `WWW-Authenticate` challenge;
 //! - `Cache-Control: no-store`, and `Retry-After` with a 503;
 //! - a problem document (RFC 9457), unless its `Accept` excludes JSON; for a `HEAD` only the headers that go with it;
-//! - for gRPC (a `POST` of such a content type), HTTP 200 and the status in `grpc-status`, with the challenge as metadata and no body;
+//! - for gRPC (a `POST` of such a content type to a service that [answers gRPC](crate::Authenticate::answer_grpc)), HTTP 200
+//!   and the status in `grpc-status`, with the challenge as metadata and no body;
 //! - the [`Reason`] in the response extensions, for whatever logs or counts outside;
 //! - one tracing event, target `scopegate`: `reason`, `issuer`, `key_id`, the checks that failed with what was expected and
 //!   what was found, `required` and `granted` scope. Never the token.
@@ -13,7 +14,7 @@
 //! The event's level follows the class: `debug` for missing credentials, `info` for credentials that were refused, `warn`
 //! where no decision was possible, `error` where the service is misconfigured.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{any::type_name, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -72,12 +73,22 @@ impl GrpcType {
 }
 
 impl ResponseForm {
-    /// The form for this request.
-    pub fn of<'r>(request: impl Into<RequestHead<'r>>) -> Self {
-        let request = request.into();
+    /// The form for this request. It is that of gRPC only where `space` [answers gRPC](ProtectionSpace::answering_grpc): a
+    /// content type is the client's to choose, and must not turn the refusals of a REST route into HTTP 200.
+    pub fn of<'r>(request: impl Into<RequestHead<'r>>, space: Option<&ProtectionSpace>) -> Self {
+        Self::new(request.into(), || space.is_some_and(ProtectionSpace::answers_grpc))
+    }
+
+    /// The form for this request to a service whose responses have bodies of type `B`.
+    pub(crate) fn for_bodies<B>(request: RequestHead<'_>, space: Option<&ProtectionSpace>) -> Self {
+        Self::new(request, || is_of_tonic::<B>() || space.is_some_and(ProtectionSpace::answers_grpc))
+    }
+
+    fn new(request: RequestHead<'_>, answers_grpc: impl FnOnce() -> bool) -> Self {
         // Every gRPC call is a POST. What else claims to be gRPC gets an HTTP status, which proxies go by.
         let may_be_grpc = *request.method() == Method::POST;
-        Self(match may_be_grpc.then(|| grpc_content_type(request.headers())).flatten() {
+        let content_type = may_be_grpc.then(|| grpc_content_type(request.headers())).flatten();
+        Self(match content_type.filter(|_| answers_grpc()) {
             Some(content_type) => Form::Grpc(content_type),
             None if !accepts_json(request.headers()) => Form::Bare,
             None if *request.method() == Method::HEAD => Form::Head,
@@ -89,6 +100,14 @@ impl ResponseForm {
     fn has_document(self) -> bool {
         matches!(self.0, Form::Head | Form::Problem)
     }
+}
+
+/// Whether a response body is tonic's, or wraps it, so that the service behind a layer speaks nothing but gRPC.
+///
+/// It goes by the type's name, since this crate does not depend on tonic. Should the compiler write it otherwise one day, the
+/// answers are HTTP statuses, which a gRPC client maps to the same codes but for 500.
+fn is_of_tonic<B>() -> bool {
+    type_name::<B>().contains("tonic::body::")
 }
 
 /// The content type to answer a gRPC request with; `None` where the request is not gRPC.
@@ -342,7 +361,11 @@ mod tests {
         for (name, value) in headers {
             request = request.header(name, *value);
         }
-        ResponseForm::of(&request.body(()).unwrap()).0
+        ResponseForm::of(&request.body(()).unwrap(), Some(&answering_grpc())).0
+    }
+
+    fn answering_grpc() -> ProtectionSpace {
+        ProtectionSpace::new("r").unwrap().answering_grpc()
     }
 
     #[test]
@@ -382,5 +405,17 @@ mod tests {
         ] {
             assert_eq!(form(Method::POST, &[(CONTENT_TYPE, content_type)]), expected, "{content_type}");
         }
+    }
+
+    #[test]
+    fn grpc_1_the_form_is_grpcs_where_the_service_answers_grpc() {
+        let request = Request::post("/").header(CONTENT_TYPE, "application/grpc").body(()).unwrap();
+        let http = ProtectionSpace::new("r").unwrap();
+        for space in [None, Some(&http)] {
+            assert_eq!(ResponseForm::of(&request, space).0, Form::Problem);
+            assert_eq!(ResponseForm::for_bodies::<Bytes>((&request).into(), space).0, Form::Problem);
+        }
+        let grpc = Form::Grpc(GrpcType::Grpc);
+        assert_eq!(ResponseForm::for_bodies::<Bytes>((&request).into(), Some(&answering_grpc())).0, grpc);
     }
 }

@@ -135,6 +135,16 @@ impl Authenticate {
         self.with_space(space)
     }
 
+    /// Says that the service speaks gRPC: refusals of gRPC requests, those of layers and extractors further in included, are
+    /// HTTP 200 with the status in `grpc-status`, as every answer of gRPC is. Other requests are answered as before.
+    ///
+    /// Without this, refusals have HTTP statuses whatever content type the client names, so that proxies and logs see what a
+    /// REST route refused. A service whose response bodies are tonic's, such as one of tonic's own server, needs no word of it.
+    pub fn answer_grpc(self) -> Self {
+        let space = self.space().answering_grpc();
+        self.with_space(space)
+    }
+
     /// Adds `WWW-Authenticate` to `Access-Control-Expose-Headers` of every refusal, so that scripts of other origins can
     /// read the challenge. The rest of CORS is for a CORS layer outside of this one.
     pub fn expose_challenges_to_browsers(self) -> Self {

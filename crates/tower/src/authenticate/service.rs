@@ -39,7 +39,8 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let form = ResponseForm::of(&request);
+        let space = self.settings.resource_server.space();
+        let form = ResponseForm::for_bodies::<ResBody>((&request).into(), space);
         match self.settings.resource_server.authenticate(&request).try_now() {
             Ok(outcome) => match self.settings.admit(outcome, form) {
                 Ok(authentication) => {

@@ -162,7 +162,9 @@ where
 }
 
 fn refused<ReqBody, ResBody>(error: &Error, request: &Request<ReqBody>) -> Response<GateBody<ResBody>> {
-    Refusal::new(error).after(request.extensions().get::<Authentication>()).respond(ResponseForm::of(request))
+    let authentication = request.extensions().get::<Authentication>();
+    let form = ResponseForm::for_bodies::<ResBody>(request.into(), authentication.and_then(Authentication::space));
+    Refusal::new(error).after(authentication).respond(form)
 }
 
 impl<S, ReqBody> fmt::Debug for ActiveFuture<S, ReqBody>

@@ -48,6 +48,7 @@ where
             return ResponseFuture::inner(self.inner.call(request));
         };
         let refusal = Refusal::new(&error).after(authentication).requiring(self.demand.challenge());
-        ResponseFuture::refused(refusal.respond(ResponseForm::of(&request)))
+        let space = authentication.and_then(Authentication::space);
+        ResponseFuture::refused(refusal.respond(ResponseForm::for_bodies::<ResBody>((&request).into(), space)))
     }
 }
