@@ -11,6 +11,7 @@ mod grpc;
 mod hostile;
 mod http;
 mod introspection;
+mod issuers;
 mod jose;
 mod json_vectors;
 mod jwt;

@@ -456,7 +456,8 @@ async fn w_07_the_metadata_url_is_validated_when_it_is_configured() {
         "/x",
         "//h/x",
         "http://h/x",
-        "http://localhost/x",
+        "http://localhost.example/x",
+        "http://10.0.0.1/x",
         "ftp://h/x",
         "https://",
         "https:///x",
@@ -480,6 +481,17 @@ async fn w_07_the_metadata_url_is_validated_when_it_is_configured() {
             r#"Bearer realm="https://api.example/r", resource_metadata="https://api.example/.well-known/oauth-protected-resource/r?x=1""#
         )
     );
+}
+
+#[tokio::test]
+async fn w_07_the_metadata_url_may_be_http_for_clients_on_the_same_machine() {
+    for url in ["http://localhost:3000/.well-known/x", "http://127.0.0.1:3000/x", "http://[::1]:3000/x"] {
+        let layer = Authenticate::new(server().await);
+        assert!(layer.clone().try_resource_metadata(url).is_ok(), "{url}");
+        let api = Api::behind_layer(layer.resource_metadata(url));
+        let challenge = format!(r#"Bearer realm="https://api.example/r", resource_metadata="{url}""#);
+        assert_eq!(Ask::get("/me").of(&api.router).await.challenge(), Some(challenge.as_str()));
+    }
 }
 
 #[tokio::test]

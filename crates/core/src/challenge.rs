@@ -8,11 +8,7 @@ use std::{error::Error as StdError, fmt};
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 
-use crate::{
-    Error, Reason, Scheme,
-    https_url::{self, PlainHttp},
-    reason::class_problem,
-};
+use crate::{Error, Reason, Scheme, https_url, reason::class_problem};
 
 /// A space of resources under one realm (RFC 9110 §11.5), and how its refusals are worded.
 ///
@@ -72,13 +68,15 @@ impl ProtectionSpace {
     ///
     /// # Errors
     ///
-    /// When `url` is not an absolute `https` URL without user information or a fragment.
+    /// When `url` is not an absolute `https` URL without user information or a fragment. For a service that is tried on its
+    /// developer's machine, `http` will do where the host is `localhost` or a loopback address: the URL is a pointer for
+    /// clients, and nothing is trusted or fetched because of it.
     pub fn with_resource_metadata(mut self, url: &str) -> Result<Self, InvalidProtectionSpace> {
         // What a quoted-string holds as it is, so that a client that forgets to unquote it still has the URL.
         let plain = url.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
-        if !plain || https_url::parse(url, PlainHttp::Refused).is_err() {
+        if !plain || !https_url::is_for_clients(url) {
             return Err(InvalidProtectionSpace(
-                "the resource_metadata URL must be an absolute https URL without user information or a fragment",
+                "the resource_metadata URL must be absolute and https (http on localhost, 127.0.0.1 or [::1]), without user information or a fragment",
             ));
         }
         self.resource_metadata = Some(url.into());
@@ -359,8 +357,14 @@ mod tests {
     }
 
     #[test]
-    fn the_metadata_url_is_https() {
-        for good in ["https://h/.well-known/oauth-protected-resource/r?x=1", "https://127.0.0.1:3000/x"] {
+    fn the_metadata_url_is_https_but_for_a_client_on_this_machine() {
+        for good in [
+            "https://h/.well-known/oauth-protected-resource/r?x=1",
+            "https://127.0.0.1:3000/x",
+            "http://127.0.0.1:3000/x",
+            "http://[::1]/x",
+            "http://localhost:3000/x",
+        ] {
             assert!(space().with_resource_metadata(good).is_ok(), "{good}");
         }
         for bad in [
@@ -373,7 +377,9 @@ mod tests {
             "https://h/a b",
             "https://h/\"",
             "https://user:pw@h/x",
-            "http://127.0.0.1:3000/x",
+            "http://localhost.example/x",
+            "http://10.0.0.1/x",
+            "http://user@localhost/x",
         ] {
             assert!(space().with_resource_metadata(bad).is_err(), "{bad}");
         }

@@ -77,7 +77,7 @@
 //! | `authorized_parties` | all | list: the [clients](Issuer::authorized_parties) whose tokens are accepted |
 //! | `scope_claim` | the profile's | the claim with the scope, a [string or an array](ScopeClaim::string_or_array); a list of several is a [path](ScopeClaim::path) |
 //! | `scope_grammar` | `"exact"` | `"exact"`, [`"genauth"`](GenAuthScopes), or a table of scopes and what each [implies](ImpliedScopes) |
-//! | `jwks_uri` | by discovery | the [address](Issuer::with_jwks_uri) of its keys |
+//! | `jwks_uri` | by discovery | the [address](Issuer::with_jwks_uri) of its keys, or [of the tenants'](crate::Tenants::jwks_uri) |
 //! | `jwks_file` | by discovery | the [file](Issuer::with_jwks_file) with its keys |
 //! | `jwks_header` | none | table: the [header](Issuer::jwks_header) for the keys' address: `name`, and `value` or `value_file` |
 //! | `key_hosts` | all | list: the [hosts](Issuer::key_hosts) that keys may come from |
@@ -85,6 +85,7 @@
 //! | `introspection` | nobody is asked | table, see below: how the issuer is [asked](Issuer::introspection) about tokens. Not with `template` |
 //! | `dangerous_waive_audience` | `false` | tokens that [name no audience](Issuer::dangerous_waive_audience) |
 //! | `dangerous_allow_http_on_loopback` | `false` | [plain http](Issuer::dangerous_allow_http_on_loopback) on this machine |
+//! | `dangerous_allow_http_for_host` | none | list: hosts, such as `"keycloak"`, for which [plain http](Issuer::dangerous_allow_http_for_host) will do |
 //!
 //! | of `key_refresh` | default | |
 //! |---|---|---|
@@ -261,6 +262,7 @@ struct IssuerTable {
     #[serde(deserialize_with = "said")]
     introspection: Option<IntrospectionTable>,
     dangerous_allow_http_on_loopback: bool,
+    dangerous_allow_http_for_host: Option<List>,
     dangerous_waive_audience: bool,
     #[serde(flatten)]
     unknown: Unknown,
@@ -406,11 +408,11 @@ impl IssuerTable {
                 builder.issuer(self.apply_to(issuer, refresh, place))
             }
             (None, Some(Address(template))) => {
-                for (setting, given) in [("jwks_uri", self.jwks_uri.is_some()), ("jwks_file", self.jwks_file.is_some())]
-                {
-                    if given {
-                        place.fault(setting, "is not for tenants, whose keys are found through their metadata");
-                    }
+                if self.jwks_file.is_some() {
+                    place.fault(
+                        "jwks_file",
+                        "is not for tenants, whose keys are found through their metadata or by `jwks_uri`",
+                    );
                 }
                 if self.introspection.take().is_some() {
                     place.fault(
@@ -430,6 +432,9 @@ impl IssuerTable {
                 }
                 let trusted: HashSet<String> = trusted.into_iter().collect();
                 let mut tenants = Tenants::template(template, move |tenant| trusted.contains(tenant));
+                if let Some(Address(url)) = self.jwks_uri.take() {
+                    tenants = tenants.jwks_uri(url);
+                }
                 if let Some(most) = place.read("max_live_tenants", self.max_live_tenants.take(), Quantity::size) {
                     tenants = tenants.max_live(most);
                 }
@@ -495,6 +500,10 @@ impl IssuerTable {
         }
         if self.dangerous_allow_http_on_loopback {
             issuer = issuer.dangerous_allow_http_on_loopback();
+        }
+        for host in place.list("dangerous_allow_http_for_host", self.dangerous_allow_http_for_host).unwrap_or_default()
+        {
+            issuer = issuer.dangerous_allow_http_for_host(host);
         }
         if self.dangerous_waive_audience {
             issuer = issuer.dangerous_waive_audience();

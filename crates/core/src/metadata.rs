@@ -58,7 +58,7 @@ fn well_known(issuer: &str) -> Vec<String> {
 pub(crate) async fn discover(
     issuer: &str,
     wanted: Wanted,
-    plain_http: PlainHttp,
+    plain_http: &PlainHttp,
     documents: &Documents,
     first: &AtomicUsize,
 ) -> Result<(Uri, Option<Duration>), DiscoveryError> {
@@ -86,7 +86,7 @@ pub(crate) async fn at(
     url: &Uri,
     issuer: &str,
     wanted: Wanted,
-    plain_http: PlainHttp,
+    plain_http: &PlainHttp,
     documents: &Documents,
 ) -> Result<(Uri, Option<Duration>), DiscoveryError> {
     let headers = accepting("application/json");
@@ -95,7 +95,7 @@ pub(crate) async fn at(
     Ok((read(answer.body(), issuer, wanted, plain_http)?, lifetime))
 }
 
-fn read(document: &[u8], issuer: &str, wanted: Wanted, plain_http: PlainHttp) -> Result<Uri, DiscoveryError> {
+fn read(document: &[u8], issuer: &str, wanted: Wanted, plain_http: &PlainHttp) -> Result<Uri, DiscoveryError> {
     const ALIASES: &str = "mtls_endpoint_aliases";
     let member = wanted.member();
     let members = json::object(document, |name| name == "issuer" || name == member || name == ALIASES)
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_document_has_to_name_the_issuer_and_its_keys() {
         let read = |text: &str| {
-            super::read(text.as_bytes(), "https://as.example", Wanted::Keys, PlainHttp::Refused)
+            super::read(text.as_bytes(), "https://as.example", Wanted::Keys, &PlainHttp::REFUSED)
                 .map_err(|error| error.to_string())
         };
         let good = read(r#"{"issuer":"https://as.example","jwks_uri":"https://keys.example/jwks","x":[1]}"#).unwrap();
@@ -218,7 +218,7 @@ mod tests {
             "mtls_endpoint_aliases":{"introspection_endpoint":"https://mtls.as.example/i"}}"#;
         let read = |document: &str, by_certificate| {
             let wanted = Wanted::Introspection { by_certificate };
-            super::read(document.as_bytes(), "https://as.example", wanted, PlainHttp::Refused)
+            super::read(document.as_bytes(), "https://as.example", wanted, &PlainHttp::REFUSED)
                 .map(|url| url.to_string())
                 .map_err(|error| error.to_string())
         };

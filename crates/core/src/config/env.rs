@@ -123,6 +123,7 @@ impl IssuerTable {
             "JWKS_HEADER_VALUE_FILE" => self.header().value_file = Some(value.into()),
             "KEY_HOSTS" => self.key_hosts = Some(list(&value)?),
             "DANGEROUS_ALLOW_HTTP_ON_LOOPBACK" => self.dangerous_allow_http_on_loopback = boolean(&value)?,
+            "DANGEROUS_ALLOW_HTTP_FOR_HOST" => self.dangerous_allow_http_for_host = Some(list(&value)?),
             "DANGEROUS_WAIVE_AUDIENCE" => self.dangerous_waive_audience = boolean(&value)?,
             _ => {
                 if let Some(name) = name.strip_prefix("KEY_REFRESH_") {

@@ -537,6 +537,7 @@ async fn tenants_are_trusted_by_name_or_not_at_all() {
         from_json(json!({ "issuers": [entry] }))
     };
     assert_eq!(faults(tenants(json!({ "trusted_tenants": ["a", "b-1"] }))).await, NONE);
+    assert_eq!(faults(tenants(json!({ "trusted_tenants": "a", "jwks_uri": JWKS_URL }))).await, NONE);
     for (settings, fault) in [
         (json!({}), "trusted_tenants: is missing; name the tenants whose tokens are accepted"),
         (json!({ "trusted_tenants": [] }), "trusted_tenants: is missing; name the tenants whose tokens are accepted"),
@@ -545,12 +546,8 @@ async fn tenants_are_trusted_by_name_or_not_at_all() {
             "trusted_tenants: \"b/c\" is no tenant's name: up to 256 letters, digits, and `-._~`",
         ),
         (
-            json!({ "trusted_tenants": "a", "jwks_uri": JWKS_URL }),
-            "jwks_uri: is not for tenants, whose keys are found through their metadata",
-        ),
-        (
             json!({ "trusted_tenants": "a", "jwks_file": "/x" }),
-            "jwks_file: is not for tenants, whose keys are found through their metadata",
+            "jwks_file: is not for tenants, whose keys are found through their metadata or by `jwks_uri`",
         ),
         (
             json!({ "trusted_tenants": "a", "introspection": { "client_id": "a", "client_secret": "b" } }),
@@ -591,7 +588,7 @@ async fn every_fault_is_named_at_once_with_those_of_the_builder() {
         max_bytes = "1k"
         max_entries = "-1"
         [[issuers]]
-        issuer = "http://as.example"
+        issuer = "https://as .example"
         profile = "auth9"
         algorithms = ["HS256", "none"]
         jwks_uri = "https://as.example/jwks"
@@ -613,12 +610,12 @@ async fn every_fault_is_named_at_once_with_those_of_the_builder() {
         "key_refresh.cool_down: \"never\"",
         "verdict_cache.max_bytes: \"1k\" is no whole number",
         "verdict_cache.max_entries: \"-1\" is no whole number",
-        "issuer \"http://as.example\": jwks_uri: ",
-        "issuer \"http://as.example\": profile: ",
-        "issuer \"http://as.example\": algorithms: \"HS256\"",
-        "issuer \"http://as.example\": algorithms: \"none\"",
-        "issuer \"http://as.example\": jwks_header.value: the file \"/nowhere/to/be/found\" cannot be read: ",
-        "issuer \"http://as.example\": key_refresh.hourly: ",
+        "issuer \"https://as .example\": jwks_uri: ",
+        "issuer \"https://as .example\": profile: ",
+        "issuer \"https://as .example\": algorithms: \"HS256\"",
+        "issuer \"https://as .example\": algorithms: \"none\"",
+        "issuer \"https://as .example\": jwks_header.value: the file \"/nowhere/to/be/found\" cannot be read: ",
+        "issuer \"https://as .example\": key_refresh.hourly: ",
         "tenants \"https://idp.example\": trusted_tenants: is missing",
         "issuers[2]: issuer: is missing",
         "issuers[2]: scope_claim: is an empty list",
@@ -626,9 +623,9 @@ async fn every_fault_is_named_at_once_with_those_of_the_builder() {
         "tenants \"https://idp.example\": the template has to have",
         "leeway: 600s is over 5 minutes",
         "max_token_length: is 0",
-        "issuer \"http://as.example\": the identifier must be https",
-        "issuer \"http://as.example\": has no audience",
-        "issuer \"http://as.example\": the most keys of a set",
+        "issuer \"https://as .example\": the identifier has a colon",
+        "issuer \"https://as .example\": has no audience",
+        "issuer \"https://as .example\": the most keys of a set",
         "issuer \"https://tenant.example\": has no audience",
     ];
     for (found, beginning) in found.iter().zip(beginnings) {
@@ -716,6 +713,32 @@ async fn plain_http_is_allowed_by_name() {
     assert_eq!(faults(local(&[(name, "false")])).await.len(), 1);
     let file = json!({ "issuer": "http://[::1]:9", "dangerous_allow_http_on_loopback": true });
     assert_eq!(faults(from_json(json!({ "audience": "api", "issuers": [file] }))).await, NONE);
+
+    let inside = |settings: Value| {
+        let issuer = extended(json!({ "issuer": "http://keycloak:8080/realms/x" }), settings);
+        from_json(json!({ "audience": "api", "issuers": [issuer] }))
+    };
+    assert_eq!(faults(inside(json!({}))).await.len(), 1);
+    for hosts in [json!("keycloak"), json!(["other", "keycloak"])] {
+        assert_eq!(faults(inside(json!({ "dangerous_allow_http_for_host": hosts }))).await, NONE);
+    }
+    let vars = [
+        ("SCOPEGATE_AUDIENCE", "api"),
+        ("SCOPEGATE_ISSUER", "http://keycloak:8080"),
+        ("SCOPEGATE_DANGEROUS_ALLOW_HTTP_FOR_HOST", "other, keycloak"),
+    ];
+    assert_eq!(faults(from_vars(&vars)).await, NONE);
+    assert_eq!(
+        faults(inside(json!({ "dangerous_allow_http_for_host": [] }))).await.len(),
+        2,
+        "an empty list is a slip"
+    );
+    let tenants = json!({
+        "template": "http://keycloak/realms/{tenant}",
+        "trusted_tenants": "shop",
+        "dangerous_allow_http_for_host": "keycloak",
+    });
+    assert_eq!(faults(from_json(json!({ "audience": "api", "issuers": [tenants] }))).await, NONE);
 }
 
 #[tokio::test]

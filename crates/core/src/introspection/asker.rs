@@ -182,7 +182,7 @@ impl Discovery {
     async fn look(&self) -> Result<Uri, CannotTell> {
         let since = self.documents.clock.now();
         let wanted = Wanted::Introspection { by_certificate: self.by_certificate };
-        let (issuer, plain_http, documents) = (&*self.issuer, self.plain_http, &self.documents);
+        let (issuer, plain_http, documents) = (&*self.issuer, &self.plain_http, &self.documents);
         let found = match &self.metadata_url {
             Some(url) => metadata::at(url, issuer, wanted, plain_http, documents).await,
             None => metadata::discover(issuer, wanted, plain_http, documents, &self.first_form).await,

@@ -167,7 +167,7 @@ impl Origin {
         if let Some(known) = known.filter(is_current) {
             return Ok(known);
         }
-        let (plain_http, documents) = (self.plain_http, &self.documents);
+        let (plain_http, documents) = (&self.plain_http, &self.documents);
         let (jwks_uri, wish) = match &self.metadata_url {
             Some(url) => metadata::at(url, &self.issuer, Wanted::Keys, plain_http, documents).await?,
             None => metadata::discover(&self.issuer, Wanted::Keys, plain_http, documents, &self.first_form).await?,

@@ -419,7 +419,7 @@ impl Profile {
 pub(crate) enum Peculiarity {
     /// GitHub: callers choose the audience, and the default is no choice.
     CustomAudience,
-    /// Google: everybody can be issued a token; and one of the issuer's names is no URL.
+    /// Google: everybody can be issued a token.
     OpenToAll,
     /// Entra: the issuer contains the tenant, which is in a claim as well.
     TenantInIssuer,
@@ -427,9 +427,6 @@ pub(crate) enum Peculiarity {
 
 /// The claim that names an Entra tenant.
 pub(super) const TENANT: &str = "tid";
-
-/// The name that Google has beside its URL.
-const BARE_GOOGLE: &str = "accounts.google.com";
 
 /// The tenant that an issuer of Microsoft Entra ID contains: the first segment of its path, where that is a GUID.
 ///
@@ -470,11 +467,6 @@ impl Profile {
             return Err(Failure::new(Reason::UnknownIssuer, TENANT, expected, tenant));
         }
         Ok(())
-    }
-
-    /// Whether this is a name of the provider that is no URL, and still its name.
-    pub(crate) fn has_bare_issuer(&self, issuer: &str) -> bool {
-        self.peculiarity() == Some(Peculiarity::OpenToAll) && issuer == BARE_GOOGLE
     }
 
     /// What does not fit this profile in the other settings of an issuer. Each fits after "the profile".
@@ -665,10 +657,7 @@ mod tests {
     }
 
     #[test]
-    fn google_s_second_name_is_its_own_alone() {
-        assert!(Profile::google().has_bare_issuer("accounts.google.com"));
-        assert!(!Profile::google().has_bare_issuer("accounts.google.com/"));
-        assert!(!Profile::rfc9068().has_bare_issuer("accounts.google.com"));
+    fn accounts_of_google_are_listed() {
         let open = Settings { has_parties: false, ..settings("https://accounts.google.com") };
         assert_eq!(Profile::google().misfits(&open).len(), 1);
         assert!(Profile::google().misfits(&settings("https://accounts.google.com")).is_empty());

@@ -226,7 +226,9 @@ impl ResourceServerBuilder {
     /// With every fault at once:
     ///
     /// - a setting of a [`Config`](crate::config::Config) is unknown, cannot be read, or contradicts another;
-    /// - there is no issuer, two are equal, or one is not an `https` URL without query and fragment;
+    /// - there is no issuer, two are equal, or one is no StringOrURI (RFC 7519 §2), or no `https` URL without query and fragment
+    ///   although its metadata is found by it;
+    /// - http is allowed for a host that is none;
     /// - an issuer has no audience, or one that is empty, or is a URI with a fragment;
     /// - an issuer's list of algorithms, of authorized parties or of key hosts is empty;
     /// - an issuer's profile accepts no `typ`, or demands no sign of an access token where `typ` gives none;
@@ -271,7 +273,7 @@ impl ResourceServerBuilder {
             claim_names.add(group.settings.profile.claim_names());
             // The settings are the same for every tenant, so one that nobody asks shows whether they are good.
             let sample = factory.verifier(
-                group.settings.clone(),
+                group.sample(),
                 Some(Membership { is_template: true, ..group.membership(None) }),
                 &mut faults,
             );
@@ -419,6 +421,7 @@ mod tests {
     use super::*;
     use crate::{
         crypto::tests::{BACKENDS, jwks},
+        introspection::{ClientAuthentication, Introspection},
         jws::Algorithm,
         jwt::{Evidence, Profile},
         resource_server::tests::Network,
@@ -470,28 +473,98 @@ mod tests {
         assert_eq!(faults(builder(issuer()).issuer(other)).await, NONE, "issuers compare exactly");
     }
 
+    const A_NAME_ALONE: &str = "if it is a name alone, say where its metadata is with `.metadata_url(..)`, or its keys with `Issuer::with_jwks_uri`";
+    const INSIDE: &str =
+        "must be https; for an issuer inside your own network, call `dangerous_allow_http_for_host(..)` with this host";
+
     #[tokio::test]
-    async fn an_issuer_that_is_no_https_url_is_a_fault() {
+    async fn meta_5_an_issuer_that_is_found_by_its_name_and_is_no_https_url_is_a_fault() {
         for (identifier, fault) in [
-            ("http://as.example", "the identifier must be https"),
-            ("https://as.example?x=1", "the identifier must not have a query"),
-            ("https://as.example#x", "the identifier must not have a fragment"),
-            ("https://user@as.example", "the identifier must not have user information"),
-            ("as.example/tenant", "the identifier is not a valid URL"),
-            ("", "the identifier is not a valid URL"),
+            ("http://as.example", INSIDE),
+            ("https://as.example?x=1", "must not have a query"),
+            ("https://as.example#x", "must not have a fragment"),
+            ("https://user@as.example", "must not have user information"),
+            ("as.example/tenant", "is not a valid URL"),
+            ("", "is not a valid URL"),
         ] {
-            let found = faults_of(Issuer::with_jwks(identifier, jwks(&["a-es256"]))).await;
-            assert_eq!(found, [format!("issuer {:?}: {fault}", https_url::shown(identifier))]);
+            let fault = format!("issuer {:?}: the identifier {fault}; {A_NAME_ALONE}", https_url::shown(identifier));
+            assert_eq!(faults_of(Issuer::discover(identifier)).await, [fault.as_str()]);
+            let asked = Introspection::discovered(ClientAuthentication::none("api"));
+            assert_eq!(faults_of(Issuer::introspected(identifier, asked.clone())).await, [fault.as_str()]);
+            let keys = jwks(&["a-es256"]);
+            assert_eq!(faults_of(Issuer::with_jwks(identifier, keys).introspection(asked)).await, [fault]);
         }
     }
 
     #[tokio::test]
-    async fn plain_http_is_a_fault_but_on_loopback_and_by_name() {
+    async fn meta_5_an_issuer_that_nothing_is_fetched_from_may_have_any_name() {
+        let asked = || Introspection::at("https://as.example/introspect", ClientAuthentication::none("api"));
+        for name in [
+            "http://adfs.corp.example/adfs/services/trust",
+            "http://localhost:8080/realms/x",
+            "https://as.example?tenant=x",
+            "https://user@as.example/.well-known/x",
+            "urn:corp:sts",
+            "accounts.google.com",
+            "Our issuer",
+        ] {
+            let file = Issuer::with_jwks_file(name, "keys.json");
+            for issuer in [
+                Issuer::with_jwks(name, jwks(&["a-es256"])),
+                file.introspection(asked()),
+                Issuer::with_jwks_uri(name, "https://keys.example/jwks"),
+                Issuer::introspected(name, asked()),
+                Issuer::discover(name).metadata_url("https://as.example/metadata"),
+            ] {
+                assert_eq!(faults_of(issuer).await, NONE, "{name}");
+            }
+        }
+        for (name, fault) in
+            [("", "is empty"), (" https://as.example", "has a colon, and is not a URI (RFC 7519 section 2)")]
+        {
+            let found = faults_of(Issuer::with_jwks(name, jwks(&["a-es256"]))).await;
+            assert_eq!(found, [format!("issuer {name:?}: the identifier {fault}")]);
+        }
+    }
+
+    #[tokio::test]
+    async fn key_2_plain_http_is_a_fault_but_where_it_is_allowed_by_name() {
         let local = || Issuer::with_jwks_uri("http://127.0.0.1:9", "http://127.0.0.1:9/jwks");
         assert_eq!(faults_of(local().dangerous_allow_http_on_loopback()).await, NONE);
-        assert_eq!(faults_of(local()).await.len(), 2, "the identifier, and the address of the keys");
+        assert_eq!(faults_of(local()).await.len(), 1, "the address of the keys");
         let remote = Issuer::discover("http://as.example").dangerous_allow_http_on_loopback();
-        assert_eq!(faults_of(remote).await, [r#"issuer "http://as.example": the identifier must be https"#]);
+        assert_eq!(
+            faults_of(remote).await,
+            [format!("issuer \"http://as.example\": the identifier {INSIDE}; {A_NAME_ALONE}")]
+        );
+
+        let client = ClientAuthentication::none("api");
+        for inside in [
+            Issuer::discover("http://keycloak:8080/realms/x"),
+            Issuer::discover("http://x").metadata_url("http://keycloak:8080/metadata"),
+            Issuer::with_jwks_uri("http://x", "http://keycloak:8080/certs"),
+            Issuer::introspected("http://x", Introspection::at("http://keycloak:8080/introspect", client)),
+        ] {
+            assert_eq!(faults_of(inside.clone()).await.len(), 1, "{inside:?}");
+            assert_eq!(faults_of(inside.clone().dangerous_allow_http_for_host("other")).await.len(), 1, "{inside:?}");
+            let allowed = inside.dangerous_allow_http_for_host("other").dangerous_allow_http_for_host("Keycloak");
+            assert_eq!(faults_of(allowed.clone()).await, NONE, "{allowed:?}");
+            let another = Issuer::with_jwks_uri("http://y", "http://keycloak:8080/certs");
+            assert_eq!(faults(builder(allowed).issuer(another)).await.len(), 1, "it is allowed for one issuer");
+        }
+    }
+
+    #[tokio::test]
+    async fn http_is_allowed_for_a_host_and_nothing_wider() {
+        for other in ["", "*", "http://keycloak", "keycloak:8080", "keycloak/realms"] {
+            assert_eq!(
+                faults_of(issuer().dangerous_allow_http_for_host(other)).await,
+                [format!(
+                    "issuer \"https://as.example\": http is allowed for {other:?}, which is no host; give it as in a URL, \
+                     without scheme and port"
+                )]
+            );
+        }
     }
 
     #[tokio::test]
@@ -505,7 +578,7 @@ mod tests {
     async fn key_2_an_address_of_keys_that_is_no_https_url_is_a_fault() {
         assert_eq!(
             faults_of(Issuer::with_jwks_uri("https://as.example", "http://as.example/jwks")).await,
-            [r#"issuer "https://as.example": the JWKS URL "http://as.example/jwks" must be https"#]
+            [format!(r#"issuer "https://as.example": the JWKS URL "http://as.example/jwks" {INSIDE}"#)]
         );
     }
 
@@ -541,13 +614,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn google_s_bare_name_is_an_issuer_whose_keys_are_somewhere_else() {
+    async fn google_s_bare_name_is_an_issuer_whose_keys_are_given() {
         let google = |issuer: Issuer| issuer.profile(Profile::google()).authorized_parties(["1"]);
         let keys = "https://www.googleapis.com/oauth2/v3/certs";
         assert_eq!(faults_of(google(Issuer::with_jwks_uri("accounts.google.com", keys))).await, NONE);
-        let fault = r#"issuer "accounts.google.com": the identifier must begin with https://"#;
-        assert_eq!(faults_of(google(Issuer::discover("accounts.google.com"))).await, [fault]);
-        assert_eq!(faults_of(Issuer::with_jwks_uri("accounts.google.com", keys)).await, [fault]);
+        assert_eq!(faults_of(google(Issuer::discover("accounts.google.com"))).await.len(), 1);
         assert_eq!(
             faults_of(Issuer::with_jwks_uri("https://accounts.google.com", keys).profile(Profile::google())).await,
             [
@@ -723,7 +794,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_fault_is_named_at_once() {
-        let first = Issuer::with_jwks("http://as.example", "[]").algorithms([]).authorized_parties([""; 0]);
+        let first = Issuer::with_jwks("", "[]").algorithms([]).authorized_parties([""; 0]);
         let second = Issuer::discover("https://b.example").audience("").profile(Profile::compat("mine"));
         let builder = ResourceServer::builder()
             .issuer(first)

@@ -15,6 +15,11 @@ use crate::{
 ///
 /// Every setting belongs to this issuer alone; its keys verify no other issuer's tokens.
 ///
+/// The identifier is what the issuer writes into `iss`, character for character. It is a name, and may be any StringOrURI
+/// (RFC 7519 §2), such as `http://adfs.corp.example/adfs/services/trust`: nothing is fetched from it where it is said where
+/// everything is, by [`with_jwks_uri`](Self::with_jwks_uri) and its like or by [`metadata_url`](Self::metadata_url). Where the
+/// metadata is found by the identifier, it is an `https` URL without query and fragment (RFC 8414 §2).
+///
 /// ```
 /// use scopegate_core::{GenAuthScopes, Issuer, jwt::Profile};
 ///
@@ -49,6 +54,7 @@ impl fmt::Debug for Issuer {
             .field("keys", &self.keys)
             .field("key_hosts", &self.key_hosts)
             .field("key_refresh", &self.key_refresh)
+            .field("plain_http", &self.plain_http)
             .field("audiences", &self.audiences)
             .field("audience_waived", &self.audience_waived)
             .field("authorized_parties", &self.authorized_parties)
@@ -96,7 +102,7 @@ impl Issuer {
             jwks_header: None,
             key_hosts: None,
             key_refresh: None,
-            plain_http: PlainHttp::Refused,
+            plain_http: PlainHttp::REFUSED,
             audiences: Vec::new(),
             audience_waived: false,
             authorized_parties: None,
@@ -117,6 +123,11 @@ impl Issuer {
         self.is_fetched() || self.introspection.as_ref().is_some_and(|introspection| introspection.fetch.is_none())
     }
 
+    /// Whether its metadata document is looked for at addresses that are made of its identifier.
+    pub(super) fn is_found_by_name(&self) -> bool {
+        self.is_discovered() && self.metadata_url.is_none()
+    }
+
     /// Whether anything of it is found through its metadata document.
     pub(super) fn is_discovered(&self) -> bool {
         let by_introspection =
@@ -130,9 +141,8 @@ impl Issuer {
         self.key_hosts.as_ref().is_none_or(|hosts| hosts.contains(&host))
     }
 
-    /// An issuer whose keys are found through its metadata document (RFC 8414, OpenID Connect Discovery).
-    ///
-    /// `identifier` is what the issuer writes into `iss`, character for character.
+    /// An issuer whose keys are found through its metadata document (RFC 8414, OpenID Connect Discovery), at the well-known
+    /// addresses of its identifier.
     pub fn discover(identifier: impl Into<String>) -> Self {
         Self::new(identifier, Keys::Discovered)
     }
@@ -178,7 +188,7 @@ impl Issuer {
     }
 
     /// Finds the metadata document at this address, instead of at the well-known ones of the issuer. The document still has to
-    /// name the issuer.
+    /// name the issuer, whose identifier need not be an address any more.
     pub fn metadata_url(mut self, url: impl Into<String>) -> Self {
         self.metadata_url = Some(url.into());
         self
@@ -249,11 +259,23 @@ impl Issuer {
     }
 
     /// Allows `http` where the host is a loopback address, for an issuer on the same machine. The address has to be written
-    /// as one, such as `127.0.0.1`: what a name like `localhost` stands for is for others to say.
+    /// as one, such as `127.0.0.1`: what a name like `localhost` stands for is for others to say, and is allowed by
+    /// [`dangerous_allow_http_for_host`](Self::dangerous_allow_http_for_host).
     ///
     /// Whoever can answer on that port decides which tokens are good.
     pub fn dangerous_allow_http_on_loopback(mut self) -> Self {
-        self.plain_http = PlainHttp::OnLoopback;
+        self.plain_http.on_loopback = true;
+        self
+    }
+
+    /// Allows `http` for whatever of this issuer is at this host: its metadata, its keys and where it is asked about tokens.
+    /// For an issuer inside a cluster or a compose network, such as `keycloak` for `http://keycloak:8080`. May be called
+    /// several times. The host is compared without regard to case and as a whole, without the port; there are no wildcards.
+    ///
+    /// Whoever can answer for that name, or change what is on its way, decides which tokens are good, and reads the opaque
+    /// tokens and the client secret that are sent there.
+    pub fn dangerous_allow_http_for_host(mut self, host: impl Into<String>) -> Self {
+        self.plain_http.hosts.push(host.into());
         self
     }
 }

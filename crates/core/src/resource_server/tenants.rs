@@ -15,6 +15,9 @@ use crate::{dispatch::TenantGroup, https_url, jwt::JwtVerifier};
 /// What stands for the tenant in a template.
 const PLACEHOLDER: &str = "{tenant}";
 
+/// The identifier that stands for those of all tenants where settings are checked.
+const SAMPLE: &str = "https://tenant.example";
+
 /// The longest name of a tenant.
 const MAX_TENANT: usize = 256;
 
@@ -52,6 +55,8 @@ pub struct Tenants {
     pub(super) settings: Issuer,
     pub(super) max_live: usize,
     template: Option<Template>,
+    /// Where the keys of each are, with the tenant in the place of `{tenant}`.
+    jwks_uri: Option<String>,
     trusted: Arc<dyn Fn(&str) -> bool + Send + Sync>,
 }
 
@@ -111,9 +116,10 @@ impl Tenants {
     fn new(name: &str, template: Option<Template>, trusted: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Self {
             name: name.into(),
-            settings: Issuer::new("https://tenant.example", Keys::Discovered),
+            settings: Issuer::new(SAMPLE, Keys::Discovered),
             max_live: 1000,
             template,
+            jwks_uri: None,
             trusted: Arc::new(trusted),
         }
     }
@@ -121,6 +127,22 @@ impl Tenants {
     /// Sets what the tenants' tokens are held to: audiences, profile, algorithms, as for any [`Issuer`].
     pub fn settings(mut self, change: impl FnOnce(Issuer) -> Issuer) -> Self {
         self.settings = change(self.settings);
+        self
+    }
+
+    /// Takes each tenant's keys from this address, with the tenant in the place of `{tenant}`, instead of from where its
+    /// metadata says. An address without `{tenant}` is that of one key set which all of them have.
+    ///
+    /// Nothing is fetched from the tenants' names then, so the template may be any StringOrURI (RFC 7519 §2).
+    ///
+    /// ```
+    /// use scopegate_core::Tenants;
+    ///
+    /// let tenants = Tenants::template("http://localhost:8080/realms/{tenant}", |tenant| tenant == "shop")
+    ///     .jwks_uri("https://keycloak.internal.example/realms/{tenant}/protocol/openid-connect/certs");
+    /// ```
+    pub fn jwks_uri(mut self, address: impl Into<String>) -> Self {
+        self.jwks_uri = Some(address.into());
         self
     }
 
@@ -135,19 +157,45 @@ impl Tenants {
         &self.name
     }
 
+    /// The tenant whose identifier this would be.
+    fn tenant_of<'i>(&self, issuer: &'i str) -> Option<&'i str> {
+        let template = self.template.as_ref()?;
+        let tenant = issuer.strip_prefix(&*template.before)?.strip_suffix(&*template.after)?;
+        (template.is_all() || is_tenant(tenant)).then_some(tenant)
+    }
+
     /// Whether this is the identifier of a trusted tenant.
     pub(super) fn trusts(&self, issuer: &str) -> bool {
-        let tenant = self.template.as_ref().and_then(|template| {
-            let tenant = issuer.strip_prefix(&*template.before)?.strip_suffix(&*template.after)?;
-            (template.is_all() || is_tenant(tenant)).then_some(tenant)
-        });
-        tenant.is_some_and(|tenant| (self.trusted)(tenant))
+        self.tenant_of(issuer).is_some_and(|tenant| (self.trusted)(tenant))
     }
 
     /// The issuer of this identifier, if it is a trusted tenant.
     fn resolve(&self, issuer: &str) -> Option<Issuer> {
-        https_url::parse_issuer(issuer, self.settings.plain_http).ok()?;
-        self.trusts(issuer).then(|| Issuer { identifier: issuer.to_owned(), ..self.settings.clone() })
+        let tenant = self.tenant_of(issuer)?;
+        self.check_identifier(issuer).ok()?;
+        (self.trusted)(tenant).then(|| self.issuer(issuer, tenant))
+    }
+
+    /// The settings of a tenant.
+    fn issuer(&self, identifier: &str, tenant: &str) -> Issuer {
+        let keys = match &self.jwks_uri {
+            Some(address) => Keys::Url(address.replacen(PLACEHOLDER, tenant, 1)),
+            None => self.settings.keys.clone(),
+        };
+        Issuer { identifier: identifier.to_owned(), keys, ..self.settings.clone() }
+    }
+
+    /// An issuer that stands for all of them.
+    pub(super) fn sample(&self) -> Issuer {
+        self.issuer(SAMPLE, "tenant")
+    }
+
+    /// Only what is fetched from has to be an address.
+    fn check_identifier(&self, issuer: &str) -> Result<(), &'static str> {
+        match self.jwks_uri {
+            Some(_) => https_url::check_name(issuer),
+            None => https_url::parse_issuer(issuer, &self.settings.plain_http).map(drop),
+        }
     }
 
     pub(super) fn membership(&self, last_asked: Option<SystemTime>) -> Membership<'_> {
@@ -164,18 +212,27 @@ impl Tenants {
         }
         if !matches!(self.settings.keys, Keys::Discovered) {
             return Some(
-                "the keys of tenants are found through their metadata; leave the settings' own issuer alone".into(),
+                "the keys of tenants are found through their metadata, or at `.jwks_uri(..)`; leave the settings' own issuer alone".into(),
             );
         }
-        let sample = if template.is_all() {
-            "https://tenant.example".to_owned()
-        } else {
-            format!("{}tenant{}", template.before, template.after)
-        };
-        if let Err(fault) = https_url::parse_issuer(&sample, self.settings.plain_http) {
+        let sample =
+            if template.is_all() { SAMPLE.to_owned() } else { format!("{}tenant{}", template.before, template.after) };
+        if let Err(fault) = self.check_identifier(&sample) {
             return Some(format!("the template {fault}"));
         }
-        (!template.keeps_to_its_domain()).then(|| {
+        let keys_by_tenant = match self.jwks_uri.as_deref().map(|address| address.split_once(PLACEHOLDER)) {
+            Some(Some(_)) if template.is_all() => {
+                return Some(format!(
+                    "the address of their keys has `{PLACEHOLDER}` in it, and they are known by whole identifiers"
+                ));
+            }
+            Some(Some((_, after))) if after.contains(PLACEHOLDER) => {
+                return Some(format!("the address of their keys has `{PLACEHOLDER}` in it more than once"));
+            }
+            Some(parts) => parts.map(|(before, after)| Template { before: before.into(), after: after.into() }),
+            None => Some(template.clone()),
+        };
+        keys_by_tenant.is_some_and(|fetched| !fetched.keeps_to_its_domain()).then(|| {
             format!(
                 "whoever chooses the tenant would choose the host; let `{PLACEHOLDER}` be in the path, or a part of a host that \
                  your own domain follows, such as `https://{PLACEHOLDER}.idp.example/`"
@@ -330,5 +387,40 @@ mod tests {
         assert!(tenants("https://idp.example/{tenant}").max_live(0).fault().is_some());
         let other_keys = tenants("https://idp.example/{tenant}").settings(|_| Issuer::with_jwks("https://x", "{}"));
         assert!(other_keys.fault().is_some());
+    }
+
+    #[test]
+    fn meta_5_tenants_whose_keys_are_given_have_names() {
+        let realms = tenants("http://localhost:8080/realms/{tenant}").jwks_uri("https://idp.example/{tenant}/certs");
+        assert_eq!(realms.fault(), None);
+        let shop = realms.resolve("http://localhost:8080/realms/shop").unwrap();
+        assert_eq!(shop.identifier, "http://localhost:8080/realms/shop");
+        assert!(matches!(shop.keys, Keys::Url(url) if url == "https://idp.example/shop/certs"));
+        for stranger in ["http://localhost:8080/realms/stranger", "http://localhost:8080/realms/a/b", "urn:x:shop"] {
+            assert!(realms.resolve(stranger).is_none(), "{stranger}");
+        }
+        let of_one_set = tenants("urn:corp:{tenant}").jwks_uri("https://idp.example/certs");
+        assert_eq!(of_one_set.fault(), None);
+        assert!(
+            matches!(of_one_set.resolve("urn:corp:a").unwrap().keys, Keys::Url(url) if url == "https://idp.example/certs")
+        );
+        let whole = Tenants::trusting("all", |issuer| issuer == "Our issuer").jwks_uri("https://idp.example/certs");
+        assert_eq!(whole.fault(), None);
+        assert!(whole.resolve("Our issuer").is_some() && whole.resolve("Another").is_none());
+    }
+
+    #[test]
+    fn tenants_do_not_choose_the_host_of_their_keys() {
+        for address in [
+            "https://{tenant}",
+            "https://{tenant}.com/",
+            "https://idp.example:{tenant}/",
+            "https://h/{tenant}/{tenant}",
+        ] {
+            assert!(tenants("urn:corp:{tenant}").jwks_uri(address).fault().is_some(), "{address}");
+        }
+        let whole = Tenants::trusting("all", |_| true).jwks_uri("https://idp.example/{tenant}");
+        assert!(whole.fault().is_some(), "a whole identifier is no part of a path");
+        assert_eq!(tenants("urn:{tenant}").jwks_uri("https://{tenant}.idp.example/certs").fault(), None);
     }
 }

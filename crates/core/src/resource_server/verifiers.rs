@@ -96,7 +96,7 @@ impl Verifiers {
         let by_certificate = client.as_ref().is_some_and(Authenticator::uses_tls);
         let fetch = introspection.fetch.or_else(|| self.fetch.clone());
         let endpoint = match &introspection.endpoint {
-            Some(url) => match https_url::parse(url, issuer.plain_http) {
+            Some(url) => match https_url::parse(url, &issuer.plain_http) {
                 Ok(url) => Some(Endpoint::At(url)),
                 Err(fault) => {
                     faults.add(format!("the introspection endpoint {:?} {fault}", https_url::shown(url)));
@@ -115,7 +115,7 @@ impl Verifiers {
                             limits: FetchLimits::new(refresh.max_document, refresh.timeout),
                         },
                         metadata_url,
-                        plain_http: issuer.plain_http,
+                        plain_http: issuer.plain_http.clone(),
                         by_certificate,
                         hosts: introspection.endpoint_hosts.clone(),
                         found: ArcSwapOption::empty(),
@@ -209,13 +209,22 @@ impl Verifiers {
         if tenants.is_some() && issuer.introspection.is_some() {
             faults.add("tenants cannot be asked about tokens; name the issuer by itself");
         }
-        let is_url = https_url::parse_issuer(&issuer.identifier, issuer.plain_http);
-        let needs_none = issuer.profile.has_bare_issuer(&issuer.identifier) && !matches!(issuer.keys, Keys::Discovered);
-        if let (Err(fault), false) = (is_url, needs_none) {
-            faults.add(format!("the identifier {fault}"));
-        }
-        if issuer.identifier.contains("/.well-known/") {
+        if !issuer.is_found_by_name() {
+            if let Err(fault) = https_url::check_name(&issuer.identifier) {
+                faults.add(format!("the identifier {fault}"));
+            }
+        } else if issuer.identifier.contains("/.well-known/") {
             faults.add("is the address of a metadata document; give the issuer, as the document names it");
+        } else if let Err(fault) = https_url::parse_issuer(&issuer.identifier, &issuer.plain_http) {
+            faults.add(format!(
+                "the identifier {fault}; if it is a name alone, say where its metadata is with `.metadata_url(..)`, or its keys \
+                 with `Issuer::with_jwks_uri`"
+            ));
+        }
+        for host in issuer.plain_http.hosts.iter().filter(|host| !https_url::is_host(host)) {
+            faults.add(format!(
+                "http is allowed for {host:?}, which is no host; give it as in a URL, without scheme and port"
+            ));
         }
         let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
         if audiences.is_empty() {
@@ -316,7 +325,7 @@ impl Verifiers {
             Keys::None => None,
             Keys::Discovered => remote(Location::Discovered),
             Keys::File(path) => remote(Location::File(path.clone())),
-            Keys::Url(url) => match https_url::parse(url, issuer.plain_http) {
+            Keys::Url(url) => match https_url::parse(url, &issuer.plain_http) {
                 Ok(url) if !issuer.allows_host(&url) => {
                     faults.add(format!(
                         "the JWKS URL {:?} is not at one of its hosts for keys",
@@ -366,7 +375,7 @@ impl Verifiers {
         if !issuer.is_discovered() {
             faults.add("has an address of its metadata document, and nothing that is found through it; leave it out");
         }
-        https_url::parse(url, issuer.plain_http)
+        https_url::parse(url, &issuer.plain_http)
             .map_err(|fault| faults.add(format!("the metadata URL {:?} {fault}", https_url::shown(url))))
             .ok()
     }
@@ -393,7 +402,7 @@ impl Verifiers {
         let origin = Origin {
             issuer: Arc::clone(&name),
             location,
-            plain_http: issuer.plain_http,
+            plain_http: issuer.plain_http.clone(),
             header,
             hosts: issuer.key_hosts.clone().map(Arc::new),
             algorithms: issuer.algorithms.as_slice().into(),

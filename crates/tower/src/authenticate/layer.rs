@@ -113,8 +113,8 @@ impl Authenticate {
     ///
     /// # Panics
     ///
-    /// When `url` is not an absolute `https` URL without user information and fragment.
-    /// [`try_resource_metadata`](Self::try_resource_metadata) returns the error instead.
+    /// When `url` is not an absolute `https` URL without user information and fragment; `http` will do on `localhost` and
+    /// loopback addresses. [`try_resource_metadata`](Self::try_resource_metadata) returns the error instead.
     pub fn resource_metadata(self, url: &str) -> Self {
         or_panic(self.try_resource_metadata(url))
     }
@@ -123,7 +123,8 @@ impl Authenticate {
     ///
     /// # Errors
     ///
-    /// When `url` is not an absolute `https` URL without user information and fragment.
+    /// When `url` is not an absolute `https` URL without user information and fragment; `http` will do on `localhost` and
+    /// loopback addresses.
     pub fn try_resource_metadata(self, url: &str) -> Result<Self, InvalidProtectionSpace> {
         let space = self.space().with_resource_metadata(url)?;
         Ok(self.with_space(space))

@@ -33,7 +33,7 @@ fn origin(network: &Network, clock: &SetClock) -> Origin {
     Origin {
         issuer: ISSUER.into(),
         location: Location::Discovered,
-        plain_http: PlainHttp::Refused,
+        plain_http: PlainHttp::REFUSED,
         header: None,
         hosts: None,
         algorithms: Algorithm::DEFAULT.into(),
