@@ -528,30 +528,24 @@ mod aws_lc {
 
 #[cfg(feature = "rust-crypto")]
 mod rust_crypto {
-    use hmac::{Hmac, Mac as _};
+    use std::ops::RangeInclusive;
+
+    use hmac::{Hmac, KeyInit as _, Mac as _};
     use p256::ecdsa::signature::{Signer as _, Verifier as _};
-    use rsa::{
-        BigUint, Pkcs1v15Sign, Pss, RsaPrivateKey, RsaPublicKey,
-        pkcs8::DecodePrivateKey as _,
-        rand_core::{OsRng, RngCore as _},
-        traits::{PublicKeyParts as _, SignatureScheme},
-    };
+    use rsa::{BoxedUint, Generate as _, pkcs8::DecodePrivateKey as _, traits::PublicKeyParts as _};
     use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
     use super::{Curve, KeyType, PublicKey, uncompressed};
     use crate::jws::Algorithm;
 
-    /// The shortest modulus of a private key, in bits. Those of public keys are checked where they are read.
-    const MIN_MODULUS: usize = 2048;
-
-    /// The longest modulus, in bits. The library's own limit for public keys is half of it.
-    const MAX_MODULUS: usize = 8192;
+    /// The lengths of an RSA modulus, in bits: those that the other library takes. This one signs with shorter ones, too.
+    const MODULUS: RangeInclusive<usize> = 2048..=8192;
 
     pub(super) enum Key {
         Ed25519(ed25519_dalek::VerifyingKey),
         P256(p256::ecdsa::VerifyingKey),
         P384(p384::ecdsa::VerifyingKey),
-        Rsa(Algorithm, RsaPublicKey),
+        Rsa(Algorithm, rsa::PublicKey),
     }
 
     pub(super) fn prepare(algorithm: Algorithm, key: &PublicKey) -> Option<Key> {
@@ -566,8 +560,8 @@ mod rust_crypto {
                 Key::Ed25519(ed25519_dalek::VerifyingKey::from_bytes(x.as_slice().try_into().ok()?).ok()?)
             }
             PublicKey::Rsa { n, e } => {
-                let (n, e) = (BigUint::from_bytes_be(n), BigUint::from_bytes_be(e));
-                Key::Rsa(algorithm, RsaPublicKey::new_with_max_size(n, e, MAX_MODULUS).ok()?)
+                let [n, e] = [n, e].map(|number| BoxedUint::from_be_slice_vartime(number));
+                Key::Rsa(algorithm, rsa::PublicKey::new_with_size_limits(n, e, MODULUS).ok()?)
             }
         })
     }
@@ -586,30 +580,25 @@ mod rust_crypto {
         }
     }
 
-    /// The salt of a PSS signature is as long as its hash (RFC 7518 §3.5).
-    fn verify_rsa(algorithm: Algorithm, key: &RsaPublicKey, message: &[u8], signature: &[u8]) -> bool {
-        match algorithm {
-            Algorithm::Rs256 => key.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message), signature).is_ok(),
-            Algorithm::Rs384 => key.verify(Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message), signature).is_ok(),
-            Algorithm::Rs512 => key.verify(Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(message), signature).is_ok(),
-            Algorithm::Ps256 => {
-                key.verify(Pss::new_with_salt::<Sha256>(32), &Sha256::digest(message), signature).is_ok()
-            }
-            Algorithm::Ps384 => {
-                key.verify(Pss::new_with_salt::<Sha384>(48), &Sha384::digest(message), signature).is_ok()
-            }
-            Algorithm::Ps512 => {
-                key.verify(Pss::new_with_salt::<Sha512>(64), &Sha512::digest(message), signature).is_ok()
-            }
-            Algorithm::Es256 | Algorithm::Es384 | Algorithm::Ed25519 => false,
-        }
+    /// The salt of a PSS signature is as long as its hash (RFC 7518 §3.5), which is what the library demands.
+    fn verify_rsa(algorithm: Algorithm, key: &rsa::PublicKey, message: &[u8], signature: &[u8]) -> bool {
+        let verified = match algorithm {
+            Algorithm::Rs256 => key.pkcs1v15_verify::<Sha256>(message, signature),
+            Algorithm::Rs384 => key.pkcs1v15_verify::<Sha384>(message, signature),
+            Algorithm::Rs512 => key.pkcs1v15_verify::<Sha512>(message, signature),
+            Algorithm::Ps256 => key.pss_verify::<Sha256>(message, signature),
+            Algorithm::Ps384 => key.pss_verify::<Sha384>(message, signature),
+            Algorithm::Ps512 => key.pss_verify::<Sha512>(message, signature),
+            Algorithm::Es256 | Algorithm::Es384 | Algorithm::Ed25519 => return false,
+        };
+        verified.is_ok()
     }
 
     pub(super) enum PrivateKey {
         Ed25519(ed25519_dalek::SigningKey),
         P256(p256::ecdsa::SigningKey),
         P384(p384::ecdsa::SigningKey),
-        Rsa(RsaPrivateKey),
+        Rsa(rsa::PrivateKey),
     }
 
     pub(super) fn private(key_type: KeyType, der: &[u8]) -> Option<PrivateKey> {
@@ -618,11 +607,9 @@ mod rust_crypto {
             KeyType::Ec(Curve::P384) => PrivateKey::P384(p384::ecdsa::SigningKey::from_pkcs8_der(der).ok()?),
             KeyType::Ed25519 => PrivateKey::Ed25519(ed25519_dalek::SigningKey::from_pkcs8_der(der).ok()?),
             KeyType::Rsa => {
-                let key = RsaPrivateKey::from_pkcs8_der(der).ok()?;
-                if !(MIN_MODULUS..=MAX_MODULUS).contains(&key.n().bits()) {
-                    return None;
-                }
-                PrivateKey::Rsa(key)
+                let key = rsa::PrivateKey::from_pkcs8_der(der).ok()?;
+                let bits = usize::try_from(key.n().bit_width()).ok()?;
+                PrivateKey::Rsa(Some(key).filter(|_| MODULUS.contains(&bits))?)
             }
         })
     }
@@ -644,20 +631,18 @@ mod rust_crypto {
         }
     }
 
-    /// The key is blinded at every signature, since the library's arithmetic does not always take the same time.
-    fn sign_rsa(algorithm: Algorithm, key: &RsaPrivateKey, message: &[u8]) -> Option<Vec<u8>> {
-        fn sign(key: &RsaPrivateKey, padding: impl SignatureScheme, digest: &[u8]) -> Option<Vec<u8>> {
-            key.sign_with_rng(&mut OsRng, padding, digest).ok()
-        }
-        match algorithm {
-            Algorithm::Rs256 => sign(key, Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message)),
-            Algorithm::Rs384 => sign(key, Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message)),
-            Algorithm::Rs512 => sign(key, Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(message)),
-            Algorithm::Ps256 => sign(key, Pss::new_blinded_with_salt::<Sha256>(32), &Sha256::digest(message)),
-            Algorithm::Ps384 => sign(key, Pss::new_blinded_with_salt::<Sha384>(48), &Sha384::digest(message)),
-            Algorithm::Ps512 => sign(key, Pss::new_blinded_with_salt::<Sha512>(64), &Sha512::digest(message)),
-            Algorithm::Es256 | Algorithm::Es384 | Algorithm::Ed25519 => None,
-        }
+    /// The library blinds the key at every signature, since its arithmetic does not always take the same time.
+    fn sign_rsa(algorithm: Algorithm, key: &rsa::PrivateKey, message: &[u8]) -> Option<Vec<u8>> {
+        let signature = match algorithm {
+            Algorithm::Rs256 => key.pkcs1v15_sign::<Sha256>(message),
+            Algorithm::Rs384 => key.pkcs1v15_sign::<Sha384>(message),
+            Algorithm::Rs512 => key.pkcs1v15_sign::<Sha512>(message),
+            Algorithm::Ps256 => key.pss_sign::<Sha256>(message),
+            Algorithm::Ps384 => key.pss_sign::<Sha384>(message),
+            Algorithm::Ps512 => key.pss_sign::<Sha512>(message),
+            Algorithm::Es256 | Algorithm::Es384 | Algorithm::Ed25519 => return None,
+        };
+        signature.ok()
     }
 
     pub(super) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
@@ -674,9 +659,7 @@ mod rust_crypto {
     }
 
     pub(super) fn random<const N: usize>() -> Option<[u8; N]> {
-        let mut bytes = [0; N];
-        OsRng.try_fill_bytes(&mut bytes).ok()?;
-        Some(bytes)
+        <[u8; N]>::try_generate().ok()
     }
 }
 
