@@ -492,7 +492,7 @@ impl ResourceServer {
         Arc::ptr_eq(&self.0.0.server, &other.0.0.server)
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
     pub(crate) fn digest(&self, token: &str) -> TokenDigest {
         self.server().verdicts.digest(token.as_bytes())
     }

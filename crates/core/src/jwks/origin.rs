@@ -106,7 +106,7 @@ pub(super) struct Discovered {
 
 impl Loaded {
     /// Keys that came at `now`, for tests.
-    #[cfg(test)]
+    #[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
     pub(super) fn at(backend: CryptoBackend, json: &[u8], now: SystemTime) -> Self {
         let keys = Arc::new(JwkSet::from_json(json).unwrap().prepare(Algorithm::DEFAULT, backend));
         Self { keys, freshness: Freshness::new(now, None, &KeyRefresh::default()), validators: Validators::default() }

@@ -42,6 +42,9 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # if scopegate_core::CryptoBackend::compiled_in().is_none() {
+//! #     return Ok(());
+//! # }
 //! // In a service: `ResourceServer::discover("https://tenant.example/oidc").audience(..)`.
 //! let mint = Mint::new("https://tenant.example/oidc", SigningKeys::generate([SigningAlgorithm::Es256]));
 //! let resource_server = ResourceServer::builder()
