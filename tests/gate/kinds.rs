@@ -295,6 +295,104 @@ async fn a_token_that_two_verifiers_accept_is_nobodys() {
     assert_eq!((answer.status.as_u16(), answer.reason), (500, Some(Reason::AmbiguousToken)));
 }
 
+/// Where a verifier panics.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Panics {
+    InAccepts,
+    InVerify,
+    AtOnce,
+    AfterAWhile,
+}
+
+/// A verifier whose code panics for tokens that begin with `panic-`, and is good to others that begin with `p`.
+#[derive(Debug)]
+struct Fragile(Panics, Network);
+
+impl TokenVerifier for Fragile {
+    fn issuer(&self) -> &str {
+        "https://fragile.example"
+    }
+
+    fn accepts(&self, presented: &Presented<'_>) -> bool {
+        assert!(self.0 != Panics::InAccepts || !presented.token().starts_with("panic-"), "injected");
+        presented.token().starts_with('p')
+    }
+
+    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+        let panics = presented.token().starts_with("panic-");
+        assert!(!panics || self.0 != Panics::InVerify, "injected");
+        let (network, waits) = (self.1.clone(), self.0 == Panics::AfterAWhile);
+        Inquiry::by_token(async move {
+            use scopegate_core::fetch::{Fetch as _, FetchLimits};
+            if waits {
+                let request = http::Request::get(SOCIAL_URL).body(bytes::Bytes::new())?;
+                network.fetch(request, FetchLimits::new(1024, Duration::from_secs(1))).await?;
+            }
+            assert!(!panics, "injected");
+            Ok(Grant::to("a").scope("message"))
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_verifier_that_panics_is_500_logged_and_forgotten() {
+    for panics in [Panics::InAccepts, Panics::InVerify, Panics::AtOnce, Panics::AfterAWhile] {
+        let (clock, (log, _guard)) = (clock(), scopegate_tests::Log::listen());
+        let network = Network::new(&clock);
+        network.put(SOCIAL_URL, Reply::json(json!({})));
+        // Another verifier stands by, and so does an issuer that is asked about opaque tokens: neither gets the token.
+        network.put(
+            INTROSPECTION_URL,
+            Reply::json(json!({ "active": true, "sub": "a", "aud": AUDIENCE, "scope": "message" })),
+        );
+        let client = ClientAuthentication::client_secret_basic("api", "secret");
+        let server = resource_server()
+            .clock(clock)
+            .fetch(network.clone())
+            .issuer(issuer().introspection(Introspection::at(INTROSPECTION_URL, client)))
+            .verifier(Says("https://x.example", || Ok(Grant::to("a").scope("message"))))
+            .verifier(Fragile(panics, network.clone()));
+        let router = router(server.build().await.expect("good settings"));
+        for number in 0..8 {
+            // A JWT or a token of another verifier may be the one that it panics for, as far as anybody knows.
+            for token in [format!("panic-{number}"), "panic-again".to_owned()] {
+                let answer = Ask::get("/message").bearer(token).of(&router).await;
+                let seen = (answer.status.as_u16(), answer.reason, answer.challenge());
+                assert_eq!(seen, (500, Some(Reason::VerifierPanicked), None), "{panics:?}");
+                assert_eq!(answer.problem()["title"], "the service failed to check the token");
+            }
+        }
+        let errors = log.lines_with("verifier_panicked");
+        assert!(errors[0].contains("ERROR") && errors[0].contains("https://fragile.example"), "{errors:?}");
+        assert!(!log.text().contains("panic-"), "a token is in the log");
+        assert_eq!(network.count(INTROSPECTION_URL), 0, "{panics:?}");
+        // Its other tokens, and those of others, are judged as ever: no circuit is open, and nothing is poisoned.
+        Ask::get("/message").bearer("p-1").of(&router).await.assert_pass();
+        Ask::get("/message").bearer("x-1").of(&router).await.assert_pass();
+        Ask::get("/message").bearer(mint().token().scope("message").sign()).of(&router).await.assert_pass();
+    }
+}
+
+#[tokio::test]
+async fn all_who_wait_for_a_verifier_that_panics_are_500() {
+    let clock = clock();
+    let network = Network::new(&clock);
+    network.put(SOCIAL_URL, Reply::After(Duration::from_secs(1), Box::new(Reply::json(json!({})))));
+    let server = resource_server().clock(clock.clone()).verifier(Fragile(Panics::AfterAWhile, network));
+    let router = router(server.build().await.expect("good settings"));
+    let asking: Vec<_> = (0..20)
+        .map(|_| {
+            let router = router.clone();
+            tokio::spawn(async move { Ask::get("/message").bearer("panic-1").of(&router).await.status.as_u16() })
+        })
+        .collect();
+    settle().await;
+    clock.advance(Duration::from_secs(1));
+    for asking in asking {
+        assert_eq!(asking.await.expect("an answer"), 500);
+    }
+}
+
 #[tokio::test]
 async fn two_that_are_called_the_same_are_a_fault() {
     let good: fn() -> _ = || Ok(Grant::to("a"));

@@ -47,14 +47,8 @@ pub(crate) struct Dispatch {
 impl Dispatch {
     /// Whose token this is.
     pub(crate) fn route(&self, presented: &Presented<'_>) -> Result<Route<'_>, Error> {
-        let mut accepting = self.applications.iter().filter(|application| application.accepts(presented));
-        match (accepting.next(), accepting.next()) {
-            (Some(application), None) => return Ok(Route::Application(application)),
-            (Some(one), Some(other)) => {
-                let both = format!("{} and {}", one.issuer(), other.issuer());
-                return Err(Failure::new(Reason::AmbiguousToken, "token", "one verifier that accepts it", both).into());
-            }
-            (None, _) => {}
+        if let Some(application) = self.accepting(presented)? {
+            return Ok(Route::Application(application));
         }
         if is_jwt_shaped(presented.token()) {
             return Ok(Route::Jwt);
@@ -69,6 +63,22 @@ impl Dispatch {
             // All that is left for it to be is a malformed JWT.
             None => Ok(Route::Jwt),
         }
+    }
+
+    /// The one verifier of the application that takes the token for its own, if any does. All are asked, so that a token that
+    /// two of them accept never passes.
+    fn accepting(&self, presented: &Presented<'_>) -> Result<Option<&Application>, Error> {
+        let mut accepting = None;
+        for application in &self.applications {
+            if !application.accepts(presented)? {
+                continue;
+            }
+            if let Some(other) = accepting.replace(application) {
+                let both = format!("{} and {}", other.issuer(), application.issuer());
+                return Err(Failure::new(Reason::AmbiguousToken, "token", "one verifier that accepts it", both).into());
+            }
+        }
+        Ok(accepting)
     }
 
     /// Whether whose a token is may depend on the request that it comes with.

@@ -27,7 +27,7 @@ pub enum ErrorKind {
     InvalidRequest,
     /// The token is bad.
     InvalidToken,
-    /// The service is wired wrongly. The client can do nothing.
+    /// The service is wired wrongly, or code of its own panicked. The client can do nothing.
     Misconfigured,
     /// There are no credentials.
     MissingCredentials,

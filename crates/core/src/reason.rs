@@ -111,6 +111,9 @@
 //! ### not_authenticated_here
 //! The route demands a token, and no `Authenticate` layer runs in front of it. The service is misconfigured.
 //!
+//! ### verifier_panicked
+//! A verifier of the application panicked, so that nobody knows about the token.
+//!
 //! # Classes
 //!
 //! Where descriptions are switched off, a problem document names only the class of the refusal.
@@ -245,6 +248,8 @@ reasons! {
     UnknownKey = "unknown_key", InvalidToken, "the token's signature is not valid";
     /// [`unverifiable_confirmation`](self#unverifiable_confirmation)
     UnverifiableConfirmation = "unverifiable_confirmation", InvalidToken, "the token is bound to a key that cannot be checked";
+    /// [`verifier_panicked`](self#verifier_panicked)
+    VerifierPanicked = "verifier_panicked", Misconfigured, "the service failed to check the token";
     /// [`wrong_audience`](self#wrong_audience)
     WrongAudience = "wrong_audience", InvalidToken, "the token is meant for another audience";
     /// [`wrong_token_type`](self#wrong_token_type)

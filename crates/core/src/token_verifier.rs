@@ -60,6 +60,13 @@
 //! a bad token is [`NotGood::bad`], and every other status that is none of success is *cannot tell*. Whoever takes "not 200" for
 //! bad turns an outage into 401.
 //!
+//! # Panics
+//!
+//! A verifier that panics, in [`accepts`](TokenVerifier::accepts), in [`verify`](TokenVerifier::verify) or in the future of its
+//! [`Inquiry`], has said nothing about the token: the answer is 500, reason `verifier_panicked`, with an error in the log, the
+//! token is offered to no other verifier, and nothing is remembered. Where panics abort (`panic = "abort"`), they end the
+//! process as ever.
+//!
 //! # What a verifier has to see to
 //!
 //! That the token is meant for this API. Nobody else can: a provider that says only that a token is good says so of tokens
@@ -68,8 +75,10 @@
 use std::{
     error::Error as StdError,
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    task::Poll,
     time::{Duration, SystemTime},
 };
 
@@ -78,7 +87,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    BoxFuture, ExactScopes, Reason, RequestHead, ScopeGrammar,
+    BoxFuture, Error, ExactScopes, Reason, RequestHead, ScopeGrammar,
     error::{Failure, chain},
     inquiry::{AnswerCache, CannotTell, Desk, Fault, Found, Limits, Lookup, Question, Told},
 };
@@ -436,15 +445,27 @@ impl Application {
         &self.desk
     }
 
-    pub(crate) fn accepts(&self, presented: &Presented<'_>) -> bool {
-        self.verifier.accepts(presented)
+    /// Whether the token is the verifier's own. Where it panics, nobody knows, and the token is nobody else's either.
+    pub(crate) fn accepts(&self, presented: &Presented<'_>) -> Result<bool, Error> {
+        self.guarded(|| self.verifier.accepts(presented))
+    }
+
+    /// Runs code of the application, whose panic is an error of this request and of no other.
+    fn guarded<T>(&self, run: impl FnOnce() -> T) -> Result<T, Error> {
+        // What the code leaves half done is its own, as it would be if the request's task had ended.
+        let done = catch_unwind(AssertUnwindSafe(run));
+        done.map_err(|_| Error::from(Reason::VerifierPanicked).with_issuer(&self.desk.rules.issuer))
     }
 
     /// What the verifier says of the token, by an answer that is no older than `max_age`, if that is limited.
     pub(crate) fn look_up(&self, presented: &Presented<'_>, max_age: Option<Duration>) -> Lookup {
         let token = presented.token;
         let digest = self.desk.digest(&[b"token", token.as_bytes()]);
-        let (inputs, verdict) = match self.verifier.verify(presented).0 {
+        let inquiry = match self.guarded(|| self.verifier.verify(presented)) {
+            Ok(inquiry) => inquiry,
+            Err(error) => return Lookup::Known(Err(error)),
+        };
+        let (inputs, verdict) = match inquiry.0 {
             Kind::Decided(verdict) => {
                 let told = told(verdict, token, self.desk.now());
                 return Lookup::Known(self.desk.decide(told, digest));
@@ -467,11 +488,20 @@ impl Application {
             max_age,
             ask: Box::new(move || {
                 let now = desk.now();
-                Box::pin(async move { told(verdict.await, &token, now) })
+                Box::pin(async move { told(unless_it_panics(verdict).await?, &token, now) })
             }),
         };
         Lookup::Asked(Box::pin(Arc::clone(&self.desk).ask(question)))
     }
+}
+
+/// The verdict, or that there is none since its future panicked.
+async fn unless_it_panics(mut verdict: BoxFuture<'static, Verdict>) -> Result<Verdict, CannotTell> {
+    poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| verdict.as_mut().poll(context))) {
+        Ok(verdict) => verdict.map(Ok),
+        Err(_) => Poll::Ready(Err(CannotTell::new(Fault::Panic, "the verifier panicked").about_token())),
+    })
+    .await
 }
 
 fn told(verdict: Verdict, token: &str, now: Duration) -> Result<Told, CannotTell> {

@@ -293,6 +293,11 @@ impl<'a> Refusal<'a> {
                 ERROR,
                 "two verifiers take one token for their own: let each `accepts` only what the others do not"
             ),
+            ErrorKind::Misconfigured if self.error.reason() == Reason::VerifierPanicked => event!(
+                ERROR,
+                "a verifier of the application panicked, so that its token was refused: mend the verifier, whose panic message \
+                 the panic hook has printed"
+            ),
             ErrorKind::Misconfigured => event!(
                 ERROR,
                 "a route demands a token and no `Authenticate` layer runs in front of it: put it outside of what demands the \

@@ -247,7 +247,11 @@ impl Desk {
 
     /// Somebody else's outage is never a verdict on a token.
     fn unavailable(&self, cannot_tell: CannotTell) -> Error {
-        Error::from(Reason::IssuerUnavailable)
+        let reason = match cannot_tell.fault {
+            Fault::Panic => Reason::VerifierPanicked,
+            Fault::Ours | Fault::Theirs => Reason::IssuerUnavailable,
+        };
+        Error::from(reason)
             .with_issuer(&self.rules.issuer)
             .with_retry_after(cannot_tell.retry_after)
             .with_source(cannot_tell)

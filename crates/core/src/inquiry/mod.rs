@@ -68,6 +68,8 @@ pub(crate) struct CannotTell {
 pub(crate) enum Fault {
     /// Ours: they do not take us for who we say we are, or we ask at the wrong place.
     Ours,
+    /// That of a verifier of the application, which panicked.
+    Panic,
     /// Theirs, or the network's.
     Theirs,
 }
