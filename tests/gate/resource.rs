@@ -1,7 +1,7 @@
 //! RFC 8707, RFC 9068 section 3: what this resource server is called, and that tokens call it so exactly.
 
-use scopegate_axum::{Authenticate, Issuer, Reason, ResourceServer};
-use scopegate_tests::{AUDIENCE, Api, Ask, ISSUER, clock, issuer, mint};
+use scopegate_axum::{Authenticate, Issuer, Reason, ResourceServer, Tenants, api_keys::ApiKeys};
+use scopegate_tests::{AUDIENCE, Api, Ask, ISSUER, Network, clock, issuer, mint};
 
 /// An API of these names.
 async fn called<const N: usize>(audiences: [&str; N]) -> Api {
@@ -75,6 +75,38 @@ async fn res_2_a_resource_server_without_an_audience_cannot_be_built() {
     let error = ResourceServer::builder().issuer(issuer()).build().await.unwrap_err().to_string();
     assert!(error.contains("has no audience; name this API as its tokens do in `aud`"), "{error}");
     assert!(ResourceServer::builder().issuer(issuer()).audience("").build().await.is_err());
+}
+
+#[tokio::test]
+async fn res_2_an_audience_that_could_be_no_realm_cannot_be_configured() {
+    let keys = || ApiKeys::new("https://api.example/keys", "sk_");
+    for audience in ["", "caf\u{e9}", "a\r\nb", "a\tb", "\u{7f}", "\0"] {
+        let own = || issuer().audience("urn:own");
+        let tenants = || Tenants::trusting("tenants", |_| true);
+        for (whose, builder) in [
+            ("an issuer", ResourceServer::builder().issuer(issuer()).audience(audience)),
+            ("one issuer of its own", ResourceServer::builder().issuer(issuer().audience(audience))),
+            ("nobody", ResourceServer::builder().issuer(own()).audience(audience)),
+            ("the last", ResourceServer::builder().issuer(own()).audience("urn:a").audience(audience)),
+            ("a verifier", ResourceServer::builder().verifier(keys()).audience(audience)),
+            (
+                "a verifier beside an issuer",
+                ResourceServer::builder().issuer(own()).verifier(keys()).audience(audience),
+            ),
+            ("tenants", ResourceServer::builder().tenants(tenants()).audience(audience)),
+            (
+                "tenants of their own",
+                ResourceServer::builder().tenants(tenants().settings(|issuer| issuer.audience(audience))),
+            ),
+        ] {
+            let error = builder.fetch(Network::new(&clock())).build().await.expect_err(whose).to_string();
+            let named = [format!("- audience: {audience:?} "), format!(": the audience {audience:?} ")];
+            assert!(named.iter().any(|fault| error.contains(fault)), "{whose}: {error}");
+        }
+    }
+    let built = ResourceServer::builder().verifier(keys()).audience("My API").build().await.expect("good settings");
+    let challenge = Ask::get("/me").of(&Api::behind(built).router).await.challenge().map(str::to_owned);
+    assert_eq!(challenge.as_deref(), Some(r#"Bearer realm="My API""#));
 }
 
 #[tokio::test]

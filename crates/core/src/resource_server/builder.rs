@@ -7,7 +7,7 @@ use super::{
     Inner, Issuer, ResourceServer, StartUp, Tenants,
     faults::{BuildError, Faults},
     tenants::Group,
-    verifiers::{Membership, Verifiers},
+    verifiers::{Membership, Verifiers, audience_faults},
 };
 use crate::{
     claims::ClaimNames,
@@ -135,7 +135,8 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Refuses tokens that were issued longer ago than this, whatever their `exp` says, and tokens without `iat`.
+    /// Refuses tokens that were issued longer ago than this, whatever their `exp` says, and tokens without `iat`. Zero is a
+    /// fault.
     pub fn max_token_age(mut self, age: Duration) -> Self {
         self.max_token_age = Some(age);
         self
@@ -229,7 +230,7 @@ impl ResourceServerBuilder {
     /// - there is no issuer, two are equal, or one is no StringOrURI (RFC 7519 §2), or no `https` URL without query and fragment
     ///   although its metadata is found by it;
     /// - http is allowed for a host that is none;
-    /// - an issuer has no audience, or one that is empty, or is a URI with a fragment;
+    /// - an issuer has no audience, or an audience is empty, has other characters than visible ASCII, or is a URI with a fragment;
     /// - an issuer's list of algorithms, of authorized parties or of key hosts is empty;
     /// - an issuer's profile accepts no `typ`, or demands no sign of an access token where `typ` gives none;
     /// - an issuer's other settings do not fit its profile: its audience is waived and nothing stands in for it, clients are
@@ -238,7 +239,7 @@ impl ResourceServerBuilder {
     /// - a header for the JWK Set is not a header, or is one where the keys do not come from a URL, or from who knows what host;
     /// - the address of a metadata document is not one, or is one where the keys are not found through it;
     /// - a template of tenants fits no issuer, or two templates are equal;
-    /// - the leeway is over 5 minutes, the token length is 0, the token header is one of other credentials, or a setting of
+    /// - the leeway is over 5 minutes, the token length or the age of tokens is 0, the token header is one of other credentials, or a setting of
     ///   [`KeyRefresh`] is out of its bounds;
     /// - keys have to be fetched, and there is no client (the feature `reqwest` is off and none was given, or no TLS
     ///   provider can be had), or no tokio runtime;
@@ -348,6 +349,12 @@ impl ResourceServerBuilder {
             }
         }
         self.check_opaque(faults);
+        for (audience, fault) in audience_faults(&self.audiences) {
+            faults.add(format!("audience: {audience:?} {fault}"));
+        }
+        if self.max_token_age == Some(Duration::ZERO) {
+            faults.add("max_token_age: is zero, so that every token would be too old; leave it out for no limit");
+        }
         if self.leeway > MAX_LEEWAY {
             faults.add(format!("leeway: {:?} is over 5 minutes; synchronize the clocks instead", self.leeway));
         }
@@ -420,6 +427,7 @@ impl ResourceServerBuilder {
 mod tests {
     use super::*;
     use crate::{
+        api_keys::ApiKeys,
         crypto::tests::{BACKENDS, jwks},
         introspection::{ClientAuthentication, Introspection},
         jws::Algorithm,
@@ -630,13 +638,11 @@ mod tests {
     #[tokio::test]
     async fn an_audience_that_is_empty_or_has_a_fragment_is_a_fault() {
         for audience in ["", "https://api.example#x", "https://api.example/#"] {
-            let fault = format!(
-                "issuer \"https://as.example\": the audience {audience:?} is empty, or has a fragment; RFC 8707 section 2 \
-                 allows neither"
-            );
-            assert_eq!(faults_of(issuer().audience(audience)).await, [fault.as_str()]);
+            let fault = format!("{audience:?} is empty, or has a fragment; RFC 8707 section 2 allows neither");
+            let own = faults_of(issuer().audience(audience)).await;
+            assert_eq!(own, [format!("issuer \"https://as.example\": the audience {fault}")]);
             let builder = ResourceServer::builder().issuer(issuer()).audience("api").audience(audience);
-            assert_eq!(faults(builder).await, [fault]);
+            assert_eq!(faults(builder).await, [format!("audience: {fault}")]);
         }
         assert_eq!(faults_of(issuer().audience("api#1")).await, NONE, "it is no URL");
         assert_eq!(faults_of(issuer().audience("urn:api")).await, NONE);
@@ -654,6 +660,25 @@ mod tests {
             );
         }
         assert_eq!(faults_of(issuer().audience("My API ~")).await, NONE);
+    }
+
+    #[tokio::test]
+    async fn a_common_audience_is_checked_once_and_even_where_no_issuer_uses_it() {
+        let fault = [r#"audience: "" is empty, or has a fragment; RFC 8707 section 2 allows neither"#];
+        let other = Issuer::with_jwks("https://b.example", jwks(&["a-es256"]));
+        assert_eq!(faults(builder(issuer()).issuer(other.clone()).audience("")).await, fault);
+        assert_eq!(faults(builder(issuer().audience("a")).issuer(other.audience("b")).audience("")).await, fault);
+        let keys = ResourceServer::builder().verifier(ApiKeys::new("https://api.example/keys", "sk_"));
+        assert_eq!(faults(keys.audience("")).await, fault, "an audience of application verifiers alone");
+    }
+
+    #[tokio::test]
+    async fn jwt_8_an_age_of_zero_is_a_fault() {
+        assert_eq!(
+            faults(builder(issuer()).max_token_age(Duration::ZERO)).await,
+            ["max_token_age: is zero, so that every token would be too old; leave it out for no limit"]
+        );
+        assert_eq!(faults(builder(issuer()).max_token_age(Duration::from_secs(1))).await, NONE);
     }
 
     #[tokio::test]

@@ -235,15 +235,8 @@ impl Verifiers {
                 "has no audience; name this API as its tokens do in `aud`, with `.audience(..)`"
             });
         }
-        for audience in audiences {
-            if audience.is_empty() || https_url::has_scheme(audience) && audience.contains('#') {
-                faults.add(format!(
-                    "the audience {audience:?} is empty, or has a fragment; RFC 8707 section 2 allows neither"
-                ));
-            }
-            if !audience.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
-                faults.add(format!("the audience {audience:?} has characters other than visible ASCII"));
-            }
+        for (audience, fault) in audience_faults(&issuer.audiences) {
+            faults.add(format!("the audience {audience:?} {fault}"));
         }
         if issuer.algorithms.is_empty() {
             faults.add(
@@ -425,6 +418,20 @@ impl Verifiers {
         };
         Some(Arc::new(RemoteKeys::new(origin, last, label, self.observer.clone(), runtime, idle)))
     }
+}
+
+/// What is wrong with names of this API: a resource indicator (RFC 8707 §2) that is fit to be a realm as well.
+pub(super) fn audience_faults(audiences: &[String]) -> impl Iterator<Item = (&str, &'static str)> {
+    audiences.iter().filter_map(|audience| {
+        let fault = if audience.is_empty() || https_url::has_scheme(audience) && audience.contains('#') {
+            "is empty, or has a fragment; RFC 8707 section 2 allows neither"
+        } else if !audience.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+            "has characters other than visible ASCII"
+        } else {
+            return None;
+        };
+        Some((audience.as_str(), fault))
+    })
 }
 
 /// The client of a source that reads a file.
