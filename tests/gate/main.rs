@@ -4,6 +4,7 @@ mod access_token_profile;
 mod algorithms;
 mod bearer;
 mod challenge;
+mod configuration;
 mod extractors;
 mod faults;
 mod genauth;

@@ -164,8 +164,9 @@
 //! | `SCOPEGATE_INTROSPECTION_CACHE_GOOD_FOR`, `_INTROSPECTION_LIMITS_TIMEOUT`, … | those of the tables in it |
 //! | `SCOPEGATE_ISSUER_1`, `SCOPEGATE_ISSUER_1_PROFILE`, `SCOPEGATE_ISSUER_1_KEY_REFRESH_TIMEOUT`, … | those of further issuers, by numbers of your choice |
 //!
-//! A list is separated by commas. An empty variable is refused, and so is every other one with the prefix. (Kubernetes makes
-//! some for each service, so choose a prefix that is not a service's name.) What a scope implies takes a file, and so do the
+//! A list is separated by commas. An empty variable is refused, and so is every other one with the prefix, but for those that
+//! Kubernetes makes for each service of a namespace (`SCOPEGATE_SERVICE_HOST`, `SCOPEGATE_PORT_80_TCP` and so on): these are
+//! known by their form and ignored, with one line of the level debug. What a scope implies takes a file, and so do the
 //! `parameters` of `introspection`.
 //!
 //! # Secrets

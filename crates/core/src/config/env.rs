@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
+    net::{IpAddr, SocketAddr},
 };
 
 use super::{
@@ -48,8 +49,13 @@ impl Config {
 
         let mut config = Self::default();
         let mut issuers = BTreeMap::new();
+        let mut service_links = Vec::new();
         for (name, value) in vars {
             let outcome = match value.into_string() {
+                Ok(value) if is_service_link(&name[prefix.len()..], &value) => {
+                    service_links.push(name);
+                    continue;
+                }
                 Ok(value) if value.is_empty() => Err("is empty; unset it for the default".to_owned()),
                 Ok(value) => config.set(&name[prefix.len()..], value, &mut issuers),
                 Err(_) => Err("is not UTF-8".to_owned()),
@@ -57,6 +63,10 @@ impl Config {
             if let Err(fault) = outcome {
                 config.faults.push(format!("{name}: {fault}"));
             }
+        }
+        if !service_links.is_empty() {
+            let variables = service_links.join(", ");
+            tracing::debug!(variables, "variables that Kubernetes made for services are no settings, and are ignored");
         }
         config.issuers = issuers
             .into_iter()
@@ -243,6 +253,30 @@ impl VerdictTable {
 }
 
 const UNKNOWN: &str = "is no setting; check its spelling, or choose another prefix if it is somebody else's";
+
+/// Whether this is a variable that Kubernetes makes for the services of a namespace (service links), by its name without the
+/// prefix and the form of its value. No setting is called so.
+fn is_service_link(name: &str, value: &str) -> bool {
+    let is_port = || value.parse::<u16>().is_ok();
+    let is_address = || value.parse::<IpAddr>().is_ok();
+    let is_protocol = |text: &str| ["tcp", "udp", "sctp"].contains(&text);
+    let is_url = || {
+        value.split_once("://").is_some_and(|(scheme, rest)| is_protocol(scheme) && rest.parse::<SocketAddr>().is_ok())
+    };
+    let is_link = |port: &str, protocol: &str| port.parse::<u16>().is_ok() && is_protocol(&protocol.to_lowercase());
+
+    let parts: Vec<&str> = name.split('_').collect();
+    match parts.as_slice() {
+        [.., "PORT", port, protocol] if is_link(port, protocol) => is_url(),
+        [.., "PORT", port, protocol, "PROTO"] if is_link(port, protocol) => is_protocol(value),
+        [.., "PORT", port, protocol, "PORT"] if is_link(port, protocol) => is_port(),
+        [.., "PORT", port, protocol, "ADDR"] if is_link(port, protocol) => is_address(),
+        [.., "SERVICE", "HOST"] => is_address(),
+        [.., "PORT"] if is_url() => true,
+        // The port by itself, or by the name that the service gives it.
+        parts => parts.windows(2).any(|pair| pair == ["SERVICE", "PORT"]) && is_port(),
+    }
+}
 
 /// The number of an issuer, and the setting: `ISSUER_2` and `ISSUER_2_PROFILE`.
 fn numbered(name: &str) -> Option<(u16, &str)> {

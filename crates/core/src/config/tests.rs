@@ -409,6 +409,56 @@ async fn a_variable_that_is_unknown_is_refused() {
 }
 
 #[tokio::test]
+async fn service_links_of_kubernetes_are_ignored() {
+    let settings = [("SCOPEGATE_ISSUER", ISSUER), ("SCOPEGATE_AUDIENCE", "api")];
+    let links = [
+        ("SCOPEGATE_SERVICE_HOST", "10.96.0.17"),
+        ("SCOPEGATE_SERVICE_PORT", "80"),
+        ("SCOPEGATE_SERVICE_PORT_HTTP", "80"),
+        ("SCOPEGATE_SERVICE_PORT_ADMIN_PORT", "8081"),
+        ("SCOPEGATE_PORT", "tcp://10.96.0.17:80"),
+        ("SCOPEGATE_PORT_80_TCP", "tcp://10.96.0.17:80"),
+        ("SCOPEGATE_PORT_80_TCP_PROTO", "tcp"),
+        ("SCOPEGATE_PORT_80_TCP_PORT", "80"),
+        ("SCOPEGATE_PORT_80_TCP_ADDR", "10.96.0.17"),
+        ("SCOPEGATE_PORT_53_UDP", "udp://[fd00::1]:53"),
+        ("SCOPEGATE_PORT_53_UDP_ADDR", "fd00::1"),
+        // Of services whose names begin with the prefix.
+        ("SCOPEGATE_ISSUER_PORT", "tcp://10.96.0.18:443"),
+        ("SCOPEGATE_ISSUER_1_SERVICE_HOST", "10.96.0.18"),
+        ("SCOPEGATE_REDIS_PORT_6379_TCP", "tcp://10.96.0.19:6379"),
+        ("SCOPEGATE_MY_SERVICE_PORT", "tcp://10.96.0.20:80"),
+    ];
+    let vars: Vec<_> = settings.into_iter().chain(links).collect();
+    assert_eq!(faults(from_vars(&vars)).await, NONE);
+    assert_eq!(shown(&from_vars(&vars).into_builder()), shown(&from_vars(&settings).into_builder()));
+    assert_eq!(faults(from_vars(&links)).await.len(), 1, "they make no issuer");
+}
+
+#[tokio::test]
+async fn a_variable_that_only_resembles_a_service_link_is_refused() {
+    for (name, value) in [
+        ("SCOPEGATE_SERVICE_HOST", "as.example"),
+        ("SCOPEGATE_SERVICE_HOST", ""),
+        ("SCOPEGATE_SERVICE_PORT", "http"),
+        ("SCOPEGATE_SERVICE_PORT", "65536"),
+        ("SCOPEGATE_PORT", "8080"),
+        ("SCOPEGATE_PORT", "https://10.96.0.17:80"),
+        ("SCOPEGATE_PORT", "tcp://as.example:80"),
+        ("SCOPEGATE_PORT_80_TCP", "10.96.0.17:80"),
+        ("SCOPEGATE_PORT_80_HTTP", "tcp://10.96.0.17:80"),
+        ("SCOPEGATE_PORT_80_TCP_NAME", "/web/db"),
+        ("SCOPEGATE_HOST", "10.96.0.17"),
+        ("SCOPEGATE_service_host", "10.96.0.17"),
+    ] {
+        let vars = [("SCOPEGATE_ISSUER", ISSUER), ("SCOPEGATE_AUDIENCE", "api"), (name, value)];
+        let found = faults(from_vars(&vars)).await;
+        assert_eq!(found.len(), 1, "{name}={value}");
+        assert!(found[0].starts_with(&format!("{name}: is ")), "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_variables_of_the_process_are_read() {
     // Cargo sets some, none of which is a setting.
     let found = faults(Config::from_env("CARGO")).await;
