@@ -242,6 +242,28 @@ async fn one_users_odd_answer_opens_no_circuit_for_others() {
     }
 }
 
+/// A token that the application's verifier breaks on, again and again.
+#[tokio::test]
+async fn one_token_that_breaks_a_verifier_opens_no_circuit_for_others() {
+    let verifier = Custom::new(|token, _| {
+        Box::pin(async move {
+            assert!(token != "x-poison", "injected: the verifier broke");
+            if token == "x-odd" { Err(NotGood::cannot_tell("500")) } else { Ok(Grant::to("alice")) }
+        })
+    });
+    let server = resource_server().verifier(verifier).build().await.unwrap();
+    for number in 0..20 {
+        for bad in ["x-poison", "x-odd"] {
+            assert!(server.authenticate(&parts(bad)).await.is_err());
+        }
+        assert!(server.authenticate(&parts(&format!("x-good-{number}"))).await.is_ok());
+    }
+    for _ in 0..20 {
+        assert!(server.authenticate(&parts("x-poison")).await.is_err());
+    }
+    assert!(server.authenticate(&parts("x-good")).await.is_ok());
+}
+
 /// The same for a verifier of the application: what users write about themselves is nested too deeply.
 #[tokio::test]
 async fn one_users_odd_grant_opens_no_circuit_for_others() {

@@ -26,6 +26,51 @@ async fn intro_6_i_03_a_refusal_of_our_own_credentials_blames_no_token_and_is_lo
 }
 
 #[tokio::test]
+async fn intro_6_the_error_of_a_400_decides_whether_our_credentials_are_blamed() {
+    for code in ["unsupported_token_type", "invalid_request"] {
+        let (log, _listening) = Log::listen();
+        let rig = Rig::new().await;
+        let reply = json!({ "error": code, "error_description": "a description that may repeat the token" });
+        rig.network.put(INTROSPECTION_URL, Reply::status(400, reply.to_string()));
+        for number in 0..20 {
+            let answer = rig.ask(&format!("token-{number}")).await;
+            assert_eq!((answer.status.as_u16(), answer.reason), (503, Some(Reason::IssuerUnavailable)));
+        }
+        assert_eq!(rig.asked(), 20, "no circuit is opened by tokens that the issuer does not like");
+        let text = log.text();
+        assert!(text.contains(code) && log.lines_with("ERROR").is_empty(), "{text}");
+        assert!(!text.contains("credentials") && !text.contains("description"), "{text}");
+        let warned = log.lines_with("no answer about this token").iter().filter(|line| line.contains("WARN")).count();
+        assert_eq!(warned, 1, "once a minute");
+    }
+    for (status, code) in [(400, "invalid_client"), (400, "unauthorized_client"), (403, "access_denied")] {
+        let (log, _listening) = Log::listen();
+        let rig = Rig::new().await;
+        rig.network.put(INTROSPECTION_URL, Reply::status(status, json!({ "error": code }).to_string()));
+        for number in 0..20 {
+            assert_eq!(rig.ask(&format!("token-{number}")).await.status, 503);
+        }
+        let loud = log.lines_with("ERROR");
+        assert!(loud.len() == 1 && loud[0].contains(code) && loud[0].contains("check the credentials"), "{loud:?}");
+        assert_eq!(rig.asked(), 5, "that concerns all tokens");
+    }
+}
+
+#[tokio::test]
+async fn w_02_the_error_of_an_issuer_is_escaped_and_cut() {
+    let (log, _listening) = Log::listen();
+    let rig = Rig::new().await;
+    let long = format!("a\r\nERROR forged \u{1b}[31m{}", "x".repeat(1000));
+    rig.network.put(INTROSPECTION_URL, Reply::status(400, json!({ "error": long }).to_string()));
+    assert_eq!(rig.ask("token").await.status, 503);
+    let text = log.text();
+    assert!(text.contains("forged") && !text.contains("\nERROR forged") && !text.contains(&"x".repeat(129)), "{text}");
+    rig.network.put(INTROSPECTION_URL, Reply::status(400, r#"{"error":"eyJhbGciOiJub25lIn0.e30.c2ln"}"#));
+    assert_eq!(rig.ask("other").await.status, 503);
+    assert!(!log.text().contains("eyJhbGci"), "{}", log.text());
+}
+
+#[tokio::test]
 async fn i_03_a_wrong_secret_is_never_a_bad_token() {
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, Reply::status(401, r#"{"error":"invalid_client"}"#));
@@ -169,6 +214,66 @@ async fn intro_7_with_the_circuit_open_nobody_is_asked_and_it_closes_alone() {
     println!(
         "outage: 1000 requests while the circuit was open, 0 questions; 70 requests over seven pauses, 7 questions"
     );
+}
+
+/// The issuer answers about `good-…` as active, and to any other token as it is told.
+fn poison(rig: &Rig, answer: &Reply) {
+    let answer = answer.clone();
+    let reply = move |seen: &Seen| match field(seen, "token") {
+        Some(token) if token.starts_with("good") => Reply::json(active()),
+        _ => answer.clone(),
+    };
+    rig.network.put(INTROSPECTION_URL, Reply::To(Arc::new(reply)));
+}
+
+#[tokio::test]
+async fn intro_7_one_poison_token_opens_no_circuit_for_others() {
+    for answer in [
+        Reply::status(500, ""),
+        Reply::status(503, ""),
+        Reply::status(401, ""),
+        Reply::Fails("reset"),
+        Reply::Panics,
+        Reply::status(500, r#"{"error":"server_error"}"#),
+    ] {
+        for poison_per_good in [1, 5, 50] {
+            let rig = Rig::new().await;
+            poison(&rig, &answer);
+            let mut refused = 0;
+            for number in 0..20 {
+                for _ in 0..poison_per_good {
+                    refused += usize::from(rig.ask("poison").await.status == 503);
+                }
+                assert_eq!(rig.ask(&format!("good-{number}")).await.status, 200, "{answer:?}");
+                rig.clock.advance(SECOND / 4);
+            }
+            assert_eq!(refused, 20 * poison_per_good);
+            let seen = rig.network.seen();
+            let asked = seen.iter().filter(|seen| field(seen, "token").as_deref() == Some("poison")).count();
+            // A failed connection is tried twice.
+            assert!(asked <= 20, "the issuer is spared it: {asked}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn intro_7_one_poison_token_keeps_no_circuit_open_for_others() {
+    let rig = Rig::new().await;
+    rig.network.put(INTROSPECTION_URL, Reply::status(500, ""));
+    for token in ["poison", "a", "b", "c", "d"] {
+        assert_eq!(rig.ask(token).await.status, 503);
+    }
+    assert_eq!(rig.ask("good-0").await.status, 503, "an outage, for everybody");
+    poison(&rig, &Reply::status(500, ""));
+    // The outage is over, and the poison comes first after the pause.
+    rig.clock.advance(SECOND);
+    for _ in 0..10 {
+        assert_eq!(rig.ask("poison").await.status, 503);
+    }
+    for number in 0..10 {
+        assert_eq!(rig.ask(&format!("good-{number}")).await.status, 200);
+        assert_eq!(rig.ask("poison").await.status, 503);
+    }
 }
 
 #[tokio::test]

@@ -1,14 +1,22 @@
 use std::{
+    collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use super::Limits;
+use super::{AnswerKey, Limits};
 
 /// The longest wish to be left alone that is granted, and passed on.
 pub(super) const LONGEST_WISH: Duration = Duration::from_secs(5 * 60);
 
+/// How many tokens that failed are kept in mind: many times as many as open the circuit by default.
+const SUSPECTS: usize = 64;
+
 /// Keeps count of failures in a row, and after too many of them lets nobody ask for a while. Then one may try.
+///
+/// A failure may be the doing of one token that the issuer chokes on. So each token counts once, however often it fails, and
+/// one that has failed has a count and pauses of its own: it neither opens the circuit for others, nor tries in their place
+/// whether it may be closed.
 ///
 /// Times are since 1970, of whatever clock the caller has. Should it step back by more than a pause, the pause is over.
 #[derive(Debug)]
@@ -17,7 +25,14 @@ pub(super) struct Circuit {
     pause: (Duration, Duration),
     /// After which an attempt that was never heard of again stands in nobody's way.
     patience: Duration,
-    state: Mutex<State>,
+    states: Mutex<States>,
+}
+
+#[derive(Debug)]
+struct States {
+    all: State,
+    /// Of tokens that failed and got no answer since, the one that began last at the end.
+    suspects: VecDeque<(AnswerKey, State)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +54,72 @@ pub(super) enum Change {
 #[derive(Debug)]
 pub(super) struct Leave<'c> {
     circuit: &'c Circuit,
-    /// Whether it is the one that tries.
+    token: AnswerKey,
+    /// Whether it is the one that tries, for all tokens or for its own.
     tries: bool,
+    tries_own: bool,
+    /// Whether the circuit was open, and the pause over.
+    after_pause: bool,
     began: Duration,
     is_settled: bool,
+}
+
+impl State {
+    const CLOSED: Self = Self::Closed { failures: 0 };
+
+    fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed { .. })
+    }
+
+    /// For how long nobody is to ask, `None` where somebody may.
+    fn open_for(&self, patience: Duration, now: Duration) -> Option<Duration> {
+        match *self {
+            Self::Closed { .. } => None,
+            Self::Open { since, pause } => remaining(since, pause, now),
+            Self::Trying { since, .. } => remaining(since, patience, now),
+        }
+    }
+
+    /// Whoever asks now, when the pause is over, tries. Whether that is so.
+    fn enter(&mut self, now: Duration) -> bool {
+        match *self {
+            Self::Closed { .. } => false,
+            Self::Open { pause, .. } | Self::Trying { pause, .. } => {
+                *self = Self::Trying { since: now, pause };
+                true
+            }
+        }
+    }
+
+    fn fail(&mut self, tries: bool, now: Duration, open_after: u32, (first, longest): (Duration, Duration)) -> Change {
+        match *self {
+            Self::Closed { failures } if failures + 1 < open_after => {
+                *self = Self::Closed { failures: failures + 1 };
+                Change::None
+            }
+            Self::Closed { .. } => {
+                *self = Self::Open { since: now, pause: first };
+                Change::Opened
+            }
+            Self::Trying { pause, .. } if tries => {
+                *self = Self::Open { since: now, pause: (pause * 2).clamp(first, longest) };
+                Change::None
+            }
+            // Asked before the circuit opened: whoever tries next will see.
+            Self::Open { .. } | Self::Trying { .. } => Change::None,
+        }
+    }
+}
+
+impl States {
+    fn suspect(&mut self, token: &AnswerKey) -> Option<&mut State> {
+        self.suspects.iter_mut().find(|(suspect, _)| suspect == token).map(|(_, state)| state)
+    }
+
+    fn open_for(&mut self, token: &AnswerKey, patience: Duration, now: Duration) -> Option<Duration> {
+        let own = self.suspect(token).and_then(|state| state.open_for(patience, now));
+        self.all.open_for(patience, now).max(own)
+    }
 }
 
 impl Circuit {
@@ -51,86 +128,91 @@ impl Circuit {
             open_after: limits.open_after,
             pause: limits.pause,
             patience: limits.timeout * 2,
-            state: Mutex::new(State::Closed { failures: 0 }),
+            states: Mutex::new(States { all: State::CLOSED, suspects: VecDeque::new() }),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn states(&self) -> MutexGuard<'_, States> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For how long nobody is to ask, `None` where somebody may.
-    pub(super) fn open_for(&self, now: Duration) -> Option<Duration> {
-        match *self.state() {
-            State::Closed { .. } => None,
-            State::Open { since, pause } => remaining(since, pause, now),
-            State::Trying { since, .. } => remaining(since, self.patience, now),
+    /// For how long nobody is to ask about this token, `None` where somebody may.
+    pub(super) fn open_for(&self, token: &AnswerKey, now: Duration) -> Option<Duration> {
+        self.states().open_for(token, self.patience, now)
+    }
+
+    /// Leave to ask about this token, or for how long nobody is to.
+    pub(super) fn enter(&self, token: AnswerKey, now: Duration) -> Result<Leave<'_>, Duration> {
+        let mut states = self.states();
+        if let Some(left) = states.open_for(&token, self.patience, now) {
+            return Err(left);
         }
-    }
-
-    /// Leave to ask, or for how long nobody is to.
-    pub(super) fn enter(&self, now: Duration) -> Result<Leave<'_>, Duration> {
-        let mut state = self.state();
-        let tries = match *state {
-            State::Closed { .. } => false,
-            State::Open { since, pause } | State::Trying { since, pause } => {
-                let wait = if matches!(*state, State::Open { .. }) { pause } else { self.patience };
-                if let Some(remaining) = remaining(since, wait, now) {
-                    return Err(remaining);
-                }
-                *state = State::Trying { since: now, pause };
-                true
-            }
+        let after_pause = !states.all.is_closed();
+        let (tries, tries_own) = match states.suspect(&token) {
+            Some(own) => (false, own.enter(now)),
+            None => (states.all.enter(now), false),
         };
-        Ok(Leave { circuit: self, tries, began: now, is_settled: false })
+        Ok(Leave { circuit: self, token, tries, tries_own, after_pause, began: now, is_settled: false })
     }
 
-    fn settle(&self, tries: bool, now: Duration, outcome: Outcome) -> Change {
-        let mut state = self.state();
+    fn settle(&self, leave: &Leave<'_>, now: Duration, outcome: Outcome) -> Change {
+        let mut states = self.states();
         match outcome {
-            Outcome::Answered => match *state {
-                State::Closed { .. } => {
-                    *state = State::Closed { failures: 0 };
-                    Change::None
+            Outcome::Answered | Outcome::Unclear => {
+                states.suspects.retain(|(suspect, _)| *suspect != leave.token);
+                let ends_pause = match states.all {
+                    State::Closed { .. } => false,
+                    // It was opened again since.
+                    State::Open { since, .. } => leave.after_pause && since < leave.began,
+                    State::Trying { .. } => leave.after_pause,
+                };
+                if ends_pause {
+                    // Somebody answered, if only that about this one nothing can be said.
+                    states.all = State::CLOSED;
+                    return Change::Closed;
                 }
-                State::Trying { .. } if tries => {
-                    *state = State::Closed { failures: 0 };
-                    Change::Closed
+                if states.all.is_closed() && matches!(outcome, Outcome::Answered) {
+                    states.all = State::CLOSED;
                 }
-                // Asked before the circuit opened: whoever tries next will see.
-                State::Open { .. } | State::Trying { .. } => Change::None,
-            },
-            Outcome::Unclear if tries => {
-                // Somebody answered, if only that about this one nothing can be said.
-                *state = State::Closed { failures: 0 };
-                Change::Closed
+                Change::None
             }
-            Outcome::Unclear => Change::None,
             Outcome::LeaveAlone(wish) => {
                 let pause = wish.min(LONGEST_WISH).max(self.pause.0);
-                let was_open = matches!(*state, State::Open { .. });
+                let was_open = matches!(states.all, State::Open { .. });
                 // A shorter wish does not cut a longer one short.
-                match *state {
+                match states.all {
                     State::Open { since, pause: left } if since + left > now + pause => {}
-                    _ => *state = State::Open { since: now, pause },
+                    _ => states.all = State::Open { since: now, pause },
                 }
-                if tries || was_open { Change::None } else { Change::Opened }
+                if leave.tries_own {
+                    states.suspects.retain(|(suspect, _)| *suspect != leave.token);
+                }
+                if leave.tries || was_open { Change::None } else { Change::Opened }
             }
-            Outcome::Failed => match *state {
-                State::Closed { failures } if failures + 1 < self.open_after => {
-                    *state = State::Closed { failures: failures + 1 };
+            Outcome::Failed => {
+                // While the circuit is open, a token that fails is not asked about again and again to make sure.
+                let own_limit = if states.all.is_closed() { self.open_after } else { 1 };
+                let is_first = match states.suspect(&leave.token) {
+                    Some(own) => {
+                        own.fail(leave.tries_own, now, own_limit, self.pause);
+                        false
+                    }
+                    None => {
+                        let mut own = State::CLOSED;
+                        own.fail(false, now, own_limit, self.pause);
+                        if states.suspects.len() >= SUSPECTS {
+                            states.suspects.pop_front();
+                        }
+                        states.suspects.push_back((leave.token, own));
+                        true
+                    }
+                };
+                if is_first || leave.tries {
+                    states.all.fail(leave.tries, now, self.open_after.max(2), self.pause)
+                } else {
                     Change::None
                 }
-                State::Closed { .. } => {
-                    *state = State::Open { since: now, pause: self.pause.0 };
-                    Change::Opened
-                }
-                State::Trying { pause, .. } if tries => {
-                    *state = State::Open { since: now, pause: (pause * 2).clamp(self.pause.0, self.pause.1) };
-                    Change::None
-                }
-                State::Open { .. } | State::Trying { .. } => Change::None,
-            },
+            }
         }
     }
 }
@@ -150,14 +232,14 @@ impl Leave<'_> {
     /// Says what came of it.
     pub(super) fn settle(mut self, now: Duration, outcome: Outcome) -> Change {
         self.is_settled = true;
-        self.circuit.settle(self.tries, now, outcome)
+        self.circuit.settle(&self, now, outcome)
     }
 }
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.circuit.settle(self.tries, self.began, Outcome::Failed);
+            self.circuit.settle(self, self.began, Outcome::Failed);
         }
     }
 }
@@ -171,6 +253,8 @@ fn remaining(since: Duration, wait: Duration, now: Duration) -> Option<Duration>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -183,8 +267,88 @@ mod tests {
         SECOND * (1000 + seconds)
     }
 
+    fn token(number: u8) -> AnswerKey {
+        AnswerKey::new([number; 32])
+    }
+
+    /// A token that was never seen before.
+    fn another() -> AnswerKey {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let mut digest = [0xff; 32];
+        digest[..8].copy_from_slice(&NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        AnswerKey::new(digest)
+    }
+
+    fn enter(circuit: &Circuit, now: Duration) -> Result<Leave<'_>, Duration> {
+        circuit.enter(another(), now)
+    }
+
+    fn open_for(circuit: &Circuit, now: Duration) -> Option<Duration> {
+        circuit.open_for(&another(), now)
+    }
+
     fn fail(circuit: &Circuit, now: Duration) -> Change {
-        circuit.enter(now).unwrap().settle(now, Outcome::Failed)
+        enter(circuit, now).unwrap().settle(now, Outcome::Failed)
+    }
+
+    #[test]
+    fn one_token_never_opens_it_for_others() {
+        for open_after in [1, 2, 3] {
+            let circuit = Circuit::new(&Limits::default().open_after(open_after).pause(SECOND, 4 * SECOND));
+            let (poison, good) = (token(1), token(2));
+            let mut now = at(0);
+            let mut asked = 0;
+            for round in 0..1000 {
+                if let Ok(leave) = circuit.enter(poison, now) {
+                    asked += 1;
+                    assert_eq!(leave.settle(now, Outcome::Failed), Change::None);
+                }
+                assert_eq!(circuit.open_for(&another(), now), None, "{round}");
+                if round % 10 == 0 {
+                    assert_eq!(circuit.enter(good, now).unwrap().settle(now, Outcome::Answered), Change::None);
+                }
+                now += SECOND / 10;
+            }
+            assert!((20..40).contains(&asked), "it is asked about itself ever more rarely: {asked}");
+            let others: Vec<Change> = (0..2).map(|_| fail(&circuit, now)).collect();
+            assert_eq!(others.contains(&Change::Opened), open_after < 3, "others count: {others:?}");
+        }
+    }
+
+    #[test]
+    fn one_token_never_keeps_it_open_for_others() {
+        let circuit = circuit();
+        let poison = token(1);
+        assert_eq!(circuit.enter(poison, at(0)).unwrap().settle(at(0), Outcome::Failed), Change::None);
+        assert_eq!([fail(&circuit, at(0)), fail(&circuit, at(0))], [Change::None, Change::Opened]);
+        // It comes first after every pause, and again and again.
+        for tenth in 10..300 {
+            let now = at(0) + SECOND / 10 * tenth;
+            if let Ok(leave) = circuit.enter(poison, now) {
+                assert_eq!(leave.settle(now, Outcome::Failed), Change::None);
+            }
+        }
+        assert_eq!(enter(&circuit, at(30)).unwrap().settle(at(30), Outcome::Answered), Change::Closed);
+    }
+
+    #[test]
+    fn a_token_that_failed_and_is_answered_again_ends_the_pause_for_all() {
+        let circuit = circuit();
+        assert_eq!(circuit.enter(token(1), at(0)).unwrap().settle(at(0), Outcome::Failed), Change::None);
+        assert_eq!([fail(&circuit, at(0)), fail(&circuit, at(0))], [Change::None, Change::Opened]);
+        assert!(circuit.enter(token(1), at(0)).is_err());
+        assert_eq!(circuit.enter(token(1), at(1)).unwrap().settle(at(1), Outcome::Answered), Change::Closed);
+        assert_eq!(open_for(&circuit, at(1)), None);
+    }
+
+    #[test]
+    fn so_many_tokens_that_failed_are_kept_in_mind_and_no_more() {
+        let circuit = circuit();
+        for _ in 0..SUSPECTS * 3 {
+            fail(&circuit, at(0));
+            enter(&circuit, at(0)).unwrap().settle(at(0), Outcome::Answered);
+        }
+        assert_eq!(circuit.states().suspects.len(), SUSPECTS);
     }
 
     #[test]
@@ -193,14 +357,14 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(fail(&circuit, at(0)), Change::None);
             assert_eq!(fail(&circuit, at(0)), Change::None);
-            assert_eq!(circuit.enter(at(0)).unwrap().settle(at(0), Outcome::Unclear), Change::None);
-            assert_eq!(circuit.enter(at(0)).unwrap().settle(at(0), Outcome::Answered), Change::None);
+            assert_eq!(enter(&circuit, at(0)).unwrap().settle(at(0), Outcome::Unclear), Change::None);
+            assert_eq!(enter(&circuit, at(0)).unwrap().settle(at(0), Outcome::Answered), Change::None);
         }
         assert_eq!([fail(&circuit, at(0)), fail(&circuit, at(0))], [Change::None; 2]);
-        assert_eq!(circuit.open_for(at(0)), None);
+        assert_eq!(open_for(&circuit, at(0)), None);
         assert_eq!(fail(&circuit, at(0)), Change::Opened);
-        assert_eq!(circuit.open_for(at(0)), Some(SECOND));
-        assert_eq!(circuit.enter(at(0) + SECOND / 4).unwrap_err(), SECOND * 3 / 4);
+        assert_eq!(open_for(&circuit, at(0)), Some(SECOND));
+        assert_eq!(enter(&circuit, at(0) + SECOND / 4).unwrap_err(), SECOND * 3 / 4);
     }
 
     #[test]
@@ -211,14 +375,14 @@ mod tests {
         });
         let mut now = at(1);
         for pause in [2, 4, 4] {
-            let leave = circuit.enter(now).unwrap();
-            assert!(circuit.enter(now).is_err() && circuit.open_for(now).is_some(), "one tries");
+            let leave = enter(&circuit, now).unwrap();
+            assert!(enter(&circuit, now).is_err() && open_for(&circuit, now).is_some(), "one tries");
             assert_eq!(leave.settle(now, Outcome::Failed), Change::None);
-            assert_eq!(circuit.open_for(now), Some(SECOND * pause));
+            assert_eq!(open_for(&circuit, now), Some(SECOND * pause));
             now += SECOND * pause;
         }
-        assert_eq!(circuit.enter(now).unwrap().settle(now, Outcome::Answered), Change::Closed);
-        assert_eq!(circuit.open_for(now), None);
+        assert_eq!(enter(&circuit, now).unwrap().settle(now, Outcome::Answered), Change::Closed);
+        assert_eq!(open_for(&circuit, now), None);
         assert_eq!(fail(&circuit, now), Change::None, "and all is forgotten");
     }
 
@@ -226,39 +390,39 @@ mod tests {
     fn a_wish_to_be_left_alone_is_granted_at_once_within_reason() {
         let circuit = circuit();
         let wish = |seconds| Outcome::LeaveAlone(SECOND * seconds);
-        assert_eq!(circuit.enter(at(0)).unwrap().settle(at(0), wish(7)), Change::Opened);
-        assert_eq!(circuit.open_for(at(3)), Some(4 * SECOND));
-        assert_eq!(circuit.enter(at(7)).unwrap().settle(at(7), wish(100_000)), Change::None);
-        assert_eq!(circuit.open_for(at(7)), Some(LONGEST_WISH));
+        assert_eq!(enter(&circuit, at(0)).unwrap().settle(at(0), wish(7)), Change::Opened);
+        assert_eq!(open_for(&circuit, at(3)), Some(4 * SECOND));
+        assert_eq!(enter(&circuit, at(7)).unwrap().settle(at(7), wish(100_000)), Change::None);
+        assert_eq!(open_for(&circuit, at(7)), Some(LONGEST_WISH));
         let now = at(7) + LONGEST_WISH;
-        assert_eq!(circuit.enter(now).unwrap().settle(now, wish(0)), Change::None);
-        assert_eq!(circuit.open_for(now), Some(SECOND));
+        assert_eq!(enter(&circuit, now).unwrap().settle(now, wish(0)), Change::None);
+        assert_eq!(open_for(&circuit, now), Some(SECOND));
     }
 
     #[test]
     fn a_shorter_wish_does_not_cut_a_longer_one_short() {
         let circuit = circuit();
-        let (one, other) = (circuit.enter(at(0)).unwrap(), circuit.enter(at(0)).unwrap());
+        let (one, other) = (enter(&circuit, at(0)).unwrap(), enter(&circuit, at(0)).unwrap());
         assert_eq!(one.settle(at(0), Outcome::LeaveAlone(60 * SECOND)), Change::Opened);
         assert_eq!(other.settle(at(1), Outcome::LeaveAlone(SECOND)), Change::None);
-        assert_eq!(circuit.open_for(at(1)), Some(59 * SECOND));
+        assert_eq!(open_for(&circuit, at(1)), Some(59 * SECOND));
     }
 
     #[test]
     fn whoever_is_never_heard_of_again_has_failed_and_blocks_nobody() {
         let circuit = circuit();
-        (0..3).for_each(|_| drop(circuit.enter(at(0)).unwrap()));
-        assert_eq!(circuit.open_for(at(0)), Some(SECOND));
-        std::mem::forget(circuit.enter(at(1)).unwrap());
-        assert_eq!(circuit.enter(at(2)).unwrap_err(), SECOND);
-        let leave = circuit.enter(at(3)).unwrap();
+        (0..3).for_each(|_| drop(enter(&circuit, at(0)).unwrap()));
+        assert_eq!(open_for(&circuit, at(0)), Some(SECOND));
+        std::mem::forget(enter(&circuit, at(1)).unwrap());
+        assert_eq!(enter(&circuit, at(2)).unwrap_err(), SECOND);
+        let leave = enter(&circuit, at(3)).unwrap();
         assert_eq!(leave.settle(at(3), Outcome::Answered), Change::Closed);
     }
 
     #[test]
     fn late_news_from_before_it_opened_changes_nothing() {
         let circuit = circuit();
-        let early = [circuit.enter(at(0)).unwrap(), circuit.enter(at(0)).unwrap(), circuit.enter(at(0)).unwrap()];
+        let early = [enter(&circuit, at(0)).unwrap(), enter(&circuit, at(0)).unwrap(), enter(&circuit, at(0)).unwrap()];
         (0..3).for_each(|_| {
             fail(&circuit, at(0));
         });
@@ -266,8 +430,8 @@ mod tests {
         assert_eq!(answered.settle(at(0), Outcome::Answered), Change::None);
         assert_eq!(failed.settle(at(0), Outcome::Failed), Change::None);
         assert_eq!(unclear.settle(at(0), Outcome::Unclear), Change::None);
-        assert_eq!(circuit.open_for(at(0)), Some(SECOND));
-        let tries = circuit.enter(at(1)).unwrap();
+        assert_eq!(open_for(&circuit, at(0)), Some(SECOND));
+        let tries = enter(&circuit, at(1)).unwrap();
         assert_eq!(tries.settle(at(1), Outcome::Unclear), Change::Closed);
     }
 
@@ -277,7 +441,7 @@ mod tests {
         (0..3).for_each(|_| {
             fail(&circuit, at(100));
         });
-        assert!(circuit.open_for(at(100)).is_some());
-        assert!(circuit.open_for(at(0)).is_none() && circuit.enter(at(0)).is_ok());
+        assert!(open_for(&circuit, at(100)).is_some());
+        assert!(open_for(&circuit, at(0)).is_none() && enter(&circuit, at(0)).is_ok());
     }
 }

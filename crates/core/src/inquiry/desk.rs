@@ -3,7 +3,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -47,6 +47,8 @@ pub(crate) struct Desk {
     under_way: Mutex<UnderWay>,
     questions: AtomicUsize,
     failing: AtomicBool,
+    /// The last minute since 1970 in which the log was told of a token that the issuer would not answer about.
+    odd_in: AtomicU64,
     surroundings: Surroundings,
 }
 
@@ -162,6 +164,7 @@ impl Desk {
             under_way: Mutex::default(),
             questions: AtomicUsize::new(0),
             failing: AtomicBool::new(false),
+            odd_in: AtomicU64::new(0),
             surroundings,
         }
     }
@@ -281,7 +284,7 @@ impl Desk {
             return Ok(Joined { epoch: under_way.epoch, outcome: watch::channel(Some(Ok(answer))).1 });
         }
         if self.store.is_none()
-            && let Some(left) = self.circuit.open_for(now)
+            && let Some(left) = question.as_ref().and_then(|question| self.circuit.open_for(&question.token, now))
         {
             return Err(paused(left));
         }
@@ -337,7 +340,7 @@ impl Desk {
                 .with_retry_after(Some(Duration::from_secs(1))));
         };
         let asked_at = self.now();
-        let leave = self.circuit.enter(asked_at).map_err(paused)?;
+        let leave = self.circuit.enter(subject.token, asked_at).map_err(paused)?;
 
         let answer = within(&*self.surroundings.clock, self.limits.timeout, ask()).await;
         let told = answer.unwrap_or_else(|| Err(CannotTell::new(Fault::Theirs, "no answer came in time")));
@@ -345,7 +348,7 @@ impl Desk {
         let now = self.now();
         let came = told.and_then(|told| self.judge(told, &subject, asked_at, now));
         let change = leave.settle(now, outcome(&came));
-        self.report(&came, change, now.saturating_sub(asked_at));
+        self.report(&came, &subject, change, now.saturating_sub(asked_at));
         came.map(Arc::new)
     }
 
@@ -493,7 +496,7 @@ impl Desk {
         None
     }
 
-    fn report(&self, came: &Result<Answer, CannotTell>, change: Change, duration: Duration) {
+    fn report(&self, came: &Result<Answer, CannotTell>, subject: &Subject, change: Change, duration: Duration) {
         let issuer = &*self.rules.issuer;
         let outcome = match came {
             Ok(Answer { verdict: Verdict::Good(_), .. }) => InquiryOutcome::Good,
@@ -507,6 +510,15 @@ impl Desk {
             Ok(_) => {
                 if self.failing.swap(false, Ordering::Relaxed) {
                     tracing::info!(issuer, "there are answers about tokens again");
+                }
+            }
+            // One token's own trouble is not that the issuer fails. Once a minute is enough, since strangers choose tokens.
+            Err(error) if error.is_about_token && error.fault == Fault::Theirs => {
+                let (said, minute) = (chain(error), self.now().as_secs() / 60);
+                if self.odd_in.swap(minute, Ordering::Relaxed) == minute {
+                    tracing::debug!(issuer, error = said, "no answer about this token");
+                } else {
+                    tracing::warn!(issuer, error = said, "no answer about this token");
                 }
             }
             Err(error) => {
@@ -527,7 +539,7 @@ impl Desk {
             }
         }
         if change == Change::Opened {
-            let retry_after = self.circuit.open_for(self.now()).unwrap_or_default();
+            let retry_after = self.circuit.open_for(&subject.token, self.now()).unwrap_or_default();
             tracing::warn!(issuer, ?retry_after, "nobody is asked about tokens for a while");
         }
     }

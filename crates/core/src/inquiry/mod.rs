@@ -9,7 +9,8 @@
 //! | many requests with one token at once | one question, whose answer all of them get; a client that hangs up stops nothing |
 //! | a bad token again, within [`AnswerCache::bad_for`] | the same refusal; bad tokens push no good one out |
 //! | no answer: an outage, a time-out, an answer that makes no sense | 503, never a verdict on the token, and nothing is remembered |
-//! | several failures in a row | for a while nobody is asked, and the answer is 503 at once; then one request tries |
+//! | several failures in a row | for a while nobody is asked, and the answer is 503 at once; then one request tries. Failures count once for each token |
+//! | the same token fails again and again | for a while nobody is asked about it; others are |
 //! | `Retry-After` of 429 or 503 | is kept to, and passed on, up to 5 minutes |
 //! | an answer that is too long, or that only this token may have caused (400, 403 and the like) | 503; it does not count as a failure, so that nobody can open the circuit by a token |
 //! | more questions at once than [`Limits::concurrent`] | they wait their turn; beyond [`Limits::waiting`] the answer is 503 at once |

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 
 use crate::{
     Reason,
+    error::excerpt,
     fetch::document::retry_after,
     inquiry::{CannotTell, Fault, Told},
     jws::json::{self, Value},
@@ -18,46 +19,59 @@ pub(super) const SIGNED: &str = "application/token-introspection+jwt";
 
 /// The body of an answer that is one: a 200 of the media type that was asked for.
 ///
-/// RFC 7662 §2.3: an endpoint that refuses does not refuse the token, which it has no opinion about, but whoever asks.
+/// RFC 7662 §2.3: an endpoint that refuses does not refuse the token, which it has no opinion about, but whoever asks. Where
+/// its answer has an `error`, that says what for.
 pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize) -> Result<Bytes, CannotTell> {
     let status = answer.status();
-    match status {
-        StatusCode::OK if !is_of(answer.headers(), media_type) => {
+    if status == StatusCode::OK {
+        return if !is_of(answer.headers(), media_type) {
             Err(CannotTell::new(Fault::Theirs, format!("the answer is not of the media type {media_type}")))
-        }
-        StatusCode::OK if answer.body().len() > limit => {
+        } else if answer.body().len() > limit {
             Err(CannotTell::new(Fault::Theirs, "the answer is longer than the limit").about_token())
+        } else {
+            Ok(answer.into_body())
+        };
+    }
+    let code = error_code(answer.body(), limit);
+    let said = code.as_ref().map(|code| format!(" and the error {}", excerpt(code))).unwrap_or_default();
+    let fault = |fault, text: &str| CannotTell::new(fault, format!("{text} with the status {status}{said}"));
+    match (status, code.as_deref()) {
+        (StatusCode::UNAUTHORIZED, _)
+        | (_, Some("invalid_client" | "unauthorized_client" | "access_denied" | "insufficient_scope"))
+            if status.is_client_error() =>
+        {
+            Err(fault(Fault::Ours, "the endpoint refuses our own credentials"))
         }
-        StatusCode::OK => Ok(answer.into_body()),
-        StatusCode::UNAUTHORIZED => Err(CannotTell::new(
-            Fault::Ours,
-            format!("the endpoint refuses our own credentials with the status {status}"),
-        )),
-        StatusCode::TOO_MANY_REQUESTS => {
-            Err(CannotTell::new(Fault::Theirs, format!("the endpoint answers with the status {status}"))
-                .with_retry_after(retry_after(answer.headers())))
+        (StatusCode::TOO_MANY_REQUESTS, _) => {
+            Err(fault(Fault::Theirs, "the endpoint answers").with_retry_after(retry_after(answer.headers())))
         }
-        // What a token is like may have to do with these, be it that a firewall in front dislikes it, so that they say nothing
-        // about the next one.
-        StatusCode::BAD_REQUEST
-        | StatusCode::FORBIDDEN
-        | StatusCode::PAYLOAD_TOO_LARGE
-        | StatusCode::URI_TOO_LONG
-        | StatusCode::UNPROCESSABLE_ENTITY
-        | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
-            Err(CannotTell::new(Fault::Ours, format!("the endpoint refuses our request with the status {status}"))
-                .about_token())
-        }
-        status if status.is_redirection() => Err(CannotTell::new(
+        // A firewall in front may dislike the token, or whoever asks.
+        (StatusCode::FORBIDDEN, _) => Err(fault(Fault::Ours, "the endpoint refuses our request").about_token()),
+        // What a token is like may have to do with these, so that they say nothing about the next one.
+        (
+            StatusCode::BAD_REQUEST
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::URI_TOO_LONG
+            | StatusCode::UNPROCESSABLE_ENTITY
+            | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            _,
+        ) => Err(fault(Fault::Theirs, "the endpoint refuses to answer about this token").about_token()),
+        _ if status.is_redirection() => Err(CannotTell::new(
             Fault::Ours,
             format!("the endpoint redirects with the status {status}, which is not followed"),
         )),
-        status if status.is_client_error() => {
-            Err(CannotTell::new(Fault::Ours, format!("the endpoint answers with the status {status}")))
-        }
-        status => Err(CannotTell::new(Fault::Theirs, format!("the endpoint answers with the status {status}"))
-            .with_retry_after(retry_after(answer.headers()))),
+        _ if status.is_client_error() => Err(fault(Fault::Ours, "the endpoint answers")),
+        _ => Err(fault(Fault::Theirs, "the endpoint answers").with_retry_after(retry_after(answer.headers()))),
     }
+}
+
+/// The `error` of an error response (RFC 6749 §5.2, RFC 7009 §2.2.1).
+fn error_code(body: &Bytes, limit: usize) -> Option<String> {
+    let members = json::object(body, |name| name == "error").ok().filter(|_| body.len() <= limit)?;
+    members.into_iter().find_map(|(_, value)| match value {
+        Value::String(code) => Some(code.into_owned()),
+        _ => None,
+    })
 }
 
 /// Whether the one `Content-Type` is this media type, whatever its parameters.
@@ -160,11 +174,55 @@ mod tests {
         for status in [400, 403, 413, 422, 431] {
             assert!(format!("{:?}", fault(status)).contains("is_about_token: true"), "{status}");
         }
+        for status in [400, 413, 414, 422, 431] {
+            let error = fault(status);
+            assert!(format!("{error:?}").contains("Theirs") && !error.to_string().contains("credentials"), "{error}");
+        }
         for status in [429, 503] {
             let mut response = answer(status, JSON, "{}");
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("7"));
             let error = body(response, JSON, 10).unwrap_err();
             assert!(format!("{error:?}").contains(&format!("{:?}", Some(Duration::from_secs(7)))), "{error:?}");
         }
+    }
+
+    #[test]
+    fn intro_6_the_error_of_a_refusal_says_whose_fault_it_is() {
+        let fault = |status, text| body(answer(status, JSON, text), JSON, 64).unwrap_err();
+        for code in ["invalid_client", "unauthorized_client", "access_denied", "insufficient_scope"] {
+            for status in [400, 401, 403, 422] {
+                let text: &'static str = format!(r#"{{"error":"{code}"}}"#).leak();
+                let error = fault(status, text);
+                let debug = format!("{error:?}");
+                assert!(debug.contains("Ours") && debug.contains("is_about_token: false"), "{status} {code}: {debug}");
+                assert!(
+                    error.to_string().contains("our own credentials") && error.to_string().ends_with(code),
+                    "{error}"
+                );
+            }
+            // A server that is down need not know whose fault that is.
+            let text: &'static str = format!(r#"{{"error":"{code}"}}"#).leak();
+            assert!(format!("{:?}", fault(503, text)).contains("Theirs"), "{code}");
+        }
+        for code in ["unsupported_token_type", "invalid_request", "invalid_token", "server_error", "x"] {
+            let text: &'static str = format!(r#"{{"error":"{code}","error_description":"d"}}"#).leak();
+            let error = fault(400, text);
+            let debug = format!("{error:?}");
+            assert!(debug.contains("Theirs") && debug.contains("is_about_token: true"), "{code}: {debug}");
+            assert!(error.to_string().ends_with(&format!("400 Bad Request and the error {code}")), "{error}");
+        }
+        // What is no error, or is beyond the limit, is none.
+        for text in [
+            r#"{"error":1}"#,
+            "[]",
+            "",
+            r#"{"error":"a","error":"b"}"#,
+            r#"{"error":"invalid_client","pad":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}"#,
+        ] {
+            assert!(fault(400, text).to_string().ends_with("400 Bad Request"), "{text}");
+        }
+        let escaped = fault(400, r#"{"error":"a\r\nERROR forged \u001b[31m"}"#).to_string();
+        assert!(escaped.ends_with(r"the error a\r\nERROR forged \u{1b}[31m"), "{escaped}");
+        assert!(fault(400, r#"{"error":"eyJhbGciOiJub25lIn0.e30."}"#).to_string().ends_with("[redacted]"));
     }
 }
