@@ -380,8 +380,11 @@ async fn key_13_a_fetch_that_goes_beyond_a_limit_fails_and_the_old_keys_stay() {
     let many = set_of((0..101).map(|number| only(&NEW).with_key_id(number.to_string())));
     for (reply, why) in [
         (Reply::Never, "the request took longer than its deadline"),
-        (Reply::ok(" ".repeat(50 * 1024 * 1024)), "the response body is longer than the limit"),
-        (Reply::ok(many.jwks_json()), "the JWK Set has more keys than the limit allows"),
+        (
+            Reply::ok(" ".repeat(50 * 1024 * 1024)),
+            "the response body is longer than the limit, which is `max_document`",
+        ),
+        (Reply::ok(many.jwks_json()), "the JWK Set has more keys than `max_keys` allows"),
         (Reply::status(302, "").field("location", "http://169.254.169.254/"), "the answer has the status 302 Found"),
     ] {
         let rig = Rig::loaded().await;
@@ -395,6 +398,78 @@ async fn key_13_a_fetch_that_goes_beyond_a_limit_fails_and_the_old_keys_stay() {
         rig.old().await.assert_pass();
         assert_eq!(rig.network.urls(), [METADATA_URL, JWKS_URL, JWKS_URL], "{reply:?}");
     }
+}
+
+#[tokio::test]
+async fn key_13_as_many_keys_are_used_as_are_allowed() {
+    let many = set_of((0..999).map(|number| only(&STRANGER).with_key_id(number.to_string())).chain([only(&OLD)]));
+    let issuer = Issuer::discover(ISSUER).key_refresh(KeyRefresh::default().max_keys(1000));
+    let rig = Rig::of(issuer).await;
+    rig.publish(&many);
+    rig.old().await.assert_pass();
+    assert_eq!(rig.gate.health().issuers()[0].keys.keys, 1000);
+}
+
+#[tokio::test]
+async fn key_8_a_key_that_names_a_member_twice_is_skipped_alone() {
+    let (log, _guard) = Log::listen();
+    let rig = Rig::new().await;
+    let (old, new) = (only(&OLD).public_jwk().to_string(), only(&NEW).public_jwk().to_string());
+    let twice = new.replacen('{', r#"{"kid":"other","#, 1);
+    rig.network.put(JWKS_URL, Reply::ok(format!(r#"{{"keys":[{twice},{old}]}}"#)));
+    rig.old().await.assert_pass();
+    rig.new_key().await.assert_refused();
+    let warnings = log.lines_with("a key of an issuer is not used");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("key number 0 is not used: it names a member twice"),
+        "{warnings:?}"
+    );
+}
+
+#[tokio::test]
+async fn key_13_each_refusal_of_a_document_names_the_rule_that_it_breaks() {
+    let deep = format!(r#"{{"keys":[],"x":{}{}}}"#, "[".repeat(16), "]".repeat(16));
+    let wide = (0..2048).map(|number| format!("\"{number}\":0")).collect::<Vec<_>>().join(",");
+    let pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n";
+    let marked = format!("\u{feff}{}", OLD.jwks_json());
+    for (text, rule) in [
+        (marked.as_str(), "the JWK Set begins with a byte order mark; save it as UTF-8 without one"),
+        (pem, "the text is PEM, and a JWK Set is wanted; convert the public key to a JWK"),
+        (r#"{"keys":[],"keys":[]}"#, "the JWK Set names a member twice"),
+        (&deep, "the JWK Set nests arrays and objects too deep"),
+        (&format!("{{\"keys\":[],{wide}}}"), "the JWK Set has too many members besides its keys"),
+        (&only(&OLD).public_jwk().to_string(), "the JWK Set has no array named `keys`; a single JWK goes into one"),
+    ] {
+        let rig = Rig::new().await;
+        rig.network.put(JWKS_URL, Reply::ok(text.to_owned()));
+        rig.old().await.assert_503();
+        assert!(rig.failures().1.starts_with(rule), "{:?}", rig.failures());
+    }
+    let rig = Rig::new().await;
+    rig.network.put(METADATA_URL, Reply::ok(format!("\u{feff}{{\"issuer\":\"{ISSUER}\"}}")));
+    rig.old().await.assert_503();
+    assert!(
+        rig.failures().1.starts_with("the metadata document begins with a byte order mark"),
+        "{:?}",
+        rig.failures()
+    );
+}
+
+#[tokio::test]
+async fn key_13_a_file_that_is_no_jwk_set_is_refused_with_the_remedy() {
+    let file = std::env::temp_dir().join(format!("scopegate-not-a-set-{}", std::process::id()));
+    for (content, remedy) in [
+        (format!("\u{feff}{}", OLD.jwks_json()), "save it as UTF-8 without one"),
+        ("-----BEGIN CERTIFICATE-----\n".to_owned(), "convert the public key to a JWK"),
+        (" ".repeat(2000), "it is longer than `max_document` allows"),
+    ] {
+        std::fs::write(&file, content).expect("a file");
+        let issuer = Issuer::with_jwks_file(ISSUER, &file).key_refresh(KeyRefresh::default().max_document(1024));
+        let built = resource_server().issuer(issuer).start_up(StartUp::FailFast).build().await;
+        let error = built.expect_err("no keys").to_string();
+        assert!(error.contains(remedy), "{error}");
+    }
+    std::fs::remove_file(&file).expect("it was there");
 }
 
 #[tokio::test]

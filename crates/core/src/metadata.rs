@@ -15,7 +15,7 @@ use crate::{
     fetch::document::{DocumentError, Documents, accepting},
     http_caching,
     https_url::{self, PlainHttp},
-    jws::json::{self, Value},
+    jws::json::{self, Malformed, Value},
 };
 
 /// What is looked for in an issuer's metadata document.
@@ -99,7 +99,7 @@ fn read(document: &[u8], issuer: &str, wanted: Wanted, plain_http: &PlainHttp) -
     const ALIASES: &str = "mtls_endpoint_aliases";
     let member = wanted.member();
     let members = json::object(document, |name| name == "issuer" || name == member || name == ALIASES)
-        .map_err(|_| DiscoveryError::NotADocument)?;
+        .map_err(DiscoveryError::NotADocument)?;
     // RFC 8414 §3.3: identical, code point by code point.
     match text(&members, "issuer") {
         Some(named) if named == issuer => {}
@@ -129,7 +129,7 @@ pub(crate) enum DiscoveryError {
     AnotherIssuer(Box<str>),
     Document(DocumentError),
     Missing(&'static str),
-    NotADocument,
+    NotADocument(Malformed),
     Unusable(&'static str, &'static str),
 }
 
@@ -148,7 +148,7 @@ impl fmt::Display for DiscoveryError {
             ),
             Self::Document(error) => error.fmt(f),
             Self::Missing(member) => write!(f, "the metadata document has no `{member}`"),
-            Self::NotADocument => f.write_str("the metadata document is not one JSON object without duplicate members"),
+            Self::NotADocument(rule) => write!(f, "the metadata document {rule}"),
             Self::Unusable(member, fault) => write!(f, "the `{member}` of the metadata document {fault}"),
         }
     }
@@ -198,6 +198,13 @@ mod tests {
         assert_eq!(good, "https://keys.example/jwks");
         for (document, fault) in [
             ("[]", "not one JSON object"),
+            ("\u{feff}{}", "byte order mark"),
+            (r#"{"issuer":"https://as.example","issuer":"https://as.example"}"#, "names a member twice"),
+            (&format!(r#"{{"x":{}{}}}"#, "[".repeat(16), "]".repeat(16)), "more than 16 deep"),
+            (
+                &format!("{{{}}}", (0..2049).map(|n| format!("\"{n}\":0")).collect::<Vec<_>>().join(",")),
+                "more than 2048 members",
+            ),
             (r#"{"jwks_uri":"https://as.example/jwks"}"#, "no `issuer`"),
             (r#"{"issuer":null,"jwks_uri":"https://as.example/jwks"}"#, "no `issuer`"),
             (r#"{"issuer":"https://as.example","jwks_uri":null}"#, "no `jwks_uri`"),

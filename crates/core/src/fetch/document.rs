@@ -72,6 +72,7 @@ impl From<FetchError> for DocumentError {
 impl fmt::Display for DocumentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Fetch(error) if error.is_about_answer() => write!(f, "{error}, which is `max_document`"),
             Self::Fetch(error) => error.fmt(f),
             Self::NotFound => f.write_str("there is no document at the expected address"),
             Self::Status { status, .. } => write!(f, "the answer has the status {status}"),

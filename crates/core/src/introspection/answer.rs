@@ -27,7 +27,7 @@ pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize) -> R
         return if !is_of(answer.headers(), media_type) {
             Err(CannotTell::new(Fault::Theirs, format!("the answer is not of the media type {media_type}")))
         } else if answer.body().len() > limit {
-            Err(CannotTell::new(Fault::Theirs, "the answer is longer than the limit").about_token())
+            Err(CannotTell::new(Fault::Theirs, "the answer is longer than `max_answer` allows").about_token())
         } else {
             Ok(answer.into_body())
         };
@@ -88,10 +88,8 @@ fn is_of(headers: &HeaderMap, media_type: &str) -> bool {
 
 /// Reads an introspection response (RFC 7662 §2.2): a JSON object with a boolean `active`.
 pub(super) fn told(json: &Bytes) -> Result<Told, CannotTell> {
-    let members = json::object(json, |name| name == "active").map_err(|_| {
-        CannotTell::new(Fault::Theirs, "the answer is not one JSON object without duplicate members, within bounds")
-            .about_token()
-    })?;
+    let members = json::object(json, |name| name == "active")
+        .map_err(|rule| CannotTell::new(Fault::Theirs, format!("the answer {rule}")).about_token())?;
     match members.first() {
         Some((_, Value::Bool(true))) => Ok(Told::Good(json.clone())),
         Some((_, Value::Bool(false))) => Ok(Told::Bad(Reason::InactiveToken.into())),
@@ -141,6 +139,22 @@ mod tests {
             r#"{"active":true} {"active":true}"#,
         ] {
             assert!(told(&Bytes::from_static(text.as_bytes())).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn intro_4_what_keeps_an_answer_from_being_read_is_named() {
+        let deep = format!(r#"{{"active":true,"x":{}{}}}"#, "[".repeat(16), "]".repeat(16));
+        let wide = format!("{{{}}}", (0..2049).map(|n| format!("\"{n}\":0")).collect::<Vec<_>>().join(","));
+        for (text, named) in [
+            ("<html>", "is not one JSON object"),
+            ("\u{feff}{\"active\":true}", "begins with a byte order mark"),
+            (r#"{"active":true,"active":true}"#, "names a member twice"),
+            (&deep, "nests arrays and objects more than 16 deep"),
+            (&wide, "has more than 2048 members"),
+        ] {
+            let error = told(&Bytes::from(text.to_owned())).unwrap_err().to_string();
+            assert!(error.contains(&format!("the answer {named}")), "{error}");
         }
     }
 

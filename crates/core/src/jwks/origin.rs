@@ -259,7 +259,7 @@ fn read_up_to(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     let longest = u64::try_from(limit).unwrap_or(u64::MAX);
     fs::File::open(path)?.take(longest.saturating_add(1)).read_to_end(&mut text)?;
-    if text.len() > limit { Err(io::Error::other("the file is longer than the limit")) } else { Ok(text) }
+    if text.len() > limit { Err(io::Error::other("it is longer than `max_document` allows")) } else { Ok(text) }
 }
 
 impl Validators {

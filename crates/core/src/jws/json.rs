@@ -6,13 +6,13 @@
 //! The reader is Scopegate's own, for reasons that `docs/design/0005-json.md` gives. Whatever it accepts, `serde_json` reads alike:
 //! handlers are given claims by the latter.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{borrow::Cow, collections::HashSet, fmt};
 
 /// How deeply arrays and objects may nest, the outermost object included.
 const MAX_DEPTH: u8 = 16;
 
-/// How many object members the text may have in all, at every depth together. A set of 100 keys with certificates stays
-/// below it, and so does every token within the length limit that anyone has a use for.
+/// How many object members the text may have in all, at every depth together. Every token within the length limit that anyone
+/// has a use for stays below it. Where [`elements`] are read, it is for each of them.
 const MAX_MEMBERS: usize = 2048;
 
 /// Up to this many member names of one object are compared one by one; beyond it they are hashed, so that reading stays
@@ -61,17 +61,70 @@ impl Value<'_> {
     }
 }
 
-/// The text is not one well-formed JSON object within bounds. Which rule it breaks is not said, since the text may hold
-/// anything.
+/// Why a text is not one JSON object within bounds. The words are fixed, since the text may hold anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
+pub(crate) enum Malformed {
+    ByteOrderMark,
+    DuplicateMember,
+    /// A member has a name by which `serde_json` passes values on to itself.
+    PrivateName,
+    /// It is not JSON, or no object, or there is something behind it.
+    Syntax,
+    TooDeep,
+    /// An array has more elements than whoever reads it allows.
+    TooManyElements,
+    TooManyMembers,
+}
+
+/// Fits after "the document".
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByteOrderMark => f.write_str("begins with a byte order mark; save it as UTF-8 without one"),
+            Self::DuplicateMember => f.write_str("names a member twice"),
+            Self::PrivateName => write!(f, "has a member whose name begins with `{PRIVATE}`"),
+            Self::Syntax => f.write_str("is not one JSON object"),
+            Self::TooDeep => write!(f, "nests arrays and objects more than {MAX_DEPTH} deep"),
+            Self::TooManyElements => f.write_str("has an array with too many elements"),
+            Self::TooManyMembers => write!(f, "has more than {MAX_MEMBERS} members"),
+        }
+    }
+}
 
 /// The members of the JSON object that `text` is, in order.
 ///
 /// Only those that `keep` names are built; the others are read and checked all the same.
 pub(crate) fn object(text: &[u8], keep: impl Fn(&str) -> bool) -> Result<Members<'_>, Malformed> {
-    let text = std::str::from_utf8(text).map_err(|_| Malformed)?;
-    place_members(text, &mut [], |name| if keep(name) { Place::Among } else { Place::Nowhere })
+    place_members(utf_8(text)?, &mut [], |name| if keep(name) { Place::Among } else { Place::Nowhere })
+}
+
+fn utf_8(text: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(text).map_err(|_| {
+        // What some editors and shells call Unicode is UTF-16, which begins like this.
+        let is_utf_16 = text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff");
+        if is_utf_16 { Malformed::ByteOrderMark } else { Malformed::Syntax }
+    })
+}
+
+/// One element of an array, and the first rule that it breaks within itself. Of one that breaks none it is all there is.
+pub(crate) type Element<'a> = (Value<'a>, Option<Malformed>);
+
+/// The elements of the array that is the member `wanted` of the JSON object; `None` where there is no such array.
+///
+/// Each is held to the rules by itself: an object that names a member twice, or has too many, is no fault of the others. The
+/// grammar and the depth are the whole text's.
+pub(crate) fn elements<'a>(text: &'a [u8], wanted: &str, most: usize) -> Result<Option<Vec<Element<'a>>>, Malformed> {
+    let mut reader = Reader::of(utf_8(text)?)?;
+    let (mut names, mut found) = (Names::default(), None);
+    reader.object(|reader, name| {
+        names.note(name.clone())?;
+        match reader.next() {
+            Some(b'[') if name == wanted => found = Some(reader.elements(most)?),
+            first => drop(reader.value_from::<false>(first, 1)?),
+        }
+        Ok(())
+    })?;
+    if reader.next().is_none() { Ok(found) } else { Err(Malformed::Syntax) }
 }
 
 /// Where a member of an object is put.
@@ -92,18 +145,15 @@ pub(crate) fn place_members<'a>(
     slots: &mut [Option<Value<'a>>],
     place: impl Fn(&str) -> Place,
 ) -> Result<Members<'a>, Malformed> {
-    let mut reader = Reader { text, at: 0, members: MAX_MEMBERS };
+    let mut reader = Reader::of(text)?;
     let (mut names, mut others) = (Names::default(), Vec::new());
-    if reader.next() != Some(b'{') {
-        return Err(Malformed);
-    }
     reader.object(|reader, name| {
         match place(&name) {
             Place::Slot(number) => {
                 let value = reader.value::<true>(1)?;
                 match slots.get_mut(number) {
                     Some(slot @ None) => *slot = Some(value),
-                    Some(Some(_)) | None => return Err(Malformed),
+                    Some(Some(_)) | None => return Err(Malformed::DuplicateMember),
                 }
             }
             Place::Among => {
@@ -117,7 +167,7 @@ pub(crate) fn place_members<'a>(
         }
         Ok(())
     })?;
-    if reader.next().is_none() { Ok(others) } else { Err(Malformed) }
+    if reader.next().is_none() { Ok(others) } else { Err(Malformed::Syntax) }
 }
 
 /// Reads a text from left to right, by the grammar of RFC 8259.
@@ -127,9 +177,55 @@ struct Reader<'a> {
     at: usize,
     /// How many members there may be yet.
     members: usize,
+    /// Where one element of an array is read by itself: the first rule that it broke, if any.
+    within: Option<Option<Malformed>>,
 }
 
 impl<'a> Reader<'a> {
+    /// Begins an object.
+    fn of(text: &'a str) -> Result<Self, Malformed> {
+        let mut reader = Self { text, at: 0, members: MAX_MEMBERS, within: None };
+        match reader.next() {
+            Some(b'{') => Ok(reader),
+            _ if text.starts_with('\u{feff}') => Err(Malformed::ByteOrderMark),
+            _ => Err(Malformed::Syntax),
+        }
+    }
+
+    /// A rule is broken that does not keep the text from being read. Within an element that is noted, and refuses no more.
+    #[cold]
+    fn broken(&mut self, rule: Malformed) -> Result<(), Malformed> {
+        match &mut self.within {
+            None => Err(rule),
+            Some(first) => {
+                first.get_or_insert(rule);
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads the elements of an array whose bracket was read, each by itself.
+    fn elements(&mut self, most: usize) -> Result<Vec<Element<'a>>, Malformed> {
+        let mut elements = Vec::new();
+        let (members, mut next) = (self.members, self.next());
+        while elements.len() < most && next != Some(b']') {
+            (self.members, self.within) = (MAX_MEMBERS, Some(None));
+            let element = self.value_from::<true>(next, 2)?;
+            elements.push((element, self.within.take().flatten()));
+            next = match self.next() {
+                Some(b',') => self.next().filter(|byte| *byte != b']'),
+                Some(b']') => Some(b']'),
+                _ => None,
+            };
+        }
+        self.members = members;
+        match next {
+            Some(b']') => Ok(elements),
+            Some(_) => Err(Malformed::TooManyElements),
+            None => Err(Malformed::Syntax),
+        }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -158,18 +254,21 @@ impl<'a> Reader<'a> {
         }
         loop {
             if next != Some(b'"') {
-                return Err(Malformed);
+                return Err(Malformed::Syntax);
             }
             let name = self.string()?;
-            self.members = self.members.checked_sub(1).ok_or(Malformed)?;
+            match self.members.checked_sub(1) {
+                Some(left) => self.members = left,
+                None => self.broken(Malformed::TooManyMembers)?,
+            }
             if self.next() != Some(b':') {
-                return Err(Malformed);
+                return Err(Malformed::Syntax);
             }
             member(self, name)?;
             match self.next() {
                 Some(b',') => next = self.next(),
                 Some(b'}') => return Ok(()),
-                _ => return Err(Malformed),
+                _ => return Err(Malformed::Syntax),
             }
         }
     }
@@ -183,14 +282,14 @@ impl<'a> Reader<'a> {
 
     /// Reads a value of which this character was read.
     fn value_from<const BUILT: bool>(&mut self, first: Option<u8>, depth: u8) -> Result<Value<'a>, Malformed> {
-        match first.ok_or(Malformed)? {
+        match first.ok_or(Malformed::Syntax)? {
             b'"' => self.string().map(Value::String),
             b'0'..=b'9' | b'-' => self.number().map(Value::Number),
-            b'{' | b'[' if depth >= MAX_DEPTH => Err(Malformed),
+            b'{' | b'[' if depth >= MAX_DEPTH => Err(Malformed::TooDeep),
             b'{' => {
                 let (mut names, mut members) = (Names::default(), Vec::new());
                 self.object(|reader, name| {
-                    names.note(name.clone())?;
+                    names.note(name.clone()).or_else(|rule| reader.broken(rule))?;
                     let value = reader.value::<BUILT>(depth + 1)?;
                     if BUILT {
                         members.push((name, value));
@@ -203,7 +302,7 @@ impl<'a> Reader<'a> {
             b't' => self.word("rue", Value::Bool(true)),
             b'f' => self.word("alse", Value::Bool(false)),
             b'n' => self.word("ull", Value::Null),
-            _ => Err(Malformed),
+            _ => Err(Malformed::Syntax),
         }
     }
 
@@ -222,7 +321,7 @@ impl<'a> Reader<'a> {
             match self.next() {
                 Some(b',') => next = self.next(),
                 Some(b']') => return Ok(elements),
-                _ => return Err(Malformed),
+                _ => return Err(Malformed::Syntax),
             }
         }
     }
@@ -233,7 +332,7 @@ impl<'a> Reader<'a> {
             self.at += rest.len();
             Ok(value)
         } else {
-            Err(Malformed)
+            Err(Malformed::Syntax)
         }
     }
 
@@ -260,7 +359,7 @@ impl<'a> Reader<'a> {
         match self.text.as_bytes().get(to) {
             Some(b'"') => Ok(Cow::Borrowed(&self.text[from..to])),
             Some(b'\\') => self.escaped(self.text[from..to].to_owned()).map(Cow::Owned),
-            _ => Err(Malformed),
+            _ => Err(Malformed::Syntax),
         }
     }
 
@@ -268,7 +367,7 @@ impl<'a> Reader<'a> {
     #[cold]
     fn escaped(&mut self, mut string: String) -> Result<String, Malformed> {
         loop {
-            let escape = self.peek().ok_or(Malformed)?;
+            let escape = self.peek().ok_or(Malformed::Syntax)?;
             self.at += 1;
             string.push(match escape {
                 b'"' | b'\\' | b'/' => char::from(escape),
@@ -279,7 +378,7 @@ impl<'a> Reader<'a> {
                 b't' => '\t',
                 b'u' => self.code_point()?,
                 // The beginning of a character of several bytes is none of these.
-                _ => return Err(Malformed),
+                _ => return Err(Malformed::Syntax),
             });
             let (from, to) = (self.at, plain(self.text.as_bytes(), self.at));
             string.push_str(&self.text[from..to]);
@@ -287,7 +386,7 @@ impl<'a> Reader<'a> {
             match self.text.as_bytes().get(to) {
                 Some(b'"') => return Ok(string),
                 Some(b'\\') => {}
-                _ => return Err(Malformed),
+                _ => return Err(Malformed::Syntax),
             }
         }
     }
@@ -306,16 +405,16 @@ impl<'a> Reader<'a> {
         let (character, rest) = (characters.next(), characters.next());
         match (character, rest) {
             (Some(Ok(character)), None) => Ok(character),
-            _ => Err(Malformed),
+            _ => Err(Malformed::Syntax),
         }
     }
 
     fn code_unit(&mut self) -> Result<u16, Malformed> {
-        let digits = self.text.get(self.at..self.at + 4).ok_or(Malformed)?;
+        let digits = self.text.get(self.at..self.at + 4).ok_or(Malformed::Syntax)?;
         self.at += 4;
         // A sign is accepted there, and is no digit.
         let is_plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        u16::from_str_radix(digits, 16).ok().filter(|_| is_plain).ok_or(Malformed)
+        u16::from_str_radix(digits, 16).ok().filter(|_| is_plain).ok_or(Malformed::Syntax)
     }
 
     /// Reads a number whose first character was read.
@@ -344,7 +443,7 @@ impl<'a> Reader<'a> {
         self.at += usize::from(is_negative);
         let leading_zero = self.peek() == Some(b'0');
         if self.digits()? > 1 && leading_zero {
-            return Err(Malformed);
+            return Err(Malformed::Syntax);
         }
         let mut is_whole = true;
         if self.peek() == Some(b'.') {
@@ -371,7 +470,7 @@ impl<'a> Reader<'a> {
         };
         // Whole numbers beyond 64 bits are rounded, as others are.
         let float = || text.parse().ok().filter(|number: &f64| number.abs() <= LARGEST).map(Number::Float);
-        whole.or_else(float).ok_or(Malformed)
+        whole.or_else(float).ok_or(Malformed::Syntax)
     }
 
     /// Reads digits, of which there has to be one, and says how many there were.
@@ -380,7 +479,7 @@ impl<'a> Reader<'a> {
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
-        if self.at > from { Ok(self.at - from) } else { Err(Malformed) }
+        if self.at > from { Ok(self.at - from) } else { Err(Malformed::Syntax) }
     }
 }
 
@@ -435,12 +534,12 @@ impl<'a> Names<'a> {
     /// Notes a name, and refuses it when it is there already or is one that a later reader would not take for a name.
     fn note(&mut self, name: Cow<'a, str>) -> Result<(), Malformed> {
         if name.starts_with('$') && name.starts_with(PRIVATE) {
-            return Err(Malformed);
+            return Err(Malformed::PrivateName);
         }
         let mark = mark(&name);
         let mut alike = self.marks[..self.length].iter().zip(&self.few).filter(|(other, _)| **other == mark);
         if alike.any(|(_, other)| **other == *name) || !self.many.is_empty() && self.many.contains(&name) {
-            return Err(Malformed);
+            return Err(Malformed::DuplicateMember);
         }
         match (name, self.few.get_mut(self.length)) {
             (Cow::Borrowed(name), Some(place)) => {
@@ -500,8 +599,8 @@ mod tests {
     fn only_what_is_asked_for_is_kept_and_everything_is_checked() {
         let kept = object(br#"{"a":1,"b":[{"c":2}],"d":3}"#, |name| name == "d").unwrap();
         assert_eq!(kept, [("d".into(), Value::Number(Number::Unsigned(3)))]);
-        assert_eq!(object(br#"{"a":1,"b":[{"c":2,"c":3}]}"#, |_| false), Err(Malformed));
-        assert_eq!(object(b"{\"a\":\"\xff\"}", |_| false), Err(Malformed));
+        assert_eq!(object(br#"{"a":1,"b":[{"c":2,"c":3}]}"#, |_| false), Err(Malformed::DuplicateMember));
+        assert_eq!(object(b"{\"a\":\"\xff\"}", |_| false), Err(Malformed::Syntax));
     }
 
     #[test]
@@ -512,23 +611,23 @@ mod tests {
             r#"{"x":{"a":1,"a":2}}"#,
             r#"{"x":[[{"a":1,"b":2,"a":3}]]}"#,
         ] {
-            assert_eq!(all(text), Err(Malformed), "{text}");
+            assert_eq!(all(text), Err(Malformed::DuplicateMember), "{text}");
         }
         assert!(all(r#"{"a":{"a":{"a":1}},"b":{"a":1}}"#).is_ok());
     }
 
     #[test]
     fn what_serde_json_might_read_otherwise_is_refused() {
-        for text in [
-            r#"{"x":{"$serde_json::private::RawValue":"{\"a\":1,\"a\":2}"}}"#,
-            r#"{"x":[{"\u0024serde_json::private::Number":"7"}]}"#,
-            r#"{"$serde_json::private::":1}"#,
-            r#"{"x":1.7976931348623157e308}"#,
-            r#"{"x":-1.7976931348623158e308}"#,
-            r#"{"x":1.0000000000000003e308}"#,
+        for (text, rule) in [
+            (r#"{"x":{"$serde_json::private::RawValue":"{\"a\":1,\"a\":2}"}}"#, Malformed::PrivateName),
+            (r#"{"x":[{"\u0024serde_json::private::Number":"7"}]}"#, Malformed::PrivateName),
+            (r#"{"$serde_json::private::":1}"#, Malformed::PrivateName),
+            (r#"{"x":1.7976931348623157e308}"#, Malformed::Syntax),
+            (r#"{"x":-1.7976931348623158e308}"#, Malformed::Syntax),
+            (r#"{"x":1.0000000000000003e308}"#, Malformed::Syntax),
         ] {
-            assert_eq!(all(text), Err(Malformed), "{text}");
-            assert_eq!(object(text.as_bytes(), |_| false), Err(Malformed), "{text}");
+            assert_eq!(all(text), Err(rule), "{text}");
+            assert_eq!(object(text.as_bytes(), |_| false), Err(rule), "{text}");
         }
         assert!(all(r#"{"$":1,"$ref":2,"$serde_json":3,"x":1e308,"y":-1e308}"#).is_ok());
     }
@@ -543,14 +642,16 @@ mod tests {
             "null",
             "{}x",
             "{}{}",
-            "\u{feff}{}",
             "{\"a\":1,}",
             "{'a':1}",
             "{\"a\":\"\\ud800\"}",
             "{\"a\":1e400}",
             "{\"a\":01}",
         ] {
-            assert_eq!(all(text), Err(Malformed), "{text}");
+            assert_eq!(all(text), Err(Malformed::Syntax), "{text}");
+        }
+        for marked in [&b"\xef\xbb\xbf{}"[..], b"\xff\xfe{\0}\0", b"\xfe\xff\0{\0}"] {
+            assert_eq!(object(marked, |_| true), Err(Malformed::ByteOrderMark), "{marked:x?}");
         }
     }
 
@@ -558,22 +659,75 @@ mod tests {
     fn depth_and_member_count_are_bounded() {
         let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         assert!(all(&nested(15)).is_ok());
-        assert_eq!(all(&nested(16)), Err(Malformed));
+        assert_eq!(all(&nested(16)), Err(Malformed::TooDeep));
         let objects = |depth: usize| format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
         assert!(all(&objects(16)).is_ok());
-        assert_eq!(all(&objects(17)), Err(Malformed));
+        assert_eq!(all(&objects(17)), Err(Malformed::TooDeep));
         let wide = |members: usize| {
             format!("{{\"x\":{{{}}}}}", (1..members).map(|i| format!("\"{i}\":0")).collect::<Vec<_>>().join(","))
         };
         assert!(all(&wide(2048)).is_ok());
-        assert_eq!(all(&wide(2049)), Err(Malformed));
+        assert_eq!(all(&wide(2049)), Err(Malformed::TooManyMembers));
         let late_duplicate = |index: usize| {
             format!("{{{},\"{index}\":1}}", (0..40).map(|i| format!("\"{i}\":0")).collect::<Vec<_>>().join(","))
         };
         for index in [0, 15, 16, 39] {
-            assert_eq!(all(&late_duplicate(index)), Err(Malformed));
+            assert_eq!(all(&late_duplicate(index)), Err(Malformed::DuplicateMember));
         }
         assert!(all(&late_duplicate(40)).is_ok());
+    }
+
+    /// What is read of the elements of `x`: each one's first member, and the rule that it breaks.
+    fn of_x(text: &str) -> Result<Option<Vec<Option<Malformed>>>, Malformed> {
+        let elements = elements(text.as_bytes(), "x", 3)?;
+        Ok(elements.map(|elements| elements.into_iter().map(|(_, broken)| broken).collect()))
+    }
+
+    #[test]
+    fn an_element_that_breaks_a_rule_is_no_fault_of_the_others() {
+        let twice = r#"{"a":1,"b":{"c":[{"d":1,"d":2}]}}"#;
+        let private = r#"{"$serde_json::private::Number":"7"}"#;
+        let wide = |members: usize| {
+            format!("{{{}}}", (0..members).map(|i| format!("\"{i}\":0")).collect::<Vec<_>>().join(","))
+        };
+        let (good, broken) = (None, Some(Malformed::DuplicateMember));
+        assert_eq!(of_x(&format!(r#"{{"x":[{{"a":1}},{twice},{{"a":2}}]}}"#)), Ok(Some(vec![good, broken, good])));
+        assert_eq!(of_x(&format!(r#"{{"x":[{twice},{twice}],"y":1}}"#)), Ok(Some(vec![broken, broken])));
+        assert_eq!(of_x(&format!(r#"{{"x":[{private}]}}"#)), Ok(Some(vec![Some(Malformed::PrivateName)])));
+        let many = format!(r#"{{"x":[{},{},{}],"y":1}}"#, wide(2048), wide(2049), wide(2048));
+        assert_eq!(of_x(&many), Ok(Some(vec![good, Some(Malformed::TooManyMembers), good])));
+        assert_eq!(of_x(r#"{"x":[1,"a",[null]]}"#), Ok(Some(vec![good; 3])));
+        let values = elements(br#"{"x":[{"a":1,"a":2}, 7 ]}"#, "x", 3).unwrap().unwrap();
+        assert!(matches!(&values[0].0, Value::Object(members) if members.len() == 2), "an id can be looked for");
+        assert_eq!(values[1], (Value::Number(Number::Unsigned(7)), None));
+    }
+
+    #[test]
+    fn the_object_around_elements_is_held_to_all_rules() {
+        for (text, rule) in [
+            (r#"{"x":[],"x":[]}"#, Malformed::DuplicateMember),
+            (r#"{"x":[],"y":{"a":1,"a":2}}"#, Malformed::DuplicateMember),
+            (r#"{"x":[{}],"y":1,"y":2}"#, Malformed::DuplicateMember),
+            (r#"{"x":[1,2,3,4]}"#, Malformed::TooManyElements),
+            (r#"{"x":[1,2,3,{"a":1,"a":1}]}"#, Malformed::TooManyElements),
+            (r#"{"x":[1,]}"#, Malformed::Syntax),
+            (r#"{"x":[1,2,3,]}"#, Malformed::Syntax),
+            (r#"{"x":[,1]}"#, Malformed::Syntax),
+            (r#"{"x":[1 2]}"#, Malformed::Syntax),
+            (r#"{"x":[1,2,3"#, Malformed::Syntax),
+            (r#"{"x":["#, Malformed::Syntax),
+            (r#"{"x":[1]}x"#, Malformed::Syntax),
+            (r#"{"x":[{"a":1,"a":}]}"#, Malformed::Syntax),
+            (r#"{"x":[{"a":1,"a":2]}"#, Malformed::Syntax),
+            ("\u{feff}{}", Malformed::ByteOrderMark),
+            (&format!(r#"{{"x":[{{"a":1,"a":{}{}}}]}}"#, "[".repeat(16), "]".repeat(16)), Malformed::TooDeep),
+        ] {
+            assert_eq!(of_x(text), Err(rule), "{text}");
+        }
+        for none in ["{}", r#"{"x":{}}"#, r#"{"x":null}"#, r#"{"X":[]}"#, r#"{"y":{"x":[]}}"#] {
+            assert_eq!(of_x(none), Ok(None), "{none}");
+        }
+        assert_eq!(of_x(r#"{ "x" : [ ] , "y":[1,2,3,4] }"#), Ok(Some(vec![])));
     }
 
     /// Texts that others read alike, or refuse.
@@ -717,7 +871,7 @@ mod tests {
                     Ok(members) => {
                         assert!(theirs.is_some_and(|theirs| same(&Value::Object(members), &theirs)), "{text}")
                     }
-                    Err(Malformed) => assert_eq!(theirs, None, "{text}"),
+                    Err(_) => assert_eq!(theirs, None, "{text}"),
                 }
                 assert_eq!(object(text.as_bytes(), |_| false).is_ok(), all(&text).is_ok(), "{text}");
             }
@@ -757,7 +911,7 @@ mod tests {
         assert_eq!(others, [("c".into(), Value::Number(Number::Unsigned(2)))]);
         for bad in [r#"{"a":1,"a":null}"#, r#"{"a":null,"a":1}"#, r#"{"c":1,"c":1}"#, r#"{"d":1,"d":1}"#, r#"{"x":1}"#]
         {
-            assert_eq!(place_members(bad, &mut [None, None], place), Err(Malformed), "{bad}");
+            assert_eq!(place_members(bad, &mut [None, None], place), Err(Malformed::DuplicateMember), "{bad}");
         }
     }
 

@@ -2,7 +2,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 
 use super::{
     Algorithm, base64url,
-    json::{self, Value},
+    json::{self, Malformed, Value},
 };
 use crate::{
     crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey, is_strong_ed25519},
@@ -48,25 +48,22 @@ impl JwkSet {
     ///
     /// # Errors
     ///
-    /// When the text is not a JSON object with an array `keys`, names a member twice, or has more than 100 keys. A set
-    /// whose keys are all skipped, or that is empty, is no error here: it verifies nothing.
+    /// When the text is not a JSON object with an array `keys`, names a member of that object twice, or has more than 100 keys. A
+    /// set whose keys are all skipped, or that is empty, is no error here: it verifies nothing.
     pub fn from_json(json: &[u8]) -> Result<Self, JwkSetError> {
         Self::from_json_up_to(json, MAX_KEYS)
     }
 
     /// The same, with another limit than 100 keys.
     pub(crate) fn from_json_up_to(json: &[u8], max_keys: usize) -> Result<Self, JwkSetError> {
-        let mut members = json::object(json, |name| name == "keys").map_err(|_| JwkSetError::NotAnObject)?;
-        let Some((_, Value::Array(elements))) = members.pop() else { return Err(JwkSetError::NoKeys) };
-        if elements.len() > max_keys {
-            return Err(JwkSetError::TooManyKeys);
-        }
+        let elements = json::elements(json, "keys", max_keys)
+            .map_err(|rule| JwkSetError::of(rule, json))?
+            .ok_or(JwkSetError::NoKeys)?;
         let mut set = Self { keys: Vec::new(), skipped: Vec::new() };
-        for (index, element) in elements.iter().enumerate() {
-            let id = member(element, "kid").ok().flatten();
-            match Jwk::read(index, element) {
+        for (index, (element, broken)) in elements.iter().enumerate() {
+            match broken.map_or_else(|| Jwk::read(index, element), |rule| Err(unreadable(rule))) {
                 Ok(key) => set.keys.push(key),
-                Err(why) => set.skipped.push(SkippedKey { index, id: id.map(Into::into), why }),
+                Err(why) => set.skipped.push(SkippedKey { index, id: id(element).map(Into::into), why }),
             }
         }
         Ok(set)
@@ -164,6 +161,25 @@ impl Jwk {
 fn find<'v>(element: &'v Value<'_>, name: &str) -> Option<&'v Value<'v>> {
     let Value::Object(members) = element else { return None };
     members.iter().find(|(key, value)| key == name && *value != Value::Null).map(|(_, value)| value)
+}
+
+/// The `kid` for a report. Of several, none is the key's.
+fn id<'v>(element: &'v Value<'_>) -> Option<&'v str> {
+    let Value::Object(members) = element else { return None };
+    let mut ids = members.iter().filter(|(name, _)| name == "kid");
+    match (ids.next(), ids.next()) {
+        (Some((_, Value::String(id))), None) => Some(id),
+        _ => None,
+    }
+}
+
+/// Why a key is not read, by the rule that it breaks.
+fn unreadable(rule: Malformed) -> &'static str {
+    match rule {
+        Malformed::DuplicateMember => "it names a member twice",
+        Malformed::TooManyMembers => "it has too many members",
+        _ => "it is not within the rules for JSON objects",
+    }
 }
 
 /// A member that has to be a string where it is present.
@@ -360,20 +376,54 @@ impl fmt::Display for SkippedKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JwkSetError {
+    /// The text begins with a byte order mark, of UTF-8 or UTF-16.
+    ByteOrderMark,
+    /// The object names a member twice. One of its keys that does is skipped.
+    DuplicateMember,
     /// There is no member `keys`, or it is not an array.
     NoKeys,
-    /// The text is not one JSON object without duplicate members.
+    /// The text is not one JSON object.
     NotAnObject,
+    /// The text is PEM: a key or a certificate (RFC 7468).
+    Pem,
+    /// Arrays and objects nest too deep.
+    TooDeep,
     /// There are more keys than the limit allows.
     TooManyKeys,
+    /// The object has too many members besides its keys.
+    TooManyMembers,
+}
+
+impl JwkSetError {
+    fn of(rule: Malformed, text: &[u8]) -> Self {
+        match rule {
+            Malformed::ByteOrderMark => Self::ByteOrderMark,
+            Malformed::DuplicateMember => Self::DuplicateMember,
+            Malformed::TooDeep => Self::TooDeep,
+            Malformed::TooManyElements => Self::TooManyKeys,
+            Malformed::TooManyMembers => Self::TooManyMembers,
+            // Text about the key may stand in front of it.
+            Malformed::Syntax if String::from_utf8_lossy(text).contains("-----BEGIN ") => Self::Pem,
+            Malformed::PrivateName | Malformed::Syntax => Self::NotAnObject,
+        }
+    }
 }
 
 impl fmt::Display for JwkSetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoKeys => "the JWK Set has no array named `keys`",
-            Self::NotAnObject => "the JWK Set is not one JSON object without duplicate members",
-            Self::TooManyKeys => "the JWK Set has more keys than the limit allows",
+            Self::ByteOrderMark => "the JWK Set begins with a byte order mark; save it as UTF-8 without one",
+            Self::DuplicateMember => "the JWK Set names a member twice",
+            Self::NoKeys => "the JWK Set has no array named `keys`; a single JWK goes into one: {\"keys\":[..]}",
+            Self::NotAnObject => "the JWK Set is not one JSON object",
+            Self::Pem => {
+                "the text is PEM, and a JWK Set is wanted; convert the public key to a JWK, and put that into {\"keys\":[..]}"
+            }
+            Self::TooDeep => "the JWK Set nests arrays and objects too deep",
+            Self::TooManyKeys => {
+                "the JWK Set has more keys than `max_keys` allows; raise it if the issuer really has so many"
+            }
+            Self::TooManyMembers => "the JWK Set has too many members besides its keys",
         })
     }
 }
@@ -512,7 +562,7 @@ mod tests {
     #[test]
     fn key_8_a_key_of_an_unknown_type_or_curve_is_skipped() {
         assert_eq!(why_skipped(&without("a-es256", "kty")), "it has no `kty`");
-        for not_a_key in [json!(null), json!("key"), json!([]), json!({})] {
+        for not_a_key in [json!(null), json!("key"), json!([]), json!([{}]), json!({})] {
             assert_eq!(why_skipped(&not_a_key), "it has no `kty`", "{not_a_key}");
         }
         for key_type in ["AKP", "ec", "RSA ", "oct", "OKP", ""] {
@@ -740,8 +790,15 @@ mod tests {
             ("[]", JwkSetError::NotAnObject),
             ("<html></html>", JwkSetError::NotAnObject),
             (r#"{"keys":[]}{}"#, JwkSetError::NotAnObject),
-            (r#"{"keys":[],"keys":[]}"#, JwkSetError::NotAnObject),
-            (r#"{"keys":[{"kty":"RSA","kty":"EC"}]}"#, JwkSetError::NotAnObject),
+            (r#"{"keys":[],"keys":[]}"#, JwkSetError::DuplicateMember),
+            (r#"{"keys":[],"x":{"a":1,"a":1}}"#, JwkSetError::DuplicateMember),
+            ("\u{feff}{\"keys\":[]}", JwkSetError::ByteOrderMark),
+            ("-----BEGIN PUBLIC KEY-----\nMCo=\n-----END PUBLIC KEY-----\n", JwkSetError::Pem),
+            ("Bag Attributes\n-----BEGIN CERTIFICATE-----\n", JwkSetError::Pem),
+            ("\u{feff}-----BEGIN RSA PRIVATE KEY-----\n", JwkSetError::ByteOrderMark),
+            (r#"{"kid":"-----BEGIN CERTIFICATE-----\n"}"#, JwkSetError::NoKeys),
+            (&format!(r#"{{"keys":[],"x":{}{}}}"#, "[".repeat(16), "]".repeat(16)), JwkSetError::TooDeep),
+            (r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#, JwkSetError::NoKeys),
             ("{}", JwkSetError::NoKeys),
             (r#"{"Keys":[]}"#, JwkSetError::NoKeys),
             (r#"{"keys":{}}"#, JwkSetError::NoKeys),
@@ -750,13 +807,52 @@ mod tests {
         ] {
             assert_eq!(JwkSet::from_json(text.as_bytes()).unwrap_err(), error, "{text}");
         }
-        for (error, text) in [
-            (JwkSetError::NoKeys, "the JWK Set has no array named `keys`"),
-            (JwkSetError::NotAnObject, "the JWK Set is not one JSON object without duplicate members"),
-            (JwkSetError::TooManyKeys, "the JWK Set has more keys than the limit allows"),
+        let utf_16 = [0xff, 0xfe].into_iter().chain(r#"{"keys":[]}"#.encode_utf16().flat_map(u16::to_le_bytes));
+        assert_eq!(JwkSet::from_json(&utf_16.collect::<Vec<_>>()).unwrap_err(), JwkSetError::ByteOrderMark);
+        let wide = (0..2048).map(|number| format!("\"{number}\":0")).collect::<Vec<_>>().join(",");
+        let wide = format!("{{\"keys\":[],{wide}}}");
+        assert_eq!(JwkSet::from_json(wide.as_bytes()).unwrap_err(), JwkSetError::TooManyMembers);
+        for (error, named) in [
+            (JwkSetError::ByteOrderMark, "save it as UTF-8 without one"),
+            (JwkSetError::DuplicateMember, "names a member twice"),
+            (JwkSetError::NoKeys, "no array named `keys`; a single JWK goes into one"),
+            (JwkSetError::NotAnObject, "is not one JSON object"),
+            (JwkSetError::Pem, "convert the public key to a JWK"),
+            (JwkSetError::TooDeep, "nests arrays and objects too deep"),
+            (JwkSetError::TooManyKeys, "more keys than `max_keys` allows"),
+            (JwkSetError::TooManyMembers, "too many members besides its keys"),
         ] {
-            assert_eq!(error.to_string(), text);
+            assert!(error.to_string().contains(named), "{error}");
         }
+    }
+
+    #[test]
+    fn key_8_a_key_that_names_a_member_twice_is_skipped_alone() {
+        let good = public_jwk("a-es256").to_string();
+        for (bad, told) in [
+            (r#"{"kty":"OKP","crv":"Ed25519","kid":"x","kid":"y","x":"AA"}"#, "key number 0"),
+            (r#"{"kty":"EC","kty":"EC","kid":"x"}"#, "key \"x\""),
+            (r#"{"kid":"x","x5c":[{"a":{"b":1,"b":2}}]}"#, "key \"x\""),
+        ] {
+            let set = JwkSet::from_json(format!(r#"{{"keys":[{bad},{good}]}}"#).as_bytes()).unwrap();
+            assert_eq!(set.skipped[0].to_string(), format!("{told} is not used: it names a member twice"));
+            for &backend in BACKENDS {
+                let keys = set.prepare(Algorithm::DEFAULT, backend);
+                assert_eq!(verify(&keys, Es256, Some("a-es256"), "a-es256"), Verification::Valid, "{bad}");
+                assert_eq!((keys.len(), keys.holds("x"), keys.holds("y")), (1, false, false));
+            }
+        }
+        let wide = (0..2049).map(|number| format!("\"{number}\":0")).collect::<Vec<_>>().join(",");
+        let set = JwkSet::from_json(format!(r#"{{"keys":[{{{wide}}},{good}]}}"#).as_bytes()).unwrap();
+        assert_eq!((set.keys.len(), set.skipped[0].why), (1, "it has too many members"));
+    }
+
+    #[test]
+    fn key_13_as_many_keys_are_read_as_are_allowed() {
+        let keys: Vec<Json> = (0..1000).map(|number| with("a-es256", "kid", number.to_string())).collect();
+        let json = json!({ "keys": keys }).to_string();
+        assert_eq!(JwkSet::from_json_up_to(json.as_bytes(), 1000).unwrap().keys.len(), 1000);
+        assert_eq!(JwkSet::from_json_up_to(json.as_bytes(), 999).unwrap_err(), JwkSetError::TooManyKeys);
     }
 
     #[test]

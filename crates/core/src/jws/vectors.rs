@@ -438,7 +438,7 @@ fn key_14_json_test_suite_as_a_jwk_set() {
     let Some(vectors) = vectors() else { return };
     for (name, _, json) in json_test_suite(&vectors) {
         let is_object = strict::object(&json, |_| true).is_ok();
-        let expected = if is_object { JwkSetError::NoKeys } else { JwkSetError::NotAnObject };
-        assert_eq!(JwkSet::from_json(&json).unwrap_err(), expected, "{name}");
+        let error = JwkSet::from_json(&json).unwrap_err();
+        assert_eq!(is_object, error == JwkSetError::NoKeys, "{name}: {error}");
     }
 }

@@ -729,8 +729,16 @@ mod tests {
     async fn given_keys_that_are_no_jwk_set_are_a_fault() {
         assert_eq!(
             faults_of(Issuer::with_jwks("https://as.example", "{}")).await,
-            [r#"issuer "https://as.example": the JWK Set has no array named `keys`"#]
+            [
+                r#"issuer "https://as.example": the JWK Set has no array named `keys`; a single JWK goes into one: {"keys":[..]}"#
+            ]
         );
+        let more = KeyRefresh::default().max_keys(101);
+        let set = format!(r#"{{"keys":[{}{{}}]}}"#, "{},".repeat(100));
+        let given = || Issuer::with_jwks("https://as.example", set.clone());
+        let found = [faults_of(given()).await, faults_of(given().key_refresh(more)).await];
+        assert!(found[0][0].contains("more keys than `max_keys` allows"), "{found:?}");
+        assert!(found[1][0].contains("none of the given keys can be used"), "{found:?}");
     }
 
     #[tokio::test]

@@ -302,7 +302,8 @@ impl Verifiers {
         match &issuer.keys {
             Keys::Source(source) => Some(Arc::clone(source)),
             Keys::Given(json) => {
-                let set = JwkSet::from_json(json)
+                let most = issuer.key_refresh.as_ref().unwrap_or(&self.key_refresh).max_keys;
+                let set = JwkSet::from_json_up_to(json, most)
                     .map_err(|error| faults.add(error.to_string()))
                     .ok()?
                     .prepare(&issuer.algorithms, self.crypto?);

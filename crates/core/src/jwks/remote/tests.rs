@@ -168,9 +168,9 @@ async fn key_14_what_is_no_set_of_usable_keys_replaces_nothing() {
     for (answer, why) in [
         (br#"{"keys":[]}"#.to_vec(), "the JWK Set has no key that can be used"),
         (br#"{"keys":[{"kty":"oct","k":"AQAB"}]}"#.to_vec(), "the JWK Set has no key that can be used"),
-        (b"{}".to_vec(), "the JWK Set has no array named `keys`"),
-        (b"<html></html>".to_vec(), "the JWK Set is not one JSON object without duplicate members"),
-        (b"".to_vec(), "the JWK Set is not one JSON object without duplicate members"),
+        (b"{}".to_vec(), "the JWK Set has no array named `keys`; a single JWK goes into one: {\"keys\":[..]}"),
+        (b"<html></html>".to_vec(), "the JWK Set is not one JSON object"),
+        (b"".to_vec(), "the JWK Set is not one JSON object"),
     ] {
         network.put(JWKS_URL, Answer::Is(200, answer));
         clock.advance(COOL_DOWN);
