@@ -1,8 +1,10 @@
 use axum::{Router, body::Body};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header::AUTHORIZATION};
 use http_body_util::BodyExt as _;
 use scopegate_core::Reason;
 use tower::ServiceExt as _;
+
+use crate::keep_secret;
 
 /// A request in the making.
 #[derive(Debug)]
@@ -47,8 +49,9 @@ impl Ask {
         self
     }
 
-    /// The request.
+    /// The request. Its credentials are [kept secret](keep_secret).
     pub fn request(self) -> Request<Body> {
+        self.headers.get_all(AUTHORIZATION).iter().for_each(keep_secret);
         let mut request = Request::builder().method(self.method).uri(self.uri).body(self.body).expect("a request");
         *request.headers_mut() = self.headers;
         request

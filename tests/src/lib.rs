@@ -13,7 +13,7 @@ pub use self::{
     answer::{Answer, Ask},
     api::{AUDIENCE, Api, ISSUER, NOW, clock, issuer, mint, resource_server, rig_resource_server, router},
     fetch::LoopbackFetch,
-    log::{Log, count_panics, panics},
+    log::{Log, count_panics, keep_secret, panics},
     network::{INTROSPECTION_URL, JWKS_URL, METADATA_URL, Network, OIDC_URL, Reply, Seen, settle},
     wire::{Served, exchange, serve},
 };

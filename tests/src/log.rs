@@ -1,7 +1,8 @@
 use std::{
     cell::{Cell, RefCell},
+    collections::HashSet,
     io,
-    sync::{Arc, Mutex, Once, PoisonError},
+    sync::{Arc, LazyLock, Mutex, Once, OnceLock, PoisonError, RwLock},
 };
 
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
@@ -22,10 +23,7 @@ impl Log {
     /// One subscriber serves the whole process, since the places that log remember whether anybody listened when they were
     /// first reached; what it hears goes to the listener of the thread.
     pub fn listen() -> (Self, impl Drop) {
-        static INSTALLED: Once = Once::new();
-        INSTALLED.call_once(|| {
-            tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false).with_writer(Ear).init();
-        });
+        install();
         let log = Self::default();
         LISTENER.set(Some(log.clone()));
         (log, StopListening)
@@ -42,6 +40,46 @@ impl Log {
     }
 }
 
+fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false).with_writer(Ear).init();
+    });
+}
+
+/// How much of a secret betrays it.
+const PIECE: usize = 16;
+
+/// The last [`PIECE`] octets of every part of every secret.
+static SECRETS: LazyLock<RwLock<HashSet<Box<[u8]>>>> = LazyLock::new(RwLock::default);
+
+/// The first line that had a secret in it.
+static BETRAYED: OnceLock<String> = OnceLock::new();
+
+/// From now on any test fails that logs this secret, or one of the parts between its dots, at any level. What is shorter than
+/// 16 octets is not looked for. [`Ask`](crate::Ask) does this with the credentials that it sends.
+///
+/// # Panics
+///
+/// When some task has logged a secret: not every panic of a task ends its test.
+pub fn keep_secret(secret: impl AsRef<[u8]>) {
+    install();
+    assert_eq!(BETRAYED.get(), None, "this was logged and has a secret in it");
+    let parts = secret.as_ref().split(|octet| matches!(octet, b'.' | b' '));
+    let pieces: Vec<_> = parts.filter_map(|part| part.last_chunk::<PIECE>()).collect();
+    let is_known = |secrets: &HashSet<Box<[u8]>>| pieces.iter().all(|piece| secrets.contains(&piece[..]));
+    if !is_known(&SECRETS.read().unwrap_or_else(PoisonError::into_inner)) {
+        let mut secrets = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
+        secrets.extend(pieces.into_iter().map(|piece| piece.as_slice().into()));
+    }
+}
+
+/// Whether what is logged has a secret in it.
+fn betrays(logged: &[u8]) -> bool {
+    let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
+    logged.windows(PIECE).any(|window| secrets.contains(window))
+}
+
 struct StopListening;
 
 impl Drop for StopListening {
@@ -55,7 +93,14 @@ impl Drop for StopListening {
 struct Ear;
 
 impl io::Write for Ear {
+    /// # Panics
+    ///
+    /// When a secret is logged.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if betrays(bytes) {
+            let line = BETRAYED.get_or_init(|| String::from_utf8_lossy(bytes).into_owned());
+            panic!("this was logged and has a secret in it: {line}");
+        }
         LISTENER.with_borrow(|listener| {
             if let Some(Log(text)) = listener {
                 text.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
@@ -97,4 +142,26 @@ pub fn count_panics() {
 /// How many panics were counted.
 pub fn panics() -> usize {
     PANICS.get()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, panic::catch_unwind};
+
+    use super::*;
+
+    /// The only test of this binary that keeps a secret, since from the first line that betrays one nothing passes any more.
+    #[test]
+    fn w_04_a_logged_secret_fails_this_test_and_the_next() {
+        let log = |line: &str| Ear.write(line.as_bytes());
+        keep_secret("Bearer a-header-of-a-token.the-payload-of-it.and-then-its-signature");
+        for harmless in ["", "Bearer [redacted]", "its-signature", "a-header-of", "the-payload-of another"] {
+            assert!(log(harmless).is_ok(), "{harmless}");
+        }
+        for secret in ["sub=\"x\" and-then-its-signature", "header-of-a-token", "eof the-payload-of-it"] {
+            assert!(betrays(secret.as_bytes()), "{secret}");
+        }
+        assert!(catch_unwind(|| log("and-then-its-signature")).is_err());
+        assert!(catch_unwind(|| keep_secret("another")).is_err());
+    }
 }

@@ -16,13 +16,15 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use scopegate_axum::{
     Issuer, ResourceServer, ResourceServerBuilder,
     introspection::{ClientAuthentication, Introspection},
 };
 use scopegate_testing::TestClock;
 use scopegate_tests::{
-    AUDIENCE, Answer, Api, Ask, INTROSPECTION_URL, ISSUER, NOW, Network, Reply, Seen, clock, resource_server,
+    AUDIENCE, Answer, Api, Ask, INTROSPECTION_URL, ISSUER, NOW, Network, Reply, Seen, clock, keep_secret,
+    resource_server,
 };
 use serde_json::{Value, json};
 
@@ -39,6 +41,8 @@ struct Rig {
 }
 
 fn client() -> ClientAuthentication {
+    keep_secret(SECRET.replace(' ', "+"));
+    keep_secret(STANDARD.encode(format!("{CLIENT}:{}", SECRET.replace(' ', "+"))));
     ClientAuthentication::client_secret_basic(CLIENT, SECRET)
 }
 
