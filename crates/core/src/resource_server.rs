@@ -450,6 +450,8 @@ impl ResourceServer {
             (Judge::Local(found), keys) => (found, keys),
             (Judge::Online(introspector), _) => {
                 unverified.check_form(&header)?;
+                let checked = introspector.jwt_rules.check_before_asking(&header, &claims, self.now());
+                checked.map_err(|error| error.with_key_id(header.key_id.as_deref()))?;
                 return Ok(Judged::ForItsIssuer(introspector));
             }
         };

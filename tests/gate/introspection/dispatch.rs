@@ -191,7 +191,7 @@ async fn a_jwt_is_asked_about_as_often_as_the_configuration_says() {
 }
 
 /// A router with a route that demands what is true now.
-fn active_router(rig: &Rig, layer: RequireActive) -> axum::Router {
+pub(super) fn active_router(rig: &Rig, layer: RequireActive) -> axum::Router {
     use axum::routing::get;
     let handler = |token: Option<scopegate_axum::AccessToken>| async move {
         token.map_or_else(|| "anonymous".to_owned(), |token| token.subject().unwrap_or_default().to_owned())

@@ -4,6 +4,7 @@ mod answers;
 mod cache;
 mod dispatch;
 mod disturbances;
+mod instead;
 mod outage;
 mod secrets;
 mod signed;

@@ -4,6 +4,7 @@ use super::{Asker, OnlineCheck};
 use crate::{
     VerifiedToken,
     inquiry::{AnswerKey, Audience, Desk, Found, Lookup, Question},
+    jwt,
 };
 
 /// Judges the tokens of one issuer by asking it.
@@ -12,6 +13,8 @@ pub(crate) struct Introspector {
     pub(crate) desk: Arc<Desk>,
     pub(crate) asker: Arc<Asker>,
     pub(crate) jwts: OnlineCheck,
+    /// What JWTs are held to before they are asked about, where that takes the place of a check of their signature.
+    pub(crate) jwt_rules: jwt::Rules,
     /// What its opaque tokens begin with; nothing where they are all that no other issuer has a prefix for.
     pub(crate) prefixes: Vec<Box<str>>,
     /// Who is asked and who asks: answers for one are not answers for another.
@@ -19,7 +22,13 @@ pub(crate) struct Introspector {
 }
 
 impl Introspector {
-    pub(crate) fn new(desk: Desk, asker: Asker, jwts: OnlineCheck, prefixes: Vec<Box<str>>) -> Self {
+    pub(crate) fn new(
+        desk: Desk,
+        asker: Asker,
+        jwts: OnlineCheck,
+        jwt_rules: jwt::Rules,
+        prefixes: Vec<Box<str>>,
+    ) -> Self {
         let endpoint = asker.endpoint.identity();
         let client = asker.client.identity();
         let signed = [u8::from(asker.signed.is_some())];
@@ -29,7 +38,7 @@ impl Introspector {
             parts.extend(names.iter().map(|name| name.as_bytes()));
         }
         let identity = desk.digest(&parts).as_bytes().to_vec();
-        Self { desk: Arc::new(desk), asker: Arc::new(asker), jwts, prefixes, identity }
+        Self { desk: Arc::new(desk), asker: Arc::new(asker), jwts, jwt_rules, prefixes, identity }
     }
 
     /// What the issuer says of the token, by an answer that is no older than `max_age`, if that is limited. Of a token that

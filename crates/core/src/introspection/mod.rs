@@ -39,7 +39,8 @@
 //!
 //! A token goes to the one issuer that it belongs to, and nowhere else. A JWT is what begins with the encoding of a JSON
 //! object, up to a dot: it belongs to the issuer that its `iss` names, is verified locally, and is asked about where
-//! [`OnlineCheck`] says so. One of an unknown issuer is refused and sent nowhere, and a JWT that fails a local check is never
+//! [`OnlineCheck`] says so; where it is asked about [instead](OnlineCheck::Instead), its own claims can still refuse it. One of
+//! an unknown issuer is refused and sent nowhere, and a JWT that fails a local check is never
 //! asked about in hope of something better. Every other token is opaque. It belongs to the issuer whose
 //! [prefix](Introspection::token_prefix) it has, else to the one issuer that has none; two of those are a configuration error.
 

@@ -56,7 +56,10 @@ pub enum OnlineCheck {
     /// They are verified locally and asked about, each token as often as this: an answer may be so old. Zero asks for every
     /// request.
     Every(Duration),
-    /// They are not verified locally at all: the issuer's word is what counts.
+    /// Their signatures are not checked: the issuer's word is what counts. What such a token says of itself can still refuse it,
+    /// before the issuer is asked: `cnf` (RFC 7800 §3.1), a `typ` other than `at+jwt`, `JWT` and those of the issuer's
+    /// [`Profile`](crate::jwt::Profile), a claim that marks another kind of token, an `exp`, `nbf` or `iat` that does not fit
+    /// the time, and an `aud` that does not name this API. What it leaves out, the answer has to say.
     Instead,
 }
 

@@ -92,6 +92,31 @@ impl Rules {
         }
     }
 
+    /// Checks a token whose issuer is asked about it, in place of a check of its signature. What the token says of itself refuses
+    /// it as it would anywhere else; what it does not say, the answer has to.
+    pub(crate) fn check_before_asking(
+        &self,
+        header: &Header<'_>,
+        claims: &UnverifiedClaims<'_>,
+        now: Duration,
+    ) -> Result<(), Error> {
+        let mut findings = Findings::default();
+        let is_access_token = findings.note(self.profile.check_type_before_asking(header.token_type.as_deref()));
+        if is_access_token != Some(true) {
+            findings.note(no_mark_of_another_kind(claims));
+        }
+        findings.note(no_foreign_claim(&self.profile, claims));
+        if let Some(audience) = findings.note(claims.audience()).filter(|audience| !audience.is_empty()) {
+            findings.note(self.audience(audience));
+        }
+        findings.note(checks::expiry(claims, now, self.leeway));
+        findings.note(checks::not_before(claims, now, self.leeway));
+        let max_age = self.max_age.filter(|_| claims.get("iat").is_some());
+        findings.note(checks::issued_at(claims, max_age, now, self.leeway));
+        findings.note(confirmation::check(claims.get("cnf")));
+        findings.error().map_or(Ok(()), |error| Err(error.with_issuer(&self.issuer)))
+    }
+
     /// RFC 8725 §3.1: nothing outside the issuer's list is ever run.
     fn algorithm(&self, name: &str) -> Result<Algorithm, Failure> {
         let known = Algorithm::from_name(name).filter(|algorithm| self.algorithms.contains(algorithm));

@@ -397,6 +397,16 @@ impl Profile {
         Err(Failure::new(Reason::WrongTokenType, "typ", expected, found.map_or(Found::NONE, Found::from)))
     }
 
+    /// Whether `typ` says that this is an access token, where its issuer is asked about it: then no `typ` at all and `JWT`, which
+    /// say nothing, are no reason to refuse. One that names another kind is.
+    pub(super) fn check_type_before_asking(&self, found: Option<&str>) -> Result<bool, Failure> {
+        match found.map(media_type) {
+            Some(named) if named.eq_ignore_ascii_case("at+jwt") => Ok(true),
+            Some(named) if !named.eq_ignore_ascii_case("JWT") => self.check_type(found).map(|()| false),
+            _ => Ok(false),
+        }
+    }
+
     /// Looks for each sign of an access token. `claim` gives a top-level claim of the token.
     pub(super) fn check_evidence<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Result<(), Failure> {
         let Some(missing) = self.evidence.iter().find(|sign| !sign.is_there(&self.scope_claim, &claim)) else {

@@ -163,7 +163,7 @@ impl Verifiers {
         let prefixes = introspection.prefixes.into_iter().map(Into::into).collect();
         self.surroundings().map(|surroundings| {
             let desk = Desk::new(rules, &introspection.cache, introspection.limits, surroundings);
-            Introspector::new(desk, asker, introspection.jwts, prefixes)
+            Introspector::new(desk, asker, introspection.jwts, self.jwt_rules(issuer), prefixes)
         })
     }
 
@@ -276,19 +276,25 @@ impl Verifiers {
             faults.add(fault);
         }
         let keys = self.keys(&issuer, tenants, &mut faults)?;
-        let audiences = self.audiences_of(&issuer);
-        let rules = Rules {
-            issuer: issuer.identifier.into(),
-            audiences,
+        Some(JwtVerifier::new(self.jwt_rules(&issuer), keys))
+    }
+
+    /// What the JWTs of an issuer are held to.
+    fn jwt_rules(&self, issuer: &Issuer) -> Rules {
+        Rules {
+            issuer: issuer.identifier.as_str().into(),
+            audiences: self.audiences_of(issuer),
             audience_waived: issuer.audience_waived,
-            authorized_parties: issuer.authorized_parties.map(|parties| parties.into_iter().collect()),
-            algorithms: issuer.algorithms.into(),
-            profile: issuer.profile,
-            grammar: issuer.grammar,
+            authorized_parties: issuer
+                .authorized_parties
+                .as_ref()
+                .map(|parties| parties.iter().map(String::as_str).collect()),
+            algorithms: issuer.algorithms.as_slice().into(),
+            profile: issuer.profile.clone(),
+            grammar: Arc::clone(&issuer.grammar),
             leeway: self.leeway,
             max_age: self.max_token_age,
-        };
-        Some(JwtVerifier::new(rules, keys))
+        }
     }
 
     fn keys(
