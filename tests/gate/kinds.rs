@@ -430,3 +430,23 @@ async fn api_keys_rotate_and_expire() {
         assert!(error.contains("SHA-256") && !error.contains(KEY), "{error}");
     }
 }
+
+#[tokio::test]
+async fn the_greatest_age_of_tokens_holds_for_verifiers_of_the_application() {
+    let clock = clock();
+    let at = |seconds: u64| std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+    let key = || ApiKey::from_sha256(KEY_DIGEST).expect("a digest").client_id("job").scope("message");
+    for (key, refused) in [
+        (key(), Some(Reason::MissingClaim)),
+        (key().issued_at(at(NOW - 161)), Some(Reason::TokenTooOld)),
+        (key().issued_at(at(NOW + 61)), Some(Reason::IssuedInFuture)),
+        (key().issued_at(at(NOW - 160)), None),
+    ] {
+        let keys = ApiKeys::new("https://api.example/keys", "sk_").keys([key]);
+        let server = resource_server().clock(clock.clone()).verifier(keys).audience(AUDIENCE);
+        let server = server.max_token_age(Duration::from_secs(100)).build().await.expect("good settings");
+        let answer = Ask::get("/message").bearer(KEY).of(&router(server)).await;
+        assert_eq!(answer.reason, refused);
+        assert_eq!(answer.status == 200, refused.is_none());
+    }
+}

@@ -169,6 +169,13 @@ impl ApiKey {
         self
     }
 
+    /// When the key was made. Where a [greatest age](crate::ResourceServerBuilder::max_token_age) of tokens is configured, a key
+    /// that does not say so is refused, as is one that is older.
+    pub fn issued_at(mut self, time: SystemTime) -> Self {
+        self.grant = self.grant.issued_at(time);
+        self
+    }
+
     /// Refuses the key from then on, give or take the [leeway](crate::ResourceServerBuilder::leeway) of a minute.
     pub fn expires_at(mut self, time: SystemTime) -> Self {
         self.grant = self.grant.expires_at(time);

@@ -46,13 +46,13 @@ impl Authentication {
         self.asked_at.is_some_and(|asked_at| now.checked_sub(asked_at).is_some_and(|age| age <= max_age))
     }
 
-    /// Whether `judge` would find the same again for the same credentials: it was the judge, of this very token, and the
-    /// token was still to expire at `cutoff`, the time less the leeway.
-    pub(crate) fn still_holds(&self, judge: &ResourceServer, presented: TokenDigest, cutoff: Duration) -> bool {
+    /// Whether `judge` would find the same again for the same credentials: it was the judge, of this very token, whose times
+    /// and age allow it still.
+    pub(crate) fn still_holds(&self, judge: &ResourceServer, presented: TokenDigest, now: Duration) -> bool {
         self.judge.is(judge)
             && !self.by_application
             && self.is_about(presented)
-            && self.token.as_ref().is_some_and(|token| token.lapsed(cutoff).is_none())
+            && self.token.as_ref().is_some_and(|token| token.is_valid_at(now))
     }
 
     /// The same outcome, found by another handle of the same judge.
@@ -89,7 +89,7 @@ mod tests {
     use crate::{resource_server::tests::fixed, verified_token::tests::verified};
 
     #[tokio::test]
-    async fn an_outcome_is_of_one_judge_and_one_token_until_it_expires() {
+    async fn an_outcome_is_of_one_judge_and_one_token_while_its_times_allow() {
         let (judge, other) = (fixed(&["a-es256"]).await, fixed(&["a-es256"]).await);
         let token = verified("https://a", None, None);
         let expiry = token.expires_at().unwrap().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();

@@ -128,6 +128,12 @@ fn is_jwt_shaped(token: &str) -> bool {
     false
 }
 
+/// What of a token is the same however its signature is spelled. An ECDSA signature has a second spelling that is as good, and
+/// that whoever has the token can write.
+pub(crate) fn signed_part(token: &str) -> &str {
+    token.rsplit_once('.').filter(|_| is_jwt_shaped(token)).map_or(token, |(signed, _)| signed)
+}
+
 /// An issuer that was named by itself: how its JWTs are verified, and how it is asked about tokens. It has one at least.
 #[derive(Debug)]
 pub(crate) struct Trusted {

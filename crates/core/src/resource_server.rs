@@ -97,7 +97,6 @@ struct Inner {
     claim_names: ClaimNames,
     max_token_length: usize,
     token_header: Option<HeaderName>,
-    leeway: Duration,
     observer: Option<Arc<dyn Observer>>,
     clock: Arc<dyn Clock>,
     verdicts: Verdicts,
@@ -211,7 +210,7 @@ impl ResourceServer {
                 Err(error) => return Authenticating::ready(Err(error)),
             },
         };
-        let holds = |earlier: &&Authentication| earlier.still_holds(self, bearer.digest, self.cutoff());
+        let holds = |earlier: &&Authentication| earlier.still_holds(self, bearer.digest, self.now());
         if let Some(earlier) = request.extensions().get::<Authentication>().filter(holds) {
             return Authenticating::ready(Ok(earlier.clone().judged_by(self.lane())));
         }
@@ -238,7 +237,7 @@ impl ResourceServer {
     /// Whether a verdict that is remembered is still true.
     fn stands(&self, token: &VerifiedToken) -> bool {
         token.voucher().grounds.as_ref().is_some_and(|grounds| {
-            grounds.hold_at(self.now(), token) && self.server().dispatch.issuers.stand_by(token.issuer(), grounds)
+            token.is_valid_at(self.now()) && self.server().dispatch.issuers.stand_by(token.issuer(), grounds)
         })
     }
 
@@ -268,17 +267,11 @@ impl ResourceServer {
             // It came anonymous, or somebody has changed the request since.
             return Authenticating::ready(Err(Reason::NotAuthenticatedHere.into()));
         }
-        if earlier.is_fresh(judge.now(), max_age.max(MOMENT))
-            && earlier.still_holds(judge, bearer.digest, judge.cutoff())
+        if earlier.is_fresh(judge.now(), max_age.max(MOMENT)) && earlier.still_holds(judge, bearer.digest, judge.now())
         {
             return Authenticating::ready(Ok(earlier.clone()));
         }
         judge.judge(request, bearer, Some(max_age))
-    }
-
-    /// A token that expired at this time or before is expired, the leeway considered.
-    fn cutoff(&self) -> Duration {
-        self.now().saturating_sub(self.server().leeway)
     }
 
     fn bearer<'t>(&self, token: &'t str) -> Bearer<'t> {
@@ -310,7 +303,8 @@ impl ResourceServer {
             .desks()
             .filter_map(|desk| {
                 let tag = match what {
-                    Forget::Token(token) => desk.digest(&[b"token", token.as_bytes()]),
+                    // However its signature is spelled.
+                    Forget::Token(token) => desk.token_tags(token)[1],
                     Forget::Subject { issuer, subject } if *issuer == *desk.rules.issuer => {
                         desk.digest(&[b"subject", issuer.as_bytes(), subject.as_bytes()])
                     }
@@ -381,7 +375,8 @@ impl ResourceServer {
         }
     }
 
-    /// The outcome of a look-up. What was verified locally stands, where the answer confirms it.
+    /// The outcome of a look-up. What was verified locally stands, where the answer confirms it, but for the scope, which the
+    /// answer may have narrowed.
     fn conclude(
         &self,
         digest: TokenDigest,
@@ -391,7 +386,10 @@ impl ResourceServer {
     ) -> Authenticating {
         let judge = self.lane();
         let conclusion = move |found: Found| {
-            let token = verified.unwrap_or(found.token);
+            let token = match verified {
+                Some(verified) => verified.with_scope(found.token.scope()),
+                None => found.token,
+            };
             Authentication::verified(judge, digest, token).asked(found.asked_at, by_application)
         };
         match lookup {

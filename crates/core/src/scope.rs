@@ -203,6 +203,15 @@ impl Scope {
         self.text.is_empty()
     }
 
+    /// What both of these scopes grant, each scope by that of the two which says less.
+    pub(crate) fn common(&self, other: &Self, grammar: &dyn ScopeGrammar) -> Self {
+        let grants = |granted: &Self, scope: &str| {
+            ScopeToken::new(scope.to_owned()).is_ok_and(|required| grammar.satisfies(granted, &required))
+        };
+        let of_self = self.iter().filter(|scope| grants(other, scope));
+        Self::of(of_self.chain(other.iter().filter(|scope| grants(self, scope))))
+    }
+
     /// How many bytes it takes.
     pub(crate) fn size(&self) -> usize {
         self.text.len()

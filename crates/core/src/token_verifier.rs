@@ -270,10 +270,19 @@ impl Grant {
         self.claim("aud", audience.into())
     }
 
+    /// Says when the token was issued. Where a [greatest age](crate::ResourceServerBuilder::max_token_age) is configured, it has
+    /// to be said.
+    pub fn issued_at(self, time: SystemTime) -> Self {
+        self.date("iat", time)
+    }
+
     /// Says when the token expires. It is not remembered for longer, and refused from then on.
     pub fn expires_at(self, time: SystemTime) -> Self {
-        let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.claim("exp", seconds.as_secs())
+        self.date("exp", time)
+    }
+
+    fn date(self, name: &str, time: SystemTime) -> Self {
+        self.claim(name, time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs())
     }
 
     /// Says for how long the token is good, counted from when the question was asked.
@@ -460,7 +469,7 @@ impl Application {
     /// What the verifier says of the token, by an answer that is no older than `max_age`, if that is limited.
     pub(crate) fn look_up(&self, presented: &Presented<'_>, max_age: Option<Duration>) -> Lookup {
         let token = presented.token;
-        let digest = self.desk.digest(&[b"token", token.as_bytes()]);
+        let tags = self.desk.token_tags(token);
         let inquiry = match self.guarded(|| self.verifier.verify(presented)) {
             Ok(inquiry) => inquiry,
             Err(error) => return Lookup::Known(Err(error)),
@@ -468,7 +477,7 @@ impl Application {
         let (inputs, verdict) = match inquiry.0 {
             Kind::Decided(verdict) => {
                 let told = told(verdict, token, self.desk.now());
-                return Lookup::Known(self.desk.decide(told, digest));
+                return Lookup::Known(self.desk.decide(told, tags));
             }
             Kind::Asked { inputs, verdict } => (inputs, verdict),
         };
@@ -483,7 +492,7 @@ impl Application {
         let (desk, token) = (Arc::clone(&self.desk), token.to_owned());
         let question = Question {
             key,
-            token: digest,
+            token: tags,
             verified: None,
             max_age,
             ask: Box::new(move || {

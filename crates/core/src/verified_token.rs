@@ -12,7 +12,8 @@ use once_cell::race::OnceBox;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Error, Reason, Scope, ScopeGrammar, ScopePolicy, claims,
+    Error, Reason, Scope, ScopeGrammar, ScopePolicy,
+    claims::{self, checks},
     error::{Failure, Found},
     jwt::Grounds,
     lanes::Alone,
@@ -37,6 +38,7 @@ enum Held {
 }
 
 /// What is remembered of a token. There may be a great many of these, so what is written in the claims is not kept twice.
+#[derive(Clone)]
 struct Inner {
     voucher: Arc<Voucher>,
     /// The claims as a JSON object, and then the texts that are written there with escapes.
@@ -63,6 +65,9 @@ struct Inner {
 pub(crate) struct Voucher {
     pub(crate) issuer: Arc<str>,
     pub(crate) grammar: Arc<dyn ScopeGrammar>,
+    pub(crate) leeway: Duration,
+    /// How long ago a token may have been issued, if that is limited.
+    pub(crate) max_age: Option<Duration>,
     /// What a signature was verified by; `None` where somebody has said that the token is good.
     pub(crate) grounds: Option<Grounds>,
 }
@@ -82,6 +87,7 @@ struct Text {
 }
 
 /// Any number of them. Most often there is one.
+#[derive(Clone)]
 enum Texts {
     One(Option<Text>),
     Several(Box<[Text]>),
@@ -165,6 +171,7 @@ fn nanoseconds(time: Duration) -> u64 {
 /// The claims in the types that handlers have asked for so far. Nobody waits for anybody.
 type Typed = OnceBox<InOneType>;
 
+#[derive(Clone)]
 struct InOneType {
     claims: Arc<dyn Any + Send + Sync>,
     others: Typed,
@@ -210,6 +217,14 @@ impl VerifiedToken {
             text: writer.text.into(),
         };
         Self(Held::Here(Arc::new(inner)))
+    }
+
+    /// The same token, with a scope that an answer about it has narrowed.
+    pub(crate) fn with_scope(self, scope: &Scope) -> Self {
+        if self.scope() == scope {
+            return self;
+        }
+        Self(Held::Here(Arc::new(Inner { scope: scope.clone(), ..Inner::clone(self.get()) })))
     }
 
     fn inner(&self) -> &Arc<Inner> {
@@ -294,9 +309,10 @@ impl VerifiedToken {
     }
 
     /// Whether it is valid at this time, by its own times.
-    pub(crate) fn is_within(&self, now: Duration, leeway: Duration, max_age: Option<Duration>) -> bool {
-        let Inner { expires_at, not_before, issued_at, .. } = self.get();
-        let (now, leeway) = (nanoseconds(now), nanoseconds(leeway));
+    pub(crate) fn is_valid_at(&self, now: Duration) -> bool {
+        let Inner { voucher, expires_at, not_before, issued_at, .. } = self.get();
+        let max_age = voucher.max_age;
+        let (now, leeway) = (nanoseconds(now), nanoseconds(voucher.leeway));
         let later = now.saturating_add(leeway);
         let is_young = |issued_at: u64| {
             let limit = |max_age| issued_at.saturating_add(nanoseconds(max_age)).saturating_add(leeway);
@@ -312,9 +328,13 @@ impl VerifiedToken {
         size_of::<Inner>() + 256 + 2 * self.get().text.len() + self.get().scope.size()
     }
 
-    /// When it expired, if that was at this time or before.
-    pub(crate) fn lapsed(&self, time: Duration) -> Option<Duration> {
-        self.get().expires_at.map(Moment::since_1970).filter(|expires_at| *expires_at <= time)
+    /// Why it is not valid at this time, by its own times, if it is not.
+    pub(crate) fn check_times(&self, now: Duration) -> Result<(), Failure> {
+        let Inner { voucher, expires_at, not_before, issued_at, .. } = self.get();
+        checks::not_expired(expires_at.map(Moment::since_1970), now, voucher.leeway)?;
+        checks::begun(not_before.map(Moment::since_1970), now, voucher.leeway)?;
+        let recent = |at: Moment| checks::recent(at.since_1970(), voucher.max_age, now, voucher.leeway);
+        issued_at.map_or(Ok(()), recent)
     }
 
     /// The claims as a JSON object.
@@ -434,7 +454,13 @@ pub(crate) mod tests {
     /// A token of `issuer` as a verifier would vouch for it.
     pub(crate) fn verified(issuer: &str, subject: Option<&str>, client_id: Option<&str>) -> VerifiedToken {
         VerifiedToken::assertion(Assertion {
-            voucher: Arc::new(Voucher { issuer: issuer.into(), grammar: Arc::new(ExactScopes), grounds: None }),
+            voucher: Arc::new(Voucher {
+                issuer: issuer.into(),
+                grammar: Arc::new(ExactScopes),
+                leeway: Duration::ZERO,
+                max_age: None,
+                grounds: None,
+            }),
             subject,
             client_id,
             audience: claims::Texts::One("api"),

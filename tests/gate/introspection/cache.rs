@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use scopegate_axum::inquiry::{AnswerCache, Forget};
 use scopegate_core::Reason;
+use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys};
 
 use super::*;
 
@@ -268,4 +269,96 @@ async fn what_is_being_asked_when_something_is_forgotten_is_not_remembered() {
     rig.clock.advance(SECOND);
     assert_eq!((asking.await.unwrap(), second.await.unwrap()), (200, 401));
     assert_eq!((rig.ask("token").await.status.as_u16(), rig.asked()), (401, 2));
+}
+
+#[tokio::test]
+async fn c_02_the_greatest_age_is_looked_at_again_for_a_remembered_answer() {
+    let cache = AnswerCache::default().good_for(60 * SECOND);
+    let issuer = Issuer::introspected(ISSUER, introspection().cache(cache));
+    let rig = Rig::with(issuer, |builder| builder.max_token_age(80 * SECOND).leeway(Duration::ZERO)).await;
+    // It was issued a minute ago.
+    rig.say("token", active());
+    assert_eq!(rig.ask("token").await.status, 200);
+    rig.clock.advance(20 * SECOND);
+    assert_eq!(rig.ask("token").await.status, 200);
+    rig.clock.advance(Duration::from_nanos(1));
+    rig.ask("token").await.assert_401(Reason::TokenTooOld);
+    assert_eq!(rig.asked(), 1, "by memory");
+    rig.say("undated", active_with(json!({ "iat": null })));
+    rig.ask("undated").await.assert_401(Reason::MissingClaim);
+}
+
+#[tokio::test]
+async fn c_02_what_was_authenticated_for_a_request_holds_while_its_times_and_age_allow() {
+    let issuer = Issuer::introspected(ISSUER, introspection());
+    let rig = Rig::with(issuer, |builder| builder.max_token_age(80 * SECOND).leeway(Duration::ZERO)).await;
+    let start = scopegate_core::clock::Clock::now(&rig.clock);
+    rig.say("token", active_with(json!({ "nbf": NOW - 10 })));
+    let (mut request, _) = Ask::get("/me").bearer("token").request().into_parts();
+    request.extensions.insert(rig.server.authenticate(&request).await.expect("a good token"));
+    rig.say("token", json!({ "active": false }));
+    rig.clock.advance(20 * SECOND);
+    assert!(rig.server.authenticate(&request).await.is_ok());
+    rig.clock.advance(Duration::from_nanos(1));
+    let error = rig.server.authenticate(&request).await.expect_err("too old");
+    assert_eq!(error.reason(), Reason::TokenTooOld);
+    rig.clock.set(start - 11 * SECOND);
+    let error = rig.server.authenticate(&request).await.expect_err("asked anew");
+    assert_eq!(error.reason(), Reason::InactiveToken, "it is not valid yet, so that nothing is known of it");
+}
+
+/// The order of P-256 (FIPS 186-4 D.1.2.3).
+const ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7,
+    0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
+
+/// The same token with the other signature that is as good: s is replaced by the order less s.
+fn respelled(token: &str) -> String {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let (signed, signature) = token.rsplit_once('.').expect("a signature");
+    let mut signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+    assert_eq!(signature.len(), 64);
+    let mut borrow = false;
+    for (byte, of_order) in signature[32..].iter_mut().zip(ORDER).rev() {
+        let (less, first) = of_order.overflowing_sub(*byte);
+        let (less, second) = less.overflowing_sub(u8::from(borrow));
+        (*byte, borrow) = (less, first || second);
+    }
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[tokio::test]
+async fn bcp_3_a_jwt_is_forgotten_however_its_signature_is_spelled() {
+    use scopegate_axum::introspection::OnlineCheck;
+
+    for check in [OnlineCheck::Every(30 * SECOND), OnlineCheck::Instead] {
+        let key = SigningKey::generate(SigningAlgorithm::Es256).with_key_id("es");
+        let keys = SigningKeys::from(key);
+        let issuer = Issuer::with_jwks(ISSUER, keys.jwks_json()).introspection(introspection().check_jwts(check));
+        let rig = Rig::with(issuer, |builder| builder).await;
+        let mint = Mint::new(ISSUER, keys).with_audience(AUDIENCE).with_clock(rig.clock.clone());
+        let token = mint.token().subject("alice").client_id("app").sign();
+        let other = respelled(&token);
+        assert_ne!(token, other);
+        let spellings = [token.as_str(), other.as_str()];
+        for (forgotten, presented) in [(0, 1), (1, 0), (0, 0)] {
+            for spelling in spellings {
+                rig.say(spelling, active());
+                assert_eq!(rig.ask_at("/me", spelling).await.status, 200);
+                rig.say(spelling, json!({ "active": false }));
+                assert_eq!(rig.ask_at("/me", spelling).await.status, 200, "it is remembered");
+            }
+            rig.server.forget(Forget::Token(spellings[forgotten])).await.expect("no store");
+            rig.ask_at("/me", spellings[presented]).await.assert_401(Reason::InactiveToken);
+            rig.server.forget(Forget::Token(&token)).await.expect("no store");
+        }
+        // Another token of the same issuer is not concerned.
+        let another = mint.token().subject("alice").client_id("app").claim("jti", "2").sign();
+        rig.say(&another, active());
+        assert_eq!(rig.ask_at("/me", &another).await.status, 200);
+        rig.say(&another, json!({ "active": false }));
+        rig.server.forget(Forget::Token(&token)).await.expect("no store");
+        assert_eq!(rig.ask_at("/me", &another).await.status, 200);
+    }
 }

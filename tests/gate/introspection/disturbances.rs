@@ -17,7 +17,7 @@ use scopegate_axum::{
     token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
 };
 use scopegate_core::{BoxFuture, clock::Clock as _};
-use scopegate_tests::{Log, METADATA_URL, issuer, mint, settle};
+use scopegate_tests::{Log, METADATA_URL, issuer, settle};
 
 use super::*;
 
@@ -362,7 +362,7 @@ fn active_router(rig: &Rig, layer: RequireActive) -> Router {
 async fn a_question_that_is_joined_is_not_older_than_what_is_demanded() {
     let rig = Rig::with(issuer().introspection(introspection()), |builder| builder).await;
     let router = active_router(&rig, RequireActive::within(SECOND));
-    let token = mint().token().scope("messages:read").sign();
+    let token = super::dispatch::consistent().sign();
     let ask = || {
         let (router, token) = (router.clone(), token.clone());
         tokio::spawn(async move { Ask::get("/pay").bearer(token).of(&router).await.status.as_u16() })
@@ -409,7 +409,7 @@ async fn a_subject_is_forgotten_where_the_answer_does_not_repeat_it() {
     ] {
         let check = introspection().check_jwts(OnlineCheck::Every(30 * SECOND));
         let rig = Rig::with(issuer().introspection(check), |builder| builder).await;
-        let token = mint().token().subject("alice").claim("sid", "s1").scope("messages:read").sign();
+        let token = super::dispatch::consistent().claim("sid", "s1").sign();
         rig.say(&token, json!({ "active": true }));
         assert_eq!(rig.ask(&token).await.status, 200);
         rig.say(&token, inactive());
@@ -699,7 +699,7 @@ async fn answers_about_jwts_are_shared_if_they_are_stored() {
         Rig::with(issuer().introspection(check), |builder| builder)
     };
     let (one, other) = (replica().await, replica().await);
-    let token = mint().token().scope("messages:read").sign();
+    let token = super::dispatch::consistent().sign();
     one.say(&token, active());
     other.say(&token, active());
     assert_eq!(one.ask(&token).await.status, 200);

@@ -11,7 +11,7 @@ use scopegate_axum::{
     introspection::OnlineCheck,
     token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
 };
-use scopegate_tests::{Log, issuer, mint};
+use scopegate_tests::{Log, issuer};
 
 use super::{store::Shelf, *};
 
@@ -89,7 +89,7 @@ async fn intro_9_nothing_of_a_token_a_secret_or_an_answer_gets_out() {
 
     let personal = json!({ "username": MARKER, "email": format!("{MARKER}@example"), "jti": MARKER, "sid": MARKER });
     let good = active_with(personal.clone());
-    let jwt = mint().token().scope("messages:read").claim("name", MARKER).sign();
+    let jwt = super::dispatch::consistent().claim("name", MARKER).sign();
     network.put("https://social.example/check", Reply::json(&personal));
     let mut answers = 0;
     for reply in [

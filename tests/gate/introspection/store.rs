@@ -158,13 +158,13 @@ async fn what_is_forgotten_is_forgotten_by_the_store() {
 #[tokio::test]
 async fn where_an_answer_of_now_is_demanded_the_store_is_passed_by() {
     use scopegate_axum::introspection::OnlineCheck;
-    use scopegate_tests::{issuer, mint};
+    use scopegate_tests::issuer;
 
     let shelf = Shelf::default();
     let cache = AnswerCache::default().store(shelf.clone());
     let check = introspection().cache(cache).check_jwts(OnlineCheck::Every(Duration::ZERO));
     let rig = Rig::with(issuer().introspection(check), |builder| builder).await;
-    let token = mint().token().scope("messages:read").sign();
+    let token = super::dispatch::consistent().sign();
     rig.say(&token, active());
     assert_eq!((rig.ask(&token).await.status.as_u16(), rig.ask(&token).await.status.as_u16()), (200, 200));
     assert_eq!((rig.asked(), shelf.contents().read), (2, 0));

@@ -72,14 +72,14 @@ pub(crate) fn expiry(
     leeway: Duration,
 ) -> Result<Option<NumericDate>, Failure> {
     let expires_at = claims.date("exp")?;
-    match expires_at {
-        Some(time) if now >= time + leeway => Err(expired(time, now)),
-        _ => Ok(expires_at),
-    }
+    not_expired(expires_at, now, leeway).map(|()| expires_at)
 }
 
-pub(crate) fn expired(expires_at: NumericDate, now: Duration) -> Failure {
-    Failure::new(Reason::Expired, "exp", Expected::LaterThan(now), expires_at)
+pub(crate) fn not_expired(expires_at: Option<NumericDate>, now: Duration, leeway: Duration) -> Result<(), Failure> {
+    match expires_at {
+        Some(time) if now >= time + leeway => Err(Failure::new(Reason::Expired, "exp", Expected::LaterThan(now), time)),
+        _ => Ok(()),
+    }
 }
 
 /// RFC 7519 §4.1.5.
@@ -89,14 +89,16 @@ pub(crate) fn not_before(
     leeway: Duration,
 ) -> Result<Option<NumericDate>, Failure> {
     let not_before = claims.date("nbf")?;
-    match not_before {
-        Some(time) if time > now + leeway => Err(not_yet_valid(time, now)),
-        _ => Ok(not_before),
-    }
+    begun(not_before, now, leeway).map(|()| not_before)
 }
 
-pub(crate) fn not_yet_valid(not_before: NumericDate, now: Duration) -> Failure {
-    Failure::new(Reason::NotYetValid, "nbf", Expected::NoLaterThan(now), not_before)
+pub(crate) fn begun(not_before: Option<NumericDate>, now: Duration, leeway: Duration) -> Result<(), Failure> {
+    match not_before {
+        Some(time) if time > now + leeway => {
+            Err(Failure::new(Reason::NotYetValid, "nbf", Expected::NoLaterThan(now), time))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// RFC 7519 §4.1.6, which leaves the use of `iat` to the reader: it is not in the future, and not too long ago where a
@@ -107,9 +109,19 @@ pub(crate) fn issued_at(
     now: Duration,
     leeway: Duration,
 ) -> Result<Option<NumericDate>, Failure> {
-    let Some(issued_at) = claims.date("iat")? else {
-        return if max_age.is_some() { Err(missing("iat")) } else { Ok(None) };
-    };
+    match claims.date("iat")? {
+        None if max_age.is_some() => Err(missing("iat")),
+        None => Ok(None),
+        Some(issued_at) => recent(issued_at, max_age, now, leeway).map(|()| Some(issued_at)),
+    }
+}
+
+pub(crate) fn recent(
+    issued_at: NumericDate,
+    max_age: Option<Duration>,
+    now: Duration,
+    leeway: Duration,
+) -> Result<(), Failure> {
     if issued_at > now + leeway {
         return Err(Failure::new(Reason::IssuedInFuture, "iat", Expected::NoLaterThan(now), issued_at));
     }
@@ -120,7 +132,7 @@ pub(crate) fn issued_at(
             format!("at most {} seconds before {}", max_age.as_secs(), now.as_secs()),
             issued_at,
         )),
-        _ => Ok(Some(issued_at)),
+        _ => Ok(()),
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
     BoxFuture, Error, Reason, VerifiedToken,
     clock::{Clock, within},
     crypto::CryptoBackend,
+    dispatch::signed_part,
     error::chain,
     jws::json::{self, Value},
     observe::{Inquired, InquiryOutcome, Observer},
@@ -100,12 +101,15 @@ type Came = Result<Arc<Answer>, CannotTell>;
 
 type Ask = Box<dyn FnOnce() -> BoxFuture<'static, Result<Told, CannotTell>> + Send>;
 
+/// The digest of a token, and that of what its signature is of: the same one for a token that is no JWT.
+pub(crate) type TokenTags = [AnswerKey; 2];
+
 /// A question about a token.
 pub(crate) struct Question {
     /// What it is filed under. Without it, it is neither shared nor remembered.
     pub(crate) key: Option<AnswerKey>,
-    /// The digest of the token.
-    pub(crate) token: AnswerKey,
+    /// What the token is known by.
+    pub(crate) token: TokenTags,
     /// The token, where it was verified already, and only whether it is still good is asked.
     pub(crate) verified: Option<VerifiedToken>,
     /// How old an answer may be, if that is limited.
@@ -117,7 +121,7 @@ pub(crate) struct Question {
 struct Subject {
     /// Which question it is.
     number: u64,
-    token: AnswerKey,
+    token: TokenTags,
     verified: Option<VerifiedToken>,
 }
 
@@ -178,6 +182,11 @@ impl Desk {
         digest(self.surroundings.backend, parts)
     }
 
+    /// What a token is known by, for what is forgotten.
+    pub(crate) fn token_tags(&self, token: &str) -> TokenTags {
+        [token, signed_part(token)].map(|text| self.digest(&[b"token", text.as_bytes()]))
+    }
+
     /// What is remembered of an answer that is no older than `max_age`, if that is limited.
     pub(crate) fn recall(&self, key: &AnswerKey, max_age: Option<Duration>) -> Option<Result<VerifiedToken, Error>> {
         let now = self.now();
@@ -190,7 +199,7 @@ impl Desk {
     }
 
     fn verdict(&self, answer: &Answer, now: Duration) -> Result<VerifiedToken, Error> {
-        answer.verdict(&self.rules.issuer, self.rules.leeway, now)
+        answer.verdict(&self.rules.issuer, now)
     }
 
     /// Asks, or joins others who wait for the answer.
@@ -207,7 +216,7 @@ impl Desk {
     }
 
     /// A verdict that nobody had to be asked for.
-    pub(crate) fn decide(&self, told: Result<Told, CannotTell>, token: AnswerKey) -> Result<Found, Error> {
+    pub(crate) fn decide(&self, told: Result<Told, CannotTell>, token: TokenTags) -> Result<Found, Error> {
         let now = self.now();
         let subject = Subject { number: 0, token, verified: None };
         match told.and_then(|told| self.judge(told, &subject, now, now)) {
@@ -284,7 +293,7 @@ impl Desk {
             return Ok(Joined { epoch: under_way.epoch, outcome: watch::channel(Some(Ok(answer))).1 });
         }
         if self.store.is_none()
-            && let Some(left) = question.as_ref().and_then(|question| self.circuit.open_for(&question.token, now))
+            && let Some(left) = question.as_ref().and_then(|question| self.circuit.open_for(&question.token[1], now))
         {
             return Err(paused(left));
         }
@@ -340,7 +349,7 @@ impl Desk {
                 .with_retry_after(Some(Duration::from_secs(1))));
         };
         let asked_at = self.now();
-        let leave = self.circuit.enter(subject.token, asked_at).map_err(paused)?;
+        let leave = self.circuit.enter(subject.token[1], asked_at).map_err(paused)?;
 
         let answer = within(&*self.surroundings.clock, self.limits.timeout, ask()).await;
         let told = answer.unwrap_or_else(|| Err(CannotTell::new(Fault::Theirs, "no answer came in time")));
@@ -374,7 +383,7 @@ impl Desk {
         asked_at: Duration,
         now: Duration,
     ) -> Option<Result<Answer, Error>> {
-        let judged = match self.rules.judge(claims, subject.verified.is_some(), now)? {
+        let judged = match self.rules.judge(claims, subject.verified.as_ref(), now)? {
             Ok(judged) => judged,
             Err(error) => return Some(Err(error)),
         };
@@ -396,7 +405,7 @@ impl Desk {
         let session = verified.and_then(session);
         let subjects = [judged.token.subject(), verified.and_then(VerifiedToken::subject)];
         let sessions = [judged.session.as_deref(), session.as_deref()];
-        let mut tags = vec![subject.token];
+        let mut tags = subject.token.to_vec();
         for (kind, texts) in [(b"subject", subjects), (b"session", sessions)] {
             tags.extend(texts.into_iter().flatten().map(|text| self.digest(&[kind, issuer, text.as_bytes()])));
         }
@@ -406,7 +415,7 @@ impl Desk {
 
     fn bad(&self, error: &Error, subject: &Subject, asked_at: Duration) -> Answer {
         let keep_until = asked_at + self.bad_for;
-        let (number, tags) = (subject.number, vec![subject.token]);
+        let (number, tags) = (subject.number, subject.token.to_vec());
         Answer { verdict: Verdict::bad(error), number, asked_at, keep_until, tags, is_fresh: true }
     }
 
@@ -539,7 +548,7 @@ impl Desk {
             }
         }
         if change == Change::Opened {
-            let retry_after = self.circuit.open_for(&subject.token, self.now()).unwrap_or_default();
+            let retry_after = self.circuit.open_for(&subject.token[1], self.now()).unwrap_or_default();
             tracing::warn!(issuer, ?retry_after, "nobody is asked about tokens for a while");
         }
     }

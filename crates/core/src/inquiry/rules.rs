@@ -27,8 +27,6 @@ pub(crate) struct Rules {
     /// Whether the scope may be an array.
     pub(crate) scope_may_be_array: bool,
     pub(crate) voucher: Arc<Voucher>,
-    pub(crate) leeway: Duration,
-    pub(crate) max_age: Option<Duration>,
     /// The claims that are looked at.
     pub(crate) names: ClaimNames,
 }
@@ -51,10 +49,16 @@ pub(super) struct Judged {
 
 impl Rules {
     /// Rules that demand nothing but what every token is held to.
-    pub(crate) fn new(issuer: Arc<str>, audience: Audience, grammar: Arc<dyn ScopeGrammar>, leeway: Duration) -> Self {
+    pub(crate) fn new(
+        issuer: Arc<str>,
+        audience: Audience,
+        grammar: Arc<dyn ScopeGrammar>,
+        leeway: Duration,
+        max_age: Option<Duration>,
+    ) -> Self {
         let mut names = ClaimNames::default();
         names.add(["scope", "sid", "token_type"]);
-        let voucher = Arc::new(Voucher { issuer: Arc::clone(&issuer), grammar, grounds: None });
+        let voucher = Arc::new(Voucher { issuer: Arc::clone(&issuer), grammar, leeway, max_age, grounds: None });
         Self {
             issuer,
             aliases: Vec::new(),
@@ -63,54 +67,71 @@ impl Rules {
             demands_token_type: false,
             scope_may_be_array: false,
             voucher,
-            leeway,
-            max_age: None,
             names,
         }
     }
 
-    /// Judges an answer that says that its token is good. `is_verified` says that the token itself was verified already, so
-    /// that the answer need not repeat whom it is for.
+    /// Judges an answer that says that its token is good. A token that was `verified` already has said whom it is for and how
+    /// old it is, so that the answer need not repeat it. It may not contradict it either, and its scope narrows the token's.
     ///
     /// `None` where the answer is no JSON object within bounds, so that it is no answer.
-    pub(super) fn judge(&self, claims: &[u8], is_verified: bool, now: Duration) -> Option<Result<Judged, Error>> {
+    pub(super) fn judge(
+        &self,
+        claims: &[u8],
+        verified: Option<&VerifiedToken>,
+        now: Duration,
+    ) -> Option<Result<Judged, Error>> {
         let unverified = UnverifiedClaims::parse(claims, &self.names).ok()?.without_nulls();
-        Some(self.check(&unverified, is_verified, now).map_err(|error| error.with_issuer(&self.issuer)))
+        Some(self.check(&unverified, verified, now).map_err(|error| error.with_issuer(&self.issuer)))
     }
 
-    fn check(&self, claims: &UnverifiedClaims<'_>, is_verified: bool, now: Duration) -> Result<Judged, Error> {
+    fn check(
+        &self,
+        claims: &UnverifiedClaims<'_>,
+        verified: Option<&VerifiedToken>,
+        now: Duration,
+    ) -> Result<Judged, Error> {
         let mut findings = Findings::default();
+        let Voucher { leeway, max_age, ref grammar, .. } = *self.voucher;
 
         findings.note(self.token_type(claims));
         findings.note(self.named_issuer(claims));
         let audience = findings.note(claims.audience());
         if let Some(audience) = audience {
-            findings.note(self.audience(audience, is_verified));
+            findings.note(self.audience(audience, verified.is_some()));
         }
-        let expires_at = findings.note(checks::expiry(claims, now, self.leeway)).flatten();
-        let not_before = findings.note(checks::not_before(claims, now, self.leeway)).flatten();
-        let max_age = self.max_age.filter(|_| !is_verified);
-        let issued_at = findings.note(checks::issued_at(claims, max_age, now, self.leeway)).flatten();
+        let expires_at = findings.note(checks::expiry(claims, now, leeway)).flatten();
+        let not_before = findings.note(checks::not_before(claims, now, leeway)).flatten();
+        let max_age = max_age.filter(|_| verified.is_none() || claims.get("iat").is_some());
+        let issued_at = findings.note(checks::issued_at(claims, max_age, now, leeway)).flatten();
         let subject = findings.note(claims.string("sub", "sub")).flatten().filter(|text| !text.is_empty());
         let client_id =
             findings.note(claims.string("client_id", "client_id")).flatten().filter(|text| !text.is_empty());
-        if !is_verified {
-            findings.note(checks::authorized_party(self.authorized_parties.as_ref(), client_id));
-        }
+        match verified {
+            None => findings.note(checks::authorized_party(self.authorized_parties.as_ref(), client_id)),
+            Some(token) => {
+                let issuer = claims.string("iss", "iss").ok().flatten();
+                findings.note(self.agrees(token, issuer, subject, client_id, audience.unwrap_or_default()))
+            }
+        };
         let token_id = findings.note(claims.string("jti", "jti")).flatten();
         findings.note(confirmation::check(claims.get("cnf")));
-        let scope = findings.note(self.scope(claims));
+        let scope = findings.note(self.scope(claims)).flatten();
 
         if let Some(error) = findings.error() {
             return Err(error);
         }
+        let scope = match (scope, verified.map(VerifiedToken::scope)) {
+            (Some(answered), Some(granted)) => granted.common(&answered, &**grammar),
+            (scope, granted) => scope.or(granted.cloned()).unwrap_or_default(),
+        };
         let text = |name| claims.string(name, name).ok().flatten();
         let token = VerifiedToken::assertion(Assertion {
             voucher: Arc::clone(&self.voucher),
             subject,
             client_id,
             audience: audience.unwrap_or_default(),
-            scope: scope.unwrap_or_default(),
+            scope,
             expires_at,
             not_before,
             issued_at,
@@ -154,11 +175,15 @@ impl Rules {
     /// An answer that names an issuer has to name the one that was asked.
     fn named_issuer(&self, claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
         match claims.string("iss", "iss")? {
-            Some(named) if *named != *self.issuer && !self.aliases.iter().any(|alias| **alias == *named) => {
+            Some(named) if !self.is_called(named) => {
                 Err(Failure::new(Reason::UnknownIssuer, "iss", &self.issuer, named))
             }
             _ => Ok(()),
         }
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        *name == *self.issuer || self.aliases.iter().any(|alias| **alias == *name)
     }
 
     fn audience(&self, found: Texts<'_>, is_verified: bool) -> Result<(), Failure> {
@@ -169,14 +194,51 @@ impl Rules {
         }
     }
 
-    /// RFC 7662 §2.2: a string. An absent one is an empty scope.
-    fn scope(&self, claims: &UnverifiedClaims<'_>) -> Result<Scope, Failure> {
+    /// An answer about a token that was verified names whom the token names, where both name somebody. One that names another
+    /// is about another token: a mistake of the issuer's that nobody but its operator can mend.
+    fn agrees(
+        &self,
+        token: &VerifiedToken,
+        issuer: Option<&str>,
+        subject: Option<&str>,
+        client_id: Option<&str>,
+        audience: Texts<'_>,
+    ) -> Result<(), Failure> {
+        let is_another =
+            |answered: Option<&str>, own: Option<&str>| answered.is_some() && own.is_some() && answered != own;
+        let (name, found) = if issuer.is_some_and(|name| !self.is_called(name)) {
+            ("iss", issuer.unwrap_or_default().into())
+        } else if is_another(subject, token.subject()) {
+            ("sub", subject.unwrap_or_default().into())
+        } else if is_another(client_id, token.client_id()) {
+            ("client_id", client_id.unwrap_or_default().into())
+        } else if audience.is_empty() || token.audience().next().is_none() || self.is_for_both(token, audience) {
+            return Ok(());
+        } else {
+            ("aud", audience.joined())
+        };
+        let failure = Failure::new(Reason::InactiveToken, name, "what the token itself says", found);
+        tracing::error!(issuer = &*self.issuer, %failure, "the answer about a token is about another token, which is refused");
+        Err(failure)
+    }
+
+    /// Whether an answer names one of our audiences that the token names as well.
+    fn is_for_both(&self, token: &VerifiedToken, audience: Texts<'_>) -> bool {
+        let is_ours = |found: &str| match &self.audience {
+            Audience::SeenTo => true,
+            Audience::Ours { names, .. } => names.iter().any(|ours| **ours == *found),
+        };
+        token.audience().any(|own| is_ours(own) && audience.iter().any(|found| found == own))
+    }
+
+    /// RFC 7662 §2.2: a string.
+    fn scope(&self, claims: &UnverifiedClaims<'_>) -> Result<Option<Scope>, Failure> {
         if self.scope_may_be_array && matches!(claims.get("scope"), Some(Value::Array(_))) {
-            return Scope::from_elements(claims.strings("scope")?.iter()).map_err(|_| {
+            return Scope::from_elements(claims.strings("scope")?.iter()).map(Some).map_err(|_| {
                 Failure::new(Reason::MalformedClaim, "scope", "one scope in each element", "an element with a space")
             });
         }
-        Ok(claims.string("scope", "scope")?.map(Scope::parse).unwrap_or_default())
+        Ok(claims.string("scope", "scope")?.map(Scope::parse))
     }
 }
 
@@ -185,14 +247,27 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::ExactScopes;
+    use crate::{ExactScopes, ImpliedScopes, verified_token::tests::verified};
 
     const NOW: u64 = 1_700_000_000;
 
     fn rules() -> Rules {
         let audience = Audience::Ours { names: ["api", "other"].into_iter().collect(), may_be_absent: false };
         let leeway = Duration::from_secs(60);
-        Rules::new("https://as.example".into(), audience, Arc::new(ExactScopes), leeway)
+        Rules::new("https://as.example".into(), audience, Arc::new(ExactScopes), leeway, None)
+    }
+
+    /// The same, which take tokens of this age and no older.
+    fn young(rules: Rules, max_age: Duration) -> Rules {
+        let Voucher { issuer, grammar, .. } = &*rules.voucher;
+        let (issuer, grammar, max_age) = (Arc::clone(issuer), Arc::clone(grammar), Some(max_age));
+        let voucher = Voucher { issuer, grammar, leeway: Duration::ZERO, max_age, grounds: None };
+        Rules { voucher: Arc::new(voucher), ..rules }
+    }
+
+    /// A token that was verified before it is asked about.
+    fn own() -> VerifiedToken {
+        verified("https://as.example", Some("alice"), Some("app"))
     }
 
     fn answer() -> Json {
@@ -217,7 +292,8 @@ mod tests {
     }
 
     fn judge(rules: &Rules, answer: &Json, is_verified: bool) -> Result<Judged, Reason> {
-        let judged = rules.judge(answer.to_string().as_bytes(), is_verified, Duration::from_secs(NOW)).unwrap();
+        let own = is_verified.then(own);
+        let judged = rules.judge(answer.to_string().as_bytes(), own.as_ref(), Duration::from_secs(NOW)).unwrap();
         judged.map_err(|error| {
             assert_eq!(error.issuer(), Some("https://as.example"));
             error.reason()
@@ -317,18 +393,15 @@ mod tests {
     fn intro_14_a_null_where_a_member_is_demanded_is_a_missing_one() {
         let found = |rules: &Rules, name: &str| {
             let judged =
-                rules.judge(with_null(&[name]).to_string().as_bytes(), false, Duration::from_secs(NOW)).unwrap();
+                rules.judge(with_null(&[name]).to_string().as_bytes(), None, Duration::from_secs(NOW)).unwrap();
             let error = judged.unwrap_err();
             (error.reason(), error.failures()[0].subject(), error.failures()[0].found().into_owned())
         };
         let none = || "none".to_owned();
         assert_eq!(found(&rules(), "aud"), (Reason::WrongAudience, "aud", none()));
-        let strict = Rules {
-            demands_token_type: true,
-            authorized_parties: Some(["app"].into_iter().collect()),
-            max_age: Some(Duration::from_secs(600)),
-            ..rules()
-        };
+        let strict =
+            Rules { demands_token_type: true, authorized_parties: Some(["app"].into_iter().collect()), ..rules() };
+        let strict = young(strict, Duration::from_secs(600));
         assert_eq!(found(&strict, "token_type"), (Reason::WrongTokenType, "token_type", none()));
         assert_eq!(found(&strict, "client_id"), (Reason::UnauthorizedParty, "client_id", none()));
         assert_eq!(found(&strict, "iat"), (Reason::MissingClaim, "iat", none()));
@@ -426,7 +499,7 @@ mod tests {
         for other in [json!({ "client_id": "other" }), json!({ "client_id": null })] {
             assert_eq!(judge(&parties, &with(other), false).unwrap_err(), Reason::UnauthorizedParty);
         }
-        let young = Rules { max_age: Some(Duration::from_secs(10)), leeway: Duration::ZERO, ..rules() };
+        let young = young(rules(), Duration::from_secs(10));
         assert_eq!(judge(&young, &answer(), false).unwrap_err(), Reason::TokenTooOld);
         assert_eq!(judge(&young, &with(json!({ "iat": null })), false).unwrap_err(), Reason::MissingClaim);
 
@@ -441,20 +514,73 @@ mod tests {
     #[test]
     fn of_a_token_that_was_verified_the_answer_need_not_say_all_again() {
         let silent = with(json!({ "aud": null, "client_id": null, "iat": null }));
-        let strict = Rules {
-            authorized_parties: Some(["app"].into_iter().collect()),
-            max_age: Some(Duration::from_secs(10)),
-            ..rules()
-        };
+        let strict = Rules { authorized_parties: Some(["other"].into_iter().collect()), ..rules() };
+        let strict = young(strict, Duration::from_secs(10));
         assert!(judge(&strict, &silent, true).is_ok());
         assert_eq!(judge(&strict, &with(json!({ "aud": "stranger" })), true).unwrap_err(), Reason::WrongAudience);
         assert_eq!(judge(&strict, &with(json!({ "exp": NOW - 60 })), true).unwrap_err(), Reason::Expired);
+        let old = with(json!({ "iat": NOW - 11 }));
+        assert_eq!(judge(&strict, &old, true).unwrap_err(), Reason::TokenTooOld, "where it says so, it counts");
+    }
+
+    #[test]
+    fn intro_15_an_answer_that_contradicts_a_verified_token_refuses_it() {
+        for (changes, reason) in [
+            (json!({ "sub": "bob" }), Reason::InactiveToken),
+            (json!({ "sub": "Alice" }), Reason::InactiveToken),
+            (json!({ "client_id": "other" }), Reason::InactiveToken),
+            (json!({ "iss": "https://other.example" }), Reason::UnknownIssuer),
+            (json!({ "aud": "stranger" }), Reason::WrongAudience),
+            // An audience of ours that is not the token's.
+            (json!({ "aud": "other" }), Reason::InactiveToken),
+            (json!({ "aud": ["other", "stranger"] }), Reason::InactiveToken),
+        ] {
+            assert_eq!(judge(&rules(), &with(changes.clone()), true).unwrap_err(), reason, "{changes}");
+        }
+        for consistent in [
+            json!({}),
+            json!({ "sub": null, "client_id": null, "iss": null, "aud": null }),
+            json!({ "sub": "", "client_id": "" }),
+            json!({ "aud": ["api", "stranger"] }),
+        ] {
+            assert!(judge(&rules(), &with(consistent.clone()), true).is_ok(), "{consistent}");
+        }
+        // What the token does not say cannot be contradicted.
+        let anonymous = verified("https://as.example", None, None);
+        let judged = rules().judge(answer().to_string().as_bytes(), Some(&anonymous), Duration::from_secs(NOW));
+        assert!(judged.unwrap().is_ok());
+    }
+
+    #[test]
+    fn intro_15_the_scope_of_an_answer_narrows_a_verified_token() {
+        let implied = ImpliedScopes::new().imply("write", ["append"]).unwrap().imply("admin", ["write"]).unwrap();
+        let audience = || Audience::Ours { names: ["api"].into_iter().collect(), may_be_absent: false };
+        let by = |grammar: Arc<dyn ScopeGrammar>| {
+            Rules::new("https://as.example".into(), audience(), grammar, Duration::ZERO, None)
+        };
+        let rules = [by(Arc::new(ExactScopes)), by(Arc::new(implied))];
+        // The token has `read write`.
+        for (scope, exact, with_implications) in [
+            (json!(null), "read write", "read write"),
+            (json!("read"), "read", "read"),
+            (json!("write read"), "read write", "read write"),
+            (json!("read write admin"), "read write", "read write"),
+            (json!("append"), "", "append"),
+            (json!("admin"), "", "write"),
+            (json!("other"), "", ""),
+            (json!(""), "", ""),
+        ] {
+            let scopes = [&rules[0], &rules[1]]
+                .map(|rules| judge(rules, &with(json!({ "scope": scope })), true).unwrap().token.scope().to_string());
+            assert_eq!(scopes, [exact, with_implications], "{scope}");
+        }
+        assert_eq!(judge(&rules[0], &with(json!({ "scope": 1 })), true).unwrap_err(), Reason::MalformedClaim);
     }
 
     #[test]
     fn intro_4_what_is_no_object_is_no_answer() {
         for text in ["", "[]", "1", "{", r#"{"exp":1,"exp":2}"#, "\u{feff}{}"] {
-            assert!(rules().judge(text.as_bytes(), false, Duration::ZERO).is_none(), "{text}");
+            assert!(rules().judge(text.as_bytes(), None, Duration::ZERO).is_none(), "{text}");
         }
     }
 }

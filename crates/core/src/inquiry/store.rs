@@ -87,7 +87,8 @@ pub trait AnswerStore: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Forget<'a> {
-    /// Everything about this token, whoever was asked about it.
+    /// Everything about this token, whoever was asked about it. A JWT is known by what its signature is of, since an ECDSA
+    /// signature has a second spelling that is as good.
     Token(&'a str),
     /// Everything about tokens of this subject (`sub`) of this issuer.
     Subject {

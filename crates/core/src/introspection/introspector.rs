@@ -51,7 +51,7 @@ impl Introspector {
         let (asker, presented) = (Arc::clone(&self.asker), token.to_owned());
         let question = Question {
             key: Some(key),
-            token: self.desk.digest(&[b"token", token.as_bytes()]),
+            token: self.desk.token_tags(token),
             verified: verified.cloned(),
             max_age,
             ask: Box::new(move || Box::pin(async move { asker.ask(&presented).await })),

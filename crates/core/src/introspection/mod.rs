@@ -33,6 +33,10 @@
 //!
 //! A member that is `null` is as if it were left out, but for `active` and `cnf`.
 //!
+//! Of a JWT that was verified before its issuer is asked, the answer need not say again what the JWT says. An answer that names
+//! another `sub`, `client_id`, `iss` or `aud` than the JWT refuses it, and is an error in the log. One that names fewer scopes
+//! narrows it: what counts then is what both grant.
+//!
 //! The principal is the pair of the configured issuer and `sub`. `username` is for display and identifies nobody.
 //!
 //! # Which tokens are asked about

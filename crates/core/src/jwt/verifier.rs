@@ -107,15 +107,6 @@ pub(crate) struct Grounds {
     pub(crate) keys: Weak<KeySet>,
     pub(crate) listing: Listing,
     pub(crate) verifier: Weak<JwtVerifier>,
-    leeway: Duration,
-    max_age: Option<Duration>,
-}
-
-impl Grounds {
-    /// Whether a token is valid at this time.
-    pub(crate) fn hold_at(&self, now: Duration, token: &VerifiedToken) -> bool {
-        token.is_within(now, self.leeway, self.max_age)
-    }
 }
 
 /// What a verifier says of a token that is not bad.
@@ -185,9 +176,9 @@ impl JwtVerifier {
             return Arc::clone(voucher);
         }
         let Rules { leeway, max_age, .. } = self.rules;
-        let grounds = Grounds { keys: Arc::downgrade(keys), listing, verifier: Arc::downgrade(self), leeway, max_age };
+        let grounds = Grounds { keys: Arc::downgrade(keys), listing, verifier: Arc::downgrade(self) };
         let (issuer, grammar) = (Arc::clone(&self.rules.issuer), Arc::clone(&self.rules.grammar));
-        let voucher = Arc::new(Voucher { issuer, grammar, grounds: Some(grounds) });
+        let voucher = Arc::new(Voucher { issuer, grammar, leeway, max_age, grounds: Some(grounds) });
         self.voucher.store(Some(Arc::clone(&voucher)));
         voucher
     }

@@ -136,7 +136,8 @@ impl ResourceServerBuilder {
     }
 
     /// Refuses tokens that were issued longer ago than this, whatever their `exp` says, and tokens without `iat`. Zero is a
-    /// fault.
+    /// fault. It holds for tokens of every kind: for opaque ones `iat` is in the answer of their issuer, and verifiers of the
+    /// application say it by [`Grant::issued_at`](crate::token_verifier::Grant::issued_at), those of API keys included.
     pub fn max_token_age(mut self, age: Duration) -> Self {
         self.max_token_age = Some(age);
         self
@@ -307,7 +308,6 @@ impl ResourceServerBuilder {
             claim_names,
             max_token_length: self.max_token_length,
             token_header: self.token_header,
-            leeway: self.leeway,
             observer: self.observer,
             clock: self.clock,
             verdicts: Verdicts::new(self.verdict_cache, secret.unwrap_or_default()),

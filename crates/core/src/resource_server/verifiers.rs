@@ -134,12 +134,12 @@ impl Verifiers {
                 .map(|parties| parties.iter().map(String::as_str).collect()),
             demands_token_type: introspection.demands_token_type,
             scope_may_be_array: introspection.scope_may_be_array,
-            max_age: self.max_token_age,
             ..inquiry::Rules::new(
                 Arc::clone(&name),
                 Audience::Ours { names: audiences.clone(), may_be_absent: introspection.audience_waived },
                 Arc::clone(&issuer.grammar),
                 self.leeway,
+                self.max_token_age,
             )
         };
         let signed = introspection.signed.then_some(keys).flatten().map(|keys| SignedAnswers {
@@ -178,8 +178,13 @@ impl Verifiers {
         if verifier.issuer().is_empty() {
             faults.add("a verifier has to call the issuer of its tokens something");
         }
-        let rules =
-            inquiry::Rules::new(verifier.issuer().into(), Audience::SeenTo, verifier.scope_grammar(), self.leeway);
+        let rules = inquiry::Rules::new(
+            verifier.issuer().into(),
+            Audience::SeenTo,
+            verifier.scope_grammar(),
+            self.leeway,
+            self.max_token_age,
+        );
         let surroundings = self.surroundings();
         surroundings.map(|surroundings| Application::new(verifier, Desk::new(rules, &cache, limits, surroundings)))
     }

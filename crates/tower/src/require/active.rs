@@ -32,8 +32,10 @@ use crate::{
 /// [`OnlineCheck`](scopegate_core::introspection::OnlineCheck). An opaque token is refused everywhere from then on. A verifier of
 /// the application is asked anew as an issuer is; one that decides without asking does so for every request anyway.
 ///
-/// It belongs inside of `Authenticate`, and on either side of [`RequireScope`](super::RequireScope): inside of it nobody is
-/// asked about a token that lacks the scope. An anonymous request is refused.
+/// It belongs inside of `Authenticate`. Outside of [`RequireScope`](super::RequireScope), which is right for an issuer whose
+/// answers may name a narrower scope than its JWTs do, the narrower one is what has to meet the demand. Inside of it nobody is
+/// asked about a token that lacks the scope, and only the handler sees a scope that was narrowed. An anonymous request is
+/// refused.
 ///
 /// | whoever can tell says | the answer |
 /// |---|---|
