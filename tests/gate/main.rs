@@ -19,6 +19,7 @@ mod jwt;
 mod keys;
 mod kinds;
 mod layering;
+mod log;
 mod observe;
 mod ops;
 mod problem;

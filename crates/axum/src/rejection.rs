@@ -18,7 +18,7 @@ impl Rejection {
     /// Refuses a request for `error`, naming the scope that the handler needs where it needs one.
     pub(crate) fn new(request: &Parts, error: &Error, required: Option<&str>) -> Self {
         let authentication = request.extensions.get::<Authentication>();
-        let refusal = Refusal::new(error).after(authentication).requiring(required);
+        let refusal = Refusal::new(error).after(authentication).to(request).requiring(required);
         let form = ResponseForm::of(request, authentication.and_then(Authentication::space));
         Self { reason: error.reason(), response: Box::new(refusal.respond::<Body>(form).map(Body::new)) }
     }

@@ -26,12 +26,61 @@
 //! ```
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use crate::Reason;
+use crate::{Reason, error};
+
+/// Makes text of a request fit for a log: what is not printable is escaped, no more than 128 characters are kept, and text in
+/// the shape of a token is left out altogether.
+pub fn log_excerpt(text: &str) -> String {
+    error::excerpt(text)
+}
+
+/// Decides which refusals are worth a line in the log, so that whoever sends a bad token a millisecond does not write a thousand
+/// lines a second: of one reason and issuer, [`LINES`](Self::LINES) in [`PERIOD`](Self::PERIOD).
+#[derive(Debug, Default)]
+pub struct LogSampler(HashMap<Reason, HashMap<Box<str>, Window>>);
+
+/// What was logged in a period, and what was not.
+#[derive(Debug)]
+struct Window {
+    began: SystemTime,
+    lines: u32,
+    left_out: u64,
+}
+
+impl LogSampler {
+    /// How many refusals of one reason and issuer are logged in a [`PERIOD`](Self::PERIOD): enough to see what they have in
+    /// common.
+    pub const LINES: u32 = 20;
+
+    /// Ten seconds, so that an hour of refusals is no more than 7 200 lines.
+    pub const PERIOD: Duration = Duration::from_secs(10);
+
+    /// Whether a refusal is to be logged, and then how many of its kind were left out since the last that was. `issuer` has to
+    /// be a configured one, or empty: a line is kept in mind for each.
+    pub fn admit(&mut self, reason: Reason, issuer: &str, now: SystemTime) -> Option<u64> {
+        let windows = self.0.entry(reason).or_default();
+        let Some(window) = windows.get_mut(issuer) else {
+            windows.insert(issuer.into(), Window { began: now, lines: 1, left_out: 0 });
+            return Some(0);
+        };
+        // A clock that was set back begins a new period, too.
+        if now.duration_since(window.began).map_or(true, |age| age >= Self::PERIOD) {
+            (window.began, window.lines) = (now, 0);
+        }
+        if window.lines == Self::LINES {
+            window.left_out += 1;
+            return None;
+        }
+        window.lines += 1;
+        Some(std::mem::take(&mut window.left_out))
+    }
+}
 
 /// Is told what happens. See the [module docs](self).
 ///
@@ -201,6 +250,29 @@ impl Observer for MetricsObserver {
     fn refused(&self, issuer: Option<&str>, reason: Reason) {
         let issuer = issuer.unwrap_or_default().to_owned();
         metrics::counter!("scopegate_refusals_total", "issuer" => issuer, "reason" => reason.as_str()).increment(1);
+    }
+}
+
+#[cfg(test)]
+mod sampler_tests {
+    use super::*;
+
+    #[test]
+    fn refusals_of_one_kind_are_logged_a_few_times_in_a_period() {
+        let mut sampler = LogSampler::default();
+        let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+        let mut admit = |reason, issuer, millis| sampler.admit(reason, issuer, at(millis));
+        let lines = (0..10_000).filter_map(|millis| admit(Reason::Expired, "a", millis)).collect::<Vec<_>>();
+        assert_eq!(lines, vec![0; LogSampler::LINES as usize]);
+        // Those of another reason or issuer are others.
+        assert_eq!((admit(Reason::Expired, "b", 1), admit(Reason::Expired, "", 1)), (Some(0), Some(0)));
+        assert_eq!(admit(Reason::WrongAudience, "a", 1), Some(0));
+        assert_eq!([10_000, 10_001].map(|millis| admit(Reason::Expired, "a", millis)), [Some(9_980), Some(0)]);
+        for _ in 2..LogSampler::LINES {
+            assert_eq!(admit(Reason::Expired, "a", 10_002), Some(0));
+        }
+        assert_eq!(admit(Reason::Expired, "a", 19_999), None);
+        assert_eq!(admit(Reason::Expired, "a", 9_999), Some(1), "the clock was set back");
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
@@ -40,7 +40,7 @@ use crate::{
     jws::KeySet,
     jwt::{Decoded, JwtVerifier, Listing, Unverified, Verdict},
     lanes::{Alone, Lanes},
-    observe::Observer,
+    observe::{LogSampler, Observer},
     token_verifier::Presented,
     verdicts::{TokenDigest, Verdicts},
 };
@@ -98,6 +98,7 @@ struct Inner {
     max_token_length: usize,
     token_header: Option<HeaderName>,
     observer: Option<Arc<dyn Observer>>,
+    log_sampler: Mutex<LogSampler>,
     clock: Arc<dyn Clock>,
     verdicts: Verdicts,
 }
@@ -480,11 +481,18 @@ impl ResourceServer {
 
     /// Tells the observer that a request was refused. The layers and extractors call this for what they refuse; `token` is
     /// the good token of a request that is not permitted.
-    pub fn observe_refusal(&self, error: &Error, token: Option<&VerifiedToken>) {
-        if let Some(observer) = &self.server().observer {
-            let issuer = error.issuer().or(token.map(VerifiedToken::issuer));
-            observer.refused(issuer.and_then(|issuer| self.server().dispatch.label(issuer)), error.reason());
+    ///
+    /// Returns whether the refusal is [worth a line](LogSampler) in the log, and then how many of its kind were left out since
+    /// the last one.
+    pub fn observe_refusal(&self, error: &Error, token: Option<&VerifiedToken>) -> Option<u64> {
+        let server = self.server();
+        let issuer = error.issuer().or(token.map(VerifiedToken::issuer));
+        let label = issuer.and_then(|issuer| server.dispatch.label(issuer));
+        if let Some(observer) = &server.observer {
+            observer.refused(label, error.reason());
         }
+        let mut sampler = server.log_sampler.lock().unwrap_or_else(PoisonError::into_inner);
+        sampler.admit(error.reason(), label.unwrap_or_default(), server.clock.now())
     }
 
     /// Whether the other one is this very resource server, or a clone of it.

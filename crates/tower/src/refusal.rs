@@ -9,12 +9,22 @@
 //!   and the status in `grpc-status`, with the challenge as metadata and no body;
 //! - the [`Reason`] in the response extensions, for whatever logs or counts outside;
 //! - one tracing event, target `scopegate`: `reason`, `issuer`, `key_id`, the checks that failed with what was expected and
-//!   what was found, `required` and `granted` scope. Never the token.
+//!   what was found, `required` and `granted` scope; `subject`, `client_id` and `token_id` of a token that is good and too weak.
+//!   Never the token. Where no span is active, it is in a span `request` of its own with `method` and `path`.
 //!
 //! The event's level follows the class: `debug` for missing credentials, `info` for credentials that were refused, `warn`
 //! where no decision was possible, `error` where the service is misconfigured.
+//!
+//! Of one reason and issuer, 20 events in 10 seconds have that level; the others are at `debug`. The first one of the next 10
+//! seconds has how many they were, as `left_out`.
 
-use std::{any::type_name, fmt, sync::Arc, time::Duration};
+use std::{
+    any::type_name,
+    cell::RefCell,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{
@@ -26,7 +36,10 @@ use http::{
 };
 use scopegate_core::{
     Authentication, Error, ErrorKind, ProtectionSpace, Reason, RequestHead, ResourceServer, VerifiedToken,
+    clock::{Clock as _, SystemClock},
+    observe::{LogSampler, log_excerpt},
 };
+use tracing::Span;
 
 use crate::GateBody;
 
@@ -156,12 +169,13 @@ pub struct Refusal<'a> {
     required: Option<&'a str>,
     token: Option<&'a VerifiedToken>,
     judge: Option<&'a ResourceServer>,
+    request: Option<RequestHead<'a>>,
 }
 
 impl<'a> Refusal<'a> {
     /// The refusal of a request for this reason.
     pub fn new(error: &'a Error) -> Self {
-        Self { error, space: None, required: None, token: None, judge: None }
+        Self { error, space: None, required: None, token: None, judge: None, request: None }
     }
 
     /// Words the refusal for the protection space that this resource server is in front of, and tells its observer. Without a
@@ -187,6 +201,12 @@ impl<'a> Refusal<'a> {
         }
     }
 
+    /// Names the request, for the log.
+    pub fn to(mut self, request: impl Into<RequestHead<'a>>) -> Self {
+        self.request = Some(request.into());
+        self
+    }
+
     /// Names the scope that the request needs, space-delimited.
     pub fn requiring(mut self, scope: Option<&'a str>) -> Self {
         self.required = scope.filter(|scope| !scope.is_empty());
@@ -203,10 +223,11 @@ impl<'a> Refusal<'a> {
     /// Writes the event, and the refusal over a response that is already there: status, body and the headers that a
     /// refusal has. Headers that describe the body that was there go with it; others stay.
     pub(crate) fn overwrite<B>(self, response: &mut Response<GateBody<B>>, form: ResponseForm) {
-        self.log();
-        if let Some(judge) = self.judge {
-            judge.observe_refusal(self.error, self.token);
-        }
+        let left_out = match self.judge {
+            Some(judge) => judge.observe_refusal(self.error, self.token),
+            None => admit_unjudged(self.error.reason(), SystemClock.now()),
+        };
+        self.log(left_out);
 
         let no_space = Error::not_authenticated_here();
         let error = if self.error.kind().is_challenged() && self.space.is_none() { &no_space } else { self.error };
@@ -259,21 +280,49 @@ impl<'a> Refusal<'a> {
         self.space.map_or_else(|| reason.disclosed().description(), |space| space.message(reason))
     }
 
-    fn log(&self) {
+    /// A span that says which request it is, where there is none that does.
+    fn span(&self) -> Option<Span> {
+        let request = self.request.filter(|_| Span::current().is_none())?;
+        Some(tracing::error_span!(
+            target: "scopegate",
+            "request",
+            method = log_excerpt(request.method().as_str()),
+            path = log_excerpt(request.uri().path())
+        ))
+    }
+
+    /// Writes the event, with how many were left out before it. Without a number, it is one of those itself.
+    fn log(&self, left_out: Option<u64>) {
+        macro_rules! write_event {
+            ($level:ident, $left_out:expr, $message:literal) => {
+                if tracing::event_enabled!(target: "scopegate", tracing::Level::$level) {
+                    let _span = self.span().map(Span::entered);
+                    let failures = Some(self.error.failures()).filter(|failures| !failures.is_empty());
+                    tracing::event!(
+                        target: "scopegate",
+                        tracing::Level::$level,
+                        reason = self.error.reason().as_str(),
+                        issuer = self.error.issuer().or(self.token.map(VerifiedToken::issuer)),
+                        key_id = self.error.key_id(),
+                        failures = failures.map(tracing::field::debug),
+                        required = self.required,
+                        granted = self.token.map(|token| token.scope().to_log()),
+                        subject = self.token.and_then(VerifiedToken::subject).map(log_excerpt),
+                        client_id = self.token.and_then(VerifiedToken::client_id).map(log_excerpt),
+                        token_id = self.token.and_then(VerifiedToken::token_id).map(log_excerpt),
+                        cause = std::error::Error::source(self.error).map(tracing::field::display),
+                        left_out = $left_out.filter(|left_out: &u64| *left_out > 0),
+                        $message
+                    )
+                }
+            };
+        }
         macro_rules! event {
             ($level:ident, $message:literal) => {
-                tracing::event!(
-                    target: "scopegate",
-                    tracing::Level::$level,
-                    reason = self.error.reason().as_str(),
-                    issuer = self.error.issuer().or(self.token.map(VerifiedToken::issuer)),
-                    key_id = self.error.key_id(),
-                    failures = ?self.error.failures(),
-                    required = self.required,
-                    granted = self.token.map(|token| token.scope().to_log()),
-                    cause = std::error::Error::source(self.error).map(tracing::field::display),
-                    $message
-                )
+                match left_out {
+                    Some(_) => write_event!($level, left_out, $message),
+                    None => write_event!(DEBUG, None, $message),
+                }
             };
         }
         match self.error.kind() {
@@ -282,7 +331,8 @@ impl<'a> Refusal<'a> {
                 "a refusal has no `Authenticate` layer around it to word it: add `.layer(Authenticate::new(..))` around the \
                  service"
             ),
-            ErrorKind::MissingCredentials => event!(DEBUG, "a request without credentials was refused"),
+            // None of these is left out, since they are at `debug` anyway.
+            ErrorKind::MissingCredentials => write_event!(DEBUG, None, "a request without credentials was refused"),
             ErrorKind::Unavailable => event!(WARN, "a token could not be judged"),
             ErrorKind::Misconfigured if self.error.reason() == Reason::CannotBeAskedAbout => event!(
                 ERROR,
@@ -307,6 +357,15 @@ impl<'a> Refusal<'a> {
             _ => event!(INFO, "credentials were refused"),
         }
     }
+}
+
+/// The same as [`ResourceServer::observe_refusal`] says, for requests that no resource server has seen. Each thread has lines
+/// of its own: they are few, and none waits for another.
+fn admit_unjudged(reason: Reason, now: SystemTime) -> Option<u64> {
+    thread_local! {
+        static SAMPLER: RefCell<LogSampler> = RefCell::default();
+    }
+    SAMPLER.with_borrow_mut(|sampler| sampler.admit(reason, "", now))
 }
 
 /// A body for refusals, in place of the problem document.

@@ -309,6 +309,7 @@ impl ResourceServerBuilder {
             max_token_length: self.max_token_length,
             token_header: self.token_header,
             observer: self.observer,
+            log_sampler: Default::default(),
             clock: self.clock,
             verdicts: Verdicts::new(self.verdict_cache, secret.unwrap_or_default()),
         }))

@@ -116,7 +116,7 @@ where
                 StateProjection::Authenticating { waiting } => {
                     let outcome = ready!(Pin::new(&mut waiting.authenticating).poll(context));
                     let (mut inner, request) = waiting.request.take().expect("polled again after completion");
-                    match waiting.settings.admit(outcome, *this.form) {
+                    match waiting.settings.admit(outcome, (&request).into(), *this.form) {
                         Ok(authentication) => State::admitted(&mut inner, request, authentication, &waiting.settings),
                         Err(response) => State::Refused { response: Some(response) },
                     }

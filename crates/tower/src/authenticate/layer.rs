@@ -5,7 +5,8 @@ use http::{
     header::{ACCESS_CONTROL_EXPOSE_HEADERS, WWW_AUTHENTICATE},
 };
 use scopegate_core::{
-    Authentication, Error, InvalidProtectionSpace, ProtectionSpace, Reason, ResourceServer, ScopePolicy, VerifiedToken,
+    Authentication, Error, InvalidProtectionSpace, ProtectionSpace, Reason, RequestHead, ResourceServer, ScopePolicy,
+    VerifiedToken,
 };
 use tower_layer::Layer;
 
@@ -165,6 +166,7 @@ impl Settings {
     pub(super) fn admit<B>(
         &self,
         outcome: Result<Authentication, Error>,
+        request: RequestHead<'_>,
         form: ResponseForm,
     ) -> Result<Authentication, Response<GateBody<B>>> {
         let admitted = match outcome {
@@ -175,7 +177,7 @@ impl Settings {
         admitted.map_err(|error| {
             // Whoever asks in the wrong way (400) has no need of another scope.
             let hint = self.hint.challenge().filter(|_| error.kind().status() == StatusCode::UNAUTHORIZED);
-            let refusal = Refusal::new(&error).by(&self.resource_server);
+            let refusal = Refusal::new(&error).by(&self.resource_server).to(request);
             let mut response = refusal.requiring(hint).respond(form);
             self.finish.apply(&mut response, form);
             response

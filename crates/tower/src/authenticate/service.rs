@@ -42,7 +42,7 @@ where
         let space = self.settings.resource_server.space();
         let form = ResponseForm::for_bodies::<ResBody>((&request).into(), space);
         match self.settings.resource_server.authenticate(&request).try_now() {
-            Ok(outcome) => match self.settings.admit(outcome, form) {
+            Ok(outcome) => match self.settings.admit(outcome, (&request).into(), form) {
                 Ok(authentication) => {
                     ResponseFuture::admitted(&mut self.inner, request, authentication, &self.settings, form)
                 }

@@ -166,7 +166,7 @@ where
 fn refused<ReqBody, ResBody>(error: &Error, request: &Request<ReqBody>) -> Response<GateBody<ResBody>> {
     let authentication = request.extensions().get::<Authentication>();
     let form = ResponseForm::for_bodies::<ResBody>(request.into(), authentication.and_then(Authentication::space));
-    Refusal::new(error).after(authentication).respond(form)
+    Refusal::new(error).after(authentication).to(request).respond(form)
 }
 
 impl<S, ReqBody> fmt::Debug for ActiveFuture<S, ReqBody>

@@ -47,7 +47,7 @@ where
         let Err(error) = self.demand.check(authentication) else {
             return ResponseFuture::inner(self.inner.call(request));
         };
-        let refusal = Refusal::new(&error).after(authentication).requiring(self.demand.challenge());
+        let refusal = Refusal::new(&error).after(authentication).to(&request).requiring(self.demand.challenge());
         let space = authentication.and_then(Authentication::space);
         ResponseFuture::refused(refusal.respond(ResponseForm::for_bodies::<ResBody>((&request).into(), space)))
     }
