@@ -3,6 +3,7 @@
 mod agreement;
 mod answers;
 mod cache;
+mod discovery;
 mod dispatch;
 mod disturbances;
 mod instead;

@@ -62,6 +62,7 @@ async fn a_discovered_endpoint_outlives_an_outage_of_its_document() {
     let document = json!({ "issuer": ISSUER, "introspection_endpoint": INTROSPECTION_URL });
     rig.network.put(scopegate_tests::METADATA_URL, Reply::json(document));
     rig.say("one", active_with(json!({ "exp": NOW + 1_000_000 })));
+    rig.clock.advance(std::time::Duration::from_secs(30));
     assert_eq!(rig.ask("one").await.status, 200);
     rig.network.put(scopegate_tests::METADATA_URL, Reply::Fails("down"));
     rig.clock.advance(std::time::Duration::from_secs(90_000));

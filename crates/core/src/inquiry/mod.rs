@@ -84,6 +84,11 @@ impl CannotTell {
         Self { is_about_token: true, ..self }
     }
 
+    /// When to ask again, where somebody said so.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// Says when to ask again, within reason.
     pub(crate) fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
         Self { retry_after: retry_after.map(|wish| wish.min(circuit::LONGEST_WISH)), ..self }

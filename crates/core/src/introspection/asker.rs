@@ -1,35 +1,20 @@
-use std::{
-    borrow::Cow,
-    fmt,
-    sync::{Arc, atomic::AtomicUsize},
-    time::{Duration, SystemTime},
-};
+use std::{borrow::Cow, fmt, sync::Arc};
 
-use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Uri,
     header::{ACCEPT, CONTENT_TYPE},
 };
-use tokio::sync::Mutex;
 
 use super::{
-    Authenticator, SignedAnswers,
+    Authenticator, Discovery, SignedAnswers,
     answer::{self, JSON, SIGNED},
 };
 use crate::{
     clock::Clock,
-    fetch::{Fetch, FetchLimits, document::Documents},
-    https_url::PlainHttp,
+    fetch::{Fetch, FetchLimits},
     inquiry::{CannotTell, Fault, Told},
-    metadata::{self, Wanted},
 };
-
-/// For how long a discovered endpoint is relied on: as long as its document says, within these.
-const LIFETIME: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::from_secs(24 * 60 * 60));
-
-/// How long after an attempt that failed the document is asked for again.
-const RETRY: Duration = Duration::from_secs(30);
 
 /// Asks an issuer about a token: one request, and what was answered.
 pub(crate) struct Asker {
@@ -113,34 +98,6 @@ pub(crate) enum Endpoint {
     Discovered(Arc<Discovery>),
 }
 
-/// An endpoint that the issuer's metadata document names.
-pub(crate) struct Discovery {
-    pub(crate) issuer: Arc<str>,
-    pub(crate) documents: Documents,
-    pub(crate) metadata_url: Option<Uri>,
-    pub(crate) plain_http: PlainHttp,
-    pub(crate) by_certificate: bool,
-    /// Where the endpoint may be besides the issuer's own host: our credentials and every opaque token go there.
-    pub(crate) hosts: Vec<String>,
-    pub(crate) found: ArcSwapOption<Discovered>,
-    pub(crate) first_form: AtomicUsize,
-    /// One looks at a time, and the others wait for what is found.
-    pub(crate) looking: Mutex<()>,
-}
-
-pub(crate) struct Discovered {
-    url: Uri,
-    /// When it is looked for again.
-    due: SystemTime,
-    since: SystemTime,
-}
-
-impl Discovered {
-    fn is_current(&self, now: SystemTime) -> bool {
-        self.since <= now && now < self.due
-    }
-}
-
 impl Endpoint {
     /// The endpoint as it is configured, to tell one from another.
     pub(crate) fn identity(&self) -> String {
@@ -155,56 +112,5 @@ impl Endpoint {
             Self::At(url) => Ok(url.clone()),
             Self::Discovered(discovery) => discovery.url().await,
         }
-    }
-}
-
-impl Discovery {
-    /// Where it was will do until it is known whether it is somewhere else: nobody waits for that but the first.
-    async fn url(self: &Arc<Self>) -> Result<Uri, CannotTell> {
-        let now = || self.documents.clock.now();
-        if let Some(found) = self.found.load_full() {
-            if !found.is_current(now()) {
-                // Not before a while has passed, whatever comes of it.
-                let due = now() + RETRY;
-                self.found.store(Some(Arc::new(Discovered { url: found.url.clone(), due, since: now() })));
-                let discovery = Arc::clone(self);
-                tokio::spawn(async move { discovery.look().await.ok() });
-            }
-            return Ok(found.url.clone());
-        }
-        let _looking = self.looking.lock().await;
-        match self.found.load_full() {
-            Some(found) => Ok(found.url.clone()),
-            None => self.look().await,
-        }
-    }
-
-    async fn look(&self) -> Result<Uri, CannotTell> {
-        let since = self.documents.clock.now();
-        let wanted = Wanted::Introspection { by_certificate: self.by_certificate };
-        let (issuer, plain_http, documents) = (&*self.issuer, &self.plain_http, &self.documents);
-        let found = match &self.metadata_url {
-            Some(url) => metadata::at(url, issuer, wanted, plain_http, documents).await,
-            None => metadata::discover(issuer, wanted, plain_http, documents, &self.first_form).await,
-        };
-        let (url, wish) = found.map_err(|error| CannotTell::new(Fault::Theirs, error))?;
-        if !self.allows(&url) {
-            let host = url.host().unwrap_or_default();
-            let fault = format!(
-                "the metadata document names an introspection endpoint at another host, {host}, which our credentials would go \
-                 to; allow that with `Introspection::endpoint_hosts`, or name the endpoint with `Introspection::at`"
-            );
-            return Err(CannotTell::new(Fault::Ours, fault));
-        }
-        let due = since + wish.unwrap_or_default().clamp(LIFETIME.0, LIFETIME.1);
-        self.found.store(Some(Arc::new(Discovered { url: url.clone(), due, since })));
-        Ok(url)
-    }
-
-    fn allows(&self, url: &Uri) -> bool {
-        let host = url.host().unwrap_or_default();
-        let issuer = self.issuer.parse::<Uri>().ok();
-        issuer.as_ref().and_then(Uri::host).is_some_and(|own| own.eq_ignore_ascii_case(host))
-            || self.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
     }
 }

@@ -51,6 +51,7 @@
 mod answer;
 mod asker;
 mod client_authentication;
+mod discovery;
 mod introspector;
 mod settings;
 mod signed;
@@ -59,8 +60,9 @@ mod signed;
 use crate::Issuer;
 
 pub(crate) use self::{
-    asker::{Asker, Discovery, Endpoint},
+    asker::{Asker, Endpoint},
     client_authentication::Authenticator,
+    discovery::Discovery,
     introspector::Introspector,
     signed::SignedAnswers,
 };

@@ -1,10 +1,9 @@
 use std::{
     collections::HashSet,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{Arc, Mutex, atomic::AtomicUsize},
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Request, Response, Uri,
@@ -118,9 +117,8 @@ impl Verifiers {
                         plain_http: issuer.plain_http.clone(),
                         by_certificate,
                         hosts: introspection.endpoint_hosts.clone(),
-                        found: ArcSwapOption::empty(),
                         first_form: AtomicUsize::new(0),
-                        looking: tokio::sync::Mutex::default(),
+                        state: Mutex::default(),
                     }))
                 })
             }

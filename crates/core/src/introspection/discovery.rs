@@ -1,0 +1,224 @@
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
+    time::{Duration, SystemTime},
+};
+
+use http::Uri;
+use tokio::sync::watch;
+
+use crate::{
+    error::chain,
+    fetch::document::Documents,
+    https_url::PlainHttp,
+    inquiry::{CannotTell, Fault},
+    metadata::{self, DiscoveryError, Wanted},
+};
+
+/// For how long a discovered endpoint is relied on: as long as its document says, within these.
+const LIFETIME: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::from_secs(24 * 60 * 60));
+
+/// How long after an attempt that failed the document is asked for again, unless the issuer wants to be left alone longer.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// How many addresses a document may be found at, one after another.
+const FORMS: u32 = 3;
+
+/// An endpoint that the issuer's metadata document names.
+///
+/// It is looked for in a task of its own, by one at a time: metadata that takes longer than a question may is found for the
+/// next one. An attempt that fails is remembered for a while.
+pub(crate) struct Discovery {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) documents: Documents,
+    pub(crate) metadata_url: Option<Uri>,
+    pub(crate) plain_http: PlainHttp,
+    pub(crate) by_certificate: bool,
+    /// Where the endpoint may be besides the issuer's own host: our credentials and every opaque token go there.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) first_form: AtomicUsize,
+    pub(crate) state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    found: Option<Discovered>,
+    failed: Option<Failed>,
+    under_way: Option<UnderWay>,
+    /// How many attempts have begun.
+    begun: u64,
+}
+
+struct Discovered {
+    url: Uri,
+    /// When it is looked for again.
+    due: SystemTime,
+    since: SystemTime,
+}
+
+struct Failed {
+    at: SystemTime,
+    error: CannotTell,
+    wait: Duration,
+}
+
+struct UnderWay {
+    number: u64,
+    began: SystemTime,
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
+type Outcome = Result<Uri, CannotTell>;
+
+impl State {
+    /// How long the document is not asked for, since an attempt failed.
+    fn pause(&self, now: SystemTime) -> Option<(Duration, &CannotTell)> {
+        let failed = self.failed.as_ref()?;
+        let left = failed.wait.checked_sub(now.duration_since(failed.at).ok()?).filter(|left| !left.is_zero())?;
+        Some((left, &failed.error))
+    }
+}
+
+impl Discovery {
+    /// Where it was will do until it is known whether it is somewhere else: nobody waits for that but the first.
+    pub(super) async fn url(self: &Arc<Self>) -> Outcome {
+        let mut outcome = {
+            let now = self.documents.clock.now();
+            let mut state = self.state();
+            if let Some(found) = &state.found
+                && found.since <= now
+                && now < found.due
+            {
+                return Ok(found.url.clone());
+            }
+            let known = state.found.as_ref().map(|found| found.url.clone());
+            let began_lately = |attempt: &&UnderWay| {
+                // Beyond its limit, the runtime of the attempt does not run.
+                now.duration_since(attempt.began).is_ok_and(|took| took <= self.limit())
+            };
+            let under_way = state.under_way.as_ref().filter(began_lately).map(|attempt| attempt.outcome.clone());
+            let outcome = match (under_way, state.pause(now)) {
+                (Some(outcome), _) => outcome,
+                (None, Some((left, error))) => {
+                    return known.ok_or_else(|| error.clone().with_retry_after(Some(left)));
+                }
+                (None, None) => {
+                    let (attempt, outcome) = self.begin(&mut state, now);
+                    // A runtime that is gone drops the task at once, and the attempt takes the lock.
+                    drop(state);
+                    tokio::spawn(attempt.run());
+                    outcome
+                }
+            };
+            match known {
+                Some(url) => return Ok(url),
+                None => outcome,
+            }
+        };
+        let came = outcome.wait_for(Option::is_some).await.ok().and_then(|came| came.clone());
+        came.unwrap_or_else(|| Err(ended_early()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long an attempt takes at most. Its documents keep to less.
+    fn limit(&self) -> Duration {
+        self.documents.limits.deadline * FORMS + Duration::from_secs(1)
+    }
+
+    fn begin(self: &Arc<Self>, state: &mut State, now: SystemTime) -> (Attempt, watch::Receiver<Option<Outcome>>) {
+        let (tell, outcome) = watch::channel(None);
+        state.begun += 1;
+        let number = state.begun;
+        state.under_way = Some(UnderWay { number, began: now, outcome: outcome.clone() });
+        (Attempt { discovery: Arc::clone(self), number, tell: Some(tell) }, outcome)
+    }
+
+    /// An attempt has ended. What one brings that was given up before counts for nothing.
+    fn conclude(&self, number: u64, looked: Result<Discovered, (CannotTell, Option<Duration>)>) -> Outcome {
+        let now = self.documents.clock.now();
+        let mut state = self.state();
+        if state.under_way.take_if(|attempt| attempt.number == number).is_none() {
+            return Err(ended_early());
+        }
+        match looked {
+            Ok(found) => {
+                let url = found.url.clone();
+                state.failed = None;
+                state.found = Some(found);
+                Ok(url)
+            }
+            Err((error, wish)) => {
+                let error = error.with_retry_after(Some(wish.unwrap_or_default().max(RETRY)));
+                let wait = error.retry_after().unwrap_or(RETRY);
+                state.failed = Some(Failed { at: now, error: error.clone(), wait });
+                Err(error)
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<Discovered, (CannotTell, Option<Duration>)> {
+        let since = self.documents.clock.now();
+        let wanted = Wanted::Introspection { by_certificate: self.by_certificate };
+        let (issuer, plain_http, documents) = (&*self.issuer, &self.plain_http, &self.documents);
+        let found = match &self.metadata_url {
+            Some(url) => metadata::at(url, issuer, wanted, plain_http, documents).await,
+            None => metadata::discover(issuer, wanted, plain_http, documents, &self.first_form).await,
+        };
+        let (url, wish) = found.map_err(|error| {
+            let wish = match &error {
+                DiscoveryError::Document(error) => error.retry_after(),
+                _ => None,
+            };
+            let text = format!("the introspection endpoint could not be discovered: {}", chain(&error));
+            (CannotTell::new(Fault::Theirs, text), wish)
+        })?;
+        if !self.allows(&url) {
+            let host = url.host().unwrap_or_default();
+            let fault = format!(
+                "the metadata document names an introspection endpoint at another host, {host}, which our credentials would go \
+                 to; allow that with `Introspection::endpoint_hosts`, or name the endpoint with `Introspection::at`"
+            );
+            return Err((CannotTell::new(Fault::Ours, fault), None));
+        }
+        Ok(Discovered { url, due: since + wish.unwrap_or_default().clamp(LIFETIME.0, LIFETIME.1), since })
+    }
+
+    fn allows(&self, url: &Uri) -> bool {
+        let host = url.host().unwrap_or_default();
+        let issuer = self.issuer.parse::<Uri>().ok();
+        issuer.as_ref().and_then(Uri::host).is_some_and(|own| own.eq_ignore_ascii_case(host))
+            || self.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
+    }
+}
+
+/// An attempt under way. If its task ends early, by a panic or because its runtime does, it has failed.
+struct Attempt {
+    discovery: Arc<Discovery>,
+    number: u64,
+    tell: Option<watch::Sender<Option<Outcome>>>,
+}
+
+impl Attempt {
+    async fn run(mut self) {
+        let looked = self.discovery.look().await;
+        self.settle(looked);
+    }
+
+    fn settle(&mut self, looked: Result<Discovered, (CannotTell, Option<Duration>)>) {
+        if let Some(tell) = self.tell.take() {
+            tell.send_replace(Some(self.discovery.conclude(self.number, looked)));
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.settle(Err((ended_early(), None)));
+    }
+}
+
+fn ended_early() -> CannotTell {
+    CannotTell::new(Fault::Theirs, "the task that looks for the introspection endpoint ended early")
+}
