@@ -216,6 +216,9 @@ async fn alg_4_a_secret_in_a_key_set_is_not_used() {
             assert_eq!(keys_of(&jwk).len(), 0, "{jwk}");
             let token = mint().token().hs256_with_secret(&*secret).key_id("secret").sign();
             assert_eq!(outcome_at(&api_with(&jwk).await, token).await, Err(Reason::AlgorithmNotAllowed));
+            // Nor where the header says that the signature is another one: then the key is not there.
+            let disguised = mint().token().hs256_with_secret(&*secret).key_id("secret").header("alg", "RS256").sign();
+            assert_eq!(outcome_at(&api_with(&jwk).await, disguised).await, Err(Reason::UnknownKey));
         }
     }
 }

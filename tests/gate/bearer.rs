@@ -250,14 +250,14 @@ async fn bearer_9_a_token_in_the_query_authenticates_nobody_where_a_token_is_opt
 }
 
 #[tokio::test]
-async fn bearer_10_the_answer_to_a_token_in_the_query_is_not_stored() {
+async fn not_built_bearer_10_the_answer_to_a_token_in_the_query_is_not_stored() {
     let api = Api::new().await;
     let answer = Ask::get(format!("/me?access_token={}", good())).of(&api.router).await;
     assert_eq!((answer.status.is_success(), answer.header("cache-control")), (false, Some("no-store")));
 }
 
 #[tokio::test]
-async fn bearer_11_a_repeated_query_parameter_is_no_credentials() {
+async fn not_built_bearer_11_a_repeated_query_parameter_is_no_credentials() {
     let api = Api::new().await;
     let good = good();
     let uri = format!("/me?access_token={good}&access_token={good}");
@@ -280,6 +280,21 @@ async fn bearer_12_a_token_of_a_mebibyte_is_refused_without_outbound_calls() {
     // The same issuer's short tokens do cause a call, so the count means something.
     Ask::get("/me").bearer(good()).of(&api.router).await.assert_503();
     assert!(network.0.load(Ordering::SeqCst) > 0);
+}
+
+#[tokio::test]
+async fn bearer_12_a_token_of_a_mebibyte_takes_no_memory() {
+    let server = resource_server().issuer(issuer()).build().await.expect("good settings");
+    let refused = |length: usize| {
+        let (parts, _) = Ask::get("/me").bearer("a".repeat(length)).request().into_parts();
+        let mut outcome = None;
+        let taken = allocation_counter::measure(|| outcome = server.authenticate(&parts).try_now().ok());
+        let error = outcome.expect("at once").expect_err("too long");
+        (taken.bytes_total, error.reason())
+    };
+    let (short, long) = (refused(16 * 1024 + 1), refused(1 << 20));
+    assert_eq!((short.1, long.1), (Reason::TokenTooLong, Reason::TokenTooLong));
+    assert!(long.0 == short.0 && long.0 < 1024, "{} bytes, and {} for a mebibyte", short.0, long.0);
 }
 
 #[tokio::test]

@@ -423,7 +423,8 @@ fn judge(kind: Kind, answer: &Answer, before: Facts, after: Facts) -> Verdict {
         (Kind::Good(which), status) => {
             let (first, last) = (before.age_of(which), after.age_of(which));
             match status {
-                200 if first.is_some() || last.is_some() => Verdict::Right,
+                200 if serves(first) || serves(last) => Verdict::Right,
+                200 if first.is_some() => Verdict::Wrong("200 by a key that is too old to be relied on"),
                 200 => Verdict::Wrong("200 by a key that nobody handed over"),
                 _ if serves(first) && serves(last) => Verdict::Lost,
                 503 => Verdict::Right,

@@ -263,6 +263,14 @@ async fn grpc_4_a_token_in_other_metadata_is_not_read() {
 }
 
 #[tokio::test]
+async fn not_built_grpc_4_a_token_under_the_dpop_scheme_is_no_credentials() {
+    let mut proven = request(Some(&good().replace("Bearer", "DPoP")));
+    proven.metadata_mut().insert("dpop", MetadataValue::try_from("a.b.c").expect("metadata"));
+    let status = gated().await.client().await.check(proven).await.expect_err("a refusal");
+    assert_eq!((status.code(), status.message()), (Code::Unauthenticated, "this resource needs an access token"));
+}
+
+#[tokio::test]
 async fn grpc_4_keys_are_fetched_within_the_first_call() {
     let keys = KeyServer::open(mint().jwks_json());
     let served = serve!(Authenticate::new(keys.resource_server().await), RequireScope::new("health"));

@@ -151,7 +151,7 @@ async fn every_kind_is_refused_alike() {
 }
 
 #[tokio::test]
-async fn a_second_input_is_demanded_and_part_of_the_verdict() {
+async fn chal_4_a_missing_second_input_is_400_and_one_that_is_there_is_part_of_the_verdict() {
     let rig = rig().await;
     let ask = async |account: Option<&str>| {
         let ask = Ask::get("/message").bearer("social-1");
@@ -160,6 +160,9 @@ async fn a_second_input_is_demanded_and_part_of_the_verdict() {
     };
     let none = ask(None).await;
     assert_eq!((none.status.as_u16(), none.reason), (400, Some(Reason::MissingInput)));
+    let challenge = crate::challenge::sole_challenge(&none);
+    assert_eq!(challenge.get("error"), Some("invalid_request"));
+    assert_eq!(challenge.get("error_description"), Some("the request lacks something that the token has to come with"));
     assert_eq!(rig.network.count(SOCIAL_URL), 0);
     for _ in 0..2 {
         assert_eq!(ask(Some("alice")).await.status, 200);

@@ -71,7 +71,7 @@ async fn res_1_an_audience_with_a_fragment_cannot_be_configured() {
 }
 
 #[tokio::test]
-async fn res_2_a_resource_server_without_an_audience_cannot_be_built() {
+async fn not_built_res_2_a_resource_server_without_an_audience_cannot_be_built() {
     let error = ResourceServer::builder().issuer(issuer()).build().await.unwrap_err().to_string();
     assert!(error.contains("has no audience; name this API as its tokens do in `aud`"), "{error}");
     assert!(ResourceServer::builder().issuer(issuer()).audience("").build().await.is_err());
@@ -110,7 +110,7 @@ async fn res_2_an_audience_that_could_be_no_realm_cannot_be_configured() {
 }
 
 #[tokio::test]
-async fn res_2_one_issuer_without_an_audience_is_enough_to_refuse_the_build() {
+async fn jwt_3_one_issuer_without_an_audience_is_enough_to_refuse_the_build() {
     let other = Issuer::with_jwks("https://other.example", mint().jwks_json());
     let builder = ResourceServer::builder().issuer(issuer().audience(AUDIENCE)).issuer(other);
     let error = builder.build().await.unwrap_err().to_string();
@@ -118,7 +118,7 @@ async fn res_2_one_issuer_without_an_audience_is_enough_to_refuse_the_build() {
 }
 
 #[tokio::test]
-async fn res_2_the_audiences_of_an_issuer_replace_the_common_ones() {
+async fn res_1_the_audiences_of_an_issuer_replace_the_common_ones() {
     let builder = ResourceServer::builder().clock(clock()).issuer(issuer().audience("urn:own"));
     let api = Api::behind(builder.audience(AUDIENCE).build().await.unwrap());
     Ask::get("/me").bearer(mint().token().audience("urn:own").sign()).of(&api.router).await.assert_pass();
@@ -126,7 +126,7 @@ async fn res_2_the_audiences_of_an_issuer_replace_the_common_ones() {
 }
 
 #[tokio::test]
-async fn res_2_the_realm_is_the_first_audience_unless_it_is_named() {
+async fn chal_2_the_realm_is_the_first_audience_unless_it_is_named() {
     let server = |builder: scopegate_axum::ResourceServerBuilder| async move {
         builder.audience("https://h/first").audience("urn:h:second").build().await.unwrap()
     };

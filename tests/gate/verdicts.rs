@@ -1,9 +1,23 @@
 //! Verdicts on JWTs that are remembered: what is looked at again for every request, and what is remembered of none.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use scopegate_axum::{Issuer, ResourceServer, ResourceServerBuilder, Tenants, VerdictCache};
-use scopegate_core::{Reason, clock::Clock as _};
+use axum::{Router, routing::get};
+use scopegate_axum::{
+    Authenticate, Issuer, ResourceServer, ResourceServerBuilder, Tenants, VerdictCache, jwt::Profile,
+};
+use scopegate_core::{
+    BoxFuture, CryptoBackend, Reason,
+    clock::Clock as _,
+    jwks::{KeySource, KeysUnavailable, MissingKey, Snapshot},
+    jws::{Algorithm, JwkSet, KeySet},
+};
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys, TestClock};
 use scopegate_tests::{
     AUDIENCE, Answer, Api, Ask, ISSUER, JWKS_URL, METADATA_URL, NOW, Network, Reply, clock, issuer, mint, settle,
@@ -276,6 +290,54 @@ async fn a_tenant_that_is_trusted_no_longer_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn not_built_c_10_a_bound_token_is_refused_each_time() {
+    let api = api(&clock()).await;
+    let bound = mint().token().claim("cnf", json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" })).sign();
+    for _ in 0..3 {
+        assert_eq!(ask(&api, &bound).await.reason, Some(Reason::UnverifiableConfirmation));
+        Ask::get("/me")
+            .authorization(format!("DPoP {bound}"))
+            .header("dpop", "a.b.c")
+            .of(&api.router)
+            .await
+            .assert_401_bare();
+    }
+}
+
+#[tokio::test]
+async fn c_03_each_policy_judges_a_token_that_another_remembers() {
+    let token = mint().token().sign();
+    let clock = clock();
+    let (other_issuer, keys) = ("https://other.example", mint().jwks_json());
+    let gate = |server: ResourceServer| Authenticate::new(server);
+    let built = |builder: ResourceServerBuilder| async move { builder.build().await.expect("good settings") };
+    let trusting = built(remembering(&clock).issuer(issuer())).await;
+    let policies = [
+        ("another audience", remembering(&clock).issuer(issuer().audience("urn:other")), Reason::WrongAudience),
+        ("other issuers", remembering(&clock).issuer(Issuer::with_jwks(other_issuer, keys)), Reason::UnknownIssuer),
+        ("another type", remembering(&clock).issuer(issuer().profile(Profile::keycloak())), Reason::WrongTokenType),
+        ("other clients", remembering(&clock).issuer(issuer().authorized_parties(["x"])), Reason::UnauthorizedParty),
+        ("other keys", remembering(&clock).issuer(stranger()), Reason::UnknownKey),
+    ];
+    for (what, policy, reason) in policies {
+        let strict = built(policy).await;
+        let (first, second) = (Api::behind(trusting.clone()), Api::behind(strict.clone()));
+        // On one route, the token that the outer gate remembers is judged by the inner one, too.
+        let both = Router::new().route("/me", get(|| async {})).layer(gate(strict)).layer(gate(trusting.clone()));
+        for _ in 0..3 {
+            assert_eq!(ask(&first, &token).await.status, 200, "{what}");
+            assert_eq!(ask(&second, &token).await.reason, Some(reason), "{what}");
+            assert_eq!(Ask::get("/me").bearer(&token).of(&both).await.reason, Some(reason), "{what}");
+        }
+    }
+}
+
+/// The issuer with keys of somebody else.
+fn stranger() -> Issuer {
+    Issuer::with_jwks(ISSUER, SigningKeys::from(SigningKey::generate(SigningAlgorithm::Es256)).jwks_json())
+}
+
+#[tokio::test]
 async fn c_11_tokens_that_are_alike_have_verdicts_of_their_own() {
     let api = api(&clock()).await;
     let token = |scope: &str| mint().token().claim("jti", "1").scope(scope).sign();
@@ -286,36 +348,76 @@ async fn c_11_tokens_that_are_alike_have_verdicts_of_their_own() {
     }
 }
 
+/// Two sets of keys, of which one is at hand. One key has the same name in both and is another one.
+#[derive(Clone, Debug)]
+struct Swapped {
+    sets: [Arc<KeySet>; 2],
+    swaps: Arc<AtomicUsize>,
+}
+
+impl KeySource for Swapped {
+    fn snapshot(&self) -> Option<Snapshot> {
+        Some(Snapshot::conclusive(Arc::clone(&self.sets[self.swaps.load(Ordering::SeqCst) % 2])))
+    }
+
+    fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+        let keys = Arc::clone(&self.sets[self.swaps.load(Ordering::SeqCst) % 2]);
+        Box::pin(async move { Ok(keys) })
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn c_12_verdicts_are_right_while_keys_are_swapped() {
-    let (clock, network, api, old, new) = fetching().await;
-    let both = old.followed_by(&new);
-    network.publish(&both);
-    let tokens = Arc::new([signed(&old, &clock), signed(&new, &clock)]);
-    let stranger = signed(&SigningKey::generate(SigningAlgorithm::Es256).with_key_id("old").into(), &clock);
-    for token in tokens.iter() {
-        assert_eq!(ask(&api, token).await.status, 200);
-    }
+    let key = |key_id: &str| SigningKeys::from(SigningKey::generate(SigningAlgorithm::Es256).with_key_id(key_id));
+    let (lasting, replaced, successor, forger) = (key("lasting"), key("same"), key("same"), key("same"));
+    let backend = CryptoBackend::compiled_in().expect("a backend");
+    let sets = [&replaced, &successor].map(|other| {
+        let set = JwkSet::from_json(lasting.followed_by(other).jwks_json().as_bytes()).expect("a JWK Set");
+        Arc::new(set.prepare(Algorithm::DEFAULT, backend))
+    });
+    let swaps = Arc::new(AtomicUsize::new(0));
+    let clock = clock();
+    let trusted = Issuer::with_key_source(ISSUER, Swapped { sets, swaps: Arc::clone(&swaps) });
+    let api = Api::behind(remembering(&clock).issuer(trusted).build().await.expect("good settings"));
+    let tokens = [&lasting, &replaced, &successor, &forger].map(|keys| signed(keys, &clock));
     let readers: Vec<_> = (0..64)
         .map(|number| {
-            let (api, tokens, stranger) = (api.clone(), Arc::clone(&tokens), stranger.clone());
+            let (api, tokens, swaps) = (api.clone(), tokens.clone(), Arc::clone(&swaps));
             tokio::spawn(async move {
-                for _ in 0..40 {
-                    assert_eq!(ask(&api, &tokens[number % 2]).await.status, 200);
-                    assert_ne!(ask(&api, &stranger).await.status, 200);
+                let mut seen = [0_usize; 4];
+                for round in 0..100 {
+                    let before = swaps.load(Ordering::SeqCst);
+                    let status = ask(&api, &tokens[number % 4]).await.status;
+                    let after = swaps.load(Ordering::SeqCst);
+                    seen[number % 4] += usize::from(status == 200);
+                    let settled = (before == after).then_some(before % 2);
+                    match (number % 4, settled) {
+                        (0, _) => assert_eq!(status, 200, "its key is in both sets"),
+                        (3, _) => assert_eq!(status, 401, "its key is in neither"),
+                        (token, Some(set)) => assert_eq!(status == 200, token == set + 1, "{number}, {round}"),
+                        (_, None) => assert!(status == 200 || status == 401, "{status}"),
+                    }
+                    tokio::task::yield_now().await;
                 }
+                seen
             })
         })
         .collect();
-    for swap in 0..200 {
-        // The same keys in another order are another set.
-        network.publish(&if swap % 2 == 0 { new.followed_by(&old) } else { both.clone() });
-        clock.advance(SECOND);
-        tokio::task::yield_now().await;
+    while !readers.iter().all(tokio::task::JoinHandle::is_finished) {
+        swaps.fetch_add(1, Ordering::SeqCst);
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
     }
+    let mut passed = [0; 4];
     for reader in readers {
-        reader.await.expect("no reader fails");
+        let seen = reader.await.expect("no reader fails");
+        passed = std::array::from_fn(|token| passed[token] + seen[token]);
     }
+    // Each of the two that replace one another passed at times, and not always.
+    assert!(swaps.load(Ordering::SeqCst) >= 200, "{swaps:?}");
+    assert!(passed[1..3].iter().all(|passed| (1..1600).contains(passed)), "{passed:?}");
+    assert_eq!((passed[0], passed[3]), (1600, 0));
 }
 
 #[tokio::test]

@@ -18,6 +18,45 @@ pub use self::{
     wire::{Served, exchange, serve},
 };
 
+/// H-26: what a handler trusts is made by a gate. Nobody else has a way to.
+///
+/// ```compile_fail
+/// let forged = scopegate_core::Authentication::default();
+/// ```
+/// ```compile_fail
+/// let forged = scopegate_core::VerifiedToken::default();
+/// ```
+/// ```compile_fail
+/// fn forge(server: scopegate_core::ResourceServer) -> scopegate_core::Authentication {
+///     scopegate_core::Authentication::anonymous(server)
+/// }
+/// ```
+/// ```compile_fail
+/// fn forge(token: scopegate_core::VerifiedToken, by: &scopegate_core::Authentication) -> scopegate_core::Authentication {
+///     scopegate_core::Authentication { token: Some(token), ..by.clone() }
+/// }
+/// ```
+/// ```compile_fail
+/// fn forge(text: &str) -> scopegate_core::VerifiedToken {
+///     serde_json::from_str(text).unwrap()
+/// }
+/// ```
+/// ```compile_fail
+/// fn forge(token: scopegate_core::VerifiedToken) -> scopegate_axum::AccessToken {
+///     token.into()
+/// }
+/// ```
+///
+/// The same lines compile where they ask for what there is:
+///
+/// ```
+/// fn read(by: &scopegate_core::Authentication) -> (Option<&scopegate_core::VerifiedToken>, scopegate_core::Authentication) {
+///     (by.token(), by.clone())
+/// }
+/// ```
+#[cfg(doctest)]
+struct Unforgeable;
+
 /// Compiles the code of the README, which is written for the default features.
 #[cfg(all(doctest, feature = "aws-lc-rs"))]
 #[doc = include_str!("../../README.md")]

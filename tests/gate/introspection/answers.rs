@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use scopegate_core::Reason;
-use scopegate_tests::Reply;
+use scopegate_tests::{Log, Reply};
 
 use super::*;
 
@@ -115,13 +115,26 @@ async fn i_14_a_signed_answer_where_a_plain_one_is_expected_is_none() {
 
 #[tokio::test]
 async fn i_13_answers_have_bounds() {
-    let long = active_with(json!({ "sub": "a".repeat(1024 * 1024) }));
-    let many: serde_json::Map<String, Value> = (0..10_000).map(|number| (format!("m{number}"), json!(1))).collect();
-    let mut many = Value::Object(many);
-    many["active"] = json!(true);
-    let deep = format!(r#"{{"active":true,"x":{}{}}}"#, "[".repeat(5000), "]".repeat(5000));
-    for (what, text) in [("long", long.to_string()), ("many", many.to_string()), ("deep", deep)] {
-        is_unavailable(Reply::json(text), what).await;
+    let with = |member: String| active().to_string().replacen('{', &format!("{{{member},"), 1);
+    let members =
+        |count: usize| with((0..count).map(|number| format!("\"m{number}\":1")).collect::<Vec<_>>().join(","));
+    let nested = |depth: usize| with(format!("\"x\":{}{}", "[".repeat(depth), "]".repeat(depth)));
+    let long = active_with(json!({ "sub": "a".repeat(1024 * 1024) })).to_string();
+    let bounds = [
+        (members(4000), "has more than 2048 members"),
+        (nested(5000), "nests arrays and objects more than 16 deep"),
+        (long, "`max_answer`"),
+    ];
+    for (text, bound) in bounds {
+        let (log, _guard) = Log::listen();
+        is_unavailable(Reply::json(&text), bound).await;
+        assert!(text.len() < 64 * 1024 || bound == "`max_answer`", "no other bound is met before");
+        assert!(!log.lines_with(bound).is_empty(), "{bound}: {}", log.text());
+    }
+    for within in [members(1000), nested(15)] {
+        let rig = Rig::new().await;
+        rig.network.put(INTROSPECTION_URL, Reply::json(within));
+        assert_eq!(rig.ask("token").await.status, 200);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Signed answers (RFC 9701).
 
 use scopegate_core::Reason;
-use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, TokenBuilder};
+use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys, TokenBuilder};
 use scopegate_tests::{issuer, mint};
 
 use super::*;
@@ -104,12 +104,30 @@ async fn ijwt_4_what_lies_beside_the_member_is_not_looked_at() {
 }
 
 #[tokio::test]
+async fn ijwt_3_the_keys_of_another_configured_issuer_sign_no_answer() {
+    const OTHER: &str = "https://other.example";
+    let ours = mint().keys().for_algorithm(SigningAlgorithm::Es256).expect("a key").clone();
+    let theirs = SigningKey::generate(SigningAlgorithm::Es256).with_key_id(ours.key_id().expect("it has one"));
+    for (key, claimed, status) in
+        [(&theirs, ISSUER, 503), (&theirs, OTHER, 503), (&ours, OTHER, 503), (&ours, ISSUER, 200)]
+    {
+        let other = Issuer::with_jwks(OTHER, SigningKeys::from(theirs.clone()).jwks_json());
+        let asked = issuer().introspection(introspection().signed_answers());
+        let rig = Rig::with(asked, |builder| builder.issuer(other)).await;
+        let said = answer(active()).algorithm(SigningAlgorithm::Es256).signed_by_key(key).claim("iss", claimed);
+        rig.network.put(INTROSPECTION_URL, signed(&said));
+        assert_eq!(rig.ask("token").await.status, status, "{claimed}");
+    }
+}
+
+#[tokio::test]
 async fn ijwt_5_a_signed_answer_is_no_access_token() {
     let rig = rig().await;
-    for presented in
-        [answer(active()), answer(active()).typ("at+jwt"), answer(active()).audience(AUDIENCE).scope("messages:read")]
-    {
-        assert_eq!(rig.ask(&presented.sign()).await.status, 401);
+    // A good access token in everything but its type.
+    let strict = mint().token().scope("messages:read").claim("token_introspection", active());
+    assert_eq!(rig.ask(&strict.clone().sign()).await.status, 200);
+    for typ in ["token-introspection+jwt", "application/token-introspection+jwt", "Token-Introspection+JWT"] {
+        assert_eq!(rig.ask(&strict.clone().typ(typ).sign()).await.reason, Some(Reason::WrongTokenType), "{typ}");
     }
     let profile = scopegate_axum::jwt::Profile::keycloak();
     let rig = Rig::with(issuer().profile(profile).introspection(introspection()), |builder| builder).await;
