@@ -241,13 +241,15 @@ fn rsa(modulus: &[u8], exponent: &[u8]) -> Value {
         .public_jwk()
 }
 
-/// An odd number of that many bits.
+/// An odd number of that many bits. Those of the lengths that are accepted are composite, and have no small factor.
 fn number(bits: usize) -> Vec<u8> {
     let mut number = vec![0xa5; bits.div_ceil(8)];
     number[0] = match bits % 8 {
         0 => 0x80,
         rest => 1 << (rest - 1),
     };
+    let end = number.len() - 2;
+    number[end..].copy_from_slice(&[0x04, 0x1f]);
     number
 }
 
@@ -280,7 +282,7 @@ async fn alg_5_an_rsa_exponent_is_odd_and_neither_small_nor_large() {
         assert_unusable(&rsa(&modulus, exponent), &token).await;
     }
     let mut even = modulus;
-    *even.last_mut().expect("not empty") = 0xa4;
+    *even.last_mut().expect("not empty") = 0x1e;
     assert_unusable(&rsa(&even, F4), &token).await;
 }
 

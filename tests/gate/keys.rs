@@ -491,6 +491,28 @@ async fn key_14_what_the_media_type_says_does_not_matter_and_what_the_body_holds
     }
 }
 
+#[tokio::test]
+async fn key_15_rsa_keys_that_are_weak_by_their_making_are_skipped_and_logged() {
+    let file = include_str!("../../crates/core/testdata/weak_rsa_keys.json");
+    let file: Value = serde_json::from_str(file).expect("JSON");
+    let keys = file["keys"].as_array().expect("keys");
+    let (log, _guard) = Log::listen();
+    let rig = Rig::new().await;
+    rig.network.put(JWKS_URL, set(keys.iter().map(|key| key["jwk"].clone()).collect()));
+    for key in keys {
+        let answer = rig.me(key["token"].as_str().expect("a token")).await;
+        match key["jwk"]["kid"].as_str() {
+            Some("sound") => _ = answer.assert_pass(),
+            _ => answer.assert_refused(),
+        }
+    }
+    let warnings = log.lines_with("a key of an issuer is not used");
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    for (line, why) in warnings.iter().zip(["is a prime", "has a factor below 752", "CVE-2017-15361"]) {
+        assert!(line.contains(why), "{line}");
+    }
+}
+
 // META: discovery.
 
 /// The requests that the first token of this issuer causes, where each address answers 404 but those named.

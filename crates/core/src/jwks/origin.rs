@@ -214,7 +214,7 @@ impl Origin {
                 validators: validators.or(&last.validators),
             });
         }
-        Ok(Loaded { keys: Arc::new(self.prepare(answer.body())?), freshness, validators })
+        Ok(Loaded { keys: Arc::new(self.prepare(answer.body()).await?), freshness, validators })
     }
 
     async fn read(&self, path: &Path) -> Result<Loaded, FetchKeysError> {
@@ -236,16 +236,17 @@ impl Origin {
         }
         let text = outcome.await.map_err(|_| FetchKeysError::TaskEnded)?;
         let text = text.map_err(|error| FetchKeysError::File(Arc::new(error)))?;
-        let keys = Arc::new(self.prepare(&text)?);
+        let keys = Arc::new(self.prepare(&text).await?);
         let freshness = Freshness::new(self.documents.clock.now(), None, &self.refresh);
         Ok(Loaded { keys, freshness, validators: Validators::default() })
     }
 
-    fn prepare(&self, json: &[u8]) -> Result<KeySet, FetchKeysError> {
+    async fn prepare(&self, json: &[u8]) -> Result<KeySet, FetchKeysError> {
         let mut set = JwkSet::from_json_up_to(json, self.refresh.max_keys).map_err(FetchKeysError::Set)?;
         if self.keys_name_issuer {
             set = set.of_issuer(&self.issuer);
         }
+        set.look_for_weaknesses().await;
         let keys = set.prepare(&self.algorithms, self.backend);
         if keys.is_empty() { Err(FetchKeysError::NoUsableKey) } else { Ok(keys) }
     }

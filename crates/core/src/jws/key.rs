@@ -3,6 +3,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 use super::{
     Algorithm, base64url,
     json::{self, Malformed, Value},
+    rsa_modulus,
 };
 use crate::{
     crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey, is_strong_ed25519},
@@ -25,7 +26,8 @@ const RSA_EXPONENT: std::ops::RangeInclusive<u64> = 65_537..=8_589_934_591;
 ///
 /// A key that cannot be used for verifying signatures is skipped and reported, and the others are kept: one of an unknown
 /// type, of a wrong shape or size, for another use (`use`, `key_ops`), of an algorithm that is not supported, symmetric, or
-/// with a private member. A member that is `null` is absent.
+/// with a private member. A member that is `null` is absent. An RSA key is weak by its making, and skipped, where its modulus is
+/// a prime, has a factor below 752, or has the fingerprint of CVE-2017-15361 ("ROCA").
 #[derive(Clone, Debug)]
 pub struct JwkSet {
     keys: Vec<Jwk>,
@@ -91,6 +93,15 @@ impl JwkSet {
         self
     }
 
+    /// Does ahead of [`prepare`](Self::prepare) what takes long there: milliseconds for each RSA key that was never seen before. In
+    /// between, the thread is for others.
+    pub(crate) async fn look_for_weaknesses(&self) {
+        for modulus in self.keys.iter().filter_map(Jwk::modulus).filter(|modulus| !rsa_modulus::is_known(modulus)) {
+            rsa_modulus::weakness(modulus);
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Prepares the keys for use with `algorithms`, each with exactly one of them: its own `alg`, or, where it has none,
     /// the first on the list that fits its type (RFC 8725 §3.1).
     pub fn prepare(&self, algorithms: &[Algorithm], backend: CryptoBackend) -> KeySet {
@@ -102,9 +113,12 @@ impl JwkSet {
                 .or_else(|| algorithms.iter().copied().find(|&algorithm| jwk.public_key.fits(algorithm)))
             {
                 Some(algorithm) if algorithms.contains(&algorithm) => {
-                    VerifyingKey::new(backend, algorithm, &jwk.public_key)
-                        .map(|key| (algorithm, key))
-                        .ok_or("it is not a valid public key")
+                    match jwk.modulus().and_then(rsa_modulus::weakness) {
+                        Some(weakness) => Err(weakness),
+                        None => VerifyingKey::new(backend, algorithm, &jwk.public_key)
+                            .map(|key| (algorithm, key))
+                            .ok_or("it is not a valid public key"),
+                    }
                 }
                 _ => Err("no algorithm of the issuer's list fits it"),
             };
@@ -124,6 +138,13 @@ impl JwkSet {
 }
 
 impl Jwk {
+    fn modulus(&self) -> Option<&[u8]> {
+        match &self.public_key {
+            PublicKey::Rsa { n, .. } => Some(n),
+            _ => None,
+        }
+    }
+
     fn read(index: usize, element: &Value<'_>) -> Result<Self, &'static str> {
         if ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"].iter().any(|name| find(element, name).is_some()) {
             return Err("it has a private member, or is symmetric");
@@ -724,17 +745,18 @@ mod tests {
         );
     }
 
-    /// The largest odd number of so many bits.
+    /// A large number of so many bits. At 2048 and 8192 it is composite, and has no small factor.
     fn modulus(bits: usize) -> Vec<u8> {
         let mut n = vec![0xff; bits.div_ceil(8)];
         n[0] >>= n.len() * 8 - bits;
+        *n.last_mut().unwrap() -= if bits == 8192 { 4 } else { 22 };
         n
     }
 
     #[test]
     fn alg_5_an_rsa_modulus_has_2048_to_8192_bits_and_is_odd() {
         for (bits, why) in
-            [(1, MODULUS), (1024, MODULUS), (2047, MODULUS), (2048, ""), (8192, ""), (8193, MODULUS), (65_536, MODULUS)]
+            [(5, MODULUS), (1024, MODULUS), (2047, MODULUS), (2048, ""), (8192, ""), (8193, MODULUS), (65_536, MODULUS)]
         {
             assert_eq!(why_skipped(&with("a-rs256", "n", base64url(modulus(bits)))), why, "{bits} bits");
             let padded = [&[0, 0], &modulus(bits)[..]].concat();
@@ -771,6 +793,23 @@ mod tests {
             assert_eq!(why_skipped(&with("a-rs256", "e", base64url(e))), why, "{e:?}");
         }
         assert_eq!(why_skipped(&without("a-rs256", "e")), MEMBER);
+    }
+
+    #[test]
+    fn key_15_an_rsa_key_that_is_weak_by_its_making_is_skipped() {
+        let file: Json = serde_json::from_str(include_str!("../../testdata/weak_rsa_keys.json")).unwrap();
+        let keys = file["keys"].as_array().unwrap();
+        for (key, named) in keys.iter().zip(["is a prime", "a factor below 752", "CVE-2017-15361", ""]) {
+            let (jwk, signature) = (&key["jwk"], key["signature_of_message"].as_str().unwrap());
+            let why = why_skipped(jwk);
+            assert!(why.contains(named) && why.is_empty() == named.is_empty(), "{why:?}");
+            let verdict = if named.is_empty() { Verification::Valid } else { Verification::UnknownKey };
+            for keys in prepared(std::slice::from_ref(jwk), &[Rs256]) {
+                let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+                assert_eq!(keys.verify(Rs256, jwk["kid"].as_str(), b"message", &signature), verdict, "{named}");
+            }
+        }
+        assert_eq!(keys.len(), 4);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod compact;
 mod header;
 pub(crate) mod json;
 mod key;
+mod rsa_modulus;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod vectors;

@@ -1,0 +1,255 @@
+//! RSA moduli that are weak by their making, so that others than the holder of the key can sign with it.
+//!
+//! Three kinds are found: primes, moduli with a small factor (both as in SP 800-89 §5.3.3), and those of the library behind
+//! CVE-2017-15361, "ROCA". No library that is in every build does arithmetic on numbers of this size for others, so the
+//! little that it takes is here. All of it is about public numbers, and none of it takes care to run in constant time.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
+/// A modulus has no factor below this.
+const LEAST_FACTOR: u64 = 752;
+
+/// The odd primes below it.
+const PRIMES: [u64; 132] = {
+    let (mut primes, mut found, mut candidate) = ([0; 132], 0, 3);
+    while candidate < LEAST_FACTOR {
+        let mut divisor = 3;
+        while candidate % divisor != 0 {
+            divisor += 2;
+        }
+        if divisor == candidate {
+            primes[found] = candidate;
+            found += 1;
+        }
+        candidate += 2;
+    }
+    assert!(found == primes.len());
+    primes
+};
+
+/// The last of the 126 primes by which that library made the keys of 2048 bits. For longer ones it took these and more.
+const LAST_OF_ROCA: u64 = 701;
+
+/// Moduli that were found to have no weakness. A refresh brings the same keys again, and tenants of one issuer have theirs in
+/// common. Whose they are makes no difference, so all issuers share this.
+static SOUND: Mutex<BTreeSet<Box<[u8]>>> = Mutex::new(BTreeSet::new());
+
+/// How many of them are kept: at 2048 bits, a megabyte.
+const MAX_SOUND: usize = 4096;
+
+/// What is wrong with a modulus, which is odd, has at least two bytes, and is given big-endian.
+///
+/// Takes milliseconds for one that is new, and next to nothing for one that was sound before.
+pub(crate) fn weakness(modulus: &[u8]) -> Option<&'static str> {
+    if is_known(modulus) {
+        return None;
+    }
+    let limbs: Vec<u64> =
+        modulus.rchunks(8).map(|chunk| chunk.iter().fold(0, |limb, &byte| limb << 8 | u64::from(byte))).collect();
+    let residues = PRIMES.map(|prime| residue(&limbs, prime));
+    if residues.contains(&0) {
+        return Some("its modulus has a factor below 752, so that anybody can sign with it");
+    }
+    if has_roca_fingerprint(&residues) {
+        return Some("its modulus has the fingerprint of CVE-2017-15361 (ROCA), so that others can sign with it");
+    }
+    if is_probably_prime(&limbs) {
+        return Some("its modulus is a prime, so that anybody can sign with it");
+    }
+    remember(&mut SOUND.lock().unwrap_or_else(PoisonError::into_inner), modulus);
+    None
+}
+
+fn remember(sound: &mut BTreeSet<Box<[u8]>>, modulus: &[u8]) {
+    if sound.len() >= MAX_SOUND {
+        sound.pop_first();
+    }
+    sound.insert(modulus.into());
+}
+
+/// Whether a modulus was found to be sound before.
+pub(crate) fn is_known(modulus: &[u8]) -> bool {
+    SOUND.lock().unwrap_or_else(PoisonError::into_inner).contains(modulus)
+}
+
+/// The number modulo a prime that has less than 32 bits.
+fn residue(limbs: &[u64], prime: u64) -> u64 {
+    limbs.iter().rev().fold(0, |residue, limb| {
+        let upper = (residue << 32 | limb >> 32) % prime;
+        (upper << 32 | limb & 0xffff_ffff) % prime
+    })
+}
+
+/// The factors of such a modulus are powers of 65537 modulo each of the primes, and so is their product (Nemec et al., "The
+/// Return of Coppersmith's Attack", 2017, §3). Of other moduli this is one in 2^167.
+fn has_roca_fingerprint(residues: &[u64]) -> bool {
+    let is_power = |(&prime, &residue): (&u64, &u64)| {
+        let mut power = 1;
+        loop {
+            if power == residue {
+                return true;
+            }
+            power = power * 65_537 % prime;
+            if power == 1 {
+                return false;
+            }
+        }
+    };
+    PRIMES.iter().zip(residues).take_while(|(prime, _)| **prime <= LAST_OF_ROCA).all(is_power)
+}
+
+/// Fermat's test to the base 2: every prime passes. What passes and is none is so rare that no modulus by accident does.
+fn is_probably_prime(modulus: &[u64]) -> bool {
+    let Some(&lowest) = modulus.first() else { return false };
+    // The inverse modulo 2^64, by Newton's method: each step doubles the bits that are right, of which there are three at first.
+    let inverse =
+        (0..5).fold(lowest, |inverse, _| inverse.wrapping_mul(2_u64.wrapping_sub(lowest.wrapping_mul(inverse))));
+    let negated_inverse = inverse.wrapping_neg();
+
+    // One in Montgomery's form: 2^(64 * limbs), by doubling.
+    let mut one = vec![0; modulus.len()];
+    one[0] = 1;
+    (0..64 * modulus.len()).for_each(|_| double(&mut one, modulus));
+    let (mut power, mut scratch) = (one.clone(), vec![0; modulus.len() + 2]);
+    // 2 to the power of the modulus less one, which differs from it in the lowest bit.
+    for (index, limb) in modulus.iter().enumerate().rev() {
+        let exponent = if index == 0 { limb - 1 } else { *limb };
+        for bit in (0..64).rev() {
+            square(&mut power, modulus, negated_inverse, &mut scratch);
+            if exponent >> bit & 1 == 1 {
+                double(&mut power, modulus);
+            }
+        }
+    }
+    power == one
+}
+
+/// Doubles a number that is less than the modulus.
+fn double(number: &mut [u64], modulus: &[u64]) {
+    let mut carry = 0;
+    for limb in number.iter_mut() {
+        (*limb, carry) = (*limb << 1 | carry, *limb >> 63);
+    }
+    reduce(number, carry, modulus);
+}
+
+/// Squares a number in Montgomery's form, which is less than the modulus.
+fn square(number: &mut [u64], modulus: &[u64], negated_inverse: u64, scratch: &mut [u64]) {
+    let length = modulus.len();
+    scratch.fill(0);
+    for index in 0..length {
+        // Adds one limb's part of the product, and what makes the lowest limb zero; then moves everything down by one.
+        let mut carry = add_product(&mut scratch[..length], number, number[index]);
+        (scratch[length], carry) = sum(scratch[length], carry);
+        scratch[length + 1] = carry;
+        let factor = scratch[0].wrapping_mul(negated_inverse);
+        let mut carry = add_product(&mut scratch[..length], modulus, factor);
+        (scratch[length], carry) = sum(scratch[length], carry);
+        scratch[length + 1] += carry;
+        scratch.copy_within(1.., 0);
+        scratch[length + 1] = 0;
+    }
+    number.copy_from_slice(&scratch[..length]);
+    reduce(number, scratch[length], modulus);
+}
+
+/// Adds a multiple of a number of the same length. Returns what is carried over.
+fn add_product(to: &mut [u64], number: &[u64], factor: u64) -> u64 {
+    let mut carry = 0;
+    for (to, limb) in to.iter_mut().zip(number) {
+        // At most 2^128 - 1.
+        let wide = u128::from(*limb) * u128::from(factor) + u128::from(*to) + u128::from(carry);
+        (*to, carry) = (wide as u64, (wide >> 64) as u64);
+    }
+    carry
+}
+
+fn sum(a: u64, b: u64) -> (u64, u64) {
+    let (sum, carried) = a.overflowing_add(b);
+    (sum, u64::from(carried))
+}
+
+/// Subtracts the modulus from a number, one limb longer by `above`, that is not less than it and less than twice it.
+fn reduce(number: &mut [u64], above: u64, modulus: &[u64]) {
+    if above == 0 && number.iter().rev().lt(modulus.iter().rev()) {
+        return;
+    }
+    let mut borrow = false;
+    for (limb, other) in number.iter_mut().zip(modulus) {
+        let (difference, first) = limb.overflowing_sub(*other);
+        let (difference, second) = difference.overflowing_sub(u64::from(borrow));
+        (*limb, borrow) = (difference, first || second);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a number of one or two limbs passes Fermat's test.
+    fn passes(number: u128) -> bool {
+        let limbs = [number as u64, (number >> 64) as u64];
+        is_probably_prime(if limbs[1] == 0 { &limbs[..1] } else { &limbs })
+    }
+
+    #[test]
+    fn key_15_every_prime_passes_fermats_test() {
+        let is_prime =
+            |number: u128| (2..).take_while(|d| d * d <= number).all(|divisor| !number.is_multiple_of(divisor));
+        // Composites that pass: the pseudoprimes to the base 2 below 3000.
+        let pseudoprimes = [341, 561, 645, 1105, 1387, 1729, 1905, 2047, 2465, 2701, 2821];
+        for number in (3..3000).step_by(2) {
+            assert_eq!(passes(number), is_prime(number) || pseudoprimes.contains(&number), "{number}");
+        }
+        // The greatest primes below 2^64 and 2^128, two Mersenne primes, and their neighbours.
+        for prime in [u128::from(u64::MAX - 58), u128::MAX - 158, (1 << 89) - 1, (1 << 127) - 1] {
+            assert!(passes(prime), "{prime}");
+            assert!(!passes(prime - 2) && !passes(prime - 4), "{prime}");
+        }
+        assert!(!passes(u128::MAX) && !passes(u128::from(u64::MAX)));
+    }
+
+    #[test]
+    fn primes_are_those_below_the_least_factor() {
+        assert_eq!((PRIMES[0], PRIMES[1], PRIMES[131]), (3, 5, 751));
+        assert_eq!(1 + PRIMES.iter().filter(|prime| **prime <= LAST_OF_ROCA).count(), 126);
+    }
+
+    #[test]
+    fn a_residue_is_that_of_the_whole_number() {
+        for number in [1_u128, u128::from(u64::MAX), u128::MAX, u128::MAX / 3, 1 << 64, (1 << 96) + 12_345] {
+            let limbs = [number as u64, (number >> 64) as u64];
+            for prime in PRIMES {
+                assert_eq!(u128::from(residue(&limbs, prime)), number % u128::from(prime), "{number}, {prime}");
+            }
+        }
+    }
+
+    #[test]
+    fn key_15_the_fingerprint_is_of_every_prime() {
+        // 65537 to the power of 77, modulo each.
+        let residues = PRIMES.map(|prime| (0..77).fold(1, |power, _| power * 65_537 % prime));
+        assert!(has_roca_fingerprint(&residues));
+        // What is no power of 65537 modulo this prime. The last one is beyond those by which such keys were made.
+        for (prime, other, has) in [(11, 5, false), (691, 2, false), (709, 2, true)] {
+            let mut changed = residues;
+            changed[PRIMES.iter().position(|&known| known == prime).unwrap()] = other;
+            assert_eq!(has_roca_fingerprint(&changed), has, "{prime}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_to_be_sound_is_bounded() {
+        let mut sound = BTreeSet::new();
+        (0..10_000_u16).for_each(|number| remember(&mut sound, &number.to_be_bytes()));
+        assert_eq!(sound.len(), MAX_SOUND);
+        // (2^61 - 1) * (2^31 - 1).
+        let modulus = (((1_u128 << 61) - 1) * ((1 << 31) - 1)).to_be_bytes();
+        assert!(!is_known(&modulus));
+        assert_eq!(weakness(&modulus), None);
+        assert!(is_known(&modulus));
+    }
+}
