@@ -5,16 +5,22 @@
 //! The headers and claims are those of the vendors' documentation; the keys are the tests' own.
 
 use http::HeaderName;
-use scopegate_axum::{Issuer, RequireScope, ResourceServer, jwt::Profile};
+use scopegate_axum::{
+    Issuer, RequireScope, ResourceServer,
+    introspection::{ClientAuthentication, Introspection},
+    jwt::Profile,
+};
 use scopegate_core::{
     Reason,
     jwt::{Evidence, ScopeClaim},
 };
 use scopegate_testing::TokenBuilder;
-use scopegate_tests::{AUDIENCE, Api, Ask, NOW, clock, mint};
+use scopegate_tests::{AUDIENCE, Api, Ask, NOW, Network, Reply, clock, mint};
 use serde_json::{Value, json};
 
 use crate::jose::judge;
+
+mod tokens;
 
 /// Stands for a time that a token does not have.
 const LEFT_OUT: &str = "left out";
@@ -168,10 +174,76 @@ async fn at_2_auth0() {
         "JWT",
         json!({ "iss": auth0.issuer, "sub": "auth0|5", "aud": AUDIENCE, "azp": "my_client_id", "sid": "s", "nonce": "n" }),
     );
-    auth0.assert_other_kinds([&id_token, &id_token.without("nonce"), &token.with(json!({ "nonce": "n" }))]).await;
+    auth0
+        .assert_other_kinds([
+            &id_token,
+            &id_token.without("nonce"),
+            &token.with(json!({ "nonce": "n" })),
+            &token.typed("at+jwt"),
+            &token.without("scope").without("permissions"),
+        ])
+        .await;
     assert_eq!(auth0.judge(&token.without("azp")).await, Err(Reason::MissingClaim));
     let without_slash = token.with(json!({ "iss": "https://tenant.eu.auth0.com" }));
     assert_eq!(auth0.judge(&without_slash).await, Err(Reason::UnknownIssuer));
+}
+
+#[tokio::test]
+async fn at_2_auth0_without_a_scope_grants_nothing_and_is_an_access_token_still() {
+    let auth0 = Provider { issuer: "https://acme.eu.example/", name: "auth0" };
+    let machine = Recorded::new(
+        "JWT",
+        json!({ "iss": auth0.issuer, "sub": "abc@clients", "aud": AUDIENCE, "azp": "abc", "gty": "client-credentials" }),
+    );
+    let routes = |server: ResourceServer| {
+        let handler = || axum::routing::get(|_: scopegate_axum::AccessToken| async {});
+        axum::Router::new()
+            .route("/any", handler())
+            .route("/message", handler().layer(RequireScope::new("message")))
+            .layer(scopegate_axum::Authenticate::new(server))
+    };
+    let api = routes(resource_server(auth0.issuer()).await);
+    let token = machine.minted().sign();
+    Ask::get("/any").bearer(&token).of(&api).await.assert_pass();
+    Ask::get("/message").bearer(&token).of(&api).await.assert_403("message");
+
+    // Rights in `permissions` alone are scopes where that was chosen, and tell the token from an ID token in any case.
+    let user = machine.without("gty").with(json!({ "sub": "auth0|1", "permissions": ["message"] }));
+    Ask::get("/any").bearer(user.minted().sign()).of(&api).await.assert_pass();
+    Ask::get("/message").bearer(user.minted().sign()).of(&api).await.assert_403("message");
+    let profile = || auth0.profile().scope_claim(ScopeClaim::string_or_array("permissions"));
+    let by_permissions = routes(resource_server(issuer(auth0.issuer, profile())).await);
+    Ask::get("/message").bearer(user.minted().sign()).of(&by_permissions).await.assert_pass();
+    Ask::get("/any").bearer(token).of(&by_permissions).await.assert_pass();
+
+    for nothing in [json!([]), json!({}), json!(null), json!(true), json!("")] {
+        let user = user.with(json!({ "permissions": nothing, "gty": "" }));
+        assert_eq!(auth0.judge(&user).await, Err(Reason::WrongTokenType), "{nothing}");
+    }
+}
+
+#[tokio::test]
+async fn at_2_the_chosen_scope_claim_is_a_sign_where_the_scope_is_one() {
+    let name_of_issuer = format!("https://sts.windows.net/{TENANT}/");
+    let claims =
+        json!({ "sub": "u", "jti": "1", "azp": "c", "client_id": "c", "appid": "c", "cid": "c", "tid": TENANT });
+    let token =
+        Recorded::new(None, claims).with(json!({ "iss": name_of_issuer, "aud": AUDIENCE, "rights": ["message"] }));
+    for (name, typ) in [
+        ("auth0", Some("JWT")),
+        ("entra-v1", Some("JWT")),
+        ("entra-v2", Some("JWT")),
+        ("genauth", Some("JWT")),
+        ("okta", None),
+        ("ory-hydra", Some("JWT")),
+        ("pingone", None),
+        ("spring-authorization-server", None),
+    ] {
+        let (token, profile) = (token.typed(typ), || Profile::by_name(name).expect("a profile"));
+        assert_eq!(judged(issuer(&name_of_issuer, profile()), &token).await, Err(Reason::WrongTokenType), "{name}");
+        let chosen = issuer(&name_of_issuer, profile().scope_claim(ScopeClaim::array("rights")));
+        assert_eq!(judged(chosen, &token).await.expect(name).scope, "message", "{name}");
+    }
 }
 
 #[tokio::test]
@@ -291,12 +363,19 @@ async fn jwt_1_the_tenant_of_an_entra_token_agrees_with_its_issuer() {
 #[tokio::test]
 async fn at_6_roles_of_entra_are_no_scopes_and_no_evidence() {
     let (entra, token) = entra_v2();
-    let app_only = token.without("scp").with(json!({ "oid": "o", "sub": "o" }));
+    let app_only = token.without("scp").with(json!({ "oid": "o", "sub": "s" }));
     assert_eq!(entra.judge(&app_only).await, Err(Reason::WrongTokenType), "an ID token has roles, too");
     let with_idtyp = app_only.with(json!({ "idtyp": "app" }));
-    let expected = || seen("", "o", "6e74172b-be56-4843-9ff4-e66a39bb12e3");
+    let expected = || seen("", "s", "6e74172b-be56-4843-9ff4-e66a39bb12e3");
     assert_eq!(entra.judge(&with_idtyp).await, Ok(expected()), "the optional claim says what it is");
     assert_eq!(entra.judge(&app_only.with(json!({ "idtyp": "user" }))).await, Err(Reason::WrongTokenType));
+
+    let daemon = app_only.with(json!({ "sub": "o" }));
+    let own_subject = Seen { subject: Some("o".to_owned()), ..expected() };
+    assert_eq!(entra.judge(&daemon).await, Ok(own_subject), "of a user `oid` and `sub` differ");
+    for other in [json!({ "oid": "" }), json!({ "oid": "O" }), json!({ "oid": ["o"] }), json!({ "oid": LEFT_OUT })] {
+        assert_eq!(entra.judge(&daemon.with(other.clone())).await, Err(Reason::WrongTokenType), "{other}");
+    }
 
     // An application may read its scopes from the roles. They do not become evidence by that.
     let reading_roles = || issuer(entra.issuer, entra.profile().scope_claim(ScopeClaim::array("roles")));
@@ -368,6 +447,19 @@ async fn at_2_keycloak() {
     assert_eq!(keycloak.strictly(&token).await, STRICT);
     assert_eq!(keycloak.strictly(&token.typed("at+jwt")).await, Err(Reason::MissingClaim), "client_id");
 
+    let with_nonce = token.with(json!({ "nonce": "0f9b", "auth_time": NOW - 5, "session_state": "77ab" }));
+    for typ in ["JWT", "at+jwt"] {
+        assert_eq!(keycloak.judge(&with_nonce.typed(typ)).await, Ok(expected()), "it repeats the nonce");
+        assert_eq!(keycloak.judge(&with_nonce.typed(typ).with(json!({ "at_hash": "h" }))).await, Ok(expected()));
+    }
+    keycloak
+        .assert_other_kinds([
+            &with_nonce.with(json!({ "typ": "ID" })),
+            &with_nonce.without("typ"),
+            &with_nonce.with(json!({ "events": {} })),
+        ])
+        .await;
+
     for kind in ["ID", "Refresh", "Offline", "Logout", "bearer", "Serialized-ID", ""] {
         for typ in ["JWT", "at+jwt"] {
             keycloak.assert_other_kinds([&token.with(json!({ "typ": kind })).typed(typ)]).await;
@@ -378,6 +470,30 @@ async fn at_2_keycloak() {
     keycloak.assert_other_kinds([&id_token, &unmarked, &unmarked.without("typ"), &token.without("typ")]).await;
     assert_eq!(keycloak.judge(&token.with(json!({ "aud": "account" }))).await, Err(Reason::WrongAudience));
     assert_eq!(keycloak.judge(&token.without("aud")).await, Err(Reason::WrongAudience));
+}
+
+#[tokio::test]
+async fn intro_15_a_nonce_of_keycloak_is_no_mark_where_it_is_asked_instead() {
+    const ENDPOINT: &str = "https://sso.example/introspect";
+    let (keycloak, token) = keycloak();
+    let network = Network::new(&clock());
+    network.put(ENDPOINT, Reply::json(json!({ "active": true, "sub": "u", "aud": AUDIENCE, "client_id": "web" })));
+    let asked = || Introspection::at(ENDPOINT, ClientAuthentication::client_secret_basic("api", "s3cret"));
+    for (profile, is_accepted) in [(keycloak.profile(), true), (Profile::rfc9068(), false)] {
+        let trusted = Issuer::introspected(keycloak.issuer, asked()).audience(AUDIENCE).profile(profile);
+        let server = ResourceServer::builder().issuer(trusted).clock(clock()).fetch(network.clone()).build().await;
+        let server = server.expect("good settings");
+        let with_nonce = token.with(json!({ "nonce": "n" }));
+        assert_eq!(judge(&server, with_nonce.minted().sign()).await.is_ok(), is_accepted);
+        for other in [
+            with_nonce.without("typ"),
+            with_nonce.with(json!({ "typ": "ID" })),
+            with_nonce.with(json!({ "events": {} })),
+        ] {
+            let refused = judge(&server, other.minted().sign()).await.expect_err("a mark of another kind");
+            assert_eq!(refused.reason(), Reason::WrongTokenType, "{}", other.claims);
+        }
+    }
 }
 
 #[tokio::test]
@@ -754,7 +870,7 @@ async fn jwt_11_cloudflare_access() {
         .assert_other_kinds([
             &session,
             &token.without("type"),
-            &token.with(json!({ "nonce": "n" })),
+            &token.without("type").with(json!({ "nonce": "n" })),
             &service.without("common_name"),
         ])
         .await;

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Profile, RequiredClaim, Rules, profile::Granted};
+use super::{
+    Profile, RequiredClaim, Rules,
+    profile::{self, Granted, other_kind},
+};
 use crate::{
     Reason,
     claims::{
@@ -43,7 +46,7 @@ impl Rules {
         findings.note(self.profile.check_type(header.token_type.as_deref()));
         let algorithm = findings.note(self.algorithm(&header.algorithm));
         if !self.profile.is_strict() {
-            findings.note(no_mark_of_another_kind(claims));
+            findings.note(no_mark_of_another_kind(&self.profile, claims));
         }
         findings.note(no_foreign_claim(&self.profile, claims));
         findings.note(self.profile.check_evidence(|name| claims.get(name)));
@@ -103,7 +106,7 @@ impl Rules {
         let mut findings = Findings::default();
         let is_access_token = findings.note(self.profile.check_type_before_asking(header.token_type.as_deref()));
         if is_access_token != Some(true) {
-            findings.note(no_mark_of_another_kind(claims));
+            findings.note(no_mark_of_another_kind(&self.profile, claims));
         }
         findings.note(no_foreign_claim(&self.profile, claims));
         if let Some(audience) = findings.note(claims.audience()).filter(|audience| !audience.is_empty()) {
@@ -191,18 +194,19 @@ fn no_foreign_claim(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<
 }
 
 /// RFC 8725 §3.12: where `typ` does not say what a token is, the claims of every other kind of JWT refuse it.
-fn no_mark_of_another_kind(claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
-    const MARKS: [&str; 6] = ["nonce", "at_hash", "c_hash", "events", "token_introspection", "status_list"];
-    let is = |name, kinds: &[&str]| matches!(claims.get(name), Some(Value::String(kind)) if kinds.iter().any(|other| kind.eq_ignore_ascii_case(other)));
-    let mark = MARKS.into_iter().find(|mark| claims.get(mark).is_some());
+fn no_mark_of_another_kind(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
+    let kind = |name| match claims.get(name) {
+        Some(Value::String(value)) => other_kind(name, value),
+        _ => None,
+    };
+    let mut marks = profile::marks(profile.names_the_kind_of(|name| claims.get(name)));
+    let mark = marks.find(|mark| claims.get(mark).is_some());
     let found = if let Some(mark) = mark {
         mark
     } else if claims.get("htm").is_some() && claims.get("htu").is_some() {
         "htm and htu"
-    } else if is("token_use", &["id"]) {
-        "token_use = id"
-    } else if is("typ", &["ID", "Refresh", "Offline", "Logout"]) {
-        "typ = ID, Refresh, Offline or Logout"
+    } else if let Some(kind) = kind("token_use").or_else(|| kind("typ")) {
+        kind
     } else {
         return Ok(());
     };
@@ -672,6 +676,66 @@ mod tests {
             let found = failures_of(&with_profile(compat()), &header("JWT"), &claims_with(no_mark.clone()));
             assert_eq!(found, NONE, "{no_mark}");
         }
+    }
+
+    #[test]
+    fn jwt_11_a_nonce_is_no_mark_where_a_claim_names_the_kind() {
+        let word = || Evidence::claim("token_use", "access");
+        let compat = |sign| with_profile(Profile::compat("compat").accept_type("JWT").evidence(sign));
+        let access = |changes| merged(claims_with(json!({ "token_use": "access" })), changes);
+        let refused = [(Reason::WrongTokenType, "claims")];
+        for mark in ["nonce", "at_hash", "c_hash"] {
+            let named = failures_of(&compat(word()), &header("JWT"), &access(json!({ mark: "x" })));
+            assert_eq!(named, NONE, "{mark}");
+            // A word that a token may do without says nothing, and neither does one that it does not have.
+            let either = compat(Evidence::any_of([word(), Evidence::scope_claim()]));
+            assert_eq!(failures_of(&either, &header("JWT"), &access(json!({ mark: "x" }))), refused, "{mark}");
+            let unnamed = failures_of(&compat(word()), &header("JWT"), &claims_with(json!({ mark: "x" })));
+            assert_eq!(unnamed, [refused[0]; 2], "{mark}");
+        }
+        for mark in [
+            json!({ "events": {} }),
+            json!({ "token_introspection": {} }),
+            json!({ "status_list": {} }),
+            json!({ "htm": "GET", "htu": "https://api.example" }),
+            json!({ "typ": "ID" }),
+            json!({ "typ": "Refresh" }),
+        ] {
+            let found = failures_of(&compat(word()), &header("JWT"), &access(mark.clone()));
+            assert_eq!(found, refused, "{mark}: of another kind all the same");
+        }
+    }
+
+    #[test]
+    fn at_2_a_scope_is_a_sign_where_it_was_configured_to_be() {
+        let reading = |claim: &'static str| with_profile(compat().scope_claim(ScopeClaim::string_or_array(claim)));
+        let holding = |claim: &str| merged(claims_without("scope"), json!({ claim: ["x"] }));
+        assert_eq!(failures_of(&reading("permissions"), &header("JWT"), &holding("permissions")), NONE);
+        assert_eq!(
+            failures_of(&reading("permissions"), &header("JWT"), &claims()),
+            [(Reason::WrongTokenType, "scope")]
+        );
+        for in_id_tokens in ["roles", "groups", "entitlements", "amr"] {
+            let found = failures_of(&reading(in_id_tokens), &header("JWT"), &holding(in_id_tokens));
+            assert_eq!(found[0], (Reason::WrongTokenType, "scope"), "{in_id_tokens}: an ID token may have it, too");
+        }
+    }
+
+    #[test]
+    fn a_type_of_the_other_dialect_is_refused_with_a_hint() {
+        let expected = |profile, token_type: &str| {
+            checked(&with_profile(profile), &header(token_type), &claims(), |outcome| {
+                let error = outcome.err().unwrap();
+                error.failures()[0].expected().to_string()
+            })
+        };
+        for token_type in ["at+jwt", "AT+JWT", "application/at+jwt"] {
+            let hint = "JWT (an issuer that sends at+jwt has another dialect, see `Profile::rfc9068` and its like)";
+            assert_eq!(expected(Profile::auth0(), token_type), hint);
+        }
+        assert_eq!(expected(Profile::auth0(), "logout+jwt"), "JWT");
+        let hint = "at+jwt (an issuer that sends another needs a profile, see `Issuer::profile`)";
+        assert_eq!(expected(Profile::auth0_rfc9068(), "JWT"), hint);
     }
 
     #[test]

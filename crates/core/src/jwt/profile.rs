@@ -21,7 +21,8 @@ use crate::{
 /// Where `typ` may be something other than `at+jwt`, it does not settle what kind of JWT a token is. Tokens that carry a mark
 /// of another kind are refused there: `nonce`, `at_hash`, `c_hash` (ID tokens), `events` (logout tokens and security events),
 /// `htm` with `htu` (DPoP proofs), `token_introspection`, `status_list`, `token_use` of `id`, and a payload `typ` of `ID`,
-/// `Refresh`, `Offline` or `Logout`.
+/// `Refresh`, `Offline` or `Logout`. The first three are no marks where a [claim](Evidence::claim) says that the token is an
+/// access token: Keycloak repeats the `nonce` in it.
 #[derive(Clone, Debug)]
 #[must_use = "a profile has to be given to an `Issuer`"]
 pub struct Profile {
@@ -75,7 +76,7 @@ enum Sign {
         values: Vec<Cow<'static, str>>,
     },
     /// Two claims are the same string.
-    Equal(&'static str, &'static str),
+    Equal(Cow<'static, str>, Cow<'static, str>),
     Prefix {
         name: &'static str,
         prefix: &'static str,
@@ -85,14 +86,18 @@ enum Sign {
 }
 
 impl Evidence {
-    /// The token has the profile's scope claim, and it is not empty.
+    /// The token has the profile's [scope claim](Profile::scope_claim), and it is not empty. It is no sign where the scope is
+    /// read from a claim that ID tokens may have as well, such as `roles`.
     pub fn scope_claim() -> Self {
         Self(Sign::ScopeClaim)
     }
 
     /// The token has a top-level claim `name` that is the string `value`, such as `token_use` of `access`. Claims
-    /// that ID tokens may have as well (`iss`, `sub`, `aud`, `azp`, `acr`, `sid` and the like) are no sign, and a profile that
-    /// takes one for it is refused.
+    /// that ID tokens may have as well (`iss`, `sub`, `aud`, `azp`, `email`, `roles` and the like) are no sign, and a profile
+    /// that takes one for it is refused.
+    ///
+    /// Such a claim is the issuer's word for the kind of token, so that `nonce`, `at_hash` and `c_hash` in it are no marks of
+    /// an ID token any more.
     pub fn claim(name: impl Into<Cow<'static, str>>, value: impl Into<Cow<'static, str>>) -> Self {
         Self::claim_one_of(name, [value])
     }
@@ -116,8 +121,10 @@ impl Evidence {
         Self(Sign::AnyOf(signs.into_iter().collect()))
     }
 
-    pub(super) fn equal(one: &'static str, other: &'static str) -> Self {
-        Self(Sign::Equal(one, other))
+    /// Two top-level claims of the token are the same string, as `oid` and `sub` are in a token that Entra ID issues to an
+    /// application for itself. The audience and a claim of ID tokens beside another are no sign, but for `azp` and `sub`.
+    pub fn claims_equal(one: impl Into<Cow<'static, str>>, other: impl Into<Cow<'static, str>>) -> Self {
+        Self(Sign::Equal(one.into(), other.into()))
     }
 
     pub(super) fn prefix(name: &'static str, prefix: &'static str) -> Self {
@@ -125,17 +132,61 @@ impl Evidence {
     }
 }
 
-/// Claims that an ID token may have (OpenID Connect Core §2, Session Management), so that they are no sign of an access
-/// token, whatever their value.
-const IN_ID_TOKENS: [&str; 11] = ["acr", "amr", "aud", "auth_time", "azp", "exp", "iat", "iss", "nonce", "sid", "sub"];
+/// Claims that an ID token may have, so that they are no sign of an access token, whatever their value: those of OpenID
+/// Connect Core §2, §3.3.2.11 and §5.1 and of its Session Management, and those by which RFC 9068 §2.2.3.1 says what a user
+/// may do, which issuers write into both.
+#[rustfmt::skip]
+const IN_ID_TOKENS: [&str; 35] = [
+    "acr", "address", "amr", "at_hash", "aud", "auth_time", "azp", "birthdate", "c_hash", "email", "email_verified",
+    "entitlements", "exp", "family_name", "gender", "given_name", "groups", "iat", "iss", "locale", "middle_name", "name",
+    "nickname", "nonce", "phone_number", "phone_number_verified", "picture", "preferred_username", "profile", "roles", "sid",
+    "sub", "updated_at", "website", "zoneinfo",
+];
+
+/// Whether other tokens than access tokens may have this claim.
+fn is_in_id_tokens(name: &str) -> bool {
+    IN_ID_TOKENS.contains(&name)
+}
+
+/// Claims of ID tokens that only a word of the issuer outweighs.
+const MARKS_OF_ID_TOKENS: [&str; 3] = ["nonce", "at_hash", "c_hash"];
+
+/// Claims of tokens that are not for this API in any case.
+const MARKS: [&str; 3] = ["events", "token_introspection", "status_list"];
+
+/// The claims by which a token is known to be of another kind, where `typ` does not settle it: fewer where a claim of the
+/// token itself names its kind.
+pub(super) fn marks(is_named: bool) -> impl Iterator<Item = &'static str> {
+    let of_id_tokens: &[&str] = if is_named { &[] } else { &MARKS_OF_ID_TOKENS };
+    of_id_tokens.iter().chain(&MARKS).copied()
+}
+
+/// What a claim says by this value, where it says that a token is of another kind.
+pub(super) fn other_kind(claim: &str, value: &str) -> Option<&'static str> {
+    const KINDS: [(&str, &[&str], &str); 2] = [
+        ("token_use", &["id"], "token_use = id"),
+        ("typ", &["ID", "Refresh", "Offline", "Logout"], "typ = ID, Refresh, Offline or Logout"),
+    ];
+    let (_, _, description) = KINDS
+        .into_iter()
+        .find(|(name, kinds, _)| *name == claim && kinds.iter().any(|kind| kind.eq_ignore_ascii_case(value)))?;
+    Some(description)
+}
 
 impl Evidence {
     /// Whether the sign tells an access token from other tokens of its issuer.
     fn distinguishes(&self) -> bool {
         match &self.0 {
             Sign::AnyOf(signs) => !signs.is_empty() && signs.iter().all(Self::distinguishes),
-            Sign::Claim { name, .. } | Sign::Present(name) => !IN_ID_TOKENS.contains(&&**name),
-            Sign::Equal(..) | Sign::ScopeClaim => true,
+            Sign::Claim { name, .. } | Sign::Present(name) => !is_in_id_tokens(name),
+            Sign::Equal(one, other) => match (&**one, &**other) {
+                // A client that is its own subject.
+                ("azp", "sub") | ("sub", "azp") => true,
+                ("aud", _) | (_, "aud") => false,
+                (one, other) => one != other && !(is_in_id_tokens(one) && is_in_id_tokens(other)),
+            },
+            // Where it is not, it is not there.
+            Sign::ScopeClaim => true,
             Sign::Prefix { .. } => false,
         }
     }
@@ -146,6 +197,14 @@ impl Evidence {
             Sign::AnyOf(signs) => !signs.is_empty() && signs.iter().all(Self::names_the_kind),
             Sign::Claim { .. } => self.distinguishes(),
             _ => false,
+        }
+    }
+
+    /// The values that are demanded of this claim.
+    fn values_of(&self, claim: &str) -> Option<&[Cow<'static, str>]> {
+        match &self.0 {
+            Sign::Claim { name, values } if name == claim => Some(values),
+            _ => None,
         }
     }
 
@@ -165,19 +224,28 @@ impl Evidence {
                 Value::Object(members) => members.iter().any(|(_, value)| *value != Value::Null),
                 value => is_filled(value),
             }),
-            Sign::ScopeClaim => scope_claim.find(claim).is_some_and(|(_, value)| is_filled(value)),
+            Sign::ScopeClaim => {
+                scope_claim.find(claim).is_some_and(|(place, value)| place.distinguishes() && is_filled(value))
+            }
         }
     }
 
     /// What is looked for, for the log.
     fn describe(&self, scope_claim: &ScopeClaim) -> String {
         match &self.0 {
-            Sign::AnyOf(signs) => signs.iter().map(|sign| sign.describe(scope_claim)).collect::<Vec<_>>().join(", or "),
+            Sign::AnyOf(signs) => {
+                let is_sign = |sign: &&Self| !matches!(sign.0, Sign::ScopeClaim) || scope_claim.distinguishes();
+                let mut described: Vec<_> =
+                    signs.iter().filter(is_sign).map(|sign| sign.describe(scope_claim)).collect();
+                described.dedup();
+                described.join(", or ")
+            }
             Sign::Claim { name, values } => format!("{name} = {}", values.join(" or ")),
             Sign::Equal(one, other) => format!("the same in `{one}` and `{other}`"),
             Sign::Prefix { name, prefix } => format!("{prefix}.. in `{name}`"),
             Sign::Present(name) => format!("something in `{name}`"),
-            Sign::ScopeClaim => format!("something in {}", scope_claim.describe()),
+            Sign::ScopeClaim if scope_claim.distinguishes() => format!("something in {}", scope_claim.describe()),
+            Sign::ScopeClaim => "a scope in a claim that no ID token has".to_owned(),
         }
     }
 
@@ -186,7 +254,7 @@ impl Evidence {
         match &self.0 {
             Sign::AnyOf(signs) => signs.iter().for_each(|sign| sign.claim_names(names)),
             Sign::Claim { name, .. } | Sign::Present(name) => names.push(name),
-            Sign::Equal(one, other) => names.extend([one, other]),
+            Sign::Equal(one, other) => names.extend([&**one, &**other]),
             Sign::Prefix { name, .. } => names.push(name),
             Sign::ScopeClaim => {}
         }
@@ -308,11 +376,58 @@ impl Profile {
 
     /// Whether the sign tells an access token from others, given where the scope is read from.
     fn distinguishes(&self, sign: &Evidence) -> bool {
+        let is_no_sign = |sign: &Evidence| {
+            matches!(sign.0, Sign::ScopeClaim)
+                && !self.scope_claim.places.is_empty()
+                && !self.scope_claim.distinguishes()
+        };
         match &sign.0 {
-            Sign::ScopeClaim => !self.scope_claim.roots().any(|root| IN_ID_TOKENS.contains(&root)),
-            Sign::AnyOf(signs) => !signs.is_empty() && signs.iter().all(|sign| self.distinguishes(sign)),
-            _ => sign.distinguishes(),
+            Sign::AnyOf(signs) => {
+                let mut signs = signs.iter().filter(|sign| !is_no_sign(sign)).peekable();
+                signs.peek().is_some() && signs.all(|sign| self.distinguishes(sign))
+            }
+            _ => sign.distinguishes() && !is_no_sign(sign),
         }
+    }
+
+    /// Whether a token that passes the other checks may have this sign.
+    fn is_possible(&self, sign: &Evidence) -> bool {
+        let may_have = |name: &str| {
+            !self.foreign_claims.iter().any(|foreign| foreign == name)
+                && (self.type_is_decisive
+                    || !marks(self.evidence.iter().any(Evidence::names_the_kind)).any(|mark| mark == name))
+        };
+        match &sign.0 {
+            Sign::AnyOf(signs) => signs.iter().any(|sign| self.is_possible(sign)),
+            Sign::Claim { name, values } => {
+                let others = || self.evidence.iter().filter_map(|sign| sign.values_of(name));
+                let is_other_kind = |value: &str| !self.type_is_decisive && other_kind(name, value).is_some();
+                let mut possible = values.iter().filter(|value| !is_other_kind(value));
+                may_have(name) && possible.any(|value| others().all(|values| values.contains(value)))
+            }
+            Sign::Equal(one, other) => may_have(one) && may_have(other),
+            Sign::Prefix { name, .. } => may_have(name),
+            Sign::Present(name) => may_have(name),
+            Sign::ScopeClaim => {
+                self.scope_claim.places.iter().any(|place| place.distinguishes() && place.root().is_some_and(may_have))
+            }
+        }
+    }
+
+    /// Whether the issuer says in a claim of this token that it is an access token.
+    pub(super) fn names_the_kind_of<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> bool {
+        self.evidence.iter().any(|sign| sign.names_the_kind() && sign.is_there(&self.scope_claim, &claim))
+    }
+
+    /// The claims that a token has to have in any case.
+    fn demanded_claims(&self) -> impl Iterator<Item = &str> {
+        let required = self.required.iter().filter_map(|claim| match claim {
+            RequiredClaim::ClientId => self.client_claim.as_deref(),
+            RequiredClaim::IssuedAt => Some("iat"),
+            RequiredClaim::Subject => Some("sub"),
+            RequiredClaim::TokenId => Some("jti"),
+        });
+        ["iss", "exp"].into_iter().chain(required)
     }
 
     pub(crate) fn keys_name_issuer(&self) -> bool {
@@ -324,8 +439,11 @@ impl Profile {
             Some(ProfileFault::AcceptsNothing)
         } else if !self.type_is_decisive && !self.evidence.iter().any(|sign| self.distinguishes(sign)) {
             Some(ProfileFault::NoEvidence)
+        } else if let Some(sign) = self.evidence.iter().find(|sign| !self.is_possible(sign)) {
+            Some(ProfileFault::Contradiction(sign.describe(&self.scope_claim)))
         } else {
-            None
+            let foreign = self.demanded_claims().find(|name| self.foreign_claims.iter().any(|foreign| foreign == name));
+            foreign.map(|name| ProfileFault::Contradiction(format!("something in `{name}`")))
         }
     }
 
@@ -393,6 +511,9 @@ impl Profile {
         let mut expected = names.join(" or ");
         if self.is_strict() {
             expected.push_str(" (an issuer that sends another needs a profile, see `Issuer::profile`)");
+        } else if found.is_some_and(|found| media_type(found).eq_ignore_ascii_case("at+jwt")) {
+            expected
+                .push_str(" (an issuer that sends at+jwt has another dialect, see `Profile::rfc9068` and its like)");
         }
         Err(Failure::new(Reason::WrongTokenType, "typ", expected, found.map_or(Found::NONE, Found::from)))
     }
@@ -437,9 +558,11 @@ fn media_type(value: &str) -> &str {
 }
 
 /// A profile under which no token, or any JWT of the issuer, would pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ProfileFault {
     AcceptsNothing,
+    /// This is demanded, and no token that passes the other checks has it.
+    Contradiction(String),
     NoEvidence,
 }
 
@@ -510,8 +633,13 @@ impl ScopeClaim {
         Self { places: Vec::new() }
     }
 
+    /// Whether a scope may tell an access token from other tokens.
+    fn distinguishes(&self) -> bool {
+        self.places.iter().any(Place::distinguishes)
+    }
+
     fn roots(&self) -> impl Iterator<Item = &str> {
-        self.places.iter().filter_map(|place| place.path.first()).map(|root| &**root)
+        self.places.iter().filter_map(Place::root)
     }
 
     fn find<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Option<(&Place, &'v Value<'v>)> {
@@ -555,6 +683,15 @@ impl Granted<'_> {
 }
 
 impl Place {
+    fn root(&self) -> Option<&str> {
+        self.path.first().map(|root| &**root)
+    }
+
+    /// Whether something at this place tells an access token from other tokens.
+    fn distinguishes(&self) -> bool {
+        self.root().is_some_and(|root| !is_in_id_tokens(root))
+    }
+
     fn find<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Option<&'v Value<'v>> {
         let (root, steps) = self.path.split_first()?;
         steps.iter().try_fold(claim(root)?, |value, step| match value {
@@ -687,7 +824,7 @@ mod tests {
         assert!(!is_there(&any, r#"{"s":"","t":"b"}"#));
         assert!(!is_there(&Evidence::any_of([]), r#"{"s":"x"}"#));
 
-        let equal = Evidence::equal("a", "b");
+        let equal = Evidence::claims_equal("a", "b");
         assert!(is_there(&equal, r#"{"a":"x","b":"x"}"#));
         for unequal in [r#"{"a":"x","b":"y"}"#, r#"{"a":"x"}"#, r#"{}"#, r#"{"a":"","b":""}"#, r#"{"a":1,"b":1}"#] {
             assert!(!is_there(&equal, unequal), "{unequal}");
@@ -705,7 +842,7 @@ mod tests {
         let signs = [
             Evidence::claim_present("t"),
             Evidence::claim("t", "null"),
-            Evidence::equal("t", "u"),
+            Evidence::claims_equal("t", "u"),
             Evidence::prefix("t", "n"),
             Evidence::any_of([Evidence::claim_present("t"), Evidence::scope_claim()]),
             Evidence::scope_claim(),
@@ -723,7 +860,7 @@ mod tests {
             .client_claim("c")
             .foreign_claim("d")
             .evidence(Evidence::any_of([Evidence::claim("e", "1"), Evidence::claim_present("f")]))
-            .evidence(Evidence::equal("g", "h"))
+            .evidence(Evidence::claims_equal("g", "h"))
             .evidence(Evidence::prefix("i", "1"));
         let mut names = profile.claim_names();
         names.sort_unstable();
@@ -766,6 +903,8 @@ mod tests {
             (Evidence::any_of([]), false),
             (Evidence::scope_claim(), false),
             (Evidence::claim("sub", "x"), false),
+            (Evidence::claim("roles", "x"), false),
+            (Evidence::claims_equal("oid", "sub"), false),
         ] {
             assert_eq!(sign.names_the_kind(), names_it, "{sign:?}");
         }
@@ -779,6 +918,7 @@ mod tests {
             (Evidence::scope_claim(), "something in `a.b` or `scope`"),
             (Evidence::claim_one_of("t", ["x", "y"]), "t = x or y"),
             (Evidence::any_of([Evidence::claim("t", "x"), Evidence::claim_present("s")]), "t = x, or something in `s`"),
+            (Evidence::claims_equal("oid", "sub"), "the same in `oid` and `sub`"),
         ] {
             assert_eq!(sign.describe(&scope), described);
         }
@@ -786,12 +926,73 @@ mod tests {
 
     #[test]
     fn a_scope_that_is_read_from_what_every_token_has_is_no_sign() {
-        for (root, is_sign) in [("scope", true), ("roles", true), ("sub", false), ("aud", false)] {
+        for (root, is_sign) in
+            [("scope", true), ("permissions", true), ("roles", false), ("sub", false), ("aud", false)]
+        {
             for sign in [Evidence::scope_claim(), Evidence::any_of([Evidence::scope_claim()])] {
                 let profile =
                     Profile::compat("x").accept_type("JWT").evidence(sign).scope_claim(ScopeClaim::string(root));
                 assert_eq!(profile.fault().is_none(), is_sign, "{root}");
             }
+        }
+    }
+
+    #[test]
+    fn two_equal_claims_are_a_sign_unless_id_tokens_have_both() {
+        for (one, other, is_sign) in [
+            ("oid", "sub", true),
+            ("sub", "client_id", true),
+            ("azp", "sub", true),
+            ("sub", "azp", true),
+            ("oid", "oid", false),
+            ("sub", "sub", false),
+            ("azp", "aud", false),
+            ("client_id", "aud", false),
+            ("preferred_username", "email", false),
+            ("iss", "sub", false),
+        ] {
+            let profile = Profile::compat("x").accept_type("JWT").evidence(Evidence::claims_equal(one, other));
+            assert_eq!(profile.fault().is_none(), is_sign, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_profile_whose_demands_no_token_meets_is_at_fault() {
+        let compat = || Profile::compat("x").accept_type("JWT").evidence(Evidence::claim("kind", "access"));
+        let demanded = |profile: Profile| match profile.fault() {
+            Some(ProfileFault::Contradiction(demanded)) => demanded,
+            other => panic!("{other:?}"),
+        };
+        let no_scope = "a scope in a claim that no ID token has";
+        let no_word = Evidence::any_of([Evidence::claim("a", "1"), Evidence::claim_present("a")]);
+        for (profile, expected) in [
+            (compat().evidence(Evidence::scope_claim()).scope_claim(ScopeClaim::none()), no_scope),
+            (compat().evidence(Evidence::scope_claim()).scope_claim(ScopeClaim::string("roles")), no_scope),
+            (compat().evidence(Evidence::claim_one_of("a", [""; 0])), "a = "),
+            (compat().evidence(Evidence::claim("kind", "other")), "kind = access"),
+            (compat().evidence(Evidence::claim("typ", "id")), "typ = id"),
+            (compat().evidence(Evidence::claim("token_use", "id")), "token_use = id"),
+            (compat().evidence(Evidence::claim_present("events")), "something in `events`"),
+            (compat().evidence(Evidence::claim_present("a")).foreign_claim("a"), "something in `a`"),
+            (compat().evidence(no_word).foreign_claim("a"), "a = 1, or something in `a`"),
+            (compat().foreign_claim("kind"), "kind = access"),
+            (compat().foreign_claim("sub"), "something in `sub`"),
+            (compat().client_claim("azp").foreign_claim("azp"), "something in `azp`"),
+            (compat().foreign_claim("exp"), "something in `exp`"),
+            (Profile::zitadel().foreign_claim("jti"), "something in `jti`"),
+            (Profile::rfc9068().foreign_claim("client_id"), "something in `client_id`"),
+        ] {
+            assert_eq!(demanded(profile), expected);
+        }
+        for possible in [
+            compat().evidence(Evidence::claim_one_of("kind", ["other", "access"])),
+            compat().evidence(Evidence::any_of([Evidence::claim("kind", "other"), Evidence::claim_present("a")])),
+            compat().foreign_claim("nonce"),
+            compat().dangerous_waive(RequiredClaim::Subject).foreign_claim("sub"),
+            Profile::rfc9068().evidence(Evidence::claim_present("events")),
+            Profile::auth0().scope_claim(ScopeClaim::none()),
+        ] {
+            assert_eq!(possible.fault(), None, "{possible:?}");
         }
     }
 

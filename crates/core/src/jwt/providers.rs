@@ -37,6 +37,11 @@ const BY_NAME: &[(&str, Constructor)] = &[
     ("zitadel", Profile::zitadel),
 ];
 
+/// A scope, where the provider writes it or in the claim that was chosen instead.
+fn scope_in(claim: &'static str) -> Evidence {
+    Evidence::any_of([Evidence::claim_present(claim), Evidence::scope_claim()])
+}
+
 /// The profiles of providers.
 impl Profile {
     /// The profile of this name, as a configuration file has it: the constructor's name with hyphens, such as `entra-v2`.
@@ -61,16 +66,20 @@ impl Profile {
     ///
     /// | `typ` | scope | client | not required | evidence |
     /// |---|---|---|---|---|
-    /// | `JWT` (unverified) | `scope`, a string | `azp` | `jti` | a `scope` that is not empty |
+    /// | `JWT` (unverified) | `scope`, a string | `azp` | `jti` | a `scope` or `permissions` that are not empty, or a `gty` |
     ///
-    /// The issuer ends in a slash. `permissions` grants no scopes, and `org_id` is not looked at. A machine's `sub` is
-    /// `<client>@clients` (unverified), so [`is_client`](crate::VerifiedToken::is_client) does not tell it from a user.
+    /// The issuer ends in a slash. `permissions` grants no scopes unless [`scope_claim`](Self::scope_claim) names it, and
+    /// `org_id` is not looked at. `gty` is in tokens that were issued without a browser, such as those of machines, whose
+    /// `scope` may be absent (unverified). A machine's `sub` is `<client>@clients` (unverified), so
+    /// [`is_client`](crate::VerifiedToken::is_client) does not tell it from a user.
     pub fn auth0() -> Self {
-        Self::compat("Auth0")
-            .accept_type("JWT")
-            .client_claim("azp")
-            .dangerous_waive(RequiredClaim::TokenId)
-            .evidence(Evidence::claim_present("scope"))
+        Self::compat("Auth0").accept_type("JWT").client_claim("azp").dangerous_waive(RequiredClaim::TokenId).evidence(
+            Evidence::any_of([
+                scope_in("scope"),
+                Evidence::claim_present("permissions"),
+                Evidence::claim_present("gty"),
+            ]),
+        )
     }
 
     /// Access tokens of Auth0 where the API has the RFC 9068 dialect: those of [`rfc9068`](Self::rfc9068), with `client_id`
@@ -164,7 +173,7 @@ impl Profile {
     ///
     /// | `typ` | scope | client | not required | evidence |
     /// |---|---|---|---|---|
-    /// | `JWT` | `scp`, a string | `appid` | `jti` | an `scp` that is not empty, or `idtyp` of `app` |
+    /// | `JWT` | `scp`, a string | `appid` | `jti` | an `scp` that is not empty, `idtyp` of `app`, or the same in `oid` and `sub` |
     ///
     /// The issuer is `https://sts.windows.net/<tenant>/`. The audience is the API's URI as the client wrote it, or its client
     /// id: name each that may occur. All else is as in [`entra_v2`](Self::entra_v2).
@@ -176,16 +185,17 @@ impl Profile {
     ///
     /// | `typ` | scope | client | not required | evidence |
     /// |---|---|---|---|---|
-    /// | `JWT` | `scp`, a string | `azp` | `jti` | an `scp` that is not empty, or `idtyp` of `app` |
+    /// | `JWT` | `scp`, a string | `azp` | `jti` | an `scp` that is not empty, `idtyp` of `app`, or the same in `oid` and `sub` |
     ///
     /// The issuer is `https://login.microsoftonline.com/<tenant>/v2.0` and the audience is the API's client id. `tid` has to
     /// be a GUID, and the one that the issuer contains. Know users by [`principal`](crate::VerifiedToken::principal), or by
     /// `tid` with `oid`.
     ///
     /// `roles` and `groups` grant no scopes. A token of an application that acts for itself has no `scp`, and `roles` is no
-    /// evidence, since ID tokens have it too; it passes where the API's manifest asks for the optional claim `idtyp`, which
-    /// is then `app` (unverified), and has no scopes. [`is_client`](crate::VerifiedToken::is_client) does not know such a
-    /// token, whose `sub` is not its client id; look at `idtyp`. Groups that did not fit, `acrs` and `xms_cc` are not looked
+    /// evidence, since ID tokens have it too. It is known by its `oid`, which is its `sub` as well (of a user they differ, since
+    /// `sub` is made for each application; unverified), or by the optional claim `idtyp`, which is then `app` (unverified);
+    /// and it has no scopes. [`is_client`](crate::VerifiedToken::is_client) does not know such a token, whose `sub` is not its
+    /// client id. Groups that did not fit, `acrs` and `xms_cc` are not looked
     /// at. Tokens for Microsoft Graph can be verified by nobody else. A key whose member `issuer` is another tenant's is not
     /// used.
     ///
@@ -210,7 +220,11 @@ impl Profile {
             .scope_claim(ScopeClaim::string("scp"))
             .client_claim(client_claim)
             .dangerous_waive(RequiredClaim::TokenId)
-            .evidence(Evidence::any_of([Evidence::claim_present("scp"), Evidence::claim("idtyp", "app")]))
+            .evidence(Evidence::any_of([
+                scope_in("scp"),
+                Evidence::claim("idtyp", "app"),
+                Evidence::claims_equal("oid", "sub"),
+            ]))
             .peculiar(Peculiarity::TenantInIssuer)
     }
 
@@ -232,7 +246,7 @@ impl Profile {
             .client_is_sole_audience()
             .dangerous_waive(RequiredClaim::Subject)
             .dangerous_waive(RequiredClaim::TokenId)
-            .evidence(Evidence::claim_present("scope"))
+            .evidence(scope_in("scope"))
     }
 
     /// Identity tokens of Google's service accounts. Access tokens of Google are opaque.
@@ -254,7 +268,7 @@ impl Profile {
             .scope_claim(ScopeClaim::none())
             .client_claim("azp")
             .dangerous_waive(RequiredClaim::TokenId)
-            .evidence(Evidence::equal("azp", "sub"))
+            .evidence(Evidence::claims_equal("azp", "sub"))
             .peculiar(Peculiarity::OpenToAll)
     }
 
@@ -274,8 +288,8 @@ impl Profile {
     ///
     /// A fresh realm names no audience but `account`: add an audience mapper for the API. Roles (`realm_access`,
     /// `resource_access`) grant no scopes unless [`scope_claim`](Self::scope_claim) names them. A token of type `DPoP` is
-    /// bound to a key and needs its proof. Lightweight tokens that drop claims (unverified) are refused, and so are tokens
-    /// with a `nonce`.
+    /// bound to a key and needs its proof. Lightweight tokens that drop claims (unverified) are refused. A `nonce`, which
+    /// Keycloak repeats in access tokens, is fine: the claim `typ` says what the token is.
     pub fn keycloak() -> Self {
         Self::compat("Keycloak")
             .accept_type("JWT")
@@ -335,7 +349,7 @@ impl Profile {
             .accept_absent_type()
             .scope_claim(ScopeClaim::array("scp"))
             .client_claim("cid")
-            .evidence(Evidence::claim_present("scp"))
+            .evidence(scope_in("scp"))
     }
 
     /// Access tokens of Ory Hydra and Ory Network in the JWT strategy.
@@ -354,7 +368,7 @@ impl Profile {
                 ScopeClaim::string_or_array("scp"),
                 ScopeClaim::string_or_array("scope"),
             ]))
-            .evidence(Evidence::any_of([Evidence::claim_present("scp"), Evidence::claim_present("scope")]))
+            .evidence(Evidence::any_of([scope_in("scp"), scope_in("scope")]))
     }
 
     /// Access tokens of PingOne.
@@ -370,7 +384,7 @@ impl Profile {
             .accept_type("at+jwt")
             .dangerous_waive(RequiredClaim::Subject)
             .dangerous_waive(RequiredClaim::TokenId)
-            .evidence(Evidence::claim_present("scope"))
+            .evidence(scope_in("scope"))
     }
 
     /// Access tokens of Spring Authorization Server, as its generator makes them.
@@ -389,7 +403,7 @@ impl Profile {
             .no_client_claim()
             .client_is_sole_audience()
             .dangerous_waive(RequiredClaim::TokenId)
-            .evidence(Evidence::claim_present("scope"))
+            .evidence(scope_in("scope"))
     }
 
     /// JWT access tokens of ZITADEL. By default its access tokens are opaque, and refused.

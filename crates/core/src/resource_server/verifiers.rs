@@ -256,6 +256,11 @@ impl Verifiers {
                     issuer.profile.name()
                 ));
             }
+            Some(ProfileFault::Contradiction(demanded)) => faults.add(format!(
+                "the profile {:?} would accept nothing: it demands {demanded}, and its other settings leave no such token; change \
+                 `.evidence(..)`, `.scope_claim(..)` or `.foreign_claim(..)`",
+                issuer.profile.name()
+            )),
             Some(ProfileFault::NoEvidence) => faults.add(format!(
                 "the profile {:?} would accept ID tokens; say with `.evidence(..)` how an access token is known",
                 issuer.profile.name()
