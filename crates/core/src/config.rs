@@ -58,6 +58,7 @@
 //! | `audience` | none | list: [how tokens name this API](ResourceServerBuilder::audience), for issuers with no `audience` of their own |
 //! | `leeway` | `"60s"` | time: the [difference between clocks](ResourceServerBuilder::leeway), at most 5 min |
 //! | `token_header` | none | the name of [another header](ResourceServerBuilder::token_header) that a proxy puts tokens into |
+//! | `user_agent` | `"scopegate/"` and its version | what requests for metadata, for keys and for introspection [call this service](ResourceServerBuilder::user_agent) |
 //! | `max_token_age` | no limit | time: since the token [was issued](ResourceServerBuilder::max_token_age) |
 //! | `max_token_length` | `16384` | bytes: [the longest token](ResourceServerBuilder::max_token_length) |
 //! | `start_up` | `"lazy"` | `"lazy"`, `"fail-fast"`, or a time to [wait](crate::StartUp) at most |
@@ -187,7 +188,7 @@ use std::{
     path::PathBuf,
 };
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use self::{
@@ -220,6 +221,7 @@ pub struct Config {
     #[serde(deserialize_with = "said")]
     max_token_age: Option<Quantity>,
     token_header: Option<String>,
+    user_agent: Option<String>,
     max_token_length: Option<Quantity>,
     start_up: Option<Quantity>,
     key_refresh: RefreshTable,
@@ -329,6 +331,11 @@ impl Config {
             None => {}
             Some(Ok(name)) => builder = builder.token_header(name),
             Some(Err(_)) => top.fault("token_header", "is no name of a header, such as \"cf-access-jwt-assertion\""),
+        }
+        match self.user_agent.as_deref().map(str::parse::<HeaderValue>) {
+            None => {}
+            Some(Ok(name)) => builder = builder.user_agent(name),
+            Some(Err(_)) => top.fault("user_agent", "has characters that no header may have; write \"orders-api/1.2\""),
         }
         if let Some(age) = top.read("max_token_age", self.max_token_age, Quantity::duration) {
             builder = builder.max_token_age(age);

@@ -12,7 +12,7 @@ use http::Uri;
 
 use crate::{
     error::excerpt,
-    fetch::document::{DocumentError, Documents, accepting},
+    fetch::document::{DocumentError, Documents},
     http_caching,
     https_url::{self, PlainHttp},
     jws::json::{self, Malformed, Value},
@@ -89,7 +89,7 @@ pub(crate) async fn at(
     plain_http: &PlainHttp,
     documents: &Documents,
 ) -> Result<(Uri, Option<Duration>), DiscoveryError> {
-    let headers = accepting("application/json");
+    let headers = documents.headers("application/json");
     let answer = documents.get(url, headers.clone()).await?;
     let lifetime = http_caching::lifetime(url, &headers, &answer, documents.clock.now());
     Ok((read(answer.body(), issuer, wanted, plain_http)?, lifetime))

@@ -101,3 +101,49 @@ async fn i_08_whatever_a_token_has_in_it_arrives_as_one_field() {
     assert_eq!(rig.ask(&"a".repeat(16 * 1024 + 1)).await.status, 401);
     assert_eq!(rig.asked(), asked);
 }
+
+#[tokio::test]
+async fn every_fetch_says_who_asks_and_wants_the_answer_as_it_is() {
+    let version = concat!("scopegate/", env!("CARGO_PKG_VERSION"));
+    for (name, expected) in [(None, version), (Some("orders-api/1.2"), "orders-api/1.2")] {
+        for signed in [false, true] {
+            let introspection = Introspection::discovered(client());
+            let introspection = if signed { introspection.signed_answers() } else { introspection };
+            let rig = Rig::with(Issuer::discover(ISSUER).introspection(introspection), |builder| match name {
+                Some(name) => builder.user_agent(name.parse().expect("a header")),
+                None => builder,
+            })
+            .await;
+            let document = json!({
+                "issuer": ISSUER, "jwks_uri": scopegate_tests::JWKS_URL, "introspection_endpoint": INTROSPECTION_URL,
+            });
+            rig.network.put(scopegate_tests::METADATA_URL, Reply::json(document));
+            rig.network.put(scopegate_tests::JWKS_URL, Reply::ok(scopegate_tests::mint().jwks_json()));
+            rig.ask("opaque").await;
+            rig.ask(&scopegate_tests::mint().token().scope("messages:read").sign()).await.assert_pass();
+            let seen = rig.network.seen();
+            let urls = [scopegate_tests::METADATA_URL, INTROSPECTION_URL, scopegate_tests::JWKS_URL];
+            for url in urls {
+                let of_url: Vec<&Seen> = seen.iter().filter(|seen| seen.url == url).collect();
+                assert!(!of_url.is_empty(), "{url}");
+                for seen in of_url {
+                    let sole = |name| {
+                        let values: Vec<_> = seen.headers.get_all(name).iter().collect();
+                        assert_eq!(values.len(), 1, "{name} to {url}");
+                        values[0].to_str().expect("text")
+                    };
+                    assert_eq!((sole("user-agent"), sole("accept-encoding")), (expected, "identity"), "{url}");
+                    let accept = match (url, signed) {
+                        (scopegate_tests::JWKS_URL, _) => "application/jwk-set+json, application/json",
+                        (INTROSPECTION_URL, true) => "application/token-introspection+jwt",
+                        _ => "application/json",
+                    };
+                    assert_eq!(sole("accept"), accept, "{url}");
+                }
+            }
+        }
+    }
+    let nameless = resource_server().issuer(scopegate_tests::issuer()).user_agent(http::HeaderValue::from_static(" "));
+    let error = nameless.build().await.expect_err("nameless").to_string();
+    assert!(error.contains("user_agent: is empty"), "{error}");
+}

@@ -3,7 +3,7 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::RETRY_AFTER};
 
-use super::{Fetch, FetchError, FetchLimits};
+use super::{Fetch, FetchError, FetchLimits, headers};
 use crate::clock::{Clock, within};
 
 /// Gets documents, with the limits kept here as well as by the client.
@@ -12,9 +12,15 @@ pub(crate) struct Documents {
     pub(crate) fetch: Arc<dyn Fetch>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: FetchLimits,
+    pub(crate) user_agent: HeaderValue,
 }
 
 impl Documents {
+    /// The headers of a request for a document of these types.
+    pub(crate) fn headers(&self, media_types: &'static str) -> HeaderMap {
+        headers(&self.user_agent, media_types)
+    }
+
     /// The answer to a `GET`, which is a 200 or, where the request has a condition, a 304.
     pub(crate) async fn get(&self, url: &Uri, headers: HeaderMap) -> Result<Response<Bytes>, DocumentError> {
         let mut request = Request::new(Bytes::new());
@@ -38,11 +44,6 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let digits = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| Duration::from_secs(seconds.parse().unwrap_or(u64::MAX)))
-}
-
-/// The one value of an `Accept` header.
-pub(crate) fn accepting(media_types: &'static str) -> HeaderMap {
-    HeaderMap::from_iter([(http::header::ACCEPT, HeaderValue::from_static(media_types))])
 }
 
 /// Why there is no document.

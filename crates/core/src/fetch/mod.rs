@@ -7,7 +7,10 @@
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{
+    HeaderMap, HeaderValue, Request, Response,
+    header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT},
+};
 
 use crate::BoxFuture;
 
@@ -30,6 +33,9 @@ pub use self::reqwest::{ReqwestFetch, ReqwestFetchBuilder};
 ///    Callers keep the deadline themselves as well, so a faulty implementation delays nobody.
 ///
 /// Any status is an `Ok`: what a 404 means is for the caller to say.
+///
+/// A request has the headers that it needs, `User-Agent`, `Accept` and `Accept-Encoding: identity` among them. An
+/// implementation sends them as they are.
 pub trait Fetch: fmt::Debug + Send + Sync + 'static {
     /// Sends `request`.
     fn fetch(
@@ -47,6 +53,21 @@ impl<T: Fetch + ?Sized> Fetch for Arc<T> {
     ) -> BoxFuture<'static, Result<Response<Bytes>, FetchError>> {
         (**self).fetch(request, limits)
     }
+}
+
+/// What requests call this service unless [`ResourceServerBuilder::user_agent`](crate::ResourceServerBuilder::user_agent)
+/// says otherwise. Web application firewalls are known to answer 403 to nameless clients.
+pub(crate) const USER_AGENT_NAME: HeaderValue =
+    HeaderValue::from_static(concat!("scopegate/", env!("CARGO_PKG_VERSION")));
+
+/// What every request says: who asks, for what, and that it is wanted as it is, since nothing here unpacks it (RFC 9110
+/// §10.1.5, §12.5.1 and §12.5.3).
+pub(crate) fn headers(user_agent: &HeaderValue, media_types: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([
+        (USER_AGENT, user_agent.clone()),
+        (ACCEPT, HeaderValue::from_static(media_types)),
+        (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+    ])
 }
 
 /// How much, and how long, one fetch may take.

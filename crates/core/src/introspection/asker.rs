@@ -1,10 +1,7 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderValue, Method, Request, Uri,
-    header::{ACCEPT, CONTENT_TYPE},
-};
+use http::{HeaderValue, Method, Request, Uri, header::CONTENT_TYPE};
 
 use super::{
     Authenticator, Discovery, SignedAnswers,
@@ -12,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    fetch::{Fetch, FetchLimits},
+    fetch::{Fetch, FetchLimits, headers},
     inquiry::{CannotTell, Fault, Told},
 };
 
@@ -28,6 +25,7 @@ pub(crate) struct Asker {
     pub(crate) fetch: Arc<dyn Fetch>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: FetchLimits,
+    pub(crate) user_agent: HeaderValue,
 }
 
 impl Asker {
@@ -61,10 +59,8 @@ impl Asker {
     /// its own.
     fn request(&self, endpoint: &Uri, token: &str) -> Result<Request<Bytes>, CannotTell> {
         let accept = if self.signed.is_some() { SIGNED } else { JSON };
-        let mut headers = HeaderMap::from_iter([
-            (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
-            (ACCEPT, HeaderValue::from_static(accept)),
-        ]);
+        let mut headers = headers(&self.user_agent, accept);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         let mut form: Vec<(&'static str, Cow<'_, str>)> = vec![("token", token.into())];
         if self.token_type_hint {
             form.push(("token_type_hint", "access_token".into()));

@@ -23,7 +23,7 @@ use super::{KeyRefresh, freshness::Freshness};
 use crate::{
     clock::within,
     crypto::CryptoBackend,
-    fetch::document::{DocumentError, Documents, accepting},
+    fetch::document::{DocumentError, Documents},
     http_caching,
     https_url::PlainHttp,
     jws::{Algorithm, JwkSet, JwkSetError, KeySet},
@@ -190,7 +190,7 @@ impl Origin {
     }
 
     async fn fetch(&self, url: &Uri, last: Option<&Loaded>) -> Result<Loaded, FetchKeysError> {
-        let mut headers = accepting("application/jwk-set+json, application/json");
+        let mut headers = self.documents.headers("application/jwk-set+json, application/json");
         if let Some((name, value)) = &self.header {
             headers.insert(name, value.clone());
         }

@@ -1,6 +1,6 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use tokio::runtime::Handle;
 
 use super::{
@@ -15,7 +15,7 @@ use crate::{
     credentials::token_header_fault,
     crypto::CryptoBackend,
     dispatch::{Dispatch, Issuers, LiveTenants},
-    fetch::Fetch,
+    fetch::{Fetch, USER_AGENT_NAME},
     https_url,
     jwks::KeyRefresh,
     observe::Observer,
@@ -50,6 +50,7 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 /// | [`verdict_cache`](Self::verdict_cache) | 100 000 verdicts on JWTs, at most 64 MiB |
 /// | [`clock`](Self::clock) | the operating system's |
 /// | [`fetch`](Self::fetch) | `ReqwestFetch`, with the feature `reqwest` |
+/// | [`user_agent`](Self::user_agent) | `scopegate/` and its version |
 /// | [`crypto`](Self::crypto) | AWS-LC where it is compiled in, else RustCrypto |
 #[derive(Debug)]
 #[must_use = "a builder builds nothing until `build` is called"]
@@ -68,6 +69,7 @@ pub struct ResourceServerBuilder {
     verdict_cache: VerdictCache,
     clock: Arc<dyn Clock>,
     fetch: Option<Arc<dyn Fetch>>,
+    user_agent: HeaderValue,
     crypto: Option<CryptoBackend>,
     /// What was wrong with a [`Config`](crate::config::Config) that the settings came from.
     faults: Faults,
@@ -90,6 +92,7 @@ impl Default for ResourceServerBuilder {
             verdict_cache: VerdictCache::default(),
             clock: Arc::new(SystemClock),
             fetch: None,
+            user_agent: USER_AGENT_NAME,
             crypto: CryptoBackend::compiled_in(),
             faults: Faults::default(),
         }
@@ -208,6 +211,21 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Calls this service so in `User-Agent` (RFC 9110 §10.1.5), in requests for metadata, for keys and for introspection. An
+    /// empty name is a fault, since web application firewalls are known to answer 403 to nameless clients.
+    ///
+    /// ```
+    /// use http::HeaderValue;
+    /// use scopegate_core::ResourceServer;
+    ///
+    /// let builder = ResourceServer::discover("https://tenant.example/oidc")
+    ///     .user_agent(HeaderValue::from_static("orders-api/1.2"));
+    /// ```
+    pub fn user_agent(mut self, name: HeaderValue) -> Self {
+        self.user_agent = name;
+        self
+    }
+
     /// Checks signatures with this library.
     pub fn crypto(mut self, backend: CryptoBackend) -> Self {
         self.crypto = Some(backend);
@@ -259,6 +277,7 @@ impl ResourceServerBuilder {
             observer: self.observer.clone(),
             clock: Arc::clone(&self.clock),
             fetch: self.fetch,
+            user_agent: self.user_agent,
             crypto: self.crypto,
             runtime: Handle::try_current().ok(),
         };
@@ -368,6 +387,9 @@ impl ResourceServerBuilder {
         if let Some((name, fault)) = self.token_header.as_ref().and_then(|name| Some((name, token_header_fault(name)?)))
         {
             faults.add(format!("token_header: {name} {fault}"));
+        }
+        if self.user_agent.as_bytes().trim_ascii().is_empty() {
+            faults.add("user_agent: is empty; leave it out for the default, or name this service");
         }
         if self.crypto.is_none() {
             faults.add("crypto: no backend is compiled in; enable the feature `aws-lc-rs` or `rust-crypto`");

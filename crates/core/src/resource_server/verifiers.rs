@@ -7,7 +7,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Request, Response, Uri,
-    header::{ACCEPT, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE},
+    header::{ACCEPT, ACCEPT_ENCODING, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE},
 };
 use tokio::runtime::Handle;
 
@@ -47,6 +47,7 @@ pub(crate) struct Verifiers {
     pub(super) observer: Option<Arc<dyn Observer>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) fetch: Option<Arc<dyn Fetch>>,
+    pub(super) user_agent: HeaderValue,
     pub(super) crypto: Option<CryptoBackend>,
     pub(super) runtime: Option<Handle>,
 }
@@ -112,6 +113,7 @@ impl Verifiers {
                             fetch,
                             clock: Arc::clone(&self.clock),
                             limits: FetchLimits::new(refresh.max_document, refresh.timeout),
+                            user_agent: self.user_agent.clone(),
                         },
                         metadata_url,
                         plain_http: issuer.plain_http.clone(),
@@ -157,6 +159,7 @@ impl Verifiers {
             fetch: fetch?,
             clock: Arc::clone(&self.clock),
             limits,
+            user_agent: self.user_agent.clone(),
         };
         let prefixes = introspection.prefixes.into_iter().map(Into::into).collect();
         self.surroundings().map(|surroundings| {
@@ -366,7 +369,7 @@ impl Verifiers {
         match header {
             // The name may be a secret as well, if the two were confused.
             None => faults.add("the header for its JWK Set is no header: a name of letters, digits and dashes, and a value of visible ASCII"),
-            Some((ref name, _)) if [ACCEPT, HOST, IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE].contains(name) => {
+            Some((ref name, _)) if [ACCEPT, ACCEPT_ENCODING, HOST, IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE].contains(name) => {
                 faults.add(format!("the header {name} for its JWK Set is for us to send"));
             }
             Some((name, mut value)) => {
@@ -419,6 +422,7 @@ impl Verifiers {
                 fetch,
                 clock: Arc::clone(&self.clock),
                 limits: FetchLimits::new(refresh.max_document, refresh.timeout),
+                user_agent: self.user_agent.clone(),
             },
             refresh,
             keys_name_issuer: issuer.profile.keys_name_issuer(),

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     crypto::tests::{BACKENDS, jwks, sign},
-    fetch::{FetchLimits, document::Documents},
+    fetch::{FetchLimits, USER_AGENT_NAME, document::Documents},
     https_url::PlainHttp,
     jwks::{KeyRefresh, Location},
     jws::{Algorithm, Verification},
@@ -42,6 +42,7 @@ fn origin(network: &Network, clock: &SetClock) -> Origin {
             fetch: Arc::new(network.clone()),
             clock: Arc::new(clock.clone()),
             limits: FetchLimits::new(refresh.max_document, refresh.timeout),
+            user_agent: USER_AGENT_NAME,
         },
         refresh,
         keys_name_issuer: false,
