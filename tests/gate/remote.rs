@@ -526,6 +526,37 @@ mod reqwest {
         Ask::get("/me").bearer(issuer.token().sign()).of(&Api::behind(server).router).await.assert_pass();
     }
 
+    /// A connection belongs to the runtime that it was made in, and stands still with it.
+    #[test]
+    fn a_runtime_that_stands_still_keeps_no_other_from_keys_and_answers() {
+        let single = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let everywhere = tokio::runtime::Runtime::new().expect("a runtime");
+        let clock = clock();
+        let issuer = TestIssuer::builder().audience(AUDIENCE).clock(clock.clone()).client("api", "secret");
+        let issuer = everywhere.block_on(issuer.start());
+        let client = ClientAuthentication::client_secret_basic("api", "secret");
+        let trusted = Issuer::discover(issuer.issuer())
+            .dangerous_allow_http_on_loopback()
+            .introspection(Introspection::discovered(client));
+        let still = single();
+        let server = resource_server().clock(clock.clone()).issuer(trusted).fetch(fetch());
+        let api = Api::behind(still.block_on(server.build()).expect("good settings"));
+        let opaque = || issuer.opaque_token().audience(AUDIENCE).issue();
+        let ask = |token: String| Ask::get("/me").bearer(token);
+        still.block_on(async {
+            ask(issuer.token().sign()).of(&api.router).await.assert_pass();
+            ask(opaque()).of(&api.router).await.assert_pass();
+        });
+        // From here on nobody drives it.
+        clock.advance(COOL_DOWN);
+        everywhere.block_on(issuer.rotate());
+        let live = single();
+        for token in [issuer.token().sign(), opaque(), opaque()] {
+            live.block_on(ask(token).of(&api.router)).assert_pass();
+        }
+        drop(still);
+    }
+
     #[tokio::test]
     async fn an_outage_is_503() {
         let rig = Rig::fetching(|issuer| issuer, fetch()).await;

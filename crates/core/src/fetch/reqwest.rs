@@ -1,24 +1,71 @@
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{
+    error::Error as StdError,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use ::reqwest::{NoProxy, Proxy};
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use rustls::{
-    ClientConfig,
+    ClientConfig, RootCertStore,
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use rustls_platform_verifier::Verifier;
+use tokio::runtime::{self, Handle};
 
 use super::{Fetch, FetchError, FetchLimits};
 use crate::BoxFuture;
 
+/// For how many runtimes at most a client is kept. A service has one, or one for each worker.
+const RUNTIMES: usize = 128;
+
 /// A [`Fetch`] on `reqwest` and rustls, with the operating system's trust store.
 ///
-/// Redirects and retries are off, and so is content coding: the client asks for no compressed answers, so a small
-/// compressed body cannot grow into a large one. Proxies named by the environment are not used.
+/// Redirects and retries are off, and so is content coding: a compressed answer is not unpacked, so a small body cannot grow
+/// into a large one. Proxies named by the environment are not used unless
+/// [`proxy_from_environment`](ReqwestFetchBuilder::proxy_from_environment) asks for it. Connections are kept for the next
+/// request in the same tokio runtime, and for no other, since they stand still when their runtime does.
 #[derive(Clone)]
-pub struct ReqwestFetch {
-    client: ::reqwest::Client,
+pub struct ReqwestFetch(Arc<Clients>);
+
+struct Clients {
+    tls: ClientConfig,
+    proxies: Vec<Proxy>,
+    /// Why no server can be trusted, where there are no certificates to begin with.
+    trusts_nobody: Option<String>,
+    of_runtimes: Mutex<Vec<(runtime::Id, ::reqwest::Client)>>,
+}
+
+impl Clients {
+    /// The client of this runtime.
+    fn here(&self) -> Result<::reqwest::Client, FetchError> {
+        let runtime = Handle::try_current().map_err(FetchError::failed)?.id();
+        let mut clients = self.of_runtimes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = clients.iter().find(|(id, _)| *id == runtime) {
+            return Ok(client.clone());
+        }
+        let client = self.make()?;
+        if clients.len() >= RUNTIMES {
+            clients.remove(0);
+        }
+        clients.push((runtime, client.clone()));
+        Ok(client)
+    }
+
+    fn make(&self) -> Result<::reqwest::Client, FetchError> {
+        let client = ::reqwest::Client::builder()
+            .tls_backend_preconfigured(self.tls.clone())
+            .redirect(::reqwest::redirect::Policy::none())
+            .retry(::reqwest::retry::never())
+            .no_proxy()
+            .no_gzip()
+            .no_brotli()
+            .no_deflate()
+            .no_zstd();
+        self.proxies.iter().cloned().fold(client, ::reqwest::ClientBuilder::proxy).build().map_err(failed)
+    }
 }
 
 impl ReqwestFetch {
@@ -26,13 +73,14 @@ impl ReqwestFetch {
     ///
     /// # Errors
     ///
-    /// When there is no TLS provider (the feature `aws-lc-rs` is off and the process installed none with
-    /// `rustls::crypto::CryptoProvider::install_default`), or when the operating system's trust store cannot be read.
+    /// When there is no TLS provider: the feature `aws-lc-rs` is off and the process installed none with
+    /// `rustls::crypto::CryptoProvider::install_default`. Where the operating system has no certificates to trust, each
+    /// `https` request fails and names the remedy; an `http` one, to a local issuer, needs none.
     pub fn new() -> Result<Self, FetchError> {
         Self::builder().build()
     }
 
-    /// A client that presents a certificate, or trusts a private certification authority.
+    /// A client that presents a certificate, trusts a private certification authority, or goes through a proxy.
     ///
     /// ```no_run
     /// use scopegate_core::fetch::ReqwestFetch;
@@ -50,12 +98,23 @@ impl ReqwestFetch {
     }
 }
 
-/// What a [`ReqwestFetch`] presents and trusts in TLS. See [`ReqwestFetch::builder`].
+/// What a [`ReqwestFetch`] presents and trusts in TLS, and how it gets out. See [`ReqwestFetch::builder`].
 #[derive(Clone, Default)]
 #[must_use = "a builder builds nothing until `build` is called"]
 pub struct ReqwestFetchBuilder {
     client_certificate: Option<(Vec<u8>, Vec<u8>)>,
     root_certificates: Option<Vec<u8>>,
+    proxy: Egress,
+    no_proxy: Option<String>,
+}
+
+/// How requests get out.
+#[derive(Clone, Default)]
+enum Egress {
+    #[default]
+    Direct,
+    Environment,
+    Through(String),
 }
 
 impl ReqwestFetchBuilder {
@@ -71,12 +130,33 @@ impl ReqwestFetchBuilder {
         Self { root_certificates: Some(pem.as_ref().to_vec()), ..self }
     }
 
+    /// Sends every request through this proxy, such as `http://proxy.example:3128`, except to loopback addresses. For `https`
+    /// it is a tunnel (`CONNECT`, RFC 9110 §9.3.6), so that the proxy sees which host is asked and nothing else. User
+    /// information in the URL is sent to the proxy as its credentials. SOCKS is not supported.
+    pub fn proxy(self, url: impl Into<String>) -> Self {
+        Self { proxy: Egress::Through(url.into()), ..self }
+    }
+
+    /// Sends requests through the proxies that the environment names when [`build`](Self::build) is called: `HTTPS_PROXY` for
+    /// `https`, `http_proxy` for `http` (in lower case only, since a CGI client can set the other), `ALL_PROXY` for what neither
+    /// is about; not to the hosts in `NO_PROXY`, nor to loopback addresses. Each may be in lower case.
+    pub fn proxy_from_environment(self) -> Self {
+        Self { proxy: Egress::Environment, ..self }
+    }
+
+    /// Sends requests to these hosts directly, whatever the proxy: domains, with all that is below them, addresses, and
+    /// networks, separated by commas, as `NO_PROXY` has them.
+    pub fn no_proxy(self, hosts: impl Into<String>) -> Self {
+        Self { no_proxy: Some(hosts.into()), ..self }
+    }
+
     /// The client.
     ///
     /// # Errors
     ///
     /// For the reasons of [`ReqwestFetch::new`]; when a PEM text has no certificate or no key in it, or one that cannot be
-    /// read; or when the key is not that of the client's certificate. The cause has the remedy, and nothing of the key.
+    /// read; when the key is not that of the client's certificate; or when a proxy's URL cannot be used. The cause has the
+    /// remedy, and nothing of the key or of the URL.
     pub fn build(self) -> Result<ReqwestFetch, FetchError> {
         let provider = tls_provider().ok_or_else(|| {
             FetchError::failed(
@@ -85,35 +165,91 @@ impl ReqwestFetchBuilder {
             )
         })?;
         let verifier = match &self.root_certificates {
-            None => Verifier::new(provider.clone()).map_err(FetchError::failed)?,
-            Some(pem) => Verifier::new_with_extra_roots(certificates("the root certificates", pem)?, provider.clone())
-                .map_err(FetchError::failed)?,
+            None => Verifier::new(provider.clone()),
+            Some(pem) => {
+                let roots = certificates("the root certificates", pem)?;
+                Ok(Verifier::new_with_extra_roots(roots, provider.clone()).map_err(FetchError::failed)?)
+            }
         };
-        // It is the platform's verifier, which rustls takes on this way only.
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(FetchError::failed)?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+            .map_err(FetchError::failed)?;
+        let (tls, trusts_nobody) = match verifier {
+            // It is the platform's verifier, which rustls takes on this way only.
+            Ok(verifier) => (tls.dangerous().with_custom_certificate_verifier(Arc::new(verifier)), None),
+            Err(error) => (tls.with_root_certificates(RootCertStore::empty()), Some(no_certificates(&error))),
+        };
         let tls = match &self.client_certificate {
             None => tls.with_no_client_auth(),
             Some((chain, key)) => tls
                 .with_client_auth_cert(certificates("the client certificate", chain)?, private_key(key)?)
                 .map_err(client_certificate_fault)?,
         };
-        let client = ::reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(::reqwest::redirect::Policy::none())
-            .retry(::reqwest::retry::never())
-            .no_proxy()
-            .no_gzip()
-            .no_brotli()
-            .no_deflate()
-            .no_zstd()
-            .build()
-            .map_err(failed)?;
-        Ok(ReqwestFetch { client })
+        let proxies = self.proxies(|name| std::env::var(name).ok())?;
+        let clients = Clients { tls, proxies, trusts_nobody, of_runtimes: Mutex::default() };
+        clients.make()?;
+        Ok(ReqwestFetch(Arc::new(clients)))
     }
+
+    /// The proxies, by an environment in which this looks a variable up.
+    fn proxies(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Vec<Proxy>, FetchError> {
+        let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let either = |upper: &str| set(upper).or_else(|| set(&upper.to_ascii_lowercase()));
+        let named = |what: &str, url: &str| Ok((what.to_owned(), proxy_url(what, url)?));
+        let given: Vec<(String, String)> = match &self.proxy {
+            Egress::Direct => Vec::new(),
+            Egress::Through(url) => vec![named("the proxy", url)?],
+            Egress::Environment => {
+                let https = either("HTTPS_PROXY").map(|url| named("HTTPS_PROXY", &url));
+                let http = set("http_proxy").map(|url| named("http_proxy", &url));
+                let all = either("ALL_PROXY").map(|url| named("ALL_PROXY", &url));
+                [https, http, all].into_iter().flatten().collect::<Result<_, FetchError>>()?
+            }
+        };
+        let direct = match &self.proxy {
+            Egress::Environment => either("NO_PROXY"),
+            _ => None,
+        };
+        let mut direct: Vec<String> = direct.into_iter().chain(self.no_proxy.clone()).collect();
+        // A loopback address is this host's own, and never the proxy's.
+        direct.push("127.0.0.0/8,::1,localhost".to_owned());
+        let direct = NoProxy::from_string(&direct.join(","));
+        given
+            .into_iter()
+            .map(|(what, url)| {
+                let proxy = match what.as_str() {
+                    "HTTPS_PROXY" => Proxy::https(url),
+                    "http_proxy" => Proxy::http(url),
+                    _ => Proxy::all(url),
+                };
+                proxy.map(|proxy| proxy.no_proxy(direct.clone())).map_err(|_| proxy_fault(&what))
+            })
+            .collect()
+    }
+}
+
+/// The URL of a proxy, with its scheme.
+fn proxy_url(what: &str, url: &str) -> Result<String, FetchError> {
+    let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let is_http = url.parse::<http::Uri>().is_ok_and(|url| {
+        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty())
+    });
+    if is_http { Ok(url) } else { Err(proxy_fault(what)) }
+}
+
+/// The URL is left out, since it may have a password in it.
+fn proxy_fault(what: &str) -> FetchError {
+    FetchError::failed(format!(
+        "{what} cannot be used: write a URL such as `http://proxy.example:3128`, of the scheme http or https"
+    ))
+}
+
+fn no_certificates(error: &rustls::Error) -> String {
+    format!(
+        "no server can be trusted, since the operating system has no certificates of certification authorities ({error}): \
+         install them (the package `ca-certificates`), point `SSL_CERT_FILE` to them, or give them to \
+         `ReqwestFetch::builder().root_certificates(..)`"
+    )
 }
 
 impl fmt::Debug for ReqwestFetchBuilder {
@@ -161,8 +297,12 @@ impl Fetch for ReqwestFetch {
         request: Request<Bytes>,
         limits: FetchLimits,
     ) -> BoxFuture<'static, Result<Response<Bytes>, FetchError>> {
-        let client = self.client.clone();
+        let clients = Arc::clone(&self.0);
         Box::pin(async move {
+            let client = clients.here()?;
+            if let Some(remedy) = clients.trusts_nobody.as_deref().filter(|_| is_https(&request)) {
+                return Err(FetchError::failed(remedy));
+            }
             tokio::time::timeout(limits.deadline, exchange(client, request, limits.body))
                 .await
                 .unwrap_or_else(|_| Err(FetchError::timed_out()))
@@ -174,6 +314,10 @@ impl fmt::Debug for ReqwestFetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReqwestFetch").finish_non_exhaustive()
     }
+}
+
+fn is_https(request: &Request<Bytes>) -> bool {
+    request.uri().scheme_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
 async fn exchange(
@@ -214,108 +358,4 @@ fn tls_provider() -> Option<Arc<CryptoProvider>> {
 
 #[cfg(test)]
 #[cfg(feature = "aws-lc-rs")]
-mod tests {
-    use std::time::Duration;
-
-    use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _},
-        net::TcpListener,
-    };
-    use tokio_rustls::TlsAcceptor;
-
-    use super::*;
-
-    const CA: &str = include_str!("../../testdata/tls/ca.crt.pem");
-    const CLIENT: (&str, &str) =
-        (include_str!("../../testdata/tls/client.crt.pem"), include_str!("../../testdata/tls/client.key.pem"));
-    const SERVER: (&str, &str) =
-        (include_str!("../../testdata/tls/server.crt.pem"), include_str!("../../testdata/tls/server.key.pem"));
-
-    /// What a server that wants a certificate of the CA's got from this client, as it says in its answer.
-    async fn presented(fetch: ReqwestFetch) -> Result<Vec<u8>, FetchError> {
-        let provider = tls_provider().unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(CA.as_bytes()).unwrap()).unwrap();
-        let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone()).build().unwrap();
-        let tls = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_client_cert_verifier(clients)
-            .with_single_cert(
-                certificates("the server's", SERVER.0.as_bytes()).unwrap(),
-                private_key(SERVER.1.as_bytes()).unwrap(),
-            )
-            .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("https://{}/", listener.local_addr().unwrap());
-
-        let server = async {
-            let (connection, _) = listener.accept().await.unwrap();
-            let Ok(mut stream) = TlsAcceptor::from(Arc::new(tls)).accept(connection).await else { return };
-            let certificate = stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
-            stream.read_u8().await.unwrap();
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", certificate.len());
-            stream.write_all(&[head.as_bytes(), &certificate].concat()).await.unwrap();
-            stream.flush().await.unwrap();
-        };
-        let request = Request::get(url).body(Bytes::new()).unwrap();
-        let limits = FetchLimits::new(64 * 1024, Duration::from_secs(30));
-        let (answer, ()) = tokio::join!(fetch.fetch(request, limits), server);
-        answer.map(|answer| answer.into_body().to_vec())
-    }
-
-    fn builder() -> ReqwestFetchBuilder {
-        ReqwestFetch::builder().root_certificates(CA)
-    }
-
-    fn fault(builder: ReqwestFetchBuilder) -> String {
-        builder.build().unwrap_err().source().unwrap().to_string()
-    }
-
-    #[tokio::test]
-    async fn the_client_certificate_is_presented_to_a_server_that_asks_for_it() {
-        let certificate = presented(builder().client_certificate(CLIENT.0, CLIENT.1).build().unwrap()).await.unwrap();
-        assert_eq!(certificate, &*CertificateDer::from_pem_slice(CLIENT.0.as_bytes()).unwrap());
-    }
-
-    #[tokio::test]
-    async fn a_server_that_asks_for_a_certificate_gets_none_that_was_not_given() {
-        presented(builder().build().unwrap()).await.unwrap_err();
-    }
-
-    #[tokio::test]
-    async fn a_private_authority_is_not_trusted_unless_its_certificate_was_given() {
-        let fetch = ReqwestFetch::builder().client_certificate(CLIENT.0, CLIENT.1).build().unwrap();
-        presented(fetch).await.unwrap_err();
-    }
-
-    #[test]
-    fn what_cannot_be_presented_or_trusted_is_refused_with_its_remedy() {
-        let encrypted = CLIENT.1.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
-        let damaged = CLIENT.0.replace("-----END CERTIFICATE-----", "");
-        for (builder, expected) in [
-            (
-                builder().client_certificate("client.crt.pem", CLIENT.1),
-                "the client certificate cannot be read: there is no",
-            ),
-            (builder().client_certificate(CLIENT.1, CLIENT.1), "the client certificate cannot be read: there is no"),
-            (builder().client_certificate(damaged, CLIENT.1), "the client certificate cannot be read: a PEM block"),
-            (builder().client_certificate(CLIENT.0, ""), "`openssl pkcs8 -topk8 -nocrypt -in key.pem`"),
-            (builder().client_certificate(CLIENT.0, CLIENT.0), "`openssl pkcs8 -topk8 -nocrypt -in key.pem`"),
-            (builder().client_certificate(CLIENT.0, encrypted), "`openssl pkcs8 -topk8 -nocrypt -in key.pem`"),
-            (builder().client_certificate(CLIENT.0, SERVER.1), "the key is not that of the client certificate"),
-            (builder().root_certificates(""), "the root certificates cannot be read: there is no"),
-            (builder().root_certificates(CLIENT.1), "the root certificates cannot be read: there is no"),
-        ] {
-            let fault = fault(builder);
-            assert!(fault.contains(expected), "{fault}");
-        }
-    }
-
-    #[test]
-    fn debug_shows_no_key() {
-        let builder = builder().client_certificate(CLIENT.0, CLIENT.1);
-        assert_eq!(format!("{builder:?}"), "ReqwestFetchBuilder { .. }");
-    }
-}
+mod tests;
