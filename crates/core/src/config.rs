@@ -140,7 +140,7 @@
 //! |---|---|---|
 //! | `good_for` | `"30s"` | time: how long a token [is good](AnswerCache::good_for), even if it is revoked meanwhile; `0` remembers none |
 //! | `bad_for` | `"5s"` | time: how long one [is bad](AnswerCache::bad_for) |
-//! | `max_bytes` | `16777216` | bytes: of [good answers](AnswerCache::max_bytes) |
+//! | `max_bytes` | `16777216` | bytes: of [good answers](AnswerCache::max_bytes), 65536 at least; `0` remembers none |
 //!
 //! | of `introspection.limits` | default | |
 //! |---|---|---|

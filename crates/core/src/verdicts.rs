@@ -54,11 +54,11 @@ impl VerdictCache {
         Self { max_bytes: 0, max_entries: 0 }
     }
 
-    /// Keeps so many bytes at most, by an estimate that leaves room for claims in the type of a handler: none with 0, else 64 KiB
-    /// or more.
+    /// Keeps so many bytes at most, by estimate: none with 0, else 64 KiB or more.
     ///
-    /// A type that takes many times the memory of its JSON, as [`serde_json::Value`] does where lists are long, may exceed it.
-    /// What bounds those is [`max_entries`](Self::max_entries).
+    /// Claims that were built in the type of a handler are kept with their token and count, as what they would take as a
+    /// [`serde_json::Value`]. A type that takes more than that, one with a large array in it for example, may exceed the bound
+    /// by as much.
     pub fn max_bytes(self, bytes: usize) -> Self {
         Self { max_bytes: bytes, ..self }
     }
@@ -111,7 +111,7 @@ impl Hasher for Passed {
 /// The verdicts of one resource server.
 pub(crate) struct Verdicts {
     secret: Key,
-    remembered: Option<Remembered>,
+    remembered: Option<Arc<Remembered>>,
 }
 
 /// All that are remembered, and those that came last.
@@ -120,7 +120,20 @@ struct Remembered {
     recent: Option<Recent>,
 }
 
-type Cache = quick_cache::sync::Cache<TokenDigest, VerifiedToken, Bytes, BuildHasherDefault<Passed>>;
+type Cache = quick_cache::sync::Cache<TokenDigest, Weighed, Bytes, BuildHasherDefault<Passed>>;
+
+/// A token, and what it took when it was weighed: the map has to find the same weight each time.
+#[derive(Clone)]
+struct Weighed {
+    token: VerifiedToken,
+    weight: u64,
+}
+
+impl Weighed {
+    fn new(token: &VerifiedToken) -> Self {
+        Self { token: token.here(), weight: token.size() as u64 }
+    }
+}
 
 impl Verdicts {
     pub(crate) fn new(settings: VerdictCache, secret: [u8; 32]) -> Self {
@@ -137,7 +150,7 @@ impl Verdicts {
             let expected = max_entries.min(max_bytes / USUAL);
             let hasher = BuildHasherDefault::default();
             let all = Cache::with(expected, max_bytes as u64, Bytes { least }, hasher, DefaultLifecycle::default());
-            Remembered { all, recent }
+            Arc::new(Remembered { all, recent })
         });
         let (words, _) = secret.as_chunks::<8>();
         let secret = Key(array::from_fn(|place| words.get(place).copied().map_or(0, u64::from_le_bytes)));
@@ -160,11 +173,11 @@ impl Verdicts {
         digest: TokenDigest,
         stands: impl FnOnce(&VerifiedToken) -> bool,
     ) -> Option<VerifiedToken> {
-        let Remembered { all, recent } = self.remembered.as_ref()?;
+        let Remembered { all, recent } = &**self.remembered.as_ref()?;
         let place = recent.as_ref().and_then(|recent| Some((recent.place(digest)?, recent.heaviest)));
         let from_place = place.and_then(|(place, _)| place.recall(digest));
         let is_in_place = from_place.is_some();
-        let token = from_place.or_else(|| all.get(&digest))?;
+        let token = from_place.or_else(|| all.get(&digest).map(|weighed| weighed.token))?;
         if !stands(&token) {
             self.forget(digest);
             return None;
@@ -177,7 +190,14 @@ impl Verdicts {
 
     pub(crate) fn remember(&self, digest: TokenDigest, token: &VerifiedToken) {
         if let Some(remembered) = &self.remembered {
-            remembered.all.insert(digest, token.clone());
+            // A token may outlive the verdicts, in the hands of a handler.
+            let all = Arc::downgrade(remembered);
+            token.on_growth(move |token| {
+                if let Some(remembered) = all.upgrade() {
+                    remembered.weigh(digest, token);
+                }
+            });
+            remembered.all.insert(digest, Weighed::new(token));
         }
     }
 
@@ -187,6 +207,27 @@ impl Verdicts {
             if let Some(recent) = &remembered.recent {
                 recent.forget(digest);
             }
+        }
+    }
+}
+
+impl Remembered {
+    /// Weighs a token again, if it is remembered still.
+    fn weigh(&self, digest: TokenDigest, token: &VerifiedToken) {
+        let mut weighed = Weighed::new(token);
+        loop {
+            let weight = weighed.weight;
+            if self.all.replace(digest, weighed, true).is_err() {
+                break;
+            }
+            // Another thread may have made it heavier and put it there before.
+            weighed = Weighed::new(token);
+            if weighed.weight == weight {
+                break;
+            }
+        }
+        if let Some(recent) = self.recent.as_ref().filter(|recent| token.size() > recent.heaviest) {
+            recent.forget(digest);
         }
     }
 }
@@ -296,9 +337,9 @@ struct Bytes {
     least: u64,
 }
 
-impl Weighter<TokenDigest, VerifiedToken> for Bytes {
-    fn weight(&self, _: &TokenDigest, token: &VerifiedToken) -> u64 {
-        (token.size() as u64).max(self.least)
+impl Weighter<TokenDigest, Weighed> for Bytes {
+    fn weight(&self, _: &TokenDigest, weighed: &Weighed) -> u64 {
+        weighed.weight.max(self.least)
     }
 }
 
@@ -394,7 +435,7 @@ mod tests {
     fn what_came_last_is_within_what_may_be_remembered() {
         for (bytes, entries) in [(1 << 10, 1), (1 << 20, 100), (1 << 26, 100_000), (usize::MAX, usize::MAX)] {
             let verdicts = Verdicts::new(VerdictCache::default().max_bytes(bytes).max_entries(entries), [0; 32]);
-            let Remembered { all, recent } = verdicts.remembered.as_ref().unwrap();
+            let Remembered { all, recent } = &**verdicts.remembered.as_ref().unwrap();
             let (last_bytes, last) = recent.as_ref().map_or((0, 0), |last| (last.most_bytes(), last.most_entries()));
             assert!(last_bytes <= bytes / SHARE_OF_RECENT && last <= (entries / SHARE_OF_RECENT).min(RECENT));
             // Each part of the map is rounded up.
@@ -406,7 +447,7 @@ mod tests {
         for number in 0..4 * entries as u64 {
             verdicts.remember(TokenDigest([number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number]), &token);
         }
-        let Remembered { all, recent: last } = verdicts.remembered.as_ref().unwrap();
+        let Remembered { all, recent: last } = &**verdicts.remembered.as_ref().unwrap();
         assert!(token.size() * entries < bytes && all.len() > entries / 2);
         assert!(all.len() + last.as_ref().unwrap().most_entries() <= entries, "{}", all.len());
         // As many parts as hold a few dozen tokens each, so that the least that may be asked for is room for all that are usual.
@@ -437,6 +478,44 @@ mod tests {
             }
             assert_eq!(place.recall(digest(1)).is_some(), is_kept);
         }
+    }
+
+    #[test]
+    fn a_verdict_is_weighed_again_when_claims_are_built_of_its_token() {
+        let verdicts = Verdicts::new(VerdictCache::default(), [0; 32]);
+        let weight = || verdicts.remembered.as_ref().unwrap().all.weight();
+        let token = verified("1", None, None);
+        verdicts.remember(digest(1), &token);
+        let light = weight();
+        assert!(token.claims::<crate::Claims>().is_ok());
+        let with_one = weight();
+        assert!(with_one > light + 768, "{light} {with_one}");
+        // By another clone, in another type.
+        let apart = verdicts.recall(digest(1), |_| true).unwrap().apart();
+        assert!(apart.claims::<serde_json::Value>().is_ok());
+        let with_two = weight();
+        assert!(with_two > with_one + 768 && with_two == token.size() as u64, "{with_one} {with_two}");
+        // What was forgotten does not come back by it.
+        verdicts.forget(digest(1));
+        assert!(token.claims::<std::collections::BTreeMap<String, serde_json::Value>>().is_ok());
+        assert_eq!((weight(), names(&verdicts, 1)), (0, None));
+        // And what was copied belongs to nobody.
+        drop(verdicts);
+        assert!(token.claims::<std::collections::HashMap<String, serde_json::Value>>().is_ok());
+    }
+
+    #[test]
+    fn a_token_that_becomes_too_heavy_loses_its_place() {
+        let settings = VerdictCache::default().max_bytes(16 * RECENT * 1024);
+        let verdicts = Verdicts::new(settings, [0; 32]);
+        let token = verified("1", None, None);
+        verdicts.remember(digest(1), &token);
+        for _ in 0..3 {
+            names(&verdicts, 1);
+        }
+        assert!(recent(&verdicts).is_some());
+        assert!(token.claims::<crate::Claims>().is_ok());
+        assert!(recent(&verdicts).is_none() && names(&verdicts, 1).is_some());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{
     any::{Any, type_name},
     fmt,
     num::{NonZeroU32, NonZeroU64},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
@@ -59,6 +59,19 @@ struct Inner {
     issued_at: Option<Moment>,
     authentication_time: Option<Moment>,
     typed: Typed,
+    keeper: Keeper,
+}
+
+/// Who remembers a token, and has to know what it takes by now. A copy is remembered by nobody.
+#[derive(Default)]
+struct Keeper(OnceLock<Box<Grown>>);
+
+type Grown = dyn Fn(&VerifiedToken) + Send + Sync;
+
+impl Clone for Keeper {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// Who vouches for a token. The tokens that an issuer's keys verified share one.
@@ -174,7 +187,26 @@ type Typed = OnceBox<InOneType>;
 #[derive(Clone)]
 struct InOneType {
     claims: Arc<dyn Any + Send + Sync>,
+    /// How many bytes they take, by estimate.
+    bytes: usize,
     others: Typed,
+}
+
+/// How many bytes claims take in the type of a handler: as many as their JSON does in values of serde_json, which more frugal
+/// types stay below. Punctuation in a text counts as well, so that it is an estimate on the safe side.
+fn in_memory<C>(json: &str) -> usize {
+    /// What every eleven members of an object share, as a node of a B-tree has it.
+    const NODE: usize = 768;
+    /// What a text takes beside its bytes.
+    const TEXT: usize = 24;
+    /// An element of a list, whose memory grows by doubling and begins with room for four.
+    const ELEMENT: usize = 2 * size_of::<serde_json::Value>();
+    let count = |byte| json.bytes().filter(|found| *found == byte).count();
+    let (objects, members, lists) = (count(b'{'), count(b':'), count(b'['));
+    // Members are separated by commas, too.
+    let elements = (count(b',') + objects).saturating_sub(members) + 2 * lists;
+    let objects = objects + members / 6;
+    size_of::<C>() + json.len() + NODE * objects + TEXT * count(b'"') / 2 + ELEMENT * elements
 }
 
 /// What a verifier vouches for.
@@ -214,6 +246,7 @@ impl VerifiedToken {
             issued_at: assertion.issued_at.map(Moment::from),
             authentication_time: assertion.authentication_time.map(Moment::from),
             typed: OnceBox::new(),
+            keeper: Keeper::default(),
             text: writer.text.into(),
         };
         Self(Held::Here(Arc::new(inner)))
@@ -323,9 +356,22 @@ impl VerifiedToken {
             && issued_at.is_none_or(|issued_at| is_young(issued_at.nanoseconds()))
     }
 
-    /// How many bytes it takes, by an estimate that leaves room for claims in the types of handlers.
+    /// How many bytes it takes, by estimate, with the claims that were built in the types of handlers so far.
     pub(crate) fn size(&self) -> usize {
-        size_of::<Inner>() + 256 + 2 * self.get().text.len() + self.get().scope.size()
+        let built = std::iter::successors(self.get().typed.get(), |typed| typed.others.get());
+        let built: usize = built.map(|typed| size_of::<InOneType>() + typed.bytes).sum();
+        size_of::<Inner>() + 256 + self.get().text.len() + self.get().scope.size() + built
+    }
+
+    /// Has `grown` called whenever the token takes more than before, for whoever remembers it. The first to remember it is the
+    /// one that is told.
+    pub(crate) fn on_growth(&self, grown: impl Fn(&VerifiedToken) + Send + Sync + 'static) {
+        let _ = self.get().keeper.0.set(Box::new(grown));
+    }
+
+    /// The same token, with its owners counted where it is.
+    pub(crate) fn here(&self) -> Self {
+        Self(Held::Here(Arc::clone(self.inner())))
     }
 
     /// Why it is not valid at this time, by its own times, if it is not.
@@ -394,7 +440,13 @@ impl VerifiedToken {
             };
             built = Some(Arc::clone(&claims));
             // Others may have put theirs there meanwhile, of this type or of another.
-            place.get_or_init(|| Box::new(InOneType { claims, others: OnceBox::new() }));
+            let bytes = in_memory::<C>(self.json());
+            let mine = InOneType { claims, bytes, others: OnceBox::new() };
+            if place.set(Box::new(mine)).is_ok()
+                && let Some(grown) = self.get().keeper.0.get()
+            {
+                grown(self);
+            }
         }
     }
 
@@ -453,6 +505,15 @@ pub(crate) mod tests {
 
     /// A token of `issuer` as a verifier would vouch for it.
     pub(crate) fn verified(issuer: &str, subject: Option<&str>, client_id: Option<&str>) -> VerifiedToken {
+        of(issuer, subject, client_id, r#"{"name":"Alice","roles":["admin"]}"#)
+    }
+
+    /// A token with these claims.
+    pub(crate) fn with_claims(claims: &str) -> VerifiedToken {
+        of("https://a", None, None, claims)
+    }
+
+    fn of(issuer: &str, subject: Option<&str>, client_id: Option<&str>, claims: &str) -> VerifiedToken {
         VerifiedToken::assertion(Assertion {
             voucher: Arc::new(Voucher {
                 issuer: issuer.into(),
@@ -472,7 +533,7 @@ pub(crate) mod tests {
             authentication_time: None,
             authentication_context: None,
             authentication_methods: claims::Texts::default(),
-            claims: r#"{"name":"Alice","roles":["admin"]}"#,
+            claims,
         })
     }
 

@@ -179,7 +179,6 @@ async fn c_13_without_a_memory_every_request_is_asked_about() {
     for cache in [
         AnswerCache::off(),
         AnswerCache::default().max_bytes(0),
-        AnswerCache::default().max_bytes(1),
         AnswerCache::default().good_for(Duration::ZERO).bad_for(Duration::ZERO),
     ] {
         let rig = Rig::asking(introspection().cache(cache)).await;
@@ -188,6 +187,17 @@ async fn c_13_without_a_memory_every_request_is_asked_about() {
             assert_eq!(rig.ask("good").await.status, 200);
             assert_eq!(rig.ask("bad").await.status, 401);
             assert_eq!(rig.asked(), 2 * asked);
+        }
+    }
+}
+
+#[tokio::test]
+async fn c_13_the_smallest_memory_that_may_be_set_remembers_answers() {
+    for bytes in [64 * 1024, 256 * 1024, 1024 * 1024] {
+        let rig = Rig::asking(introspection().cache(AnswerCache::default().max_bytes(bytes))).await;
+        rig.say("good", active_with(json!({ "name": "n".repeat(4000) })));
+        for _ in 0..3 {
+            assert_eq!((rig.ask("good").await.status.as_u16(), rig.asked()), (200, 1), "{bytes}");
         }
     }
 }

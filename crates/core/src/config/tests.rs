@@ -1005,7 +1005,7 @@ fn every_setting_of_introspection_is_its_own() {
         (json!({ "check_jwts": 0 }), plain().check_jwts(OnlineCheck::Every(seconds(0)))),
         (json!({ "cache": { "good_for": 1 } }), plain().cache(cache().good_for(seconds(1)))),
         (json!({ "cache": { "bad_for": 2 } }), plain().cache(cache().bad_for(seconds(2)))),
-        (json!({ "cache": { "max_bytes": 3 } }), plain().cache(cache().max_bytes(3))),
+        (json!({ "cache": { "max_bytes": 65536 } }), plain().cache(cache().max_bytes(65_536))),
         (json!({ "cache": { "good_for": 0, "bad_for": 0, "max_bytes": 0 } }), plain().cache(AnswerCache::off())),
         (json!({ "limits": { "timeout": "1s" } }), plain().limits(limits().timeout(seconds(1)))),
         (json!({ "limits": { "concurrent": 2 } }), plain().limits(limits().concurrent(2))),

@@ -16,18 +16,39 @@ use crate::{Error, Reason, VerifiedToken, error::Failure};
 /// the safe side.
 const OVERHEAD: u64 = 1024;
 
+/// The heaviest answer that is remembered where there is room for few: no token that is not out of the ordinary is heavier.
+const LEAST_HEAVIEST: u64 = 8 * 1024;
+
 /// What is remembered of answers. Good ones and bad ones have a place each, so that no number of bad tokens pushes out a
 /// good one.
 pub(super) struct Memory {
-    good: Cache,
+    good: Arc<Cache>,
     bad: Cache,
-    /// The heaviest answer that is remembered. Otherwise one user with a long answer would push out many.
+    /// The heaviest answer that is remembered, before claims are built of it. Otherwise one user with a long answer would push out many.
     heaviest: u64,
     /// The latest time that anybody has named, in milliseconds since 1970.
     latest: AtomicU64,
 }
 
-type Cache = quick_cache::sync::Cache<AnswerKey, Arc<Answer>, Bytes, RandomState>;
+type Cache = quick_cache::sync::Cache<AnswerKey, Weighed, Bytes, RandomState>;
+
+/// An answer, and what it took when it was weighed: the map has to find the same weight each time.
+#[derive(Clone)]
+struct Weighed {
+    answer: Arc<Answer>,
+    weight: u64,
+}
+
+impl Weighed {
+    fn new(answer: Arc<Answer>) -> Self {
+        let weight = OVERHEAD
+            + match &answer.verdict {
+                Verdict::Good(token) => token.size() as u64,
+                Verdict::Bad { failures, .. } => 256 * failures.len() as u64,
+            };
+        Self { answer, weight }
+    }
+}
 
 /// An answer, judged.
 #[derive(Debug)]
@@ -84,14 +105,22 @@ impl Answer {
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<AnswerKey, Arc<Answer>> for Bytes {
-    fn weight(&self, _: &AnswerKey, answer: &Arc<Answer>) -> u64 {
-        let payload = match &answer.verdict {
-            // The claims as they were sent, and the parts that were read from them.
-            Verdict::Good(token) => 2 * token.payload().len() as u64,
-            Verdict::Bad { failures, .. } => 256 * failures.len() as u64,
-        };
-        OVERHEAD + payload
+impl Weighter<AnswerKey, Weighed> for Bytes {
+    fn weight(&self, _: &AnswerKey, weighed: &Weighed) -> u64 {
+        weighed.weight
+    }
+}
+
+/// Weighs an answer again whose token takes more than before, if it is remembered still.
+fn weigh(cache: &Cache, key: AnswerKey, answer: &Arc<Answer>) {
+    let is_same = |weighed: &Weighed| Arc::ptr_eq(&weighed.answer, answer);
+    // Another thread may have made it heavier and put it there before.
+    while cache.peek(&key).as_ref().is_some_and(is_same) {
+        let weighed = Weighed::new(Arc::clone(answer));
+        let weight = weighed.weight;
+        if cache.replace(key, weighed, true).is_err() || Weighed::new(Arc::clone(answer)).weight == weight {
+            break;
+        }
     }
 }
 
@@ -102,7 +131,8 @@ impl Memory {
             Cache::with(entries, bytes, Bytes, RandomState::new(), DefaultLifecycle::default())
         };
         let bytes = settings.max_bytes as u64;
-        Self { good: cache(bytes), bad: cache(bytes / 8), heaviest: bytes / 256, latest: AtomicU64::new(0) }
+        let heaviest = (bytes / 256).max(LEAST_HEAVIEST);
+        Self { good: Arc::new(cache(bytes)), bad: cache(bytes / 8), heaviest, latest: AtomicU64::new(0) }
     }
 
     /// Forgets everything where the clock has stepped back: how old an answer is cannot be told any more.
@@ -120,7 +150,7 @@ impl Memory {
     }
 
     pub(super) fn get(&self, key: &AnswerKey) -> Option<Arc<Answer>> {
-        self.good.get(key).or_else(|| self.bad.get(key))
+        self.good.get(key).or_else(|| self.bad.get(key)).map(|weighed| weighed.answer)
     }
 
     /// Remembers an answer in place of what was known before, unless that is the answer to a later question.
@@ -128,15 +158,24 @@ impl Memory {
         if self.get(&key).is_some_and(|known| known.number > answer.number) {
             return;
         }
-        if matches!(answer.verdict, Verdict::Good(_)) && Bytes.weight(&key, &answer) > self.heaviest {
-            return self.forget_key(&key);
+        let weighed = Weighed::new(Arc::clone(&answer));
+        match &answer.verdict {
+            Verdict::Good(_) if weighed.weight > self.heaviest => self.forget_key(&key),
+            Verdict::Good(token) => {
+                let (good, same) = (Arc::downgrade(&self.good), Arc::downgrade(&answer));
+                token.on_growth(move |_| {
+                    if let (Some(good), Some(answer)) = (good.upgrade(), same.upgrade()) {
+                        weigh(&good, key, &answer);
+                    }
+                });
+                self.bad.remove(&key);
+                self.good.insert(key, weighed);
+            }
+            Verdict::Bad { .. } => {
+                self.good.remove(&key);
+                self.bad.insert(key, weighed);
+            }
         }
-        let (place, other) = match answer.verdict {
-            Verdict::Good(_) => (&self.good, &self.bad),
-            Verdict::Bad { .. } => (&self.bad, &self.good),
-        };
-        other.remove(&key);
-        place.insert(key, answer);
     }
 
     pub(super) fn forget_key(&self, key: &AnswerKey) {
@@ -146,8 +185,8 @@ impl Memory {
 
     /// Forgets all that has this tag.
     pub(super) fn forget(&self, tag: &AnswerKey) {
-        for cache in [&self.good, &self.bad] {
-            cache.retain(|_, answer| !answer.tags.contains(tag));
+        for cache in [&*self.good, &self.bad] {
+            cache.retain(|_, weighed| !weighed.answer.tags.contains(tag));
         }
     }
 
@@ -219,15 +258,56 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_an_earlier_question_replaces_none_and_a_long_one_is_not_remembered() {
+    fn an_answer_to_an_earlier_question_replaces_none() {
         let memory = Memory::new(&AnswerCache::default());
         memory.put(key(1), bad());
         let earlier = Answer { number: 4, ..Arc::into_inner(good()).unwrap() };
         memory.put(key(1), Arc::new(earlier));
         assert_eq!((memory.size().0, memory.size().1), (0, 1));
-        let small = Memory::new(&AnswerCache::default().max_bytes(256 * 1024));
-        small.put(key(1), good());
-        assert_eq!(small.size().0, 0, "it weighs more than a 256th");
+    }
+
+    /// A good answer with a claim of so many bytes.
+    fn good_of(bytes: usize) -> Arc<Answer> {
+        let issuer = "i".repeat(bytes);
+        answer(Verdict::Good(crate::verified_token::tests::with_claims(&format!(r#"{{"name":"{issuer}"}}"#))))
+    }
+
+    #[test]
+    fn c_13_what_is_too_heavy_is_not_remembered_and_takes_the_place_of_what_was() {
+        for (bytes, heaviest) in [(64 * 1024, 8 * 1024), (16 * 1024 * 1024, 64 * 1024)] {
+            let memory = Memory::new(&AnswerCache::default().max_bytes(bytes));
+            for before in [good(), bad()] {
+                memory.put(key(1), good_of(heaviest / 2));
+                assert_eq!((memory.size().0, memory.size().1), (1, 0), "{bytes}");
+                memory.put(key(1), before);
+                memory.put(key(1), good_of(heaviest));
+                assert_eq!((memory.size().0, memory.size().1), (0, 0), "{bytes}: the verdict before is out of date");
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_is_weighed_again_when_claims_are_built_of_it() {
+        let memory = Memory::new(&AnswerCache::default());
+        let (one, other) = (good(), good());
+        memory.put(key(1), Arc::clone(&one));
+        let (_, _, light) = memory.size();
+        let claims = |answer: &Answer| match &answer.verdict {
+            Verdict::Good(token) => assert!(token.claims::<crate::Claims>().is_ok()),
+            Verdict::Bad { .. } => unreachable!("it is good"),
+        };
+        claims(&one);
+        let (_, _, heavy) = memory.size();
+        assert!(heavy > light + 768, "{light} {heavy}");
+        claims(&one);
+        assert_eq!(memory.size().2, heavy, "they are built once");
+        // What was replaced or forgotten does not come back by it.
+        memory.put(key(2), Arc::clone(&other));
+        memory.put(key(2), bad());
+        claims(&other);
+        assert_eq!((memory.size().0, memory.size().1), (1, 1));
+        memory.forget_key(&key(2));
+        assert_eq!((memory.size().0, memory.size().1), (1, 0));
     }
 
     #[test]
@@ -240,8 +320,9 @@ mod tests {
             memory.note_time(at(near));
             assert_eq!(memory.size().0, 1, "{near}");
         }
+        memory.put(key(2), bad());
         memory.note_time(at(4999));
-        assert_eq!(memory.size().0, 0);
+        assert_eq!((memory.size().0, memory.size().1), (0, 0), "good and bad ones");
     }
 
     #[test]

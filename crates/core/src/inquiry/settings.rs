@@ -2,6 +2,9 @@ use std::{sync::Arc, time::Duration};
 
 use super::AnswerStore;
 
+/// The least that may be set aside for answers, if any is: less would be no room for some tokens.
+const LEAST_BYTES: usize = 64 * 1024;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// For how long answers are remembered, and how many of them.
@@ -10,7 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// |---|---|---|
 /// | [`good_for`](Self::good_for) | 30 s | at most 5 min, and never beyond the token's `exp` |
 /// | [`bad_for`](Self::bad_for) | 5 s | at most 10 s |
-/// | [`max_bytes`](Self::max_bytes) | 16 MiB | |
+/// | [`max_bytes`](Self::max_bytes) | 16 MiB | 64 KiB at least, or 0 |
 /// | [`store`](Self::store) | none | |
 ///
 /// ```
@@ -55,7 +58,12 @@ impl AnswerCache {
         self
     }
 
-    /// Keeps so many bytes of good answers at most, by estimate. Bad ones have a place of their own, an eighth as large.
+    /// Keeps so many bytes of good answers at most, by estimate: none with 0, else 64 KiB or more. Bad ones have a place of their
+    /// own, an eighth as large. An answer is remembered if it takes no more than 8 KiB or a 256th of this, so that one user with a
+    /// long one does not push out many.
+    ///
+    /// Claims that were built in the type of a handler are kept with their token and count, as what they would take as a
+    /// [`serde_json::Value`].
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
@@ -77,6 +85,10 @@ impl AnswerCache {
             (
                 self.bad_for > 10 * SECOND,
                 "remembers bad tokens for more than 10 seconds, for which one that has become good would be refused; the default is 5 seconds",
+            ),
+            (
+                (1..LEAST_BYTES).contains(&self.max_bytes),
+                "remembers answers in fewer than 65536 bytes, which is no room for some; give 65536 at least, or 0 to remember none",
             ),
         ]
         .into_iter()
@@ -182,7 +194,7 @@ mod tests {
             AnswerCache::off(),
             cache().good_for(300 * SECOND).bad_for(10 * SECOND),
             cache().max_bytes(0),
-            cache().max_bytes(1),
+            cache().max_bytes(65_536),
         ] {
             assert_eq!(within.faults().next(), None, "{within:?}");
         }
@@ -197,6 +209,8 @@ mod tests {
         for (beyond, named) in [
             (cache().good_for(300 * SECOND + tick), "good tokens"),
             (cache().bad_for(10 * SECOND + tick), "bad tokens"),
+            (cache().max_bytes(1), "65536 bytes"),
+            (cache().max_bytes(65_535), "65536 bytes"),
         ] {
             let faults: Vec<_> = super::faults(&beyond, &limits()).collect();
             assert!(faults.len() == 1 && faults[0].contains(named), "{faults:?}");
