@@ -394,16 +394,48 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// An error with its causes, on one line: the last one is what an operator can do something about.
+/// An error with its causes, on one line: the last one is what an operator can do something about. Each is as [`line`] makes
+/// it.
 pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
+    let mut text = line(&error.to_string());
     let mut next = error.source();
     while let Some(cause) = next {
         text.push_str(": ");
-        text.push_str(&cause.to_string());
+        text.push_str(&line(&cause.to_string()));
         next = cause.source();
     }
     text
+}
+
+/// How many characters are kept of the text of an error. Our own are shorter.
+const LINE: usize = 512;
+
+/// Makes the text of an error, which may quote whoever was asked, safe for a log, as [`excerpt`] does with that of a request:
+/// what is not printable is escaped, words in the shape of a token are not kept, nor more than 512 characters. What is safe
+/// stays as it is, so that text that was escaped before is not escaped again.
+pub(crate) fn line(text: &str) -> String {
+    let (mut kept, mut left) = (String::new(), LINE);
+    for part in text.split_inclusive(|c: char| !is_of_token(c)) {
+        let word = part.trim_end_matches(|c: char| !is_of_token(c));
+        let rest = if is_token_shaped(word) {
+            kept.push_str("[redacted]");
+            &part[word.len()..]
+        } else {
+            part
+        };
+        for c in rest.chars() {
+            if left == 0 {
+                kept.push_str("...");
+                return kept;
+            }
+            left -= 1;
+            match c {
+                ' '..='~' => kept.push(c),
+                c => kept.extend(c.escape_default()),
+            }
+        }
+    }
+    kept
 }
 
 /// Text that came from a request, as [`excerpt`] keeps it.
@@ -426,7 +458,7 @@ pub(crate) fn excerpt(text: &str) -> String {
     if is_plain(text) {
         return text.to_owned();
     }
-    if text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).any(is_token_shaped) {
+    if text.split(|c: char| !is_of_token(c)).any(is_token_shaped) {
         return "[redacted]".to_owned();
     }
     let mut kept: String = text.chars().take(EXCERPT).flat_map(char::escape_default).collect();
@@ -459,6 +491,10 @@ fn is_plain(text: &str) -> bool {
         })
 }
 
+fn is_of_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.".contains(c)
+}
+
 /// Whether a word looks like a compact JWS or JWE, or the beginning of one: it begins with the encoding of `{"` or `{ `, or
 /// has three or more parts of which the first two are long.
 fn is_token_shaped(word: &str) -> bool {
@@ -477,6 +513,20 @@ mod tests {
         assert_eq!(excerpt("a\r\nb\u{1b}[31m\u{e9}"), "a\\r\\nb\\u{1b}[31m\\u{e9}");
         assert_eq!(excerpt(&"k".repeat(128)), "k".repeat(128));
         assert_eq!(excerpt(&"k".repeat(129)), format!("{}...", "k".repeat(128)));
+    }
+
+    #[test]
+    fn the_text_of_an_error_is_escaped_and_cut_short_and_has_no_token() {
+        for same in ["", "the request failed", r#"a "quoted" \n word, as it was escaped before"#, "ends so."] {
+            assert_eq!(line(same), same);
+        }
+        assert_eq!(line("a\r\nERROR b\u{1b}[31m\u{e9}\u{202e}"), r"a\r\nERROR b\u{1b}[31m\u{e9}\u{202e}");
+        assert_eq!(line(&"k".repeat(512)), "k".repeat(512));
+        assert_eq!(line(&"k ".repeat(300)), format!("{}...", "k ".repeat(256)));
+        let quoted = "no \"eyJhbGciOiJub25lIn0.e30.c2ln\", said https://as.example";
+        assert_eq!(line(quoted), "no \"[redacted]\", said https://as.example");
+        let nested = crate::fetch::FetchError::failed("b\nc");
+        assert_eq!(chain(&nested), r"the request failed: b\nc");
     }
 
     #[test]

@@ -7,10 +7,11 @@ use scopegate_axum::{
     Authentication, ResourceServer,
     api_keys::{ApiKey, ApiKeys},
     fetch::{Fetch as _, FetchLimits},
-    inquiry::{AnswerCache, Forget},
+    inquiry::{AnswerCache, AnswerKey, AnswerStore, Forget, StoreError, StoredAnswer},
     introspection::OnlineCheck,
     token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
 };
+use scopegate_core::BoxFuture;
 use scopegate_tests::{Log, issuer};
 
 use super::{store::Shelf, *};
@@ -144,5 +145,76 @@ async fn intro_9_nothing_of_a_token_a_secret_or_an_answer_gets_out() {
         if let Some(at) = text.find(MARKER) {
             panic!("{what}: {}", &text[at.saturating_sub(200)..text.len().min(at + 100)]);
         }
+    }
+}
+
+const HOSTILE: &str = "down\r\n2026-01-01 ERROR forged \u{1b}[31m\u{202e} eyJhbGciOiJub25lIn0.e30.c2ln ";
+
+/// A store and a verifier that fail and quote what their upstream wrote.
+#[derive(Debug)]
+struct Quoting;
+
+fn hostile() -> String {
+    format!("{HOSTILE}{}", "x".repeat(2000))
+}
+
+impl TokenVerifier for Quoting {
+    fn issuer(&self) -> &str {
+        "https://quoting.example"
+    }
+
+    fn accepts(&self, presented: &Presented<'_>) -> bool {
+        presented.token().starts_with("quoting-")
+    }
+
+    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+        Inquiry::by_token(std::future::ready(Err(match presented.token() {
+            "quoting-1" => NotGood::cannot_tell(hostile()),
+            "quoting-2" => NotGood::not_allowed_to_ask(hostile()),
+            "quoting-3" => std::io::Error::other(hostile()).into(),
+            _ => NotGood::bad(hostile()),
+        })))
+    }
+}
+
+impl AnswerStore for Quoting {
+    fn get(&self, _: AnswerKey) -> BoxFuture<'static, Result<Option<StoredAnswer>, StoreError>> {
+        Box::pin(async { Err(hostile().into()) })
+    }
+
+    fn put(&self, _: AnswerKey, _: StoredAnswer, _: Duration) -> BoxFuture<'static, Result<(), StoreError>> {
+        Box::pin(async { Err(hostile().into()) })
+    }
+
+    fn forget(&self, _: AnswerKey) -> BoxFuture<'static, Result<(), StoreError>> {
+        Box::pin(async { Err(hostile().into()) })
+    }
+}
+
+#[tokio::test]
+async fn w_02_text_of_an_upstream_is_escaped_and_cut_in_every_log_line() {
+    let (log, _listening) = Log::listen();
+    let introspection = introspection().cache(AnswerCache::default().store(Quoting));
+    let issuer = Issuer::discover(ISSUER).introspection(introspection);
+    let rig = Rig::with(issuer, |builder| builder.verifier(Quoting)).await;
+    let text: &'static str = hostile().leak();
+    for url in [scopegate_tests::METADATA_URL, scopegate_tests::OIDC_URL, INTROSPECTION_URL] {
+        rig.network.put(url, Reply::Fails(text));
+    }
+    let jwt = scopegate_tests::mint().token().sign();
+    for token in ["quoting-1", "quoting-2", "quoting-3", "quoting-4", "opaque", &jwt] {
+        let status = rig.ask(token).await.status.as_u16();
+        assert_eq!(status, if token == "quoting-4" { 401 } else { 503 }, "{token}");
+    }
+    let health = serde_json::to_string(&rig.server.health()).expect("JSON");
+    for text in [log.text(), health] {
+        assert!(text.matches("ERROR forged").count() >= 1, "it is told: {text}");
+        assert!(text.lines().all(|line| !line.starts_with("2026-01-01 ERROR forged")), "{text}");
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}') && !text.contains("eyJhbGci"), "{text}");
+        assert!(!text.contains(&"x".repeat(512)), "{text}");
+    }
+    for kind in ["the store of answers failed", "no answer about a token", "cannot get the keys", "cause=down"] {
+        let lines = log.lines_with(kind);
+        assert!(lines.iter().any(|line| line.contains("ERROR forged")), "{kind}: {lines:?}");
     }
 }

@@ -42,7 +42,7 @@ pub use self::{
     settings::{AnswerCache, Limits},
     store::{AnswerKey, AnswerStore, Forget, StoreError, StoredAnswer},
 };
-use crate::Error;
+use crate::{Error, error::line};
 
 /// What somebody said of a token.
 #[derive(Debug)]
@@ -95,9 +95,10 @@ impl CannotTell {
     }
 }
 
+/// It may quote whoever was asked, and is logged.
 impl fmt::Display for CannotTell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.cause.fmt(f)
+        f.write_str(&line(&self.cause.to_string()))
     }
 }
 
