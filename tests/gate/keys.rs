@@ -678,7 +678,7 @@ async fn k_01_a_set_beyond_the_limit_replaces_nothing() {
 
 #[tokio::test]
 async fn k_02_a_set_of_too_many_keys_is_refused_whole() {
-    let few = KeyRefresh::default().max_keys(50);
+    let few = KeyRefresh::default().max_keys(50).max_document(16 * 1024 * 1024);
     let rig = Rig::of(Issuer::discover(ISSUER).key_refresh(few)).await;
     rig.old().await.assert_pass();
     let distinct = set_of((0..51).map(|number| only(&NEW).with_key_id(format!("new-{number}"))));
@@ -688,6 +688,7 @@ async fn k_02_a_set_of_too_many_keys_is_refused_whole() {
         rig.publish(&keys);
         rig.new_key().await.assert_503();
         rig.old().await.assert_pass();
+        assert!(rig.failures().1.contains("more keys than `max_keys` allows"), "{}", rig.failures().1);
     }
     assert_eq!((rig.failures().0, rig.fetches()), (3, 4));
     rig.pass(COOL_DOWN).await;

@@ -494,6 +494,8 @@ async fn plain_http_is_refused_when_the_server_is_built() {
 /// The same through the client that services run on.
 #[cfg(feature = "aws-lc-rs")]
 mod reqwest {
+    use std::io::{Read as _, Write as _};
+
     use scopegate_core::fetch::ReqwestFetch;
     use scopegate_tests::exchange;
     use tokio::{
@@ -594,6 +596,34 @@ mod reqwest {
         assert_eq!(answer.expect_err("too long").to_string(), FetchError::body_too_large().to_string());
         server.await.expect("no panic");
         assert!(written.load(Ordering::SeqCst) < 64 * 1024 * 1024);
+    }
+
+    #[test]
+    fn k_01_an_endless_body_takes_no_more_memory_than_its_limit() {
+        const LIMIT: usize = 64 * 1024;
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        // What another thread takes is not counted.
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            stream.read(&mut [0; 4096]).expect("a request");
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").expect("a reader");
+            while stream.write_all(&[b' '; 4096]).is_ok() {}
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let fetch = fetch();
+        let mut answer = None;
+        let taken = allocation_counter::measure(|| {
+            let request = Request::get(url).body(Bytes::new()).expect("a request");
+            let limits = FetchLimits::new(LIMIT, Duration::from_secs(20));
+            answer = Some(runtime.block_on(fetch.fetch(request, limits)));
+        });
+        let error = answer.expect("it is over").expect_err("too long");
+        assert_eq!(error.to_string(), FetchError::body_too_large().to_string());
+        assert!((64 * 1024..8 * 64 * 1024).contains(&taken.bytes_max), "{taken:?}");
+        // The connection is closed by a task of this runtime.
+        drop(runtime);
+        server.join().expect("no panic");
     }
 
     #[tokio::test]
