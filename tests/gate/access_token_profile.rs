@@ -157,27 +157,19 @@ async fn at_2_the_dialect_of_one_issuer_is_not_that_of_another() {
     assert_eq!(outcome_at(&api, compat_token().sign()).await, Err(Reason::WrongTokenType));
 }
 
-/// What RFC 9068 section 2.2 requires, and what each is refused for when it is absent.
-const REQUIRED: [(&str, Reason); 7] = [
-    ("iss", Reason::MissingClaim),
-    ("exp", Reason::MissingClaim),
-    ("aud", Reason::WrongAudience),
-    ("sub", Reason::MissingClaim),
-    ("client_id", Reason::MissingClaim),
-    ("iat", Reason::MissingClaim),
-    ("jti", Reason::MissingClaim),
-];
+/// What RFC 9068 section 2.2 requires.
+const REQUIRED: [&str; 7] = ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"];
 
 #[tokio::test]
 async fn at_3_each_of_the_seven_claims_is_required() {
-    for (name, reason) in REQUIRED {
-        assert_eq!(outcome(mint().token().without_claim(name).sign()).await, Err(reason), "{name}");
+    for name in REQUIRED {
+        assert_eq!(outcome(mint().token().without_claim(name).sign()).await, Err(Reason::MissingClaim), "{name}");
     }
 }
 
 #[tokio::test]
 async fn at_3_each_of_the_seven_claims_has_its_type() {
-    for (name, _) in REQUIRED {
+    for name in REQUIRED {
         let is_time = matches!(name, "exp" | "iat");
         let number = if is_time { json!("1767225900") } else { json!(1_767_225_900) };
         for value in [json!(null), json!({}), json!(true), json!([1]), number] {
@@ -197,8 +189,9 @@ async fn at_3_a_claim_that_names_nobody_counts_as_absent() {
 #[tokio::test]
 async fn at_3_an_older_dialect_requires_them_as_well() {
     let api = api(compat()).await;
-    for (name, reason) in REQUIRED {
-        assert_eq!(outcome_at(&api, compat_token().without_claim(name).sign()).await, Err(reason), "{name}");
+    for name in REQUIRED {
+        let token = compat_token().without_claim(name).sign();
+        assert_eq!(outcome_at(&api, token).await, Err(Reason::MissingClaim), "{name}");
     }
 }
 

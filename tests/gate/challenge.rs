@@ -271,9 +271,10 @@ async fn chal_4_invalid_token_is_401_for_every_fault_of_a_token() {
         (Reason::InvalidSignature, token().tampered_signature().sign(), "the token's signature is not valid"),
         (Reason::IssuedInFuture, token().issued_at(now + hour).sign(), "the token was issued in the future"),
         (Reason::MalformedClaim, token().claim("sub", 1).sign(), "a claim of the token is malformed"),
-        (Reason::MalformedToken, "abc".to_owned(), "the token is malformed"),
+        (Reason::MalformedToken, "a.b".to_owned(), "the token is malformed"),
         (Reason::MissingClaim, token().without_claim("exp").sign(), "the token lacks a required claim"),
         (Reason::NotYetValid, token().not_yet_valid().sign(), "the token is not valid yet"),
+        (Reason::OpaqueToken, "abc".to_owned(), "opaque tokens are not accepted here"),
         (Reason::TokenTooLong, "a".repeat(20_000), "the token is too long"),
         (Reason::TokenTooOld, token().issued_at(now - hour).sign(), "the token was issued too long ago"),
         (

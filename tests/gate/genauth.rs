@@ -198,7 +198,7 @@ async fn iat_is_required_and_the_claims_that_the_issuer_does_not_send_are_not() 
         ("iat", Some(Reason::MissingClaim)),
         ("exp", Some(Reason::MissingClaim)),
         ("iss", Some(Reason::MissingClaim)),
-        ("aud", Some(Reason::WrongAudience)),
+        ("aud", Some(Reason::MissingClaim)),
         ("scope", Some(Reason::WrongTokenType)),
         ("sub", None),
         ("jti", None),

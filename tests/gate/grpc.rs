@@ -178,7 +178,7 @@ async fn grpc_2_every_class_has_its_status() {
         (ask("/me").authorization("Bearer").of(&api.router).await, "16", Reason::MalformedCredentials),
         (ask("/me").bearer(good()).bearer(good()).of(&api.router).await, "16", Reason::DuplicateCredentials),
         (ask("/me?access_token=x").bearer(good()).of(&api.router).await, "16", Reason::MultipleTransports),
-        (ask("/me").bearer("x").of(&api.router).await, "16", Reason::MalformedToken),
+        (ask("/me").bearer("x").of(&api.router).await, "16", Reason::OpaqueToken),
         (ask("/admin").bearer(good()).of(&api.router).await, "7", Reason::InsufficientScope),
         (ask("/me").bearer(good()).of(&down.router).await, "14", Reason::KeysUnavailable),
     ] {

@@ -108,7 +108,6 @@ async fn jwt_2_the_audience_is_one_string_or_several() {
 #[tokio::test]
 async fn jwt_2_the_audience_matches_exactly() {
     for aud in [
-        json!([]),
         json!(""),
         json!("x"),
         json!("*"),
@@ -126,7 +125,9 @@ async fn jwt_2_the_audience_matches_exactly() {
         let token = mint().token().claim("aud", aud.clone()).sign();
         assert_eq!(outcome(token).await, Err(Reason::WrongAudience), "{aud}");
     }
-    assert_eq!(outcome(mint().token().without_claim("aud").sign()).await, Err(Reason::WrongAudience));
+    for token in [mint().token().without_claim("aud"), mint().token().claim("aud", json!([]))] {
+        assert_eq!(outcome(token.sign()).await, Err(Reason::MissingClaim), "it is meant for nobody in particular");
+    }
 }
 
 #[tokio::test]
@@ -162,7 +163,7 @@ async fn jwt_3_an_audience_that_names_nothing_is_refused() {
     for audience in ["", &format!("{AUDIENCE}#fragment"), "urn:\u{e9}", "a\nb"] {
         let built = resource_server().issuer(issuer()).audience(audience).build().await;
         let error = built.expect_err("no resource is called that").to_string();
-        assert!(error.contains(ISSUER) && error.contains("audience"), "{error}");
+        assert!(error.contains("audience"), "{error}");
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::{Router, routing::get};
 use http::Method;
-use scopegate_axum::{AccessToken, Authenticate, RequireScope, ResourceServer, observe::LogSampler};
-use scopegate_tests::{AUDIENCE, Api, Ask, ISSUER, Log, clock, issuer, mint, resource_server};
+use scopegate_axum::{AccessToken, Authenticate, Issuer, Reason, RequireScope, ResourceServer, observe::LogSampler};
+use scopegate_tests::{AUDIENCE, Api, Ask, ISSUER, Log, NOW, clock, issuer, mint, resource_server};
 use tower_http::trace::TraceLayer;
 
 /// What is logged of one refused request.
@@ -79,8 +79,9 @@ async fn a_refusal_outside_of_every_span_names_method_and_path() {
     let router = Router::new().fallback(|| async {}).layer(Authenticate::new(server().await));
     let line = logged(&router, Ask::get(format!("/reset/{expired}")).bearer("x.y.z")).await;
     assert!(line.contains(r#"path="[redacted]""#) && !line.contains("eyJ"), "{line}");
-    let line = logged(&router, Ask::get(format!("/{}", "a".repeat(500))).bearer("x.y.z")).await;
-    assert!(line.contains(&format!("path=\"/{}...\"", "a".repeat(127))), "{line}");
+    let long: String = (0..200).map(|number| format!("/{number}")).collect();
+    let line = logged(&router, Ask::get(&*long).bearer("x.y.z")).await;
+    assert!(line.contains(&format!("path=\"{}...\"", &long[..128])), "{line}");
     // Whoever refuses: a layer, an extractor, and a gate that is missing.
     let weak = || mint().token().scope("x").sign();
     let router = Router::new()
@@ -128,4 +129,110 @@ async fn what_there_is_nothing_to_say_about_is_left_out() {
     assert!(line.contains(&format!("issuer=\"{ISSUER}\"")), "{line}");
     assert!(line.contains(&format!("failures=[aud: expected {AUDIENCE}, found https://b.example]")), "{line}");
     assert!(!line.contains("subject=") && !line.contains("granted=") && !line.contains("cause="), "{line}");
+}
+
+#[tokio::test]
+async fn times_are_written_out_with_their_distance_and_the_leeway() {
+    let api = Api::behind(
+        resource_server()
+            .issuer(issuer())
+            .max_token_age(Duration::from_secs(3600))
+            .build()
+            .await
+            .expect("good settings"),
+    );
+    for (token, text) in [
+        (
+            mint().token().claim("exp", NOW - 120),
+            "exp: expected later than 2026-01-01T00:00:00Z, found 2025-12-31T23:58:00Z (expired 2 min ago, leeway 60 s)",
+        ),
+        (
+            mint().token().claim("nbf", NOW + 300),
+            "nbf: expected no later than 2026-01-01T00:00:00Z, found 2026-01-01T00:05:00Z (5 min from now, leeway 60 s)",
+        ),
+        (
+            mint().token().claim("iat", NOW + 90),
+            "iat: expected no later than 2026-01-01T00:00:00Z, found 2026-01-01T00:01:30Z (90 s from now, leeway 60 s)",
+        ),
+        (
+            mint().token().claim("iat", NOW - 8000),
+            "iat: expected at most 60 min before 2026-01-01T00:00:00Z, found 2025-12-31T21:46:40Z (2 h ago, leeway 60 s)",
+        ),
+    ] {
+        let line = logged(&api.router, Ask::get("/me").bearer(token.sign())).await;
+        assert!(line.contains(&format!("failures=[{text}]")), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_slash_or_a_letters_case_that_is_all_that_differs_is_pointed_out() {
+    // So many issuers that the log does not name them all.
+    let others = (0..10).map(|number| Issuer::with_jwks(format!("https://{number}.example/"), mint().jwks_json()));
+    let server = others.fold(resource_server().issuer(issuer()), |builder, issuer| builder.issuer(issuer));
+    let api = Api::behind(server.build().await.expect("good settings"));
+    let (slash, case) = ("they differ by the slash at the end alone", "they differ by upper and lower case alone");
+    for (token, text) in [
+        (
+            mint().token().claim("iss", format!("{ISSUER}/")),
+            format!("iss: expected {ISSUER}, found {ISSUER}/; {slash}"),
+        ),
+        (
+            mint().token().claim("iss", "https://AS.example"),
+            format!("iss: expected {ISSUER}, found https://AS.example; {case}"),
+        ),
+        (
+            mint().token().claim("iss", "https://3.example"),
+            format!("iss: expected https://3.example/, found https://3.example; {slash}"),
+        ),
+        (
+            mint().token().audience(format!("{AUDIENCE}/")),
+            format!("aud: expected {AUDIENCE}, found {AUDIENCE}/; {slash}"),
+        ),
+        (
+            mint().token().audiences(["other", "https://api.example/R"]),
+            format!("aud: expected {AUDIENCE}, found other https://api.example/R; {case}"),
+        ),
+        (
+            mint().token().claim("iss", "https://other.example"),
+            "iss: expected one of 11 issuers, found https://other.example]".to_owned(),
+        ),
+    ] {
+        let ask = Ask::get("/me").bearer(token.sign());
+        let line = logged(&api.router, ask).await;
+        assert!(line.contains(&text), "{line}");
+    }
+    assert_eq!(api.calls(), 0, "near is not near enough");
+}
+
+#[tokio::test]
+async fn an_id_token_is_called_one_with_the_remedy_that_fits_it() {
+    let api = Api::new().await;
+    let id_token =
+        mint().token().typ("JWT").claim("nonce", "n-0S6").claim("at_hash", "x").without_claim("scope").sign();
+    let line = logged(&api.router, Ask::get("/me").bearer(id_token)).await;
+    assert!(line.contains("found an ID token; ") && line.contains("send the access token"), "{line}");
+    assert!(!line.contains("profile"), "{line}");
+}
+
+// What the client is told.
+
+#[tokio::test]
+async fn a_token_without_an_audience_is_not_said_to_be_for_another() {
+    let api = Api::new().await;
+    for token in [mint().token().without_claim("aud"), mint().token().claim("aud", serde_json::json!([]))] {
+        let answer = Ask::get("/me").bearer(token.sign()).of(&api.router).await;
+        assert_eq!(answer.assert_401(Reason::MissingClaim).problem()["title"], "the token lacks a required claim");
+    }
+    let line = logged(&api.router, Ask::get("/me").bearer(mint().token().without_claim("aud").sign())).await;
+    assert!(line.contains(&format!("failures=[aud: expected {AUDIENCE}, found none]")), "{line}");
+}
+
+#[tokio::test]
+async fn an_opaque_token_where_nobody_is_asked_is_not_said_to_be_malformed() {
+    let api = Api::new().await;
+    for opaque in ["tGzv3JOkF0XG5Qx2TlKWIA", "gho_16C7e42F292c6912E7710c838347Ae178B4a", "x"] {
+        let answer = Ask::get("/me").bearer(opaque).of(&api.router).await;
+        assert_eq!(answer.assert_401(Reason::OpaqueToken).problem()["title"], "opaque tokens are not accepted here");
+    }
+    Ask::get("/me").bearer("a.b").of(&api.router).await.assert_401(Reason::MalformedToken);
 }

@@ -469,7 +469,7 @@ async fn at_2_keycloak() {
     let unmarked = id_token.without("nonce").without("at_hash");
     keycloak.assert_other_kinds([&id_token, &unmarked, &unmarked.without("typ"), &token.without("typ")]).await;
     assert_eq!(keycloak.judge(&token.with(json!({ "aud": "account" }))).await, Err(Reason::WrongAudience));
-    assert_eq!(keycloak.judge(&token.without("aud")).await, Err(Reason::WrongAudience));
+    assert_eq!(keycloak.judge(&token.without("aud")).await, Err(Reason::MissingClaim));
 }
 
 #[tokio::test]
@@ -542,7 +542,7 @@ async fn jwt_3_cognito() {
         ..seen("openid phone resource.1/appclient2", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "xxxxxxxxxxxxexample")
     };
     assert_eq!(judged(waived(), &token).await, Ok(expected()));
-    assert_eq!(cognito.judge(&token).await, Err(Reason::WrongAudience), "the profile alone waives nothing");
+    assert_eq!(cognito.judge(&token).await, Err(Reason::MissingClaim), "the profile alone waives nothing");
     assert_eq!(cognito.strictly(&token).await, STRICT);
 
     let bound_to_a_resource = token.with(json!({ "aud": AUDIENCE }));
@@ -771,7 +771,7 @@ async fn scope_6_ory_hydra() {
     assert_eq!(hydra.judge(&unequal).await, Ok(expected()), "the first that is there, never the union");
     let first_empty = token.with(json!({ "scp": [], "scope": "admin" }));
     assert_eq!(hydra.judge(&first_empty).await, Ok(Seen { scope: String::new(), ..expected() }));
-    assert_eq!(hydra.judge(&token.with(json!({ "aud": [] }))).await, Err(Reason::WrongAudience), "none was asked for");
+    assert_eq!(hydra.judge(&token.with(json!({ "aud": [] }))).await, Err(Reason::MissingClaim), "none was asked for");
 
     let id_token = token.without("scp").with(json!({ "at_hash": "h", "auth_time": NOW, "rat": NOW, "sid": "s" }));
     hydra
@@ -908,7 +908,7 @@ async fn bearer_14_the_header_of_cloudflare_is_a_source_of_tokens_only_where_it_
     }
     let malformed = Ask::get("/me").header(HEADER, &token).authorization("Bearer").of(&api.router).await;
     malformed.assert_400();
-    for bad in ["", "x y", "Bearer x", "x"] {
+    for bad in ["", "x y", "Bearer x", "x."] {
         Ask::get("/me").header(HEADER, bad).of(&api.router).await.assert_401(Reason::MalformedToken);
     }
     Ask::get("/me").header(HEADER, format!("Bearer {token}")).of(&api.router).await.assert_401(Reason::MalformedToken);
@@ -1036,7 +1036,7 @@ async fn jwt_11_kubernetes() {
     assert_eq!(kubernetes.judge(&legacy).await, Err(Reason::UnknownIssuer));
     let renamed = legacy.with(json!({ "iss": kubernetes.issuer }));
     assert_eq!(kubernetes.judge(&renamed).await, Err(Reason::WrongTokenType));
-    assert_eq!(kubernetes.judge(&token.without("aud")).await, Err(Reason::WrongAudience));
+    assert_eq!(kubernetes.judge(&token.without("aud")).await, Err(Reason::MissingClaim));
     assert_eq!(kubernetes.judge(&token.with(json!({ "exp": LEFT_OUT }))).await, Err(Reason::MissingClaim));
 }
 
@@ -1127,7 +1127,7 @@ async fn scope_6_duende() {
     let string = token.with(json!({ "scope": "openid invoice.read" }));
     assert_eq!(duende.judge(&string).await, Ok(expected()), "by its switch");
     assert_eq!(duende.judge(&token.without("sub")).await, Ok(Seen { subject: None, ..expected() }), "a machine");
-    assert_eq!(duende.judge(&token.without("aud")).await, Err(Reason::WrongAudience), "only API scopes");
+    assert_eq!(duende.judge(&token.without("aud")).await, Err(Reason::MissingClaim), "only API scopes");
     duende
         .assert_other_kinds([
             &token.typed("JWT"),

@@ -272,7 +272,7 @@ async fn intro_5_a_token_for_nobody_in_particular_is_401_unless_that_is_waived()
     let token = provider.client("opaque").opaque_token().await;
     let of_stranger = provider.client("stranger").opaque_token().await;
     let ask = async |rig: &Rig, token: &str| Ask::get("/me").bearer(token).of(&rig.api).await;
-    ask(&Rig::new(&provider).await, &token).await.assert_401(Reason::WrongAudience);
+    ask(&Rig::new(&provider).await, &token).await.assert_401(Reason::MissingClaim);
 
     let waived = Introspection::discovered(by_basic()).dangerous_accept_answers_without_audience();
     let rig = Rig::with(trusted(&provider, waived).authorized_parties(["opaque"])).await;
@@ -326,7 +326,7 @@ async fn a_refresh_token_is_no_access_token() {
     assert_eq!([&said["active"], &said["token_type"], &said["aud"]], [&json!(true), &Value::Null, &Value::Null]);
 
     let rig = Rig::new(&provider).await;
-    assert_eq!(rig.ask(&refresh_token).await, (401, Some(Reason::WrongAudience)));
+    assert_eq!(rig.ask(&refresh_token).await, (401, Some(Reason::MissingClaim)));
 
     // Whoever waives the audience has to demand the type.
     let waived = || Introspection::discovered(by_basic()).dangerous_accept_answers_without_audience();

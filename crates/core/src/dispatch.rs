@@ -57,8 +57,7 @@ impl Dispatch {
             Some(introspector) => Ok(Route::Opaque(introspector)),
             None if !presented.token().contains('.') => {
                 let expected = "a JWT, since no issuer is asked about opaque tokens and no verifier accepts it";
-                Err(Failure::new(Reason::MalformedToken, "token", expected, error::Found::Fixed("an opaque one"))
-                    .into())
+                Err(Failure::new(Reason::OpaqueToken, "token", expected, error::Found::Fixed("an opaque one")).into())
             }
             // All that is left for it to be is a malformed JWT.
             None => Ok(Route::Jwt),
@@ -150,11 +149,18 @@ pub(crate) struct Issuers {
     named: Box<[Trusted]>,
     /// Where each of them is, by its name.
     numbers: HashMap<Arc<str>, usize>,
+    /// Their names by what is left of them where a slash at the end and the case of letters do not count, for the log.
+    nearly: HashMap<Box<str>, Arc<str>>,
     /// Who is asked about opaque tokens that begin like this. No prefix is the beginning of another.
     prefixed: Box<[(Box<str>, Arc<Introspector>)]>,
     /// Who is asked about all others.
     general: Option<Arc<Introspector>>,
     tenants: Box<[LiveTenants]>,
+}
+
+/// What is left of a name where neither a slash at its end nor the case of its letters counts.
+fn roughly(name: &str) -> Box<str> {
+    name.strip_suffix('/').unwrap_or(name).to_ascii_lowercase().into()
 }
 
 /// Who judges a JWT.
@@ -173,6 +179,7 @@ impl Issuers {
         let named: Box<[Trusted]> = trusted.into_iter().collect();
         let numbers: HashMap<Arc<str>, usize> =
             named.iter().enumerate().map(|(number, trusted)| (Arc::clone(&trusted.name), number)).collect();
+        let nearly = named.iter().map(|trusted| (roughly(&trusted.name), Arc::clone(&trusted.name))).collect();
         let tenants: Box<[LiveTenants]> = tenants.into_iter().collect();
         let mut names: Vec<&str> = numbers.keys().map(|name| &**name).collect();
         names.sort_unstable();
@@ -184,7 +191,7 @@ impl Issuers {
         });
         let prefixed = prefixed.collect();
         let general = introspectors().find(|introspector| introspector.prefixes.is_empty()).cloned();
-        Self { expected: expected.into(), named, numbers, prefixed, general, tenants }
+        Self { expected: expected.into(), named, numbers, nearly, prefixed, general, tenants }
     }
 
     /// The group of tenants that an issuer is one of at this moment: the first that trusts it.
@@ -202,7 +209,7 @@ impl Issuers {
         let Some(issuer) = claims.string("iss", "iss")? else {
             return Err(Failure::new(Reason::MissingClaim, "iss", &self.expected, error::Found::NONE).into());
         };
-        let unknown = || Failure::new(Reason::UnknownIssuer, "iss", &self.expected, issuer).into();
+        let unknown = || self.unknown(issuer).into();
         match self.named(issuer) {
             Some((number, Trusted { jwt: Some(verifier), .. })) => {
                 let listing = Listing::Named(number);
@@ -219,6 +226,14 @@ impl Issuers {
                 Some(Judge::Local(Found { verifier: Cow::Owned(verifier), listing, is_newcomer }))
             })
             .ok_or_else(unknown)
+    }
+
+    /// The failure of a token from another issuer. Where that is called nearly like one of ours, it is this one that was meant.
+    fn unknown(&self, issuer: &str) -> Failure {
+        let near = self.nearly.get(&*roughly(issuer));
+        let hint = near.and_then(|name| error::near_miss(name, issuer));
+        let expected = near.filter(|_| hint.is_some()).unwrap_or(&self.expected);
+        Failure::new(Reason::UnknownIssuer, "iss", expected, issuer).with_hint(hint)
     }
 
     /// Who is asked about the tokens of this issuer.

@@ -4,7 +4,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, mem, slice, sync::Arc, tim
 
 use http::StatusCode;
 
-use crate::{Reason, jws::Algorithm};
+use crate::{Reason, jws::Algorithm, time_text};
 
 /// The class of a refusal.
 ///
@@ -254,6 +254,14 @@ impl Failures {
         };
     }
 
+    pub(crate) fn first_mut(&mut self) -> Option<&mut Failure> {
+        match self {
+            Self::None => None,
+            Self::One(failure) => Some(failure),
+            Self::Several(failures) => failures.first_mut(),
+        }
+    }
+
     fn as_slice(&self) -> &[Failure] {
         match self {
             Self::None => &[],
@@ -278,6 +286,7 @@ pub struct Failure {
     subject: &'static str,
     expected: Expected,
     found: Found,
+    hint: Option<&'static str>,
 }
 
 /// What would have passed. It is written out when somebody reads it, which most refusals never come to.
@@ -286,8 +295,23 @@ pub(crate) enum Expected {
     Algorithms(Arc<[Algorithm]>),
     Fixed(&'static str),
     Text(Arc<str>),
-    LaterThan(Duration),
-    NoLaterThan(Duration),
+    Time(TimeBound),
+}
+
+/// What a time is held to, at which time, and with how much leeway.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimeBound {
+    pub(crate) side: Side,
+    pub(crate) now: Duration,
+    pub(crate) leeway: Duration,
+}
+
+/// On which side of now a time has to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    LaterThanNow,
+    NoLaterThanNow,
+    AtMostBefore(Duration),
 }
 
 /// What was there.
@@ -309,7 +333,12 @@ impl Failure {
         expected: impl Into<Expected>,
         found: impl Into<Found>,
     ) -> Self {
-        Self { reason, subject, expected: expected.into(), found: found.into() }
+        Self { reason, subject, expected: expected.into(), found: found.into(), hint: None }
+    }
+
+    /// Says what an operator may make of it.
+    pub(crate) fn with_hint(self, hint: Option<&'static str>) -> Self {
+        Self { hint, ..self }
     }
 
     /// The reason that this check stands for.
@@ -330,18 +359,52 @@ impl Failure {
             }
             Expected::Fixed(text) => Cow::Borrowed(text),
             Expected::Text(text) => Cow::Borrowed(text),
-            Expected::LaterThan(time) => format!("later than {}", time.as_secs()).into(),
-            Expected::NoLaterThan(time) => format!("no later than {}", time.as_secs()).into(),
+            Expected::Time(TimeBound { side, now, .. }) => {
+                let now = time_text::rfc3339(*now);
+                match side {
+                    Side::LaterThanNow => format!("later than {now}").into(),
+                    Side::NoLaterThanNow => format!("no later than {now}").into(),
+                    Side::AtMostBefore(age) => format!("at most {} before {now}", time_text::span(*age)).into(),
+                }
+            }
         }
     }
 
-    /// What was there, escaped and cut short.
+    /// What was there, escaped and cut short. A time is written as RFC 3339 has it, with how far it is from now and what leeway
+    /// it was given.
     pub fn found(&self) -> Cow<'_, str> {
-        match &self.found {
-            Found::Fixed(text) => Cow::Borrowed(text),
-            Found::Excerpt(text) => Cow::Borrowed(&text.0),
-            Found::Time(time) => time.as_secs().to_string().into(),
+        match (&self.found, &self.expected) {
+            (Found::Fixed(text), _) => Cow::Borrowed(text),
+            (Found::Excerpt(text), _) => Cow::Borrowed(&text.0),
+            (Found::Time(time), Expected::Time(TimeBound { side, now, leeway })) => {
+                let distance = time_text::span(now.abs_diff(*time));
+                let distance = match side {
+                    Side::LaterThanNow => format!("expired {distance} ago"),
+                    Side::NoLaterThanNow => format!("{distance} from now"),
+                    Side::AtMostBefore(_) => format!("{distance} ago"),
+                };
+                format!("{} ({distance}, leeway {})", time_text::rfc3339(*time), time_text::span(*leeway)).into()
+            }
+            (Found::Time(time), _) => time_text::rfc3339(*time).into(),
         }
+    }
+
+    /// What may be behind it, where there is more to say than what was expected and found.
+    pub fn hint(&self) -> Option<&'static str> {
+        self.hint
+    }
+}
+
+/// Where two names differ in no more than is easily overlooked, what that is. They are different names all the same.
+pub(crate) fn near_miss(one: &str, other: &str) -> Option<&'static str> {
+    let bare = |name: &str| name.strip_suffix('/').unwrap_or(name).len();
+    let (slash, rest) =
+        (one.ends_with('/') != other.ends_with('/'), (one.get(..bare(one))?, other.get(..bare(other))?));
+    match (slash, rest.0 == rest.1, rest.0.eq_ignore_ascii_case(rest.1)) {
+        (true, true, _) => Some("they differ by the slash at the end alone"),
+        (false, false, true) => Some("they differ by upper and lower case alone"),
+        (true, false, true) => Some("they differ by the slash at the end and by upper and lower case alone"),
+        _ => None,
     }
 }
 
@@ -384,7 +447,8 @@ impl From<Duration> for Found {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected {}, found {}", self.subject, self.expected(), self.found())
+        write!(f, "{}: expected {}, found {}", self.subject, self.expected(), self.found())?;
+        self.hint.map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 
@@ -508,6 +572,38 @@ fn is_token_shaped(word: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn bound(side: Side, now: Duration) -> Expected {
+        Expected::Time(TimeBound { side, now, leeway: Duration::from_secs(60) })
+    }
+
+    #[test]
+    fn names_that_differ_by_a_slash_or_by_case_alone_are_pointed_out() {
+        let (slash, case) =
+            (Some("they differ by the slash at the end alone"), "they differ by upper and lower case alone");
+        for (one, other, expected) in [
+            ("https://as.example", "https://as.example/", slash),
+            ("https://as.example/a/", "https://as.example/a", slash),
+            ("https://as.example", "https://AS.example", Some(case)),
+            ("API", "api", Some(case)),
+            (
+                "https://as.example/A",
+                "https://as.example/a/",
+                Some("they differ by the slash at the end and by upper and lower case alone"),
+            ),
+            ("https://as.example", "https://as.example", None),
+            ("https://as.example", "https://as.example//", None),
+            ("https://as.example", "https://as.example/b", None),
+            ("/", "", slash),
+            ("\u{e9}", "\u{e8}", None),
+        ] {
+            assert_eq!(near_miss(one, other), expected, "{one} {other}");
+            assert_eq!(near_miss(other, one), expected, "{other} {one}");
+        }
+        let failure = Failure::new(Reason::WrongAudience, "aud", "api", "API").with_hint(near_miss("api", "API"));
+        assert_eq!(failure.to_string(), format!("aud: expected api, found API; {case}"));
+        assert_eq!(failure.hint(), Some(case));
+    }
+
     #[test]
     fn what_a_token_says_is_escaped_and_cut_short_before_it_is_kept() {
         assert_eq!(excerpt("a\r\nb\u{1b}[31m\u{e9}"), "a\\r\\nb\\u{1b}[31m\\u{e9}");
@@ -554,10 +650,10 @@ mod tests {
 
     #[test]
     fn an_error_says_what_was_expected_and_what_was_found() {
-        let (now, expiry) = (Duration::from_secs(2), Duration::from_secs(1));
+        let (now, expiry) = (Duration::from_secs(1_767_225_720), Duration::from_secs(1_767_225_600));
         let failures = [
             Failure::new(Reason::WrongAudience, "aud", "https://api.example", "x"),
-            Failure::new(Reason::Expired, "exp", Expected::LaterThan(now), expiry),
+            Failure::new(Reason::Expired, "exp", bound(Side::LaterThanNow, now), expiry),
         ];
         let error = Error::from_failures(failures.into_iter().collect())
             .unwrap()
@@ -567,7 +663,8 @@ mod tests {
             .with_source("refused");
         assert_eq!(
             error.to_string(),
-            "the token is meant for another audience: aud: expected https://api.example, found x; exp: expected later than 2, found 1"
+            "the token is meant for another audience: aud: expected https://api.example, found x; exp: expected later than \
+             2026-01-01T00:02:00Z, found 2026-01-01T00:00:00Z (expired 2 min ago, leeway 60 s)"
         );
         assert_eq!((error.kind(), error.reason()), (ErrorKind::InvalidToken, Reason::WrongAudience));
         assert_eq!((error.issuer(), error.key_id()), (Some("https://as.example"), Some("k")));
@@ -576,12 +673,18 @@ mod tests {
         let failure = &error.failures()[1];
         assert_eq!(
             (failure.reason(), failure.subject(), &*failure.expected(), &*failure.found()),
-            (Reason::Expired, "exp", "later than 2", "1")
+            (
+                Reason::Expired,
+                "exp",
+                "later than 2026-01-01T00:02:00Z",
+                "2026-01-01T00:00:00Z (expired 2 min ago, leeway 60 s)"
+            )
         );
         assert_eq!(
             format!("{error:?}"),
             "Error { reason: WrongAudience, issuer: Some(\"https://as.example\"), key_id: Some(\"k\"), failures: [aud: expected \
-             https://api.example, found x, exp: expected later than 2, found 1], retry_after: Some(7s), .. }"
+             https://api.example, found x, exp: expected later than 2026-01-01T00:02:00Z, found 2026-01-01T00:00:00Z (expired 2 \
+             min ago, leeway 60 s)], retry_after: Some(7s), .. }"
         );
     }
 
@@ -595,7 +698,18 @@ mod tests {
         let text = |text: &str| Found::from(text);
         assert_eq!(written(algorithms, text("none\n")), ("RS256 or ES256".into(), "none\\n".into()));
         let (early, late) = (Duration::from_secs(1), Duration::from_millis(2999));
-        assert_eq!(written(Expected::NoLaterThan(early), late.into()), ("no later than 1".into(), "2".into()));
+        assert_eq!(
+            written(bound(Side::NoLaterThanNow, early), late.into()),
+            ("no later than 1970-01-01T00:00:01Z".into(), "1970-01-01T00:00:02Z (1 s from now, leeway 60 s)".into())
+        );
+        assert_eq!(
+            written(bound(Side::AtMostBefore(Duration::from_secs(3600)), Duration::from_secs(86400)), early.into()),
+            (
+                "at most 60 min before 1970-01-02T00:00:00Z".into(),
+                "1970-01-01T00:00:01Z (23 h ago, leeway 60 s)".into()
+            )
+        );
+        assert_eq!(written("x".into(), early.into()).1, "1970-01-01T00:00:01Z");
         assert_eq!(written(Expected::from("a".to_owned()), Found::NONE), ("a".into(), "none".into()));
     }
 

@@ -88,6 +88,7 @@ pub mod reason;
 mod request_head;
 mod resource_server;
 pub mod scope;
+mod time_text;
 pub mod token_verifier;
 mod verdicts;
 mod verified_token;

@@ -11,7 +11,7 @@ use std::{
 use http::Uri;
 
 use crate::{
-    error::excerpt,
+    error::{excerpt, near_miss},
     fetch::document::{DocumentError, Documents},
     http_caching,
     https_url::{self, PlainHttp},
@@ -103,7 +103,7 @@ fn read(document: &[u8], issuer: &str, wanted: Wanted, plain_http: &PlainHttp) -
     // RFC 8414 §3.3: identical, code point by code point.
     match text(&members, "issuer") {
         Some(named) if named == issuer => {}
-        Some(named) => return Err(DiscoveryError::AnotherIssuer(excerpt(named).into())),
+        Some(named) => return Err(DiscoveryError::AnotherIssuer(excerpt(named).into(), near_miss(issuer, named))),
         None => return Err(DiscoveryError::Missing("issuer")),
     }
     let alias = members.iter().find_map(|(name, value)| match value {
@@ -126,7 +126,8 @@ fn text<'v>(members: &'v [(Cow<'_, str>, Value<'_>)], wanted: &str) -> Option<&'
 /// Why an issuer's metadata could not be had.
 #[derive(Clone, Debug)]
 pub(crate) enum DiscoveryError {
-    AnotherIssuer(Box<str>),
+    /// What it is called, and what is easily overlooked where that is all.
+    AnotherIssuer(Box<str>, Option<&'static str>),
     Document(DocumentError),
     Missing(&'static str),
     NotADocument(Malformed),
@@ -142,10 +143,11 @@ impl From<DocumentError> for DiscoveryError {
 impl fmt::Display for DiscoveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AnotherIssuer(named) => write!(
-                f,
-                "the metadata document names another issuer, {named}; configure the issuer exactly as it names itself"
-            ),
+            Self::AnotherIssuer(named, hint) => {
+                write!(f, "the metadata document names another issuer, {named}")?;
+                hint.map_or(Ok(()), |hint| write!(f, " ({hint})"))?;
+                f.write_str("; configure the issuer exactly as it names itself")
+            }
             Self::Document(error) => error.fmt(f),
             Self::Missing(member) => write!(f, "the metadata document has no `{member}`"),
             Self::NotADocument(rule) => write!(f, "the metadata document {rule}"),
@@ -208,7 +210,10 @@ mod tests {
             (r#"{"jwks_uri":"https://as.example/jwks"}"#, "no `issuer`"),
             (r#"{"issuer":null,"jwks_uri":"https://as.example/jwks"}"#, "no `issuer`"),
             (r#"{"issuer":"https://as.example","jwks_uri":null}"#, "no `jwks_uri`"),
-            (r#"{"issuer":"https://as.example/","jwks_uri":"https://as.example/jwks"}"#, "another issuer"),
+            (
+                r#"{"issuer":"https://as.example/","jwks_uri":"https://as.example/jwks"}"#,
+                "another issuer, https://as.example/ (they differ by the slash at the end alone); configure",
+            ),
             (r#"{"issuer":"https://AS.example","jwks_uri":"https://as.example/jwks"}"#, "another issuer"),
             (r#"{"issuer":"https://as.example"}"#, "no `jwks_uri`"),
             (r#"{"issuer":"https://as.example","jwks_uri":["https://as.example/jwks"]}"#, "no `jwks_uri`"),

@@ -54,14 +54,16 @@
 //! A claim has the wrong JSON type, or a value outside its range.
 //!
 //! ### malformed_token
-//! The token is not a well-formed compact JWS with JSON objects inside. An opaque token is none either, and is refused like
-//! this where no issuer is asked about opaque tokens.
+//! The token is not a well-formed compact JWS with JSON objects inside.
 //!
 //! ### missing_claim
 //! A claim that the issuer's profile requires is absent.
 //!
 //! ### not_yet_valid
 //! The token's `nbf` is later than now.
+//!
+//! ### opaque_token
+//! The token is opaque, and no issuer is asked about opaque tokens here.
 //!
 //! ### token_too_long
 //! The token is longer than this service reads.
@@ -236,6 +238,8 @@ reasons! {
     NotAuthenticatedHere = "not_authenticated_here", Misconfigured, "the service is misconfigured";
     /// [`not_yet_valid`](self#not_yet_valid)
     NotYetValid = "not_yet_valid", InvalidToken, "the token is not valid yet";
+    /// [`opaque_token`](self#opaque_token)
+    OpaqueToken = "opaque_token", InvalidToken, "opaque tokens are not accepted here";
     /// [`token_too_long`](self#token_too_long)
     TokenTooLong = "token_too_long", InvalidToken, "the token is too long";
     /// [`token_too_old`](self#token_too_old)

@@ -101,7 +101,7 @@ async fn intro_14_a_null_confirmation_refuses_and_a_null_active_is_no_answer() {
 #[tokio::test]
 async fn intro_14_a_null_audience_is_a_missing_one() {
     let answer = status_of(&NULLS.replace("\"AUDIENCE\"", "null")).await;
-    assert_eq!((answer.status.as_u16(), answer.reason), (401, Some(Reason::WrongAudience)));
+    assert_eq!((answer.status.as_u16(), answer.reason), (401, Some(Reason::MissingClaim)));
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn i_06_whom_a_token_is_for_is_checked() {
     for (changes, reason) in [
         (json!({ "iss": "https://other.example" }), Reason::UnknownIssuer),
         (json!({ "aud": "https://other.example" }), Reason::WrongAudience),
-        (json!({ "aud": null }), Reason::WrongAudience),
+        (json!({ "aud": null }), Reason::MissingClaim),
         (json!({ "token_type": "refresh_token" }), Reason::WrongTokenType),
         (json!({ "token_type": "id_token" }), Reason::WrongTokenType),
     ] {

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use super::{NumericDate, Texts, UnverifiedClaims};
 use crate::{
     Reason,
-    error::{Error, Expected, Failure, Failures, Found},
+    error::{self, Error, Expected, Failure, Failures, Found, Side, TimeBound},
 };
 
 /// The checks that failed so far. Each is made whatever the others found, so that the log can name every one.
@@ -16,6 +16,15 @@ impl Findings {
     /// What a check found, if it passed.
     pub(crate) fn note<T>(&mut self, check: Result<T, Failure>) -> Option<T> {
         check.map_err(|failure| self.0.push(failure)).ok()
+    }
+
+    /// Says of a token that is of another kind which it is, in the place of what says so first. An operator who knows that looks
+    /// for the cause at the client, and not in the profile.
+    pub(crate) fn name_the_kind(&mut self, found: &'static str, hint: &'static str) {
+        if let Some(failure) = self.0.first_mut().filter(|failure| failure.reason() == Reason::WrongTokenType) {
+            *failure =
+                Failure::new(Reason::WrongTokenType, failure.subject(), "an access token", found).with_hint(Some(hint));
+        }
     }
 
     /// The refusal, if a check failed.
@@ -52,17 +61,22 @@ impl From<&OneOf> for Expected {
     }
 }
 
-/// RFC 7519 §4.1.3: one exact match suffices.
+/// RFC 7519 §4.1.3: one exact match suffices. A token that names nobody is not meant for another audience; it does not say
+/// whom it is meant for.
 pub(crate) fn audience(ours: &OneOf, found: Texts<'_>) -> Result<(), Failure> {
     if found.iter().any(|found| ours.iter().any(|ours| **ours == *found)) {
         return Ok(());
     }
-    let named = match (found.sole(), found.is_empty()) {
-        (Some(sole), _) => sole.into(),
-        (None, true) => Found::NONE,
-        (None, false) => found.joined().into(),
-    };
-    Err(Failure::new(Reason::WrongAudience, "aud", ours, named))
+    if found.is_empty() {
+        return Err(Failure::new(Reason::MissingClaim, "aud", ours, Found::NONE));
+    }
+    let named = found.sole().map_or_else(|| found.joined().into(), Found::from);
+    let hint = found.iter().find_map(|found| ours.iter().find_map(|ours| error::near_miss(ours, found)));
+    Err(Failure::new(Reason::WrongAudience, "aud", ours, named).with_hint(hint))
+}
+
+fn bound(side: Side, now: Duration, leeway: Duration) -> Expected {
+    Expected::Time(TimeBound { side, now, leeway })
 }
 
 /// RFC 7519 §4.1.4: now must be before `exp`; equal is expired.
@@ -77,7 +91,9 @@ pub(crate) fn expiry(
 
 pub(crate) fn not_expired(expires_at: Option<NumericDate>, now: Duration, leeway: Duration) -> Result<(), Failure> {
     match expires_at {
-        Some(time) if now >= time + leeway => Err(Failure::new(Reason::Expired, "exp", Expected::LaterThan(now), time)),
+        Some(time) if now >= time + leeway => {
+            Err(Failure::new(Reason::Expired, "exp", bound(Side::LaterThanNow, now, leeway), time))
+        }
         _ => Ok(()),
     }
 }
@@ -95,7 +111,7 @@ pub(crate) fn not_before(
 pub(crate) fn begun(not_before: Option<NumericDate>, now: Duration, leeway: Duration) -> Result<(), Failure> {
     match not_before {
         Some(time) if time > now + leeway => {
-            Err(Failure::new(Reason::NotYetValid, "nbf", Expected::NoLaterThan(now), time))
+            Err(Failure::new(Reason::NotYetValid, "nbf", bound(Side::NoLaterThanNow, now, leeway), time))
         }
         _ => Ok(()),
     }
@@ -123,15 +139,12 @@ pub(crate) fn recent(
     leeway: Duration,
 ) -> Result<(), Failure> {
     if issued_at > now + leeway {
-        return Err(Failure::new(Reason::IssuedInFuture, "iat", Expected::NoLaterThan(now), issued_at));
+        return Err(Failure::new(Reason::IssuedInFuture, "iat", bound(Side::NoLaterThanNow, now, leeway), issued_at));
     }
     match max_age {
-        Some(max_age) if now > issued_at.saturating_add(max_age).saturating_add(leeway) => Err(Failure::new(
-            Reason::TokenTooOld,
-            "iat",
-            format!("at most {} seconds before {}", max_age.as_secs(), now.as_secs()),
-            issued_at,
-        )),
+        Some(max_age) if now > issued_at.saturating_add(max_age).saturating_add(leeway) => {
+            Err(Failure::new(Reason::TokenTooOld, "iat", bound(Side::AtMostBefore(max_age), now, leeway), issued_at))
+        }
         _ => Ok(()),
     }
 }
@@ -140,7 +153,10 @@ pub(crate) fn recent(
 pub(crate) fn authorized_party(parties: Option<&OneOf>, client: Option<&str>) -> Result<(), Failure> {
     match parties {
         Some(parties) if !client.is_some_and(|client| parties.iter().any(|party| **party == *client)) => {
-            Err(Failure::new(Reason::UnauthorizedParty, "client_id", parties, client.map_or(Found::NONE, Found::from)))
+            let found = client.map_or(Found::NONE, Found::from);
+            let near_miss = |client| parties.iter().find_map(|party| error::near_miss(party, client));
+            let hint = client.and_then(near_miss);
+            Err(Failure::new(Reason::UnauthorizedParty, "client_id", parties, found).with_hint(hint))
         }
         _ => Ok(()),
     }

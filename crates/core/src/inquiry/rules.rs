@@ -7,7 +7,7 @@ use crate::{
         checks::{self, Findings, OneOf},
     },
     confirmation,
-    error::{Error, Failure},
+    error::{Error, Failure, near_miss},
     jws::json::Value,
     verified_token::{Assertion, Voucher},
 };
@@ -176,7 +176,8 @@ impl Rules {
     fn named_issuer(&self, claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
         match claims.string("iss", "iss")? {
             Some(named) if !self.is_called(named) => {
-                Err(Failure::new(Reason::UnknownIssuer, "iss", &self.issuer, named))
+                let hint = near_miss(&self.issuer, named);
+                Err(Failure::new(Reason::UnknownIssuer, "iss", &self.issuer, named).with_hint(hint))
             }
             _ => Ok(()),
         }
@@ -329,8 +330,8 @@ mod tests {
             (json!({ "iss": "https://other.example" }), Reason::UnknownIssuer),
             (json!({ "iss": "https://as.example/" }), Reason::UnknownIssuer),
             (json!({ "aud": "stranger" }), Reason::WrongAudience),
-            (json!({ "aud": [] }), Reason::WrongAudience),
-            (json!({ "aud": null }), Reason::WrongAudience),
+            (json!({ "aud": [] }), Reason::MissingClaim),
+            (json!({ "aud": null }), Reason::MissingClaim),
             (json!({ "exp": "1700000060" }), Reason::MalformedClaim),
             (json!({ "exp": -1 }), Reason::MalformedClaim),
             (json!({ "sub": 1 }), Reason::MalformedClaim),
@@ -398,7 +399,7 @@ mod tests {
             (error.reason(), error.failures()[0].subject(), error.failures()[0].found().into_owned())
         };
         let none = || "none".to_owned();
-        assert_eq!(found(&rules(), "aud"), (Reason::WrongAudience, "aud", none()));
+        assert_eq!(found(&rules(), "aud"), (Reason::MissingClaim, "aud", none()));
         let strict =
             Rules { demands_token_type: true, authorized_parties: Some(["app"].into_iter().collect()), ..rules() };
         let strict = young(strict, Duration::from_secs(600));

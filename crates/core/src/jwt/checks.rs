@@ -76,6 +76,13 @@ impl Rules {
         findings.note(confirmation::check(claims.get("cnf")));
         let scope = findings.note(self.profile.scope_from().read(|name| claims.get(name)));
 
+        if is_id_token(claims) {
+            findings.name_the_kind(
+                "an ID token",
+                "it tells the client who has signed in, and is not for APIs: have the client send the access token that came \
+                 with it",
+            );
+        }
         match (findings.error(), algorithm, expires_at, scope) {
             (None, Some(algorithm), Some(expires_at), Some(scope)) => Ok(Acceptable {
                 algorithm,
@@ -183,6 +190,15 @@ impl Rules {
     fn about_the_user<T>(&self, findings: &mut Findings, claim: Result<Option<T>, Failure>) -> Option<T> {
         if self.profile.is_strict() { findings.note(claim).flatten() } else { claim.ok().flatten() }
     }
+}
+
+/// Whether the claims are those of an ID token (OpenID Connect Core §2, §3.1.3.6, §3.3.2.11), for the log. It decides nothing.
+fn is_id_token(claims: &UnverifiedClaims<'_>) -> bool {
+    let says =
+        |name, kind: &str| matches!(claims.get(name), Some(Value::String(found)) if found.eq_ignore_ascii_case(kind));
+    let is_said = says("typ", "ID") || says("token_use", "id");
+    let says_other = ["typ", "token_use"].into_iter().any(|name| claims.get(name).is_some());
+    is_said || !says_other && ["at_hash", "c_hash", "nonce"].into_iter().any(|mark| claims.get(mark).is_some())
 }
 
 /// A claim that the profile knows from other tokens of the issuer.
@@ -380,12 +396,14 @@ mod tests {
             json!("API"),
             json!("https://api.example api"),
             json!(""),
-            json!([]),
             json!(["other"]),
         ] {
             assert_eq!(failures(claims_with(json!({ "aud": bad }))), [(Reason::WrongAudience, "aud")], "{bad}");
         }
-        assert_eq!(failures(claims_without("aud")), [(Reason::WrongAudience, "aud")]);
+        // Whoever names nobody is not meant for another.
+        let missing = [(Reason::MissingClaim, "aud")];
+        assert_eq!(failures(claims_without("aud")), missing);
+        assert_eq!(failures(claims_with(json!({ "aud": [] }))), missing);
         for mistyped in [json!(1), json!({}), json!(null), json!([1]), json!(["api", 1])] {
             let found = failures(claims_with(json!({ "aud": mistyped })));
             assert_eq!(found, [(Reason::MalformedClaim, "aud")], "{mistyped}");
@@ -578,6 +596,38 @@ mod tests {
     }
 
     #[test]
+    fn an_id_token_is_called_one_and_the_hint_is_not_about_the_profile() {
+        let said = |rules: &Rules, header: &Json, claims: &Json| {
+            checked(rules, header, claims, |outcome| outcome.err().unwrap().failures()[0].to_string())
+        };
+        let (strict, lenient) = (rules(), with_profile(compat()));
+        for mark in [
+            json!({ "at_hash": "x" }),
+            json!({ "c_hash": "x" }),
+            json!({ "nonce": "x" }),
+            json!({ "typ": "ID" }),
+            json!({ "token_use": "id" }),
+        ] {
+            let id_token = merged(claims_without("scope"), mark.clone());
+            for (rules, token_type) in [(&strict, "JWT"), (&lenient, "JWT")] {
+                let said = said(rules, &header(token_type), &id_token);
+                assert!(said.contains("expected an access token, found an ID token; "), "{mark}: {said}");
+                assert!(said.contains("access token that came with it") && !said.contains("profile"), "{mark}: {said}");
+            }
+        }
+        // What says that it is something else is no ID token, whatever it repeats.
+        for other in
+            [json!({ "typ": "Bearer", "nonce": "x" }), json!({ "token_use": "access", "nonce": "x" }), json!({})]
+        {
+            let said = said(&strict, &header("JWT"), &claims_with(other.clone()));
+            assert!(said.contains("needs a profile") && !said.contains("ID token"), "{other}: {said}");
+        }
+        // And an ID token that is refused for another reason is refused for that.
+        let expired = merged(claims_with(json!({ "exp": 1 })), json!({ "nonce": "x" }));
+        assert!(said(&strict, &header("at+jwt"), &expired).starts_with("exp: "));
+    }
+
+    #[test]
     fn a_failure_says_what_was_expected_and_what_was_found() {
         let claims = claims_with(json!({ "aud": ["x", "y"], "exp": 1, "nbf": NOW + 100, "iat": NOW + 100 }));
         checked(&rules(), &json!({ "alg": "HS256" }), &claims, |outcome| {
@@ -589,9 +639,10 @@ mod tests {
                     "typ: expected at+jwt (an issuer that sends another needs a profile, see `Issuer::profile`), found none",
                     "alg: expected RS256 or PS256 or ES256 or ES384 or Ed25519, found HS256",
                     "aud: expected https://api.example or api, found x y",
-                    "exp: expected later than 1700000000, found 1",
-                    "nbf: expected no later than 1700000000, found 1700000100",
-                    "iat: expected no later than 1700000000, found 1700000100",
+                    "exp: expected later than 2023-11-14T22:13:20Z, found 1970-01-01T00:00:01Z (expired 19675 days ago, leeway \
+                     60 s)",
+                    "nbf: expected no later than 2023-11-14T22:13:20Z, found 2023-11-14T22:15:00Z (100 s from now, leeway 60 s)",
+                    "iat: expected no later than 2023-11-14T22:13:20Z, found 2023-11-14T22:15:00Z (100 s from now, leeway 60 s)",
                 ]
             );
         });
