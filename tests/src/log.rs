@@ -57,7 +57,7 @@ static SECRETS: LazyLock<RwLock<HashSet<Box<[u8]>>>> = LazyLock::new(RwLock::def
 static BETRAYED: OnceLock<String> = OnceLock::new();
 
 /// From now on any test fails that logs this secret, or one of the parts between its dots, at any level. What is shorter than
-/// 16 octets is not looked for. [`Ask`](crate::Ask) does this with the credentials that it sends.
+/// 16 octets is not looked for, and neither is one octet over and over. [`Ask`](crate::Ask) does this with the credentials that it sends.
 ///
 /// # Panics
 ///
@@ -66,7 +66,9 @@ pub fn keep_secret(secret: impl AsRef<[u8]>) {
     install();
     assert_eq!(BETRAYED.get(), None, "this was logged and has a secret in it");
     let parts = secret.as_ref().split(|octet| matches!(octet, b'.' | b' '));
-    let pieces: Vec<_> = parts.filter_map(|part| part.last_chunk::<PIECE>()).collect();
+    let is_one_octet = |piece: &[u8; PIECE]| piece.iter().all(|octet| *octet == piece[0]);
+    let pieces: Vec<_> =
+        parts.filter_map(|part| part.last_chunk::<PIECE>()).filter(|piece| !is_one_octet(piece)).collect();
     let is_known = |secrets: &HashSet<Box<[u8]>>| pieces.iter().all(|piece| secrets.contains(&piece[..]));
     if !is_known(&SECRETS.read().unwrap_or_else(PoisonError::into_inner)) {
         let mut secrets = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
