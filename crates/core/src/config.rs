@@ -80,6 +80,7 @@
 //! | `scope_grammar` | `"exact"` | `"exact"`, [`"genauth"`](GenAuthScopes), or a table of scopes and what each [implies](ImpliedScopes) |
 //! | `jwks_uri` | by discovery | the [address](Issuer::with_jwks_uri) of its keys, or [of the tenants'](crate::Tenants::jwks_uri) |
 //! | `jwks_file` | by discovery | the [file](Issuer::with_jwks_file) with its keys |
+//! | `metadata_url` | by its name | the [address](Issuer::metadata_url) of its metadata document. Not with `template` |
 //! | `jwks_header` | none | table: the [header](Issuer::jwks_header) for the keys' address: `name`, and `value` or `value_file` |
 //! | `key_hosts` | all | list: the [hosts](Issuer::key_hosts) that keys may come from |
 //! | `key_refresh` | that at the top | table, see below |
@@ -258,6 +259,7 @@ struct IssuerTable {
     scope_grammar: Option<GrammarTable>,
     jwks_uri: Option<Address>,
     jwks_file: Option<PathBuf>,
+    metadata_url: Option<Address>,
     jwks_header: Option<HeaderTable>,
     #[serde(deserialize_with = "said")]
     key_hosts: Option<List>,
@@ -413,6 +415,9 @@ impl IssuerTable {
                 if let Some(introspection) = introspection {
                     issuer = issuer.introspection(introspection);
                 }
+                if let Some(Address(url)) = self.metadata_url.take() {
+                    issuer = issuer.metadata_url(url);
+                }
                 builder.issuer(self.apply_to(issuer, refresh, place))
             }
             (None, Some(Address(template))) => {
@@ -421,6 +426,9 @@ impl IssuerTable {
                         "jwks_file",
                         "is not for tenants, whose keys are found through their metadata or by `jwks_uri`",
                     );
+                }
+                if self.metadata_url.is_some() {
+                    place.fault("metadata_url", "is not for tenants, each of which has a metadata document of its own");
                 }
                 if self.introspection.take().is_some() {
                     place.fault(

@@ -128,6 +128,7 @@ impl IssuerTable {
             "SCOPE_CLAIM" => self.scope_claim = Some(list(&value)?),
             "SCOPE_GRAMMAR" => self.scope_grammar = Some(super::GrammarTable::Named(value)),
             "JWKS_URI" => self.jwks_uri = Some(Address(value)),
+            "METADATA_URL" => self.metadata_url = Some(Address(value)),
             "JWKS_FILE" => self.jwks_file = Some(value.into()),
             "JWKS_HEADER_NAME" => self.header().name = Some(Secret::Text(value)),
             "JWKS_HEADER_VALUE" => self.header().value = Some(Secret::Text(value)),

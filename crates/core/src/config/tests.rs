@@ -600,6 +600,10 @@ async fn tenants_are_trusted_by_name_or_not_at_all() {
             "jwks_file: is not for tenants, whose keys are found through their metadata or by `jwks_uri`",
         ),
         (
+            json!({ "trusted_tenants": "a", "metadata_url": "https://idp.example/metadata" }),
+            "metadata_url: is not for tenants, each of which has a metadata document of its own",
+        ),
+        (
             json!({ "trusted_tenants": "a", "introspection": { "client_id": "a", "client_secret": "b" } }),
             "introspection: is not for tenants; give the issuer that is asked an entry of its own",
         ),
@@ -788,6 +792,26 @@ async fn plain_http_is_allowed_by_name() {
         "trusted_tenants": "shop",
         "dangerous_allow_http_for_host": "keycloak",
     });
+    assert_eq!(faults(from_json(json!({ "audience": "api", "issuers": [tenants] }))).await, NONE);
+}
+
+#[tokio::test]
+async fn meta_5_an_issuer_of_a_file_may_be_a_name_alone() {
+    let name = json!({ "issuer": "http://adfs.corp.example/adfs/services/trust" });
+    let built = |settings: Value| {
+        faults(from_json(json!({ "audience": "api", "issuers": [extended(name.clone(), settings)] })))
+    };
+    assert_eq!(built(json!({ "jwks_uri": "https://adfs.corp.example/adfs/discovery/keys" })).await, NONE);
+    assert_eq!(built(json!({ "metadata_url": "https://adfs.corp.example/metadata" })).await, NONE);
+    assert_eq!(built(json!({})).await.len(), 1);
+    let vars = [
+        ("SCOPEGATE_AUDIENCE", "api"),
+        ("SCOPEGATE_ISSUER", "Our issuer"),
+        ("SCOPEGATE_METADATA_URL", "https://adfs.corp.example/metadata"),
+    ];
+    assert_eq!(faults(from_vars(&vars)).await, NONE);
+    let tenants =
+        json!({ "template": "urn:corp:{tenant}", "trusted_tenants": "a", "jwks_uri": "https://idp.example/{tenant}" });
     assert_eq!(faults(from_json(json!({ "audience": "api", "issuers": [tenants] }))).await, NONE);
 }
 

@@ -215,6 +215,11 @@ impl Tenants {
                 "the keys of tenants are found through their metadata, or at `.jwks_uri(..)`; leave the settings' own issuer alone".into(),
             );
         }
+        if self.settings.metadata_url.is_some() {
+            return Some(
+                "one metadata document names one issuer, and no tenant beside it; call no `.metadata_url(..)`".into(),
+            );
+        }
         let sample =
             if template.is_all() { SAMPLE.to_owned() } else { format!("{}tenant{}", template.before, template.after) };
         if let Err(fault) = self.check_identifier(&sample) {
@@ -387,6 +392,9 @@ mod tests {
         assert!(tenants("https://idp.example/{tenant}").max_live(0).fault().is_some());
         let other_keys = tenants("https://idp.example/{tenant}").settings(|_| Issuer::with_jwks("https://x", "{}"));
         assert!(other_keys.fault().is_some());
+        let one_document =
+            tenants("https://idp.example/{tenant}").settings(|issuer| issuer.metadata_url("https://idp.example/m"));
+        assert!(one_document.fault().is_some());
     }
 
     #[test]
