@@ -26,13 +26,13 @@ use scopegate_core::{
 };
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys, TestClock};
 use scopegate_tests::{
-    AUDIENCE, Answer, Api, Ask, ISSUER, JWKS_URL, METADATA_URL, Network, OIDC_URL, Reply, clock, count_panics, panics,
-    resource_server, settle,
+    AUDIENCE, Answer, Api, Ask, ISSUER, JWKS_URL, Log, METADATA_URL, Network, OIDC_URL, Reply, clock, count_panics,
+    panics, resource_server, settle,
 };
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use self::wire::{Server, Wire};
+use self::wire::{EXPIRED, Server, Wire};
 
 /// How far the clock goes in one step.
 const STEP: u64 = 5;
@@ -124,11 +124,11 @@ fn faults() -> Vec<Fault> {
     vec![
         // There is no answer.
         on_the_wire("connection refused", Everything, Wire::Refused),
-        answering("the name does not resolve", Everything, |_| Reply::Fails("failed to look up the address")),
+        on_the_wire("the name does not resolve", Everything, Wire::Unresolved),
         on_the_wire("connection accepted, then silence", Everything, Wire::Silence),
         on_the_wire("TLS handshake never answered", Everything, Wire::TlsSilence),
         on_the_wire("TLS handshake answered with something else", Everything, Wire::TlsGarbage),
-        answering("certificate expired", Everything, |_| Reply::Fails("invalid peer certificate: Expired")),
+        on_the_wire("certificate expired", Everything, Wire::TlsExpired),
         on_the_wire("connection reset at once", Everything, Wire::Reset),
         on_the_wire("connection reset within the headers", Everything, Wire::ResetInHead),
         on_the_wire("connection reset within the body", Keys, Wire::ResetInBody),
@@ -785,10 +785,31 @@ struct Row {
 
 const PHASES: [Phase; 3] = [Phase::Start, Phase::Steady, Phase::Rotation];
 
+/// A client that would trust the expired certificate, were it not for its time.
+fn client() -> ReqwestFetch {
+    ReqwestFetch::builder().root_certificates(EXPIRED.0).build().expect("a TLS provider")
+}
+
+/// The faults of names and certificates are what they are called.
+#[cfg(feature = "aws-lc-rs")]
+#[tokio::test]
+async fn k_13_a_name_without_address_and_an_expired_certificate_are_told_as_such() {
+    for (name, told) in [("the name does not resolve", "dns error"), ("certificate expired", "certificate expired")] {
+        let (log, _listening) = Log::listen();
+        let fault = faults().into_iter().find(|fault| fault.name == name).expect("a fault");
+        let mut world = World::new(&Arc::new(fault), Some(&client())).await;
+        world.spoil();
+        let token = world.token(Kind::Good(Which::Old));
+        Ask::get("/me").bearer(token).of(&world.api.router).await.assert_503();
+        let lines = log.lines_with("cannot get the keys");
+        assert!(lines.len() == 1 && lines[0].contains(told), "{name}: {lines:?}");
+    }
+}
+
 #[tokio::test]
 async fn no_fault_of_an_issuer_decides_wrongly_or_loses_a_good_token() {
     count_panics();
-    let client = cfg!(feature = "aws-lc-rs").then(|| ReqwestFetch::new().expect("a TLS provider"));
+    let client = cfg!(feature = "aws-lc-rs").then(client);
     let faults: Vec<_> = faults().into_iter().map(Arc::new).collect();
     let is_run = |fault: &Fault| client.is_some() || !matches!(fault.way, Way::Wire(_));
     // Sockets wait for real, so those faults all run at the same time.

@@ -15,7 +15,7 @@ pub use self::{
     fetch::LoopbackFetch,
     log::{Log, count_panics, keep_secret, panics},
     network::{INTROSPECTION_URL, JWKS_URL, METADATA_URL, Network, OIDC_URL, Reply, Seen, settle},
-    wire::{Served, exchange, serve},
+    wire::{Served, exchange, gzip_of_spaces, serve},
 };
 
 /// H-26: what a handler trusts is made by a gate. Nobody else has a way to.

@@ -42,3 +42,22 @@ pub async fn exchange(address: impl ToString, bytes: &[u8]) -> io::Result<String
         _ => Ok(String::from_utf8_lossy(&answer).into_owned()),
     }
 }
+
+/// So many spaces as gzip (RFC 1952), in one block with fixed codes (RFC 1951 §3.2.6): one space, and then again and again
+/// "the last byte, 258 times".
+pub fn gzip_of_spaces(length: usize) -> Vec<u8> {
+    let mut bits: Vec<bool> = Vec::new();
+    // Codes are written from their most significant bit, and bytes are filled from their least significant one.
+    let mut code = |value: u32, width: u32| bits.extend((0..width).rev().map(|bit| value >> bit & 1 == 1));
+    code(0b1, 1); // The last block,
+    code(0b10, 2); // with fixed codes: 01, the least significant bit first.
+    code(0x30 + u32::from(b' '), 8);
+    for _ in 0..length / 258 {
+        code(0b1100_0101, 8); // The length 258,
+        code(0, 5); // at the distance 1.
+    }
+    code(0, 7);
+    let mut gzip = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    gzip.extend(bits.chunks(8).map(|bits| bits.iter().rev().fold(0, |byte: u8, bit| byte << 1 | u8::from(*bit))));
+    gzip
+}

@@ -15,8 +15,8 @@ an issuer, and what requests got meanwhile:
   request to cause it.
 
 All settings are the defaults, except that a broken socket is given up after 150 ms instead of 5 seconds, so that the test is
-quick. Faults of connections and redirects are those of real sockets; failed look-ups, expired certificates and documents are
-the answers of a test double. A 503 has a `Retry-After` and says nothing about the token. In no row and at no time did a
+quick. Faults of names, certificates, connections and redirects are those of real resolvers and sockets; documents are the
+answers of a test double. A 503 has a `Retry-After` and says nothing about the token. In no row and at no time did a
 forged token, an expired one or one for another audience get anything but 401 or 503, and nobody was asked for keys but the
 issuer, at most once in 30 seconds and once more for a key id that is named twice.
 

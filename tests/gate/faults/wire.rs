@@ -8,6 +8,7 @@ use std::{
 };
 
 use scopegate_core::clock::{Clock as _, SystemClock};
+use scopegate_tests::gzip_of_spaces;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -32,10 +33,20 @@ pub(super) enum Wire {
     ResetInHead,
     Silence,
     StalledHead,
+    TlsExpired,
     TlsGarbage,
     TlsSilence,
     Trickle,
     Truncated,
+    Unresolved,
+}
+
+/// A certificate of 2020, which is its own authority, and its key.
+pub(super) const EXPIRED: (&str, &str) = (include_str!("tls/expired.crt.pem"), include_str!("tls/expired.key.pem"));
+
+/// A host that no resolver is asked for over the network, since no label is that long (RFC 1035 §2.3.4).
+fn unresolvable() -> String {
+    format!("{}.example", "x".repeat(64))
 }
 
 /// The issuer on a socket.
@@ -105,7 +116,8 @@ impl Server {
     pub(super) fn detour(&self) -> Option<String> {
         match self.wire {
             Wire::Refused => Some(format!("http://{}", self.closed.local_addr().expect("an address"))),
-            Wire::TlsGarbage | Wire::TlsSilence => Some(self.issuer.replace("http://", "https://")),
+            Wire::Unresolved => Some(format!("http://{}", unresolvable())),
+            Wire::TlsExpired | Wire::TlsGarbage | Wire::TlsSilence => Some(self.issuer.replace("http://", "https://")),
             _ => None,
         }
     }
@@ -126,6 +138,10 @@ impl State {
         if is_broken && matches!(self.wire, Wire::TlsGarbage) {
             stream.readable().await?;
             return stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+        #[cfg(feature = "aws-lc-rs")]
+        if is_broken && matches!(self.wire, Wire::TlsExpired) {
+            return expired().accept(stream).await.map(drop);
         }
         let path = asked_path(&stream).await?;
         if is_broken && self.hits.hits(&path) {
@@ -153,7 +169,7 @@ impl State {
             |to: &str| format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
         match self.wire {
             // What is left unread when a socket is closed makes a reset of it.
-            Wire::Refused | Wire::Reset => {}
+            Wire::Refused | Wire::Reset | Wire::TlsExpired | Wire::Unresolved => {}
             Wire::ResetInHead => stream.write_all(&head.as_bytes()[..40]).await?,
             Wire::ResetInBody => stream.write_all(format!("{announced}{}", &keys[..40]).as_bytes()).await?,
             Wire::Silence | Wire::TlsGarbage | Wire::TlsSilence => until_gone(stream).await?,
@@ -206,6 +222,22 @@ impl State {
     }
 }
 
+/// What answers TLS handshakes with the expired certificate.
+#[cfg(feature = "aws-lc-rs")]
+fn expired() -> tokio_rustls::TlsAcceptor {
+    use tokio_rustls::rustls::{
+        ServerConfig, crypto,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    };
+
+    let certificate = CertificateDer::from_pem_slice(EXPIRED.0.as_bytes()).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(EXPIRED.1.as_bytes()).expect("a key");
+    let provider = Arc::new(crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("TLS 1.3");
+    let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).expect("they belong together");
+    Arc::new(config).into()
+}
+
 /// The path of the request, which is left unread.
 async fn asked_path(stream: &TcpStream) -> io::Result<String> {
     let mut buffer = [0; 8192];
@@ -231,23 +263,4 @@ pub(super) async fn nap(duration: Duration) {
 async fn until_gone(stream: &mut TcpStream) -> io::Result<()> {
     while stream.read(&mut [0; 4096]).await? > 0 {}
     Ok(())
-}
-
-/// So many spaces as gzip (RFC 1952), in one block with fixed codes (RFC 1951 §3.2.6): one space, and then again and again
-/// "the last byte, 258 times".
-fn gzip_of_spaces(length: usize) -> Vec<u8> {
-    let mut bits: Vec<bool> = Vec::new();
-    // Codes are written from their most significant bit, and bytes are filled from their least significant one.
-    let mut code = |value: u32, width: u32| bits.extend((0..width).rev().map(|bit| value >> bit & 1 == 1));
-    code(0b1, 1); // The last block,
-    code(0b10, 2); // with fixed codes: 01, the least significant bit first.
-    code(0x30 + u32::from(b' '), 8);
-    for _ in 0..length / 258 {
-        code(0b1100_0101, 8); // The length 258,
-        code(0, 5); // at the distance 1.
-    }
-    code(0, 7);
-    let mut gzip = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-    gzip.extend(bits.chunks(8).map(|bits| bits.iter().rev().fold(0, |byte: u8, bit| byte << 1 | u8::from(*bit))));
-    gzip
 }

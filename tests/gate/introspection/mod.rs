@@ -7,6 +7,8 @@ mod discovery;
 mod dispatch;
 mod disturbances;
 mod instead;
+#[cfg(feature = "aws-lc-rs")]
+mod network;
 mod outage;
 mod secrets;
 mod signed;
