@@ -29,6 +29,7 @@ mod remote;
 mod resource;
 mod scope;
 mod scope_layer;
+mod shown;
 mod storm;
 mod verdicts;
 mod wire;

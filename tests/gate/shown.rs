@@ -1,0 +1,283 @@
+//! OPS-2 and W-03: what each public type shows of itself. A type that is added has to be put into one of the two lists.
+
+use std::{
+    collections::BTreeSet,
+    fmt::Debug,
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use axum::{Router, extract::Request, routing::get};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use scopegate_axum::{
+    AccessToken, Authenticate, Authentication, RequireActive, RequireToken, RequiredScopes, Scoped,
+    api_keys::{ApiKey, ApiKeys},
+    inquiry::{AnswerCache, AnswerKey, Forget, StoredAnswer},
+    introspection::{ClientAuthentication, Introspection},
+    token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
+};
+use scopegate_core::{Credentials, RequestHead};
+use scopegate_tests::{Ask, INTROSPECTION_URL, ISSUER, issuer, keep_secret, mint, resource_server};
+use serde_json::json;
+use tower::{Layer as _, Service as _};
+
+/// What no type may show: it is in the token, in the claims and in every secret below.
+const MARKER: &str = "marker-8d02f6a1c4";
+
+/// A token in a format of the application.
+const OPAQUE: &str = "social-55d1c0ffee9a3b72";
+
+/// Public types that are given nothing but names, numbers and what everybody may see.
+const HOLDS_NO_SECRET: &[&str] = &[
+    "Active",
+    "Algorithm",
+    "AnswerKey",
+    "BuildError",
+    "Challenge",
+    "CryptoBackend",
+    "Demand",
+    "ErrorKind",
+    "Evidence",
+    "ExactScopes",
+    "FailedRefresh",
+    "FetchError",
+    "FetchLimits",
+    "FetchOutcome",
+    "GateBody",
+    "GenAuthScopes",
+    "Health",
+    "ImpliedScopes",
+    "Inquired",
+    "InquiryOutcome",
+    "InsufficientScope",
+    "InvalidApiKey",
+    "InvalidProtectionSpace",
+    "InvalidScopePolicy",
+    "InvalidScopeToken",
+    "IssuerHealth",
+    "JwkSetError",
+    "KeyFetch",
+    "KeyHealth",
+    "KeyRefresh",
+    "KeyState",
+    "KeysUnavailable",
+    "Limits",
+    "LogSampler",
+    "MetricsObserver",
+    "MissingKey",
+    "OnlineCheck",
+    "Profile",
+    "ProtectionSpace",
+    "Reason",
+    "Refusal",
+    "RefusalBody",
+    "Require",
+    "RequireActive",
+    "RequireScope",
+    "RequireToken",
+    "RequiredClaim",
+    "ReqwestFetch",
+    "ResponseForm",
+    "Scheme",
+    "Scope",
+    "ScopeClaim",
+    "ScopePolicy",
+    "ScopeToken",
+    "SkippedKey",
+    "Snapshot",
+    "StartUp",
+    "SystemClock",
+    "Tenants",
+    "UnmetDemand",
+    "VerdictCache",
+];
+
+/// Every public type's name and what it prints, made of things that have [`MARKER`] in them.
+type Shown = Arc<Mutex<Vec<(&'static str, String)>>>;
+
+fn show(shown: &Shown, name: &'static str, value: &(impl Debug + ?Sized)) {
+    shown.lock().expect("not poisoned").push((name, format!("{value:?} {value:#?}")));
+}
+
+/// Shows what a verifier of the application has in its hands.
+#[derive(Debug)]
+struct Showing(Shown);
+
+impl TokenVerifier for Showing {
+    fn issuer(&self) -> &str {
+        "https://social.example"
+    }
+
+    fn accepts(&self, presented: &Presented<'_>) -> bool {
+        presented.token().starts_with("social-")
+    }
+
+    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+        show(&self.0, "Presented", presented);
+        let grant = Grant::to("alice").client_id("app").scope("message").claim("email", MARKER);
+        show(&self.0, "Grant", &grant);
+        show(&self.0, "NotGood", &NotGood::missing_input("x-account"));
+        let asked = Inquiry::by_token_and([MARKER], async { Err(NotGood::bad("it is unknown")) });
+        show(&self.0, "Inquiry", &asked);
+        Inquiry::decided(Ok(grant))
+    }
+}
+
+struct NeedsMessage;
+
+impl RequiredScopes for NeedsMessage {
+    const SCOPES: &'static [&'static str] = &["message"];
+}
+
+/// Settings that are made of secrets.
+fn show_settings(shown: &Shown) -> scopegate_axum::ResourceServerBuilder {
+    for client in [
+        ClientAuthentication::bearer(MARKER),
+        ClientAuthentication::bearer_with(|| MARKER.to_owned()),
+        ClientAuthentication::client_secret_basic("api", MARKER),
+        ClientAuthentication::client_secret_post("api", MARKER),
+        ClientAuthentication::client_secret_jwt("api", MARKER.repeat(4)),
+        ClientAuthentication::private_key_jwt("api", format!("-----BEGIN PRIVATE KEY-----\n{MARKER}")),
+    ] {
+        show(shown, "ClientAuthentication", &client);
+    }
+    let client = ClientAuthentication::client_secret_basic("api", MARKER);
+    let introspection = Introspection::at(INTROSPECTION_URL, client).parameter("api_key", MARKER);
+    show(shown, "Introspection", &introspection);
+    let issuer = issuer().introspection(introspection);
+    show(shown, "Issuer", &issuer);
+    let key = ApiKey::from_sha256(&"0".repeat(64)).expect("a digest").client_id("job");
+    show(shown, "ApiKey", &key);
+    let keys = ApiKeys::new("https://api.example/keys", "sk_").keys([key]);
+    show(shown, "ApiKeys", &keys);
+    show(shown, "Forget", &Forget::Token(MARKER));
+    show(shown, "AnswerCache", &AnswerCache::default());
+    #[cfg(feature = "aws-lc-rs")]
+    {
+        let proxy = format!("http://user:{MARKER}@proxy.example");
+        let fetch = scopegate_core::fetch::ReqwestFetch::builder().client_certificate(MARKER, MARKER).proxy(proxy);
+        show(shown, "ReqwestFetchBuilder", &fetch);
+    }
+    #[cfg(not(feature = "aws-lc-rs"))]
+    show(shown, "ReqwestFetchBuilder", "there is no TLS provider to build it with");
+    let private = json!({ "keys": [{ "kty": "oct", "kid": "k", "k": MARKER }] }).to_string();
+    let set = scopegate_core::jws::JwkSet::from_json(private.as_bytes()).expect("a JWK Set");
+    show(shown, "JwkSet", &set);
+    let backend = scopegate_core::CryptoBackend::compiled_in().expect("a backend");
+    show(shown, "KeySet", &set.prepare(scopegate_core::jws::Algorithm::DEFAULT, backend));
+    let config = json!({ "audience": "urn:a", "issuer": [{ "issuer": ISSUER, "jwks": { "keys": [{ "kty": "oct", "k": MARKER }] } }] });
+    show(
+        shown,
+        "Config",
+        &serde_json::from_value::<scopegate_axum::config::Config>(config).map_err(|error| error.to_string()),
+    );
+    let answer =
+        StoredAnswer::new(format!(r#"{{"sub":"{MARKER}"}}"#), std::time::Duration::ZERO, Vec::<AnswerKey>::new());
+    show(shown, "StoredAnswer", &answer);
+    let builder = resource_server().issuer(issuer).verifier(keys).verifier(Showing(Arc::clone(shown)));
+    show(shown, "ResourceServerBuilder", &builder);
+    builder
+}
+
+/// What a request with [`MARKER`] in its token leaves behind, a good one and a bad one.
+async fn show_requests(shown: &Shown, builder: scopegate_axum::ResourceServerBuilder) {
+    let server = builder.build().await.expect("good settings");
+    show(shown, "ResourceServer", &server);
+    let layer = Authenticate::new(server.clone());
+    show(shown, "Authenticate", &layer);
+    show(shown, "AuthenticateService", &layer.layer(()));
+    let good = mint().token().scope("message").claim("jti", MARKER).claim("email", MARKER).header("x", MARKER).sign();
+    for token in [&*good, OPAQUE, &mint().token().claim("exp", MARKER).sign()] {
+        keep_secret(token);
+        let (parts, ()) = Ask::get("/r").bearer(token).request().map(drop).into_parts();
+        show(shown, "RequestHead", &RequestHead::from(&parts));
+        show(shown, "Credentials", &Credentials::from_request(&parts).expect("well-formed"));
+        let authenticating = server.authenticate(&parts);
+        show(shown, "Authenticating", &authenticating);
+        match authenticating.await {
+            Ok(authentication) => show(shown, "Authentication", &authentication),
+            Err(error) => {
+                show(shown, "Error", &error);
+                error.failures().iter().for_each(|failure| show(shown, "Failure", failure));
+            }
+        }
+    }
+    let of_handler = Arc::clone(shown);
+    let handler = |token: AccessToken, scoped: Scoped<NeedsMessage>, request: Request| async move {
+        let verified = request.extensions().get::<Authentication>().and_then(Authentication::token).expect("verified");
+        show(&of_handler, "VerifiedToken", verified);
+        show(&of_handler, "Principal", &verified.principal());
+        show(&of_handler, "AccessToken", &token);
+        show(&of_handler, "Claims", token.claims());
+        show(&of_handler, "Scoped", &scoped);
+    };
+    let router = Router::new().route("/r", get(handler)).layer(layer.clone());
+    assert_eq!(Ask::get("/r").bearer(&good).of(&router).await.status, 200);
+    let of_mismatch = Arc::clone(shown);
+    let picky = |token: Result<AccessToken<Picky>, scopegate_axum::Rejection>| async move {
+        show(&of_mismatch, "Rejection", &token.map(|token| token.claims().email).expect_err("it is no number"));
+    };
+    let router = Router::new().route("/r", get(picky)).layer(layer.clone());
+    assert_eq!(Ask::get("/r").bearer(&good).of(&router).await.status, 200);
+    let mut gate = layer.layer(RequireToken::new().layer(tower::service_fn(answer)));
+    show(shown, "ResponseFuture", &gate.call(Ask::get("/r").bearer(&good).request()));
+    let mut gate = RequireActive::now().layer(tower::service_fn(answer));
+    show(shown, "ActiveFuture", &gate.call(Ask::get("/r").bearer(&good).request()));
+}
+
+async fn answer(_: Request) -> Result<axum::response::Response, std::convert::Infallible> {
+    Ok(axum::response::Response::default())
+}
+
+#[derive(serde::Deserialize)]
+struct Picky {
+    email: u8,
+}
+
+/// The names of the public types in the sources of the published crates.
+fn public_types() -> BTreeSet<String> {
+    let mut folders = ["core", "tower", "axum"]
+        .map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates").join(name).join("src"))
+        .to_vec();
+    let mut types = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of sources") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = fs::read_to_string(&path).expect("a source");
+                types.extend(source.lines().filter_map(declared));
+            }
+        }
+    }
+    types
+}
+
+/// The name of the public type that a line declares.
+fn declared(line: &str) -> Option<String> {
+    let declaration = line.trim_start().strip_prefix("pub ")?;
+    let name = declaration.strip_prefix("struct ").or_else(|| declaration.strip_prefix("enum "))?;
+    Some(name.split(|c: char| !c.is_alphanumeric()).next()?.to_owned())
+}
+
+#[tokio::test]
+async fn ops_2_w_03_no_public_type_shows_a_secret() {
+    let shown = Shown::default();
+    let builder = show_settings(&shown);
+    show_requests(&shown, builder).await;
+    let shown = std::mem::take(&mut *shown.lock().expect("not poisoned"));
+    let encoded = STANDARD.encode(MARKER);
+    for (name, text) in &shown {
+        assert!(
+            !text.is_empty() && [MARKER, OPAQUE, &encoded].iter().all(|secret| !text.contains(secret)),
+            "{name}: {text}"
+        );
+    }
+    let mut listed: BTreeSet<String> = shown.iter().map(|(name, _)| (*name).to_owned()).collect();
+    for name in HOLDS_NO_SECRET {
+        assert!(listed.insert((*name).to_owned()), "{name} is in both lists");
+    }
+    assert_eq!(listed, public_types(), "the lists, and the public types");
+}
