@@ -231,7 +231,7 @@ async fn c_15_a_leeway_of_years_is_refused_at_start() {
 }
 
 #[tokio::test]
-async fn a_revocation_that_is_heard_of_works_at_once() {
+async fn bcp_3_a_revocation_that_is_heard_of_works_at_once() {
     /// Two tokens that are remembered as good and are not any more.
     async fn remembered() -> Rig {
         let rig = Rig::new().await;
@@ -266,7 +266,7 @@ async fn a_revocation_that_is_heard_of_works_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_being_asked_when_something_is_forgotten_is_not_remembered() {
+async fn bcp_3_what_is_being_asked_when_something_is_forgotten_is_not_remembered() {
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
     let asking = rig.spawn("token");

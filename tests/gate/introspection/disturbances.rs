@@ -384,7 +384,7 @@ async fn a_question_that_is_joined_is_not_older_than_what_is_demanded() {
 
 /// The store is told to forget before it is told to keep.
 #[tokio::test]
-async fn what_is_forgotten_does_not_come_back_by_a_slow_store() {
+async fn bcp_3_what_is_forgotten_does_not_come_back_by_a_slow_store() {
     let gate = Arc::new(tokio::sync::Notify::new());
     let shelf = Shelf { gate: Some(Arc::clone(&gate)), ..Shelf::default() };
     let rig = Rig::asking(introspection().cache(AnswerCache::default().store(shelf.clone()))).await;
@@ -401,7 +401,7 @@ async fn what_is_forgotten_does_not_come_back_by_a_slow_store() {
 
 /// An answer about a verified JWT need not repeat `sub`; then `forget` does not find it.
 #[tokio::test]
-async fn a_subject_is_forgotten_where_the_answer_does_not_repeat_it() {
+async fn bcp_3_a_subject_is_forgotten_where_the_answer_does_not_repeat_it() {
     for what in [
         Forget::Subject { issuer: ISSUER, subject: "alice" },
         Forget::Session { issuer: ISSUER, session: "s1" },
@@ -461,7 +461,7 @@ async fn an_older_answer_does_not_replace_a_newer_one() {
 
 /// "filed under a digest of the token, of who was asked, and of who was asking"
 #[tokio::test]
-async fn answers_for_one_who_asks_are_not_answers_for_another() {
+async fn i_12_answers_for_one_who_asks_are_not_answers_for_another() {
     let shelf = Shelf::default();
     let asking = |client: ClientAuthentication, resource: &str| {
         Introspection::at(INTROSPECTION_URL, client)
@@ -480,7 +480,7 @@ async fn answers_for_one_who_asks_are_not_answers_for_another() {
 
 /// `authenticate` does not judge again where the token is the same, though the verdict rests on more than the token.
 #[tokio::test]
-async fn a_verdict_is_not_taken_over_where_its_other_inputs_differ() {
+async fn i_12_a_verdict_is_not_taken_over_where_its_other_inputs_differ() {
     let verifier = Custom::new(|_, account| {
         Box::pin(async move { account.map(Grant::to).ok_or_else(|| NotGood::missing_input("x-account")) })
     });
@@ -662,7 +662,7 @@ async fn survivors(big_tokens: usize) -> usize {
 
 /// One user with a long biography and a few hundred tokens pushes out what is remembered of everybody.
 #[tokio::test]
-async fn one_user_does_not_push_out_everybody() {
+async fn i_13_one_user_does_not_push_out_everybody() {
     let survivors = [survivors(0).await, survivors(100).await, survivors(200).await, survivors(400).await];
     assert!(survivors.iter().all(|left| *left >= 900), "left of 1000 after 0, 100, 200, 400 big ones: {survivors:?}");
 }

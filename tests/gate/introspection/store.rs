@@ -141,7 +141,7 @@ async fn a_store_that_fails_or_hangs_is_done_without() {
 }
 
 #[tokio::test]
-async fn what_is_forgotten_is_forgotten_by_the_store() {
+async fn bcp_3_what_is_forgotten_is_forgotten_by_the_store() {
     let shelf = Shelf::default();
     let rig = replica(&shelf).await;
     for what in [Forget::Token("token"), Forget::Subject { issuer: ISSUER, subject: "alice" }] {
