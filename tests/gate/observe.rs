@@ -63,7 +63,7 @@ async fn an_observer_is_told_once_of_every_refusal_whoever_refuses() {
 #[tokio::test]
 async fn the_health_of_keys_is_fit_for_a_readiness_probe() {
     async fn health(server: ResourceServer) -> (StatusCode, Json<scopegate_axum::Health>) {
-        let health = server.health();
+        let health = server.health_and_refresh();
         let status = if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         (status, Json(health))
     }

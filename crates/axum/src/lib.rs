@@ -43,8 +43,8 @@ mod scoped;
 
 pub use scopegate_core::{
     Authentication, BuildError, Claims, CryptoBackend, ExactScopes, GenAuthScopes, Health, ImpliedScopes,
-    InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, Principal, Reason,
-    ResourceServer, ResourceServerBuilder, Scope, ScopeGrammar, ScopePolicy, ScopeToken, StartUp, Tenants,
+    InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, OnlineHealth, Principal,
+    Reason, ResourceServer, ResourceServerBuilder, Scope, ScopeGrammar, ScopePolicy, ScopeToken, StartUp, Tenants,
     VerdictCache, VerifiedToken, api_keys, clock, config, fetch, inquiry, introspection, jwks, jws, jwt, observe,
     scope, token_verifier,
 };

@@ -101,7 +101,7 @@ impl Dispatch {
 /// Whether the text before the first dot is the encoding of something that begins like a JSON object: with a brace, and then
 /// a quotation mark or another brace. A text is decoded as far as it goes, in either alphabet: what might pass for a JWT
 /// somewhere must not pass for an opaque token here.
-fn is_jwt_shaped(token: &str) -> bool {
+pub(crate) fn is_jwt_shaped(token: &str) -> bool {
     let Some((header, _)) = token.split_once('.') else { return false };
     let (mut bits, mut held, mut is_open) = (0_u32, 0_u32, false);
     for character in header.bytes() {
@@ -245,7 +245,7 @@ impl Issuers {
     }
 
     /// Who is asked about an opaque token: the issuer whose prefix it has, else the one that has none.
-    fn introspector_of_opaque(&self, token: &str) -> Option<&Introspector> {
+    pub(crate) fn introspector_of_opaque(&self, token: &str) -> Option<&Introspector> {
         let prefixed = self.prefixed.iter().find(|(prefix, _)| token.starts_with(&**prefix));
         prefixed.map(|(_, introspector)| introspector).or(self.general.as_ref()).map(|introspector| &**introspector)
     }

@@ -106,8 +106,8 @@ pub use self::{
     reason::Reason,
     request_head::RequestHead,
     resource_server::{
-        Authenticating, BuildError, Health, Issuer, IssuerHealth, ResourceServer, ResourceServerBuilder, StartUp,
-        Tenants,
+        Authenticating, BuildError, Health, Issuer, IssuerHealth, OnlineHealth, ResourceServer, ResourceServerBuilder,
+        StartUp, Tenants,
     },
     scope::{ExactScopes, GenAuthScopes, ImpliedScopes, InvalidScopeToken, Scope, ScopeGrammar, ScopeToken},
     verdicts::VerdictCache,

@@ -24,7 +24,7 @@ pub(crate) use self::tenants::is_tenant;
 pub use self::{
     builder::ResourceServerBuilder,
     faults::BuildError,
-    health::{Health, IssuerHealth},
+    health::{Health, IssuerHealth, OnlineHealth},
     issuer::Issuer,
     start_up::StartUp,
     tenants::Tenants,
@@ -34,7 +34,7 @@ use crate::{
     claims::{ClaimNames, UnverifiedClaims},
     clock::Clock,
     dispatch::{self, Dispatch, Judge, Route},
-    inquiry::{Forget, Found, Lookup, MOMENT, StoreError},
+    inquiry::{Forget, Forgotten, Found, Lookup, MOMENT, StoreError},
     introspection::Introspector,
     jwks::{KeysUnavailable, MissingKey},
     jws::KeySet,
@@ -283,7 +283,8 @@ impl ResourceServer {
     /// about: for whoever learns of a revocation. What is being asked at this moment is not remembered either.
     ///
     /// Here it is forgotten by the time that this returns. The future does the same to a shared
-    /// [store](crate::inquiry::AnswerStore), where there is one.
+    /// [store](crate::inquiry::AnswerStore), where there is one, and says what it came to. It concerns answers and no signatures: a
+    /// JWT that nobody is asked about stays good until it expires, which [`Forgotten::is_asked_about`] and a warning in the log say.
     ///
     /// ```
     /// # async fn hook(resource_server: scopegate_core::ResourceServer) -> Result<(), scopegate_core::inquiry::StoreError> {
@@ -297,34 +298,57 @@ impl ResourceServer {
     /// # Errors
     ///
     /// When the store fails; then other replicas may go on by what they find there, for as long as it is kept.
-    pub fn forget(&self, what: Forget<'_>) -> BoxFuture<'static, Result<(), StoreError>> {
-        let forgetting: Vec<_> = self
-            .server()
-            .dispatch
-            .desks()
-            .filter_map(|desk| {
-                let tag = match what {
-                    // However its signature is spelled.
-                    Forget::Token(token) => desk.token_tags(token)[1],
-                    Forget::Subject { issuer, subject } if *issuer == *desk.rules.issuer => {
-                        desk.digest(&[b"subject", issuer.as_bytes(), subject.as_bytes()])
-                    }
-                    Forget::Session { issuer, session } if *issuer == *desk.rules.issuer => {
-                        desk.digest(&[b"session", issuer.as_bytes(), session.as_bytes()])
-                    }
-                    Forget::Subject { .. } | Forget::Session { .. } => return None,
-                };
-                Some(desk.forget(tag))
-            })
-            .collect();
+    pub fn forget(&self, what: Forget<'_>) -> BoxFuture<'static, Result<Forgotten, StoreError>> {
+        let mut forgotten = Forgotten { answers: 0, is_asked_about: false };
+        let mut in_stores = Vec::new();
+        for desk in self.server().dispatch.desks() {
+            let tag = match what {
+                // However its signature is spelled.
+                Forget::Token(token) => desk.token_tags(token)[1],
+                Forget::Subject { issuer, subject } if *issuer == *desk.rules.issuer => {
+                    desk.digest(&[b"subject", issuer.as_bytes(), subject.as_bytes()])
+                }
+                Forget::Session { issuer, session } if *issuer == *desk.rules.issuer => {
+                    desk.digest(&[b"session", issuer.as_bytes(), session.as_bytes()])
+                }
+                Forget::Subject { .. } | Forget::Session { .. } => continue,
+            };
+            let (answers, in_store) = desk.forget(tag);
+            forgotten.answers += answers;
+            forgotten.is_asked_about = true;
+            in_stores.push(in_store);
+        }
+        if let Forget::Token(token) = what {
+            forgotten.is_asked_about = self.may_be_asked_about(token);
+        }
+        if !forgotten.is_asked_about {
+            tracing::warn!(?what, "nobody is asked about such tokens, so that forgetting them changes nothing");
+        }
         Box::pin(async move {
-            let mut outcome = Ok(());
-            for forgotten in forgetting {
+            let mut outcome = Ok(forgotten);
+            for in_store in in_stores {
                 // Each is tried, whatever became of the others.
-                outcome = outcome.and(forgotten.await);
+                outcome = outcome.and(in_store.await.map(|()| forgotten));
             }
             outcome
         })
+    }
+
+    /// Whether there is anybody who may be asked about this token: a verifier of the application might take any.
+    fn may_be_asked_about(&self, token: &str) -> bool {
+        let Dispatch { issuers, applications } = &self.server().dispatch;
+        if !applications.is_empty() {
+            return true;
+        }
+        if !dispatch::is_jwt_shaped(token) {
+            return issuers.introspector_of_opaque(token).is_some();
+        }
+        let mut decoded = Decoded::new();
+        let unverified = Unverified::decode(token, &mut decoded).ok();
+        let claims = unverified
+            .and_then(|unverified| UnverifiedClaims::parse(unverified.payload(), &self.server().claim_names).ok());
+        let issuer = claims.as_ref().and_then(|claims| claims.string("iss", "iss").ok().flatten());
+        issuer.is_some_and(|issuer| issuers.introspector(issuer).is_some())
     }
 
     /// Judges a token by whoever it belongs to. Where somebody is asked, an answer may be as old as `max_age`, if that is
@@ -471,12 +495,18 @@ impl ResourceServer {
         }
     }
 
-    /// How the keys of the issuers are doing: those that were named, and the tenants that are live.
-    ///
-    /// An issuer whose keys nobody has asked for yet is asked for them now, in the background, so that a service that waits
-    /// for its probe before it gets requests comes to have them.
+    /// How the issuers are doing: the keys of those that were named and of the tenants that are live, and the circuits of those
+    /// that are asked about tokens and of verifiers of the application. It causes no traffic.
     pub fn health(&self) -> Health {
-        Health::of(&self.server().dispatch.issuers)
+        Health::of(&self.server().dispatch)
+    }
+
+    /// [`health`](Self::health), for a readiness probe. Issuers that were named and whose keys are due, as they are before the
+    /// first token, are asked for them, in the background and within their budget: a service that waits for its probe before it
+    /// gets requests comes to have them. Nobody is asked about a token, and no tenant for its keys.
+    pub fn health_and_refresh(&self) -> Health {
+        self.server().dispatch.issuers.fixed().for_each(|verifier| verifier.keys.refresh());
+        self.health()
     }
 
     /// Tells the observer that a request was refused. The layers and extractors call this for what they refuse; `token` is

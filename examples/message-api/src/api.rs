@@ -31,7 +31,7 @@ pub(crate) fn router(resource_server: ResourceServer) -> Router {
 /// Whether the keys of the issuer are there, for a readiness probe. It names the issuer and its key ids, so a service that
 /// strangers can reach would serve it on a port of its own.
 async fn health(State(resource_server): State<ResourceServer>) -> (StatusCode, Json<Health>) {
-    let health = resource_server.health();
+    let health = resource_server.health_and_refresh();
     let status = if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(health))
 }

@@ -47,7 +47,7 @@ async fn revoke(
     let token = token.ok_or((StatusCode::BAD_REQUEST, "Send the token that is to be revoked.\n"))?;
     issuer.revoke(token);
     match resource_server.forget(Forget::Token(token)).await {
-        Ok(()) => Ok("The token is revoked.\n"),
+        Ok(_) => Ok("The token is revoked.\n"),
         Err(_) => {
             Err((StatusCode::INTERNAL_SERVER_ERROR, "The token is revoked, and some replicas may not know it yet.\n"))
         }

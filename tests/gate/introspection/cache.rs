@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use scopegate_axum::inquiry::{AnswerCache, Forget};
+use scopegate_axum::{
+    inquiry::{AnswerCache, Forget},
+    introspection::OnlineCheck,
+};
 use scopegate_core::Reason;
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys};
+use scopegate_tests::{Log, issuer, mint};
 
 use super::*;
 
@@ -340,8 +344,6 @@ fn respelled(token: &str) -> String {
 
 #[tokio::test]
 async fn bcp_3_a_jwt_is_forgotten_however_its_signature_is_spelled() {
-    use scopegate_axum::introspection::OnlineCheck;
-
     for check in [OnlineCheck::Every(30 * SECOND), OnlineCheck::Instead] {
         let key = SigningKey::generate(SigningAlgorithm::Es256).with_key_id("es");
         let keys = SigningKeys::from(key);
@@ -371,4 +373,39 @@ async fn bcp_3_a_jwt_is_forgotten_however_its_signature_is_spelled() {
         rig.server.forget(Forget::Token(&token)).await.expect("no store");
         assert_eq!(rig.ask_at("/me", &another).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn bcp_3_forgetting_says_what_it_came_to() {
+    let jwt = |issuer: &str| mint().token().claim("iss", issuer).subject("alice").client_id("app").sign();
+    let other = Issuer::with_jwks("https://other.example", mint().keys().jwks_json());
+    let asked = issuer().introspection(introspection().check_jwts(OnlineCheck::Every(SECOND)));
+    let rig = Rig::with(asked, |builder| builder.issuer(other)).await;
+    let (ours, theirs) = (jwt(ISSUER), jwt("https://other.example"));
+    rig.say(&ours, active());
+    rig.say("opaque", active());
+    for token in [&ours, &theirs, "opaque"] {
+        assert_eq!(rig.ask_at("/me", token).await.status, 200);
+    }
+    let (log, _listening) = Log::listen();
+    let alice = |issuer| Forget::Subject { issuer, subject: "alice" };
+    for (what, answers, is_asked_about) in [
+        (Forget::Token(&theirs), 0, false),
+        (alice("https://other.example"), 0, false),
+        (Forget::Session { issuer: "https://nobody.example", session: "s" }, 0, false),
+        (Forget::Token("eyJhbGciOiJFUzI1NiJ9.x.y"), 0, false),
+        (Forget::Token("never seen"), 0, true),
+        (Forget::Token("opaque"), 1, true),
+        (Forget::Token("opaque"), 0, true),
+        (Forget::Token(&ours), 1, true),
+        (alice(ISSUER), 0, true),
+    ] {
+        let warned = log.lines_with("forgetting them changes nothing").len();
+        let forgotten = rig.server.forget(what).await.expect("no store");
+        assert_eq!((forgotten.answers, forgotten.is_asked_about), (answers, is_asked_about), "{what:?}");
+        let warnings = log.lines_with("forgetting them changes nothing").len() - warned;
+        assert_eq!(warnings, usize::from(!is_asked_about), "{what:?}");
+    }
+    assert!(!log.text().contains(&theirs));
+    assert_eq!(rig.ask_at("/me", &theirs).await.status, 200, "which is what was said");
 }

@@ -6,6 +6,7 @@ mod cache;
 mod discovery;
 mod dispatch;
 mod disturbances;
+mod health;
 mod instead;
 #[cfg(feature = "aws-lc-rs")]
 mod network;

@@ -64,6 +64,29 @@ pub(super) struct Leave<'c> {
     is_settled: bool,
 }
 
+/// The state of a circuit breaker: whether somebody is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CircuitState {
+    /// Questions are asked.
+    Closed,
+    /// It was open, and the pause is over: the next question is asked, and its outcome decides.
+    HalfOpen,
+    /// Nobody is asked for a while, and the answer is 503 at once.
+    Open,
+}
+
+impl CircuitState {
+    /// The state as a label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half_open",
+            Self::Open => "open",
+        }
+    }
+}
+
 impl State {
     const CLOSED: Self = Self::Closed { failures: 0 };
 
@@ -139,6 +162,18 @@ impl Circuit {
     /// For how long nobody is to ask about this token, `None` where somebody may.
     pub(super) fn open_for(&self, token: &AnswerKey, now: Duration) -> Option<Duration> {
         self.states().open_for(token, self.patience, now)
+    }
+
+    /// The state for tokens that have not failed before, and for how long nobody is asked about them.
+    pub(super) fn state(&self, now: Duration) -> (CircuitState, Option<Duration>) {
+        let state = self.states().all;
+        let open_for = state.open_for(self.patience, now);
+        let state = match state {
+            State::Closed { .. } => CircuitState::Closed,
+            State::Open { .. } if open_for.is_some() => CircuitState::Open,
+            State::Open { .. } | State::Trying { .. } => CircuitState::HalfOpen,
+        };
+        (state, open_for.filter(|_| state == CircuitState::Open))
     }
 
     /// Leave to ask about this token, or for how long nobody is to.

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    AnswerCache, AnswerKey, AnswerStore, CannotTell, Fault, Limits, Rules, StoredAnswer, Told,
+    AnswerCache, AnswerKey, AnswerStore, CannotTell, CircuitState, Fault, Limits, Rules, StoredAnswer, Told,
     circuit::{Change, Circuit, Outcome},
     memory::{Answer, Memory, Verdict},
     rules::Judged,
@@ -175,6 +175,12 @@ impl Desk {
 
     pub(crate) fn now(&self) -> Duration {
         self.surroundings.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    /// The state of the circuit, for how long nobody is asked, and whether the last question came to nothing.
+    pub(crate) fn health(&self) -> (CircuitState, Option<Duration>, bool) {
+        let (circuit, open_for) = self.circuit.state(self.now());
+        (circuit, open_for, self.failing.load(Ordering::Relaxed))
     }
 
     /// A digest of texts, none of which can be mistaken for another's end.
@@ -483,14 +489,16 @@ impl Desk {
         answer.is_current(now, max_age).then_some(Answer { is_fresh: false, ..answer })
     }
 
-    /// Forgets at once what has this tag, and what is being asked at this moment. The future does the same to the store.
-    pub(crate) fn forget(&self, tag: AnswerKey) -> BoxFuture<'static, Result<(), super::StoreError>> {
+    /// Forgets at once what has this tag, and what is being asked at this moment, and says how many answers that were. The
+    /// future does the same to the store.
+    pub(crate) fn forget(&self, tag: AnswerKey) -> (usize, BoxFuture<'static, Result<(), super::StoreError>>) {
         self.under_way().forget(tag);
-        self.memory.forget(&tag);
-        match &self.store {
+        let answers = self.memory.forget(&tag);
+        let in_store = match &self.store {
             Some(store) => store.forget(tag),
             None => Box::pin(std::future::ready(Ok(()))),
-        }
+        };
+        (answers, in_store)
     }
 
     fn report_store<T>(&self, done: Option<Result<T, super::StoreError>>) -> Option<T> {

@@ -2,7 +2,7 @@ use std::{
     collections::hash_map::RandomState,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -131,7 +131,7 @@ impl Memory {
             Cache::with(entries, bytes, Bytes, RandomState::new(), DefaultLifecycle::default())
         };
         let bytes = settings.max_bytes as u64;
-        let heaviest = (bytes / 256).max(LEAST_HEAVIEST);
+        let heaviest = (bytes / 512).max(LEAST_HEAVIEST);
         Self { good: Arc::new(cache(bytes)), bad: cache(bytes / 8), heaviest, latest: AtomicU64::new(0) }
     }
 
@@ -183,11 +183,17 @@ impl Memory {
         self.bad.remove(key);
     }
 
-    /// Forgets all that has this tag.
-    pub(super) fn forget(&self, tag: &AnswerKey) {
+    /// Forgets all that has this tag, and says how many that were.
+    pub(super) fn forget(&self, tag: &AnswerKey) -> usize {
+        let forgotten = AtomicUsize::new(0);
         for cache in [&*self.good, &self.bad] {
-            cache.retain(|_, weighed| !weighed.answer.tags.contains(tag));
+            cache.retain(|_, weighed| {
+                let is_kept = !weighed.answer.tags.contains(tag);
+                forgotten.fetch_add(usize::from(!is_kept), Ordering::Relaxed);
+                is_kept
+            });
         }
+        forgotten.into_inner()
     }
 
     /// How many good and bad answers are remembered, and their bytes by estimate.
@@ -251,9 +257,9 @@ mod tests {
         memory.forget_key(&key(1));
         assert!(memory.get(&key(1)).is_none());
         (1..=3).for_each(|number| memory.put(key(number), if number == 2 { bad() } else { good() }));
-        memory.forget(&key(8));
+        assert_eq!(memory.forget(&key(8)), 0);
         assert_eq!((memory.size().0, memory.size().1), (2, 1));
-        memory.forget(&key(7));
+        assert_eq!(memory.forget(&key(7)), 3);
         assert_eq!((memory.size().0, memory.size().1), (0, 0));
     }
 
@@ -274,7 +280,7 @@ mod tests {
 
     #[test]
     fn c_13_what_is_too_heavy_is_not_remembered_and_takes_the_place_of_what_was() {
-        for (bytes, heaviest) in [(64 * 1024, 8 * 1024), (16 * 1024 * 1024, 64 * 1024)] {
+        for (bytes, heaviest) in [(64 * 1024, 8 * 1024), (16 * 1024 * 1024, 32 * 1024)] {
             let memory = Memory::new(&AnswerCache::default().max_bytes(bytes));
             for before in [good(), bad()] {
                 memory.put(key(1), good_of(heaviest / 2));

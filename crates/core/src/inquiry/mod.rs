@@ -33,14 +33,15 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
+pub use self::{
+    circuit::CircuitState,
+    settings::{AnswerCache, Limits},
+    store::{AnswerKey, AnswerStore, Forget, Forgotten, StoreError, StoredAnswer},
+};
 pub(crate) use self::{
     desk::{Desk, Found, Lookup, MOMENT, Question, Surroundings},
     rules::{Audience, Rules},
     settings::faults,
-};
-pub use self::{
-    settings::{AnswerCache, Limits},
-    store::{AnswerKey, AnswerStore, Forget, StoreError, StoredAnswer},
 };
 use crate::{Error, error::line};
 

@@ -59,7 +59,7 @@ impl AnswerCache {
     }
 
     /// Keeps so many bytes of good answers at most, by estimate: none with 0, else 64 KiB or more. Bad ones have a place of their
-    /// own, an eighth as large. An answer is remembered if it takes no more than 8 KiB or a 256th of this, so that one user with a
+    /// own, an eighth as large. An answer is remembered if it takes no more than 8 KiB or a 512th of this, so that one user with a
     /// long one does not push out many.
     ///
     /// Claims that were built in the type of a handler are kept with their token and count, as what they would take as a

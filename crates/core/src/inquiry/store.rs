@@ -106,6 +106,17 @@ pub enum Forget<'a> {
     },
 }
 
+/// What [`ResourceServer::forget`](crate::ResourceServer::forget) came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Forgotten {
+    /// How many answers were remembered here and are not any more. There may have been others in a shared store.
+    pub answers: usize,
+    /// Whether anybody is asked about such tokens. Where nobody is there was nothing to forget, and nothing has changed: a JWT
+    /// of an issuer without an [`Introspection`](crate::introspection::Introspection) is good until it expires.
+    pub is_asked_about: bool,
+}
+
 /// Names what it is about and shows no token.
 impl fmt::Debug for Forget<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -97,7 +97,11 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// When it cannot be said which keys the issuer has. Requests are then answered 503, never 401.
     fn refetch(&self, missing: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>>;
 
-    /// How the source is doing.
+    /// Has newer keys fetched, in the background, where that is due and nobody would be asked too often. A readiness probe calls
+    /// this before there are tokens. A source that fetches nothing does nothing.
+    fn refresh(&self) {}
+
+    /// How the source is doing. It asks nobody.
     fn health(&self) -> KeyHealth {
         KeyHealth::at_hand(self.snapshot().as_ref().map(|snapshot| &*snapshot.keys))
     }

@@ -162,15 +162,17 @@ impl KeySource for RemoteKeys {
         })
     }
 
+    /// A resting issuer may be one that a stranger named once, and a probe is no reason to ask it again and again.
+    fn refresh(&self) {
+        if self.0.idle == Idle::Refresh && self.0.is_due(self.0.now()) {
+            self.0.attempt(Demand::Due);
+        }
+    }
+
     fn health(&self) -> KeyHealth {
         let shared = &self.0;
         let now = shared.now();
         let loaded = shared.loaded.load_full();
-        // Whoever watches the health of keys wants them there before the first token. A resting issuer may be one that a
-        // stranger named once, and a probe is no reason to ask it again and again.
-        if shared.idle == Idle::Refresh && shared.is_due(now) {
-            shared.attempt(Demand::Due);
-        }
         let state = match loaded.as_deref().map(|loaded| shared.trust(loaded, now)) {
             Some(Trust::Fresh) => KeyState::Fresh,
             Some(Trust::Stale) => KeyState::Stale,

@@ -1,17 +1,23 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
-use crate::{dispatch::Issuers, jwks::KeyHealth, jwt::JwtVerifier};
+use crate::{
+    dispatch::Dispatch,
+    inquiry::{CircuitState, Desk},
+    jwks::KeyHealth,
+    jwt::JwtVerifier,
+};
 
-/// How a resource server's issuers are doing. Made by [`ResourceServer::health`](crate::ResourceServer::health).
+/// How a resource server's issuers are doing. Made by [`ResourceServer::health`](crate::ResourceServer::health), which causes
+/// no traffic, and by [`health_and_refresh`](crate::ResourceServer::health_and_refresh), which may.
 ///
-/// With `serde` it is an object with a boolean `ready` and arrays `issuers` and `tenants`; times in it are whole seconds, points in time
-/// since 1970. It names issuers and key ids, so it is for operators: serve it where they alone can ask.
+/// With `serde` it is an object with a boolean `ready` and arrays `issuers`, `tenants` and `online`; times in it are whole seconds,
+/// points in time since 1970. It names issuers and key ids, so it is for operators: serve it where they alone can ask.
 ///
 /// ```
 /// # fn respond(resource_server: scopegate_core::ResourceServer) -> serde_json::Result<(u16, String)> {
-/// let health = resource_server.health();
+/// let health = resource_server.health_and_refresh();
 /// let status = if health.is_ready() { 200 } else { 503 };
 /// let body = serde_json::to_string(&health)?;
 /// # Ok((status, body))
@@ -21,9 +27,10 @@ use crate::{dispatch::Issuers, jwks::KeyHealth, jwt::JwtVerifier};
 pub struct Health {
     issuers: Vec<IssuerHealth>,
     tenants: Vec<IssuerHealth>,
+    online: Vec<OnlineHealth>,
 }
 
-/// How one issuer is doing.
+/// How one issuer is doing whose JWTs are verified here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IssuerHealth {
@@ -33,19 +40,35 @@ pub struct IssuerHealth {
     pub keys: KeyHealth,
 }
 
+/// How one issuer is doing that is asked about tokens, or a verifier of the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OnlineHealth {
+    /// The issuer's identifier, or what the verifier calls the issuer of its tokens.
+    pub issuer: Arc<str>,
+    /// Whether it is asked.
+    pub circuit: CircuitState,
+    /// For how long it is not, where the circuit is open.
+    pub retry_after: Option<Duration>,
+    /// Whether there was no answer to the last question.
+    pub is_failing: bool,
+}
+
 impl Health {
-    pub(super) fn of(issuers: &Issuers) -> Self {
+    pub(super) fn of(dispatch: &Dispatch) -> Self {
         let mut health = Self {
-            issuers: issuers.fixed().map(|verifier| IssuerHealth::of(verifier)).collect(),
-            tenants: issuers.live().map(|verifier| IssuerHealth::of(&verifier)).collect(),
+            issuers: dispatch.issuers.fixed().map(|verifier| IssuerHealth::of(verifier)).collect(),
+            tenants: dispatch.issuers.live().map(|verifier| IssuerHealth::of(&verifier)).collect(),
+            online: dispatch.desks().map(|desk| OnlineHealth::of(desk)).collect(),
         };
         for reports in [&mut health.issuers, &mut health.tenants] {
             reports.sort_by(|a, b| a.issuer.cmp(&b.issuer));
         }
+        health.online.sort_by(|a, b| a.issuer.cmp(&b.issuer));
         health
     }
 
-    /// The issuers that were named one by one, in the order of their identifiers.
+    /// The issuers that were named one by one and whose JWTs are verified here, in the order of their identifiers.
     pub fn issuers(&self) -> &[IssuerHealth] {
         &self.issuers
     }
@@ -56,12 +79,22 @@ impl Health {
         &self.tenants
     }
 
-    /// Whether the tokens of every issuer can be judged. Tenants do not count: strangers can name them, and they come and go.
+    /// The issuers that are [asked](crate::introspection) about tokens, and the [verifiers](crate::token_verifier) of the
+    /// application, in the order of their names. An issuer may be among [`issuers`](Self::issuers) as well.
+    pub fn online(&self) -> &[OnlineHealth] {
+        &self.online
+    }
+
+    /// Whether the tokens of every issuer can be judged: there are keys for those that are verified here, and no circuit is
+    /// open of those that are asked about. Tenants do not count: strangers can name them, and they come and go.
+    ///
+    /// A circuit is open for the pause of its [`Limits`](crate::inquiry::Limits), and half open from then on until somebody
+    /// asks: that counts as ready, or else a service that a probe takes out of rotation would never ask again.
     ///
     /// With several issuers think twice before a probe rests on this: when one of them is down for longer than its keys
     /// serve, the others still do.
     pub fn is_ready(&self) -> bool {
-        self.issuers.iter().all(|issuer| issuer.keys.is_ready())
+        self.issuers.iter().all(|issuer| issuer.keys.is_ready()) && self.online.iter().all(OnlineHealth::is_ready)
     }
 }
 
@@ -71,13 +104,37 @@ impl IssuerHealth {
     }
 }
 
+impl OnlineHealth {
+    fn of(desk: &Desk) -> Self {
+        let (circuit, retry_after, is_failing) = desk.health();
+        Self { issuer: Arc::clone(&desk.rules.issuer), circuit, retry_after, is_failing }
+    }
+
+    /// Whether it is asked about the next token.
+    pub fn is_ready(&self) -> bool {
+        self.circuit != CircuitState::Open
+    }
+}
+
 impl Serialize for Health {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut health = serializer.serialize_struct("Health", 3)?;
+        let mut health = serializer.serialize_struct("Health", 4)?;
         health.serialize_field("ready", &self.is_ready())?;
         health.serialize_field("issuers", &self.issuers)?;
         health.serialize_field("tenants", &self.tenants)?;
+        health.serialize_field("online", &self.online)?;
         health.end()
+    }
+}
+
+impl Serialize for OnlineHealth {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut online = serializer.serialize_struct("OnlineHealth", 4)?;
+        online.serialize_field("issuer", &*self.issuer)?;
+        online.serialize_field("circuit", self.circuit.as_str())?;
+        online.serialize_field("retry_after", &self.retry_after.map(|time| time.as_secs()))?;
+        online.serialize_field("failing", &self.is_failing)?;
+        online.end()
     }
 }
 

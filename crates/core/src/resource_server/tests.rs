@@ -843,7 +843,7 @@ async fn a_tenant_that_a_stranger_names_makes_no_service_unready() {
 }
 
 #[test]
-fn a_probe_keeps_keys_fresh_where_the_runtime_of_the_start_is_gone() {
+fn a_probe_that_refreshes_keeps_keys_fresh_where_the_runtime_of_the_start_is_gone() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
     let first = runtime();
@@ -863,7 +863,7 @@ fn a_probe_keeps_keys_fresh_where_the_runtime_of_the_start_is_gone() {
         let mut all = Vec::new();
         for _ in 0..30 {
             clock.advance(MINUTE);
-            let _ = server.health();
+            let _ = server.health_and_refresh();
             settle().await;
             all.push(server.health().is_ready());
         }

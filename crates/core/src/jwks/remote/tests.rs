@@ -625,7 +625,7 @@ async fn keys_that_nobody_asks_for_may_rest() {
 }
 
 #[tokio::test]
-async fn health_causes_no_attempt_for_a_resting_issuer() {
+async fn a_probe_causes_no_attempt_for_a_resting_issuer() {
     for answer in [Answer::Fails, Answer::Is(200, jwks(&["a-es256"]))] {
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         network.put(JWKS_URL, answer);
@@ -641,6 +641,7 @@ async fn health_causes_no_attempt_for_a_resting_issuer() {
         settle().await;
         network.requests();
         for _ in 0..360 {
+            source.refresh();
             source.health();
             settle().await;
             clock.advance(10 * SECOND);
@@ -714,6 +715,9 @@ async fn health_tells_how_the_keys_are_doing() {
     let source = source(&network, &clock);
     let first = source.health();
     assert_eq!((first.state, first.keys, first.is_ready()), (KeyState::Unavailable, 0, false));
+    settle().await;
+    assert!(network.requests().is_empty(), "that asks for nothing");
+    source.refresh();
     settle().await;
     let loaded = source.health();
     assert_eq!((loaded.state, loaded.is_ready()), (KeyState::Fresh, true), "the probe asked for them");
