@@ -7,7 +7,7 @@ use scopegate_core::{
     jws::{Algorithm, JwkSet, KeySet},
 };
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys};
-use scopegate_tests::{Api, ISSUER, mint, resource_server, vectors};
+use scopegate_tests::{Api, Ask, ISSUER, JWKS_URL, Log, Network, clock, mint, resource_server, vectors};
 use serde_json::{Value, json};
 
 use crate::jose::{base64url, key, outcome, outcome_at};
@@ -18,9 +18,11 @@ async fn api(keys: &SigningKeys, algorithms: &[Algorithm]) -> Api {
     Api::behind(resource_server().issuer(issuer).build().await.expect("good settings"))
 }
 
-/// A good key, and one that is published as `jwk`. It keeps the issuer's set from being empty.
+/// A good key for each algorithm, and one that is published as `jwk`.
 async fn api_with(jwk: &Value) -> Api {
-    let set = json!({ "keys": [key(SigningAlgorithm::Es384).public_jwk(), jwk] }).to_string();
+    let good =
+        SigningAlgorithm::all().map(|algorithm| key(algorithm).with_key_id(format!("good {algorithm}")).public_jwk());
+    let set = json!({ "keys": good.chain([jwk.clone()]).collect::<Vec<_>>() }).to_string();
     Api::behind(resource_server().issuer(Issuer::with_jwks(ISSUER, set)).build().await.expect("good settings"))
 }
 
@@ -36,7 +38,8 @@ async fn assert_unusable(jwk: &Value, token: &str) {
     assert_eq!(keys_of(jwk).skipped().len(), 1);
     let api = api_with(jwk).await;
     assert_eq!(outcome_at(&api, token).await, Err(Reason::UnknownKey), "{jwk}");
-    assert_eq!(outcome_at(&api, mint().token().algorithm(SigningAlgorithm::Es384).sign()).await, Ok(()));
+    let good = mint().token().algorithm(SigningAlgorithm::Es384).key_id(format!("good {}", SigningAlgorithm::Es384));
+    assert_eq!(outcome_at(&api, good.sign()).await, Ok(()));
 }
 
 #[tokio::test]
@@ -415,9 +418,50 @@ async fn alg_9_a_key_is_used_with_exactly_one_algorithm_the_first_on_the_list_th
         let api = api(mint.keys(), &list).await;
         assert_eq!(outcome_at(&api, mint.token().algorithm(good).sign()).await, Ok(()));
         let other = mint.token().algorithm(bad);
-        assert_eq!(outcome_at(&api, other.sign()).await, Err(Reason::UnknownKey), "{bad}");
-        assert_eq!(outcome_at(&api, other.without_key_id().sign()).await, Err(Reason::UnknownKey), "{bad}");
+        assert_eq!(outcome_at(&api, other.sign()).await, Err(Reason::AlgorithmNotAllowed), "{bad}");
+        assert_eq!(outcome_at(&api, other.without_key_id().sign()).await, Err(Reason::AlgorithmNotAllowed), "{bad}");
     }
+}
+
+#[tokio::test]
+async fn alg_9_a_wrong_pairing_is_logged_with_the_key_and_both_algorithms() {
+    let (log, _guard) = Log::listen();
+    let mint = versatile();
+    let api = api(mint.keys(), Algorithm::DEFAULT).await;
+    let answer = Ask::get("/me").bearer(mint.token().algorithm(SigningAlgorithm::Ps256).sign()).of(&api.router).await;
+    answer.assert_401(Reason::AlgorithmNotAllowed);
+    let challenge = answer.challenge().expect("a challenge");
+    assert!(challenge.contains("signed with an algorithm that is not accepted"), "{challenge}");
+    let key_id = mint.keys().iter().next().and_then(|key| key.key_id().map(str::to_owned)).expect("it has one");
+    let told = format!(
+        "alg: expected RS256, since key {key_id} has no `alg` and is used with one algorithm (see `Issuer::algorithms`), found PS256"
+    );
+    assert!(log.text().contains(&told), "{}", log.text());
+}
+
+#[tokio::test]
+async fn alg_9_one_named_call_lets_an_issuer_sign_with_several_algorithms_by_one_key() {
+    let mint = versatile();
+    let network = Network::with_issuer(&clock(), mint.keys());
+    for issuer in [Issuer::with_jwks(ISSUER, mint.keys().jwks_json()), Issuer::with_jwks_uri(ISSUER, JWKS_URL)] {
+        let issuer = issuer.dangerous_allow_several_algorithms_per_key();
+        let builder = resource_server().fetch(network.clone()).issuer(issuer);
+        let api = Api::behind(builder.build().await.expect("good settings"));
+        for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Ps256] {
+            assert_eq!(outcome_at(&api, mint.token().algorithm(algorithm).sign()).await, Ok(()), "{algorithm}");
+        }
+        // Not on the list, and of another type.
+        for (header, reason) in [("RS512", Reason::AlgorithmNotAllowed), ("ES256", Reason::AlgorithmNotAllowed)] {
+            let token = mint.token().algorithm(SigningAlgorithm::Rs256).header("alg", header).sign();
+            assert_eq!(outcome_at(&api, token).await, Err(reason), "{header}");
+        }
+    }
+    // A key that says its algorithm is used with that all the same.
+    let one = self::mint().with_keys(key(SigningAlgorithm::Rs256).into());
+    let issuer = Issuer::with_jwks(ISSUER, one.keys().jwks_json()).dangerous_allow_several_algorithms_per_key();
+    let api = Api::behind(resource_server().issuer(issuer).build().await.expect("good settings"));
+    let token = one.token().signed_by_key(&key(SigningAlgorithm::Rs256)).algorithm(SigningAlgorithm::Ps256).sign();
+    assert_eq!(outcome_at(&api, token).await, Err(Reason::AlgorithmNotAllowed));
 }
 
 #[tokio::test]

@@ -234,6 +234,20 @@ async fn key_3_a_thousand_unknown_key_ids_at_once_cause_one_fetch() {
 }
 
 #[tokio::test]
+async fn key_3_a_known_key_id_with_another_algorithm_is_no_sign_of_a_rotation() {
+    let rig = Rig::loaded().await;
+    let before = rig.fetches();
+    for _ in 0..5 {
+        rig.me(rig.token(&OLD).header("alg", "RS256").sign()).await.assert_401(Reason::AlgorithmNotAllowed);
+    }
+    assert_eq!(rig.fetches() - before, 1, "the key may have been replaced under its name");
+    rig.publish(&NEW);
+    rig.new_key().await.assert_refused();
+    rig.new_key().await.assert_pass();
+    assert_eq!(rig.fetches() - before, 2, "the reserve is there for the rotation");
+}
+
+#[tokio::test]
 async fn key_4_a_new_key_passes_after_exactly_one_fetch() {
     let rig = Rig::loaded().await;
     rig.publish(&NEW);
@@ -764,17 +778,19 @@ async fn k_05_one_broken_key_is_skipped_and_reported_and_good_ones_are_used() {
 #[tokio::test]
 async fn k_06_a_key_that_is_not_for_signatures_by_its_algorithm_verifies_nothing() {
     let rsa = of_the_run(SigningAlgorithm::Rs256).with_key_id("rsa");
-    for (keys, published) in [
-        (&*NEW, only(&NEW).with_jwk_member("use", "enc")),
-        (&*NEW, only(&NEW).without_jwk_member("use").with_jwk_member("key_ops", json!(["encrypt"]))),
-        (&rsa.clone().into(), rsa.clone().with_jwk_member("alg", "HS256")),
-        (&*NEW, only(&NEW).with_jwk_member("kty", "oct").with_jwk_member("k", "AQAB")),
-        (&*NEW, only(&NEW).with_jwk_member("kty", "unknown")),
-        (&*NEW, only(&NEW).with_jwk_member("d", URL_SAFE_NO_PAD.encode([7; 32]))),
+    // Besides the one key that is used, which is none for RS256.
+    let (unknown, unfit) = (Reason::UnknownKey, Reason::AlgorithmNotAllowed);
+    for (keys, published, reason) in [
+        (&*NEW, only(&NEW).with_jwk_member("use", "enc"), unknown),
+        (&*NEW, only(&NEW).without_jwk_member("use").with_jwk_member("key_ops", json!(["encrypt"])), unknown),
+        (&rsa.clone().into(), rsa.clone().with_jwk_member("alg", "HS256"), unfit),
+        (&*NEW, only(&NEW).with_jwk_member("kty", "oct").with_jwk_member("k", "AQAB"), unknown),
+        (&*NEW, only(&NEW).with_jwk_member("kty", "unknown"), unknown),
+        (&*NEW, only(&NEW).with_jwk_member("d", URL_SAFE_NO_PAD.encode([7; 32])), unknown),
     ] {
         let rig = Rig::new().await;
         rig.network.put(JWKS_URL, Reply::ok(set_of([only(&OLD), published]).jwks_json()));
-        rig.me(rig.token(keys).sign()).await.assert_refused();
+        rig.me(rig.token(keys).sign()).await.assert_401(reason);
         rig.old().await.assert_pass();
         assert_eq!((rig.fetches(), rig.gate.health().issuers()[0].keys.keys), (1, 1));
     }

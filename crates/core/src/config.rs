@@ -85,6 +85,7 @@
 //! | `key_hosts` | all | list: the [hosts](Issuer::key_hosts) that keys may come from |
 //! | `key_refresh` | that at the top | table, see below |
 //! | `introspection` | nobody is asked | table, see below: how the issuer is [asked](Issuer::introspection) about tokens. Not with `template` |
+//! | `dangerous_allow_several_algorithms_per_key` | `false` | keys without `alg` are used with [all algorithms](Issuer::dangerous_allow_several_algorithms_per_key) of the list that fit |
 //! | `dangerous_waive_audience` | `false` | tokens that [name no audience](Issuer::dangerous_waive_audience) |
 //! | `dangerous_allow_http_on_loopback` | `false` | [plain http](Issuer::dangerous_allow_http_on_loopback) on this machine |
 //! | `dangerous_allow_http_for_host` | none | list: hosts, such as `"keycloak"`, for which [plain http](Issuer::dangerous_allow_http_for_host) will do |
@@ -268,6 +269,7 @@ struct IssuerTable {
     introspection: Option<IntrospectionTable>,
     dangerous_allow_http_on_loopback: bool,
     dangerous_allow_http_for_host: Option<List>,
+    dangerous_allow_several_algorithms_per_key: bool,
     dangerous_waive_audience: bool,
     #[serde(flatten)]
     unknown: Unknown,
@@ -520,6 +522,9 @@ impl IssuerTable {
         for host in place.list("dangerous_allow_http_for_host", self.dangerous_allow_http_for_host).unwrap_or_default()
         {
             issuer = issuer.dangerous_allow_http_for_host(host);
+        }
+        if self.dangerous_allow_several_algorithms_per_key {
+            issuer = issuer.dangerous_allow_several_algorithms_per_key();
         }
         if self.dangerous_waive_audience {
             issuer = issuer.dangerous_waive_audience();

@@ -27,7 +27,7 @@
 //! # `401 invalid_token`
 //!
 //! ### algorithm_not_allowed
-//! The token is signed with an algorithm that is not on the issuer's list, or with none.
+//! The token is signed with an algorithm that is not on the issuer's list, or that no key of the issuer is used with, or with none.
 //!
 //! ### claims_mismatch
 //! The token is good, and its claims cannot be read as the type that the handler takes.

@@ -136,6 +136,9 @@ impl IssuerTable {
             "KEY_HOSTS" => self.key_hosts = Some(list(&value)?),
             "DANGEROUS_ALLOW_HTTP_ON_LOOPBACK" => self.dangerous_allow_http_on_loopback = boolean(&value)?,
             "DANGEROUS_ALLOW_HTTP_FOR_HOST" => self.dangerous_allow_http_for_host = Some(list(&value)?),
+            "DANGEROUS_ALLOW_SEVERAL_ALGORITHMS_PER_KEY" => {
+                self.dangerous_allow_several_algorithms_per_key = boolean(&value)?;
+            }
             "DANGEROUS_WAIVE_AUDIENCE" => self.dangerous_waive_audience = boolean(&value)?,
             _ => {
                 if let Some(name) = name.strip_prefix("KEY_REFRESH_") {

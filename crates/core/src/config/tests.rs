@@ -310,6 +310,22 @@ fn nothing_is_what_the_builder_has_by_default() {
 }
 
 #[test]
+fn alg_9_several_algorithms_per_key_are_allowed_by_name() {
+    let issuer = || Issuer::discover(ISSUER).dangerous_allow_several_algorithms_per_key();
+    let in_code = shown(&ResourceServer::builder().audience("https://api.example").issuer(issuer()));
+    let config = with_issuer(json!({ "dangerous_allow_several_algorithms_per_key": true }));
+    assert_eq!(shown(&config.into_builder()), in_code);
+    let vars = [
+        ("SCOPEGATE_AUDIENCE", "https://api.example"),
+        ("SCOPEGATE_ISSUER", ISSUER),
+        ("SCOPEGATE_DANGEROUS_ALLOW_SEVERAL_ALGORITHMS_PER_KEY", "true"),
+    ];
+    assert_eq!(shown(&from_vars(&vars).into_builder()), in_code);
+    let without = with_issuer(json!({ "dangerous_allow_several_algorithms_per_key": false }));
+    assert_ne!(shown(&without.into_builder()), in_code);
+}
+
+#[test]
 fn code_may_go_on_where_the_file_ends() {
     let config = from_toml("leeway = \"10s\"\n[[issuers]]\nissuer = \"https://as.example\"");
     let builder = config.into_builder().leeway(Duration::from_secs(5)).audience("added");

@@ -118,13 +118,18 @@ impl SignedAnswers {
         };
         let is_held = match self.keys.snapshot().map(|snapshot| verify(&snapshot.keys)) {
             Some(Verification::Valid) => return Ok(()),
-            Some(Verification::Invalid) => opened.key_id.is_some(),
+            Some(Verification::Invalid | Verification::WrongAlgorithm) => opened.key_id.is_some(),
             Some(Verification::UnknownKey) | None => false,
         };
         let keys = self.keys.refetch(MissingKey::new(opened.key_id.as_deref(), is_held)).await;
-        match keys.map(|keys| verify(&keys)) {
-            Ok(Verification::Valid) => Ok(()),
-            Ok(_) => Err(no_answer("is not signed by a key of the issuer")),
+        match keys.map(|keys| (verify(&keys), keys)) {
+            Ok((Verification::Valid, _)) => Ok(()),
+            Ok((Verification::Invalid, _)) => Err(no_answer("is not signed by a key of the issuer")),
+            Ok((_, keys)) => {
+                let refusal = keys.no_key(opened.algorithm, opened.key_id.as_deref());
+                let failures: Vec<String> = refusal.failures().iter().map(ToString::to_string).collect();
+                Err(no_answer(format!("is not signed by a key of the issuer: {}", failures.join("; "))))
+            }
             Err(error) => Err(CannotTell::new(Fault::Theirs, error)),
         }
     }

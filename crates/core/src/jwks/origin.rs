@@ -67,6 +67,8 @@ pub(crate) struct Origin {
     /// The hosts that keys may come from; without a list, any.
     pub(crate) hosts: Option<Arc<HashSet<String>>>,
     pub(crate) algorithms: Arc<[Algorithm]>,
+    /// Whether a key without `alg` is used with all of them that fit it.
+    pub(crate) several_algorithms_per_key: bool,
     pub(crate) backend: CryptoBackend,
     pub(crate) refresh: KeyRefresh,
     /// Whether a key may say whose it is, so that another issuer's is not used.
@@ -245,6 +247,9 @@ impl Origin {
         let mut set = JwkSet::from_json_up_to(json, self.refresh.max_keys).map_err(FetchKeysError::Set)?;
         if self.keys_name_issuer {
             set = set.of_issuer(&self.issuer);
+        }
+        if self.several_algorithms_per_key {
+            set = set.dangerous_allow_several_algorithms_per_key();
         }
         set.look_for_weaknesses().await;
         let keys = set.prepare(&self.algorithms, self.backend);

@@ -6,8 +6,9 @@ use super::{
     rsa_modulus,
 };
 use crate::{
+    Error, Reason,
     crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey, is_strong_ed25519},
-    error::excerpt,
+    error::{Expected, Failure, Failures, Found, excerpt},
 };
 
 /// How many keys one set may have unless something else is said.
@@ -32,6 +33,8 @@ const RSA_EXPONENT: std::ops::RangeInclusive<u64> = 65_537..=8_589_934_591;
 pub struct JwkSet {
     keys: Vec<Jwk>,
     skipped: Vec<SkippedKey>,
+    /// Whether a key without `alg` is used with every algorithm that fits it.
+    several_algorithms: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -61,9 +64,9 @@ impl JwkSet {
         let elements = json::elements(json, "keys", max_keys)
             .map_err(|rule| JwkSetError::of(rule, json))?
             .ok_or(JwkSetError::NoKeys)?;
-        let mut set = Self { keys: Vec::new(), skipped: Vec::new() };
+        let mut set = Self { keys: Vec::new(), skipped: Vec::new(), several_algorithms: false };
         for (index, (element, broken)) in elements.iter().enumerate() {
-            match broken.map_or_else(|| Jwk::read(index, element), |rule| Err(unreadable(rule))) {
+            match broken.map_or_else(|| Jwk::read(index, element), |rule| Err(unreadable(rule).into())) {
                 Ok(key) => set.keys.push(key),
                 Err(why) => set.skipped.push(SkippedKey { index, id: id(element).map(Into::into), why }),
             }
@@ -88,7 +91,7 @@ impl JwkSet {
         self.skipped.extend(others.into_iter().map(|key| SkippedKey {
             index: key.index,
             id: key.id,
-            why: "its `issuer` is another one",
+            why: "its `issuer` is another one".into(),
         }));
         self
     }
@@ -102,36 +105,35 @@ impl JwkSet {
         }
     }
 
+    /// Uses a key that does not say its algorithm with every algorithm of the list that fits it, as
+    /// [`Issuer::dangerous_allow_several_algorithms_per_key`](crate::Issuer::dangerous_allow_several_algorithms_per_key) does,
+    /// for a [`KeySource`](crate::jwks::KeySource) of the application.
+    pub fn dangerous_allow_several_algorithms_per_key(mut self) -> Self {
+        self.several_algorithms = true;
+        self
+    }
+
     /// Prepares the keys for use with `algorithms`, each with exactly one of them: its own `alg`, or, where it has none,
     /// the first on the list that fits its type (RFC 8725 §3.1).
     pub fn prepare(&self, algorithms: &[Algorithm], backend: CryptoBackend) -> KeySet {
         let mut skipped = self.skipped.clone();
         let mut keys: Vec<Key> = Vec::with_capacity(self.keys.len());
         for jwk in &self.keys {
-            let prepared = match jwk
-                .algorithm
-                .or_else(|| algorithms.iter().copied().find(|&algorithm| jwk.public_key.fits(algorithm)))
-            {
-                Some(algorithm) if algorithms.contains(&algorithm) => {
-                    match jwk.modulus().and_then(rsa_modulus::weakness) {
-                        Some(weakness) => Err(weakness),
-                        None => VerifyingKey::new(backend, algorithm, &jwk.public_key)
-                            .map(|key| (algorithm, key))
-                            .ok_or("it is not a valid public key"),
-                    }
-                }
-                _ => Err("no algorithm of the issuer's list fits it"),
-            };
-            match prepared {
-                Ok((algorithm, verifying_key)) => {
-                    let public_key = jwk.public_key.clone();
-                    keys.push(Key { id: jwk.id.clone(), algorithm, public_key, verifying_key });
-                }
+            let is_pinned = jwk.algorithm.is_none() && !self.several_algorithms;
+            match jwk.prepare(algorithms, if is_pinned { 1 } else { usize::MAX }, backend) {
+                Ok(prepared) => keys.extend(prepared.into_iter().map(|(algorithm, verifying_key)| Key {
+                    id: jwk.id.clone(),
+                    algorithm,
+                    is_pinned,
+                    public_key: jwk.public_key.clone(),
+                    verifying_key,
+                })),
                 Err(why) => skipped.push(SkippedKey { index: jwk.index, id: jwk.id.clone(), why }),
             }
         }
+        let length = self.keys.len() + self.skipped.len() - skipped.len();
         keys.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut set = KeySet { keys, skipped, described: Arc::default() };
+        let mut set = KeySet { keys, length, skipped, described: Arc::default() };
         set.described = set.describe().into();
         set
     }
@@ -145,29 +147,62 @@ impl Jwk {
         }
     }
 
-    fn read(index: usize, element: &Value<'_>) -> Result<Self, &'static str> {
+    /// Prepares the key for its own algorithm, or for those of the list that fit it, as many as it may be used with.
+    fn prepare(
+        &self,
+        algorithms: &[Algorithm],
+        most: usize,
+        backend: CryptoBackend,
+    ) -> Result<Vec<(Algorithm, VerifyingKey)>, Cow<'static, str>> {
+        let fits = |algorithm: &Algorithm| match self.algorithm {
+            Some(own) => own == *algorithm,
+            None => self.public_key.fits(*algorithm),
+        };
+        let fitting: Vec<Algorithm> = algorithms.iter().copied().filter(fits).take(most).collect();
+        if fitting.is_empty() {
+            return Err(match self.algorithm {
+                Some(own) => format!("its `alg` is {own}, which is not on the issuer's list").into(),
+                None => "no algorithm of the issuer's list fits it".into(),
+            });
+        }
+        if let Some(weakness) = self.modulus().and_then(rsa_modulus::weakness) {
+            return Err(weakness.into());
+        }
+        fitting
+            .into_iter()
+            .map(|algorithm| Some((algorithm, VerifyingKey::new(backend, algorithm, &self.public_key)?)))
+            .collect::<Option<_>>()
+            .ok_or("it is not a valid public key".into())
+    }
+
+    fn read(index: usize, element: &Value<'_>) -> Result<Self, Cow<'static, str>> {
         if ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"].iter().any(|name| find(element, name).is_some()) {
-            return Err("it has a private member, or is symmetric");
+            return Err("it has a private member, or is symmetric".into());
         }
         let key_type = member(element, "kty")?.ok_or("it has no `kty`")?;
         if member(element, "use")?.is_some_and(|purpose| purpose != "sig") {
-            return Err("its `use` is not `sig`");
+            return Err("its `use` is not `sig`".into());
         }
         if !may_verify(element)? {
-            return Err("its `key_ops` lacks `verify`");
+            return Err("its `key_ops` lacks `verify`".into());
         }
         let public_key = match (key_type, member(element, "crv")?) {
             ("EC", Some("P-256")) => ec(element, Curve::P256)?,
             ("EC", Some("P-384")) => ec(element, Curve::P384)?,
             ("OKP", Some("Ed25519")) => ed25519(element)?,
             ("RSA", _) => rsa(element)?,
-            _ => return Err("its type or curve is not supported"),
+            _ => return Err("its type or curve is not supported".into()),
         };
         let algorithm = match member(element, "alg")? {
             None => None,
             Some(name) => match Algorithm::from_name(name) {
                 Some(algorithm) if public_key.fits(algorithm) => Some(algorithm),
-                _ => return Err("its `alg` is not supported, or does not fit its type"),
+                _ => {
+                    let name = excerpt(name);
+                    return Err(
+                        format!("its `alg` is \"{name}\", which is not supported or does not fit its type").into()
+                    );
+                }
             },
         };
         let issuer = match find(element, "issuer") {
@@ -266,8 +301,10 @@ fn without_leading_zeros(mut bytes: Vec<u8>) -> Vec<u8> {
 /// Keys that are ready to verify the tokens of one issuer.
 #[derive(Debug)]
 pub struct KeySet {
-    /// Sorted by id; those without one come first.
+    /// Sorted by id; those without one come first. A key that is used with several algorithms is here for each.
     keys: Vec<Key>,
+    /// How many keys these are.
+    length: usize,
     skipped: Vec<SkippedKey>,
     /// For the log: the keys by id where they are few, else how many they are.
     described: Arc<str>,
@@ -277,6 +314,8 @@ pub struct KeySet {
 struct Key {
     id: Option<Box<str>>,
     algorithm: Algorithm,
+    /// Whether the algorithm was chosen for a key that does not say its own.
+    is_pinned: bool,
     public_key: PublicKey,
     verifying_key: VerifyingKey,
 }
@@ -285,9 +324,11 @@ struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verification {
     Invalid,
-    /// No key of this id and algorithm, or too many to try.
+    /// No key of this id, or too many to try.
     UnknownKey,
     Valid,
+    /// There are keys of this id, and none of them is used with the algorithm.
+    WrongAlgorithm,
 }
 
 impl KeySet {
@@ -300,22 +341,48 @@ impl KeySet {
         message: &[u8],
         signature: &[u8],
     ) -> Verification {
-        let named = match key_id {
-            None => &self.keys[..],
-            Some(id) => {
-                let from = self.keys.partition_point(|key| key.id.as_deref() < Some(id));
-                let length = self.keys[from..].partition_point(|key| key.id.as_deref() == Some(id));
-                &self.keys[from..from + length]
-            }
-        };
+        let named = self.named(key_id);
         let candidates = || named.iter().filter(|key| key.algorithm == algorithm);
         match candidates().count() {
             1..=MAX_CANDIDATES if candidates().any(|key| key.verifying_key.verify(message, signature)) => {
                 Verification::Valid
             }
             1..=MAX_CANDIDATES => Verification::Invalid,
+            0 if !named.is_empty() => Verification::WrongAlgorithm,
             _ => Verification::UnknownKey,
         }
+    }
+
+    /// The keys of this id, or all.
+    fn named(&self, key_id: Option<&str>) -> &[Key] {
+        let Some(id) = key_id else { return &self.keys };
+        let from = self.keys.partition_point(|key| key.id.as_deref() < Some(id));
+        let length = self.keys[from..].partition_point(|key| key.id.as_deref() == Some(id));
+        &self.keys[from..from + length]
+    }
+
+    /// The refusal of a token that no key was found for.
+    ///
+    /// Whether its algorithm or its key is to blame is decided by the algorithms of all keys, so that a stranger cannot tell
+    /// from it which key ids there are. The log names both.
+    pub(crate) fn no_key(&self, algorithm: Algorithm, key_id: Option<&str>) -> Error {
+        let is_in_use = self.keys.is_empty() || self.keys.iter().any(|key| key.algorithm == algorithm);
+        let reason = if is_in_use { Reason::UnknownKey } else { Reason::AlgorithmNotAllowed };
+        let named = self.named(key_id);
+        let is_wrong = !named.iter().any(|key| key.algorithm == algorithm);
+        let expected = || algorithms_of(if named.is_empty() { &self.keys } else { named });
+        let wrong_algorithm = (is_wrong && !(named.is_empty() && is_in_use))
+            .then(|| Failure::new(reason, "alg", expected(), Found::Fixed(algorithm.as_str())));
+        let wrong_key = (named.is_empty() || !is_wrong).then(|| {
+            let skipped = self.skipped.iter().find(|skipped| key_id.is_some() && skipped.id.as_deref() == key_id);
+            let expected = match skipped {
+                Some(skipped) => format!("{} ({skipped}; the token has {algorithm})", self.described).into(),
+                None => Expected::from(&self.described),
+            };
+            Failure::new(Reason::UnknownKey, "kid", expected, key_id.map_or(Found::NONE, Found::from))
+        });
+        let failures: Failures = wrong_algorithm.into_iter().chain(wrong_key).collect();
+        Error::from_failures(failures).unwrap_or_else(|| reason.into())
     }
 
     /// The ids of the keys, each once. Keys without one are not named.
@@ -332,16 +399,11 @@ impl KeySet {
         self.keys.binary_search_by(|key| key.id.as_deref().cmp(&Some(key_id))).is_ok()
     }
 
-    /// For the log.
-    pub(crate) fn described(&self) -> &Arc<str> {
-        &self.described
-    }
-
     fn describe(&self) -> String {
         let ids: Vec<String> = self.key_ids().take(5).map(excerpt).collect();
         match ids.as_slice() {
-            [_, ..] if ids.len() <= 4 && ids.len() == self.keys.len() => ids.join(" or "),
-            _ => format!("one of {} keys", self.keys.len()),
+            [_, ..] if ids.len() <= 4 && ids.len() == self.length => ids.join(" or "),
+            _ => format!("one of {} keys", self.length),
         }
     }
 
@@ -355,7 +417,7 @@ impl KeySet {
 
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.length
     }
 
     /// Whether there are none, so that no token verifies.
@@ -369,12 +431,34 @@ impl KeySet {
     }
 }
 
+/// What these keys are used with, and why, for the log.
+fn algorithms_of(keys: &[Key]) -> String {
+    let mut algorithms: Vec<&str> = keys.iter().map(|key| key.algorithm.as_str()).collect();
+    algorithms.sort_unstable();
+    algorithms.dedup();
+    let algorithms = algorithms.join(" or ");
+    let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return algorithms };
+    match &first.id {
+        Some(id) if first.id == last.id => {
+            let id = excerpt(id);
+            if keys.iter().any(|key| key.is_pinned) {
+                format!(
+                    "{algorithms}, since key {id} has no `alg` and is used with one algorithm (see `Issuer::algorithms`)"
+                )
+            } else {
+                format!("{algorithms}, which key {id} is for")
+            }
+        }
+        _ => format!("{algorithms}, which the issuer's keys are used with"),
+    }
+}
+
 /// A key of a JWK Set that is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SkippedKey {
     index: usize,
     id: Option<Box<str>>,
-    why: &'static str,
+    why: Cow<'static, str>,
 }
 
 impl SkippedKey {
@@ -387,7 +471,7 @@ impl SkippedKey {
 impl fmt::Display for SkippedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.id {
-            Some(id) => write!(f, "key {id:?} is not used: {}", self.why),
+            Some(id) => write!(f, "key \"{}\" is not used: {}", excerpt(id), self.why),
             None => write!(f, "key number {} is not used: {}", self.index, self.why),
         }
     }
@@ -491,7 +575,7 @@ mod tests {
             .map(|&backend| {
                 let keys = set(std::slice::from_ref(jwk)).prepare(Algorithm::ALL, backend);
                 assert_eq!(keys.len() + keys.skipped().len(), 1);
-                keys.skipped().first().map_or("", |skipped| skipped.why).to_owned()
+                keys.skipped().first().map_or_else(String::new, |skipped| skipped.why.to_string())
             })
             .collect();
         assert!(reasons.iter().all(|reason| *reason == reasons[0]), "{reasons:?}");
@@ -503,7 +587,6 @@ mod tests {
     const OPERATIONS: &str = "its `key_ops` lacks `verify`";
     const KIND: &str = "its type or curve is not supported";
     const MISTYPED: &str = "one of its members has the wrong type";
-    const ALGORITHM: &str = "its `alg` is not supported, or does not fit its type";
     const MEMBER: &str = "a member of its public key is missing or is not base64url";
     const LENGTH: &str = "its coordinates do not have the length of its curve";
     const POINT: &str = "it is not a valid public key";
@@ -622,7 +705,8 @@ mod tests {
             ("a-ed25519", "ES256"),
             ("a-ed25519", "Ed448"),
         ] {
-            assert_eq!(why_skipped(&with(key_id, "alg", name)), ALGORITHM, "{key_id}, {name}");
+            let why = format!("its `alg` is \"{name}\", which is not supported or does not fit its type");
+            assert_eq!(why_skipped(&with(key_id, "alg", name)), why, "{key_id}");
         }
     }
 
@@ -883,7 +967,7 @@ mod tests {
         }
         let wide = (0..2049).map(|number| format!("\"{number}\":0")).collect::<Vec<_>>().join(",");
         let set = JwkSet::from_json(format!(r#"{{"keys":[{{{wide}}},{good}]}}"#).as_bytes()).unwrap();
-        assert_eq!((set.keys.len(), set.skipped[0].why), (1, "it has too many members"));
+        assert_eq!((set.keys.len(), &*set.skipped[0].why), (1, "it has too many members"));
     }
 
     #[test]
@@ -937,7 +1021,7 @@ mod tests {
         assert_eq!(set.skipped[0].to_string(), "key number 1 is not used: one of its members has the wrong type");
         for keys in prepared(&[without("a-es384", "kid")], &[Rs256]) {
             let skipped = keys.skipped()[0].to_string();
-            assert_eq!(skipped, "key number 0 is not used: no algorithm of the issuer's list fits it");
+            assert_eq!(skipped, "key number 0 is not used: its `alg` is ES384, which is not on the issuer's list");
         }
     }
 
@@ -959,8 +1043,133 @@ mod tests {
         ] {
             for keys in prepared(std::slice::from_ref(&key), list) {
                 assert_eq!(verify(&keys, pinned, Some("a-rsa-noalg"), "a-rsa-noalg"), Verification::Valid);
-                assert_eq!(verify(&keys, other, Some("a-rsa-noalg"), "a-rsa-noalg"), Verification::UnknownKey);
-                assert_eq!(verify(&keys, other, None, "a-rsa-noalg"), Verification::UnknownKey);
+                for id in [Some("a-rsa-noalg"), None] {
+                    assert_eq!(verify(&keys, other, id, "a-rsa-noalg"), Verification::WrongAlgorithm);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn alg_9_a_key_without_an_algorithm_is_used_with_several_by_name_alone() {
+        let keys = set(&[public_jwk("a-rsa-noalg"), public_jwk("a-rs256"), public_jwk("a-es256")]);
+        let keys = keys.dangerous_allow_several_algorithms_per_key();
+        for &backend in BACKENDS {
+            let keys = keys.prepare(&[Ps256, Rs256, Es256], backend);
+            assert_eq!((keys.len(), keys.skipped().len(), keys.key_ids().count()), (3, 0, 3));
+            for algorithm in [Rs256, Ps256] {
+                assert_eq!(verify(&keys, algorithm, Some("a-rsa-noalg"), "a-rsa-noalg"), Verification::Valid);
+            }
+            assert_eq!(verify(&keys, Ps256, None, "a-rsa-noalg"), Verification::Valid);
+            assert_eq!(
+                verify(&keys, Ps256, Some("a-rs256"), "a-rs256"),
+                Verification::WrongAlgorithm,
+                "it has its own"
+            );
+            assert_eq!(
+                verify(&keys, Algorithm::Rs384, Some("a-rsa-noalg"), "a-rsa-noalg"),
+                Verification::WrongAlgorithm
+            );
+            assert_eq!(keys.describe(), "a-es256 or a-rs256 or a-rsa-noalg");
+        }
+    }
+
+    /// What is said of a token that no key was found for.
+    fn no_key(keys: &[Json], algorithms: &[Algorithm], algorithm: Algorithm, key_id: Option<&str>) -> (Reason, String) {
+        let error = set(keys).prepare(algorithms, BACKENDS[0]).no_key(algorithm, key_id);
+        let failures: Vec<String> = error.failures().iter().map(ToString::to_string).collect();
+        (error.reason(), failures.join("; "))
+    }
+
+    #[test]
+    fn alg_3_a_wrong_pairing_names_the_key_and_both_algorithms() {
+        let list = &[Rs256, Ps256, Es256];
+        let (pinned, own, ec) = (public_jwk("a-rsa-noalg"), public_jwk("a-ps256"), public_jwk("a-es256"));
+        let unfit = with("a-ps256", "alg", "RSA-OAEP");
+        for (keys, algorithm, key_id, reason, text) in [
+            (
+                &[pinned.clone()][..],
+                Ps256,
+                Some("a-rsa-noalg"),
+                Reason::AlgorithmNotAllowed,
+                "alg: expected RS256, since key a-rsa-noalg has no `alg` and is used with one algorithm (see \
+                 `Issuer::algorithms`), found PS256",
+            ),
+            (
+                std::slice::from_ref(&own),
+                Rs256,
+                Some("a-ps256"),
+                Reason::AlgorithmNotAllowed,
+                "alg: expected PS256, which key a-ps256 is for, found RS256",
+            ),
+            (
+                &[own.clone(), pinned.clone()],
+                Rs256,
+                Some("a-ps256"),
+                Reason::UnknownKey,
+                "alg: expected PS256, which key a-ps256 is for, found RS256",
+            ),
+            (
+                &[with("a-ps256", "kid", "k"), with("a-es256", "kid", "k")],
+                Rs256,
+                Some("k"),
+                Reason::AlgorithmNotAllowed,
+                "alg: expected ES256 or PS256, which key k is for, found RS256",
+            ),
+            (
+                &[own.clone(), ec.clone()],
+                Rs256,
+                None,
+                Reason::AlgorithmNotAllowed,
+                "alg: expected ES256 or PS256, which the issuer's keys are used with, found RS256",
+            ),
+            (
+                &[own.clone(), ec.clone()],
+                Rs256,
+                Some("x"),
+                Reason::AlgorithmNotAllowed,
+                "alg: expected ES256 or PS256, which the issuer's keys are used with, found RS256; kid: expected a-es256 or \
+                 a-ps256, found x",
+            ),
+            (
+                &[own.clone(), ec.clone()],
+                Ps256,
+                Some("x"),
+                Reason::UnknownKey,
+                "kid: expected a-es256 or a-ps256, found x",
+            ),
+            (
+                &[unfit, pinned],
+                Rs256,
+                Some("a-ps256"),
+                Reason::UnknownKey,
+                "kid: expected a-rsa-noalg (key \"a-ps256\" is not used: its `alg` is \"RSA-OAEP\", which is not supported or does \
+                 not fit its type; the token has RS256), found a-ps256",
+            ),
+            (
+                &[public_jwk("a-es384"), ec],
+                Es256,
+                Some("a-es384"),
+                Reason::UnknownKey,
+                "kid: expected a-es256 (key \"a-es384\" is not used: its `alg` is ES384, which is not on the issuer's list; the \
+                 token has ES256), found a-es384",
+            ),
+            (&[], Rs256, Some("x"), Reason::UnknownKey, "kid: expected one of 0 keys, found x"),
+            (&[], Rs256, None, Reason::UnknownKey, "kid: expected one of 0 keys, found none"),
+            (&vec![own.clone(); 9], Ps256, None, Reason::UnknownKey, "kid: expected one of 9 keys, found none"),
+        ] {
+            assert_eq!(no_key(keys, list, algorithm, key_id), (reason, text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn w_06_the_reason_does_not_tell_which_key_ids_there_are() {
+        let keys = [public_jwk("a-ps256"), public_jwk("a-es256")];
+        for (algorithm, reason) in
+            [(Rs256, Reason::AlgorithmNotAllowed), (Ps256, Reason::UnknownKey), (Es256, Reason::UnknownKey)]
+        {
+            for key_id in [None, Some("x"), Some("a-ps256"), Some("a-es256")] {
+                assert_eq!(no_key(&keys, Algorithm::DEFAULT, algorithm, key_id).0, reason, "{algorithm}, {key_id:?}");
             }
         }
     }
@@ -969,7 +1178,7 @@ mod tests {
     fn alg_3_a_key_is_used_with_its_own_algorithm_only() {
         for keys in prepared(&[public_jwk("a-ps256")], &[Rs256, Ps256]) {
             assert_eq!(verify(&keys, Ps256, Some("a-ps256"), "a-ps256"), Verification::Valid);
-            assert_eq!(verify(&keys, Rs256, Some("a-ps256"), "a-ps256"), Verification::UnknownKey);
+            assert_eq!(verify(&keys, Rs256, Some("a-ps256"), "a-ps256"), Verification::WrongAlgorithm);
         }
     }
 
@@ -977,8 +1186,11 @@ mod tests {
     fn alg_1_a_key_whose_algorithm_is_not_on_the_list_is_not_used() {
         for keys in prepared(&[public_jwk("a-es384"), public_jwk("a-ps256")], &[Rs256, Es256]) {
             assert!(keys.is_empty());
-            let whys: Vec<&str> = keys.skipped().iter().map(|skipped| skipped.why).collect();
-            assert_eq!(whys, ["no algorithm of the issuer's list fits it"; 2]);
+            let whys: Vec<&str> = keys.skipped().iter().map(|skipped| &*skipped.why).collect();
+            assert_eq!(
+                whys,
+                ["ES384", "PS256"].map(|own| format!("its `alg` is {own}, which is not on the issuer's list"))
+            );
         }
     }
 
@@ -1000,7 +1212,7 @@ mod tests {
             assert_eq!(verify(&keys, Es256, Some("k"), "a-es256"), Verification::Valid);
             assert_eq!(verify(&keys, Es256, Some("k"), "b-es256"), Verification::Valid);
             assert_eq!(verify(&keys, Rs256, Some("k"), "a-rs256"), Verification::Valid);
-            assert_eq!(verify(&keys, Es384, Some("k"), "a-es384"), Verification::UnknownKey);
+            assert_eq!(verify(&keys, Es384, Some("k"), "a-es384"), Verification::WrongAlgorithm);
         }
     }
 
@@ -1017,7 +1229,7 @@ mod tests {
             (others(8), Verification::Invalid),
             ([others(8), own()].concat(), Verification::UnknownKey),
             ([own(), others(8)].concat(), Verification::UnknownKey),
-            (of_another_type, Verification::UnknownKey),
+            (of_another_type, Verification::WrongAlgorithm),
         ] {
             let count = keys.len();
             for keys in prepared(&keys, Algorithm::DEFAULT) {

@@ -36,7 +36,7 @@ fn judge(token: &str, keys: &[u8], backend: CryptoBackend) -> Result<(), Reason>
     match keys.verify(algorithm, header.key_id.as_deref(), compact.signing_input(), signature) {
         Verification::Valid => Ok(()),
         Verification::Invalid => Err(Reason::InvalidSignature),
-        Verification::UnknownKey => Err(Reason::UnknownKey),
+        Verification::UnknownKey | Verification::WrongAlgorithm => Err(Reason::UnknownKey),
     }
 }
 

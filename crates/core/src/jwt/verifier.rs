@@ -10,7 +10,7 @@ use super::{Profile, checks::Acceptable};
 use crate::{
     Error, Reason, ScopeGrammar, VerifiedToken,
     claims::{UnverifiedClaims, checks::OneOf},
-    error::{Failure, Found},
+    error::Failure,
     jwks::{KeySource, Snapshot},
     jws::{Algorithm, Buffer, Compact, Header, KeySet, Verification},
     verified_token::{Assertion, Voucher},
@@ -152,14 +152,14 @@ impl JwtVerifier {
                 Ok(Verdict::Good(vouch(voucher, acceptable, claims.text())))
             }
             Verification::Invalid if is_final => Err(Reason::InvalidSignature.into()),
-            Verification::Invalid => Ok(Verdict::KeyNotAtHand { is_held: key_id.is_some() }),
+            Verification::WrongAlgorithm if is_final => Err(keys.no_key(acceptable.algorithm, key_id)),
+            Verification::Invalid | Verification::WrongAlgorithm => {
+                Ok(Verdict::KeyNotAtHand { is_held: key_id.is_some() })
+            }
             Verification::UnknownKey if snapshot.as_ref().is_some_and(|snapshot| !snapshot.is_final) => {
                 Ok(Verdict::KeyNotAtHand { is_held: false })
             }
-            Verification::UnknownKey => {
-                let found = key_id.map_or(Found::NONE, Found::from);
-                Err(Failure::new(Reason::UnknownKey, "kid", keys.described(), found).into())
-            }
+            Verification::UnknownKey => Err(keys.no_key(acceptable.algorithm, key_id)),
         }
     }
 

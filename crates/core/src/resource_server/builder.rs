@@ -765,6 +765,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn alg_9_a_key_source_chooses_its_algorithms_by_itself() {
+        #[derive(Debug)]
+        struct Source;
+        impl crate::jwks::KeySource for Source {
+            fn snapshot(&self) -> Option<crate::jwks::Snapshot> {
+                None
+            }
+            fn refetch(
+                &self,
+                _: crate::jwks::MissingKey<'_>,
+            ) -> crate::BoxFuture<'static, Result<Arc<crate::jws::KeySet>, crate::jwks::KeysUnavailable>> {
+                Box::pin(async { Err(crate::jwks::KeysUnavailable::new("none")) })
+            }
+        }
+        let issuer = Issuer::with_key_source("https://as.example", Source);
+        assert_eq!(faults_of(issuer.clone()).await, NONE);
+        let found = faults_of(issuer.dangerous_allow_several_algorithms_per_key()).await;
+        assert!(found[0].contains("`dangerous_allow_several_algorithms_per_key` of the `JwkSet`"), "{found:?}");
+    }
+
+    #[tokio::test]
     async fn given_keys_none_of_which_can_be_used_are_a_fault() {
         assert_eq!(
             faults_of(Issuer::with_jwks("https://as.example", jwks(&["a-enc"]))).await,
@@ -775,7 +796,7 @@ mod tests {
         assert_eq!(
             faults_of(issuer().algorithms([Algorithm::Rs256])).await,
             [
-                r#"issuer "https://as.example": none of the given keys can be used: [key "a-es256" is not used: no algorithm of the issuer's list fits it]"#
+                r#"issuer "https://as.example": none of the given keys can be used: [key "a-es256" is not used: its `alg` is ES256, which is not on the issuer's list]"#
             ]
         );
     }

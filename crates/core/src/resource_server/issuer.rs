@@ -42,6 +42,7 @@ pub struct Issuer {
     pub(super) audience_waived: bool,
     pub(super) authorized_parties: Option<Vec<String>>,
     pub(super) algorithms: Vec<Algorithm>,
+    pub(super) several_algorithms_per_key: bool,
     pub(super) profile: Profile,
     pub(super) grammar: Arc<dyn ScopeGrammar>,
     pub(super) introspection: Option<Introspection>,
@@ -59,6 +60,7 @@ impl fmt::Debug for Issuer {
             .field("audience_waived", &self.audience_waived)
             .field("authorized_parties", &self.authorized_parties)
             .field("algorithms", &self.algorithms)
+            .field("several_algorithms_per_key", &self.several_algorithms_per_key)
             .field("profile", &self.profile)
             .field("grammar", &self.grammar)
             .field("introspection", &self.introspection)
@@ -107,6 +109,7 @@ impl Issuer {
             audience_waived: false,
             authorized_parties: None,
             algorithms: Algorithm::DEFAULT.to_vec(),
+            several_algorithms_per_key: false,
             profile: Profile::rfc9068(),
             grammar: Arc::new(ExactScopes),
             introspection: None,
@@ -240,9 +243,19 @@ impl Issuer {
     }
 
     /// Accepts these algorithms instead of [`Algorithm::DEFAULT`]. A key that does not say its algorithm is used with the
-    /// first of them that fits it.
+    /// first of them that fits it: where the issuer signs with PS256 and its RSA keys have no `alg`, that is the one to list.
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         self.algorithms = algorithms.into_iter().collect();
+        self
+    }
+
+    /// Uses a key that does not say its algorithm with every one of the [`algorithms`](Self::algorithms) that fits it, for an
+    /// issuer that really signs with several by one key, such as RS256 and PS256. A key that has an `alg` is used with that.
+    ///
+    /// RFC 8725 section 3.1 wants each key to be used with exactly one algorithm: what is known of the safety of each assumes a
+    /// key of its own, and a weakness of one is then a weakness of the key.
+    pub fn dangerous_allow_several_algorithms_per_key(mut self) -> Self {
+        self.several_algorithms_per_key = true;
         self
     }
 

@@ -317,13 +317,23 @@ impl Verifiers {
         let header = self.header(issuer, faults);
         let remote = |location| self.remote(issuer, location, header, tenants, faults);
         match &issuer.keys {
-            Keys::Source(source) => Some(Arc::clone(source)),
+            Keys::Source(source) => {
+                if issuer.several_algorithms_per_key {
+                    faults.add(
+                        "has a key source of the application, which prepares its keys by itself; call \
+                         `dangerous_allow_several_algorithms_per_key` of the `JwkSet` there",
+                    );
+                }
+                Some(Arc::clone(source))
+            }
             Keys::Given(json) => {
                 let most = issuer.key_refresh.as_ref().unwrap_or(&self.key_refresh).max_keys;
-                let set = JwkSet::from_json_up_to(json, most)
-                    .map_err(|error| faults.add(error.to_string()))
-                    .ok()?
-                    .prepare(&issuer.algorithms, self.crypto?);
+                let mut set =
+                    JwkSet::from_json_up_to(json, most).map_err(|error| faults.add(error.to_string())).ok()?;
+                if issuer.several_algorithms_per_key {
+                    set = set.dangerous_allow_several_algorithms_per_key();
+                }
+                let set = set.prepare(&issuer.algorithms, self.crypto?);
                 if set.is_empty() {
                     let skipped: Vec<String> = set.skipped().iter().map(ToString::to_string).collect();
                     faults.add(match skipped.as_slice() {
@@ -417,6 +427,7 @@ impl Verifiers {
             header,
             hosts: issuer.key_hosts.clone().map(Arc::new),
             algorithms: issuer.algorithms.as_slice().into(),
+            several_algorithms_per_key: issuer.several_algorithms_per_key,
             backend: self.crypto?,
             documents: Documents {
                 fetch,

@@ -37,6 +37,7 @@ fn origin(network: &Network, clock: &SetClock) -> Origin {
         header: None,
         hosts: None,
         algorithms: Algorithm::DEFAULT.into(),
+        several_algorithms_per_key: false,
         backend: BACKENDS[0],
         documents: Documents {
             fetch: Arc::new(network.clone()),
