@@ -138,3 +138,193 @@ impl SignedAnswers {
 fn no_answer(fault: impl Into<Cow<'static, str>>) -> CannotTell {
     CannotTell::new(Fault::Theirs, format!("the signed answer {}", fault.into()))
 }
+
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        BoxFuture,
+        crypto::tests::{BACKENDS, jwks, token},
+        jwks::{KeysUnavailable, Snapshot},
+        jws::JwkSet,
+    };
+
+    const ISSUER: &str = "https://as.example";
+    const NOW: u64 = 1_700_000_000;
+
+    /// Keys at hand, those that a refetch brings, and for what it was asked.
+    #[derive(Debug)]
+    struct Keys {
+        at_hand: Option<Arc<KeySet>>,
+        later: Result<Arc<KeySet>, KeysUnavailable>,
+        asked: Mutex<Vec<(Option<String>, bool)>>,
+    }
+
+    impl KeySource for Keys {
+        fn snapshot(&self) -> Option<Snapshot> {
+            self.at_hand.clone().map(Snapshot::conclusive)
+        }
+
+        fn refetch(&self, missing: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+            self.asked.lock().unwrap().push((missing.key_id().map(str::to_owned), missing.is_held()));
+            let later = self.later.clone();
+            Box::pin(async move { later })
+        }
+    }
+
+    fn set(key_ids: &[&str]) -> Arc<KeySet> {
+        Arc::new(JwkSet::from_json(&jwks(key_ids)).unwrap().prepare(Algorithm::DEFAULT, BACKENDS[0]))
+    }
+
+    fn keys(at_hand: &[&str], later: &[&str]) -> Arc<Keys> {
+        let at_hand = Some(set(at_hand)).filter(|_| !at_hand.is_empty());
+        Arc::new(Keys { at_hand, later: Ok(set(later)), asked: Mutex::default() })
+    }
+
+    fn header() -> Value {
+        json!({ "alg": "ES256", "typ": "token-introspection+jwt", "kid": "a-es256" })
+    }
+
+    fn claims() -> Value {
+        json!({
+            "iss": ISSUER, "aud": ["other", "client"], "iat": NOW,
+            "token_introspection": { "active": true, "sub": "alice" },
+        })
+    }
+
+    /// `value` with members changed; null leaves one out.
+    fn with(mut value: Value, changes: Value) -> Value {
+        for (name, change) in changes.as_object().unwrap() {
+            match change {
+                Value::Null => drop(value.as_object_mut().unwrap().remove(name)),
+                change => value[name] = change.clone(),
+            }
+        }
+        value
+    }
+
+    /// The response inside of the answer, or why there is none.
+    async fn opened(keys: &Arc<Keys>, answer: &str) -> Result<Value, String> {
+        let answers = SignedAnswers {
+            keys: Arc::clone(keys) as Arc<dyn KeySource>,
+            algorithms: vec![Algorithm::Es256],
+            audiences: ["https://api.example"].into_iter().collect(),
+            leeway: Duration::from_secs(5),
+        };
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
+        match answers.open(answer.as_bytes(), ISSUER, Some("client"), now).await {
+            Ok(response) => Ok(serde_json::from_slice(&response).unwrap()),
+            Err(cannot_tell) => {
+                assert!(format!("{cannot_tell:?}").contains("Theirs"), "{cannot_tell:?}");
+                Err(cannot_tell.to_string())
+            }
+        }
+    }
+
+    async fn signed(header: Value, claims: Value) -> Result<Value, String> {
+        let keys = keys(&["a-es256", "a-es384"], &["a-es256"]);
+        let opened = opened(&keys, &token("a-es256", &header, &claims)).await;
+        assert!(keys.asked.lock().unwrap().is_empty(), "its key is at hand");
+        opened
+    }
+
+    #[tokio::test]
+    async fn ijwt_4_the_response_is_the_member_and_nothing_beside_it() {
+        let response = json!({ "active": true, "sub": "alice" });
+        let beside = with(claims(), json!({ "active": false, "sub": "bob" }));
+        assert_eq!(signed(header(), beside).await, Ok(response));
+        for none in [json!(null), json!("x"), json!([{ "active": true }]), json!(true)] {
+            let found = signed(header(), with(claims(), json!({ "token_introspection": none }))).await;
+            assert_eq!(found, Err("the signed answer has no object `token_introspection`".to_owned()));
+        }
+    }
+
+    #[tokio::test]
+    async fn ijwt_3_each_part_of_a_signed_answer_is_checked() {
+        let type_fault = "is not of the type token-introspection+jwt";
+        for typ in [json!(null), json!("JWT"), json!("at+jwt"), json!("jwt/token-introspection+jwt"), json!("")] {
+            let found = signed(with(header(), json!({ "typ": typ })), claims()).await;
+            assert_eq!(found, Err(format!("the signed answer {type_fault}")), "{typ}");
+        }
+        for typ in
+            ["Token-Introspection+JWT", "application/token-introspection+jwt", "APPLICATION/token-introspection+jwt"]
+        {
+            assert!(signed(with(header(), json!({ "typ": typ })), claims()).await.is_ok(), "{typ}");
+        }
+        for (changes, fault) in [
+            (json!({ "iss": "https://as.example/" }), "is not by the issuer that was asked"),
+            (json!({ "iss": null }), "is not by the issuer that was asked"),
+            (json!({ "iss": [ISSUER] }), "is not by the issuer that was asked"),
+            (json!({ "aud": "other" }), "is not for us"),
+            (json!({ "aud": null }), "is not for us"),
+            (json!({ "aud": [] }), "is not for us"),
+            (json!({ "aud": 1 }), "is not for us"),
+            (json!({ "iat": null }), "is not of now"),
+            (json!({ "iat": NOW - 66 }), "is not of now"),
+            (json!({ "iat": NOW + 6 }), "is not of now"),
+            (json!({ "exp": NOW - 5 }), "is not of now"),
+        ] {
+            let found = signed(header(), with(claims(), changes.clone())).await;
+            assert_eq!(found, Err(format!("the signed answer {fault}")), "{changes}");
+        }
+        for changes in [
+            json!({ "aud": "client" }),
+            json!({ "aud": "https://api.example" }),
+            json!({ "iat": NOW - 65 }),
+            json!({ "iat": NOW + 5 }),
+            json!({ "exp": NOW - 4 }),
+        ] {
+            assert!(signed(header(), with(claims(), changes.clone())).await.is_ok(), "{changes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn ijwt_3_an_algorithm_that_is_not_accepted_is_not_run() {
+        let keys = keys(&["a-es384"], &["a-es384"]);
+        let by_es384 = with(header(), json!({ "alg": "ES384", "kid": "a-es384" }));
+        let found = opened(&keys, &token("a-es384", &by_es384, &claims())).await;
+        assert_eq!(found, Err("the signed answer is signed with an algorithm that is not accepted".to_owned()));
+        assert!(keys.asked.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn ijwt_3_what_is_no_jws_is_no_answer() {
+        let keys = keys(&["a-es256"], &["a-es256"]);
+        let good = token("a-es256", &header(), &claims());
+        assert!(opened(&keys, &format!("\n{good} ")).await.is_ok(), "a line break around it is none in it");
+        for malformed in ["", "x", "a.b", "e30.e30.e30", &good[..good.len() - 1], &format!("{good}.")] {
+            let found = opened(&keys, malformed).await.expect_err("it is no JWS");
+            assert!(found.starts_with("the signed answer is not "), "{malformed}: {found}");
+        }
+        assert!(keys.asked.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_not_at_hand_is_fetched_once_and_named() {
+        let good = token("a-es256", &header(), &claims());
+        let unnamed = token("a-es256", &with(header(), json!({ "kid": null })), &claims());
+        let foreign = "the signed answer is not signed by a key of the issuer";
+        let named = || Some("a-es256".to_owned());
+        // An answer by the key of another, under the name of the issuer's.
+        let forged = token("b-es256", &header(), &claims());
+        for (at_hand, later, answer, is_good, asked) in [
+            (&[][..], &["a-es256"][..], &good, true, (named(), false)),
+            (&["a-es384"], &["a-es256"], &good, true, (named(), false)),
+            (&["a-es384"], &["a-es384"], &good, false, (named(), false)),
+            (&["a-es256"], &["a-es256"], &forged, false, (named(), true)),
+            (&["b-es256"], &["a-es256"], &unnamed, true, (None, false)),
+        ] {
+            let keys = keys(at_hand, later);
+            let found = opened(&keys, answer).await;
+            assert_eq!(found.as_ref().err().map(String::as_str), Some(foreign).filter(|_| !is_good), "{at_hand:?}");
+            assert_eq!(*keys.asked.lock().unwrap(), [asked], "{at_hand:?}");
+        }
+        let gone = Keys { at_hand: None, later: Err(KeysUnavailable::new("refused")), asked: Mutex::default() };
+        assert_eq!(opened(&Arc::new(gone), &good).await, Err("the issuer's keys cannot be had".to_owned()));
+    }
+}
