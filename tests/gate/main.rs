@@ -31,5 +31,6 @@ mod scope;
 mod scope_layer;
 mod shown;
 mod storm;
+mod troubleshooting;
 mod verdicts;
 mod wire;

@@ -3,6 +3,7 @@
 
 mod answer;
 mod api;
+mod docs;
 mod fetch;
 mod log;
 mod network;
@@ -12,6 +13,7 @@ mod wire;
 pub use self::{
     answer::{Answer, Ask},
     api::{AUDIENCE, Api, ISSUER, NOW, clock, issuer, mint, resource_server, rig_resource_server, router},
+    docs::assert_page,
     fetch::LoopbackFetch,
     log::{Log, count_panics, keep_secret, panics},
     network::{INTROSPECTION_URL, JWKS_URL, METADATA_URL, Network, OIDC_URL, Reply, Seen, settle},

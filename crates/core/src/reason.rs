@@ -4,133 +4,9 @@
 //! `type` of the problem document, whose address is the heading below of the same name. Reasons may be added; a name
 //! never changes its meaning. The status and the OAuth error code follow from the reason's [`ErrorKind`].
 //!
-//! # `400 invalid_request`
+//! Of each: what it means, what the log says of it, what its usual causes are, and what helps.
 //!
-//! ### malformed_credentials
-//! The `Authorization` header is not one scheme, spaces, and one token.
-//!
-//! ### duplicate_credentials
-//! The request has more than one `Authorization` header field line.
-//!
-//! ### multiple_transports
-//! The request carries a token in the `Authorization` header and another in the query string or in the header that the
-//! service names for tokens, or several of that header.
-//!
-//! ### missing_input
-//! The request lacks something that a token of this kind has to come with.
-//!
-//! # `401` without an error code
-//!
-//! ### missing_credentials
-//! The request has no `Authorization` header, or one of a scheme that is not offered here.
-//!
-//! # `401 invalid_token`
-//!
-//! ### algorithm_not_allowed
-//! The token is signed with an algorithm that is not on the issuer's list, or that no key of the issuer is used with, or with none.
-//!
-//! ### claims_mismatch
-//! The token is good, and its claims cannot be read as the type that the handler takes.
-//!
-//! ### critical_header
-//! The token's `crit` header demands an extension that is not implemented, or is itself malformed.
-//!
-//! ### encrypted_token
-//! The token is a JWE. Encrypted tokens are not supported.
-//!
-//! ### expired
-//! The token's `exp` has passed.
-//!
-//! ### inactive_token
-//! Whoever can tell says that the token is not good: it was revoked, has expired, or was never issued.
-//!
-//! ### invalid_signature
-//! The signature is not valid, or is by a key that the issuer does not publish. The two are told apart in the log only.
-//!
-//! ### issued_in_future
-//! The token's `iat` is later than now.
-//!
-//! ### malformed_claim
-//! A claim has the wrong JSON type, or a value outside its range.
-//!
-//! ### malformed_token
-//! The token is not a well-formed compact JWS with JSON objects inside.
-//!
-//! ### missing_claim
-//! A claim that the issuer's profile requires is absent.
-//!
-//! ### not_yet_valid
-//! The token's `nbf` is later than now.
-//!
-//! ### opaque_token
-//! The token is opaque, and no issuer is asked about opaque tokens here.
-//!
-//! ### token_too_long
-//! The token is longer than this service reads.
-//!
-//! ### token_too_old
-//! More time has passed since the token's `iat` than this service allows.
-//!
-//! ### unauthorized_party
-//! The client that the token was issued to is not one that the issuer's configuration names.
-//!
-//! ### unknown_issuer
-//! The token's `iss` is not a configured issuer, character for character.
-//!
-//! ### unknown_key
-//! No published key fits the token. Answered as [`invalid_signature`](#invalid_signature).
-//!
-//! ### unverifiable_confirmation
-//! The token is bound to a key or certificate (`cnf`) in a way that cannot be checked here.
-//!
-//! ### wrong_audience
-//! The token is meant for another resource server.
-//!
-//! ### wrong_token_type
-//! The token is genuine, but something other than an access token: an ID token, a logout token, a proof.
-//!
-//! # `403 insufficient_scope`
-//!
-//! ### insufficient_scope
-//! The token is good, and its scope does not cover what the route demands.
-//!
-//! # `503`
-//!
-//! ### issuer_unavailable
-//! Whoever can tell about the token cannot be asked at the moment, so nothing can be said about it.
-//!
-//! ### keys_unavailable
-//! The issuer's keys cannot be had at the moment, so nothing can be said about the token.
-//!
-//! # `500`
-//!
-//! ### ambiguous_token
-//! More than one verifier takes the token for its own. The service is misconfigured.
-//!
-//! ### cannot_be_asked_about
-//! The route demands that the token is asked about, and nobody is configured to be asked. The service is misconfigured.
-//!
-//! ### not_authenticated_here
-//! The route demands a token, and no `Authenticate` layer runs in front of it. The service is misconfigured.
-//!
-//! ### verifier_panicked
-//! A verifier of the application panicked, so that nobody knows about the token.
-//!
-//! # Classes
-//!
-//! Where descriptions are switched off, a problem document names only the class of the refusal.
-//!
-//! ### invalid_request
-//! The request is malformed.
-//!
-//! ### invalid_token
-//! The token is not good.
-//!
-//! ### unavailable
-//! No decision is possible at the moment.
-//!
-//! ### misconfigured
-//! The service is misconfigured.
+#![doc = include_str!("reason.md")]
 
 use std::fmt;
 
@@ -297,9 +173,9 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_heading_in_the_docs_and_its_kind_in_the_document() {
-        let source = include_str!("reason.rs");
+        let source = include_str!("reason.md");
         for reason in Reason::ALL {
-            assert!(source.contains(&format!("//! ### {reason}\n")), "no heading for {reason}");
+            assert!(source.contains(&format!("\n### {reason}\n")), "no heading for {reason}");
             let problem: serde_json::Value = serde_json::from_str(reason.problem()).unwrap();
             assert_eq!(problem["status"], reason.kind().status().as_u16());
             assert_eq!(problem["title"], reason.description());
@@ -307,7 +183,7 @@ mod tests {
             let class: serde_json::Value = serde_json::from_str(class_problem(reason.kind())).unwrap();
             assert_eq!(class["status"], reason.kind().status().as_u16());
             let heading = class["type"].as_str().unwrap().strip_prefix(docs!()).unwrap();
-            assert!(source.contains(&format!("//! ### {heading}\n")), "no heading for {heading}");
+            assert!(source.contains(&format!("\n### {heading}\n")), "no heading for {heading}");
         }
     }
 

@@ -1,4 +1,6 @@
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::fmt::Write as _;
+
+use scopegate_tests::assert_page;
 
 use super::{Phase, Row};
 
@@ -30,23 +32,9 @@ The table is written by the test `faults` from what happened, and compared with 
 
 ";
 
-/// Compares the table with the page. Where they differ, the page can be written anew, and the test fails all the same: a
-/// variable that is left in the environment does not make it pass.
+/// Compares the table with the page.
 pub(super) fn compare(rows: &[Row]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/issuer-outages.md");
-    let page = page(rows);
-    let committed = fs::read_to_string(&path).unwrap_or_default();
-    if committed != page {
-        if env::var_os("UPDATE_DOCS").is_some() {
-            fs::write(&path, page).expect("docs/issuer-outages.md can be written");
-            panic!("docs/issuer-outages.md is written anew; look at what changed, and run the test again");
-        }
-        let differing = page.lines().find(|line| !committed.lines().any(|old| old == *line)).unwrap_or_default();
-        panic!(
-            "docs/issuer-outages.md is not what happened, for example: {differing}\nTo write it anew: UPDATE_DOCS=1 cargo \
-             test -p scopegate-tests --test gate faults"
-        );
-    }
+    assert_page("issuer-outages.md", &page(rows), "faults");
 }
 
 fn page(rows: &[Row]) -> String {

@@ -1,0 +1,109 @@
+//! What is said of each reason to whoever has to mend its cause: in the docs of `reason`, to which problem documents point, and on
+//! a page of its own, both from one text. Its examples are what is really logged.
+
+use std::time::Duration;
+
+use scopegate_axum::{Issuer, Reason, jws::Algorithm};
+use scopegate_core::ErrorKind;
+use scopegate_testing::TokenBuilder;
+use scopegate_tests::{Api, Ask, Log, NOW, assert_page, issuer, mint, resource_server};
+use serde_json::json;
+
+const REASONS: &str = include_str!("../../crates/core/src/reason.md");
+
+const INTRODUCTION: &str = "\
+# Troubleshooting
+
+A request was refused. The log has one event for it, with the target `scopegate` and a `reason`; the client has the same in the
+`type` of the problem document. Below is what each means, what the log says of it, what its usual causes are, and what helps.
+
+The fields of the event: `issuer`, `key_id`, `failures` (every check that failed, the decisive one first), `required` and `granted`
+scope, `subject`, `client_id` and `token_id` of a token that is good and does not suffice, `cause` where nothing could be decided.
+Of one reason and issuer 20 events in 10 seconds have their level, and `left_out` says how many more there were; the others are at
+`debug`. Outside of every span, the event is in one of its own with `method` and `path`. No event has a token in it: to look into
+one, decode it yourself.
+
+This page is written from the documentation of `scopegate_core::reason` by the test `troubleshooting`, and compared with it in
+every run.
+
+";
+
+/// What is said of a reason, or of a class.
+fn section(name: &str) -> &'static str {
+    let (_, rest) =
+        REASONS.split_once(&format!("\n### {name}\n")).unwrap_or_else(|| panic!("nothing is said of {name}"));
+    rest.split("\n#").next().unwrap_or(rest)
+}
+
+#[test]
+fn every_reason_has_what_the_log_says_its_causes_and_the_remedy() {
+    let classes = ["invalid_request", "invalid_token", "unavailable", "misconfigured"];
+    for name in Reason::ALL.iter().map(|reason| reason.as_str()).chain(classes) {
+        let mut parts = section(name).split("\n- **");
+        assert!(parts.next().is_some_and(|meaning| meaning.trim().ends_with('.')), "{name}: what it means");
+        for label in ["Log:** ", "Causes:** ", "Remedy:** "] {
+            let text = parts.next().and_then(|part| part.strip_prefix(label));
+            assert!(text.is_some_and(|text| text.trim().len() > 10), "{name}: {label}");
+        }
+        assert_eq!(parts.next(), None, "{name}");
+    }
+    let headings = REASONS.lines().filter(|line| line.starts_with("### ")).count();
+    assert_eq!(headings, Reason::ALL.len() + classes.len(), "a heading of no reason");
+}
+
+#[test]
+fn every_reason_is_below_the_status_that_it_is_answered_with() {
+    let mut status = "";
+    for line in REASONS.lines() {
+        if let Some(heading) = line.strip_prefix("# ") {
+            status = heading.get(1..4).unwrap_or_default();
+        }
+        let reason = Reason::ALL.iter().find(|reason| line.strip_prefix("### ") == Some(reason.as_str()));
+        if let Some(reason) = reason.filter(|_| status != "las") {
+            assert_eq!(status, reason.kind().status().as_str(), "{reason}");
+            assert_eq!(reason.kind() == ErrorKind::MissingCredentials, *reason == Reason::MissingCredentials);
+        }
+    }
+}
+
+#[test]
+fn the_page_has_the_text_of_the_documentation() {
+    let body: Vec<String> =
+        REASONS.lines().map(|line| if line.starts_with("# ") { format!("#{line}") } else { line.to_owned() }).collect();
+    assert_page("troubleshooting.md", &format!("{INTRODUCTION}{}\n", body.join("\n")), "troubleshooting");
+}
+
+#[tokio::test]
+async fn the_examples_are_what_is_logged() {
+    let token = || mint().token().audience("https://api.example");
+    let trusted: Issuer = issuer().algorithms([Algorithm::Rs256, Algorithm::Es256]).authorized_parties(["web", "app"]);
+    let builder =
+        resource_server().issuer(trusted.audience("https://api.example")).max_token_age(Duration::from_secs(3600));
+    let api = Api::behind(builder.build().await.expect("good settings"));
+    let of_app = |token: TokenBuilder| token.client_id("app").sign();
+    for (reason, token) in [
+        (Reason::AlgorithmNotAllowed, of_app(token().header("alg", "HS256"))),
+        (Reason::Expired, of_app(token().claim("exp", NOW - 120))),
+        (Reason::IssuedInFuture, of_app(token().claim("iat", NOW + 90))),
+        (Reason::MissingClaim, of_app(token().without_claim("jti"))),
+        (Reason::MissingClaim, of_app(token().without_claim("aud"))),
+        (Reason::NotYetValid, of_app(token().claim("nbf", NOW + 300))),
+        (Reason::OpaqueToken, "tGzv3JOkF0XG5Qx2TlKWIA".to_owned()),
+        (Reason::TokenTooOld, of_app(token().claim("iat", NOW - 7200))),
+        (Reason::UnauthorizedParty, token().client_id("batch").sign()),
+        (Reason::UnknownIssuer, of_app(token().claim("iss", "https://as.example/"))),
+        (Reason::UnverifiableConfirmation, of_app(token().claim("cnf", json!({ "jkt": "x" })))),
+        (Reason::WrongAudience, of_app(token().audience("https://other.example"))),
+        (Reason::WrongTokenType, of_app(token().typ("JWT").claim("nonce", "x"))),
+    ] {
+        let (log, _guard) = Log::listen();
+        Ask::get("/me").bearer(token).of(&api.router).await.assert_401(reason);
+        let line = log.lines_with("reason=").concat();
+        let (_, failures) = line.split_once("failures=[").unwrap_or_else(|| panic!("{line}"));
+        // A hint is quoted in part.
+        let first =
+            failures.split("; it tells").next().unwrap_or(failures).trim_end_matches("]\n").trim_end_matches(']');
+        let said = section(reason.as_str()).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&format!("failures=[{first}")), "{reason}: {failures}");
+    }
+}
