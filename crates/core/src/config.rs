@@ -76,7 +76,7 @@
 //! | `profile` | `"rfc9068"` | what its tokens look like, by the [name](crate::jwt::Profile::names) of a profile: `"keycloak"`, `"entra-v2"` |
 //! | `algorithms` | [these](Algorithm::DEFAULT) | list of registered names, such as `"ES256"` |
 //! | `authorized_parties` | all | list: the [clients](Issuer::authorized_parties) whose tokens are accepted |
-//! | `scope_claim` | the profile's | the claim with the scope, a [string or an array](ScopeClaim::string_or_array); a list of several is a [path](ScopeClaim::path) |
+//! | `scope_claim` | the profile's | the claim with the scope, a [string or an array](ScopeClaim::string_or_array); a list of several is a [path](ScopeClaim::path). Where the profile knows an access token by its scope, this one [counts](crate::jwt::Evidence::scope_claim) |
 //! | `scope_grammar` | `"exact"` | `"exact"`, [`"genauth"`](GenAuthScopes), or a table of scopes and what each [implies](ImpliedScopes) |
 //! | `jwks_uri` | by discovery | the [address](Issuer::with_jwks_uri) of its keys, or [of the tenants'](crate::Tenants::jwks_uri) |
 //! | `jwks_file` | by discovery | the [file](Issuer::with_jwks_file) with its keys |
