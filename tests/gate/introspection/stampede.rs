@@ -6,11 +6,13 @@ use std::{
     time::Duration,
 };
 
-use scopegate_axum::inquiry::AnswerCache;
-use scopegate_tests::{count_panics, settle};
+use scopegate_axum::inquiry::{AnswerCache, Limits};
+use scopegate_tests::{count_panics, exchange, serve, settle};
+use tokio::io::AsyncWriteExt as _;
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::remote::{poll_once, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -77,6 +79,80 @@ async fn i_11_a_question_that_breaks_leaves_nobody_waiting() {
     }
     rig.network.put(INTROSPECTION_URL, Reply::json(active()));
     assert_eq!(rig.ask("token").await.status, 200);
+}
+
+fn tasks() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+/// Asks about so many new tokens at once, and says how many questions are under way and how many requests have their answer
+/// already, because no more questions may wait.
+async fn crowd(rig: &Rig, name: &str, requests: usize) -> (usize, usize, Vec<tokio::task::JoinHandle<u16>>) {
+    let before = rig.asked();
+    let asking: Vec<_> = (0..requests).map(|number| rig.spawn(&format!("{name}-{number}"))).collect();
+    settle().await;
+    let done = asking.iter().filter(|asking| asking.is_finished()).count();
+    (rig.asked() - before, done, asking)
+}
+
+#[tokio::test]
+async fn h_32_a_thousand_clients_that_hang_up_while_the_issuer_is_asked_leak_nothing() {
+    let limits = Limits::default().concurrent(64).waiting(1024);
+    for tokens in [1, 1000] {
+        let rig = Rig::asking(introspection().limits(limits.clone()).cache(AnswerCache::off())).await;
+        let slow = Reply::After(SECOND, Box::new(Reply::json(active())));
+        rig.network.put(INTROSPECTION_URL, slow.clone());
+        let before = tasks();
+        for number in 0..1000 {
+            let request = Ask::get("/me").bearer(format!("token-{}", number % tokens)).request();
+            let mut request = Box::pin(rig.api.router.clone().oneshot(request));
+            assert!(poll_once(&mut request).is_pending());
+        }
+        settle().await;
+        assert_eq!((tasks() - before, rig.asked()), (tokens, tokens.min(64)), "questions go on, and nothing else does");
+        for _ in 0..12 {
+            rig.clock.advance(SECOND);
+            settle().await;
+        }
+        assert_eq!(tasks(), before, "every question came to its end");
+
+        // No entry is left to be joined, no permit is lost, and no place to wait.
+        let asked = rig.asked();
+        let next = rig.spawn("token-0");
+        settle().await;
+        rig.clock.advance(SECOND);
+        assert_eq!((next.await.expect("an answer"), rig.asked()), (200, asked + 1));
+        let (asked, refused, asking) = crowd(&rig, "crowd", 64 + 1024 + 7).await;
+        assert_eq!((asked, refused), (64, 7), "as many as before");
+        asking.iter().for_each(tokio::task::JoinHandle::abort);
+        for _ in 0..12 {
+            rig.clock.advance(SECOND);
+            settle().await;
+        }
+        assert_eq!(tasks(), before);
+    }
+}
+
+#[tokio::test]
+async fn h_32_clients_that_hang_up_for_real_while_the_issuer_is_asked_leak_nothing() {
+    let rig = Rig::asking(introspection().limits(Limits::default().concurrent(100))).await;
+    rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
+    let served = serve(rig.api.router.clone()).await;
+    until(|| tasks() > 0).await;
+    let before = tasks();
+    for round in 1..=100 {
+        let request = format!("GET /me HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer token-{round}\r\n\r\n");
+        let mut stream = tokio::net::TcpStream::connect(served.address).await.expect("a connection");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        until(|| rig.asked() == round).await;
+    }
+    // The questions are left, and no connection.
+    until(|| tasks() <= before + 100).await;
+    rig.clock.advance(SECOND);
+    until(|| tasks() <= before).await;
+    let next = b"GET /me HTTP/1.1\r\nHost: h\r\nConnection: close\r\nAuthorization: Bearer token-1\r\n\r\n";
+    let answer = exchange(served.address, next).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && rig.asked() == 100, "the answer was kept: {answer}");
 }
 
 #[tokio::test]
