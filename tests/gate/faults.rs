@@ -26,8 +26,8 @@ use scopegate_core::{
 };
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys, TestClock};
 use scopegate_tests::{
-    AUDIENCE, Answer, Api, Ask, ISSUER, JWKS_URL, Log, METADATA_URL, Network, OIDC_URL, Reply, clock, count_panics,
-    panics, resource_server, settle,
+    AUDIENCE, Answer, Api, Ask, ISSUER, JWKS_URL, METADATA_URL, Network, OIDC_URL, Reply, clock, count_panics, panics,
+    resource_server, settle,
 };
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -795,7 +795,7 @@ fn client() -> ReqwestFetch {
 #[tokio::test]
 async fn k_13_a_name_without_address_and_an_expired_certificate_are_told_as_such() {
     for (name, told) in [("the name does not resolve", "dns error"), ("certificate expired", "certificate expired")] {
-        let (log, _listening) = Log::listen();
+        let (log, _listening) = scopegate_tests::Log::listen();
         let fault = faults().into_iter().find(|fault| fault.name == name).expect("a fault");
         let mut world = World::new(&Arc::new(fault), Some(&client())).await;
         world.spoil();

@@ -99,6 +99,24 @@ async fn judged_by(
     outcome.map(|good| good.token().unwrap().clone()).map_err(|error| error.reason())
 }
 
+#[tokio::test]
+async fn the_user_agent_is_a_setting() {
+    let name = "orders-api/1.2";
+    let variables =
+        [("SCOPEGATE_ISSUER", ISSUER), ("SCOPEGATE_AUDIENCE", "https://api.example"), ("SCOPEGATE_USER_AGENT", name)];
+    let toml =
+        format!("audience = \"https://api.example\"\nuser_agent = \"{name}\"\n[[issuers]]\nissuer = \"{ISSUER}\"");
+    for config in [from_vars(&variables), from_toml(&toml)] {
+        let network = Network::with_issuer(&["a-es256"]);
+        judged_by(&network, config, "a-es256", "at+jwt", json!({})).await.unwrap();
+        assert_eq!(network.headers()["user-agent"], name);
+    }
+    for (name, fault) in [("a\r\nb", "has characters that no header may have"), (" ", "is empty")] {
+        let found = faults(from_vars(&[variables[0], variables[1], ("SCOPEGATE_USER_AGENT", name)])).await;
+        assert!(found.len() == 1 && found[0].starts_with("user_agent") && found[0].contains(fault), "{found:?}");
+    }
+}
+
 /// The example of the docs with this file in the place of its secrets.
 fn example(secret: &str) -> String {
     EXAMPLE.replace("/run/secrets/jwks-key", secret).replace("/run/secrets/introspection", secret)
