@@ -212,6 +212,34 @@ async fn jose_2_padding_is_refused_in_every_part() {
 }
 
 #[tokio::test]
+async fn jose_2_padding_is_named_in_the_log_with_its_remedy() {
+    const HEADER: &str = "x-amzn-oidc-data";
+    let issuer = Issuer::with_jwks(ISSUER, mint().keys().jwks_json());
+    let server = resource_server().issuer(issuer).token_header(http::HeaderName::from_static(HEADER));
+    let api = Api::behind(server.build().await.expect("good settings"));
+    let token = mint().token().sign();
+    let pad = |part: &str| format!("{part}{}", "=".repeat((4 - part.len() % 4) % 4));
+    let all = token.split('.').map(pad).collect::<Vec<_>>().join(".");
+    let (rest, last) = token.rsplit_once('.').expect("three parts");
+    let last = format!("{rest}.{}", pad(last));
+    assert!(all != token && last != token);
+    for (ask, status) in [
+        (Ask::get("/me").header(HEADER, &all), 401),
+        (Ask::get("/me").header(HEADER, &last), 401),
+        (Ask::get("/me").bearer(&last), 401),
+        (Ask::get("/me").bearer(&all), if all == last { 401 } else { 400 }),
+    ] {
+        let (log, _guard) = Log::listen();
+        let answer = ask.of(&api.router).await;
+        assert_eq!(answer.status.as_u16(), status);
+        let told =
+            "expected parts in base64url without padding, found `=` at the end of a part; a load balancer of AWS";
+        assert!(log.text().contains(told) && log.text().contains("x-amzn-oidc-accesstoken"), "{}", log.text());
+    }
+    Ask::get("/me").header(HEADER, &token).of(&api.router).await.assert_pass();
+}
+
+#[tokio::test]
 async fn jose_2_the_alphabet_is_the_url_safe_one_in_every_part() {
     let (header, claims) = (header(r#","x":"???>>>~~~""#), claims(r#","x":"???>>>~~~""#));
     let standard = |text: &str| {

@@ -248,6 +248,22 @@ async fn key_3_a_known_key_id_with_another_algorithm_is_no_sign_of_a_rotation() 
 }
 
 #[tokio::test]
+async fn key_3_tokens_of_a_withdrawn_key_are_no_sign_of_a_rotation() {
+    let rig = Rig::loaded().await;
+    rig.publish(&NEW);
+    rig.new_key().await.assert_pass();
+    assert_eq!(rig.fetches(), 2, "what there may be in this cool-down, but for the reserve");
+    for _ in 0..5 {
+        rig.old().await.assert_refused();
+    }
+    assert_eq!(rig.fetches(), 2);
+    rig.publish(&STRANGER);
+    rig.me(rig.token(&STRANGER).sign()).await.assert_refused();
+    rig.me(rig.token(&STRANGER).sign()).await.assert_pass();
+    assert_eq!(rig.fetches(), 3, "the reserve is there for the rotation");
+}
+
+#[tokio::test]
 async fn key_4_a_new_key_passes_after_exactly_one_fetch() {
     let rig = Rig::loaded().await;
     rig.publish(&NEW);

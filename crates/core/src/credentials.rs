@@ -15,7 +15,10 @@ use http::{
 
 use memchr::memchr_iter;
 
-use crate::{Error, Reason, RequestHead};
+use crate::{
+    Error, Reason, RequestHead,
+    error::{Failure, Found},
+};
 
 /// An authentication scheme that access tokens are presented under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,7 +111,7 @@ impl<'a> Credentials<'a> {
     /// Reads the value of a header that holds a token and no scheme. Such a header has no grammar but the token's own, so
     /// what is no token is a bad token.
     fn bare(value: &'a [u8]) -> Result<Self, Error> {
-        Self::of_token(value).ok_or_else(|| Reason::MalformedToken.into())
+        Self::of_token(value).ok_or_else(|| no_token(Reason::MalformedToken, value))
     }
 
     /// Reads the value of one `Authorization` header.
@@ -124,7 +127,7 @@ impl<'a> Credentials<'a> {
 
         let token = std::str::from_utf8(rest).map_err(|_| malformed())?.trim_start_matches(' ');
         if !is_token68(token) {
-            return Err(malformed());
+            return Err(no_token(Reason::MalformedCredentials, token.as_bytes()));
         }
         Ok(Some(Self { scheme, token }))
     }
@@ -167,6 +170,21 @@ pub(crate) fn token_header_fault(name: &HeaderName) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// The refusal of what is no token. Of a JWT that would be one without its padding, that is said.
+fn no_token(reason: Reason, value: &[u8]) -> Error {
+    let unpadded = |part: &[u8]| part.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1);
+    let is_part = |part: &[u8]| is_in_base64url(&part[..unpadded(part)]);
+    let is_padded = value.contains(&b'=') && memchr_iter(b'.', value).count() == 2;
+    if is_padded && value.split(|&byte| byte == b'.').all(is_part) { padded(reason) } else { reason.into() }
+}
+
+/// The refusal of a JWT for the padding of its parts (RFC 7515 §2). Those that AWS's load balancers write about users have some.
+pub(crate) fn padded(reason: Reason) -> Error {
+    let found = "`=` at the end of a part; a load balancer of AWS writes that into x-amzn-oidc-data, and passes the access token \
+                 on in x-amzn-oidc-accesstoken";
+    Failure::new(reason, "token", "parts in base64url without padding", Found::Fixed(found)).into()
 }
 
 fn is_tchar(byte: u8) -> bool {
@@ -236,6 +254,22 @@ mod tests {
         assert_eq!(Credentials::from_request(&parts).unwrap().unwrap().token(), "a");
         let (parts, ()) = http::Request::builder().header("x-token", "b").body(()).unwrap().into_parts();
         assert!(Credentials::from_request(&parts).unwrap().is_none());
+    }
+
+    #[test]
+    fn jose_2_padding_is_refused_and_named() {
+        let named =
+            |error: Error| error.failures().iter().any(|failure| failure.found().contains("x-amzn-oidc-accesstoken"));
+        for padded in ["QQ==.QUI=.QUI", "QQ.QUI=.QUI=", "QUJD=.QQ.QQ", "QQ==.QQ==.QQ=="] {
+            let bare = Credentials::bare(padded.as_bytes()).unwrap_err();
+            assert_eq!(bare.reason(), Reason::MalformedToken, "{padded}");
+            let bearer = Credentials::parse(format!("Bearer {padded}").as_bytes()).unwrap_err();
+            assert_eq!(bearer.reason(), Reason::MalformedCredentials, "{padded}");
+            assert!(named(bare) && named(bearer), "{padded}");
+        }
+        for other in ["QQ=.QQ", "Q=Q.QQ.QQ", "=.QQ.QQ", "QQ.QQ=.QQ.QQ", "QQ.Q!=.QQ", "QQ.QQ. QQ", "=="] {
+            assert!(!named(Credentials::bare(other.as_bytes()).unwrap_err()), "{other}");
+        }
     }
 
     #[test]

@@ -267,6 +267,8 @@ fn not_pkcs8(pem: &str) -> &'static str {
         "is in OpenSSH's form: make one for this purpose by `openssl genpkey -algorithm ed25519`"
     } else if has("CERTIFICATE") || has("PUBLIC KEY") || has("RSA PUBLIC KEY") {
         "is missing: its text is a certificate or a public key, and the file with `-----BEGIN PRIVATE KEY-----` is needed"
+    } else if pem.trim_start().starts_with('{') {
+        "is a JWK, and PEM is wanted: convert it to a file with `-----BEGIN PRIVATE KEY-----`"
     } else {
         "is not PEM: its text has no line `-----BEGIN PRIVATE KEY-----` (is it a file's name instead of what is in the file?)"
     }
@@ -1136,6 +1138,7 @@ pub(crate) mod tests {
         for (text, fault) in [
             (String::new(), "is not PEM"),
             ("/run/secrets/key.pem".into(), "a file's name"),
+            (private_jwk("a-es256").to_string(), "is a JWK, and PEM is wanted"),
             (pem("RSA PRIVATE KEY", &der), "`openssl pkcs8 -topk8 -nocrypt -in key.pem`"),
             (
                 pem("EC PARAMETERS", &[5, 0]) + &pem("EC PRIVATE KEY", &der),

@@ -56,7 +56,9 @@ impl Config {
                     service_links.push(name);
                     continue;
                 }
-                Ok(value) if value.is_empty() => Err("is empty; unset it for the default".to_owned()),
+                Ok(value) if value.is_empty() => {
+                    Err("is empty; give it a value, or unset it for the default".to_owned())
+                }
                 Ok(value) => config.set(&name[prefix.len()..], value, &mut issuers),
                 Err(_) => Err("is not UTF-8".to_owned()),
             };

@@ -504,12 +504,12 @@ async fn a_variable_that_cannot_be_read_is_refused() {
     let good = [("SCOPEGATE_ISSUER", ISSUER), ("SCOPEGATE_AUDIENCE", "api")];
     assert_eq!(faults(from_vars(&good)).await, NONE);
     for (name, value, fault) in [
-        ("SCOPEGATE_PROFILE", "", "is empty; unset it for the default"),
+        ("SCOPEGATE_PROFILE", "", "is empty; give it a value, or unset it for the default"),
         ("SCOPEGATE_ALGORITHMS", "RS256,,ES256", "has an empty element; separate the elements by single commas"),
         ("SCOPEGATE_ALGORITHMS", "RS256,", "has an empty element; separate the elements by single commas"),
         ("SCOPEGATE_DANGEROUS_ALLOW_HTTP_ON_LOOPBACK", "1", "\"1\" is neither \"true\" nor \"false\""),
         ("SCOPEGATE_INTROSPECTION_SIGNED_ANSWERS", "yes", "\"yes\" is neither \"true\" nor \"false\""),
-        ("SCOPEGATE_INTROSPECTION_CLIENT_SECRET", "", "is empty; unset it for the default"),
+        ("SCOPEGATE_INTROSPECTION_CLIENT_SECRET", "", "is empty; give it a value, or unset it for the default"),
     ] {
         let vars = [good[0], good[1], (name, value)];
         assert_eq!(faults(from_vars(&vars)).await, [format!("{name}: {fault}")]);

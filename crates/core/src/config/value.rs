@@ -181,6 +181,10 @@ impl Secret {
         if bytes.len() as u64 > MAX_SECRET {
             return Err(format!("has more than {MAX_SECRET} bytes, which is no secret; check the path"));
         }
+        // It would be taken for a part of the secret. That of UTF-16 is what some shells write.
+        if [&b"\xef\xbb\xbf"[..], b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| bytes.starts_with(mark)) {
+            return Err("begins with a byte order mark; save it as UTF-8 without one".into());
+        }
         let mut text = String::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
         if text.ends_with('\n') {
             text.pop();
@@ -306,6 +310,9 @@ mod tests {
             (b"".as_slice(), "is empty"),
             (b"\n", "is empty"),
             (b"s3cret\xff", "is not UTF-8"),
+            (b"\xef\xbb\xbfs3cret", "begins with a byte order mark; save it as UTF-8 without one"),
+            (b"\xff\xfes\0", "begins with a byte order mark; save it as UTF-8 without one"),
+            (b"\xfe\xff\0s", "begins with a byte order mark; save it as UTF-8 without one"),
             (format!("{longest}x").as_bytes(), "has more than 16384 bytes, which is no secret; check the path"),
         ] {
             assert_eq!(read(content), Err(format!("the file {path:?} {fault}")));

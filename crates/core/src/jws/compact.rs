@@ -42,6 +42,11 @@ impl<'a> Compact<'a> {
         buffer.decode(self.signature).ok_or(Reason::MalformedToken)
     }
 
+    /// Whether the signature has padding at its end, which a token may have in a header.
+    pub(crate) fn is_padded(&self) -> bool {
+        self.signature.ends_with('=')
+    }
+
     /// What the signature is over.
     pub(crate) fn signing_input(&self) -> &'a [u8] {
         self.signing_input.as_bytes()

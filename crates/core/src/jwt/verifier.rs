@@ -10,6 +10,7 @@ use super::{Profile, checks::Acceptable};
 use crate::{
     Error, Reason, ScopeGrammar, VerifiedToken,
     claims::{UnverifiedClaims, checks::OneOf},
+    credentials,
     error::Failure,
     jwks::{KeySource, Snapshot},
     jws::{Algorithm, Buffer, Compact, Header, KeySet, Verification},
@@ -73,8 +74,13 @@ impl<'t> Unverified<'t> {
         if header.algorithm.eq_ignore_ascii_case("none") {
             return Err(Failure::new(Reason::AlgorithmNotAllowed, "alg", "a signature", &*header.algorithm).into());
         }
-        self.compact.signature(&mut Buffer::<SIGNATURE>::new())?;
-        Ok(())
+        self.signature(&mut Buffer::new()).map(drop)
+    }
+
+    fn signature<'b>(&self, buffer: &'b mut Buffer<SIGNATURE>) -> Result<&'b [u8], Error> {
+        self.compact
+            .signature(buffer)
+            .map_err(|reason| if self.compact.is_padded() { credentials::padded(reason) } else { reason.into() })
     }
 }
 
@@ -138,7 +144,7 @@ impl JwtVerifier {
     ) -> Result<Verdict, Error> {
         let acceptable = self.rules.check(header, claims, now)?;
         let mut signature = Buffer::<SIGNATURE>::new();
-        let signature = token.compact.signature(&mut signature)?;
+        let signature = token.signature(&mut signature)?;
         let snapshot = if keys.is_none() { self.keys.snapshot() } else { None };
         let (keys, is_final) = match (keys, &snapshot) {
             (Some(keys), _) => (keys, true),
