@@ -32,5 +32,6 @@ mod scope_layer;
 mod shown;
 mod storm;
 mod troubleshooting;
+mod uniform;
 mod verdicts;
 mod wire;

@@ -256,19 +256,38 @@ async fn c_07_a_verdict_goes_with_the_key_that_it_rests_on() {
 #[tokio::test]
 async fn c_07_without_keys_that_can_be_relied_on_no_verdict_can() {
     let (clock, network, api, old, _) = fetching().await;
-    let token = signed(&old, &clock);
+    let mint = Mint::new(ISSUER, old).with_audience(AUDIENCE).with_clock(clock.clone());
+    // It outlives the keys by days.
+    let token = mint.token().expires_in(Duration::from_secs(7 * 86_400)).sign();
     assert_eq!(ask(&api, &token).await.status, 200);
     network.put(JWKS_URL, Reply::Fails("down"));
     network.put(METADATA_URL, Reply::Fails("down"));
-    let mut statuses = Vec::new();
+    let mut reasons = Vec::new();
     for _ in 0..30 {
         clock.advance(Duration::from_secs(3600));
         settle().await;
-        statuses.push(ask(&api, &token).await.status.as_u16());
+        let answer = ask(&api, &token).await;
+        assert_eq!(answer.status == 200, answer.reason.is_none());
+        reasons.push(answer.reason);
     }
-    // The token lives for a day, and so do the keys beyond their time. Nothing outlives the former by being remembered.
-    assert!(statuses[..23].iter().all(|status| *status == 200), "{statuses:?}");
-    assert!(statuses[24..].iter().all(|status| [401, 503].contains(status)), "{statuses:?}");
+    // The keys last for five minutes, and for a day beyond that in an outage.
+    assert!(reasons[..24].iter().all(Option::is_none), "{reasons:?}");
+    assert!(reasons[24..].iter().all(|reason| *reason == Some(Reason::KeysUnavailable)), "{reasons:?}");
+}
+
+#[tokio::test]
+async fn bearer_14_a_remembered_token_beside_one_in_the_named_header_is_refused() {
+    let name = http::HeaderName::from_static("cf-access-jwt-assertion");
+    let builder = remembering(&clock()).issuer(issuer()).token_header(name.clone());
+    let api = Api::behind(builder.build().await.expect("good settings"));
+    let token = mint().token().sign();
+    for _ in 0..3 {
+        assert_eq!(ask(&api, &token).await.status, 200);
+    }
+    for other in [token.clone(), mint().token().expired().sign(), String::new()] {
+        let both = Ask::get("/me").bearer(&token).header("cf-access-jwt-assertion", &other);
+        assert_eq!(both.of(&api.router).await.reason, Some(Reason::MultipleTransports), "{other:.10}");
+    }
 }
 
 #[tokio::test]

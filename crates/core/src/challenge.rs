@@ -127,12 +127,12 @@ impl ProtectionSpace {
     /// The challenge for `error`, with `scope` where the refusing party knows what the request needs. `None` where the
     /// refusal is not the client's to mend.
     pub fn challenge<'a>(&'a self, error: &Error, scope: Option<&'a str>) -> Option<Challenge<'a>> {
-        let kind = error.kind();
+        let kind = error.disclosed().kind();
         kind.is_challenged().then(|| Challenge {
             scheme: Scheme::Bearer,
             realm: &self.realm,
             error: kind.code(),
-            description: (self.described && kind.code().is_some()).then(|| error.reason().disclosed().description()),
+            description: (self.described && kind.code().is_some()).then(|| error.disclosed().description()),
             scope: scope.filter(|scope| !scope.is_empty()),
             resource_metadata: self.resource_metadata.as_deref(),
         })
@@ -142,7 +142,7 @@ impl ProtectionSpace {
 impl ProtectionSpace {
     /// The field value of the challenge for `error`, written once and shared afterwards. See [`challenge`](Self::challenge).
     pub fn challenge_value(&self, error: &Error, scope: Option<&str>) -> Option<HeaderValue> {
-        let (reason, scope) = (error.reason(), scope.filter(|scope| !scope.is_empty()));
+        let (reason, scope) = (error.disclosed(), scope.filter(|scope| !scope.is_empty()));
         let written = self.written.0.load();
         let known = written.iter().find(|((other, demanded), _)| *other == reason && demanded.as_deref() == scope);
         if let Some((_, value)) = known {

@@ -60,6 +60,7 @@
 //! | `token_header` | none | the name of [another header](ResourceServerBuilder::token_header) that a proxy puts tokens into |
 //! | `user_agent` | `"scopegate/"` and its version | what requests for metadata, for keys and for introspection [call this service](ResourceServerBuilder::user_agent) |
 //! | `max_token_age` | no limit | time: since the token [was issued](ResourceServerBuilder::max_token_age) |
+//! | `uniform_refusals` | `false` | [answers every JWT that was not proven genuine alike](ResourceServerBuilder::uniform_refusals) |
 //! | `max_token_length` | `16384` | bytes: [the longest token](ResourceServerBuilder::max_token_length) |
 //! | `start_up` | `"lazy"` | `"lazy"`, `"fail-fast"`, or a time to [wait](crate::StartUp) at most |
 //! | `key_refresh` | | table, see below |
@@ -224,6 +225,7 @@ pub struct Config {
     max_token_age: Option<Quantity>,
     token_header: Option<String>,
     user_agent: Option<String>,
+    uniform_refusals: bool,
     max_token_length: Option<Quantity>,
     start_up: Option<Quantity>,
     key_refresh: RefreshTable,
@@ -340,6 +342,9 @@ impl Config {
             None => {}
             Some(Ok(name)) => builder = builder.user_agent(name),
             Some(Err(_)) => top.fault("user_agent", "has characters that no header may have; write \"orders-api/1.2\""),
+        }
+        if self.uniform_refusals {
+            builder = builder.uniform_refusals();
         }
         if let Some(age) = top.read("max_token_age", self.max_token_age, Quantity::duration) {
             builder = builder.max_token_age(age);

@@ -106,6 +106,7 @@ struct Context {
     failures: Failures,
     retry_after: Option<Duration>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    is_concealed: bool,
 }
 
 impl Error {
@@ -131,6 +132,12 @@ impl Error {
 
     pub(crate) fn with_issuer(mut self, issuer: &Arc<str>) -> Self {
         self.context().issuer = Some(Arc::clone(issuer));
+        self
+    }
+
+    /// Tells the client only what it would be told of a signature that is not valid.
+    pub(crate) fn concealed(mut self) -> Self {
+        self.context().is_concealed = true;
         self
     }
 
@@ -168,6 +175,14 @@ impl Error {
     /// The reason, as it is logged. The client is told its [`disclosed`](Reason::disclosed) form.
     pub fn reason(&self) -> Reason {
         self.reason
+    }
+
+    /// The reason that the client is told: the [`disclosed`](Reason::disclosed) form of the reason, or that the signature is not
+    /// valid where the [configuration](crate::ResourceServerBuilder::uniform_refusals) has it so. Status, challenge and body follow
+    /// from it.
+    pub fn disclosed(&self) -> Reason {
+        let is_concealed = self.context.as_ref().is_some_and(|context| context.is_concealed);
+        if is_concealed { Reason::InvalidSignature } else { self.reason.disclosed() }
     }
 
     /// The configured issuer whose rules were applied, once it was known.

@@ -30,7 +30,7 @@ pub use self::{
     tenants::Tenants,
 };
 use crate::{
-    Authentication, BoxFuture, Credentials, Error, ProtectionSpace, Reason, RequestHead, VerifiedToken,
+    Authentication, BoxFuture, Credentials, Error, ErrorKind, ProtectionSpace, Reason, RequestHead, VerifiedToken,
     claims::{ClaimNames, UnverifiedClaims},
     clock::Clock,
     dispatch::{self, Dispatch, Judge, Route},
@@ -97,6 +97,7 @@ struct Inner {
     claim_names: ClaimNames,
     max_token_length: usize,
     token_header: Option<HeaderName>,
+    uniform_refusals: bool,
     observer: Option<Arc<dyn Observer>>,
     log_sampler: Mutex<LogSampler>,
     clock: Arc<dyn Clock>,
@@ -109,6 +110,16 @@ enum Judged<'s> {
     KeyNotAtHand(Missing),
     /// Its issuer is asked about it instead.
     ForItsIssuer(&'s Introspector),
+}
+
+/// What a token is that somebody is asked about.
+enum Kind {
+    Application,
+    Opaque,
+    /// Its issuer is asked instead.
+    UnverifiedJwt,
+    /// Its issuer is asked besides.
+    VerifiedJwt(VerifiedToken),
 }
 
 /// A token as it was presented, and what it is known by.
@@ -359,13 +370,9 @@ impl ResourceServer {
             return Authenticating::ready(Err(Reason::TokenTooLong.into()));
         }
         let presented = Presented::new(token, request);
-        let mut by_application = false;
-        let lookup = match self.server().dispatch.route(&presented) {
-            Ok(Route::Application(application)) => {
-                by_application = true;
-                application.look_up(&presented, max_age)
-            }
-            Ok(Route::Opaque(introspector)) => introspector.look_up(token, max_age, None),
+        let (lookup, kind) = match self.server().dispatch.route(&presented) {
+            Ok(Route::Application(application)) => (application.look_up(&presented, max_age), Kind::Application),
+            Ok(Route::Opaque(introspector)) => (introspector.look_up(token, max_age, None), Kind::Opaque),
             Ok(Route::Jwt) => match self.judge_jwt(bearer) {
                 Ok(Judged::Good(verified)) => return self.check_online(bearer, verified, max_age),
                 Ok(Judged::KeyNotAtHand(missing)) => {
@@ -375,12 +382,14 @@ impl ResourceServer {
                         max_age,
                     ));
                 }
-                Ok(Judged::ForItsIssuer(introspector)) => introspector.look_up(token, max_age, None),
-                Err(error) => return Authenticating::ready(Err(error)),
+                Ok(Judged::ForItsIssuer(introspector)) => {
+                    (introspector.look_up(token, max_age, None), Kind::UnverifiedJwt)
+                }
+                Err(error) => return Authenticating::ready(Err(self.worded(error))),
             },
             Err(error) => return Authenticating::ready(Err(error)),
         };
-        self.conclude(bearer.digest, lookup, None, by_application)
+        self.conclude(bearer.digest, lookup, kind)
     }
 
     /// Asks whether a JWT that was verified is still good, where its issuer's configuration or the caller wants that.
@@ -388,7 +397,7 @@ impl ResourceServer {
         match self.introspector(&verified).map(|introspector| (introspector, introspector.max_age_for_jwts(demanded))) {
             Some((introspector, Some(max_age))) => {
                 let lookup = introspector.look_up(bearer.token, Some(max_age), Some(&verified));
-                self.conclude(bearer.digest, lookup, Some(verified), false)
+                self.conclude(bearer.digest, lookup, Kind::VerifiedJwt(verified))
             }
             None if demanded.is_some() => {
                 let error = Error::from(Reason::CannotBeAskedAbout).with_issuer(&verified.voucher().issuer);
@@ -402,25 +411,32 @@ impl ResourceServer {
 
     /// The outcome of a look-up. What was verified locally stands, where the answer confirms it, but for the scope, which the
     /// answer may have narrowed.
-    fn conclude(
-        &self,
-        digest: TokenDigest,
-        lookup: Lookup,
-        verified: Option<VerifiedToken>,
-        by_application: bool,
-    ) -> Authenticating {
+    fn conclude(&self, digest: TokenDigest, lookup: Lookup, kind: Kind) -> Authenticating {
         let judge = self.lane();
-        let conclusion = move |found: Found| {
-            let token = match verified {
-                Some(verified) => verified.with_scope(found.token.scope()),
-                None => found.token,
+        let conclusion = move |found: Result<Found, Error>| {
+            let by_application = matches!(kind, Kind::Application);
+            let Found { token, asked_at } = match (&kind, found) {
+                (_, Ok(found)) => found,
+                (Kind::UnverifiedJwt, Err(error)) if error.kind() == ErrorKind::InvalidToken => {
+                    return Err(judge.worded(error));
+                }
+                (_, Err(error)) => return Err(error),
             };
-            Authentication::verified(judge, digest, token).asked(found.asked_at, by_application)
+            let token = match kind {
+                Kind::VerifiedJwt(verified) => verified.with_scope(token.scope()),
+                _ => token,
+            };
+            Ok(Authentication::verified(judge, digest, token).asked(asked_at, by_application))
         };
         match lookup {
-            Lookup::Known(found) => Authenticating::ready(found.map(conclusion)),
-            Lookup::Asked(asked) => Authenticating::pending(async move { asked.await.map(conclusion) }),
+            Lookup::Known(found) => Authenticating::ready(conclusion(found)),
+            Lookup::Asked(asked) => Authenticating::pending(async move { conclusion(asked.await) }),
         }
+    }
+
+    /// The refusal of a JWT that was not proven genuine, as its client is to be told.
+    fn worded(&self, error: Error) -> Error {
+        if self.server().uniform_refusals { error.concealed() } else { error }
     }
 
     /// Judges a JWT, by what is remembered of it or else by the keys at hand.
@@ -446,12 +462,15 @@ impl ResourceServer {
         // The very verifier that was asked: others may have pushed a tenant out meanwhile.
         let found = || Judge::Local(dispatch::Found { verifier: Cow::Borrowed(&verifier), listing, is_newcomer });
         // Where there are no newer keys, those at hand may do after all; where they do not, nothing can be said.
-        let verified = match self.judge_by(bearer, |_| Ok((found(), refetched.as_ref().ok())))? {
+        let judged = self.judge_by(bearer, |_| Ok((found(), refetched.as_ref().ok())));
+        let verified = match judged.map_err(|error| self.worded(error))? {
             Judged::Good(verified) => verified,
             Judged::KeyNotAtHand(_) | Judged::ForItsIssuer(_) => {
                 return Err(match refetched {
+                    // A stranger must not learn by this that there is such a tenant.
+                    Err(error) if matches!(listing, Listing::Tenant(_)) => self.worded(unavailable(error, &verifier)),
                     Err(error) => unavailable(error, &verifier),
-                    Ok(_) => Reason::UnknownKey.into(),
+                    Ok(_) => self.worded(Reason::UnknownKey.into()),
                 });
             }
         };

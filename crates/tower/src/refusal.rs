@@ -230,8 +230,10 @@ impl<'a> Refusal<'a> {
         self.log(left_out);
 
         let no_space = Error::not_authenticated_here();
-        let error = if self.error.kind().is_challenged() && self.space.is_none() { &no_space } else { self.error };
-        let kind = error.kind();
+        let is_challenged = self.error.disclosed().kind().is_challenged();
+        let error = if is_challenged && self.space.is_none() { &no_space } else { self.error };
+        let disclosed = error.disclosed();
+        let kind = disclosed.kind();
 
         let headers = response.headers_mut();
         for name in [
@@ -261,23 +263,24 @@ impl<'a> Refusal<'a> {
                 let headers = response.headers_mut();
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type.as_str()));
                 headers.insert(GRPC_STATUS, HeaderValue::from(kind.grpc_status()));
-                headers.insert(GRPC_MESSAGE, HeaderValue::from_static(self.message(error.reason())));
+                headers.insert(GRPC_MESSAGE, HeaderValue::from_static(self.message(disclosed)));
                 StatusCode::OK
             }
             _ => kind.status(),
         };
-        let problem = Bytes::from_static(self.problem(error.reason()).as_bytes());
+        let problem = Bytes::from_static(self.problem(disclosed).as_bytes());
         RefusalBody::new(HeaderValue::from_static("application/problem+json"), problem).put_into(response, form);
         response.extensions_mut().insert(error.reason());
+        response.extensions_mut().insert(Disclosed(disclosed));
     }
 
     fn problem(&self, reason: Reason) -> &'static str {
-        self.space.map_or_else(|| reason.disclosed().problem(), |space| space.problem(reason))
+        self.space.map_or_else(|| reason.problem(), |space| space.problem(reason))
     }
 
     /// Printable ASCII without a per cent sign, so that its percent-encoding is itself.
     fn message(&self, reason: Reason) -> &'static str {
-        self.space.map_or_else(|| reason.disclosed().description(), |space| space.message(reason))
+        self.space.map_or_else(|| reason.description(), |space| space.message(reason))
     }
 
     /// A span that says which request it is, where there is none that does.
@@ -326,7 +329,7 @@ impl<'a> Refusal<'a> {
             };
         }
         match self.error.kind() {
-            kind if kind.is_challenged() && self.space.is_none() => event!(
+            _ if self.error.disclosed().kind().is_challenged() && self.space.is_none() => event!(
                 ERROR,
                 "a refusal has no `Authenticate` layer around it to word it: add `.layer(Authenticate::new(..))` around the \
                  service"
@@ -368,6 +371,10 @@ fn admit_unjudged(reason: Reason, now: SystemTime) -> Option<u64> {
     SAMPLER.with_borrow_mut(|sampler| sampler.admit(reason, "", now))
 }
 
+/// What the client was told, beside the reason for whoever logs.
+#[derive(Clone, Copy)]
+struct Disclosed(Reason);
+
 /// A body for refusals, in place of the problem document.
 pub(crate) type Renderer = Arc<dyn Fn(Reason) -> RefusalBody + Send + Sync>;
 
@@ -408,9 +415,9 @@ impl fmt::Debug for RefusalBody {
 /// Gives a refusal the application's body, where the client can read one.
 pub(crate) fn render<B>(response: &mut Response<GateBody<B>>, renderer: &Renderer, form: ResponseForm) {
     // A layer further in may have made something else of a refusal, whose reason is still there.
-    let is_refusal = |reason: &Reason| form.has_document() && response.status() == reason.kind().status();
-    if let Some(reason) = response.extensions().get::<Reason>().copied().filter(is_refusal) {
-        renderer(reason.disclosed()).put_into(response, form);
+    let is_refusal = |told: &Disclosed| form.has_document() && response.status() == told.0.kind().status();
+    if let Some(Disclosed(reason)) = response.extensions().get().copied().filter(is_refusal) {
+        renderer(reason).put_into(response, form);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Opaque tokens, as the issuer answers about them.
 
+mod again;
 mod agreement;
 mod answers;
 mod cache;

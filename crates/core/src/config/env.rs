@@ -95,6 +95,7 @@ impl Config {
             "LEEWAY" => self.leeway = Some(value.into()),
             "TOKEN_HEADER" => self.token_header = Some(value),
             "USER_AGENT" => self.user_agent = Some(value),
+            "UNIFORM_REFUSALS" => self.uniform_refusals = boolean(&value)?,
             "MAX_TOKEN_AGE" => self.max_token_age = Some(value.into()),
             "MAX_TOKEN_LENGTH" => self.max_token_length = Some(value.into()),
             "START_UP" => self.start_up = Some(value.into()),

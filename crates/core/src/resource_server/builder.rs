@@ -47,6 +47,7 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 /// | [`max_token_length`](Self::max_token_length) | 16 KiB |
 /// | [`max_token_age`](Self::max_token_age) | no limit but `exp` |
 /// | [`token_header`](Self::token_header) | none besides `Authorization` |
+/// | [`uniform_refusals`](Self::uniform_refusals) | off: a client is told what was wrong |
 /// | [`verdict_cache`](Self::verdict_cache) | 100 000 verdicts on JWTs, at most 64 MiB |
 /// | [`clock`](Self::clock) | the operating system's |
 /// | [`fetch`](Self::fetch) | `ReqwestFetch`, with the feature `reqwest` |
@@ -66,6 +67,7 @@ pub struct ResourceServerBuilder {
     start_up: StartUp,
     observer: Option<Arc<dyn Observer>>,
     token_header: Option<HeaderName>,
+    uniform_refusals: bool,
     verdict_cache: VerdictCache,
     clock: Arc<dyn Clock>,
     fetch: Option<Arc<dyn Fetch>>,
@@ -89,6 +91,7 @@ impl Default for ResourceServerBuilder {
             start_up: StartUp::Lazy,
             observer: None,
             token_header: None,
+            uniform_refusals: false,
             verdict_cache: VerdictCache::default(),
             clock: Arc::new(SystemClock),
             fetch: None,
@@ -186,6 +189,20 @@ impl ResourceServerBuilder {
     /// ```
     pub fn token_header(mut self, name: HeaderName) -> Self {
         self.token_header = Some(name);
+        self
+    }
+
+    /// Answers every JWT that was not proven genuine alike: 401, as for a signature that is not valid, whatever was wrong with it.
+    ///
+    /// Without this, a client is told what was wrong, which saves honest developers hours. But claims are looked at before the
+    /// signature, so that anybody who writes tokens can find out by the answers which issuers are trusted, which audience,
+    /// algorithms, types and clients are accepted, and which [`Tenants`] exist. With this, none of that is told; the log and the
+    /// [`Reason`](crate::Reason) in the response's extensions have it still. A token of a tenant whose keys cannot be had is
+    /// answered 401, too, and not 503 as for other issuers: its client does not learn that another attempt may succeed.
+    ///
+    /// How long an answer takes says something still: keys of a tenant are fetched for the first token that names it.
+    pub fn uniform_refusals(mut self) -> Self {
+        self.uniform_refusals = true;
         self
     }
 
@@ -327,6 +344,7 @@ impl ResourceServerBuilder {
             claim_names,
             max_token_length: self.max_token_length,
             token_header: self.token_header,
+            uniform_refusals: self.uniform_refusals,
             observer: self.observer,
             log_sampler: Default::default(),
             clock: self.clock,

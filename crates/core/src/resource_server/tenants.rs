@@ -48,6 +48,10 @@ const MAX_TENANT: usize = 256;
 /// Each tenant has a budget of fetches of its own, also while it is not live, so a predicate that trusts every name lets
 /// strangers cause traffic: to the hosts that the template allows, and to those that the documents there name as the place
 /// of their keys, unless [`key_hosts`](Issuer::key_hosts) in the settings allows fewer.
+///
+/// Strangers can find out which tenants are trusted: their tokens are refused for another reason than those of others, before any
+/// signature is looked at, the answer takes longer while keys are fetched, and it is 503 where they cannot be had. Where that
+/// matters, [`uniform_refusals`](super::ResourceServerBuilder::uniform_refusals) makes all but the time it takes the same.
 #[derive(Clone)]
 #[must_use = "tenants have to be given to a `ResourceServerBuilder`"]
 pub struct Tenants {

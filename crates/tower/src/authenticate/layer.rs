@@ -176,7 +176,7 @@ impl Settings {
         };
         admitted.map_err(|error| {
             // Whoever asks in the wrong way (400) has no need of another scope.
-            let hint = self.hint.challenge().filter(|_| error.kind().status() == StatusCode::UNAUTHORIZED);
+            let hint = self.hint.challenge().filter(|_| error.disclosed().kind().status() == StatusCode::UNAUTHORIZED);
             let refusal = Refusal::new(&error).by(&self.resource_server).to(request);
             let mut response = refusal.requiring(hint).respond(form);
             self.finish.apply(&mut response, form);

@@ -1,0 +1,165 @@
+//! When what is known of a token will not do, and somebody is asked again, or nobody is believed.
+
+use std::time::Duration;
+
+use http::request::Parts;
+use scopegate_axum::{
+    RequireActive, ResourceServer,
+    inquiry::{AnswerCache, AnswerKey, AnswerStore, Forget, StoreError, StoredAnswer},
+    token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
+};
+use scopegate_core::{BoxFuture, Reason};
+use scopegate_tests::{issuer, mint, settle};
+use tokio::sync::Notify;
+
+use super::{
+    dispatch::{active_router, consistent},
+    store::Shelf,
+    *,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn parts(token: &str) -> Parts {
+    Ask::get("/me").bearer(token).request().into_parts().0
+}
+
+/// The request, authenticated.
+async fn authenticated(server: &ResourceServer, token: &str) -> Parts {
+    let mut request = parts(token);
+    let authentication = server.authenticate(&request).await.expect("a good token");
+    request.extensions.insert(authentication);
+    request
+}
+
+/// A store whose answers come when the gate is opened.
+#[derive(Clone, Debug)]
+struct Gated(Shelf, Arc<Notify>);
+
+impl AnswerStore for Gated {
+    fn get(&self, key: AnswerKey) -> BoxFuture<'static, Result<Option<StoredAnswer>, StoreError>> {
+        let Self(shelf, gate) = self.clone();
+        Box::pin(async move {
+            gate.notified().await;
+            shelf.get(key).await
+        })
+    }
+
+    fn put(
+        &self,
+        key: AnswerKey,
+        answer: StoredAnswer,
+        lifetime: Duration,
+    ) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.0.put(key, answer, lifetime)
+    }
+
+    fn forget(&self, tag: AnswerKey) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.0.forget(tag)
+    }
+}
+
+#[tokio::test]
+async fn bcp_3_an_answer_that_others_waited_for_is_no_older_than_demanded() {
+    let (shelf, gate, token) = (Shelf::default(), Arc::new(Notify::new()), consistent().sign());
+    let sharing = |store: Gated| issuer().introspection(introspection().cache(AnswerCache::default().store(store)));
+    // Another replica has asked.
+    let open = Arc::new(Notify::new());
+    open.notify_one();
+    let other = Rig::with(sharing(Gated(shelf.clone(), open)), |builder| builder).await;
+    other.say(&token, active());
+    let request = authenticated(&other.server, &token).await;
+    assert!(ResourceServer::confirm(&request, 25 * SECOND).await.is_ok());
+    settle().await;
+    assert_eq!(shelf.contents().answers.len(), 1);
+
+    let rig = Rig::with(sharing(Gated(shelf, Arc::clone(&gate))), |builder| builder).await;
+    rig.clock.advance(20 * SECOND);
+    rig.say(&token, json!({ "active": false }));
+    let request = authenticated(&rig.server, &token).await;
+    let [content, strict] = [25, 5].map(|seconds| tokio::spawn(ResourceServer::confirm(&request, seconds * SECOND)));
+    settle().await;
+    gate.notify_one();
+    assert!(content.await.expect("it ends").is_ok(), "an answer of 20 seconds ago will do");
+    settle().await;
+    gate.notify_one();
+    let refused = strict.await.expect("it ends").expect_err("it will not do here");
+    assert_eq!((refused.reason(), rig.asked()), (Reason::InactiveToken, 1));
+}
+
+#[tokio::test]
+async fn bcp_3_an_answer_that_is_not_kept_outdates_the_one_that_was() {
+    let rig = Rig::asking(introspection().cache(AnswerCache::default().bad_for(Duration::ZERO))).await;
+    let router = active_router(&rig, RequireActive::now());
+    let ask = async |path: &str| Ask::get(path).bearer("token").of(&router).await.status.as_u16();
+    rig.say("token", active());
+    assert_eq!((ask("/read").await, ask("/read").await, rig.asked()), (200, 200, 1));
+    rig.say("token", json!({ "active": false }));
+    assert_eq!((ask("/pay").await, rig.asked()), (401, 2));
+    assert_eq!((ask("/read").await, rig.asked()), (401, 3), "the good answer is not relied on any more");
+}
+
+#[tokio::test]
+async fn bcp_3_what_was_forgotten_before_a_thousand_others_is_not_remembered() {
+    let rig = Rig::new().await;
+    rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
+    let asking = rig.spawn("token");
+    settle().await;
+    rig.server.forget(Forget::Token("token")).await.expect("no store");
+    for number in 0..1100 {
+        rig.server.forget(Forget::Token(&number.to_string())).await.expect("no store");
+    }
+    rig.clock.advance(SECOND);
+    assert_eq!(asking.await.expect("it ends"), 200, "it was asked for before");
+    rig.network.put(INTROSPECTION_URL, Reply::json(json!({ "active": false })));
+    assert_eq!((rig.ask("token").await.status.as_u16(), rig.asked()), (401, 2));
+}
+
+/// Takes every token that comes with `x-legacy`, and finds it bad.
+#[derive(Debug)]
+struct Legacy;
+
+impl TokenVerifier for Legacy {
+    fn issuer(&self) -> &str {
+        "https://legacy.example"
+    }
+
+    fn accepts(&self, presented: &Presented<'_>) -> bool {
+        presented.header("x-legacy").is_some()
+    }
+
+    fn verify(&self, _: &Presented<'_>) -> Inquiry {
+        Inquiry::decided(Err::<Grant, _>(NotGood::bad("always")))
+    }
+}
+
+#[tokio::test]
+async fn a_remembered_jwt_is_still_offered_to_verifiers_of_the_application() {
+    let rig = Rig::with(issuer(), |builder| builder.verifier(Legacy)).await;
+    let token = mint().token().sign();
+    for _ in 0..2 {
+        assert_eq!(rig.ask_at("/me", &token).await.status, 200);
+    }
+    let answer = Ask::get("/me").bearer(&token).header("x-legacy", "1").of(&rig.api.router).await;
+    answer.assert_401(Reason::InactiveToken);
+}
+
+#[tokio::test]
+async fn ops_3_what_is_confirmed_is_the_token_that_was_authenticated() {
+    let rig = Rig::with(issuer().introspection(introspection()), |builder| builder).await;
+    let (token, other) = (consistent().sign(), consistent().claim("jti", "2").sign());
+    rig.say(&token, active());
+    rig.say(&other, active());
+    let mut request = authenticated(&rig.server, &token).await;
+    assert!(ResourceServer::confirm(&request, SECOND).await.is_ok());
+    // Somebody between the layers puts another token there, as good as the first.
+    request.headers = parts(&other).headers;
+    let error = ResourceServer::confirm(&request, SECOND).await.expect_err("another token");
+    assert_eq!((error.reason(), rig.asked()), (Reason::NotAuthenticatedHere, 1));
+    // Or there was none.
+    let mut anonymous = Ask::get("/me").request().into_parts().0;
+    anonymous.extensions.insert(rig.server.authenticate(&anonymous).await.expect("nobody"));
+    anonymous.headers = parts(&other).headers;
+    let error = ResourceServer::confirm(&anonymous, SECOND).await.expect_err("nobody was authenticated");
+    assert_eq!((error.reason(), rig.asked()), (Reason::NotAuthenticatedHere, 1));
+}

@@ -1,0 +1,166 @@
+//! What strangers learn of the configuration by the answers to forged tokens: much, and with one setting nothing.
+
+use std::collections::BTreeSet;
+
+use axum::{Router, http::HeaderMap, routing::get};
+use scopegate_axum::{
+    Authenticate, RefusalBody, RequireScope, ResourceServer, ResourceServerBuilder, Tenants,
+    introspection::{ClientAuthentication, Introspection, OnlineCheck},
+};
+use scopegate_core::Reason;
+use scopegate_testing::TokenBuilder;
+use scopegate_tests::{
+    AUDIENCE, Answer, Ask, INTROSPECTION_URL, Log, Network, Reply, clock, issuer, mint, resource_server,
+};
+use serde_json::json;
+
+fn router(server: ResourceServer) -> Router {
+    Router::new().route("/", get(|| async {}).layer(RequireScope::new("message"))).layer(Authenticate::new(server))
+}
+
+/// All that a client sees.
+fn on_the_wire(answer: &Answer) -> (u16, HeaderMap, String) {
+    (answer.status.as_u16(), answer.headers.clone(), answer.body.clone())
+}
+
+fn forged() -> TokenBuilder {
+    mint().token().scope("message").signed_by_stranger()
+}
+
+/// Forged tokens, and why each is refused.
+fn tokens() -> Vec<(Reason, String)> {
+    vec![
+        (Reason::InvalidSignature, forged().sign()),
+        (Reason::UnknownKey, forged().key_id("unknown").sign()),
+        (Reason::UnknownIssuer, forged().claim("iss", "https://other.example").sign()),
+        (Reason::WrongAudience, forged().audience("https://other.example").sign()),
+        (Reason::UnauthorizedParty, forged().client_id("other").sign()),
+        (Reason::AlgorithmNotAllowed, forged().hs256_with_secret("x").sign()),
+        (Reason::MalformedToken, forged().unsigned().sign()),
+        (Reason::WrongTokenType, forged().typ("JWT").sign()),
+        (Reason::Expired, forged().expired().sign()),
+        (Reason::NotYetValid, forged().not_yet_valid().sign()),
+        (Reason::MissingClaim, forged().without_claim("jti").sign()),
+        (Reason::MissingClaim, forged().without_claim("iss").sign()),
+        (Reason::MalformedClaim, forged().claim("sub", 1).sign()),
+        (Reason::UnverifiableConfirmation, forged().claim("cnf", json!({ "jkt": "x" })).sign()),
+        (Reason::CriticalHeader, forged().header("crit", json!(["x"])).sign()),
+        (Reason::MalformedToken, "e30.bm8.AAAA".to_owned()),
+    ]
+}
+
+async fn build(change: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder) -> Router {
+    let issuer = issuer().authorized_parties(["test-client"]);
+    router(change(resource_server().issuer(issuer)).build().await.expect("good settings"))
+}
+
+#[tokio::test]
+async fn by_default_a_client_is_told_what_was_wrong() {
+    let router = build(|builder| builder).await;
+    let mut answers = BTreeSet::new();
+    for (reason, token) in tokens() {
+        let answer = Ask::get("/").bearer(&token).of(&router).await;
+        assert_eq!((answer.status.as_u16(), answer.reason), (401, Some(reason)));
+        answers.insert(answer.body);
+    }
+    assert!(answers.len() > 10, "{}", answers.len());
+}
+
+#[tokio::test]
+async fn every_jwt_that_was_not_proven_genuine_is_refused_alike_where_that_is_set() {
+    let router = build(ResourceServerBuilder::uniform_refusals).await;
+    let (log, _listening) = Log::listen();
+    let expected = on_the_wire(&Ask::get("/").bearer(forged().sign()).of(&router).await);
+    assert_eq!(expected.0, 401);
+    for (reason, token) in tokens() {
+        let answer = Ask::get("/").bearer(&token).of(&router).await;
+        assert_eq!(on_the_wire(&answer), expected, "{reason}");
+        assert_eq!(answer.reason, Some(reason), "whoever logs has the reason");
+        assert!(!log.lines_with(&format!("reason=\"{reason}\"")).is_empty(), "{reason}");
+        let head = Ask::with_method(axum::http::Method::HEAD, "/").bearer(&token).of(&router).await;
+        assert_eq!(
+            (head.status, head.challenge().map(str::to_owned)),
+            (answer.status, answer.challenge().map(str::to_owned))
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_forged_jwt_is_told_as_ever() {
+    let router = build(ResourceServerBuilder::uniform_refusals).await;
+    let weak = Ask::get("/").bearer(mint().token().scope("other").sign()).of(&router).await;
+    assert_eq!((weak.status.as_u16(), weak.reason), (403, Some(Reason::InsufficientScope)));
+    assert!(weak.challenge().expect("a challenge").contains("scope=\"message\""));
+    Ask::get("/").of(&router).await.assert_401_bare();
+    Ask::get("/").authorization("Bearer a b").of(&router).await.assert_400();
+    let opaque = Ask::get("/").bearer("opaque").of(&router).await;
+    assert_eq!(opaque.status, 401);
+    assert_eq!(Ask::get("/").bearer(mint().token().scope("message").sign()).of(&router).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_of_the_application_is_told_no_more() {
+    let renderer =
+        |reason: Reason| RefusalBody::new(axum::http::HeaderValue::from_static("text/plain"), reason.as_str());
+    let server = resource_server().issuer(issuer()).uniform_refusals().build().await.expect("good settings");
+    let layer = Authenticate::new(server).render_refusals(renderer);
+    let router = Router::new().route("/", get(|| async {})).layer(layer);
+    let answers = [forged().sign(), forged().expired().sign(), forged().claim("iss", "x").sign()].map(|token| {
+        let router = router.clone();
+        async move { on_the_wire(&Ask::get("/").bearer(token).of(&router).await) }
+    });
+    let [forged, expired, foreign] = answers;
+    let forged = forged.await;
+    assert_eq!(forged.2, "invalid_signature");
+    assert_eq!([expired.await, foreign.await], [forged.clone(), forged]);
+}
+
+#[tokio::test]
+async fn a_tenant_that_exists_is_refused_as_one_that_does_not() {
+    for uniform in [false, true] {
+        let (clock, tenant) = (clock(), |name: &str| format!("https://as.example/{name}"));
+        let network = Network::new(&clock);
+        // Of the trusted ones, `up` can be asked for its keys and `down` cannot.
+        let metadata = json!({ "issuer": tenant("up"), "jwks_uri": "https://as.example/up/jwks" });
+        network.put("https://as.example/.well-known/oauth-authorization-server/up", Reply::json(metadata));
+        network.put(
+            "https://as.example/up/jwks",
+            Reply::json(serde_json::from_str::<serde_json::Value>(&mint().keys().jwks_json()).expect("JSON")),
+        );
+        let tenants = Tenants::template("https://as.example/{tenant}", |name| ["up", "down"].contains(&name))
+            .settings(|issuer| issuer.audience(AUDIENCE));
+        let builder = ResourceServer::builder().tenants(tenants).fetch(network.clone()).clock(clock.clone());
+        let builder = if uniform { builder.uniform_refusals() } else { builder };
+        let router = router(builder.build().await.expect("good settings"));
+        let mut answers = Vec::new();
+        for name in ["up", "down", "unknown"] {
+            let token = forged().claim("iss", tenant(name)).sign();
+            answers.push(on_the_wire(&Ask::get("/").bearer(&token).of(&router).await));
+        }
+        let good = mint().token().claim("iss", tenant("up")).scope("message").sign();
+        assert_eq!(Ask::get("/").bearer(&good).of(&router).await.status, 200);
+        if uniform {
+            assert!(answers[0].0 == 401 && answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        } else {
+            assert_eq!(answers.iter().map(|answer| answer.0).collect::<Vec<_>>(), [401, 503, 401]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_jwt_that_its_issuer_calls_inactive_is_refused_as_any_forged_one() {
+    let (clock, client) = (clock(), ClientAuthentication::client_secret_basic("api", "secret"));
+    let network = Network::new(&clock);
+    network.put(INTROSPECTION_URL, Reply::json(json!({ "active": false })));
+    for check in [OnlineCheck::Instead, OnlineCheck::Every(std::time::Duration::ZERO)] {
+        let introspection = Introspection::at(INTROSPECTION_URL, client.clone()).check_jwts(check);
+        let builder = resource_server().issuer(issuer().introspection(introspection)).clock(clock.clone());
+        let server = builder.fetch(network.clone()).uniform_refusals().build().await.expect("good settings");
+        let router = router(server);
+        let inactive = Ask::get("/").bearer(mint().token().scope("message").sign()).of(&router).await;
+        let foreign = Ask::get("/").bearer(forged().claim("iss", "https://other.example").sign()).of(&router).await;
+        assert_eq!((inactive.reason, foreign.reason), (Some(Reason::InactiveToken), Some(Reason::UnknownIssuer)));
+        let is_same = on_the_wire(&inactive) == on_the_wire(&foreign);
+        assert_eq!(is_same, check == OnlineCheck::Instead, "where it was verified it is told what became of it");
+    }
+}
