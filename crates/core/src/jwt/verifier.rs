@@ -294,15 +294,19 @@ mod tests {
         token: &str,
         keys: Option<&Arc<KeySet>>,
     ) -> Result<Option<VerifiedToken>, Error> {
+        Ok(match verdict(verifier, token, keys)? {
+            Verdict::Good(token) => Some(token),
+            Verdict::KeyNotAtHand { .. } => None,
+        })
+    }
+
+    fn verdict(verifier: &Arc<JwtVerifier>, token: &str, keys: Option<&Arc<KeySet>>) -> Result<Verdict, Error> {
         let mut names = ClaimNames::default();
         names.add(verifier.rules.profile.claim_names());
         let mut decoded = Decoded::new();
         let unverified = Unverified::decode(token, &mut decoded)?;
         let (header, claims) = (unverified.header()?, UnverifiedClaims::parse(unverified.payload(), &names)?);
-        Ok(match verifier.judge(&unverified, &header, &claims, NOW, keys, Listing::Named(0))? {
-            Verdict::Good(token) => Some(token),
-            Verdict::KeyNotAtHand { .. } => None,
-        })
+        verifier.judge(&unverified, &header, &claims, NOW, keys, Listing::Named(0))
     }
 
     #[test]
@@ -330,6 +334,19 @@ mod tests {
         assert!(judge(&verifier, &good_token(), Some(&newer)).unwrap().is_some());
         let error = judge(&verifier, &good_token(), Some(&keys(&["b-es256"]))).unwrap_err();
         assert_eq!(error.reason(), Reason::UnknownKey, "there are no newer keys");
+    }
+
+    #[test]
+    fn alg_3_a_key_at_hand_for_another_algorithm_is_one_that_may_have_been_replaced() {
+        let mut header = header();
+        header["alg"] = json!("RS256");
+        let token = token("a-rs256", &header, &claims());
+        let keys = || keys(&["a-es256", "a-es384"]);
+        let tentative = verifier_by(AtHand(Some(Snapshot::tentative(keys()))));
+        assert!(matches!(verdict(&tentative, &token, None), Ok(Verdict::KeyNotAtHand { is_held: true })));
+        for (verifier, newer) in [(tentative, Some(keys())), (verifier(Some(keys())), None)] {
+            assert_eq!(verdict(&verifier, &token, newer.as_ref()).err().unwrap().reason(), Reason::AlgorithmNotAllowed);
+        }
     }
 
     #[test]
