@@ -233,6 +233,7 @@ async fn intro_7_one_poison_token_opens_no_circuit_for_others() {
     for answer in [
         Reply::status(500, ""),
         Reply::status(503, ""),
+        Reply::status(503, "").field("retry-after", "2"),
         Reply::status(401, ""),
         Reply::Fails("reset"),
         Reply::Panics,

@@ -155,6 +155,11 @@ impl Circuit {
         }
     }
 
+    /// For how long a wish to be left alone is granted.
+    fn granted(&self, wish: Duration) -> Duration {
+        wish.min(LONGEST_WISH).max(self.pause.0)
+    }
+
     fn states(&self) -> MutexGuard<'_, States> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -212,7 +217,7 @@ impl Circuit {
                 Change::None
             }
             Outcome::LeaveAlone(wish) => {
-                let pause = wish.min(LONGEST_WISH).max(self.pause.0);
+                let pause = self.granted(wish);
                 let was_open = matches!(states.all, State::Open { .. });
                 // A shorter wish does not cut a longer one short.
                 match states.all {
@@ -224,17 +229,22 @@ impl Circuit {
                 }
                 if leave.tries || was_open { Change::None } else { Change::Opened }
             }
-            Outcome::Failed => {
+            Outcome::Failed(wish) => {
+                let wish = wish.map(|wish| State::Open { since: now, pause: self.granted(wish) });
                 // While the circuit is open, a token that fails is not asked about again and again to make sure.
                 let own_limit = if states.all.is_closed() { self.open_after } else { 1 };
+                let fail = |own: &mut State| match wish {
+                    Some(open) => *own = open,
+                    None => drop(own.fail(leave.tries_own, now, own_limit, self.pause)),
+                };
                 let is_first = match states.suspect(&leave.token) {
                     Some(own) => {
-                        own.fail(leave.tries_own, now, own_limit, self.pause);
+                        fail(own);
                         false
                     }
                     None => {
                         let mut own = State::CLOSED;
-                        own.fail(false, now, own_limit, self.pause);
+                        fail(&mut own);
                         if states.suspects.len() >= SUSPECTS {
                             states.suspects.pop_front();
                         }
@@ -242,10 +252,20 @@ impl Circuit {
                         true
                     }
                 };
-                if is_first || leave.tries {
-                    states.all.fail(leave.tries, now, self.open_after.max(2), self.pause)
-                } else {
-                    Change::None
+                if !(is_first || leave.tries) {
+                    return Change::None;
+                }
+                match (states.all, wish) {
+                    // Two tokens in a row, and one of them with a wish: it is about both.
+                    (State::Closed { failures: 1.. }, Some(open)) => {
+                        states.all = open;
+                        Change::Opened
+                    }
+                    (State::Trying { .. }, Some(open)) if leave.tries => {
+                        states.all = open;
+                        Change::None
+                    }
+                    _ => states.all.fail(leave.tries, now, self.open_after.max(2), self.pause),
                 }
             }
         }
@@ -260,7 +280,8 @@ pub(super) enum Outcome {
     Unclear,
     /// They want to be left alone for so long.
     LeaveAlone(Duration),
-    Failed,
+    /// There was none, and they may have said when to ask again about this token.
+    Failed(Option<Duration>),
 }
 
 impl Leave<'_> {
@@ -274,7 +295,7 @@ impl Leave<'_> {
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.circuit.settle(self, self.began, Outcome::Failed);
+            self.circuit.settle(self, self.began, Outcome::Failed(None));
         }
     }
 }
@@ -323,7 +344,7 @@ mod tests {
     }
 
     fn fail(circuit: &Circuit, now: Duration) -> Change {
-        enter(circuit, now).unwrap().settle(now, Outcome::Failed)
+        enter(circuit, now).unwrap().settle(now, Outcome::Failed(None))
     }
 
     #[test]
@@ -336,7 +357,7 @@ mod tests {
             for round in 0..1000 {
                 if let Ok(leave) = circuit.enter(poison, now) {
                     asked += 1;
-                    assert_eq!(leave.settle(now, Outcome::Failed), Change::None);
+                    assert_eq!(leave.settle(now, Outcome::Failed(None)), Change::None);
                 }
                 assert_eq!(circuit.open_for(&another(), now), None, "{round}");
                 if round % 10 == 0 {
@@ -354,13 +375,13 @@ mod tests {
     fn one_token_never_keeps_it_open_for_others() {
         let circuit = circuit();
         let poison = token(1);
-        assert_eq!(circuit.enter(poison, at(0)).unwrap().settle(at(0), Outcome::Failed), Change::None);
+        assert_eq!(circuit.enter(poison, at(0)).unwrap().settle(at(0), Outcome::Failed(None)), Change::None);
         assert_eq!([fail(&circuit, at(0)), fail(&circuit, at(0))], [Change::None, Change::Opened]);
         // It comes first after every pause, and again and again.
         for tenth in 10..300 {
             let now = at(0) + SECOND / 10 * tenth;
             if let Ok(leave) = circuit.enter(poison, now) {
-                assert_eq!(leave.settle(now, Outcome::Failed), Change::None);
+                assert_eq!(leave.settle(now, Outcome::Failed(None)), Change::None);
             }
         }
         assert_eq!(enter(&circuit, at(30)).unwrap().settle(at(30), Outcome::Answered), Change::Closed);
@@ -369,7 +390,7 @@ mod tests {
     #[test]
     fn a_token_that_failed_and_is_answered_again_ends_the_pause_for_all() {
         let circuit = circuit();
-        assert_eq!(circuit.enter(token(1), at(0)).unwrap().settle(at(0), Outcome::Failed), Change::None);
+        assert_eq!(circuit.enter(token(1), at(0)).unwrap().settle(at(0), Outcome::Failed(None)), Change::None);
         assert_eq!([fail(&circuit, at(0)), fail(&circuit, at(0))], [Change::None, Change::Opened]);
         assert!(circuit.enter(token(1), at(0)).is_err());
         assert_eq!(circuit.enter(token(1), at(1)).unwrap().settle(at(1), Outcome::Answered), Change::Closed);
@@ -412,7 +433,7 @@ mod tests {
         for pause in [2, 4, 4] {
             let leave = enter(&circuit, now).unwrap();
             assert!(enter(&circuit, now).is_err() && open_for(&circuit, now).is_some(), "one tries");
-            assert_eq!(leave.settle(now, Outcome::Failed), Change::None);
+            assert_eq!(leave.settle(now, Outcome::Failed(None)), Change::None);
             assert_eq!(open_for(&circuit, now), Some(SECOND * pause));
             now += SECOND * pause;
         }
@@ -432,6 +453,21 @@ mod tests {
         let now = at(7) + LONGEST_WISH;
         assert_eq!(enter(&circuit, now).unwrap().settle(now, wish(0)), Change::None);
         assert_eq!(open_for(&circuit, now), Some(SECOND));
+    }
+
+    #[test]
+    fn a_wish_about_one_token_is_granted_to_it_and_to_all_with_the_next() {
+        let circuit = circuit();
+        let wish = |seconds| Outcome::Failed(Some(SECOND * seconds));
+        assert_eq!(circuit.enter(token(1), at(0)).unwrap().settle(at(0), wish(7)), Change::None);
+        assert_eq!((circuit.open_for(&token(1), at(3)), open_for(&circuit, at(3))), (Some(4 * SECOND), None));
+        assert_eq!(circuit.enter(token(1), at(7)).unwrap().settle(at(7), wish(100_000)), Change::None);
+        assert_eq!((circuit.open_for(&token(1), at(7)), open_for(&circuit, at(7))), (Some(LONGEST_WISH), None));
+        assert_eq!(enter(&circuit, at(8)).unwrap().settle(at(8), wish(9)), Change::Opened);
+        assert_eq!(open_for(&circuit, at(8)), Some(9 * SECOND));
+        assert_eq!(enter(&circuit, at(17)).unwrap().settle(at(17), wish(0)), Change::None);
+        assert_eq!(open_for(&circuit, at(17)), Some(SECOND), "the one that tries speaks for all");
+        assert_eq!(enter(&circuit, at(18)).unwrap().settle(at(18), Outcome::Answered), Change::Closed);
     }
 
     #[test]
@@ -463,7 +499,7 @@ mod tests {
         });
         let [answered, failed, unclear] = early;
         assert_eq!(answered.settle(at(0), Outcome::Answered), Change::None);
-        assert_eq!(failed.settle(at(0), Outcome::Failed), Change::None);
+        assert_eq!(failed.settle(at(0), Outcome::Failed(None)), Change::None);
         assert_eq!(unclear.settle(at(0), Outcome::Unclear), Change::None);
         assert_eq!(open_for(&circuit, at(0)), Some(SECOND));
         let tries = enter(&circuit, at(1)).unwrap();

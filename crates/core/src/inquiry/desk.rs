@@ -639,8 +639,8 @@ fn outcome(came: &Result<Answer, CannotTell>) -> Outcome {
     match came {
         Ok(_) => Outcome::Answered,
         Err(CannotTell { is_about_token: true, .. }) => Outcome::Unclear,
-        Err(CannotTell { retry_after: Some(wish), .. }) => Outcome::LeaveAlone(*wish),
-        Err(_) => Outcome::Failed,
+        Err(CannotTell { retry_after: Some(wish), is_for_all: true, .. }) => Outcome::LeaveAlone(*wish),
+        Err(error) => Outcome::Failed(error.retry_after),
     }
 }
 

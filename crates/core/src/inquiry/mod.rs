@@ -11,7 +11,7 @@
 //! | no answer: an outage, a time-out, an answer that makes no sense | 503, never a verdict on the token, and nothing is remembered |
 //! | several failures in a row | for a while nobody is asked, and the answer is 503 at once; then one request tries. Failures count once for each token |
 //! | the same token fails again and again | for a while nobody is asked about it; others are |
-//! | `Retry-After` of 429 or 503 | is kept to, and passed on, up to 5 minutes |
+//! | `Retry-After` of 429 or 503 | is kept to, and passed on, up to 5 minutes: that of 429 for all tokens, and that of 503 for its own until there is no answer about a second one either |
 //! | an answer that is too long, or that only this token may have caused (400, 403 and the like) | 503; it does not count as a failure, so that nobody can open the circuit by a token |
 //! | more questions at once than [`Limits::concurrent`] | they wait their turn; beyond [`Limits::waiting`] the answer is 503 at once |
 //!
@@ -62,6 +62,8 @@ pub(crate) struct CannotTell {
     is_about_token: bool,
     /// When to ask again, where somebody said so.
     retry_after: Option<Duration>,
+    /// Whether that is about whatever we ask, and not about this token alone, as far as is known.
+    is_for_all: bool,
     cause: Arc<dyn StdError + Send + Sync>,
 }
 
@@ -78,11 +80,16 @@ pub(crate) enum Fault {
 
 impl CannotTell {
     pub(crate) fn new(fault: Fault, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { fault, is_about_token: false, retry_after: None, cause: Arc::from(cause.into()) }
+        Self { fault, is_about_token: false, retry_after: None, is_for_all: true, cause: Arc::from(cause.into()) }
     }
 
     pub(crate) fn about_token(self) -> Self {
         Self { is_about_token: true, ..self }
+    }
+
+    /// Says when to ask again about this token, which may be what they choke on.
+    pub(crate) fn with_retry_after_of_token(self, retry_after: Option<Duration>) -> Self {
+        Self { is_for_all: false, ..self.with_retry_after(retry_after) }
     }
 
     /// When to ask again, where somebody said so.

@@ -144,7 +144,7 @@ impl Limits {
     /// After so many failures in a row, asks nobody for a while: the circuit is open.
     ///
     /// Each token counts once, since a failure may be its own doing. So it takes two tokens at least, and one that fails so
-    /// many times is not asked about for a while, while others are. `Retry-After` opens the circuit at once.
+    /// many times is not asked about for a while, while others are. `Retry-After` of 429 opens the circuit at once.
     pub fn open_after(mut self, failures: u32) -> Self {
         self.open_after = failures;
         self

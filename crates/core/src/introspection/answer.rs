@@ -61,7 +61,7 @@ pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize) -> R
             format!("the endpoint redirects with the status {status}, which is not followed"),
         )),
         _ if status.is_client_error() => Err(fault(Fault::Ours, "the endpoint answers")),
-        _ => Err(fault(Fault::Theirs, "the endpoint answers").with_retry_after(retry_after(answer.headers()))),
+        _ => Err(fault(Fault::Theirs, "the endpoint answers").with_retry_after_of_token(retry_after(answer.headers()))),
     }
 }
 
