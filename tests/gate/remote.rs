@@ -606,7 +606,7 @@ mod reqwest {
         // What another thread takes is not counted.
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a connection");
-            stream.read(&mut [0; 4096]).expect("a request");
+            assert!(stream.read(&mut [0; 4096]).expect("a request") > 0);
             stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").expect("a reader");
             while stream.write_all(&[b' '; 4096]).is_ok() {}
         });
