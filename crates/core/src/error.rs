@@ -200,6 +200,13 @@ impl Error {
         self.context.as_ref().map_or(&[], |context| context.failures.as_slice())
     }
 
+    /// Why nothing can be said about the token, for a log: what stands behind this error and its own causes, on one line. It may
+    /// quote whoever was asked, so what is not printable is escaped, words in the shape of a token are left out, and each cause
+    /// is cut after 512 characters.
+    pub fn cause(&self) -> Option<String> {
+        self.source().map(chain)
+    }
+
     /// When to try again, for [`ErrorKind::Unavailable`].
     pub fn retry_after(&self) -> Option<Duration> {
         self.context.as_ref()?.retry_after
@@ -636,8 +643,11 @@ mod tests {
         assert_eq!(line(&"k ".repeat(300)), format!("{}...", "k ".repeat(256)));
         let quoted = "no \"eyJhbGciOiJub25lIn0.e30.c2ln\", said https://as.example";
         assert_eq!(line(quoted), "no \"[redacted]\", said https://as.example");
-        let nested = crate::fetch::FetchError::failed("b\nc");
-        assert_eq!(chain(&nested), r"the request failed: b\nc");
+        let nested = || crate::fetch::FetchError::failed("b\nc");
+        assert_eq!(chain(&nested()), r"the request failed: b\nc");
+        let error = Error::from(Reason::KeysUnavailable).with_source(nested());
+        assert_eq!(error.cause().as_deref(), Some(r"the request failed: b\nc"));
+        assert_eq!(Error::from(Reason::KeysUnavailable).cause(), None);
     }
 
     #[test]

@@ -313,7 +313,7 @@ impl<'a> Refusal<'a> {
                         subject = self.token.and_then(VerifiedToken::subject).map(log_excerpt),
                         client_id = self.token.and_then(VerifiedToken::client_id).map(log_excerpt),
                         token_id = self.token.and_then(VerifiedToken::token_id).map(log_excerpt),
-                        cause = std::error::Error::source(self.error).map(tracing::field::display),
+                        cause = self.error.cause().map(tracing::field::display),
                         left_out = $left_out.filter(|left_out: &u64| *left_out > 0),
                         $message
                     )

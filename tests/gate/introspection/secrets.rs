@@ -213,7 +213,13 @@ async fn w_02_text_of_an_upstream_is_escaped_and_cut_in_every_log_line() {
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}') && !text.contains("eyJhbGci"), "{text}");
         assert!(!text.contains(&"x".repeat(512)), "{text}");
     }
-    for kind in ["the store of answers failed", "no answer about a token", "cannot get the keys", "cause=down"] {
+    for kind in [
+        "the store of answers failed",
+        "no answer about a token",
+        "cannot get the keys",
+        "cause=down",
+        "keys cannot be had: ",
+    ] {
         let lines = log.lines_with(kind);
         assert!(lines.iter().any(|line| line.contains("ERROR forged")), "{kind}: {lines:?}");
     }
