@@ -403,6 +403,68 @@ async fn h_23_an_unknown_path_behind_a_route_layer_is_404() {
 }
 
 #[tokio::test]
+async fn h_23_an_unknown_path_of_the_taught_pattern_is_404_with_any_token() {
+    let protected = |path: &'static str, layer: Authenticate| {
+        Router::new().route(path, get(|| async { "ran" })).route_layer(RequireScope::new("message")).route_layer(layer)
+    };
+    // Two resources, each with a realm of its own, and a public route.
+    let router = Router::new()
+        .route("/public", get(|| async { "everyone's" }))
+        .merge(protected("/a", authenticate().await.realm("a")))
+        .merge(protected("/b", authenticate().await.realm("b")));
+    let (log, _guard) = Log::listen();
+    for path in ["/favicon.ico", "/a/unknown", "/", "/A", "/b/"] {
+        for token in [None, Some(good()), Some(weak()), Some(forged()), Some("x".to_owned())] {
+            let ask = token.iter().fold(Ask::get(path), |ask, token| ask.bearer(token));
+            let answer = ask.of(&router).await;
+            assert_eq!((answer.status, answer.challenge()), (StatusCode::NOT_FOUND, None), "{path}");
+        }
+    }
+    assert!(log.lines_with("scopegate").is_empty(), "{}", log.text());
+    for (path, realm) in [("/a", "a"), ("/b", "b")] {
+        let answer = Ask::get(path).of(&router).await;
+        assert_eq!(answer.assert_401_bare().challenge(), Some(&*format!("Bearer realm=\"{realm}\"")));
+        Ask::get(path).bearer(weak()).of(&router).await.assert_403("message");
+        Ask::get(path).bearer(good()).of(&router).await.assert_pass();
+    }
+}
+
+#[tokio::test]
+async fn h_23_where_the_two_layers_are_put_on_differently_the_log_names_the_cause() {
+    let router = Router::new()
+        .route("/r", get(|| async { "ran" }))
+        .layer(RequireScope::new("message"))
+        .route_layer(authenticate().await);
+    let (log, _guard) = Log::listen();
+    for _ in 0..100 {
+        Ask::get("/unknown").bearer(good()).of(&router).await.assert_500();
+    }
+    let errors = log.lines_with("ERROR");
+    assert!(errors.len() <= 20, "{} lines", errors.len());
+    assert!(errors[0].contains("use `route_layer` for both"), "{errors:?}");
+    Ask::get("/r").bearer(good()).of(&router).await.assert_pass();
+}
+
+#[tokio::test]
+async fn a_layer_on_a_method_router_covers_the_methods_before_it_alone() {
+    // Nothing can see this from inside, which is why the README's traps say it.
+    let (list, create) = (|| async { "list" }, || async { "create" });
+    let trap = Router::new()
+        .route("/r", get(list).layer(RequireScope::new("message")).post(create))
+        .route_layer(authenticate().await);
+    let post = || Ask::with_method(Method::POST, "/r");
+    Ask::get("/r").bearer(weak()).of(&trap).await.assert_403("message");
+    post().bearer(weak()).of(&trap).await.assert_pass();
+    post().of(&trap).await.assert_401_bare();
+
+    let (read, write) = (list.layer(RequireScope::new("message")), create.layer(RequireScope::new("admin")));
+    let right = Router::new().route("/r", get(read).post(write)).route_layer(authenticate().await);
+    Ask::get("/r").bearer(weak()).of(&right).await.assert_403("message");
+    post().bearer(good()).of(&right).await.assert_403("admin");
+    Ask::get("/r").bearer(good()).of(&right).await.assert_pass();
+}
+
+#[tokio::test]
 async fn h_23_an_unknown_path_beside_a_merged_gate_is_never_200() {
     // axum gives the merged router's layered fallback to the whole, so that unknown paths are behind the gate, too.
     let ran = Ran::default();

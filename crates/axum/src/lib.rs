@@ -10,8 +10,8 @@
 //!
 //! let app: Router = Router::new()
 //!     .route("/messages", get(messages))
-//!     .layer(RequireScope::new("message")) // Runs second: is the permission there?
-//!     .layer(Authenticate::new(resource_server)); // Runs first: who is asking?
+//!     .route_layer(RequireScope::new("message")) // Runs second: is the permission there?
+//!     .route_layer(Authenticate::new(resource_server)); // Runs first: who is asking?
 //!
 //! async fn messages(token: AccessToken) -> String {
 //!     format!("for {:?}", token.subject())
@@ -42,11 +42,11 @@ mod rejection;
 mod scoped;
 
 pub use scopegate_core::{
-    Authentication, BuildError, Claims, CryptoBackend, ExactScopes, GenAuthScopes, Health, ImpliedScopes,
-    InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, OnlineHealth, Principal,
-    Reason, ResourceServer, ResourceServerBuilder, Scope, ScopeGrammar, ScopePolicy, ScopeToken, StartUp, Tenants,
-    VerdictCache, VerifiedToken, api_keys, clock, config, fetch, inquiry, introspection, jwks, jws, jwt, observe,
-    scope, token_verifier,
+    Authentication, BuildError, Claims, CryptoBackend, Error, ErrorKind, ExactScopes, GenAuthScopes, Health,
+    ImpliedScopes, InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, OnlineHealth,
+    Principal, Reason, ResourceServer, ResourceServerBuilder, Scope, ScopeGrammar, ScopePolicy, ScopeToken, StartUp,
+    Tenants, VerdictCache, VerifiedToken, api_keys, clock, config, fetch, inquiry, introspection, jwks, jws, jwt,
+    observe, scope, token_verifier,
 };
 pub use scopegate_tower::{Authenticate, RefusalBody, RequireActive, RequireScope, RequireToken};
 

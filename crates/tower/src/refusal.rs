@@ -354,8 +354,10 @@ impl<'a> Refusal<'a> {
             ErrorKind::Misconfigured => event!(
                 ERROR,
                 "a route demands a token and no `Authenticate` layer runs in front of it: put it outside of what demands the \
-                 token. On an axum `Router`, call `.layer(Authenticate::new(..))` after adding the routes and after \
-                 `.layer(RequireScope::new(..))` or `.layer(RequireActive::now())`; in a `tower::ServiceBuilder`, before it"
+                 token. On an axum `Router`, add the routes, call `.route_layer(RequireScope::new(..))` or \
+                 `.route_layer(RequireActive::now())`, and then `.route_layer(Authenticate::new(..))`; in a \
+                 `tower::ServiceBuilder`, put `Authenticate` first. Where only unknown paths are answered so, one of the two was \
+                 put on with `layer` and the other with `route_layer`: use `route_layer` for both"
             ),
             _ => event!(INFO, "credentials were refused"),
         }

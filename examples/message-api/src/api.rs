@@ -14,13 +14,13 @@ struct Profile {
 /// Five routes, three of them protected.
 ///
 /// The protected ones are a router of their own: a layer covers the routes that are there when it is added, so a route
-/// added to the merged router later cannot end up behind it by half.
+/// added to the merged router later cannot end up behind it by half. A `route_layer` leaves unknown paths to the router's 404.
 pub(crate) fn router(resource_server: ResourceServer) -> Router {
     let protected = Router::new()
         .route("/me", get(me))
         .route("/messages", get(messages).layer(RequireScope::new("message")))
         .route("/admin", get(admin).layer(RequireScope::all(["admin", "message"])))
-        .layer(Authenticate::new(resource_server.clone()).scope_hint(scope("message")));
+        .route_layer(Authenticate::new(resource_server.clone()).scope_hint(scope("message")));
 
     Router::new()
         .route("/public", get(|| async { "Anyone may read this.\n" }))

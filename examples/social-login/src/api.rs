@@ -14,7 +14,7 @@ struct Login {
 pub(crate) fn router(resource_server: ResourceServer) -> Router {
     Router::new()
         .route("/message", get(message).layer(RequireScope::new("message")))
-        .layer(Authenticate::new(resource_server).scope_hint(scope("message")))
+        .route_layer(Authenticate::new(resource_server).scope_hint(scope("message")))
 }
 
 /// Subjects of different issuers may be equal, so a user is known by both.

@@ -23,10 +23,14 @@
 //!
 //! 1. A layer covers the routes that are there when it is added. A route added later is open, so protected routes belong in
 //!    a router of their own that is merged into the others.
-//! 2. CORS belongs outside, so that a preflight request, which carries no token, is answered by it. So that scripts of
+//! 2. In axum, `Router::route_layer` leaves unknown paths to the router's 404; `Router::layer` covers them, so that they are
+//!    answered 401. Put `RequireScope` and `Authenticate` on in the same way: otherwise an unknown path meets one of them.
+//! 3. A layer on an axum `MethodRouter` covers the methods before it: of `get(a).layer(RequireScope::new("x")).post(b)`, the
+//!    `POST` is open to every good token. Put the demand on the handler, by `Handler::layer`, or after all methods.
+//! 4. CORS belongs outside, so that a preflight request, which carries no token, is answered by it. So that scripts of
 //!    other origins can read challenges, see
 //!    [`expose_challenges_to_browsers`](Authenticate::expose_challenges_to_browsers).
-//! 3. Layers that limit time, size or concurrency belong outside as well: a request that waits for keys, which may take
+//! 5. Layers that limit time, size or concurrency belong outside as well: a request that waits for keys, which may take
 //!    seconds, holds the readiness of the service inside.
 //!
 //! # Example
