@@ -478,7 +478,7 @@ async fn a_jwt_that_has_to_be_asked_about_is_503_since_this_server_tells_about_n
     let jwt = provider.client("ES256").token(AUDIENCE, READ).await;
     let token = token(&provider).await;
     for check in [OnlineCheck::Every(SECOND), OnlineCheck::Instead] {
-        let rig = Rig::asking(&provider, Introspection::discovered(by_basic()).check_jwts(check)).await;
+        let rig = Rig::asking(&provider, Introspection::discovered(by_basic()).check_jwts(check.clone())).await;
         // More than it takes to open the circuit. A refusal of one token says nothing about the next.
         for _ in 0..10 {
             assert_eq!(rig.ask(&jwt).await, UNAVAILABLE, "{check:?}");

@@ -35,7 +35,7 @@ use crate::{
 /// let small = ResourceServer::builder().verdict_cache(VerdictCache::default().max_entries(1000));
 /// let none = ResourceServer::builder().verdict_cache(VerdictCache::off());
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "settings have to be given to a `ResourceServerBuilder`"]
 pub struct VerdictCache {
     max_bytes: usize,
@@ -68,7 +68,7 @@ impl VerdictCache {
         Self { max_entries: verdicts, ..self }
     }
 
-    pub(crate) fn fault(self) -> Option<String> {
+    pub(crate) fn fault(&self) -> Option<String> {
         let is_too_small = (1..LEAST_BYTES).contains(&self.max_bytes) && self.max_entries > 0;
         is_too_small.then(|| {
             format!("max_bytes is {}; give {LEAST_BYTES} at least, or 0 to remember no verdict", self.max_bytes)

@@ -203,7 +203,7 @@ pub(super) fn active_router(rig: &Rig, layer: RequireActive) -> axum::Router {
         token.map_or_else(|| "anonymous".to_owned(), |token| token.subject().unwrap_or_default().to_owned())
     };
     axum::Router::new()
-        .route("/pay", get(handler).layer(layer))
+        .route("/pay", get(handler).layer(layer.clone()))
         .route("/read", get(handler))
         .layer(Authenticate::new(rig.server.clone()).optional())
         .route("/bare", get(handler).layer(layer))

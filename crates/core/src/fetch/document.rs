@@ -27,7 +27,7 @@ impl Documents {
         *request.uri_mut() = url.clone();
         *request.headers_mut() = headers;
 
-        let answer = self.fetch.fetch(request, self.limits);
+        let answer = self.fetch.fetch(request, self.limits.clone());
         let response =
             within(&*self.clock, self.limits.deadline, answer).await.unwrap_or_else(|| Err(FetchError::timed_out()))?;
         match response.status() {

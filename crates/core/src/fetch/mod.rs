@@ -71,7 +71,7 @@ pub(crate) fn headers(user_agent: &HeaderValue, media_types: &'static str) -> He
 }
 
 /// How much, and how long, one fetch may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FetchLimits {
     /// The longest decoded body that is accepted, in bytes.

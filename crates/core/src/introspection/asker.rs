@@ -35,7 +35,7 @@ impl Asker {
         let mut retried = false;
         let answer = loop {
             let request = self.request(&endpoint, token)?;
-            match self.fetch.fetch(request, self.limits).await {
+            match self.fetch.fetch(request, self.limits.clone()).await {
                 Ok(answer) => break answer,
                 // The connection may have been closed while it was idle. Asking twice does no harm (RFC 7662 §2.1), but
                 // waiting twice would.

@@ -66,9 +66,9 @@ impl Introspector {
 
     /// How old an answer about a JWT may be that was verified locally; `None` where it is not asked about.
     pub(crate) fn max_age_for_jwts(&self, demanded: Option<Duration>) -> Option<Duration> {
-        match (self.jwts, demanded) {
-            (OnlineCheck::Every(every), Some(demanded)) => Some(every.min(demanded)),
-            (OnlineCheck::Every(every), None) => Some(every),
+        match (&self.jwts, demanded) {
+            (OnlineCheck::Every(every), Some(demanded)) => Some(demanded.min(*every)),
+            (OnlineCheck::Every(every), None) => Some(*every),
             (_, demanded) => demanded,
         }
     }

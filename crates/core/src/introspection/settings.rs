@@ -47,7 +47,7 @@ pub struct Introspection {
 }
 
 /// Whether an issuer is asked about its JWTs as well, so that one that was revoked stops working before it expires.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnlineCheck {
     /// They are verified locally, and asked about where a `RequireActive` layer demands it.

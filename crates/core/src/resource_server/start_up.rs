@@ -19,7 +19,7 @@ use crate::{
 ///     .audience("https://api.example")
 ///     .start_up(StartUp::WaitAtMost(Duration::from_secs(5)));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartUp {
     /// Waits, and does not start without the keys of every issuer: `build` returns an error that names those that could not

@@ -1,6 +1,7 @@
 use std::{
     fmt,
     future::Future,
+    marker::PhantomData,
     mem,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -51,7 +52,7 @@ use crate::{
 /// RequireActive::now();
 /// RequireActive::within(Duration::from_secs(5)); // An answer of the last five seconds will do.
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is applied"]
 pub struct RequireActive {
     max_age: Duration,
@@ -92,7 +93,7 @@ where
 {
     type Response = Response<GateBody<ResBody>>;
     type Error = S::Error;
-    type Future = ActiveFuture<S, ReqBody>;
+    type Future = ActiveFuture<S, ReqBody, ResBody>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
@@ -104,7 +105,7 @@ where
         let clone = self.inner.clone();
         let ready = mem::replace(&mut self.inner, clone);
         let waiting = Some((ready, request));
-        ActiveFuture { state: State::Confirming { confirming, waiting } }
+        ActiveFuture { state: State::Confirming { confirming, waiting }, body: PhantomData }
     }
 }
 
@@ -113,12 +114,13 @@ pin_project! {
     ///
     /// Dropping it cancels the request and nothing else: a question that it waits for goes on.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ActiveFuture<S, ReqBody>
+    pub struct ActiveFuture<S, ReqBody, ResBody>
     where
         S: Service<Request<ReqBody>>,
     {
         #[pin]
         state: State<S, S::Future, ReqBody>,
+        body: PhantomData<fn() -> ResBody>,
     }
 }
 
@@ -130,7 +132,7 @@ pin_project! {
     }
 }
 
-impl<S, ReqBody, ResBody> Future for ActiveFuture<S, ReqBody>
+impl<S, ReqBody, ResBody> Future for ActiveFuture<S, ReqBody, ResBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
 {
@@ -169,7 +171,7 @@ fn refused<ReqBody, ResBody>(error: &Error, request: &Request<ReqBody>) -> Respo
     Refusal::new(error).after(authentication).to(request).respond(form)
 }
 
-impl<S, ReqBody> fmt::Debug for ActiveFuture<S, ReqBody>
+impl<S, ReqBody, ResBody> fmt::Debug for ActiveFuture<S, ReqBody, ResBody>
 where
     S: Service<Request<ReqBody>>,
 {

@@ -1,26 +1,29 @@
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use http::Response;
+use http::{Request, Response};
 use pin_project_lite::pin_project;
+use tower_service::Service;
 
 use crate::GateBody;
 
 pin_project! {
     /// The response future of [`Require`](super::Require).
-    #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<F, B> {
+    pub struct ResponseFuture<S, ReqBody, ResBody>
+    where
+        S: Service<Request<ReqBody>>,
+    {
         #[pin]
-        kind: Kind<F, B>,
+        kind: Kind<S::Future, ResBody>,
     }
 }
 
 pin_project! {
-    #[derive(Debug)]
     #[project = KindProjection]
     enum Kind<F, B> {
         Inner { #[pin] future: F },
@@ -28,21 +31,24 @@ pin_project! {
     }
 }
 
-impl<F, B> ResponseFuture<F, B> {
-    pub(super) fn inner(future: F) -> Self {
+impl<S, ReqBody, ResBody> ResponseFuture<S, ReqBody, ResBody>
+where
+    S: Service<Request<ReqBody>>,
+{
+    pub(super) fn inner(future: S::Future) -> Self {
         Self { kind: Kind::Inner { future } }
     }
 
-    pub(super) fn refused(response: Response<GateBody<B>>) -> Self {
+    pub(super) fn refused(response: Response<GateBody<ResBody>>) -> Self {
         Self { kind: Kind::Refused { response: Some(response) } }
     }
 }
 
-impl<F, B, E> Future for ResponseFuture<F, B>
+impl<S, ReqBody, ResBody> Future for ResponseFuture<S, ReqBody, ResBody>
 where
-    F: Future<Output = Result<Response<B>, E>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
 {
-    type Output = Result<Response<GateBody<B>>, E>;
+    type Output = Result<Response<GateBody<ResBody>>, S::Error>;
 
     /// # Panics
     ///
@@ -56,5 +62,14 @@ where
                 Poll::Ready(Ok(response.take().expect("polled again after completion")))
             }
         }
+    }
+}
+
+impl<S, ReqBody, ResBody> fmt::Debug for ResponseFuture<S, ReqBody, ResBody>
+where
+    S: Service<Request<ReqBody>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("require::ResponseFuture").finish_non_exhaustive()
     }
 }
