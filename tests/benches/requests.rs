@@ -13,7 +13,7 @@
 
 mod support;
 
-use std::{borrow::Cow, convert::Infallible, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{Request, Response, StatusCode};
@@ -81,8 +81,8 @@ impl Setup {
     }
 }
 
-fn gate(server: ResourceServer, scope: impl Into<Cow<'static, str>>) -> Gate {
-    Authenticate::new(server).layer(RequireScope::new(scope).layer(INNER))
+fn gate(server: ResourceServer, scope: impl Into<String>) -> Gate {
+    Authenticate::new(server).layer(RequireScope::new(scope.into()).layer(INNER))
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -162,7 +162,7 @@ fn remembered_tokens(criterion: &mut Criterion) {
             let setup = Setup::new(SigningAlgorithm::EdDsa);
             let cache = VerdictCache::default().max_entries(2 * count).max_bytes(4096 * count);
             let token = || setup.token().expires_in(Duration::from_secs(24 * 60 * 60)).sign();
-            Traffic { service: setup.gate(cache), tokens: (0..count).map(|_| Some(token())).collect() }
+            Traffic { service: setup.gate(cache.clone()), tokens: (0..count).map(|_| Some(token())).collect() }
         });
     }
 }
@@ -173,7 +173,7 @@ fn scopes(criterion: &mut Criterion) {
         for count in [1, 10, 100, 500] {
             Traffic::measure(criterion, &format!("{name}, {count} scopes"), StatusCode::OK, || {
                 let scope: Vec<_> = (0..count).map(|number| format!("resource{number}:read")).collect();
-                let gate = gate(block_on(server(&setup.mint, cache)), scope[count - 1].clone());
+                let gate = gate(block_on(server(&setup.mint, cache.clone())), scope[count - 1].clone());
                 Traffic::one(gate, &setup.token().scope(scope.join(" ")))
             });
         }
@@ -190,7 +190,7 @@ fn token_size(criterion: &mut Criterion) {
                     token.claim("filling", "x".repeat(filling))
                 };
                 let filling = (bytes - token(0).sign().len()) * 3 / 4;
-                Traffic::one(setup.gate(cache), &token(filling))
+                Traffic::one(setup.gate(cache.clone()), &token(filling))
             });
         }
     }

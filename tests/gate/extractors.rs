@@ -334,7 +334,7 @@ async fn the_anonymous_are_refused_alike_by_authenticate_and_what_is_behind_an_o
 async fn the_anonymous_are_refused_alike_where_a_scope_is_demanded() {
     let demand = || scope("messages:read") & scope("profile");
     let hinted = bare(async || "ran").layer(authenticate().await.scope_hint(demand()));
-    let layer = bare(async || "ran").layer(RequireScope::policy(demand())).layer(authenticate().await.optional());
+    let layer = bare(async || "ran").layer(RequireScope::new(demand())).layer(authenticate().await.optional());
     let extractor = optional(async |_: Scoped<ReadMessages>| "ran").await;
     let handler = optional(async || InsufficientScope::new(scope("messages:read") & scope("profile"))).await;
     assert_alike(&hinted, &layer, None, StatusCode::UNAUTHORIZED).await;

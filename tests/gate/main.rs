@@ -5,6 +5,7 @@ mod algorithms;
 mod bearer;
 mod challenge;
 mod configuration;
+mod conveniences;
 mod extractors;
 mod faults;
 mod genauth;

@@ -92,6 +92,7 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "StartUp",
     "SystemClock",
     "Tenants",
+    "UnknownAlgorithm",
     "UnmetDemand",
     "VerdictCache",
 ];

@@ -153,7 +153,7 @@ async fn a_jwt_that_its_issuer_calls_inactive_is_refused_as_any_forged_one() {
     let network = Network::new(&clock);
     network.put(INTROSPECTION_URL, Reply::json(json!({ "active": false })));
     for check in [OnlineCheck::Instead, OnlineCheck::Every(std::time::Duration::ZERO)] {
-        let introspection = Introspection::at(INTROSPECTION_URL, client.clone()).check_jwts(check);
+        let introspection = Introspection::at(INTROSPECTION_URL, client.clone()).check_jwts(check.clone());
         let builder = resource_server().issuer(issuer().introspection(introspection)).clock(clock.clone());
         let server = builder.fetch(network.clone()).uniform_refusals().build().await.expect("good settings");
         let router = router(server);

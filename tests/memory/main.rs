@@ -130,7 +130,7 @@ fn c_06_remembered_verdicts_stay_within_their_bytes_whatever_handlers_read() {
     for (what, claims) in shapes() {
         let cache = VerdictCache::default().max_bytes(MAX_BYTES);
         let issuer = Issuer::with_jwks(ISSUER, keys.jwks_json());
-        let server = || build(&runtime, ResourceServer::builder().issuer(issuer.clone()).verdict_cache(cache));
+        let server = || build(&runtime, ResourceServer::builder().issuer(issuer.clone()).verdict_cache(cache.clone()));
         stays_within(what, &runtime, server, |number| {
             let token = mint.token().claim("jti", format!("{number:020}"));
             let members = claims.as_object().expect("an object");

@@ -1,7 +1,7 @@
 use std::{fmt, ops::Deref, sync::Arc};
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
-use http::request::Parts;
+use http::{Extensions, request::Parts};
 use scopegate_core::{Authentication, Claims, Error, VerifiedToken};
 use scopegate_tower::Demand;
 use serde::de::DeserializeOwned;
@@ -54,13 +54,45 @@ impl<C> AccessToken<C> {
 }
 
 impl<C: DeserializeOwned + Send + Sync + 'static> AccessToken<C> {
+    /// Takes the token from the extensions of a request, where the request itself is out of reach: in a tool of an MCP server,
+    /// or a handler of a WebSocket.
+    ///
+    /// ```
+    /// use scopegate_axum::AccessToken;
+    ///
+    /// fn tool(extensions: &http::Extensions) -> String {
+    ///     match AccessToken::<scopegate_axum::Claims>::from_extensions(extensions) {
+    ///         Ok(token) => format!("for {:?}", token.subject()),
+    ///         Err(error) => format!("refused: {}", error.reason()),
+    ///     }
+    /// }
+    /// # tool(&http::Extensions::new());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the extractor, by their reasons: `not_authenticated_here` where no `Authenticate` layer has seen the request,
+    /// `missing_credentials` where it is anonymous, and `claims_mismatch`. They are neither logged nor counted.
+    pub fn from_extensions(extensions: &Extensions) -> Result<Self, Error> {
+        Self::meeting(&Demand::any_token(), extensions)
+    }
+
+    fn meeting(demand: &Demand, extensions: &Extensions) -> Result<Self, Error> {
+        let token = demand.check(extensions.get::<Authentication>())?;
+        Ok(Self { token: token.clone(), claims: token.claims()? })
+    }
+
     /// Takes the token that meets `demand` from a request.
     pub(crate) fn extract(request: &Parts, demand: &Demand) -> Result<Self, Rejection> {
-        let authentication = request.extensions.get::<Authentication>();
-        demand
-            .check(authentication)
-            .and_then(|token| Ok(Self { token: token.clone(), claims: token.claims()? }))
-            .map_err(|error| Rejection::new(request, &error, demand.challenge()))
+        Self::meeting(demand, &request.extensions).map_err(|error| Rejection::new(request, &error, demand.challenge()))
+    }
+
+    /// The same for a request that may be anonymous. A token that does not meet the demand is refused all the same.
+    pub(crate) fn extract_optional(request: &Parts, demand: &Demand) -> Result<Option<Self>, Rejection> {
+        match request.extensions.get::<Authentication>() {
+            Some(authentication) if authentication.token().is_none() => Ok(None),
+            _ => Self::extract(request, demand).map(Some),
+        }
     }
 }
 
@@ -84,11 +116,7 @@ where
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Self::Rejection> {
-        match parts.extensions.get::<Authentication>() {
-            None => Err(Rejection::new(parts, &Error::not_authenticated_here(), None)),
-            Some(authentication) if authentication.token().is_none() => Ok(None),
-            Some(_) => Self::extract(parts, &Demand::any_token()).map(Some),
-        }
+        Self::extract_optional(parts, &Demand::any_token())
     }
 }
 

@@ -1,6 +1,6 @@
 use axum_core::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
-use scopegate_core::{Reason, ScopePolicy};
+use scopegate_core::{InvalidScopePolicy, Reason, ScopePolicy};
 use scopegate_tower::UnmetDemand;
 
 /// The refusal of a handler that finds, on looking closer, that the token is too weak.
@@ -15,7 +15,7 @@ use scopegate_tower::UnmetDemand;
 /// async fn delete_message(token: AccessToken) -> Result<(), InsufficientScope> {
 ///     let owner = "user-1";
 ///     if token.subject() != Some(owner) && !token.satisfies(&scope("admin")) {
-///         return Err(InsufficientScope::new(scope("admin")));
+///         return Err(InsufficientScope::new("admin"));
 ///     }
 ///     Ok(())
 /// }
@@ -27,9 +27,14 @@ pub struct InsufficientScope {
 }
 
 impl InsufficientScope {
-    /// The handler needs a token whose scope meets `policy`. State the whole demand, not only what is missing.
-    pub fn new(policy: ScopePolicy) -> Self {
-        Self { policy }
+    /// The handler needs a token of this scope, by its name, or one whose scope meets a [`ScopePolicy`]. State the whole demand,
+    /// not only what is missing.
+    ///
+    /// # Panics
+    ///
+    /// When a name is not a legal scope token, within the request: make a name that is not a literal a policy at start-up.
+    pub fn new(demand: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>) -> Self {
+        Self { policy: demand.try_into().unwrap_or_else(|error| panic!("{}", error.into())) }
     }
 }
 

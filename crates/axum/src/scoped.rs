@@ -1,6 +1,6 @@
 use std::{fmt, marker::PhantomData, ops::Deref};
 
-use axum_core::extract::FromRequestParts;
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use scopegate_core::{Claims, ScopePolicy, scope::is_scope_token};
 use scopegate_tower::Demand;
@@ -58,13 +58,17 @@ pub trait RequiredScopes {
 ///
 /// # Rejections
 ///
-/// Those of [`AccessToken`], and 403 `insufficient_scope` where the scope does not suffice.
+/// Those of [`AccessToken`], for an `Option` too, and 403 `insufficient_scope` where the scope does not suffice.
 pub struct Scoped<R, C = Claims> {
     token: AccessToken<C>,
     demand: PhantomData<fn() -> R>,
 }
 
 impl<R, C> Scoped<R, C> {
+    fn of(token: AccessToken<C>) -> Self {
+        Self { token, demand: PhantomData }
+    }
+
     /// The token.
     pub fn into_inner(self) -> AccessToken<C> {
         self.token
@@ -80,11 +84,27 @@ where
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        const { assert!(are_scopes(R::SCOPES), "RequiredScopes::SCOPES must be legal scope tokens, and at least one") };
-        let policy = ScopePolicy::all(R::SCOPES.iter().copied()).expect("the compiler has checked the scopes");
-        let token = AccessToken::extract(parts, &Demand::scope(policy))?;
-        Ok(Self { token, demand: PhantomData })
+        AccessToken::extract(parts, &demand::<R>()).map(Self::of)
     }
+}
+
+/// `None` for an anonymous request, and never for a token that is bad or too weak.
+impl<R, C, S> OptionalFromRequestParts<S> for Scoped<R, C>
+where
+    R: RequiredScopes,
+    C: DeserializeOwned + Send + Sync + 'static,
+    S: Sync,
+{
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Self::Rejection> {
+        Ok(AccessToken::extract_optional(parts, &demand::<R>())?.map(Self::of))
+    }
+}
+
+fn demand<R: RequiredScopes>() -> Demand {
+    const { assert!(are_scopes(R::SCOPES), "RequiredScopes::SCOPES must be legal scope tokens, and at least one") };
+    Demand::scope(ScopePolicy::all(R::SCOPES.iter().copied()).expect("the compiler has checked the scopes"))
 }
 
 const fn are_scopes(scopes: &[&str]) -> bool {

@@ -85,6 +85,11 @@ impl Dispatch {
         !self.applications.is_empty()
     }
 
+    /// The issuers that have a name of their own.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.issuers.named.iter().map(|trusted| &*trusted.name).chain(self.applications.iter().map(Application::issuer))
+    }
+
     /// Everybody who can be asked about a token.
     pub(crate) fn desks(&self) -> impl Iterator<Item = &Arc<Desk>> {
         let introspectors = self.issuers.named.iter().filter_map(|trusted| trusted.introspector.as_ref());

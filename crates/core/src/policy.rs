@@ -10,10 +10,13 @@
 //! assert_eq!(policy.challenge(), "reports reports:read");
 //! ```
 //!
+//! Wherever a policy is demanded, a scope by its name will do: a `&'static str`, a `String` or a [`ScopeToken`].
+//!
 //! There is no empty policy: a route that demands a token and no scope in particular says so with `RequireToken`.
 
 use std::{
     borrow::Cow,
+    convert::Infallible,
     error::Error as StdError,
     fmt,
     ops::{BitAnd, BitOr},
@@ -87,6 +90,27 @@ impl ScopePolicy {
         scopes.join(" ")
     }
 }
+
+impl From<ScopeToken> for ScopePolicy {
+    fn from(token: ScopeToken) -> Self {
+        Self(Node::One(token))
+    }
+}
+
+macro_rules! from_a_name {
+    ($($name:ty),*) => {$(
+        impl TryFrom<$name> for ScopePolicy {
+            type Error = InvalidScopePolicy;
+
+            /// The demand for one scope of this name.
+            fn try_from(name: $name) -> Result<Self, InvalidScopePolicy> {
+                Self::one(name)
+            }
+        }
+    )*};
+}
+
+from_a_name!(&'static str, String, Cow<'static, str>);
 
 fn nodes<N: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = N>) -> Result<Vec<Node>, InvalidScopePolicy> {
     let nodes = names
@@ -177,6 +201,13 @@ impl From<InvalidScopeToken> for InvalidScopePolicy {
     }
 }
 
+/// What is a policy already always makes one.
+impl From<Infallible> for InvalidScopePolicy {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
 impl fmt::Display for InvalidScopePolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -225,6 +256,21 @@ mod tests {
         assert_eq!((scope("c") & scope("a") | scope("b")).challenge(), "c a");
         assert_eq!(format!("{policy:?}"), "ScopePolicy(a & (b | (c & a)))");
         assert_eq!(format!("{:?}", scope("a")), "ScopePolicy(a)");
+    }
+
+    #[test]
+    fn a_scope_by_its_name_is_a_policy() {
+        fn policy(
+            demand: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>,
+        ) -> Result<String, InvalidScopePolicy> {
+            demand.try_into().map(|policy| policy.challenge()).map_err(Into::into)
+        }
+        assert_eq!(policy("a"), Ok("a".to_owned()));
+        assert_eq!(policy("a".to_owned()), Ok("a".to_owned()));
+        assert_eq!(policy(Cow::Borrowed("a")), Ok("a".to_owned()));
+        assert_eq!(policy(ScopeToken::new("a").unwrap()), Ok("a".to_owned()));
+        assert_eq!(policy(scope("a") & scope("b")), Ok("a b".to_owned()));
+        assert!(policy("a b").is_err() && policy(String::new()).is_err());
     }
 
     #[test]

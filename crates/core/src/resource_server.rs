@@ -93,6 +93,7 @@ struct Within {
 
 struct Inner {
     default_realm: Box<str>,
+    audiences: Box<[Box<str>]>,
     dispatch: Dispatch,
     claim_names: ClaimNames,
     max_token_length: usize,
@@ -184,6 +185,17 @@ impl ResourceServer {
     /// The realm of challenges that are not given another: the first audience.
     pub fn default_realm(&self) -> &str {
         &self.server().default_realm
+    }
+
+    /// The issuers that are trusted by their names, those of the application's verifiers included. [`Tenants`], which are trusted
+    /// by a rule, are not among them.
+    pub fn issuers(&self) -> impl Iterator<Item = &str> {
+        self.server().dispatch.names()
+    }
+
+    /// What tokens may call this resource server in `aud`, those of every issuer together and each once.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        self.server().audiences.iter().map(|audience| &**audience)
     }
 
     /// Authenticates a request: who is asking?
@@ -570,7 +582,10 @@ fn unavailable(error: KeysUnavailable, verifier: &JwtVerifier) -> Error {
 
 impl fmt::Debug for ResourceServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResourceServer").field("issuers", &self.server().dispatch.issuers).finish_non_exhaustive()
+        f.debug_struct("ResourceServer")
+            .field("audiences", &self.server().audiences)
+            .field("issuers", &self.server().dispatch.issuers)
+            .finish_non_exhaustive()
     }
 }
 

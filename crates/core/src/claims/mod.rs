@@ -5,7 +5,7 @@ mod unverified;
 
 use std::{fmt, ops::Deref};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub(crate) use self::unverified::{ClaimNames, NumericDate, Texts, UnverifiedClaims};
@@ -13,7 +13,7 @@ pub(crate) use self::unverified::{ClaimNames, NumericDate, Texts, UnverifiedClai
 /// All claims of a token as JSON, for handlers that name no type of their own.
 ///
 /// Claims that were not checked are here as the issuer wrote them.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct Claims(Map<String, Value>);
 

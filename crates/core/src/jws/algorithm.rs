@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{error::Error as StdError, fmt, str::FromStr};
 
 /// A signature algorithm that a token may be verified with: a closed set of asymmetric ones.
 ///
@@ -68,6 +68,28 @@ impl Algorithm {
         }
     }
 }
+
+/// See [`from_name`](Algorithm::from_name).
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
+        Self::from_name(name).ok_or(UnknownAlgorithm(()))
+    }
+}
+
+/// A name that is none of a signature algorithm that may be used here. It may be one of HMAC, or `none`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownAlgorithm(());
+
+impl fmt::Display for UnknownAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not one of")?;
+        Algorithm::ALL.iter().try_for_each(|algorithm| write!(f, " {algorithm}"))
+    }
+}
+
+impl StdError for UnknownAlgorithm {}
 
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

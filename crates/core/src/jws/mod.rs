@@ -15,7 +15,7 @@ mod rsa_modulus;
 mod vectors;
 
 pub use self::{
-    algorithm::Algorithm,
+    algorithm::{Algorithm, UnknownAlgorithm},
     key::{JwkSet, JwkSetError, KeySet, SkippedKey},
 };
 pub(crate) use self::{base64url::Buffer, compact::Compact, header::Header, key::Verification};

@@ -301,13 +301,24 @@ impl ResourceServerBuilder {
         let mut claim_names = ClaimNames::default();
         let mut trusted = Vec::with_capacity(self.issuers.len());
         let mut default_realm = None;
+        let mut audiences: Vec<Box<str>> = Vec::new();
+        let mut name_ours = |names: &[String]| {
+            let names = if names.is_empty() { &factory.audiences } else { names };
+            names.iter().for_each(|name| {
+                if !audiences.iter().any(|known| **known == **name) {
+                    audiences.push(name.as_str().into());
+                }
+            });
+        };
         for issuer in self.issuers {
+            name_ours(&issuer.audiences);
             claim_names.add(issuer.profile.claim_names());
             default_realm = default_realm.or_else(|| issuer.audiences.first().or(factory.audiences.first()).cloned());
             trusted.extend(factory.trusted(issuer, &mut faults));
         }
         let mut tenants = Vec::with_capacity(self.tenants.len());
         for group in self.tenants {
+            name_ours(&group.settings.audiences);
             claim_names.add(group.settings.profile.claim_names());
             // The settings are the same for every tenant, so one that nobody asks shows whether they are good.
             let sample = factory.verifier(
@@ -320,6 +331,7 @@ impl ResourceServerBuilder {
         }
         let mut applications = Vec::with_capacity(self.applications.len());
         for verifier in self.applications {
+            name_ours(&[]);
             default_realm = default_realm.or_else(|| factory.audiences.first().cloned());
             applications.extend(factory.application(verifier, &mut faults));
         }
@@ -340,6 +352,7 @@ impl ResourceServerBuilder {
 
         Ok(ResourceServer::new(Inner {
             default_realm: default_realm.unwrap_or_default().into(),
+            audiences: audiences.into(),
             dispatch: Dispatch { issuers, applications: applications.into() },
             claim_names,
             max_token_length: self.max_token_length,

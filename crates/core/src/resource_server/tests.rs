@@ -797,7 +797,7 @@ async fn start_up_fails_fast_or_waits_or_does_neither() {
     network.put(METADATA_URL, Answer::Is(200, metadata.to_string().into()));
     network.publish(&["a-es256"]);
     for start_up in [StartUp::FailFast, StartUp::WaitAtMost(MINUTE)] {
-        let server = builder().start_up(start_up).build().await.unwrap();
+        let server = builder().start_up(start_up.clone()).build().await.unwrap();
         assert!(at_once(&server, &token_by("a-es256")).is_ok(), "{start_up:?}");
     }
 }

@@ -5,8 +5,8 @@ use http::{
     header::{ACCESS_CONTROL_EXPOSE_HEADERS, WWW_AUTHENTICATE},
 };
 use scopegate_core::{
-    Authentication, Error, InvalidProtectionSpace, ProtectionSpace, Reason, RequestHead, ResourceServer, ScopePolicy,
-    VerifiedToken,
+    Authentication, Error, InvalidProtectionSpace, InvalidScopePolicy, ProtectionSpace, Reason, RequestHead,
+    ResourceServer, ScopePolicy, VerifiedToken,
 };
 use tower_layer::Layer;
 
@@ -20,12 +20,11 @@ use crate::{
 ///
 /// ```
 /// # fn example(resource_server: scopegate_core::ResourceServer) -> scopegate_tower::Authenticate {
-/// use scopegate_core::scope;
 /// use scopegate_tower::Authenticate;
 ///
 /// Authenticate::new(resource_server)
 ///     .realm("messages")
-///     .scope_hint(scope("message"))
+///     .scope_hint("message")
 ///     .resource_metadata("https://api.example/.well-known/oauth-protected-resource")
 /// # }
 /// ```
@@ -86,7 +85,12 @@ impl Authenticate {
 
     /// Names the scope that clients should ask for, in the challenge of a 401: a hint, since this layer refuses before any
     /// [`RequireScope`](crate::RequireScope) has its say. It demands nothing.
-    pub fn scope_hint(self, policy: ScopePolicy) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// When a name is not a legal scope token.
+    pub fn scope_hint(self, hint: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>) -> Self {
+        let policy = hint.try_into().unwrap_or_else(|error| panic!("{}", error.into()));
         self.with(|settings| settings.hint = Demand::scope(policy))
     }
 

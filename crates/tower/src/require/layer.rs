@@ -15,7 +15,7 @@ use crate::Demand;
 /// RequireScope::new("message");
 /// RequireScope::all(["admin", "message"]);
 /// RequireScope::any(["message:read", "message:write"]);
-/// RequireScope::policy(scope("message") & (scope("read") | scope("admin")));
+/// RequireScope::new(scope("message") & (scope("read") | scope("admin")));
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is applied"]
@@ -24,23 +24,25 @@ pub struct RequireScope {
 }
 
 impl RequireScope {
-    /// Demands one scope.
+    /// Demands one scope by its name, or what a [`ScopePolicy`] says.
     ///
     /// # Panics
     ///
-    /// When `scope` is not a legal scope token, with the remedy; a space in it is the usual cause. Routers are built at
+    /// When a name is not a legal scope token, with the remedy; a space in it is the usual cause. Routers are built at
     /// start-up, so this is a start-up error. [`try_new`](Self::try_new) returns it instead.
-    pub fn new(scope: impl Into<Cow<'static, str>>) -> Self {
-        or_panic(Self::try_new(scope))
+    pub fn new(demand: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>) -> Self {
+        or_panic(Self::try_new(demand))
     }
 
-    /// Demands one scope.
+    /// Demands one scope by its name, or what a [`ScopePolicy`] says.
     ///
     /// # Errors
     ///
-    /// When `scope` is not a legal scope token.
-    pub fn try_new(scope: impl Into<Cow<'static, str>>) -> Result<Self, InvalidScopePolicy> {
-        ScopePolicy::one(scope).map(Self::policy)
+    /// When a name is not a legal scope token.
+    pub fn try_new(
+        demand: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>,
+    ) -> Result<Self, InvalidScopePolicy> {
+        demand.try_into().map(Self::of).map_err(Into::into)
     }
 
     /// Demands every one of `scopes`.
@@ -60,7 +62,7 @@ impl RequireScope {
     pub fn try_all<S: Into<Cow<'static, str>>>(
         scopes: impl IntoIterator<Item = S>,
     ) -> Result<Self, InvalidScopePolicy> {
-        ScopePolicy::all(scopes).map(Self::policy)
+        ScopePolicy::all(scopes).map(Self::of)
     }
 
     /// Demands at least one of `scopes`. A refusal names the first.
@@ -80,11 +82,10 @@ impl RequireScope {
     pub fn try_any<S: Into<Cow<'static, str>>>(
         scopes: impl IntoIterator<Item = S>,
     ) -> Result<Self, InvalidScopePolicy> {
-        ScopePolicy::any(scopes).map(Self::policy)
+        ScopePolicy::any(scopes).map(Self::of)
     }
 
-    /// Demands what `policy` says.
-    pub fn policy(policy: ScopePolicy) -> Self {
+    fn of(policy: ScopePolicy) -> Self {
         Self { demand: Arc::new(Demand::scope(policy)) }
     }
 }
