@@ -140,7 +140,7 @@ impl<T: Copy> Probe<T> {
 
 #[test]
 fn settings_that_may_grow_are_not_copy() {
-    assert!(Probe::<u8>::IS_COPY, "the probe tells nothing");
+    const { assert!(Probe::<u8>::IS_COPY, "the probe tells nothing") };
     for (name, is_copy) in [
         ("AnswerCache", Probe::<AnswerCache>::IS_COPY),
         ("ClientAuthentication", Probe::<ClientAuthentication>::IS_COPY),
