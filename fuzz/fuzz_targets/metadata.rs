@@ -111,7 +111,10 @@ fn judge(data: &[u8]) -> bool {
             assert_eq!(error.reason(), Reason::KeysUnavailable);
             assert!(error.retry_after().is_some());
         }
-        Err(error) => assert!(matches!(error.reason(), Reason::InvalidSignature | Reason::UnknownKey), "{error}"),
+        Err(error) => assert!(
+            matches!(error.reason(), Reason::AlgorithmNotAllowed | Reason::InvalidSignature | Reason::UnknownKey),
+            "{error}"
+        ),
     }
     good
 }
