@@ -29,11 +29,11 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
-const MAX_BYTES: usize = 256 * 1024;
+const MAX_BYTES: usize = 128 * 1024;
 
 /// How many tokens are sent of each shape.
 fn tokens() -> usize {
-    env::var("MEMORY_TOKENS").map_or(800, |number| number.parse().expect("MEMORY_TOKENS is a number"))
+    env::var("MEMORY_TOKENS").map_or(400, |number| number.parse().expect("MEMORY_TOKENS is a number"))
 }
 
 /// What an application may read claims as, besides `Claims`.
