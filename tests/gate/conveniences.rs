@@ -50,6 +50,28 @@ async fn layer_hint_and_handler_take_a_name_or_a_policy_alike() {
     assert!(RequireScope::try_new("a b").is_err() && ScopePolicy::try_from("a b").is_err());
 }
 
+#[tokio::test]
+async fn towers_option_layer_works_around_the_layers() {
+    use tower::{ServiceBuilder, ServiceExt as _};
+    use tower_http::cors::CorsLayer;
+    for cors in [None, Some(CorsLayer::permissive())] {
+        let is_there = cors.is_some();
+        let service = ServiceBuilder::new()
+            .option_layer(cors)
+            .layer(Authenticate::new(server().await))
+            .layer(RequireScope::new("a"))
+            .service(tower::service_fn(async |_: Request| {
+                Ok::<_, std::convert::Infallible>(http::Response::new(axum::body::Body::empty()))
+            }));
+        for (token, status) in [(mint().token().scope("a").sign(), 200), (mint().token().scope("x").sign(), 403)] {
+            let request = Ask::get("/r").bearer(token).request();
+            let response = service.clone().oneshot(request).await.expect("infallible");
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers().contains_key("access-control-allow-origin"), is_there);
+        }
+    }
+}
+
 struct Admin;
 
 impl RequiredScopes for Admin {

@@ -33,6 +33,10 @@
 //! 5. Layers that limit time, size or concurrency belong outside as well: a request that waits for keys, which may take
 //!    seconds, holds the readiness of the service inside.
 //!
+//! `tower::util::option_layer` goes around these layers, and not the other way round: with a layer inside of it that may be
+//! left out, its two services would have to answer with bodies of one type. On an axum `Router` an `if` does, since a router
+//! with one more layer is of the same type.
+//!
 //! # Example
 //!
 //! ```
