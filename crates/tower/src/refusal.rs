@@ -271,7 +271,11 @@ impl<'a> Refusal<'a> {
         let problem = Bytes::from_static(self.problem(disclosed).as_bytes());
         RefusalBody::new(HeaderValue::from_static("application/problem+json"), problem).put_into(response, form);
         response.extensions_mut().insert(error.reason());
-        response.extensions_mut().insert(Disclosed(disclosed));
+        if disclosed == error.reason().disclosed() {
+            response.extensions_mut().remove::<Disclosed>();
+        } else {
+            response.extensions_mut().insert(Disclosed(disclosed));
+        }
     }
 
     fn problem(&self, reason: Reason) -> &'static str {
@@ -373,7 +377,7 @@ fn admit_unjudged(reason: Reason, now: SystemTime) -> Option<u64> {
     SAMPLER.with_borrow_mut(|sampler| sampler.admit(reason, "", now))
 }
 
-/// What the client was told, beside the reason for whoever logs.
+/// What the client was told, where that does not follow from the reason, which is for whoever logs.
 #[derive(Clone, Copy)]
 struct Disclosed(Reason);
 
@@ -417,9 +421,11 @@ impl fmt::Debug for RefusalBody {
 /// Gives a refusal the application's body, where the client can read one.
 pub(crate) fn render<B>(response: &mut Response<GateBody<B>>, renderer: &Renderer, form: ResponseForm) {
     // A layer further in may have made something else of a refusal, whose reason is still there.
-    let is_refusal = |told: &Disclosed| form.has_document() && response.status() == told.0.kind().status();
-    if let Some(Disclosed(reason)) = response.extensions().get().copied().filter(is_refusal) {
-        renderer(reason).put_into(response, form);
+    let is_refusal = |told: &Reason| form.has_document() && response.status() == told.kind().status();
+    let concealed = response.extensions().get().map(|Disclosed(told)| *told);
+    let told = concealed.or_else(|| response.extensions().get().copied().map(Reason::disclosed));
+    if let Some(told) = told.filter(is_refusal) {
+        renderer(told).put_into(response, form);
     }
 }
 
