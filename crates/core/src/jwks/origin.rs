@@ -251,8 +251,7 @@ impl Origin {
         if self.several_algorithms_per_key {
             set = set.dangerous_allow_several_algorithms_per_key();
         }
-        set.look_for_weaknesses().await;
-        let keys = set.prepare(&self.algorithms, self.backend);
+        let keys = set.examined().await.prepare(&self.algorithms, self.backend);
         if keys.is_empty() { Err(FetchKeysError::NoUsableKey) } else { Ok(keys) }
     }
 }

@@ -3,7 +3,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 use super::{
     Algorithm, base64url,
     json::{self, Malformed, Value},
-    rsa_modulus,
+    rsa_modulus::{self, Examination},
 };
 use crate::{
     Error, Reason,
@@ -36,6 +36,10 @@ pub struct JwkSet {
     /// Whether a key without `alg` is used with every algorithm that fits it.
     several_algorithms: bool,
 }
+
+/// How much work the new RSA keys of one fetched set may be: as much as a hundred of 4096 bits, which is some seconds. Without
+/// a bound, an issuer could keep a processor busy with ever new keys.
+const MAX_WORK: u64 = 100 * 128 * 64 * 64 * 64;
 
 #[derive(Clone, Debug)]
 struct Jwk {
@@ -96,13 +100,36 @@ impl JwkSet {
         self
     }
 
-    /// Does ahead of [`prepare`](Self::prepare) what takes long there: milliseconds for each RSA key that was never seen before. In
-    /// between, the thread is for others.
-    pub(crate) async fn look_for_weaknesses(&self) {
-        for modulus in self.keys.iter().filter_map(Jwk::modulus).filter(|modulus| !rsa_modulus::is_known(modulus)) {
-            rsa_modulus::weakness(modulus);
-            tokio::task::yield_now().await;
+    /// Does ahead of [`prepare`](Self::prepare) what takes long there: the examination of RSA keys that were never seen before, in
+    /// slices of a millisecond. In between, the thread is for others. Keys that would take more than [`MAX_WORK`] are skipped
+    /// until the set comes again.
+    pub(crate) async fn examined(self) -> Self {
+        self.examined_within(MAX_WORK).await
+    }
+
+    async fn examined_within(mut self, most: u64) -> Self {
+        let mut work = 0;
+        let mut beyond = Vec::new();
+        for (place, modulus) in self.keys.iter().enumerate().filter_map(|(place, key)| Some((place, key.modulus()?))) {
+            let mut examination = Examination::of(modulus);
+            if examination.is_done() {
+                continue;
+            }
+            work += rsa_modulus::work(modulus);
+            if work > most {
+                beyond.push(place);
+                continue;
+            }
+            while examination.advance().is_none() {
+                tokio::task::yield_now().await;
+            }
         }
+        for place in beyond.into_iter().rev() {
+            let Jwk { index, id, .. } = self.keys.remove(place);
+            let why = "too many long RSA keys of the set are new; it is examined when the set is fetched again";
+            self.skipped.push(SkippedKey { index, id, why: why.into() });
+        }
+        self
     }
 
     /// Uses a key that does not say its algorithm with every algorithm of the list that fits it, as
@@ -165,7 +192,7 @@ impl Jwk {
                 None => "no algorithm of the issuer's list fits it".into(),
             });
         }
-        if let Some(weakness) = self.modulus().and_then(rsa_modulus::weakness) {
+        if let Some(weakness) = self.modulus().and_then(|modulus| Examination::of(modulus).finish()) {
             return Err(weakness.into());
         }
         fitting
@@ -835,6 +862,30 @@ mod tests {
         n[0] >>= n.len() * 8 - bits;
         *n.last_mut().unwrap() -= if bits == 8192 { 4 } else { 22 };
         n
+    }
+
+    #[tokio::test]
+    async fn key_15_the_new_rsa_keys_of_a_set_are_examined_within_a_bound() {
+        // Without a small factor, which would be found at once.
+        let moduli = (0..u16::MAX).map(|number| {
+            let mut modulus = vec![0xc1; 256];
+            modulus[253..].copy_from_slice(&[(number >> 7) as u8, (number << 1) as u8, 1]);
+            modulus
+        });
+        let keys: Vec<serde_json::Value> = moduli
+            .filter(|modulus| !Examination::of(modulus).is_done())
+            .take(3)
+            .map(|modulus| json!({ "kty": "RSA", "n": base64url(&modulus), "e": "AQAB" }))
+            .collect();
+        let json = json!({ "keys": keys }).to_string();
+        let set = || JwkSet::from_json(json.as_bytes()).unwrap();
+        let work = rsa_modulus::work(&[0xc1; 256]);
+        let examined = set().examined_within(2 * work).await;
+        let skipped: Vec<String> = examined.skipped.iter().map(ToString::to_string).collect();
+        assert!(skipped.len() == 1 && skipped[0].contains("too many long RSA keys"), "{skipped:?}");
+        // What was examined is known the next time, so that the others have their turn.
+        assert!(set().examined_within(work).await.skipped.is_empty());
+        assert!(set().examined_within(0).await.skipped.is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! little that it takes is here. All of it is about public numbers, and none of it takes care to run in constant time.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
 
@@ -33,46 +33,81 @@ const PRIMES: [u64; 132] = {
 /// The last of the 126 primes by which that library made the keys of 2048 bits. For longer ones it took these and more.
 const LAST_OF_ROCA: u64 = 701;
 
-/// Moduli that were found to have no weakness. A refresh brings the same keys again, and tenants of one issuer have theirs in
-/// common. Whose they are makes no difference, so all issuers share this.
-static SOUND: Mutex<BTreeSet<Box<[u8]>>> = Mutex::new(BTreeSet::new());
+/// What is wrong with a modulus, if anything is.
+pub(crate) type Weakness = Option<&'static str>;
+
+/// Moduli that were examined, with what was found. A refresh brings the same keys again, and tenants of one issuer have theirs
+/// in common. Whose they are makes no difference, so all issuers share this.
+static EXAMINED: Mutex<BTreeMap<Box<[u8]>, Weakness>> = Mutex::new(BTreeMap::new());
 
 /// How many of them are kept: at 2048 bits, a megabyte.
-const MAX_SOUND: usize = 4096;
+const MAX_EXAMINED: usize = 4096;
 
-/// What is wrong with a modulus, which is odd, has at least two bytes, and is given big-endian.
+fn remember(examined: &mut BTreeMap<Box<[u8]>, Weakness>, modulus: &[u8], weakness: Weakness) {
+    if examined.len() >= MAX_EXAMINED {
+        examined.pop_first();
+    }
+    examined.insert(modulus.into(), weakness);
+}
+
+/// How much work the examination of so many bytes of a modulus is, in products of two limbs: it grows with the third power.
+pub(crate) fn work(modulus: &[u8]) -> u64 {
+    let limbs = modulus.len().div_ceil(8) as u64;
+    128 * limbs * limbs * limbs
+}
+
+/// The examination of a modulus, which is odd, has at least two bytes, and is given big-endian.
 ///
-/// Takes milliseconds for one that is new, and next to nothing for one that was sound before.
-pub(crate) fn weakness(modulus: &[u8]) -> Option<&'static str> {
-    if is_known(modulus) {
-        return None;
-    }
-    let limbs: Vec<u64> =
-        modulus.rchunks(8).map(|chunk| chunk.iter().fold(0, |limb, &byte| limb << 8 | u64::from(byte))).collect();
-    let residues = PRIMES.map(|prime| residue(&limbs, prime));
-    if residues.contains(&0) {
-        return Some("its modulus has a factor below 752, so that anybody can sign with it");
-    }
-    if has_roca_fingerprint(&residues) {
-        return Some("its modulus has the fingerprint of CVE-2017-15361 (ROCA), so that others can sign with it");
-    }
-    if is_probably_prime(&limbs) {
-        return Some("its modulus is a prime, so that anybody can sign with it");
-    }
-    remember(&mut SOUND.lock().unwrap_or_else(PoisonError::into_inner), modulus);
-    None
+/// One of 2048 bits takes some four milliseconds where it was never examined before, one of 8192 bits a third of a second, and
+/// either takes next to nothing where it was.
+pub(crate) enum Examination {
+    Done(Weakness),
+    ForPrime(Box<[u8]>, Fermat),
 }
 
-fn remember(sound: &mut BTreeSet<Box<[u8]>>, modulus: &[u8]) {
-    if sound.len() >= MAX_SOUND {
-        sound.pop_first();
+impl Examination {
+    pub(crate) fn of(modulus: &[u8]) -> Self {
+        if let Some(weakness) = EXAMINED.lock().unwrap_or_else(PoisonError::into_inner).get(modulus) {
+            return Self::Done(*weakness);
+        }
+        let limbs: Vec<u64> =
+            modulus.rchunks(8).map(|chunk| chunk.iter().fold(0, |limb, &byte| limb << 8 | u64::from(byte))).collect();
+        let residues = PRIMES.map(|prime| residue(&limbs, prime));
+        if residues.contains(&0) {
+            Self::Done(Some("its modulus has a factor below 752, so that anybody can sign with it"))
+        } else if has_roca_fingerprint(&residues) {
+            Self::Done(Some(
+                "its modulus has the fingerprint of CVE-2017-15361 (ROCA), so that others can sign with it",
+            ))
+        } else {
+            Self::ForPrime(modulus.into(), Fermat::new(limbs))
+        }
     }
-    sound.insert(modulus.into());
-}
 
-/// Whether a modulus was found to be sound before.
-pub(crate) fn is_known(modulus: &[u8]) -> bool {
-    SOUND.lock().unwrap_or_else(PoisonError::into_inner).contains(modulus)
+    /// Goes on for about a millisecond, and says what was found once it is over.
+    pub(crate) fn advance(&mut self) -> Option<Weakness> {
+        let (modulus, test) = match self {
+            Self::Done(weakness) => return Some(*weakness),
+            Self::ForPrime(modulus, test) => (modulus, test),
+        };
+        let weakness = test.advance()?.then_some("its modulus is a prime, so that anybody can sign with it");
+        remember(&mut EXAMINED.lock().unwrap_or_else(PoisonError::into_inner), modulus, weakness);
+        *self = Self::Done(weakness);
+        Some(weakness)
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Self::Done(_))
+    }
+
+    /// What is found in the end.
+    pub(crate) fn finish(mut self) -> Weakness {
+        loop {
+            if let Some(weakness) = self.advance() {
+                return weakness;
+            }
+        }
+    }
 }
 
 /// The number modulo a prime that has less than 32 bits.
@@ -102,29 +137,54 @@ fn has_roca_fingerprint(residues: &[u64]) -> bool {
 }
 
 /// Fermat's test to the base 2: every prime passes. What passes and is none is so rare that no modulus by accident does.
-fn is_probably_prime(modulus: &[u64]) -> bool {
-    let Some(&lowest) = modulus.first() else { return false };
-    // The inverse modulo 2^64, by Newton's method: each step doubles the bits that are right, of which there are three at first.
-    let inverse =
-        (0..5).fold(lowest, |inverse, _| inverse.wrapping_mul(2_u64.wrapping_sub(lowest.wrapping_mul(inverse))));
-    let negated_inverse = inverse.wrapping_neg();
+pub(crate) struct Fermat {
+    modulus: Vec<u64>,
+    negated_inverse: u64,
+    /// One, in Montgomery's form.
+    one: Vec<u64>,
+    /// 2 to the power of the bits of the exponent that were looked at.
+    power: Vec<u64>,
+    scratch: Vec<u64>,
+    /// How many bits of the exponent are left.
+    bits: usize,
+}
 
-    // One in Montgomery's form: 2^(64 * limbs), by doubling.
-    let mut one = vec![0; modulus.len()];
-    one[0] = 1;
-    (0..64 * modulus.len()).for_each(|_| double(&mut one, modulus));
-    let (mut power, mut scratch) = (one.clone(), vec![0; modulus.len() + 2]);
-    // 2 to the power of the modulus less one, which differs from it in the lowest bit.
-    for (index, limb) in modulus.iter().enumerate().rev() {
-        let exponent = if index == 0 { limb - 1 } else { *limb };
-        for bit in (0..64).rev() {
-            square(&mut power, modulus, negated_inverse, &mut scratch);
-            if exponent >> bit & 1 == 1 {
-                double(&mut power, modulus);
-            }
+impl Fermat {
+    fn new(modulus: Vec<u64>) -> Self {
+        let lowest = modulus.first().copied().unwrap_or(1);
+        // The inverse modulo 2^64, by Newton's method: each step doubles the bits that are right, of which there are three at first.
+        let inverse =
+            (0..5).fold(lowest, |inverse, _| inverse.wrapping_mul(2_u64.wrapping_sub(lowest.wrapping_mul(inverse))));
+        // 2^(64 * limbs), by doubling.
+        let mut one = vec![0; modulus.len()];
+        one[0] = 1;
+        (0..64 * modulus.len()).for_each(|_| double(&mut one, &modulus));
+        Self {
+            negated_inverse: inverse.wrapping_neg(),
+            power: one.clone(),
+            scratch: vec![0; modulus.len() + 2],
+            bits: 64 * modulus.len(),
+            one,
+            modulus,
         }
     }
-    power == one
+
+    /// Looks at some more bits of the exponent, the modulus less one, and says how it ended once there are none left.
+    fn advance(&mut self) -> Option<bool> {
+        /// So many products of two limbs take about a millisecond.
+        const SLICE: usize = 500_000;
+        let limbs = self.modulus.len();
+        for _ in 0..(SLICE / (2 * limbs * limbs)).max(1) {
+            let Some(bits) = self.bits.checked_sub(1) else { break };
+            self.bits = bits;
+            square(&mut self.power, &self.modulus, self.negated_inverse, &mut self.scratch);
+            // It differs from the modulus in the lowest bit.
+            if bits > 0 && self.modulus[bits / 64] >> (bits % 64) & 1 == 1 {
+                double(&mut self.power, &self.modulus);
+            }
+        }
+        (self.bits == 0).then(|| self.power == self.one)
+    }
 }
 
 /// Doubles a number that is less than the modulus.
@@ -191,8 +251,22 @@ mod tests {
 
     /// Whether a number of one or two limbs passes Fermat's test.
     fn passes(number: u128) -> bool {
-        let limbs = [number as u64, (number >> 64) as u64];
-        is_probably_prime(if limbs[1] == 0 { &limbs[..1] } else { &limbs })
+        let mut limbs = vec![number as u64, (number >> 64) as u64];
+        limbs.truncate(if limbs[1] == 0 { 1 } else { 2 });
+        let mut test = Fermat::new(limbs);
+        std::iter::repeat_with(|| test.advance()).flatten().next().unwrap()
+    }
+
+    #[test]
+    fn a_long_modulus_is_examined_in_slices_and_once() {
+        // 2^8191 - 1: no prime, and passes Fermat's test all the same.
+        let mut modulus = [0xff; 1024];
+        modulus[0] = 0x7f;
+        let mut examination = Examination::of(&modulus);
+        let slices = std::iter::repeat_with(|| examination.advance()).take_while(Option::is_none).count();
+        assert!(slices > 100, "{slices}");
+        assert!(Examination::of(&modulus).is_done(), "a weak one is remembered, too");
+        assert!(Examination::of(&modulus).finish().is_some_and(|weakness| weakness.contains("prime")));
     }
 
     #[test]
@@ -242,14 +316,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_to_be_sound_is_bounded() {
-        let mut sound = BTreeSet::new();
-        (0..10_000_u16).for_each(|number| remember(&mut sound, &number.to_be_bytes()));
-        assert_eq!(sound.len(), MAX_SOUND);
+    fn what_is_known_of_moduli_is_bounded() {
+        let mut examined = BTreeMap::new();
+        (0..10_000_u16).for_each(|number| remember(&mut examined, &number.to_be_bytes(), None));
+        assert_eq!(examined.len(), MAX_EXAMINED);
         // (2^61 - 1) * (2^31 - 1).
         let modulus = (((1_u128 << 61) - 1) * ((1 << 31) - 1)).to_be_bytes();
-        assert!(!is_known(&modulus));
-        assert_eq!(weakness(&modulus), None);
-        assert!(is_known(&modulus));
+        assert!(!Examination::of(&modulus).is_done());
+        assert_eq!(Examination::of(&modulus).finish(), None);
+        assert!(Examination::of(&modulus).is_done());
     }
 }
