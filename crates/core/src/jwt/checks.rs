@@ -744,6 +744,13 @@ mod tests {
             let unnamed = failures_of(&compat(word()), &header("JWT"), &claims_with(json!({ mark: "x" })));
             assert_eq!(unnamed, [refused[0]; 2], "{mark}");
         }
+        // Of another claim nobody knows whether ID tokens have it, too.
+        for name in ["tid", "ver", "type", "https://ns.example/kind"] {
+            let other = compat(Evidence::claim(name, "x"));
+            assert_eq!(failures_of(&other, &header("JWT"), &claims_with(json!({ name: "x" }))), NONE, "{name}");
+            let marked = claims_with(json!({ name: "x", "nonce": "x", "at_hash": "x" }));
+            assert_eq!(failures_of(&other, &header("JWT"), &marked), refused, "{name}");
+        }
         for mark in [
             json!({ "events": {} }),
             json!({ "token_introspection": {} }),

@@ -21,8 +21,8 @@ use crate::{
 /// Where `typ` may be something other than `at+jwt`, it does not settle what kind of JWT a token is. Tokens that carry a mark
 /// of another kind are refused there: `nonce`, `at_hash`, `c_hash` (ID tokens), `events` (logout tokens and security events),
 /// `htm` with `htu` (DPoP proofs), `token_introspection`, `status_list`, `token_use` of `id`, and a payload `typ` of `ID`,
-/// `Refresh`, `Offline` or `Logout`. The first three are no marks where a [claim](Evidence::claim) says that the token is an
-/// access token: Keycloak repeats the `nonce` in it.
+/// `Refresh`, `Offline` or `Logout`. The first three are no marks where the profile demands a claim `typ` or `token_use` and
+/// the token has it ([`Evidence::claim`]): Keycloak repeats the `nonce` in its access tokens.
 #[derive(Clone, Debug)]
 #[must_use = "a profile has to be given to an `Issuer`"]
 pub struct Profile {
@@ -96,8 +96,8 @@ impl Evidence {
     /// that ID tokens may have as well (`iss`, `sub`, `aud`, `azp`, `email`, `roles` and the like) are no sign, and a profile
     /// that takes one for it is refused.
     ///
-    /// Such a claim is the issuer's word for the kind of token, so that `nonce`, `at_hash` and `c_hash` in it are no marks of
-    /// an ID token any more.
+    /// Where the claim is `typ` or `token_use`, whose job it is to name the kind of token, `nonce`, `at_hash` and `c_hash` are no
+    /// marks of an ID token any more.
     pub fn claim(name: impl Into<Cow<'static, str>>, value: impl Into<Cow<'static, str>>) -> Self {
         Self::claim_one_of(name, [value])
     }
@@ -196,6 +196,16 @@ impl Evidence {
         match &self.0 {
             Sign::AnyOf(signs) => !signs.is_empty() && signs.iter().all(Self::names_the_kind),
             Sign::Claim { .. } => self.distinguishes(),
+            _ => false,
+        }
+    }
+
+    /// Whether the sign is a claim whose only job is to name the kind of token, so that it outweighs the marks of ID tokens. Of
+    /// other claims nobody knows whether ID tokens of the issuer have them as well.
+    fn outweighs_marks(&self) -> bool {
+        match &self.0 {
+            Sign::AnyOf(signs) => !signs.is_empty() && signs.iter().all(Self::outweighs_marks),
+            Sign::Claim { name, .. } => matches!(&**name, "token_use" | "typ"),
             _ => false,
         }
     }
@@ -395,7 +405,7 @@ impl Profile {
         let may_have = |name: &str| {
             !self.foreign_claims.iter().any(|foreign| foreign == name)
                 && (self.type_is_decisive
-                    || !marks(self.evidence.iter().any(Evidence::names_the_kind)).any(|mark| mark == name))
+                    || !marks(self.evidence.iter().any(Evidence::outweighs_marks)).any(|mark| mark == name))
         };
         match &sign.0 {
             Sign::AnyOf(signs) => signs.iter().any(|sign| self.is_possible(sign)),
@@ -414,9 +424,9 @@ impl Profile {
         }
     }
 
-    /// Whether the issuer says in a claim of this token that it is an access token.
+    /// Whether the issuer says in a claim of this token, `typ` or `token_use`, that it is an access token.
     pub(super) fn names_the_kind_of<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> bool {
-        self.evidence.iter().any(|sign| sign.names_the_kind() && sign.is_there(&self.scope_claim, &claim))
+        self.evidence.iter().any(|sign| sign.outweighs_marks() && sign.is_there(&self.scope_claim, &claim))
     }
 
     /// The claims that a token has to have in any case.
