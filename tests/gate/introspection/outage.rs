@@ -56,6 +56,49 @@ async fn intro_6_the_error_of_a_400_decides_whether_our_credentials_are_blamed()
     }
 }
 
+/// A firewall refuses odd tokens, and the issuer behind it is down or not.
+fn firewall(rig: &Rig, issuer: &Reply) {
+    let issuer = issuer.clone();
+    let reply = move |seen: &Seen| match field(seen, "token").expect("a token").contains("..") {
+        true => Reply::status(403, ""),
+        false => issuer.clone(),
+    };
+    rig.network.put(INTROSPECTION_URL, Reply::To(Arc::new(reply)));
+}
+
+#[tokio::test]
+async fn intro_7_odd_tokens_do_not_close_the_circuit_during_an_outage() {
+    let rig = Rig::new().await;
+    firewall(&rig, &Reply::status(500, ""));
+    let is_honest = |seen: &Seen| !field(seen, "token").expect("a token").contains("..");
+    for second in 0..60 {
+        rig.ask(&format!("../{second}")).await;
+        for number in 0..20 {
+            assert_eq!(rig.ask(&format!("honest-{second}-{number}")).await.status, 503);
+        }
+        rig.clock.advance(SECOND);
+    }
+    let honest = rig.network.seen().iter().filter(|seen| is_honest(seen)).count();
+    assert!((5..=12).contains(&honest), "the issuer that is down was asked {honest} times in a minute");
+    assert!(rig.asked() <= 2 * honest, "with odd ones {} times", rig.asked());
+}
+
+#[tokio::test]
+async fn intro_7_odd_tokens_do_not_keep_the_circuit_open_after_an_outage() {
+    let rig = Rig::new().await;
+    firewall(&rig, &Reply::status(500, ""));
+    for number in 0..5 {
+        assert_eq!(rig.ask(&format!("honest-{number}")).await.status, 503);
+    }
+    firewall(&rig, &Reply::json(active()));
+    assert_eq!(rig.ask("good").await.status, 503, "the pause is not over");
+    rig.clock.advance(SECOND);
+    for number in 0..10 {
+        assert_eq!(rig.ask(&format!("../{number}")).await.status, 503);
+    }
+    assert_eq!(rig.ask("good").await.status, 200);
+}
+
 #[tokio::test]
 async fn w_02_the_error_of_an_issuer_is_escaped_and_cut() {
     let (log, _listening) = Log::listen();

@@ -198,7 +198,19 @@ impl Circuit {
     fn settle(&self, leave: &Leave<'_>, now: Duration, outcome: Outcome) -> Change {
         let mut states = self.states();
         match outcome {
-            Outcome::Answered | Outcome::Unclear => {
+            Outcome::Unclear => {
+                states.suspects.retain(|(suspect, _)| *suspect != leave.token);
+                // It says nothing about the next question, so that the pause is as long as it was, and the next one tries at
+                // once: whoever has many such tokens neither ends an outage nor prolongs it.
+                if let State::Trying { since, pause } = states.all
+                    && leave.tries
+                    && since == leave.began
+                {
+                    states.all = State::Open { since: since.saturating_sub(pause), pause };
+                }
+                Change::None
+            }
+            Outcome::Answered => {
                 states.suspects.retain(|(suspect, _)| *suspect != leave.token);
                 let ends_pause = match states.all {
                     State::Closed { .. } => false,
@@ -207,11 +219,10 @@ impl Circuit {
                     State::Trying { .. } => leave.after_pause,
                 };
                 if ends_pause {
-                    // Somebody answered, if only that about this one nothing can be said.
                     states.all = State::CLOSED;
                     return Change::Closed;
                 }
-                if states.all.is_closed() && matches!(outcome, Outcome::Answered) {
+                if states.all.is_closed() {
                     states.all = State::CLOSED;
                 }
                 Change::None
@@ -503,7 +514,38 @@ mod tests {
         assert_eq!(unclear.settle(at(0), Outcome::Unclear), Change::None);
         assert_eq!(open_for(&circuit, at(0)), Some(SECOND));
         let tries = enter(&circuit, at(1)).unwrap();
-        assert_eq!(tries.settle(at(1), Outcome::Unclear), Change::Closed);
+        assert_eq!(tries.settle(at(1), Outcome::Answered), Change::Closed);
+    }
+
+    #[test]
+    fn an_unclear_outcome_neither_closes_it_nor_prolongs_the_pause() {
+        let circuit = circuit();
+        (0..3).for_each(|_| {
+            fail(&circuit, at(0));
+        });
+        for _ in 0..10 {
+            let tries = enter(&circuit, at(1)).unwrap();
+            assert!(enter(&circuit, at(1)).is_err(), "one tries");
+            assert_eq!(tries.settle(at(1) + SECOND / 4, Outcome::Unclear), Change::None);
+            assert_eq!(circuit.state(at(1) + SECOND / 4), (CircuitState::HalfOpen, None));
+        }
+        assert_eq!(fail(&circuit, at(2)), Change::None);
+        assert_eq!(open_for(&circuit, at(2)), Some(2 * SECOND), "the outage goes on, and its pauses grow");
+        assert_eq!(enter(&circuit, at(4)).unwrap().settle(at(4), Outcome::Unclear), Change::None);
+        assert_eq!(enter(&circuit, at(4)).unwrap().settle(at(4), Outcome::Answered), Change::Closed);
+    }
+
+    #[test]
+    fn an_unclear_outcome_that_comes_late_lets_nobody_try_beside_another() {
+        let circuit = circuit();
+        (0..3).for_each(|_| {
+            fail(&circuit, at(0));
+        });
+        let late = enter(&circuit, at(1)).unwrap();
+        let tries = enter(&circuit, at(3)).unwrap();
+        assert_eq!(late.settle(at(3), Outcome::Unclear), Change::None);
+        assert!(enter(&circuit, at(3)).is_err());
+        assert_eq!(tries.settle(at(3), Outcome::Answered), Change::Closed);
     }
 
     #[test]
