@@ -100,6 +100,65 @@ async fn intro_7_odd_tokens_do_not_keep_the_circuit_open_after_an_outage() {
 }
 
 #[tokio::test]
+async fn strangers_do_not_choose_how_many_lines_the_log_has() {
+    for status in [400, 403, 500] {
+        let (log, _listening) = Log::listen();
+        let rig = Rig::new().await;
+        let reply = move |seen: &Seen| match field(seen, "token").expect("a token").contains("..") {
+            true => Reply::status(status, ""),
+            false => Reply::json(json!({ "active": false })),
+        };
+        rig.network.put(INTROSPECTION_URL, Reply::To(Arc::new(reply)));
+        let levels = |log: &Log, text| {
+            let is_shown = |line: &&String| [" ERROR ", " WARN ", " INFO "].iter().any(|level| line.contains(level));
+            log.lines_with(text).iter().filter(is_shown).count()
+        };
+        for minute in 1..=2 {
+            for number in 0..50 {
+                assert_eq!(rig.ask(&format!("../{minute}-{number}")).await.status, 503);
+                assert_eq!(rig.ask(&format!("x-{minute}-{number}")).await.status, 401);
+            }
+            let (failures, ends) = (levels(&log, "no answer about"), levels(&log, "answers about tokens again"));
+            assert_eq!((failures, ends), (minute, if status == 500 { minute } else { 0 }), "{status}");
+            rig.clock.advance(60 * SECOND);
+        }
+        let health = rig.server.health();
+        assert!(!health.online()[0].is_failing);
+    }
+}
+
+#[tokio::test]
+async fn what_is_about_one_token_is_not_that_the_issuer_fails() {
+    for status in [400, 403] {
+        let rig = Rig::new().await;
+        poison(&rig, &Reply::status(status, ""));
+        assert_eq!(rig.ask("odd").await.status, 503);
+        assert!(!rig.server.health().online()[0].is_failing, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_outage_is_told_even_if_one_was_told_a_moment_ago() {
+    let (log, _listening) = Log::listen();
+    let rig = Rig::new().await;
+    let fails = Reply::status(500, "");
+    for reply in [&fails, &Reply::json(active()), &fails] {
+        rig.network.put(INTROSPECTION_URL, reply.clone());
+        rig.ask("token").await;
+    }
+    let warnings =
+        |log: &Log| log.lines_with("no answer about a token").iter().filter(|line| line.contains("WARN")).count();
+    assert_eq!(warnings(&log), 1);
+    rig.clock.advance(60 * SECOND);
+    rig.ask("token").await;
+    assert_eq!(warnings(&log), 2, "within a minute");
+    // What is our own fault is told even if an outage came before.
+    rig.network.put(INTROSPECTION_URL, Reply::status(401, ""));
+    rig.ask("other").await;
+    assert_eq!(log.lines_with("ERROR").len(), 1);
+}
+
+#[tokio::test]
 async fn w_02_the_error_of_an_issuer_is_escaped_and_cut() {
     let (log, _listening) = Log::listen();
     let rig = Rig::new().await;

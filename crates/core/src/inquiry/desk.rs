@@ -3,7 +3,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     AnswerCache, AnswerKey, AnswerStore, CannotTell, CircuitState, Fault, Limits, Rules, StoredAnswer, Told,
     circuit::{Change, Circuit, Outcome},
+    failure_log::FailureLog,
     memory::{Answer, Memory, Verdict},
     rules::Judged,
 };
@@ -48,8 +49,7 @@ pub(crate) struct Desk {
     under_way: Mutex<UnderWay>,
     questions: AtomicUsize,
     failing: AtomicBool,
-    /// The last minute since 1970 in which the log was told of a token that the issuer would not answer about.
-    odd_in: AtomicU64,
+    failure_log: FailureLog,
     surroundings: Surroundings,
 }
 
@@ -168,7 +168,7 @@ impl Desk {
             under_way: Mutex::default(),
             questions: AtomicUsize::new(0),
             failing: AtomicBool::new(false),
-            odd_in: AtomicU64::new(0),
+            failure_log: FailureLog::default(),
             surroundings,
         }
     }
@@ -525,34 +525,15 @@ impl Desk {
         }
         match came {
             Ok(_) => {
-                if self.failing.swap(false, Ordering::Relaxed) {
-                    tracing::info!(issuer, "there are answers about tokens again");
-                }
-            }
-            // One token's own trouble is not that the issuer fails. Once a minute is enough, since strangers choose tokens.
-            Err(error) if error.is_about_token && error.fault == Fault::Theirs => {
-                let (said, minute) = (chain(error), self.now().as_secs() / 60);
-                if self.odd_in.swap(minute, Ordering::Relaxed) == minute {
-                    tracing::debug!(issuer, error = said, "no answer about this token");
-                } else {
-                    tracing::warn!(issuer, error = said, "no answer about this token");
-                }
+                self.failing.store(false, Ordering::Relaxed);
+                self.failure_log.answered(issuer);
             }
             Err(error) => {
-                let first = !self.failing.swap(true, Ordering::Relaxed);
-                let said = chain(error);
-                if error.fault == Fault::Ours && first {
-                    tracing::error!(
-                        issuer,
-                        error = said,
-                        "we are not allowed to ask about tokens, so that none can be accepted: check the credentials and the \
-                         address that this service asks with"
-                    );
-                } else if first {
-                    tracing::warn!(issuer, error = said, "no answer about a token");
-                } else {
-                    tracing::debug!(issuer, error = said, "still no answer about a token");
+                // One token's own trouble is not that the issuer fails.
+                if !error.is_about_token {
+                    self.failing.store(true, Ordering::Relaxed);
                 }
+                self.failure_log.failed(issuer, error, self.now());
             }
         }
         if change == Change::Opened {

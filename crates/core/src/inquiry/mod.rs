@@ -24,6 +24,7 @@
 
 mod circuit;
 mod desk;
+mod failure_log;
 mod memory;
 mod rules;
 mod settings;

@@ -1,0 +1,75 @@
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use super::{CannotTell, Fault};
+use crate::error::chain;
+
+/// Tells the log of questions without an answer.
+///
+/// Strangers choose tokens, and with them how often a question fails and the next one does not. So of each kind of failure the
+/// log has one line a minute, and at most as many that it is over.
+#[derive(Debug, Default)]
+pub(super) struct FailureLog {
+    /// Where our right to ask is in doubt, which an outage is not to hide.
+    ours: Lines,
+    theirs: Lines,
+}
+
+/// What the log was told of one kind of failure.
+#[derive(Debug, Default)]
+struct Lines {
+    /// Whether it was told last that the issuer fails, rather than that this is over.
+    fails: AtomicBool,
+    fails_in: AtomicU64,
+    /// The last minute since 1970 in which it was told of a failure that may be about one token.
+    odd_in: AtomicU64,
+}
+
+impl Lines {
+    fn is_due(&self, is_about_token: bool, minute: u64) -> bool {
+        if is_about_token {
+            return self.odd_in.swap(minute, Ordering::Relaxed) != minute;
+        }
+        // An outage has one line, however long it takes.
+        !self.fails.load(Ordering::Relaxed)
+            && self.fails_in.swap(minute, Ordering::Relaxed) != minute
+            && !self.fails.swap(true, Ordering::Relaxed)
+    }
+}
+
+impl FailureLog {
+    pub(super) fn answered(&self, issuer: &str) {
+        let were_told = [&self.ours, &self.theirs].map(|lines| {
+            // Every answer comes by here: most of them write nothing.
+            lines.fails.load(Ordering::Relaxed) && lines.fails.swap(false, Ordering::Relaxed)
+        });
+        if were_told.contains(&true) {
+            tracing::info!(issuer, "there are answers about tokens again");
+        }
+    }
+
+    pub(super) fn failed(&self, issuer: &str, error: &CannotTell, now: Duration) {
+        let lines = if error.fault == Fault::Ours { &self.ours } else { &self.theirs };
+        let is_due = lines.is_due(error.is_about_token, now.as_secs() / 60);
+        let said = chain(error);
+        match (error.fault, error.is_about_token) {
+            _ if !is_due => tracing::debug!(issuer, error = said, "no answer about a token"),
+            (Fault::Ours, false) => tracing::error!(
+                issuer,
+                error = said,
+                "we are not allowed to ask about tokens, so that none can be accepted: check the credentials and the address \
+                 that this service asks with"
+            ),
+            (Fault::Ours, true) => tracing::error!(
+                issuer,
+                error = said,
+                "no answer about this token, and if others have none either, this service lacks rights: check the \
+                 credentials, their rights and the address that it asks with"
+            ),
+            (_, false) => tracing::warn!(issuer, error = said, "no answer about a token"),
+            (_, true) => tracing::warn!(issuer, error = said, "no answer about this token"),
+        }
+    }
+}
