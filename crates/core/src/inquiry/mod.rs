@@ -12,7 +12,7 @@
 //! | several failures in a row | for a while nobody is asked, and the answer is 503 at once; then one request tries. Failures count once for each token |
 //! | the same token fails again and again | for a while nobody is asked about it; others are |
 //! | `Retry-After` of 429 or 503 | is kept to, and passed on, up to 5 minutes: that of 429 for all tokens, and that of 503 for its own until there is no answer about a second one either |
-//! | an answer that is too long, or that only this token may have caused (400, 403 and the like) | 503; it does not count as a failure, so that nobody can open the circuit by a token |
+//! | an answer that is too long, or that only this token may have caused (400, 403, the errors `access_denied` and `insufficient_scope`, and the like) | 503; it does not count as a failure, so that nobody can open the circuit by a token, and where one tries after a pause, the next one tries as well |
 //! | more questions at once than [`Limits::concurrent`] | they wait their turn; beyond [`Limits::waiting`] the answer is 503 at once |
 //!
 //! For as long as an answer is remembered, nobody notices that its token was revoked: 30 seconds unless

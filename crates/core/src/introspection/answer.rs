@@ -20,8 +20,8 @@ pub(super) const SIGNED: &str = "application/token-introspection+jwt";
 /// The body of an answer that is one: a 200 of the media type that was asked for.
 ///
 /// RFC 7662 §2.3: an endpoint that refuses does not refuse the token, which it has no opinion about, but whoever asks. Where
-/// its answer has an `error`, that says what for.
-pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize) -> Result<Bytes, CannotTell> {
+/// its answer has an `error`, that says what for. The `token` is what was asked about, and never part of what is said.
+pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize, token: &str) -> Result<Bytes, CannotTell> {
     let status = answer.status();
     if status == StatusCode::OK {
         return if !is_of(answer.headers(), media_type) {
@@ -33,20 +33,25 @@ pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize) -> R
         };
     }
     let code = error_code(answer.body(), limit);
-    let said = code.as_ref().map(|code| format!(" and the error {}", excerpt(code))).unwrap_or_default();
+    let said = match &code {
+        Some(code) if is_error_code(code, token) => format!(" and the error {code}"),
+        Some(_) => " and an error that is not shown".to_owned(),
+        None => String::new(),
+    };
     let fault = |fault, text: &str| CannotTell::new(fault, format!("{text} with the status {status}{said}"));
     match (status, code.as_deref()) {
-        (StatusCode::UNAUTHORIZED, _)
-        | (_, Some("invalid_client" | "unauthorized_client" | "access_denied" | "insufficient_scope"))
-            if status.is_client_error() =>
-        {
-            Err(fault(Fault::Ours, "the endpoint refuses our own credentials"))
-        }
+        // First, since issuers word a rate limit as `access_denied`, too.
         (StatusCode::TOO_MANY_REQUESTS, _) => {
             Err(fault(Fault::Theirs, "the endpoint answers").with_retry_after(retry_after(answer.headers())))
         }
-        // A firewall in front may dislike the token, or whoever asks.
-        (StatusCode::FORBIDDEN, _) => Err(fault(Fault::Ours, "the endpoint refuses our request").about_token()),
+        (_, Some("invalid_client" | "unauthorized_client")) if status.is_client_error() => {
+            Err(fault(Fault::Ours, "the endpoint refuses our own credentials"))
+        }
+        // We may lack a right, or the issuer tells us nothing about this one token, or a firewall in front dislikes it.
+        (StatusCode::FORBIDDEN, _) | (_, Some("access_denied" | "insufficient_scope")) if status.is_client_error() => {
+            Err(fault(Fault::Ours, "the endpoint refuses our request").about_token())
+        }
+        (StatusCode::UNAUTHORIZED, _) => Err(fault(Fault::Ours, "the endpoint refuses our own credentials")),
         // What a token is like may have to do with these, so that they say nothing about the next one.
         (
             StatusCode::BAD_REQUEST
@@ -72,6 +77,20 @@ fn error_code(body: &Bytes, limit: usize) -> Option<String> {
         Value::String(code) => Some(code.into_owned()),
         _ => None,
     })
+}
+
+/// Whether this is a code (RFC 6749 §5.2, and those that issuers make up), and shares no part with the token.
+fn is_error_code(text: &str, token: &str) -> bool {
+    const LONGEST: usize = 64;
+    /// How many characters in a row are a part of the token.
+    const PART: usize = 8;
+    let is_of_code = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
+    if text.is_empty() || text.len() > LONGEST || !text.bytes().all(is_of_code) || excerpt(text) != text {
+        return false;
+    }
+    let (text, token) = (text.to_ascii_lowercase(), token.to_ascii_lowercase());
+    let mut parts = token.as_bytes().windows(token.len().clamp(1, PART));
+    !parts.any(|part| text.as_bytes().windows(part.len()).any(|piece| piece == part))
 }
 
 /// Whether the one `Content-Type` is this media type, whatever its parameters.
@@ -108,6 +127,10 @@ mod tests {
     fn answer(status: u16, media_type: &'static str, text: &'static str) -> Response<Bytes> {
         let response = Response::builder().status(status).header(CONTENT_TYPE, media_type);
         response.body(Bytes::from_static(text.as_bytes())).unwrap()
+    }
+
+    fn body(answer: Response<Bytes>, media_type: &str, limit: usize) -> Result<Bytes, CannotTell> {
+        super::body(answer, media_type, limit, "token")
     }
 
     #[test]
@@ -203,22 +226,30 @@ mod tests {
     #[test]
     fn intro_6_the_error_of_a_refusal_says_whose_fault_it_is() {
         let fault = |status, text| body(answer(status, JSON, text), JSON, 64).unwrap_err();
-        for code in ["invalid_client", "unauthorized_client", "access_denied", "insufficient_scope"] {
+        for (code, is_about_token, blamed) in [
+            ("invalid_client", false, "our own credentials"),
+            ("unauthorized_client", false, "our own credentials"),
+            ("access_denied", true, "our request"),
+            ("insufficient_scope", true, "our request"),
+        ] {
+            let text: &'static str = format!(r#"{{"error":"{code}"}}"#).leak();
             for status in [400, 401, 403, 422] {
-                let text: &'static str = format!(r#"{{"error":"{code}"}}"#).leak();
                 let error = fault(status, text);
                 let debug = format!("{error:?}");
-                assert!(debug.contains("Ours") && debug.contains("is_about_token: false"), "{status} {code}: {debug}");
+                assert!(debug.contains(&format!("is_about_token: {is_about_token}")), "{status} {code}: {debug}");
+                assert!(debug.contains("Ours"), "{status} {code}: {debug}");
+                assert!(error.to_string().contains(blamed) && error.to_string().ends_with(code), "{error}");
+            }
+            // A server that is down, or limits the rate, need not know whose fault that is.
+            for status in [429, 503] {
+                let debug = format!("{:?}", fault(status, text));
                 assert!(
-                    error.to_string().contains("our own credentials") && error.to_string().ends_with(code),
-                    "{error}"
+                    debug.contains("Theirs") && debug.contains("is_about_token: false"),
+                    "{status} {code}: {debug}"
                 );
             }
-            // A server that is down need not know whose fault that is.
-            let text: &'static str = format!(r#"{{"error":"{code}"}}"#).leak();
-            assert!(format!("{:?}", fault(503, text)).contains("Theirs"), "{code}");
         }
-        for code in ["unsupported_token_type", "invalid_request", "invalid_token", "server_error", "x"] {
+        for code in ["unsupported_type", "invalid_request", "server_error", "x"] {
             let text: &'static str = format!(r#"{{"error":"{code}","error_description":"d"}}"#).leak();
             let error = fault(400, text);
             let debug = format!("{error:?}");
@@ -235,8 +266,29 @@ mod tests {
         ] {
             assert!(fault(400, text).to_string().ends_with("400 Bad Request"), "{text}");
         }
-        let escaped = fault(400, r#"{"error":"a\r\nERROR forged \u001b[31m"}"#).to_string();
-        assert!(escaped.ends_with(r"the error a\r\nERROR forged \u{1b}[31m"), "{escaped}");
-        assert!(fault(400, r#"{"error":"eyJhbGciOiJub25lIn0.e30."}"#).to_string().ends_with("[redacted]"));
+    }
+
+    #[test]
+    fn w_02_an_error_is_shown_only_where_it_is_a_code_without_the_token() {
+        let opaque = "4Zr8Qm1xTn7Kp3Wd9Lb2Vc6H";
+        for code in ["invalid_request", "too-many-requests", "urn:example:E-1.2_x", "a", &"x".repeat(64)] {
+            assert!(is_error_code(code, opaque), "{code}");
+        }
+        for text in [
+            "",
+            &"x".repeat(65),
+            "two words",
+            "a\r\nERROR forged",
+            "a%2Eb",
+            "\u{fc}",
+            "eyJhbGciOiJub25lIn0.e30.",
+            opaque,
+            "unknown:4Zr8Qm1xTn7Kp3Wd9Lb2Vc6H",
+            "unknown:1xTn7Kp3",
+            &opaque.to_lowercase(),
+        ] {
+            assert!(!is_error_code(text, opaque), "{text}");
+        }
+        assert!(!is_error_code("unknown:abc", "abc") && is_error_code("unknown:ab", "abc"));
     }
 }

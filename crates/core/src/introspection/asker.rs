@@ -47,9 +47,9 @@ impl Asker {
             }
         };
         match &self.signed {
-            None => answer::told(&answer::body(answer, JSON, self.limits.body)?),
+            None => answer::told(&answer::body(answer, JSON, self.limits.body, token)?),
             Some(signed) => {
-                let jwt = answer::body(answer, SIGNED, self.limits.body)?;
+                let jwt = answer::body(answer, SIGNED, self.limits.body, token)?;
                 answer::told(&signed.open(&jwt, &self.issuer, self.client.client_id(), self.clock.now()).await?)
             }
         }
