@@ -188,16 +188,19 @@ async fn an_outage_is_told_even_if_one_was_told_a_moment_ago() {
     let (log, _listening) = Log::listen();
     let rig = Rig::new().await;
     let fails = Reply::status(500, "");
-    for reply in [&fails, &Reply::json(active()), &fails] {
+    for (number, reply) in [&fails, &Reply::json(active()), &fails].into_iter().enumerate() {
         rig.network.put(INTROSPECTION_URL, reply.clone());
-        rig.ask("token").await;
+        rig.ask(&format!("token-{number}")).await;
     }
-    let warnings =
-        |log: &Log| log.lines_with("no answer about a token").iter().filter(|line| line.contains("WARN")).count();
-    assert_eq!(warnings(&log), 1);
+    let warnings = || log.lines_with("no answer about a token").iter().filter(|line| line.contains("WARN")).count();
+    assert_eq!((rig.asked(), warnings()), (3, 1));
     rig.clock.advance(60 * SECOND);
-    rig.ask("token").await;
-    assert_eq!(warnings(&log), 2, "within a minute");
+    rig.ask("token-3").await;
+    assert_eq!(warnings(), 2, "within a minute");
+    rig.ask("token-4").await;
+    rig.clock.advance(60 * SECOND);
+    rig.ask("token-5").await;
+    assert_eq!(warnings(), 2, "an outage has one line, however long it takes");
     // What is our own fault is told even if an outage came before.
     rig.network.put(INTROSPECTION_URL, Reply::status(401, ""));
     rig.ask("other").await;
