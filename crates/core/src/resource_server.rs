@@ -542,18 +542,23 @@ impl ResourceServer {
 
     /// Tells the observer that a request was refused. The layers and extractors call this for what they refuse; `token` is
     /// the good token of a request that is not permitted.
-    ///
-    /// Returns whether the refusal is [worth a line](LogSampler) in the log, and then how many of its kind were left out since
-    /// the last one.
-    pub fn observe_refusal(&self, error: &Error, token: Option<&VerifiedToken>) -> Option<u64> {
-        let server = self.server();
-        let issuer = error.issuer().or(token.map(VerifiedToken::issuer));
-        let label = issuer.and_then(|issuer| server.dispatch.label(issuer));
-        if let Some(observer) = &server.observer {
-            observer.refused(label, error.reason());
+    pub fn observe_refusal(&self, error: &Error, token: Option<&VerifiedToken>) {
+        if let Some(observer) = &self.server().observer {
+            observer.refused(self.label(error, token), error.reason());
         }
-        let mut sampler = server.log_sampler.lock().unwrap_or_else(PoisonError::into_inner);
-        sampler.admit(error.reason(), label.unwrap_or_default(), server.clock.now())
+    }
+
+    /// Whether a refusal is [worth a line](LogSampler) in the log, and then how many of its kind were left out since the last
+    /// one that was. For whoever is about to write it.
+    pub fn admit_to_log(&self, error: &Error, token: Option<&VerifiedToken>) -> Option<u64> {
+        let issuer = self.label(error, token).unwrap_or_default();
+        let mut sampler = self.server().log_sampler.lock().unwrap_or_else(PoisonError::into_inner);
+        sampler.admit(error.reason(), issuer, self.server().clock.now())
+    }
+
+    /// What the issuer of a refused token is called in metrics and logs.
+    fn label<'s>(&'s self, error: &'s Error, token: Option<&'s VerifiedToken>) -> Option<&'s str> {
+        self.server().dispatch.label(error.issuer().or(token.map(VerifiedToken::issuer))?)
     }
 
     /// Whether the other one is this very resource server, or a clone of it.

@@ -223,11 +223,10 @@ impl<'a> Refusal<'a> {
     /// Writes the event, and the refusal over a response that is already there: status, body and the headers that a
     /// refusal has. Headers that describe the body that was there go with it; others stay.
     pub(crate) fn overwrite<B>(self, response: &mut Response<GateBody<B>>, form: ResponseForm) {
-        let left_out = match self.judge {
-            Some(judge) => judge.observe_refusal(self.error, self.token),
-            None => admit_unjudged(self.error.reason(), SystemClock.now()),
-        };
-        self.log(left_out);
+        if let Some(judge) = self.judge {
+            judge.observe_refusal(self.error, self.token);
+        }
+        self.log();
 
         let no_space = Error::not_authenticated_here();
         let is_challenged = self.error.disclosed().kind().is_challenged();
@@ -270,11 +269,11 @@ impl<'a> Refusal<'a> {
         };
         let problem = Bytes::from_static(self.problem(disclosed).as_bytes());
         RefusalBody::new(HeaderValue::from_static("application/problem+json"), problem).put_into(response, form);
-        response.extensions_mut().insert(error.reason());
-        if disclosed == error.reason().disclosed() {
-            response.extensions_mut().remove::<Disclosed>();
-        } else {
-            response.extensions_mut().insert(Disclosed(disclosed));
+        let extensions = response.extensions_mut();
+        extensions.remove::<Disclosed>();
+        extensions.insert(error.reason());
+        if disclosed != error.reason().disclosed() {
+            extensions.insert(Disclosed(disclosed));
         }
     }
 
@@ -298,8 +297,16 @@ impl<'a> Refusal<'a> {
         ))
     }
 
-    /// Writes the event, with how many were left out before it. Without a number, it is one of those itself.
-    fn log(&self, left_out: Option<u64>) {
+    /// Whether the event is worth a line, and then how many were left out before it.
+    fn admit(&self) -> Option<u64> {
+        match self.judge {
+            Some(judge) => judge.admit_to_log(self.error, self.token),
+            None => admit_unjudged(self.error.reason(), SystemClock.now()),
+        }
+    }
+
+    /// Writes the event at its level, if it is worth a line, and else at `debug`. Where nobody listens, nothing is decided.
+    fn log(&self) {
         macro_rules! write_event {
             ($level:ident, $left_out:expr, $message:literal) => {
                 if tracing::event_enabled!(target: "scopegate", tracing::Level::$level) {
@@ -326,9 +333,11 @@ impl<'a> Refusal<'a> {
         }
         macro_rules! event {
             ($level:ident, $message:literal) => {
-                match left_out {
-                    Some(_) => write_event!($level, left_out, $message),
-                    None => write_event!(DEBUG, None, $message),
+                if tracing::event_enabled!(target: "scopegate", tracing::Level::$level) {
+                    match self.admit() {
+                        Some(left_out) => write_event!($level, Some(left_out), $message),
+                        None => write_event!(DEBUG, None, $message),
+                    }
                 }
             };
         }
@@ -368,7 +377,7 @@ impl<'a> Refusal<'a> {
     }
 }
 
-/// The same as [`ResourceServer::observe_refusal`] says, for requests that no resource server has seen. Each thread has lines
+/// The same as [`ResourceServer::admit_to_log`] says, for requests that no resource server has seen. Each thread has lines
 /// of its own: they are few, and none waits for another.
 fn admit_unjudged(reason: Reason, now: SystemTime) -> Option<u64> {
     thread_local! {
