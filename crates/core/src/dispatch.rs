@@ -7,6 +7,7 @@
 
 use std::{
     borrow::Cow,
+    cmp::Ordering,
     collections::HashMap,
     fmt,
     hash::RandomState,
@@ -154,8 +155,8 @@ pub(crate) struct Issuers {
     named: Box<[Trusted]>,
     /// Where each of them is, by its name.
     numbers: HashMap<Arc<str>, usize>,
-    /// Their names by what is left of them where a slash at the end and the case of letters do not count, for the log.
-    nearly: HashMap<Box<str>, Arc<str>>,
+    /// Their names [in the order](compare_roughly) where a slash at the end and the case of letters do not count, for the log.
+    nearly: Box<[Arc<str>]>,
     /// Who is asked about opaque tokens that begin like this. No prefix is the beginning of another.
     prefixed: Box<[(Box<str>, Arc<Introspector>)]>,
     /// Who is asked about all others.
@@ -163,9 +164,12 @@ pub(crate) struct Issuers {
     tenants: Box<[LiveTenants]>,
 }
 
-/// What is left of a name where neither a slash at its end nor the case of its letters counts.
-fn roughly(name: &str) -> Box<str> {
-    name.strip_suffix('/').unwrap_or(name).to_ascii_lowercase().into()
+/// The order of names where neither a slash at their end nor the case of their letters counts: the shorter one first, so that
+/// most are told apart at once.
+fn compare_roughly(one: &str, other: &str) -> Ordering {
+    let [one, other] = [one, other].map(|name| name.strip_suffix('/').unwrap_or(name));
+    let lower = |byte: u8| byte.to_ascii_lowercase();
+    one.len().cmp(&other.len()).then_with(|| one.bytes().map(lower).cmp(other.bytes().map(lower)))
 }
 
 /// Who judges a JWT.
@@ -184,7 +188,8 @@ impl Issuers {
         let named: Box<[Trusted]> = trusted.into_iter().collect();
         let numbers: HashMap<Arc<str>, usize> =
             named.iter().enumerate().map(|(number, trusted)| (Arc::clone(&trusted.name), number)).collect();
-        let nearly = named.iter().map(|trusted| (roughly(&trusted.name), Arc::clone(&trusted.name))).collect();
+        let mut nearly: Box<[Arc<str>]> = named.iter().map(|trusted| Arc::clone(&trusted.name)).collect();
+        nearly.sort_by(|one, other| compare_roughly(one, other));
         let tenants: Box<[LiveTenants]> = tenants.into_iter().collect();
         let mut names: Vec<&str> = numbers.keys().map(|name| &**name).collect();
         names.sort_unstable();
@@ -235,7 +240,8 @@ impl Issuers {
 
     /// The failure of a token from another issuer. Where that is called nearly like one of ours, it is this one that was meant.
     fn unknown(&self, issuer: &str) -> Failure {
-        let near = self.nearly.get(&*roughly(issuer));
+        let near =
+            self.nearly.binary_search_by(|name| compare_roughly(name, issuer)).map(|place| &self.nearly[place]).ok();
         let hint = near.and_then(|name| error::near_miss(name, issuer));
         let expected = near.filter(|_| hint.is_some()).unwrap_or(&self.expected);
         Failure::new(Reason::UnknownIssuer, "iss", expected, issuer).with_hint(hint)

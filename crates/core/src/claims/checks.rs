@@ -18,13 +18,9 @@ impl Findings {
         check.map_err(|failure| self.0.push(failure)).ok()
     }
 
-    /// Says of a token that is of another kind which it is, in the place of what says so first. An operator who knows that looks
-    /// for the cause at the client, and not in the profile.
-    pub(crate) fn name_the_kind(&mut self, found: &'static str, hint: &'static str) {
-        if let Some(failure) = self.0.first_mut().filter(|failure| failure.reason() == Reason::WrongTokenType) {
-            *failure =
-                Failure::new(Reason::WrongTokenType, failure.subject(), "an access token", found).with_hint(Some(hint));
-        }
+    /// The first failure, where it is that the token is of another kind.
+    pub(crate) fn wrong_kind(&mut self) -> Option<&mut Failure> {
+        self.0.first_mut().filter(|failure| failure.reason() == Reason::WrongTokenType)
     }
 
     /// The refusal, if a check failed.

@@ -398,17 +398,18 @@ impl KeySet {
         let named = self.named(key_id);
         let is_wrong = !named.iter().any(|key| key.algorithm == algorithm);
         let expected = || algorithms_of(if named.is_empty() { &self.keys } else { named });
-        let wrong_algorithm = (is_wrong && !(named.is_empty() && is_in_use))
-            .then(|| Failure::new(reason, "alg", expected(), Found::Fixed(algorithm.as_str())));
-        let wrong_key = (named.is_empty() || !is_wrong).then(|| {
+        let mut failures = Failures::default();
+        if is_wrong && !(named.is_empty() && is_in_use) {
+            failures.push(Failure::new(reason, "alg", expected(), Found::Fixed(algorithm.as_str())));
+        }
+        if named.is_empty() || !is_wrong {
             let skipped = self.skipped.iter().find(|skipped| key_id.is_some() && skipped.id.as_deref() == key_id);
             let expected = match skipped {
                 Some(skipped) => format!("{} ({skipped}; the token has {algorithm})", self.described).into(),
                 None => Expected::from(&self.described),
             };
-            Failure::new(Reason::UnknownKey, "kid", expected, key_id.map_or(Found::NONE, Found::from))
-        });
-        let failures: Failures = wrong_algorithm.into_iter().chain(wrong_key).collect();
+            failures.push(Failure::new(Reason::UnknownKey, "kid", expected, key_id.map_or(Found::NONE, Found::from)));
+        }
         Error::from_failures(failures).unwrap_or_else(|| reason.into())
     }
 

@@ -76,11 +76,12 @@ impl Rules {
         findings.note(confirmation::check(claims.get("cnf")));
         let scope = findings.note(self.profile.scope_from().read(|name| claims.get(name)));
 
-        if is_id_token(claims) {
-            findings.name_the_kind(
-                "an ID token",
-                "it tells the client who has signed in, and is not for APIs: have the client send the access token that came \
-                 with it",
+        if let Some(failure) = findings.wrong_kind().filter(|_| is_id_token(claims)) {
+            *failure = Failure::new(Reason::WrongTokenType, failure.subject(), "an access token", "an ID token").with_hint(
+                Some(
+                    "it tells the client who has signed in, and is not for APIs: have the client send the access token that \
+                     came with it",
+                ),
             );
         }
         match (findings.error(), algorithm, expires_at, scope) {
