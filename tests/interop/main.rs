@@ -179,7 +179,7 @@ async fn an_opaque_token_is_401_where_no_introspection_is_configured() {
     let Some(provider) = Provider::start().await else { return };
     let api = api(provider.issuer(), &clock()).await;
     let token = provider.client("ES256").opaque_token().await;
-    Ask::get("/me").bearer(token).of(&api).await.assert_401(Reason::MalformedToken);
+    Ask::get("/me").bearer(token).of(&api).await.assert_401(Reason::OpaqueToken);
 }
 
 // Rotation.
