@@ -15,7 +15,7 @@ use scopegate_axum::{
     scope,
 };
 use scopegate_axum::{InsufficientScope, Tenants};
-use scopegate_tests::{AUDIENCE, Ask, ISSUER, issuer, mint, resource_server};
+use scopegate_tests::{AUDIENCE, Ask, ISSUER, LoopbackFetch, issuer, mint, resource_server};
 use serde_json::{Value, json};
 use tower::{Layer as _, Service as _};
 
@@ -138,7 +138,7 @@ async fn a_resource_server_shows_its_issuers_and_audiences() {
         Tenants::template("https://{tenant}.idp.example", |_| true).settings(|issuer| issuer.audience("urn:tenants"));
     let builder =
         resource_server().audience("urn:alias").issuer(issuer()).issuer(other).verifier(keys).tenants(tenants);
-    let server = builder.build().await.expect("good settings");
+    let server = builder.fetch(LoopbackFetch).build().await.expect("good settings");
     let issuers: Vec<_> = server.issuers().collect();
     assert_eq!(issuers, [ISSUER, "https://other.example", "https://api.example/keys"]);
     let audiences: Vec<_> = server.audiences().collect();

@@ -18,7 +18,7 @@ use scopegate_axum::{
     token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
 };
 use scopegate_core::{Credentials, RequestHead};
-use scopegate_tests::{Ask, INTROSPECTION_URL, ISSUER, issuer, keep_secret, mint, resource_server};
+use scopegate_tests::{Ask, INTROSPECTION_URL, ISSUER, LoopbackFetch, issuer, keep_secret, mint, resource_server};
 use serde_json::json;
 use tower::{Layer as _, Service as _};
 
@@ -179,7 +179,8 @@ fn show_settings(shown: &Shown) -> scopegate_axum::ResourceServerBuilder {
     let answer =
         StoredAnswer::new(format!(r#"{{"sub":"{MARKER}"}}"#), std::time::Duration::ZERO, Vec::<AnswerKey>::new());
     show(shown, "StoredAnswer", &answer);
-    let builder = resource_server().issuer(issuer).verifier(keys).verifier(Showing(Arc::clone(shown)));
+    let showing = Showing(Arc::clone(shown));
+    let builder = resource_server().fetch(LoopbackFetch).issuer(issuer).verifier(keys).verifier(showing);
     show(shown, "ResourceServerBuilder", &builder);
     builder
 }
