@@ -9,6 +9,8 @@
 
 #![no_main]
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use libfuzzer_sys::fuzz_target;
 use scopegate_core::{Error, ProtectionSpace, Reason};
 
@@ -57,11 +59,24 @@ fuzz_target!(|text: &str| {
     assert_eq!(read(value), Some(("Bearer".into(), expected)), "{value}");
 });
 
-/// Whether a URL is `https`, and shows no user information.
+/// Whether a URL is `https`, or `http` at the client's own machine, and shows no user information.
 fn is_secure(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    scheme.eq_ignore_ascii_case("https") && !authority.is_empty() && !authority.contains('@')
+    let is_allowed = match scheme.to_ascii_lowercase().as_str() {
+        "https" => true,
+        "http" => is_own_machine(authority),
+        _ => false,
+    };
+    is_allowed && !authority.is_empty() && !authority.contains('@')
+}
+
+fn is_own_machine(authority: &str) -> bool {
+    if let Some((address, _)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address.parse() == Ok(Ipv6Addr::LOCALHOST);
+    }
+    let host = authority.split(':').next().unwrap_or_default();
+    host.eq_ignore_ascii_case("localhost") || host.parse::<Ipv4Addr>().is_ok_and(|address| address.octets()[0] == 127)
 }
 
 type Parameters = Vec<(String, String)>;
