@@ -409,6 +409,60 @@ mod tests {
     }
 
     #[test]
+    fn a_state_has_a_name_and_an_open_circuit_says_for_how_long() {
+        let circuit = circuit();
+        assert_eq!(circuit.state(at(0)), (CircuitState::Closed, None));
+        for _ in 0..3 {
+            fail(&circuit, at(0));
+        }
+        assert_eq!(circuit.state(at(0)), (CircuitState::Open, Some(SECOND)));
+        assert_eq!(circuit.state(at(1)), (CircuitState::HalfOpen, None));
+        let trying = enter(&circuit, at(1)).unwrap();
+        assert_eq!(circuit.state(at(1)), (CircuitState::HalfOpen, None));
+        assert_eq!(trying.settle(at(1), Outcome::Answered), Change::Closed);
+        let names = [CircuitState::Closed, CircuitState::HalfOpen, CircuitState::Open].map(CircuitState::as_str);
+        assert_eq!(names, ["closed", "half_open", "open"]);
+    }
+
+    #[test]
+    fn a_wish_is_granted_for_five_minutes_at_most_and_the_longer_of_two() {
+        let circuit = circuit();
+        let [first, second, third] = [(); 3].map(|()| enter(&circuit, at(0)).unwrap());
+        first.settle(at(0), Outcome::LeaveAlone(10 * SECOND));
+        second.settle(at(2), Outcome::LeaveAlone(20 * SECOND));
+        assert_eq!(open_for(&circuit, at(2)), Some(20 * SECOND));
+        third.settle(at(3), Outcome::LeaveAlone(5 * SECOND));
+        assert_eq!(open_for(&circuit, at(3)), Some(19 * SECOND));
+        enter(&circuit, at(30)).unwrap().settle(at(30), Outcome::LeaveAlone(3600 * SECOND));
+        assert_eq!(open_for(&circuit, at(30)), Some(300 * SECOND));
+    }
+
+    #[test]
+    fn an_answer_that_was_overtaken_by_a_failure_closes_nothing() {
+        let circuit = circuit();
+        for _ in 0..3 {
+            fail(&circuit, at(0));
+        }
+        let overtaken = enter(&circuit, at(1)).unwrap();
+        let (seconds, next) = (2..60).find_map(|seconds| Some((seconds, enter(&circuit, at(seconds)).ok()?))).unwrap();
+        next.settle(at(seconds), Outcome::Failed(None));
+        assert_eq!(overtaken.settle(at(seconds), Outcome::Answered), Change::None);
+        assert!(open_for(&circuit, at(seconds)).is_some());
+    }
+
+    #[test]
+    fn a_wish_of_before_does_not_end_the_attempt_after_a_pause() {
+        let circuit = circuit();
+        let before = enter(&circuit, at(0)).unwrap();
+        for _ in 0..3 {
+            fail(&circuit, at(0));
+        }
+        let trying = enter(&circuit, at(1)).unwrap();
+        assert_eq!(before.settle(at(1), Outcome::Failed(Some(60 * SECOND))), Change::None);
+        assert_eq!(trying.settle(at(1), Outcome::Answered), Change::Closed);
+    }
+
+    #[test]
     fn so_many_tokens_that_failed_are_kept_in_mind_and_no_more() {
         let circuit = circuit();
         for _ in 0..SUSPECTS * 3 {

@@ -205,6 +205,7 @@ mod tests {
             assert!(error.to_string().contains(&status.to_string()), "{error}");
             assert!(format!("{error:?}").contains("Ours"), "{status}");
         }
+        assert!(fault(401).to_string().contains("refuses our own credentials"));
         for status in [429, 500, 502, 503, 504, 201, 204, 206] {
             assert!(format!("{:?}", fault(status)).contains("Theirs"), "{status}");
         }
