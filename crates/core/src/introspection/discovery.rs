@@ -43,7 +43,7 @@ pub(crate) struct Discovery {
 pub(crate) struct State {
     found: Option<Discovered>,
     failed: Option<Failed>,
-    under_way: Option<UnderWay>,
+    in_flight: Option<InFlight>,
     /// How many attempts have begun.
     begun: u64,
 }
@@ -61,7 +61,7 @@ struct Failed {
     wait: Duration,
 }
 
-struct UnderWay {
+struct InFlight {
     number: u64,
     began: SystemTime,
     outcome: watch::Receiver<Option<Outcome>>,
@@ -91,12 +91,12 @@ impl Discovery {
                 return Ok(found.url.clone());
             }
             let known = state.found.as_ref().map(|found| found.url.clone());
-            let began_lately = |attempt: &&UnderWay| {
+            let began_lately = |attempt: &&InFlight| {
                 // Beyond its limit, the runtime of the attempt does not run.
                 now.duration_since(attempt.began).is_ok_and(|took| took <= self.limit())
             };
-            let under_way = state.under_way.as_ref().filter(began_lately).map(|attempt| attempt.outcome.clone());
-            let outcome = match (under_way, state.pause(now)) {
+            let in_flight = state.in_flight.as_ref().filter(began_lately).map(|attempt| attempt.outcome.clone());
+            let outcome = match (in_flight, state.pause(now)) {
                 (Some(outcome), _) => outcome,
                 (None, Some((left, error))) => {
                     return known.ok_or_else(|| error.clone().with_retry_after(Some(left)));
@@ -131,7 +131,7 @@ impl Discovery {
         let (tell, outcome) = watch::channel(None);
         state.begun += 1;
         let number = state.begun;
-        state.under_way = Some(UnderWay { number, began: now, outcome: outcome.clone() });
+        state.in_flight = Some(InFlight { number, began: now, outcome: outcome.clone() });
         (Attempt { discovery: Arc::clone(self), number, tell: Some(tell) }, outcome)
     }
 
@@ -139,7 +139,7 @@ impl Discovery {
     fn conclude(&self, number: u64, looked: Result<Discovered, (CannotTell, Option<Duration>)>) -> Outcome {
         let now = self.documents.clock.now();
         let mut state = self.state();
-        if state.under_way.take_if(|attempt| attempt.number == number).is_none() {
+        if state.in_flight.take_if(|attempt| attempt.number == number).is_none() {
             return Err(ended_early());
         }
         match looked {
