@@ -223,26 +223,37 @@ async fn at_2_auth0_without_a_scope_grants_nothing_and_is_an_access_token_still(
 }
 
 #[tokio::test]
-async fn at_2_the_chosen_scope_claim_is_a_sign_where_the_scope_is_one() {
+async fn at_2_a_chosen_scope_claim_is_evidence_under_three_names_only() {
     let name_of_issuer = format!("https://sts.windows.net/{TENANT}/");
     let claims =
         json!({ "sub": "u", "jti": "1", "azp": "c", "client_id": "c", "appid": "c", "cid": "c", "tid": TENANT });
-    let token =
-        Recorded::new(None, claims).with(json!({ "iss": name_of_issuer, "aud": AUDIENCE, "rights": ["message"] }));
-    for (name, typ) in [
-        ("auth0", Some("JWT")),
-        ("entra-v1", Some("JWT")),
-        ("entra-v2", Some("JWT")),
-        ("genauth", Some("JWT")),
-        ("okta", None),
-        ("ory-hydra", Some("JWT")),
-        ("pingone", None),
-        ("spring-authorization-server", None),
+    let token = Recorded::new(None, claims).with(json!({ "iss": name_of_issuer, "aud": AUDIENCE }));
+    for (name, typ, sign) in [
+        ("auth0", Some("JWT"), "scope"),
+        ("entra-v1", Some("JWT"), "scp"),
+        ("entra-v2", Some("JWT"), "scp"),
+        ("genauth", Some("JWT"), "scope"),
+        ("okta", None, "scp"),
+        ("ory-hydra", Some("JWT"), "scp"),
+        ("pingone", None, "scope"),
+        ("spring-authorization-server", None, "scope"),
     ] {
-        let (token, profile) = (token.typed(typ), || Profile::by_name(name).expect("a profile"));
-        assert_eq!(judged(issuer(&name_of_issuer, profile()), &token).await, Err(Reason::WrongTokenType), "{name}");
-        let chosen = issuer(&name_of_issuer, profile().scope_claim(ScopeClaim::array("rights")));
-        assert_eq!(judged(chosen, &token).await.expect(name).scope, "message", "{name}");
+        let token = token.typed(typ);
+        let chosen = |claim: &'static str| {
+            let profile = Profile::by_name(name).expect("a profile").scope_claim(ScopeClaim::array(claim));
+            issuer(&name_of_issuer, profile)
+        };
+        for known in ["scope", "scp", "permissions"] {
+            let token = token.with(json!({ known: ["message"] }));
+            assert_eq!(judged(chosen(known), &token).await.expect(name).scope, "message", "{name}: {known}");
+        }
+        for other in ["rights", "groups", "https://ns.example/scope"] {
+            let token = token.with(json!({ other: ["message"] }));
+            assert_eq!(judged(chosen(other), &token).await, Err(Reason::WrongTokenType), "{name}: {other}");
+            // Beside the provider's own sign, it grants scopes.
+            let token = token.with(json!({ sign: "x" }));
+            assert_eq!(judged(chosen(other), &token).await.expect(name).scope, "message", "{name}: {other}");
+        }
     }
 }
 

@@ -269,12 +269,13 @@ async fn jwt_11_every_profile_refuses_the_id_token_of_its_issuer() {
 
 #[tokio::test]
 async fn at_2_no_choice_of_the_scope_claim_lets_an_id_token_pass() {
-    let rights = json!({ "roles": ["admin"], "groups": ["admin"], "entitlements": ["admin"], "name": "admin", "email": "admin" });
+    let rights =
+        json!({ "roles": ["admin"], "groups": ["admin"], "rights": ["admin"], "name": "admin", "email": "admin" });
     for name in Profile::names() {
         let tokens = tokens(name);
         let with_rights = tokens.id_token.with(rights.clone());
         let unmarked = with_rights.with(json!({ "nonce": LEFT_OUT, "at_hash": LEFT_OUT }));
-        for claim in ["roles", "groups", "entitlements", "name", "email", "sub", "aud", "amr"] {
+        for claim in ["roles", "groups", "rights", "name", "email", "sub", "aud", "amr"] {
             let profile = tokens.provider.profile().scope_claim(ScopeClaim::string_or_array(claim));
             for id_token in [&with_rights, &unmarked] {
                 let judged = judged(tokens.issuer(profile.clone()), id_token).await;

@@ -766,17 +766,17 @@ mod tests {
     }
 
     #[test]
-    fn at_2_a_scope_is_a_sign_where_it_was_configured_to_be() {
+    fn at_2_a_scope_is_evidence_in_scope_scp_or_permissions() {
         let reading = |claim: &'static str| with_profile(compat().scope_claim(ScopeClaim::string_or_array(claim)));
         let holding = |claim: &str| merged(claims_without("scope"), json!({ claim: ["x"] }));
-        assert_eq!(failures_of(&reading("permissions"), &header("JWT"), &holding("permissions")), NONE);
-        assert_eq!(
-            failures_of(&reading("permissions"), &header("JWT"), &claims()),
-            [(Reason::WrongTokenType, "scope")]
-        );
-        for in_id_tokens in ["roles", "groups", "entitlements", "amr"] {
-            let found = failures_of(&reading(in_id_tokens), &header("JWT"), &holding(in_id_tokens));
-            assert_eq!(found[0], (Reason::WrongTokenType, "scope"), "{in_id_tokens}: an ID token may have it, too");
+        for known in ["scope", "scp", "permissions"] {
+            assert_eq!(failures_of(&reading(known), &header("JWT"), &holding(known)), NONE, "{known}");
+            let found = failures_of(&reading(known), &header("JWT"), &claims_without("scope"));
+            assert_eq!(found, [(Reason::WrongTokenType, "scope")], "{known}");
+        }
+        for other in ["rights", "groups", "roles", "entitlements", "amr", "https://ns.example/scope"] {
+            let found = failures_of(&reading(other), &header("JWT"), &holding(other));
+            assert_eq!(found[0], (Reason::WrongTokenType, "scope"), "{other}: an ID token may have it, too");
         }
     }
 

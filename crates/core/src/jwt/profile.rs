@@ -86,8 +86,9 @@ enum Sign {
 }
 
 impl Evidence {
-    /// The token has the profile's [scope claim](Profile::scope_claim), and it is not empty. It is no sign where the scope is
-    /// read from a claim that ID tokens may have as well, such as `roles`.
+    /// The token has the profile's [scope claim](Profile::scope_claim), and it is not empty. Only `scope`, `scp` and
+    /// `permissions` are a sign: of a claim by another name nobody knows whether ID tokens of the issuer have it as well. Where
+    /// access tokens alone have it, say so with [`claim_present`](Self::claim_present).
     pub fn scope_claim() -> Self {
         Self(Sign::ScopeClaim)
     }
@@ -142,6 +143,10 @@ const IN_ID_TOKENS: [&str; 35] = [
     "nickname", "nonce", "phone_number", "phone_number_verified", "picture", "preferred_username", "profile", "roles", "sid",
     "sub", "updated_at", "website", "zoneinfo",
 ];
+
+/// The claims in which access tokens have their scope. A scope that is read from another claim is no sign of an access token,
+/// since an issuer may write that claim into its ID tokens as well.
+const SCOPES_OF_ACCESS_TOKENS: [&str; 3] = ["permissions", "scope", "scp"];
 
 /// Whether other tokens than access tokens may have this claim.
 fn is_in_id_tokens(name: &str) -> bool {
@@ -255,7 +260,7 @@ impl Evidence {
             Sign::Prefix { name, prefix } => format!("{prefix}.. in `{name}`"),
             Sign::Present(name) => format!("something in `{name}`"),
             Sign::ScopeClaim if scope_claim.distinguishes() => format!("something in {}", scope_claim.describe()),
-            Sign::ScopeClaim => "a scope in a claim that no ID token has".to_owned(),
+            Sign::ScopeClaim => "a scope in `scope`, `scp` or `permissions`".to_owned(),
         }
     }
 
@@ -661,8 +666,10 @@ impl ScopeClaim {
         self.find(claim).map_or(Ok(Granted::Nothing), |(place, value)| place.read(value))
     }
 
+    /// The places at which a scope tells an access token from other tokens.
     fn describe(&self) -> String {
-        self.places.iter().map(Place::describe).collect::<Vec<_>>().join(" or ")
+        let places = self.places.iter().filter(|place| place.distinguishes());
+        places.map(Place::describe).collect::<Vec<_>>().join(" or ")
     }
 }
 
@@ -699,7 +706,7 @@ impl Place {
 
     /// Whether something at this place tells an access token from other tokens.
     fn distinguishes(&self) -> bool {
-        self.root().is_some_and(|root| !is_in_id_tokens(root))
+        matches!(&*self.path, [name] if SCOPES_OF_ACCESS_TOKENS.contains(&&**name))
     }
 
     fn find<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Option<&'v Value<'v>> {
@@ -805,11 +812,11 @@ mod tests {
         assert_eq!(scope(&ScopeClaim::none(), r#"{"scope":"a","scp":["b"]}"#), Ok(String::new()));
     }
 
-    /// Whether a sign is in a claims set, under a profile whose scope claim is `s`.
+    /// Whether a sign is in a claims set, under a profile whose scope claim is `scope`.
     fn is_there(sign: &Evidence, claims: &str) -> bool {
         let members = json::object(claims.as_bytes(), |_| true).unwrap();
         let claim = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-        sign.is_there(&ScopeClaim::string("s"), &claim)
+        sign.is_there(&ScopeClaim::string("scope"), &claim)
     }
 
     #[test]
@@ -830,9 +837,9 @@ mod tests {
         }
 
         let any = Evidence::any_of([Evidence::scope_claim(), Evidence::claim("t", "a")]);
-        assert!(is_there(&any, r#"{"s":"x"}"#) && is_there(&any, r#"{"t":"a","s":""}"#));
-        assert!(!is_there(&any, r#"{"s":"","t":"b"}"#));
-        assert!(!is_there(&Evidence::any_of([]), r#"{"s":"x"}"#));
+        assert!(is_there(&any, r#"{"scope":"x"}"#) && is_there(&any, r#"{"t":"a","scope":""}"#));
+        assert!(!is_there(&any, r#"{"scope":"","t":"b"}"#));
+        assert!(!is_there(&Evidence::any_of([]), r#"{"scope":"x"}"#));
 
         let equal = Evidence::claims_equal("a", "b");
         assert!(is_there(&equal, r#"{"a":"x","b":"x"}"#));
@@ -858,7 +865,7 @@ mod tests {
             Evidence::scope_claim(),
         ];
         for null in ["null", "[null]", "[null,null]", r#"{"a":null}"#] {
-            let claims = format!(r#"{{"t":{null},"u":{null},"s":{null}}}"#);
+            let claims = format!(r#"{{"t":{null},"u":{null},"scope":{null}}}"#);
             assert!(!signs.iter().any(|sign| is_there(sign, &claims)), "{null}");
         }
     }
@@ -922,10 +929,10 @@ mod tests {
 
     #[test]
     fn a_sign_that_is_looked_for_is_described_in_the_log() {
-        let scope = ScopeClaim::first_of([ScopeClaim::path(["a", "b"]), ScopeClaim::string("scope")]);
-        assert_eq!(scope.describe(), "`a.b` or `scope`");
+        let places = ["rights", "scp", "scope"].map(ScopeClaim::string);
+        let scope = ScopeClaim::first_of(places);
         for (sign, described) in [
-            (Evidence::scope_claim(), "something in `a.b` or `scope`"),
+            (Evidence::scope_claim(), "something in `scp` or `scope`"),
             (Evidence::claim_one_of("t", ["x", "y"]), "t = x or y"),
             (Evidence::any_of([Evidence::claim("t", "x"), Evidence::claim_present("s")]), "t = x, or something in `s`"),
             (Evidence::claims_equal("oid", "sub"), "the same in `oid` and `sub`"),
@@ -935,16 +942,29 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_that_is_read_from_what_every_token_has_is_no_sign() {
-        for (root, is_sign) in
-            [("scope", true), ("permissions", true), ("roles", false), ("sub", false), ("aud", false)]
-        {
+    fn at_2_only_a_claim_known_for_scopes_is_evidence() {
+        let sole = |sign, scope| Profile::compat("x").accept_type("JWT").evidence(sign).scope_claim(scope);
+        for (scope, is_sign) in [
+            (ScopeClaim::string("scope"), true),
+            (ScopeClaim::array("scp"), true),
+            (ScopeClaim::path(["permissions"]), true),
+            (ScopeClaim::first_of([ScopeClaim::array("rights"), ScopeClaim::string("scope")]), true),
+            (ScopeClaim::path(["scope", "x"]), false),
+            (ScopeClaim::path(["x", "scope"]), false),
+            (ScopeClaim::array("Scope"), false),
+            (ScopeClaim::array("rights"), false),
+            (ScopeClaim::array("groups"), false),
+            (ScopeClaim::array("roles"), false),
+            (ScopeClaim::array("sub"), false),
+        ] {
             for sign in [Evidence::scope_claim(), Evidence::any_of([Evidence::scope_claim()])] {
-                let profile =
-                    Profile::compat("x").accept_type("JWT").evidence(sign).scope_claim(ScopeClaim::string(root));
-                assert_eq!(profile.fault().is_none(), is_sign, "{root}");
+                let fault = sole(sign, scope.clone()).fault();
+                assert_eq!(fault, (!is_sign).then_some(ProfileFault::NoEvidence), "{scope:?}");
             }
         }
+        // Where another sign is demanded, a scope claim may have any name.
+        let named = sole(Evidence::claim("token_use", "access"), ScopeClaim::array("rights"));
+        assert_eq!(named.fault(), None);
     }
 
     #[test]
@@ -973,7 +993,7 @@ mod tests {
             Some(ProfileFault::Contradiction(demanded)) => demanded,
             other => panic!("{other:?}"),
         };
-        let no_scope = "a scope in a claim that no ID token has";
+        let no_scope = "a scope in `scope`, `scp` or `permissions`";
         let no_word = Evidence::any_of([Evidence::claim("a", "1"), Evidence::claim_present("a")]);
         for (profile, expected) in [
             (compat().evidence(Evidence::scope_claim()).scope_claim(ScopeClaim::none()), no_scope),
