@@ -8,10 +8,10 @@ use scopegate_axum::{
     ScopePolicy, ScopeToken, Scoped, StartUp, VerdictCache,
     api_keys::ApiKeys,
     fetch::FetchLimits,
-    inquiry::{AnswerCache, Limits},
-    introspection::{ClientAuthentication, Introspection, OnlineCheck},
+    introspection::{ClientAuthentication, Introspection, JwtIntrospection},
     jwks::KeyRefresh,
     jws::Algorithm,
+    online::{CacheConfig, Limits},
     scope,
 };
 use scopegate_axum::{InsufficientScope, Tenants};
@@ -164,13 +164,13 @@ impl<T: Copy> Probe<T> {
 fn settings_that_may_grow_are_not_copy() {
     const { assert!(Probe::<u8>::IS_COPY, "the probe tells nothing") };
     for (name, is_copy) in [
-        ("AnswerCache", Probe::<AnswerCache>::IS_COPY),
+        ("CacheConfig", Probe::<CacheConfig>::IS_COPY),
         ("ClientAuthentication", Probe::<ClientAuthentication>::IS_COPY),
         ("FetchLimits", Probe::<FetchLimits>::IS_COPY),
         ("Introspection", Probe::<Introspection>::IS_COPY),
         ("KeyRefresh", Probe::<KeyRefresh>::IS_COPY),
         ("Limits", Probe::<Limits>::IS_COPY),
-        ("OnlineCheck", Probe::<OnlineCheck>::IS_COPY),
+        ("JwtIntrospection", Probe::<JwtIntrospection>::IS_COPY),
         ("RequireActive", Probe::<RequireActive>::IS_COPY),
         ("StartUp", Probe::<StartUp>::IS_COPY),
         ("VerdictCache", Probe::<VerdictCache>::IS_COPY),

@@ -13,8 +13,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use scopegate_axum::{
     AccessToken, Authenticate, Authentication, RequireActive, RequireToken, RequiredScopes, Scoped,
     api_keys::{ApiKey, ApiKeys},
-    inquiry::{AnswerCache, AnswerKey, Forget, StoredAnswer},
     introspection::{ClientAuthentication, Introspection},
+    online::{CacheConfig, CacheEntry, CacheKey, Invalidate},
     token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
 };
 use scopegate_core::{Credentials, RequestHead};
@@ -32,7 +32,7 @@ const OPAQUE: &str = "social-55d1c0ffee9a3b72";
 const HOLDS_NO_SECRET: &[&str] = &[
     "Active",
     "Algorithm",
-    "AnswerKey",
+    "CacheKey",
     "BuildError",
     "Challenge",
     "CircuitState",
@@ -45,13 +45,13 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "FetchError",
     "FetchLimits",
     "FetchOutcome",
-    "Forgotten",
+    "Invalidated",
     "GateBody",
     "GenAuthScopes",
     "Health",
     "ImpliedScopes",
-    "Inquired",
-    "InquiryOutcome",
+    "OnlineVerification",
+    "OnlineOutcome",
     "InsufficientScope",
     "InvalidApiKey",
     "InvalidProtectionSpace",
@@ -68,7 +68,7 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "LogSampler",
     "MetricsObserver",
     "MissingKey",
-    "OnlineCheck",
+    "JwtIntrospection",
     "OnlineHealth",
     "Profile",
     "ProtectionSpace",
@@ -155,8 +155,8 @@ fn show_settings(shown: &Shown) -> scopegate_axum::ResourceServerBuilder {
     show(shown, "ApiKey", &key);
     let keys = ApiKeys::new("https://api.example/keys", "sk_").keys([key]);
     show(shown, "ApiKeys", &keys);
-    show(shown, "Forget", &Forget::Token(MARKER));
-    show(shown, "AnswerCache", &AnswerCache::default());
+    show(shown, "Invalidate", &Invalidate::Token(MARKER));
+    show(shown, "CacheConfig", &CacheConfig::default());
     #[cfg(feature = "aws-lc-rs")]
     {
         let proxy = format!("http://user:{MARKER}@proxy.example");
@@ -176,9 +176,8 @@ fn show_settings(shown: &Shown) -> scopegate_axum::ResourceServerBuilder {
         "Config",
         &serde_json::from_value::<scopegate_axum::config::Config>(config).map_err(|error| error.to_string()),
     );
-    let answer =
-        StoredAnswer::new(format!(r#"{{"sub":"{MARKER}"}}"#), std::time::Duration::ZERO, Vec::<AnswerKey>::new());
-    show(shown, "StoredAnswer", &answer);
+    let answer = CacheEntry::new(format!(r#"{{"sub":"{MARKER}"}}"#), std::time::Duration::ZERO, Vec::<CacheKey>::new());
+    show(shown, "CacheEntry", &answer);
     let showing = Showing(Arc::clone(shown));
     let builder = resource_server().fetch(LoopbackFetch).issuer(issuer).verifier(keys).verifier(showing);
     show(shown, "ResourceServerBuilder", &builder);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::{Router, http::HeaderMap, routing::get};
 use scopegate_axum::{
     Authenticate, RefusalBody, RequireScope, ResourceServer, ResourceServerBuilder, Tenants,
-    introspection::{ClientAuthentication, Introspection, OnlineCheck},
+    introspection::{ClientAuthentication, Introspection, JwtIntrospection},
 };
 use scopegate_core::Reason;
 use scopegate_testing::TokenBuilder;
@@ -152,8 +152,8 @@ async fn a_jwt_that_its_issuer_calls_inactive_is_refused_as_any_forged_one() {
     let (clock, client) = (clock(), ClientAuthentication::client_secret_basic("api", "secret"));
     let network = Network::new(&clock);
     network.put(INTROSPECTION_URL, Reply::json(json!({ "active": false })));
-    for check in [OnlineCheck::Instead, OnlineCheck::Every(std::time::Duration::ZERO)] {
-        let introspection = Introspection::at(INTROSPECTION_URL, client.clone()).check_jwts(check.clone());
+    for check in [JwtIntrospection::Instead, JwtIntrospection::Every(std::time::Duration::ZERO)] {
+        let introspection = Introspection::at(INTROSPECTION_URL, client.clone()).introspect_jwts(check.clone());
         let builder = resource_server().issuer(issuer().introspection(introspection)).clock(clock.clone());
         let server = builder.fetch(network.clone()).uniform_refusals().build().await.expect("good settings");
         let router = router(server);
@@ -161,6 +161,6 @@ async fn a_jwt_that_its_issuer_calls_inactive_is_refused_as_any_forged_one() {
         let foreign = Ask::get("/").bearer(forged().claim("iss", "https://other.example").sign()).of(&router).await;
         assert_eq!((inactive.reason, foreign.reason), (Some(Reason::InactiveToken), Some(Reason::UnknownIssuer)));
         let is_same = on_the_wire(&inactive) == on_the_wire(&foreign);
-        assert_eq!(is_same, check == OnlineCheck::Instead, "where it was verified it is told what became of it");
+        assert_eq!(is_same, check == JwtIntrospection::Instead, "where it was verified it is told what became of it");
     }
 }

@@ -11,9 +11,9 @@ use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use scopegate_axum::{
     RequireActive,
-    inquiry::{AnswerCache, Forget},
-    introspection::{ClientAuthentication, Introspection, OnlineCheck},
+    introspection::{ClientAuthentication, Introspection, JwtIntrospection},
     jws::Algorithm,
+    online::{CacheConfig, Invalidate},
 };
 use scopegate_testing::{SigningAlgorithm, SigningKey};
 use tokio::net::TcpStream;
@@ -274,7 +274,7 @@ async fn intro_5_a_token_for_nobody_in_particular_is_401_unless_that_is_waived()
     let ask = async |rig: &Rig, token: &str| Ask::get("/me").bearer(token).of(&rig.api).await;
     ask(&Rig::new(&provider).await, &token).await.assert_401(Reason::MissingClaim);
 
-    let waived = Introspection::discovered(by_basic()).dangerous_accept_answers_without_audience();
+    let waived = Introspection::discovered(by_basic()).dangerous_accept_responses_without_audience();
     let rig = Rig::with(trusted(&provider, waived).authorized_parties(["opaque"])).await;
     ask(&rig, &token).await.assert_pass();
     ask(&rig, &of_stranger).await.assert_401(Reason::UnauthorizedParty);
@@ -329,7 +329,7 @@ async fn a_refresh_token_is_no_access_token() {
     assert_eq!(rig.ask(&refresh_token).await, (401, Some(Reason::MissingClaim)));
 
     // Whoever waives the audience has to demand the type.
-    let waived = || Introspection::discovered(by_basic()).dangerous_accept_answers_without_audience();
+    let waived = || Introspection::discovered(by_basic()).dangerous_accept_responses_without_audience();
     let rig = Rig::asking(&provider, waived()).await;
     assert_eq!(rig.ask(&refresh_token).await, PASS);
     let rig = Rig::asking(&provider, waived().require_token_type()).await;
@@ -341,7 +341,7 @@ async fn a_refresh_token_is_no_access_token() {
 
 fn signed_by(algorithm: &str) -> Introspection {
     let client = ClientAuthentication::client_secret_basic(format!("api:{algorithm}"), API_SECRET);
-    Introspection::discovered(client).signed_answers()
+    Introspection::discovered(client).signed_responses()
 }
 
 #[tokio::test]
@@ -405,7 +405,7 @@ async fn intro_8_a_revoked_token_is_401_when_the_answer_is_no_longer_remembered(
 #[tokio::test]
 async fn intro_8_a_revoked_token_is_401_at_once_where_nothing_is_remembered() {
     let Some(provider) = Provider::start().await else { return };
-    let rig = Rig::asking(&provider, Introspection::discovered(by_basic()).cache(AnswerCache::off())).await;
+    let rig = Rig::asking(&provider, Introspection::discovered(by_basic()).cache(CacheConfig::off())).await;
     let token = token(&provider).await;
     assert_eq!(rig.ask(&token).await, PASS);
     provider.client("opaque").revoke(&token).await;
@@ -428,16 +428,16 @@ async fn a_revoked_token_is_401_at_once_where_it_is_forgotten_or_asked_about_ane
     assert_eq!(rig.ask(&token).await, PASS);
     provider.client("opaque").revoke(&token).await;
     assert_eq!(rig.ask(&token).await, PASS);
-    rig.server.forget(Forget::Token(&token)).await.expect("no store");
+    rig.server.invalidate(Invalidate::Token(&token)).await.expect("no store");
     assert_eq!(rig.ask(&token).await, INACTIVE);
 
     let token = provider.client("opaque").tokens_of("alice", AUDIENCE, READ).await.access_token;
     assert_eq!(rig.ask(&token).await, PASS);
     provider.client("opaque").revoke(&token).await;
-    let forget = |subject| rig.server.forget(Forget::Subject { issuer: provider.issuer(), subject });
-    forget("bob").await.expect("no store");
+    let forget = |subject| rig.server.invalidate(Invalidate::Subject { issuer: provider.issuer(), subject });
+    invalidate("bob").await.expect("no store");
     assert_eq!(rig.ask(&token).await, PASS);
-    forget("alice").await.expect("no store");
+    invalidate("alice").await.expect("no store");
     assert_eq!(rig.ask(&token).await, INACTIVE);
 }
 
@@ -477,8 +477,8 @@ async fn a_jwt_that_has_to_be_asked_about_is_503_since_this_server_tells_about_n
     let Some(mut provider) = Provider::start().await else { return };
     let jwt = provider.client("ES256").token(AUDIENCE, READ).await;
     let token = token(&provider).await;
-    for check in [OnlineCheck::Every(SECOND), OnlineCheck::Instead] {
-        let rig = Rig::asking(&provider, Introspection::discovered(by_basic()).check_jwts(check.clone())).await;
+    for check in [JwtIntrospection::Every(SECOND), JwtIntrospection::Instead] {
+        let rig = Rig::asking(&provider, Introspection::discovered(by_basic()).introspect_jwts(check.clone())).await;
         // More than it takes to open the circuit. A refusal of one token says nothing about the next.
         for _ in 0..10 {
             assert_eq!(rig.ask(&jwt).await, UNAVAILABLE, "{check:?}");

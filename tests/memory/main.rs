@@ -15,8 +15,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use scopegate_axum::{
     AccessToken, Authenticate, Issuer, ResourceServer, ResourceServerBuilder, VerdictCache,
-    inquiry::AnswerCache,
     introspection::{ClientAuthentication, Introspection},
+    online::CacheConfig,
 };
 use scopegate_core::{
     BoxFuture,
@@ -163,7 +163,7 @@ fn c_06_remembered_answers_stay_within_their_bytes_whatever_handlers_read() {
         let says = Says(Arc::new(Mutex::new(answer.to_string())));
         let client = ClientAuthentication::client_secret_basic("api", "secret");
         let introspection = Introspection::at(INTROSPECTION_URL, client)
-            .cache(AnswerCache::default().max_bytes(MAX_BYTES).good_for(Duration::from_secs(300)));
+            .cache(CacheConfig::default().max_bytes(MAX_BYTES).ttl(Duration::from_secs(300)));
         let issuer = Issuer::introspected(ISSUER, introspection);
         let server = || build(&runtime, ResourceServer::builder().issuer(issuer.clone()).fetch(says.clone()));
         stays_within(what, &runtime, server, |number| format!("token-{number}"));

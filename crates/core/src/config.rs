@@ -115,17 +115,17 @@
 //! | `token_prefixes` | none | list: what the issuer's opaque tokens [begin with](Introspection::token_prefix) |
 //! | `parameters` | none | table: [form fields](Introspection::parameter) to send as well, and their values |
 //! | `token_type_hint` | `true` | `false` [leaves the hint out](Introspection::without_token_type_hint) |
-//! | `signed_answers` | `false` | answers have to be [signed](Introspection::signed_answers), by the issuer's keys |
+//! | `signed_responses` | `false` | answers have to be [signed](Introspection::signed_responses), by the issuer's keys |
 //! | `issuer_aliases` | none | list: [other names](Introspection::issuer_alias) of the issuer in `iss` |
 //! | `require_token_type` | `false` | answers have to have a [`token_type`](Introspection::require_token_type) |
 //! | `scope_may_be_array` | `false` | `scope` may be an [array](Introspection::scope_may_be_array) |
-//! | `dangerous_accept_answers_without_audience` | `false` | answers that [name no audience](Introspection::dangerous_accept_answers_without_audience) |
-//! | `check_jwts` | `"where-demanded"` | whether the issuer is asked about its [JWTs](OnlineCheck): `"where-demanded"`, `"instead"`, or a time, which is how old an answer may be |
+//! | `dangerous_accept_responses_without_audience` | `false` | answers that [name no audience](Introspection::dangerous_accept_responses_without_audience) |
+//! | `introspect_jwts` | `"where-demanded"` | whether the issuer is asked about its [JWTs](JwtIntrospection): `"where-demanded"`, `"instead"`, or a time, which is how old an answer may be |
 //! | `cache` | | table, see below |
 //! | `limits` | | table, see below |
-//! | `max_answer` | `65536` | bytes: the [longest answer](Introspection::max_answer) |
+//! | `max_response` | `65536` | bytes: the [longest answer](Introspection::max_response) |
 //!
-//! With `"instead"` the issuer's keys are not needed, and not fetched unless `jwks_uri`, `jwks_file` or `signed_answers` is
+//! With `"instead"` the issuer's keys are not needed, and not fetched unless `jwks_uri`, `jwks_file` or `signed_responses` is
 //! given.
 //!
 //! | `client_authentication` | takes | and may have |
@@ -141,17 +141,17 @@
 //!
 //! | of `introspection.cache` | default | |
 //! |---|---|---|
-//! | `good_for` | `"30s"` | time: how long a token [is good](AnswerCache::good_for), even if it is revoked meanwhile; `0` remembers none |
-//! | `bad_for` | `"5s"` | time: how long one [is bad](AnswerCache::bad_for) |
-//! | `max_bytes` | `16777216` | bytes: of [good answers](AnswerCache::max_bytes), 65536 at least; `0` remembers none |
+//! | `ttl` | `"30s"` | time: how long a token [is good](CacheConfig::ttl), even if it is revoked meanwhile; `0` remembers none |
+//! | `negative_ttl` | `"5s"` | time: how long one [is bad](CacheConfig::negative_ttl) |
+//! | `max_bytes` | `16777216` | bytes: of [good answers](CacheConfig::max_bytes), 65536 at least; `0` remembers none |
 //!
 //! | of `introspection.limits` | default | |
 //! |---|---|---|
 //! | `timeout` | `"5s"` | time: for [one answer](Limits::timeout) |
-//! | `concurrent` | `64` | the most questions [at once](Limits::concurrent) |
-//! | `waiting` | `1024` | the most that [wait](Limits::waiting) besides |
-//! | `open_after` | `5` | failures in a row until there is a [pause](Limits::open_after) |
-//! | `pause`, `longest_pause` | `"1s"`, `"30s"` | times: the [first](Limits::pause) of these, and how long they get |
+//! | `max_in_flight` | `64` | the most questions [at once](Limits::max_in_flight) |
+//! | `max_queued` | `1024` | the most that [wait](Limits::max_queued) besides |
+//! | `breaker_threshold` | `5` | failures in a row until there is a [pause](Limits::breaker_threshold) |
+//! | `breaker_open_for`, `breaker_max_open_for` | `"1s"`, `"30s"` | times: the [first](Limits::breaker_open_for) of these, and how long they get |
 //!
 //! # Environment variables
 //!
@@ -200,7 +200,7 @@ use self::{
 };
 use crate::{
     ExactScopes, GenAuthScopes, ImpliedScopes, Issuer, ResourceServer, ResourceServerBuilder, Tenants, VerdictCache,
-    introspection::{Introspection, OnlineCheck},
+    introspection::{Introspection, JwtIntrospection},
     jwks::KeyRefresh,
     jws::Algorithm,
     jwt::{Profile, ScopeClaim},
@@ -208,8 +208,8 @@ use crate::{
 };
 #[cfg(doc)]
 use crate::{
-    inquiry::{AnswerCache, Limits},
     introspection::ClientAuthentication,
+    online::{CacheConfig, Limits},
 };
 
 /// The settings of a resource server as an operator writes them.
@@ -379,7 +379,7 @@ fn algorithm(name: &str) -> Result<Algorithm, String> {
 
 /// Signed answers are checked by the issuer's keys, even where its JWTs are not.
 fn needs_keys(introspection: &Introspection) -> bool {
-    introspection.signed || introspection.jwts != OnlineCheck::Instead
+    introspection.signed || introspection.jwts != JwtIntrospection::Instead
 }
 
 impl IssuerTable {

@@ -22,9 +22,9 @@ use crate::{
     Error, Reason,
     claims::UnverifiedClaims,
     error::{self, Failure},
-    inquiry::Desk,
     introspection::Introspector,
     jwt::{Grounds, JwtVerifier, Listing},
+    online::Desk,
     token_verifier::{Application, Presented},
 };
 

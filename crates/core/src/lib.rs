@@ -34,7 +34,7 @@
 //! | know what is checked, and what is not | [`ResourceServer`] |
 //! | trust an issuer | [`Issuer`]; [`jwt::Profile`] for one that does not follow RFC 9068, many of them by name |
 //! | change a time, a limit, the clock or the HTTP client | [`ResourceServerBuilder`], [`clock`], [`fetch`] |
-//! | take opaque tokens | [`introspection`]; [`inquiry`] for what is remembered, and for outages |
+//! | take opaque tokens | [`introspection`]; [`online`] for what is remembered, and for outages |
 //! | take tokens of another format, or API keys | [`token_verifier`], [`api_keys`] |
 //! | take settings from a file or from environment variables | [`config`] |
 //! | read a good token | [`VerifiedToken`], [`Claims`] |
@@ -75,7 +75,6 @@ mod error;
 pub mod fetch;
 mod http_caching;
 mod https_url;
-pub mod inquiry;
 pub mod introspection;
 pub mod jwks;
 pub mod jws;
@@ -83,6 +82,7 @@ pub mod jwt;
 mod lanes;
 mod metadata;
 pub mod observe;
+pub mod online;
 pub mod policy;
 pub mod reason;
 mod request_head;

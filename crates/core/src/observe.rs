@@ -93,12 +93,12 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Somebody was asked about a token, and the question is over.
-    fn inquired(&self, inquiry: &Inquired<'_>) {
-        let _ = inquiry;
+    fn verified_online(&self, verification: &OnlineVerification<'_>) {
+        let _ = verification;
     }
 
     /// An answer about a token of this issuer was remembered, so that nobody was asked.
-    fn answer_recalled(&self, issuer: &str) {
+    fn cache_hit(&self, issuer: &str) {
         let _ = issuer;
     }
 
@@ -115,12 +115,12 @@ impl<T: Observer + ?Sized> Observer for Arc<T> {
         (**self).keys_fetched(fetch);
     }
 
-    fn inquired(&self, inquiry: &Inquired<'_>) {
-        (**self).inquired(inquiry);
+    fn verified_online(&self, verification: &OnlineVerification<'_>) {
+        (**self).verified_online(verification);
     }
 
-    fn answer_recalled(&self, issuer: &str) {
-        (**self).answer_recalled(issuer);
+    fn cache_hit(&self, issuer: &str) {
+        (**self).cache_hit(issuer);
     }
 
     fn refused(&self, issuer: Option<&str>, reason: Reason) {
@@ -131,11 +131,11 @@ impl<T: Observer + ?Sized> Observer for Arc<T> {
 /// A question about a token, after its end: an introspection, or what a verifier of the application asks.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Inquired<'a> {
+pub struct OnlineVerification<'a> {
     /// Whose token it is.
     pub issuer: &'a str,
     /// What came of it.
-    pub outcome: InquiryOutcome,
+    pub outcome: OnlineOutcome,
     /// How long it took.
     pub duration: Duration,
     /// When it ended.
@@ -145,22 +145,22 @@ pub struct Inquired<'a> {
 /// What came of a question about a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum InquiryOutcome {
-    /// The token is bad.
-    Bad,
+pub enum OnlineOutcome {
+    /// The token is not active, or does not meet the checks.
+    Rejected,
     /// There was no answer, or none that makes sense.
     Failed,
-    /// The token is good.
-    Good,
+    /// The token is active.
+    Active,
 }
 
-impl InquiryOutcome {
+impl OnlineOutcome {
     /// The outcome as a label.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Bad => "bad",
+            Self::Rejected => "rejected",
             Self::Failed => "failed",
-            Self::Good => "good",
+            Self::Active => "active",
         }
     }
 }
@@ -209,9 +209,9 @@ impl FetchOutcome {
 /// | `scopegate_key_fetches_total` | counter | `issuer`, `outcome`: `changed`, `unchanged`, `failed` |
 /// | `scopegate_key_fetch_duration_seconds` | histogram | `issuer` |
 /// | `scopegate_keys_refreshed_timestamp_seconds` | gauge | `issuer` |
-/// | `scopegate_inquiries_total` | counter | `issuer`, `outcome`: `good`, `bad`, `failed` |
-/// | `scopegate_inquiry_duration_seconds` | histogram | `issuer` |
-/// | `scopegate_answers_recalled_total` | counter | `issuer` |
+/// | `scopegate_online_verifications_total` | counter | `issuer`, `outcome`: `active`, `rejected`, `failed` |
+/// | `scopegate_online_verification_duration_seconds` | histogram | `issuer` |
+/// | `scopegate_online_cache_hits_total` | counter | `issuer` |
 /// | `scopegate_refusals_total` | counter | `issuer`, `reason` |
 ///
 /// The gauge is the time of the last good refresh, in seconds since 1970; the seconds since then are `time()` minus it in
@@ -235,16 +235,16 @@ impl Observer for MetricsObserver {
         }
     }
 
-    fn inquired(&self, inquiry: &Inquired<'_>) {
-        let issuer = inquiry.issuer.to_owned();
-        metrics::counter!("scopegate_inquiries_total", "issuer" => issuer.clone(), "outcome" => inquiry.outcome.as_str())
+    fn verified_online(&self, verification: &OnlineVerification<'_>) {
+        let issuer = verification.issuer.to_owned();
+        metrics::counter!("scopegate_online_verifications_total", "issuer" => issuer.clone(), "outcome" => verification.outcome.as_str())
             .increment(1);
-        metrics::histogram!("scopegate_inquiry_duration_seconds", "issuer" => issuer)
-            .record(inquiry.duration.as_secs_f64());
+        metrics::histogram!("scopegate_online_verification_duration_seconds", "issuer" => issuer)
+            .record(verification.duration.as_secs_f64());
     }
 
-    fn answer_recalled(&self, issuer: &str) {
-        metrics::counter!("scopegate_answers_recalled_total", "issuer" => issuer.to_owned()).increment(1);
+    fn cache_hit(&self, issuer: &str) {
+        metrics::counter!("scopegate_online_cache_hits_total", "issuer" => issuer.to_owned()).increment(1);
     }
 
     fn refused(&self, issuer: Option<&str>, reason: Reason) {
@@ -339,11 +339,18 @@ mod tests {
             MetricsObserver.keys_fetched(&fetch(FetchOutcome::Changed, 100));
             MetricsObserver.keys_fetched(&fetch(FetchOutcome::Unchanged, 200));
             MetricsObserver.keys_fetched(&fetch(FetchOutcome::Failed, 300));
-            for outcome in [InquiryOutcome::Good, InquiryOutcome::Bad, InquiryOutcome::Bad, InquiryOutcome::Failed] {
+            for outcome in
+                [OnlineOutcome::Active, OnlineOutcome::Rejected, OnlineOutcome::Rejected, OnlineOutcome::Failed]
+            {
                 let (issuer, duration) = ("https://as.example", Duration::from_millis(250));
-                MetricsObserver.inquired(&Inquired { issuer, outcome, duration, at: SystemTime::UNIX_EPOCH });
+                MetricsObserver.verified_online(&OnlineVerification {
+                    issuer,
+                    outcome,
+                    duration,
+                    at: SystemTime::UNIX_EPOCH,
+                });
             }
-            MetricsObserver.answer_recalled("https://as.example");
+            MetricsObserver.cache_hit("https://as.example");
             MetricsObserver.refused(Some("https://as.example"), Reason::Expired);
             MetricsObserver.refused(None, Reason::MissingCredentials);
             MetricsObserver.refused(None, Reason::MissingCredentials);
@@ -356,11 +363,11 @@ mod tests {
             .map(|(name, value)| (name.clone(), value.load(Ordering::Relaxed)))
             .collect();
         let expected = [
-            ("scopegate_answers_recalled_total{issuer=https://as.example}", 1),
-            ("scopegate_inquiries_total{issuer=https://as.example,outcome=bad}", 2),
-            ("scopegate_inquiries_total{issuer=https://as.example,outcome=failed}", 1),
-            ("scopegate_inquiries_total{issuer=https://as.example,outcome=good}", 1),
-            ("scopegate_inquiry_duration_seconds{issuer=https://as.example}", 0.25_f64.to_bits()),
+            ("scopegate_online_cache_hits_total{issuer=https://as.example}", 1),
+            ("scopegate_online_verifications_total{issuer=https://as.example,outcome=rejected}", 2),
+            ("scopegate_online_verifications_total{issuer=https://as.example,outcome=failed}", 1),
+            ("scopegate_online_verifications_total{issuer=https://as.example,outcome=active}", 1),
+            ("scopegate_online_verification_duration_seconds{issuer=https://as.example}", 0.25_f64.to_bits()),
             ("scopegate_key_fetch_duration_seconds{issuer=https://as.example}", 0.25_f64.to_bits()),
             ("scopegate_key_fetches_total{issuer=https://as.example,outcome=changed}", 1),
             ("scopegate_key_fetches_total{issuer=https://as.example,outcome=failed}", 1),

@@ -34,13 +34,13 @@ use crate::{
     claims::{ClaimNames, UnverifiedClaims},
     clock::Clock,
     dispatch::{self, Dispatch, Judge, Route},
-    inquiry::{Forget, Forgotten, Found, Lookup, MOMENT, StoreError},
     introspection::Introspector,
     jwks::{KeysUnavailable, MissingKey},
     jws::KeySet,
     jwt::{Decoded, JwtVerifier, Listing, Unverified, Verdict},
     lanes::{Alone, Lanes},
     observe::{LogSampler, Observer},
+    online::{Found, Invalidate, Invalidated, Lookup, MOMENT, StoreError},
     token_verifier::Presented,
     verdicts::{TokenDigest, Verdicts},
 };
@@ -74,7 +74,7 @@ use crate::{
 /// 6. the signature is by a key that the issuer publishes for this use and this algorithm.
 ///
 /// What is **not** checked of a JWT: whether it was revoked before it expires (unless its issuer is
-/// [asked](crate::introspection::OnlineCheck) about it), whether its subject still exists, and whether it was presented before. The scope is checked where a route demands one.
+/// [asked](crate::introspection::JwtIntrospection) about it), whether its subject still exists, and whether it was presented before. The scope is checked where a route demands one.
 ///
 /// The keys of an issuer are fetched with the first token that needs them, and kept up to date from then on; the docs of
 /// [`jwks`](crate::jwks) say how, and what happens while an issuer is down.
@@ -306,14 +306,14 @@ impl ResourceServer {
     /// about: for whoever learns of a revocation. What is being asked at this moment is not remembered either.
     ///
     /// Here it is forgotten by the time that this returns. The future does the same to a shared
-    /// [store](crate::inquiry::AnswerStore), where there is one, and says what it came to. It concerns answers and no signatures: a
-    /// JWT that nobody is asked about stays good until it expires, which [`Forgotten::is_asked_about`] and a warning in the log say.
+    /// [store](crate::online::CacheStore), where there is one, and says what it came to. It concerns answers and no signatures: a
+    /// JWT that nobody is asked about stays good until it expires, which [`Invalidated::is_asked_about`] and a warning in the log say.
     ///
     /// ```
-    /// # async fn hook(resource_server: scopegate_core::ResourceServer) -> Result<(), scopegate_core::inquiry::StoreError> {
-    /// use scopegate_core::inquiry::Forget;
+    /// # async fn hook(resource_server: scopegate_core::ResourceServer) -> Result<(), scopegate_core::online::StoreError> {
+    /// use scopegate_core::online::Invalidate;
     ///
-    /// resource_server.forget(Forget::Subject { issuer: "https://tenant.example", subject: "alice" }).await?;
+    /// resource_server.invalidate(Invalidate::Subject { issuer: "https://tenant.example", subject: "alice" }).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -321,27 +321,27 @@ impl ResourceServer {
     /// # Errors
     ///
     /// When the store fails; then other replicas may go on by what they find there, for as long as it is kept.
-    pub fn forget(&self, what: Forget<'_>) -> BoxFuture<'static, Result<Forgotten, StoreError>> {
-        let mut forgotten = Forgotten { answers: 0, is_asked_about: false };
+    pub fn invalidate(&self, what: Invalidate<'_>) -> BoxFuture<'static, Result<Invalidated, StoreError>> {
+        let mut forgotten = Invalidated { answers: 0, is_asked_about: false };
         let mut in_stores = Vec::new();
         for desk in self.server().dispatch.desks() {
             let tag = match what {
                 // However its signature is spelled.
-                Forget::Token(token) => desk.token_tags(token)[1],
-                Forget::Subject { issuer, subject } if *issuer == *desk.rules.issuer => {
+                Invalidate::Token(token) => desk.token_tags(token)[1],
+                Invalidate::Subject { issuer, subject } if *issuer == *desk.rules.issuer => {
                     desk.digest(&[b"subject", issuer.as_bytes(), subject.as_bytes()])
                 }
-                Forget::Session { issuer, session } if *issuer == *desk.rules.issuer => {
+                Invalidate::Session { issuer, session } if *issuer == *desk.rules.issuer => {
                     desk.digest(&[b"session", issuer.as_bytes(), session.as_bytes()])
                 }
-                Forget::Subject { .. } | Forget::Session { .. } => continue,
+                Invalidate::Subject { .. } | Invalidate::Session { .. } => continue,
             };
-            let (answers, in_store) = desk.forget(tag);
+            let (answers, in_store) = desk.invalidate(tag);
             forgotten.answers += answers;
             forgotten.is_asked_about = true;
             in_stores.push(in_store);
         }
-        if let Forget::Token(token) = what {
+        if let Invalidate::Token(token) = what {
             forgotten.is_asked_about = self.may_be_asked_about(token);
         }
         if !forgotten.is_asked_about {

@@ -3,7 +3,7 @@
 //!
 //! A [`TokenVerifier`] says which tokens are its own, and then what becomes of each: good, bad, or cannot tell. The rest is
 //! the gate's: it asks about one token once at a time, remembers the answer for a short while, stops asking during an outage
-//! (see [`inquiry`](crate::inquiry)), checks times and confirmations, and makes the
+//! (see [`online`](crate::online)), checks times and confirmations, and makes the
 //! [`VerifiedToken`](crate::VerifiedToken) that handlers get, the same as for every other kind of token.
 //!
 //! ```
@@ -89,7 +89,7 @@ use serde_json::{Map, Value};
 use crate::{
     BoxFuture, Error, ExactScopes, Reason, RequestHead, ScopeGrammar,
     error::{Failure, chain},
-    inquiry::{AnswerCache, CannotTell, Desk, Fault, Found, Limits, Lookup, Question, Told},
+    online::{CacheConfig, CannotTell, Desk, Fault, Found, Limits, Lookup, Question, Told},
 };
 
 /// Judges the tokens of one issuer in a way of its own. See the [module docs](self).
@@ -115,8 +115,8 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
     fn verify(&self, presented: &Presented<'_>) -> Inquiry;
 
     /// For how long verdicts are remembered. Read once, when the resource server is built.
-    fn cache(&self) -> AnswerCache {
-        AnswerCache::default()
+    fn cache(&self) -> CacheConfig {
+        CacheConfig::default()
     }
 
     /// How much is asked at once, and how long an answer is waited for. Read once, when the resource server is built.
@@ -179,7 +179,7 @@ impl fmt::Debug for Presented<'_> {
 pub type Verdict = Result<Grant, NotGood>;
 
 /// How a token is judged: at once, or by asking somebody.
-#[must_use = "an inquiry does nothing until the gate makes it"]
+#[must_use = "an online does nothing until the gate makes it"]
 pub struct Inquiry(Kind);
 
 enum Kind {
@@ -470,11 +470,11 @@ impl Application {
     pub(crate) fn look_up(&self, presented: &Presented<'_>, max_age: Option<Duration>) -> Lookup {
         let token = presented.token;
         let tags = self.desk.token_tags(token);
-        let inquiry = match self.guarded(|| self.verifier.verify(presented)) {
-            Ok(inquiry) => inquiry,
+        let online = match self.guarded(|| self.verifier.verify(presented)) {
+            Ok(online) => online,
             Err(error) => return Lookup::Known(Err(error)),
         };
-        let (inputs, verdict) = match inquiry.0 {
+        let (inputs, verdict) = match online.0 {
             Kind::Decided(verdict) => {
                 let told = told(verdict, token, self.desk.now());
                 return Lookup::Known(self.desk.decide(told, tags));

@@ -179,7 +179,7 @@ impl Verdicts {
         let is_in_place = from_place.is_some();
         let token = from_place.or_else(|| all.get(&digest).map(|weighed| weighed.token))?;
         if !stands(&token) {
-            self.forget(digest);
+            self.invalidate(digest);
             return None;
         }
         if let Some((place, heaviest)) = place.filter(|_| !is_in_place) {
@@ -201,11 +201,11 @@ impl Verdicts {
         }
     }
 
-    fn forget(&self, digest: TokenDigest) {
+    fn invalidate(&self, digest: TokenDigest) {
         if let Some(remembered) = &self.remembered {
             remembered.all.remove(&digest);
             if let Some(recent) = &remembered.recent {
-                recent.forget(digest);
+                recent.invalidate(digest);
             }
         }
     }
@@ -227,7 +227,7 @@ impl Remembered {
             }
         }
         if let Some(recent) = self.recent.as_ref().filter(|recent| token.size() > recent.heaviest) {
-            recent.forget(digest);
+            recent.invalidate(digest);
         }
     }
 }
@@ -295,7 +295,7 @@ impl Recent {
         place(&self.lanes.mine()?.0, digest)
     }
 
-    fn forget(&self, digest: TokenDigest) {
+    fn invalidate(&self, digest: TokenDigest) {
         let places = self.lanes.iter().filter_map(|places| place(&places.0, digest));
         for place in places.filter(|place| place.token.load().as_ref().is_some_and(|token| token.0 == digest)) {
             place.token.rcu(|token| token.clone().filter(|token| token.0 != digest));
@@ -423,7 +423,7 @@ mod tests {
             }
         });
         assert!(recall().iter().all(Option::is_some) && recent(&verdicts).is_some());
-        verdicts.forget(digest(1));
+        verdicts.invalidate(digest(1));
         std::thread::scope(|scope| {
             for _ in 0..2 * lanes::count() {
                 scope.spawn(|| assert_eq!(recall(), [None, None, None]));
@@ -496,7 +496,7 @@ mod tests {
         let with_two = weight();
         assert!(with_two > with_one + 768 && with_two == token.size() as u64, "{with_one} {with_two}");
         // What was forgotten does not come back by it.
-        verdicts.forget(digest(1));
+        verdicts.invalidate(digest(1));
         assert!(token.claims::<std::collections::BTreeMap<String, serde_json::Value>>().is_ok());
         assert_eq!((weight(), names(&verdicts, 1)), (0, None));
         // And what was copied belongs to nobody.

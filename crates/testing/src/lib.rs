@@ -67,7 +67,7 @@
 //!
 //! let token = issuer.opaque_token().scope("message").issue(); // 200
 //! issuer.revoke(&token); // 200 still, by what is remembered of the last answer,
-//! clock.advance(Duration::from_secs(30)); // and 401 from now on; or at once after `ResourceServer::forget`.
+//! clock.advance(Duration::from_secs(30)); // and 401 from now on; or at once after `ResourceServer::invalidate`.
 //!
 //! // Introspection alone is down, and wants to be asked again in 7 seconds: 503 for a token that is not remembered.
 //! issuer.break_introspection(IntrospectionTrouble::Status(503, Some(7)));

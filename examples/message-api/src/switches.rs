@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     routing::post,
 };
-use scopegate_axum::{ResourceServer, inquiry::Forget};
+use scopegate_axum::{ResourceServer, online::Invalidate};
 use scopegate_testing::TestIssuer;
 
 use crate::AUDIENCE;
@@ -46,7 +46,7 @@ async fn revoke(
     let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let token = token.ok_or((StatusCode::BAD_REQUEST, "Send the token that is to be revoked.\n"))?;
     issuer.revoke(token);
-    match resource_server.forget(Forget::Token(token)).await {
+    match resource_server.invalidate(Invalidate::Token(token)).await {
         Ok(_) => Ok("The token is revoked.\n"),
         Err(_) => {
             Err((StatusCode::INTERNAL_SERVER_ERROR, "The token is revoked, and some replicas may not know it yet.\n"))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::request::Parts;
 use scopegate_axum::{
     RequireActive, ResourceServer,
-    inquiry::{AnswerCache, AnswerKey, AnswerStore, Forget, StoreError, StoredAnswer},
+    online::{CacheConfig, CacheEntry, CacheKey, CacheStore, Invalidate, StoreError},
     token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
 };
 use scopegate_core::{BoxFuture, Reason};
@@ -36,8 +36,8 @@ async fn authenticated(server: &ResourceServer, token: &str) -> Parts {
 #[derive(Clone, Debug)]
 struct Gated(Shelf, Arc<Notify>);
 
-impl AnswerStore for Gated {
-    fn get(&self, key: AnswerKey) -> BoxFuture<'static, Result<Option<StoredAnswer>, StoreError>> {
+impl CacheStore for Gated {
+    fn get(&self, key: CacheKey) -> BoxFuture<'static, Result<Option<CacheEntry>, StoreError>> {
         let Self(shelf, gate) = self.clone();
         Box::pin(async move {
             gate.notified().await;
@@ -45,24 +45,19 @@ impl AnswerStore for Gated {
         })
     }
 
-    fn put(
-        &self,
-        key: AnswerKey,
-        answer: StoredAnswer,
-        lifetime: Duration,
-    ) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn put(&self, key: CacheKey, answer: CacheEntry, lifetime: Duration) -> BoxFuture<'static, Result<(), StoreError>> {
         self.0.put(key, answer, lifetime)
     }
 
-    fn forget(&self, tag: AnswerKey) -> BoxFuture<'static, Result<(), StoreError>> {
-        self.0.forget(tag)
+    fn invalidate(&self, tag: CacheKey) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.0.invalidate(tag)
     }
 }
 
 #[tokio::test]
 async fn bcp_3_an_answer_that_others_waited_for_is_no_older_than_demanded() {
     let (shelf, gate, token) = (Shelf::default(), Arc::new(Notify::new()), consistent().sign());
-    let sharing = |store: Gated| issuer().introspection(introspection().cache(AnswerCache::default().store(store)));
+    let sharing = |store: Gated| issuer().introspection(introspection().cache(CacheConfig::default().store(store)));
     // Another replica has asked.
     let open = Arc::new(Notify::new());
     open.notify_one();
@@ -89,7 +84,7 @@ async fn bcp_3_an_answer_that_others_waited_for_is_no_older_than_demanded() {
 
 #[tokio::test]
 async fn bcp_3_an_answer_that_is_not_kept_outdates_the_one_that_was() {
-    let rig = Rig::asking(introspection().cache(AnswerCache::default().bad_for(Duration::ZERO))).await;
+    let rig = Rig::asking(introspection().cache(CacheConfig::default().negative_ttl(Duration::ZERO))).await;
     let router = active_router(&rig, RequireActive::now());
     let ask = async |path: &str| Ask::get(path).bearer("token").of(&router).await.status.as_u16();
     rig.say("token", active());
@@ -105,9 +100,9 @@ async fn bcp_3_what_was_forgotten_before_a_thousand_others_is_not_remembered() {
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
     let asking = rig.spawn("token");
     settle().await;
-    rig.server.forget(Forget::Token("token")).await.expect("no store");
+    rig.server.invalidate(Invalidate::Token("token")).await.expect("no store");
     for number in 0..1100 {
-        rig.server.forget(Forget::Token(&number.to_string())).await.expect("no store");
+        rig.server.invalidate(Invalidate::Token(&number.to_string())).await.expect("no store");
     }
     rig.clock.advance(SECOND);
     assert_eq!(asking.await.expect("it ends"), 200, "it was asked for before");

@@ -1,7 +1,7 @@
 //! Answers about JWTs that were verified: one that is about another token refuses, and one that grants less narrows.
 
 use axum::{Router, routing::get};
-use scopegate_axum::{AccessToken, Authenticate, RequireActive, RequireScope, introspection::OnlineCheck};
+use scopegate_axum::{AccessToken, Authenticate, RequireActive, RequireScope, introspection::JwtIntrospection};
 use scopegate_core::Reason;
 use scopegate_tests::{Log, issuer};
 
@@ -12,7 +12,7 @@ use super::{
 
 /// An issuer that is asked about each JWT, besides that it is verified.
 async fn every() -> Rig {
-    let introspection = introspection().check_jwts(OnlineCheck::Every(std::time::Duration::from_secs(10)));
+    let introspection = introspection().introspect_jwts(JwtIntrospection::Every(std::time::Duration::from_secs(10)));
     Rig::with(issuer().audience("https://second.example").audience(AUDIENCE).introspection(introspection), |builder| {
         builder
     })

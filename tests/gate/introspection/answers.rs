@@ -123,12 +123,12 @@ async fn i_13_answers_have_bounds() {
     let bounds = [
         (members(4000), "has more than 2048 members"),
         (nested(5000), "nests arrays and objects more than 16 deep"),
-        (long, "`max_answer`"),
+        (long, "`max_response`"),
     ];
     for (text, bound) in bounds {
         let (log, _guard) = Log::listen();
         is_unavailable(Reply::json(&text), bound).await;
-        assert!(text.len() < 64 * 1024 || bound == "`max_answer`", "no other bound is met before");
+        assert!(text.len() < 64 * 1024 || bound == "`max_response`", "no other bound is met before");
         assert!(!log.lines_with(bound).is_empty(), "{bound}: {}", log.text());
     }
     for within in [members(1000), nested(15)] {
@@ -222,7 +222,7 @@ async fn the_answers_of_genauth_are_accepted_by_named_steps() {
     let genauth = active_with(json!({ "aud": null, "iss": "https://as.example" }));
     let issuer = "https://as.example/oidc";
     let strict = Issuer::introspected(issuer, introspection());
-    let named = introspection().issuer_alias("https://as.example").dangerous_accept_answers_without_audience();
+    let named = introspection().issuer_alias("https://as.example").dangerous_accept_responses_without_audience();
     for (issuer, status) in [(strict, 401), (Issuer::introspected(issuer, named), 200)] {
         let rig = Rig::with(issuer, |builder| builder).await;
         rig.say("token", genauth.clone());

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use scopegate_axum::{
-    inquiry::{AnswerCache, Forget},
-    introspection::OnlineCheck,
+    introspection::JwtIntrospection,
+    online::{CacheConfig, Invalidate},
 };
 use scopegate_core::Reason;
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys};
@@ -16,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn intro_8_c_01_an_answer_is_remembered_and_never_beyond_the_expiry() {
-    let rig = Rig::asking(introspection().cache(AnswerCache::default().good_for(60 * SECOND))).await;
+    let rig = Rig::asking(introspection().cache(CacheConfig::default().ttl(60 * SECOND))).await;
     rig.say("token", active_with(json!({ "exp": NOW + 5 })));
     assert_eq!((rig.ask("token").await.status.as_u16(), rig.ask("token").await.status.as_u16()), (200, 200));
     rig.clock.advance(4 * SECOND);
@@ -118,7 +118,7 @@ async fn c_08_a_revoked_token_is_refused_after_as_long_as_answers_are_remembered
 
 #[tokio::test]
 async fn c_08_the_time_that_answers_are_remembered_for_has_a_ceiling() {
-    let cache = AnswerCache::default().good_for(301 * SECOND);
+    let cache = CacheConfig::default().ttl(301 * SECOND);
     let issuer = Issuer::introspected(ISSUER, introspection().cache(cache));
     let error = resource_server().issuer(issuer).build().await.expect_err("too long").to_string();
     assert!(error.contains("more than 5 minutes"), "{error}");
@@ -147,7 +147,7 @@ async fn c_11_tokens_that_are_alike_have_answers_of_their_own() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn c_12_answers_that_change_while_many_read_are_never_mixed() {
-    let rig = Arc::new(Rig::asking(introspection().cache(AnswerCache::default().bad_for(Duration::ZERO))).await);
+    let rig = Arc::new(Rig::asking(introspection().cache(CacheConfig::default().negative_ttl(Duration::ZERO))).await);
     for number in 0..8 {
         rig.say(&format!("token-{number}"), active_with(json!({ "sub": format!("user-{number}") })));
     }
@@ -156,7 +156,7 @@ async fn c_12_answers_that_change_while_many_read_are_never_mixed() {
         tokio::spawn(async move {
             for number in 0..1000 {
                 let token = format!("token-{}", number % 8);
-                server.forget(Forget::Token(&token)).await.expect("no store");
+                server.invalidate(Invalidate::Token(&token)).await.expect("no store");
                 tokio::task::yield_now().await;
             }
         })
@@ -181,9 +181,9 @@ async fn c_12_answers_that_change_while_many_read_are_never_mixed() {
 #[tokio::test]
 async fn c_13_without_a_memory_every_request_is_asked_about() {
     for cache in [
-        AnswerCache::off(),
-        AnswerCache::default().max_bytes(0),
-        AnswerCache::default().good_for(Duration::ZERO).bad_for(Duration::ZERO),
+        CacheConfig::off(),
+        CacheConfig::default().max_bytes(0),
+        CacheConfig::default().ttl(Duration::ZERO).negative_ttl(Duration::ZERO),
     ] {
         let rig = Rig::asking(introspection().cache(cache)).await;
         rig.say("good", active());
@@ -198,7 +198,7 @@ async fn c_13_without_a_memory_every_request_is_asked_about() {
 #[tokio::test]
 async fn c_13_the_smallest_memory_that_may_be_set_remembers_answers() {
     for bytes in [64 * 1024, 256 * 1024, 1024 * 1024] {
-        let rig = Rig::asking(introspection().cache(AnswerCache::default().max_bytes(bytes))).await;
+        let rig = Rig::asking(introspection().cache(CacheConfig::default().max_bytes(bytes))).await;
         rig.say("good", active_with(json!({ "name": "n".repeat(4000) })));
         for _ in 0..3 {
             assert_eq!((rig.ask("good").await.status.as_u16(), rig.asked()), (200, 1), "{bytes}");
@@ -248,23 +248,23 @@ async fn bcp_3_a_revocation_that_is_heard_of_works_at_once() {
         rig
     }
     for what in [
-        Forget::Token("a"),
-        Forget::Subject { issuer: ISSUER, subject: "alice" },
-        Forget::Session { issuer: ISSUER, session: "session-alice" },
+        Invalidate::Token("a"),
+        Invalidate::Subject { issuer: ISSUER, subject: "alice" },
+        Invalidate::Session { issuer: ISSUER, session: "session-alice" },
     ] {
         let rig = remembered().await;
-        rig.server.forget(what).await.expect("no store");
+        rig.server.invalidate(what).await.expect("no store");
         assert_eq!(rig.ask("a").await.reason, Some(Reason::InactiveToken), "{what:?}");
         assert_eq!(rig.ask("b").await.status, 200, "{what:?} does not concern it");
     }
     let rig = remembered().await;
     for other in [
-        Forget::Token("c"),
-        Forget::Subject { issuer: "https://other.example", subject: "alice" },
-        Forget::Subject { issuer: ISSUER, subject: "session-alice" },
-        Forget::Session { issuer: ISSUER, session: "alice" },
+        Invalidate::Token("c"),
+        Invalidate::Subject { issuer: "https://other.example", subject: "alice" },
+        Invalidate::Subject { issuer: ISSUER, subject: "session-alice" },
+        Invalidate::Session { issuer: ISSUER, session: "alice" },
     ] {
-        rig.server.forget(other).await.expect("no store");
+        rig.server.invalidate(other).await.expect("no store");
         assert_eq!(rig.ask("a").await.status, 200, "{other:?}");
     }
 }
@@ -275,7 +275,7 @@ async fn bcp_3_what_is_being_asked_when_something_is_forgotten_is_not_remembered
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
     let asking = rig.spawn("token");
     scopegate_tests::settle().await;
-    rig.server.forget(Forget::Token("token")).await.expect("no store");
+    rig.server.invalidate(Invalidate::Token("token")).await.expect("no store");
     // Whoever comes now waits for the answer too, and is not content with it.
     let second = rig.spawn("token");
     scopegate_tests::settle().await;
@@ -287,7 +287,7 @@ async fn bcp_3_what_is_being_asked_when_something_is_forgotten_is_not_remembered
 
 #[tokio::test]
 async fn c_02_the_greatest_age_is_looked_at_again_for_a_remembered_answer() {
-    let cache = AnswerCache::default().good_for(60 * SECOND);
+    let cache = CacheConfig::default().ttl(60 * SECOND);
     let issuer = Issuer::introspected(ISSUER, introspection().cache(cache));
     let rig = Rig::with(issuer, |builder| builder.max_token_age(80 * SECOND).leeway(Duration::ZERO)).await;
     // It was issued a minute ago.
@@ -344,10 +344,10 @@ fn respelled(token: &str) -> String {
 
 #[tokio::test]
 async fn bcp_3_a_jwt_is_forgotten_however_its_signature_is_spelled() {
-    for check in [OnlineCheck::Every(30 * SECOND), OnlineCheck::Instead] {
+    for check in [JwtIntrospection::Every(30 * SECOND), JwtIntrospection::Instead] {
         let key = SigningKey::generate(SigningAlgorithm::Es256).with_key_id("es");
         let keys = SigningKeys::from(key);
-        let issuer = Issuer::with_jwks(ISSUER, keys.jwks_json()).introspection(introspection().check_jwts(check));
+        let issuer = Issuer::with_jwks(ISSUER, keys.jwks_json()).introspection(introspection().introspect_jwts(check));
         let rig = Rig::with(issuer, |builder| builder).await;
         let mint = Mint::new(ISSUER, keys).with_audience(AUDIENCE).with_clock(rig.clock.clone());
         let token = mint.token().subject("alice").client_id("app").sign();
@@ -361,16 +361,16 @@ async fn bcp_3_a_jwt_is_forgotten_however_its_signature_is_spelled() {
                 rig.say(spelling, json!({ "active": false }));
                 assert_eq!(rig.ask_at("/me", spelling).await.status, 200, "it is remembered");
             }
-            rig.server.forget(Forget::Token(spellings[forgotten])).await.expect("no store");
+            rig.server.invalidate(Invalidate::Token(spellings[forgotten])).await.expect("no store");
             rig.ask_at("/me", spellings[presented]).await.assert_401(Reason::InactiveToken);
-            rig.server.forget(Forget::Token(&token)).await.expect("no store");
+            rig.server.invalidate(Invalidate::Token(&token)).await.expect("no store");
         }
         // Another token of the same issuer is not concerned.
         let another = mint.token().subject("alice").client_id("app").claim("jti", "2").sign();
         rig.say(&another, active());
         assert_eq!(rig.ask_at("/me", &another).await.status, 200);
         rig.say(&another, json!({ "active": false }));
-        rig.server.forget(Forget::Token(&token)).await.expect("no store");
+        rig.server.invalidate(Invalidate::Token(&token)).await.expect("no store");
         assert_eq!(rig.ask_at("/me", &another).await.status, 200);
     }
 }
@@ -379,7 +379,7 @@ async fn bcp_3_a_jwt_is_forgotten_however_its_signature_is_spelled() {
 async fn bcp_3_forgetting_says_what_it_came_to() {
     let jwt = |issuer: &str| mint().token().claim("iss", issuer).subject("alice").client_id("app").sign();
     let other = Issuer::with_jwks("https://other.example", mint().keys().jwks_json());
-    let asked = issuer().introspection(introspection().check_jwts(OnlineCheck::Every(SECOND)));
+    let asked = issuer().introspection(introspection().introspect_jwts(JwtIntrospection::Every(SECOND)));
     let rig = Rig::with(asked, |builder| builder.issuer(other)).await;
     let (ours, theirs) = (jwt(ISSUER), jwt("https://other.example"));
     rig.say(&ours, active());
@@ -388,20 +388,20 @@ async fn bcp_3_forgetting_says_what_it_came_to() {
         assert_eq!(rig.ask_at("/me", token).await.status, 200);
     }
     let (log, _listening) = Log::listen();
-    let alice = |issuer| Forget::Subject { issuer, subject: "alice" };
+    let alice = |issuer| Invalidate::Subject { issuer, subject: "alice" };
     for (what, answers, is_asked_about) in [
-        (Forget::Token(&theirs), 0, false),
+        (Invalidate::Token(&theirs), 0, false),
         (alice("https://other.example"), 0, false),
-        (Forget::Session { issuer: "https://nobody.example", session: "s" }, 0, false),
-        (Forget::Token("eyJhbGciOiJFUzI1NiJ9.x.y"), 0, false),
-        (Forget::Token("never seen"), 0, true),
-        (Forget::Token("opaque"), 1, true),
-        (Forget::Token("opaque"), 0, true),
-        (Forget::Token(&ours), 1, true),
+        (Invalidate::Session { issuer: "https://nobody.example", session: "s" }, 0, false),
+        (Invalidate::Token("eyJhbGciOiJFUzI1NiJ9.x.y"), 0, false),
+        (Invalidate::Token("never seen"), 0, true),
+        (Invalidate::Token("opaque"), 1, true),
+        (Invalidate::Token("opaque"), 0, true),
+        (Invalidate::Token(&ours), 1, true),
         (alice(ISSUER), 0, true),
     ] {
         let warned = log.lines_with("forgetting them changes nothing").len();
-        let forgotten = rig.server.forget(what).await.expect("no store");
+        let forgotten = rig.server.invalidate(what).await.expect("no store");
         assert_eq!((forgotten.answers, forgotten.is_asked_about), (answers, is_asked_about), "{what:?}");
         let warnings = log.lines_with("forgetting them changes nothing").len() - warned;
         assert_eq!(warnings, usize::from(!is_asked_about), "{what:?}");

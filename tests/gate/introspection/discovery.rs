@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scopegate_axum::inquiry::Limits;
+use scopegate_axum::online::Limits;
 use scopegate_core::Reason;
 use scopegate_tests::{METADATA_URL, OIDC_URL, count_panics, settle};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use scopegate_axum::{Authenticate, RequireActive, introspection::OnlineCheck};
+use scopegate_axum::{Authenticate, RequireActive, introspection::JwtIntrospection};
 use scopegate_core::Reason;
 use scopegate_testing::TokenBuilder;
 use scopegate_tests::{issuer, mint};
@@ -162,11 +162,11 @@ async fn jose_3_a_jwt_that_only_its_issuer_can_verify_has_one_spelling_and_a_sig
 
 #[tokio::test]
 async fn a_jwt_is_asked_about_as_often_as_the_configuration_says() {
-    let check = |check| issuer().introspection(introspection().check_jwts(check));
+    let check = |check| issuer().introspection(introspection().introspect_jwts(check));
     let (token, still) = (jwt(), active_with(json!({ "aud": null })));
     let gone = json!({ "active": false });
 
-    let rig = Rig::with(check(OnlineCheck::Every(Duration::ZERO)), |builder| builder).await;
+    let rig = Rig::with(check(JwtIntrospection::Every(Duration::ZERO)), |builder| builder).await;
     rig.say(&token, still.clone());
     assert_eq!([rig.ask(&token).await.status.as_u16(), rig.ask(&token).await.status.as_u16()], [200, 200]);
     assert_eq!(rig.asked(), 2, "always");
@@ -175,7 +175,7 @@ async fn a_jwt_is_asked_about_as_often_as_the_configuration_says() {
     rig.network.put(INTROSPECTION_URL, Reply::status(500, ""));
     assert_eq!(rig.ask(&token).await.status, 503, "an outage passes nobody");
 
-    let rig = Rig::with(check(OnlineCheck::Every(10 * SECOND)), |builder| builder).await;
+    let rig = Rig::with(check(JwtIntrospection::Every(10 * SECOND)), |builder| builder).await;
     rig.say(&token, still.clone());
     assert_eq!(rig.ask(&token).await.status, 200);
     rig.say(&token, gone.clone());
@@ -184,16 +184,16 @@ async fn a_jwt_is_asked_about_as_often_as_the_configuration_says() {
     rig.clock.advance(Duration::from_nanos(1));
     assert_eq!((rig.ask(&token).await.status.as_u16(), rig.asked()), (401, 2));
 
-    let rig = Rig::with(check(OnlineCheck::WhereDemanded), |builder| builder).await;
+    let rig = Rig::with(check(JwtIntrospection::WhereDemanded), |builder| builder).await;
     rig.say(&token, gone);
     assert_eq!((rig.ask(&token).await.status.as_u16(), rig.asked()), (200, 0));
     // A token that does not pass locally is not asked about.
-    let rig = Rig::with(check(OnlineCheck::Every(Duration::ZERO)), |builder| builder).await;
+    let rig = Rig::with(check(JwtIntrospection::Every(Duration::ZERO)), |builder| builder).await;
     assert_eq!((rig.ask(&mint().token().expired().sign()).await.status.as_u16(), rig.asked()), (401, 0));
 
-    let long = check(OnlineCheck::Every(31 * SECOND));
+    let long = check(JwtIntrospection::Every(31 * SECOND));
     let error = resource_server().issuer(long).build().await.expect_err("longer than it is remembered").to_string();
-    assert!(error.contains("good_for"), "{error}");
+    assert!(error.contains("ttl"), "{error}");
 }
 
 /// A router with a route that demands what is true now.

@@ -12,8 +12,8 @@ use http::{Request, request::Parts};
 use scopegate_axum::{
     AccessToken, Authenticate, RequireActive, Tenants,
     api_keys::{ApiKey, ApiKeys},
-    inquiry::{AnswerCache, AnswerKey, AnswerStore, Forget, Limits, StoreError, StoredAnswer},
-    introspection::OnlineCheck,
+    introspection::JwtIntrospection,
+    online::{CacheConfig, CacheEntry, CacheKey, CacheStore, Invalidate, Limits, StoreError},
     token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
 };
 use scopegate_core::{BoxFuture, clock::Clock as _};
@@ -34,17 +34,17 @@ fn parts(token: &str) -> Parts {
 /// A store in memory. Where `gate` is set, `put` waits for it.
 #[derive(Clone, Debug, Default)]
 struct Shelf {
-    answers: Arc<Mutex<HashMap<String, StoredAnswer>>>,
+    answers: Arc<Mutex<HashMap<String, CacheEntry>>>,
     gate: Option<Arc<tokio::sync::Notify>>,
 }
 
-impl AnswerStore for Shelf {
-    fn get(&self, key: AnswerKey) -> BoxFuture<'static, Result<Option<StoredAnswer>, StoreError>> {
+impl CacheStore for Shelf {
+    fn get(&self, key: CacheKey) -> BoxFuture<'static, Result<Option<CacheEntry>, StoreError>> {
         let found = self.answers.lock().unwrap().get(&key.to_string()).cloned();
         Box::pin(async move { Ok(found) })
     }
 
-    fn put(&self, key: AnswerKey, answer: StoredAnswer, _: Duration) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn put(&self, key: CacheKey, answer: CacheEntry, _: Duration) -> BoxFuture<'static, Result<(), StoreError>> {
         let shelf = self.clone();
         Box::pin(async move {
             if let Some(gate) = &shelf.gate {
@@ -55,7 +55,7 @@ impl AnswerStore for Shelf {
         })
     }
 
-    fn forget(&self, tag: AnswerKey) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn invalidate(&self, tag: CacheKey) -> BoxFuture<'static, Result<(), StoreError>> {
         self.answers.lock().unwrap().retain(|_, answer| !answer.tags.contains(&tag));
         Box::pin(async { Ok(()) })
     }
@@ -302,7 +302,7 @@ async fn forgetting_something_else_does_not_undo_what_is_being_asked() {
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
     let first = rig.spawn("token");
     settle().await;
-    rig.server.forget(Forget::Subject { issuer: ISSUER, subject: "somebody else" }).await.unwrap();
+    rig.server.invalidate(Invalidate::Subject { issuer: ISSUER, subject: "somebody else" }).await.unwrap();
     let second = rig.spawn("token");
     settle().await;
     let shared = rig.asked();
@@ -387,12 +387,12 @@ async fn a_question_that_is_joined_is_not_older_than_what_is_demanded() {
 async fn bcp_3_what_is_forgotten_does_not_come_back_by_a_slow_store() {
     let gate = Arc::new(tokio::sync::Notify::new());
     let shelf = Shelf { gate: Some(Arc::clone(&gate)), ..Shelf::default() };
-    let rig = Rig::asking(introspection().cache(AnswerCache::default().store(shelf.clone()))).await;
+    let rig = Rig::asking(introspection().cache(CacheConfig::default().store(shelf.clone()))).await;
     rig.say("token", active());
     assert_eq!(rig.ask("token").await.status, 200);
     settle().await;
     rig.say("token", inactive());
-    rig.server.forget(Forget::Token("token")).await.expect("the store works");
+    rig.server.invalidate(Invalidate::Token("token")).await.expect("the store works");
     gate.notify_one();
     settle().await;
     assert!(shelf.answers.lock().unwrap().is_empty(), "the answer is in the store after it was forgotten");
@@ -403,18 +403,18 @@ async fn bcp_3_what_is_forgotten_does_not_come_back_by_a_slow_store() {
 #[tokio::test]
 async fn bcp_3_a_subject_is_forgotten_where_the_answer_does_not_repeat_it() {
     for what in [
-        Forget::Subject { issuer: ISSUER, subject: "alice" },
-        Forget::Session { issuer: ISSUER, session: "s1" },
-        Forget::Token("TOKEN"),
+        Invalidate::Subject { issuer: ISSUER, subject: "alice" },
+        Invalidate::Session { issuer: ISSUER, session: "s1" },
+        Invalidate::Token("TOKEN"),
     ] {
-        let check = introspection().check_jwts(OnlineCheck::Every(30 * SECOND));
+        let check = introspection().introspect_jwts(JwtIntrospection::Every(30 * SECOND));
         let rig = Rig::with(issuer().introspection(check), |builder| builder).await;
         let token = super::dispatch::consistent().claim("sid", "s1").sign();
         rig.say(&token, json!({ "active": true }));
         assert_eq!(rig.ask(&token).await.status, 200);
         rig.say(&token, inactive());
-        let what = if matches!(what, Forget::Token(_)) { Forget::Token(&token) } else { what };
-        rig.server.forget(what).await.unwrap();
+        let what = if matches!(what, Invalidate::Token(_)) { Invalidate::Token(&token) } else { what };
+        rig.server.invalidate(what).await.unwrap();
         assert_eq!(rig.ask(&token).await.status, 401, "{what:?}: \"everything about tokens of this subject\"");
     }
 }
@@ -423,7 +423,7 @@ async fn bcp_3_a_subject_is_forgotten_where_the_answer_does_not_repeat_it() {
 #[tokio::test]
 async fn a_token_that_was_found_bad_is_not_good_again_by_the_store() {
     let shelf = Shelf::default();
-    let cache = AnswerCache::default().store(shelf.clone());
+    let cache = CacheConfig::default().store(shelf.clone());
     let rig = Rig::asking(introspection().cache(cache)).await;
     rig.say("token", active());
     let mut request = parts("token");
@@ -466,7 +466,7 @@ async fn i_12_answers_for_one_who_asks_are_not_answers_for_another() {
     let asking = |client: ClientAuthentication, resource: &str| {
         Introspection::at(INTROSPECTION_URL, client)
             .parameter("resource", resource)
-            .cache(AnswerCache::default().store(shelf.clone()))
+            .cache(CacheConfig::default().store(shelf.clone()))
     };
     let one = Rig::asking(asking(ClientAuthentication::bearer("token-of-service-one"), "https://one.example")).await;
     let two = Rig::asking(asking(ClientAuthentication::bearer("token-of-service-two"), "https://two.example")).await;
@@ -672,30 +672,30 @@ async fn i_13_one_user_does_not_push_out_everybody() {
 async fn a_store_that_panics_is_done_without() {
     #[derive(Debug)]
     struct Panics;
-    impl AnswerStore for Panics {
-        fn get(&self, _: AnswerKey) -> BoxFuture<'static, Result<Option<StoredAnswer>, StoreError>> {
+    impl CacheStore for Panics {
+        fn get(&self, _: CacheKey) -> BoxFuture<'static, Result<Option<CacheEntry>, StoreError>> {
             Box::pin(async { panic!("injected: the store broke") })
         }
-        fn put(&self, _: AnswerKey, _: StoredAnswer, _: Duration) -> BoxFuture<'static, Result<(), StoreError>> {
+        fn put(&self, _: CacheKey, _: CacheEntry, _: Duration) -> BoxFuture<'static, Result<(), StoreError>> {
             Box::pin(async { Ok(()) })
         }
-        fn forget(&self, _: AnswerKey) -> BoxFuture<'static, Result<(), StoreError>> {
+        fn invalidate(&self, _: CacheKey) -> BoxFuture<'static, Result<(), StoreError>> {
             Box::pin(async { Ok(()) })
         }
     }
-    let rig = Rig::asking(introspection().cache(AnswerCache::default().store(Panics))).await;
+    let rig = Rig::asking(introspection().cache(CacheConfig::default().store(Panics))).await;
     rig.say("token", active());
     assert_eq!(rig.ask("token").await.status, 200);
 }
 
-/// `AnswerCache::store`: "shares good answers with other replicas of this service". Those about JWTs are put there, and
+/// `CacheConfig::store`: "shares good answers with other replicas of this service". Those about JWTs are put there, and
 /// nobody ever reads them.
 #[tokio::test]
 async fn answers_about_jwts_are_shared_if_they_are_stored() {
     let shelf = Shelf::default();
     let replica = || {
-        let cache = AnswerCache::default().store(shelf.clone());
-        let check = introspection().cache(cache).check_jwts(OnlineCheck::Every(30 * SECOND));
+        let cache = CacheConfig::default().store(shelf.clone());
+        let check = introspection().cache(cache).introspect_jwts(JwtIntrospection::Every(30 * SECOND));
         Rig::with(issuer().introspection(check), |builder| builder)
     };
     let (one, other) = (replica().await, replica().await);

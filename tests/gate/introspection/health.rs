@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scopegate_axum::{
     OnlineHealth,
-    inquiry::{CircuitState, Limits},
+    online::{CircuitState, Limits},
     token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
 };
 use scopegate_tests::{JWKS_URL, mint, settle};
@@ -14,7 +14,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn limits() -> Limits {
-    Limits::default().open_after(2).pause(4 * SECOND, 30 * SECOND)
+    Limits::default().breaker_threshold(2).breaker_open_for(4 * SECOND, 30 * SECOND)
 }
 
 /// The only one that is asked.

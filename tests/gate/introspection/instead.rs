@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use scopegate_axum::{RequireActive, introspection::OnlineCheck, jwt::Profile};
+use scopegate_axum::{RequireActive, introspection::JwtIntrospection, jwt::Profile};
 use scopegate_core::Reason;
 use scopegate_testing::TokenBuilder;
 use scopegate_tests::{issuer, mint};
@@ -13,7 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Every configuration that leads there: an issuer without keys, and one with keys that are not used.
 async fn rigs() -> [Rig; 2] {
-    let with_keys = issuer().introspection(introspection().check_jwts(OnlineCheck::Instead));
+    let with_keys = issuer().introspection(introspection().introspect_jwts(JwtIntrospection::Instead));
     [Rig::new().await, Rig::with(with_keys, |builder| builder).await]
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use base64::Engine as _;
-use scopegate_axum::inquiry::Limits;
+use scopegate_axum::online::Limits;
 use scopegate_core::{
     Reason,
     clock::{Clock as _, SystemClock},
@@ -147,7 +147,7 @@ fn is_whole(request: &[u8]) -> bool {
 }
 
 async fn api(url: &str, client: ClientAuthentication) -> Api {
-    let limits = Limits::default().timeout(TIMEOUT).open_after(1000);
+    let limits = Limits::default().timeout(TIMEOUT).breaker_threshold(1000);
     let introspection = Introspection::at(url, client).parameter("api_key", SECRET).limits(limits);
     let issuer = Issuer::introspected(ISSUER, introspection).dangerous_allow_http_on_loopback();
     Api::behind(resource_server().issuer(issuer).build().await.expect("good settings"))

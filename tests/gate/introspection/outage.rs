@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scopegate_axum::inquiry::Limits;
+use scopegate_axum::online::Limits;
 use scopegate_core::Reason;
 use scopegate_tests::{Log, settle};
 
@@ -474,7 +474,7 @@ async fn a_token_that_an_issuer_cannot_bear_opens_no_circuit() {
 
 #[tokio::test]
 async fn more_questions_than_may_wait_are_answered_at_once() {
-    let rig = Rig::asking(introspection().limits(Limits::default().concurrent(2).waiting(3))).await;
+    let rig = Rig::asking(introspection().limits(Limits::default().max_in_flight(2).max_queued(3))).await;
     rig.network.put(INTROSPECTION_URL, Reply::Never);
     let asking: Vec<_> = (0..8)
         .map(|number| {

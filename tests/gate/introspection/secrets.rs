@@ -7,8 +7,8 @@ use scopegate_axum::{
     Authentication, ResourceServer,
     api_keys::{ApiKey, ApiKeys},
     fetch::{Fetch as _, FetchLimits},
-    inquiry::{AnswerCache, AnswerKey, AnswerStore, Forget, StoreError, StoredAnswer},
-    introspection::OnlineCheck,
+    introspection::JwtIntrospection,
+    online::{CacheConfig, CacheEntry, CacheKey, CacheStore, Invalidate, StoreError},
     token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
 };
 use scopegate_core::BoxFuture;
@@ -67,8 +67,8 @@ async fn intro_9_nothing_of_a_token_a_secret_or_an_answer_gets_out() {
     let introspection =
         Introspection::at(INTROSPECTION_URL, ClientAuthentication::client_secret_basic(CLIENT, &secret))
             .parameter("api_key", &secret)
-            .check_jwts(OnlineCheck::Every(Duration::ZERO))
-            .cache(AnswerCache::default().store(shelf.clone()));
+            .introspect_jwts(JwtIntrospection::Every(Duration::ZERO))
+            .cache(CacheConfig::default().store(shelf.clone()));
     let settings = format!("{introspection:?}");
     let issuer = issuer().introspection(introspection);
     let mut printed = format!("{settings} {issuer:?}");
@@ -129,7 +129,7 @@ async fn intro_9_nothing_of_a_token_a_secret_or_an_answer_gets_out() {
         }
         answers += 1;
     }
-    write!(printed, "{server:?} {:?} {:?}", server.health(), Forget::Token(MARKER)).expect("a string");
+    write!(printed, "{server:?} {:?} {:?}", server.health(), Invalidate::Token(MARKER)).expect("a string");
 
     // What is kept, as it is kept: keys are digests, and nothing has a token or a secret in it.
     let kept = shelf.contents();
@@ -177,16 +177,16 @@ impl TokenVerifier for Quoting {
     }
 }
 
-impl AnswerStore for Quoting {
-    fn get(&self, _: AnswerKey) -> BoxFuture<'static, Result<Option<StoredAnswer>, StoreError>> {
+impl CacheStore for Quoting {
+    fn get(&self, _: CacheKey) -> BoxFuture<'static, Result<Option<CacheEntry>, StoreError>> {
         Box::pin(async { Err(hostile().into()) })
     }
 
-    fn put(&self, _: AnswerKey, _: StoredAnswer, _: Duration) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn put(&self, _: CacheKey, _: CacheEntry, _: Duration) -> BoxFuture<'static, Result<(), StoreError>> {
         Box::pin(async { Err(hostile().into()) })
     }
 
-    fn forget(&self, _: AnswerKey) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn invalidate(&self, _: CacheKey) -> BoxFuture<'static, Result<(), StoreError>> {
         Box::pin(async { Err(hostile().into()) })
     }
 }
@@ -194,7 +194,7 @@ impl AnswerStore for Quoting {
 #[tokio::test]
 async fn w_02_text_of_an_upstream_is_escaped_and_cut_in_every_log_line() {
     let (log, _listening) = Log::listen();
-    let introspection = introspection().cache(AnswerCache::default().store(Quoting));
+    let introspection = introspection().cache(CacheConfig::default().store(Quoting));
     let issuer = Issuer::discover(ISSUER).introspection(introspection);
     let rig = Rig::with(issuer, |builder| builder.verifier(Quoting)).await;
     let text: &'static str = hostile().leak();

@@ -9,7 +9,7 @@ use super::*;
 const SIGNED: &str = "application/token-introspection+jwt";
 
 async fn rig() -> Rig {
-    Rig::with(issuer().introspection(introspection().signed_answers()), |builder| builder).await
+    Rig::with(issuer().introspection(introspection().signed_responses()), |builder| builder).await
 }
 
 /// A signed answer about a token, as the issuer makes it.
@@ -112,7 +112,7 @@ async fn ijwt_3_the_keys_of_another_configured_issuer_sign_no_answer() {
         [(&theirs, ISSUER, 503), (&theirs, OTHER, 503), (&ours, OTHER, 503), (&ours, ISSUER, 200)]
     {
         let other = Issuer::with_jwks(OTHER, SigningKeys::from(theirs.clone()).jwks_json());
-        let asked = issuer().introspection(introspection().signed_answers());
+        let asked = issuer().introspection(introspection().signed_responses());
         let rig = Rig::with(asked, |builder| builder.issuer(other)).await;
         let said = answer(active()).algorithm(SigningAlgorithm::Es256).signed_by_key(key).claim("iss", claimed);
         rig.network.put(INTROSPECTION_URL, signed(&said));
@@ -145,7 +145,7 @@ async fn a_new_key_of_the_issuer_is_fetched_for_its_answer() {
     let by_new = Mint::new(ISSUER, new.clone().into()).with_clock(clock.clone());
     let reply = by_new.token().typ("token-introspection+jwt").audience(CLIENT).claim("token_introspection", active());
     network.put(INTROSPECTION_URL, signed(&reply));
-    let issuer = Issuer::discover(ISSUER).introspection(introspection().signed_answers());
+    let issuer = Issuer::discover(ISSUER).introspection(introspection().signed_responses());
     let builder = resource_server().clock(clock.clone()).fetch(network.clone()).issuer(issuer);
     let api = Api::behind(builder.build().await.expect("good settings"));
     assert_eq!(Ask::get("/messages").bearer("token").of(&api.router).await.status, 503);
@@ -156,7 +156,7 @@ async fn a_new_key_of_the_issuer_is_fetched_for_its_answer() {
 
 #[tokio::test]
 async fn signed_answers_need_keys() {
-    let issuer = Issuer::introspected(ISSUER, introspection().signed_answers());
+    let issuer = Issuer::introspected(ISSUER, introspection().signed_responses());
     let error = resource_server().issuer(issuer).build().await.expect_err("no keys").to_string();
     assert!(error.contains("no keys to check that by"), "{error}");
 }

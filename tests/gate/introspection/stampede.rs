@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use scopegate_axum::inquiry::{AnswerCache, Limits};
+use scopegate_axum::online::{CacheConfig, Limits};
 use scopegate_tests::{count_panics, exchange, serve, settle};
 use tokio::io::AsyncWriteExt as _;
 use tower::ServiceExt as _;
@@ -36,7 +36,7 @@ async fn intro_10_i_10_a_thousand_requests_with_one_token_ask_one_question() {
 
 #[tokio::test]
 async fn i_10_without_a_memory_they_share_a_question_all_the_same() {
-    let rig = Rig::asking(introspection().cache(AnswerCache::off())).await;
+    let rig = Rig::asking(introspection().cache(CacheConfig::off())).await;
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
     let requests: Vec<_> = (0..100).map(|_| rig.spawn("token")).collect();
     settle().await;
@@ -97,9 +97,9 @@ async fn crowd(rig: &Rig, name: &str, requests: usize) -> (usize, usize, Vec<tok
 
 #[tokio::test]
 async fn h_32_a_thousand_clients_that_hang_up_while_the_issuer_is_asked_leak_nothing() {
-    let limits = Limits::default().concurrent(64).waiting(1024);
+    let limits = Limits::default().max_in_flight(64).max_queued(1024);
     for tokens in [1, 1000] {
-        let rig = Rig::asking(introspection().limits(limits.clone()).cache(AnswerCache::off())).await;
+        let rig = Rig::asking(introspection().limits(limits.clone()).cache(CacheConfig::off())).await;
         let slow = Reply::After(SECOND, Box::new(Reply::json(active())));
         rig.network.put(INTROSPECTION_URL, slow.clone());
         let before = tasks();
@@ -135,7 +135,7 @@ async fn h_32_a_thousand_clients_that_hang_up_while_the_issuer_is_asked_leak_not
 
 #[tokio::test]
 async fn h_32_clients_that_hang_up_for_real_while_the_issuer_is_asked_leak_nothing() {
-    let rig = Rig::asking(introspection().limits(Limits::default().concurrent(100))).await;
+    let rig = Rig::asking(introspection().limits(Limits::default().max_in_flight(100))).await;
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
     let served = serve(rig.api.router.clone()).await;
     until(|| tasks() > 0).await;
@@ -157,7 +157,7 @@ async fn h_32_clients_that_hang_up_for_real_while_the_issuer_is_asked_leak_nothi
 
 #[tokio::test]
 async fn c_06_ten_thousand_bad_tokens_push_out_no_good_one() {
-    let rig = Rig::asking(introspection().cache(AnswerCache::default().max_bytes(1024 * 1024))).await;
+    let rig = Rig::asking(introspection().cache(CacheConfig::default().max_bytes(1024 * 1024))).await;
     let good: Vec<String> = (0..100).map(|number| format!("good-{number}")).collect();
     for token in &good {
         rig.say(token, active());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scopegate_axum::inquiry::{AnswerCache, AnswerKey, AnswerStore, Forget, StoreError, StoredAnswer};
+use scopegate_axum::online::{CacheConfig, CacheEntry, CacheKey, CacheStore, Invalidate, StoreError};
 use scopegate_core::BoxFuture;
 use scopegate_tests::{Log, settle};
 
@@ -16,7 +16,7 @@ pub(super) struct Shelf(Arc<Mutex<Contents>>);
 
 #[derive(Debug, Default)]
 pub(super) struct Contents {
-    pub(super) answers: HashMap<String, (StoredAnswer, Duration)>,
+    pub(super) answers: HashMap<String, (CacheEntry, Duration)>,
     pub(super) broken: bool,
     pub(super) hanging: bool,
     pub(super) read: usize,
@@ -40,30 +40,25 @@ impl Shelf {
     }
 }
 
-impl AnswerStore for Shelf {
-    fn get(&self, key: AnswerKey) -> BoxFuture<'static, Result<Option<StoredAnswer>, StoreError>> {
+impl CacheStore for Shelf {
+    fn get(&self, key: CacheKey) -> BoxFuture<'static, Result<Option<CacheEntry>, StoreError>> {
         self.act(|contents| {
             contents.read += 1;
             contents.answers.get(&key.to_string()).map(|(answer, _)| answer.clone())
         })
     }
 
-    fn put(
-        &self,
-        key: AnswerKey,
-        answer: StoredAnswer,
-        lifetime: Duration,
-    ) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn put(&self, key: CacheKey, answer: CacheEntry, lifetime: Duration) -> BoxFuture<'static, Result<(), StoreError>> {
         self.act(|contents| drop(contents.answers.insert(key.to_string(), (answer, lifetime))))
     }
 
-    fn forget(&self, tag: AnswerKey) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn invalidate(&self, tag: CacheKey) -> BoxFuture<'static, Result<(), StoreError>> {
         self.act(|contents| contents.answers.retain(|_, (answer, _)| !answer.tags.contains(&tag)))
     }
 }
 
 async fn replica(shelf: &Shelf) -> Rig {
-    Rig::asking(introspection().cache(AnswerCache::default().store(shelf.clone()))).await
+    Rig::asking(introspection().cache(CacheConfig::default().store(shelf.clone()))).await
 }
 
 #[tokio::test]
@@ -95,7 +90,7 @@ async fn bad_answers_are_not_shared_and_what_is_shared_is_judged_again() {
         one.say("token", active());
         assert_eq!(one.ask("token").await.status, 200);
         for (answer, _) in shelf.contents().answers.values_mut() {
-            *answer = StoredAnswer::new(claims.clone(), Duration::from_secs(asked_at), answer.tags.clone());
+            *answer = CacheEntry::new(claims.clone(), Duration::from_secs(asked_at), answer.tags.clone());
         }
         shelf
     }
@@ -144,25 +139,25 @@ async fn a_store_that_fails_or_hangs_is_done_without() {
 async fn bcp_3_what_is_forgotten_is_forgotten_by_the_store() {
     let shelf = Shelf::default();
     let rig = replica(&shelf).await;
-    for what in [Forget::Token("token"), Forget::Subject { issuer: ISSUER, subject: "alice" }] {
+    for what in [Invalidate::Token("token"), Invalidate::Subject { issuer: ISSUER, subject: "alice" }] {
         rig.say("token", active());
         assert_eq!(rig.ask("token").await.status, 200);
         assert_eq!(shelf.contents().answers.len(), 1);
-        rig.server.forget(what).await.expect("the store works");
+        rig.server.invalidate(what).await.expect("the store works");
         assert!(shelf.contents().answers.is_empty());
     }
     shelf.contents().broken = true;
-    assert!(rig.server.forget(Forget::Token("token")).await.is_err());
+    assert!(rig.server.invalidate(Invalidate::Token("token")).await.is_err());
 }
 
 #[tokio::test]
 async fn where_an_answer_of_now_is_demanded_the_store_is_passed_by() {
-    use scopegate_axum::introspection::OnlineCheck;
+    use scopegate_axum::introspection::JwtIntrospection;
     use scopegate_tests::issuer;
 
     let shelf = Shelf::default();
-    let cache = AnswerCache::default().store(shelf.clone());
-    let check = introspection().cache(cache).check_jwts(OnlineCheck::Every(Duration::ZERO));
+    let cache = CacheConfig::default().store(shelf.clone());
+    let check = introspection().cache(cache).introspect_jwts(JwtIntrospection::Every(Duration::ZERO));
     let rig = Rig::with(issuer().introspection(check), |builder| builder).await;
     let token = super::dispatch::consistent().sign();
     rig.say(&token, active());
@@ -190,16 +185,16 @@ impl Hanging {
     }
 }
 
-impl AnswerStore for Hanging {
-    fn get(&self, _: AnswerKey) -> BoxFuture<'static, Result<Option<StoredAnswer>, StoreError>> {
+impl CacheStore for Hanging {
+    fn get(&self, _: CacheKey) -> BoxFuture<'static, Result<Option<CacheEntry>, StoreError>> {
         self.hang()
     }
 
-    fn put(&self, _: AnswerKey, _: StoredAnswer, _: Duration) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn put(&self, _: CacheKey, _: CacheEntry, _: Duration) -> BoxFuture<'static, Result<(), StoreError>> {
         self.hang()
     }
 
-    fn forget(&self, _: AnswerKey) -> BoxFuture<'static, Result<(), StoreError>> {
+    fn invalidate(&self, _: CacheKey) -> BoxFuture<'static, Result<(), StoreError>> {
         self.hang()
     }
 }
@@ -207,7 +202,7 @@ impl AnswerStore for Hanging {
 #[tokio::test]
 async fn a_store_that_hangs_keeps_no_task() {
     let store = Hanging::default();
-    let rig = Rig::asking(introspection().cache(AnswerCache::default().store(store.clone()))).await;
+    let rig = Rig::asking(introspection().cache(CacheConfig::default().store(store.clone()))).await;
     rig.say("good", active());
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();

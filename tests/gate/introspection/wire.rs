@@ -108,7 +108,7 @@ async fn every_fetch_says_who_asks_and_wants_the_answer_as_it_is() {
     for (name, expected) in [(None, version), (Some("orders-api/1.2"), "orders-api/1.2")] {
         for signed in [false, true] {
             let introspection = Introspection::discovered(client());
-            let introspection = if signed { introspection.signed_answers() } else { introspection };
+            let introspection = if signed { introspection.signed_responses() } else { introspection };
             let rig = Rig::with(Issuer::discover(ISSUER).introspection(introspection), |builder| match name {
                 Some(name) => builder.user_agent(name.parse().expect("a header")),
                 None => builder,

@@ -179,15 +179,15 @@ impl IntrospectionTable {
             "ENDPOINT_HOSTS" => self.endpoint_hosts = Some(list(&value)?),
             "TOKEN_PREFIXES" => self.token_prefixes = Some(list(&value)?),
             "TOKEN_TYPE_HINT" => self.token_type_hint = Some(boolean(&value)?),
-            "SIGNED_ANSWERS" => self.signed_answers = boolean(&value)?,
+            "SIGNED_RESPONSES" => self.signed_responses = boolean(&value)?,
             "ISSUER_ALIASES" => self.issuer_aliases = Some(list(&value)?),
-            "DANGEROUS_ACCEPT_ANSWERS_WITHOUT_AUDIENCE" => {
-                self.dangerous_accept_answers_without_audience = boolean(&value)?;
+            "DANGEROUS_ACCEPT_RESPONSES_WITHOUT_AUDIENCE" => {
+                self.dangerous_accept_responses_without_audience = boolean(&value)?;
             }
             "REQUIRE_TOKEN_TYPE" => self.require_token_type = boolean(&value)?,
             "SCOPE_MAY_BE_ARRAY" => self.scope_may_be_array = boolean(&value)?,
-            "CHECK_JWTS" => self.check_jwts = Some(value.into()),
-            "MAX_ANSWER" => self.max_answer = Some(value.into()),
+            "INTROSPECT_JWTS" => self.introspect_jwts = Some(value.into()),
+            "MAX_RESPONSE" => self.max_response = Some(value.into()),
             _ => {
                 if let Some(name) = name.strip_prefix("CACHE_") {
                     return self.cache.set(name, value);
@@ -205,8 +205,8 @@ impl IntrospectionTable {
 impl CacheTable {
     fn set(&mut self, name: &str, value: String) -> Result<(), String> {
         let setting = match name {
-            "GOOD_FOR" => &mut self.good_for,
-            "BAD_FOR" => &mut self.bad_for,
+            "TTL" => &mut self.ttl,
+            "NEGATIVE_TTL" => &mut self.negative_ttl,
             "MAX_BYTES" => &mut self.max_bytes,
             _ => return Err(UNKNOWN.to_owned()),
         };
@@ -219,11 +219,11 @@ impl LimitsTable {
     fn set(&mut self, name: &str, value: String) -> Result<(), String> {
         let setting = match name {
             "TIMEOUT" => &mut self.timeout,
-            "CONCURRENT" => &mut self.concurrent,
-            "WAITING" => &mut self.waiting,
-            "OPEN_AFTER" => &mut self.open_after,
-            "PAUSE" => &mut self.pause,
-            "LONGEST_PAUSE" => &mut self.longest_pause,
+            "MAX_IN_FLIGHT" => &mut self.max_in_flight,
+            "MAX_QUEUED" => &mut self.max_queued,
+            "BREAKER_THRESHOLD" => &mut self.breaker_threshold,
+            "BREAKER_OPEN_FOR" => &mut self.breaker_open_for,
+            "BREAKER_MAX_OPEN_FOR" => &mut self.breaker_max_open_for,
             _ => return Err(UNKNOWN.to_owned()),
         };
         *setting = Some(value.into());

@@ -9,8 +9,8 @@ use super::{
     value::{Address, List, Quantity, Secret},
 };
 use crate::{
-    inquiry::{AnswerCache, Limits},
     introspection::{ClientAuthentication, Introspection},
+    online::{CacheConfig, Limits},
 };
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -34,16 +34,16 @@ pub(super) struct IntrospectionTable {
     /// The value of one may be a key, or a password.
     pub(super) parameters: BTreeMap<String, Secret>,
     pub(super) token_type_hint: Option<bool>,
-    pub(super) signed_answers: bool,
+    pub(super) signed_responses: bool,
     pub(super) issuer_aliases: Option<List>,
-    pub(super) dangerous_accept_answers_without_audience: bool,
+    pub(super) dangerous_accept_responses_without_audience: bool,
     pub(super) require_token_type: bool,
     pub(super) scope_may_be_array: bool,
     #[serde(deserialize_with = "said")]
-    pub(super) check_jwts: Option<Quantity>,
+    pub(super) introspect_jwts: Option<Quantity>,
     pub(super) cache: CacheTable,
     pub(super) limits: LimitsTable,
-    pub(super) max_answer: Option<Quantity>,
+    pub(super) max_response: Option<Quantity>,
     #[serde(flatten)]
     pub(super) unknown: Unknown,
 }
@@ -51,8 +51,8 @@ pub(super) struct IntrospectionTable {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct CacheTable {
-    pub(super) good_for: Option<Quantity>,
-    pub(super) bad_for: Option<Quantity>,
+    pub(super) ttl: Option<Quantity>,
+    pub(super) negative_ttl: Option<Quantity>,
     pub(super) max_bytes: Option<Quantity>,
     #[serde(flatten)]
     pub(super) unknown: Unknown,
@@ -62,11 +62,11 @@ pub(super) struct CacheTable {
 #[serde(default)]
 pub(super) struct LimitsTable {
     pub(super) timeout: Option<Quantity>,
-    pub(super) concurrent: Option<Quantity>,
-    pub(super) waiting: Option<Quantity>,
-    pub(super) open_after: Option<Quantity>,
-    pub(super) pause: Option<Quantity>,
-    pub(super) longest_pause: Option<Quantity>,
+    pub(super) max_in_flight: Option<Quantity>,
+    pub(super) max_queued: Option<Quantity>,
+    pub(super) breaker_threshold: Option<Quantity>,
+    pub(super) breaker_open_for: Option<Quantity>,
+    pub(super) breaker_max_open_for: Option<Quantity>,
     #[serde(flatten)]
     pub(super) unknown: Unknown,
 }
@@ -99,11 +99,11 @@ impl IntrospectionTable {
         if self.token_type_hint == Some(false) {
             introspection = introspection.without_token_type_hint();
         }
-        if self.signed_answers {
-            introspection = introspection.signed_answers();
+        if self.signed_responses {
+            introspection = introspection.signed_responses();
         }
-        if self.dangerous_accept_answers_without_audience {
-            introspection = introspection.dangerous_accept_answers_without_audience();
+        if self.dangerous_accept_responses_without_audience {
+            introspection = introspection.dangerous_accept_responses_without_audience();
         }
         if self.require_token_type {
             introspection = introspection.require_token_type();
@@ -111,11 +111,11 @@ impl IntrospectionTable {
         if self.scope_may_be_array {
             introspection = introspection.scope_may_be_array();
         }
-        if let Some(check) = place.read("introspection.check_jwts", self.check_jwts, Quantity::online_check) {
-            introspection = introspection.check_jwts(check);
+        if let Some(check) = place.read("introspection.introspect_jwts", self.introspect_jwts, Quantity::online_check) {
+            introspection = introspection.introspect_jwts(check);
         }
-        if let Some(bytes) = place.read("introspection.max_answer", self.max_answer, Quantity::size) {
-            introspection = introspection.max_answer(bytes);
+        if let Some(bytes) = place.read("introspection.max_response", self.max_response, Quantity::size) {
+            introspection = introspection.max_response(bytes);
         }
         introspection.cache(self.cache.read(place)).limits(self.limits.read(place))
     }
@@ -219,14 +219,14 @@ impl IntrospectionTable {
 }
 
 impl CacheTable {
-    fn read(self, place: &mut Place<'_>) -> AnswerCache {
+    fn read(self, place: &mut Place<'_>) -> CacheConfig {
         place.unknown("introspection.cache.", self.unknown);
-        let mut cache = AnswerCache::default();
-        if let Some(time) = place.read("introspection.cache.good_for", self.good_for, Quantity::duration) {
-            cache = cache.good_for(time);
+        let mut cache = CacheConfig::default();
+        if let Some(time) = place.read("introspection.cache.ttl", self.ttl, Quantity::duration) {
+            cache = cache.ttl(time);
         }
-        if let Some(time) = place.read("introspection.cache.bad_for", self.bad_for, Quantity::duration) {
-            cache = cache.bad_for(time);
+        if let Some(time) = place.read("introspection.cache.negative_ttl", self.negative_ttl, Quantity::duration) {
+            cache = cache.negative_ttl(time);
         }
         if let Some(bytes) = place.read("introspection.cache.max_bytes", self.max_bytes, Quantity::size) {
             cache = cache.max_bytes(bytes);
@@ -239,27 +239,29 @@ impl LimitsTable {
     fn read(self, place: &mut Place<'_>) -> Limits {
         place.unknown("introspection.limits.", self.unknown);
         let mut limits = Limits::default();
-        let (mut first, mut longest) = limits.pause;
+        let (mut first, mut longest) = limits.breaker_open_for;
         for (setting, given, time) in [
             ("introspection.limits.timeout", self.timeout, &mut limits.timeout),
-            ("introspection.limits.pause", self.pause, &mut first),
-            ("introspection.limits.longest_pause", self.longest_pause, &mut longest),
+            ("introspection.limits.breaker_open_for", self.breaker_open_for, &mut first),
+            ("introspection.limits.breaker_max_open_for", self.breaker_max_open_for, &mut longest),
         ] {
             if let Some(given) = place.read(setting, given, Quantity::duration) {
                 *time = given;
             }
         }
         for (setting, given, questions) in [
-            ("introspection.limits.concurrent", self.concurrent, &mut limits.concurrent),
-            ("introspection.limits.waiting", self.waiting, &mut limits.waiting),
+            ("introspection.limits.max_in_flight", self.max_in_flight, &mut limits.max_in_flight),
+            ("introspection.limits.max_queued", self.max_queued, &mut limits.max_queued),
         ] {
             if let Some(given) = place.read(setting, given, Quantity::size) {
                 *questions = given;
             }
         }
-        if let Some(failures) = place.read("introspection.limits.open_after", self.open_after, Quantity::count) {
-            limits.open_after = failures;
+        if let Some(failures) =
+            place.read("introspection.limits.breaker_threshold", self.breaker_threshold, Quantity::count)
+        {
+            limits.breaker_threshold = failures;
         }
-        limits.pause(first, longest)
+        limits.breaker_open_for(first, longest)
     }
 }

@@ -8,8 +8,8 @@ use super::*;
 use crate::{
     BuildError, Reason, StartUp, VerifiedToken,
     crypto::tests::{BACKENDS, jwks, private_pem, token},
-    inquiry::{AnswerCache, Limits},
     introspection::ClientAuthentication,
+    online::{CacheConfig, Limits},
     resource_server::tests::{Answer, ISSUER, JWKS_URL, Network, SetClock},
 };
 
@@ -155,8 +155,8 @@ fn example_in_code() -> ResourceServerBuilder {
         .issuer(
             Issuer::discover("https://as.example").introspection(
                 Introspection::discovered(ClientAuthentication::client_secret_basic("orders-api", "s3cret"))
-                    .check_jwts(OnlineCheck::Every(Duration::from_secs(10)))
-                    .cache(AnswerCache::default().good_for(Duration::from_secs(10))),
+                    .introspect_jwts(JwtIntrospection::Every(Duration::from_secs(10)))
+                    .cache(CacheConfig::default().ttl(Duration::from_secs(10))),
             ),
         )
         .tenants(
@@ -217,8 +217,8 @@ fn json_and_toml_that_say_the_same_make_the_same() {
                     "client_authentication": "client_secret_basic",
                     "client_id": "orders-api",
                     "client_secret": "s3cret",
-                    "check_jwts": 10,
-                    "cache": { "good_for": "10000ms" },
+                    "introspect_jwts": 10,
+                    "cache": { "ttl": "10000ms" },
                 },
             },
             {
@@ -961,8 +961,8 @@ fn a_value_of_another_shape_is_an_error_of_the_reader_that_says_what_is_expected
         (json!({ "issuers": [{ "scope_grammar": 5 }] }), "the name of a grammar, or a table"),
         (json!({ "issuers": [{ "dangerous_allow_http_on_loopback": "true" }] }), "a boolean"),
         (json!({ "issuers": [{ "introspection": true }] }), "a table of settings"),
-        (json!({ "issuers": [{ "introspection": { "signed_answers": "true" } }] }), "a boolean"),
-        (json!({ "issuers": [{ "introspection": { "check_jwts": true } }] }), "a number or a text"),
+        (json!({ "issuers": [{ "introspection": { "signed_responses": "true" } }] }), "a boolean"),
+        (json!({ "issuers": [{ "introspection": { "introspect_jwts": true } }] }), "a number or a text"),
     ] {
         let error = serde_json::from_value::<Config>(config).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
@@ -981,9 +981,9 @@ fn an_allow_list_of_null_does_not_allow_everything() {
 fn an_introspection_of_null_is_not_one_that_was_left_out() {
     for entry in [
         json!({ "introspection": null }),
-        json!({ "introspection": { "check_jwts": null } }),
+        json!({ "introspection": { "introspect_jwts": null } }),
         json!({ "introspection": { "token_prefixes": null } }),
-        json!({ "introspection": { "signed_answers": null } }),
+        json!({ "introspection": { "signed_responses": null } }),
     ] {
         let text = json!({ "issuers": [entry] }).to_string();
         assert!(serde_json::from_str::<Config>(&text).is_err(), "{text}");
@@ -1026,15 +1026,15 @@ fn asked_by_variables(table: &Value) -> Config {
 #[test]
 fn every_setting_of_introspection_is_its_own() {
     let seconds = Duration::from_secs;
-    let (cache, limits) = (AnswerCache::default, Limits::default);
+    let (cache, limits) = (CacheConfig::default, Limits::default);
     let plain = || Introspection::discovered(ClientAuthentication::client_secret_basic("orders-api", "s3cret"));
     let all = |introspection: &Introspection| {
         let Introspection { endpoint, parameters, token_type_hint, prefixes, .. } = introspection;
         let Introspection { signed, aliases, audience_waived, demands_token_type, .. } = introspection;
-        let Introspection { scope_may_be_array, jwts, cache, limits, max_answer, .. } = introspection;
+        let Introspection { scope_may_be_array, jwts, cache, limits, max_response, .. } = introspection;
         let whence = (endpoint, parameters, token_type_hint, prefixes);
         let demands = (signed, aliases, audience_waived, demands_token_type, scope_may_be_array);
-        format!("{whence:?} {demands:?} {jwts:?} {cache:?} {limits:?} {max_answer:?}")
+        format!("{whence:?} {demands:?} {jwts:?} {cache:?} {limits:?} {max_response:?}")
     };
     let at = Introspection::at(
         "https://as.example/introspect",
@@ -1047,31 +1047,37 @@ fn every_setting_of_introspection_is_its_own() {
         (json!({ "token_prefixes": "ory_at_" }), plain().token_prefix("ory_at_")),
         (json!({ "token_type_hint": true }), plain()),
         (json!({ "token_type_hint": false }), plain().without_token_type_hint()),
-        (json!({ "signed_answers": true }), plain().signed_answers()),
-        (json!({ "signed_answers": false }), plain()),
+        (json!({ "signed_responses": true }), plain().signed_responses()),
+        (json!({ "signed_responses": false }), plain()),
         (json!({ "endpoint_hosts": ["a.example"] }), plain().endpoint_hosts(["a.example"])),
         (json!({ "issuer_aliases": ["a", "b"] }), plain().issuer_alias("a").issuer_alias("b")),
         (
-            json!({ "dangerous_accept_answers_without_audience": true }),
-            plain().dangerous_accept_answers_without_audience(),
+            json!({ "dangerous_accept_responses_without_audience": true }),
+            plain().dangerous_accept_responses_without_audience(),
         ),
         (json!({ "require_token_type": true }), plain().require_token_type()),
         (json!({ "scope_may_be_array": true }), plain().scope_may_be_array()),
-        (json!({ "check_jwts": "where-demanded" }), plain()),
-        (json!({ "check_jwts": "instead" }), plain().check_jwts(OnlineCheck::Instead)),
-        (json!({ "check_jwts": "10s" }), plain().check_jwts(OnlineCheck::Every(seconds(10)))),
-        (json!({ "check_jwts": 0 }), plain().check_jwts(OnlineCheck::Every(seconds(0)))),
-        (json!({ "cache": { "good_for": 1 } }), plain().cache(cache().good_for(seconds(1)))),
-        (json!({ "cache": { "bad_for": 2 } }), plain().cache(cache().bad_for(seconds(2)))),
+        (json!({ "introspect_jwts": "where-demanded" }), plain()),
+        (json!({ "introspect_jwts": "instead" }), plain().introspect_jwts(JwtIntrospection::Instead)),
+        (json!({ "introspect_jwts": "10s" }), plain().introspect_jwts(JwtIntrospection::Every(seconds(10)))),
+        (json!({ "introspect_jwts": 0 }), plain().introspect_jwts(JwtIntrospection::Every(seconds(0)))),
+        (json!({ "cache": { "ttl": 1 } }), plain().cache(cache().ttl(seconds(1)))),
+        (json!({ "cache": { "negative_ttl": 2 } }), plain().cache(cache().negative_ttl(seconds(2)))),
         (json!({ "cache": { "max_bytes": 65536 } }), plain().cache(cache().max_bytes(65_536))),
-        (json!({ "cache": { "good_for": 0, "bad_for": 0, "max_bytes": 0 } }), plain().cache(AnswerCache::off())),
+        (json!({ "cache": { "ttl": 0, "negative_ttl": 0, "max_bytes": 0 } }), plain().cache(CacheConfig::off())),
         (json!({ "limits": { "timeout": "1s" } }), plain().limits(limits().timeout(seconds(1)))),
-        (json!({ "limits": { "concurrent": 2 } }), plain().limits(limits().concurrent(2))),
-        (json!({ "limits": { "waiting": 3 } }), plain().limits(limits().waiting(3))),
-        (json!({ "limits": { "open_after": 4 } }), plain().limits(limits().open_after(4))),
-        (json!({ "limits": { "pause": 5 } }), plain().limits(limits().pause(seconds(5), seconds(30)))),
-        (json!({ "limits": { "longest_pause": 6 } }), plain().limits(limits().pause(seconds(1), seconds(6)))),
-        (json!({ "max_answer": 2048 }), plain().max_answer(2048)),
+        (json!({ "limits": { "max_in_flight": 2 } }), plain().limits(limits().max_in_flight(2))),
+        (json!({ "limits": { "max_queued": 3 } }), plain().limits(limits().max_queued(3))),
+        (json!({ "limits": { "breaker_threshold": 4 } }), plain().limits(limits().breaker_threshold(4))),
+        (
+            json!({ "limits": { "breaker_open_for": 5 } }),
+            plain().limits(limits().breaker_open_for(seconds(5), seconds(30))),
+        ),
+        (
+            json!({ "limits": { "breaker_max_open_for": 6 } }),
+            plain().limits(limits().breaker_open_for(seconds(1), seconds(6))),
+        ),
+        (json!({ "max_response": 2048 }), plain().max_response(2048)),
     ] {
         let table = extended(json!({ "client_id": "orders-api", "client_secret": "s3cret" }), settings);
         for config in [with_issuer(json!({ "introspection": table })), asked_by_variables(&table)] {
@@ -1083,8 +1089,8 @@ fn every_setting_of_introspection_is_its_own() {
     let expected = plain().parameter("resource", "https://api.example").parameter("tenant", "north");
     assert_eq!(all(&introspection(with_issuer(json!({ "introspection": table })))), all(&expected));
     let nothing = json!({ "client_id": "orders-api", "client_secret": "s3cret", "client_secret_file": null,
-                          "endpoint": null, "token_type_hint": null, "issuer_aliases": null, "max_answer": null,
-                          "cache": { "good_for": null }, "limits": { "pause": null } });
+                          "endpoint": null, "token_type_hint": null, "issuer_aliases": null, "max_response": null,
+                          "cache": { "ttl": null }, "limits": { "breaker_open_for": null } });
     assert_eq!(all(&introspection(with_issuer(json!({ "introspection": nothing })))), all(&plain()));
 }
 
@@ -1184,23 +1190,23 @@ fn keys_are_not_needed_where_the_issuer_is_asked_instead() {
     };
     let plain = || Introspection::discovered(ClientAuthentication::none("api"));
     let with = |issuer: Issuer| shown(&ResourceServer::builder().audience("https://api.example").issuer(issuer));
-    let instead = || plain().check_jwts(OnlineCheck::Instead);
+    let instead = || plain().introspect_jwts(JwtIntrospection::Instead);
     for (settings, introspection, expected) in [
         (json!({}), json!({}), Issuer::discover(ISSUER).introspection(plain())),
-        (json!({}), json!({ "check_jwts": "instead" }), Issuer::introspected(ISSUER, plain())),
+        (json!({}), json!({ "introspect_jwts": "instead" }), Issuer::introspected(ISSUER, plain())),
         (
             json!({}),
-            json!({ "check_jwts": "instead", "signed_answers": true }),
-            Issuer::discover(ISSUER).introspection(instead().signed_answers()),
+            json!({ "introspect_jwts": "instead", "signed_responses": true }),
+            Issuer::discover(ISSUER).introspection(instead().signed_responses()),
         ),
         (
             json!({ "jwks_uri": JWKS_URL }),
-            json!({ "check_jwts": "instead" }),
+            json!({ "introspect_jwts": "instead" }),
             Issuer::with_jwks_uri(ISSUER, JWKS_URL).introspection(instead()),
         ),
         (
             json!({ "jwks_file": "/keys" }),
-            json!({ "check_jwts": "instead" }),
+            json!({ "introspect_jwts": "instead" }),
             Issuer::with_jwks_file(ISSUER, "/keys").introspection(instead()),
         ),
     ] {
@@ -1301,25 +1307,25 @@ async fn what_is_wrong_with_an_introspection_is_a_fault_with_its_remedy() {
         ),
         (with(json!({ "parameters": { "a\nb": 5 } })), vec![("parameters.a\\nb", "is no text")]),
         (
-            with(json!({ "check_jwts": "always" })),
+            with(json!({ "introspect_jwts": "always" })),
             vec![(
-                "check_jwts",
+                "introspect_jwts",
                 "\"always\" is no way to check JWTs; write \"where-demanded\", \"instead\", or how old an answer may \
                  be, such as \"10s\"",
             )],
         ),
         (
-            with(json!({ "max_answer": "64k", "cache": { "max_bytes": -1 } })),
+            with(json!({ "max_response": "64k", "cache": { "max_bytes": -1 } })),
             vec![
-                ("max_answer", "\"64k\" is no whole number, or too great a one"),
+                ("max_response", "\"64k\" is no whole number, or too great a one"),
                 ("cache.max_bytes", "\"-1\" is no whole number, or too great a one"),
             ],
         ),
         (
-            with(json!({ "limits": { "open_after": 4_294_967_296_u64, "concurrent": "many" } })),
+            with(json!({ "limits": { "breaker_threshold": 4_294_967_296_u64, "max_in_flight": "many" } })),
             vec![
-                ("limits.concurrent", "\"many\" is no whole number, or too great a one"),
-                ("limits.open_after", "\"4294967296\" is no whole number, or too great a one"),
+                ("limits.max_in_flight", "\"many\" is no whole number, or too great a one"),
+                ("limits.breaker_threshold", "\"4294967296\" is no whole number, or too great a one"),
             ],
         ),
     ] {
@@ -1329,7 +1335,9 @@ async fn what_is_wrong_with_an_introspection_is_a_fault_with_its_remedy() {
             .collect();
         assert_eq!(faults(with_issuer(json!({ "introspection": table }))).await, expected, "{table}");
     }
-    for setting in ["cache.good_for", "cache.bad_for", "limits.timeout", "limits.pause", "limits.longest_pause"] {
+    for setting in
+        ["cache.ttl", "cache.negative_ttl", "limits.timeout", "limits.breaker_open_for", "limits.breaker_max_open_for"]
+    {
         let (table, name) = setting.split_once('.').unwrap();
         let found = faults(with_issuer(json!({ "introspection": with(json!({ table: { name: "5m" } })) }))).await;
         let beginning = format!("issuer \"https://as.example\": introspection.{setting}: \"5m\" is no duration; ");
@@ -1343,8 +1351,8 @@ async fn the_faults_of_an_introspection_are_named_at_once_with_those_of_the_buil
         "client_secret_file": "/nowhere/to/be/found",
         "endpoint": "http://as.example/introspect",
         "parameters": { "token": "x" },
-        "cache": { "good_for": "10min" },
-        "max_answer": 1,
+        "cache": { "ttl": "10min" },
+        "max_response": 1,
     });
     let found = faults(with_issuer(json!({ "introspection": table }))).await;
     let beginnings = [
@@ -1371,7 +1379,7 @@ async fn an_opaque_token_is_asked_about_with_the_secret_of_the_file() {
     let file = folder.file("secret", "s3cret\n");
     let endpoint = "https://as.example/introspect?key=s3cret";
     // The network of these tests insists on its limit, which is that of key sets.
-    let settings = json!({ "client_id": "orders-api", "endpoint": endpoint, "max_answer": 524_288 });
+    let settings = json!({ "client_id": "orders-api", "endpoint": endpoint, "max_response": 524_288 });
     let with = |name: &str, value: &str| extended(settings.clone(), json!({ name: value }));
     for table in [with("client_secret", "s3cret"), with("client_secret_file", &file)] {
         for config in [with_issuer(json!({ "introspection": table })), asked_by_variables(&table)] {

@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{StartUp, https_url, introspection::OnlineCheck};
+use crate::{StartUp, https_url, introspection::JwtIntrospection};
 
 /// The longest secret that is read from a file, in bytes. Whatever is longer is no secret, but the wrong file.
 const MAX_SECRET: u64 = 16 * 1024;
@@ -83,11 +83,11 @@ impl Quantity {
         number.ok_or_else(|| format!("{:?} is no whole number, or too great a one", self.0))
     }
 
-    pub(super) fn online_check(&self) -> Result<OnlineCheck, String> {
+    pub(super) fn online_check(&self) -> Result<JwtIntrospection, String> {
         match self.0.as_str() {
-            "instead" => Ok(OnlineCheck::Instead),
-            "where-demanded" => Ok(OnlineCheck::WhereDemanded),
-            text => self.as_duration().map(OnlineCheck::Every).ok_or_else(|| {
+            "instead" => Ok(JwtIntrospection::Instead),
+            "where-demanded" => Ok(JwtIntrospection::WhereDemanded),
+            text => self.as_duration().map(JwtIntrospection::Every).ok_or_else(|| {
                 format!(
                     "{text:?} is no way to check JWTs; write \"where-demanded\", \"instead\", or how old an answer may \
                      be, such as \"10s\""
@@ -276,10 +276,10 @@ mod tests {
 
     #[test]
     fn a_check_of_jwts_is_a_name_or_a_time() {
-        assert_eq!(quantity("where-demanded").online_check(), Ok(OnlineCheck::WhereDemanded));
-        assert_eq!(quantity("instead").online_check(), Ok(OnlineCheck::Instead));
-        assert_eq!(quantity("10s").online_check(), Ok(OnlineCheck::Every(Duration::from_secs(10))));
-        assert_eq!(quantity("0").online_check(), Ok(OnlineCheck::Every(Duration::ZERO)));
+        assert_eq!(quantity("where-demanded").online_check(), Ok(JwtIntrospection::WhereDemanded));
+        assert_eq!(quantity("instead").online_check(), Ok(JwtIntrospection::Instead));
+        assert_eq!(quantity("10s").online_check(), Ok(JwtIntrospection::Every(Duration::from_secs(10))));
+        assert_eq!(quantity("0").online_check(), Ok(JwtIntrospection::Every(Duration::ZERO)));
         for text in ["", "Instead", "where_demanded", "10 s", "always"] {
             assert!(quantity(text).online_check().is_err(), "{text}");
         }

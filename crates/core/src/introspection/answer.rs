@@ -7,8 +7,8 @@ use crate::{
     Reason,
     error::excerpt,
     fetch::document::retry_after,
-    inquiry::{CannotTell, Fault, Told},
     jws::json::{self, Value},
+    online::{CannotTell, Fault, Told},
 };
 
 /// RFC 7662 §2.2.
@@ -27,7 +27,7 @@ pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize, toke
         return if !is_of(answer.headers(), media_type) {
             Err(CannotTell::new(Fault::Theirs, format!("the answer is not of the media type {media_type}")))
         } else if answer.body().len() > limit {
-            Err(CannotTell::new(Fault::Theirs, "the answer is longer than `max_answer` allows").about_token())
+            Err(CannotTell::new(Fault::Theirs, "the answer is longer than `max_response` allows").about_token())
         } else {
             Ok(answer.into_body())
         };

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Uri, header::CONTENT_TYPE};
 
 use super::{
-    Authenticator, Discovery, SignedAnswers,
+    Authenticator, Discovery, SignedResponses,
     answer::{self, JSON, SIGNED},
 };
 use crate::{
     clock::Clock,
     fetch::{Fetch, FetchLimits, headers},
-    inquiry::{CannotTell, Fault, Told},
+    online::{CannotTell, Fault, Told},
 };
 
 /// Asks an issuer about a token: one request, and what was answered.
@@ -21,7 +21,7 @@ pub(crate) struct Asker {
     pub(crate) parameters: Vec<(String, String)>,
     pub(crate) token_type_hint: bool,
     /// Where answers have to be signed: how.
-    pub(crate) signed: Option<SignedAnswers>,
+    pub(crate) signed: Option<SignedResponses>,
     pub(crate) fetch: Arc<dyn Fetch>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: FetchLimits,

@@ -10,8 +10,8 @@ use crate::{
     error::chain,
     fetch::document::Documents,
     https_url::PlainHttp,
-    inquiry::{CannotTell, Fault},
     metadata::{self, DiscoveryError, Wanted},
+    online::{CannotTell, Fault},
 };
 
 /// For how long a discovered endpoint is relied on: as long as its document says, within these.

@@ -1,10 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
-use super::{Asker, OnlineCheck};
+use super::{Asker, JwtIntrospection};
 use crate::{
-    VerifiedToken,
-    inquiry::{AnswerKey, Audience, Desk, Found, Lookup, Question},
-    jwt,
+    VerifiedToken, jwt,
+    online::{Audience, CacheKey, Desk, Found, Lookup, Question},
 };
 
 /// Judges the tokens of one issuer by asking it.
@@ -12,7 +11,7 @@ use crate::{
 pub(crate) struct Introspector {
     pub(crate) desk: Arc<Desk>,
     pub(crate) asker: Arc<Asker>,
-    pub(crate) jwts: OnlineCheck,
+    pub(crate) jwts: JwtIntrospection,
     /// What JWTs are held to before they are asked about, where that takes the place of a check of their signature.
     pub(crate) jwt_rules: jwt::Rules,
     /// What its opaque tokens begin with; nothing where they are all that no other issuer has a prefix for.
@@ -25,7 +24,7 @@ impl Introspector {
     pub(crate) fn new(
         desk: Desk,
         asker: Asker,
-        jwts: OnlineCheck,
+        jwts: JwtIntrospection,
         jwt_rules: jwt::Rules,
         prefixes: Vec<Box<str>>,
     ) -> Self {
@@ -59,7 +58,7 @@ impl Introspector {
         Lookup::Asked(Box::pin(Arc::clone(&self.desk).ask(question)))
     }
 
-    fn key(&self, token: &str, is_verified: bool) -> AnswerKey {
+    fn key(&self, token: &str, is_verified: bool) -> CacheKey {
         let issuer = self.desk.rules.issuer.as_bytes();
         self.desk.digest(&[b"introspection", issuer, &self.identity, &[u8::from(is_verified)], token.as_bytes()])
     }
@@ -67,8 +66,8 @@ impl Introspector {
     /// How old an answer about a JWT may be that was verified locally; `None` where it is not asked about.
     pub(crate) fn max_age_for_jwts(&self, demanded: Option<Duration>) -> Option<Duration> {
         match (&self.jwts, demanded) {
-            (OnlineCheck::Every(every), Some(demanded)) => Some(demanded.min(*every)),
-            (OnlineCheck::Every(every), None) => Some(*every),
+            (JwtIntrospection::Every(every), Some(demanded)) => Some(demanded.min(*every)),
+            (JwtIntrospection::Every(every), None) => Some(*every),
             (_, demanded) => demanded,
         }
     }

@@ -1,7 +1,7 @@
 //! Opaque tokens: asking the issuer about them (RFC 7662, RFC 9701).
 //!
 //! An [`Introspection`] says where and how an issuer is asked, and what its answers are held to. What becomes of an answer,
-//! how long it is remembered and what happens during an outage is in the docs of [`inquiry`](crate::inquiry).
+//! how long it is remembered and what happens during an outage is in the docs of [`online`](crate::online).
 //!
 //! ```
 //! use scopegate_core::{
@@ -43,7 +43,7 @@
 //!
 //! A token goes to the one issuer that it belongs to, and nowhere else. A JWT is what begins with the encoding of a JSON
 //! object, up to a dot: it belongs to the issuer that its `iss` names, is verified locally, and is asked about where
-//! [`OnlineCheck`] says so; where it is asked about [instead](OnlineCheck::Instead), its own claims can still refuse it. One of
+//! [`JwtIntrospection`] says so; where it is asked about [instead](JwtIntrospection::Instead), its own claims can still refuse it. One of
 //! an unknown issuer is refused and sent nowhere, and a JWT that fails a local check is never
 //! asked about in hope of something better. Every other token is opaque. It belongs to the issuer whose
 //! [prefix](Introspection::token_prefix) it has, else to the one issuer that has none; two of those are a configuration error.
@@ -64,9 +64,9 @@ pub(crate) use self::{
     client_authentication::Authenticator,
     discovery::Discovery,
     introspector::Introspector,
-    signed::SignedAnswers,
+    signed::SignedResponses,
 };
 pub use self::{
     client_authentication::ClientAuthentication,
-    settings::{Introspection, OnlineCheck},
+    settings::{Introspection, JwtIntrospection},
 };

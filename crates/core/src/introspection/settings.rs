@@ -4,10 +4,10 @@ use super::ClientAuthentication;
 use crate::{
     fetch::Fetch,
     https_url,
-    inquiry::{AnswerCache, Limits},
+    online::{CacheConfig, Limits},
 };
 
-/// The longest answer that is read unless [`Introspection::max_answer`] says otherwise, in bytes.
+/// The longest answer that is read unless [`Introspection::max_response`] says otherwise, in bytes.
 const DEFAULT_MAX_ANSWER: usize = 64 * 1024;
 
 /// Form fields that are for us to send.
@@ -18,12 +18,12 @@ const OURS: [&str; 6] =
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`cache`](Self::cache) | [`AnswerCache::default`]: a revoked token works for 30 s at most |
+/// | [`cache`](Self::cache) | [`CacheConfig::default`]: a revoked token works for 30 s at most |
 /// | [`limits`](Self::limits) | [`Limits::default`] |
-/// | [`check_jwts`](Self::check_jwts) | [`OnlineCheck::WhereDemanded`] |
-/// | [`signed_answers`](Self::signed_answers) | plain JSON |
+/// | [`introspect_jwts`](Self::introspect_jwts) | [`JwtIntrospection::WhereDemanded`] |
+/// | [`signed_responses`](Self::signed_responses) | plain JSON |
 /// | [`token_prefix`](Self::token_prefix) | none |
-/// | [`max_answer`](Self::max_answer) | 64 KiB |
+/// | [`max_response`](Self::max_response) | 64 KiB |
 /// | [`fetch`](Self::fetch) | the resource server's |
 #[derive(Clone)]
 #[must_use = "an introspection has to be given to an `Issuer`"]
@@ -39,17 +39,17 @@ pub struct Introspection {
     pub(crate) audience_waived: bool,
     pub(crate) demands_token_type: bool,
     pub(crate) scope_may_be_array: bool,
-    pub(crate) jwts: OnlineCheck,
-    pub(crate) cache: AnswerCache,
+    pub(crate) jwts: JwtIntrospection,
+    pub(crate) cache: CacheConfig,
     pub(crate) limits: Limits,
-    pub(crate) max_answer: usize,
+    pub(crate) max_response: usize,
     pub(crate) fetch: Option<Arc<dyn Fetch>>,
 }
 
 /// Whether an issuer is asked about its JWTs as well, so that one that was revoked stops working before it expires.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum OnlineCheck {
+pub enum JwtIntrospection {
     /// They are verified locally, and asked about where a `RequireActive` layer demands it.
     #[default]
     WhereDemanded,
@@ -77,10 +77,10 @@ impl Introspection {
             audience_waived: false,
             demands_token_type: false,
             scope_may_be_array: false,
-            jwts: OnlineCheck::default(),
-            cache: AnswerCache::default(),
+            jwts: JwtIntrospection::default(),
+            cache: CacheConfig::default(),
             limits: Limits::default(),
-            max_answer: DEFAULT_MAX_ANSWER,
+            max_response: DEFAULT_MAX_ANSWER,
             fetch: None,
         }
     }
@@ -124,7 +124,7 @@ impl Introspection {
 
     /// Demands signed answers (RFC 9701), by the issuer's keys. A plain one counts as no answer, so that nobody in between
     /// can strip the signature off. Without this, a signed answer counts as none. Encrypted answers are not supported.
-    pub fn signed_answers(mut self) -> Self {
+    pub fn signed_responses(mut self) -> Self {
         self.signed = true;
         self
     }
@@ -141,7 +141,7 @@ impl Introspection {
     ///
     /// Some issuers, node-oidc-provider among them, call refresh tokens active whatever the hint, and it is the missing audience
     /// that tells those from access tokens. Add [`require_token_type`](Self::require_token_type) there.
-    pub fn dangerous_accept_answers_without_audience(mut self) -> Self {
+    pub fn dangerous_accept_responses_without_audience(mut self) -> Self {
         self.audience_waived = true;
         self
     }
@@ -159,13 +159,13 @@ impl Introspection {
     }
 
     /// Says whether JWTs of this issuer are asked about.
-    pub fn check_jwts(mut self, check: OnlineCheck) -> Self {
+    pub fn introspect_jwts(mut self, check: JwtIntrospection) -> Self {
         self.jwts = check;
         self
     }
 
     /// Remembers answers in this way.
-    pub fn cache(mut self, cache: AnswerCache) -> Self {
+    pub fn cache(mut self, cache: CacheConfig) -> Self {
         self.cache = cache;
         self
     }
@@ -177,8 +177,8 @@ impl Introspection {
     }
 
     /// The longest answer that is read, in bytes. A longer one counts as none.
-    pub fn max_answer(mut self, bytes: usize) -> Self {
-        self.max_answer = bytes;
+    pub fn max_response(mut self, bytes: usize) -> Self {
+        self.max_response = bytes;
         self
     }
 
@@ -191,7 +191,7 @@ impl Introspection {
     /// What is wrong with these settings, whichever issuer they are for.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults: Vec<String> =
-            crate::inquiry::faults(&self.cache, &self.limits).map(|fault| format!("introspection {fault}")).collect();
+            crate::online::faults(&self.cache, &self.limits).map(|fault| format!("introspection {fault}")).collect();
         for (name, _) in &self.parameters {
             if name.is_empty() || OURS.contains(&&**name) {
                 faults.push(format!("introspection sends the form field {name:?} itself; leave it out"));
@@ -204,15 +204,15 @@ impl Introspection {
                 faults.push(format!("no token begins with the prefix {prefix:?}; it has letters, digits and -._~+/"));
             }
         }
-        if !(1024..=16 * 1024 * 1024).contains(&self.max_answer) {
+        if !(1024..=16 * 1024 * 1024).contains(&self.max_response) {
             faults.push("the longest answer is not between 1 KiB and 16 MiB; the default is 64 KiB".into());
         }
-        if let OnlineCheck::Every(age) = self.jwts
-            && age > self.cache.good_for
+        if let JwtIntrospection::Every(age) = self.jwts
+            && age > self.cache.ttl
         {
             faults.push(format!(
-                "JWTs would be asked about every {age:?}, and answers are remembered for {:?} only; let `good_for` be as long",
-                self.cache.good_for
+                "JWTs would be asked about every {age:?}, and answers are remembered for {:?} only; let `ttl` be as long",
+                self.cache.ttl
             ));
         }
         faults

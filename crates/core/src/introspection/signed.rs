@@ -12,16 +12,16 @@ use crate::{
         ClaimNames, UnverifiedClaims,
         checks::{self, OneOf},
     },
-    inquiry::{CannotTell, Fault},
     jwks::{KeySource, MissingKey},
     jws::{Algorithm, Buffer, Compact, Header, KeySet, Verification},
+    online::{CannotTell, Fault},
 };
 
 /// How old a signed answer may be, besides the leeway. It is made while we wait for it.
 const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// Opens signed answers (RFC 9701).
-pub(crate) struct SignedAnswers {
+pub(crate) struct SignedResponses {
     pub(crate) keys: Arc<dyn KeySource>,
     pub(crate) algorithms: Vec<Algorithm>,
     /// What we are called besides our client identifier.
@@ -38,7 +38,7 @@ struct Opened<'a> {
     payload: Vec<u8>,
 }
 
-impl SignedAnswers {
+impl SignedResponses {
     /// The introspection response inside of a signed answer that is the issuer's, for us, and of now (RFC 9701 §5).
     ///
     /// What does not verify is no answer, and says nothing about the token.
@@ -210,7 +210,7 @@ mod tests {
 
     /// The response inside of the answer, or why there is none.
     async fn opened(keys: &Arc<Keys>, answer: &str) -> Result<Value, String> {
-        let answers = SignedAnswers {
+        let answers = SignedResponses {
             keys: Arc::clone(keys) as Arc<dyn KeySource>,
             algorithms: vec![Algorithm::Es256],
             audiences: ["https://api.example"].into_iter().collect(),

@@ -4,9 +4,9 @@ use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use crate::{
     dispatch::Dispatch,
-    inquiry::{CircuitState, Desk},
     jwks::KeyHealth,
     jwt::JwtVerifier,
+    online::{CircuitState, Desk},
 };
 
 /// How a resource server's issuers are doing. Made by [`ResourceServer::health`](crate::ResourceServer::health), which causes
@@ -88,7 +88,7 @@ impl Health {
     /// Whether the tokens of every issuer can be judged: there are keys for those that are verified here, and no circuit is
     /// open of those that are asked about. Tenants do not count: strangers can name them, and they come and go.
     ///
-    /// A circuit is open for the pause of its [`Limits`](crate::inquiry::Limits), and half open from then on until somebody
+    /// A circuit is open for the pause of its [`Limits`](crate::online::Limits), and half open from then on until somebody
     /// asks: that counts as ready, or else a service that a probe takes out of rotation would never ask again.
     ///
     /// With several issuers think twice before a probe rests on this: when one of them is down for longer than its keys

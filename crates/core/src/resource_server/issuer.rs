@@ -5,7 +5,7 @@ use http::Uri;
 use crate::{
     ExactScopes, ScopeGrammar,
     https_url::{self, PlainHttp},
-    introspection::{Introspection, OnlineCheck},
+    introspection::{Introspection, JwtIntrospection},
     jwks::{KeyRefresh, KeySource},
     jws::Algorithm,
     jwt::Profile,
@@ -180,11 +180,11 @@ impl Issuer {
     /// let issuer = Issuer::introspected("https://tenant.example", Introspection::discovered(client));
     /// ```
     pub fn introspected(identifier: impl Into<String>, introspection: Introspection) -> Self {
-        let introspection = introspection.check_jwts(OnlineCheck::Instead);
+        let introspection = introspection.introspect_jwts(JwtIntrospection::Instead);
         Self { introspection: Some(introspection), ..Self::new(identifier, Keys::None) }
     }
 
-    /// Asks the issuer about opaque tokens, and about JWTs where [`OnlineCheck`] says so.
+    /// Asks the issuer about opaque tokens, and about JWTs where [`JwtIntrospection`] says so.
     pub fn introspection(mut self, introspection: Introspection) -> Self {
         self.introspection = Some(introspection);
         self

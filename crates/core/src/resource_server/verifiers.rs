@@ -24,14 +24,14 @@ use crate::{
     dispatch::Trusted,
     fetch::{Fetch, FetchError, FetchLimits, document::Documents},
     https_url,
-    inquiry::{self, Audience, Desk, Surroundings},
     introspection::{
-        Asker, Authenticator, Discovery, Endpoint, Introspection, Introspector, OnlineCheck, SignedAnswers,
+        Asker, Authenticator, Discovery, Endpoint, Introspection, Introspector, JwtIntrospection, SignedResponses,
     },
     jwks::{FixedKeys, Idle, KeyRefresh, KeySource, Location, Origin, RemoteKeys},
     jws::JwkSet,
     jwt::{JwtVerifier, ProfileFault, Rules, Settings},
     observe::Observer,
+    online::{self, Audience, Desk, Surroundings},
     token_verifier::{Application, TokenVerifier},
 };
 
@@ -72,7 +72,7 @@ impl Verifiers {
         };
         let jwt = self.verifier(issuer.clone(), None, faults);
         let keys = jwt.as_ref().map(|jwt| Arc::clone(&jwt.keys));
-        let jwt = jwt.filter(|_| introspection.jwts != OnlineCheck::Instead).map(Arc::new);
+        let jwt = jwt.filter(|_| introspection.jwts != JwtIntrospection::Instead).map(Arc::new);
         let mut faults = faults.of(&issuer.identifier);
         let introspector = Arc::new(self.introspector(&issuer, introspection, keys, &mut faults)?);
         Some(Trusted { name, jwt, introspector: Some(introspector) })
@@ -126,7 +126,7 @@ impl Verifiers {
             }
         };
         let audiences = self.audiences_of(issuer);
-        let rules = inquiry::Rules {
+        let rules = online::Rules {
             aliases: introspection.aliases.iter().map(|alias| alias.as_str().into()).collect(),
             authorized_parties: issuer
                 .authorized_parties
@@ -134,7 +134,7 @@ impl Verifiers {
                 .map(|parties| parties.iter().map(String::as_str).collect()),
             demands_token_type: introspection.demands_token_type,
             scope_may_be_array: introspection.scope_may_be_array,
-            ..inquiry::Rules::new(
+            ..online::Rules::new(
                 Arc::clone(&name),
                 Audience::Ours { names: audiences.clone(), may_be_absent: introspection.audience_waived },
                 Arc::clone(&issuer.grammar),
@@ -142,13 +142,13 @@ impl Verifiers {
                 self.max_token_age,
             )
         };
-        let signed = introspection.signed.then_some(keys).flatten().map(|keys| SignedAnswers {
+        let signed = introspection.signed.then_some(keys).flatten().map(|keys| SignedResponses {
             keys,
             algorithms: issuer.algorithms.clone(),
             audiences,
             leeway: self.leeway,
         });
-        let limits = FetchLimits::new(introspection.max_answer, introspection.limits.timeout);
+        let limits = FetchLimits::new(introspection.max_response, introspection.limits.timeout);
         let asker = Asker {
             issuer: name,
             endpoint: endpoint?,
@@ -172,14 +172,14 @@ impl Verifiers {
     pub(crate) fn application(&self, verifier: Arc<dyn TokenVerifier>, faults: &mut Faults) -> Option<Application> {
         let (cache, limits) = (verifier.cache(), verifier.limits());
         let mut faults = faults.of(verifier.issuer());
-        inquiry::faults(&cache, &limits).for_each(|fault| faults.add(fault));
+        online::faults(&cache, &limits).for_each(|fault| faults.add(fault));
         if let Some(fault) = verifier.fault() {
             faults.add(fault);
         }
         if verifier.issuer().is_empty() {
             faults.add("a verifier has to call the issuer of its tokens something");
         }
-        let rules = inquiry::Rules::new(
+        let rules = online::Rules::new(
             verifier.issuer().into(),
             Audience::SeenTo,
             verifier.scope_grammar(),

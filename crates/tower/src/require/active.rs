@@ -30,7 +30,7 @@ use crate::{
 ///
 /// A JWT that was refused here is still good on routes without this layer, until it expires: they verify it locally. Where that
 /// must not be, let the issuer be asked about every JWT, by
-/// [`OnlineCheck`](scopegate_core::introspection::OnlineCheck). An opaque token is refused everywhere from then on. A verifier of
+/// [`JwtIntrospection`](scopegate_core::introspection::JwtIntrospection). An opaque token is refused everywhere from then on. A verifier of
 /// the application is asked anew as an issuer is; one that decides without asking does so for every request anyway.
 ///
 /// It belongs inside of `Authenticate`. Outside of [`RequireScope`](super::RequireScope), which is right for an issuer whose

@@ -18,7 +18,7 @@ use scopegate_axum::token_verifier::{NotGood, Presented};
 const PROVIDER: &str = "x-token-provider";
 
 /// How long an answer may be, in bytes. The longest, GitHub's, has about three thousand.
-const MAX_ANSWER: usize = 64 * 1024;
+const MAX_RESPONSE: usize = 64 * 1024;
 
 /// The HTTP client of all verifiers. A token goes to the provider and nowhere else: redirects are not followed, and proxies
 /// named by the environment are not used.
@@ -63,7 +63,7 @@ async fn text(mut response: Response) -> Result<String, NotGood> {
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
-        if body.len() + chunk.len() > MAX_ANSWER {
+        if body.len() + chunk.len() > MAX_RESPONSE {
             return Err(NotGood::cannot_tell("the answer is too long"));
         }
         body.extend_from_slice(&chunk);

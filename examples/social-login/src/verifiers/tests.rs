@@ -10,7 +10,7 @@ use axum::{
 use scopegate_axum::{Reason, ResourceServer, VerifiedToken};
 use tokio::net::TcpListener;
 
-use super::{MAX_ANSWER, client, github::GitHub, qq::Qq, wechat::WeChat};
+use super::{MAX_RESPONSE, client, github::GitHub, qq::Qq, wechat::WeChat};
 use crate::sessions::Sessions;
 
 /// What becomes of a token if its provider answers this to every question.
@@ -110,6 +110,6 @@ async fn what_wechat_says_is_understood() {
         assert_eq!(judge("wechat", (status, good)).await.unwrap_err(), Reason::IssuerUnavailable, "{status}");
     }
     let padded = |length: usize| format!("{good}{}", " ".repeat(length - good.len()));
-    assert!(judge("wechat", (200, &padded(MAX_ANSWER))).await.is_ok());
-    assert_eq!(judge("wechat", (200, &padded(MAX_ANSWER + 1))).await.unwrap_err(), Reason::IssuerUnavailable);
+    assert!(judge("wechat", (200, &padded(MAX_RESPONSE))).await.is_ok());
+    assert_eq!(judge("wechat", (200, &padded(MAX_RESPONSE + 1))).await.unwrap_err(), Reason::IssuerUnavailable);
 }

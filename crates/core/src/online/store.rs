@@ -7,9 +7,9 @@ use crate::BoxFuture;
 /// What is remembered is filed under this: a SHA-256 digest, of a token, of who was asked about it, and of who was asking.
 /// Nobody can tell the token from it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct AnswerKey([u8; 32]);
+pub struct CacheKey([u8; 32]);
 
-impl AnswerKey {
+impl CacheKey {
     pub(crate) fn new(digest: [u8; 32]) -> Self {
         Self(digest)
     }
@@ -21,13 +21,13 @@ impl AnswerKey {
 }
 
 /// In hexadecimal digits, for a store whose keys are text.
-impl fmt::Display for AnswerKey {
+impl fmt::Display for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-impl fmt::Debug for AnswerKey {
+impl fmt::Debug for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -36,25 +36,25 @@ impl fmt::Debug for AnswerKey {
 /// A good answer, as replicas of a service share it. Its claims are personal data more often than not.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct StoredAnswer {
+pub struct CacheEntry {
     /// The claims of the token, a JSON object. They are checked again by whoever takes them from the store.
     pub claims: Bytes,
     /// When the question was asked, in seconds since 1970.
     pub asked_at: Duration,
-    /// What [`AnswerStore::forget`] may be called with to forget this answer: digests of its token, subject and session.
-    pub tags: Vec<AnswerKey>,
+    /// What [`CacheStore::invalidate`] may be called with to forget this answer: digests of its token, subject and session.
+    pub tags: Vec<CacheKey>,
 }
 
-impl StoredAnswer {
+impl CacheEntry {
     /// An answer that was kept somewhere.
-    pub fn new(claims: impl Into<Bytes>, asked_at: Duration, tags: Vec<AnswerKey>) -> Self {
+    pub fn new(claims: impl Into<Bytes>, asked_at: Duration, tags: Vec<CacheKey>) -> Self {
         Self { claims: claims.into(), asked_at, tags }
     }
 }
 
-impl fmt::Debug for StoredAnswer {
+impl fmt::Debug for CacheEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredAnswer").field("asked_at", &self.asked_at).finish_non_exhaustive()
+        f.debug_struct("CacheEntry").field("asked_at", &self.asked_at).finish_non_exhaustive()
     }
 }
 
@@ -67,26 +67,21 @@ pub type StoreError = Box<dyn StdError + Send + Sync>;
 /// an answer is follows from the clock of the replica that put it there, so the replicas' clocks have to agree: by as much as
 /// they differ, a revoked token may work longer. A store is for the replicas of one service; another service needs another, or
 /// other keys in the same.
-pub trait AnswerStore: fmt::Debug + Send + Sync + 'static {
+pub trait CacheStore: fmt::Debug + Send + Sync + 'static {
     /// The answer under this key, if there is one.
-    fn get(&self, key: AnswerKey) -> BoxFuture<'static, Result<Option<StoredAnswer>, StoreError>>;
+    fn get(&self, key: CacheKey) -> BoxFuture<'static, Result<Option<CacheEntry>, StoreError>>;
 
     /// Keeps an answer under this key, for so long and no longer.
-    fn put(
-        &self,
-        key: AnswerKey,
-        answer: StoredAnswer,
-        lifetime: Duration,
-    ) -> BoxFuture<'static, Result<(), StoreError>>;
+    fn put(&self, key: CacheKey, answer: CacheEntry, lifetime: Duration) -> BoxFuture<'static, Result<(), StoreError>>;
 
     /// Forgets every answer that has this tag.
-    fn forget(&self, tag: AnswerKey) -> BoxFuture<'static, Result<(), StoreError>>;
+    fn invalidate(&self, tag: CacheKey) -> BoxFuture<'static, Result<(), StoreError>>;
 }
 
-/// What is to be forgotten of remembered answers. For [`ResourceServer::forget`](crate::ResourceServer::forget).
+/// What is to be forgotten of remembered answers. For [`ResourceServer::invalidate`](crate::ResourceServer::invalidate).
 #[derive(Clone, Copy)]
 #[non_exhaustive]
-pub enum Forget<'a> {
+pub enum Invalidate<'a> {
     /// Everything about this token, whoever was asked about it. A JWT is known by what its signature is of, since an ECDSA
     /// signature has a second spelling that is as good.
     Token(&'a str),
@@ -106,10 +101,10 @@ pub enum Forget<'a> {
     },
 }
 
-/// What [`ResourceServer::forget`](crate::ResourceServer::forget) came to.
+/// What [`ResourceServer::invalidate`](crate::ResourceServer::invalidate) came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Forgotten {
+pub struct Invalidated {
     /// How many answers were remembered here and are not any more. There may have been others in a shared store.
     pub answers: usize,
     /// Whether anybody is asked about such tokens. Where nobody is there was nothing to forget, and nothing has changed: a JWT
@@ -118,7 +113,7 @@ pub struct Forgotten {
 }
 
 /// Names what it is about and shows no token.
-impl fmt::Debug for Forget<'_> {
+impl fmt::Debug for Invalidate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Token(_) => f.write_str("Token([redacted])"),

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    AnswerCache, AnswerKey, AnswerStore, CannotTell, CircuitState, Fault, Limits, Rules, StoredAnswer, Told,
+    CacheConfig, CacheEntry, CacheKey, CacheStore, CannotTell, CircuitState, Fault, Limits, Rules, Told,
     circuit::{Change, Circuit, Outcome},
     failure_log::FailureLog,
     memory::{Answer, Memory, Verdict},
@@ -29,7 +29,7 @@ use crate::{
     dispatch::signed_part,
     error::chain,
     jws::json::{self, Value},
-    observe::{Inquired, InquiryOutcome, Observer},
+    observe::{Observer, OnlineOutcome, OnlineVerification},
 };
 
 /// How long a shared store may take. Whoever can tell is asked sooner than that in most cases.
@@ -40,9 +40,9 @@ const STORE_PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) struct Desk {
     pub(crate) rules: Rules,
     memory: Memory,
-    store: Option<Arc<dyn AnswerStore>>,
-    good_for: Duration,
-    bad_for: Duration,
+    store: Option<Arc<dyn CacheStore>>,
+    ttl: Duration,
+    negative_ttl: Duration,
     limits: Limits,
     circuit: Circuit,
     turns: Semaphore,
@@ -74,11 +74,11 @@ struct UnderWay {
     /// Counts up with everything that is forgotten.
     epoch: u64,
     /// What was forgotten, and with which epoch: an answer that it concerns and that was asked for before is not remembered.
-    forgotten: VecDeque<(u64, AnswerKey)>,
+    forgotten: VecDeque<(u64, CacheKey)>,
     /// Up to which epoch that is not known any more, so that it may have been anything.
     unknown_up_to: u64,
     /// The questions that others may join, by what they are about and whether the store was passed by.
-    shared: HashMap<(AnswerKey, bool), Shared>,
+    shared: HashMap<(CacheKey, bool), Shared>,
     begun: u64,
 }
 
@@ -102,12 +102,12 @@ type Came = Result<Arc<Answer>, CannotTell>;
 type Ask = Box<dyn FnOnce() -> BoxFuture<'static, Result<Told, CannotTell>> + Send>;
 
 /// The digest of a token, and that of what its signature is of: the same one for a token that is no JWT.
-pub(crate) type TokenTags = [AnswerKey; 2];
+pub(crate) type TokenTags = [CacheKey; 2];
 
 /// A question about a token.
 pub(crate) struct Question {
     /// What it is filed under. Without it, it is neither shared nor remembered.
-    pub(crate) key: Option<AnswerKey>,
+    pub(crate) key: Option<CacheKey>,
     /// What the token is known by.
     pub(crate) token: TokenTags,
     /// The token, where it was verified already, and only whether it is still good is asked.
@@ -127,8 +127,8 @@ struct Subject {
 
 /// What is to become of the store.
 enum StoreChange {
-    Forget(AnswerKey),
-    Put(StoredAnswer, Duration),
+    Invalidate(CacheKey),
+    Put(CacheEntry, Duration),
 }
 
 /// The session that a verified token belongs to.
@@ -155,15 +155,15 @@ pub(crate) enum Lookup {
 }
 
 impl Desk {
-    pub(crate) fn new(rules: Rules, cache: &AnswerCache, limits: Limits, surroundings: Surroundings) -> Self {
+    pub(crate) fn new(rules: Rules, cache: &CacheConfig, limits: Limits, surroundings: Surroundings) -> Self {
         Self {
             rules,
             memory: Memory::new(cache),
             store: cache.store.clone(),
-            good_for: cache.good_for,
-            bad_for: cache.bad_for,
+            ttl: cache.ttl,
+            negative_ttl: cache.negative_ttl,
             circuit: Circuit::new(&limits),
-            turns: Semaphore::new(limits.concurrent.min(Semaphore::MAX_PERMITS)),
+            turns: Semaphore::new(limits.max_in_flight.min(Semaphore::MAX_PERMITS)),
             limits,
             under_way: Mutex::default(),
             questions: AtomicUsize::new(0),
@@ -184,7 +184,7 @@ impl Desk {
     }
 
     /// A digest of texts, none of which can be mistaken for another's end.
-    pub(crate) fn digest(&self, parts: &[&[u8]]) -> AnswerKey {
+    pub(crate) fn digest(&self, parts: &[&[u8]]) -> CacheKey {
         digest(self.surroundings.backend, parts)
     }
 
@@ -194,12 +194,12 @@ impl Desk {
     }
 
     /// What is remembered of an answer that is no older than `max_age`, if that is limited.
-    pub(crate) fn recall(&self, key: &AnswerKey, max_age: Option<Duration>) -> Option<Result<VerifiedToken, Error>> {
+    pub(crate) fn recall(&self, key: &CacheKey, max_age: Option<Duration>) -> Option<Result<VerifiedToken, Error>> {
         let now = self.now();
         self.memory.note_time(now);
         let answer = self.memory.get(key).filter(|answer| answer.is_current(now, max_age))?;
         if let Some(observer) = &self.surroundings.observer {
-            observer.answer_recalled(&self.rules.issuer);
+            observer.cache_hit(&self.rules.issuer);
         }
         Some(self.verdict(&answer, now))
     }
@@ -242,7 +242,7 @@ impl Desk {
             // What was asked by others may be too old for us, or about something that was forgotten before we came. As long as
             // the question is still ours to ask, it can be asked again.
             let is_too_old = !came.is_fresh && !came.is_current(self.now(), max_age);
-            let is_forgotten = joined_at > epoch && self.under_way().has_forgotten(&came.tags, epoch);
+            let is_forgotten = joined_at > epoch && self.under_way().was_invalidated(&came.tags, epoch);
             if question.is_none() || !(is_too_old || is_forgotten) {
                 return Ok(came);
             }
@@ -281,7 +281,7 @@ impl Desk {
 
     fn join_or_begin(
         self: &Arc<Self>,
-        key: Option<AnswerKey>,
+        key: Option<CacheKey>,
         passes_store_by: bool,
         max_age: Option<Duration>,
         question: &mut Option<Question>,
@@ -397,7 +397,7 @@ impl Desk {
         Some(Ok(Answer {
             number: subject.number,
             asked_at,
-            keep_until: expiry.unwrap_or(Duration::MAX).min(asked_at + self.good_for),
+            keep_until: expiry.unwrap_or(Duration::MAX).min(asked_at + self.ttl),
             tags: self.tags(subject, &judged),
             verdict: Verdict::Good(judged.token),
             is_fresh: true,
@@ -405,7 +405,7 @@ impl Desk {
     }
 
     /// What an answer is forgotten by. What a token said that was verified need not be said again by the answer about it.
-    fn tags(&self, subject: &Subject, judged: &Judged) -> Vec<AnswerKey> {
+    fn tags(&self, subject: &Subject, judged: &Judged) -> Vec<CacheKey> {
         let issuer = self.rules.issuer.as_bytes();
         let verified = subject.verified.as_ref();
         let session = verified.and_then(session);
@@ -420,15 +420,15 @@ impl Desk {
     }
 
     fn bad(&self, error: &Error, subject: &Subject, asked_at: Duration) -> Answer {
-        let keep_until = asked_at + self.bad_for;
+        let keep_until = asked_at + self.negative_ttl;
         let (number, tags) = (subject.number, subject.token.to_vec());
         Answer { verdict: Verdict::bad(error), number, asked_at, keep_until, tags, is_fresh: true }
     }
 
     /// Remembers an answer, unless it was forgotten since it was asked for. Says what is to become of the store.
-    fn remember(&self, key: AnswerKey, answer: &Arc<Answer>, epoch: u64) -> Option<StoreChange> {
+    fn remember(&self, key: CacheKey, answer: &Arc<Answer>, epoch: u64) -> Option<StoreChange> {
         let under_way = self.under_way();
-        if under_way.has_forgotten(&answer.tags, epoch) {
+        if under_way.was_invalidated(&answer.tags, epoch) {
             return None;
         }
         let now = self.now();
@@ -437,7 +437,7 @@ impl Desk {
         match lifetime {
             Some(_) => self.memory.put(key, Arc::clone(answer)),
             // What was known before is out of date all the same.
-            None => self.memory.forget_key(&key),
+            None => self.memory.remove(&key),
         }
         drop(under_way);
         if self.store.is_none() || !answer.is_fresh {
@@ -446,35 +446,35 @@ impl Desk {
         match (&answer.verdict, lifetime) {
             (Verdict::Good(token), Some(lifetime)) => {
                 let claims = Bytes::copy_from_slice(token.payload());
-                let stored = StoredAnswer::new(claims, answer.asked_at, answer.tags.clone());
+                let stored = CacheEntry::new(claims, answer.asked_at, answer.tags.clone());
                 Some(StoreChange::Put(stored, lifetime))
             }
             (Verdict::Good(_), None) => None,
             // What the store has of it, by this replica or another, is from before.
-            (Verdict::Bad { .. }, _) => Some(StoreChange::Forget(*answer.tags.first()?)),
+            (Verdict::Bad { .. }, _) => Some(StoreChange::Invalidate(*answer.tags.first()?)),
         }
     }
 
-    async fn change_store(&self, key: AnswerKey, change: StoreChange, epoch: u64) {
+    async fn change_store(&self, key: CacheKey, change: StoreChange, epoch: u64) {
         let Some(store) = &self.store else { return };
         let clock = &*self.surroundings.clock;
         match change {
-            StoreChange::Forget(tag) => {
-                self.report_store(within(clock, STORE_PATIENCE, store.forget(tag)).await);
+            StoreChange::Invalidate(tag) => {
+                self.report_store(within(clock, STORE_PATIENCE, store.invalidate(tag)).await);
             }
             StoreChange::Put(answer, lifetime) => {
                 let tags = answer.tags.clone();
                 self.report_store(within(clock, STORE_PATIENCE, store.put(key, answer, lifetime)).await);
                 // Whoever forgot it meanwhile may have been there before it was.
-                if let Some(token) = tags.first().filter(|_| self.under_way().has_forgotten(&tags, epoch)) {
-                    self.report_store(within(clock, STORE_PATIENCE, store.forget(*token)).await);
+                if let Some(token) = tags.first().filter(|_| self.under_way().was_invalidated(&tags, epoch)) {
+                    self.report_store(within(clock, STORE_PATIENCE, store.invalidate(*token)).await);
                 }
             }
         }
     }
 
     /// What a store has, judged again: its claims may be another replica's, and the time is another.
-    async fn stored(&self, key: AnswerKey, subject: &Subject, max_age: Option<Duration>) -> Option<Answer> {
+    async fn stored(&self, key: CacheKey, subject: &Subject, max_age: Option<Duration>) -> Option<Answer> {
         let store = self.store.as_ref()?;
         // In a task of its own, so that a store that panics takes nobody with it, and one that hangs is given up: the set
         // aborts its task when it is dropped.
@@ -491,11 +491,11 @@ impl Desk {
 
     /// Forgets at once what has this tag, and what is being asked at this moment, and says how many answers that were. The
     /// future does the same to the store.
-    pub(crate) fn forget(&self, tag: AnswerKey) -> (usize, BoxFuture<'static, Result<(), super::StoreError>>) {
-        self.under_way().forget(tag);
-        let answers = self.memory.forget(&tag);
+    pub(crate) fn invalidate(&self, tag: CacheKey) -> (usize, BoxFuture<'static, Result<(), super::StoreError>>) {
+        self.under_way().invalidate(tag);
+        let answers = self.memory.invalidate(&tag);
         let in_store = match &self.store {
-            Some(store) => store.forget(tag),
+            Some(store) => store.invalidate(tag),
             None => Box::pin(std::future::ready(Ok(()))),
         };
         (answers, in_store)
@@ -516,12 +516,17 @@ impl Desk {
     fn report(&self, came: &Result<Answer, CannotTell>, subject: &Subject, change: Change, duration: Duration) {
         let issuer = &*self.rules.issuer;
         let outcome = match came {
-            Ok(Answer { verdict: Verdict::Good(_), .. }) => InquiryOutcome::Good,
-            Ok(_) => InquiryOutcome::Bad,
-            Err(_) => InquiryOutcome::Failed,
+            Ok(Answer { verdict: Verdict::Good(_), .. }) => OnlineOutcome::Active,
+            Ok(_) => OnlineOutcome::Rejected,
+            Err(_) => OnlineOutcome::Failed,
         };
         if let Some(observer) = &self.surroundings.observer {
-            observer.inquired(&Inquired { issuer, outcome, duration, at: self.surroundings.clock.now() });
+            observer.verified_online(&OnlineVerification {
+                issuer,
+                outcome,
+                duration,
+                at: self.surroundings.clock.now(),
+            });
         }
         match came {
             Ok(_) => {
@@ -543,16 +548,16 @@ impl Desk {
     }
 }
 
-pub(crate) fn digest(backend: CryptoBackend, parts: &[&[u8]]) -> AnswerKey {
+pub(crate) fn digest(backend: CryptoBackend, parts: &[&[u8]]) -> CacheKey {
     let lengths: Vec<[u8; 8]> = parts.iter().map(|part| (part.len() as u64).to_be_bytes()).collect();
     let texts: Vec<&[u8]> = lengths.iter().zip(parts).flat_map(|(length, part)| [length.as_slice(), *part]).collect();
-    AnswerKey::new(backend.sha256(&texts))
+    CacheKey::new(backend.sha256(&texts))
 }
 
 impl UnderWay {
     /// A question that this one may wait for: one that began at most so long ago. One that passes the store by will do for
     /// everybody.
-    fn joinable(&self, (key, passes_store_by): (AnswerKey, bool), now: Duration, longest: Duration) -> Option<Joined> {
+    fn joinable(&self, (key, passes_store_by): (CacheKey, bool), now: Duration, longest: Duration) -> Option<Joined> {
         let is_joinable = |shared: &&Shared| {
             // A closed channel without an outcome is of a task that ended early.
             now.checked_sub(shared.began).is_some_and(|age| age <= longest)
@@ -563,7 +568,7 @@ impl UnderWay {
         Some(Joined { epoch: shared.epoch, outcome: shared.outcome.clone() })
     }
 
-    fn forget(&mut self, tag: AnswerKey) {
+    fn invalidate(&mut self, tag: CacheKey) {
         self.epoch += 1;
         if self.forgotten.len() >= FORGOTTEN
             && let Some((epoch, _)) = self.forgotten.pop_front()
@@ -574,7 +579,7 @@ impl UnderWay {
     }
 
     /// Whether something with one of these tags was forgotten after that epoch.
-    fn has_forgotten(&self, tags: &[AnswerKey], since: u64) -> bool {
+    fn was_invalidated(&self, tags: &[CacheKey], since: u64) -> bool {
         self.unknown_up_to > since || self.forgotten.iter().any(|(epoch, tag)| *epoch > since && tags.contains(tag))
     }
 }
@@ -584,7 +589,7 @@ struct Counted(Arc<Desk>);
 
 impl Counted {
     fn new(desk: &Arc<Desk>) -> Option<Self> {
-        let most = desk.limits.concurrent.saturating_add(desk.limits.waiting);
+        let most = desk.limits.max_in_flight.saturating_add(desk.limits.max_queued);
         desk.questions
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |questions| (questions < most).then_some(questions + 1))
             .ok()
@@ -601,7 +606,7 @@ impl Drop for Counted {
 /// Takes a question off the list when it is over, however it ends.
 struct Ended {
     desk: Arc<Desk>,
-    file: Option<(AnswerKey, bool)>,
+    file: Option<(CacheKey, bool)>,
     number: u64,
     _counted: Counted,
 }

@@ -9,7 +9,7 @@ use std::{
 
 use quick_cache::{Weighter, sync::DefaultLifecycle};
 
-use super::{AnswerKey, settings::AnswerCache};
+use super::{CacheKey, settings::CacheConfig};
 use crate::{Error, Reason, VerifiedToken, error::Failure};
 
 /// What a remembered answer takes besides its claims, in bytes: the parts of a token, and the bookkeeping. An estimate, on
@@ -30,7 +30,7 @@ pub(super) struct Memory {
     latest: AtomicU64,
 }
 
-type Cache = quick_cache::sync::Cache<AnswerKey, Weighed, Bytes, RandomState>;
+type Cache = quick_cache::sync::Cache<CacheKey, Weighed, Bytes, RandomState>;
 
 /// An answer, and what it took when it was weighed: the map has to find the same weight each time.
 #[derive(Clone)]
@@ -60,7 +60,7 @@ pub(super) struct Answer {
     pub(super) asked_at: Duration,
     /// Until when it is remembered.
     pub(super) keep_until: Duration,
-    pub(super) tags: Vec<AnswerKey>,
+    pub(super) tags: Vec<CacheKey>,
     /// Whether it was asked for the request that waits, and not taken from a store.
     pub(super) is_fresh: bool,
 }
@@ -105,14 +105,14 @@ impl Answer {
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<AnswerKey, Weighed> for Bytes {
-    fn weight(&self, _: &AnswerKey, weighed: &Weighed) -> u64 {
+impl Weighter<CacheKey, Weighed> for Bytes {
+    fn weight(&self, _: &CacheKey, weighed: &Weighed) -> u64 {
         weighed.weight
     }
 }
 
 /// Weighs an answer again whose token takes more than before, if it is remembered still.
-fn weigh(cache: &Cache, key: AnswerKey, answer: &Arc<Answer>) {
+fn weigh(cache: &Cache, key: CacheKey, answer: &Arc<Answer>) {
     let is_same = |weighed: &Weighed| Arc::ptr_eq(&weighed.answer, answer);
     // Another thread may have made it heavier and put it there before.
     while cache.peek(&key).as_ref().is_some_and(is_same) {
@@ -125,7 +125,7 @@ fn weigh(cache: &Cache, key: AnswerKey, answer: &Arc<Answer>) {
 }
 
 impl Memory {
-    pub(super) fn new(settings: &AnswerCache) -> Self {
+    pub(super) fn new(settings: &CacheConfig) -> Self {
         let cache = |bytes: u64| {
             let entries = usize::try_from(bytes / (2 * OVERHEAD)).unwrap_or(usize::MAX).clamp(1, 1 << 20);
             Cache::with(entries, bytes, Bytes, RandomState::new(), DefaultLifecycle::default())
@@ -149,18 +149,18 @@ impl Memory {
         }
     }
 
-    pub(super) fn get(&self, key: &AnswerKey) -> Option<Arc<Answer>> {
+    pub(super) fn get(&self, key: &CacheKey) -> Option<Arc<Answer>> {
         self.good.get(key).or_else(|| self.bad.get(key)).map(|weighed| weighed.answer)
     }
 
     /// Remembers an answer in place of what was known before, unless that is the answer to a later question.
-    pub(super) fn put(&self, key: AnswerKey, answer: Arc<Answer>) {
+    pub(super) fn put(&self, key: CacheKey, answer: Arc<Answer>) {
         if self.get(&key).is_some_and(|known| known.number > answer.number) {
             return;
         }
         let weighed = Weighed::new(Arc::clone(&answer));
         match &answer.verdict {
-            Verdict::Good(_) if weighed.weight > self.heaviest => self.forget_key(&key),
+            Verdict::Good(_) if weighed.weight > self.heaviest => self.remove(&key),
             Verdict::Good(token) => {
                 let (good, same) = (Arc::downgrade(&self.good), Arc::downgrade(&answer));
                 token.on_growth(move |_| {
@@ -178,13 +178,13 @@ impl Memory {
         }
     }
 
-    pub(super) fn forget_key(&self, key: &AnswerKey) {
+    pub(super) fn remove(&self, key: &CacheKey) {
         self.good.remove(key);
         self.bad.remove(key);
     }
 
     /// Forgets all that has this tag, and says how many that were.
-    pub(super) fn forget(&self, tag: &AnswerKey) -> usize {
+    pub(super) fn invalidate(&self, tag: &CacheKey) -> usize {
         let forgotten = AtomicUsize::new(0);
         for cache in [&*self.good, &self.bad] {
             cache.retain(|_, weighed| {
@@ -215,10 +215,10 @@ mod tests {
     use super::*;
     use crate::verified_token::tests::verified;
 
-    fn key(number: u32) -> AnswerKey {
+    fn key(number: u32) -> CacheKey {
         let mut digest = [0; 32];
         digest[..4].copy_from_slice(&number.to_be_bytes());
-        AnswerKey::new(digest)
+        CacheKey::new(digest)
     }
 
     fn answer(verdict: Verdict) -> Arc<Answer> {
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn c_06_a_million_bad_answers_take_a_bounded_place_of_their_own() {
         let bytes = 8 * 1024 * 1024;
-        let memory = Memory::new(&AnswerCache::default().max_bytes(bytes));
+        let memory = Memory::new(&CacheConfig::default().max_bytes(bytes));
         (0..1000).for_each(|number| memory.put(key(number), good()));
         (1000..1_001_000).for_each(|number| memory.put(key(number), bad()));
         let (kept, bad, weight) = memory.size();
@@ -249,23 +249,23 @@ mod tests {
 
     #[test]
     fn an_answer_replaces_the_one_before_whichever_it_was() {
-        let memory = Memory::new(&AnswerCache::default());
+        let memory = Memory::new(&CacheConfig::default());
         for (answer, sizes) in [(good(), (1, 0)), (bad(), (0, 1)), (bad(), (0, 1)), (good(), (1, 0))] {
             memory.put(key(1), answer);
             assert_eq!((memory.size().0, memory.size().1), sizes);
         }
-        memory.forget_key(&key(1));
+        memory.remove(&key(1));
         assert!(memory.get(&key(1)).is_none());
         (1..=3).for_each(|number| memory.put(key(number), if number == 2 { bad() } else { good() }));
-        assert_eq!(memory.forget(&key(8)), 0);
+        assert_eq!(memory.invalidate(&key(8)), 0);
         assert_eq!((memory.size().0, memory.size().1), (2, 1));
-        assert_eq!(memory.forget(&key(7)), 3);
+        assert_eq!(memory.invalidate(&key(7)), 3);
         assert_eq!((memory.size().0, memory.size().1), (0, 0));
     }
 
     #[test]
     fn an_answer_to_an_earlier_question_replaces_none() {
-        let memory = Memory::new(&AnswerCache::default());
+        let memory = Memory::new(&CacheConfig::default());
         memory.put(key(1), bad());
         let earlier = Answer { number: 4, ..Arc::into_inner(good()).unwrap() };
         memory.put(key(1), Arc::new(earlier));
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn c_13_what_is_too_heavy_is_not_remembered_and_takes_the_place_of_what_was() {
         for (bytes, heaviest) in [(64 * 1024, 8 * 1024), (16 * 1024 * 1024, 32 * 1024)] {
-            let memory = Memory::new(&AnswerCache::default().max_bytes(bytes));
+            let memory = Memory::new(&CacheConfig::default().max_bytes(bytes));
             for before in [good(), bad()] {
                 memory.put(key(1), good_of(heaviest / 2));
                 assert_eq!((memory.size().0, memory.size().1), (1, 0), "{bytes}");
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_weighed_again_when_claims_are_built_of_it() {
-        let memory = Memory::new(&AnswerCache::default());
+        let memory = Memory::new(&CacheConfig::default());
         let (one, other) = (good(), good());
         memory.put(key(1), Arc::clone(&one));
         let (_, _, light) = memory.size();
@@ -312,13 +312,13 @@ mod tests {
         memory.put(key(2), bad());
         claims(&other);
         assert_eq!((memory.size().0, memory.size().1), (1, 1));
-        memory.forget_key(&key(2));
+        memory.remove(&key(2));
         assert_eq!((memory.size().0, memory.size().1), (1, 0));
     }
 
     #[test]
     fn c_02_a_clock_that_steps_back_forgets_everything() {
-        let memory = Memory::new(&AnswerCache::default());
+        let memory = Memory::new(&CacheConfig::default());
         let at = Duration::from_millis;
         memory.note_time(at(5000));
         memory.put(key(1), good());

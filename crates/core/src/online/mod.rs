@@ -5,18 +5,18 @@
 //!
 //! | what happens | what comes of it |
 //! |---|---|
-//! | the same token again, within [`AnswerCache::good_for`] and before it expires | the answer is remembered; nobody is asked |
+//! | the same token again, within [`CacheConfig::ttl`] and before it expires | the answer is remembered; nobody is asked |
 //! | many requests with one token at once | one question, whose answer all of them get; a client that hangs up stops nothing |
-//! | a bad token again, within [`AnswerCache::bad_for`] | the same refusal; bad tokens push no good one out |
+//! | a bad token again, within [`CacheConfig::negative_ttl`] | the same refusal; bad tokens push no good one out |
 //! | no answer: an outage, a time-out, an answer that makes no sense | 503, never a verdict on the token, and nothing is remembered |
 //! | several failures in a row | for a while nobody is asked, and the answer is 503 at once; then one request tries. Failures count once for each token |
 //! | the same token fails again and again | for a while nobody is asked about it; others are |
 //! | `Retry-After` of 429 or 503 | is kept to, and passed on, up to 5 minutes: that of 429 for all tokens, and that of 503 for its own until there is no answer about a second one either |
 //! | an answer that is too long, or that only this token may have caused (400, 403, the errors `access_denied` and `insufficient_scope`, and the like) | 503; it does not count as a failure, so that nobody can open the circuit by a token, and where one tries after a pause, the next one tries as well |
-//! | more questions at once than [`Limits::concurrent`] | they wait their turn; beyond [`Limits::waiting`] the answer is 503 at once |
+//! | more questions at once than [`Limits::max_in_flight`] | they wait their turn; beyond [`Limits::max_queued`] the answer is 503 at once |
 //!
 //! For as long as an answer is remembered, nobody notices that its token was revoked: 30 seconds unless
-//! [`AnswerCache::good_for`] says otherwise, 5 minutes at most. [`ResourceServer::forget`](crate::ResourceServer::forget)
+//! [`CacheConfig::ttl`] says otherwise, 5 minutes at most. [`ResourceServer::invalidate`](crate::ResourceServer::invalidate)
 //! forgets at once what a revocation concerns, and a `RequireActive` layer asks anew on the routes where that matters.
 //!
 //! What is remembered is filed under a SHA-256 digest of the token, of who was asked, and of who was asking. The token itself
@@ -36,8 +36,8 @@ use bytes::Bytes;
 
 pub use self::{
     circuit::CircuitState,
-    settings::{AnswerCache, Limits},
-    store::{AnswerKey, AnswerStore, Forget, Forgotten, StoreError, StoredAnswer},
+    settings::{CacheConfig, Limits},
+    store::{CacheEntry, CacheKey, CacheStore, Invalidate, Invalidated, StoreError},
 };
 pub(crate) use self::{
     desk::{Desk, Found, Lookup, MOMENT, Question, Surroundings},

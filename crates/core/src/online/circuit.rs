@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use super::{AnswerKey, Limits};
+use super::{CacheKey, Limits};
 
 /// The longest wish to be left alone that is granted, and passed on.
 pub(super) const LONGEST_WISH: Duration = Duration::from_secs(5 * 60);
@@ -21,7 +21,7 @@ const SUSPECTS: usize = 64;
 /// Times are since 1970, of whatever clock the caller has. Should it step back by more than a pause, the pause is over.
 #[derive(Debug)]
 pub(super) struct Circuit {
-    open_after: u32,
+    breaker_threshold: u32,
     pause: (Duration, Duration),
     /// After which an attempt that was never heard of again stands in nobody's way.
     patience: Duration,
@@ -32,7 +32,7 @@ pub(super) struct Circuit {
 struct States {
     all: State,
     /// Of tokens that failed and got no answer since, the one that began last at the end.
-    suspects: VecDeque<(AnswerKey, State)>,
+    suspects: VecDeque<(CacheKey, State)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ pub(super) enum Change {
 #[derive(Debug)]
 pub(super) struct Leave<'c> {
     circuit: &'c Circuit,
-    token: AnswerKey,
+    token: CacheKey,
     /// Whether it is the one that tries, for all tokens or for its own.
     tries: bool,
     tries_own: bool,
@@ -114,9 +114,15 @@ impl State {
         }
     }
 
-    fn fail(&mut self, tries: bool, now: Duration, open_after: u32, (first, longest): (Duration, Duration)) -> Change {
+    fn fail(
+        &mut self,
+        tries: bool,
+        now: Duration,
+        breaker_threshold: u32,
+        (first, longest): (Duration, Duration),
+    ) -> Change {
         match *self {
-            Self::Closed { failures } if failures + 1 < open_after => {
+            Self::Closed { failures } if failures + 1 < breaker_threshold => {
                 *self = Self::Closed { failures: failures + 1 };
                 Change::None
             }
@@ -135,11 +141,11 @@ impl State {
 }
 
 impl States {
-    fn suspect(&mut self, token: &AnswerKey) -> Option<&mut State> {
+    fn suspect(&mut self, token: &CacheKey) -> Option<&mut State> {
         self.suspects.iter_mut().find(|(suspect, _)| suspect == token).map(|(_, state)| state)
     }
 
-    fn open_for(&mut self, token: &AnswerKey, patience: Duration, now: Duration) -> Option<Duration> {
+    fn open_for(&mut self, token: &CacheKey, patience: Duration, now: Duration) -> Option<Duration> {
         let own = self.suspect(token).and_then(|state| state.open_for(patience, now));
         self.all.open_for(patience, now).max(own)
     }
@@ -148,8 +154,8 @@ impl States {
 impl Circuit {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            open_after: limits.open_after,
-            pause: limits.pause,
+            breaker_threshold: limits.breaker_threshold,
+            pause: limits.breaker_open_for,
             patience: limits.timeout * 2,
             states: Mutex::new(States { all: State::CLOSED, suspects: VecDeque::new() }),
         }
@@ -165,7 +171,7 @@ impl Circuit {
     }
 
     /// For how long nobody is to ask about this token, `None` where somebody may.
-    pub(super) fn open_for(&self, token: &AnswerKey, now: Duration) -> Option<Duration> {
+    pub(super) fn open_for(&self, token: &CacheKey, now: Duration) -> Option<Duration> {
         self.states().open_for(token, self.patience, now)
     }
 
@@ -182,7 +188,7 @@ impl Circuit {
     }
 
     /// Leave to ask about this token, or for how long nobody is to.
-    pub(super) fn enter(&self, token: AnswerKey, now: Duration) -> Result<Leave<'_>, Duration> {
+    pub(super) fn enter(&self, token: CacheKey, now: Duration) -> Result<Leave<'_>, Duration> {
         let mut states = self.states();
         if let Some(left) = states.open_for(&token, self.patience, now) {
             return Err(left);
@@ -243,7 +249,7 @@ impl Circuit {
             Outcome::Failed(wish) => {
                 let wish = wish.map(|wish| State::Open { since: now, pause: self.granted(wish) });
                 // While the circuit is open, a token that fails is not asked about again and again to make sure.
-                let own_limit = if states.all.is_closed() { self.open_after } else { 1 };
+                let own_limit = if states.all.is_closed() { self.breaker_threshold } else { 1 };
                 let fail = |own: &mut State| match wish {
                     Some(open) => *own = open,
                     None => drop(own.fail(leave.tries_own, now, own_limit, self.pause)),
@@ -276,7 +282,7 @@ impl Circuit {
                         states.all = open;
                         Change::None
                     }
-                    _ => states.all.fail(leave.tries, now, self.open_after.max(2), self.pause),
+                    _ => states.all.fail(leave.tries, now, self.breaker_threshold.max(2), self.pause),
                 }
             }
         }
@@ -327,23 +333,23 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn circuit() -> Circuit {
-        Circuit::new(&Limits::default().open_after(3).timeout(SECOND).pause(SECOND, 4 * SECOND))
+        Circuit::new(&Limits::default().breaker_threshold(3).timeout(SECOND).breaker_open_for(SECOND, 4 * SECOND))
     }
 
     fn at(seconds: u32) -> Duration {
         SECOND * (1000 + seconds)
     }
 
-    fn token(number: u8) -> AnswerKey {
-        AnswerKey::new([number; 32])
+    fn token(number: u8) -> CacheKey {
+        CacheKey::new([number; 32])
     }
 
     /// A token that was never seen before.
-    fn another() -> AnswerKey {
+    fn another() -> CacheKey {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let mut digest = [0xff; 32];
         digest[..8].copy_from_slice(&NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-        AnswerKey::new(digest)
+        CacheKey::new(digest)
     }
 
     fn enter(circuit: &Circuit, now: Duration) -> Result<Leave<'_>, Duration> {
@@ -360,8 +366,10 @@ mod tests {
 
     #[test]
     fn one_token_never_opens_it_for_others() {
-        for open_after in [1, 2, 3] {
-            let circuit = Circuit::new(&Limits::default().open_after(open_after).pause(SECOND, 4 * SECOND));
+        for breaker_threshold in [1, 2, 3] {
+            let circuit = Circuit::new(
+                &Limits::default().breaker_threshold(breaker_threshold).breaker_open_for(SECOND, 4 * SECOND),
+            );
             let (poison, good) = (token(1), token(2));
             let mut now = at(0);
             let mut asked = 0;
@@ -378,7 +386,7 @@ mod tests {
             }
             assert!((20..40).contains(&asked), "it is asked about itself ever more rarely: {asked}");
             let others: Vec<Change> = (0..2).map(|_| fail(&circuit, now)).collect();
-            assert_eq!(others.contains(&Change::Opened), open_after < 3, "others count: {others:?}");
+            assert_eq!(others.contains(&Change::Opened), breaker_threshold < 3, "others count: {others:?}");
         }
     }
 
@@ -549,7 +557,7 @@ mod tests {
         let circuit = circuit();
         (0..3).for_each(|_| drop(enter(&circuit, at(0)).unwrap()));
         assert_eq!(open_for(&circuit, at(0)), Some(SECOND));
-        std::mem::forget(enter(&circuit, at(1)).unwrap());
+        std::mem::invalidate(enter(&circuit, at(1)).unwrap());
         assert_eq!(enter(&circuit, at(2)).unwrap_err(), SECOND);
         let leave = enter(&circuit, at(3)).unwrap();
         assert_eq!(leave.settle(at(3), Outcome::Answered), Change::Closed);
