@@ -26,7 +26,7 @@ use http::{
     HeaderValue, Request, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
-use scopegate_axum::{Authenticate, Reason, RequireScope, VerdictCache};
+use scopegate_axum::{Authenticate, JwtCacheConfig, Reason, RequireScope};
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey};
 use tower::{Layer as _, Service};
 
@@ -141,7 +141,7 @@ async fn memory() {
         claims += URL_SAFE_NO_PAD.decode(payload).unwrap().len();
         requests.push(request(Some(&token)).into_parts().0);
     }
-    let server = server(&mint, VerdictCache::default().max_entries(2 * TOKENS).max_bytes(TOKENS * 4096)).await;
+    let server = server(&mint, JwtCacheConfig::default().max_entries(2 * TOKENS).max_bytes(TOKENS * 4096)).await;
     let taken = allocation_counter::measure(|| {
         for request in &requests {
             drop(black_box(server.authenticate(request).try_now().unwrap().unwrap()));
@@ -159,7 +159,7 @@ async fn threads() {
     let key = SigningKey::generate(SigningAlgorithm::Rs256);
     let mint = Mint::new(ISSUER, key.into());
     let token = usual(mint.token()).sign();
-    let server = server(&mint, VerdictCache::default()).await;
+    let server = server(&mint, JwtCacheConfig::default()).await;
     let gate = Authenticate::new(server).layer(RequireScope::new("message").layer(INNER));
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -214,8 +214,8 @@ async fn main() {
     for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Es256, SigningAlgorithm::EdDsa] {
         let key = SigningKey::generate(algorithm);
         let mint = Mint::new(ISSUER, key.clone().into());
-        let forgetful = server(&mint, VerdictCache::off()).await;
-        let server = server(&mint, VerdictCache::default()).await;
+        let forgetful = server(&mint, JwtCacheConfig::off()).await;
+        let server = server(&mint, JwtCacheConfig::default()).await;
         let gate = || Authenticate::new(server.clone()).layer(RequireScope::new("message").layer(INNER));
         let token = || usual(mint.token()).algorithm(algorithm);
         let good = token().sign();

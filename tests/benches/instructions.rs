@@ -24,7 +24,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Request, Response, header::AUTHORIZATION};
 use http_body_util::Full;
-use scopegate_axum::{Authenticate, Issuer, RequireScope, ResourceServer, VerdictCache};
+use scopegate_axum::{Authenticate, Issuer, JwtCacheConfig, RequireScope, ResourceServer};
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, TokenBuilder};
 use tower::{Layer as _, Service, service_fn};
 
@@ -149,9 +149,9 @@ async fn only(name: &str) -> Result<bool, Error> {
         return Ok(true);
     }
     let (_, token, is_remembered) = REQUESTS.into_iter().find(|(known, ..)| *known == name).ok_or("no such request")?;
-    let cache = if is_remembered { VerdictCache::default() } else { VerdictCache::off() };
+    let cache = if is_remembered { JwtCacheConfig::default() } else { JwtCacheConfig::off() };
     let issuer = Issuer::with_jwks(ISSUER, mint.jwks_json());
-    let server = ResourceServer::builder().verdict_cache(cache).issuer(issuer).audience(AUDIENCE).build().await?;
+    let server = ResourceServer::builder().jwt_cache(cache).issuer(issuer).audience(AUDIENCE).build().await?;
     let inner = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())));
     let mut gate = Authenticate::new(server).layer(RequireScope::new("message").layer(inner));
     let mut request = Request::get("https://api.example/messages").body(())?;

@@ -17,7 +17,7 @@ use std::{convert::Infallible, time::Duration};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{Request, Response, StatusCode};
-use scopegate_axum::{Authenticate, Issuer, RequireScope, ResourceServer, VerdictCache};
+use scopegate_axum::{Authenticate, Issuer, JwtCacheConfig, RequireScope, ResourceServer};
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, TokenBuilder};
 use tower::{Layer, Service};
 
@@ -76,7 +76,7 @@ impl Setup {
         usual(self.mint.token()).algorithm(self.algorithm)
     }
 
-    fn gate(&self, cache: VerdictCache) -> Gate {
+    fn gate(&self, cache: JwtCacheConfig) -> Gate {
         gate(block_on(server(&self.mint, cache)), "message")
     }
 }
@@ -98,7 +98,7 @@ fn algorithms(criterion: &mut Criterion) {
         let check = signature_check(&key, &setup.token().sign());
         criterion.bench_function(&format!("signature check alone, {name}"), |bencher| bencher.iter(&check));
         Traffic::measure(criterion, &format!("not remembered, {name}"), StatusCode::OK, || {
-            Traffic::one(setup.gate(VerdictCache::off()), &setup.token())
+            Traffic::one(setup.gate(JwtCacheConfig::off()), &setup.token())
         });
     }
 }
@@ -106,7 +106,7 @@ fn algorithms(criterion: &mut Criterion) {
 fn answers(criterion: &mut Criterion) {
     let setup = Setup::new(SigningAlgorithm::Rs256);
     let token = || setup.token();
-    let cached = || setup.gate(VerdictCache::default());
+    let cached = || setup.gate(JwtCacheConfig::default());
     Traffic::measure(criterion, "no gate", StatusCode::OK, || Traffic::one(INNER, &token()));
     Traffic::measure(criterion, "remembered", StatusCode::OK, || Traffic::one(cached(), &token()));
     Traffic::measure(criterion, "forbidden", StatusCode::FORBIDDEN, || {
@@ -150,7 +150,7 @@ fn keys(criterion: &mut Criterion) {
             let jwks = serde_json::json!({ "keys": keys.iter().map(SigningKey::public_jwk).collect::<Vec<_>>() });
             let mint = Mint::new(ISSUER, keys[count - 1].clone().into());
             let builder = ResourceServer::builder().issuer(Issuer::with_jwks(ISSUER, jwks.to_string()));
-            let server = block_on(builder.audience(AUDIENCE).verdict_cache(VerdictCache::off()).build()).unwrap();
+            let server = block_on(builder.audience(AUDIENCE).jwt_cache(JwtCacheConfig::off()).build()).unwrap();
             Traffic::one(gate(server, "message"), &usual(mint.token()))
         });
     }
@@ -160,7 +160,7 @@ fn remembered_tokens(criterion: &mut Criterion) {
     for count in [1000, 10_000, 100_000] {
         Traffic::measure(criterion, &format!("{count} remembered tokens in turn"), StatusCode::OK, || {
             let setup = Setup::new(SigningAlgorithm::EdDsa);
-            let cache = VerdictCache::default().max_entries(2 * count).max_bytes(4096 * count);
+            let cache = JwtCacheConfig::default().max_entries(2 * count).max_bytes(4096 * count);
             let token = || setup.token().expires_in(Duration::from_secs(24 * 60 * 60)).sign();
             Traffic { service: setup.gate(cache.clone()), tokens: (0..count).map(|_| Some(token())).collect() }
         });
@@ -169,7 +169,7 @@ fn remembered_tokens(criterion: &mut Criterion) {
 
 fn scopes(criterion: &mut Criterion) {
     let setup = Setup::new(SigningAlgorithm::EdDsa);
-    for (name, cache) in [("remembered", VerdictCache::default()), ("not remembered, EdDSA", VerdictCache::off())] {
+    for (name, cache) in [("remembered", JwtCacheConfig::default()), ("not remembered, EdDSA", JwtCacheConfig::off())] {
         for count in [1, 10, 100, 500] {
             Traffic::measure(criterion, &format!("{name}, {count} scopes"), StatusCode::OK, || {
                 let scope: Vec<_> = (0..count).map(|number| format!("resource{number}:read")).collect();
@@ -182,7 +182,7 @@ fn scopes(criterion: &mut Criterion) {
 
 fn token_size(criterion: &mut Criterion) {
     let setup = Setup::new(SigningAlgorithm::EdDsa);
-    for (name, cache) in [("remembered", VerdictCache::default()), ("not remembered, EdDSA", VerdictCache::off())] {
+    for (name, cache) in [("remembered", JwtCacheConfig::default()), ("not remembered, EdDSA", JwtCacheConfig::off())] {
         for bytes in [512, 1024, 2048, 4096, 8192] {
             Traffic::measure(criterion, &format!("{name}, a token of {bytes} bytes"), StatusCode::OK, || {
                 let token = |filling: usize| {

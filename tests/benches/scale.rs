@@ -16,7 +16,7 @@ use std::{
 
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION, request::Parts};
 use scopegate_core::{
-    BoxFuture, Issuer, ResourceServer, ResourceServerBuilder, Tenants, VerdictCache,
+    BoxFuture, Issuer, JwtCacheConfig, ResourceServer, ResourceServerBuilder, Tenants,
     fetch::{Fetch, FetchError, FetchLimits},
 };
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys};
@@ -134,16 +134,16 @@ async fn keys(count: usize) -> Side {
     let last = keys.last().expect("there is one").clone();
     let jwks = serde_json::json!({ "keys": keys.iter().map(SigningKey::public_jwk).collect::<Vec<_>>() });
     let builder = ResourceServer::builder().issuer(Issuer::with_jwks(issuer(0), jwks.to_string()));
-    let server = built(builder.verdict_cache(VerdictCache::off())).await;
+    let server = built(builder.jwt_cache(JwtCacheConfig::off())).await;
     Side::new(server, vec![Mint::new(issuer(0), last.into()).token().sign()])
 }
 
 /// Tokens of which so many are remembered.
 async fn remembered(count: usize) -> Side {
     let mint = Mint::new(issuer(0), SigningKey::generate(SigningAlgorithm::EdDsa).into());
-    let cache = VerdictCache::default().max_entries(2 * count).max_bytes(count * 4096);
+    let cache = JwtCacheConfig::default().max_entries(2 * count).max_bytes(count * 4096);
     let builder = ResourceServer::builder().issuer(Issuer::with_jwks(issuer(0), mint.jwks_json()));
-    let server = built(builder.verdict_cache(cache)).await;
+    let server = built(builder.jwt_cache(cache)).await;
     let mut sample = Vec::new();
     for number in 0..count {
         let token = mint.token().expires_in(Duration::from_secs(24 * 60 * 60)).sign();

@@ -279,8 +279,8 @@ async fn at_5_several_failed_checks_are_all_named_to_the_operator_and_one_to_the
     let token = mint().token().expired().audience("urn:other").without_claim("sub").sign();
     let resource_server = resource_server().issuer(issuer()).build().await.expect("good settings");
     let error = judge(&resource_server, &token).await.expect_err("three faults");
-    let subjects: Vec<_> = error.failures().iter().map(|failure| failure.subject()).collect();
-    assert_eq!(subjects, ["aud", "exp", "sub"]);
+    let fields: Vec<_> = error.failed_checks().iter().map(|failure| failure.field()).collect();
+    assert_eq!(fields, ["aud", "exp", "sub"]);
     assert_eq!(outcome(token).await, Err(Reason::WrongAudience));
 }
 

@@ -4,8 +4,8 @@ use std::{fmt::Debug, marker::PhantomData, str::FromStr as _, time::Duration};
 
 use axum::{Json, Router, extract::Request, routing::get};
 use scopegate_axum::{
-    AccessToken, Authenticate, Claims, Issuer, Reason, RequireActive, RequireScope, RequiredScopes, ResourceServer,
-    ScopePolicy, ScopeToken, Scoped, StartUp, VerdictCache,
+    AccessToken, Authenticate, Claims, Issuer, JwtCacheConfig, Reason, RequireActive, RequireScope, RequiredScopes,
+    ResourceServer, ScopePolicy, ScopeToken, Scoped, Startup,
     api_keys::ApiKeys,
     fetch::FetchLimits,
     introspection::{ClientAuthentication, Introspection, JwtIntrospection},
@@ -106,7 +106,7 @@ async fn a_token_is_had_from_extensions_where_there_is_no_request() {
     let token = mint().token().subject("alice").sign();
     assert_eq!(Ask::get("/r").bearer(token).of(&gated).await.body, "alice claims_mismatch");
     assert_eq!(Ask::get("/r").of(&gated).await.body, "missing_credentials missing_credentials");
-    assert_eq!(Ask::get("/r").of(&route()).await.body, "not_authenticated_here not_authenticated_here");
+    assert_eq!(Ask::get("/r").of(&route()).await.body, "missing_authenticate_layer missing_authenticate_layer");
 }
 
 #[tokio::test]
@@ -172,8 +172,8 @@ fn settings_that_may_grow_are_not_copy() {
         ("Limits", Probe::<Limits>::IS_COPY),
         ("JwtIntrospection", Probe::<JwtIntrospection>::IS_COPY),
         ("RequireActive", Probe::<RequireActive>::IS_COPY),
-        ("StartUp", Probe::<StartUp>::IS_COPY),
-        ("VerdictCache", Probe::<VerdictCache>::IS_COPY),
+        ("Startup", Probe::<Startup>::IS_COPY),
+        ("JwtCacheConfig", Probe::<JwtCacheConfig>::IS_COPY),
     ] {
         assert!(!is_copy, "{name}");
     }

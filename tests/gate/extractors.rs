@@ -391,7 +391,7 @@ async fn a_rejection_says_why_and_shows_nothing_else() {
 async fn extractors_work_without_a_state_and_from_bare_request_parts() {
     let (mut parts, ()) = http::Request::new(()).into_parts();
     let rejection = AccessToken::<Claims>::from_request_parts(&mut parts, &()).await.expect_err("no layer ran");
-    assert_eq!(rejection.reason(), Reason::NotAuthenticatedHere);
+    assert_eq!(rejection.reason(), Reason::MissingAuthenticateLayer);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use scopegate_axum::{Issuer, Reason, ResourceServer, ResourceServerBuilder};
 use scopegate_core::{
-    StartUp,
+    Startup,
     jwks::{KeyRefresh, KeyState},
     observe::{FetchOutcome, KeyFetch, Observer},
 };
@@ -495,7 +495,7 @@ async fn key_13_a_file_that_is_no_jwk_set_is_refused_with_the_remedy() {
     ] {
         std::fs::write(&file, content).expect("a file");
         let issuer = Issuer::with_jwks_file(ISSUER, &file).key_refresh(KeyRefresh::default().max_document(1024));
-        let built = resource_server().issuer(issuer).start_up(StartUp::FailFast).build().await;
+        let built = resource_server().issuer(issuer).startup(Startup::FailFast).build().await;
         let error = built.expect_err("no keys").to_string();
         assert!(error.contains(remedy), "{error}");
     }
@@ -1126,7 +1126,7 @@ async fn k_21_a_service_starts_without_its_issuer_or_does_not_as_it_was_told() {
         resource_server().clock(clock.clone()).issuer(Issuer::discover(ISSUER)).fetch(network.clone())
     };
     let network = down();
-    let error = builder(&network).start_up(StartUp::FailFast).build().await.expect_err("it is down");
+    let error = builder(&network).startup(Startup::FailFast).build().await.expect_err("it is down");
     assert!(error.to_string().contains(ISSUER), "{error}");
     assert_eq!(network.urls(), [METADATA_URL, OIDC_URL]);
 
@@ -1134,7 +1134,7 @@ async fn k_21_a_service_starts_without_its_issuer_or_does_not_as_it_was_told() {
     for url in [METADATA_URL, OIDC_URL] {
         network.put(url, Reply::Never);
     }
-    let waiting = tokio::spawn(builder(&network).start_up(StartUp::WaitAtMost(3 * SECOND)).build());
+    let waiting = tokio::spawn(builder(&network).startup(Startup::WaitAtMost(3 * SECOND)).build());
     settle().await;
     assert!(!waiting.is_finished());
     clock.advance(3 * SECOND);

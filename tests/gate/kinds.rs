@@ -7,7 +7,7 @@ use scopegate_axum::{
     AccessToken, Authenticate, RequireScope, ResourceServer,
     api_keys::{ApiKey, ApiKeys},
     introspection::{ClientAuthentication, Introspection},
-    token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
+    token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification, VerifyError},
 };
 use scopegate_core::{Reason, clock::Clock as _};
 use scopegate_tests::{
@@ -49,29 +49,29 @@ impl TokenVerifier for Social {
         "https://social.example"
     }
 
-    fn accepts(&self, presented: &Presented<'_>) -> bool {
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
         presented.token().starts_with("social-")
     }
 
-    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+    fn verify(&self, presented: &PresentedToken<'_>) -> Verification {
         let Some(account) = presented.header("x-account").map(str::to_owned) else {
-            return Inquiry::decided(Err(NotGood::missing_input("x-account")));
+            return Verification::ready(Err(VerifyError::missing_input("x-account")));
         };
         let (network, token) = (self.0.clone(), presented.token().to_owned());
-        Inquiry::by_token_and([account.clone()], async move {
+        Verification::cached_by_token_and([account.clone()], async move {
             use scopegate_core::fetch::{Fetch as _, FetchLimits};
             let request = http::Request::get(SOCIAL_URL).body(bytes::Bytes::from(token))?;
             let answer = network.fetch(request, FetchLimits::new(1024, Duration::from_secs(1))).await?;
             let check: Value = serde_json::from_slice(answer.body())?;
             match (check["account"].as_str(), check["app"].as_str()) {
-                (Some(found), Some("ours")) if found == account => Ok(Grant::to(account)
+                (Some(found), Some("ours")) if found == account => Ok(TokenInfo::for_subject(account)
                     .client_id("ours")
                     .scope("message")
                     .claim("display_name", "Ada")
                     .expires_in(Duration::from_secs(600))),
-                (Some(_), Some("ours")) => Err(NotGood::bad("it is another account's")),
-                (_, Some(app)) => Err(NotGood::for_another_audience(app)),
-                _ => Err(NotGood::cannot_tell("the answer makes no sense")),
+                (Some(_), Some("ours")) => Err(VerifyError::invalid("it is another account's")),
+                (_, Some(app)) => Err(VerifyError::for_another_audience(app)),
+                _ => Err(VerifyError::unavailable("the answer makes no sense")),
             }
         })
     }
@@ -206,23 +206,23 @@ async fn requests_share_what_a_verifier_asks() {
 
 /// Takes everything for its own, or says whatever it was told to say.
 #[derive(Debug)]
-struct Says(&'static str, fn() -> Result<Grant, NotGood>);
+struct Says(&'static str, fn() -> Result<TokenInfo, VerifyError>);
 
 impl TokenVerifier for Says {
     fn issuer(&self) -> &str {
         self.0
     }
 
-    fn accepts(&self, presented: &Presented<'_>) -> bool {
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
         presented.token().starts_with("x-")
     }
 
-    fn verify(&self, _: &Presented<'_>) -> Inquiry {
-        Inquiry::decided((self.1)())
+    fn verify(&self, _: &PresentedToken<'_>) -> Verification {
+        Verification::ready((self.1)())
     }
 }
 
-async fn says(verdict: fn() -> Result<Grant, NotGood>) -> Answer {
+async fn says(verdict: fn() -> Result<TokenInfo, VerifyError>) -> Answer {
     let server = resource_server().verifier(Says("https://x.example", verdict)).build().await.expect("good settings");
     Ask::get("/message").bearer("x-1").of(&router(server)).await
 }
@@ -230,52 +230,57 @@ async fn says(verdict: fn() -> Result<Grant, NotGood>) -> Answer {
 #[tokio::test]
 async fn the_gate_checks_what_a_verifier_grants() {
     for (verdict, expected) in [
-        ((|| Ok(Grant::to("a").scope("message"))) as fn() -> _, (200, None)),
-        (|| Ok(Grant::to_client("a").scope("message")), (200, None)),
-        (|| Ok(Grant::to("a").scope("other")), (403, Some(Reason::InsufficientScope))),
-        (|| Ok(Grant::to("a").scope("message").claim("exp", NOW - 60)), (401, Some(Reason::Expired))),
-        (|| Ok(Grant::to("a").scope("message").claim("nbf", NOW + 61)), (401, Some(Reason::NotYetValid))),
-        (|| Ok(Grant::to("a").scope("message").claim("cnf", json!({}))), (401, Some(Reason::UnverifiableConfirmation))),
-        (|| Ok(Grant::to("a").scope("message").claim("sub", 1)), (401, Some(Reason::MalformedClaim))),
-        (|| Ok(Grant::to("a").scope("message").claims(json!({ "display_name": "Ada" }))), (200, None)),
-        (|| Ok(Grant::to("a").scope("message").claims(7)), (503, Some(Reason::IssuerUnavailable))),
-        (|| Err(NotGood::bad("no")), (401, Some(Reason::InactiveToken))),
-        (|| Err(NotGood::missing_input("x")), (400, Some(Reason::MissingInput))),
-        (|| Err(NotGood::cannot_tell("no")), (503, Some(Reason::IssuerUnavailable))),
+        ((|| Ok(TokenInfo::for_subject("a").scope("message"))) as fn() -> _, (200, None)),
+        (|| Ok(TokenInfo::for_client("a").scope("message")), (200, None)),
+        (|| Ok(TokenInfo::for_subject("a").scope("other")), (403, Some(Reason::InsufficientScope))),
+        (|| Ok(TokenInfo::for_subject("a").scope("message").claim("exp", NOW - 60)), (401, Some(Reason::Expired))),
+        (|| Ok(TokenInfo::for_subject("a").scope("message").claim("nbf", NOW + 61)), (401, Some(Reason::NotYetValid))),
+        (
+            || Ok(TokenInfo::for_subject("a").scope("message").claim("cnf", json!({}))),
+            (401, Some(Reason::UnverifiableConfirmation)),
+        ),
+        (|| Ok(TokenInfo::for_subject("a").scope("message").claim("sub", 1)), (401, Some(Reason::MalformedClaim))),
+        (|| Ok(TokenInfo::for_subject("a").scope("message").claims(json!({ "display_name": "Ada" }))), (200, None)),
+        (|| Ok(TokenInfo::for_subject("a").scope("message").claims(7)), (503, Some(Reason::IssuerUnavailable))),
+        (|| Err(VerifyError::invalid("no")), (401, Some(Reason::InactiveToken))),
+        (|| Err(VerifyError::missing_input("x")), (400, Some(Reason::MissingInput))),
+        (|| Err(VerifyError::unavailable("no")), (503, Some(Reason::IssuerUnavailable))),
         (|| Err(std::io::Error::other("no").into()), (503, Some(Reason::IssuerUnavailable))),
     ] {
         let answer = says(verdict).await;
         assert_eq!((answer.status.as_u16(), answer.reason), expected);
     }
-    let patient = says(|| Err(NotGood::cannot_tell("no").retry_after(Duration::from_secs(9)))).await;
+    let patient = says(|| Err(VerifyError::unavailable("no").retry_after(Duration::from_secs(9)))).await;
     assert_eq!(patient.header("retry-after"), Some("9"));
 }
 
 /// Asks, and is told this.
 #[derive(Debug)]
-struct Asks(fn() -> NotGood);
+struct Asks(fn() -> VerifyError);
 
 impl TokenVerifier for Asks {
     fn issuer(&self) -> &str {
         "https://x.example"
     }
 
-    fn accepts(&self, presented: &Presented<'_>) -> bool {
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
         presented.token().starts_with("x-")
     }
 
-    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+    fn verify(&self, presented: &PresentedToken<'_>) -> Verification {
         let (good, says) = (presented.token() == "x-good", self.0);
-        Inquiry::by_token(async move { if good { Ok(Grant::to("a").scope("message")) } else { Err(says()) } })
+        Verification::cached_by_token(async move {
+            if good { Ok(TokenInfo::for_subject("a").scope("message")) } else { Err(says()) }
+        })
     }
 }
 
 #[tokio::test]
 async fn what_is_about_one_token_pauses_nobody_and_what_is_our_fault_is_loud() {
     for (says, paused, loud) in [
-        ((|| NotGood::cannot_tell("500")) as fn() -> _, true, false),
-        (|| NotGood::cannot_tell("422").about_this_token(), false, false),
-        (|| NotGood::not_allowed_to_ask("401"), true, true),
+        ((|| VerifyError::unavailable("500")) as fn() -> _, true, false),
+        (|| VerifyError::unavailable("422").about_this_token(), false, false),
+        (|| VerifyError::misconfigured("401"), true, true),
     ] {
         let (log, _listening) = scopegate_tests::Log::listen();
         let server = resource_server().verifier(Asks(says)).build().await.expect("good settings");
@@ -291,7 +296,7 @@ async fn what_is_about_one_token_pauses_nobody_and_what_is_our_fault_is_loud() {
 
 #[tokio::test]
 async fn a_token_that_two_verifiers_accept_is_nobodys() {
-    let good: fn() -> _ = || Ok(Grant::to("a").scope("message"));
+    let good: fn() -> _ = || Ok(TokenInfo::for_subject("a").scope("message"));
     let server = resource_server().verifier(Says("https://x.example", good)).verifier(Says("https://y.example", good));
     let server = server.build().await.expect("what they accept cannot be seen");
     let answer = Ask::get("/message").bearer("x-1").of(&router(server)).await;
@@ -316,23 +321,23 @@ impl TokenVerifier for Fragile {
         "https://fragile.example"
     }
 
-    fn accepts(&self, presented: &Presented<'_>) -> bool {
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
         assert!(self.0 != Panics::InAccepts || !presented.token().starts_with("panic-"), "injected");
         presented.token().starts_with('p')
     }
 
-    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+    fn verify(&self, presented: &PresentedToken<'_>) -> Verification {
         let panics = presented.token().starts_with("panic-");
         assert!(!panics || self.0 != Panics::InVerify, "injected");
         let (network, waits) = (self.1.clone(), self.0 == Panics::AfterAWhile);
-        Inquiry::by_token(async move {
+        Verification::cached_by_token(async move {
             use scopegate_core::fetch::{Fetch as _, FetchLimits};
             if waits {
                 let request = http::Request::get(SOCIAL_URL).body(bytes::Bytes::new())?;
                 network.fetch(request, FetchLimits::new(1024, Duration::from_secs(1))).await?;
             }
             assert!(!panics, "injected");
-            Ok(Grant::to("a").scope("message"))
+            Ok(TokenInfo::for_subject("a").scope("message"))
         })
     }
 }
@@ -353,7 +358,7 @@ async fn a_verifier_that_panics_is_500_logged_and_forgotten() {
             .clock(clock)
             .fetch(network.clone())
             .issuer(issuer().introspection(Introspection::at(INTROSPECTION_URL, client)))
-            .verifier(Says("https://x.example", || Ok(Grant::to("a").scope("message"))))
+            .verifier(Says("https://x.example", || Ok(TokenInfo::for_subject("a").scope("message"))))
             .verifier(Fragile(panics, network.clone()));
         let router = router(server.build().await.expect("good settings"));
         for number in 0..8 {
@@ -398,7 +403,7 @@ async fn all_who_wait_for_a_verifier_that_panics_are_500() {
 
 #[tokio::test]
 async fn two_that_are_called_the_same_are_a_fault() {
-    let good: fn() -> _ = || Ok(Grant::to("a"));
+    let good: fn() -> _ = || Ok(TokenInfo::for_subject("a"));
     for builder in [
         resource_server().verifier(Says("https://x.example", good)).verifier(Says("https://x.example", good)),
         resource_server().issuer(issuer()).verifier(Says(ISSUER, good)),

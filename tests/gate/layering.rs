@@ -26,7 +26,7 @@ use scopegate_core::{
 };
 use scopegate_testing::Mint;
 use scopegate_tests::{Api, Ask, ISSUER, Log, issuer, mint, resource_server};
-use scopegate_tower::UnmetDemand;
+use scopegate_tower::UnmetRequirement;
 use tower::ServiceBuilder;
 use tower_http::trace::TraceLayer;
 
@@ -825,7 +825,7 @@ async fn of_two_gates_the_inner_one_words_a_handlers_refusal() {
 async fn a_marked_response_is_a_refusal_whatever_its_status_and_body_were() {
     let marked = || async {
         let mut response = "the secret".into_response();
-        response.extensions_mut().insert(UnmetDemand::new(&scope("admin")));
+        response.extensions_mut().insert(UnmetRequirement::new(&scope("admin")));
         response
     };
     let router = Router::new().route("/r", get(marked)).layer(authenticate().await);

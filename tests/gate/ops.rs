@@ -242,7 +242,7 @@ async fn ops_2_what_a_token_came_to_prints_without_it() {
     assert_eq!(format!("{authentication:?}"), format!("Authentication {{ token: Some({shown}), .. }}"));
     assert_redacted(&authentication, &token);
     assert_redacted(server.authenticate(&parts), &token);
-    assert_eq!(format!("{:?}", server.authenticate(&parts)), "Authenticating { .. }");
+    assert_eq!(format!("{:?}", server.authenticate(&parts)), "AuthenticateFuture { .. }");
 }
 
 #[tokio::test]

@@ -62,7 +62,13 @@ async fn answers(change: impl Fn(Ask) -> Ask) -> Vec<(Answer, &'static str, u16,
             503,
             "the token cannot be checked at the moment",
         ),
-        (Ask::get("/r").bearer(&good), &misconfigured, "not_authenticated_here", 500, "the service is misconfigured"),
+        (
+            Ask::get("/r").bearer(&good),
+            &misconfigured,
+            "missing_authenticate_layer",
+            500,
+            "the service is misconfigured",
+        ),
     ];
     let mut answers = Vec::new();
     for (ask, router, reason, status, title) in rows {

@@ -216,7 +216,7 @@ async fn scope_5_the_500_is_generic() {
     let answer = Ask::get("/r").of(&router).await;
     assert_eq!(
         answer.body,
-        r#"{"type":"https://docs.rs/scopegate-core/latest/scopegate_core/reason/#not_authenticated_here","title":"the service is misconfigured","status":500}"#
+        r#"{"type":"https://docs.rs/scopegate-core/latest/scopegate_core/reason/#missing_authenticate_layer","title":"the service is misconfigured","status":500}"#
     );
 }
 

@@ -15,7 +15,7 @@ use scopegate_axum::{
     api_keys::{ApiKey, ApiKeys},
     introspection::{ClientAuthentication, Introspection},
     online::{CacheConfig, CacheEntry, CacheKey, Invalidate},
-    token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
+    token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification, VerifyError},
 };
 use scopegate_core::{Credentials, RequestHead};
 use scopegate_tests::{Ask, INTROSPECTION_URL, ISSUER, LoopbackFetch, issuer, keep_secret, mint, resource_server};
@@ -46,7 +46,7 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "FetchLimits",
     "FetchOutcome",
     "Invalidated",
-    "GateBody",
+    "ResponseBody",
     "GenAuthScopes",
     "Health",
     "ImpliedScopes",
@@ -89,12 +89,12 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "ScopeToken",
     "SkippedKey",
     "Snapshot",
-    "StartUp",
+    "Startup",
     "SystemClock",
     "Tenants",
     "UnknownAlgorithm",
-    "UnmetDemand",
-    "VerdictCache",
+    "UnmetRequirement",
+    "JwtCacheConfig",
 ];
 
 /// Every public type's name and what it prints, made of things that have [`MARKER`] in them.
@@ -113,18 +113,18 @@ impl TokenVerifier for Showing {
         "https://social.example"
     }
 
-    fn accepts(&self, presented: &Presented<'_>) -> bool {
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
         presented.token().starts_with("social-")
     }
 
-    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
-        show(&self.0, "Presented", presented);
-        let grant = Grant::to("alice").client_id("app").scope("message").claim("email", MARKER);
-        show(&self.0, "Grant", &grant);
-        show(&self.0, "NotGood", &NotGood::missing_input("x-account"));
-        let asked = Inquiry::by_token_and([MARKER], async { Err(NotGood::bad("it is unknown")) });
-        show(&self.0, "Inquiry", &asked);
-        Inquiry::decided(Ok(grant))
+    fn verify(&self, presented: &PresentedToken<'_>) -> Verification {
+        show(&self.0, "PresentedToken", presented);
+        let grant = TokenInfo::for_subject("alice").client_id("app").scope("message").claim("email", MARKER);
+        show(&self.0, "TokenInfo", &grant);
+        show(&self.0, "VerifyError", &VerifyError::missing_input("x-account"));
+        let asked = Verification::cached_by_token_and([MARKER], async { Err(VerifyError::invalid("it is unknown")) });
+        show(&self.0, "Verification", &asked);
+        Verification::ready(Ok(grant))
     }
 }
 
@@ -198,12 +198,12 @@ async fn show_requests(shown: &Shown, builder: scopegate_axum::ResourceServerBui
         show(shown, "RequestHead", &RequestHead::from(&parts));
         show(shown, "Credentials", &Credentials::from_request(&parts).expect("well-formed"));
         let authenticating = server.authenticate(&parts);
-        show(shown, "Authenticating", &authenticating);
+        show(shown, "AuthenticateFuture", &authenticating);
         match authenticating.await {
             Ok(authentication) => show(shown, "Authentication", &authentication),
             Err(error) => {
                 show(shown, "Error", &error);
-                error.failures().iter().for_each(|failure| show(shown, "Failure", failure));
+                error.failed_checks().iter().for_each(|failure| show(shown, "FailedCheck", failure));
             }
         }
     }

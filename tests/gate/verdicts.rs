@@ -10,7 +10,7 @@ use std::{
 
 use axum::{Router, routing::get};
 use scopegate_axum::{
-    Authenticate, Issuer, ResourceServer, ResourceServerBuilder, Tenants, VerdictCache, jwt::Profile,
+    Authenticate, Issuer, JwtCacheConfig, ResourceServer, ResourceServerBuilder, Tenants, jwt::Profile,
 };
 use scopegate_core::{
     BoxFuture, CryptoBackend, Reason,
@@ -30,7 +30,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A gate that remembers, whatever the other tests do.
 fn remembering(clock: &TestClock) -> ResourceServerBuilder {
-    ResourceServer::builder().audience(AUDIENCE).clock(clock.clone()).verdict_cache(VerdictCache::default())
+    ResourceServer::builder().audience(AUDIENCE).clock(clock.clone()).jwt_cache(JwtCacheConfig::default())
 }
 
 async fn api(clock: &TestClock) -> Api {
@@ -162,9 +162,9 @@ async fn c_05_a_remembered_token_is_known_by_its_text_and_not_by_how_it_comes() 
 async fn c_06_bad_tokens_push_out_no_verdict() {
     let clock = clock();
     let counting = Arc::new(Counting::default());
-    let cache = VerdictCache::default().max_entries(100);
+    let cache = JwtCacheConfig::default().max_entries(100);
     let keys = Keys(mint().keys().clone(), Arc::clone(&counting));
-    let builder = remembering(&clock).verdict_cache(cache).issuer(Issuer::with_key_source(ISSUER, keys));
+    let builder = remembering(&clock).jwt_cache(cache).issuer(Issuer::with_key_source(ISSUER, keys));
     let api = Api::behind(builder.build().await.expect("good settings"));
     let good: Vec<String> = (0..20).map(|number| mint().token().claim("jti", number.to_string()).sign()).collect();
     for token in good.iter().chain(&good) {
@@ -443,13 +443,13 @@ async fn c_12_verdicts_are_right_while_keys_are_swapped() {
 async fn c_13_without_a_memory_or_with_a_small_one_decisions_are_the_same() {
     let clock = clock();
     for cache in [
-        VerdictCache::off(),
-        VerdictCache::default().max_bytes(0),
-        VerdictCache::default().max_bytes(64 * 1024),
-        VerdictCache::default().max_entries(0),
-        VerdictCache::default().max_entries(1),
+        JwtCacheConfig::off(),
+        JwtCacheConfig::default().max_bytes(0),
+        JwtCacheConfig::default().max_bytes(64 * 1024),
+        JwtCacheConfig::default().max_entries(0),
+        JwtCacheConfig::default().max_entries(1),
     ] {
-        let builder = remembering(&clock).verdict_cache(cache).issuer(issuer());
+        let builder = remembering(&clock).jwt_cache(cache).issuer(issuer());
         let api = Api::behind(builder.build().await.expect("good settings"));
         let (good, other) = (mint().token().sign(), mint().token().claim("jti", "2").sign());
         for _ in 0..3 {

@@ -199,7 +199,7 @@ async fn w_03_credentials_and_verdicts_show_nothing_of_the_token() {
             Err(error) => {
                 assert_nothing_of(&token, &shown(&error));
                 assert_nothing_of(&token, &error.to_string());
-                error.failures().iter().for_each(|failure| {
+                error.failed_checks().iter().for_each(|failure| {
                     assert_nothing_of(&token, &shown(failure));
                     assert_nothing_of(&token, &failure.to_string());
                 });
@@ -283,7 +283,7 @@ async fn w_03_the_testing_kit_shows_no_private_key() {
 fn w_03_demands_and_refusals_can_be_shown() {
     assert!(shown(&RequireScope::new("message")).contains("message"));
     assert!(shown(&InsufficientScope::new(scope("message"))).contains("message"));
-    assert!(shown(&scopegate_tower::GateBody::<axum::body::Body>::default()).starts_with("GateBody::Refusal"));
+    assert!(shown(&scopegate_tower::ResponseBody::<axum::body::Body>::default()).starts_with("ResponseBody::Refusal"));
 }
 
 #[tokio::test]

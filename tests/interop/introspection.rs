@@ -434,7 +434,7 @@ async fn a_revoked_token_is_401_at_once_where_it_is_forgotten_or_asked_about_ane
     let token = provider.client("opaque").tokens_of("alice", AUDIENCE, READ).await.access_token;
     assert_eq!(rig.ask(&token).await, PASS);
     provider.client("opaque").revoke(&token).await;
-    let forget = |subject| rig.server.invalidate(Invalidate::Subject { issuer: provider.issuer(), subject });
+    let invalidate = |subject| rig.server.invalidate(Invalidate::Subject { issuer: provider.issuer(), subject });
     invalidate("bob").await.expect("no store");
     assert_eq!(rig.ask(&token).await, PASS);
     invalidate("alice").await.expect("no store");

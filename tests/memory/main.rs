@@ -14,7 +14,7 @@ use axum::{Router, body::Body, routing::get};
 use bytes::Bytes;
 use http::{Request, Response};
 use scopegate_axum::{
-    AccessToken, Authenticate, Issuer, ResourceServer, ResourceServerBuilder, VerdictCache,
+    AccessToken, Authenticate, Issuer, JwtCacheConfig, ResourceServer, ResourceServerBuilder,
     introspection::{ClientAuthentication, Introspection},
     online::CacheConfig,
 };
@@ -128,9 +128,9 @@ fn c_06_remembered_verdicts_stay_within_their_bytes_whatever_handlers_read() {
     let keys = SigningKeys::from(SigningKey::generate(SigningAlgorithm::Es256).with_key_id("k"));
     let mint = Mint::new(ISSUER, keys.clone()).with_audience(AUDIENCE).with_clock(clock());
     for (what, claims) in shapes() {
-        let cache = VerdictCache::default().max_bytes(MAX_BYTES);
+        let cache = JwtCacheConfig::default().max_bytes(MAX_BYTES);
         let issuer = Issuer::with_jwks(ISSUER, keys.jwks_json());
-        let server = || build(&runtime, ResourceServer::builder().issuer(issuer.clone()).verdict_cache(cache.clone()));
+        let server = || build(&runtime, ResourceServer::builder().issuer(issuer.clone()).jwt_cache(cache.clone()));
         stays_within(what, &runtime, server, |number| {
             let token = mint.token().claim("jti", format!("{number:020}"));
             let members = claims.as_object().expect("an object");

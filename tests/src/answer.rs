@@ -163,7 +163,7 @@ impl Answer {
     #[track_caller]
     pub fn assert_500(&self) -> &Self {
         assert_eq!((self.status, self.challenge()), (StatusCode::INTERNAL_SERVER_ERROR, None), "{self:?}");
-        assert_eq!(self.reason, Some(Reason::NotAuthenticatedHere));
+        assert_eq!(self.reason, Some(Reason::MissingAuthenticateLayer));
         self
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use axum::{Router, routing::any};
 use scopegate_axum::{
-    AccessToken, Authenticate, Issuer, RequireScope, ResourceServer, ResourceServerBuilder, VerdictCache,
+    AccessToken, Authenticate, Issuer, JwtCacheConfig, RequireScope, ResourceServer, ResourceServerBuilder,
 };
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKeys, TestClock};
 
@@ -41,17 +41,17 @@ pub fn issuer() -> Issuer {
     Issuer::with_jwks(ISSUER, mint().jwks_json())
 }
 
-/// A resource server for [`AUDIENCE`] at [`NOW`], to which issuers and settings may be added. With `VERDICT_CACHE=off` in the
+/// A resource server for [`AUDIENCE`] at [`NOW`], to which issuers and settings may be added. With `JWT_CACHE=off` in the
 /// environment it remembers no verdicts.
 pub fn resource_server() -> ResourceServerBuilder {
-    ResourceServer::builder().audience(AUDIENCE).clock(clock()).verdict_cache(verdict_cache())
+    ResourceServer::builder().audience(AUDIENCE).clock(clock()).jwt_cache(jwt_cache())
 }
 
-fn verdict_cache() -> VerdictCache {
-    match std::env::var("VERDICT_CACHE").as_deref() {
-        Ok("off") => VerdictCache::off(),
-        Err(_) => VerdictCache::default(),
-        Ok(other) => panic!("VERDICT_CACHE is {other:?}; it may be `off`"),
+fn jwt_cache() -> JwtCacheConfig {
+    match std::env::var("JWT_CACHE").as_deref() {
+        Ok("off") => JwtCacheConfig::off(),
+        Err(_) => JwtCacheConfig::default(),
+        Ok(other) => panic!("JWT_CACHE is {other:?}; it may be `off`"),
     }
 }
 
@@ -62,7 +62,7 @@ pub async fn rig_resource_server() -> ResourceServer {
         .audience(&rig.audience)
         .clock(clock())
         .leeway(Duration::from_secs(5))
-        .verdict_cache(verdict_cache());
+        .jwt_cache(jwt_cache());
     rig.issuers
         .into_iter()
         .fold(builder, |builder, issuer| builder.issuer(Issuer::with_jwks(issuer.iss, issuer.jwks.to_string())))

@@ -33,7 +33,7 @@ Measures the same requests through Scopegate and through other crates that check
 An issuer on 127.0.0.1 has one key, of which each crate learns as its documentation advises. Behind each is the same
 service, which answers 200 at once. Rounds take turns; in process the best of them counts. Compare figures of one run, and
 ratios more than times. Scopegate remembers verdicts unless told otherwise, so with it a good token is checked in
-full when it is first seen; the rows with VerdictCache::off() are what that takes.
+full when it is first seen; the rows with JwtCacheConfig::off() are what that takes.
 
 Usage: cargo run --release --manifest-path benches/peers/Cargo.toml -- [OPTIONS] [PART]...
 

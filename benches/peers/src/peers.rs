@@ -7,7 +7,7 @@ use axum::handler::Handler as _;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use scopegate_axum::{Authenticate, Issuer, ResourceServer, VerdictCache};
+use scopegate_axum::{Authenticate, Issuer, ResourceServer, JwtCacheConfig};
 use serde::Deserialize;
 use tower::{Layer as _, Service as _, service_fn};
 
@@ -79,12 +79,12 @@ fn no_auth_axum() -> Contender {
 
 async fn scopegate(upstream: &Upstream, remembers: bool) -> Result<Contender, Error> {
     let (name, how, cache) = if remembers {
-        ("Scopegate", "metadata discovered, verdict cache as by default; AWS-LC", VerdictCache::default())
+        ("Scopegate", "metadata discovered, verdict cache as by default; AWS-LC", JwtCacheConfig::default())
     } else {
-        ("Scopegate, VerdictCache::off()", "metadata discovered, nothing remembered; AWS-LC", VerdictCache::off())
+        ("Scopegate, JwtCacheConfig::off()", "metadata discovered, nothing remembered; AWS-LC", JwtCacheConfig::off())
     };
     let server = ResourceServer::builder()
-        .verdict_cache(cache)
+        .jwt_cache(cache)
         .issuer(Issuer::discover(&upstream.issuer).dangerous_allow_http_on_loopback())
         .audience(AUDIENCE)
         .build()

@@ -71,7 +71,7 @@ impl<C: DeserializeOwned + Send + Sync + 'static> AccessToken<C> {
     ///
     /// # Errors
     ///
-    /// Those of the extractor, by their reasons: `not_authenticated_here` where no `Authenticate` layer has seen the request,
+    /// Those of the extractor, by their reasons: `missing_authenticate_layer` where no `Authenticate` layer has seen the request,
     /// `missing_credentials` where it is anonymous, and `claims_mismatch`. They are neither logged nor counted.
     pub fn from_extensions(extensions: &Extensions) -> Result<Self, Error> {
         Self::meeting(&Demand::any_token(), extensions)

@@ -1,7 +1,7 @@
 use axum_core::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use scopegate_core::{InvalidScopePolicy, Reason, ScopePolicy};
-use scopegate_tower::UnmetDemand;
+use scopegate_tower::UnmetRequirement;
 
 /// The refusal of a handler that finds, on looking closer, that the token is too weak.
 ///
@@ -41,9 +41,9 @@ impl InsufficientScope {
 impl IntoResponse for InsufficientScope {
     fn into_response(self) -> Response {
         let content_type = [(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
-        let body = Reason::NotAuthenticatedHere.problem();
+        let body = Reason::MissingAuthenticateLayer.problem();
         let mut response = (StatusCode::INTERNAL_SERVER_ERROR, content_type, body).into_response();
-        response.extensions_mut().insert(UnmetDemand::new(&self.policy));
+        response.extensions_mut().insert(UnmetRequirement::new(&self.policy));
         response
     }
 }

@@ -43,10 +43,10 @@ mod scoped;
 
 pub use scopegate_core::{
     Authentication, BuildError, Claims, CryptoBackend, Error, ErrorKind, ExactScopes, GenAuthScopes, Health,
-    ImpliedScopes, InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, OnlineHealth,
-    Principal, Reason, ResourceServer, ResourceServerBuilder, Scope, ScopeGrammar, ScopePolicy, ScopeToken, StartUp,
-    Tenants, VerdictCache, VerifiedToken, api_keys, clock, config, fetch, introspection, jwks, jws, jwt, observe,
-    online, scope, token_verifier,
+    ImpliedScopes, InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, JwtCacheConfig,
+    OnlineHealth, Principal, Reason, ResourceServer, ResourceServerBuilder, Scope, ScopeGrammar, ScopePolicy,
+    ScopeToken, Startup, Tenants, VerifiedToken, api_keys, clock, config, fetch, introspection, jwks, jws, jwt,
+    observe, online, scope, token_verifier,
 };
 pub use scopegate_tower::{Authenticate, RefusalBody, RequireActive, RequireScope, RequireToken};
 

@@ -19,7 +19,7 @@ impl Rejection {
     pub(crate) fn new(request: &Parts, error: &Error, required: Option<&str>) -> Self {
         let authentication = request.extensions.get::<Authentication>();
         let refusal = Refusal::new(error).after(authentication).to(request).requiring(required);
-        let form = ResponseForm::of(request, authentication.and_then(Authentication::space));
+        let form = ResponseForm::of(request, authentication.and_then(Authentication::protection_space));
         Self { reason: error.reason(), response: Box::new(refusal.respond::<Body>(form).map(Body::new)) }
     }
 

@@ -32,7 +32,7 @@ use arc_swap::ArcSwap;
 
 use crate::{
     CryptoBackend, crypto,
-    token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier, Verdict},
+    token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verdict, Verification, VerifyError},
 };
 
 /// Judges API keys. See the [module docs](self).
@@ -69,14 +69,14 @@ impl ApiKeys {
 
     fn judge(&self, presented: &str) -> Verdict {
         let Some(backend) = CryptoBackend::compiled_in() else {
-            return Err(NotGood::cannot_tell("no cryptographic backend is compiled in"));
+            return Err(VerifyError::unavailable("no cryptographic backend is compiled in"));
         };
         let digest = backend.sha256(&[presented.as_bytes()]);
         let keys = self.keys.load();
         // All of them are looked at, so that the time says nothing about which one it was.
         let found =
             keys.iter().fold(None, |found, key| if crypto::equal(&key.digest, &digest) { Some(key) } else { found });
-        found.map(|key| key.grant.clone()).ok_or_else(|| NotGood::bad("no key of this digest"))
+        found.map(|key| key.grant.clone()).ok_or_else(|| VerifyError::invalid("no key of this digest"))
     }
 }
 
@@ -85,7 +85,7 @@ impl TokenVerifier for ApiKeys {
         &self.issuer
     }
 
-    fn accepts(&self, presented: &Presented<'_>) -> bool {
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
         presented.token().starts_with(&*self.prefix)
     }
 
@@ -98,8 +98,8 @@ impl TokenVerifier for ApiKeys {
         self.keys.load().iter().any(is_nobodys).then(|| "an API key names neither a client nor a subject".to_owned())
     }
 
-    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
-        Inquiry::decided(self.judge(presented.token()))
+    fn verify(&self, presented: &PresentedToken<'_>) -> Verification {
+        Verification::ready(self.judge(presented.token()))
     }
 }
 
@@ -119,7 +119,7 @@ impl fmt::Debug for ApiKeys {
 #[must_use = "a key has to be given to `ApiKeys`"]
 pub struct ApiKey {
     digest: [u8; 32],
-    grant: Grant,
+    grant: TokenInfo,
     /// Whether it names a client or a subject.
     is_somebodys: bool,
 }
@@ -139,7 +139,7 @@ impl ApiKey {
         for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
             *byte = pair[0] << 4 | pair[1];
         }
-        Ok(Self { digest, grant: Grant::default(), is_somebodys: false })
+        Ok(Self { digest, grant: TokenInfo::default(), is_somebodys: false })
     }
 
     /// The client that has the key. It acts for itself, unless a [subject](Self::subject) is named.

@@ -71,8 +71,8 @@ impl Authentication {
     }
 
     /// How refusals are to be worded.
-    pub fn space(&self) -> Option<&ProtectionSpace> {
-        self.judge.space()
+    pub fn protection_space(&self) -> Option<&ProtectionSpace> {
+        self.judge.protection_space()
     }
 }
 

@@ -258,7 +258,7 @@ mod tests {
         );
         assert_eq!(written(Error::missing_credentials(), Some("")), written(Error::missing_credentials(), None));
         assert_eq!(space().challenge(&Reason::KeysUnavailable.into(), None), None);
-        assert_eq!(space().challenge(&Error::not_authenticated_here(), None), None);
+        assert_eq!(space().challenge(&Error::missing_authenticate_layer(), None), None);
     }
 
     #[test]

@@ -62,9 +62,9 @@
 //! | `max_token_age` | no limit | time: since the token [was issued](ResourceServerBuilder::max_token_age) |
 //! | `uniform_refusals` | `false` | [answers every JWT that was not proven genuine alike](ResourceServerBuilder::uniform_refusals) |
 //! | `max_token_length` | `16384` | bytes: [the longest token](ResourceServerBuilder::max_token_length) |
-//! | `start_up` | `"lazy"` | `"lazy"`, `"fail-fast"`, or a time to [wait](crate::StartUp) at most |
+//! | `startup` | `"lazy"` | `"lazy"`, `"fail-fast"`, or a time to [wait](crate::Startup) at most |
 //! | `key_refresh` | | table, see below |
-//! | `verdict_cache` | | table, see below |
+//! | `jwt_cache` | | table, see below |
 //! | `issuers` | | list of tables, see below: at least one |
 //!
 //! | of an issuer | default | |
@@ -102,10 +102,10 @@
 //!
 //! What an issuer's `key_refresh` leaves out is as at the top.
 //!
-//! | of `verdict_cache` | default | |
+//! | of `jwt_cache` | default | |
 //! |---|---|---|
-//! | `max_bytes` | `67108864` | bytes: of the [verdicts on JWTs](ResourceServerBuilder::verdict_cache) that are remembered, 65536 at least; `0` remembers none |
-//! | `max_entries` | `100000` | the most [verdicts](VerdictCache::max_entries); `0` remembers none |
+//! | `max_bytes` | `67108864` | bytes: of the [verdicts on JWTs](ResourceServerBuilder::jwt_cache) that are remembered, 65536 at least; `0` remembers none |
+//! | `max_entries` | `100000` | the most [verdicts](JwtCacheConfig::max_entries); `0` remembers none |
 //!
 //! | of `introspection` | default | |
 //! |---|---|---|
@@ -161,7 +161,7 @@
 //! |---|---|
 //! | `SCOPEGATE_AUDIENCE`, `_LEEWAY`, `_MAX_TOKEN_AGE`, `_MAX_TOKEN_LENGTH`, `_START_UP` | those at the top |
 //! | `SCOPEGATE_KEY_REFRESH_COOL_DOWN`, `_KEY_REFRESH_TIMEOUT`, … | those of the `key_refresh` at the top |
-//! | `SCOPEGATE_VERDICT_CACHE_MAX_BYTES`, `_VERDICT_CACHE_MAX_ENTRIES` | those of `verdict_cache` |
+//! | `SCOPEGATE_VERDICT_CACHE_MAX_BYTES`, `_VERDICT_CACHE_MAX_ENTRIES` | those of `jwt_cache` |
 //! | `SCOPEGATE_ISSUER`, `_PROFILE`, `_ALGORITHMS`, `_JWKS_URI`, `_TEMPLATE`, … | those of the issuer |
 //! | `SCOPEGATE_JWKS_HEADER_NAME`, and `_JWKS_HEADER_VALUE` or `_JWKS_HEADER_VALUE_FILE` | those of its `jwks_header` |
 //! | `SCOPEGATE_INTROSPECTION_CLIENT_ID`, `_INTROSPECTION_CLIENT_SECRET`, `_INTROSPECTION_CHECK_JWTS`, … | those of its `introspection` |
@@ -199,7 +199,7 @@ use self::{
     value::{Address, List, Quantity, Secret},
 };
 use crate::{
-    ExactScopes, GenAuthScopes, ImpliedScopes, Issuer, ResourceServer, ResourceServerBuilder, Tenants, VerdictCache,
+    ExactScopes, GenAuthScopes, ImpliedScopes, Issuer, JwtCacheConfig, ResourceServer, ResourceServerBuilder, Tenants,
     introspection::{Introspection, JwtIntrospection},
     jwks::KeyRefresh,
     jws::Algorithm,
@@ -227,9 +227,9 @@ pub struct Config {
     user_agent: Option<String>,
     uniform_refusals: bool,
     max_token_length: Option<Quantity>,
-    start_up: Option<Quantity>,
+    startup: Option<Quantity>,
     key_refresh: RefreshTable,
-    verdict_cache: VerdictTable,
+    jwt_cache: VerdictTable,
     issuers: Vec<IssuerTable>,
     /// What was wrong with the variables.
     #[serde(skip)]
@@ -352,11 +352,11 @@ impl Config {
         if let Some(length) = top.read("max_token_length", self.max_token_length, Quantity::size) {
             builder = builder.max_token_length(length);
         }
-        if let Some(start_up) = top.read("start_up", self.start_up, Quantity::start_up) {
-            builder = builder.start_up(start_up);
+        if let Some(startup) = top.read("startup", self.startup, Quantity::startup) {
+            builder = builder.startup(startup);
         }
         let refresh = self.key_refresh.over(KeyRefresh::default(), &mut top);
-        builder = builder.key_refresh(refresh.clone()).verdict_cache(self.verdict_cache.read(&mut top));
+        builder = builder.key_refresh(refresh.clone()).jwt_cache(self.jwt_cache.read(&mut top));
         for (index, issuer) in self.issuers.into_iter().enumerate() {
             let prefix = format!("{}: ", issuer.name(index));
             builder = issuer.add_to(builder, &refresh, &mut Place { prefix, faults: &mut faults });
@@ -610,13 +610,13 @@ impl RefreshTable {
 }
 
 impl VerdictTable {
-    fn read(self, place: &mut Place<'_>) -> VerdictCache {
-        place.unknown("verdict_cache.", self.unknown);
-        let mut cache = VerdictCache::default();
-        if let Some(bytes) = place.read("verdict_cache.max_bytes", self.max_bytes, Quantity::size) {
+    fn read(self, place: &mut Place<'_>) -> JwtCacheConfig {
+        place.unknown("jwt_cache.", self.unknown);
+        let mut cache = JwtCacheConfig::default();
+        if let Some(bytes) = place.read("jwt_cache.max_bytes", self.max_bytes, Quantity::size) {
             cache = cache.max_bytes(bytes);
         }
-        if let Some(verdicts) = place.read("verdict_cache.max_entries", self.max_entries, Quantity::size) {
+        if let Some(verdicts) = place.read("jwt_cache.max_entries", self.max_entries, Quantity::size) {
             cache = cache.max_entries(verdicts);
         }
         cache

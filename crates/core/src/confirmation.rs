@@ -4,12 +4,12 @@
 //! the token, in whole or in any member, known or unknown: taking it as a bearer token would undo the protection that its
 //! issuer gave it.
 
-use crate::{Reason, error::Failure, jws::json::Value};
+use crate::{Reason, error::FailedCheck, jws::json::Value};
 
 /// Checks the `cnf` claim of a token that came as a bearer token.
 ///
 /// No binding is supported yet, so every `cnf` refuses, even one that is empty or malformed.
-pub(crate) fn check(cnf: Option<&Value<'_>>) -> Result<(), Failure> {
+pub(crate) fn check(cnf: Option<&Value<'_>>) -> Result<(), FailedCheck> {
     let Some(cnf) = cnf else { return Ok(()) };
     let found = match cnf {
         Value::Object(members) => {
@@ -18,7 +18,12 @@ pub(crate) fn check(cnf: Option<&Value<'_>>) -> Result<(), Failure> {
         }
         other => other.type_name().to_owned(),
     };
-    Err(Failure::new(Reason::UnverifiableConfirmation, "cnf", "no confirmation, since none can be checked here", found))
+    Err(FailedCheck::new(
+        Reason::UnverifiableConfirmation,
+        "cnf",
+        "no confirmation, since none can be checked here",
+        found,
+    ))
 }
 
 #[cfg(test)]

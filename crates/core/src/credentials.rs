@@ -17,7 +17,7 @@ use memchr::memchr_iter;
 
 use crate::{
     Error, Reason, RequestHead,
-    error::{Failure, Found},
+    error::{FailedCheck, Found},
 };
 
 /// An authentication scheme that access tokens are presented under.
@@ -184,7 +184,7 @@ fn no_token(reason: Reason, value: &[u8]) -> Error {
 pub(crate) fn padded(reason: Reason) -> Error {
     let found = "`=` at the end of a part; a load balancer of AWS writes that into x-amzn-oidc-data, and passes the access token \
                  on in x-amzn-oidc-accesstoken";
-    Failure::new(reason, "token", "parts in base64url without padding", Found::Fixed(found)).into()
+    FailedCheck::new(reason, "token", "parts in base64url without padding", Found::Fixed(found)).into()
 }
 
 fn is_tchar(byte: u8) -> bool {
@@ -258,8 +258,9 @@ mod tests {
 
     #[test]
     fn jose_2_padding_is_refused_and_named() {
-        let named =
-            |error: Error| error.failures().iter().any(|failure| failure.found().contains("x-amzn-oidc-accesstoken"));
+        let named = |error: Error| {
+            error.failed_checks().iter().any(|failure| failure.found().contains("x-amzn-oidc-accesstoken"))
+        };
         for padded in ["QQ==.QUI=.QUI", "QQ.QUI=.QUI=", "QUJD=.QQ.QQ", "QQ==.QQ==.QQ=="] {
             let bare = Credentials::bare(padded.as_bytes()).unwrap_err();
             assert_eq!(bare.reason(), Reason::MalformedToken, "{padded}");

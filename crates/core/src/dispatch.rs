@@ -21,11 +21,11 @@ use quick_cache::{OptionsBuilder, UnitWeighter};
 use crate::{
     Error, Reason,
     claims::UnverifiedClaims,
-    error::{self, Failure},
+    error::{self, FailedCheck},
     introspection::Introspector,
     jwt::{Grounds, JwtVerifier, Listing},
     online::Desk,
-    token_verifier::{Application, Presented},
+    token_verifier::{Application, PresentedToken},
 };
 
 /// What a token looks like, and whom it belongs to by that.
@@ -47,7 +47,7 @@ pub(crate) struct Dispatch {
 
 impl Dispatch {
     /// Whose token this is.
-    pub(crate) fn route(&self, presented: &Presented<'_>) -> Result<Route<'_>, Error> {
+    pub(crate) fn route(&self, presented: &PresentedToken<'_>) -> Result<Route<'_>, Error> {
         if let Some(application) = self.accepting(presented)? {
             return Ok(Route::Application(application));
         }
@@ -58,7 +58,8 @@ impl Dispatch {
             Some(introspector) => Ok(Route::Opaque(introspector)),
             None if !presented.token().contains('.') => {
                 let expected = "a JWT, since no issuer is asked about opaque tokens and no verifier accepts it";
-                Err(Failure::new(Reason::OpaqueToken, "token", expected, error::Found::Fixed("an opaque one")).into())
+                Err(FailedCheck::new(Reason::OpaqueToken, "token", expected, error::Found::Fixed("an opaque one"))
+                    .into())
             }
             // All that is left for it to be is a malformed JWT.
             None => Ok(Route::Jwt),
@@ -67,7 +68,7 @@ impl Dispatch {
 
     /// The one verifier of the application that takes the token for its own, if any does. All are asked, so that a token that
     /// two of them accept never passes.
-    fn accepting(&self, presented: &Presented<'_>) -> Result<Option<&Application>, Error> {
+    fn accepting(&self, presented: &PresentedToken<'_>) -> Result<Option<&Application>, Error> {
         let mut accepting = None;
         for application in &self.applications {
             if !application.accepts(presented)? {
@@ -75,7 +76,9 @@ impl Dispatch {
             }
             if let Some(other) = accepting.replace(application) {
                 let both = format!("{} and {}", other.issuer(), application.issuer());
-                return Err(Failure::new(Reason::AmbiguousToken, "token", "one verifier that accepts it", both).into());
+                return Err(
+                    FailedCheck::new(Reason::AmbiguousToken, "token", "one verifier that accepts it", both).into()
+                );
             }
         }
         Ok(accepting)
@@ -217,7 +220,7 @@ impl Issuers {
     /// Who judges the tokens of the issuer that the claims name, compared code point by code point (RFC 9068 §4).
     pub(crate) fn judge(&self, claims: &UnverifiedClaims<'_>) -> Result<Judge<'_>, Error> {
         let Some(issuer) = claims.string("iss", "iss")? else {
-            return Err(Failure::new(Reason::MissingClaim, "iss", &self.expected, error::Found::NONE).into());
+            return Err(FailedCheck::new(Reason::MissingClaim, "iss", &self.expected, error::Found::NONE).into());
         };
         let unknown = || self.unknown(issuer).into();
         match self.named(issuer) {
@@ -239,12 +242,12 @@ impl Issuers {
     }
 
     /// The failure of a token from another issuer. Where that is called nearly like one of ours, it is this one that was meant.
-    fn unknown(&self, issuer: &str) -> Failure {
+    fn unknown(&self, issuer: &str) -> FailedCheck {
         let near =
             self.nearly.binary_search_by(|name| compare_roughly(name, issuer)).map(|place| &self.nearly[place]).ok();
         let hint = near.and_then(|name| error::near_miss(name, issuer));
         let expected = near.filter(|_| hint.is_some()).unwrap_or(&self.expected);
-        Failure::new(Reason::UnknownIssuer, "iss", expected, issuer).with_hint(hint)
+        FailedCheck::new(Reason::UnknownIssuer, "iss", expected, issuer).with_hint(hint)
     }
 
     /// Who is asked about the tokens of this issuer.

@@ -126,8 +126,8 @@ impl Error {
     }
 
     /// The refusal of a request that no `Authenticate` layer has seen.
-    pub fn not_authenticated_here() -> Self {
-        Reason::NotAuthenticatedHere.into()
+    pub fn missing_authenticate_layer() -> Self {
+        Reason::MissingAuthenticateLayer.into()
     }
 
     pub(crate) fn with_issuer(mut self, issuer: &Arc<str>) -> Self {
@@ -144,7 +144,7 @@ impl Error {
     pub(crate) fn with_key_id(mut self, key_id: Option<&str>) -> Self {
         if let Some(key_id) = key_id {
             // Where no key was found by it, that has kept it already.
-            let kept = self.failures().iter().find_map(|failure| match &failure.found {
+            let kept = self.failed_checks().iter().find_map(|failure| match &failure.found {
                 Found::Excerpt(found) if failure.reason == Reason::UnknownKey => Some(found.clone()),
                 _ => None,
             });
@@ -196,7 +196,7 @@ impl Error {
     }
 
     /// Every check that failed, the decisive one first. Empty where the reason says it all.
-    pub fn failures(&self) -> &[Failure] {
+    pub fn failed_checks(&self) -> &[FailedCheck] {
         self.context.as_ref().map_or(&[], |context| context.failures.as_slice())
     }
 
@@ -219,8 +219,8 @@ impl From<Reason> for Error {
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
+impl From<FailedCheck> for Error {
+    fn from(failure: FailedCheck) -> Self {
         let (reason, failures) = (failure.reason, Failures::One(failure));
         Self { reason, context: Some(Box::new(Context { failures, ..Context::default() })) }
     }
@@ -229,7 +229,7 @@ impl From<Failure> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.reason.description())?;
-        for (index, failure) in self.failures().iter().enumerate() {
+        for (index, failure) in self.failed_checks().iter().enumerate() {
             f.write_str(if index == 0 { ": " } else { "; " })?;
             failure.fmt(f)?;
         }
@@ -243,7 +243,7 @@ impl fmt::Debug for Error {
             .field("reason", &self.reason)
             .field("issuer", &self.issuer())
             .field("key_id", &self.key_id())
-            .field("failures", &self.failures())
+            .field("failures", &self.failed_checks())
             .field("retry_after", &self.retry_after())
             .finish_non_exhaustive()
     }
@@ -260,12 +260,12 @@ impl StdError for Error {
 pub(crate) enum Failures {
     #[default]
     None,
-    One(Failure),
-    Several(Vec<Failure>),
+    One(FailedCheck),
+    Several(Vec<FailedCheck>),
 }
 
 impl Failures {
-    pub(crate) fn push(&mut self, failure: Failure) {
+    pub(crate) fn push(&mut self, failure: FailedCheck) {
         *self = match mem::take(self) {
             Self::None => Self::One(failure),
             Self::One(first) => Self::Several(vec![first, failure]),
@@ -276,7 +276,7 @@ impl Failures {
         };
     }
 
-    pub(crate) fn first_mut(&mut self) -> Option<&mut Failure> {
+    pub(crate) fn first_mut(&mut self) -> Option<&mut FailedCheck> {
         match self {
             Self::None => None,
             Self::One(failure) => Some(failure),
@@ -284,7 +284,7 @@ impl Failures {
         }
     }
 
-    fn as_slice(&self) -> &[Failure] {
+    fn as_slice(&self) -> &[FailedCheck] {
         match self {
             Self::None => &[],
             Self::One(failure) => slice::from_ref(failure),
@@ -293,8 +293,8 @@ impl Failures {
     }
 }
 
-impl FromIterator<Failure> for Failures {
-    fn from_iter<I: IntoIterator<Item = Failure>>(all: I) -> Self {
+impl FromIterator<FailedCheck> for Failures {
+    fn from_iter<I: IntoIterator<Item = FailedCheck>>(all: I) -> Self {
         let mut failures = Self::None;
         all.into_iter().for_each(|failure| failures.push(failure));
         failures
@@ -303,9 +303,9 @@ impl FromIterator<Failure> for Failures {
 
 /// One failed check: what was looked at, what was expected, and what was found.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct FailedCheck {
     reason: Reason,
-    subject: &'static str,
+    field: &'static str,
     expected: Expected,
     found: Found,
     hint: Option<&'static str>,
@@ -348,14 +348,14 @@ impl Found {
     pub(crate) const NONE: Self = Self::Fixed("none");
 }
 
-impl Failure {
+impl FailedCheck {
     pub(crate) fn new(
         reason: Reason,
-        subject: &'static str,
+        field: &'static str,
         expected: impl Into<Expected>,
         found: impl Into<Found>,
     ) -> Self {
-        Self { reason, subject, expected: expected.into(), found: found.into(), hint: None }
+        Self { reason, field, expected: expected.into(), found: found.into(), hint: None }
     }
 
     /// Says what an operator may make of it.
@@ -369,8 +369,8 @@ impl Failure {
     }
 
     /// The claim or header parameter that was looked at.
-    pub fn subject(&self) -> &'static str {
-        self.subject
+    pub fn field(&self) -> &'static str {
+        self.field
     }
 
     /// What would have passed.
@@ -467,14 +467,14 @@ impl From<Duration> for Found {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for FailedCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected {}, found {}", self.subject, self.expected(), self.found())?;
+        write!(f, "{}: expected {}, found {}", self.field, self.expected(), self.found())?;
         self.hint.map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 
-impl fmt::Debug for Failure {
+impl fmt::Debug for FailedCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -621,7 +621,7 @@ mod tests {
             assert_eq!(near_miss(one, other), expected, "{one} {other}");
             assert_eq!(near_miss(other, one), expected, "{other} {one}");
         }
-        let failure = Failure::new(Reason::WrongAudience, "aud", "api", "API").with_hint(near_miss("api", "API"));
+        let failure = FailedCheck::new(Reason::WrongAudience, "aud", "api", "API").with_hint(near_miss("api", "API"));
         assert_eq!(failure.to_string(), format!("aud: expected api, found API; {case}"));
         assert_eq!(failure.hint(), Some(case));
     }
@@ -677,8 +677,8 @@ mod tests {
     fn an_error_says_what_was_expected_and_what_was_found() {
         let (now, expiry) = (Duration::from_secs(1_767_225_720), Duration::from_secs(1_767_225_600));
         let failures = [
-            Failure::new(Reason::WrongAudience, "aud", "https://api.example", "x"),
-            Failure::new(Reason::Expired, "exp", bound(Side::LaterThanNow, now), expiry),
+            FailedCheck::new(Reason::WrongAudience, "aud", "https://api.example", "x"),
+            FailedCheck::new(Reason::Expired, "exp", bound(Side::LaterThanNow, now), expiry),
         ];
         let error = Error::from_failures(failures.into_iter().collect())
             .unwrap()
@@ -695,9 +695,9 @@ mod tests {
         assert_eq!((error.issuer(), error.key_id()), (Some("https://as.example"), Some("k")));
         assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
         assert_eq!(StdError::source(&error).unwrap().to_string(), "refused");
-        let failure = &error.failures()[1];
+        let failure = &error.failed_checks()[1];
         assert_eq!(
-            (failure.reason(), failure.subject(), &*failure.expected(), &*failure.found()),
+            (failure.reason(), failure.field(), &*failure.expected(), &*failure.found()),
             (
                 Reason::Expired,
                 "exp",
@@ -716,7 +716,7 @@ mod tests {
     #[test]
     fn what_was_expected_and_found_is_written_out_when_it_is_read() {
         let written = |expected: Expected, found: Found| {
-            let failure = Failure::new(Reason::Expired, "x", expected, found);
+            let failure = FailedCheck::new(Reason::Expired, "x", expected, found);
             (failure.expected().into_owned(), failure.found().into_owned())
         };
         let algorithms = Expected::Algorithms([Algorithm::Rs256, Algorithm::Es256].into());
@@ -740,10 +740,10 @@ mod tests {
 
     #[test]
     fn a_key_that_was_not_found_is_named_once_and_kept_once() {
-        let unknown = Failure::new(Reason::UnknownKey, "kid", "a", "b\n");
+        let unknown = FailedCheck::new(Reason::UnknownKey, "kid", "a", "b\n");
         let error = Error::from(unknown).with_key_id(Some("b\n"));
-        assert_eq!((error.key_id(), &*error.failures()[0].found()), (Some("b\\n"), "b\\n"));
-        let nameless = Error::from(Failure::new(Reason::UnknownKey, "kid", "a", Found::NONE)).with_key_id(None);
+        assert_eq!((error.key_id(), &*error.failed_checks()[0].found()), (Some("b\\n"), "b\\n"));
+        let nameless = Error::from(FailedCheck::new(Reason::UnknownKey, "kid", "a", Found::NONE)).with_key_id(None);
         assert_eq!(nameless.key_id(), None);
     }
 
@@ -752,11 +752,11 @@ mod tests {
         let error = Error::from(Reason::Expired);
         assert_eq!(error.to_string(), "the token has expired");
         assert_eq!((error.issuer(), error.key_id(), error.retry_after()), (None, None, None));
-        assert!(error.failures().is_empty() && StdError::source(&error).is_none());
+        assert!(error.failed_checks().is_empty() && StdError::source(&error).is_none());
         assert_eq!(Error::from_failures(Failures::None).map(|error| error.reason()), None);
         assert_eq!(Error::insufficient_scope().reason(), Reason::InsufficientScope);
         assert_eq!(Error::missing_credentials().reason(), Reason::MissingCredentials);
-        assert_eq!(Error::not_authenticated_here().reason(), Reason::NotAuthenticatedHere);
+        assert_eq!(Error::missing_authenticate_layer().reason(), Reason::MissingAuthenticateLayer);
         assert_eq!(Error::from(Reason::Expired).with_key_id(None).key_id(), None);
     }
 

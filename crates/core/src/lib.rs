@@ -101,16 +101,16 @@ pub use self::{
     claims::Claims,
     credentials::{Credentials, Scheme},
     crypto::CryptoBackend,
-    error::{Error, ErrorKind, Failure},
+    error::{Error, ErrorKind, FailedCheck},
     policy::{InvalidScopePolicy, ScopePolicy, scope},
     reason::Reason,
     request_head::RequestHead,
     resource_server::{
-        Authenticating, BuildError, Health, Issuer, IssuerHealth, OnlineHealth, ResourceServer, ResourceServerBuilder,
-        StartUp, Tenants,
+        AuthenticateFuture, BuildError, Health, Issuer, IssuerHealth, OnlineHealth, ResourceServer,
+        ResourceServerBuilder, Startup, Tenants,
     },
     scope::{ExactScopes, GenAuthScopes, ImpliedScopes, InvalidScopeToken, Scope, ScopeGrammar, ScopeToken},
-    verdicts::VerdictCache,
+    verdicts::JwtCacheConfig,
     verified_token::{Principal, VerifiedToken},
 };
 

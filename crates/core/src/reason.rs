@@ -72,8 +72,8 @@ reasons! {
     AlgorithmNotAllowed = "algorithm_not_allowed", InvalidToken, "the token is signed with an algorithm that is not accepted";
     /// [`ambiguous_token`](self#ambiguous_token)
     AmbiguousToken = "ambiguous_token", Misconfigured, "the service is misconfigured";
-    /// [`cannot_be_asked_about`](self#cannot_be_asked_about)
-    CannotBeAskedAbout = "cannot_be_asked_about", Misconfigured, "the service is misconfigured";
+    /// [`no_introspection`](self#no_introspection)
+    NoIntrospection = "no_introspection", Misconfigured, "the service is misconfigured";
     /// [`claims_mismatch`](self#claims_mismatch)
     ClaimsMismatch = "claims_mismatch", InvalidToken, "the token lacks claims that this resource needs";
     /// [`critical_header`](self#critical_header)
@@ -110,8 +110,8 @@ reasons! {
     MissingInput = "missing_input", InvalidRequest, "the request lacks something that the token has to come with";
     /// [`multiple_transports`](self#multiple_transports)
     MultipleTransports = "multiple_transports", InvalidRequest, "the request carries more than one token";
-    /// [`not_authenticated_here`](self#not_authenticated_here)
-    NotAuthenticatedHere = "not_authenticated_here", Misconfigured, "the service is misconfigured";
+    /// [`missing_authenticate_layer`](self#missing_authenticate_layer)
+    MissingAuthenticateLayer = "missing_authenticate_layer", Misconfigured, "the service is misconfigured";
     /// [`not_yet_valid`](self#not_yet_valid)
     NotYetValid = "not_yet_valid", InvalidToken, "the token is not valid yet";
     /// [`opaque_token`](self#opaque_token)

@@ -4,7 +4,7 @@ mod builder;
 mod faults;
 mod health;
 mod issuer;
-mod start_up;
+mod startup;
 mod tenants;
 mod verifiers;
 
@@ -26,7 +26,7 @@ pub use self::{
     faults::BuildError,
     health::{Health, IssuerHealth, OnlineHealth},
     issuer::Issuer,
-    start_up::StartUp,
+    startup::Startup,
     tenants::Tenants,
 };
 use crate::{
@@ -41,7 +41,7 @@ use crate::{
     lanes::{Alone, Lanes},
     observe::{LogSampler, Observer},
     online::{Found, Invalidate, Invalidated, Lookup, MOMENT, StoreError},
-    token_verifier::Presented,
+    token_verifier::PresentedToken,
     verdicts::{TokenDigest, Verdicts},
 };
 
@@ -173,12 +173,12 @@ impl ResourceServer {
     /// The same resource server in front of this protection space: whatever comes of the requests that it authenticates,
     /// later refusals of them are worded so. It belongs where a service is put together: it takes a handle for each thread.
     #[must_use]
-    pub fn within(&self, space: ProtectionSpace) -> Self {
+    pub fn with_protection_space(&self, space: ProtectionSpace) -> Self {
         Self::handle(Arc::clone(&self.0.0.server), Some(Arc::new(space)))
     }
 
     /// How refusals are worded, where that was said.
-    pub fn space(&self) -> Option<&ProtectionSpace> {
+    pub fn protection_space(&self) -> Option<&ProtectionSpace> {
         self.0.0.space.as_deref()
     }
 
@@ -207,11 +207,11 @@ impl ResourceServer {
     /// # Errors
     ///
     /// The refusal, which is final: a bad token is refused where a token is optional, too.
-    pub fn authenticate<'r>(&self, request: impl Into<RequestHead<'r>>) -> Authenticating {
+    pub fn authenticate<'r>(&self, request: impl Into<RequestHead<'r>>) -> AuthenticateFuture {
         self.authenticate_head(request.into())
     }
 
-    fn authenticate_head(&self, request: RequestHead<'_>) -> Authenticating {
+    fn authenticate_head(&self, request: RequestHead<'_>) -> AuthenticateFuture {
         let token_header = self.server().token_header.as_ref();
         let ordinary = Credentials::peek(request, token_header);
         let digest = ordinary.filter(|_| self.may_recall(request)).map(|token| self.server().verdicts.digest(token));
@@ -220,7 +220,7 @@ impl ResourceServer {
         if let (Some(digest), Some(verified)) = (digest, recalled)
             && self.introspector(&verified).is_none()
         {
-            return Authenticating::ready(Ok(Authentication::verified(self.lane(), digest, verified)));
+            return AuthenticateFuture::ready(Ok(Authentication::verified(self.lane(), digest, verified)));
         }
         let bearer = match ordinary.and_then(Credentials::of_token) {
             Some(credentials) => {
@@ -230,13 +230,13 @@ impl ResourceServer {
             }
             None => match Credentials::from_request_with(request, token_header) {
                 Ok(Some(credentials)) => self.bearer(credentials.token()),
-                Ok(None) => return Authenticating::ready(Ok(Authentication::anonymous(self.lane()))),
-                Err(error) => return Authenticating::ready(Err(error)),
+                Ok(None) => return AuthenticateFuture::ready(Ok(Authentication::anonymous(self.lane()))),
+                Err(error) => return AuthenticateFuture::ready(Err(error)),
             },
         };
         let holds = |earlier: &&Authentication| earlier.still_holds(self, bearer.digest, self.now());
         if let Some(earlier) = request.extensions().get::<Authentication>().filter(holds) {
-            return Authenticating::ready(Ok(earlier.clone().judged_by(self.lane())));
+            return AuthenticateFuture::ready(Ok(earlier.clone().judged_by(self.lane())));
         }
         self.judge(request, bearer, None)
     }
@@ -273,27 +273,27 @@ impl ResourceServer {
     ///
     /// # Errors
     ///
-    /// The refusal. [`Reason::CannotBeAskedAbout`] where nobody is configured to be asked about the token;
-    /// [`Reason::NotAuthenticatedHere`] where the request was not authenticated, and [`Reason::MissingCredentials`] where it
+    /// The refusal. [`Reason::NoIntrospection`] where nobody is configured to be asked about the token;
+    /// [`Reason::MissingAuthenticateLayer`] where the request was not authenticated, and [`Reason::MissingCredentials`] where it
     /// was and came without a token.
-    pub fn confirm<'r>(request: impl Into<RequestHead<'r>>, max_age: Duration) -> Authenticating {
+    pub fn require_active<'r>(request: impl Into<RequestHead<'r>>, max_age: Duration) -> AuthenticateFuture {
         let request = request.into();
         let Some(earlier) = request.extensions().get::<Authentication>() else {
-            return Authenticating::ready(Err(Reason::NotAuthenticatedHere.into()));
+            return AuthenticateFuture::ready(Err(Reason::MissingAuthenticateLayer.into()));
         };
         let judge = earlier.judge();
         let bearer = match Credentials::from_request_with(request, judge.server().token_header.as_ref()) {
             Ok(Some(credentials)) => judge.bearer(credentials.token()),
-            Ok(None) => return Authenticating::ready(Err(Reason::MissingCredentials.into())),
-            Err(error) => return Authenticating::ready(Err(error)),
+            Ok(None) => return AuthenticateFuture::ready(Err(Reason::MissingCredentials.into())),
+            Err(error) => return AuthenticateFuture::ready(Err(error)),
         };
         if !earlier.is_about(bearer.digest) {
             // It came anonymous, or somebody has changed the request since.
-            return Authenticating::ready(Err(Reason::NotAuthenticatedHere.into()));
+            return AuthenticateFuture::ready(Err(Reason::MissingAuthenticateLayer.into()));
         }
         if earlier.is_fresh(judge.now(), max_age.max(MOMENT)) && earlier.still_holds(judge, bearer.digest, judge.now())
         {
-            return Authenticating::ready(Ok(earlier.clone()));
+            return AuthenticateFuture::ready(Ok(earlier.clone()));
         }
         judge.judge(request, bearer, Some(max_age))
     }
@@ -376,19 +376,19 @@ impl ResourceServer {
 
     /// Judges a token by whoever it belongs to. Where somebody is asked, an answer may be as old as `max_age`, if that is
     /// limited; then somebody has to be asked.
-    fn judge(&self, request: RequestHead<'_>, bearer: Bearer<'_>, max_age: Option<Duration>) -> Authenticating {
+    fn judge(&self, request: RequestHead<'_>, bearer: Bearer<'_>, max_age: Option<Duration>) -> AuthenticateFuture {
         let token = bearer.token;
         if token.len() > self.server().max_token_length {
-            return Authenticating::ready(Err(Reason::TokenTooLong.into()));
+            return AuthenticateFuture::ready(Err(Reason::TokenTooLong.into()));
         }
-        let presented = Presented::new(token, request);
+        let presented = PresentedToken::new(token, request);
         let (lookup, kind) = match self.server().dispatch.route(&presented) {
             Ok(Route::Application(application)) => (application.look_up(&presented, max_age), Kind::Application),
             Ok(Route::Opaque(introspector)) => (introspector.look_up(token, max_age, None), Kind::Opaque),
             Ok(Route::Jwt) => match self.judge_jwt(bearer) {
                 Ok(Judged::Good(verified)) => return self.check_online(bearer, verified, max_age),
                 Ok(Judged::KeyNotAtHand(missing)) => {
-                    return Authenticating::pending(self.clone().judge_with_new_keys(
+                    return AuthenticateFuture::pending(self.clone().judge_with_new_keys(
                         token.to_owned(),
                         missing,
                         max_age,
@@ -397,33 +397,38 @@ impl ResourceServer {
                 Ok(Judged::ForItsIssuer(introspector)) => {
                     (introspector.look_up(token, max_age, None), Kind::UnverifiedJwt)
                 }
-                Err(error) => return Authenticating::ready(Err(self.worded(error))),
+                Err(error) => return AuthenticateFuture::ready(Err(self.worded(error))),
             },
-            Err(error) => return Authenticating::ready(Err(error)),
+            Err(error) => return AuthenticateFuture::ready(Err(error)),
         };
         self.conclude(bearer.digest, lookup, kind)
     }
 
     /// Asks whether a JWT that was verified is still good, where its issuer's configuration or the caller wants that.
-    fn check_online(&self, bearer: Bearer<'_>, verified: VerifiedToken, demanded: Option<Duration>) -> Authenticating {
+    fn check_online(
+        &self,
+        bearer: Bearer<'_>,
+        verified: VerifiedToken,
+        demanded: Option<Duration>,
+    ) -> AuthenticateFuture {
         match self.introspector(&verified).map(|introspector| (introspector, introspector.max_age_for_jwts(demanded))) {
             Some((introspector, Some(max_age))) => {
                 let lookup = introspector.look_up(bearer.token, Some(max_age), Some(&verified));
                 self.conclude(bearer.digest, lookup, Kind::VerifiedJwt(verified))
             }
             None if demanded.is_some() => {
-                let error = Error::from(Reason::CannotBeAskedAbout).with_issuer(&verified.voucher().issuer);
-                Authenticating::ready(Err(error))
+                let error = Error::from(Reason::NoIntrospection).with_issuer(&verified.voucher().issuer);
+                AuthenticateFuture::ready(Err(error))
             }
             Some((_, None)) | None => {
-                Authenticating::ready(Ok(Authentication::verified(self.lane(), bearer.digest, verified)))
+                AuthenticateFuture::ready(Ok(Authentication::verified(self.lane(), bearer.digest, verified)))
             }
         }
     }
 
     /// The outcome of a look-up. What was verified locally stands, where the answer confirms it, but for the scope, which the
     /// answer may have narrowed.
-    fn conclude(&self, digest: TokenDigest, lookup: Lookup, kind: Kind) -> Authenticating {
+    fn conclude(&self, digest: TokenDigest, lookup: Lookup, kind: Kind) -> AuthenticateFuture {
         let judge = self.lane();
         let conclusion = move |found: Result<Found, Error>| {
             let by_application = matches!(kind, Kind::Application);
@@ -441,8 +446,8 @@ impl ResourceServer {
             Ok(Authentication::verified(judge, digest, token).asked(asked_at, by_application))
         };
         match lookup {
-            Lookup::Known(found) => Authenticating::ready(conclusion(found)),
-            Lookup::Asked(asked) => Authenticating::pending(async move { conclusion(asked.await) }),
+            Lookup::Known(found) => AuthenticateFuture::ready(conclusion(found)),
+            Lookup::Asked(asked) => AuthenticateFuture::pending(async move { conclusion(asked.await) }),
         }
     }
 
@@ -596,14 +601,14 @@ impl fmt::Debug for ResourceServer {
 
 /// The future of [`ResourceServer::authenticate`].
 #[must_use = "futures do nothing unless polled"]
-pub struct Authenticating(State);
+pub struct AuthenticateFuture(State);
 
 enum State {
     Ready(Option<Result<Authentication, Error>>),
     Pending(BoxFuture<'static, Result<Authentication, Error>>),
 }
 
-impl Authenticating {
+impl AuthenticateFuture {
     fn ready(outcome: Result<Authentication, Error>) -> Self {
         Self(State::Ready(Some(outcome)))
     }
@@ -625,7 +630,7 @@ impl Authenticating {
     }
 }
 
-impl Future for Authenticating {
+impl Future for AuthenticateFuture {
     type Output = Result<Authentication, Error>;
 
     /// # Panics
@@ -643,9 +648,9 @@ impl Future for Authenticating {
     }
 }
 
-impl fmt::Debug for Authenticating {
+impl fmt::Debug for AuthenticateFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authenticating").finish_non_exhaustive()
+        f.debug_struct("AuthenticateFuture").finish_non_exhaustive()
     }
 }
 

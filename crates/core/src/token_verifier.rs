@@ -7,7 +7,7 @@
 //! [`VerifiedToken`](crate::VerifiedToken) that handlers get, the same as for every other kind of token.
 //!
 //! ```
-//! use scopegate_core::token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier};
+//! use scopegate_core::token_verifier::{TokenInfo, Verification, VerifyError, PresentedToken, TokenVerifier};
 //!
 //! #[derive(Debug)]
 //! struct Legacy {
@@ -19,16 +19,16 @@
 //!         "https://legacy.example"
 //!     }
 //!
-//!     fn accepts(&self, presented: &Presented<'_>) -> bool {
+//!     fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
 //!         presented.token().starts_with("legacy-")
 //!     }
 //!
-//!     fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+//!     fn verify(&self, presented: &PresentedToken<'_>) -> Verification {
 //!         let (sessions, token) = (self.sessions.clone(), presented.token().to_owned());
-//!         Inquiry::by_token(async move {
+//!         Verification::cached_by_token(async move {
 //!             match sessions.find(&token).await? { // An error is no verdict: the answer is 503.
-//!                 Some(session) => Ok(Grant::to(session.user).scope("message").expires_at(session.end)),
-//!                 None => Err(NotGood::bad("there is no such session")),
+//!                 Some(session) => Ok(TokenInfo::for_subject(session.user).scope("message").expires_at(session.end)),
+//!                 None => Err(VerifyError::invalid("there is no such session")),
 //!             }
 //!         })
 //!     }
@@ -43,27 +43,27 @@
 //! # A second input
 //!
 //! ```
-//! # use scopegate_core::token_verifier::{Grant, Inquiry, NotGood, Presented};
-//! fn verify(presented: &Presented<'_>) -> Inquiry {
+//! # use scopegate_core::token_verifier::{TokenInfo, Verification, VerifyError, PresentedToken};
+//! fn verify(presented: &PresentedToken<'_>) -> Verification {
 //!     let Some(device) = presented.header("x-device") else {
-//!         return Inquiry::decided(Err(NotGood::missing_input("x-device"))); // 400
+//!         return Verification::ready(Err(VerifyError::missing_input("x-device"))); // 400
 //!     };
 //!     let device = device.to_owned();
 //!     // Named, so that what is remembered for one device is not taken for what is true of another.
-//!     Inquiry::by_token_and([device.clone()], async move { Ok(Grant::to(device)) })
+//!     Verification::cached_by_token_and([device.clone()], async move { Ok(TokenInfo::for_subject(device)) })
 //! }
 //! ```
 //!
 //! # Asking over HTTP
 //!
 //! An error of the connection becomes *cannot tell* by `?`. A status is for the verifier to read: what the provider answers to
-//! a bad token is [`NotGood::bad`], and every other status that is none of success is *cannot tell*. Whoever takes "not 200" for
+//! a bad token is [`VerifyError::invalid`], and every other status that is none of success is *cannot tell*. Whoever takes "not 200" for
 //! bad turns an outage into 401.
 //!
 //! # Panics
 //!
 //! A verifier that panics, in [`accepts`](TokenVerifier::accepts), in [`verify`](TokenVerifier::verify) or in the future of its
-//! [`Inquiry`], has said nothing about the token: the answer is 500, reason `verifier_panicked`, with an error in the log, the
+//! [`Verification`], has said nothing about the token: the answer is 500, reason `verifier_panicked`, with an error in the log, the
 //! token is offered to no other verifier, and nothing is remembered. Where panics abort (`panic = "abort"`), they end the
 //! process as ever.
 //!
@@ -88,7 +88,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     BoxFuture, Error, ExactScopes, Reason, RequestHead, ScopeGrammar,
-    error::{Failure, chain},
+    error::{FailedCheck, chain},
     online::{CacheConfig, CannotTell, Desk, Fault, Found, Limits, Lookup, Question, Told},
 };
 
@@ -106,13 +106,13 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
     /// If two verifiers accept one token, the service is misconfigured and the answer is 500. Where `accepts` goes by what the
     /// client writes besides the token, a header for example, clients can bring that about unless the rules exclude each
     /// other.
-    fn accepts(&self, presented: &Presented<'_>) -> bool;
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool;
 
     /// Judges a token that was accepted.
     ///
-    /// Called for every request with such a token, since the [`Inquiry`] says what the verdict rests on. Its future runs only
+    /// Called for every request with such a token, since the [`Verification`] says what the verdict rests on. Its future runs only
     /// where no verdict is remembered that rests on the same, so whatever costs something belongs inside of it.
-    fn verify(&self, presented: &Presented<'_>) -> Inquiry;
+    fn verify(&self, presented: &PresentedToken<'_>) -> Verification;
 
     /// For how long verdicts are remembered. Read once, when the resource server is built.
     fn cache(&self) -> CacheConfig {
@@ -137,12 +137,12 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
 
 /// A token as it was presented, with the request that it came with. Nothing about either has been verified.
 #[derive(Clone, Copy)]
-pub struct Presented<'a> {
+pub struct PresentedToken<'a> {
     token: &'a str,
     request: RequestHead<'a>,
 }
 
-impl<'a> Presented<'a> {
+impl<'a> PresentedToken<'a> {
     pub(crate) fn new(token: &'a str, request: RequestHead<'a>) -> Self {
         Self { token, request }
     }
@@ -169,59 +169,59 @@ impl<'a> Presented<'a> {
     }
 }
 
-impl fmt::Debug for Presented<'_> {
+impl fmt::Debug for PresentedToken<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Presented").field("token", &"[redacted]").finish_non_exhaustive()
+        f.debug_struct("PresentedToken").field("token", &"[redacted]").finish_non_exhaustive()
     }
 }
 
 /// What a verifier says of a token.
-pub type Verdict = Result<Grant, NotGood>;
+pub type Verdict = Result<TokenInfo, VerifyError>;
 
 /// How a token is judged: at once, or by asking somebody.
-#[must_use = "an online does nothing until the gate makes it"]
-pub struct Inquiry(Kind);
+#[must_use = "a verification does nothing until the gate makes it"]
+pub struct Verification(Kind);
 
 enum Kind {
-    Decided(Verdict),
-    Asked { inputs: Option<Vec<Vec<u8>>>, verdict: BoxFuture<'static, Verdict> },
+    Ready(Verdict),
+    Pending { inputs: Option<Vec<Vec<u8>>>, verdict: BoxFuture<'static, Verdict> },
 }
 
-impl Inquiry {
+impl Verification {
     /// The verdict is known without asking anybody. It is not remembered.
-    pub fn decided(verdict: Verdict) -> Self {
-        Self(Kind::Decided(verdict))
+    pub fn ready(verdict: Verdict) -> Self {
+        Self(Kind::Ready(verdict))
     }
 
     /// The verdict rests on the token and on nothing else, so that it is the same for everybody who presents the token: it is
     /// shared among requests and remembered.
-    pub fn by_token(verdict: impl Future<Output = Verdict> + Send + 'static) -> Self {
-        Self::by_token_and::<&[u8]>([], verdict)
+    pub fn cached_by_token(verdict: impl Future<Output = Verdict> + Send + 'static) -> Self {
+        Self::cached_by_token_and::<&[u8]>([], verdict)
     }
 
     /// The verdict rests on the token and on these inputs, in this order: it is shared among requests that have the same of
     /// all of them. Whatever else of a request goes into the verdict has to be named here. If it is not, one caller is given
     /// what is true of another.
-    pub fn by_token_and<I: AsRef<[u8]>>(
+    pub fn cached_by_token_and<I: AsRef<[u8]>>(
         inputs: impl IntoIterator<Item = I>,
         verdict: impl Future<Output = Verdict> + Send + 'static,
     ) -> Self {
         let inputs = inputs.into_iter().map(|input| input.as_ref().to_vec()).collect();
-        Self(Kind::Asked { inputs: Some(inputs), verdict: Box::pin(verdict) })
+        Self(Kind::Pending { inputs: Some(inputs), verdict: Box::pin(verdict) })
     }
 
     /// The verdict is for this request alone, neither shared nor remembered.
-    pub fn once(verdict: impl Future<Output = Verdict> + Send + 'static) -> Self {
-        Self(Kind::Asked { inputs: None, verdict: Box::pin(verdict) })
+    pub fn uncached(verdict: impl Future<Output = Verdict> + Send + 'static) -> Self {
+        Self(Kind::Pending { inputs: None, verdict: Box::pin(verdict) })
     }
 }
 
-impl fmt::Debug for Inquiry {
+impl fmt::Debug for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
-            Kind::Decided(Ok(_)) => "Inquiry(decided: good)",
-            Kind::Decided(Err(_)) => "Inquiry(decided: not good)",
-            Kind::Asked { .. } => "Inquiry(asked)",
+            Kind::Ready(Ok(_)) => "Verification(ready: valid)",
+            Kind::Ready(Err(_)) => "Verification(ready: not valid)",
+            Kind::Pending { .. } => "Verification(pending)",
         })
     }
 }
@@ -232,7 +232,7 @@ impl fmt::Debug for Inquiry {
 /// reads claims need not know which kind of token it was given.
 #[derive(Clone, Default)]
 #[must_use = "a grant has to be returned by a verifier"]
-pub struct Grant {
+pub struct TokenInfo {
     /// What the verifier says, claim by claim.
     granted: Map<String, Value>,
     /// What it passes on.
@@ -244,14 +244,14 @@ pub struct Grant {
 /// The claims that say what is granted, to whom and for how long.
 const GRANTED: [&str; 9] = ["aud", "client_id", "exp", "iat", "iss", "jti", "nbf", "scope", "sub"];
 
-impl Grant {
+impl TokenInfo {
     /// Grants something to this subject, the one that the issuer knows the user by.
-    pub fn to(subject: impl Into<String>) -> Self {
+    pub fn for_subject(subject: impl Into<String>) -> Self {
         Self::default().claim("sub", subject.into())
     }
 
     /// Grants something to a client that acts for itself.
-    pub fn to_client(client_id: impl Into<String>) -> Self {
+    pub fn for_client(client_id: impl Into<String>) -> Self {
         Self::default().client_id(client_id)
     }
 
@@ -324,9 +324,9 @@ impl Grant {
 }
 
 /// Names the claims and not their values.
-impl fmt::Debug for Grant {
+impl fmt::Debug for TokenInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Grant").field(&self.granted.keys().chain(self.claims.keys()).collect::<Vec<_>>()).finish()
+        f.debug_tuple("TokenInfo").field(&self.granted.keys().chain(self.claims.keys()).collect::<Vec<_>>()).finish()
     }
 }
 
@@ -334,42 +334,42 @@ impl fmt::Debug for Grant {
 ///
 /// Every error that `?` meets becomes *cannot tell*: somebody else's outage is never a verdict on a token.
 #[derive(Debug)]
-pub struct NotGood(Why);
+pub struct VerifyError(Cause);
 
 #[derive(Debug)]
-enum Why {
-    Bad(Reason, String),
-    CannotTell { fault: Fault, is_about_token: bool, retry_after: Option<Duration>, cause: String },
+enum Cause {
+    Invalid(Reason, String),
+    Unavailable { fault: Fault, is_about_token: bool, retry_after: Option<Duration>, cause: String },
 }
 
-impl NotGood {
+impl VerifyError {
     /// The token is bad: 401 `invalid_token`. `why` is for the log; the token's text is taken out of it.
-    pub fn bad(why: impl Into<String>) -> Self {
-        Self(Why::Bad(Reason::InactiveToken, why.into()))
+    pub fn invalid(why: impl Into<String>) -> Self {
+        Self(Cause::Invalid(Reason::InactiveToken, why.into()))
     }
 
     /// The token is for another application: 401 `invalid_token`. `found` is for the log.
     pub fn for_another_audience(found: impl Into<String>) -> Self {
-        Self(Why::Bad(Reason::WrongAudience, found.into()))
+        Self(Cause::Invalid(Reason::WrongAudience, found.into()))
     }
 
     /// The request lacks an input that the token has to come with, or has a malformed one: 400 `invalid_request`. `which` is
     /// for the log.
     pub fn missing_input(which: impl Into<String>) -> Self {
-        Self(Why::Bad(Reason::MissingInput, which.into()))
+        Self(Cause::Invalid(Reason::MissingInput, which.into()))
     }
 
     /// Nobody can tell at the moment: 503. `why` is for the log; the token's text is taken out of it.
-    pub fn cannot_tell(why: impl Into<String>) -> Self {
+    pub fn unavailable(why: impl Into<String>) -> Self {
         let fault = Fault::Theirs;
-        Self(Why::CannotTell { fault, is_about_token: false, retry_after: None, cause: why.into() })
+        Self(Cause::Unavailable { fault, is_about_token: false, retry_after: None, cause: why.into() })
     }
 
     /// Nobody can tell, since we are not allowed to ask: our own credentials are refused, or the address is wrong. 503, and an
     /// error in the log. `why` is for the log; the token's text is taken out of it.
-    pub fn not_allowed_to_ask(why: impl Into<String>) -> Self {
+    pub fn misconfigured(why: impl Into<String>) -> Self {
         let fault = Fault::Ours;
-        Self(Why::CannotTell { fault, is_about_token: false, retry_after: None, cause: why.into() })
+        Self(Cause::Unavailable { fault, is_about_token: false, retry_after: None, cause: why.into() })
     }
 
     /// Says that it may have to do with this very token that nobody can tell, so that it does not count as an outage.
@@ -377,7 +377,7 @@ impl NotGood {
     /// nothing.
     #[must_use]
     pub fn about_this_token(mut self) -> Self {
-        if let Why::CannotTell { is_about_token, .. } = &mut self.0 {
+        if let Cause::Unavailable { is_about_token, .. } = &mut self.0 {
             *is_about_token = true;
         }
         self
@@ -386,7 +386,7 @@ impl NotGood {
     /// Says when to ask again. Nobody is asked until then, about any token of this verifier. For verdicts it means nothing.
     #[must_use]
     pub fn retry_after(mut self, time: Duration) -> Self {
-        if let Why::CannotTell { retry_after, .. } = &mut self.0 {
+        if let Cause::Unavailable { retry_after, .. } = &mut self.0 {
             *retry_after = Some(time);
         }
         self
@@ -395,16 +395,16 @@ impl NotGood {
     /// What the gate makes of it, without the text of the token, which errors of HTTP clients are fond of quoting.
     fn told(self, token: &str) -> Result<Told, CannotTell> {
         match self.0 {
-            Why::Bad(reason, why) => {
+            Cause::Invalid(reason, why) => {
                 let why = without(token, &why);
                 let (subject, expected, found) = match reason {
                     Reason::MissingInput => ("request", "what the token has to come with", format!("none: {why}")),
                     Reason::WrongAudience => ("audience", "this API", why),
                     _ => ("token", "one that its verifier accepts", format!("one that it refuses: {why}")),
                 };
-                Ok(Told::Bad(Failure::new(reason, subject, expected, found).into()))
+                Ok(Told::Bad(FailedCheck::new(reason, subject, expected, found).into()))
             }
-            Why::CannotTell { fault, is_about_token, retry_after, cause } => {
+            Cause::Unavailable { fault, is_about_token, retry_after, cause } => {
                 let cannot_tell = CannotTell::new(fault, without(token, &cause)).with_retry_after(retry_after);
                 Err(if is_about_token { cannot_tell.about_token() } else { cannot_tell })
             }
@@ -412,9 +412,9 @@ impl NotGood {
     }
 }
 
-impl<E: StdError + Send + Sync + 'static> From<E> for NotGood {
+impl<E: StdError + Send + Sync + 'static> From<E> for VerifyError {
     fn from(error: E) -> Self {
-        Self::cannot_tell(chain(&error))
+        Self::unavailable(chain(&error))
     }
 }
 
@@ -455,7 +455,7 @@ impl Application {
     }
 
     /// Whether the token is the verifier's own. Where it panics, nobody knows, and the token is nobody else's either.
-    pub(crate) fn accepts(&self, presented: &Presented<'_>) -> Result<bool, Error> {
+    pub(crate) fn accepts(&self, presented: &PresentedToken<'_>) -> Result<bool, Error> {
         self.guarded(|| self.verifier.accepts(presented))
     }
 
@@ -467,19 +467,19 @@ impl Application {
     }
 
     /// What the verifier says of the token, by an answer that is no older than `max_age`, if that is limited.
-    pub(crate) fn look_up(&self, presented: &Presented<'_>, max_age: Option<Duration>) -> Lookup {
+    pub(crate) fn look_up(&self, presented: &PresentedToken<'_>, max_age: Option<Duration>) -> Lookup {
         let token = presented.token;
         let tags = self.desk.token_tags(token);
-        let online = match self.guarded(|| self.verifier.verify(presented)) {
-            Ok(online) => online,
+        let verification = match self.guarded(|| self.verifier.verify(presented)) {
+            Ok(verification) => verification,
             Err(error) => return Lookup::Known(Err(error)),
         };
-        let (inputs, verdict) = match online.0 {
-            Kind::Decided(verdict) => {
+        let (inputs, verdict) = match verification.0 {
+            Kind::Ready(verdict) => {
                 let told = told(verdict, token, self.desk.now());
                 return Lookup::Known(self.desk.decide(told, tags));
             }
-            Kind::Asked { inputs, verdict } => (inputs, verdict),
+            Kind::Pending { inputs, verdict } => (inputs, verdict),
         };
         let key = inputs.map(|inputs| {
             let mut parts: Vec<&[u8]> = vec![b"verifier", self.issuer().as_bytes(), token.as_bytes()];

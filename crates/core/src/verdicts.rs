@@ -30,25 +30,25 @@ use crate::{
 /// | [`max_entries`](Self::max_entries) | 100 000 |
 ///
 /// ```
-/// use scopegate_core::{ResourceServer, VerdictCache};
+/// use scopegate_core::{ResourceServer, JwtCacheConfig};
 ///
-/// let small = ResourceServer::builder().verdict_cache(VerdictCache::default().max_entries(1000));
-/// let none = ResourceServer::builder().verdict_cache(VerdictCache::off());
+/// let small = ResourceServer::builder().jwt_cache(JwtCacheConfig::default().max_entries(1000));
+/// let none = ResourceServer::builder().jwt_cache(JwtCacheConfig::off());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "settings have to be given to a `ResourceServerBuilder`"]
-pub struct VerdictCache {
+pub struct JwtCacheConfig {
     max_bytes: usize,
     max_entries: usize,
 }
 
-impl Default for VerdictCache {
+impl Default for JwtCacheConfig {
     fn default() -> Self {
         Self { max_bytes: 64 * 1024 * 1024, max_entries: 100_000 }
     }
 }
 
-impl VerdictCache {
+impl JwtCacheConfig {
     /// Remembers nothing: every signature is checked each time.
     pub fn off() -> Self {
         Self { max_bytes: 0, max_entries: 0 }
@@ -136,8 +136,8 @@ impl Weighed {
 }
 
 impl Verdicts {
-    pub(crate) fn new(settings: VerdictCache, secret: [u8; 32]) -> Self {
-        let VerdictCache { max_bytes, max_entries } = settings;
+    pub(crate) fn new(settings: JwtCacheConfig, secret: [u8; 32]) -> Self {
+        let JwtCacheConfig { max_bytes, max_entries } = settings;
         let remembered = (max_bytes > 0 && max_entries > 0).then(|| {
             let recent = Recent::new(max_bytes / SHARE_OF_RECENT, max_entries / SHARE_OF_RECENT);
             let (bytes, entries) =
@@ -365,7 +365,7 @@ mod tests {
 
     #[test]
     fn c_11_a_digest_is_of_every_byte_of_a_token_and_of_the_secret() {
-        let verdicts = Verdicts::new(VerdictCache::default(), [7; 32]);
+        let verdicts = Verdicts::new(JwtCacheConfig::default(), [7; 32]);
         let mut digests = std::collections::HashSet::new();
         let mut add = |verdicts: &Verdicts, token: &[u8]| digests.insert(verdicts.digest(token).0);
         // The hash reads 32 bytes at a time, and what is left of them in several ways.
@@ -381,13 +381,13 @@ mod tests {
         for place in 0..32 {
             let mut secret = [7; 32];
             secret[place] ^= 1;
-            assert!(add(&Verdicts::new(VerdictCache::default(), secret), b"token"), "{place}");
+            assert!(add(&Verdicts::new(JwtCacheConfig::default(), secret), b"token"), "{place}");
         }
     }
 
     #[test]
     fn what_comes_again_and_again_is_found_first_and_what_comes_once_pushes_none_out() {
-        let verdicts = Verdicts::new(VerdictCache::default(), [0; 32]);
+        let verdicts = Verdicts::new(JwtCacheConfig::default(), [0; 32]);
         for number in [1, 2, 3] {
             verdicts.remember(digest(number), &verified(&number.to_string(), None, None));
         }
@@ -406,7 +406,7 @@ mod tests {
 
     #[test]
     fn what_does_not_stand_is_forgotten_and_takes_no_place() {
-        let verdicts = Verdicts::new(VerdictCache::default(), [0; 32]);
+        let verdicts = Verdicts::new(JwtCacheConfig::default(), [0; 32]);
         verdicts.remember(digest(1), &verified("1", None, None));
         assert!(names(&verdicts, 1).is_some() && verdicts.recall(digest(1), |_| false).is_none());
         assert_eq!((names(&verdicts, 1), recent(&verdicts)), (None, None));
@@ -414,7 +414,7 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_is_forgotten_by_every_thread() {
-        let verdicts = Verdicts::new(VerdictCache::default(), [0; 32]);
+        let verdicts = Verdicts::new(JwtCacheConfig::default(), [0; 32]);
         verdicts.remember(digest(1), &verified("1", None, None));
         let recall = || [names(&verdicts, 1), names(&verdicts, 1), names(&verdicts, 1)];
         std::thread::scope(|scope| {
@@ -434,7 +434,7 @@ mod tests {
     #[test]
     fn what_came_last_is_within_what_may_be_remembered() {
         for (bytes, entries) in [(1 << 10, 1), (1 << 20, 100), (1 << 26, 100_000), (usize::MAX, usize::MAX)] {
-            let verdicts = Verdicts::new(VerdictCache::default().max_bytes(bytes).max_entries(entries), [0; 32]);
+            let verdicts = Verdicts::new(JwtCacheConfig::default().max_bytes(bytes).max_entries(entries), [0; 32]);
             let Remembered { all, recent } = &**verdicts.remembered.as_ref().unwrap();
             let (last_bytes, last) = recent.as_ref().map_or((0, 0), |last| (last.most_bytes(), last.most_entries()));
             assert!(last_bytes <= bytes / SHARE_OF_RECENT && last <= (entries / SHARE_OF_RECENT).min(RECENT));
@@ -442,7 +442,7 @@ mod tests {
             assert!(all.capacity() - all.num_shards() as u64 <= (bytes - last_bytes) as u64);
         }
         let (entries, bytes) = (20_000, 64 << 20);
-        let verdicts = Verdicts::new(VerdictCache::default().max_entries(entries), [0; 32]);
+        let verdicts = Verdicts::new(JwtCacheConfig::default().max_entries(entries), [0; 32]);
         let token = verified("1", None, None);
         for number in 0..4 * entries as u64 {
             verdicts.remember(TokenDigest([number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number]), &token);
@@ -452,7 +452,7 @@ mod tests {
         assert!(all.len() + last.as_ref().unwrap().most_entries() <= entries, "{}", all.len());
         // As many parts as hold a few dozen tokens each, so that the least that may be asked for is room for all that are usual.
         for (bytes, entries) in [(LEAST_BYTES, usize::MAX), (LEAST_BYTES, 1), (1 << 26, 1), (1 << 26, 40)] {
-            let verdicts = Verdicts::new(VerdictCache::default().max_bytes(bytes).max_entries(entries), [0; 32]);
+            let verdicts = Verdicts::new(JwtCacheConfig::default().max_bytes(bytes).max_entries(entries), [0; 32]);
             assert!(verdicts.remembered.as_ref().unwrap().all.shard_capacity() >= 32 * 1024, "{bytes}, {entries}");
             for number in [1, 2] {
                 verdicts.remember(digest(number), &token);
@@ -461,7 +461,7 @@ mod tests {
             assert_eq!(found, entries.min(2), "{bytes}, {entries}");
         }
         // Where a share is too small for a token, or for a place for each thread, there is none.
-        let small = VerdictCache::default().max_bytes(16 * RECENT * 100);
+        let small = JwtCacheConfig::default().max_bytes(16 * RECENT * 100);
         let verdicts = Verdicts::new(small, [0; 32]);
         verdicts.remember(digest(1), &verified("1", None, None));
         assert!((0..4).all(|_| names(&verdicts, 1).is_some()) && recent(&verdicts).is_none());
@@ -482,7 +482,7 @@ mod tests {
 
     #[test]
     fn a_verdict_is_weighed_again_when_claims_are_built_of_its_token() {
-        let verdicts = Verdicts::new(VerdictCache::default(), [0; 32]);
+        let verdicts = Verdicts::new(JwtCacheConfig::default(), [0; 32]);
         let weight = || verdicts.remembered.as_ref().unwrap().all.weight();
         let token = verified("1", None, None);
         verdicts.remember(digest(1), &token);
@@ -506,7 +506,7 @@ mod tests {
 
     #[test]
     fn a_token_that_becomes_too_heavy_loses_its_place() {
-        let settings = VerdictCache::default().max_bytes(16 * RECENT * 1024);
+        let settings = JwtCacheConfig::default().max_bytes(16 * RECENT * 1024);
         let verdicts = Verdicts::new(settings, [0; 32]);
         let token = verified("1", None, None);
         verdicts.remember(digest(1), &token);

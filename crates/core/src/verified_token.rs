@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     Error, Reason, Scope, ScopeGrammar, ScopePolicy,
     claims::{self, checks},
-    error::{Failure, Found},
+    error::{FailedCheck, Found},
     jwt::Grounds,
     lanes::Alone,
 };
@@ -375,7 +375,7 @@ impl VerifiedToken {
     }
 
     /// Why it is not valid at this time, by its own times, if it is not.
-    pub(crate) fn check_times(&self, now: Duration) -> Result<(), Failure> {
+    pub(crate) fn check_times(&self, now: Duration) -> Result<(), FailedCheck> {
         let Inner { voucher, expires_at, not_before, issued_at, .. } = self.get();
         checks::not_expired(expires_at.map(Moment::since_1970), now, voucher.leeway)?;
         checks::begun(not_before.map(Moment::since_1970), now, voucher.leeway)?;
@@ -458,7 +458,7 @@ impl VerifiedToken {
             Some(missing) if missing.starts_with("missing field") => Found::from(missing),
             _ => Found::Fixed("a claim of another type"),
         };
-        Error::from(Failure::new(Reason::ClaimsMismatch, "claims", type_name::<C>(), found))
+        Error::from(FailedCheck::new(Reason::ClaimsMismatch, "claims", type_name::<C>(), found))
             .with_issuer(&self.get().voucher.issuer)
     }
 }
@@ -590,8 +590,8 @@ pub(crate) mod tests {
     fn claims_that_do_not_fit_are_a_mismatch_that_quotes_none_of_them() {
         let error = verified("https://a", None, None).claims::<Vec<String>>().unwrap_err();
         assert_eq!((error.reason(), error.issuer()), (Reason::ClaimsMismatch, Some("https://a")));
-        assert_eq!(error.failures()[0].found(), "a claim of another type");
-        assert!(error.failures()[0].expected().contains("Vec"));
+        assert_eq!(error.failed_checks()[0].found(), "a claim of another type");
+        assert!(error.failed_checks()[0].expected().contains("Vec"));
         assert!(!format!("{error} {error:?}").contains("Alice"));
     }
 
@@ -604,7 +604,7 @@ pub(crate) mod tests {
         }
 
         let error = verified("https://a", None, None).claims::<Mail>().unwrap_err();
-        assert_eq!(error.failures()[0].found(), "missing field `email`");
+        assert_eq!(error.failed_checks()[0].found(), "missing field `email`");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pin_project! {
     ///
     /// Refusals carry their body whatever the inner service's body type is, which is why the layers of this crate answer
     /// with this type.
-    pub struct GateBody<B> {
+    pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,
     }
@@ -27,7 +27,7 @@ pin_project! {
     }
 }
 
-impl<B> GateBody<B> {
+impl<B> ResponseBody<B> {
     pub(crate) fn inner(body: B) -> Self {
         Self { kind: Kind::Inner { body } }
     }
@@ -38,7 +38,7 @@ impl<B> GateBody<B> {
     }
 }
 
-impl<B: Body<Data = Bytes>> Body for GateBody<B> {
+impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -65,17 +65,17 @@ impl<B: Body<Data = Bytes>> Body for GateBody<B> {
 }
 
 /// An empty body, as some frameworks ask of every body type.
-impl<B> Default for GateBody<B> {
+impl<B> Default for ResponseBody<B> {
     fn default() -> Self {
         Self::refusal(Bytes::new())
     }
 }
 
-impl<B> fmt::Debug for GateBody<B> {
+impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.kind {
-            Kind::Inner { .. } => "GateBody::Inner",
-            Kind::Refusal { .. } => "GateBody::Refusal",
+            Kind::Inner { .. } => "ResponseBody::Inner",
+            Kind::Refusal { .. } => "ResponseBody::Refusal",
         })
     }
 }

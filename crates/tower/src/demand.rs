@@ -30,11 +30,11 @@ impl Demand {
     ///
     /// # Errors
     ///
-    /// - `not_authenticated_here` (500) where no `Authenticate` has seen the request;
+    /// - `missing_authenticate_layer` (500) where no `Authenticate` has seen the request;
     /// - `missing_credentials` (401) where the request is anonymous;
     /// - `insufficient_scope` (403) where the scope does not suffice.
     pub fn check<'r>(&self, authentication: Option<&'r Authentication>) -> Result<&'r VerifiedToken, Error> {
-        let authentication = authentication.ok_or_else(Error::not_authenticated_here)?;
+        let authentication = authentication.ok_or_else(Error::missing_authenticate_layer)?;
         let token = authentication.token().ok_or_else(Error::missing_credentials)?;
         match &self.policy {
             Some(policy) if !token.satisfies(policy) => Err(Error::insufficient_scope()),
@@ -48,11 +48,11 @@ impl Demand {
 ///
 /// Give the response a status that denies by itself (500), for the case that no `Authenticate` is there.
 #[derive(Clone, Debug)]
-pub struct UnmetDemand {
+pub struct UnmetRequirement {
     challenge: Box<str>,
 }
 
-impl UnmetDemand {
+impl UnmetRequirement {
     /// The handler needs a token whose scope meets `policy`.
     pub fn new(policy: &ScopePolicy) -> Self {
         Self { challenge: policy.challenge().into() }

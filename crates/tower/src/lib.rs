@@ -33,7 +33,7 @@
 //! - [`authenticate`]: what passes, what is refused, and in which order layers go.
 //! - [`require`]: demands on scopes, and on what was revoked.
 //! - [`refusal`]: what a refusal looks like to the client, and to the log.
-//! - [`Demand`], [`UnmetDemand`]: for extractors and handlers of other frameworks.
+//! - [`Demand`], [`UnmetRequirement`]: for extractors and handlers of other frameworks.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -45,8 +45,8 @@ pub mod require;
 
 pub use self::{
     authenticate::Authenticate,
-    body::GateBody,
-    demand::{Demand, UnmetDemand},
+    body::ResponseBody,
+    demand::{Demand, UnmetRequirement},
     refusal::RefusalBody,
     require::{RequireActive, RequireScope, RequireToken},
 };

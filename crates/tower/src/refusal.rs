@@ -41,7 +41,7 @@ use scopegate_core::{
 };
 use tracing::Span;
 
-use crate::GateBody;
+use crate::ResponseBody;
 
 /// When to try again, where nobody knows better.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -181,7 +181,7 @@ impl<'a> Refusal<'a> {
     /// Words the refusal for the protection space that this resource server is in front of, and tells its observer. Without a
     /// space there is no challenge, and an error that would need one is answered as a wiring fault.
     pub fn by(mut self, judge: &'a ResourceServer) -> Self {
-        self.space = judge.space();
+        self.space = judge.protection_space();
         self.judge = Some(judge);
         self
     }
@@ -214,21 +214,21 @@ impl<'a> Refusal<'a> {
     }
 
     /// Writes the event and the response.
-    pub fn respond<B>(self, form: ResponseForm) -> Response<GateBody<B>> {
-        let mut response = Response::new(GateBody::default());
+    pub fn respond<B>(self, form: ResponseForm) -> Response<ResponseBody<B>> {
+        let mut response = Response::new(ResponseBody::default());
         self.overwrite(&mut response, form);
         response
     }
 
     /// Writes the event, and the refusal over a response that is already there: status, body and the headers that a
     /// refusal has. Headers that describe the body that was there go with it; others stay.
-    pub(crate) fn overwrite<B>(self, response: &mut Response<GateBody<B>>, form: ResponseForm) {
+    pub(crate) fn overwrite<B>(self, response: &mut Response<ResponseBody<B>>, form: ResponseForm) {
         if let Some(judge) = self.judge {
             judge.observe_refusal(self.error, self.token);
         }
         self.log();
 
-        let no_space = Error::not_authenticated_here();
+        let no_space = Error::missing_authenticate_layer();
         let is_challenged = self.error.disclosed().kind().is_challenged();
         let error = if is_challenged && self.space.is_none() { &no_space } else { self.error };
         let disclosed = error.disclosed();
@@ -256,7 +256,7 @@ impl<'a> Refusal<'a> {
             let seconds = error.retry_after().unwrap_or(DEFAULT_RETRY_AFTER).as_millis().div_ceil(1000);
             headers.insert(RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
         }
-        *response.body_mut() = GateBody::default();
+        *response.body_mut() = ResponseBody::default();
         *response.status_mut() = match form.0 {
             Form::Grpc(content_type) => {
                 let headers = response.headers_mut();
@@ -311,7 +311,7 @@ impl<'a> Refusal<'a> {
             ($level:ident, $left_out:expr, $message:literal) => {
                 if tracing::event_enabled!(target: "scopegate", tracing::Level::$level) {
                     let _span = self.span().map(Span::entered);
-                    let failures = Some(self.error.failures()).filter(|failures| !failures.is_empty());
+                    let failures = Some(self.error.failed_checks()).filter(|failures| !failures.is_empty());
                     tracing::event!(
                         target: "scopegate",
                         tracing::Level::$level,
@@ -350,7 +350,7 @@ impl<'a> Refusal<'a> {
             // None of these is left out, since they are at `debug` anyway.
             ErrorKind::MissingCredentials => write_event!(DEBUG, None, "a request without credentials was refused"),
             ErrorKind::Unavailable => event!(WARN, "a token could not be judged"),
-            ErrorKind::Misconfigured if self.error.reason() == Reason::CannotBeAskedAbout => event!(
+            ErrorKind::Misconfigured if self.error.reason() == Reason::NoIntrospection => event!(
                 ERROR,
                 "a route demands by `RequireActive` that the token is asked about, and its issuer cannot be asked: give the \
                  issuer an `.introspection(..)`"
@@ -408,7 +408,7 @@ impl RefusalBody {
 
     /// Becomes the body of `response`, where the client can read one. To a `HEAD` it lends its type and length, which are
     /// those of the answer to a `GET` (RFC 9110 §8.6); without them, a server would say that the length is 0.
-    fn put_into<B>(self, response: &mut Response<GateBody<B>>, form: ResponseForm) {
+    fn put_into<B>(self, response: &mut Response<ResponseBody<B>>, form: ResponseForm) {
         if !form.has_document() {
             return;
         }
@@ -416,7 +416,7 @@ impl RefusalBody {
         if form.0 == Form::Head {
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(self.text.len()));
         } else {
-            *response.body_mut() = GateBody::refusal(self.text);
+            *response.body_mut() = ResponseBody::refusal(self.text);
         }
     }
 }
@@ -428,7 +428,7 @@ impl fmt::Debug for RefusalBody {
 }
 
 /// Gives a refusal the application's body, where the client can read one.
-pub(crate) fn render<B>(response: &mut Response<GateBody<B>>, renderer: &Renderer, form: ResponseForm) {
+pub(crate) fn render<B>(response: &mut Response<ResponseBody<B>>, renderer: &Renderer, form: ResponseForm) {
     // A layer further in may have made something else of a refusal, whose reason is still there.
     let is_refusal = |told: &Reason| form.has_document() && response.status() == told.kind().status();
     let concealed = response.extensions().get().map(|Disclosed(told)| *told);

@@ -10,7 +10,7 @@ mod switches;
 use std::{env, error::Error, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
 
 use scopegate_axum::{
-    Issuer, ResourceServer, StartUp,
+    Issuer, ResourceServer, Startup,
     introspection::{ClientAuthentication, Introspection},
     jwks::KeyRefresh,
 };
@@ -95,7 +95,7 @@ async fn trusting(issuer: &TestIssuer) -> Result<ResourceServer, Box<dyn Error>>
     // Half a minute between two fetches is right for an issuer in the world, and long for somebody who tries a rotation.
     let refresh = KeyRefresh::default().cool_down(Duration::from_secs(1));
     let builder = ResourceServer::builder().issuer(issuer).audience(AUDIENCE).key_refresh(refresh);
-    Ok(builder.start_up(StartUp::FailFast).build().await?)
+    Ok(builder.startup(Startup::FailFast).build().await?)
 }
 
 /// Prints what to try, and what to expect of it.

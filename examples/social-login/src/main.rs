@@ -13,7 +13,7 @@ mod verifiers;
 use std::{env, error::Error, io::IsTerminal as _, process::ExitCode, sync::Arc};
 
 use scopegate_axum::{
-    Issuer, ResourceServer, StartUp,
+    Issuer, ResourceServer, Startup,
     introspection::{ClientAuthentication, Introspection},
 };
 use scopegate_testing::{Mint, TestIssuer};
@@ -93,7 +93,7 @@ async fn trusting(issuer: &TestIssuer, stand_ins: &StandIns) -> Result<ResourceS
     let wechat = WeChat::new(client, &stand_ins.wechat, Arc::new(Sessions::demo()));
 
     let builder = ResourceServer::builder().issuer(issuer).verifier(github).verifier(qq).verifier(wechat);
-    Ok(builder.audience(AUDIENCE).start_up(StartUp::FailFast).build().await?)
+    Ok(builder.audience(AUDIENCE).startup(Startup::FailFast).build().await?)
 }
 
 async fn interrupted() {

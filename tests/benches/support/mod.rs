@@ -15,7 +15,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body_util::Full;
-use scopegate_axum::{Issuer, ResourceServer, VerdictCache};
+use scopegate_axum::{Issuer, JwtCacheConfig, ResourceServer};
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, TokenBuilder};
 use tower::Service;
 
@@ -84,9 +84,9 @@ pub(crate) fn usual(token: TokenBuilder) -> TokenBuilder {
         .claim("sid", "08a5019c-17e1-4977-8f42-65a12843ea02")
 }
 
-pub(crate) async fn server(mint: &Mint, cache: VerdictCache) -> ResourceServer {
+pub(crate) async fn server(mint: &Mint, cache: JwtCacheConfig) -> ResourceServer {
     ResourceServer::builder()
-        .verdict_cache(cache)
+        .jwt_cache(cache)
         .issuer(Issuer::with_jwks(ISSUER, mint.jwks_json()))
         .audience(AUDIENCE)
         .build()

@@ -6,7 +6,7 @@ use http::request::Parts;
 use scopegate_axum::{
     RequireActive, ResourceServer,
     online::{CacheConfig, CacheEntry, CacheKey, CacheStore, Invalidate, StoreError},
-    token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
+    token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification, VerifyError},
 };
 use scopegate_core::{BoxFuture, Reason};
 use scopegate_tests::{issuer, mint, settle};
@@ -64,7 +64,7 @@ async fn bcp_3_an_answer_that_others_waited_for_is_no_older_than_demanded() {
     let other = Rig::with(sharing(Gated(shelf.clone(), open)), |builder| builder).await;
     other.say(&token, active());
     let request = authenticated(&other.server, &token).await;
-    assert!(ResourceServer::confirm(&request, 25 * SECOND).await.is_ok());
+    assert!(ResourceServer::require_active(&request, 25 * SECOND).await.is_ok());
     settle().await;
     assert_eq!(shelf.contents().answers.len(), 1);
 
@@ -72,7 +72,8 @@ async fn bcp_3_an_answer_that_others_waited_for_is_no_older_than_demanded() {
     rig.clock.advance(20 * SECOND);
     rig.say(&token, json!({ "active": false }));
     let request = authenticated(&rig.server, &token).await;
-    let [content, strict] = [25, 5].map(|seconds| tokio::spawn(ResourceServer::confirm(&request, seconds * SECOND)));
+    let [content, strict] =
+        [25, 5].map(|seconds| tokio::spawn(ResourceServer::require_active(&request, seconds * SECOND)));
     settle().await;
     gate.notify_one();
     assert!(content.await.expect("it ends").is_ok(), "an answer of 20 seconds ago will do");
@@ -119,12 +120,12 @@ impl TokenVerifier for Legacy {
         "https://legacy.example"
     }
 
-    fn accepts(&self, presented: &Presented<'_>) -> bool {
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
         presented.header("x-legacy").is_some()
     }
 
-    fn verify(&self, _: &Presented<'_>) -> Inquiry {
-        Inquiry::decided(Err::<Grant, _>(NotGood::bad("always")))
+    fn verify(&self, _: &PresentedToken<'_>) -> Verification {
+        Verification::ready(Err::<TokenInfo, _>(VerifyError::invalid("always")))
     }
 }
 
@@ -146,15 +147,15 @@ async fn ops_3_what_is_confirmed_is_the_token_that_was_authenticated() {
     rig.say(&token, active());
     rig.say(&other, active());
     let mut request = authenticated(&rig.server, &token).await;
-    assert!(ResourceServer::confirm(&request, SECOND).await.is_ok());
+    assert!(ResourceServer::require_active(&request, SECOND).await.is_ok());
     // Somebody between the layers puts another token there, as good as the first.
     request.headers = parts(&other).headers;
-    let error = ResourceServer::confirm(&request, SECOND).await.expect_err("another token");
-    assert_eq!((error.reason(), rig.asked()), (Reason::NotAuthenticatedHere, 1));
+    let error = ResourceServer::require_active(&request, SECOND).await.expect_err("another token");
+    assert_eq!((error.reason(), rig.asked()), (Reason::MissingAuthenticateLayer, 1));
     // Or there was none.
     let mut anonymous = Ask::get("/me").request().into_parts().0;
     anonymous.extensions.insert(rig.server.authenticate(&anonymous).await.expect("nobody"));
     anonymous.headers = parts(&other).headers;
-    let error = ResourceServer::confirm(&anonymous, SECOND).await.expect_err("nobody was authenticated");
-    assert_eq!((error.reason(), rig.asked()), (Reason::NotAuthenticatedHere, 1));
+    let error = ResourceServer::require_active(&anonymous, SECOND).await.expect_err("nobody was authenticated");
+    assert_eq!((error.reason(), rig.asked()), (Reason::MissingAuthenticateLayer, 1));
 }

@@ -258,7 +258,7 @@ async fn a_layer_that_demands_what_nobody_can_tell_denies() {
     let rig = Rig::with(issuer(), |builder| builder).await;
     let router = active_router(&rig, RequireActive::now());
     let answer = Ask::get("/pay").bearer(jwt()).of(&router).await;
-    assert_eq!((answer.status.as_u16(), answer.reason), (500, Some(Reason::CannotBeAskedAbout)));
+    assert_eq!((answer.status.as_u16(), answer.reason), (500, Some(Reason::NoIntrospection)));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use scopegate_axum::{
     api_keys::{ApiKey, ApiKeys},
     introspection::JwtIntrospection,
     online::{CacheConfig, CacheEntry, CacheKey, CacheStore, Invalidate, Limits, StoreError},
-    token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
+    token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification, VerifyError},
 };
 use scopegate_core::{BoxFuture, clock::Clock as _};
 use scopegate_tests::{Log, METADATA_URL, issuer, settle};
@@ -66,16 +66,16 @@ impl CacheStore for Shelf {
 struct Custom {
     issuer: &'static str,
     limits: Limits,
-    judge: fn(String, Option<String>) -> BoxFuture<'static, Result<Grant, NotGood>>,
+    judge: fn(String, Option<String>) -> BoxFuture<'static, Result<TokenInfo, VerifyError>>,
 }
 
 impl Custom {
-    fn new(judge: fn(String, Option<String>) -> BoxFuture<'static, Result<Grant, NotGood>>) -> Self {
+    fn new(judge: fn(String, Option<String>) -> BoxFuture<'static, Result<TokenInfo, VerifyError>>) -> Self {
         Self { issuer: "https://custom.example", limits: Limits::default(), judge }
     }
 
     fn good() -> Self {
-        Self::new(|_, _| Box::pin(async { Ok(Grant::to("alice").scope("messages:read")) }))
+        Self::new(|_, _| Box::pin(async { Ok(TokenInfo::for_subject("alice").scope("messages:read")) }))
     }
 }
 
@@ -84,14 +84,14 @@ impl TokenVerifier for Custom {
         self.issuer
     }
 
-    fn accepts(&self, presented: &Presented<'_>) -> bool {
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
         presented.token().starts_with("x-")
     }
 
-    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+    fn verify(&self, presented: &PresentedToken<'_>) -> Verification {
         let account = presented.header("x-account").map(str::to_owned);
         let inputs: Vec<String> = account.iter().cloned().collect();
-        Inquiry::by_token_and(inputs, (self.judge)(presented.token().to_owned(), account))
+        Verification::cached_by_token_and(inputs, (self.judge)(presented.token().to_owned(), account))
     }
 
     fn limits(&self) -> Limits {
@@ -169,7 +169,7 @@ fn a_request_from_outside_of_every_runtime_does_not_panic() {
     let slow = Custom::new(|_, _| {
         Box::pin(async {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            Ok(Grant::to("alice"))
+            Ok(TokenInfo::for_subject("alice"))
         })
     });
     let builder = ResourceServer::builder().audience(AUDIENCE).verifier(slow);
@@ -248,7 +248,7 @@ async fn one_token_that_breaks_a_verifier_opens_no_circuit_for_others() {
     let verifier = Custom::new(|token, _| {
         Box::pin(async move {
             assert!(token != "x-poison", "injected: the verifier broke");
-            if token == "x-odd" { Err(NotGood::cannot_tell("500")) } else { Ok(Grant::to("alice")) }
+            if token == "x-odd" { Err(VerifyError::unavailable("500")) } else { Ok(TokenInfo::for_subject("alice")) }
         })
     });
     let server = resource_server().verifier(verifier).build().await.unwrap();
@@ -270,7 +270,11 @@ async fn one_users_odd_grant_opens_no_circuit_for_others() {
     let verifier = Custom::new(|token, _| {
         Box::pin(async move {
             let deep = (0..20).fold(json!(1), |inner, _| json!([inner]));
-            Ok(if token == "x-odd" { Grant::to("mallory").claim("profile", deep) } else { Grant::to("alice") })
+            Ok(if token == "x-odd" {
+                TokenInfo::for_subject("mallory").claim("profile", deep)
+            } else {
+                TokenInfo::for_subject("alice")
+            })
         })
     });
     let server = resource_server().verifier(verifier).build().await.unwrap();
@@ -340,10 +344,10 @@ async fn an_answer_for_this_request_grows_old_as_well() {
     // A long poll, a socket, a queue in front of `RequireActive`, a retry.
     rig.say("token", inactive());
     rig.clock.advance(20 * SECOND);
-    let within = ResourceServer::confirm(&parts, 5 * SECOND).await.is_ok();
+    let within = ResourceServer::require_active(&parts, 5 * SECOND).await.is_ok();
     rig.clock.advance(7200 * SECOND);
-    let expired = ResourceServer::confirm(&parts, 5 * SECOND).await.is_ok();
-    let now = ResourceServer::confirm(&parts, Duration::ZERO).await.is_ok();
+    let expired = ResourceServer::require_active(&parts, 5 * SECOND).await.is_ok();
+    let now = ResourceServer::require_active(&parts, Duration::ZERO).await.is_ok();
     assert_eq!(
         (within, expired, now),
         (false, false, false),
@@ -432,7 +436,7 @@ async fn a_token_that_was_found_bad_is_not_good_again_by_the_store() {
     let recalled = rig.server.authenticate(&request).await.unwrap();
     request.extensions.insert(recalled);
     rig.say("token", inactive());
-    assert!(ResourceServer::confirm(&request, Duration::ZERO).await.is_err(), "revoked, says the issuer");
+    assert!(ResourceServer::require_active(&request, Duration::ZERO).await.is_err(), "revoked, says the issuer");
     assert!(rig.server.authenticate(&parts("token")).await.is_err());
     rig.clock.advance(5 * SECOND);
     assert!(rig.server.authenticate(&parts("token")).await.is_err(), "accepted again, 5 s after it was found bad");
@@ -452,7 +456,7 @@ async fn an_older_answer_does_not_replace_a_newer_one() {
     let slow = rig.spawn("token");
     settle().await;
     rig.network.put(INTROSPECTION_URL, Reply::json(inactive()));
-    assert!(ResourceServer::confirm(&request, Duration::ZERO).await.is_err(), "revoked, says the issuer");
+    assert!(ResourceServer::require_active(&request, Duration::ZERO).await.is_err(), "revoked, says the issuer");
     assert!(rig.server.authenticate(&parts("token")).await.is_err(), "and it is remembered");
     rig.clock.advance(4 * SECOND);
     slow.await.unwrap();
@@ -482,7 +486,9 @@ async fn i_12_answers_for_one_who_asks_are_not_answers_for_another() {
 #[tokio::test]
 async fn i_12_a_verdict_is_not_taken_over_where_its_other_inputs_differ() {
     let verifier = Custom::new(|_, account| {
-        Box::pin(async move { account.map(Grant::to).ok_or_else(|| NotGood::missing_input("x-account")) })
+        Box::pin(
+            async move { account.map(TokenInfo::for_subject).ok_or_else(|| VerifyError::missing_input("x-account")) },
+        )
     });
     let server = resource_server().verifier(verifier).build().await.unwrap();
     let mut request = parts("x-1");
@@ -563,7 +569,7 @@ async fn a_token_is_taken_out_however_it_was_escaped() {
         *ESCAPE.lock().unwrap() = Some(escape);
         let verifier = Custom::new(|token, _| {
             let quoted = ESCAPE.lock().unwrap().unwrap()(&token);
-            Box::pin(async move { Err(NotGood::bad(format!("no: {quoted}"))) })
+            Box::pin(async move { Err(VerifyError::invalid(format!("no: {quoted}"))) })
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -715,7 +721,10 @@ async fn what_users_write_about_themselves_does_not_replace_what_the_verifier_gr
         Box::pin(async {
             // What the provider says of its user; a user can choose the names of some of its members.
             let profile = json!({ "name": "Mallory", "sub": "admin", "scope": "admin", "exp": NOW + 999_999 });
-            Ok(Grant::to("mallory").scope("messages:read").expires_at(clock().now() + SECOND).claims(profile))
+            Ok(TokenInfo::for_subject("mallory")
+                .scope("messages:read")
+                .expires_at(clock().now() + SECOND)
+                .claims(profile))
         })
     });
     let server = resource_server().verifier(verifier).build().await.unwrap();

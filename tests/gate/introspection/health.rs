@@ -5,7 +5,7 @@ use std::time::Duration;
 use scopegate_axum::{
     OnlineHealth,
     online::{CircuitState, Limits},
-    token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
+    token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification, VerifyError},
 };
 use scopegate_tests::{JWKS_URL, mint, settle};
 
@@ -58,12 +58,12 @@ impl TokenVerifier for Mute {
         "https://mute.example"
     }
 
-    fn accepts(&self, presented: &Presented<'_>) -> bool {
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
         presented.token().starts_with("mute-")
     }
 
-    fn verify(&self, _: &Presented<'_>) -> Inquiry {
-        Inquiry::by_token(async { Err::<Grant, _>(NotGood::cannot_tell("no connection")) })
+    fn verify(&self, _: &PresentedToken<'_>) -> Verification {
+        Verification::cached_by_token(async { Err::<TokenInfo, _>(VerifyError::unavailable("no connection")) })
     }
 
     fn limits(&self) -> Limits {

@@ -9,7 +9,7 @@ use scopegate_axum::{
     fetch::{Fetch as _, FetchLimits},
     introspection::JwtIntrospection,
     online::{CacheConfig, CacheEntry, CacheKey, CacheStore, Invalidate, StoreError},
-    token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier},
+    token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification, VerifyError},
 };
 use scopegate_core::BoxFuture;
 use scopegate_tests::{Log, issuer};
@@ -27,23 +27,25 @@ impl TokenVerifier for Talkative {
         "https://social.example"
     }
 
-    fn accepts(&self, presented: &Presented<'_>) -> bool {
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
         presented.token().starts_with("social-")
     }
 
-    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+    fn verify(&self, presented: &PresentedToken<'_>) -> Verification {
         let (network, token) = (self.0.clone(), presented.token().to_owned());
         let url = format!("https://social.example/check?access_token={token}");
-        Inquiry::by_token(async move {
+        Verification::cached_by_token(async move {
             if token.ends_with("bad") {
-                return Err(NotGood::bad(format!("the answer for {url} was no")));
+                return Err(VerifyError::invalid(format!("the answer for {url} was no")));
             }
             if token.ends_with("worse") {
                 return Err(std::io::Error::other(format!("cannot reach {url}")).into());
             }
             let request = Request::get("https://social.example/check").body(bytes::Bytes::new())?;
             let answer = network.fetch(request, FetchLimits::new(1024, Duration::from_secs(1))).await?;
-            Ok(Grant::to("alice").claims(serde_json::from_slice::<Value>(answer.body())?).scope("messages:read"))
+            Ok(TokenInfo::for_subject("alice")
+                .claims(serde_json::from_slice::<Value>(answer.body())?)
+                .scope("messages:read"))
         })
     }
 }
@@ -122,7 +124,7 @@ async fn intro_9_nothing_of_a_token_a_secret_or_an_answer_gets_out() {
                     let token: &Authentication = &authentication;
                     write!(printed, "{token:?} {:?}", token.token()).expect("a string");
                 }
-                Err(error) => write!(printed, "{} {:?}", said(&error), error.failures()).expect("a string"),
+                Err(error) => write!(printed, "{} {:?}", said(&error), error.failed_checks()).expect("a string"),
             }
             let answer = Ask::get("/messages").bearer(&token).of(&api.router).await;
             write!(printed, "{:?} {:?}", answer.headers, answer.body).expect("a string");
@@ -163,16 +165,16 @@ impl TokenVerifier for Quoting {
         "https://quoting.example"
     }
 
-    fn accepts(&self, presented: &Presented<'_>) -> bool {
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
         presented.token().starts_with("quoting-")
     }
 
-    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
-        Inquiry::by_token(std::future::ready(Err(match presented.token() {
-            "quoting-1" => NotGood::cannot_tell(hostile()),
-            "quoting-2" => NotGood::not_allowed_to_ask(hostile()),
+    fn verify(&self, presented: &PresentedToken<'_>) -> Verification {
+        Verification::cached_by_token(std::future::ready(Err(match presented.token() {
+            "quoting-1" => VerifyError::unavailable(hostile()),
+            "quoting-2" => VerifyError::misconfigured(hostile()),
             "quoting-3" => std::io::Error::other(hostile()).into(),
-            _ => NotGood::bad(hostile()),
+            _ => VerifyError::invalid(hostile()),
         })))
     }
 }

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use super::{NumericDate, Texts, UnverifiedClaims};
 use crate::{
     Reason,
-    error::{self, Error, Expected, Failure, Failures, Found, Side, TimeBound},
+    error::{self, Error, Expected, FailedCheck, Failures, Found, Side, TimeBound},
 };
 
 /// The checks that failed so far. Each is made whatever the others found, so that the log can name every one.
@@ -14,12 +14,12 @@ pub(crate) struct Findings(Failures);
 
 impl Findings {
     /// What a check found, if it passed.
-    pub(crate) fn note<T>(&mut self, check: Result<T, Failure>) -> Option<T> {
+    pub(crate) fn note<T>(&mut self, check: Result<T, FailedCheck>) -> Option<T> {
         check.map_err(|failure| self.0.push(failure)).ok()
     }
 
     /// The first failure, where it is that the token is of another kind.
-    pub(crate) fn wrong_kind(&mut self) -> Option<&mut Failure> {
+    pub(crate) fn wrong_kind(&mut self) -> Option<&mut FailedCheck> {
         self.0.first_mut().filter(|failure| failure.reason() == Reason::WrongTokenType)
     }
 
@@ -59,16 +59,16 @@ impl From<&OneOf> for Expected {
 
 /// RFC 7519 §4.1.3: one exact match suffices. A token that names nobody is not meant for another audience; it does not say
 /// whom it is meant for.
-pub(crate) fn audience(ours: &OneOf, found: Texts<'_>) -> Result<(), Failure> {
+pub(crate) fn audience(ours: &OneOf, found: Texts<'_>) -> Result<(), FailedCheck> {
     if found.iter().any(|found| ours.iter().any(|ours| **ours == *found)) {
         return Ok(());
     }
     if found.is_empty() {
-        return Err(Failure::new(Reason::MissingClaim, "aud", ours, Found::NONE));
+        return Err(FailedCheck::new(Reason::MissingClaim, "aud", ours, Found::NONE));
     }
     let named = found.sole().map_or_else(|| found.joined().into(), Found::from);
     let hint = found.iter().find_map(|found| ours.iter().find_map(|ours| error::near_miss(ours, found)));
-    Err(Failure::new(Reason::WrongAudience, "aud", ours, named).with_hint(hint))
+    Err(FailedCheck::new(Reason::WrongAudience, "aud", ours, named).with_hint(hint))
 }
 
 fn bound(side: Side, now: Duration, leeway: Duration) -> Expected {
@@ -80,15 +80,15 @@ pub(crate) fn expiry(
     claims: &UnverifiedClaims<'_>,
     now: Duration,
     leeway: Duration,
-) -> Result<Option<NumericDate>, Failure> {
+) -> Result<Option<NumericDate>, FailedCheck> {
     let expires_at = claims.date("exp")?;
     not_expired(expires_at, now, leeway).map(|()| expires_at)
 }
 
-pub(crate) fn not_expired(expires_at: Option<NumericDate>, now: Duration, leeway: Duration) -> Result<(), Failure> {
+pub(crate) fn not_expired(expires_at: Option<NumericDate>, now: Duration, leeway: Duration) -> Result<(), FailedCheck> {
     match expires_at {
         Some(time) if now >= time + leeway => {
-            Err(Failure::new(Reason::Expired, "exp", bound(Side::LaterThanNow, now, leeway), time))
+            Err(FailedCheck::new(Reason::Expired, "exp", bound(Side::LaterThanNow, now, leeway), time))
         }
         _ => Ok(()),
     }
@@ -99,15 +99,15 @@ pub(crate) fn not_before(
     claims: &UnverifiedClaims<'_>,
     now: Duration,
     leeway: Duration,
-) -> Result<Option<NumericDate>, Failure> {
+) -> Result<Option<NumericDate>, FailedCheck> {
     let not_before = claims.date("nbf")?;
     begun(not_before, now, leeway).map(|()| not_before)
 }
 
-pub(crate) fn begun(not_before: Option<NumericDate>, now: Duration, leeway: Duration) -> Result<(), Failure> {
+pub(crate) fn begun(not_before: Option<NumericDate>, now: Duration, leeway: Duration) -> Result<(), FailedCheck> {
     match not_before {
         Some(time) if time > now + leeway => {
-            Err(Failure::new(Reason::NotYetValid, "nbf", bound(Side::NoLaterThanNow, now, leeway), time))
+            Err(FailedCheck::new(Reason::NotYetValid, "nbf", bound(Side::NoLaterThanNow, now, leeway), time))
         }
         _ => Ok(()),
     }
@@ -120,7 +120,7 @@ pub(crate) fn issued_at(
     max_age: Option<Duration>,
     now: Duration,
     leeway: Duration,
-) -> Result<Option<NumericDate>, Failure> {
+) -> Result<Option<NumericDate>, FailedCheck> {
     match claims.date("iat")? {
         None if max_age.is_some() => Err(missing("iat")),
         None => Ok(None),
@@ -133,31 +133,39 @@ pub(crate) fn recent(
     max_age: Option<Duration>,
     now: Duration,
     leeway: Duration,
-) -> Result<(), Failure> {
+) -> Result<(), FailedCheck> {
     if issued_at > now + leeway {
-        return Err(Failure::new(Reason::IssuedInFuture, "iat", bound(Side::NoLaterThanNow, now, leeway), issued_at));
+        return Err(FailedCheck::new(
+            Reason::IssuedInFuture,
+            "iat",
+            bound(Side::NoLaterThanNow, now, leeway),
+            issued_at,
+        ));
     }
     match max_age {
-        Some(max_age) if now > issued_at.saturating_add(max_age).saturating_add(leeway) => {
-            Err(Failure::new(Reason::TokenTooOld, "iat", bound(Side::AtMostBefore(max_age), now, leeway), issued_at))
-        }
+        Some(max_age) if now > issued_at.saturating_add(max_age).saturating_add(leeway) => Err(FailedCheck::new(
+            Reason::TokenTooOld,
+            "iat",
+            bound(Side::AtMostBefore(max_age), now, leeway),
+            issued_at,
+        )),
         _ => Ok(()),
     }
 }
 
 /// Whether the client is one that may use the issuer's tokens here, where the configuration lists some.
-pub(crate) fn authorized_party(parties: Option<&OneOf>, client: Option<&str>) -> Result<(), Failure> {
+pub(crate) fn authorized_party(parties: Option<&OneOf>, client: Option<&str>) -> Result<(), FailedCheck> {
     match parties {
         Some(parties) if !client.is_some_and(|client| parties.iter().any(|party| **party == *client)) => {
             let found = client.map_or(Found::NONE, Found::from);
             let near_miss = |client| parties.iter().find_map(|party| error::near_miss(party, client));
             let hint = client.and_then(near_miss);
-            Err(Failure::new(Reason::UnauthorizedParty, "client_id", parties, found).with_hint(hint))
+            Err(FailedCheck::new(Reason::UnauthorizedParty, "client_id", parties, found).with_hint(hint))
         }
         _ => Ok(()),
     }
 }
 
-pub(crate) fn missing(subject: &'static str) -> Failure {
-    Failure::new(Reason::MissingClaim, subject, "a value", Found::NONE)
+pub(crate) fn missing(subject: &'static str) -> FailedCheck {
+    FailedCheck::new(Reason::MissingClaim, subject, "a value", Found::NONE)
 }

@@ -2,7 +2,7 @@ use std::{borrow::Cow, time::Duration};
 
 use crate::{
     Reason,
-    error::{Failure, Found},
+    error::{FailedCheck, Found},
     jws::json::{self, Number, Place, Value},
 };
 
@@ -125,7 +125,7 @@ impl<'a> UnverifiedClaims<'a> {
 
     /// A claim that has to be a string where it is present.
     #[inline(always)]
-    pub(crate) fn string(&self, name: &str, subject: &'static str) -> Result<Option<&str>, Failure> {
+    pub(crate) fn string(&self, name: &str, subject: &'static str) -> Result<Option<&str>, FailedCheck> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -135,7 +135,7 @@ impl<'a> UnverifiedClaims<'a> {
 
     /// A claim that has to be an array of strings where it is present.
     #[inline(always)]
-    pub(crate) fn strings(&self, name: &'static str) -> Result<Texts<'_>, Failure> {
+    pub(crate) fn strings(&self, name: &'static str) -> Result<Texts<'_>, FailedCheck> {
         match self.get(name) {
             None => Ok(Texts::default()),
             Some(Value::Array(elements)) => {
@@ -151,7 +151,7 @@ impl<'a> UnverifiedClaims<'a> {
 
     /// A claim that has to be a `NumericDate` where it is present: a number that is not negative.
     #[inline(always)]
-    pub(crate) fn date(&self, name: &'static str) -> Result<Option<NumericDate>, Failure> {
+    pub(crate) fn date(&self, name: &'static str) -> Result<Option<NumericDate>, FailedCheck> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::Number(number)) => numeric_date(*number)
@@ -162,7 +162,7 @@ impl<'a> UnverifiedClaims<'a> {
     }
 
     /// `aud`: one string, or an array of strings (RFC 7519 §4.1.3). Empty where it is absent.
-    pub(crate) fn audience(&self) -> Result<Texts<'_>, Failure> {
+    pub(crate) fn audience(&self) -> Result<Texts<'_>, FailedCheck> {
         match self.get("aud") {
             Some(Value::String(text)) => Ok(Texts::One(text)),
             _ => self.strings("aud"),
@@ -213,8 +213,8 @@ impl<'c> Texts<'c> {
     }
 }
 
-fn mistyped(subject: &'static str, expected: &'static str, found: &'static str) -> Failure {
-    Failure::new(Reason::MalformedClaim, subject, expected, Found::Fixed(found))
+fn mistyped(subject: &'static str, expected: &'static str, found: &'static str) -> FailedCheck {
+    FailedCheck::new(Reason::MalformedClaim, subject, expected, Found::Fixed(found))
 }
 
 fn numeric_date(number: Number) -> Option<NumericDate> {

@@ -98,13 +98,13 @@ impl Config {
             "UNIFORM_REFUSALS" => self.uniform_refusals = boolean(&value)?,
             "MAX_TOKEN_AGE" => self.max_token_age = Some(value.into()),
             "MAX_TOKEN_LENGTH" => self.max_token_length = Some(value.into()),
-            "START_UP" => self.start_up = Some(value.into()),
+            "STARTUP" => self.startup = Some(value.into()),
             _ => {
                 if let Some(name) = name.strip_prefix("KEY_REFRESH_") {
                     return self.key_refresh.set(name, value);
                 }
                 if let Some(name) = name.strip_prefix("VERDICT_CACHE_") {
-                    return self.verdict_cache.set(name, value);
+                    return self.jwt_cache.set(name, value);
                 }
                 let (number, name) = numbered(name).map_or((None, name), |(number, name)| (Some(number), name));
                 // An unknown name does not make an issuer.

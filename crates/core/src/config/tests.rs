@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    BuildError, Reason, StartUp, VerifiedToken,
+    BuildError, Reason, Startup, VerifiedToken,
     crypto::tests::{BACKENDS, jwks, private_pem, token},
     introspection::ClientAuthentication,
     online::{CacheConfig, Limits},
@@ -132,9 +132,9 @@ fn example_in_code() -> ResourceServerBuilder {
         .leeway(Duration::from_secs(30))
         .max_token_age(Duration::from_secs(12 * 60 * 60))
         .max_token_length(8192)
-        .start_up(StartUp::WaitAtMost(Duration::from_secs(10)))
+        .startup(Startup::WaitAtMost(Duration::from_secs(10)))
         .key_refresh(refresh.clone())
-        .verdict_cache(VerdictCache::default().max_bytes(16 * 1024 * 1024))
+        .jwt_cache(JwtCacheConfig::default().max_bytes(16 * 1024 * 1024))
         .issuer(
             Issuer::discover("https://tenant.example/oidc")
                 .algorithms([Algorithm::Rs256, Algorithm::Es256])
@@ -174,7 +174,7 @@ async fn the_example_of_the_docs_makes_the_builder_that_code_makes() {
     let secret = folder.file("jwks-key", "s3cret\n");
     let builder = from_toml(&example(&secret)).into_builder();
     assert_eq!(shown(&builder), shown(&example_in_code()));
-    let built = builder.start_up(StartUp::Lazy).fetch(Network::new()).build().await;
+    let built = builder.startup(Startup::Lazy).fetch(Network::new()).build().await;
     assert_eq!(built.unwrap().default_realm(), "https://api.example");
 
     let found = faults(from_toml(EXAMPLE)).await;
@@ -191,9 +191,9 @@ fn json_and_toml_that_say_the_same_make_the_same() {
         "leeway": 30,
         "max_token_age": "720min",
         "max_token_length": "8192",
-        "start_up": 10,
+        "startup": 10,
         "key_refresh": { "cool_down": 60, "max_interval": "60min" },
-        "verdict_cache": { "max_bytes": "16777216" },
+        "jwt_cache": { "max_bytes": "16777216" },
         "issuers": [
             {
                 "issuer": "https://tenant.example/oidc",
@@ -302,10 +302,10 @@ fn every_setting_of_the_refresh_of_keys_is_its_own() {
 #[test]
 fn verdicts_are_remembered_as_far_as_is_said() {
     for (bytes, verdicts) in [(1000, 7), (0, 7), (1000, 0)] {
-        let expected = VerdictCache::default().max_bytes(bytes).max_entries(verdicts);
-        let in_code = shown(&ResourceServer::builder().verdict_cache(expected));
+        let expected = JwtCacheConfig::default().max_bytes(bytes).max_entries(verdicts);
+        let in_code = shown(&ResourceServer::builder().jwt_cache(expected));
         let table = json!({ "max_bytes": bytes, "max_entries": verdicts });
-        assert_eq!(shown(&from_json(json!({ "verdict_cache": table })).into_builder()), in_code);
+        assert_eq!(shown(&from_json(json!({ "jwt_cache": table })).into_builder()), in_code);
         let (bytes, verdicts) = (bytes.to_string(), verdicts.to_string());
         let vars =
             [("SCOPEGATE_VERDICT_CACHE_MAX_BYTES", &*bytes), ("SCOPEGATE_VERDICT_CACHE_MAX_ENTRIES", &*verdicts)];
@@ -357,7 +357,7 @@ async fn a_setting_that_is_unknown_is_refused_at_every_level() {
         (json!({ "leewya": 5 }), "leewya"),
         (json!({ "issuer": ISSUER }), "issuer"),
         (json!({ "key_refresh": { "timeuot": { "deep": [1] } } }), "key_refresh.timeuot"),
-        (json!({ "verdict_cache": { "max": 1 } }), "verdict_cache.max"),
+        (json!({ "jwt_cache": { "max": 1 } }), "jwt_cache.max"),
         (json!({ "issuers": [{ "issuer": ISSUER, "audeince": "api" }] }), "issuer \"https://as.example\": audeince"),
         (json!({ "issuers": [{ "issuer": ISSUER, "leeway": 5 }] }), "issuer \"https://as.example\": leeway"),
         (json!({ "issuers": [{ "issuer": ISSUER, "place": "x" }] }), "issuer \"https://as.example\": place"),
@@ -668,11 +668,11 @@ async fn every_fault_is_named_at_once_with_those_of_the_builder() {
         leeway = "10min"
         max_token_age = "soon"
         max_token_length = 0
-        start_up = "slow"
+        startup = "slow"
         unheard = "of"
         [key_refresh]
         cool_down = "never"
-        [verdict_cache]
+        [jwt_cache]
         max_bytes = "1k"
         max_entries = "-1"
         [[issuers]]
@@ -694,10 +694,10 @@ async fn every_fault_is_named_at_once_with_those_of_the_builder() {
     let beginnings = [
         "unheard: is no setting",
         "max_token_age: \"soon\"",
-        "start_up: \"slow\"",
+        "startup: \"slow\"",
         "key_refresh.cool_down: \"never\"",
-        "verdict_cache.max_bytes: \"1k\" is no whole number",
-        "verdict_cache.max_entries: \"-1\" is no whole number",
+        "jwt_cache.max_bytes: \"1k\" is no whole number",
+        "jwt_cache.max_entries: \"-1\" is no whole number",
         "issuer \"https://as .example\": jwks_uri: ",
         "issuer \"https://as .example\": profile: ",
         "issuer \"https://as .example\": algorithms: \"HS256\"",
@@ -871,7 +871,7 @@ async fn times_and_limits_are_those_of_the_file() {
         let outcome = judged(with(setting, value.clone()), "a-es256", "at+jwt", changes).await;
         assert_eq!(outcome.err(), expected, "{setting} = {value}");
     }
-    let unreachable = with("start_up", json!("fail-fast"));
+    let unreachable = with("startup", json!("fail-fast"));
     assert_eq!(faults(unreachable).await.len(), 1, "its keys are asked for before it starts");
 }
 

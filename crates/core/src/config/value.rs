@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{StartUp, https_url, introspection::JwtIntrospection};
+use crate::{Startup, https_url, introspection::JwtIntrospection};
 
 /// The longest secret that is read from a file, in bytes. Whatever is longer is no secret, but the wrong file.
 const MAX_SECRET: u64 = 16 * 1024;
@@ -96,11 +96,11 @@ impl Quantity {
         }
     }
 
-    pub(super) fn start_up(&self) -> Result<StartUp, String> {
+    pub(super) fn startup(&self) -> Result<Startup, String> {
         match self.0.as_str() {
-            "fail-fast" => Ok(StartUp::FailFast),
-            "lazy" => Ok(StartUp::Lazy),
-            text => self.as_duration().map(StartUp::WaitAtMost).ok_or_else(|| {
+            "fail-fast" => Ok(Startup::FailFast),
+            "lazy" => Ok(Startup::Lazy),
+            text => self.as_duration().map(Startup::WaitAtMost).ok_or_else(|| {
                 format!(
                     "{text:?} is no way to start up; write \"lazy\", \"fail-fast\", or how long to wait, such as \"5s\""
                 )
@@ -257,11 +257,11 @@ mod tests {
 
     #[test]
     fn start_up_is_a_name_or_a_time() {
-        assert_eq!(quantity("lazy").start_up(), Ok(StartUp::Lazy));
-        assert_eq!(quantity("fail-fast").start_up(), Ok(StartUp::FailFast));
-        assert_eq!(quantity("5s").start_up(), Ok(StartUp::WaitAtMost(Duration::from_secs(5))));
+        assert_eq!(quantity("lazy").startup(), Ok(Startup::Lazy));
+        assert_eq!(quantity("fail-fast").startup(), Ok(Startup::FailFast));
+        assert_eq!(quantity("5s").startup(), Ok(Startup::WaitAtMost(Duration::from_secs(5))));
         for text in ["", "Lazy", "fail_fast", "5 s"] {
-            assert!(quantity(text).start_up().is_err(), "{text}");
+            assert!(quantity(text).startup().is_err(), "{text}");
         }
     }
 

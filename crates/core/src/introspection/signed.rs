@@ -13,7 +13,7 @@ use crate::{
         checks::{self, OneOf},
     },
     jwks::{KeySource, MissingKey},
-    jws::{Algorithm, Buffer, Compact, Header, KeySet, Verification},
+    jws::{Algorithm, Buffer, Compact, Header, KeySet, SignatureCheck},
     online::{CannotTell, Fault},
 };
 
@@ -117,17 +117,17 @@ impl SignedResponses {
             keys.verify(opened.algorithm, opened.key_id.as_deref(), opened.compact.signing_input(), &opened.signature)
         };
         let is_held = match self.keys.snapshot().map(|snapshot| verify(&snapshot.keys)) {
-            Some(Verification::Valid) => return Ok(()),
-            Some(Verification::Invalid | Verification::WrongAlgorithm) => opened.key_id.is_some(),
-            Some(Verification::UnknownKey) | None => false,
+            Some(SignatureCheck::Valid) => return Ok(()),
+            Some(SignatureCheck::Invalid | SignatureCheck::WrongAlgorithm) => opened.key_id.is_some(),
+            Some(SignatureCheck::UnknownKey) | None => false,
         };
         let keys = self.keys.refetch(MissingKey::new(opened.key_id.as_deref(), is_held)).await;
         match keys.map(|keys| (verify(&keys), keys)) {
-            Ok((Verification::Valid, _)) => Ok(()),
-            Ok((Verification::Invalid, _)) => Err(no_answer("is not signed by a key of the issuer")),
+            Ok((SignatureCheck::Valid, _)) => Ok(()),
+            Ok((SignatureCheck::Invalid, _)) => Err(no_answer("is not signed by a key of the issuer")),
             Ok((_, keys)) => {
                 let refusal = keys.no_key(opened.algorithm, opened.key_id.as_deref());
-                let failures: Vec<String> = refusal.failures().iter().map(ToString::to_string).collect();
+                let failures: Vec<String> = refusal.failed_checks().iter().map(ToString::to_string).collect();
                 Err(no_answer(format!("is not signed by a key of the issuer: {}", failures.join("; "))))
             }
             Err(error) => Err(CannotTell::new(Fault::Theirs, error)),

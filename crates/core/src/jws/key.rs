@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Error, Reason,
     crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey, is_strong_ed25519},
-    error::{Expected, Failure, Failures, Found, excerpt},
+    error::{Expected, FailedCheck, Failures, Found, excerpt},
 };
 
 /// How many keys one set may have unless something else is said.
@@ -349,7 +349,7 @@ struct Key {
 
 /// What a key set says of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verification {
+pub(crate) enum SignatureCheck {
     Invalid,
     /// No key of this id, or too many to try.
     UnknownKey,
@@ -367,16 +367,16 @@ impl KeySet {
         key_id: Option<&str>,
         message: &[u8],
         signature: &[u8],
-    ) -> Verification {
+    ) -> SignatureCheck {
         let named = self.named(key_id);
         let candidates = || named.iter().filter(|key| key.algorithm == algorithm);
         match candidates().count() {
             1..=MAX_CANDIDATES if candidates().any(|key| key.verifying_key.verify(message, signature)) => {
-                Verification::Valid
+                SignatureCheck::Valid
             }
-            1..=MAX_CANDIDATES => Verification::Invalid,
-            0 if !named.is_empty() => Verification::WrongAlgorithm,
-            _ => Verification::UnknownKey,
+            1..=MAX_CANDIDATES => SignatureCheck::Invalid,
+            0 if !named.is_empty() => SignatureCheck::WrongAlgorithm,
+            _ => SignatureCheck::UnknownKey,
         }
     }
 
@@ -400,7 +400,7 @@ impl KeySet {
         let expected = || algorithms_of(if named.is_empty() { &self.keys } else { named });
         let mut failures = Failures::default();
         if is_wrong && !(named.is_empty() && is_in_use) {
-            failures.push(Failure::new(reason, "alg", expected(), Found::Fixed(algorithm.as_str())));
+            failures.push(FailedCheck::new(reason, "alg", expected(), Found::Fixed(algorithm.as_str())));
         }
         if named.is_empty() || !is_wrong {
             let skipped = self.skipped.iter().find(|skipped| key_id.is_some() && skipped.id.as_deref() == key_id);
@@ -408,7 +408,12 @@ impl KeySet {
                 Some(skipped) => format!("{} ({skipped}; the token has {algorithm})", self.described).into(),
                 None => Expected::from(&self.described),
             };
-            failures.push(Failure::new(Reason::UnknownKey, "kid", expected, key_id.map_or(Found::NONE, Found::from)));
+            failures.push(FailedCheck::new(
+                Reason::UnknownKey,
+                "kid",
+                expected,
+                key_id.map_or(Found::NONE, Found::from),
+            ));
         }
         Error::from_failures(failures).unwrap_or_else(|| reason.into())
     }
@@ -659,7 +664,7 @@ mod tests {
             assert_eq!(why_skipped(&jwk), "", "{key_id}");
         }
         for keys in prepared(&[with("a-es256", "kid", json!(null))], Algorithm::DEFAULT) {
-            assert_eq!(verify(&keys, Es256, None, "a-es256"), Verification::Valid);
+            assert_eq!(verify(&keys, Es256, None, "a-es256"), SignatureCheck::Valid);
             assert_eq!(keys.key_ids().next(), None);
         }
         for (key_id, name, why) in [
@@ -939,7 +944,7 @@ mod tests {
             let (jwk, signature) = (&key["jwk"], key["signature_of_message"].as_str().unwrap());
             let why = why_skipped(jwk);
             assert!(why.contains(named) && why.is_empty() == named.is_empty(), "{why:?}");
-            let verdict = if named.is_empty() { Verification::Valid } else { Verification::UnknownKey };
+            let verdict = if named.is_empty() { SignatureCheck::Valid } else { SignatureCheck::UnknownKey };
             for keys in prepared(std::slice::from_ref(jwk), &[Rs256]) {
                 let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
                 assert_eq!(keys.verify(Rs256, jwk["kid"].as_str(), b"message", &signature), verdict, "{named}");
@@ -954,7 +959,7 @@ mod tests {
         let padded = set(&[with("a-rs256", "n", base64url([&[0], &n[..]].concat()))]);
         for &backend in BACKENDS {
             let keys = padded.prepare(Algorithm::DEFAULT, backend);
-            assert_eq!(verify(&keys, Rs256, Some("a-rs256"), "a-rs256"), Verification::Valid);
+            assert_eq!(verify(&keys, Rs256, Some("a-rs256"), "a-rs256"), SignatureCheck::Valid);
         }
     }
 
@@ -1013,7 +1018,7 @@ mod tests {
             assert_eq!(set.skipped[0].to_string(), format!("{told} is not used: it names a member twice"));
             for &backend in BACKENDS {
                 let keys = set.prepare(Algorithm::DEFAULT, backend);
-                assert_eq!(verify(&keys, Es256, Some("a-es256"), "a-es256"), Verification::Valid, "{bad}");
+                assert_eq!(verify(&keys, Es256, Some("a-es256"), "a-es256"), SignatureCheck::Valid, "{bad}");
                 assert_eq!((keys.len(), keys.holds("x"), keys.holds("y")), (1, false, false));
             }
         }
@@ -1038,7 +1043,7 @@ mod tests {
     }
 
     /// What a set says of a signature by a key of the rig, by every backend the same.
-    fn verify(keys: &KeySet, algorithm: Algorithm, key_id: Option<&str>, signer: &str) -> Verification {
+    fn verify(keys: &KeySet, algorithm: Algorithm, key_id: Option<&str>, signer: &str) -> SignatureCheck {
         keys.verify(algorithm, key_id, b"message", &sign(signer, algorithm, b"message"))
     }
 
@@ -1052,7 +1057,7 @@ mod tests {
         let bad = [json!({ "kty": "AKP", "kid": "x" }), without("a-rs256", "n"), json!(1)];
         for keys in prepared(&[&bad[..], &[public_jwk("a-es256")]].concat(), Algorithm::DEFAULT) {
             assert_eq!((keys.len(), keys.is_empty()), (1, false));
-            assert_eq!(verify(&keys, Es256, Some("a-es256"), "a-es256"), Verification::Valid);
+            assert_eq!(verify(&keys, Es256, Some("a-es256"), "a-es256"), SignatureCheck::Valid);
             let skipped: Vec<String> = keys.skipped().iter().map(ToString::to_string).collect();
             assert_eq!(
                 skipped,
@@ -1081,7 +1086,7 @@ mod tests {
     fn an_empty_set_verifies_nothing() {
         for keys in prepared(&[], Algorithm::DEFAULT) {
             assert_eq!((keys.len(), keys.is_empty()), (0, true));
-            assert_eq!(verify(&keys, Es256, None, "a-es256"), Verification::UnknownKey);
+            assert_eq!(verify(&keys, Es256, None, "a-es256"), SignatureCheck::UnknownKey);
         }
     }
 
@@ -1094,9 +1099,9 @@ mod tests {
             (&[Es256, Ed25519, Ps256, Rs256], Ps256, Rs256),
         ] {
             for keys in prepared(std::slice::from_ref(&key), list) {
-                assert_eq!(verify(&keys, pinned, Some("a-rsa-noalg"), "a-rsa-noalg"), Verification::Valid);
+                assert_eq!(verify(&keys, pinned, Some("a-rsa-noalg"), "a-rsa-noalg"), SignatureCheck::Valid);
                 for id in [Some("a-rsa-noalg"), None] {
-                    assert_eq!(verify(&keys, other, id, "a-rsa-noalg"), Verification::WrongAlgorithm);
+                    assert_eq!(verify(&keys, other, id, "a-rsa-noalg"), SignatureCheck::WrongAlgorithm);
                 }
             }
         }
@@ -1110,17 +1115,17 @@ mod tests {
             let keys = keys.prepare(&[Ps256, Rs256, Es256], backend);
             assert_eq!((keys.len(), keys.skipped().len(), keys.key_ids().count()), (3, 0, 3));
             for algorithm in [Rs256, Ps256] {
-                assert_eq!(verify(&keys, algorithm, Some("a-rsa-noalg"), "a-rsa-noalg"), Verification::Valid);
+                assert_eq!(verify(&keys, algorithm, Some("a-rsa-noalg"), "a-rsa-noalg"), SignatureCheck::Valid);
             }
-            assert_eq!(verify(&keys, Ps256, None, "a-rsa-noalg"), Verification::Valid);
+            assert_eq!(verify(&keys, Ps256, None, "a-rsa-noalg"), SignatureCheck::Valid);
             assert_eq!(
                 verify(&keys, Ps256, Some("a-rs256"), "a-rs256"),
-                Verification::WrongAlgorithm,
+                SignatureCheck::WrongAlgorithm,
                 "it has its own"
             );
             assert_eq!(
                 verify(&keys, Algorithm::Rs384, Some("a-rsa-noalg"), "a-rsa-noalg"),
-                Verification::WrongAlgorithm
+                SignatureCheck::WrongAlgorithm
             );
             assert_eq!(keys.describe(), "a-es256 or a-rs256 or a-rsa-noalg");
         }
@@ -1129,7 +1134,7 @@ mod tests {
     /// What is said of a token that no key was found for.
     fn no_key(keys: &[Json], algorithms: &[Algorithm], algorithm: Algorithm, key_id: Option<&str>) -> (Reason, String) {
         let error = set(keys).prepare(algorithms, BACKENDS[0]).no_key(algorithm, key_id);
-        let failures: Vec<String> = error.failures().iter().map(ToString::to_string).collect();
+        let failures: Vec<String> = error.failed_checks().iter().map(ToString::to_string).collect();
         (error.reason(), failures.join("; "))
     }
 
@@ -1229,8 +1234,8 @@ mod tests {
     #[test]
     fn alg_3_a_key_is_used_with_its_own_algorithm_only() {
         for keys in prepared(&[public_jwk("a-ps256")], &[Rs256, Ps256]) {
-            assert_eq!(verify(&keys, Ps256, Some("a-ps256"), "a-ps256"), Verification::Valid);
-            assert_eq!(verify(&keys, Rs256, Some("a-ps256"), "a-ps256"), Verification::WrongAlgorithm);
+            assert_eq!(verify(&keys, Ps256, Some("a-ps256"), "a-ps256"), SignatureCheck::Valid);
+            assert_eq!(verify(&keys, Rs256, Some("a-ps256"), "a-ps256"), SignatureCheck::WrongAlgorithm);
         }
     }
 
@@ -1249,10 +1254,10 @@ mod tests {
     #[test]
     fn a_token_is_verified_by_the_key_that_it_names() {
         for keys in prepared(&[public_jwk("a-es256"), public_jwk("b-es256")], Algorithm::DEFAULT) {
-            assert_eq!(verify(&keys, Es256, Some("a-es256"), "a-es256"), Verification::Valid);
-            assert_eq!(verify(&keys, Es256, Some("b-es256"), "a-es256"), Verification::Invalid);
+            assert_eq!(verify(&keys, Es256, Some("a-es256"), "a-es256"), SignatureCheck::Valid);
+            assert_eq!(verify(&keys, Es256, Some("b-es256"), "a-es256"), SignatureCheck::Invalid);
             for unknown in ["", "a-es25", "a-es2566", "A-ES256", "c"] {
-                assert_eq!(verify(&keys, Es256, Some(unknown), "a-es256"), Verification::UnknownKey, "{unknown}");
+                assert_eq!(verify(&keys, Es256, Some(unknown), "a-es256"), SignatureCheck::UnknownKey, "{unknown}");
             }
         }
     }
@@ -1261,10 +1266,10 @@ mod tests {
     fn key_6_of_several_keys_with_one_id_those_for_the_algorithm_are_tried() {
         let both = [with("a-rs256", "kid", "k"), with("a-es256", "kid", "k"), with("b-es256", "kid", "k")];
         for keys in prepared(&both, Algorithm::DEFAULT) {
-            assert_eq!(verify(&keys, Es256, Some("k"), "a-es256"), Verification::Valid);
-            assert_eq!(verify(&keys, Es256, Some("k"), "b-es256"), Verification::Valid);
-            assert_eq!(verify(&keys, Rs256, Some("k"), "a-rs256"), Verification::Valid);
-            assert_eq!(verify(&keys, Es384, Some("k"), "a-es384"), Verification::WrongAlgorithm);
+            assert_eq!(verify(&keys, Es256, Some("k"), "a-es256"), SignatureCheck::Valid);
+            assert_eq!(verify(&keys, Es256, Some("k"), "b-es256"), SignatureCheck::Valid);
+            assert_eq!(verify(&keys, Rs256, Some("k"), "a-rs256"), SignatureCheck::Valid);
+            assert_eq!(verify(&keys, Es384, Some("k"), "a-es384"), SignatureCheck::WrongAlgorithm);
         }
     }
 
@@ -1274,14 +1279,14 @@ mod tests {
         let own = || vec![public_jwk("a-es256")];
         let of_another_type = vec![public_jwk("a-rs256"), public_jwk("a-es384")];
         for (keys, verdict) in [
-            (own(), Verification::Valid),
-            (others(1), Verification::Invalid),
-            ([others(7), own()].concat(), Verification::Valid),
-            ([own(), others(7), of_another_type.clone()].concat(), Verification::Valid),
-            (others(8), Verification::Invalid),
-            ([others(8), own()].concat(), Verification::UnknownKey),
-            ([own(), others(8)].concat(), Verification::UnknownKey),
-            (of_another_type, Verification::WrongAlgorithm),
+            (own(), SignatureCheck::Valid),
+            (others(1), SignatureCheck::Invalid),
+            ([others(7), own()].concat(), SignatureCheck::Valid),
+            ([own(), others(7), of_another_type.clone()].concat(), SignatureCheck::Valid),
+            (others(8), SignatureCheck::Invalid),
+            ([others(8), own()].concat(), SignatureCheck::UnknownKey),
+            ([own(), others(8)].concat(), SignatureCheck::UnknownKey),
+            (of_another_type, SignatureCheck::WrongAlgorithm),
         ] {
             let count = keys.len();
             for keys in prepared(&keys, Algorithm::DEFAULT) {
@@ -1293,9 +1298,9 @@ mod tests {
     #[test]
     fn a_key_without_an_id_verifies_no_token_that_names_one() {
         for keys in prepared(&[without("a-es256", "kid")], Algorithm::DEFAULT) {
-            assert_eq!(verify(&keys, Es256, None, "a-es256"), Verification::Valid);
-            assert_eq!(verify(&keys, Es256, Some(""), "a-es256"), Verification::UnknownKey);
-            assert_eq!(verify(&keys, Es256, Some("a-es256"), "a-es256"), Verification::UnknownKey);
+            assert_eq!(verify(&keys, Es256, None, "a-es256"), SignatureCheck::Valid);
+            assert_eq!(verify(&keys, Es256, Some(""), "a-es256"), SignatureCheck::UnknownKey);
+            assert_eq!(verify(&keys, Es256, Some("a-es256"), "a-es256"), SignatureCheck::UnknownKey);
         }
     }
 
@@ -1322,10 +1327,10 @@ mod tests {
                     (Ed25519, Some("aa"), "a-ed25519"),
                     (Rs256, Some("\u{e9}"), "a-rs256"),
                 ] {
-                    assert_eq!(verify(&keys, algorithm, key_id, signer), Verification::Valid, "{key_id:?}");
+                    assert_eq!(verify(&keys, algorithm, key_id, signer), SignatureCheck::Valid, "{key_id:?}");
                 }
-                assert_eq!(verify(&keys, Es256, Some("a"), "shared-kid"), Verification::Invalid);
-                assert_eq!(verify(&keys, Es256, Some("c"), "shared-kid"), Verification::UnknownKey);
+                assert_eq!(verify(&keys, Es256, Some("a"), "shared-kid"), SignatureCheck::Invalid);
+                assert_eq!(verify(&keys, Es256, Some("c"), "shared-kid"), SignatureCheck::UnknownKey);
             }
         }
     }

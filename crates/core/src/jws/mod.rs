@@ -18,4 +18,4 @@ pub use self::{
     algorithm::{Algorithm, UnknownAlgorithm},
     key::{JwkSet, JwkSetError, KeySet, SkippedKey},
 };
-pub(crate) use self::{base64url::Buffer, compact::Compact, header::Header, key::Verification};
+pub(crate) use self::{base64url::Buffer, compact::Compact, header::Header, key::SignatureCheck};

@@ -16,7 +16,7 @@ use base64::{
 };
 use serde_json::{Value, json};
 
-use super::{Algorithm, Buffer, Compact, Header, JwkSet, JwkSetError, KeySet, Verification, json as strict};
+use super::{Algorithm, Buffer, Compact, Header, JwkSet, JwkSetError, KeySet, SignatureCheck, json as strict};
 use crate::{
     Reason,
     crypto::{
@@ -34,9 +34,9 @@ fn judge(token: &str, keys: &[u8], backend: CryptoBackend) -> Result<(), Reason>
     let algorithm = Algorithm::from_name(&header.algorithm).ok_or(Reason::AlgorithmNotAllowed)?;
     let keys = JwkSet::from_json(keys).unwrap().prepare(&[algorithm], backend);
     match keys.verify(algorithm, header.key_id.as_deref(), compact.signing_input(), signature) {
-        Verification::Valid => Ok(()),
-        Verification::Invalid => Err(Reason::InvalidSignature),
-        Verification::UnknownKey | Verification::WrongAlgorithm => Err(Reason::UnknownKey),
+        SignatureCheck::Valid => Ok(()),
+        SignatureCheck::Invalid => Err(Reason::InvalidSignature),
+        SignatureCheck::UnknownKey | SignatureCheck::WrongAlgorithm => Err(Reason::UnknownKey),
     }
 }
 
@@ -214,7 +214,7 @@ fn raw(jwk: Value, algorithm: Algorithm, backend: CryptoBackend) -> KeySet {
 }
 
 fn verifies(keys: &KeySet, algorithm: Algorithm, case: &Value) -> bool {
-    keys.verify(algorithm, None, &hex(text(case, "msg")), &hex(text(case, "sig"))) == Verification::Valid
+    keys.verify(algorithm, None, &hex(text(case, "msg")), &hex(text(case, "sig"))) == SignatureCheck::Valid
 }
 
 /// A coordinate of so many bytes, from an integer in hexadecimal.

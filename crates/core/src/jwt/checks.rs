@@ -13,7 +13,7 @@ use crate::{
         checks::{self, Findings},
     },
     confirmation,
-    error::{Error, Expected, Failure, Found},
+    error::{Error, Expected, FailedCheck, Found},
     jws::{Algorithm, Header, json::Value},
 };
 
@@ -77,7 +77,7 @@ impl Rules {
         let scope = findings.note(self.profile.scope_from().read(|name| claims.get(name)));
 
         if let Some(failure) = findings.wrong_kind().filter(|_| is_id_token(claims)) {
-            *failure = Failure::new(Reason::WrongTokenType, failure.subject(), "an access token", "an ID token").with_hint(
+            *failure = FailedCheck::new(Reason::WrongTokenType, failure.field(), "an access token", "an ID token").with_hint(
                 Some(
                     "it tells the client who has signed in, and is not for APIs: have the client send the access token that \
                      came with it",
@@ -129,25 +129,25 @@ impl Rules {
     }
 
     /// RFC 8725 §3.1: nothing outside the issuer's list is ever run.
-    fn algorithm(&self, name: &str) -> Result<Algorithm, Failure> {
+    fn algorithm(&self, name: &str) -> Result<Algorithm, FailedCheck> {
         let known = Algorithm::from_name(name).filter(|algorithm| self.algorithms.contains(algorithm));
         known.ok_or_else(|| {
             let expected = Expected::Algorithms(Arc::clone(&self.algorithms));
-            Failure::new(Reason::AlgorithmNotAllowed, "alg", expected, name)
+            FailedCheck::new(Reason::AlgorithmNotAllowed, "alg", expected, name)
         })
     }
 
     /// RFC 9068 §4. Where the audience was waived, a token may name none, and its client stands in for it; one that names
     /// some still has to name us.
-    fn audience(&self, found: Texts<'_>) -> Result<(), Failure> {
+    fn audience(&self, found: Texts<'_>) -> Result<(), FailedCheck> {
         if self.audience_waived && found.is_empty() { Ok(()) } else { checks::audience(&self.audiences, found) }
     }
 
-    fn expiry(&self, claims: &UnverifiedClaims<'_>, now: Duration) -> Result<NumericDate, Failure> {
+    fn expiry(&self, claims: &UnverifiedClaims<'_>, now: Duration) -> Result<NumericDate, FailedCheck> {
         checks::expiry(claims, now, self.leeway)?.ok_or_else(|| checks::missing("exp"))
     }
 
-    fn issued_at(&self, claims: &UnverifiedClaims<'_>, now: Duration) -> Result<Option<NumericDate>, Failure> {
+    fn issued_at(&self, claims: &UnverifiedClaims<'_>, now: Duration) -> Result<Option<NumericDate>, FailedCheck> {
         match checks::issued_at(claims, self.max_age, now, self.leeway)? {
             None if self.profile.requires(RequiredClaim::IssuedAt) => Err(checks::missing("iat")),
             issued_at => Ok(issued_at),
@@ -155,7 +155,11 @@ impl Rules {
     }
 
     /// The client, from the claim that the profile names, and whether it is one that may use this issuer's tokens here.
-    fn client<'c>(&self, claims: &'c UnverifiedClaims<'_>, audience: Texts<'c>) -> Result<Option<&'c str>, Failure> {
+    fn client<'c>(
+        &self,
+        claims: &'c UnverifiedClaims<'_>,
+        audience: Texts<'c>,
+    ) -> Result<Option<&'c str>, FailedCheck> {
         let name = self.profile.client_from();
         let named = name.map_or(Ok(None), |name| claims.string(name, "client_id"));
         let named = named.map(|client| match client {
@@ -176,11 +180,11 @@ impl Rules {
         claim: RequiredClaim,
         subject: &'static str,
         name: &str,
-        found: Result<Option<&'c str>, Failure>,
-    ) -> Result<Option<&'c str>, Failure> {
+        found: Result<Option<&'c str>, FailedCheck>,
+    ) -> Result<Option<&'c str>, FailedCheck> {
         match found?.filter(|text| !text.is_empty()) {
             None if self.profile.requires(claim) => {
-                Err(Failure::new(Reason::MissingClaim, subject, format!("a value in `{name}`"), Found::NONE))
+                Err(FailedCheck::new(Reason::MissingClaim, subject, format!("a value in `{name}`"), Found::NONE))
             }
             found => Ok(found),
         }
@@ -188,7 +192,7 @@ impl Rules {
 
     /// RFC 9068 §2.2.1 gives these claims their types. Older dialects put other things there, and what is no use is no
     /// harm: it counts as absent.
-    fn about_the_user<T>(&self, findings: &mut Findings, claim: Result<Option<T>, Failure>) -> Option<T> {
+    fn about_the_user<T>(&self, findings: &mut Findings, claim: Result<Option<T>, FailedCheck>) -> Option<T> {
         if self.profile.is_strict() { findings.note(claim).flatten() } else { claim.ok().flatten() }
     }
 }
@@ -203,15 +207,15 @@ fn is_id_token(claims: &UnverifiedClaims<'_>) -> bool {
 }
 
 /// A claim that the profile knows from other tokens of the issuer.
-fn no_foreign_claim(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
+fn no_foreign_claim(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
     match profile.foreign_claims().find(|name| claims.get(name).is_some()) {
-        Some(name) => Err(Failure::new(Reason::WrongTokenType, "claims", "no mark of another kind of token", name)),
+        Some(name) => Err(FailedCheck::new(Reason::WrongTokenType, "claims", "no mark of another kind of token", name)),
         None => Ok(()),
     }
 }
 
 /// RFC 8725 §3.12: where `typ` does not say what a token is, the claims of every other kind of JWT refuse it.
-fn no_mark_of_another_kind(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
+fn no_mark_of_another_kind(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
     let kind = |name| match claims.get(name) {
         Some(Value::String(value)) => other_kind(name, value),
         _ => None,
@@ -227,7 +231,7 @@ fn no_mark_of_another_kind(profile: &Profile, claims: &UnverifiedClaims<'_>) -> 
     } else {
         return Ok(());
     };
-    Err(Failure::new(Reason::WrongTokenType, "claims", "no mark of another kind of token", found))
+    Err(FailedCheck::new(Reason::WrongTokenType, "claims", "no mark of another kind of token", found))
 }
 
 #[cfg(test)]
@@ -324,7 +328,7 @@ mod tests {
         checked(rules, header, claims, |outcome| match outcome {
             Ok(_) => Vec::new(),
             Err(error) => {
-                let failures: Vec<_> = error.failures().iter().map(|one| (one.reason(), one.subject())).collect();
+                let failures: Vec<_> = error.failed_checks().iter().map(|one| (one.reason(), one.field())).collect();
                 assert_eq!(error.reason(), failures[0].0, "the first failure decides");
                 failures
             }
@@ -599,7 +603,7 @@ mod tests {
     #[test]
     fn an_id_token_is_called_one_and_the_hint_is_not_about_the_profile() {
         let said = |rules: &Rules, header: &Json, claims: &Json| {
-            checked(rules, header, claims, |outcome| outcome.err().unwrap().failures()[0].to_string())
+            checked(rules, header, claims, |outcome| outcome.err().unwrap().failed_checks()[0].to_string())
         };
         let (strict, lenient) = (rules(), with_profile(compat()));
         for mark in [
@@ -633,7 +637,7 @@ mod tests {
         let claims = claims_with(json!({ "aud": ["x", "y"], "exp": 1, "nbf": NOW + 100, "iat": NOW + 100 }));
         checked(&rules(), &json!({ "alg": "HS256" }), &claims, |outcome| {
             let error = outcome.err().unwrap();
-            let texts: Vec<String> = error.failures().iter().map(ToString::to_string).collect();
+            let texts: Vec<String> = error.failed_checks().iter().map(ToString::to_string).collect();
             assert_eq!(
                 texts,
                 [
@@ -648,7 +652,7 @@ mod tests {
             );
         });
         checked(&rules(), &header("at+jwt"), &claims_with(json!({ "aud": [] })), |outcome| {
-            assert_eq!(outcome.err().unwrap().failures()[0].found(), "none");
+            assert_eq!(outcome.err().unwrap().failed_checks()[0].found(), "none");
         });
     }
 
@@ -785,7 +789,7 @@ mod tests {
         let expected = |profile, token_type: &str| {
             checked(&with_profile(profile), &header(token_type), &claims(), |outcome| {
                 let error = outcome.err().unwrap();
-                error.failures()[0].expected().to_string()
+                error.failed_checks()[0].expected().to_string()
             })
         };
         for token_type in ["at+jwt", "AT+JWT", "application/at+jwt"] {

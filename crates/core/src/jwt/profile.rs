@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use super::providers::{self, Peculiarity};
 use crate::{
     Reason, Scope,
-    error::{Failure, Found},
+    error::{FailedCheck, Found},
     jws::json::Value,
 };
 
@@ -509,7 +509,7 @@ impl Profile {
         self.type_is_decisive
     }
 
-    pub(super) fn check_type(&self, found: Option<&str>) -> Result<(), Failure> {
+    pub(super) fn check_type(&self, found: Option<&str>) -> Result<(), FailedCheck> {
         let accepted = self.token_types.iter().any(|accepted| match (accepted, found) {
             (TokenType::Absent, None) => true,
             (TokenType::Named(name), Some(found)) => media_type(name).eq_ignore_ascii_case(media_type(found)),
@@ -530,12 +530,12 @@ impl Profile {
             expected
                 .push_str(" (an issuer that sends at+jwt has another dialect, see `Profile::rfc9068` and its like)");
         }
-        Err(Failure::new(Reason::WrongTokenType, "typ", expected, found.map_or(Found::NONE, Found::from)))
+        Err(FailedCheck::new(Reason::WrongTokenType, "typ", expected, found.map_or(Found::NONE, Found::from)))
     }
 
     /// Whether `typ` says that this is an access token, where its issuer is asked about it: then no `typ` at all and `JWT`, which
     /// say nothing, are no reason to refuse. One that names another kind is.
-    pub(super) fn check_type_before_asking(&self, found: Option<&str>) -> Result<bool, Failure> {
+    pub(super) fn check_type_before_asking(&self, found: Option<&str>) -> Result<bool, FailedCheck> {
         match found.map(media_type) {
             Some(named) if named.eq_ignore_ascii_case("at+jwt") => Ok(true),
             Some(named) if !named.eq_ignore_ascii_case("JWT") => self.check_type(found).map(|()| false),
@@ -544,13 +544,13 @@ impl Profile {
     }
 
     /// Looks for each sign of an access token. `claim` gives a top-level claim of the token.
-    pub(super) fn check_evidence<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Result<(), Failure> {
+    pub(super) fn check_evidence<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Result<(), FailedCheck> {
         let Some(missing) = self.evidence.iter().find(|sign| !sign.is_there(&self.scope_claim, &claim)) else {
             return Ok(());
         };
         let subject = if matches!(missing.0, Sign::ScopeClaim) { "scope" } else { "claims" };
         let expected = format!("{}, the sign of an access token", missing.describe(&self.scope_claim));
-        Err(Failure::new(Reason::WrongTokenType, subject, expected, Found::Fixed("something else, or nothing")))
+        Err(FailedCheck::new(Reason::WrongTokenType, subject, expected, Found::Fixed("something else, or nothing")))
     }
 }
 
@@ -662,7 +662,7 @@ impl ScopeClaim {
     }
 
     /// What a token says of its scope. An absent claim is an empty scope.
-    pub(super) fn read<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Result<Granted<'v>, Failure> {
+    pub(super) fn read<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Result<Granted<'v>, FailedCheck> {
         self.find(claim).map_or(Ok(Granted::Nothing), |(place, value)| place.read(value))
     }
 
@@ -717,7 +717,7 @@ impl Place {
         })
     }
 
-    fn read<'v>(&self, value: &'v Value<'v>) -> Result<Granted<'v>, Failure> {
+    fn read<'v>(&self, value: &'v Value<'v>) -> Result<Granted<'v>, FailedCheck> {
         match (value, self.shape) {
             (Value::String(text), Shape::String | Shape::Either | Shape::Lenient) => Ok(Granted::Text(text)),
             (Value::Array(elements), Shape::Lenient) => Ok(Granted::Elements(elements)),
@@ -743,8 +743,13 @@ impl Place {
         format!("`{}`", self.path.join("."))
     }
 
-    fn mistyped(&self, expected: &str, found: &'static str) -> Failure {
-        Failure::new(Reason::MalformedClaim, "scope", format!("{expected} in {}", self.describe()), Found::Fixed(found))
+    fn mistyped(&self, expected: &str, found: &'static str) -> FailedCheck {
+        FailedCheck::new(
+            Reason::MalformedClaim,
+            "scope",
+            format!("{expected} in {}", self.describe()),
+            Found::Fixed(found),
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Evidence, Profile, RequiredClaim, ScopeClaim};
 use crate::{
     Reason,
     claims::UnverifiedClaims,
-    error::{Failure, Found},
+    error::{FailedCheck, Found},
 };
 
 type Constructor = fn() -> Profile;
@@ -465,20 +465,20 @@ fn is_guid(text: &str) -> bool {
 }
 
 impl Profile {
-    pub(super) fn check_peculiarity(&self, claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
+    pub(super) fn check_peculiarity(&self, claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
         if self.peculiarity() != Some(Peculiarity::TenantInIssuer) {
             return Ok(());
         }
         let Some(tenant) = claims.string(TENANT, TENANT)? else {
-            return Err(Failure::new(Reason::MissingClaim, TENANT, "a value", Found::NONE));
+            return Err(FailedCheck::new(Reason::MissingClaim, TENANT, "a value", Found::NONE));
         };
         if !is_guid(tenant) {
-            return Err(Failure::new(Reason::MalformedClaim, TENANT, "a GUID", tenant));
+            return Err(FailedCheck::new(Reason::MalformedClaim, TENANT, "a GUID", tenant));
         }
         let issuer = claims.string("iss", "iss")?.unwrap_or_default();
         if entra_tenant(issuer) != Some(tenant) {
             let expected = entra_tenant(issuer).unwrap_or("an issuer that contains a tenant").to_owned();
-            return Err(Failure::new(Reason::UnknownIssuer, TENANT, expected, tenant));
+            return Err(FailedCheck::new(Reason::UnknownIssuer, TENANT, expected, tenant));
         }
         Ok(())
     }

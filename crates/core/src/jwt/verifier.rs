@@ -11,9 +11,9 @@ use crate::{
     Error, Reason, ScopeGrammar, VerifiedToken,
     claims::{UnverifiedClaims, checks::OneOf},
     credentials,
-    error::Failure,
+    error::FailedCheck,
     jwks::{KeySource, Snapshot},
-    jws::{Algorithm, Buffer, Compact, Header, KeySet, Verification},
+    jws::{Algorithm, Buffer, Compact, Header, KeySet, SignatureCheck},
     verified_token::{Assertion, Voucher},
 };
 
@@ -72,7 +72,7 @@ impl<'t> Unverified<'t> {
     /// spelling, and one whose signature is not the one encoding of some bytes. For those whose issuer checks the rest.
     pub(crate) fn check_form(&self, header: &Header<'_>) -> Result<(), Error> {
         if header.algorithm.eq_ignore_ascii_case("none") {
-            return Err(Failure::new(Reason::AlgorithmNotAllowed, "alg", "a signature", &*header.algorithm).into());
+            return Err(FailedCheck::new(Reason::AlgorithmNotAllowed, "alg", "a signature", &*header.algorithm).into());
         }
         self.signature(&mut Buffer::new()).map(drop)
     }
@@ -153,19 +153,19 @@ impl JwtVerifier {
         };
         let key_id = header.key_id.as_deref();
         match keys.verify(acceptable.algorithm, key_id, token.compact.signing_input(), signature) {
-            Verification::Valid => {
+            SignatureCheck::Valid => {
                 let voucher = self.voucher(keys, listing);
                 Ok(Verdict::Good(vouch(voucher, acceptable, claims.text())))
             }
-            Verification::Invalid if is_final => Err(Reason::InvalidSignature.into()),
-            Verification::WrongAlgorithm if is_final => Err(keys.no_key(acceptable.algorithm, key_id)),
-            Verification::Invalid | Verification::WrongAlgorithm => {
+            SignatureCheck::Invalid if is_final => Err(Reason::InvalidSignature.into()),
+            SignatureCheck::WrongAlgorithm if is_final => Err(keys.no_key(acceptable.algorithm, key_id)),
+            SignatureCheck::Invalid | SignatureCheck::WrongAlgorithm => {
                 Ok(Verdict::KeyNotAtHand { is_held: key_id.is_some() })
             }
-            Verification::UnknownKey if snapshot.as_ref().is_some_and(|snapshot| !snapshot.is_final) => {
+            SignatureCheck::UnknownKey if snapshot.as_ref().is_some_and(|snapshot| !snapshot.is_final) => {
                 Ok(Verdict::KeyNotAtHand { is_held: false })
             }
-            Verification::UnknownKey => Err(keys.no_key(acceptable.algorithm, key_id)),
+            SignatureCheck::UnknownKey => Err(keys.no_key(acceptable.algorithm, key_id)),
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 use quick_cache::{Weighter, sync::DefaultLifecycle};
 
 use super::{CacheKey, settings::CacheConfig};
-use crate::{Error, Reason, VerifiedToken, error::Failure};
+use crate::{Error, Reason, VerifiedToken, error::FailedCheck};
 
 /// What a remembered answer takes besides its claims, in bytes: the parts of a token, and the bookkeeping. An estimate, on
 /// the safe side.
@@ -68,13 +68,13 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) enum Verdict {
     Good(VerifiedToken),
-    Bad { reason: Reason, failures: Box<[Failure]> },
+    Bad { reason: Reason, failures: Box<[FailedCheck]> },
 }
 
 impl Verdict {
     /// What is kept of a refusal.
     pub(super) fn bad(error: &Error) -> Self {
-        Self::Bad { reason: error.reason(), failures: error.failures().into() }
+        Self::Bad { reason: error.reason(), failures: error.failed_checks().into() }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
         checks::{self, Findings, OneOf},
     },
     confirmation,
-    error::{Error, Failure, near_miss},
+    error::{Error, FailedCheck, near_miss},
     jws::json::Value,
     verified_token::{Assertion, Voucher},
 };
@@ -146,16 +146,16 @@ impl Rules {
 
     /// RFC 7662 §2.2: the type is one of RFC 6749 §5.1. Issuers that answer about tokens of other kinds say so there, or in
     /// a word of their own.
-    fn token_type(&self, claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
+    fn token_type(&self, claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
         let wrong = |expected: &'static str, found: &str| {
-            Err(Failure::new(Reason::WrongTokenType, "token_type", expected, found))
+            Err(FailedCheck::new(Reason::WrongTokenType, "token_type", expected, found))
         };
         match claims.string("token_type", "token_type")? {
             Some(bearer) if bearer.eq_ignore_ascii_case("Bearer") => {}
             None if !self.demands_token_type => {}
             // RFC 9449 §6.2: it is bound to a key, whether or not the answer says to which.
             Some(dpop) if dpop.eq_ignore_ascii_case("DPoP") => {
-                return Err(Failure::new(Reason::UnverifiableConfirmation, "token_type", "Bearer", dpop));
+                return Err(FailedCheck::new(Reason::UnverifiableConfirmation, "token_type", "Bearer", dpop));
             }
             found => return wrong("Bearer", found.unwrap_or("none")),
         }
@@ -173,11 +173,11 @@ impl Rules {
     }
 
     /// An answer that names an issuer has to name the one that was asked.
-    fn named_issuer(&self, claims: &UnverifiedClaims<'_>) -> Result<(), Failure> {
+    fn named_issuer(&self, claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
         match claims.string("iss", "iss")? {
             Some(named) if !self.is_called(named) => {
                 let hint = near_miss(&self.issuer, named);
-                Err(Failure::new(Reason::UnknownIssuer, "iss", &self.issuer, named).with_hint(hint))
+                Err(FailedCheck::new(Reason::UnknownIssuer, "iss", &self.issuer, named).with_hint(hint))
             }
             _ => Ok(()),
         }
@@ -187,7 +187,7 @@ impl Rules {
         *name == *self.issuer || self.aliases.iter().any(|alias| **alias == *name)
     }
 
-    fn audience(&self, found: Texts<'_>, is_verified: bool) -> Result<(), Failure> {
+    fn audience(&self, found: Texts<'_>, is_verified: bool) -> Result<(), FailedCheck> {
         match &self.audience {
             Audience::SeenTo => Ok(()),
             Audience::Ours { may_be_absent, .. } if found.is_empty() && (*may_be_absent || is_verified) => Ok(()),
@@ -204,7 +204,7 @@ impl Rules {
         subject: Option<&str>,
         client_id: Option<&str>,
         audience: Texts<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), FailedCheck> {
         let is_another =
             |answered: Option<&str>, own: Option<&str>| answered.is_some() && own.is_some() && answered != own;
         let (name, found) = if issuer.is_some_and(|name| !self.is_called(name)) {
@@ -218,7 +218,7 @@ impl Rules {
         } else {
             ("aud", audience.joined())
         };
-        let failure = Failure::new(Reason::InactiveToken, name, "what the token itself says", found);
+        let failure = FailedCheck::new(Reason::InactiveToken, name, "what the token itself says", found);
         tracing::error!(issuer = &*self.issuer, %failure, "the answer about a token is about another token, which is refused");
         Err(failure)
     }
@@ -233,10 +233,15 @@ impl Rules {
     }
 
     /// RFC 7662 §2.2: a string.
-    fn scope(&self, claims: &UnverifiedClaims<'_>) -> Result<Option<Scope>, Failure> {
+    fn scope(&self, claims: &UnverifiedClaims<'_>) -> Result<Option<Scope>, FailedCheck> {
         if self.scope_may_be_array && matches!(claims.get("scope"), Some(Value::Array(_))) {
             return Scope::from_elements(claims.strings("scope")?.iter()).map(Some).map_err(|_| {
-                Failure::new(Reason::MalformedClaim, "scope", "one scope in each element", "an element with a space")
+                FailedCheck::new(
+                    Reason::MalformedClaim,
+                    "scope",
+                    "one scope in each element",
+                    "an element with a space",
+                )
             });
         }
         Ok(claims.string("scope", "scope")?.map(Scope::parse))
@@ -396,7 +401,7 @@ mod tests {
             let judged =
                 rules.judge(with_null(&[name]).to_string().as_bytes(), None, Duration::from_secs(NOW)).unwrap();
             let error = judged.unwrap_err();
-            (error.reason(), error.failures()[0].subject(), error.failures()[0].found().into_owned())
+            (error.reason(), error.failed_checks()[0].field(), error.failed_checks()[0].found().into_owned())
         };
         let none = || "none".to_owned();
         assert_eq!(found(&rules(), "aud"), (Reason::MissingClaim, "aud", none()));

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue};
 use tokio::runtime::Handle;
 
 use super::{
-    Inner, Issuer, ResourceServer, StartUp, Tenants,
+    Inner, Issuer, ResourceServer, Startup, Tenants,
     faults::{BuildError, Faults},
     tenants::Group,
     verifiers::{Membership, Verifiers, audience_faults},
@@ -20,7 +20,7 @@ use crate::{
     jwks::KeyRefresh,
     observe::Observer,
     token_verifier::TokenVerifier,
-    verdicts::{VerdictCache, Verdicts},
+    verdicts::{JwtCacheConfig, Verdicts},
 };
 
 /// The difference between clocks that is tolerated unless [`ResourceServerBuilder::leeway`] says otherwise.
@@ -35,12 +35,12 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 /// Settings of a [`ResourceServer`]. Issuers and audiences are mandatory; the rest has defaults.
 ///
 /// The settings of one issuer (its profile, its algorithms, its keys) are on [`Issuer`]. Unless
-/// [`start_up`](Self::start_up) says otherwise, this checks the settings and contacts nobody: keys are fetched when the
+/// [`startup`](Self::startup) says otherwise, this checks the settings and contacts nobody: keys are fetched when the
 /// first token needs them.
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`start_up`](Self::start_up) | [`StartUp::Lazy`]: serve at once |
+/// | [`startup`](Self::startup) | [`Startup::Lazy`]: serve at once |
 /// | [`key_refresh`](Self::key_refresh) | [`KeyRefresh::default`] |
 /// | [`observer`](Self::observer) | none |
 /// | [`leeway`](Self::leeway) | 60 s, at most 5 min |
@@ -48,7 +48,7 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 /// | [`max_token_age`](Self::max_token_age) | no limit but `exp` |
 /// | [`token_header`](Self::token_header) | none besides `Authorization` |
 /// | [`uniform_refusals`](Self::uniform_refusals) | off: a client is told what was wrong |
-/// | [`verdict_cache`](Self::verdict_cache) | 100 000 verdicts on JWTs, at most 64 MiB |
+/// | [`jwt_cache`](Self::jwt_cache) | 100 000 verdicts on JWTs, at most 64 MiB |
 /// | [`clock`](Self::clock) | the operating system's |
 /// | [`fetch`](Self::fetch) | `ReqwestFetch`, with the feature `reqwest` |
 /// | [`user_agent`](Self::user_agent) | `scopegate/` and its version |
@@ -64,11 +64,11 @@ pub struct ResourceServerBuilder {
     max_token_length: usize,
     max_token_age: Option<Duration>,
     key_refresh: KeyRefresh,
-    start_up: StartUp,
+    startup: Startup,
     observer: Option<Arc<dyn Observer>>,
     token_header: Option<HeaderName>,
     uniform_refusals: bool,
-    verdict_cache: VerdictCache,
+    jwt_cache: JwtCacheConfig,
     clock: Arc<dyn Clock>,
     fetch: Option<Arc<dyn Fetch>>,
     user_agent: HeaderValue,
@@ -88,11 +88,11 @@ impl Default for ResourceServerBuilder {
             max_token_length: DEFAULT_MAX_TOKEN_LENGTH,
             max_token_age: None,
             key_refresh: KeyRefresh::default(),
-            start_up: StartUp::Lazy,
+            startup: Startup::Lazy,
             observer: None,
             token_header: None,
             uniform_refusals: false,
-            verdict_cache: VerdictCache::default(),
+            jwt_cache: JwtCacheConfig::default(),
             clock: Arc::new(SystemClock),
             fetch: None,
             user_agent: USER_AGENT_NAME,
@@ -143,7 +143,7 @@ impl ResourceServerBuilder {
 
     /// Refuses tokens that were issued longer ago than this, whatever their `exp` says, and tokens without `iat`. Zero is a
     /// fault. It holds for tokens of every kind: for opaque ones `iat` is in the answer of their issuer, and verifiers of the
-    /// application say it by [`Grant::issued_at`](crate::token_verifier::Grant::issued_at), those of API keys included.
+    /// application say it by [`TokenInfo::issued_at`](crate::token_verifier::TokenInfo::issued_at), those of API keys included.
     pub fn max_token_age(mut self, age: Duration) -> Self {
         self.max_token_age = Some(age);
         self
@@ -157,8 +157,8 @@ impl ResourceServerBuilder {
 
     /// Says whether [`build`](Self::build) waits for the keys of its issuers. Tenants are not waited for: nobody knows them
     /// yet.
-    pub fn start_up(mut self, start_up: StartUp) -> Self {
-        self.start_up = start_up;
+    pub fn startup(mut self, startup: Startup) -> Self {
+        self.startup = startup;
         self
     }
 
@@ -206,13 +206,13 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Remembers so many verdicts on JWTs, or none with [`VerdictCache::off`].
+    /// Remembers so many verdicts on JWTs, or none with [`JwtCacheConfig::off`].
     ///
     /// A token that was verified once is not verified again while it is remembered: a fraction of a microsecond instead of a
     /// signature check. Its times, its key and its issuer are looked at for every request all the same, so that nothing is
     /// accepted that would not be otherwise.
-    pub fn verdict_cache(mut self, cache: VerdictCache) -> Self {
-        self.verdict_cache = cache;
+    pub fn jwt_cache(mut self, cache: JwtCacheConfig) -> Self {
+        self.jwt_cache = cache;
         self
     }
 
@@ -255,7 +255,7 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Builds the resource server. Unless [`start_up`](Self::start_up) says otherwise, it does not wait for its issuers: keys
+    /// Builds the resource server. Unless [`startup`](Self::startup) says otherwise, it does not wait for its issuers: keys
     /// are fetched when the first token needs them, and until they can be had the answer is 503.
     ///
     /// # Errors
@@ -280,7 +280,7 @@ impl ResourceServerBuilder {
     /// - keys have to be fetched, and there is no client (the feature `reqwest` is off and none was given, or no TLS
     ///   provider can be had), or no tokio runtime;
     /// - neither of the features `aws-lc-rs` and `rust-crypto` is on;
-    /// - with [`StartUp::FailFast`], the keys of an issuer cannot be had.
+    /// - with [`Startup::FailFast`], the keys of an issuer cannot be had.
     pub async fn build(mut self) -> Result<ResourceServer, BuildError> {
         let mut faults = std::mem::take(&mut self.faults);
         self.check(&mut faults);
@@ -348,7 +348,7 @@ impl ResourceServerBuilder {
             trusted,
             tenants.into_iter().map(|tenants| LiveTenants::new(Group { tenants, verifiers: factory.clone() })),
         );
-        self.start_up.wait_for(&issuers, &*self.clock).await?;
+        self.startup.wait_for(&issuers, &*self.clock).await?;
 
         Ok(ResourceServer::new(Inner {
             default_realm: default_realm.unwrap_or_default().into(),
@@ -361,7 +361,7 @@ impl ResourceServerBuilder {
             observer: self.observer,
             log_sampler: Default::default(),
             clock: self.clock,
-            verdicts: Verdicts::new(self.verdict_cache, secret.unwrap_or_default()),
+            verdicts: Verdicts::new(self.jwt_cache, secret.unwrap_or_default()),
         }))
     }
 
@@ -412,8 +412,8 @@ impl ResourceServerBuilder {
         if self.max_token_length == 0 {
             faults.add("max_token_length: is 0, so that every token would be refused; the default is 16384 bytes");
         }
-        if let Some(fault) = self.verdict_cache.fault() {
-            faults.add(format!("verdict_cache: {fault}"));
+        if let Some(fault) = self.jwt_cache.fault() {
+            faults.add(format!("jwt_cache: {fault}"));
         }
         if let Some((name, fault)) = self.token_header.as_ref().and_then(|name| Some((name, token_header_fault(name)?)))
         {
@@ -909,7 +909,7 @@ mod tests {
             .issuer(second)
             .leeway(Duration::MAX)
             .max_token_length(0)
-            .verdict_cache(VerdictCache::default().max_bytes(64));
+            .jwt_cache(JwtCacheConfig::default().max_bytes(64));
         let found = faults(builder.fetch(Network::new())).await;
         let settings: Vec<&str> = found.iter().map(|fault| fault.split(' ').next().unwrap()).collect();
         assert_eq!(
@@ -917,7 +917,7 @@ mod tests {
             [
                 "leeway:",
                 "max_token_length:",
-                "verdict_cache:",
+                "jwt_cache:",
                 "issuer",
                 "issuer",
                 "issuer",
@@ -935,12 +935,12 @@ mod tests {
         for (bytes, verdicts, fault) in [
             (0, 1, None),
             (1, 0, None),
-            (1, 1, Some("verdict_cache: max_bytes is 1; give 65536 at least, or 0 to remember no verdict")),
-            (65_535, 1, Some("verdict_cache: max_bytes is 65535; give 65536 at least, or 0 to remember no verdict")),
+            (1, 1, Some("jwt_cache: max_bytes is 1; give 65536 at least, or 0 to remember no verdict")),
+            (65_535, 1, Some("jwt_cache: max_bytes is 65535; give 65536 at least, or 0 to remember no verdict")),
             (65_536, 1, None),
         ] {
-            let cache = VerdictCache::default().max_bytes(bytes).max_entries(verdicts);
-            let builder = ResourceServer::discover("https://as.example").audience("api").verdict_cache(cache);
+            let cache = JwtCacheConfig::default().max_bytes(bytes).max_entries(verdicts);
+            let builder = ResourceServer::discover("https://as.example").audience("api").jwt_cache(cache);
             assert_eq!(faults(builder.fetch(Network::new())).await, fault.as_slice(), "{bytes}, {verdicts}");
         }
     }

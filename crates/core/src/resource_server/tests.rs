@@ -596,7 +596,7 @@ async fn key_10_keys_are_renewed_in_the_background_ahead_of_their_end() {
 async fn a_resource_server_prints_its_issuers() {
     let server = fixed(&["a-es256"]).await;
     assert!(format!("{server:?}").contains(ISSUER));
-    assert_eq!(format!("{:?}", server.authenticate(&request("x"))), "Authenticating { .. }");
+    assert_eq!(format!("{:?}", server.authenticate(&request("x"))), "AuthenticateFuture { .. }");
 }
 
 /// Writes down what it is told.
@@ -778,13 +778,13 @@ async fn start_up_fails_fast_or_waits_or_does_neither() {
     };
     assert!(builder().build().await.is_ok() && network.requests().is_empty());
 
-    let error = builder().start_up(StartUp::FailFast).build().await.unwrap_err();
-    let fault = "issuer \"https://as.example\": the issuer's keys cannot be had: there is no document at the expected address; mend that, or start without its keys by `StartUp::Lazy`";
+    let error = builder().startup(Startup::FailFast).build().await.unwrap_err();
+    let fault = "issuer \"https://as.example\": the issuer's keys cannot be had: there is no document at the expected address; mend that, or start without its keys by `Startup::Lazy`";
     assert_eq!(error.faults().collect::<Vec<_>>(), [fault]);
-    assert!(builder().start_up(StartUp::WaitAtMost(MINUTE)).build().await.is_ok(), "it starts without");
+    assert!(builder().startup(Startup::WaitAtMost(MINUTE)).build().await.is_ok(), "it starts without");
 
     network.hold();
-    let waiting = tokio::spawn(builder().start_up(StartUp::WaitAtMost(Duration::from_secs(3))).build());
+    let waiting = tokio::spawn(builder().startup(Startup::WaitAtMost(Duration::from_secs(3))).build());
     settle().await;
     clock.advance(Duration::from_millis(2999));
     settle().await;
@@ -796,9 +796,9 @@ async fn start_up_fails_fast_or_waits_or_does_neither() {
     let metadata = json!({ "issuer": ISSUER, "jwks_uri": JWKS_URL });
     network.put(METADATA_URL, Answer::Is(200, metadata.to_string().into()));
     network.publish(&["a-es256"]);
-    for start_up in [StartUp::FailFast, StartUp::WaitAtMost(MINUTE)] {
-        let server = builder().start_up(start_up.clone()).build().await.unwrap();
-        assert!(at_once(&server, &token_by("a-es256")).is_ok(), "{start_up:?}");
+    for startup in [Startup::FailFast, Startup::WaitAtMost(MINUTE)] {
+        let server = builder().startup(startup.clone()).build().await.unwrap();
+        assert!(at_once(&server, &token_by("a-es256")).is_ok(), "{startup:?}");
     }
 }
 
@@ -852,7 +852,7 @@ fn a_probe_that_refreshes_keeps_keys_fresh_where_the_runtime_of_the_start_is_gon
             .audience("https://api.example")
             .fetch(network.clone())
             .clock(clock.clone())
-            .start_up(StartUp::FailFast)
+            .startup(Startup::FailFast)
             .build()
             .await
             .unwrap()

@@ -8,11 +8,11 @@ use std::{
 
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use scopegate_core::{Authenticating, Authentication};
+use scopegate_core::{AuthenticateFuture, Authentication};
 use tower_service::Service;
 
 use super::layer::{Admitted, Settings};
-use crate::{GateBody, refusal::ResponseForm};
+use crate::{ResponseBody, refusal::ResponseForm};
 
 pin_project! {
     /// The response future of [`AuthenticateService`](super::AuthenticateService).
@@ -32,15 +32,15 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, F, ReqBody, ResBody> {
-        Authenticating { waiting: Box<Waiting<S, ReqBody>> },
+        AuthenticateFuture { waiting: Box<Waiting<S, ReqBody>> },
         Admitted { #[pin] future: F, admitted: Option<Admitted> },
-        Refused { response: Option<Response<GateBody<ResBody>>> },
+        Refused { response: Option<Response<ResponseBody<ResBody>>> },
     }
 }
 
 /// A request that waits for keys, or for somebody's word. Few do, so it is not among what every response future takes.
 struct Waiting<S, ReqBody> {
-    authenticating: Authenticating,
+    authenticating: AuthenticateFuture,
     settings: Arc<Settings>,
     /// The inner service is the one that was polled ready.
     request: Option<(S, Request<ReqBody>)>,
@@ -61,17 +61,17 @@ where
     }
 
     pub(super) fn authenticating(
-        authenticating: Authenticating,
+        authenticating: AuthenticateFuture,
         ready: S,
         request: Request<ReqBody>,
         settings: Arc<Settings>,
         form: ResponseForm,
     ) -> Self {
         let waiting = Box::new(Waiting { authenticating, settings, request: Some((ready, request)) });
-        Self { state: State::Authenticating { waiting }, form }
+        Self { state: State::AuthenticateFuture { waiting }, form }
     }
 
-    pub(super) fn refused(response: Response<GateBody<ResBody>>, form: ResponseForm) -> Self {
+    pub(super) fn refused(response: Response<ResponseBody<ResBody>>, form: ResponseForm) -> Self {
         Self { state: State::Refused { response: Some(response) }, form }
     }
 }
@@ -96,7 +96,7 @@ impl<S, ReqBody, ResBody> Future for ResponseFuture<S, ReqBody, ResBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
 {
-    type Output = Result<Response<GateBody<ResBody>>, S::Error>;
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     /// # Panics
     ///
@@ -113,7 +113,7 @@ where
                     let admitted = admitted.take().expect("polled again after completion");
                     return Poll::Ready(Ok(admitted.complete(response, *this.form)));
                 }
-                StateProjection::Authenticating { waiting } => {
+                StateProjection::AuthenticateFuture { waiting } => {
                     let outcome = ready!(Pin::new(&mut waiting.authenticating).poll(context));
                     let (mut inner, request) = waiting.request.take().expect("polled again after completion");
                     match waiting.settings.admit(outcome, (&request).into(), *this.form) {

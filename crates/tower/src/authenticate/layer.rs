@@ -12,7 +12,7 @@ use tower_layer::Layer;
 
 use super::AuthenticateService;
 use crate::{
-    Demand, GateBody, UnmetDemand,
+    Demand, ResponseBody, UnmetRequirement,
     refusal::{Refusal, RefusalBody, Renderer, ResponseForm, render},
 };
 
@@ -56,7 +56,7 @@ impl Authenticate {
         let space = or_panic(ProtectionSpace::new(resource_server.default_realm()));
         Self {
             settings: Arc::new(Settings {
-                resource_server: resource_server.within(space),
+                resource_server: resource_server.with_protection_space(space),
                 optional: false,
                 hint: Demand::any_token(),
                 finish: Finish::default(),
@@ -70,11 +70,11 @@ impl Authenticate {
     }
 
     fn with_space(self, space: ProtectionSpace) -> Self {
-        self.with(|settings| settings.resource_server = settings.resource_server.within(space))
+        self.with(|settings| settings.resource_server = settings.resource_server.with_protection_space(space))
     }
 
-    fn space(&self) -> ProtectionSpace {
-        let space = self.settings.resource_server.space().cloned();
+    fn protection_space(&self) -> ProtectionSpace {
+        let space = self.settings.resource_server.protection_space().cloned();
         space.unwrap_or_else(|| unreachable!("a layer is in front of a space from the beginning"))
     }
 
@@ -110,7 +110,7 @@ impl Authenticate {
     ///
     /// When `realm` is empty or has other characters than visible ASCII and the space.
     pub fn try_realm(self, realm: &str) -> Result<Self, InvalidProtectionSpace> {
-        let space = self.space().with_realm(realm)?;
+        let space = self.protection_space().with_realm(realm)?;
         Ok(self.with_space(space))
     }
 
@@ -131,13 +131,13 @@ impl Authenticate {
     /// When `url` is not an absolute `https` URL without user information and fragment; `http` will do on `localhost` and
     /// loopback addresses.
     pub fn try_resource_metadata(self, url: &str) -> Result<Self, InvalidProtectionSpace> {
-        let space = self.space().with_resource_metadata(url)?;
+        let space = self.protection_space().with_resource_metadata(url)?;
         Ok(self.with_space(space))
     }
 
     /// Leaves `error_description` out of challenges, and names only the class of a refusal in its body.
     pub fn without_descriptions(self) -> Self {
-        let space = self.space().without_descriptions();
+        let space = self.protection_space().without_descriptions();
         self.with_space(space)
     }
 
@@ -147,7 +147,7 @@ impl Authenticate {
     /// Without this, refusals have HTTP statuses whatever content type the client names, so that proxies and logs see what a
     /// REST route refused. A service whose response bodies are tonic's, such as one of tonic's own server, needs no word of it.
     pub fn answer_grpc(self) -> Self {
-        let space = self.space().answering_grpc();
+        let space = self.protection_space().answering_grpc();
         self.with_space(space)
     }
 
@@ -172,7 +172,7 @@ impl Settings {
         outcome: Result<Authentication, Error>,
         request: RequestHead<'_>,
         form: ResponseForm,
-    ) -> Result<Authentication, Response<GateBody<B>>> {
+    ) -> Result<Authentication, Response<ResponseBody<B>>> {
         let admitted = match outcome {
             Ok(authentication) if authentication.token().is_some() || self.optional => Ok(authentication),
             Ok(_) => Err(Error::missing_credentials()),
@@ -208,9 +208,9 @@ impl Admitted {
 
     /// What goes to the client: turns the mark of a handler that needs more into a refusal, and gives refusals from further
     /// in the settings that are this layer's.
-    pub(super) fn complete<B>(self, response: Response<B>, form: ResponseForm) -> Response<GateBody<B>> {
-        let mut response = response.map(GateBody::inner);
-        if let Some(demand) = response.extensions_mut().remove::<UnmetDemand>() {
+    pub(super) fn complete<B>(self, response: Response<B>, form: ResponseForm) -> Response<ResponseBody<B>> {
+        let mut response = response.map(ResponseBody::inner);
+        if let Some(demand) = response.extensions_mut().remove::<UnmetRequirement>() {
             let is_known = self.token.is_some();
             let error = if is_known { Error::insufficient_scope() } else { Error::missing_credentials() };
             Refusal::new(&error)
@@ -225,7 +225,7 @@ impl Admitted {
 }
 
 impl Finish {
-    fn apply<B>(&self, response: &mut Response<GateBody<B>>, form: ResponseForm) {
+    fn apply<B>(&self, response: &mut Response<ResponseBody<B>>, form: ResponseForm) {
         if let Some(renderer) = &self.renderer {
             render(response, renderer, form);
         }
@@ -266,7 +266,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authenticate")
             .field("resource_server", &self.resource_server)
-            .field("space", &self.resource_server.space())
+            .field("space", &self.resource_server.protection_space())
             .field("optional", &self.optional)
             .field("scope_hint", &self.hint.challenge())
             .finish_non_exhaustive()

@@ -30,7 +30,7 @@ where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     ResBody: Body<Data = Bytes>,
 {
-    type Response = Response<crate::GateBody<ResBody>>;
+    type Response = Response<crate::ResponseBody<ResBody>>;
     type Error = S::Error;
     type Future = ResponseFuture<S, ReqBody, ResBody>;
 
@@ -39,7 +39,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let space = self.settings.resource_server.space();
+        let space = self.settings.resource_server.protection_space();
         let form = ResponseForm::for_bodies::<ResBody>((&request).into(), space);
         match self.settings.resource_server.authenticate(&request).try_now() {
             Ok(outcome) => match self.settings.admit(outcome, (&request).into(), form) {

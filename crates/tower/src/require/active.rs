@@ -12,12 +12,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use scopegate_core::{Authenticating, Authentication, Error, ResourceServer};
+use scopegate_core::{AuthenticateFuture, Authentication, Error, ResourceServer};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    GateBody,
+    ResponseBody,
     refusal::{Refusal, ResponseForm},
 };
 
@@ -91,7 +91,7 @@ where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     ResBody: Body<Data = Bytes>,
 {
-    type Response = Response<GateBody<ResBody>>;
+    type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
     type Future = ActiveFuture<S, ReqBody, ResBody>;
 
@@ -100,7 +100,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let confirming = ResourceServer::confirm(&request, self.max_age);
+        let confirming = ResourceServer::require_active(&request, self.max_age);
         // The service that was polled ready is the one that has to be called; its clone may not be ready.
         let clone = self.inner.clone();
         let ready = mem::replace(&mut self.inner, clone);
@@ -127,7 +127,7 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, F, ReqBody> {
-        Confirming { #[pin] confirming: Authenticating, waiting: Option<(S, Request<ReqBody>)> },
+        Confirming { #[pin] confirming: AuthenticateFuture, waiting: Option<(S, Request<ReqBody>)> },
         Confirmed { #[pin] future: F },
     }
 }
@@ -136,7 +136,7 @@ impl<S, ReqBody, ResBody> Future for ActiveFuture<S, ReqBody, ResBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
 {
-    type Output = Result<Response<GateBody<ResBody>>, S::Error>;
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     /// # Panics
     ///
@@ -146,7 +146,7 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProjection::Confirmed { future } => {
-                    return Poll::Ready(ready!(future.poll(context)).map(|response| response.map(GateBody::inner)));
+                    return Poll::Ready(ready!(future.poll(context)).map(|response| response.map(ResponseBody::inner)));
                 }
                 StateProjection::Confirming { confirming, waiting } => {
                     let outcome = ready!(confirming.poll(context));
@@ -165,9 +165,10 @@ where
     }
 }
 
-fn refused<ReqBody, ResBody>(error: &Error, request: &Request<ReqBody>) -> Response<GateBody<ResBody>> {
+fn refused<ReqBody, ResBody>(error: &Error, request: &Request<ReqBody>) -> Response<ResponseBody<ResBody>> {
     let authentication = request.extensions().get::<Authentication>();
-    let form = ResponseForm::for_bodies::<ResBody>(request.into(), authentication.and_then(Authentication::space));
+    let form =
+        ResponseForm::for_bodies::<ResBody>(request.into(), authentication.and_then(Authentication::protection_space));
     Refusal::new(error).after(authentication).to(request).respond(form)
 }
 

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::GateBody;
+use crate::ResponseBody;
 
 pin_project! {
     /// The response future of [`Require`](super::Require).
@@ -27,7 +27,7 @@ pin_project! {
     #[project = KindProjection]
     enum Kind<F, B> {
         Inner { #[pin] future: F },
-        Refused { response: Option<Response<GateBody<B>>> },
+        Refused { response: Option<Response<ResponseBody<B>>> },
     }
 }
 
@@ -39,7 +39,7 @@ where
         Self { kind: Kind::Inner { future } }
     }
 
-    pub(super) fn refused(response: Response<GateBody<ResBody>>) -> Self {
+    pub(super) fn refused(response: Response<ResponseBody<ResBody>>) -> Self {
         Self { kind: Kind::Refused { response: Some(response) } }
     }
 }
@@ -48,7 +48,7 @@ impl<S, ReqBody, ResBody> Future for ResponseFuture<S, ReqBody, ResBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
 {
-    type Output = Result<Response<GateBody<ResBody>>, S::Error>;
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     /// # Panics
     ///
@@ -56,7 +56,7 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
             KindProjection::Inner { future } => {
-                Poll::Ready(ready!(future.poll(context)).map(|response| response.map(GateBody::inner)))
+                Poll::Ready(ready!(future.poll(context)).map(|response| response.map(ResponseBody::inner)))
             }
             KindProjection::Refused { response } => {
                 Poll::Ready(Ok(response.take().expect("polled again after completion")))

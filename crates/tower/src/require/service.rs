@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::ResponseFuture;
 use crate::{
-    Demand, GateBody,
+    Demand, ResponseBody,
     refusal::{Refusal, ResponseForm},
 };
 
@@ -34,7 +34,7 @@ where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     ResBody: Body<Data = Bytes>,
 {
-    type Response = Response<GateBody<ResBody>>;
+    type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
     type Future = ResponseFuture<S, ReqBody, ResBody>;
 
@@ -48,7 +48,7 @@ where
             return ResponseFuture::inner(self.inner.call(request));
         };
         let refusal = Refusal::new(&error).after(authentication).to(&request).requiring(self.demand.challenge());
-        let space = authentication.and_then(Authentication::space);
+        let space = authentication.and_then(Authentication::protection_space);
         ResponseFuture::refused(refusal.respond(ResponseForm::for_bodies::<ResBody>((&request).into(), space)))
     }
 }

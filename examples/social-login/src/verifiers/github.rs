@@ -6,7 +6,7 @@
 use std::fmt;
 
 use reqwest::{Client, StatusCode, header::ACCEPT};
-use scopegate_axum::token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier};
+use scopegate_axum::token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification, VerifyError};
 use serde::Deserialize;
 use serde_json::json;
 use time::OffsetDateTime;
@@ -62,11 +62,11 @@ impl TokenVerifier for GitHub {
         ISSUER
     }
 
-    fn accepts(&self, presented: &Presented<'_>) -> bool {
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
         named_provider(presented).is_none() && presented.token().starts_with(PREFIX)
     }
 
-    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+    fn verify(&self, presented: &PresentedToken<'_>) -> Verification {
         let client_id = self.client_id.clone();
         let request = self
             .client
@@ -74,17 +74,19 @@ impl TokenVerifier for GitHub {
             .basic_auth(&client_id, Some(&self.client_secret))
             .header(ACCEPT, "application/vnd.github+json")
             .json(&json!({ "access_token": presented.token() }));
-        Inquiry::by_token(async move {
+        Verification::cached_by_token(async move {
             let response = ask(request).await?;
             if response.status() == StatusCode::NOT_FOUND {
-                return Err(NotGood::bad("it is no token of this app"));
+                return Err(VerifyError::invalid("it is no token of this app"));
             }
             let found: Authorization = serde_json::from_str(&text(response).await?)?;
             let scopes = found.scopes.unwrap_or_default();
             let is_granted = |theirs: &str| scopes.iter().any(|scope| scope == theirs);
             let ours: Vec<_> = SCOPES.iter().filter(|(theirs, _)| is_granted(theirs)).map(|(_, ours)| *ours).collect();
-            let grant =
-                Grant::to(found.user.id.to_string()).client_id(client_id).scope(ours.join(" ")).claim("kind", "github");
+            let grant = TokenInfo::for_subject(found.user.id.to_string())
+                .client_id(client_id)
+                .scope(ours.join(" "))
+                .claim("kind", "github");
             Ok(match found.expires_at {
                 Some(time) => grant.expires_at(time.into()),
                 None => grant, // It is good until it is revoked.

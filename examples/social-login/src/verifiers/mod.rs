@@ -12,7 +12,7 @@ pub(crate) mod wechat;
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER, redirect, retry};
-use scopegate_axum::token_verifier::{NotGood, Presented};
+use scopegate_axum::token_verifier::{PresentedToken, VerifyError};
 
 /// The header in which a request says whose its token is.
 const PROVIDER: &str = "x-token-provider";
@@ -35,7 +35,7 @@ pub(crate) fn client() -> reqwest::Result<Client> {
 }
 
 /// Whose token this is, if the request says so.
-fn named_provider<'r>(presented: &Presented<'r>) -> Option<&'r str> {
+fn named_provider<'r>(presented: &PresentedToken<'r>) -> Option<&'r str> {
     presented.header(PROVIDER)
 }
 
@@ -45,15 +45,15 @@ async fn ask(request: RequestBuilder) -> reqwest::Result<Response> {
 }
 
 /// The text of an answer. One whose status is not of success is no verdict.
-async fn text(mut response: Response) -> Result<String, NotGood> {
+async fn text(mut response: Response) -> Result<String, VerifyError> {
     if !response.status().is_success() {
         let (status, why) = (response.status(), format!("the answer has status {}", response.status()));
         let cannot_tell = match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => NotGood::not_allowed_to_ask(why),
-            StatusCode::TOO_MANY_REQUESTS => NotGood::cannot_tell(why),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => VerifyError::misconfigured(why),
+            StatusCode::TOO_MANY_REQUESTS => VerifyError::unavailable(why),
             // What the provider dislikes about this request it need not dislike about the next.
-            status if status.is_client_error() => NotGood::cannot_tell(why).about_this_token(),
-            _ => NotGood::cannot_tell(why),
+            status if status.is_client_error() => VerifyError::unavailable(why).about_this_token(),
+            _ => VerifyError::unavailable(why),
         };
         let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         return Err(match seconds {
@@ -64,7 +64,7 @@ async fn text(mut response: Response) -> Result<String, NotGood> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
         if body.len() + chunk.len() > MAX_RESPONSE {
-            return Err(NotGood::cannot_tell("the answer is too long"));
+            return Err(VerifyError::unavailable("the answer is too long"));
         }
         body.extend_from_slice(&chunk);
     }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use reqwest::Client;
-use scopegate_axum::token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier};
+use scopegate_axum::token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification, VerifyError};
 use serde::{Deserialize, de::Error as _};
 
 use super::{ask, named_provider, text};
@@ -43,28 +43,30 @@ impl TokenVerifier for Qq {
         API
     }
 
-    fn accepts(&self, presented: &Presented<'_>) -> bool {
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
         named_provider(presented) == Some("qq")
     }
 
-    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+    fn verify(&self, presented: &PresentedToken<'_>) -> Verification {
         let query = [("access_token", presented.token())];
         let request = self.client.get(format!("{}/oauth2.0/me", self.base_url)).query(&query);
         let ours = self.client_id.clone();
-        Inquiry::by_token(async move {
+        Verification::cached_by_token(async move {
             match callback(&text(ask(request).await?).await?)? {
                 // The token is invalid, expired, revoked, or unknown.
-                Me { error: Some(code @ 100_013..=100_016), .. } => Err(NotGood::bad(format!("error {code}"))),
-                Me { error: Some(code), .. } => Err(NotGood::cannot_tell(format!("error {code}"))),
+                Me { error: Some(code @ 100_013..=100_016), .. } => Err(VerifyError::invalid(format!("error {code}"))),
+                Me { error: Some(code), .. } => Err(VerifyError::unavailable(format!("error {code}"))),
                 // Any application can get a token of its users and present it here.
                 Me { client_id: Some(client_id), .. } if client_id != ours => {
-                    Err(NotGood::for_another_audience(client_id))
+                    Err(VerifyError::for_another_audience(client_id))
                 }
                 // QQ says nothing of a scope: whoever logged in by it may read messages.
-                Me { client_id: Some(client_id), openid: Some(openid), .. } => {
-                    Ok(Grant::to(openid).client_id(client_id).scope("message").expires_in(LIFETIME).claim("kind", "qq"))
-                }
-                Me { .. } => Err(NotGood::cannot_tell("the answer does not say whose the token is")),
+                Me { client_id: Some(client_id), openid: Some(openid), .. } => Ok(TokenInfo::for_subject(openid)
+                    .client_id(client_id)
+                    .scope("message")
+                    .expires_in(LIFETIME)
+                    .claim("kind", "qq")),
+                Me { .. } => Err(VerifyError::unavailable("the answer does not say whose the token is")),
             }
         })
     }

@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use reqwest::Client;
-use scopegate_axum::token_verifier::{Grant, Inquiry, NotGood, Presented, TokenVerifier};
+use scopegate_axum::token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification, VerifyError};
 use serde::Deserialize;
 
 use super::{ask, named_provider, text};
@@ -42,28 +42,30 @@ impl TokenVerifier for WeChat {
         API
     }
 
-    fn accepts(&self, presented: &Presented<'_>) -> bool {
+    fn accepts(&self, presented: &PresentedToken<'_>) -> bool {
         named_provider(presented) == Some("wechat")
     }
 
-    fn verify(&self, presented: &Presented<'_>) -> Inquiry {
+    fn verify(&self, presented: &PresentedToken<'_>) -> Verification {
         // A user has another openid in each application. The one in the session comes from this application's own login,
         // so a token that is good for it was issued to this application. If requests named the openid, a token that was
         // issued to another application would be good here, together with the openid from there.
         let Some(openid) = presented.header("x-session").and_then(|session| self.sessions.openid(session)) else {
-            return Inquiry::decided(Err(NotGood::missing_input("no session with a login by WeChat in X-Session")));
+            return Verification::ready(Err(VerifyError::missing_input(
+                "no session with a login by WeChat in X-Session",
+            )));
         };
         let query = [("access_token", presented.token()), ("openid", &openid)];
         let request = self.client.get(format!("{}/sns/auth", self.base_url)).query(&query);
-        Inquiry::by_token_and([openid.clone()], async move {
+        Verification::cached_by_token_and([openid.clone()], async move {
             match serde_json::from_str(&text(ask(request).await?).await?)? {
                 // It does not say what the token is for either: whoever logged in by WeChat may read messages.
                 Answer { errcode: 0 } => {
-                    Ok(Grant::to(openid).scope("message").expires_in(LIFETIME).claim("kind", "wechat"))
+                    Ok(TokenInfo::for_subject(openid).scope("message").expires_in(LIFETIME).claim("kind", "wechat"))
                 }
                 // What is invalid, missing or expired. Other codes are about WeChat: -1 is "busy", 45xxx "too often".
-                Answer { errcode: code @ 40_000..=42_999 } => Err(NotGood::bad(format!("errcode {code}"))),
-                Answer { errcode: code } => Err(NotGood::cannot_tell(format!("errcode {code}"))),
+                Answer { errcode: code @ 40_000..=42_999 } => Err(VerifyError::invalid(format!("errcode {code}"))),
+                Answer { errcode: code } => Err(VerifyError::unavailable(format!("errcode {code}"))),
             }
         })
     }

@@ -8,7 +8,7 @@ use crate::{
     fetch::{FetchLimits, USER_AGENT_NAME, document::Documents},
     https_url::PlainHttp,
     jwks::{KeyRefresh, Location},
-    jws::{Algorithm, Verification},
+    jws::{Algorithm, SignatureCheck},
     resource_server::tests::{Answer, ISSUER, JWKS_URL, METADATA_URL, Network, SetClock, settle},
 };
 
@@ -81,7 +81,7 @@ async fn loaded(network: &Network, clock: &SetClock) -> RemoteKeys {
 
 fn verifies(keys: &KeySet, key_id: &str) -> bool {
     let signature = sign(key_id, Algorithm::Es256, b"message");
-    keys.verify(Algorithm::Es256, Some(key_id), b"message", &signature) == Verification::Valid
+    keys.verify(Algorithm::Es256, Some(key_id), b"message", &signature) == SignatureCheck::Valid
 }
 
 /// Whether the keys at hand have this one.

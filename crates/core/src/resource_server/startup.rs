@@ -13,15 +13,15 @@ use crate::{
 /// ```
 /// use std::time::Duration;
 ///
-/// use scopegate_core::{ResourceServer, StartUp};
+/// use scopegate_core::{ResourceServer, Startup};
 ///
 /// let builder = ResourceServer::discover("https://tenant.example/oidc")
 ///     .audience("https://api.example")
-///     .start_up(StartUp::WaitAtMost(Duration::from_secs(5)));
+///     .startup(Startup::WaitAtMost(Duration::from_secs(5)));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum StartUp {
+pub enum Startup {
     /// Waits, and does not start without the keys of every issuer: `build` returns an error that names those that could not
     /// be had. The issuers are asked at once, once each.
     FailFast,
@@ -32,7 +32,7 @@ pub enum StartUp {
     WaitAtMost(Duration),
 }
 
-impl StartUp {
+impl Startup {
     pub(super) async fn wait_for(self, issuers: &Issuers, clock: &dyn Clock) -> Result<(), BuildError> {
         match self {
             Self::Lazy => Ok(()),
@@ -43,7 +43,7 @@ impl StartUp {
                         let why = chain(&error);
                         faults
                             .of(issuer)
-                            .add(format!("{why}; mend that, or start without its keys by `StartUp::Lazy`"));
+                            .add(format!("{why}; mend that, or start without its keys by `Startup::Lazy`"));
                     }
                 }
                 faults.none()
