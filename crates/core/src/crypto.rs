@@ -1178,22 +1178,7 @@ pub(crate) mod tests {
     #[test]
     fn alg_5_a_short_rsa_key_signs_nothing() {
         // A key of 1024 bits, made for this test.
-        const SHORT: &str = "-----BEGIN PRIVATE KEY-----\n\
-             MIICdgIBADANBgkqhkiG9w0BAQEFAASCAmAwggJcAgEAAoGBAMRZcj58sNCICJgz\n\
-             TB+DXSVCG9clNK/uUc4q0D58W+pfSlSMTzTmxngATJYy10h5Nm0SszIDJakiYDiM\n\
-             gTvgFxr2mhXMxZdc4Z/mwjt7jyUXNh6+iWNqxKxHqIvOqPaYD2Wtz8TyzF4EJ/le\n\
-             /BED3z6ImyQ3e/DHr+EnugocqdB/AgMBAAECgYBLOIUm4TgPu32naUeJbxb5Fhl6\n\
-             U7uahq96TzaWKahA4p6kQ1h4yMxR3rN4eyO0lRM/uAFEcKY15IB+SX2dBZ1zv7QE\n\
-             p9ynnuZiqxo4n5lpv2UR3sJt183B2EQKi9ihvuACLMKeSc45wACuMm6wgxfrS8cd\n\
-             qVvZtjmHpR24CyKYyQJBAPFSAY8czSwsXhAs9kpwSb45cQc3AcjHWurZiUZdL7Sm\n\
-             YR5gO/d+TdYQxIm9wgvv9Wu/eavsKtSqmitE5spX050CQQDQSx/GL3f2Dvq2sKPd\n\
-             7ZWgeb6Sil0Kwt2c/FWqGvX9ho5gbCEGhAREs6hDyyGGiV53jOzojrETmxAp+Gy3\n\
-             aR/LAkEAyuhaOTxNY+QWX2F+4Y5S4yinWhqtXGYLk0bAPzLhhvMS3Biss2g3CFRm\n\
-             /S5Z9/GXGTcRljZouRKNuO4hZGe+nQJAJK/GpeqAb4dN41WTVyhcfUpUJY1XO+j8\n\
-             jYToNbDP+Np1Q0hoPLSN5+fY0C/79K1HRTk+FOvlBnX+T9Ygl+FdJwJAfgR9Qxal\n\
-             BzgOKzozwhqlTIs4FmaQQzg2hWAomm1vAFGNwakZvSPNmJ2SDwTae3ndXVXnz8RW\n\
-             6JEwig0T3+EMSg==\n\
-             -----END PRIVATE KEY-----";
+        const SHORT: &str = include_str!("../testdata/rsa_1024.key.pem");
         let fault = signing_fault(SHORT, None);
         assert!(fault.contains("2048"), "{fault}");
     }

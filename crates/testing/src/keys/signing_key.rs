@@ -209,18 +209,11 @@ fn pem(label: &str, der: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     /// The key of RFC 8037, appendix A.1.
     fn rfc_8037() -> Value {
-        json!({
-            "kty": "OKP",
-            "crv": "Ed25519",
-            "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
-            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
-        })
+        serde_json::from_str(include_str!("../../tests/api/rfc_8037.json")).unwrap()
     }
 
     #[test]
