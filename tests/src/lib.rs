@@ -59,7 +59,12 @@ pub use self::{
 #[cfg(doctest)]
 struct Unforgeable;
 
-/// Compiles the code of the README, which is written for the default features.
+/// Compiles the code of the READMEs, which is written for the default features.
 #[cfg(all(doctest, feature = "aws-lc-rs"))]
 #[doc = include_str!("../../README.md")]
-struct Readme;
+#[doc = include_str!("../../crates/scopegate/README.md")]
+#[doc = include_str!("../../crates/core/README.md")]
+#[doc = include_str!("../../crates/tower/README.md")]
+#[doc = include_str!("../../crates/axum/README.md")]
+#[doc = include_str!("../../crates/testing/README.md")]
+struct Readmes;
