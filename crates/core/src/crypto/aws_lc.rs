@@ -1,7 +1,7 @@
 //! Signatures and digests by AWS-LC.
 
 use aws_lc_rs::{
-    digest, hmac,
+    constant_time, digest, hmac,
     rand::{self, SystemRandom},
     signature::{
         self, EcdsaKeyPair, Ed25519KeyPair, ParsedPublicKey, RsaEncoding, RsaKeyPair, RsaParameters,
@@ -114,4 +114,8 @@ pub(super) fn random<const N: usize>() -> Option<[u8; N]> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).ok()?;
     Some(bytes)
+}
+
+pub(super) fn equal(a: &[u8], b: &[u8]) -> bool {
+    constant_time::verify_slices_are_equal(a, b).is_ok()
 }

@@ -126,9 +126,9 @@ impl CryptoBackend {
 #[allow(unreachable_code, reason = "which return is the first depends on the features")]
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     #[cfg(feature = "aws-lc-rs")]
-    return aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok();
+    return aws_lc::equal(a, b);
     #[cfg(feature = "rust-crypto")]
-    return subtle::ConstantTimeEq::ct_eq(a, b).into();
+    return rust_crypto::equal(a, b);
     a.len() == b.len()
         && std::iter::zip(a, b).fold(0, |differences, (a, b)| std::hint::black_box(differences | (a ^ b))) == 0
 }

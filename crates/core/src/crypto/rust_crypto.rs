@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use rsa::{BoxedUint, Generate as _, pkcs8::DecodePrivateKey as _, traits::PublicKeyParts as _};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use subtle::ConstantTimeEq as _;
 
 use super::{Curve, KeyType, PublicKey, uncompressed};
 use crate::jws::Algorithm;
@@ -132,4 +133,8 @@ pub(super) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
 
 pub(super) fn random<const N: usize>() -> Option<[u8; N]> {
     <[u8; N]>::try_generate().ok()
+}
+
+pub(super) fn equal(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
 }
