@@ -159,13 +159,13 @@
 //!
 //! | variable | setting |
 //! |---|---|
-//! | `SCOPEGATE_AUDIENCE`, `_LEEWAY`, `_MAX_TOKEN_AGE`, `_MAX_TOKEN_LENGTH`, `_START_UP` | those at the top |
+//! | `SCOPEGATE_AUDIENCE`, `_LEEWAY`, `_MAX_TOKEN_AGE`, `_MAX_TOKEN_LENGTH`, `_STARTUP` | those at the top |
 //! | `SCOPEGATE_KEY_REFRESH_COOL_DOWN`, `_KEY_REFRESH_TIMEOUT`, … | those of the `key_refresh` at the top |
 //! | `SCOPEGATE_VERDICT_CACHE_MAX_BYTES`, `_VERDICT_CACHE_MAX_ENTRIES` | those of `jwt_cache` |
 //! | `SCOPEGATE_ISSUER`, `_PROFILE`, `_ALGORITHMS`, `_JWKS_URI`, `_TEMPLATE`, … | those of the issuer |
 //! | `SCOPEGATE_JWKS_HEADER_NAME`, and `_JWKS_HEADER_VALUE` or `_JWKS_HEADER_VALUE_FILE` | those of its `jwks_header` |
-//! | `SCOPEGATE_INTROSPECTION_CLIENT_ID`, `_INTROSPECTION_CLIENT_SECRET`, `_INTROSPECTION_CHECK_JWTS`, … | those of its `introspection` |
-//! | `SCOPEGATE_INTROSPECTION_CACHE_GOOD_FOR`, `_INTROSPECTION_LIMITS_TIMEOUT`, … | those of the tables in it |
+//! | `SCOPEGATE_INTROSPECTION_CLIENT_ID`, `_INTROSPECTION_CLIENT_SECRET`, `_INTROSPECTION_INTROSPECT_JWTS`, … | those of its `introspection` |
+//! | `SCOPEGATE_INTROSPECTION_CACHE_TTL`, `_INTROSPECTION_LIMITS_TIMEOUT`, … | those of the tables in it |
 //! | `SCOPEGATE_ISSUER_1`, `SCOPEGATE_ISSUER_1_PROFILE`, `SCOPEGATE_ISSUER_1_KEY_REFRESH_TIMEOUT`, … | those of further issuers, by numbers of your choice |
 //!
 //! A list is separated by commas. An empty variable is refused, and so is every other one with the prefix, but for those that

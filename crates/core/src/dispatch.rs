@@ -24,7 +24,7 @@ use crate::{
     error::{self, FailedCheck},
     introspection::Introspector,
     jwt::{Grounds, JwtVerifier, Listing},
-    online::Desk,
+    online::OnlineVerifier,
     token_verifier::{Application, PresentedToken},
 };
 
@@ -95,9 +95,9 @@ impl Dispatch {
     }
 
     /// Everybody who can be asked about a token.
-    pub(crate) fn desks(&self) -> impl Iterator<Item = &Arc<Desk>> {
+    pub(crate) fn online_verifiers(&self) -> impl Iterator<Item = &Arc<OnlineVerifier>> {
         let introspectors = self.issuers.named.iter().filter_map(|trusted| trusted.introspector.as_ref());
-        introspectors.map(|introspector| &introspector.desk).chain(self.applications.iter().map(Application::desk))
+        introspectors.map(|introspector| &introspector.online).chain(self.applications.iter().map(Application::online))
     }
 
     /// What an issuer is called where things are counted.
@@ -400,7 +400,7 @@ impl LiveTenants {
     /// A good token came from this tenant, which is no newcomer from now on, even if others have pushed it out meanwhile. Where
     /// it has another verifier by then, that one's keys are newer.
     fn welcome(&self, verifier: &Arc<JwtVerifier>) {
-        let name = &verifier.rules.issuer;
+        let name = &verifier.validation.issuer;
         if self.newcomers.get(name).is_some_and(|newcomer| !Arc::ptr_eq(&newcomer, verifier)) {
             return;
         }
@@ -455,7 +455,7 @@ mod tests {
         claims::ClaimNames,
         jwks::{KeySource, KeysUnavailable, MissingKey, Snapshot},
         jws::{Algorithm, KeySet},
-        jwt::{Profile, Rules},
+        jwt::{JwtValidation, Profile},
     };
 
     #[derive(Debug)]
@@ -480,7 +480,7 @@ mod tests {
     }
 
     fn verifier_of(name: &str) -> JwtVerifier {
-        let rules = Rules {
+        let rules = JwtValidation {
             issuer: name.into(),
             audiences: ["api"].into_iter().collect(),
             audience_waived: false,
@@ -499,7 +499,7 @@ mod tests {
         issuers(&["https://as.example", "https://as.example/b"])
             .judge(&claims)
             .map(|judge| match judge {
-                Judge::Local(found) => found.verifier.rules.issuer.to_string(),
+                Judge::Local(found) => found.verifier.validation.issuer.to_string(),
                 Judge::Online(_) => unreachable!("nobody can be asked"),
             })
             .map_err(|error| error.reason())

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::Uri;
 
-/// Where plain http is acceptable: nowhere by default.
+/// Where plain http is claims_checked: nowhere by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PlainHttp {
     /// At loopback addresses, by `dangerous_allow_http_on_loopback()`.

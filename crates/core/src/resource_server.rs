@@ -40,7 +40,7 @@ use crate::{
     jwt::{Decoded, JwtVerifier, Listing, Unverified, Verdict},
     lanes::{Alone, Lanes},
     observe::{LogSampler, Observer},
-    online::{Found, Invalidate, Invalidated, Lookup, MOMENT, StoreError},
+    online::{Invalidate, Invalidated, Lookup, MAX_AGE_TOLERANCE, StoreError, Verified},
     token_verifier::PresentedToken,
     verdicts::{TokenDigest, Verdicts},
 };
@@ -291,7 +291,8 @@ impl ResourceServer {
             // It came anonymous, or somebody has changed the request since.
             return AuthenticateFuture::ready(Err(Reason::MissingAuthenticateLayer.into()));
         }
-        if earlier.is_fresh(judge.now(), max_age.max(MOMENT)) && earlier.still_holds(judge, bearer.digest, judge.now())
+        if earlier.is_fresh(judge.now(), max_age.max(MAX_AGE_TOLERANCE))
+            && earlier.still_holds(judge, bearer.digest, judge.now())
         {
             return AuthenticateFuture::ready(Ok(earlier.clone()));
         }
@@ -324,19 +325,19 @@ impl ResourceServer {
     pub fn invalidate(&self, what: Invalidate<'_>) -> BoxFuture<'static, Result<Invalidated, StoreError>> {
         let mut forgotten = Invalidated { answers: 0, is_asked_about: false };
         let mut in_stores = Vec::new();
-        for desk in self.server().dispatch.desks() {
+        for online in self.server().dispatch.online_verifiers() {
             let tag = match what {
                 // However its signature is spelled.
-                Invalidate::Token(token) => desk.token_tags(token)[1],
-                Invalidate::Subject { issuer, subject } if *issuer == *desk.rules.issuer => {
-                    desk.digest(&[b"subject", issuer.as_bytes(), subject.as_bytes()])
+                Invalidate::Token(token) => online.token_tags(token)[1],
+                Invalidate::Subject { issuer, subject } if *issuer == *online.validation.issuer => {
+                    online.digest(&[b"subject", issuer.as_bytes(), subject.as_bytes()])
                 }
-                Invalidate::Session { issuer, session } if *issuer == *desk.rules.issuer => {
-                    desk.digest(&[b"session", issuer.as_bytes(), session.as_bytes()])
+                Invalidate::Session { issuer, session } if *issuer == *online.validation.issuer => {
+                    online.digest(&[b"session", issuer.as_bytes(), session.as_bytes()])
                 }
                 Invalidate::Subject { .. } | Invalidate::Session { .. } => continue,
             };
-            let (answers, in_store) = desk.invalidate(tag);
+            let (answers, in_store) = online.invalidate(tag);
             forgotten.answers += answers;
             forgotten.is_asked_about = true;
             in_stores.push(in_store);
@@ -430,9 +431,9 @@ impl ResourceServer {
     /// answer may have narrowed.
     fn conclude(&self, digest: TokenDigest, lookup: Lookup, kind: Kind) -> AuthenticateFuture {
         let judge = self.lane();
-        let conclusion = move |found: Result<Found, Error>| {
+        let conclusion = move |found: Result<Verified, Error>| {
             let by_application = matches!(kind, Kind::Application);
-            let Found { token, asked_at } = match (&kind, found) {
+            let Verified { token, asked_at } = match (&kind, found) {
                 (_, Ok(found)) => found,
                 (Kind::UnverifiedJwt, Err(error)) if error.kind() == ErrorKind::InvalidToken => {
                     return Err(judge.worded(error));
@@ -446,8 +447,8 @@ impl ResourceServer {
             Ok(Authentication::verified(judge, digest, token).asked(asked_at, by_application))
         };
         match lookup {
-            Lookup::Known(found) => AuthenticateFuture::ready(conclusion(found)),
-            Lookup::Asked(asked) => AuthenticateFuture::pending(async move { conclusion(asked.await) }),
+            Lookup::Ready(found) => AuthenticateFuture::ready(conclusion(found)),
+            Lookup::Pending(asked) => AuthenticateFuture::pending(async move { conclusion(asked.await) }),
         }
     }
 
@@ -509,7 +510,7 @@ impl ResourceServer {
             (Judge::Local(found), keys) => (found, keys),
             (Judge::Online(introspector), _) => {
                 unverified.check_form(&header)?;
-                let checked = introspector.jwt_rules.check_before_asking(&header, &claims, self.now());
+                let checked = introspector.jwt_validation.check_before_asking(&header, &claims, self.now());
                 checked.map_err(|error| error.with_key_id(header.key_id.as_deref()))?;
                 return Ok(Judged::ForItsIssuer(introspector));
             }
@@ -527,7 +528,7 @@ impl ResourceServer {
                 let verifier = verifier.into_owned();
                 Ok(Judged::KeyNotAtHand(Missing { verifier, listing, is_newcomer, key_id, is_held }))
             }
-            Err(error) => Err(error.with_issuer(&verifier.rules.issuer).with_key_id(header.key_id.as_deref())),
+            Err(error) => Err(error.with_issuer(&verifier.validation.issuer).with_key_id(header.key_id.as_deref())),
         }
     }
 
@@ -585,7 +586,7 @@ impl ResourceServer {
 fn unavailable(error: KeysUnavailable, verifier: &JwtVerifier) -> Error {
     let retry_after = error.when();
     Error::from(Reason::KeysUnavailable)
-        .with_issuer(&verifier.rules.issuer)
+        .with_issuer(&verifier.validation.issuer)
         .with_retry_after(retry_after)
         .with_source(error)
 }

@@ -89,7 +89,9 @@ use serde_json::{Map, Value};
 use crate::{
     BoxFuture, Error, ExactScopes, Reason, RequestHead, ScopeGrammar,
     error::{FailedCheck, chain},
-    online::{CacheConfig, CannotTell, Desk, Fault, Found, Limits, Lookup, Question, Told},
+    online::{
+        CacheConfig, Limits, Lookup, LookupRequest, OnlineVerifier, TokenStatus, Unavailable, UnavailableKind, Verified,
+    },
 };
 
 /// Judges the tokens of one issuer in a way of its own. See the [module docs](self).
@@ -104,7 +106,7 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
     /// accepted here and found bad is refused: nobody else is asked.
     ///
     /// If two verifiers accept one token, the service is misconfigured and the answer is 500. Where `accepts` goes by what the
-    /// client writes besides the token, a header for example, clients can bring that about unless the rules exclude each
+    /// client writes besides the token, a header for example, clients can bring that about unless the validation exclude each
     /// other.
     fn accepts(&self, presented: &PresentedToken<'_>) -> bool;
 
@@ -285,7 +287,7 @@ impl TokenInfo {
         self.claim(name, time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs())
     }
 
-    /// Says for how long the token is good, counted from when the question was asked.
+    /// Says for how long the token is good, counted from when the lookup was asked.
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
         self
@@ -311,9 +313,10 @@ impl TokenInfo {
         self
     }
 
-    fn into_json(mut self, now: Duration) -> Result<Bytes, CannotTell> {
+    fn into_json(mut self, now: Duration) -> Result<Bytes, Unavailable> {
         if self.fault {
-            return Err(CannotTell::new(Fault::Ours, "the verifier's claims are no JSON object").about_token());
+            return Err(Unavailable::new(UnavailableKind::Misconfigured, "the verifier's claims are no JSON object")
+                .about_token());
         }
         if let Some(lifetime) = self.lifetime {
             self.granted.insert("exp".into(), now.saturating_add(lifetime).as_secs().into());
@@ -339,7 +342,7 @@ pub struct VerifyError(Cause);
 #[derive(Debug)]
 enum Cause {
     Invalid(Reason, String),
-    Unavailable { fault: Fault, is_about_token: bool, retry_after: Option<Duration>, cause: String },
+    Unavailable { fault: UnavailableKind, is_about_token: bool, retry_after: Option<Duration>, cause: String },
 }
 
 impl VerifyError {
@@ -361,14 +364,14 @@ impl VerifyError {
 
     /// Nobody can tell at the moment: 503. `why` is for the log; the token's text is taken out of it.
     pub fn unavailable(why: impl Into<String>) -> Self {
-        let fault = Fault::Theirs;
+        let fault = UnavailableKind::Upstream;
         Self(Cause::Unavailable { fault, is_about_token: false, retry_after: None, cause: why.into() })
     }
 
     /// Nobody can tell, since we are not allowed to ask: our own credentials are refused, or the address is wrong. 503, and an
     /// error in the log. `why` is for the log; the token's text is taken out of it.
     pub fn misconfigured(why: impl Into<String>) -> Self {
-        let fault = Fault::Ours;
+        let fault = UnavailableKind::Misconfigured;
         Self(Cause::Unavailable { fault, is_about_token: false, retry_after: None, cause: why.into() })
     }
 
@@ -393,7 +396,7 @@ impl VerifyError {
     }
 
     /// What the gate makes of it, without the text of the token, which errors of HTTP clients are fond of quoting.
-    fn told(self, token: &str) -> Result<Told, CannotTell> {
+    fn told(self, token: &str) -> Result<TokenStatus, Unavailable> {
         match self.0 {
             Cause::Invalid(reason, why) => {
                 let why = without(token, &why);
@@ -402,11 +405,11 @@ impl VerifyError {
                     Reason::WrongAudience => ("audience", "this API", why),
                     _ => ("token", "one that its verifier accepts", format!("one that it refuses: {why}")),
                 };
-                Ok(Told::Bad(FailedCheck::new(reason, subject, expected, found).into()))
+                Ok(TokenStatus::Rejected(FailedCheck::new(reason, subject, expected, found).into()))
             }
             Cause::Unavailable { fault, is_about_token, retry_after, cause } => {
-                let cannot_tell = CannotTell::new(fault, without(token, &cause)).with_retry_after(retry_after);
-                Err(if is_about_token { cannot_tell.about_token() } else { cannot_tell })
+                let unavailable = Unavailable::new(fault, without(token, &cause)).with_retry_after(retry_after);
+                Err(if is_about_token { unavailable.about_token() } else { unavailable })
             }
         }
     }
@@ -434,24 +437,24 @@ fn without(token: &str, text: &str) -> String {
     spellings.iter().fold(text.to_owned(), |text, spelling| text.replace(spelling, "[redacted]"))
 }
 
-/// A verifier of the application, at its desk.
+/// A verifier of the application, at its online.
 #[derive(Debug)]
 pub(crate) struct Application {
     verifier: Arc<dyn TokenVerifier>,
-    desk: Arc<Desk>,
+    online: Arc<OnlineVerifier>,
 }
 
 impl Application {
-    pub(crate) fn new(verifier: Arc<dyn TokenVerifier>, desk: Desk) -> Self {
-        Self { verifier, desk: Arc::new(desk) }
+    pub(crate) fn new(verifier: Arc<dyn TokenVerifier>, online: OnlineVerifier) -> Self {
+        Self { verifier, online: Arc::new(online) }
     }
 
     pub(crate) fn issuer(&self) -> &str {
-        &self.desk.rules.issuer
+        &self.online.validation.issuer
     }
 
-    pub(crate) fn desk(&self) -> &Arc<Desk> {
-        &self.desk
+    pub(crate) fn online(&self) -> &Arc<OnlineVerifier> {
+        &self.online
     }
 
     /// Whether the token is the verifier's own. Where it panics, nobody knows, and the token is nobody else's either.
@@ -463,59 +466,59 @@ impl Application {
     fn guarded<T>(&self, run: impl FnOnce() -> T) -> Result<T, Error> {
         // What the code leaves half done is its own, as it would be if the request's task had ended.
         let done = catch_unwind(AssertUnwindSafe(run));
-        done.map_err(|_| Error::from(Reason::VerifierPanicked).with_issuer(&self.desk.rules.issuer))
+        done.map_err(|_| Error::from(Reason::VerifierPanicked).with_issuer(&self.online.validation.issuer))
     }
 
     /// What the verifier says of the token, by an answer that is no older than `max_age`, if that is limited.
     pub(crate) fn look_up(&self, presented: &PresentedToken<'_>, max_age: Option<Duration>) -> Lookup {
         let token = presented.token;
-        let tags = self.desk.token_tags(token);
+        let tags = self.online.token_tags(token);
         let verification = match self.guarded(|| self.verifier.verify(presented)) {
             Ok(verification) => verification,
-            Err(error) => return Lookup::Known(Err(error)),
+            Err(error) => return Lookup::Ready(Err(error)),
         };
         let (inputs, verdict) = match verification.0 {
             Kind::Ready(verdict) => {
-                let told = told(verdict, token, self.desk.now());
-                return Lookup::Known(self.desk.decide(told, tags));
+                let told = told(verdict, token, self.online.now());
+                return Lookup::Ready(self.online.decide(told, tags));
             }
             Kind::Pending { inputs, verdict } => (inputs, verdict),
         };
         let key = inputs.map(|inputs| {
             let mut parts: Vec<&[u8]> = vec![b"verifier", self.issuer().as_bytes(), token.as_bytes()];
             parts.extend(inputs.iter().map(Vec::as_slice));
-            self.desk.digest(&parts)
+            self.online.digest(&parts)
         });
-        if let Some(known) = key.and_then(|key| self.desk.recall(&key, max_age)) {
-            return Lookup::Known(known.map(|token| Found { token, asked_at: None }));
+        if let Some(known) = key.and_then(|key| self.online.cached(&key, max_age)) {
+            return Lookup::Ready(known.map(|token| Verified { token, asked_at: None }));
         }
-        let (desk, token) = (Arc::clone(&self.desk), token.to_owned());
-        let question = Question {
+        let (online, token) = (Arc::clone(&self.online), token.to_owned());
+        let lookup = LookupRequest {
             key,
             token: tags,
             verified: None,
             max_age,
             ask: Box::new(move || {
-                let now = desk.now();
+                let now = online.now();
                 Box::pin(async move { told(unless_it_panics(verdict).await?, &token, now) })
             }),
         };
-        Lookup::Asked(Box::pin(Arc::clone(&self.desk).ask(question)))
+        Lookup::Pending(Box::pin(Arc::clone(&self.online).ask(lookup)))
     }
 }
 
 /// The verdict, or that there is none since its future panicked.
-async fn unless_it_panics(mut verdict: BoxFuture<'static, Verdict>) -> Result<Verdict, CannotTell> {
+async fn unless_it_panics(mut verdict: BoxFuture<'static, Verdict>) -> Result<Verdict, Unavailable> {
     poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| verdict.as_mut().poll(context))) {
         Ok(verdict) => verdict.map(Ok),
-        Err(_) => Poll::Ready(Err(CannotTell::new(Fault::Panic, "the verifier panicked").about_token())),
+        Err(_) => Poll::Ready(Err(Unavailable::new(UnavailableKind::Panic, "the verifier panicked").about_token())),
     })
     .await
 }
 
-fn told(verdict: Verdict, token: &str, now: Duration) -> Result<Told, CannotTell> {
+fn told(verdict: Verdict, token: &str, now: Duration) -> Result<TokenStatus, Unavailable> {
     match verdict {
-        Ok(grant) => grant.into_json(now).map(Told::Good),
+        Ok(grant) => grant.into_json(now).map(TokenStatus::Active),
         Err(not_good) => not_good.told(token),
     }
 }

@@ -10,11 +10,11 @@ use crate::{
 
 /// The checks that failed so far. Each is made whatever the others found, so that the log can name every one.
 #[derive(Default)]
-pub(crate) struct Findings(Failures);
+pub(crate) struct CheckResults(Failures);
 
-impl Findings {
+impl CheckResults {
     /// What a check found, if it passed.
-    pub(crate) fn note<T>(&mut self, check: Result<T, FailedCheck>) -> Option<T> {
+    pub(crate) fn record<T>(&mut self, check: Result<T, FailedCheck>) -> Option<T> {
         check.map_err(|failure| self.0.push(failure)).ok()
     }
 
@@ -31,19 +31,19 @@ impl Findings {
 
 /// Names of which a token has to have one, and the text that tells them to an operator.
 #[derive(Clone, Debug)]
-pub(crate) struct OneOf {
+pub(crate) struct AllowedValues {
     names: Box<[Box<str>]>,
     text: Arc<str>,
 }
 
-impl<N: Into<Box<str>>> FromIterator<N> for OneOf {
+impl<N: Into<Box<str>>> FromIterator<N> for AllowedValues {
     fn from_iter<I: IntoIterator<Item = N>>(names: I) -> Self {
         let names: Box<[Box<str>]> = names.into_iter().map(Into::into).collect();
         Self { text: names.join(" or ").into(), names }
     }
 }
 
-impl Deref for OneOf {
+impl Deref for AllowedValues {
     type Target = [Box<str>];
 
     fn deref(&self) -> &[Box<str>] {
@@ -51,15 +51,15 @@ impl Deref for OneOf {
     }
 }
 
-impl From<&OneOf> for Expected {
-    fn from(names: &OneOf) -> Self {
+impl From<&AllowedValues> for Expected {
+    fn from(names: &AllowedValues) -> Self {
         Self::from(&names.text)
     }
 }
 
 /// RFC 7519 §4.1.3: one exact match suffices. A token that names nobody is not meant for another audience; it does not say
 /// whom it is meant for.
-pub(crate) fn audience(ours: &OneOf, found: Texts<'_>) -> Result<(), FailedCheck> {
+pub(crate) fn audience(ours: &AllowedValues, found: Texts<'_>) -> Result<(), FailedCheck> {
     if found.iter().any(|found| ours.iter().any(|ours| **ours == *found)) {
         return Ok(());
     }
@@ -154,7 +154,7 @@ pub(crate) fn recent(
 }
 
 /// Whether the client is one that may use the issuer's tokens here, where the configuration lists some.
-pub(crate) fn authorized_party(parties: Option<&OneOf>, client: Option<&str>) -> Result<(), FailedCheck> {
+pub(crate) fn authorized_party(parties: Option<&AllowedValues>, client: Option<&str>) -> Result<(), FailedCheck> {
     match parties {
         Some(parties) if !client.is_some_and(|client| parties.iter().any(|party| **party == *client)) => {
             let found = client.map_or(Found::NONE, Found::from);

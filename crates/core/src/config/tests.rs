@@ -243,7 +243,7 @@ fn variables_that_say_the_same_make_the_same() {
         ("SCOPEGATE_LEEWAY", "30"),
         ("SCOPEGATE_MAX_TOKEN_AGE", "12h"),
         ("SCOPEGATE_MAX_TOKEN_LENGTH", "8192"),
-        ("SCOPEGATE_START_UP", "10s"),
+        ("SCOPEGATE_STARTUP", "10s"),
         ("SCOPEGATE_KEY_REFRESH_COOL_DOWN", "1min"),
         ("SCOPEGATE_KEY_REFRESH_MAX_INTERVAL", "1h"),
         ("SCOPEGATE_VERDICT_CACHE_MAX_BYTES", "16777216"),
@@ -267,8 +267,8 @@ fn variables_that_say_the_same_make_the_same() {
         ("SCOPEGATE_ISSUER_3", "https://as.example"),
         ("SCOPEGATE_ISSUER_3_INTROSPECTION_CLIENT_ID", "orders-api"),
         ("SCOPEGATE_ISSUER_3_INTROSPECTION_CLIENT_SECRET_FILE", &secret),
-        ("SCOPEGATE_ISSUER_3_INTROSPECTION_CHECK_JWTS", "10s"),
-        ("SCOPEGATE_ISSUER_3_INTROSPECTION_CACHE_GOOD_FOR", "10s"),
+        ("SCOPEGATE_ISSUER_3_INTROSPECTION_INTROSPECT_JWTS", "10s"),
+        ("SCOPEGATE_ISSUER_3_INTROSPECTION_CACHE_TTL", "10s"),
     ];
     let toml = example(&secret).replace("scope_grammar = { admin = [\"write\"], write = [\"read\"] }\n", "");
     let expected = shown(&from_toml(&toml).into_builder());
@@ -412,7 +412,7 @@ async fn a_variable_that_is_unknown_is_refused() {
         "SCOPEGATE_issuer",
         "SCOPEGATE_KEY_REFRESH_",
         "SCOPEGATE_KEY_REFRESH_TIME",
-        "SCOPEGATE_VERDICT_CACHE",
+        "SCOPEGATE_JWT_CACHE",
         "SCOPEGATE_VERDICT_CACHE_MAX",
         "SCOPEGATE_PROFILE_FILE",
         "SCOPEGATE_ISSUER_",
@@ -430,7 +430,7 @@ async fn a_variable_that_is_unknown_is_refused() {
         "SCOPEGATE_INTROSPECTION_PARAMETERS",
         "SCOPEGATE_INTROSPECTION_CACHE",
         "SCOPEGATE_INTROSPECTION_CACHE_TIMEOUT",
-        "SCOPEGATE_INTROSPECTION_LIMITS_GOOD_FOR",
+        "SCOPEGATE_INTROSPECTION_LIMITS_TTL",
         "SCOPEGATE_ISSUER_1_INTROSPECTION_X",
         "SCOPEGATE_SERVICE_HOST",
     ] {
@@ -508,7 +508,7 @@ async fn a_variable_that_cannot_be_read_is_refused() {
         ("SCOPEGATE_ALGORITHMS", "RS256,,ES256", "has an empty element; separate the elements by single commas"),
         ("SCOPEGATE_ALGORITHMS", "RS256,", "has an empty element; separate the elements by single commas"),
         ("SCOPEGATE_DANGEROUS_ALLOW_HTTP_ON_LOOPBACK", "1", "\"1\" is neither \"true\" nor \"false\""),
-        ("SCOPEGATE_INTROSPECTION_SIGNED_ANSWERS", "yes", "\"yes\" is neither \"true\" nor \"false\""),
+        ("SCOPEGATE_INTROSPECTION_SIGNED_RESPONSES", "yes", "\"yes\" is neither \"true\" nor \"false\""),
         ("SCOPEGATE_INTROSPECTION_CLIENT_SECRET", "", "is empty; give it a value, or unset it for the default"),
     ] {
         let vars = [good[0], good[1], (name, value)];

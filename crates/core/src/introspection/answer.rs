@@ -8,7 +8,7 @@ use crate::{
     error::excerpt,
     fetch::document::retry_after,
     jws::json::{self, Value},
-    online::{CannotTell, Fault, Told},
+    online::{TokenStatus, Unavailable, UnavailableKind},
 };
 
 /// RFC 7662 §2.2.
@@ -21,13 +21,17 @@ pub(super) const SIGNED: &str = "application/token-introspection+jwt";
 ///
 /// RFC 7662 §2.3: an endpoint that refuses does not refuse the token, which it has no opinion about, but whoever asks. Where
 /// its answer has an `error`, that says what for. The `token` is what was asked about, and never part of what is said.
-pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize, token: &str) -> Result<Bytes, CannotTell> {
+pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize, token: &str) -> Result<Bytes, Unavailable> {
     let status = answer.status();
     if status == StatusCode::OK {
         return if !is_of(answer.headers(), media_type) {
-            Err(CannotTell::new(Fault::Theirs, format!("the answer is not of the media type {media_type}")))
+            Err(Unavailable::new(
+                UnavailableKind::Upstream,
+                format!("the answer is not of the media type {media_type}"),
+            ))
         } else if answer.body().len() > limit {
-            Err(CannotTell::new(Fault::Theirs, "the answer is longer than `max_response` allows").about_token())
+            Err(Unavailable::new(UnavailableKind::Upstream, "the answer is longer than `max_response` allows")
+                .about_token())
         } else {
             Ok(answer.into_body())
         };
@@ -38,20 +42,23 @@ pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize, toke
         Some(_) => " and an error that is not shown".to_owned(),
         None => String::new(),
     };
-    let fault = |fault, text: &str| CannotTell::new(fault, format!("{text} with the status {status}{said}"));
+    let fault = |fault, text: &str| Unavailable::new(fault, format!("{text} with the status {status}{said}"));
     match (status, code.as_deref()) {
         // First, since issuers word a rate limit as `access_denied`, too.
         (StatusCode::TOO_MANY_REQUESTS, _) => {
-            Err(fault(Fault::Theirs, "the endpoint answers").with_retry_after(retry_after(answer.headers())))
+            Err(fault(UnavailableKind::Upstream, "the endpoint answers")
+                .with_retry_after(retry_after(answer.headers())))
         }
         (_, Some("invalid_client" | "unauthorized_client")) if status.is_client_error() => {
-            Err(fault(Fault::Ours, "the endpoint refuses our own credentials"))
+            Err(fault(UnavailableKind::Misconfigured, "the endpoint refuses our own credentials"))
         }
         // We may lack a right, or the issuer tells us nothing about this one token, or a firewall in front dislikes it.
         (StatusCode::FORBIDDEN, _) | (_, Some("access_denied" | "insufficient_scope")) if status.is_client_error() => {
-            Err(fault(Fault::Ours, "the endpoint refuses our request").about_token())
+            Err(fault(UnavailableKind::Misconfigured, "the endpoint refuses our request").about_token())
         }
-        (StatusCode::UNAUTHORIZED, _) => Err(fault(Fault::Ours, "the endpoint refuses our own credentials")),
+        (StatusCode::UNAUTHORIZED, _) => {
+            Err(fault(UnavailableKind::Misconfigured, "the endpoint refuses our own credentials"))
+        }
         // What a token is like may have to do with these, so that they say nothing about the next one.
         (
             StatusCode::BAD_REQUEST
@@ -60,13 +67,14 @@ pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize, toke
             | StatusCode::UNPROCESSABLE_ENTITY
             | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             _,
-        ) => Err(fault(Fault::Theirs, "the endpoint refuses to answer about this token").about_token()),
-        _ if status.is_redirection() => Err(CannotTell::new(
-            Fault::Ours,
+        ) => Err(fault(UnavailableKind::Upstream, "the endpoint refuses to answer about this token").about_token()),
+        _ if status.is_redirection() => Err(Unavailable::new(
+            UnavailableKind::Misconfigured,
             format!("the endpoint redirects with the status {status}, which is not followed"),
         )),
-        _ if status.is_client_error() => Err(fault(Fault::Ours, "the endpoint answers")),
-        _ => Err(fault(Fault::Theirs, "the endpoint answers").with_retry_after_of_token(retry_after(answer.headers()))),
+        _ if status.is_client_error() => Err(fault(UnavailableKind::Misconfigured, "the endpoint answers")),
+        _ => Err(fault(UnavailableKind::Upstream, "the endpoint answers")
+            .with_retry_after_of_token(retry_after(answer.headers()))),
     }
 }
 
@@ -106,13 +114,13 @@ fn is_of(headers: &HeaderMap, media_type: &str) -> bool {
 }
 
 /// Reads an introspection response (RFC 7662 §2.2): a JSON object with a boolean `active`.
-pub(super) fn told(json: &Bytes) -> Result<Told, CannotTell> {
+pub(super) fn told(json: &Bytes) -> Result<TokenStatus, Unavailable> {
     let members = json::object(json, |name| name == "active")
-        .map_err(|rule| CannotTell::new(Fault::Theirs, format!("the answer {rule}")).about_token())?;
+        .map_err(|rule| Unavailable::new(UnavailableKind::Upstream, format!("the answer {rule}")).about_token())?;
     match members.first() {
-        Some((_, Value::Bool(true))) => Ok(Told::Good(json.clone())),
-        Some((_, Value::Bool(false))) => Ok(Told::Bad(Reason::InactiveToken.into())),
-        _ => Err(CannotTell::new(Fault::Theirs, "the answer has no boolean `active`")),
+        Some((_, Value::Bool(true))) => Ok(TokenStatus::Active(json.clone())),
+        Some((_, Value::Bool(false))) => Ok(TokenStatus::Rejected(Reason::InactiveToken.into())),
+        _ => Err(Unavailable::new(UnavailableKind::Upstream, "the answer has no boolean `active`")),
     }
 }
 
@@ -129,16 +137,16 @@ mod tests {
         response.body(Bytes::from_static(text.as_bytes())).unwrap()
     }
 
-    fn body(answer: Response<Bytes>, media_type: &str, limit: usize) -> Result<Bytes, CannotTell> {
+    fn body(answer: Response<Bytes>, media_type: &str, limit: usize) -> Result<Bytes, Unavailable> {
         super::body(answer, media_type, limit, "token")
     }
 
     #[test]
     fn intro_3_only_the_boolean_true_is_active() {
         let told = |text: &'static str| told(&Bytes::from_static(text.as_bytes()));
-        assert!(matches!(told(r#"{"active":true,"sub":"a"}"#), Ok(Told::Good(json)) if json.ends_with(b"}")));
+        assert!(matches!(told(r#"{"active":true,"sub":"a"}"#), Ok(TokenStatus::Active(json)) if json.ends_with(b"}")));
         assert!(
-            matches!(told(r#"{"active":false,"sub":"a"}"#), Ok(Told::Bad(error)) if error.reason() == Reason::InactiveToken)
+            matches!(told(r#"{"active":false,"sub":"a"}"#), Ok(TokenStatus::Rejected(error)) if error.reason() == Reason::InactiveToken)
         );
     }
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock::Clock,
     fetch::{Fetch, FetchLimits, headers},
-    online::{CannotTell, Fault, Told},
+    online::{TokenStatus, Unavailable, UnavailableKind},
 };
 
 /// Asks an issuer about a token: one request, and what was answered.
@@ -30,7 +30,7 @@ pub(crate) struct Asker {
 
 impl Asker {
     /// What the issuer says of the token.
-    pub(crate) async fn ask(&self, token: &str) -> Result<Told, CannotTell> {
+    pub(crate) async fn ask(&self, token: &str) -> Result<TokenStatus, Unavailable> {
         let endpoint = self.endpoint.url().await?;
         let mut retried = false;
         let answer = loop {
@@ -41,9 +41,9 @@ impl Asker {
                 // waiting twice would.
                 Err(error) if error.may_be_tried_again() && !retried => retried = true,
                 Err(error) if error.is_about_answer() => {
-                    return Err(CannotTell::new(Fault::Theirs, error).about_token());
+                    return Err(Unavailable::new(UnavailableKind::Upstream, error).about_token());
                 }
-                Err(error) => return Err(CannotTell::new(Fault::Theirs, error)),
+                Err(error) => return Err(Unavailable::new(UnavailableKind::Upstream, error)),
             }
         };
         match &self.signed {
@@ -57,7 +57,7 @@ impl Asker {
 
     /// RFC 7662 §2.1: a POST with a form, since a URL would be logged. An assertion is good for one request, so each has
     /// its own.
-    fn request(&self, endpoint: &Uri, token: &str) -> Result<Request<Bytes>, CannotTell> {
+    fn request(&self, endpoint: &Uri, token: &str) -> Result<Request<Bytes>, Unavailable> {
         let accept = if self.signed.is_some() { SIGNED } else { JSON };
         let mut headers = headers(&self.user_agent, accept);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
@@ -67,7 +67,7 @@ impl Asker {
         }
         self.client
             .authenticate(&self.issuer, self.clock.now(), &mut headers, &mut form)
-            .map_err(|fault| CannotTell::new(Fault::Ours, fault))?;
+            .map_err(|fault| Unavailable::new(UnavailableKind::Misconfigured, fault))?;
         let body =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(form).extend_pairs(&self.parameters).finish();
 
@@ -103,7 +103,7 @@ impl Endpoint {
         }
     }
 
-    async fn url(&self) -> Result<Uri, CannotTell> {
+    async fn url(&self) -> Result<Uri, Unavailable> {
         match self {
             Self::At(url) => Ok(url.clone()),
             Self::Discovered(discovery) => discovery.url().await,

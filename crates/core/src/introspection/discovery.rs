@@ -11,7 +11,7 @@ use crate::{
     fetch::document::Documents,
     https_url::PlainHttp,
     metadata::{self, DiscoveryError, Wanted},
-    online::{CannotTell, Fault},
+    online::{Unavailable, UnavailableKind},
 };
 
 /// For how long a discovered endpoint is relied on: as long as its document says, within these.
@@ -57,7 +57,7 @@ struct Discovered {
 
 struct Failed {
     at: SystemTime,
-    error: CannotTell,
+    error: Unavailable,
     wait: Duration,
 }
 
@@ -67,11 +67,11 @@ struct InFlight {
     outcome: watch::Receiver<Option<Outcome>>,
 }
 
-type Outcome = Result<Uri, CannotTell>;
+type Outcome = Result<Uri, Unavailable>;
 
 impl State {
     /// How long the document is not asked for, since an attempt failed.
-    fn pause(&self, now: SystemTime) -> Option<(Duration, &CannotTell)> {
+    fn pause(&self, now: SystemTime) -> Option<(Duration, &Unavailable)> {
         let failed = self.failed.as_ref()?;
         let left = failed.wait.checked_sub(now.duration_since(failed.at).ok()?).filter(|left| !left.is_zero())?;
         Some((left, &failed.error))
@@ -136,7 +136,7 @@ impl Discovery {
     }
 
     /// An attempt has ended. What one brings that was given up before counts for nothing.
-    fn conclude(&self, number: u64, looked: Result<Discovered, (CannotTell, Option<Duration>)>) -> Outcome {
+    fn conclude(&self, number: u64, looked: Result<Discovered, (Unavailable, Option<Duration>)>) -> Outcome {
         let now = self.documents.clock.now();
         let mut state = self.state();
         if state.in_flight.take_if(|attempt| attempt.number == number).is_none() {
@@ -158,7 +158,7 @@ impl Discovery {
         }
     }
 
-    async fn look(&self) -> Result<Discovered, (CannotTell, Option<Duration>)> {
+    async fn look(&self) -> Result<Discovered, (Unavailable, Option<Duration>)> {
         let since = self.documents.clock.now();
         let wanted = Wanted::Introspection { by_certificate: self.by_certificate };
         let (issuer, plain_http, documents) = (&*self.issuer, &self.plain_http, &self.documents);
@@ -172,7 +172,7 @@ impl Discovery {
                 _ => None,
             };
             let text = format!("the introspection endpoint could not be discovered: {}", chain(&error));
-            (CannotTell::new(Fault::Theirs, text), wish)
+            (Unavailable::new(UnavailableKind::Upstream, text), wish)
         })?;
         if !self.allows(&url) {
             let host = url.host().unwrap_or_default();
@@ -180,7 +180,7 @@ impl Discovery {
                 "the metadata document names an introspection endpoint at another host, {host}, which our credentials would go \
                  to; allow that with `Introspection::endpoint_hosts`, or name the endpoint with `Introspection::at`"
             );
-            return Err((CannotTell::new(Fault::Ours, fault), None));
+            return Err((Unavailable::new(UnavailableKind::Misconfigured, fault), None));
         }
         Ok(Discovered { url, due: since + wish.unwrap_or_default().clamp(LIFETIME.0, LIFETIME.1), since })
     }
@@ -206,7 +206,7 @@ impl Attempt {
         self.settle(looked);
     }
 
-    fn settle(&mut self, looked: Result<Discovered, (CannotTell, Option<Duration>)>) {
+    fn settle(&mut self, looked: Result<Discovered, (Unavailable, Option<Duration>)>) {
         if let Some(tell) = self.tell.take() {
             tell.send_replace(Some(self.discovery.conclude(self.number, looked)));
         }
@@ -219,6 +219,6 @@ impl Drop for Attempt {
     }
 }
 
-fn ended_early() -> CannotTell {
-    CannotTell::new(Fault::Theirs, "the task that looks for the introspection endpoint ended early")
+fn ended_early() -> Unavailable {
+    Unavailable::new(UnavailableKind::Upstream, "the task that looks for the introspection endpoint ended early")
 }

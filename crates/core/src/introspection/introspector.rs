@@ -3,17 +3,17 @@ use std::{sync::Arc, time::Duration};
 use super::{Asker, JwtIntrospection};
 use crate::{
     VerifiedToken, jwt,
-    online::{Audience, CacheKey, Desk, Found, Lookup, Question},
+    online::{Audience, CacheKey, Lookup, LookupRequest, OnlineVerifier, Verified},
 };
 
 /// Judges the tokens of one issuer by asking it.
 #[derive(Debug)]
 pub(crate) struct Introspector {
-    pub(crate) desk: Arc<Desk>,
+    pub(crate) online: Arc<OnlineVerifier>,
     pub(crate) asker: Arc<Asker>,
     pub(crate) jwts: JwtIntrospection,
     /// What JWTs are held to before they are asked about, where that takes the place of a check of their signature.
-    pub(crate) jwt_rules: jwt::Rules,
+    pub(crate) jwt_validation: jwt::JwtValidation,
     /// What its opaque tokens begin with; nothing where they are all that no other issuer has a prefix for.
     pub(crate) prefixes: Vec<Box<str>>,
     /// Who is asked and who asks: answers for one are not answers for another.
@@ -22,10 +22,10 @@ pub(crate) struct Introspector {
 
 impl Introspector {
     pub(crate) fn new(
-        desk: Desk,
+        online: OnlineVerifier,
         asker: Asker,
         jwts: JwtIntrospection,
-        jwt_rules: jwt::Rules,
+        jwt_validation: jwt::JwtValidation,
         prefixes: Vec<Box<str>>,
     ) -> Self {
         let endpoint = asker.endpoint.identity();
@@ -33,34 +33,34 @@ impl Introspector {
         let signed = [u8::from(asker.signed.is_some())];
         let mut parts: Vec<&[u8]> = vec![endpoint.as_bytes(), &client, &signed];
         parts.extend(asker.parameters.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
-        if let Audience::Ours { names, .. } = &desk.rules.audience {
+        if let Audience::Ours { names, .. } = &online.validation.audience {
             parts.extend(names.iter().map(|name| name.as_bytes()));
         }
-        let identity = desk.digest(&parts).as_bytes().to_vec();
-        Self { desk: Arc::new(desk), asker: Arc::new(asker), jwts, jwt_rules, prefixes, identity }
+        let identity = online.digest(&parts).as_bytes().to_vec();
+        Self { online: Arc::new(online), asker: Arc::new(asker), jwts, jwt_validation, prefixes, identity }
     }
 
     /// What the issuer says of the token, by an answer that is no older than `max_age`, if that is limited. Of a token that
     /// was verified locally, only whether it is still good is asked.
     pub(crate) fn look_up(&self, token: &str, max_age: Option<Duration>, verified: Option<&VerifiedToken>) -> Lookup {
         let key = self.key(token, verified.is_some());
-        if let Some(verdict) = self.desk.recall(&key, max_age) {
-            return Lookup::Known(verdict.map(|token| Found { token, asked_at: None }));
+        if let Some(verdict) = self.online.cached(&key, max_age) {
+            return Lookup::Ready(verdict.map(|token| Verified { token, asked_at: None }));
         }
         let (asker, presented) = (Arc::clone(&self.asker), token.to_owned());
-        let question = Question {
+        let lookup = LookupRequest {
             key: Some(key),
-            token: self.desk.token_tags(token),
+            token: self.online.token_tags(token),
             verified: verified.cloned(),
             max_age,
             ask: Box::new(move || Box::pin(async move { asker.ask(&presented).await })),
         };
-        Lookup::Asked(Box::pin(Arc::clone(&self.desk).ask(question)))
+        Lookup::Pending(Box::pin(Arc::clone(&self.online).ask(lookup)))
     }
 
     fn key(&self, token: &str, is_verified: bool) -> CacheKey {
-        let issuer = self.desk.rules.issuer.as_bytes();
-        self.desk.digest(&[b"introspection", issuer, &self.identity, &[u8::from(is_verified)], token.as_bytes()])
+        let issuer = self.online.validation.issuer.as_bytes();
+        self.online.digest(&[b"introspection", issuer, &self.identity, &[u8::from(is_verified)], token.as_bytes()])
     }
 
     /// How old an answer about a JWT may be that was verified locally; `None` where it is not asked about.

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The longest answer that is read unless [`Introspection::max_response`] says otherwise, in bytes.
-const DEFAULT_MAX_ANSWER: usize = 64 * 1024;
+const DEFAULT_MAX_RESPONSE: usize = 64 * 1024;
 
 /// Form fields that are for us to send.
 const OURS: [&str; 6] =
@@ -80,7 +80,7 @@ impl Introspection {
             jwts: JwtIntrospection::default(),
             cache: CacheConfig::default(),
             limits: Limits::default(),
-            max_response: DEFAULT_MAX_ANSWER,
+            max_response: DEFAULT_MAX_RESPONSE,
             fetch: None,
         }
     }

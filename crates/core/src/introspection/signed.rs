@@ -10,11 +10,11 @@ use serde_json::{Map, Value as Json};
 use crate::{
     claims::{
         ClaimNames, UnverifiedClaims,
-        checks::{self, OneOf},
+        checks::{self, AllowedValues},
     },
     jwks::{KeySource, MissingKey},
     jws::{Algorithm, Buffer, Compact, Header, KeySet, SignatureCheck},
-    online::{CannotTell, Fault},
+    online::{Unavailable, UnavailableKind},
 };
 
 /// How old a signed answer may be, besides the leeway. It is made while we wait for it.
@@ -25,7 +25,7 @@ pub(crate) struct SignedResponses {
     pub(crate) keys: Arc<dyn KeySource>,
     pub(crate) algorithms: Vec<Algorithm>,
     /// What we are called besides our client identifier.
-    pub(crate) audiences: OneOf,
+    pub(crate) audiences: AllowedValues,
     pub(crate) leeway: Duration,
 }
 
@@ -48,14 +48,14 @@ impl SignedResponses {
         issuer: &str,
         client_id: Option<&str>,
         now: SystemTime,
-    ) -> Result<Bytes, CannotTell> {
+    ) -> Result<Bytes, Unavailable> {
         let opened = self.parse(answer)?;
         let response = self.response(&opened.payload, issuer, client_id, now)?;
         self.verify(&opened).await?;
         Ok(response)
     }
 
-    fn parse<'a>(&self, answer: &'a [u8]) -> Result<Opened<'a>, CannotTell> {
+    fn parse<'a>(&self, answer: &'a [u8]) -> Result<Opened<'a>, Unavailable> {
         let malformed = |_| no_answer("is not a well-formed JWS");
         let text = std::str::from_utf8(answer).map_err(|_| no_answer("is not text"))?.trim();
         let compact = Compact::parse(text).map_err(malformed)?;
@@ -85,7 +85,7 @@ impl SignedResponses {
         issuer: &str,
         client_id: Option<&str>,
         now: SystemTime,
-    ) -> Result<Bytes, CannotTell> {
+    ) -> Result<Bytes, Unavailable> {
         let claims = UnverifiedClaims::parse(payload, &ClaimNames::default())
             .map_err(|_| no_answer("has no JSON object inside"))?;
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -112,7 +112,7 @@ impl SignedResponses {
         }
     }
 
-    async fn verify(&self, opened: &Opened<'_>) -> Result<(), CannotTell> {
+    async fn verify(&self, opened: &Opened<'_>) -> Result<(), Unavailable> {
         let verify = |keys: &KeySet| {
             keys.verify(opened.algorithm, opened.key_id.as_deref(), opened.compact.signing_input(), &opened.signature)
         };
@@ -130,13 +130,13 @@ impl SignedResponses {
                 let failures: Vec<String> = refusal.failed_checks().iter().map(ToString::to_string).collect();
                 Err(no_answer(format!("is not signed by a key of the issuer: {}", failures.join("; "))))
             }
-            Err(error) => Err(CannotTell::new(Fault::Theirs, error)),
+            Err(error) => Err(Unavailable::new(UnavailableKind::Upstream, error)),
         }
     }
 }
 
-fn no_answer(fault: impl Into<Cow<'static, str>>) -> CannotTell {
-    CannotTell::new(Fault::Theirs, format!("the signed answer {}", fault.into()))
+fn no_answer(fault: impl Into<Cow<'static, str>>) -> Unavailable {
+    Unavailable::new(UnavailableKind::Upstream, format!("the signed answer {}", fault.into()))
 }
 
 #[cfg(test)]
@@ -219,9 +219,9 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
         match answers.open(answer.as_bytes(), ISSUER, Some("client"), now).await {
             Ok(response) => Ok(serde_json::from_slice(&response).unwrap()),
-            Err(cannot_tell) => {
-                assert!(format!("{cannot_tell:?}").contains("Theirs"), "{cannot_tell:?}");
-                Err(cannot_tell.to_string())
+            Err(unavailable) => {
+                assert!(format!("{unavailable:?}").contains("Upstream"), "{unavailable:?}");
+                Err(unavailable.to_string())
             }
         }
     }

@@ -71,7 +71,7 @@ type Disagreements = &'static [(&'static str, &'static [u64])];
 
 /// Runs the cases of a Wycheproof file by every backend. `judge` says whether a case is accepted, given its group.
 ///
-/// Cases that a reader may take or leave (`acceptable`) have to be refused.
+/// Cases that a reader may take or leave (`claims_checked`) have to be refused.
 fn run(
     file: &Value,
     count: usize,

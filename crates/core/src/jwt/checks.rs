@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Profile, RequiredClaim, Rules,
+    JwtValidation, Profile, RequiredClaim,
     profile::{self, Granted, other_kind},
 };
 use crate::{
     Reason,
     claims::{
         NumericDate, Texts, UnverifiedClaims,
-        checks::{self, Findings},
+        checks::{self, CheckResults},
     },
     confirmation,
     error::{Error, Expected, FailedCheck, Found},
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A token whose header and claims pass every check. What is missing is the signature.
-pub(crate) struct Acceptable<'c> {
+pub(crate) struct CheckedClaims<'c> {
     pub(super) algorithm: Algorithm,
     pub(super) subject: Option<&'c str>,
     pub(super) client_id: Option<&'c str>,
@@ -33,50 +33,50 @@ pub(crate) struct Acceptable<'c> {
     pub(super) authentication_methods: Texts<'c>,
 }
 
-impl Rules {
+impl JwtValidation {
     /// Checks a header and claims whose signature has not been looked at. They may refuse the token; they never admit it.
     pub(crate) fn check<'c>(
         &self,
         header: &Header<'_>,
         claims: &'c UnverifiedClaims<'_>,
         now: Duration,
-    ) -> Result<Acceptable<'c>, Error> {
-        let mut findings = Findings::default();
+    ) -> Result<CheckedClaims<'c>, Error> {
+        let mut results = CheckResults::default();
 
-        findings.note(self.profile.check_type(header.token_type.as_deref()));
-        let algorithm = findings.note(self.algorithm(&header.algorithm));
+        results.record(self.profile.check_type(header.token_type.as_deref()));
+        let algorithm = results.record(self.algorithm(&header.algorithm));
         if !self.profile.is_strict() {
-            findings.note(no_mark_of_another_kind(&self.profile, claims));
+            results.record(no_mark_of_another_kind(&self.profile, claims));
         }
-        findings.note(no_foreign_claim(&self.profile, claims));
-        findings.note(self.profile.check_evidence(|name| claims.get(name)));
-        findings.note(self.profile.check_peculiarity(claims));
+        results.record(no_foreign_claim(&self.profile, claims));
+        results.record(self.profile.check_evidence(|name| claims.get(name)));
+        results.record(self.profile.check_peculiarity(claims));
 
-        let audience = findings.note(claims.audience());
+        let audience = results.record(claims.audience());
         if let Some(audience) = audience {
-            findings.note(self.audience(audience));
+            results.record(self.audience(audience));
         }
         let audience = audience.unwrap_or_default();
 
-        let expires_at = findings.note(self.expiry(claims, now));
-        let not_before = findings.note(checks::not_before(claims, now, self.leeway)).flatten();
-        let issued_at = findings.note(self.issued_at(claims, now)).flatten();
+        let expires_at = results.record(self.expiry(claims, now));
+        let not_before = results.record(checks::not_before(claims, now, self.leeway)).flatten();
+        let issued_at = results.record(self.issued_at(claims, now)).flatten();
 
         let subject =
-            findings.note(self.required(RequiredClaim::Subject, "sub", "sub", claims.string("sub", "sub"))).flatten();
-        let client_id = findings.note(self.client(claims, audience)).flatten();
+            results.record(self.required(RequiredClaim::Subject, "sub", "sub", claims.string("sub", "sub"))).flatten();
+        let client_id = results.record(self.client(claims, audience)).flatten();
         let token_id =
-            findings.note(self.required(RequiredClaim::TokenId, "jti", "jti", claims.string("jti", "jti"))).flatten();
+            results.record(self.required(RequiredClaim::TokenId, "jti", "jti", claims.string("jti", "jti"))).flatten();
 
-        let authentication_time = self.about_the_user(&mut findings, claims.date("auth_time"));
-        let authentication_context = self.about_the_user(&mut findings, claims.string("acr", "acr"));
+        let authentication_time = self.about_the_user(&mut results, claims.date("auth_time"));
+        let authentication_context = self.about_the_user(&mut results, claims.string("acr", "acr"));
         let authentication_methods =
-            self.about_the_user(&mut findings, claims.strings("amr").map(Some)).unwrap_or_default();
+            self.about_the_user(&mut results, claims.strings("amr").map(Some)).unwrap_or_default();
 
-        findings.note(confirmation::check(claims.get("cnf")));
-        let scope = findings.note(self.profile.scope_from().read(|name| claims.get(name)));
+        results.record(confirmation::check(claims.get("cnf")));
+        let scope = results.record(self.profile.scope_from().read(|name| claims.get(name)));
 
-        if let Some(failure) = findings.wrong_kind().filter(|_| is_id_token(claims)) {
+        if let Some(failure) = results.wrong_kind().filter(|_| is_id_token(claims)) {
             *failure = FailedCheck::new(Reason::WrongTokenType, failure.field(), "an access token", "an ID token").with_hint(
                 Some(
                     "it tells the client who has signed in, and is not for APIs: have the client send the access token that \
@@ -84,8 +84,8 @@ impl Rules {
                 ),
             );
         }
-        match (findings.error(), algorithm, expires_at, scope) {
-            (None, Some(algorithm), Some(expires_at), Some(scope)) => Ok(Acceptable {
+        match (results.error(), algorithm, expires_at, scope) {
+            (None, Some(algorithm), Some(expires_at), Some(scope)) => Ok(CheckedClaims {
                 algorithm,
                 subject,
                 client_id,
@@ -111,21 +111,21 @@ impl Rules {
         claims: &UnverifiedClaims<'_>,
         now: Duration,
     ) -> Result<(), Error> {
-        let mut findings = Findings::default();
-        let is_access_token = findings.note(self.profile.check_type_before_asking(header.token_type.as_deref()));
+        let mut results = CheckResults::default();
+        let is_access_token = results.record(self.profile.check_type_before_asking(header.token_type.as_deref()));
         if is_access_token != Some(true) {
-            findings.note(no_mark_of_another_kind(&self.profile, claims));
+            results.record(no_mark_of_another_kind(&self.profile, claims));
         }
-        findings.note(no_foreign_claim(&self.profile, claims));
-        if let Some(audience) = findings.note(claims.audience()).filter(|audience| !audience.is_empty()) {
-            findings.note(self.audience(audience));
+        results.record(no_foreign_claim(&self.profile, claims));
+        if let Some(audience) = results.record(claims.audience()).filter(|audience| !audience.is_empty()) {
+            results.record(self.audience(audience));
         }
-        findings.note(checks::expiry(claims, now, self.leeway));
-        findings.note(checks::not_before(claims, now, self.leeway));
+        results.record(checks::expiry(claims, now, self.leeway));
+        results.record(checks::not_before(claims, now, self.leeway));
         let max_age = self.max_age.filter(|_| claims.get("iat").is_some());
-        findings.note(checks::issued_at(claims, max_age, now, self.leeway));
-        findings.note(confirmation::check(claims.get("cnf")));
-        findings.error().map_or(Ok(()), |error| Err(error.with_issuer(&self.issuer)))
+        results.record(checks::issued_at(claims, max_age, now, self.leeway));
+        results.record(confirmation::check(claims.get("cnf")));
+        results.error().map_or(Ok(()), |error| Err(error.with_issuer(&self.issuer)))
     }
 
     /// RFC 8725 §3.1: nothing outside the issuer's list is ever run.
@@ -192,8 +192,8 @@ impl Rules {
 
     /// RFC 9068 §2.2.1 gives these claims their types. Older dialects put other things there, and what is no use is no
     /// harm: it counts as absent.
-    fn about_the_user<T>(&self, findings: &mut Findings, claim: Result<Option<T>, FailedCheck>) -> Option<T> {
-        if self.profile.is_strict() { findings.note(claim).flatten() } else { claim.ok().flatten() }
+    fn about_the_user<T>(&self, results: &mut CheckResults, claim: Result<Option<T>, FailedCheck>) -> Option<T> {
+        if self.profile.is_strict() { results.record(claim).flatten() } else { claim.ok().flatten() }
     }
 }
 
@@ -250,8 +250,8 @@ mod tests {
     const NOW: u64 = 1_700_000_000;
 
     /// RFC 9068, and a leeway of a minute.
-    fn rules() -> Rules {
-        Rules {
+    fn validation() -> JwtValidation {
+        JwtValidation {
             issuer: "https://as.example".into(),
             audiences: ["https://api.example", "api"].into_iter().collect(),
             audience_waived: false,
@@ -264,8 +264,8 @@ mod tests {
         }
     }
 
-    fn with_profile(profile: Profile) -> Rules {
-        Rules { profile, ..rules() }
+    fn with_profile(profile: Profile) -> JwtValidation {
+        JwtValidation { profile, ..validation() }
     }
 
     /// A profile that accepts `typ: JWT` with a scope claim.
@@ -310,22 +310,22 @@ mod tests {
 
     /// Checks a token and hands what comes of it to `look`.
     fn checked<T>(
-        rules: &Rules,
+        validation: &JwtValidation,
         header: &Json,
         claims: &Json,
-        look: impl FnOnce(Result<Acceptable<'_>, Error>) -> T,
+        look: impl FnOnce(Result<CheckedClaims<'_>, Error>) -> T,
     ) -> T {
         let (header, claims) = (header.to_string(), claims.to_string());
         let mut names = ClaimNames::default();
-        names.add(rules.profile.claim_names());
+        names.add(validation.profile.claim_names());
         let header = Header::parse(header.as_bytes()).unwrap();
         let claims = UnverifiedClaims::parse(claims.as_bytes(), &names).unwrap();
-        look(rules.check(&header, &claims, Duration::from_secs(NOW)))
+        look(validation.check(&header, &claims, Duration::from_secs(NOW)))
     }
 
     /// Every check that fails, in order.
-    fn failures_of(rules: &Rules, header: &Json, claims: &Json) -> Vec<(Reason, &'static str)> {
-        checked(rules, header, claims, |outcome| match outcome {
+    fn failures_of(validation: &JwtValidation, header: &Json, claims: &Json) -> Vec<(Reason, &'static str)> {
+        checked(validation, header, claims, |outcome| match outcome {
             Ok(_) => Vec::new(),
             Err(error) => {
                 let failures: Vec<_> = error.failed_checks().iter().map(|one| (one.reason(), one.field())).collect();
@@ -337,7 +337,7 @@ mod tests {
 
     /// Every check that fails under RFC 9068.
     fn failures(claims: Json) -> Vec<(Reason, &'static str)> {
-        failures_of(&rules(), &header("at+jwt"), &claims)
+        failures_of(&validation(), &header("at+jwt"), &claims)
     }
 
     const NONE: [(Reason, &str); 0] = [];
@@ -351,7 +351,7 @@ mod tests {
             "acr": "urn:high",
             "amr": ["pwd", "otp"],
         }));
-        checked(&rules(), &header("at+jwt"), &claims, |outcome| {
+        checked(&validation(), &header("at+jwt"), &claims, |outcome| {
             let token = outcome.unwrap();
             assert_eq!(token.algorithm, Algorithm::Rs256);
             assert_eq!((token.subject, token.client_id, token.token_id), (Some("alice"), Some("app"), Some("1")));
@@ -369,22 +369,22 @@ mod tests {
     #[test]
     fn at_1_only_the_type_of_an_access_token_passes() {
         for good in ["at+jwt", "AT+JWT", "application/at+jwt"] {
-            assert_eq!(failures_of(&rules(), &header(good), &claims()), NONE, "{good}");
+            assert_eq!(failures_of(&validation(), &header(good), &claims()), NONE, "{good}");
         }
         for bad in [header("JWT"), header("dpop+jwt"), header(""), json!({ "alg": "RS256" })] {
-            assert_eq!(failures_of(&rules(), &bad, &claims()), [(Reason::WrongTokenType, "typ")], "{bad}");
+            assert_eq!(failures_of(&validation(), &bad, &claims()), [(Reason::WrongTokenType, "typ")], "{bad}");
         }
     }
 
     #[test]
     fn alg_1_only_the_algorithms_of_the_issuer_pass() {
-        let rules = Rules { algorithms: [Algorithm::Es256, Algorithm::Ed25519].into(), ..rules() };
+        let validation = JwtValidation { algorithms: [Algorithm::Es256, Algorithm::Ed25519].into(), ..validation() };
         for good in ["ES256", "EdDSA", "Ed25519"] {
-            assert_eq!(failures_of(&rules, &json!({ "alg": good, "typ": "at+jwt" }), &claims()), NONE, "{good}");
+            assert_eq!(failures_of(&validation, &json!({ "alg": good, "typ": "at+jwt" }), &claims()), NONE, "{good}");
         }
         for bad in ["RS256", "ES384", "ES512", "HS256", "none", "es256", "ES256 ", ""] {
             let header = json!({ "alg": bad, "typ": "at+jwt" });
-            assert_eq!(failures_of(&rules, &header, &claims()), [(Reason::AlgorithmNotAllowed, "alg")], "{bad}");
+            assert_eq!(failures_of(&validation, &header, &claims()), [(Reason::AlgorithmNotAllowed, "alg")], "{bad}");
         }
     }
 
@@ -417,7 +417,7 @@ mod tests {
 
     #[test]
     fn jwt_4_now_is_before_the_expiry() {
-        let strict = Rules { leeway: Duration::ZERO, ..rules() };
+        let strict = JwtValidation { leeway: Duration::ZERO, ..validation() };
         for (expires_at, failed) in [(json!(NOW), true), (json!(NOW + 1), false), (json!(NOW as f64 + 0.5), false)] {
             let found = failures_of(&strict, &header("at+jwt"), &claims_with(json!({ "exp": expires_at })));
             assert_eq!(found == [(Reason::Expired, "exp")], failed, "{expires_at}");
@@ -456,13 +456,13 @@ mod tests {
 
     #[test]
     fn jwt_8_a_token_may_be_too_old() {
-        let rules = Rules { max_age: Some(Duration::from_secs(3600)), ..rules() };
+        let validation = JwtValidation { max_age: Some(Duration::from_secs(3600)), ..validation() };
         for (ago, failed) in [(0, false), (3600, false), (3660, false), (3661, true)] {
-            let found = failures_of(&rules, &header("at+jwt"), &claims_with(json!({ "iat": NOW - ago })));
+            let found = failures_of(&validation, &header("at+jwt"), &claims_with(json!({ "iat": NOW - ago })));
             assert_eq!(found, [(Reason::TokenTooOld, "iat")][..usize::from(failed)], "{ago} s ago");
         }
         assert_eq!(failures(claims_with(json!({ "iat": 0 }))), NONE, "without a limit");
-        let endless = Rules { max_age: Some(Duration::MAX), ..self::rules() };
+        let endless = JwtValidation { max_age: Some(Duration::MAX), ..self::validation() };
         assert_eq!(failures_of(&endless, &header("at+jwt"), &claims()), NONE);
     }
 
@@ -471,8 +471,8 @@ mod tests {
         let profile = compat().dangerous_waive(RequiredClaim::IssuedAt);
         let claims = claims_without("iat");
         assert_eq!(failures_of(&with_profile(profile.clone()), &header("JWT"), &claims), NONE);
-        let rules = Rules { max_age: Some(Duration::from_secs(3600)), ..with_profile(profile) };
-        assert_eq!(failures_of(&rules, &header("JWT"), &claims), [(Reason::MissingClaim, "iat")]);
+        let validation = JwtValidation { max_age: Some(Duration::from_secs(3600)), ..with_profile(profile) };
+        assert_eq!(failures_of(&validation, &header("JWT"), &claims), [(Reason::MissingClaim, "iat")]);
     }
 
     #[test]
@@ -514,12 +514,12 @@ mod tests {
         use RequiredClaim::{ClientId, IssuedAt, Subject, TokenId};
         let all = [(Subject, "sub"), (ClientId, "client_id"), (IssuedAt, "iat"), (TokenId, "jti")];
         for (waived, its_name) in all {
-            let rules = with_profile(compat().dangerous_waive(waived));
+            let validation = with_profile(compat().dangerous_waive(waived));
             for (_, name) in all {
-                let found = failures_of(&rules, &header("JWT"), &claims_without(name));
+                let found = failures_of(&validation, &header("JWT"), &claims_without(name));
                 assert_eq!(found, [(Reason::MissingClaim, name)][usize::from(name == its_name)..], "{name}");
             }
-            let found = failures_of(&rules, &header("JWT"), &claims_with(json!({ its_name: true })));
+            let found = failures_of(&validation, &header("JWT"), &claims_with(json!({ its_name: true })));
             assert_eq!(found, [(Reason::MalformedClaim, its_name)], "waived, and mistyped all the same");
         }
     }
@@ -553,15 +553,18 @@ mod tests {
 
     #[test]
     fn only_authorized_parties_pass_where_they_are_named() {
-        let rules = Rules { authorized_parties: Some(["app", "other"].into_iter().collect()), ..rules() };
-        let found = |client: &str| failures_of(&rules, &header("at+jwt"), &claims_with(json!({ "client_id": client })));
+        let validation =
+            JwtValidation { authorized_parties: Some(["app", "other"].into_iter().collect()), ..validation() };
+        let found =
+            |client: &str| failures_of(&validation, &header("at+jwt"), &claims_with(json!({ "client_id": client })));
         assert_eq!(found("app"), NONE);
         assert_eq!(found("other"), NONE);
         for stranger in ["App", "app ", "ap", "appother"] {
             assert_eq!(found(stranger), [(Reason::UnauthorizedParty, "client_id")], "{stranger}");
         }
         let waived = compat().dangerous_waive(RequiredClaim::ClientId);
-        let nobody = failures_of(&Rules { profile: waived, ..rules }, &header("JWT"), &claims_without("client_id"));
+        let nobody =
+            failures_of(&JwtValidation { profile: waived, ..validation }, &header("JWT"), &claims_without("client_id"));
         assert_eq!(nobody, [(Reason::UnauthorizedParty, "client_id")]);
     }
 
@@ -596,16 +599,16 @@ mod tests {
             (Reason::UnverifiableConfirmation, "cnf"),
             (Reason::MalformedClaim, "scope"),
         ];
-        assert_eq!(failures_of(&rules(), &json!({ "alg": "none" }), &claims), everything);
-        assert_eq!(failures_of(&rules(), &json!({ "alg": "RS256", "typ": "at+jwt" }), &claims), everything[2..]);
+        assert_eq!(failures_of(&validation(), &json!({ "alg": "none" }), &claims), everything);
+        assert_eq!(failures_of(&validation(), &json!({ "alg": "RS256", "typ": "at+jwt" }), &claims), everything[2..]);
     }
 
     #[test]
     fn an_id_token_is_called_one_and_the_hint_is_not_about_the_profile() {
-        let said = |rules: &Rules, header: &Json, claims: &Json| {
-            checked(rules, header, claims, |outcome| outcome.err().unwrap().failed_checks()[0].to_string())
+        let said = |validation: &JwtValidation, header: &Json, claims: &Json| {
+            checked(validation, header, claims, |outcome| outcome.err().unwrap().failed_checks()[0].to_string())
         };
-        let (strict, lenient) = (rules(), with_profile(compat()));
+        let (strict, lenient) = (validation(), with_profile(compat()));
         for mark in [
             json!({ "at_hash": "x" }),
             json!({ "c_hash": "x" }),
@@ -614,8 +617,8 @@ mod tests {
             json!({ "token_use": "id" }),
         ] {
             let id_token = merged(claims_without("scope"), mark.clone());
-            for (rules, token_type) in [(&strict, "JWT"), (&lenient, "JWT")] {
-                let said = said(rules, &header(token_type), &id_token);
+            for (validation, token_type) in [(&strict, "JWT"), (&lenient, "JWT")] {
+                let said = said(validation, &header(token_type), &id_token);
                 assert!(said.contains("expected an access token, found an ID token; "), "{mark}: {said}");
                 assert!(said.contains("access token that came with it") && !said.contains("profile"), "{mark}: {said}");
             }
@@ -635,7 +638,7 @@ mod tests {
     #[test]
     fn a_failure_says_what_was_expected_and_what_was_found() {
         let claims = claims_with(json!({ "aud": ["x", "y"], "exp": 1, "nbf": NOW + 100, "iat": NOW + 100 }));
-        checked(&rules(), &json!({ "alg": "HS256" }), &claims, |outcome| {
+        checked(&validation(), &json!({ "alg": "HS256" }), &claims, |outcome| {
             let error = outcome.err().unwrap();
             let texts: Vec<String> = error.failed_checks().iter().map(ToString::to_string).collect();
             assert_eq!(
@@ -651,17 +654,17 @@ mod tests {
                 ]
             );
         });
-        checked(&rules(), &header("at+jwt"), &claims_with(json!({ "aud": [] })), |outcome| {
+        checked(&validation(), &header("at+jwt"), &claims_with(json!({ "aud": [] })), |outcome| {
             assert_eq!(outcome.err().unwrap().failed_checks()[0].found(), "none");
         });
     }
 
     #[test]
     fn a_bound_token_is_no_bearer_token() {
-        for rules in [rules(), with_profile(compat().accept_type("at+jwt"))] {
+        for validation in [validation(), with_profile(compat().accept_type("at+jwt"))] {
             for cnf in [json!({}), json!({ "jkt": "x" }), json!({ "x5t#S256": "x" }), json!({ "new": 1 }), json!(null)]
             {
-                let found = failures_of(&rules, &header("at+jwt"), &claims_with(json!({ "cnf": cnf })));
+                let found = failures_of(&validation, &header("at+jwt"), &claims_with(json!({ "cnf": cnf })));
                 assert_eq!(found, [(Reason::UnverifiableConfirmation, "cnf")], "{cnf}");
             }
         }
@@ -825,11 +828,11 @@ mod tests {
     #[test]
     fn a_sign_in_a_claim_of_the_issuers_own_is_read() {
         let profile = Profile::compat("own").accept_type("JWT").evidence(Evidence::claim("ver", "2"));
-        let rules = with_profile(profile.scope_claim(ScopeClaim::array("scp")));
-        checked(&rules, &header("JWT"), &claims_with(json!({ "ver": "2", "scp": ["x"] })), |outcome| {
+        let validation = with_profile(profile.scope_claim(ScopeClaim::array("scp")));
+        checked(&validation, &header("JWT"), &claims_with(json!({ "ver": "2", "scp": ["x"] })), |outcome| {
             assert_eq!(outcome.unwrap().scope.read().to_string(), "x");
         });
-        assert_eq!(failures_of(&rules, &header("JWT"), &claims()), [(Reason::WrongTokenType, "claims")]);
+        assert_eq!(failures_of(&validation, &header("JWT"), &claims()), [(Reason::WrongTokenType, "claims")]);
     }
 
     /// What a GenAuth issuer sends.
@@ -849,56 +852,69 @@ mod tests {
 
     #[test]
     fn genauth_tokens_of_users_and_machines_pass() {
-        let rules = with_profile(Profile::genauth());
-        checked(&rules, &header("JWT"), &genauth_claims(json!({ "sub": "60194296801dc7bc2a1b2735" })), |outcome| {
-            let user = outcome.unwrap();
-            assert_eq!(user.subject, Some("60194296801dc7bc2a1b2735"));
-            assert_eq!(user.client_id, Some("api"), "the client of a user's token is its audience");
-            assert_eq!(user.scope.read().to_string(), "email message openid");
-        });
-        checked(&rules, &header("JWT"), &genauth_claims(json!({ "azp": "machine" })), |outcome| {
+        let validation = with_profile(Profile::genauth());
+        checked(
+            &validation,
+            &header("JWT"),
+            &genauth_claims(json!({ "sub": "60194296801dc7bc2a1b2735" })),
+            |outcome| {
+                let user = outcome.unwrap();
+                assert_eq!(user.subject, Some("60194296801dc7bc2a1b2735"));
+                assert_eq!(user.client_id, Some("api"), "the client of a user's token is its audience");
+                assert_eq!(user.scope.read().to_string(), "email message openid");
+            },
+        );
+        checked(&validation, &header("JWT"), &genauth_claims(json!({ "azp": "machine" })), |outcome| {
             let machine = outcome.unwrap();
             assert_eq!((machine.subject, machine.client_id), (None, Some("machine")));
         });
-        checked(&rules, &header("JWT"), &genauth_claims(json!({ "aud": ["api", "other"] })), |outcome| {
+        checked(&validation, &header("JWT"), &genauth_claims(json!({ "aud": ["api", "other"] })), |outcome| {
             assert_eq!(outcome.unwrap().client_id, None, "of two audiences neither is the client");
         });
-        checked(&rules, &header("JWT"), &genauth_claims(json!({ "azp": "" })), |outcome| {
+        checked(&validation, &header("JWT"), &genauth_claims(json!({ "azp": "" })), |outcome| {
             assert_eq!(outcome.unwrap().client_id, None, "an empty name is not made up for");
         });
     }
 
     #[test]
     fn genauth_s_audience_is_no_client_where_another_claim_was_chosen() {
-        let rules = with_profile(Profile::genauth().client_claim("application"));
-        checked(&rules, &header("JWT"), &genauth_claims(json!({ "sub": "u" })), |outcome| {
+        let validation = with_profile(Profile::genauth().client_claim("application"));
+        checked(&validation, &header("JWT"), &genauth_claims(json!({ "sub": "u" })), |outcome| {
             assert_eq!(outcome.unwrap().client_id, None);
         });
     }
 
     #[test]
     fn at_2_evidence_is_demanded_where_the_type_is_decisive_too() {
-        let rules = with_profile(Profile::rfc9068().evidence(Evidence::claim_one_of("repository_id", ["1"])));
-        assert_eq!(failures_of(&rules, &header("at+jwt"), &claims_with(json!({ "repository_id": "1" }))), NONE);
+        let validation = with_profile(Profile::rfc9068().evidence(Evidence::claim_one_of("repository_id", ["1"])));
+        assert_eq!(failures_of(&validation, &header("at+jwt"), &claims_with(json!({ "repository_id": "1" }))), NONE);
         for claims in [claims(), claims_with(json!({ "repository_id": "2" }))] {
-            assert_eq!(failures_of(&rules, &header("at+jwt"), &claims), [(Reason::WrongTokenType, "claims")]);
+            assert_eq!(failures_of(&validation, &header("at+jwt"), &claims), [(Reason::WrongTokenType, "claims")]);
         }
     }
 
     #[test]
     fn jwt_11_a_claim_of_other_tokens_refuses_whatever_its_value() {
-        let rules = with_profile(compat().foreign_claim("kind"));
-        assert_eq!(failures_of(&rules, &header("JWT"), &claims()), NONE);
+        let validation = with_profile(compat().foreign_claim("kind"));
+        assert_eq!(failures_of(&validation, &header("JWT"), &claims()), NONE);
         for value in [json!("x"), json!(null), json!([])] {
             let claims = claims_with(json!({ "kind": value }));
-            assert_eq!(failures_of(&rules, &header("JWT"), &claims), [(Reason::WrongTokenType, "claims")], "{value}");
+            assert_eq!(
+                failures_of(&validation, &header("JWT"), &claims),
+                [(Reason::WrongTokenType, "claims")],
+                "{value}"
+            );
         }
     }
 
     #[test]
     fn jwt_3_a_waived_audience_may_be_absent_and_is_checked_where_it_is_not() {
-        let rules = Rules { audience_waived: true, authorized_parties: Some(["app"].into_iter().collect()), ..rules() };
-        let outcome = |claims| failures_of(&rules, &header("at+jwt"), &claims);
+        let validation = JwtValidation {
+            audience_waived: true,
+            authorized_parties: Some(["app"].into_iter().collect()),
+            ..validation()
+        };
+        let outcome = |claims| failures_of(&validation, &header("at+jwt"), &claims);
         for good in [claims(), claims_without("aud"), claims_with(json!({ "aud": [] }))] {
             assert_eq!(outcome(good.clone()), NONE, "{good}");
         }
@@ -915,7 +931,7 @@ mod tests {
     #[test]
     fn the_tenant_of_an_entra_token_is_the_one_in_its_issuer() {
         const TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
-        let rules = with_profile(Profile::entra_v2());
+        let validation = with_profile(Profile::entra_v2());
         let token = |changes| {
             let good = json!({
                 "iss": format!("https://login.microsoftonline.com/{TENANT}/v2.0"),
@@ -923,7 +939,7 @@ mod tests {
                 "azp": "app",
                 "scp": "read",
             });
-            failures_of(&rules, &header("JWT"), &merged(claims_with(good), changes))
+            failures_of(&validation, &header("JWT"), &merged(claims_with(good), changes))
         };
         assert_eq!(token(json!({})), NONE);
         assert_eq!(token(json!({ "tid": null })), [(Reason::MalformedClaim, "tid")]);
@@ -936,26 +952,32 @@ mod tests {
 
     #[test]
     fn genauth_tokens_of_machines_are_held_to_the_authorized_parties() {
-        let rules =
-            Rules { authorized_parties: Some(["machine"].into_iter().collect()), ..with_profile(Profile::genauth()) };
-        assert_eq!(failures_of(&rules, &header("JWT"), &genauth_claims(json!({ "azp": "machine" }))), NONE);
+        let validation = JwtValidation {
+            authorized_parties: Some(["machine"].into_iter().collect()),
+            ..with_profile(Profile::genauth())
+        };
+        assert_eq!(failures_of(&validation, &header("JWT"), &genauth_claims(json!({ "azp": "machine" }))), NONE);
         for claims in [genauth_claims(json!({ "azp": "other" })), genauth_claims(json!({ "sub": "u" }))] {
-            let found = failures_of(&rules, &header("JWT"), &claims);
+            let found = failures_of(&validation, &header("JWT"), &claims);
             assert_eq!(found, [(Reason::UnauthorizedParty, "client_id")], "{claims}");
         }
     }
 
     #[test]
     fn genauth_id_tokens_are_refused() {
-        let rules = with_profile(Profile::genauth());
+        let validation = with_profile(Profile::genauth());
         let mut id_token = genauth_claims(json!({ "sub": "u" }));
         id_token.as_object_mut().unwrap().remove("scope");
-        assert_eq!(failures_of(&rules, &header("JWT"), &id_token), [(Reason::WrongTokenType, "claims")]);
+        assert_eq!(failures_of(&validation, &header("JWT"), &id_token), [(Reason::WrongTokenType, "claims")]);
         for mark in ["nonce", "at_hash"] {
             let claims = genauth_claims(json!({ "sub": "u", mark: "x" }));
-            assert_eq!(failures_of(&rules, &header("JWT"), &claims), [(Reason::WrongTokenType, "claims")], "{mark}");
+            assert_eq!(
+                failures_of(&validation, &header("JWT"), &claims),
+                [(Reason::WrongTokenType, "claims")],
+                "{mark}"
+            );
         }
         let claims = genauth_claims(json!({ "sub": "u" }));
-        assert_eq!(failures_of(&rules, &header("at+jwt"), &claims), [(Reason::WrongTokenType, "typ")]);
+        assert_eq!(failures_of(&validation, &header("at+jwt"), &claims), [(Reason::WrongTokenType, "typ")]);
     }
 }

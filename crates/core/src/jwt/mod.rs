@@ -12,7 +12,7 @@ mod verifier;
 pub(crate) use self::{
     profile::ProfileFault,
     providers::Settings,
-    verifier::{Decoded, Grounds, JwtVerifier, Listing, Rules, Unverified, Verdict},
+    verifier::{Decoded, Grounds, JwtValidation, JwtVerifier, Listing, Unverified, Verdict},
 };
 pub use self::{
     profile::{Evidence, Profile, RequiredClaim, ScopeClaim},

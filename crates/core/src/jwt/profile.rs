@@ -43,7 +43,7 @@ pub struct Profile {
     keys_name_issuer: bool,
 }
 
-/// An acceptable value of the `typ` header parameter.
+/// An claims_checked value of the `typ` header parameter.
 #[derive(Clone, Debug)]
 enum TokenType {
     Absent,

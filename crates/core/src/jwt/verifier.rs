@@ -6,10 +6,10 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 
-use super::{Profile, checks::Acceptable};
+use super::{Profile, checks::CheckedClaims};
 use crate::{
     Error, Reason, ScopeGrammar, VerifiedToken,
-    claims::{UnverifiedClaims, checks::OneOf},
+    claims::{UnverifiedClaims, checks::AllowedValues},
     credentials,
     error::FailedCheck,
     jwks::{KeySource, Snapshot},
@@ -19,13 +19,13 @@ use crate::{
 
 /// What an issuer's tokens are held to.
 #[derive(Debug)]
-pub(crate) struct Rules {
+pub(crate) struct JwtValidation {
     pub(crate) issuer: Arc<str>,
     /// Never empty.
-    pub(crate) audiences: OneOf,
+    pub(crate) audiences: AllowedValues,
     /// Whether a token may name no audience. Then there is a list of authorized parties.
     pub(crate) audience_waived: bool,
-    pub(crate) authorized_parties: Option<OneOf>,
+    pub(crate) authorized_parties: Option<AllowedValues>,
     pub(crate) algorithms: Arc<[Algorithm]>,
     pub(crate) profile: Profile,
     pub(crate) grammar: Arc<dyn ScopeGrammar>,
@@ -90,7 +90,7 @@ const SIGNATURE: usize = 512;
 /// Judges the JWT access tokens of one issuer.
 #[derive(Debug)]
 pub(crate) struct JwtVerifier {
-    pub(crate) rules: Rules,
+    pub(crate) validation: JwtValidation,
     pub(crate) keys: Arc<dyn KeySource>,
     /// That of the tokens that the newest keys verified.
     voucher: ArcSwapOption<Voucher>,
@@ -126,8 +126,8 @@ pub(crate) enum Verdict {
 }
 
 impl JwtVerifier {
-    pub(crate) fn new(rules: Rules, keys: Arc<dyn KeySource>) -> Self {
-        Self { rules, keys, voucher: ArcSwapOption::empty() }
+    pub(crate) fn new(validation: JwtValidation, keys: Arc<dyn KeySource>) -> Self {
+        Self { validation, keys, voucher: ArcSwapOption::empty() }
     }
 
     /// Judges `token`: first everything that costs little, then the signature.
@@ -142,7 +142,7 @@ impl JwtVerifier {
         keys: Option<&Arc<KeySet>>,
         listing: Listing,
     ) -> Result<Verdict, Error> {
-        let acceptable = self.rules.check(header, claims, now)?;
+        let claims_checked = self.validation.check(header, claims, now)?;
         let mut signature = Buffer::<SIGNATURE>::new();
         let signature = token.signature(&mut signature)?;
         let snapshot = if keys.is_none() { self.keys.snapshot() } else { None };
@@ -152,20 +152,20 @@ impl JwtVerifier {
             (None, None) => return Ok(Verdict::KeyNotAtHand { is_held: false }),
         };
         let key_id = header.key_id.as_deref();
-        match keys.verify(acceptable.algorithm, key_id, token.compact.signing_input(), signature) {
+        match keys.verify(claims_checked.algorithm, key_id, token.compact.signing_input(), signature) {
             SignatureCheck::Valid => {
                 let voucher = self.voucher(keys, listing);
-                Ok(Verdict::Good(vouch(voucher, acceptable, claims.text())))
+                Ok(Verdict::Good(vouch(voucher, claims_checked, claims.text())))
             }
             SignatureCheck::Invalid if is_final => Err(Reason::InvalidSignature.into()),
-            SignatureCheck::WrongAlgorithm if is_final => Err(keys.no_key(acceptable.algorithm, key_id)),
+            SignatureCheck::WrongAlgorithm if is_final => Err(keys.no_key(claims_checked.algorithm, key_id)),
             SignatureCheck::Invalid | SignatureCheck::WrongAlgorithm => {
                 Ok(Verdict::KeyNotAtHand { is_held: key_id.is_some() })
             }
             SignatureCheck::UnknownKey if snapshot.as_ref().is_some_and(|snapshot| !snapshot.is_final) => {
                 Ok(Verdict::KeyNotAtHand { is_held: false })
             }
-            SignatureCheck::UnknownKey => Err(keys.no_key(acceptable.algorithm, key_id)),
+            SignatureCheck::UnknownKey => Err(keys.no_key(claims_checked.algorithm, key_id)),
         }
     }
 
@@ -181,16 +181,16 @@ impl JwtVerifier {
         if let Some(voucher) = newest.as_ref().filter(is_of) {
             return Arc::clone(voucher);
         }
-        let Rules { leeway, max_age, .. } = self.rules;
+        let JwtValidation { leeway, max_age, .. } = self.validation;
         let grounds = Grounds { keys: Arc::downgrade(keys), listing, verifier: Arc::downgrade(self) };
-        let (issuer, grammar) = (Arc::clone(&self.rules.issuer), Arc::clone(&self.rules.grammar));
+        let (issuer, grammar) = (Arc::clone(&self.validation.issuer), Arc::clone(&self.validation.grammar));
         let voucher = Arc::new(Voucher { issuer, grammar, leeway, max_age, grounds: Some(grounds) });
         self.voucher.store(Some(Arc::clone(&voucher)));
         voucher
     }
 }
 
-fn vouch(voucher: Arc<Voucher>, token: Acceptable<'_>, claims: &str) -> VerifiedToken {
+fn vouch(voucher: Arc<Voucher>, token: CheckedClaims<'_>, claims: &str) -> VerifiedToken {
     VerifiedToken::assertion(Assertion {
         voucher,
         subject: token.subject,
@@ -249,7 +249,7 @@ mod tests {
     }
 
     fn verifier_by(keys: AtHand) -> Arc<JwtVerifier> {
-        let rules = Rules {
+        let validation = JwtValidation {
             issuer: "https://as.example".into(),
             audiences: ["api"].into_iter().collect(),
             audience_waived: false,
@@ -260,7 +260,7 @@ mod tests {
             leeway: Duration::ZERO,
             max_age: None,
         };
-        Arc::new(JwtVerifier::new(rules, Arc::new(keys)))
+        Arc::new(JwtVerifier::new(validation, Arc::new(keys)))
     }
 
     fn header() -> Value {
@@ -302,7 +302,7 @@ mod tests {
 
     fn verdict(verifier: &Arc<JwtVerifier>, token: &str, keys: Option<&Arc<KeySet>>) -> Result<Verdict, Error> {
         let mut names = ClaimNames::default();
-        names.add(verifier.rules.profile.claim_names());
+        names.add(verifier.validation.profile.claim_names());
         let mut decoded = Decoded::new();
         let unverified = Unverified::decode(token, &mut decoded)?;
         let (header, claims) = (unverified.header()?, UnverifiedClaims::parse(unverified.payload(), &names)?);

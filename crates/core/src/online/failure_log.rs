@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use super::{CannotTell, Fault};
+use super::{Unavailable, UnavailableKind};
 use crate::error::chain;
 
 /// Tells the log of questions without an answer.
@@ -50,19 +50,19 @@ impl FailureLog {
         }
     }
 
-    pub(super) fn failed(&self, issuer: &str, error: &CannotTell, now: Duration) {
-        let lines = if error.fault == Fault::Ours { &self.ours } else { &self.theirs };
+    pub(super) fn failed(&self, issuer: &str, error: &Unavailable, now: Duration) {
+        let lines = if error.fault == UnavailableKind::Misconfigured { &self.ours } else { &self.theirs };
         let is_due = lines.is_due(error.is_about_token, now.as_secs() / 60);
         let said = chain(error);
         match (error.fault, error.is_about_token) {
             _ if !is_due => tracing::debug!(issuer, error = said, "no answer about a token"),
-            (Fault::Ours, false) => tracing::error!(
+            (UnavailableKind::Misconfigured, false) => tracing::error!(
                 issuer,
                 error = said,
                 "we are not allowed to ask about tokens, so that none can be accepted: check the credentials and the address \
                  that this service asks with"
             ),
-            (Fault::Ours, true) => tracing::error!(
+            (UnavailableKind::Misconfigured, true) => tracing::error!(
                 issuer,
                 error = said,
                 "no answer about this token, and if others have none either, this service lacks rights: check the \

@@ -22,43 +22,43 @@
 //! What is remembered is filed under a SHA-256 digest of the token, of who was asked, and of who was asking. The token itself
 //! is not kept.
 
-mod circuit;
-mod desk;
+mod circuit_breaker;
 mod failure_log;
-mod memory;
-mod rules;
+mod local_cache;
+mod response;
 mod settings;
 mod store;
+mod verifier;
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
 pub use self::{
-    circuit::CircuitState,
+    circuit_breaker::CircuitState,
     settings::{CacheConfig, Limits},
     store::{CacheEntry, CacheKey, CacheStore, Invalidate, Invalidated, StoreError},
 };
 pub(crate) use self::{
-    desk::{Desk, Found, Lookup, MOMENT, Question, Surroundings},
-    rules::{Audience, Rules},
+    response::{Audience, ResponseValidation},
     settings::faults,
+    verifier::{Lookup, LookupRequest, MAX_AGE_TOLERANCE, OnlineDeps, OnlineVerifier, Verified},
 };
 use crate::{Error, error::line};
 
 /// What somebody said of a token.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum TokenStatus {
     /// It is good, as far as whoever was asked is concerned, and these are its claims: a JSON object.
-    Good(Bytes),
+    Active(Bytes),
     /// It is not.
-    Bad(Error),
+    Rejected(Error),
 }
 
 /// Why nobody said anything. It is no verdict on the token.
 #[derive(Clone, Debug)]
-pub(crate) struct CannotTell {
-    fault: Fault,
+pub(crate) struct Unavailable {
+    fault: UnavailableKind,
     /// Whether it may have to do with this very token, so that it says nothing about the next.
     is_about_token: bool,
     /// When to ask again, where somebody said so.
@@ -70,17 +70,17 @@ pub(crate) struct CannotTell {
 
 /// Whose fault it is that there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum UnavailableKind {
     /// Ours: they do not take us for who we say we are, or we ask at the wrong place.
-    Ours,
+    Misconfigured,
     /// That of a verifier of the application, which panicked.
     Panic,
     /// Theirs, or the network's.
-    Theirs,
+    Upstream,
 }
 
-impl CannotTell {
-    pub(crate) fn new(fault: Fault, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+impl Unavailable {
+    pub(crate) fn new(fault: UnavailableKind, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { fault, is_about_token: false, retry_after: None, is_for_all: true, cause: Arc::from(cause.into()) }
     }
 
@@ -100,18 +100,18 @@ impl CannotTell {
 
     /// Says when to ask again, within reason.
     pub(crate) fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
-        Self { retry_after: retry_after.map(|wish| wish.min(circuit::LONGEST_WISH)), ..self }
+        Self { retry_after: retry_after.map(|wish| wish.min(circuit_breaker::MAX_RETRY_AFTER)), ..self }
     }
 }
 
 /// It may quote whoever was asked, and is logged.
-impl fmt::Display for CannotTell {
+impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&line(&self.cause.to_string()))
     }
 }
 
-impl StdError for CannotTell {
+impl StdError for Unavailable {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.cause.source()
     }

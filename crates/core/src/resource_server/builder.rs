@@ -326,7 +326,7 @@ impl ResourceServerBuilder {
                 Some(Membership { is_template: true, ..group.membership(None) }),
                 &mut faults,
             );
-            default_realm = default_realm.or_else(|| sample?.rules.audiences.first().map(|name| name.to_string()));
+            default_realm = default_realm.or_else(|| sample?.validation.audiences.first().map(|name| name.to_string()));
             tenants.push(group);
         }
         let mut applications = Vec::with_capacity(self.applications.len());

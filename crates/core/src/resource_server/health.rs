@@ -6,7 +6,7 @@ use crate::{
     dispatch::Dispatch,
     jwks::KeyHealth,
     jwt::JwtVerifier,
-    online::{CircuitState, Desk},
+    online::{CircuitState, OnlineVerifier},
 };
 
 /// How a resource server's issuers are doing. Made by [`ResourceServer::health`](crate::ResourceServer::health), which causes
@@ -59,7 +59,7 @@ impl Health {
         let mut health = Self {
             issuers: dispatch.issuers.fixed().map(|verifier| IssuerHealth::of(verifier)).collect(),
             tenants: dispatch.issuers.live().map(|verifier| IssuerHealth::of(&verifier)).collect(),
-            online: dispatch.desks().map(|desk| OnlineHealth::of(desk)).collect(),
+            online: dispatch.online_verifiers().map(|online| OnlineHealth::of(online)).collect(),
         };
         for reports in [&mut health.issuers, &mut health.tenants] {
             reports.sort_by(|a, b| a.issuer.cmp(&b.issuer));
@@ -100,14 +100,14 @@ impl Health {
 
 impl IssuerHealth {
     fn of(verifier: &JwtVerifier) -> Self {
-        Self { issuer: Arc::clone(&verifier.rules.issuer), keys: verifier.keys.health() }
+        Self { issuer: Arc::clone(&verifier.validation.issuer), keys: verifier.keys.health() }
     }
 }
 
 impl OnlineHealth {
-    fn of(desk: &Desk) -> Self {
-        let (circuit, retry_after, is_failing) = desk.health();
-        Self { issuer: Arc::clone(&desk.rules.issuer), circuit, retry_after, is_failing }
+    fn of(online: &OnlineVerifier) -> Self {
+        let (circuit, retry_after, is_failing) = online.health();
+        Self { issuer: Arc::clone(&online.validation.issuer), circuit, retry_after, is_failing }
     }
 
     /// Whether it is asked about the next token.

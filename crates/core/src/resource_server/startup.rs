@@ -60,7 +60,7 @@ impl Startup {
 async fn loaded(issuers: &Issuers) -> Vec<(&str, Result<(), KeysUnavailable>)> {
     let missing = issuers.fixed().filter(|verifier| verifier.keys.snapshot().is_none());
     let asked: Vec<_> = missing
-        .map(|verifier| (&*verifier.rules.issuer, verifier.keys.refetch(MissingKey::new(None, false))))
+        .map(|verifier| (&*verifier.validation.issuer, verifier.keys.refetch(MissingKey::new(None, false))))
         .collect();
     let mut outcomes = Vec::with_capacity(asked.len());
     for (issuer, answer) in asked {

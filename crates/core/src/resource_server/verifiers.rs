@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     BoxFuture,
-    claims::checks::OneOf,
+    claims::checks::AllowedValues,
     clock::Clock,
     crypto::CryptoBackend,
     dispatch::Trusted,
@@ -29,9 +29,9 @@ use crate::{
     },
     jwks::{FixedKeys, Idle, KeyRefresh, KeySource, Location, Origin, RemoteKeys},
     jws::JwkSet,
-    jwt::{JwtVerifier, ProfileFault, Rules, Settings},
+    jwt::{JwtValidation, JwtVerifier, ProfileFault, Settings},
     observe::Observer,
-    online::{self, Audience, Desk, Surroundings},
+    online::{self, Audience, OnlineDeps, OnlineVerifier},
     token_verifier::{Application, TokenVerifier},
 };
 
@@ -126,7 +126,7 @@ impl Verifiers {
             }
         };
         let audiences = self.audiences_of(issuer);
-        let rules = online::Rules {
+        let rules = online::ResponseValidation {
             aliases: introspection.aliases.iter().map(|alias| alias.as_str().into()).collect(),
             authorized_parties: issuer
                 .authorized_parties
@@ -134,7 +134,7 @@ impl Verifiers {
                 .map(|parties| parties.iter().map(String::as_str).collect()),
             demands_token_type: introspection.demands_token_type,
             scope_may_be_array: introspection.scope_may_be_array,
-            ..online::Rules::new(
+            ..online::ResponseValidation::new(
                 Arc::clone(&name),
                 Audience::Ours { names: audiences.clone(), may_be_absent: introspection.audience_waived },
                 Arc::clone(&issuer.grammar),
@@ -162,13 +162,13 @@ impl Verifiers {
             user_agent: self.user_agent.clone(),
         };
         let prefixes = introspection.prefixes.into_iter().map(Into::into).collect();
-        self.surroundings().map(|surroundings| {
-            let desk = Desk::new(rules, &introspection.cache, introspection.limits, surroundings);
-            Introspector::new(desk, asker, introspection.jwts, self.jwt_rules(issuer), prefixes)
+        self.deps().map(|deps| {
+            let online = OnlineVerifier::new(rules, &introspection.cache, introspection.limits, deps);
+            Introspector::new(online, asker, introspection.jwts, self.jwt_validation(issuer), prefixes)
         })
     }
 
-    /// A verifier of the application, at a desk of its own.
+    /// A verifier of the application, at a online of its own.
     pub(crate) fn application(&self, verifier: Arc<dyn TokenVerifier>, faults: &mut Faults) -> Option<Application> {
         let (cache, limits) = (verifier.cache(), verifier.limits());
         let mut faults = faults.of(verifier.issuer());
@@ -179,19 +179,19 @@ impl Verifiers {
         if verifier.issuer().is_empty() {
             faults.add("a verifier has to call the issuer of its tokens something");
         }
-        let rules = online::Rules::new(
+        let rules = online::ResponseValidation::new(
             verifier.issuer().into(),
             Audience::SeenTo,
             verifier.scope_grammar(),
             self.leeway,
             self.max_token_age,
         );
-        let surroundings = self.surroundings();
-        surroundings.map(|surroundings| Application::new(verifier, Desk::new(rules, &cache, limits, surroundings)))
+        let deps = self.deps();
+        deps.map(|deps| Application::new(verifier, OnlineVerifier::new(rules, &cache, limits, deps)))
     }
 
-    fn surroundings(&self) -> Option<Surroundings> {
-        self.crypto.map(|backend| Surroundings {
+    fn deps(&self) -> Option<OnlineDeps> {
+        self.crypto.map(|backend| OnlineDeps {
             clock: Arc::clone(&self.clock),
             observer: self.observer.clone(),
             backend,
@@ -199,7 +199,7 @@ impl Verifiers {
         })
     }
 
-    fn audiences_of(&self, issuer: &Issuer) -> OneOf {
+    fn audiences_of(&self, issuer: &Issuer) -> AllowedValues {
         let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
         audiences.iter().map(String::as_str).collect()
     }
@@ -287,12 +287,12 @@ impl Verifiers {
             faults.add(fault);
         }
         let keys = self.keys(&issuer, tenants, &mut faults)?;
-        Some(JwtVerifier::new(self.jwt_rules(&issuer), keys))
+        Some(JwtVerifier::new(self.jwt_validation(&issuer), keys))
     }
 
     /// What the JWTs of an issuer are held to.
-    fn jwt_rules(&self, issuer: &Issuer) -> Rules {
-        Rules {
+    fn jwt_validation(&self, issuer: &Issuer) -> JwtValidation {
+        JwtValidation {
             issuer: issuer.identifier.as_str().into(),
             audiences: self.audiences_of(issuer),
             audience_waived: issuer.audience_waived,

@@ -4,7 +4,7 @@ use crate::{
     Reason, Scope, ScopeGrammar, VerifiedToken,
     claims::{
         ClaimNames, Texts, UnverifiedClaims,
-        checks::{self, Findings, OneOf},
+        checks::{self, AllowedValues, CheckResults},
     },
     confirmation,
     error::{Error, FailedCheck, near_miss},
@@ -15,13 +15,13 @@ use crate::{
 /// What the answer about a token is held to. An answer is not taken at its word (RFC 7662 §4): that a token is active says
 /// nothing about whom it is for.
 #[derive(Debug)]
-pub(crate) struct Rules {
+pub(crate) struct ResponseValidation {
     /// Whose tokens these are, whatever the answer calls it.
     pub(crate) issuer: Arc<str>,
     /// What else the answer may call the issuer.
     pub(crate) aliases: Vec<Box<str>>,
     pub(crate) audience: Audience,
-    pub(crate) authorized_parties: Option<OneOf>,
+    pub(crate) authorized_parties: Option<AllowedValues>,
     /// Whether an answer has to say of which type the token is.
     pub(crate) demands_token_type: bool,
     /// Whether the scope may be an array.
@@ -35,20 +35,20 @@ pub(crate) struct Rules {
 #[derive(Debug)]
 pub(crate) enum Audience {
     /// One of these. Unless waived, an answer has to name it.
-    Ours { names: OneOf, may_be_absent: bool },
+    Ours { names: AllowedValues, may_be_absent: bool },
     /// Whoever made the answer has seen to it.
     SeenTo,
 }
 
 /// A good token, and the session that it belongs to.
 #[derive(Debug)]
-pub(super) struct Judged {
+pub(super) struct VerifiedResponse {
     pub(super) token: VerifiedToken,
     pub(super) session: Option<Box<str>>,
 }
 
-impl Rules {
-    /// Rules that demand nothing but what every token is held to.
+impl ResponseValidation {
+    /// ResponseValidation that demand nothing but what every token is held to.
     pub(crate) fn new(
         issuer: Arc<str>,
         audience: Audience,
@@ -80,7 +80,7 @@ impl Rules {
         claims: &[u8],
         verified: Option<&VerifiedToken>,
         now: Duration,
-    ) -> Option<Result<Judged, Error>> {
+    ) -> Option<Result<VerifiedResponse, Error>> {
         let unverified = UnverifiedClaims::parse(claims, &self.names).ok()?.without_nulls();
         Some(self.check(&unverified, verified, now).map_err(|error| error.with_issuer(&self.issuer)))
     }
@@ -90,35 +90,35 @@ impl Rules {
         claims: &UnverifiedClaims<'_>,
         verified: Option<&VerifiedToken>,
         now: Duration,
-    ) -> Result<Judged, Error> {
-        let mut findings = Findings::default();
+    ) -> Result<VerifiedResponse, Error> {
+        let mut results = CheckResults::default();
         let Voucher { leeway, max_age, ref grammar, .. } = *self.voucher;
 
-        findings.note(self.token_type(claims));
-        findings.note(self.named_issuer(claims));
-        let audience = findings.note(claims.audience());
+        results.record(self.token_type(claims));
+        results.record(self.named_issuer(claims));
+        let audience = results.record(claims.audience());
         if let Some(audience) = audience {
-            findings.note(self.audience(audience, verified.is_some()));
+            results.record(self.audience(audience, verified.is_some()));
         }
-        let expires_at = findings.note(checks::expiry(claims, now, leeway)).flatten();
-        let not_before = findings.note(checks::not_before(claims, now, leeway)).flatten();
+        let expires_at = results.record(checks::expiry(claims, now, leeway)).flatten();
+        let not_before = results.record(checks::not_before(claims, now, leeway)).flatten();
         let max_age = max_age.filter(|_| verified.is_none() || claims.get("iat").is_some());
-        let issued_at = findings.note(checks::issued_at(claims, max_age, now, leeway)).flatten();
-        let subject = findings.note(claims.string("sub", "sub")).flatten().filter(|text| !text.is_empty());
+        let issued_at = results.record(checks::issued_at(claims, max_age, now, leeway)).flatten();
+        let subject = results.record(claims.string("sub", "sub")).flatten().filter(|text| !text.is_empty());
         let client_id =
-            findings.note(claims.string("client_id", "client_id")).flatten().filter(|text| !text.is_empty());
+            results.record(claims.string("client_id", "client_id")).flatten().filter(|text| !text.is_empty());
         match verified {
-            None => findings.note(checks::authorized_party(self.authorized_parties.as_ref(), client_id)),
+            None => results.record(checks::authorized_party(self.authorized_parties.as_ref(), client_id)),
             Some(token) => {
                 let issuer = claims.string("iss", "iss").ok().flatten();
-                findings.note(self.agrees(token, issuer, subject, client_id, audience.unwrap_or_default()))
+                results.record(self.agrees(token, issuer, subject, client_id, audience.unwrap_or_default()))
             }
         };
-        let token_id = findings.note(claims.string("jti", "jti")).flatten();
-        findings.note(confirmation::check(claims.get("cnf")));
-        let scope = findings.note(self.scope(claims)).flatten();
+        let token_id = results.record(claims.string("jti", "jti")).flatten();
+        results.record(confirmation::check(claims.get("cnf")));
+        let scope = results.record(self.scope(claims)).flatten();
 
-        if let Some(error) = findings.error() {
+        if let Some(error) = results.error() {
             return Err(error);
         }
         let scope = match (scope, verified.map(VerifiedToken::scope)) {
@@ -141,7 +141,7 @@ impl Rules {
             authentication_methods: claims.strings("amr").unwrap_or_default(),
             claims: claims.text(),
         });
-        Ok(Judged { token, session: text("sid").map(Into::into) })
+        Ok(VerifiedResponse { token, session: text("sid").map(Into::into) })
     }
 
     /// RFC 7662 §2.2: the type is one of RFC 6749 §5.1. Issuers that answer about tokens of other kinds say so there, or in
@@ -257,18 +257,18 @@ mod tests {
 
     const NOW: u64 = 1_700_000_000;
 
-    fn rules() -> Rules {
+    fn rules() -> ResponseValidation {
         let audience = Audience::Ours { names: ["api", "other"].into_iter().collect(), may_be_absent: false };
         let leeway = Duration::from_secs(60);
-        Rules::new("https://as.example".into(), audience, Arc::new(ExactScopes), leeway, None)
+        ResponseValidation::new("https://as.example".into(), audience, Arc::new(ExactScopes), leeway, None)
     }
 
     /// The same, which take tokens of this age and no older.
-    fn young(rules: Rules, max_age: Duration) -> Rules {
+    fn young(rules: ResponseValidation, max_age: Duration) -> ResponseValidation {
         let Voucher { issuer, grammar, .. } = &*rules.voucher;
         let (issuer, grammar, max_age) = (Arc::clone(issuer), Arc::clone(grammar), Some(max_age));
         let voucher = Voucher { issuer, grammar, leeway: Duration::ZERO, max_age, grounds: None };
-        Rules { voucher: Arc::new(voucher), ..rules }
+        ResponseValidation { voucher: Arc::new(voucher), ..rules }
     }
 
     /// A token that was verified before it is asked about.
@@ -297,7 +297,7 @@ mod tests {
         answer
     }
 
-    fn judge(rules: &Rules, answer: &Json, is_verified: bool) -> Result<Judged, Reason> {
+    fn judge(rules: &ResponseValidation, answer: &Json, is_verified: bool) -> Result<VerifiedResponse, Reason> {
         let own = is_verified.then(own);
         let judged = rules.judge(answer.to_string().as_bytes(), own.as_ref(), Duration::from_secs(NOW)).unwrap();
         judged.map_err(|error| {
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_good_answer_is_vouched_for_with_all_that_it_says() {
-        let Judged { token, session } = judge(&rules(), &answer(), false).unwrap();
+        let VerifiedResponse { token, session } = judge(&rules(), &answer(), false).unwrap();
         let at = |seconds: u64| Some(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
         assert_eq!((token.issuer(), token.subject()), ("https://as.example", Some("alice")));
         assert_eq!((token.client_id(), token.token_id()), (Some("app"), Some("1")));
@@ -386,7 +386,7 @@ mod tests {
         for name in optional {
             assert_eq!(refused(&with_null(&[name])), None, "{name}");
         }
-        let Judged { token, session } = judge(&rules(), &with_null(&optional), false).unwrap();
+        let VerifiedResponse { token, session } = judge(&rules(), &with_null(&optional), false).unwrap();
         assert_eq!((token.issuer(), token.subject(), token.client_id()), ("https://as.example", None, None));
         assert_eq!(
             (token.token_id(), token.expires_at(), token.not_before(), token.issued_at()),
@@ -397,7 +397,7 @@ mod tests {
 
     #[test]
     fn intro_14_a_null_where_a_member_is_demanded_is_a_missing_one() {
-        let found = |rules: &Rules, name: &str| {
+        let found = |rules: &ResponseValidation, name: &str| {
             let judged =
                 rules.judge(with_null(&[name]).to_string().as_bytes(), None, Duration::from_secs(NOW)).unwrap();
             let error = judged.unwrap_err();
@@ -405,8 +405,11 @@ mod tests {
         };
         let none = || "none".to_owned();
         assert_eq!(found(&rules(), "aud"), (Reason::MissingClaim, "aud", none()));
-        let strict =
-            Rules { demands_token_type: true, authorized_parties: Some(["app"].into_iter().collect()), ..rules() };
+        let strict = ResponseValidation {
+            demands_token_type: true,
+            authorized_parties: Some(["app"].into_iter().collect()),
+            ..rules()
+        };
         let strict = young(strict, Duration::from_secs(600));
         assert_eq!(found(&strict, "token_type"), (Reason::WrongTokenType, "token_type", none()));
         assert_eq!(found(&strict, "client_id"), (Reason::UnauthorizedParty, "client_id", none()));
@@ -426,7 +429,7 @@ mod tests {
         for bad in [json!({ "aud": [null, "api"] }), json!({ "aud": [null] })] {
             assert_eq!(refused(&with(bad.clone())), Some(Reason::MalformedClaim), "{bad}");
         }
-        let lenient = Rules { scope_may_be_array: true, ..rules() };
+        let lenient = ResponseValidation { scope_may_be_array: true, ..rules() };
         assert_eq!(judge(&lenient, &with(json!({ "scope": [null] })), false).unwrap_err(), Reason::MalformedClaim);
     }
 
@@ -437,7 +440,7 @@ mod tests {
         assert!(judged.token.principal().is_none());
         let empty = judge(&rules(), &with(json!({ "sub": "", "client_id": "" })), false).unwrap();
         assert_eq!((empty.token.subject(), empty.token.client_id()), (None, None));
-        let aliased = Rules { aliases: vec!["https://as.example/oidc".into()], ..rules() };
+        let aliased = ResponseValidation { aliases: vec!["https://as.example/oidc".into()], ..rules() };
         let judged = judge(&aliased, &with(json!({ "iss": "https://as.example/oidc" })), false).unwrap();
         assert_eq!(judged.token.issuer(), "https://as.example");
     }
@@ -449,7 +452,7 @@ mod tests {
         for other in [json!(1), json!({}), json!(true)] {
             assert_eq!(refused(&with(json!({ "scope": other }))), Some(Reason::MalformedClaim));
         }
-        let lenient = Rules { scope_may_be_array: true, ..rules() };
+        let lenient = ResponseValidation { scope_may_be_array: true, ..rules() };
         assert_eq!(judge(&lenient, &array, false).unwrap().token.scope().to_string(), "read write");
         assert_eq!(judge(&lenient, &answer(), false).unwrap().token.scope().to_string(), "read write");
         for bad in [json!(["a b"]), json!([1]), json!(1)] {
@@ -494,13 +497,13 @@ mod tests {
         ] {
             assert_eq!(refused(&with(good.clone())), None, "{good}");
         }
-        let strict = Rules { demands_token_type: true, ..rules() };
+        let strict = ResponseValidation { demands_token_type: true, ..rules() };
         assert_eq!(judge(&strict, &with(json!({ "token_type": null })), false).unwrap_err(), Reason::WrongTokenType);
     }
 
     #[test]
     fn clients_ages_and_audiences_are_as_the_configuration_has_them() {
-        let parties = Rules { authorized_parties: Some(["app"].into_iter().collect()), ..rules() };
+        let parties = ResponseValidation { authorized_parties: Some(["app"].into_iter().collect()), ..rules() };
         assert!(judge(&parties, &answer(), false).is_ok());
         for other in [json!({ "client_id": "other" }), json!({ "client_id": null })] {
             assert_eq!(judge(&parties, &with(other), false).unwrap_err(), Reason::UnauthorizedParty);
@@ -510,17 +513,17 @@ mod tests {
         assert_eq!(judge(&young, &with(json!({ "iat": null })), false).unwrap_err(), Reason::MissingClaim);
 
         let waived = Audience::Ours { names: ["api"].into_iter().collect(), may_be_absent: true };
-        let waived = Rules { audience: waived, ..rules() };
+        let waived = ResponseValidation { audience: waived, ..rules() };
         assert!(judge(&waived, &with(json!({ "aud": null })), false).is_ok());
         assert_eq!(judge(&waived, &with(json!({ "aud": "stranger" })), false).unwrap_err(), Reason::WrongAudience);
-        let seen_to = Rules { audience: Audience::SeenTo, ..rules() };
+        let seen_to = ResponseValidation { audience: Audience::SeenTo, ..rules() };
         assert!(judge(&seen_to, &with(json!({ "aud": "stranger" })), false).is_ok());
     }
 
     #[test]
     fn of_a_token_that_was_verified_the_answer_need_not_say_all_again() {
         let silent = with(json!({ "aud": null, "client_id": null, "iat": null }));
-        let strict = Rules { authorized_parties: Some(["other"].into_iter().collect()), ..rules() };
+        let strict = ResponseValidation { authorized_parties: Some(["other"].into_iter().collect()), ..rules() };
         let strict = young(strict, Duration::from_secs(10));
         assert!(judge(&strict, &silent, true).is_ok());
         assert_eq!(judge(&strict, &with(json!({ "aud": "stranger" })), true).unwrap_err(), Reason::WrongAudience);
@@ -562,7 +565,7 @@ mod tests {
         let implied = ImpliedScopes::new().imply("write", ["append"]).unwrap().imply("admin", ["write"]).unwrap();
         let audience = || Audience::Ours { names: ["api"].into_iter().collect(), may_be_absent: false };
         let by = |grammar: Arc<dyn ScopeGrammar>| {
-            Rules::new("https://as.example".into(), audience(), grammar, Duration::ZERO, None)
+            ResponseValidation::new("https://as.example".into(), audience(), grammar, Duration::ZERO, None)
         };
         let rules = [by(Arc::new(ExactScopes)), by(Arc::new(implied))];
         // The token has `read write`.

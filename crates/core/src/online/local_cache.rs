@@ -21,7 +21,7 @@ const LEAST_HEAVIEST: u64 = 8 * 1024;
 
 /// What is remembered of answers. Good ones and bad ones have a place each, so that no number of bad tokens pushes out a
 /// good one.
-pub(super) struct Memory {
+pub(super) struct LocalCache {
     good: Arc<Cache>,
     bad: Cache,
     /// The heaviest answer that is remembered, before claims are built of it. Otherwise one user with a long answer would push out many.
@@ -62,7 +62,7 @@ pub(super) struct Answer {
     pub(super) keep_until: Duration,
     pub(super) tags: Vec<CacheKey>,
     /// Whether it was asked for the request that waits, and not taken from a store.
-    pub(super) is_fresh: bool,
+    pub(super) from_upstream: bool,
 }
 
 #[derive(Debug)]
@@ -124,7 +124,7 @@ fn weigh(cache: &Cache, key: CacheKey, answer: &Arc<Answer>) {
     }
 }
 
-impl Memory {
+impl LocalCache {
     pub(super) fn new(settings: &CacheConfig) -> Self {
         let cache = |bytes: u64| {
             let entries = usize::try_from(bytes / (2 * OVERHEAD)).unwrap_or(usize::MAX).clamp(1, 1 << 20);
@@ -154,7 +154,7 @@ impl Memory {
     }
 
     /// Remembers an answer in place of what was known before, unless that is the answer to a later question.
-    pub(super) fn put(&self, key: CacheKey, answer: Arc<Answer>) {
+    pub(super) fn insert(&self, key: CacheKey, answer: Arc<Answer>) {
         if self.get(&key).is_some_and(|known| known.number > answer.number) {
             return;
         }
@@ -204,9 +204,9 @@ impl Memory {
 }
 
 /// Shows how much there is and nothing of it.
-impl std::fmt::Debug for Memory {
+impl std::fmt::Debug for LocalCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Memory").field("good", &self.good.len()).field("bad", &self.bad.len()).finish()
+        f.debug_struct("LocalCache").field("good", &self.good.len()).field("bad", &self.bad.len()).finish()
     }
 }
 
@@ -223,7 +223,7 @@ mod tests {
 
     fn answer(verdict: Verdict) -> Arc<Answer> {
         let (asked_at, keep_until) = (Duration::from_secs(10), Duration::from_secs(40));
-        Arc::new(Answer { verdict, number: 5, asked_at, keep_until, tags: vec![key(7)], is_fresh: true })
+        Arc::new(Answer { verdict, number: 5, asked_at, keep_until, tags: vec![key(7)], from_upstream: true })
     }
 
     fn good() -> Arc<Answer> {
@@ -237,39 +237,39 @@ mod tests {
     #[test]
     fn c_06_a_million_bad_answers_take_a_bounded_place_of_their_own() {
         let bytes = 8 * 1024 * 1024;
-        let memory = Memory::new(&CacheConfig::default().max_bytes(bytes));
-        (0..1000).for_each(|number| memory.put(key(number), good()));
-        (1000..1_001_000).for_each(|number| memory.put(key(number), bad()));
-        let (kept, bad, weight) = memory.size();
+        let cache = LocalCache::new(&CacheConfig::default().max_bytes(bytes));
+        (0..1000).for_each(|number| cache.insert(key(number), good()));
+        (1000..1_001_000).for_each(|number| cache.insert(key(number), bad()));
+        let (kept, bad, weight) = cache.size();
         assert!(weight <= bytes as u64 * 9 / 8, "{weight}");
         assert!((1..=1024).contains(&bad), "{bad}");
         assert!(kept >= 900, "{kept}");
-        assert!((0..1000).filter(|number| memory.get(&key(*number)).is_some()).count() >= 900);
+        assert!((0..1000).filter(|number| cache.get(&key(*number)).is_some()).count() >= 900);
     }
 
     #[test]
     fn an_answer_replaces_the_one_before_whichever_it_was() {
-        let memory = Memory::new(&CacheConfig::default());
+        let cache = LocalCache::new(&CacheConfig::default());
         for (answer, sizes) in [(good(), (1, 0)), (bad(), (0, 1)), (bad(), (0, 1)), (good(), (1, 0))] {
-            memory.put(key(1), answer);
-            assert_eq!((memory.size().0, memory.size().1), sizes);
+            cache.insert(key(1), answer);
+            assert_eq!((cache.size().0, cache.size().1), sizes);
         }
-        memory.remove(&key(1));
-        assert!(memory.get(&key(1)).is_none());
-        (1..=3).for_each(|number| memory.put(key(number), if number == 2 { bad() } else { good() }));
-        assert_eq!(memory.invalidate(&key(8)), 0);
-        assert_eq!((memory.size().0, memory.size().1), (2, 1));
-        assert_eq!(memory.invalidate(&key(7)), 3);
-        assert_eq!((memory.size().0, memory.size().1), (0, 0));
+        cache.remove(&key(1));
+        assert!(cache.get(&key(1)).is_none());
+        (1..=3).for_each(|number| cache.insert(key(number), if number == 2 { bad() } else { good() }));
+        assert_eq!(cache.invalidate(&key(8)), 0);
+        assert_eq!((cache.size().0, cache.size().1), (2, 1));
+        assert_eq!(cache.invalidate(&key(7)), 3);
+        assert_eq!((cache.size().0, cache.size().1), (0, 0));
     }
 
     #[test]
     fn an_answer_to_an_earlier_question_replaces_none() {
-        let memory = Memory::new(&CacheConfig::default());
-        memory.put(key(1), bad());
+        let cache = LocalCache::new(&CacheConfig::default());
+        cache.insert(key(1), bad());
         let earlier = Answer { number: 4, ..Arc::into_inner(good()).unwrap() };
-        memory.put(key(1), Arc::new(earlier));
-        assert_eq!((memory.size().0, memory.size().1), (0, 1));
+        cache.insert(key(1), Arc::new(earlier));
+        assert_eq!((cache.size().0, cache.size().1), (0, 1));
     }
 
     /// A good answer with a claim of so many bytes.
@@ -281,54 +281,54 @@ mod tests {
     #[test]
     fn c_13_what_is_too_heavy_is_not_remembered_and_takes_the_place_of_what_was() {
         for (bytes, heaviest) in [(64 * 1024, 8 * 1024), (16 * 1024 * 1024, 32 * 1024)] {
-            let memory = Memory::new(&CacheConfig::default().max_bytes(bytes));
+            let cache = LocalCache::new(&CacheConfig::default().max_bytes(bytes));
             for before in [good(), bad()] {
-                memory.put(key(1), good_of(heaviest / 2));
-                assert_eq!((memory.size().0, memory.size().1), (1, 0), "{bytes}");
-                memory.put(key(1), before);
-                memory.put(key(1), good_of(heaviest));
-                assert_eq!((memory.size().0, memory.size().1), (0, 0), "{bytes}: the verdict before is out of date");
+                cache.insert(key(1), good_of(heaviest / 2));
+                assert_eq!((cache.size().0, cache.size().1), (1, 0), "{bytes}");
+                cache.insert(key(1), before);
+                cache.insert(key(1), good_of(heaviest));
+                assert_eq!((cache.size().0, cache.size().1), (0, 0), "{bytes}: the verdict before is out of date");
             }
         }
     }
 
     #[test]
     fn an_answer_is_weighed_again_when_claims_are_built_of_it() {
-        let memory = Memory::new(&CacheConfig::default());
+        let cache = LocalCache::new(&CacheConfig::default());
         let (one, other) = (good(), good());
-        memory.put(key(1), Arc::clone(&one));
-        let (_, _, light) = memory.size();
+        cache.insert(key(1), Arc::clone(&one));
+        let (_, _, light) = cache.size();
         let claims = |answer: &Answer| match &answer.verdict {
             Verdict::Good(token) => assert!(token.claims::<crate::Claims>().is_ok()),
             Verdict::Bad { .. } => unreachable!("it is good"),
         };
         claims(&one);
-        let (_, _, heavy) = memory.size();
+        let (_, _, heavy) = cache.size();
         assert!(heavy > light + 768, "{light} {heavy}");
         claims(&one);
-        assert_eq!(memory.size().2, heavy, "they are built once");
+        assert_eq!(cache.size().2, heavy, "they are built once");
         // What was replaced or forgotten does not come back by it.
-        memory.put(key(2), Arc::clone(&other));
-        memory.put(key(2), bad());
+        cache.insert(key(2), Arc::clone(&other));
+        cache.insert(key(2), bad());
         claims(&other);
-        assert_eq!((memory.size().0, memory.size().1), (1, 1));
-        memory.remove(&key(2));
-        assert_eq!((memory.size().0, memory.size().1), (1, 0));
+        assert_eq!((cache.size().0, cache.size().1), (1, 1));
+        cache.remove(&key(2));
+        assert_eq!((cache.size().0, cache.size().1), (1, 0));
     }
 
     #[test]
     fn c_02_a_clock_that_steps_back_forgets_everything() {
-        let memory = Memory::new(&CacheConfig::default());
+        let cache = LocalCache::new(&CacheConfig::default());
         let at = Duration::from_millis;
-        memory.note_time(at(5000));
-        memory.put(key(1), good());
+        cache.note_time(at(5000));
+        cache.insert(key(1), good());
         for near in [5000, 4000, 6000, 5000] {
-            memory.note_time(at(near));
-            assert_eq!(memory.size().0, 1, "{near}");
+            cache.note_time(at(near));
+            assert_eq!(cache.size().0, 1, "{near}");
         }
-        memory.put(key(2), bad());
-        memory.note_time(at(4999));
-        assert_eq!((memory.size().0, memory.size().1), (0, 0), "good and bad ones");
+        cache.insert(key(2), bad());
+        cache.note_time(at(4999));
+        assert_eq!((cache.size().0, cache.size().1), (0, 0), "good and bad ones");
     }
 
     #[test]

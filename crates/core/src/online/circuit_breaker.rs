@@ -1,0 +1,629 @@
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{CacheKey, Limits};
+
+/// The longest wish to be left alone that is bounded, and passed on.
+pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// How many tokens that failed are kept in mind: many times as many as open the breaker by default.
+const MAX_FAILING_TOKENS: usize = 64;
+
+/// Keeps count of failures in a row, and after too many of them lets nobody ask for a while. Then one may try.
+///
+/// A failure may be the doing of one token that the issuer chokes on. So each token counts once, however often it fails, and
+/// one that has failed has a count and pauses of its own: it neither opens the breaker for others, nor is_probe in their place
+/// whether it may be closed.
+///
+/// Times are since 1970, of whatever clock the caller has. Should it step back by more than a pause, the pause is over.
+#[derive(Debug)]
+pub(super) struct CircuitBreaker {
+    breaker_threshold: u32,
+    pause: (Duration, Duration),
+    /// After which an attempt that was never heard of again stands in nobody's way.
+    probe_timeout: Duration,
+    states: Mutex<States>,
+}
+
+#[derive(Debug)]
+struct States {
+    all: State,
+    /// Of tokens that failed and got no answer since, the one that began last at the end.
+    failing_tokens: VecDeque<(CacheKey, State)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Closed { failures: u32 },
+    Open { since: Duration, pause: Duration },
+    HalfOpen { since: Duration, pause: Duration },
+}
+
+/// What became of the breaker by this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    None,
+    Opened,
+    Closed,
+}
+
+/// Permit to ask. Dropped without a word, it counts as a failure.
+#[derive(Debug)]
+pub(super) struct Permit<'c> {
+    breaker: &'c CircuitBreaker,
+    token: CacheKey,
+    /// Whether it is the one that is_probe, for all tokens or for its own.
+    is_probe: bool,
+    probes_own: bool,
+    /// Whether the breaker was open, and the pause over.
+    after_pause: bool,
+    began: Duration,
+    is_settled: bool,
+}
+
+/// The state of a breaker breaker: whether somebody is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CircuitState {
+    /// Questions are asked.
+    Closed,
+    /// It was open, and the pause is over: the next question is asked, and its outcome decides.
+    HalfOpen,
+    /// Nobody is asked for a while, and the answer is 503 at once.
+    Open,
+}
+
+impl CircuitState {
+    /// The state as a label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half_open",
+            Self::Open => "open",
+        }
+    }
+}
+
+impl State {
+    const CLOSED: Self = Self::Closed { failures: 0 };
+
+    fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed { .. })
+    }
+
+    /// For how long nobody is to ask, `None` where somebody may.
+    fn open_for(&self, probe_timeout: Duration, now: Duration) -> Option<Duration> {
+        match *self {
+            Self::Closed { .. } => None,
+            Self::Open { since, pause } => remaining(since, pause, now),
+            Self::HalfOpen { since, .. } => remaining(since, probe_timeout, now),
+        }
+    }
+
+    /// Whoever asks now, when the pause is over, is_probe. Whether that is so.
+    fn try_acquire(&mut self, now: Duration) -> bool {
+        match *self {
+            Self::Closed { .. } => false,
+            Self::Open { pause, .. } | Self::HalfOpen { pause, .. } => {
+                *self = Self::HalfOpen { since: now, pause };
+                true
+            }
+        }
+    }
+
+    fn fail(
+        &mut self,
+        is_probe: bool,
+        now: Duration,
+        breaker_threshold: u32,
+        (first, longest): (Duration, Duration),
+    ) -> Change {
+        match *self {
+            Self::Closed { failures } if failures + 1 < breaker_threshold => {
+                *self = Self::Closed { failures: failures + 1 };
+                Change::None
+            }
+            Self::Closed { .. } => {
+                *self = Self::Open { since: now, pause: first };
+                Change::Opened
+            }
+            Self::HalfOpen { pause, .. } if is_probe => {
+                *self = Self::Open { since: now, pause: (pause * 2).clamp(first, longest) };
+                Change::None
+            }
+            // Asked before the breaker opened: whoever is_probe next will see.
+            Self::Open { .. } | Self::HalfOpen { .. } => Change::None,
+        }
+    }
+}
+
+impl States {
+    fn failing_token(&mut self, token: &CacheKey) -> Option<&mut State> {
+        self.failing_tokens.iter_mut().find(|(failing_token, _)| failing_token == token).map(|(_, state)| state)
+    }
+
+    fn open_for(&mut self, token: &CacheKey, probe_timeout: Duration, now: Duration) -> Option<Duration> {
+        let own = self.failing_token(token).and_then(|state| state.open_for(probe_timeout, now));
+        self.all.open_for(probe_timeout, now).max(own)
+    }
+}
+
+impl CircuitBreaker {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            breaker_threshold: limits.breaker_threshold,
+            pause: limits.breaker_open_for,
+            probe_timeout: limits.timeout * 2,
+            states: Mutex::new(States { all: State::CLOSED, failing_tokens: VecDeque::new() }),
+        }
+    }
+
+    /// For how long a wish to be left alone is bounded.
+    fn bounded(&self, wish: Duration) -> Duration {
+        wish.min(MAX_RETRY_AFTER).max(self.pause.0)
+    }
+
+    fn states(&self) -> MutexGuard<'_, States> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For how long nobody is to ask about this token, `None` where somebody may.
+    pub(super) fn open_for(&self, token: &CacheKey, now: Duration) -> Option<Duration> {
+        self.states().open_for(token, self.probe_timeout, now)
+    }
+
+    /// The state for tokens that have not failed before, and for how long nobody is asked about them.
+    pub(super) fn state(&self, now: Duration) -> (CircuitState, Option<Duration>) {
+        let state = self.states().all;
+        let open_for = state.open_for(self.probe_timeout, now);
+        let state = match state {
+            State::Closed { .. } => CircuitState::Closed,
+            State::Open { .. } if open_for.is_some() => CircuitState::Open,
+            State::Open { .. } | State::HalfOpen { .. } => CircuitState::HalfOpen,
+        };
+        (state, open_for.filter(|_| state == CircuitState::Open))
+    }
+
+    /// Permit to ask about this token, or for how long nobody is to.
+    pub(super) fn try_acquire(&self, token: CacheKey, now: Duration) -> Result<Permit<'_>, Duration> {
+        let mut states = self.states();
+        if let Some(left) = states.open_for(&token, self.probe_timeout, now) {
+            return Err(left);
+        }
+        let after_pause = !states.all.is_closed();
+        let (is_probe, probes_own) = match states.failing_token(&token) {
+            Some(own) => (false, own.try_acquire(now)),
+            None => (states.all.try_acquire(now), false),
+        };
+        Ok(Permit { breaker: self, token, is_probe, probes_own, after_pause, began: now, is_settled: false })
+    }
+
+    fn record(&self, permit: &Permit<'_>, now: Duration, outcome: Outcome) -> Change {
+        let mut states = self.states();
+        match outcome {
+            Outcome::Unclear => {
+                states.failing_tokens.retain(|(failing_token, _)| *failing_token != permit.token);
+                // It says nothing about the next question, so that the pause is as long as it was, and the next one is_probe at
+                // once: whoever has many such tokens neither ends an outage nor prolongs it.
+                if let State::HalfOpen { since, pause } = states.all
+                    && permit.is_probe
+                    && since == permit.began
+                {
+                    states.all = State::Open { since: since.saturating_sub(pause), pause };
+                }
+                Change::None
+            }
+            Outcome::Answered => {
+                states.failing_tokens.retain(|(failing_token, _)| *failing_token != permit.token);
+                let ends_pause = match states.all {
+                    State::Closed { .. } => false,
+                    // It was opened again since.
+                    State::Open { since, .. } => permit.after_pause && since < permit.began,
+                    State::HalfOpen { .. } => permit.after_pause,
+                };
+                if ends_pause {
+                    states.all = State::CLOSED;
+                    return Change::Closed;
+                }
+                if states.all.is_closed() {
+                    states.all = State::CLOSED;
+                }
+                Change::None
+            }
+            Outcome::RetryAfter(wish) => {
+                let pause = self.bounded(wish);
+                let was_open = matches!(states.all, State::Open { .. });
+                // A shorter wish does not cut a longer one short.
+                match states.all {
+                    State::Open { since, pause: left } if since + left > now + pause => {}
+                    _ => states.all = State::Open { since: now, pause },
+                }
+                if permit.probes_own {
+                    states.failing_tokens.retain(|(failing_token, _)| *failing_token != permit.token);
+                }
+                if permit.is_probe || was_open { Change::None } else { Change::Opened }
+            }
+            Outcome::Failed(wish) => {
+                let wish = wish.map(|wish| State::Open { since: now, pause: self.bounded(wish) });
+                // While the breaker is open, a token that fails is not asked about again and again to make sure.
+                let own_limit = if states.all.is_closed() { self.breaker_threshold } else { 1 };
+                let fail = |own: &mut State| match wish {
+                    Some(open) => *own = open,
+                    None => drop(own.fail(permit.probes_own, now, own_limit, self.pause)),
+                };
+                let is_first = match states.failing_token(&permit.token) {
+                    Some(own) => {
+                        fail(own);
+                        false
+                    }
+                    None => {
+                        let mut own = State::CLOSED;
+                        fail(&mut own);
+                        if states.failing_tokens.len() >= MAX_FAILING_TOKENS {
+                            states.failing_tokens.pop_front();
+                        }
+                        states.failing_tokens.push_back((permit.token, own));
+                        true
+                    }
+                };
+                if !(is_first || permit.is_probe) {
+                    return Change::None;
+                }
+                match (states.all, wish) {
+                    // Two tokens in a row, and one of them with a wish: it is about both.
+                    (State::Closed { failures: 1.. }, Some(open)) => {
+                        states.all = open;
+                        Change::Opened
+                    }
+                    (State::HalfOpen { .. }, Some(open)) if permit.is_probe => {
+                        states.all = open;
+                        Change::None
+                    }
+                    _ => states.all.fail(permit.is_probe, now, self.breaker_threshold.max(2), self.pause),
+                }
+            }
+        }
+    }
+}
+
+/// What came of asking.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Outcome {
+    Answered,
+    /// There was no answer, which may have to do with this very question.
+    Unclear,
+    /// They want to be left alone for so long.
+    RetryAfter(Duration),
+    /// There was none, and they may have said when to ask again about this token.
+    Failed(Option<Duration>),
+}
+
+impl Permit<'_> {
+    /// Says what came of it.
+    pub(super) fn record(mut self, now: Duration, outcome: Outcome) -> Change {
+        self.is_settled = true;
+        self.breaker.record(&self, now, outcome)
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.breaker.record(self, self.began, Outcome::Failed(None));
+        }
+    }
+}
+
+/// What is left of `wait` since `since`; nothing where the clock went back beyond that.
+fn remaining(since: Duration, wait: Duration, now: Duration) -> Option<Duration> {
+    let until = since + wait;
+    let left = until.checked_sub(now).filter(|left| !left.is_zero())?;
+    (left <= wait * 2).then_some(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn breaker() -> CircuitBreaker {
+        CircuitBreaker::new(
+            &Limits::default().breaker_threshold(3).timeout(SECOND).breaker_open_for(SECOND, 4 * SECOND),
+        )
+    }
+
+    fn at(seconds: u32) -> Duration {
+        SECOND * (1000 + seconds)
+    }
+
+    fn token(number: u8) -> CacheKey {
+        CacheKey::new([number; 32])
+    }
+
+    /// A token that was never seen before.
+    fn another() -> CacheKey {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let mut digest = [0xff; 32];
+        digest[..8].copy_from_slice(&NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        CacheKey::new(digest)
+    }
+
+    fn try_acquire(breaker: &CircuitBreaker, now: Duration) -> Result<Permit<'_>, Duration> {
+        breaker.try_acquire(another(), now)
+    }
+
+    fn open_for(breaker: &CircuitBreaker, now: Duration) -> Option<Duration> {
+        breaker.open_for(&another(), now)
+    }
+
+    fn fail(breaker: &CircuitBreaker, now: Duration) -> Change {
+        try_acquire(breaker, now).unwrap().record(now, Outcome::Failed(None))
+    }
+
+    #[test]
+    fn one_token_never_opens_it_for_others() {
+        for breaker_threshold in [1, 2, 3] {
+            let breaker = CircuitBreaker::new(
+                &Limits::default().breaker_threshold(breaker_threshold).breaker_open_for(SECOND, 4 * SECOND),
+            );
+            let (poison, good) = (token(1), token(2));
+            let mut now = at(0);
+            let mut asked = 0;
+            for round in 0..1000 {
+                if let Ok(permit) = breaker.try_acquire(poison, now) {
+                    asked += 1;
+                    assert_eq!(permit.record(now, Outcome::Failed(None)), Change::None);
+                }
+                assert_eq!(breaker.open_for(&another(), now), None, "{round}");
+                if round % 10 == 0 {
+                    assert_eq!(breaker.try_acquire(good, now).unwrap().record(now, Outcome::Answered), Change::None);
+                }
+                now += SECOND / 10;
+            }
+            assert!((20..40).contains(&asked), "it is asked about itself ever more rarely: {asked}");
+            let others: Vec<Change> = (0..2).map(|_| fail(&breaker, now)).collect();
+            assert_eq!(others.contains(&Change::Opened), breaker_threshold < 3, "others count: {others:?}");
+        }
+    }
+
+    #[test]
+    fn one_token_never_keeps_it_open_for_others() {
+        let breaker = breaker();
+        let poison = token(1);
+        assert_eq!(breaker.try_acquire(poison, at(0)).unwrap().record(at(0), Outcome::Failed(None)), Change::None);
+        assert_eq!([fail(&breaker, at(0)), fail(&breaker, at(0))], [Change::None, Change::Opened]);
+        // It comes first after every pause, and again and again.
+        for tenth in 10..300 {
+            let now = at(0) + SECOND / 10 * tenth;
+            if let Ok(permit) = breaker.try_acquire(poison, now) {
+                assert_eq!(permit.record(now, Outcome::Failed(None)), Change::None);
+            }
+        }
+        assert_eq!(try_acquire(&breaker, at(30)).unwrap().record(at(30), Outcome::Answered), Change::Closed);
+    }
+
+    #[test]
+    fn a_token_that_failed_and_is_answered_again_ends_the_pause_for_all() {
+        let breaker = breaker();
+        assert_eq!(breaker.try_acquire(token(1), at(0)).unwrap().record(at(0), Outcome::Failed(None)), Change::None);
+        assert_eq!([fail(&breaker, at(0)), fail(&breaker, at(0))], [Change::None, Change::Opened]);
+        assert!(breaker.try_acquire(token(1), at(0)).is_err());
+        assert_eq!(breaker.try_acquire(token(1), at(1)).unwrap().record(at(1), Outcome::Answered), Change::Closed);
+        assert_eq!(open_for(&breaker, at(1)), None);
+    }
+
+    #[test]
+    fn a_state_has_a_name_and_an_open_circuit_says_for_how_long() {
+        let breaker = breaker();
+        assert_eq!(breaker.state(at(0)), (CircuitState::Closed, None));
+        for _ in 0..3 {
+            fail(&breaker, at(0));
+        }
+        assert_eq!(breaker.state(at(0)), (CircuitState::Open, Some(SECOND)));
+        assert_eq!(breaker.state(at(1)), (CircuitState::HalfOpen, None));
+        let trying = try_acquire(&breaker, at(1)).unwrap();
+        assert_eq!(breaker.state(at(1)), (CircuitState::HalfOpen, None));
+        assert_eq!(trying.record(at(1), Outcome::Answered), Change::Closed);
+        let names = [CircuitState::Closed, CircuitState::HalfOpen, CircuitState::Open].map(CircuitState::as_str);
+        assert_eq!(names, ["closed", "half_open", "open"]);
+    }
+
+    #[test]
+    fn a_wish_is_granted_for_five_minutes_at_most_and_the_longer_of_two() {
+        let breaker = breaker();
+        let [first, second, third] = [(); 3].map(|()| try_acquire(&breaker, at(0)).unwrap());
+        first.record(at(0), Outcome::RetryAfter(10 * SECOND));
+        second.record(at(2), Outcome::RetryAfter(20 * SECOND));
+        assert_eq!(open_for(&breaker, at(2)), Some(20 * SECOND));
+        third.record(at(3), Outcome::RetryAfter(5 * SECOND));
+        assert_eq!(open_for(&breaker, at(3)), Some(19 * SECOND));
+        try_acquire(&breaker, at(30)).unwrap().record(at(30), Outcome::RetryAfter(3600 * SECOND));
+        assert_eq!(open_for(&breaker, at(30)), Some(300 * SECOND));
+    }
+
+    #[test]
+    fn an_answer_that_was_overtaken_by_a_failure_closes_nothing() {
+        let breaker = breaker();
+        for _ in 0..3 {
+            fail(&breaker, at(0));
+        }
+        let overtaken = try_acquire(&breaker, at(1)).unwrap();
+        let (seconds, next) =
+            (2..60).find_map(|seconds| Some((seconds, try_acquire(&breaker, at(seconds)).ok()?))).unwrap();
+        next.record(at(seconds), Outcome::Failed(None));
+        assert_eq!(overtaken.record(at(seconds), Outcome::Answered), Change::None);
+        assert!(open_for(&breaker, at(seconds)).is_some());
+    }
+
+    #[test]
+    fn a_wish_of_before_does_not_end_the_attempt_after_a_pause() {
+        let breaker = breaker();
+        let before = try_acquire(&breaker, at(0)).unwrap();
+        for _ in 0..3 {
+            fail(&breaker, at(0));
+        }
+        let trying = try_acquire(&breaker, at(1)).unwrap();
+        assert_eq!(before.record(at(1), Outcome::Failed(Some(60 * SECOND))), Change::None);
+        assert_eq!(trying.record(at(1), Outcome::Answered), Change::Closed);
+    }
+
+    #[test]
+    fn so_many_tokens_that_failed_are_kept_in_mind_and_no_more() {
+        let breaker = breaker();
+        for _ in 0..MAX_FAILING_TOKENS * 3 {
+            fail(&breaker, at(0));
+            try_acquire(&breaker, at(0)).unwrap().record(at(0), Outcome::Answered);
+        }
+        assert_eq!(breaker.states().failing_tokens.len(), MAX_FAILING_TOKENS);
+    }
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_and_no_others() {
+        let breaker = breaker();
+        for _ in 0..3 {
+            assert_eq!(fail(&breaker, at(0)), Change::None);
+            assert_eq!(fail(&breaker, at(0)), Change::None);
+            assert_eq!(try_acquire(&breaker, at(0)).unwrap().record(at(0), Outcome::Unclear), Change::None);
+            assert_eq!(try_acquire(&breaker, at(0)).unwrap().record(at(0), Outcome::Answered), Change::None);
+        }
+        assert_eq!([fail(&breaker, at(0)), fail(&breaker, at(0))], [Change::None; 2]);
+        assert_eq!(open_for(&breaker, at(0)), None);
+        assert_eq!(fail(&breaker, at(0)), Change::Opened);
+        assert_eq!(open_for(&breaker, at(0)), Some(SECOND));
+        assert_eq!(try_acquire(&breaker, at(0) + SECOND / 4).unwrap_err(), SECOND * 3 / 4);
+    }
+
+    #[test]
+    fn one_tries_at_a_time_and_pauses_grow() {
+        let breaker = breaker();
+        (0..3).for_each(|_| {
+            fail(&breaker, at(0));
+        });
+        let mut now = at(1);
+        for pause in [2, 4, 4] {
+            let permit = try_acquire(&breaker, now).unwrap();
+            assert!(try_acquire(&breaker, now).is_err() && open_for(&breaker, now).is_some(), "one is_probe");
+            assert_eq!(permit.record(now, Outcome::Failed(None)), Change::None);
+            assert_eq!(open_for(&breaker, now), Some(SECOND * pause));
+            now += SECOND * pause;
+        }
+        assert_eq!(try_acquire(&breaker, now).unwrap().record(now, Outcome::Answered), Change::Closed);
+        assert_eq!(open_for(&breaker, now), None);
+        assert_eq!(fail(&breaker, now), Change::None, "and all is forgotten");
+    }
+
+    #[test]
+    fn a_wish_to_be_left_alone_is_granted_at_once_within_reason() {
+        let breaker = breaker();
+        let wish = |seconds| Outcome::RetryAfter(SECOND * seconds);
+        assert_eq!(try_acquire(&breaker, at(0)).unwrap().record(at(0), wish(7)), Change::Opened);
+        assert_eq!(open_for(&breaker, at(3)), Some(4 * SECOND));
+        assert_eq!(try_acquire(&breaker, at(7)).unwrap().record(at(7), wish(100_000)), Change::None);
+        assert_eq!(open_for(&breaker, at(7)), Some(MAX_RETRY_AFTER));
+        let now = at(7) + MAX_RETRY_AFTER;
+        assert_eq!(try_acquire(&breaker, now).unwrap().record(now, wish(0)), Change::None);
+        assert_eq!(open_for(&breaker, now), Some(SECOND));
+    }
+
+    #[test]
+    fn a_wish_about_one_token_is_granted_to_it_and_to_all_with_the_next() {
+        let breaker = breaker();
+        let wish = |seconds| Outcome::Failed(Some(SECOND * seconds));
+        assert_eq!(breaker.try_acquire(token(1), at(0)).unwrap().record(at(0), wish(7)), Change::None);
+        assert_eq!((breaker.open_for(&token(1), at(3)), open_for(&breaker, at(3))), (Some(4 * SECOND), None));
+        assert_eq!(breaker.try_acquire(token(1), at(7)).unwrap().record(at(7), wish(100_000)), Change::None);
+        assert_eq!((breaker.open_for(&token(1), at(7)), open_for(&breaker, at(7))), (Some(MAX_RETRY_AFTER), None));
+        assert_eq!(try_acquire(&breaker, at(8)).unwrap().record(at(8), wish(9)), Change::Opened);
+        assert_eq!(open_for(&breaker, at(8)), Some(9 * SECOND));
+        assert_eq!(try_acquire(&breaker, at(17)).unwrap().record(at(17), wish(0)), Change::None);
+        assert_eq!(open_for(&breaker, at(17)), Some(SECOND), "the one that is_probe speaks for all");
+        assert_eq!(try_acquire(&breaker, at(18)).unwrap().record(at(18), Outcome::Answered), Change::Closed);
+    }
+
+    #[test]
+    fn a_shorter_wish_does_not_cut_a_longer_one_short() {
+        let breaker = breaker();
+        let (one, other) = (try_acquire(&breaker, at(0)).unwrap(), try_acquire(&breaker, at(0)).unwrap());
+        assert_eq!(one.record(at(0), Outcome::RetryAfter(60 * SECOND)), Change::Opened);
+        assert_eq!(other.record(at(1), Outcome::RetryAfter(SECOND)), Change::None);
+        assert_eq!(open_for(&breaker, at(1)), Some(59 * SECOND));
+    }
+
+    #[test]
+    fn whoever_is_never_heard_of_again_has_failed_and_blocks_nobody() {
+        let breaker = breaker();
+        (0..3).for_each(|_| drop(try_acquire(&breaker, at(0)).unwrap()));
+        assert_eq!(open_for(&breaker, at(0)), Some(SECOND));
+        drop(try_acquire(&breaker, at(1)).unwrap());
+        assert_eq!(try_acquire(&breaker, at(2)).unwrap_err(), SECOND);
+        let permit = try_acquire(&breaker, at(3)).unwrap();
+        assert_eq!(permit.record(at(3), Outcome::Answered), Change::Closed);
+    }
+
+    #[test]
+    fn late_news_from_before_it_opened_changes_nothing() {
+        let breaker = breaker();
+        let early = [
+            try_acquire(&breaker, at(0)).unwrap(),
+            try_acquire(&breaker, at(0)).unwrap(),
+            try_acquire(&breaker, at(0)).unwrap(),
+        ];
+        (0..3).for_each(|_| {
+            fail(&breaker, at(0));
+        });
+        let [answered, failed, unclear] = early;
+        assert_eq!(answered.record(at(0), Outcome::Answered), Change::None);
+        assert_eq!(failed.record(at(0), Outcome::Failed(None)), Change::None);
+        assert_eq!(unclear.record(at(0), Outcome::Unclear), Change::None);
+        assert_eq!(open_for(&breaker, at(0)), Some(SECOND));
+        let is_probe = try_acquire(&breaker, at(1)).unwrap();
+        assert_eq!(is_probe.record(at(1), Outcome::Answered), Change::Closed);
+    }
+
+    #[test]
+    fn an_unclear_outcome_neither_closes_it_nor_prolongs_the_pause() {
+        let breaker = breaker();
+        (0..3).for_each(|_| {
+            fail(&breaker, at(0));
+        });
+        for _ in 0..10 {
+            let is_probe = try_acquire(&breaker, at(1)).unwrap();
+            assert!(try_acquire(&breaker, at(1)).is_err(), "one is_probe");
+            assert_eq!(is_probe.record(at(1) + SECOND / 4, Outcome::Unclear), Change::None);
+            assert_eq!(breaker.state(at(1) + SECOND / 4), (CircuitState::HalfOpen, None));
+        }
+        assert_eq!(fail(&breaker, at(2)), Change::None);
+        assert_eq!(open_for(&breaker, at(2)), Some(2 * SECOND), "the outage goes on, and its pauses grow");
+        assert_eq!(try_acquire(&breaker, at(4)).unwrap().record(at(4), Outcome::Unclear), Change::None);
+        assert_eq!(try_acquire(&breaker, at(4)).unwrap().record(at(4), Outcome::Answered), Change::Closed);
+    }
+
+    #[test]
+    fn an_unclear_outcome_that_comes_late_lets_nobody_try_beside_another() {
+        let breaker = breaker();
+        (0..3).for_each(|_| {
+            fail(&breaker, at(0));
+        });
+        let late = try_acquire(&breaker, at(1)).unwrap();
+        let is_probe = try_acquire(&breaker, at(3)).unwrap();
+        assert_eq!(late.record(at(3), Outcome::Unclear), Change::None);
+        assert!(try_acquire(&breaker, at(3)).is_err());
+        assert_eq!(is_probe.record(at(3), Outcome::Answered), Change::Closed);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_ends_a_pause() {
+        let breaker = breaker();
+        (0..3).for_each(|_| {
+            fail(&breaker, at(100));
+        });
+        assert!(open_for(&breaker, at(100)).is_some());
+        assert!(open_for(&breaker, at(0)).is_none() && try_acquire(&breaker, at(0)).is_ok());
+    }
+}
