@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use scopegate_axum::{AccessToken, Authenticate, InsufficientScope, Issuer, Reason, RequireScope, ScopePolicy, scope};
 use scopegate_core::{
     BoxFuture, ErrorKind,
-    jwks::{KeySource, KeysUnavailable, MissingKey, Snapshot},
+    jwks::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
     jws::KeySet,
 };
 use scopegate_testing::Mint;
@@ -159,7 +159,7 @@ impl KeySource for NoKeys {
         None
     }
 
-    fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<std::sync::Arc<KeySet>, KeysUnavailable>> {
+    fn refetch(&self, _: RefetchReason<'_>) -> BoxFuture<'static, Result<std::sync::Arc<KeySet>, KeysUnavailable>> {
         let error = KeysUnavailable::new("the host is down");
         let error = if let Some(time) = self.0 { error.retry_after(time) } else { error };
         Box::pin(async move { Err(error) })

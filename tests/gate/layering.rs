@@ -21,7 +21,7 @@ use scopegate_axum::{
 };
 use scopegate_core::{
     BoxFuture, CryptoBackend,
-    jwks::{KeySource, KeysUnavailable, MissingKey, Snapshot},
+    jwks::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
     jws::{Algorithm, JwkSet, KeySet},
 };
 use scopegate_testing::Mint;
@@ -57,10 +57,10 @@ impl CountingKeys {
 impl KeySource for CountingKeys {
     fn snapshot(&self) -> Option<Snapshot> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        Some(Snapshot::conclusive(Arc::clone(&self.keys)))
+        Some(Snapshot::authoritative(Arc::clone(&self.keys)))
     }
 
-    fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+    fn refetch(&self, _: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
         let keys = Arc::clone(&self.keys);
         Box::pin(async move { Ok(keys) })
     }

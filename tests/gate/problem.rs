@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, StatusCode};
 use scopegate_axum::{AccessToken, Authenticate, InsufficientScope, Issuer, Reason, RequireScope, scope};
 use scopegate_core::{
     BoxFuture,
-    jwks::{KeySource, KeysUnavailable, MissingKey, Snapshot},
+    jwks::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
     jws::KeySet,
 };
 use scopegate_tests::{Answer, Api, Ask, ISSUER, exchange, issuer, mint, resource_server, serve};
@@ -26,7 +26,7 @@ impl KeySource for NoKeys {
         None
     }
 
-    fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+    fn refetch(&self, _: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
         Box::pin(async { Err(KeysUnavailable::new("keys.internal.example is down")) })
     }
 }

@@ -67,7 +67,7 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "Limits",
     "LogSampler",
     "MetricsObserver",
-    "MissingKey",
+    "RefetchReason",
     "JwtIntrospection",
     "OnlineHealth",
     "Profile",

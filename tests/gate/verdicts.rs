@@ -15,7 +15,7 @@ use scopegate_axum::{
 use scopegate_core::{
     BoxFuture, CryptoBackend, Reason,
     clock::Clock as _,
-    jwks::{KeySource, KeysUnavailable, MissingKey, Snapshot},
+    jwks::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
     jws::{Algorithm, JwkSet, KeySet},
 };
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys, TestClock};
@@ -204,12 +204,12 @@ impl scopegate_core::jwks::KeySource for Keys {
             let set = JwkSet::from_json(self.0.jwks_json().as_bytes()).expect("a JWK Set");
             Arc::new(set.prepare(Algorithm::DEFAULT, CryptoBackend::compiled_in().expect("a backend")))
         };
-        Some(scopegate_core::jwks::Snapshot::conclusive(Arc::clone(PREPARED.get_or_init(prepare))))
+        Some(scopegate_core::jwks::Snapshot::authoritative(Arc::clone(PREPARED.get_or_init(prepare))))
     }
 
     fn refetch(
         &self,
-        _: scopegate_core::jwks::MissingKey<'_>,
+        _: scopegate_core::jwks::RefetchReason<'_>,
     ) -> scopegate_core::BoxFuture<
         'static,
         Result<Arc<scopegate_core::jws::KeySet>, scopegate_core::jwks::KeysUnavailable>,
@@ -376,10 +376,10 @@ struct Swapped {
 
 impl KeySource for Swapped {
     fn snapshot(&self) -> Option<Snapshot> {
-        Some(Snapshot::conclusive(Arc::clone(&self.sets[self.swaps.load(Ordering::SeqCst) % 2])))
+        Some(Snapshot::authoritative(Arc::clone(&self.sets[self.swaps.load(Ordering::SeqCst) % 2])))
     }
 
-    fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+    fn refetch(&self, _: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
         let keys = Arc::clone(&self.sets[self.swaps.load(Ordering::SeqCst) % 2]);
         Box::pin(async move { Ok(keys) })
     }

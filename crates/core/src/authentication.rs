@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{ProtectionSpace, ResourceServer, VerifiedToken, verdicts::TokenDigest};
+use crate::{ProtectionSpace, ResourceServer, VerifiedToken, jwt_cache::TokenDigest};
 
 /// The outcome of authenticating a request: a [`VerifiedToken`], or nobody.
 ///
@@ -19,16 +19,16 @@ pub struct Authentication {
     /// Whether a verifier of the application judged it, which may have looked at more than the token.
     by_application: bool,
     /// Who judged it.
-    judge: ResourceServer,
+    resource_server: ResourceServer,
 }
 
 impl Authentication {
-    pub(crate) fn anonymous(judge: ResourceServer) -> Self {
-        Self { token: None, presented: None, asked_at: None, by_application: false, judge }
+    pub(crate) fn anonymous(resource_server: ResourceServer) -> Self {
+        Self { token: None, presented: None, asked_at: None, by_application: false, resource_server }
     }
 
-    pub(crate) fn verified(judge: ResourceServer, presented: TokenDigest, token: VerifiedToken) -> Self {
-        Self { token: Some(token), presented: Some(presented), ..Self::anonymous(judge) }
+    pub(crate) fn verified(resource_server: ResourceServer, presented: TokenDigest, token: VerifiedToken) -> Self {
+        Self { token: Some(token), presented: Some(presented), ..Self::anonymous(resource_server) }
     }
 
     /// With when somebody was asked about the token, and whether that was by a verifier of the application.
@@ -46,18 +46,18 @@ impl Authentication {
         self.asked_at.is_some_and(|asked_at| now.checked_sub(asked_at).is_some_and(|age| age <= max_age))
     }
 
-    /// Whether `judge` would find the same again for the same credentials: it was the judge, of this very token, whose times
+    /// Whether `resource_server` would find the same again for the same credentials: it was the resource_server, of this very token, whose times
     /// and age allow it still.
-    pub(crate) fn still_holds(&self, judge: &ResourceServer, presented: TokenDigest, now: Duration) -> bool {
-        self.judge.is(judge)
+    pub(crate) fn is_reusable(&self, resource_server: &ResourceServer, presented: TokenDigest, now: Duration) -> bool {
+        self.resource_server.is(resource_server)
             && !self.by_application
             && self.is_about(presented)
             && self.token.as_ref().is_some_and(|token| token.is_valid_at(now))
     }
 
-    /// The same outcome, found by another handle of the same judge.
-    pub(crate) fn judged_by(self, judge: ResourceServer) -> Self {
-        Self { judge, ..self }
+    /// The same outcome, found by another handle of the same resource_server.
+    pub(crate) fn with_resource_server(self, resource_server: ResourceServer) -> Self {
+        Self { resource_server, ..self }
     }
 
     /// The verified token; `None` where the request came without credentials.
@@ -66,13 +66,13 @@ impl Authentication {
     }
 
     /// The resource server that authenticated the request.
-    pub fn judge(&self) -> &ResourceServer {
-        &self.judge
+    pub fn resource_server(&self) -> &ResourceServer {
+        &self.resource_server
     }
 
     /// How refusals are to be worded.
     pub fn protection_space(&self) -> Option<&ProtectionSpace> {
-        self.judge.protection_space()
+        self.resource_server.protection_space()
     }
 }
 
@@ -90,37 +90,43 @@ mod tests {
 
     #[tokio::test]
     async fn an_outcome_is_of_one_judge_and_one_token_while_its_times_allow() {
-        let (judge, other) = (fixed(&["a-es256"]).await, fixed(&["a-es256"]).await);
+        let (resource_server, other) = (fixed(&["a-es256"]).await, fixed(&["a-es256"]).await);
         let token = verified("https://a", None, None);
         let expiry = token.expires_at().unwrap().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
         let before = expiry - Duration::from_nanos(1);
-        let outcome = Authentication::verified(judge.clone(), judge.digest("token"), token);
-        assert!(outcome.still_holds(&judge, judge.digest("token"), before) && outcome.judge().is(&judge));
-        assert!(!outcome.still_holds(&judge, judge.digest("token"), expiry));
-        assert!(!outcome.still_holds(&other, judge.digest("token"), before));
-        assert!(!outcome.still_holds(&judge, judge.digest("other"), before));
-        let anonymous = Authentication::anonymous(judge.clone());
+        let outcome = Authentication::verified(resource_server.clone(), resource_server.digest("token"), token);
         assert!(
-            !anonymous.still_holds(&judge, judge.digest("token"), before)
-                && !anonymous.still_holds(&judge, judge.digest(""), before)
+            outcome.is_reusable(&resource_server, resource_server.digest("token"), before)
+                && outcome.resource_server().is(&resource_server)
+        );
+        assert!(!outcome.is_reusable(&resource_server, resource_server.digest("token"), expiry));
+        assert!(!outcome.is_reusable(&other, resource_server.digest("token"), before));
+        assert!(!outcome.is_reusable(&resource_server, resource_server.digest("other"), before));
+        let anonymous = Authentication::anonymous(resource_server.clone());
+        assert!(
+            !anonymous.is_reusable(&resource_server, resource_server.digest("token"), before)
+                && !anonymous.is_reusable(&resource_server, resource_server.digest(""), before)
         );
     }
 
     #[tokio::test]
     async fn an_outcome_prints_without_the_token_that_was_presented() {
         let token = verified("https://a", Some("alice"), None);
-        let judge = fixed(&["a-es256"]).await;
-        let digest = judge.digest("presented");
-        let printed = format!("{:?}", Authentication::verified(judge, digest, token));
+        let resource_server = fixed(&["a-es256"]).await;
+        let digest = resource_server.digest("presented");
+        let printed = format!("{:?}", Authentication::verified(resource_server, digest, token));
         assert!(printed.contains("alice") && !printed.contains("presented"), "{printed}");
     }
 
     #[tokio::test]
     async fn nobody_has_no_token() {
-        let judge = fixed(&["a-es256"]).await;
-        assert!(Authentication::anonymous(judge.clone()).token().is_none());
-        let somebody =
-            Authentication::verified(judge.clone(), judge.digest("token"), verified("https://a", None, None));
+        let resource_server = fixed(&["a-es256"]).await;
+        assert!(Authentication::anonymous(resource_server.clone()).token().is_none());
+        let somebody = Authentication::verified(
+            resource_server.clone(),
+            resource_server.digest("token"),
+            verified("https://a", None, None),
+        );
         assert_eq!(somebody.token().unwrap().issuer(), "https://a");
     }
 }

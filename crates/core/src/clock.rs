@@ -58,7 +58,7 @@ impl<T: Clock + ?Sized> Clock for std::sync::Arc<T> {
 ///
 /// Outside of a tokio runtime there may be no timer to go by. What a request waits for there is a task in a runtime, which
 /// has a limit of its own.
-pub(crate) async fn within<T>(clock: &dyn Clock, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn timeout<T>(clock: &dyn Clock, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     if Handle::try_current().is_err() {
         return Some(future.await);
     }

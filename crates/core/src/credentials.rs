@@ -17,7 +17,7 @@ use memchr::memchr_iter;
 
 use crate::{
     Error, Reason, RequestHead,
-    error::{FailedCheck, Found},
+    error::{Actual, FailedCheck},
 };
 
 /// An authentication scheme that access tokens are presented under.
@@ -184,7 +184,7 @@ fn no_token(reason: Reason, value: &[u8]) -> Error {
 pub(crate) fn padded(reason: Reason) -> Error {
     let found = "`=` at the end of a part; a load balancer of AWS writes that into x-amzn-oidc-data, and passes the access token \
                  on in x-amzn-oidc-accesstoken";
-    FailedCheck::new(reason, "token", "parts in base64url without padding", Found::Fixed(found)).into()
+    FailedCheck::new(reason, "token", "parts in base64url without padding", Actual::Fixed(found)).into()
 }
 
 fn is_tchar(byte: u8) -> bool {

@@ -23,7 +23,7 @@ use crate::{
     claims::UnverifiedClaims,
     error::{self, FailedCheck},
     introspection::Introspector,
-    jwt::{Grounds, JwtVerifier, Listing},
+    jwt::{IssuerIndex, JwtVerifier, VerifiedBy},
     online::OnlineVerifier,
     token_verifier::{Application, PresentedToken},
 };
@@ -58,7 +58,7 @@ impl Dispatch {
             Some(introspector) => Ok(Route::Opaque(introspector)),
             None if !presented.token().contains('.') => {
                 let expected = "a JWT, since no issuer is asked about opaque tokens and no verifier accepts it";
-                Err(FailedCheck::new(Reason::OpaqueToken, "token", expected, error::Found::Fixed("an opaque one"))
+                Err(FailedCheck::new(Reason::OpaqueToken, "token", expected, error::Actual::Fixed("an opaque one"))
                     .into())
             }
             // All that is left for it to be is a malformed JWT.
@@ -85,7 +85,7 @@ impl Dispatch {
     }
 
     /// Whether whose a token is may depend on the request that it comes with.
-    pub(crate) fn looks_at_requests(&self) -> bool {
+    pub(crate) fn has_custom_verifiers(&self) -> bool {
         !self.applications.is_empty()
     }
 
@@ -164,7 +164,7 @@ pub(crate) struct Issuers {
     prefixed: Box<[(Box<str>, Arc<Introspector>)]>,
     /// Who is asked about all others.
     general: Option<Arc<Introspector>>,
-    tenants: Box<[LiveTenants]>,
+    tenants: Box<[TenantSet]>,
 }
 
 /// The order of names where neither a slash at their end nor the case of their letters counts: the shorter one first, so that
@@ -176,27 +176,27 @@ fn compare_roughly(one: &str, other: &str) -> Ordering {
 }
 
 /// Who judges a JWT.
-pub(crate) enum Judge<'i> {
+pub(crate) enum JwtRoute<'i> {
     /// Its signature does, by its issuer's keys.
-    Local(Found<'i>),
+    Local(ResolvedIssuer<'i>),
     /// Its issuer does, which is asked about it.
-    Online(&'i Introspector),
+    Introspect(&'i Introspector),
 }
 
 impl Issuers {
     pub(crate) fn new(
         trusted: impl IntoIterator<Item = Trusted>,
-        tenants: impl IntoIterator<Item = LiveTenants>,
+        tenants: impl IntoIterator<Item = TenantSet>,
     ) -> Self {
         let named: Box<[Trusted]> = trusted.into_iter().collect();
         let numbers: HashMap<Arc<str>, usize> =
             named.iter().enumerate().map(|(number, trusted)| (Arc::clone(&trusted.name), number)).collect();
         let mut nearly: Box<[Arc<str>]> = named.iter().map(|trusted| Arc::clone(&trusted.name)).collect();
         nearly.sort_by(|one, other| compare_roughly(one, other));
-        let tenants: Box<[LiveTenants]> = tenants.into_iter().collect();
+        let tenants: Box<[TenantSet]> = tenants.into_iter().collect();
         let mut names: Vec<&str> = numbers.keys().map(|name| &**name).collect();
         names.sort_unstable();
-        names.extend(tenants.iter().map(LiveTenants::name));
+        names.extend(tenants.iter().map(TenantSet::name));
         let expected = if names.len() <= 4 { names.join(" or ") } else { format!("one of {} issuers", names.len()) };
         let introspectors = || named.iter().filter_map(|trusted| trusted.introspector.as_ref());
         let prefixed = introspectors().flat_map(|introspector| {
@@ -208,7 +208,7 @@ impl Issuers {
     }
 
     /// The group of tenants that an issuer is one of at this moment: the first that trusts it.
-    fn group_of(&self, issuer: &str) -> Option<(usize, &LiveTenants)> {
+    fn group_of(&self, issuer: &str) -> Option<(usize, &TenantSet)> {
         self.tenants.iter().enumerate().find(|(_, tenants)| tenants.group.trusts(issuer))
     }
 
@@ -218,25 +218,31 @@ impl Issuers {
     }
 
     /// Who judges the tokens of the issuer that the claims name, compared code point by code point (RFC 9068 §4).
-    pub(crate) fn judge(&self, claims: &UnverifiedClaims<'_>) -> Result<Judge<'_>, Error> {
+    pub(crate) fn resolve(&self, claims: &UnverifiedClaims<'_>) -> Result<JwtRoute<'_>, Error> {
         let Some(issuer) = claims.string("iss", "iss")? else {
-            return Err(FailedCheck::new(Reason::MissingClaim, "iss", &self.expected, error::Found::NONE).into());
+            return Err(FailedCheck::new(Reason::MissingClaim, "iss", &self.expected, error::Actual::NONE).into());
         };
         let unknown = || self.unknown(issuer).into();
         match self.named(issuer) {
             Some((number, Trusted { jwt: Some(verifier), .. })) => {
-                let listing = Listing::Named(number);
-                return Ok(Judge::Local(Found { verifier: Cow::Borrowed(verifier), listing, is_newcomer: false }));
+                let issuer_index = IssuerIndex::Named(number);
+                return Ok(JwtRoute::Local(ResolvedIssuer {
+                    verifier: Cow::Borrowed(verifier),
+                    issuer_index,
+                    on_probation: false,
+                }));
             }
-            Some((_, Trusted { introspector: Some(introspector), .. })) => return Ok(Judge::Online(introspector)),
+            Some((_, Trusted { introspector: Some(introspector), .. })) => {
+                return Ok(JwtRoute::Introspect(introspector));
+            }
             Some(_) => return Err(unknown()),
             None => {}
         }
         self.group_of(issuer)
             .and_then(|(group, tenants)| {
-                let (verifier, is_newcomer) = tenants.verifier(issuer)?;
-                let listing = Listing::Tenant(group);
-                Some(Judge::Local(Found { verifier: Cow::Owned(verifier), listing, is_newcomer }))
+                let (verifier, on_probation) = tenants.verifier(issuer)?;
+                let issuer_index = IssuerIndex::Tenant(group);
+                Some(JwtRoute::Local(ResolvedIssuer { verifier: Cow::Owned(verifier), issuer_index, on_probation }))
             })
             .ok_or_else(unknown)
     }
@@ -265,31 +271,31 @@ impl Issuers {
     }
 
     /// Whether the keys that verified tokens of this issuer are those that it has.
-    pub(crate) fn stand_by(&self, issuer: &str, grounds: &Grounds) -> bool {
-        match grounds.listing {
+    pub(crate) fn keys_are_current(&self, issuer: &str, verified_by: &VerifiedBy) -> bool {
+        match verified_by.issuer_index {
             // It stays, so that nothing has to be held on to.
-            Listing::Named(number) => {
+            IssuerIndex::Named(number) => {
                 let verifier = self.named.get(number).and_then(|trusted| trusted.jwt.as_ref());
-                verifier.is_some_and(|verifier| verifier.keys.serves(&grounds.keys))
+                verifier.is_some_and(|verifier| verifier.keys.is_current(&verified_by.keys))
             }
             // It is trusted for as long as the configuration says. When it has made room for others, it has another verifier, if
             // any. Being looked for, it is in use, and is not the one to make room.
-            Listing::Tenant(group) => self.group_of(issuer).is_some_and(|(now, tenants)| {
+            IssuerIndex::Tenant(group) => self.group_of(issuer).is_some_and(|(now, tenants)| {
                 now == group
                     && tenants.known(issuer).is_some_and(|(verifier, _)| {
-                        ptr::eq(grounds.verifier.as_ptr(), Arc::as_ptr(&verifier))
-                            && verifier.keys.serves(&grounds.keys)
+                        ptr::eq(verified_by.verifier.as_ptr(), Arc::as_ptr(&verifier))
+                            && verifier.keys.is_current(&verified_by.keys)
                     })
             }),
         }
     }
 
-    /// A good token came from this newcomer.
-    pub(crate) fn welcome(&self, verifier: &Arc<JwtVerifier>, listing: Listing) {
-        if let Listing::Tenant(group) = listing
+    /// A good token came from this on_probation.
+    pub(crate) fn establish(&self, verifier: &Arc<JwtVerifier>, issuer_index: IssuerIndex) {
+        if let IssuerIndex::Tenant(group) = issuer_index
             && let Some(tenants) = self.tenants.get(group)
         {
-            tenants.welcome(verifier);
+            tenants.establish(verifier);
         }
     }
 
@@ -305,9 +311,9 @@ impl Issuers {
         self.named.iter().filter_map(|trusted| trusted.jwt.as_ref())
     }
 
-    /// The verifiers of live tenants and newcomers.
+    /// The verifiers of live tenants and probation.
     pub(crate) fn live(&self) -> impl Iterator<Item = Arc<JwtVerifier>> {
-        self.tenants.iter().flat_map(LiveTenants::all)
+        self.tenants.iter().flat_map(TenantSet::all)
     }
 }
 
@@ -333,21 +339,21 @@ pub(crate) trait TenantGroup: fmt::Debug + Send + Sync + 'static {
 }
 
 /// The verifier of a token's issuer.
-pub(crate) struct Found<'i> {
+pub(crate) struct ResolvedIssuer<'i> {
     pub(crate) verifier: Cow<'i, Arc<JwtVerifier>>,
-    pub(crate) listing: Listing,
+    pub(crate) issuer_index: IssuerIndex,
     /// Whether it is a tenant that no good token came from yet.
-    pub(crate) is_newcomer: bool,
+    pub(crate) on_probation: bool,
 }
 
 /// The tenants of one group that have a verifier: a bounded number of those that are trusted.
-pub(crate) struct LiveTenants {
+pub(crate) struct TenantSet {
     group: Box<dyn TenantGroup>,
     /// Tenants that a good token came from.
     live: Cache,
     /// Tenants that none came from yet. Whoever writes tokens can put tenants here, and can push others out.
-    newcomers: Cache,
-    /// When the newcomers were asked for their keys, those that were pushed out included.
+    probation: Cache,
+    /// When the probation were asked for their keys, those that were pushed out included.
     asked: Mutex<HashMap<Arc<str>, SystemTime>>,
 }
 
@@ -362,22 +368,22 @@ fn cache(capacity: usize) -> Cache {
     Cache::with_options(options, UnitWeighter, RandomState::new(), quick_cache::sync::DefaultLifecycle::default())
 }
 
-impl LiveTenants {
+impl TenantSet {
     pub(crate) fn new(group: impl TenantGroup) -> Self {
         let live = group.live_limit();
         // More than may be live, so that strangers who name all that are trusted push nobody out where these are that few.
-        let newcomers = live.saturating_mul(2).max(16);
-        Self { group: Box::new(group), live: cache(live), newcomers: cache(newcomers), asked: Mutex::default() }
+        let probation = live.saturating_mul(2).max(16);
+        Self { group: Box::new(group), live: cache(live), probation: cache(probation), asked: Mutex::default() }
     }
 
     fn name(&self) -> &str {
         self.group.name()
     }
 
-    /// The verifier of a tenant that is live, or that is trusted and becomes a newcomer by this. The predicate is asked each
+    /// The verifier of a tenant that is live, or that is trusted and becomes a on_probation by this. The predicate is asked each
     /// time, so that a tenant that is no longer trusted is refused from now on.
     ///
-    /// Says also whether it is a newcomer.
+    /// Says also whether it is a on_probation.
     fn verifier(&self, issuer: &str) -> Option<(Arc<JwtVerifier>, bool)> {
         if !self.group.trusts(issuer) {
             return None;
@@ -387,28 +393,28 @@ impl LiveTenants {
         }
         // Of two requests that are the first at once, one makes the verifier that both use, and only that one counts as asking.
         let make = || self.group.verifier(issuer, self.ask(issuer)).map(Arc::new).ok_or(());
-        let verifier = self.newcomers.get_or_insert_with(&Arc::from(issuer), make).ok()?;
+        let verifier = self.probation.get_or_insert_with(&Arc::from(issuer), make).ok()?;
         Some((verifier, true))
     }
 
-    /// The verifier that a tenant has, and whether it is a newcomer.
+    /// The verifier that a tenant has, and whether it is a on_probation.
     fn known(&self, issuer: &str) -> Option<(Arc<JwtVerifier>, bool)> {
-        let newcomer = || self.newcomers.get(issuer).map(|verifier| (verifier, true));
-        self.live.get(issuer).map(|verifier| (verifier, false)).or_else(newcomer)
+        let on_probation = || self.probation.get(issuer).map(|verifier| (verifier, true));
+        self.live.get(issuer).map(|verifier| (verifier, false)).or_else(on_probation)
     }
 
-    /// A good token came from this tenant, which is no newcomer from now on, even if others have pushed it out meanwhile. Where
+    /// A good token came from this tenant, which is no on_probation from now on, even if others have pushed it out meanwhile. Where
     /// it has another verifier by then, that one's keys are newer.
-    fn welcome(&self, verifier: &Arc<JwtVerifier>) {
+    fn establish(&self, verifier: &Arc<JwtVerifier>) {
         let name = &verifier.validation.issuer;
-        if self.newcomers.get(name).is_some_and(|newcomer| !Arc::ptr_eq(&newcomer, verifier)) {
+        if self.probation.get(name).is_some_and(|on_probation| !Arc::ptr_eq(&on_probation, verifier)) {
             return;
         }
         // It is found all the time.
         if !self.live.contains_key(name) {
             self.live.insert(Arc::clone(name), Arc::clone(verifier));
         }
-        self.newcomers.remove(name);
+        self.probation.remove(name);
     }
 
     /// Notes that a tenant is about to be asked for its keys. When it was asked before, if that was less than a cool-down
@@ -431,19 +437,19 @@ impl LiveTenants {
         None
     }
 
-    /// The verifiers of live tenants and newcomers.
+    /// The verifiers of live tenants and probation.
     fn all(&self) -> impl Iterator<Item = Arc<JwtVerifier>> {
-        self.live.iter().chain(self.newcomers.iter()).map(|(_, verifier)| verifier)
+        self.live.iter().chain(self.probation.iter()).map(|(_, verifier)| verifier)
     }
 
     fn is_live(&self, issuer: &str) -> bool {
-        self.live.contains_key(issuer) || self.newcomers.contains_key(issuer)
+        self.live.contains_key(issuer) || self.probation.contains_key(issuer)
     }
 }
 
-impl fmt::Debug for LiveTenants {
+impl fmt::Debug for TenantSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LiveTenants").field("group", &self.group).field("live", &self.live.len()).finish()
+        f.debug_struct("TenantSet").field("group", &self.group).field("live", &self.live.len()).finish()
     }
 }
 
@@ -453,7 +459,7 @@ mod tests {
     use crate::{
         BoxFuture, ExactScopes,
         claims::ClaimNames,
-        jwks::{KeySource, KeysUnavailable, MissingKey, Snapshot},
+        jwks::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
         jws::{Algorithm, KeySet},
         jwt::{JwtValidation, Profile},
     };
@@ -466,7 +472,7 @@ mod tests {
             None
         }
 
-        fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+        fn refetch(&self, _: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
             Box::pin(async { Err(KeysUnavailable::new("none")) })
         }
     }
@@ -497,10 +503,10 @@ mod tests {
     fn chosen(claims: &str) -> Result<String, Reason> {
         let claims = UnverifiedClaims::parse(claims.as_bytes(), &ClaimNames::default()).unwrap();
         issuers(&["https://as.example", "https://as.example/b"])
-            .judge(&claims)
+            .resolve(&claims)
             .map(|judge| match judge {
-                Judge::Local(found) => found.verifier.validation.issuer.to_string(),
-                Judge::Online(_) => unreachable!("nobody can be asked"),
+                JwtRoute::Local(found) => found.verifier.validation.issuer.to_string(),
+                JwtRoute::Introspect(_) => unreachable!("nobody can be asked"),
             })
             .map_err(|error| error.reason())
     }
@@ -581,58 +587,60 @@ mod tests {
     #[test]
     fn a_tenant_is_a_newcomer_until_a_good_token_came_from_it() {
         let group = Everybody::default();
-        let issuers = Issuers::new([trusted("fixed")], [LiveTenants::new(group.clone())]);
+        let issuers = Issuers::new([trusted("fixed")], [TenantSet::new(group.clone())]);
         let found = |name: &str| {
             let claims = format!(r#"{{"iss":"{name}"}}"#);
             let claims = UnverifiedClaims::parse(claims.as_bytes(), &ClaimNames::default()).unwrap();
-            match issuers.judge(&claims) {
-                Ok(Judge::Local(found)) => Some((found.verifier.into_owned(), (found.listing, found.is_newcomer))),
+            match issuers.resolve(&claims) {
+                Ok(JwtRoute::Local(found)) => {
+                    Some((found.verifier.into_owned(), (found.issuer_index, found.on_probation)))
+                }
                 _ => None,
             }
         };
         assert!(found("nobody").is_none());
-        assert_eq!(found("fixed").unwrap().1, (Listing::Named(0), false));
-        let (first, listing) = found("t").unwrap();
-        let newcomer = (Listing::Tenant(0), true);
-        assert_eq!(listing, newcomer);
-        assert!(Arc::ptr_eq(&first, &found("t").unwrap().0) && found("t").unwrap().1 == newcomer);
-        issuers.welcome(&first, Listing::Tenant(0));
-        let (again, listing) = found("t").unwrap();
+        assert_eq!(found("fixed").unwrap().1, (IssuerIndex::Named(0), false));
+        let (first, issuer_index) = found("t").unwrap();
+        let on_probation = (IssuerIndex::Tenant(0), true);
+        assert_eq!(issuer_index, on_probation);
+        assert!(Arc::ptr_eq(&first, &found("t").unwrap().0) && found("t").unwrap().1 == on_probation);
+        issuers.establish(&first, IssuerIndex::Tenant(0));
+        let (again, issuer_index) = found("t").unwrap();
         assert!(Arc::ptr_eq(&first, &again));
-        assert_eq!(listing, (Listing::Tenant(0), false));
+        assert_eq!(issuer_index, (IssuerIndex::Tenant(0), false));
         assert_eq!(
             (issuers.label("t"), issuers.label("fixed"), issuers.label("other")),
             (Some("everybody"), Some("fixed"), None)
         );
         assert_eq!(issuers.live().count(), 1);
         assert!(format!("{issuers:?}").contains("live: 1"));
-        // What others have pushed out meanwhile is welcome all the same.
+        // What others have pushed out meanwhile is establish all the same.
         let gone = Arc::new(verifier_of("gone"));
-        issuers.welcome(&gone, Listing::Tenant(0));
+        issuers.establish(&gone, IssuerIndex::Tenant(0));
         assert!(Arc::ptr_eq(&gone, &found("gone").unwrap().0));
         // Unless it has come again.
         let newer = found("again").unwrap().0;
-        issuers.welcome(&Arc::new(verifier_of("again")), Listing::Tenant(0));
-        let (verifier, listing) = found("again").unwrap();
-        assert!(Arc::ptr_eq(&verifier, &newer) && listing == newcomer);
+        issuers.establish(&Arc::new(verifier_of("again")), IssuerIndex::Tenant(0));
+        let (verifier, issuer_index) = found("again").unwrap();
+        assert!(Arc::ptr_eq(&verifier, &newer) && issuer_index == on_probation);
     }
 
     #[test]
     fn as_many_tenants_are_live_as_may_be() {
-        let tenants = LiveTenants::new(Everybody::default());
+        let tenants = TenantSet::new(Everybody::default());
         let names: Vec<String> = (0..tenants.group.live_limit()).map(|number| format!("t{number}")).collect();
         for name in &names {
             let (verifier, _) = tenants.verifier(name).unwrap();
-            tenants.welcome(&verifier);
+            tenants.establish(&verifier);
         }
-        assert!(names.iter().all(|name| tenants.known(name).is_some_and(|(_, is_newcomer)| !is_newcomer)));
+        assert!(names.iter().all(|name| tenants.known(name).is_some_and(|(_, on_probation)| !on_probation)));
     }
 
     #[test]
     fn key_3_of_requests_that_are_the_first_of_a_tenant_at_once_one_asks() {
         for _ in 0..50 {
             let group = Everybody::default();
-            let tenants = LiveTenants::new(group.clone());
+            let tenants = TenantSet::new(group.clone());
             std::thread::scope(|scope| {
                 for _ in 0..4 {
                     scope.spawn(|| tenants.verifier("t").unwrap());
@@ -645,10 +653,10 @@ mod tests {
     #[test]
     fn key_3_a_tenant_that_was_pushed_out_keeps_its_cool_down() {
         let group = Everybody::default();
-        let tenants = LiveTenants::new(group.clone());
+        let tenants = TenantSet::new(group.clone());
         group.advance(Duration::from_secs(100));
         let asked = |name: &str| {
-            tenants.newcomers.clear();
+            tenants.probation.clear();
             tenants.verifier(name).unwrap();
             group.last_asked().map(|at| at.as_secs())
         };

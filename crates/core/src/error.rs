@@ -145,7 +145,7 @@ impl Error {
         if let Some(key_id) = key_id {
             // Where no key was found by it, that has kept it already.
             let kept = self.failed_checks().iter().find_map(|failure| match &failure.found {
-                Found::Excerpt(found) if failure.reason == Reason::UnknownKey => Some(found.clone()),
+                Actual::Excerpt(found) if failure.reason == Reason::UnknownKey => Some(found.clone()),
                 _ => None,
             });
             self.context().key_id = Some(kept.unwrap_or_else(|| Excerpt::new(key_id)));
@@ -307,7 +307,7 @@ pub struct FailedCheck {
     reason: Reason,
     field: &'static str,
     expected: Expected,
-    found: Found,
+    found: Actual,
     hint: Option<&'static str>,
 }
 
@@ -338,13 +338,13 @@ pub(crate) enum Side {
 
 /// What was there.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum Actual {
     Fixed(&'static str),
     Excerpt(Excerpt),
     Time(Duration),
 }
 
-impl Found {
+impl Actual {
     pub(crate) const NONE: Self = Self::Fixed("none");
 }
 
@@ -353,7 +353,7 @@ impl FailedCheck {
         reason: Reason,
         field: &'static str,
         expected: impl Into<Expected>,
-        found: impl Into<Found>,
+        found: impl Into<Actual>,
     ) -> Self {
         Self { reason, field, expected: expected.into(), found: found.into(), hint: None }
     }
@@ -396,9 +396,9 @@ impl FailedCheck {
     /// it was given.
     pub fn found(&self) -> Cow<'_, str> {
         match (&self.found, &self.expected) {
-            (Found::Fixed(text), _) => Cow::Borrowed(text),
-            (Found::Excerpt(text), _) => Cow::Borrowed(&text.0),
-            (Found::Time(time), Expected::Time(TimeBound { side, now, leeway })) => {
+            (Actual::Fixed(text), _) => Cow::Borrowed(text),
+            (Actual::Excerpt(text), _) => Cow::Borrowed(&text.0),
+            (Actual::Time(time), Expected::Time(TimeBound { side, now, leeway })) => {
                 let distance = time_text::span(now.abs_diff(*time));
                 let distance = match side {
                     Side::LaterThanNow => format!("expired {distance} ago"),
@@ -407,7 +407,7 @@ impl FailedCheck {
                 };
                 format!("{} ({distance}, leeway {})", time_text::rfc3339(*time), time_text::span(*leeway)).into()
             }
-            (Found::Time(time), _) => time_text::rfc3339(*time).into(),
+            (Actual::Time(time), _) => time_text::rfc3339(*time).into(),
         }
     }
 
@@ -449,19 +449,19 @@ impl From<&Arc<str>> for Expected {
 }
 
 /// Text that may come from a request.
-impl From<&str> for Found {
+impl From<&str> for Actual {
     fn from(text: &str) -> Self {
         Self::Excerpt(Excerpt::new(text))
     }
 }
 
-impl From<String> for Found {
+impl From<String> for Actual {
     fn from(text: String) -> Self {
         Self::from(&*text)
     }
 }
 
-impl From<Duration> for Found {
+impl From<Duration> for Actual {
     fn from(time: Duration) -> Self {
         Self::Time(time)
     }
@@ -715,12 +715,12 @@ mod tests {
 
     #[test]
     fn what_was_expected_and_found_is_written_out_when_it_is_read() {
-        let written = |expected: Expected, found: Found| {
+        let written = |expected: Expected, found: Actual| {
             let failure = FailedCheck::new(Reason::Expired, "x", expected, found);
             (failure.expected().into_owned(), failure.found().into_owned())
         };
         let algorithms = Expected::Algorithms([Algorithm::Rs256, Algorithm::Es256].into());
-        let text = |text: &str| Found::from(text);
+        let text = |text: &str| Actual::from(text);
         assert_eq!(written(algorithms, text("none\n")), ("RS256 or ES256".into(), "none\\n".into()));
         let (early, late) = (Duration::from_secs(1), Duration::from_millis(2999));
         assert_eq!(
@@ -735,7 +735,7 @@ mod tests {
             )
         );
         assert_eq!(written("x".into(), early.into()).1, "1970-01-01T00:00:01Z");
-        assert_eq!(written(Expected::from("a".to_owned()), Found::NONE), ("a".into(), "none".into()));
+        assert_eq!(written(Expected::from("a".to_owned()), Actual::NONE), ("a".into(), "none".into()));
     }
 
     #[test]
@@ -743,7 +743,7 @@ mod tests {
         let unknown = FailedCheck::new(Reason::UnknownKey, "kid", "a", "b\n");
         let error = Error::from(unknown).with_key_id(Some("b\n"));
         assert_eq!((error.key_id(), &*error.failed_checks()[0].found()), (Some("b\\n"), "b\\n"));
-        let nameless = Error::from(FailedCheck::new(Reason::UnknownKey, "kid", "a", Found::NONE)).with_key_id(None);
+        let nameless = Error::from(FailedCheck::new(Reason::UnknownKey, "kid", "a", Actual::NONE)).with_key_id(None);
         assert_eq!(nameless.key_id(), None);
     }
 

@@ -79,7 +79,7 @@ pub mod introspection;
 pub mod jwks;
 pub mod jws;
 pub mod jwt;
-mod lanes;
+mod jwt_cache;
 mod metadata;
 pub mod observe;
 pub mod online;
@@ -88,9 +88,9 @@ pub mod reason;
 mod request_head;
 mod resource_server;
 pub mod scope;
+mod striped;
 mod time_text;
 pub mod token_verifier;
-mod verdicts;
 mod verified_token;
 
 use std::{future::Future, pin::Pin};
@@ -102,6 +102,7 @@ pub use self::{
     credentials::{Credentials, Scheme},
     crypto::CryptoBackend,
     error::{Error, ErrorKind, FailedCheck},
+    jwt_cache::JwtCacheConfig,
     policy::{InvalidScopePolicy, ScopePolicy, scope},
     reason::Reason,
     request_head::RequestHead,
@@ -110,7 +111,6 @@ pub use self::{
         ResourceServerBuilder, Startup, Tenants,
     },
     scope::{ExactScopes, GenAuthScopes, ImpliedScopes, InvalidScopeToken, Scope, ScopeGrammar, ScopeToken},
-    verdicts::JwtCacheConfig,
     verified_token::{Principal, VerifiedToken},
 };
 

@@ -33,16 +33,16 @@ use crate::{
     Authentication, BoxFuture, Credentials, Error, ErrorKind, ProtectionSpace, Reason, RequestHead, VerifiedToken,
     claims::{ClaimNames, UnverifiedClaims},
     clock::Clock,
-    dispatch::{self, Dispatch, Judge, Route},
+    dispatch::{self, Dispatch, JwtRoute, Route},
     introspection::Introspector,
-    jwks::{KeysUnavailable, MissingKey},
+    jwks::{KeysUnavailable, RefetchReason},
     jws::KeySet,
-    jwt::{Decoded, JwtVerifier, Listing, Unverified, Verdict},
-    lanes::{Alone, Lanes},
+    jwt::{Decoded, IssuerIndex, JwtVerification, JwtVerifier, Unverified},
+    jwt_cache::{JwtCache, TokenDigest},
     observe::{LogSampler, Observer},
     online::{Invalidate, Invalidated, Lookup, MAX_AGE_TOLERANCE, StoreError, Verified},
+    striped::{CachePadded, Striped},
     token_verifier::PresentedToken,
-    verdicts::{TokenDigest, Verdicts},
 };
 
 /// Judges the access tokens of requests: a resource server in the sense of RFC 6749 §1.1.
@@ -68,7 +68,7 @@ use crate::{
 /// 1. it is a compact JWS within the length limit, its header and claims are JSON objects without duplicate members;
 /// 2. `iss` is a configured issuer, character for character;
 /// 3. `typ` is what the issuer's [`Profile`](crate::jwt::Profile) accepts, and `alg` is on the issuer's list;
-/// 4. `aud` names this resource server, or a listed client stands in for it where that was chosen by name; `exp`, `nbf` and
+/// 4. `aud` names this resource server, or a listed client is_still_valid in for it where that was chosen by name; `exp`, `nbf` and
 ///    `iat` fit the time; the required claims are there;
 /// 5. `cnf` demands nothing that cannot be checked;
 /// 6. the signature is by a key that the issuer publishes for this use and this algorithm.
@@ -81,14 +81,14 @@ use crate::{
 ///
 /// Cheap to clone; clones share keys and settings.
 #[derive(Clone)]
-pub struct ResourceServer(Arc<Alone<Within>>);
+pub struct ResourceServer(Arc<CachePadded<Within>>);
 
 /// A resource server, and how refusals are worded where it was put in front of something.
 struct Within {
     server: Arc<Inner>,
     space: Option<Arc<ProtectionSpace>>,
     /// The same handle once more, with a count of its own for each thread. Those have none.
-    lanes: Option<Lanes<ResourceServer>>,
+    striped: Option<Striped<ResourceServer>>,
 }
 
 struct Inner {
@@ -102,15 +102,15 @@ struct Inner {
     observer: Option<Arc<dyn Observer>>,
     log_sampler: Mutex<LogSampler>,
     clock: Arc<dyn Clock>,
-    verdicts: Verdicts,
+    jwt_cache: JwtCache,
 }
 
 /// What a JWT came to, as far as the keys at hand can tell.
-enum Judged<'s> {
-    Good(VerifiedToken),
-    KeyNotAtHand(Missing),
+enum JwtDecision<'s> {
+    Valid(VerifiedToken),
+    KeyMissing(KeyMiss),
     /// Its issuer is asked about it instead.
-    ForItsIssuer(&'s Introspector),
+    Introspect(&'s Introspector),
 }
 
 /// What a token is that somebody is asked about.
@@ -129,16 +129,16 @@ struct Bearer<'t> {
     token: &'t str,
     digest: TokenDigest,
     /// Whether nothing is remembered of it, as was seen a moment ago.
-    is_new: bool,
+    cache_missed: bool,
 }
 
 /// The issuer whose key would tell, and which one it would be.
-struct Missing {
+struct KeyMiss {
     verifier: Arc<JwtVerifier>,
-    listing: Listing,
-    is_newcomer: bool,
+    issuer_index: IssuerIndex,
+    on_probation: bool,
     key_id: Option<Box<str>>,
-    is_held: bool,
+    is_mismatch: bool,
 }
 
 impl ResourceServer {
@@ -157,13 +157,15 @@ impl ResourceServer {
     }
 
     fn handle(server: Arc<Inner>, space: Option<Arc<ProtectionSpace>>) -> Self {
-        let handle = |lanes| Self(Arc::new(Alone(Within { server: Arc::clone(&server), space: space.clone(), lanes })));
-        handle(Some(Lanes::of(|| handle(None))))
+        let handle = |striped| {
+            Self(Arc::new(CachePadded(Within { server: Arc::clone(&server), space: space.clone(), striped })))
+        };
+        handle(Some(Striped::new(|| handle(None))))
     }
 
     /// A handle for a request that this thread serves.
-    fn lane(&self) -> Self {
-        self.0.0.lanes.as_ref().and_then(Lanes::mine).unwrap_or(self).clone()
+    fn for_this_thread(&self) -> Self {
+        self.0.0.striped.as_ref().and_then(Striped::current).unwrap_or(self).clone()
     }
 
     fn server(&self) -> &Inner {
@@ -214,43 +216,44 @@ impl ResourceServer {
     fn authenticate_head(&self, request: RequestHead<'_>) -> AuthenticateFuture {
         let token_header = self.server().token_header.as_ref();
         let ordinary = Credentials::peek(request, token_header);
-        let digest = ordinary.filter(|_| self.may_recall(request)).map(|token| self.server().verdicts.digest(token));
-        let recalled = digest.and_then(|digest| self.recall(digest));
-        let is_new = digest.is_some() && recalled.is_none();
-        if let (Some(digest), Some(verified)) = (digest, recalled)
+        let digest =
+            ordinary.filter(|_| self.cache_may_answer(request)).map(|token| self.server().jwt_cache.digest(token));
+        let cached = digest.and_then(|digest| self.cached_jwt(digest));
+        let cache_missed = digest.is_some() && cached.is_none();
+        if let (Some(digest), Some(verified)) = (digest, cached)
             && self.introspector(&verified).is_none()
         {
-            return AuthenticateFuture::ready(Ok(Authentication::verified(self.lane(), digest, verified)));
+            return AuthenticateFuture::ready(Ok(Authentication::verified(self.for_this_thread(), digest, verified)));
         }
         let bearer = match ordinary.and_then(Credentials::of_token) {
             Some(credentials) => {
                 let token = credentials.token();
-                let digest = digest.unwrap_or_else(|| self.server().verdicts.digest(token.as_bytes()));
-                Bearer { token, digest, is_new }
+                let digest = digest.unwrap_or_else(|| self.server().jwt_cache.digest(token.as_bytes()));
+                Bearer { token, digest, cache_missed }
             }
             None => match Credentials::from_request_with(request, token_header) {
                 Ok(Some(credentials)) => self.bearer(credentials.token()),
-                Ok(None) => return AuthenticateFuture::ready(Ok(Authentication::anonymous(self.lane()))),
+                Ok(None) => return AuthenticateFuture::ready(Ok(Authentication::anonymous(self.for_this_thread()))),
                 Err(error) => return AuthenticateFuture::ready(Err(error)),
             },
         };
-        let holds = |earlier: &&Authentication| earlier.still_holds(self, bearer.digest, self.now());
+        let holds = |earlier: &&Authentication| earlier.is_reusable(self, bearer.digest, self.now());
         if let Some(earlier) = request.extensions().get::<Authentication>().filter(holds) {
-            return AuthenticateFuture::ready(Ok(earlier.clone().judged_by(self.lane())));
+            return AuthenticateFuture::ready(Ok(earlier.clone().with_resource_server(self.for_this_thread())));
         }
-        self.judge(request, bearer, None)
+        self.verify(request, bearer, None)
     }
 
     /// Whether what is remembered of the token of a request may be all there is to say about it.
-    fn may_recall(&self, request: RequestHead<'_>) -> bool {
-        self.server().verdicts.are_remembered()
-            && !self.server().dispatch.looks_at_requests()
+    fn cache_may_answer(&self, request: RequestHead<'_>) -> bool {
+        self.server().jwt_cache.is_enabled()
+            && !self.server().dispatch.has_custom_verifiers()
             && request.extensions().get::<Authentication>().is_none()
     }
 
     /// What is remembered of a JWT and still true.
-    fn recall(&self, digest: TokenDigest) -> Option<VerifiedToken> {
-        self.server().verdicts.recall(digest, |token| self.stands(token))
+    fn cached_jwt(&self, digest: TokenDigest) -> Option<VerifiedToken> {
+        self.server().jwt_cache.get(digest, |token| self.is_still_valid(token))
     }
 
     /// Who is asked about tokens of the issuer of this one.
@@ -259,9 +262,10 @@ impl ResourceServer {
     }
 
     /// Whether a verdict that is remembered is still true.
-    fn stands(&self, token: &VerifiedToken) -> bool {
-        token.voucher().grounds.as_ref().is_some_and(|grounds| {
-            token.is_valid_at(self.now()) && self.server().dispatch.issuers.stand_by(token.issuer(), grounds)
+    fn is_still_valid(&self, token: &VerifiedToken) -> bool {
+        token.issuer_context().verified_by.as_ref().is_some_and(|verified_by| {
+            token.is_valid_at(self.now())
+                && self.server().dispatch.issuers.keys_are_current(token.issuer(), verified_by)
         })
     }
 
@@ -281,9 +285,9 @@ impl ResourceServer {
         let Some(earlier) = request.extensions().get::<Authentication>() else {
             return AuthenticateFuture::ready(Err(Reason::MissingAuthenticateLayer.into()));
         };
-        let judge = earlier.judge();
-        let bearer = match Credentials::from_request_with(request, judge.server().token_header.as_ref()) {
-            Ok(Some(credentials)) => judge.bearer(credentials.token()),
+        let server = earlier.resource_server();
+        let bearer = match Credentials::from_request_with(request, server.server().token_header.as_ref()) {
+            Ok(Some(credentials)) => server.bearer(credentials.token()),
             Ok(None) => return AuthenticateFuture::ready(Err(Reason::MissingCredentials.into())),
             Err(error) => return AuthenticateFuture::ready(Err(error)),
         };
@@ -291,16 +295,16 @@ impl ResourceServer {
             // It came anonymous, or somebody has changed the request since.
             return AuthenticateFuture::ready(Err(Reason::MissingAuthenticateLayer.into()));
         }
-        if earlier.is_fresh(judge.now(), max_age.max(MAX_AGE_TOLERANCE))
-            && earlier.still_holds(judge, bearer.digest, judge.now())
+        if earlier.is_fresh(server.now(), max_age.max(MAX_AGE_TOLERANCE))
+            && earlier.is_reusable(server, bearer.digest, server.now())
         {
             return AuthenticateFuture::ready(Ok(earlier.clone()));
         }
-        judge.judge(request, bearer, Some(max_age))
+        server.verify(request, bearer, Some(max_age))
     }
 
     fn bearer<'t>(&self, token: &'t str) -> Bearer<'t> {
-        Bearer { token, digest: self.server().verdicts.digest(token.as_bytes()), is_new: false }
+        Bearer { token, digest: self.server().jwt_cache.digest(token.as_bytes()), cache_missed: false }
     }
 
     /// Forgets what is remembered about a token, a subject or a session, so that the next request that concerns it is asked
@@ -377,7 +381,7 @@ impl ResourceServer {
 
     /// Judges a token by whoever it belongs to. Where somebody is asked, an answer may be as old as `max_age`, if that is
     /// limited; then somebody has to be asked.
-    fn judge(&self, request: RequestHead<'_>, bearer: Bearer<'_>, max_age: Option<Duration>) -> AuthenticateFuture {
+    fn verify(&self, request: RequestHead<'_>, bearer: Bearer<'_>, max_age: Option<Duration>) -> AuthenticateFuture {
         let token = bearer.token;
         if token.len() > self.server().max_token_length {
             return AuthenticateFuture::ready(Err(Reason::TokenTooLong.into()));
@@ -386,16 +390,16 @@ impl ResourceServer {
         let (lookup, kind) = match self.server().dispatch.route(&presented) {
             Ok(Route::Application(application)) => (application.look_up(&presented, max_age), Kind::Application),
             Ok(Route::Opaque(introspector)) => (introspector.look_up(token, max_age, None), Kind::Opaque),
-            Ok(Route::Jwt) => match self.judge_jwt(bearer) {
-                Ok(Judged::Good(verified)) => return self.check_online(bearer, verified, max_age),
-                Ok(Judged::KeyNotAtHand(missing)) => {
-                    return AuthenticateFuture::pending(self.clone().judge_with_new_keys(
+            Ok(Route::Jwt) => match self.verify_jwt(bearer) {
+                Ok(JwtDecision::Valid(verified)) => return self.check_online(bearer, verified, max_age),
+                Ok(JwtDecision::KeyMissing(missing)) => {
+                    return AuthenticateFuture::pending(self.clone().verify_with_refetched_keys(
                         token.to_owned(),
                         missing,
                         max_age,
                     ));
                 }
-                Ok(Judged::ForItsIssuer(introspector)) => {
+                Ok(JwtDecision::Introspect(introspector)) => {
                     (introspector.look_up(token, max_age, None), Kind::UnverifiedJwt)
                 }
                 Err(error) => return AuthenticateFuture::ready(Err(self.worded(error))),
@@ -418,25 +422,25 @@ impl ResourceServer {
                 self.conclude(bearer.digest, lookup, Kind::VerifiedJwt(verified))
             }
             None if demanded.is_some() => {
-                let error = Error::from(Reason::NoIntrospection).with_issuer(&verified.voucher().issuer);
+                let error = Error::from(Reason::NoIntrospection).with_issuer(&verified.issuer_context().issuer);
                 AuthenticateFuture::ready(Err(error))
             }
             Some((_, None)) | None => {
-                AuthenticateFuture::ready(Ok(Authentication::verified(self.lane(), bearer.digest, verified)))
+                AuthenticateFuture::ready(Ok(Authentication::verified(self.for_this_thread(), bearer.digest, verified)))
             }
         }
     }
 
-    /// The outcome of a look-up. What was verified locally stands, where the answer confirms it, but for the scope, which the
+    /// The outcome of a look-up. What was verified locally is_still_valid, where the answer confirms it, but for the scope, which the
     /// answer may have narrowed.
     fn conclude(&self, digest: TokenDigest, lookup: Lookup, kind: Kind) -> AuthenticateFuture {
-        let judge = self.lane();
+        let server = self.for_this_thread();
         let conclusion = move |found: Result<Verified, Error>| {
             let by_application = matches!(kind, Kind::Application);
             let Verified { token, asked_at } = match (&kind, found) {
                 (_, Ok(found)) => found,
                 (Kind::UnverifiedJwt, Err(error)) if error.kind() == ErrorKind::InvalidToken => {
-                    return Err(judge.worded(error));
+                    return Err(server.worded(error));
                 }
                 (_, Err(error)) => return Err(error),
             };
@@ -444,7 +448,7 @@ impl ResourceServer {
                 Kind::VerifiedJwt(verified) => verified.with_scope(token.scope()),
                 _ => token,
             };
-            Ok(Authentication::verified(judge, digest, token).asked(asked_at, by_application))
+            Ok(Authentication::verified(server, digest, token).asked(asked_at, by_application))
         };
         match lookup {
             Lookup::Ready(found) => AuthenticateFuture::ready(conclusion(found)),
@@ -458,35 +462,39 @@ impl ResourceServer {
     }
 
     /// Judges a JWT, by what is remembered of it or else by the keys at hand.
-    fn judge_jwt(&self, bearer: Bearer<'_>) -> Result<Judged<'_>, Error> {
-        if !bearer.is_new
-            && let Some(remembered) = self.recall(bearer.digest)
+    fn verify_jwt(&self, bearer: Bearer<'_>) -> Result<JwtDecision<'_>, Error> {
+        if !bearer.cache_missed
+            && let Some(remembered) = self.cached_jwt(bearer.digest)
         {
-            return Ok(Judged::Good(remembered));
+            return Ok(JwtDecision::Valid(remembered));
         }
-        self.judge_by(bearer, |claims| Ok((self.server().dispatch.issuers.judge(claims)?, None)))
+        self.verify_jwt_with(bearer, |claims| Ok((self.server().dispatch.issuers.resolve(claims)?, None)))
     }
 
     /// Judges the JWT again, by the keys that its issuer has after an attempt to get newer ones.
-    async fn judge_with_new_keys(
+    async fn verify_with_refetched_keys(
         self,
         token: String,
-        missing: Missing,
+        missing: KeyMiss,
         max_age: Option<Duration>,
     ) -> Result<Authentication, Error> {
-        let Missing { verifier, listing, is_newcomer, key_id, is_held } = missing;
-        let refetched = verifier.keys.refetch(MissingKey::new(key_id.as_deref(), is_held)).await;
+        let KeyMiss { verifier, issuer_index, on_probation, key_id, is_mismatch } = missing;
+        let refetched = verifier.keys.refetch(RefetchReason::of_key(key_id.as_deref(), is_mismatch)).await;
         let bearer = self.bearer(&token);
         // The very verifier that was asked: others may have pushed a tenant out meanwhile.
-        let found = || Judge::Local(dispatch::Found { verifier: Cow::Borrowed(&verifier), listing, is_newcomer });
+        let found = || {
+            JwtRoute::Local(dispatch::ResolvedIssuer { verifier: Cow::Borrowed(&verifier), issuer_index, on_probation })
+        };
         // Where there are no newer keys, those at hand may do after all; where they do not, nothing can be said.
-        let judged = self.judge_by(bearer, |_| Ok((found(), refetched.as_ref().ok())));
+        let judged = self.verify_jwt_with(bearer, |_| Ok((found(), refetched.as_ref().ok())));
         let verified = match judged.map_err(|error| self.worded(error))? {
-            Judged::Good(verified) => verified,
-            Judged::KeyNotAtHand(_) | Judged::ForItsIssuer(_) => {
+            JwtDecision::Valid(verified) => verified,
+            JwtDecision::KeyMissing(_) | JwtDecision::Introspect(_) => {
                 return Err(match refetched {
                     // A stranger must not learn by this that there is such a tenant.
-                    Err(error) if matches!(listing, Listing::Tenant(_)) => self.worded(unavailable(error, &verifier)),
+                    Err(error) if matches!(issuer_index, IssuerIndex::Tenant(_)) => {
+                        self.worded(unavailable(error, &verifier))
+                    }
                     Err(error) => unavailable(error, &verifier),
                     Ok(_) => self.worded(Reason::UnknownKey.into()),
                 });
@@ -496,37 +504,37 @@ impl ResourceServer {
     }
 
     /// Judges a JWT by whoever is found for its claims, and by the keys that come with it or else those at hand.
-    fn judge_by<'s>(
+    fn verify_jwt_with<'s>(
         &'s self,
         bearer: Bearer<'_>,
-        find: impl FnOnce(&UnverifiedClaims<'_>) -> Result<(Judge<'s>, Option<&'s Arc<KeySet>>), Error>,
-    ) -> Result<Judged<'s>, Error> {
+        find: impl FnOnce(&UnverifiedClaims<'_>) -> Result<(JwtRoute<'s>, Option<&'s Arc<KeySet>>), Error>,
+    ) -> Result<JwtDecision<'s>, Error> {
         let mut decoded = Decoded::new();
         let unverified = Unverified::decode(bearer.token, &mut decoded)?;
         let header = unverified.header()?;
         let mut claims = UnverifiedClaims::default();
         claims.read(unverified.payload(), &self.server().claim_names)?;
-        let (dispatch::Found { verifier, listing, is_newcomer }, keys) = match find(&claims)? {
-            (Judge::Local(found), keys) => (found, keys),
-            (Judge::Online(introspector), _) => {
+        let (dispatch::ResolvedIssuer { verifier, issuer_index, on_probation }, keys) = match find(&claims)? {
+            (JwtRoute::Local(found), keys) => (found, keys),
+            (JwtRoute::Introspect(introspector), _) => {
                 unverified.check_form(&header)?;
                 let checked = introspector.jwt_validation.check_before_asking(&header, &claims, self.now());
                 checked.map_err(|error| error.with_key_id(header.key_id.as_deref()))?;
-                return Ok(Judged::ForItsIssuer(introspector));
+                return Ok(JwtDecision::Introspect(introspector));
             }
         };
-        match verifier.judge(&unverified, &header, &claims, self.now(), keys, listing) {
-            Ok(Verdict::Good(token)) => {
-                if is_newcomer {
-                    self.server().dispatch.issuers.welcome(&verifier, listing);
+        match verifier.verify(&unverified, &header, &claims, self.now(), keys, issuer_index) {
+            Ok(JwtVerification::Valid(token)) => {
+                if on_probation {
+                    self.server().dispatch.issuers.establish(&verifier, issuer_index);
                 }
-                self.server().verdicts.remember(bearer.digest, &token);
-                Ok(Judged::Good(token))
+                self.server().jwt_cache.insert(bearer.digest, &token);
+                Ok(JwtDecision::Valid(token))
             }
-            Ok(Verdict::KeyNotAtHand { is_held }) => {
+            Ok(JwtVerification::KeyMissing { is_mismatch }) => {
                 let key_id = header.key_id.as_deref().map(Into::into);
                 let verifier = verifier.into_owned();
-                Ok(Judged::KeyNotAtHand(Missing { verifier, listing, is_newcomer, key_id, is_held }))
+                Ok(JwtDecision::KeyMissing(KeyMiss { verifier, issuer_index, on_probation, key_id, is_mismatch }))
             }
             Err(error) => Err(error.with_issuer(&verifier.validation.issuer).with_key_id(header.key_id.as_deref())),
         }
@@ -574,7 +582,7 @@ impl ResourceServer {
 
     #[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
     pub(crate) fn digest(&self, token: &str) -> TokenDigest {
-        self.server().verdicts.digest(token.as_bytes())
+        self.server().jwt_cache.digest(token.as_bytes())
     }
 
     fn now(&self) -> Duration {

@@ -14,9 +14,9 @@ use serde::de::DeserializeOwned;
 use crate::{
     Error, Reason, Scope, ScopeGrammar, ScopePolicy,
     claims::{self, checks},
-    error::{FailedCheck, Found},
-    jwt::Grounds,
-    lanes::Alone,
+    error::{Actual, FailedCheck},
+    jwt::VerifiedBy,
+    striped::CachePadded,
 };
 
 /// An access token that was judged good: who issued it, to whom, for what, until when.
@@ -28,19 +28,19 @@ use crate::{
 /// another issuer may give the same one to somebody else, and a client that acts for itself may have a `sub` that reads
 /// like a user's (RFC 9068 §5).
 #[derive(Clone)]
-pub struct VerifiedToken(Held);
+pub struct VerifiedToken(Shared);
 
 /// A token, whose owners are counted where it is or apart from others.
 #[derive(Clone)]
-enum Held {
-    Here(Arc<Inner>),
-    Apart(Arc<Alone<Arc<Inner>>>),
+enum Shared {
+    Plain(Arc<Inner>),
+    Padded(Arc<CachePadded<Arc<Inner>>>),
 }
 
 /// What is remembered of a token. There may be a great many of these, so what is written in the claims is not kept twice.
 #[derive(Clone)]
 struct Inner {
-    voucher: Arc<Voucher>,
+    issuer_context: Arc<IssuerContext>,
     /// The claims as a JSON object, and then the texts that are written there with escapes.
     text: Box<str>,
     /// Where the JSON object ends.
@@ -54,40 +54,43 @@ struct Inner {
     /// The audiences, and then the authentication methods.
     lists: Texts,
     scope: Scope,
-    expires_at: Option<Moment>,
-    not_before: Option<Moment>,
-    issued_at: Option<Moment>,
-    authentication_time: Option<Moment>,
+    expires_at: Option<Timestamp>,
+    not_before: Option<Timestamp>,
+    issued_at: Option<Timestamp>,
+    authentication_time: Option<Timestamp>,
     typed: Typed,
-    keeper: Keeper,
+    growth_hook: GrowthHook,
 }
 
 /// Who remembers a token, and has to know what it takes by now. A copy is remembered by nobody.
 #[derive(Default)]
-struct Keeper(OnceLock<Box<Grown>>);
+struct GrowthHook(OnceLock<Box<Grown>>);
 
 type Grown = dyn Fn(&VerifiedToken) + Send + Sync;
 
-impl Clone for Keeper {
+impl Clone for GrowthHook {
     fn clone(&self) -> Self {
         Self::default()
     }
 }
 
 /// Who vouches for a token. The tokens that an issuer's keys verified share one.
-pub(crate) struct Voucher {
+pub(crate) struct IssuerContext {
     pub(crate) issuer: Arc<str>,
     pub(crate) grammar: Arc<dyn ScopeGrammar>,
     pub(crate) leeway: Duration,
     /// How long ago a token may have been issued, if that is limited.
     pub(crate) max_age: Option<Duration>,
     /// What a signature was verified by; `None` where somebody has said that the token is good.
-    pub(crate) grounds: Option<Grounds>,
+    pub(crate) verified_by: Option<VerifiedBy>,
 }
 
-impl fmt::Debug for Voucher {
+impl fmt::Debug for IssuerContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Voucher").field("issuer", &self.issuer).field("grammar", &self.grammar).finish_non_exhaustive()
+        f.debug_struct("IssuerContext")
+            .field("issuer", &self.issuer)
+            .field("grammar", &self.grammar)
+            .finish_non_exhaustive()
     }
 }
 
@@ -154,15 +157,15 @@ fn short(length: usize) -> u32 {
 
 /// A point in time, in nanoseconds since 1970 and one more.
 #[derive(Clone, Copy)]
-struct Moment(NonZeroU64);
+struct Timestamp(NonZeroU64);
 
-impl From<Duration> for Moment {
+impl From<Duration> for Timestamp {
     fn from(since_1970: Duration) -> Self {
         Self(NonZeroU64::MIN.saturating_add(nanoseconds(since_1970)))
     }
 }
 
-impl Moment {
+impl Timestamp {
     fn nanoseconds(self) -> u64 {
         self.0.get() - 1
     }
@@ -182,10 +185,10 @@ fn nanoseconds(time: Duration) -> u64 {
 }
 
 /// The claims in the types that handlers have asked for so far. Nobody waits for anybody.
-type Typed = OnceBox<InOneType>;
+type Typed = OnceBox<TypedClaims>;
 
 #[derive(Clone)]
-struct InOneType {
+struct TypedClaims {
     claims: Arc<dyn Any + Send + Sync>,
     /// How many bytes they take, by estimate.
     bytes: usize,
@@ -210,8 +213,8 @@ fn in_memory<C>(json: &str) -> usize {
 }
 
 /// What a verifier vouches for.
-pub(crate) struct Assertion<'a> {
-    pub(crate) voucher: Arc<Voucher>,
+pub(crate) struct TokenParts<'a> {
+    pub(crate) issuer_context: Arc<IssuerContext>,
     pub(crate) subject: Option<&'a str>,
     pub(crate) client_id: Option<&'a str>,
     pub(crate) audience: claims::Texts<'a>,
@@ -229,27 +232,27 @@ pub(crate) struct Assertion<'a> {
 
 impl VerifiedToken {
     /// The one place where a token becomes a verified one. Every caller vouches that the token was judged good.
-    pub(crate) fn assertion(assertion: Assertion<'_>) -> Self {
-        let mut writer = Writer::new(assertion.claims);
+    pub(crate) fn from_checked(parts: TokenParts<'_>) -> Self {
+        let mut writer = Writer::new(parts.claims);
         let inner = Inner {
-            voucher: assertion.voucher,
-            end: short(assertion.claims.len()),
-            audiences: short(assertion.audience.iter().count()),
-            subject: assertion.subject.map(|text| writer.text(text)),
-            client_id: assertion.client_id.map(|text| writer.text(text)),
-            token_id: assertion.token_id.map(|text| writer.text(text)),
-            authentication_context: assertion.authentication_context.map(|text| writer.text(text)),
-            lists: writer.texts(assertion.audience.iter().chain(assertion.authentication_methods.iter())),
-            scope: assertion.scope,
-            expires_at: assertion.expires_at.map(Moment::from),
-            not_before: assertion.not_before.map(Moment::from),
-            issued_at: assertion.issued_at.map(Moment::from),
-            authentication_time: assertion.authentication_time.map(Moment::from),
+            issuer_context: parts.issuer_context,
+            end: short(parts.claims.len()),
+            audiences: short(parts.audience.iter().count()),
+            subject: parts.subject.map(|text| writer.text(text)),
+            client_id: parts.client_id.map(|text| writer.text(text)),
+            token_id: parts.token_id.map(|text| writer.text(text)),
+            authentication_context: parts.authentication_context.map(|text| writer.text(text)),
+            lists: writer.texts(parts.audience.iter().chain(parts.authentication_methods.iter())),
+            scope: parts.scope,
+            expires_at: parts.expires_at.map(Timestamp::from),
+            not_before: parts.not_before.map(Timestamp::from),
+            issued_at: parts.issued_at.map(Timestamp::from),
+            authentication_time: parts.authentication_time.map(Timestamp::from),
             typed: OnceBox::new(),
-            keeper: Keeper::default(),
+            growth_hook: GrowthHook::default(),
             text: writer.text.into(),
         };
-        Self(Held::Here(Arc::new(inner)))
+        Self(Shared::Plain(Arc::new(inner)))
     }
 
     /// The same token, with a scope that an answer about it has narrowed.
@@ -257,13 +260,13 @@ impl VerifiedToken {
         if self.scope() == scope {
             return self;
         }
-        Self(Held::Here(Arc::new(Inner { scope: scope.clone(), ..Inner::clone(self.get()) })))
+        Self(Shared::Plain(Arc::new(Inner { scope: scope.clone(), ..Inner::clone(self.get()) })))
     }
 
     fn inner(&self) -> &Arc<Inner> {
         match &self.0 {
-            Held::Here(inner) => inner,
-            Held::Apart(inner) => &inner.0,
+            Shared::Plain(inner) => inner,
+            Shared::Padded(inner) => &inner.0,
         }
     }
 
@@ -273,8 +276,8 @@ impl VerifiedToken {
 
     /// The same token, whose owners are counted apart from those of this one: threads that clone one of them each do not wait
     /// for each other.
-    pub(crate) fn apart(&self) -> Self {
-        Self(Held::Apart(Arc::new(Alone(Arc::clone(self.inner())))))
+    pub(crate) fn padded(&self) -> Self {
+        Self(Shared::Padded(Arc::new(CachePadded(Arc::clone(self.inner())))))
     }
 
     fn text(&self, text: Text) -> &str {
@@ -287,13 +290,13 @@ impl VerifiedToken {
     }
 
     /// Who vouches for it.
-    pub(crate) fn voucher(&self) -> &Voucher {
-        &self.get().voucher
+    pub(crate) fn issuer_context(&self) -> &IssuerContext {
+        &self.get().issuer_context
     }
 
     /// The issuer (`iss`), as it is configured.
     pub fn issuer(&self) -> &str {
-        &self.get().voucher.issuer
+        &self.get().issuer_context.issuer
     }
 
     /// The subject (`sub`), unique only together with the issuer. Tokens of machines may have none.
@@ -332,20 +335,20 @@ impl VerifiedToken {
 
     /// Whether the token's scope meets `policy`, under the grammar of its issuer.
     pub fn satisfies(&self, policy: &ScopePolicy) -> bool {
-        policy.is_satisfied_by(&self.get().scope, &*self.get().voucher.grammar)
+        policy.is_satisfied_by(&self.get().scope, &*self.get().issuer_context.grammar)
     }
 
     /// When the token expires (`exp`), the leeway not added. `None` where nobody said: a JWT without `exp` is refused, but
     /// the answer about an opaque token may have none (RFC 7662 §2.2).
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.get().expires_at.map(Moment::time)
+        self.get().expires_at.map(Timestamp::time)
     }
 
     /// Whether it is valid at this time, by its own times.
     pub(crate) fn is_valid_at(&self, now: Duration) -> bool {
-        let Inner { voucher, expires_at, not_before, issued_at, .. } = self.get();
-        let max_age = voucher.max_age;
-        let (now, leeway) = (nanoseconds(now), nanoseconds(voucher.leeway));
+        let Inner { issuer_context, expires_at, not_before, issued_at, .. } = self.get();
+        let max_age = issuer_context.max_age;
+        let (now, leeway) = (nanoseconds(now), nanoseconds(issuer_context.leeway));
         let later = now.saturating_add(leeway);
         let is_young = |issued_at: u64| {
             let limit = |max_age| issued_at.saturating_add(nanoseconds(max_age)).saturating_add(leeway);
@@ -359,27 +362,28 @@ impl VerifiedToken {
     /// How many bytes it takes, by estimate, with the claims that were built in the types of handlers so far.
     pub(crate) fn size(&self) -> usize {
         let built = std::iter::successors(self.get().typed.get(), |typed| typed.others.get());
-        let built: usize = built.map(|typed| size_of::<InOneType>() + typed.bytes).sum();
+        let built: usize = built.map(|typed| size_of::<TypedClaims>() + typed.bytes).sum();
         size_of::<Inner>() + 256 + self.get().text.len() + self.get().scope.size() + built
     }
 
     /// Has `grown` called whenever the token takes more than before, for whoever remembers it. The first to remember it is the
     /// one that is told.
     pub(crate) fn on_growth(&self, grown: impl Fn(&VerifiedToken) + Send + Sync + 'static) {
-        let _ = self.get().keeper.0.set(Box::new(grown));
+        let _ = self.get().growth_hook.0.set(Box::new(grown));
     }
 
     /// The same token, with its owners counted where it is.
-    pub(crate) fn here(&self) -> Self {
-        Self(Held::Here(Arc::clone(self.inner())))
+    pub(crate) fn unpadded(&self) -> Self {
+        Self(Shared::Plain(Arc::clone(self.inner())))
     }
 
     /// Why it is not valid at this time, by its own times, if it is not.
     pub(crate) fn check_times(&self, now: Duration) -> Result<(), FailedCheck> {
-        let Inner { voucher, expires_at, not_before, issued_at, .. } = self.get();
-        checks::not_expired(expires_at.map(Moment::since_1970), now, voucher.leeway)?;
-        checks::begun(not_before.map(Moment::since_1970), now, voucher.leeway)?;
-        let recent = |at: Moment| checks::recent(at.since_1970(), voucher.max_age, now, voucher.leeway);
+        let Inner { issuer_context, expires_at, not_before, issued_at, .. } = self.get();
+        checks::not_expired(expires_at.map(Timestamp::since_1970), now, issuer_context.leeway)?;
+        checks::begun(not_before.map(Timestamp::since_1970), now, issuer_context.leeway)?;
+        let recent =
+            |at: Timestamp| checks::recent(at.since_1970(), issuer_context.max_age, now, issuer_context.leeway);
         issued_at.map_or(Ok(()), recent)
     }
 
@@ -390,12 +394,12 @@ impl VerifiedToken {
 
     /// Before when the token is not valid (`nbf`).
     pub fn not_before(&self) -> Option<SystemTime> {
-        self.get().not_before.map(Moment::time)
+        self.get().not_before.map(Timestamp::time)
     }
 
     /// When the token was issued (`iat`).
     pub fn issued_at(&self) -> Option<SystemTime> {
-        self.get().issued_at.map(Moment::time)
+        self.get().issued_at.map(Timestamp::time)
     }
 
     /// The token's identifier (`jti`), for audit. A bearer token may be presented any number of times, so an identifier
@@ -406,7 +410,7 @@ impl VerifiedToken {
 
     /// When the user authenticated (`auth_time`, RFC 9068 §2.2.1).
     pub fn authentication_time(&self) -> Option<SystemTime> {
-        self.get().authentication_time.map(Moment::time)
+        self.get().authentication_time.map(Timestamp::time)
     }
 
     /// The authentication context class (`acr`, RFC 9068 §2.2.1).
@@ -441,9 +445,9 @@ impl VerifiedToken {
             built = Some(Arc::clone(&claims));
             // Others may have put theirs there meanwhile, of this type or of another.
             let bytes = in_memory::<C>(self.json());
-            let mine = InOneType { claims, bytes, others: OnceBox::new() };
+            let mine = TypedClaims { claims, bytes, others: OnceBox::new() };
             if place.set(Box::new(mine)).is_ok()
-                && let Some(grown) = self.get().keeper.0.get()
+                && let Some(grown) = self.get().growth_hook.0.get()
             {
                 grown(self);
             }
@@ -455,11 +459,11 @@ impl VerifiedToken {
     fn mismatch<C>(&self, error: &serde_json::Error) -> Error {
         let said = error.to_string();
         let found = match said.split(" at line").next() {
-            Some(missing) if missing.starts_with("missing field") => Found::from(missing),
-            _ => Found::Fixed("a claim of another type"),
+            Some(missing) if missing.starts_with("missing field") => Actual::from(missing),
+            _ => Actual::Fixed("a claim of another type"),
         };
         Error::from(FailedCheck::new(Reason::ClaimsMismatch, "claims", type_name::<C>(), found))
-            .with_issuer(&self.get().voucher.issuer)
+            .with_issuer(&self.get().issuer_context.issuer)
     }
 }
 
@@ -514,13 +518,13 @@ pub(crate) mod tests {
     }
 
     fn of(issuer: &str, subject: Option<&str>, client_id: Option<&str>, claims: &str) -> VerifiedToken {
-        VerifiedToken::assertion(Assertion {
-            voucher: Arc::new(Voucher {
+        VerifiedToken::from_checked(TokenParts {
+            issuer_context: Arc::new(IssuerContext {
                 issuer: issuer.into(),
                 grammar: Arc::new(ExactScopes),
                 leeway: Duration::ZERO,
                 max_age: None,
-                grounds: None,
+                verified_by: None,
             }),
             subject,
             client_id,

@@ -196,7 +196,7 @@ impl<'a> Refusal<'a> {
     pub fn after(mut self, authentication: Option<&'a Authentication>) -> Self {
         self.token = authentication.and_then(Authentication::token);
         match authentication {
-            Some(authentication) => self.by(authentication.judge()),
+            Some(authentication) => self.by(authentication.resource_server()),
             None => self,
         }
     }

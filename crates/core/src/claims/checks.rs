@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use super::{NumericDate, Texts, UnverifiedClaims};
 use crate::{
     Reason,
-    error::{self, Error, Expected, FailedCheck, Failures, Found, Side, TimeBound},
+    error::{self, Actual, Error, Expected, FailedCheck, Failures, Side, TimeBound},
 };
 
 /// The checks that failed so far. Each is made whatever the others found, so that the log can name every one.
@@ -64,9 +64,9 @@ pub(crate) fn audience(ours: &AllowedValues, found: Texts<'_>) -> Result<(), Fai
         return Ok(());
     }
     if found.is_empty() {
-        return Err(FailedCheck::new(Reason::MissingClaim, "aud", ours, Found::NONE));
+        return Err(FailedCheck::new(Reason::MissingClaim, "aud", ours, Actual::NONE));
     }
-    let named = found.sole().map_or_else(|| found.joined().into(), Found::from);
+    let named = found.sole().map_or_else(|| found.joined().into(), Actual::from);
     let hint = found.iter().find_map(|found| ours.iter().find_map(|ours| error::near_miss(ours, found)));
     Err(FailedCheck::new(Reason::WrongAudience, "aud", ours, named).with_hint(hint))
 }
@@ -157,7 +157,7 @@ pub(crate) fn recent(
 pub(crate) fn authorized_party(parties: Option<&AllowedValues>, client: Option<&str>) -> Result<(), FailedCheck> {
     match parties {
         Some(parties) if !client.is_some_and(|client| parties.iter().any(|party| **party == *client)) => {
-            let found = client.map_or(Found::NONE, Found::from);
+            let found = client.map_or(Actual::NONE, Actual::from);
             let near_miss = |client| parties.iter().find_map(|party| error::near_miss(party, client));
             let hint = client.and_then(near_miss);
             Err(FailedCheck::new(Reason::UnauthorizedParty, "client_id", parties, found).with_hint(hint))
@@ -167,5 +167,5 @@ pub(crate) fn authorized_party(parties: Option<&AllowedValues>, client: Option<&
 }
 
 pub(crate) fn missing(subject: &'static str) -> FailedCheck {
-    FailedCheck::new(Reason::MissingClaim, subject, "a value", Found::NONE)
+    FailedCheck::new(Reason::MissingClaim, subject, "a value", Actual::NONE)
 }

@@ -2,7 +2,7 @@ use std::{borrow::Cow, time::Duration};
 
 use crate::{
     Reason,
-    error::{FailedCheck, Found},
+    error::{Actual, FailedCheck},
     jws::json::{self, Number, Place, Value},
 };
 
@@ -214,7 +214,7 @@ impl<'c> Texts<'c> {
 }
 
 fn mistyped(subject: &'static str, expected: &'static str, found: &'static str) -> FailedCheck {
-    FailedCheck::new(Reason::MalformedClaim, subject, expected, Found::Fixed(found))
+    FailedCheck::new(Reason::MalformedClaim, subject, expected, Actual::Fixed(found))
 }
 
 fn numeric_date(number: Number) -> Option<NumericDate> {

@@ -75,10 +75,10 @@ fn shown(builder: &ResourceServerBuilder) -> String {
 
 /// Has the issuer's keys judge a token of these claims, besides those that every token has.
 async fn judged(config: Config, key_id: &str, token_type: &str, changes: Value) -> Result<VerifiedToken, Reason> {
-    judged_by(&Network::with_issuer(&["a-es256", "a-rs256"]), config, key_id, token_type, changes).await
+    with_resource_server(&Network::with_issuer(&["a-es256", "a-rs256"]), config, key_id, token_type, changes).await
 }
 
-async fn judged_by(
+async fn with_resource_server(
     network: &Network,
     config: Config,
     key_id: &str,
@@ -108,7 +108,7 @@ async fn the_user_agent_is_a_setting() {
         format!("audience = \"https://api.example\"\nuser_agent = \"{name}\"\n[[issuers]]\nissuer = \"{ISSUER}\"");
     for config in [from_vars(&variables), from_toml(&toml)] {
         let network = Network::with_issuer(&["a-es256"]);
-        judged_by(&network, config, "a-es256", "at+jwt", json!({})).await.unwrap();
+        with_resource_server(&network, config, "a-es256", "at+jwt", json!({})).await.unwrap();
         assert_eq!(network.headers()["user-agent"], name);
     }
     for (name, fault) in [("a\r\nb", "has characters that no header may have"), (" ", "is empty")] {
@@ -747,7 +747,7 @@ async fn a_secret_reaches_the_issuer_and_is_shown_nowhere() {
         assert!(!shown(&config.clone().into_builder()).contains("s3cret"));
         let network = Network::with_issuer(&[]);
         network.put(&url, Answer::Is(200, jwks(&["a-es256"])));
-        assert!(judged_by(&network, config, "a-es256", "at+jwt", json!({})).await.is_ok());
+        assert!(with_resource_server(&network, config, "a-es256", "at+jwt", json!({})).await.is_ok());
         assert_eq!(network.headers()["x-api-key"], "s3cret");
     }
 }
@@ -934,9 +934,11 @@ async fn tenants_are_those_of_the_file() {
         from_json(json!({ "audience": "https://api.example", "issuers": [entry] }))
     };
     let by = |issuer| json!({ "iss": issuer });
-    assert!(judged_by(&network, config(), "a-es256", "at+jwt", by("https://north.idp.example")).await.is_ok());
+    assert!(
+        with_resource_server(&network, config(), "a-es256", "at+jwt", by("https://north.idp.example")).await.is_ok()
+    );
     network.requests();
-    let stranger = judged_by(&network, config(), "a-es256", "at+jwt", by("https://east.idp.example")).await;
+    let stranger = with_resource_server(&network, config(), "a-es256", "at+jwt", by("https://east.idp.example")).await;
     assert_eq!(stranger.err(), Some(Reason::UnknownIssuer));
     assert!(network.requests().is_empty());
 }
@@ -947,7 +949,7 @@ async fn keys_are_read_from_the_file() {
     let file = folder.file("jwks.json", jwks(&["a-es256"]));
     let vars = [("X_ISSUER", ISSUER), ("X_AUDIENCE", "https://api.example"), ("X_JWKS_FILE", &file)];
     for config in [with_issuer(json!({ "jwks_file": file })), Config::from_vars("X", vars)] {
-        assert!(judged_by(&Network::new(), config, "a-es256", "at+jwt", json!({})).await.is_ok());
+        assert!(with_resource_server(&Network::new(), config, "a-es256", "at+jwt", json!({})).await.is_ok());
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::RETRY_AFTER};
 
 use super::{Fetch, FetchError, FetchLimits, headers};
-use crate::clock::{Clock, within};
+use crate::clock::{Clock, timeout};
 
 /// Gets documents, with the limits kept here as well as by the client.
 #[derive(Clone)]
@@ -28,8 +28,9 @@ impl Documents {
         *request.headers_mut() = headers;
 
         let answer = self.fetch.fetch(request, self.limits.clone());
-        let response =
-            within(&*self.clock, self.limits.deadline, answer).await.unwrap_or_else(|| Err(FetchError::timed_out()))?;
+        let response = timeout(&*self.clock, self.limits.deadline, answer)
+            .await
+            .unwrap_or_else(|| Err(FetchError::timed_out()))?;
         match response.status() {
             StatusCode::OK if response.body().len() > self.limits.body => Err(FetchError::body_too_large().into()),
             StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(response),

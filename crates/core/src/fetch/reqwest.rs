@@ -40,7 +40,7 @@ struct Clients {
 
 impl Clients {
     /// The client of this runtime.
-    fn here(&self) -> Result<::reqwest::Client, FetchError> {
+    fn unpadded(&self) -> Result<::reqwest::Client, FetchError> {
         let runtime = Handle::try_current().map_err(FetchError::failed)?.id();
         let mut clients = self.of_runtimes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = clients.iter().find(|(id, _)| *id == runtime) {
@@ -299,7 +299,7 @@ impl Fetch for ReqwestFetch {
     ) -> BoxFuture<'static, Result<Response<Bytes>, FetchError>> {
         let clients = Arc::clone(&self.0);
         Box::pin(async move {
-            let client = clients.here()?;
+            let client = clients.unpadded()?;
             if let Some(remedy) = clients.trusts_nobody.as_deref().filter(|_| is_https(&request)) {
                 return Err(FetchError::failed(remedy));
             }

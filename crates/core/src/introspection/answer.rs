@@ -211,18 +211,18 @@ mod tests {
         for status in [401, 404, 405, 301, 302, 307] {
             let error = fault(status);
             assert!(error.to_string().contains(&status.to_string()), "{error}");
-            assert!(format!("{error:?}").contains("Ours"), "{status}");
+            assert!(format!("{error:?}").contains("Misconfigured"), "{status}");
         }
         assert!(fault(401).to_string().contains("refuses our own credentials"));
         for status in [429, 500, 502, 503, 504, 201, 204, 206] {
-            assert!(format!("{:?}", fault(status)).contains("Theirs"), "{status}");
+            assert!(format!("{:?}", fault(status)).contains("Upstream"), "{status}");
         }
         for status in [400, 403, 413, 422, 431] {
             assert!(format!("{:?}", fault(status)).contains("is_about_token: true"), "{status}");
         }
         for status in [400, 413, 414, 422, 431] {
             let error = fault(status);
-            assert!(format!("{error:?}").contains("Theirs") && !error.to_string().contains("credentials"), "{error}");
+            assert!(format!("{error:?}").contains("Upstream") && !error.to_string().contains("credentials"), "{error}");
         }
         for status in [429, 503] {
             let mut response = answer(status, JSON, "{}");
@@ -246,14 +246,14 @@ mod tests {
                 let error = fault(status, text);
                 let debug = format!("{error:?}");
                 assert!(debug.contains(&format!("is_about_token: {is_about_token}")), "{status} {code}: {debug}");
-                assert!(debug.contains("Ours"), "{status} {code}: {debug}");
+                assert!(debug.contains("Misconfigured"), "{status} {code}: {debug}");
                 assert!(error.to_string().contains(blamed) && error.to_string().ends_with(code), "{error}");
             }
             // A server that is down, or limits the rate, need not know whose fault that is.
             for status in [429, 503] {
                 let debug = format!("{:?}", fault(status, text));
                 assert!(
-                    debug.contains("Theirs") && debug.contains("is_about_token: false"),
+                    debug.contains("Upstream") && debug.contains("is_about_token: false"),
                     "{status} {code}: {debug}"
                 );
             }
@@ -262,7 +262,7 @@ mod tests {
             let text: &'static str = format!(r#"{{"error":"{code}","error_description":"d"}}"#).leak();
             let error = fault(400, text);
             let debug = format!("{error:?}");
-            assert!(debug.contains("Theirs") && debug.contains("is_about_token: true"), "{code}: {debug}");
+            assert!(debug.contains("Upstream") && debug.contains("is_about_token: true"), "{code}: {debug}");
             assert!(error.to_string().ends_with(&format!("400 Bad Request and the error {code}")), "{error}");
         }
         // What is no error, or is beyond the limit, is none.

@@ -12,7 +12,7 @@ use crate::{
         ClaimNames, UnverifiedClaims,
         checks::{self, AllowedValues},
     },
-    jwks::{KeySource, MissingKey},
+    jwks::{KeySource, RefetchReason},
     jws::{Algorithm, Buffer, Compact, Header, KeySet, SignatureCheck},
     online::{Unavailable, UnavailableKind},
 };
@@ -116,12 +116,12 @@ impl SignedResponses {
         let verify = |keys: &KeySet| {
             keys.verify(opened.algorithm, opened.key_id.as_deref(), opened.compact.signing_input(), &opened.signature)
         };
-        let is_held = match self.keys.snapshot().map(|snapshot| verify(&snapshot.keys)) {
+        let is_mismatch = match self.keys.snapshot().map(|snapshot| verify(&snapshot.keys)) {
             Some(SignatureCheck::Valid) => return Ok(()),
             Some(SignatureCheck::Invalid | SignatureCheck::WrongAlgorithm) => opened.key_id.is_some(),
             Some(SignatureCheck::UnknownKey) | None => false,
         };
-        let keys = self.keys.refetch(MissingKey::new(opened.key_id.as_deref(), is_held)).await;
+        let keys = self.keys.refetch(RefetchReason::of_key(opened.key_id.as_deref(), is_mismatch)).await;
         match keys.map(|keys| (verify(&keys), keys)) {
             Ok((SignatureCheck::Valid, _)) => Ok(()),
             Ok((SignatureCheck::Invalid, _)) => Err(no_answer("is not signed by a key of the issuer")),
@@ -167,11 +167,14 @@ mod tests {
 
     impl KeySource for Keys {
         fn snapshot(&self) -> Option<Snapshot> {
-            self.at_hand.clone().map(Snapshot::conclusive)
+            self.at_hand.clone().map(Snapshot::authoritative)
         }
 
-        fn refetch(&self, missing: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
-            self.asked.lock().unwrap().push((missing.key_id().map(str::to_owned), missing.is_held()));
+        fn refetch(&self, reason: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+            self.asked
+                .lock()
+                .unwrap()
+                .push((reason.key_id().map(str::to_owned), matches!(reason, RefetchReason::SignatureMismatch(_))));
             let later = self.later.clone();
             Box::pin(async move { later })
         }

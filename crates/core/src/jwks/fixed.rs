@@ -3,7 +3,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::{KeySource, KeysUnavailable, MissingKey, Snapshot};
+use super::{KeySource, KeysUnavailable, RefetchReason, Snapshot};
 use crate::{BoxFuture, jws::KeySet};
 
 /// Keys that were given, and never change.
@@ -15,11 +15,11 @@ impl KeySource for FixedKeys {
         Some(Snapshot::fixed(Arc::clone(&self.0)))
     }
 
-    fn serves(&self, keys: &Weak<KeySet>) -> bool {
+    fn is_current(&self, keys: &Weak<KeySet>) -> bool {
         ptr::eq(Arc::as_ptr(&self.0), keys.as_ptr())
     }
 
-    fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+    fn refetch(&self, _: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
         let keys = Arc::clone(&self.0);
         Box::pin(async move { Ok(keys) })
     }

@@ -3,21 +3,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::KeyRefresh;
+use super::{KeyRefresh, KeyState};
 
 /// How long keys are used after their lifetime, while newer ones are on their way, so that nobody waits for them.
-pub(super) const GRACE: Duration = Duration::from_secs(30);
-
-/// How far keys can be relied on, at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
-    /// Within their lifetime.
-    Fresh,
-    /// Beyond it, and not too far: they serve while newer ones cannot be had.
-    Stale,
-    /// Beyond what an outage excuses: a key that its issuer withdrew would be trusted for too long.
-    Gone,
-}
+pub(super) const STALE_WHILE_REVALIDATE: Duration = Duration::from_secs(30);
 
 /// When keys were loaded, and how long they are good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +19,9 @@ pub(super) struct Freshness {
 
 impl Freshness {
     /// Keys that came at `now`, with the lifetime that their issuer wished for, if it said anything.
-    pub(super) fn new(now: SystemTime, wish: Option<Duration>, refresh: &KeyRefresh) -> Self {
-        let lifetime = wish.unwrap_or_default().clamp(refresh.min_interval, refresh.max_interval);
-        Self { loaded_at: now, lifetime, is_agreed: wish.is_none_or(|wish| wish >= lifetime) }
+    pub(super) fn new(now: SystemTime, requested: Option<Duration>, refresh: &KeyRefresh) -> Self {
+        let lifetime = requested.unwrap_or_default().clamp(refresh.min_interval, refresh.max_interval);
+        Self { loaded_at: now, lifetime, is_agreed: requested.is_none_or(|requested| requested >= lifetime) }
     }
 
     /// The same lifetime, from `now` on.
@@ -59,20 +48,20 @@ impl Freshness {
         now.duration_since(self.loaded_at).unwrap_or_default()
     }
 
-    pub(super) fn trust(&self, now: SystemTime, max_stale: Duration) -> Trust {
+    pub(super) fn state(&self, now: SystemTime, max_stale: Duration) -> KeyState {
         let age = self.age(now);
         if age <= self.lifetime {
-            Trust::Fresh
+            KeyState::Fresh
         } else if age <= self.lifetime.saturating_add(max_stale) {
-            Trust::Stale
+            KeyState::Stale
         } else {
-            Trust::Gone
+            KeyState::Unavailable
         }
     }
 
     /// Whether stale keys still serve without anybody knowing that newer ones cannot be had.
-    pub(super) fn is_in_grace(&self, now: SystemTime) -> bool {
-        self.age(now) <= self.lifetime.saturating_add(GRACE)
+    pub(super) fn may_be_used_while_revalidating(&self, now: SystemTime) -> bool {
+        self.age(now) <= self.lifetime.saturating_add(STALE_WHILE_REVALIDATE)
     }
 
     /// When to ask for newer ones: ahead of the end, and not when all other replicas do.
@@ -90,15 +79,15 @@ impl Freshness {
 const MAX_BACK_OFF: Duration = Duration::from_secs(5 * 60);
 
 /// How long an issuer that failed may be left alone.
-pub(super) fn longest_wait(refresh: &KeyRefresh) -> Duration {
+pub(super) fn max_back_off(refresh: &KeyRefresh) -> Duration {
     MAX_BACK_OFF.max(refresh.cool_down)
 }
 
-/// How long to wait after so many failures in a row: twice as long each time, up to [`longest_wait`].
+/// How long to wait after so many failures in a row: twice as long each time, up to [`max_back_off`].
 pub(super) fn back_off(failures: u32, refresh: &KeyRefresh) -> Duration {
     let doubled = refresh.cool_down.saturating_mul(1 << failures.saturating_sub(1).min(16));
     // The cool-down itself is kept to, so only what is above it is jittered.
-    refresh.cool_down.max(jittered(doubled.min(longest_wait(refresh))))
+    refresh.cool_down.max(jittered(doubled.min(max_back_off(refresh))))
 }
 
 /// Up to a tenth less.
@@ -115,21 +104,21 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
-    fn fresh(wish: Duration) -> Freshness {
-        Freshness::new(NOW + DAY, Some(wish), &KeyRefresh::default())
+    fn fresh(requested: Duration) -> Freshness {
+        Freshness::new(NOW + DAY, Some(requested), &KeyRefresh::default())
     }
 
     #[test]
     fn k_14_a_lifetime_is_clamped() {
-        for (wish, lifetime) in [
+        for (requested, lifetime) in [
             (Duration::ZERO, 5 * MINUTE),
             (5 * MINUTE - Duration::from_secs(1), 5 * MINUTE),
             (7 * MINUTE, 7 * MINUTE),
             (DAY, DAY),
             (Duration::MAX, DAY),
         ] {
-            let keys = fresh(wish);
-            assert_eq!((keys.lifetime, keys.is_agreed), (lifetime, wish >= lifetime), "{wish:?}");
+            let keys = fresh(requested);
+            assert_eq!((keys.lifetime, keys.is_agreed), (lifetime, requested >= lifetime), "{requested:?}");
         }
         let unsaid = Freshness::new(NOW, None, &KeyRefresh::default());
         assert_eq!((unsaid.lifetime, unsaid.is_agreed), (5 * MINUTE, true));
@@ -141,12 +130,15 @@ mod tests {
     #[test]
     fn keys_are_fresh_then_stale_then_gone() {
         let (keys, tick) = (fresh(10 * MINUTE), Duration::from_nanos(1));
-        let trust = |age: Duration| keys.trust(keys.loaded_at + age, DAY);
-        assert_eq!((trust(Duration::ZERO), trust(10 * MINUTE)), (Trust::Fresh, Trust::Fresh));
-        assert_eq!((trust(10 * MINUTE + tick), trust(10 * MINUTE + DAY)), (Trust::Stale, Trust::Stale));
-        assert_eq!((trust(10 * MINUTE + DAY + tick), trust(10_000 * DAY)), (Trust::Gone, Trust::Gone));
-        assert!(keys.is_in_grace(keys.loaded_at + 10 * MINUTE + GRACE));
-        assert!(!keys.is_in_grace(keys.loaded_at + 10 * MINUTE + GRACE + tick));
+        let state = |age: Duration| keys.state(keys.loaded_at + age, DAY);
+        assert_eq!((state(Duration::ZERO), state(10 * MINUTE)), (KeyState::Fresh, KeyState::Fresh));
+        assert_eq!((state(10 * MINUTE + tick), state(10 * MINUTE + DAY)), (KeyState::Stale, KeyState::Stale));
+        assert_eq!(
+            (state(10 * MINUTE + DAY + tick), state(10_000 * DAY)),
+            (KeyState::Unavailable, KeyState::Unavailable)
+        );
+        assert!(keys.may_be_used_while_revalidating(keys.loaded_at + 10 * MINUTE + STALE_WHILE_REVALIDATE));
+        assert!(!keys.may_be_used_while_revalidating(keys.loaded_at + 10 * MINUTE + STALE_WHILE_REVALIDATE + tick));
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub struct FailedRefresh {
 
 impl KeyHealth {
     /// The health of keys that are there, or not, and need no refresh.
-    pub fn at_hand(keys: Option<&KeySet>) -> Self {
+    pub fn cached(keys: Option<&KeySet>) -> Self {
         let held: &dyn Fn(&KeySet) -> Vec<String> = &|keys| keys.key_ids().map(str::to_owned).collect();
         Self {
             state: if keys.is_some() { KeyState::Fresh } else { KeyState::Unavailable },

@@ -9,7 +9,7 @@
 //! | the issuer | what happens |
 //! |---|---|
 //! | publishes keys | they are fetched with the first token, and again ahead of the end of their lifetime, by a task of their own. `Cache-Control` and `Expires` say how long that is, between 5 minutes and a day |
-//! | publishes a new key | the first token that names it causes a fetch, and is judged by what that brings. If the issuer was asked less than a cool-down ago, the first is 401 and the second causes the fetch; where strangers have spent that one too, tokens of the new key are 401 for what is left of the cool-down |
+//! | publishes a new key | the first token that names it causes a fetch, and is judged by what that brings. If the issuer was asked less than a cool-down ago, the first is 401 and the second causes the fetch; where unknown_kids have spent that one too, tokens of the new key are 401 for what is left of the cool-down |
 //! | withdraws a key | it verifies nothing from the next refresh on |
 //! | gets tokens with invented key ids sent our way | one fetch in 30 seconds, and at most one more for a key id that is named again and again |
 //! | is down, or answers with something else than keys | the keys at hand stay. Past their lifetime they serve a day more; then the answer is 503 |
@@ -21,11 +21,11 @@
 //! tell whether it is genuine, the answer is 503. Only where a token names a key that is at hand, and its signature is not by
 //! that key, it is refused while the keys are within their lifetime, unless the issuer wished for a shorter one than we keep.
 
-mod budget;
+mod fetch_budget;
+mod fetcher;
 mod fixed;
 mod freshness;
 mod health;
-mod origin;
 mod refresh;
 mod remote;
 
@@ -37,9 +37,9 @@ use std::{
 };
 
 pub(crate) use self::{
+    fetcher::{KeyFetcher, Location},
     fixed::FixedKeys,
-    origin::{Location, Origin},
-    remote::{Idle, RemoteKeys},
+    remote::{RefreshMode, RemoteKeys},
 };
 pub use self::{
     health::{FailedRefresh, KeyHealth, KeyState},
@@ -55,7 +55,7 @@ const CLOCK_STEP: Duration = Duration::from_secs(1);
 /// ```
 /// use std::sync::Arc;
 ///
-/// use scopegate_core::{BoxFuture, jwks::{KeySource, KeysUnavailable, MissingKey, Snapshot}, jws::KeySet};
+/// use scopegate_core::{BoxFuture, jwks::{KeySource, KeysUnavailable, RefetchReason, Snapshot}, jws::KeySet};
 ///
 /// /// Keys that never change.
 /// #[derive(Debug)]
@@ -63,10 +63,10 @@ const CLOCK_STEP: Duration = Duration::from_secs(1);
 ///
 /// impl KeySource for Fixed {
 ///     fn snapshot(&self) -> Option<Snapshot> {
-///         Some(Snapshot::conclusive(Arc::clone(&self.0)))
+///         Some(Snapshot::authoritative(Arc::clone(&self.0)))
 ///     }
 ///
-///     fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+///     fn refetch(&self, _: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
 ///         let keys = Arc::clone(&self.0);
 ///         Box::pin(async move { Ok(keys) })
 ///     }
@@ -82,7 +82,7 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     ///
     /// A token keeps no keys that were replaced. They may be gone, and are told from others by their address, which is nobody
     /// else's for as long as this pointer to them is there.
-    fn serves(&self, keys: &Weak<KeySet>) -> bool {
+    fn is_current(&self, keys: &Weak<KeySet>) -> bool {
         self.snapshot().is_some_and(|snapshot| ptr::eq(Arc::as_ptr(&snapshot.keys), keys.as_ptr()))
     }
 
@@ -95,7 +95,7 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// When it cannot be said which keys the issuer has. Requests are then answered 503, never 401.
-    fn refetch(&self, missing: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>>;
+    fn refetch(&self, reason: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>>;
 
     /// Has newer keys fetched, in the background, where that is due and nobody would be asked too often. A readiness probe calls
     /// this before there are tokens. A source that fetches nothing does nothing.
@@ -103,7 +103,7 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
 
     /// How the source is doing. It asks nobody.
     fn health(&self) -> KeyHealth {
-        KeyHealth::at_hand(self.snapshot().as_ref().map(|snapshot| &*snapshot.keys))
+        KeyHealth::cached(self.snapshot().as_ref().map(|snapshot| &*snapshot.keys))
     }
 }
 
@@ -111,7 +111,7 @@ pub trait KeySource: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub(crate) keys: Arc<KeySet>,
-    pub(crate) is_conclusive: bool,
+    pub(crate) is_authoritative: bool,
     /// Whether there will never be others.
     pub(crate) is_final: bool,
 }
@@ -120,50 +120,65 @@ impl Snapshot {
     /// Keys that never change: a key that is not among them is none of the issuer's, and [`refetch`](KeySource::refetch) is
     /// not asked for others.
     pub fn fixed(keys: Arc<KeySet>) -> Self {
-        Self { is_final: true, ..Self::conclusive(keys) }
+        Self { is_final: true, ..Self::authoritative(keys) }
     }
 
     /// Keys that are known to be the issuer's: a signature that the key of its name did not make is bad.
-    pub fn conclusive(keys: Arc<KeySet>) -> Self {
-        Self { keys, is_conclusive: true, is_final: false }
+    pub fn authoritative(keys: Arc<KeySet>) -> Self {
+        Self { keys, is_authoritative: true, is_final: false }
     }
 
     /// Keys that the issuer may have replaced by now, under the same names. What they verify is good. Before they refuse a
     /// signature, [`refetch`](KeySource::refetch) is asked.
     pub fn tentative(keys: Arc<KeySet>) -> Self {
-        Self { keys, is_conclusive: false, is_final: false }
+        Self { keys, is_authoritative: false, is_final: false }
     }
 }
 
-/// The key that would tell whether a token is genuine.
-#[derive(Clone, Copy)]
-pub struct MissingKey<'t> {
-    key_id: Option<&'t str>,
-    is_held: bool,
+/// Why a [`KeySource`] is asked for newer keys.
+///
+/// A key id is text from a token that nobody has verified: it is for comparison, and never for building an address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefetchReason<'t> {
+    /// The token names a key (`kid`) that is not among the current ones: the issuer has rotated its keys, or the id is invented.
+    UnknownKid(&'t str),
+    /// The current key of this id did not make the token's signature: the key was replaced under its id, or the token is forged.
+    SignatureMismatch(&'t str),
+    /// The token names no key, and none of the current ones made its signature.
+    NoKid,
+    /// The keys are due for a refresh, or none have been fetched yet.
+    RefreshDue,
 }
 
-impl<'t> MissingKey<'t> {
-    pub(crate) fn new(key_id: Option<&'t str>, is_held: bool) -> Self {
-        Self { key_id, is_held }
+impl<'t> RefetchReason<'t> {
+    /// The reason for a token with this `kid`; `is_mismatch` where the key of that id is known and did not make the signature.
+    pub(crate) fn of_key(key_id: Option<&'t str>, is_mismatch: bool) -> Self {
+        match key_id {
+            Some(key_id) if is_mismatch => Self::SignatureMismatch(key_id),
+            Some(key_id) => Self::UnknownKid(key_id),
+            None => Self::NoKid,
+        }
     }
 
-    /// The key's id, as the token names it, if it does. Nobody has verified it: it is for comparison, and never for
-    /// building an address.
+    /// The key id that the token names, if it names one.
     pub fn key_id(&self) -> Option<&'t str> {
-        self.key_id
-    }
-
-    /// Whether a key of that id is at hand and did not make the token's signature: the token is forged, or the key was
-    /// replaced under its name.
-    pub fn is_held(&self) -> bool {
-        self.is_held
+        match self {
+            Self::UnknownKid(key_id) | Self::SignatureMismatch(key_id) => Some(key_id),
+            Self::NoKid | Self::RefreshDue => None,
+        }
     }
 }
 
-/// Without the id, which is a stranger's text.
-impl fmt::Debug for MissingKey<'_> {
+/// Without the key id, which is text from a token.
+impl fmt::Debug for RefetchReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MissingKey").field("is_held", &self.is_held).finish_non_exhaustive()
+        f.write_str(match self {
+            Self::UnknownKid(_) => "UnknownKid(..)",
+            Self::SignatureMismatch(_) => "SignatureMismatch(..)",
+            Self::NoKid => "NoKid",
+            Self::RefreshDue => "RefreshDue",
+        })
     }
 }
 

@@ -19,14 +19,14 @@ use tokio::{
 };
 
 use super::{
-    CLOCK_STEP, FailedRefresh, KeyHealth, KeySource, KeyState, KeysUnavailable, MissingKey, Snapshot,
-    budget::{Budget, Demand},
-    freshness::{GRACE, Trust, back_off, longest_wait},
-    origin::{Discovered, FetchKeysError, Loaded, Origin},
+    CLOCK_STEP, FailedRefresh, KeyHealth, KeySource, KeyState, KeysUnavailable, RefetchReason, Snapshot,
+    fetch_budget::FetchBudget,
+    fetcher::{Discovered, FetchKeysError, KeyFetcher, Loaded},
+    freshness::{STALE_WHILE_REVALIDATE, back_off, max_back_off},
 };
 use crate::{
     BoxFuture,
-    clock::within,
+    clock::timeout,
     error::chain,
     jws::KeySet,
     observe::{FetchOutcome, KeyFetch, Observer},
@@ -34,7 +34,7 @@ use crate::{
 
 /// Keys that are fetched from the issuer, or read from a file that changes.
 ///
-/// Four parts, each in a file of its own: [`Origin`] gets the keys, [`Budget`] says when it may be asked,
+/// Four parts, each in a file of its own: [`KeyFetcher`] gets the keys, [`FetchBudget`] says when it may be asked,
 /// [`Freshness`](super::freshness::Freshness) how long its answer can be relied on, and this one brings them together: one
 /// attempt at a time, in a task of its own that no request waits alone for and none can cancel, and a task that asks ahead
 /// of time. A failed attempt leaves the keys at hand in place.
@@ -42,20 +42,20 @@ pub(crate) struct RemoteKeys(Arc<Shared>);
 
 /// What becomes of keys that nobody asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Idle {
+pub(crate) enum RefreshMode {
     /// They are refreshed all the same, so that they are there, and a probe of their health means something.
-    Refresh,
+    Scheduled,
     /// They are left to age until somebody does: there may be thousands of such issuers.
-    Rest,
+    OnDemand,
 }
 
 struct Shared {
-    origin: Origin,
+    fetcher: KeyFetcher,
     /// What the issuer is called where it is counted.
     label: Arc<str>,
     observer: Option<Arc<dyn Observer>>,
     runtime: Handle,
-    idle: Idle,
+    mode: RefreshMode,
     loaded: ArcSwapOption<Loaded>,
     /// Whether the last attempt that came to an end brought no keys.
     failing: AtomicBool,
@@ -71,19 +71,19 @@ struct Shared {
 }
 
 struct Attempts {
-    budget: Budget,
-    under_way: Option<UnderWay>,
-    /// How many attempts have begun.
-    begun: u64,
+    budget: FetchBudget,
+    in_flight: Option<InFlight>,
+    /// How many attempts have started.
+    started: u64,
     discovered: Option<Discovered>,
     failures: u32,
     last_failure: Option<(SystemTime, FetchKeysError)>,
-    keeper: Option<AbortHandle>,
+    refresh_task: Option<AbortHandle>,
 }
 
-/// An attempt that has begun.
+/// An attempt that has started.
 #[derive(Clone)]
-struct UnderWay {
+struct InFlight {
     number: u64,
     began: SystemTime,
     /// A closed channel without an outcome means that the attempt's task ended early.
@@ -96,28 +96,28 @@ impl RemoteKeys {
     /// No keys yet; the first attempt is made when some are asked for. `last` is when the issuer was last asked, by a source
     /// that is no more.
     pub(crate) fn new(
-        origin: Origin,
+        fetcher: KeyFetcher,
         last: Option<SystemTime>,
         label: Arc<str>,
         observer: Option<Arc<dyn Observer>>,
         runtime: Handle,
-        idle: Idle,
+        mode: RefreshMode,
     ) -> Self {
         let attempts = Attempts {
-            budget: Budget::new(origin.refresh.cool_down, last),
-            under_way: None,
-            begun: 0,
+            budget: FetchBudget::new(fetcher.refresh.cool_down, last),
+            in_flight: None,
+            started: 0,
             discovered: None,
             failures: 0,
             last_failure: None,
-            keeper: None,
+            refresh_task: None,
         };
         Self(Arc::new(Shared {
-            origin,
+            fetcher,
             label,
             observer,
             runtime,
-            idle,
+            mode,
             loaded: ArcSwapOption::empty(),
             failing: AtomicBool::new(false),
             wanted: AtomicBool::new(false),
@@ -131,41 +131,43 @@ impl RemoteKeys {
 
 impl KeySource for RemoteKeys {
     fn snapshot(&self) -> Option<Snapshot> {
-        self.0.at_hand(|loaded, now| {
+        self.0.cached(|loaded, now| {
             let keys = Arc::clone(&loaded.keys);
-            let is_recent = loaded.freshness.age(now) < self.0.origin.refresh.cool_down;
-            if is_recent { Snapshot::conclusive(keys) } else { Snapshot::tentative(keys) }
+            let is_recent = loaded.freshness.age(now) < self.0.fetcher.refresh.cool_down;
+            if is_recent { Snapshot::authoritative(keys) } else { Snapshot::tentative(keys) }
         })
     }
 
-    fn serves(&self, keys: &Weak<KeySet>) -> bool {
-        self.0.at_hand(|loaded, _| ptr::eq(Arc::as_ptr(&loaded.keys), keys.as_ptr())).unwrap_or_default()
+    fn is_current(&self, keys: &Weak<KeySet>) -> bool {
+        self.0.cached(|loaded, _| ptr::eq(Arc::as_ptr(&loaded.keys), keys.as_ptr())).unwrap_or_default()
     }
 
-    fn refetch(&self, missing: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+    fn refetch(&self, reason: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
         let shared = Arc::clone(&self.0);
-        let is_held = missing.is_held();
-        let stranger = missing.key_id().filter(|_| !is_held).map(str::to_owned);
-        let fingerprint = stranger.as_deref().map(|key_id| shared.attempts().budget.fingerprint(key_id));
-        let under_way = shared.attempt(fingerprint.map_or(Demand::Doubt, Demand::Stranger));
+        let is_mismatch = matches!(reason, RefetchReason::SignatureMismatch(_));
+        let unknown_kid = match reason {
+            RefetchReason::UnknownKid(key_id) => Some(key_id.to_owned()),
+            _ => None,
+        };
+        let in_flight = shared.attempt(reason);
         Box::pin(async move {
-            let Some(under_way) = under_way else { return shared.without_attempt(is_held) };
-            match shared.settled(under_way).await {
+            let Some(in_flight) = in_flight else { return shared.without_fetch(is_mismatch) };
+            match shared.settled(in_flight).await {
                 Ok(keys) => {
-                    if let Some(fingerprint) = fingerprint.filter(|_| stranger.is_some_and(|id| !keys.holds(&id))) {
-                        shared.attempts().budget.note_absent(fingerprint);
+                    if let Some(key_id) = unknown_kid.filter(|key_id| !keys.holds(key_id)) {
+                        shared.attempts().budget.note_absent(&key_id);
                     }
                     Ok(keys)
                 }
-                Err(_) => shared.without_attempt(is_held),
+                Err(_) => shared.without_fetch(is_mismatch),
             }
         })
     }
 
     /// A resting issuer may be one that a stranger named once, and a probe is no reason to ask it again and again.
     fn refresh(&self) {
-        if self.0.idle == Idle::Refresh && self.0.is_due(self.0.now()) {
-            self.0.attempt(Demand::Due);
+        if self.0.mode == RefreshMode::Scheduled && self.0.is_due(self.0.now()) {
+            self.0.attempt(RefetchReason::RefreshDue);
         }
     }
 
@@ -174,24 +176,24 @@ impl KeySource for RemoteKeys {
         let now = shared.now();
         let loaded = shared.loaded.load_full();
         let state = match loaded.as_deref().map(|loaded| shared.trust(loaded, now)) {
-            Some(Trust::Fresh) => KeyState::Fresh,
-            Some(Trust::Stale) => KeyState::Stale,
-            Some(Trust::Gone) | None => KeyState::Unavailable,
+            Some(KeyState::Fresh) => KeyState::Fresh,
+            Some(KeyState::Stale) => KeyState::Stale,
+            Some(KeyState::Unavailable) | None => KeyState::Unavailable,
         };
         let (last_failure, in_a_row, is_asked) = {
             let attempts = shared.attempts();
-            (attempts.last_failure.clone(), attempts.failures, attempts.under_way.is_some())
+            (attempts.last_failure.clone(), attempts.failures, attempts.in_flight.is_some())
         };
         let failure = last_failure.map(|(at, error)| FailedRefresh { at, in_a_row, why: chain(&error) });
         let due = Duration::from_millis(shared.due.load(Ordering::Relaxed));
-        let rests = shared.idle == Idle::Rest && !shared.wanted.load(Ordering::Relaxed);
+        let rests = shared.mode == RefreshMode::OnDemand && !shared.wanted.load(Ordering::Relaxed);
         KeyHealth {
             state,
             refreshed_at: loaded.as_ref().map(|loaded| loaded.freshness.loaded_at()),
             age: loaded.as_ref().map(|loaded| loaded.freshness.age(now)),
             failure,
             next_refresh: (!is_asked && !rests).then(|| SystemTime::UNIX_EPOCH + due),
-            ..KeyHealth::at_hand(loaded.as_deref().map(|loaded| &*loaded.keys))
+            ..KeyHealth::cached(loaded.as_deref().map(|loaded| &*loaded.keys))
         }
     }
 }
@@ -199,30 +201,30 @@ impl KeySource for RemoteKeys {
 impl Shared {
     /// What the keys at hand say; `None` where there are none to be relied on. An attempt to get newer ones begins where one is
     /// due.
-    fn at_hand<T>(self: &Arc<Self>, say: impl FnOnce(&Loaded, SystemTime) -> T) -> Option<T> {
+    fn cached<T>(self: &Arc<Self>, say: impl FnOnce(&Loaded, SystemTime) -> T) -> Option<T> {
         let now = self.now();
-        if self.idle == Idle::Rest && !self.wanted.load(Ordering::Relaxed) {
+        if self.mode == RefreshMode::OnDemand && !self.wanted.load(Ordering::Relaxed) {
             self.wanted.store(true, Ordering::Relaxed);
         }
         let loaded = self.loaded.load();
         let loaded = loaded.as_ref()?;
-        let serves = self.serves(loaded, now);
+        let serves = self.may_use(loaded, now);
         if self.is_due(now) {
-            self.attempt(Demand::Due);
+            self.attempt(RefetchReason::RefreshDue);
         }
         serves.then(|| say(loaded, now))
     }
 
     /// How long an attempt may take. The documents keep to less; beyond it, the attempt's own task does not run.
     fn limit(&self) -> Duration {
-        2 * self.origin.refresh.timeout + CLOCK_STEP
+        2 * self.fetcher.refresh.timeout + CLOCK_STEP
     }
 
     /// The outcome of an attempt, once there is one.
-    async fn settled(self: &Arc<Self>, attempt: UnderWay) -> Outcome {
-        let UnderWay { number, mut outcome, .. } = attempt;
+    async fn settled(self: &Arc<Self>, attempt: InFlight) -> Outcome {
+        let InFlight { number, mut outcome, .. } = attempt;
         let waiting = outcome.wait_for(Option::is_some);
-        match within(&*self.origin.documents.clock, self.limit(), waiting).await {
+        match timeout(&*self.fetcher.documents.clock, self.limit(), waiting).await {
             Some(Ok(outcome)) => outcome.clone().unwrap_or(Err(FetchKeysError::TaskEnded)),
             Some(Err(_)) => Err(FetchKeysError::TaskEnded),
             None => self.conclude(number, Err(FetchKeysError::TimedOut), None),
@@ -233,19 +235,19 @@ impl Shared {
     ///
     /// The time that was seen before is kept to the second, so that reading the clock rarely writes.
     fn now(&self) -> SystemTime {
-        let now = self.origin.documents.clock.now();
+        let now = self.fetcher.documents.clock.now();
         let (millis, latest) = (millis(now), self.latest.load(Ordering::Acquire));
         let step = millis_of(CLOCK_STEP);
         if millis >= latest.saturating_add(step) {
             self.latest.store(millis, Ordering::Relaxed);
         } else if millis.saturating_add(step) < latest {
-            self.set_back(now);
+            self.clock_stepped_back(now);
         }
         now
     }
 
     #[cold]
-    fn set_back(&self, now: SystemTime) {
+    fn clock_stepped_back(&self, now: SystemTime) {
         let _one_at_a_time = self.attempts();
         let latest = self.latest.load(Ordering::Acquire);
         let before = SystemTime::UNIX_EPOCH + Duration::from_millis(latest);
@@ -264,85 +266,85 @@ impl Shared {
         millis(now) >= self.due.load(Ordering::Relaxed)
     }
 
-    fn trust(&self, loaded: &Loaded, now: SystemTime) -> Trust {
-        loaded.freshness.trust(now, self.origin.refresh.max_stale)
+    fn trust(&self, loaded: &Loaded, now: SystemTime) -> KeyState {
+        loaded.freshness.state(now, self.fetcher.refresh.max_stale)
     }
 
     /// Whether the keys may be used. Stale ones may while newer ones are on their way, or as far as is known, cannot be had.
-    fn serves(&self, loaded: &Loaded, now: SystemTime) -> bool {
+    fn may_use(&self, loaded: &Loaded, now: SystemTime) -> bool {
         let is_known = || {
             let due = self.due.load(Ordering::Relaxed);
-            self.failing.load(Ordering::Relaxed) && millis(now) <= due.saturating_add(millis_of(GRACE))
+            self.failing.load(Ordering::Relaxed) && millis(now) <= due.saturating_add(millis_of(STALE_WHILE_REVALIDATE))
         };
         match self.trust(loaded, now) {
-            Trust::Fresh => true,
-            Trust::Stale => loaded.freshness.is_in_grace(now) || is_known(),
-            Trust::Gone => false,
+            KeyState::Fresh => true,
+            KeyState::Stale => loaded.freshness.may_be_used_while_revalidating(now) || is_known(),
+            KeyState::Unavailable => false,
         }
     }
 
     /// Begins an attempt, or joins the one that is under way. `None` where the issuer may not be asked now.
-    fn attempt(self: &Arc<Self>, demand: Demand) -> Option<UnderWay> {
+    fn attempt(self: &Arc<Self>, reason: RefetchReason<'_>) -> Option<InFlight> {
         let now = self.now();
         let mut attempts = self.attempts();
-        if let Some(under_way) = &attempts.under_way {
-            let took = now.duration_since(under_way.began).unwrap_or_default();
-            if took <= self.limit() && under_way.outcome.has_changed().is_ok() {
+        if let Some(in_flight) = &attempts.in_flight {
+            let took = now.duration_since(in_flight.began).unwrap_or_default();
+            if took <= self.limit() && in_flight.outcome.has_changed().is_ok() {
                 if self.is_due(now) {
                     // The clock was set back meanwhile.
                     self.schedule(now + self.limit() + CLOCK_STEP);
                 }
-                return Some(under_way.clone());
+                return Some(in_flight.clone());
             }
             // Its runtime is gone, or does not run. Whatever it may still bring comes too late.
-            let number = under_way.number;
+            let number = in_flight.number;
             drop(attempts);
             let _ = self.conclude(number, Err(FetchKeysError::TimedOut), None);
             attempts = self.attempts();
-            if let Some(under_way) = &attempts.under_way {
-                return Some(under_way.clone());
+            if let Some(in_flight) = &attempts.in_flight {
+                return Some(in_flight.clone());
             }
         }
-        if !attempts.budget.spend(demand, now) {
-            if demand == Demand::Due {
+        if !attempts.budget.spend(reason, now) {
+            if reason == RefetchReason::RefreshDue {
                 self.schedule(now + attempts.budget.left(now));
             }
             return None;
         }
         let (report, outcome) = watch::channel(None);
-        attempts.begun += 1;
-        let under_way = UnderWay { number: attempts.begun, began: now, outcome };
-        attempts.under_way = Some(under_way.clone());
+        attempts.started += 1;
+        let in_flight = InFlight { number: attempts.started, began: now, outcome };
+        attempts.in_flight = Some(in_flight.clone());
         let discovered = attempts.discovered.take();
         // The runtime of the request, which is alive. The one that the source was made in may be gone.
         let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
-        if attempts.keeper.as_ref().is_none_or(AbortHandle::is_finished) {
-            attempts.keeper = Some(runtime.spawn(keep(Arc::downgrade(self))).abort_handle());
+        if attempts.refresh_task.as_ref().is_none_or(AbortHandle::is_finished) {
+            attempts.refresh_task = Some(runtime.spawn(keep(Arc::downgrade(self))).abort_handle());
         }
         self.schedule(now + self.limit() + CLOCK_STEP);
         drop(attempts);
 
-        let mut report = Report { shared: Arc::clone(self), number: under_way.number, channel: Some(report) };
+        let mut report = Report { shared: Arc::clone(self), number: in_flight.number, channel: Some(report) };
         runtime.spawn(async move {
             let shared = Arc::clone(&report.shared);
             let last = shared.loaded.load_full();
             let mut discovered = discovered;
-            let loaded = shared.origin.load(last.as_deref(), &mut discovered).await;
+            let loaded = shared.fetcher.load(last.as_deref(), &mut discovered).await;
             report.settle(loaded, discovered);
         });
-        Some(under_way)
+        Some(in_flight)
     }
 
     /// What can be said of the issuer's keys when it may not be asked, or did not answer.
-    fn without_attempt(&self, is_held: bool) -> Result<Arc<KeySet>, KeysUnavailable> {
+    fn without_fetch(&self, is_mismatch: bool) -> Result<Arc<KeySet>, KeysUnavailable> {
         let now = self.now();
         let attempts = self.attempts();
-        let loaded = self.loaded.load_full().filter(|loaded| self.serves(loaded, now));
+        let loaded = self.loaded.load_full().filter(|loaded| self.may_use(loaded, now));
         if let Some(loaded) = loaded {
             // The issuer was asked a moment ago, and answered. Or else its keys are within their lifetime, it said nothing of
             // a shorter one, and the key that the token names did not make its signature.
             let answered = !self.failing.load(Ordering::Relaxed);
-            if answered || is_held && loaded.freshness.is_as_agreed(now) {
+            if answered || is_mismatch && loaded.freshness.is_as_agreed(now) {
                 return Ok(Arc::clone(&loaded.keys));
             }
         }
@@ -355,10 +357,10 @@ impl Shared {
     fn conclude(&self, number: u64, loaded: Result<Loaded, FetchKeysError>, discovered: Option<Discovered>) -> Outcome {
         let now = self.now();
         let mut attempts = self.attempts();
-        let Some(under_way) = attempts.under_way.take_if(|under_way| under_way.number == number) else {
+        let Some(in_flight) = attempts.in_flight.take_if(|in_flight| in_flight.number == number) else {
             return Err(FetchKeysError::TimedOut);
         };
-        let duration = now.duration_since(under_way.began).unwrap_or_default();
+        let duration = now.duration_since(in_flight.began).unwrap_or_default();
         let (event, result) = match loaded {
             Ok(loaded) => {
                 let last = self.loaded.load_full();
@@ -368,8 +370,7 @@ impl Shared {
                 // Tokens of a key that was withdrawn go on for a while, and are no sign of a rotation.
                 let withdrawn = last.as_ref().map(|last| &*last.keys).into_iter().flat_map(KeySet::key_ids);
                 for key_id in withdrawn.filter(|key_id| !loaded.keys.holds(key_id)) {
-                    let id = attempts.budget.fingerprint(key_id);
-                    attempts.budget.note_absent(id);
+                    attempts.budget.note_absent(key_id);
                 }
                 attempts.failures = 0;
                 attempts.last_failure = None;
@@ -381,10 +382,10 @@ impl Shared {
                 (Event::Loaded { last, loaded, recovered }, Ok(keys))
             }
             Err(error) => {
-                let refresh = &self.origin.refresh;
+                let refresh = &self.fetcher.refresh;
                 attempts.failures = attempts.failures.saturating_add(1);
                 // Nobody may lock us out for long.
-                attempts.budget.failed(error.retry_after().unwrap_or_default().min(longest_wait(refresh)));
+                attempts.budget.failed(error.retry_after().unwrap_or_default().min(max_back_off(refresh)));
                 attempts.last_failure = Some((now, error.clone()));
                 let in_a_row = attempts.failures;
                 let is_first = !self.failing.swap(true, Ordering::Relaxed);
@@ -403,7 +404,7 @@ impl Shared {
 
     /// Logs what has come of an attempt: once for each change.
     fn tell(&self, event: &Event) -> FetchOutcome {
-        let issuer = &*self.origin.issuer;
+        let issuer = &*self.fetcher.issuer;
         match event {
             Event::Loaded { last, loaded, recovered } => {
                 if *recovered {
@@ -430,15 +431,15 @@ impl Shared {
     /// Logs what is different, once.
     fn tell_of(&self, last: Option<&Loaded>, loaded: &Loaded) {
         for skipped in loaded.keys.skipped() {
-            tracing::warn!(issuer = %self.origin.issuer, key = %skipped, "a key of an issuer is not used");
+            tracing::warn!(issuer = %self.fetcher.issuer, key = %skipped, "a key of an issuer is not used");
         }
         let Some(last) = last else {
-            tracing::info!(issuer = %self.origin.issuer, keys = loaded.keys.len(), "loaded the keys of an issuer");
+            tracing::info!(issuer = %self.fetcher.issuer, keys = loaded.keys.len(), "loaded the keys of an issuer");
             return;
         };
         let only_in = |a: &KeySet, b: &KeySet| a.key_ids().filter(|key_id| !b.holds(key_id)).count();
         tracing::info!(
-            issuer = %self.origin.issuer,
+            issuer = %self.fetcher.issuer,
             keys = loaded.keys.len(),
             added = only_in(&loaded.keys, &last.keys),
             removed = only_in(&last.keys, &loaded.keys),
@@ -456,11 +457,11 @@ impl Shared {
     fn until_due(&self) -> Option<Duration> {
         let due = self.due.load(Ordering::Relaxed);
         let now = millis(self.now());
-        let rests = self.idle == Idle::Rest && !self.wanted.load(Ordering::Relaxed) && due <= now;
+        let rests = self.mode == RefreshMode::OnDemand && !self.wanted.load(Ordering::Relaxed) && due <= now;
         (!rests).then(|| Duration::from_millis(due.saturating_sub(now)))
     }
 
-    /// Nothing is done under the lock that calls anybody else's code, so a poisoned one would hold good values.
+    /// Nothing is done under the lock that calls anybody else's code, so a poisoned one would retry_after good values.
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -472,12 +473,12 @@ impl Shared {
 async fn keep(shared: Weak<Shared>) {
     while let Some(alive) = shared.upgrade() {
         let rescheduled = Arc::clone(&alive.rescheduled);
-        let sleep = alive.until_due().map(|wait| alive.origin.documents.clock.sleep(wait));
+        let sleep = alive.until_due().map(|wait| alive.fetcher.documents.clock.sleep(wait));
         drop(alive);
         let elapsed = either(sleep, rescheduled.notified()).await;
         let Some(alive) = shared.upgrade() else { return };
         if elapsed && alive.is_due(alive.now()) && alive.may_keep() {
-            alive.attempt(Demand::Due);
+            alive.attempt(RefetchReason::RefreshDue);
         }
     }
 }
@@ -497,7 +498,7 @@ async fn either(first: Option<BoxFuture<'static, ()>>, second: impl Future<Outpu
 impl Shared {
     /// Whether the keys are to be kept fresh: always, or because somebody asked for them since they were last due.
     fn may_keep(&self) -> bool {
-        self.idle == Idle::Refresh || self.wanted.swap(false, Ordering::Relaxed)
+        self.mode == RefreshMode::Scheduled || self.wanted.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -530,8 +531,8 @@ impl Drop for Report {
 
 impl Drop for RemoteKeys {
     fn drop(&mut self) {
-        if let Some(keeper) = self.0.attempts().keeper.take() {
-            keeper.abort();
+        if let Some(refresh_task) = self.0.attempts().refresh_task.take() {
+            refresh_task.abort();
         }
     }
 }
@@ -539,8 +540,8 @@ impl Drop for RemoteKeys {
 impl fmt::Debug for RemoteKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteKeys")
-            .field("issuer", &self.0.origin.issuer)
-            .field("location", &self.0.origin.location)
+            .field("issuer", &self.0.fetcher.issuer)
+            .field("location", &self.0.fetcher.location)
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Error, Reason,
     crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey, is_strong_ed25519},
-    error::{Expected, FailedCheck, Failures, Found, excerpt},
+    error::{Actual, Expected, FailedCheck, Failures, excerpt},
 };
 
 /// How many keys one set may have unless something else is said.
@@ -400,7 +400,7 @@ impl KeySet {
         let expected = || algorithms_of(if named.is_empty() { &self.keys } else { named });
         let mut failures = Failures::default();
         if is_wrong && !(named.is_empty() && is_in_use) {
-            failures.push(FailedCheck::new(reason, "alg", expected(), Found::Fixed(algorithm.as_str())));
+            failures.push(FailedCheck::new(reason, "alg", expected(), Actual::Fixed(algorithm.as_str())));
         }
         if named.is_empty() || !is_wrong {
             let skipped = self.skipped.iter().find(|skipped| key_id.is_some() && skipped.id.as_deref() == key_id);
@@ -412,7 +412,7 @@ impl KeySet {
                 Reason::UnknownKey,
                 "kid",
                 expected,
-                key_id.map_or(Found::NONE, Found::from),
+                key_id.map_or(Actual::NONE, Actual::from),
             ));
         }
         Error::from_failures(failures).unwrap_or_else(|| reason.into())

@@ -13,7 +13,7 @@ use crate::{
         checks::{self, CheckResults},
     },
     confirmation,
-    error::{Error, Expected, FailedCheck, Found},
+    error::{Actual, Error, Expected, FailedCheck},
     jws::{Algorithm, Header, json::Value},
 };
 
@@ -184,7 +184,7 @@ impl JwtValidation {
     ) -> Result<Option<&'c str>, FailedCheck> {
         match found?.filter(|text| !text.is_empty()) {
             None if self.profile.requires(claim) => {
-                Err(FailedCheck::new(Reason::MissingClaim, subject, format!("a value in `{name}`"), Found::NONE))
+                Err(FailedCheck::new(Reason::MissingClaim, subject, format!("a value in `{name}`"), Actual::NONE))
             }
             found => Ok(found),
         }

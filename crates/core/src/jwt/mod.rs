@@ -12,7 +12,7 @@ mod verifier;
 pub(crate) use self::{
     profile::ProfileFault,
     providers::Settings,
-    verifier::{Decoded, Grounds, JwtValidation, JwtVerifier, Listing, Unverified, Verdict},
+    verifier::{Decoded, IssuerIndex, JwtValidation, JwtVerification, JwtVerifier, Unverified, VerifiedBy},
 };
 pub use self::{
     profile::{Evidence, Profile, RequiredClaim, ScopeClaim},

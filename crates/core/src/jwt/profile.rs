@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use super::providers::{self, Peculiarity};
 use crate::{
     Reason, Scope,
-    error::{FailedCheck, Found},
+    error::{Actual, FailedCheck},
     jws::json::Value,
 };
 
@@ -530,7 +530,7 @@ impl Profile {
             expected
                 .push_str(" (an issuer that sends at+jwt has another dialect, see `Profile::rfc9068` and its like)");
         }
-        Err(FailedCheck::new(Reason::WrongTokenType, "typ", expected, found.map_or(Found::NONE, Found::from)))
+        Err(FailedCheck::new(Reason::WrongTokenType, "typ", expected, found.map_or(Actual::NONE, Actual::from)))
     }
 
     /// Whether `typ` says that this is an access token, where its issuer is asked about it: then no `typ` at all and `JWT`, which
@@ -550,7 +550,7 @@ impl Profile {
         };
         let subject = if matches!(missing.0, Sign::ScopeClaim) { "scope" } else { "claims" };
         let expected = format!("{}, the sign of an access token", missing.describe(&self.scope_claim));
-        Err(FailedCheck::new(Reason::WrongTokenType, subject, expected, Found::Fixed("something else, or nothing")))
+        Err(FailedCheck::new(Reason::WrongTokenType, subject, expected, Actual::Fixed("something else, or nothing")))
     }
 }
 
@@ -748,7 +748,7 @@ impl Place {
             Reason::MalformedClaim,
             "scope",
             format!("{expected} in {}", self.describe()),
-            Found::Fixed(found),
+            Actual::Fixed(found),
         )
     }
 }

@@ -7,7 +7,7 @@ use super::{Evidence, Profile, RequiredClaim, ScopeClaim};
 use crate::{
     Reason,
     claims::UnverifiedClaims,
-    error::{FailedCheck, Found},
+    error::{Actual, FailedCheck},
 };
 
 type Constructor = fn() -> Profile;
@@ -98,7 +98,7 @@ impl Profile {
     /// `sub`, which counts as none, and the client id in `common_name`. The token of the global session (`type` of `org`) is
     /// refused. There are no scopes: whoever the application's policies let in may call, unless a handler says otherwise.
     ///
-    /// The token arrives in `Cf-Access-Jwt-Assertion`, which is looked at where it is named with
+    /// The token arrives in `Cf-Access-Jwt-TokenParts`, which is looked at where it is named with
     /// [`token_header`](crate::ResourceServerBuilder::token_header).
     ///
     /// It is no weakening: the token is issued for this one application, after its policies were met, and for nothing else.
@@ -470,7 +470,7 @@ impl Profile {
             return Ok(());
         }
         let Some(tenant) = claims.string(TENANT, TENANT)? else {
-            return Err(FailedCheck::new(Reason::MissingClaim, TENANT, "a value", Found::NONE));
+            return Err(FailedCheck::new(Reason::MissingClaim, TENANT, "a value", Actual::NONE));
         };
         if !is_guid(tenant) {
             return Err(FailedCheck::new(Reason::MalformedClaim, TENANT, "a GUID", tenant));

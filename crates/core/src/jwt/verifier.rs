@@ -14,7 +14,7 @@ use crate::{
     error::FailedCheck,
     jwks::{KeySource, Snapshot},
     jws::{Algorithm, Buffer, Compact, Header, KeySet, SignatureCheck},
-    verified_token::{Assertion, Voucher},
+    verified_token::{IssuerContext, TokenParts},
 };
 
 /// What an issuer's tokens are held to.
@@ -93,12 +93,12 @@ pub(crate) struct JwtVerifier {
     pub(crate) validation: JwtValidation,
     pub(crate) keys: Arc<dyn KeySource>,
     /// That of the tokens that the newest keys verified.
-    voucher: ArcSwapOption<Voucher>,
+    issuer_context: ArcSwapOption<IssuerContext>,
 }
 
 /// Where an issuer is found among those of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Listing {
+pub(crate) enum IssuerIndex {
     /// It was named by itself, and has this number.
     Named(usize),
     /// It is one of the tenants of the group of this number.
@@ -109,90 +109,90 @@ pub(crate) enum Listing {
 ///
 /// A token has these for as long as a handler keeps it, so they keep no verifier alive: its keys would be fetched long after
 /// the configuration was replaced. Nor do they keep keys that were replaced.
-pub(crate) struct Grounds {
+pub(crate) struct VerifiedBy {
     pub(crate) keys: Weak<KeySet>,
-    pub(crate) listing: Listing,
+    pub(crate) issuer_index: IssuerIndex,
     pub(crate) verifier: Weak<JwtVerifier>,
 }
 
 /// What a verifier says of a token that is not bad.
-pub(crate) enum Verdict {
-    Good(VerifiedToken),
+pub(crate) enum JwtVerification {
+    Valid(VerifiedToken),
     /// Nothing is wrong with it, but the key that would tell is not at hand.
-    KeyNotAtHand {
+    KeyMissing {
         /// Whether a key of the name that the token gives is, and may have been replaced.
-        is_held: bool,
+        is_mismatch: bool,
     },
 }
 
 impl JwtVerifier {
     pub(crate) fn new(validation: JwtValidation, keys: Arc<dyn KeySource>) -> Self {
-        Self { validation, keys, voucher: ArcSwapOption::empty() }
+        Self { validation, keys, issuer_context: ArcSwapOption::empty() }
     }
 
     /// Judges `token`: first everything that costs little, then the signature.
     ///
-    /// `keys` are the keys to go by; without them, those at hand are asked for. `listing` is where the issuer was found.
-    pub(crate) fn judge(
+    /// `keys` are the keys to go by; without them, those at hand are asked for. `issuer_index` is where the issuer was found.
+    pub(crate) fn verify(
         self: &Arc<Self>,
         token: &Unverified<'_>,
         header: &Header<'_>,
         claims: &UnverifiedClaims<'_>,
         now: Duration,
         keys: Option<&Arc<KeySet>>,
-        listing: Listing,
-    ) -> Result<Verdict, Error> {
+        issuer_index: IssuerIndex,
+    ) -> Result<JwtVerification, Error> {
         let claims_checked = self.validation.check(header, claims, now)?;
         let mut signature = Buffer::<SIGNATURE>::new();
         let signature = token.signature(&mut signature)?;
         let snapshot = if keys.is_none() { self.keys.snapshot() } else { None };
         let (keys, is_final) = match (keys, &snapshot) {
             (Some(keys), _) => (keys, true),
-            (None, Some(Snapshot { keys, is_conclusive, .. })) => (keys, *is_conclusive),
-            (None, None) => return Ok(Verdict::KeyNotAtHand { is_held: false }),
+            (None, Some(Snapshot { keys, is_authoritative, .. })) => (keys, *is_authoritative),
+            (None, None) => return Ok(JwtVerification::KeyMissing { is_mismatch: false }),
         };
         let key_id = header.key_id.as_deref();
         match keys.verify(claims_checked.algorithm, key_id, token.compact.signing_input(), signature) {
             SignatureCheck::Valid => {
-                let voucher = self.voucher(keys, listing);
-                Ok(Verdict::Good(vouch(voucher, claims_checked, claims.text())))
+                let issuer_context = self.issuer_context(keys, issuer_index);
+                Ok(JwtVerification::Valid(vouch(issuer_context, claims_checked, claims.text())))
             }
             SignatureCheck::Invalid if is_final => Err(Reason::InvalidSignature.into()),
             SignatureCheck::WrongAlgorithm if is_final => Err(keys.no_key(claims_checked.algorithm, key_id)),
             SignatureCheck::Invalid | SignatureCheck::WrongAlgorithm => {
-                Ok(Verdict::KeyNotAtHand { is_held: key_id.is_some() })
+                Ok(JwtVerification::KeyMissing { is_mismatch: key_id.is_some() })
             }
             SignatureCheck::UnknownKey if snapshot.as_ref().is_some_and(|snapshot| !snapshot.is_final) => {
-                Ok(Verdict::KeyNotAtHand { is_held: false })
+                Ok(JwtVerification::KeyMissing { is_mismatch: false })
             }
             SignatureCheck::UnknownKey => Err(keys.no_key(claims_checked.algorithm, key_id)),
         }
     }
 
-    /// The voucher of the tokens that these keys verify.
-    fn voucher(self: &Arc<Self>, keys: &Arc<KeySet>, listing: Listing) -> Arc<Voucher> {
-        let newest = self.voucher.load();
-        let is_of = |voucher: &&Arc<Voucher>| {
-            voucher
-                .grounds
-                .as_ref()
-                .is_some_and(|grounds| ptr::eq(grounds.keys.as_ptr(), Arc::as_ptr(keys)) && grounds.listing == listing)
+    /// The issuer_context of the tokens that these keys verify.
+    fn issuer_context(self: &Arc<Self>, keys: &Arc<KeySet>, issuer_index: IssuerIndex) -> Arc<IssuerContext> {
+        let newest = self.issuer_context.load();
+        let is_of = |issuer_context: &&Arc<IssuerContext>| {
+            issuer_context.verified_by.as_ref().is_some_and(|verified_by| {
+                ptr::eq(verified_by.keys.as_ptr(), Arc::as_ptr(keys)) && verified_by.issuer_index == issuer_index
+            })
         };
-        if let Some(voucher) = newest.as_ref().filter(is_of) {
-            return Arc::clone(voucher);
+        if let Some(issuer_context) = newest.as_ref().filter(is_of) {
+            return Arc::clone(issuer_context);
         }
         let JwtValidation { leeway, max_age, .. } = self.validation;
-        let grounds = Grounds { keys: Arc::downgrade(keys), listing, verifier: Arc::downgrade(self) };
+        let verified_by = VerifiedBy { keys: Arc::downgrade(keys), issuer_index, verifier: Arc::downgrade(self) };
         let (issuer, grammar) = (Arc::clone(&self.validation.issuer), Arc::clone(&self.validation.grammar));
-        let voucher = Arc::new(Voucher { issuer, grammar, leeway, max_age, grounds: Some(grounds) });
-        self.voucher.store(Some(Arc::clone(&voucher)));
-        voucher
+        let issuer_context =
+            Arc::new(IssuerContext { issuer, grammar, leeway, max_age, verified_by: Some(verified_by) });
+        self.issuer_context.store(Some(Arc::clone(&issuer_context)));
+        issuer_context
     }
 }
 
-fn vouch(voucher: Arc<Voucher>, token: CheckedClaims<'_>, claims: &str) -> VerifiedToken {
-    VerifiedToken::assertion(Assertion {
-        voucher,
+fn vouch(issuer_context: Arc<IssuerContext>, token: CheckedClaims<'_>, claims: &str) -> VerifiedToken {
+    VerifiedToken::from_checked(TokenParts {
+        issuer_context,
         subject: token.subject,
         client_id: token.client_id,
         audience: token.audience,
@@ -220,7 +220,7 @@ mod tests {
         BoxFuture, ErrorKind, ExactScopes,
         claims::ClaimNames,
         crypto::tests::{BACKENDS, jwks, token},
-        jwks::{KeysUnavailable, MissingKey},
+        jwks::{KeysUnavailable, RefetchReason},
         jws::JwkSet,
     };
 
@@ -235,7 +235,7 @@ mod tests {
             self.0.clone()
         }
 
-        fn refetch(&self, _: MissingKey<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+        fn refetch(&self, _: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
             panic!("asked for newer keys")
         }
     }
@@ -245,7 +245,7 @@ mod tests {
     }
 
     fn verifier(keys: Option<Arc<KeySet>>) -> Arc<JwtVerifier> {
-        verifier_by(AtHand(keys.map(Snapshot::conclusive)))
+        verifier_by(AtHand(keys.map(Snapshot::authoritative)))
     }
 
     fn verifier_by(keys: AtHand) -> Arc<JwtVerifier> {
@@ -289,29 +289,29 @@ mod tests {
         token("a-es256", &header(), &claims())
     }
 
-    fn judge(
+    fn verify(
         verifier: &Arc<JwtVerifier>,
         token: &str,
         keys: Option<&Arc<KeySet>>,
     ) -> Result<Option<VerifiedToken>, Error> {
         Ok(match verdict(verifier, token, keys)? {
-            Verdict::Good(token) => Some(token),
-            Verdict::KeyNotAtHand { .. } => None,
+            JwtVerification::Valid(token) => Some(token),
+            JwtVerification::KeyMissing { .. } => None,
         })
     }
 
-    fn verdict(verifier: &Arc<JwtVerifier>, token: &str, keys: Option<&Arc<KeySet>>) -> Result<Verdict, Error> {
+    fn verdict(verifier: &Arc<JwtVerifier>, token: &str, keys: Option<&Arc<KeySet>>) -> Result<JwtVerification, Error> {
         let mut names = ClaimNames::default();
         names.add(verifier.validation.profile.claim_names());
         let mut decoded = Decoded::new();
         let unverified = Unverified::decode(token, &mut decoded)?;
         let (header, claims) = (unverified.header()?, UnverifiedClaims::parse(unverified.payload(), &names)?);
-        verifier.judge(&unverified, &header, &claims, NOW, keys, Listing::Named(0))
+        verifier.verify(&unverified, &header, &claims, NOW, keys, IssuerIndex::Named(0))
     }
 
     #[test]
     fn a_good_token_is_vouched_for_with_all_that_it_says() {
-        let token = judge(&verifier(Some(keys(&["a-es256"]))), &good_token(), None).unwrap().unwrap();
+        let token = verify(&verifier(Some(keys(&["a-es256"]))), &good_token(), None).unwrap().unwrap();
         let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         assert_eq!(token.issuer(), "https://as.example");
         assert_eq!((token.subject(), token.client_id(), token.token_id()), (Some("alice"), Some("app"), Some("1")));
@@ -330,9 +330,9 @@ mod tests {
     fn a_token_is_judged_by_the_keys_it_is_to_be_judged_by() {
         let verifier = verifier(Some(keys(&["b-es256"])));
         let newer = keys(&["a-es256"]);
-        assert!(judge(&verifier, &good_token(), None).unwrap().is_none(), "the key is not at hand");
-        assert!(judge(&verifier, &good_token(), Some(&newer)).unwrap().is_some());
-        let error = judge(&verifier, &good_token(), Some(&keys(&["b-es256"]))).unwrap_err();
+        assert!(verify(&verifier, &good_token(), None).unwrap().is_none(), "the key is not at hand");
+        assert!(verify(&verifier, &good_token(), Some(&newer)).unwrap().is_some());
+        let error = verify(&verifier, &good_token(), Some(&keys(&["b-es256"]))).unwrap_err();
         assert_eq!(error.reason(), Reason::UnknownKey, "there are no newer keys");
     }
 
@@ -343,7 +343,7 @@ mod tests {
         let token = token("a-rs256", &header, &claims());
         let keys = || keys(&["a-es256", "a-es384"]);
         let tentative = verifier_by(AtHand(Some(Snapshot::tentative(keys()))));
-        assert!(matches!(verdict(&tentative, &token, None), Ok(Verdict::KeyNotAtHand { is_held: true })));
+        assert!(matches!(verdict(&tentative, &token, None), Ok(JwtVerification::KeyMissing { is_mismatch: true })));
         for (verifier, newer) in [(tentative, Some(keys())), (verifier(Some(keys())), None)] {
             assert_eq!(verdict(&verifier, &token, newer.as_ref()).err().unwrap().reason(), Reason::AlgorithmNotAllowed);
         }
@@ -352,21 +352,21 @@ mod tests {
     #[test]
     fn where_there_will_be_no_other_keys_none_are_asked_for() {
         let fixed = |keys| verifier_by(AtHand(Some(Snapshot::fixed(keys))));
-        assert!(judge(&fixed(keys(&["a-es256"])), &good_token(), None).unwrap().is_some());
-        let error = judge(&fixed(keys(&["b-es256"])), &good_token(), None).unwrap_err();
+        assert!(verify(&fixed(keys(&["a-es256"])), &good_token(), None).unwrap().is_some());
+        let error = verify(&fixed(keys(&["b-es256"])), &good_token(), None).unwrap_err();
         assert_eq!(error.reason(), Reason::UnknownKey);
     }
 
     #[test]
     fn without_any_keys_at_hand_nothing_is_decided() {
-        assert!(judge(&verifier(None), &good_token(), None).unwrap().is_none());
+        assert!(verify(&verifier(None), &good_token(), None).unwrap().is_none());
     }
 
     #[test]
     fn a_signature_that_the_named_key_did_not_make_is_refused() {
         let token = token("b-es256", &header(), &claims());
         for newer in [None, Some(keys(&["a-es256"]))] {
-            let error = judge(&verifier(Some(keys(&["a-es256"]))), &token, newer.as_ref()).unwrap_err();
+            let error = verify(&verifier(Some(keys(&["a-es256"]))), &token, newer.as_ref()).unwrap_err();
             assert_eq!((error.reason(), error.kind()), (Reason::InvalidSignature, ErrorKind::InvalidToken));
         }
     }
@@ -378,7 +378,7 @@ mod tests {
         let (good, root) = (good_token(), token("a-es256", &header(), &root));
         let [header, _, signature] = good.split('.').collect::<Vec<_>>()[..] else { unreachable!() };
         let forged = format!("{header}.{}.{signature}", root.split('.').nth(1).unwrap());
-        let error = judge(&verifier(Some(keys(&["a-es256"]))), &forged, None).unwrap_err();
+        let error = verify(&verifier(Some(keys(&["a-es256"]))), &forged, None).unwrap_err();
         assert_eq!(error.reason(), Reason::InvalidSignature);
     }
 
@@ -388,7 +388,7 @@ mod tests {
         expired["exp"] = json!(NOW.as_secs());
         let token = token("a-es256", &header(), &expired);
         for at_hand in [None, Some(keys(&["a-es256"])), Some(keys(&["b-es256"]))] {
-            assert_eq!(judge(&verifier(at_hand), &token, None).unwrap_err().reason(), Reason::Expired);
+            assert_eq!(verify(&verifier(at_hand), &token, None).unwrap_err().reason(), Reason::Expired);
         }
     }
 
@@ -396,7 +396,7 @@ mod tests {
     fn a_signature_that_is_not_base64url_is_malformed_whether_or_not_there_are_keys() {
         let token = format!("{}=", good_token());
         for at_hand in [None, Some(keys(&["a-es256"]))] {
-            assert_eq!(judge(&verifier(at_hand), &token, None).unwrap_err().reason(), Reason::MalformedToken);
+            assert_eq!(verify(&verifier(at_hand), &token, None).unwrap_err().reason(), Reason::MalformedToken);
         }
     }
 }

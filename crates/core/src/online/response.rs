@@ -9,7 +9,7 @@ use crate::{
     confirmation,
     error::{Error, FailedCheck, near_miss},
     jws::json::Value,
-    verified_token::{Assertion, Voucher},
+    verified_token::{IssuerContext, TokenParts},
 };
 
 /// What the answer about a token is held to. An answer is not taken at its word (RFC 7662 §4): that a token is active says
@@ -26,7 +26,7 @@ pub(crate) struct ResponseValidation {
     pub(crate) demands_token_type: bool,
     /// Whether the scope may be an array.
     pub(crate) scope_may_be_array: bool,
-    pub(crate) voucher: Arc<Voucher>,
+    pub(crate) issuer_context: Arc<IssuerContext>,
     /// The claims that are looked at.
     pub(crate) names: ClaimNames,
 }
@@ -58,7 +58,8 @@ impl ResponseValidation {
     ) -> Self {
         let mut names = ClaimNames::default();
         names.add(["scope", "sid", "token_type"]);
-        let voucher = Arc::new(Voucher { issuer: Arc::clone(&issuer), grammar, leeway, max_age, grounds: None });
+        let issuer_context =
+            Arc::new(IssuerContext { issuer: Arc::clone(&issuer), grammar, leeway, max_age, verified_by: None });
         Self {
             issuer,
             aliases: Vec::new(),
@@ -66,7 +67,7 @@ impl ResponseValidation {
             authorized_parties: None,
             demands_token_type: false,
             scope_may_be_array: false,
-            voucher,
+            issuer_context,
             names,
         }
     }
@@ -75,7 +76,7 @@ impl ResponseValidation {
     /// old it is, so that the answer need not repeat it. It may not contradict it either, and its scope narrows the token's.
     ///
     /// `None` where the answer is no JSON object within bounds, so that it is no answer.
-    pub(super) fn judge(
+    pub(super) fn verify(
         &self,
         claims: &[u8],
         verified: Option<&VerifiedToken>,
@@ -92,7 +93,7 @@ impl ResponseValidation {
         now: Duration,
     ) -> Result<VerifiedResponse, Error> {
         let mut results = CheckResults::default();
-        let Voucher { leeway, max_age, ref grammar, .. } = *self.voucher;
+        let IssuerContext { leeway, max_age, ref grammar, .. } = *self.issuer_context;
 
         results.record(self.token_type(claims));
         results.record(self.named_issuer(claims));
@@ -126,8 +127,8 @@ impl ResponseValidation {
             (scope, granted) => scope.or(granted.cloned()).unwrap_or_default(),
         };
         let text = |name| claims.string(name, name).ok().flatten();
-        let token = VerifiedToken::assertion(Assertion {
-            voucher: Arc::clone(&self.voucher),
+        let token = VerifiedToken::from_checked(TokenParts {
+            issuer_context: Arc::clone(&self.issuer_context),
             subject,
             client_id,
             audience: audience.unwrap_or_default(),
@@ -265,10 +266,10 @@ mod tests {
 
     /// The same, which take tokens of this age and no older.
     fn young(rules: ResponseValidation, max_age: Duration) -> ResponseValidation {
-        let Voucher { issuer, grammar, .. } = &*rules.voucher;
+        let IssuerContext { issuer, grammar, .. } = &*rules.issuer_context;
         let (issuer, grammar, max_age) = (Arc::clone(issuer), Arc::clone(grammar), Some(max_age));
-        let voucher = Voucher { issuer, grammar, leeway: Duration::ZERO, max_age, grounds: None };
-        ResponseValidation { voucher: Arc::new(voucher), ..rules }
+        let issuer_context = IssuerContext { issuer, grammar, leeway: Duration::ZERO, max_age, verified_by: None };
+        ResponseValidation { issuer_context: Arc::new(issuer_context), ..rules }
     }
 
     /// A token that was verified before it is asked about.
@@ -297,9 +298,9 @@ mod tests {
         answer
     }
 
-    fn judge(rules: &ResponseValidation, answer: &Json, is_verified: bool) -> Result<VerifiedResponse, Reason> {
+    fn verify(rules: &ResponseValidation, answer: &Json, is_verified: bool) -> Result<VerifiedResponse, Reason> {
         let own = is_verified.then(own);
-        let judged = rules.judge(answer.to_string().as_bytes(), own.as_ref(), Duration::from_secs(NOW)).unwrap();
+        let judged = rules.verify(answer.to_string().as_bytes(), own.as_ref(), Duration::from_secs(NOW)).unwrap();
         judged.map_err(|error| {
             assert_eq!(error.issuer(), Some("https://as.example"));
             error.reason()
@@ -307,12 +308,12 @@ mod tests {
     }
 
     fn refused(answer: &Json) -> Option<Reason> {
-        judge(&rules(), answer, false).err()
+        verify(&rules(), answer, false).err()
     }
 
     #[test]
     fn a_good_answer_is_vouched_for_with_all_that_it_says() {
-        let VerifiedResponse { token, session } = judge(&rules(), &answer(), false).unwrap();
+        let VerifiedResponse { token, session } = verify(&rules(), &answer(), false).unwrap();
         let at = |seconds: u64| Some(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
         assert_eq!((token.issuer(), token.subject()), ("https://as.example", Some("alice")));
         assert_eq!((token.client_id(), token.token_id()), (Some("app"), Some("1")));
@@ -386,7 +387,7 @@ mod tests {
         for name in optional {
             assert_eq!(refused(&with_null(&[name])), None, "{name}");
         }
-        let VerifiedResponse { token, session } = judge(&rules(), &with_null(&optional), false).unwrap();
+        let VerifiedResponse { token, session } = verify(&rules(), &with_null(&optional), false).unwrap();
         assert_eq!((token.issuer(), token.subject(), token.client_id()), ("https://as.example", None, None));
         assert_eq!(
             (token.token_id(), token.expires_at(), token.not_before(), token.issued_at()),
@@ -399,7 +400,7 @@ mod tests {
     fn intro_14_a_null_where_a_member_is_demanded_is_a_missing_one() {
         let found = |rules: &ResponseValidation, name: &str| {
             let judged =
-                rules.judge(with_null(&[name]).to_string().as_bytes(), None, Duration::from_secs(NOW)).unwrap();
+                rules.verify(with_null(&[name]).to_string().as_bytes(), None, Duration::from_secs(NOW)).unwrap();
             let error = judged.unwrap_err();
             (error.reason(), error.failed_checks()[0].field(), error.failed_checks()[0].found().into_owned())
         };
@@ -419,7 +420,7 @@ mod tests {
     #[test]
     fn intro_14_a_null_confirmation_refuses() {
         for is_verified in [false, true] {
-            let refused = judge(&rules(), &with_null(&["cnf"]), is_verified).unwrap_err();
+            let refused = verify(&rules(), &with_null(&["cnf"]), is_verified).unwrap_err();
             assert_eq!(refused, Reason::UnverifiableConfirmation);
         }
     }
@@ -430,18 +431,18 @@ mod tests {
             assert_eq!(refused(&with(bad.clone())), Some(Reason::MalformedClaim), "{bad}");
         }
         let lenient = ResponseValidation { scope_may_be_array: true, ..rules() };
-        assert_eq!(judge(&lenient, &with(json!({ "scope": [null] })), false).unwrap_err(), Reason::MalformedClaim);
+        assert_eq!(verify(&lenient, &with(json!({ "scope": [null] })), false).unwrap_err(), Reason::MalformedClaim);
     }
 
     #[test]
     fn intro_13_the_issuer_is_the_one_that_was_asked_and_a_name_for_display_identifies_nobody() {
-        let judged = judge(&rules(), &with(json!({ "iss": null, "sub": null })), false).unwrap();
+        let judged = verify(&rules(), &with(json!({ "iss": null, "sub": null })), false).unwrap();
         assert_eq!((judged.token.issuer(), judged.token.subject()), ("https://as.example", None));
         assert!(judged.token.principal().is_none());
-        let empty = judge(&rules(), &with(json!({ "sub": "", "client_id": "" })), false).unwrap();
+        let empty = verify(&rules(), &with(json!({ "sub": "", "client_id": "" })), false).unwrap();
         assert_eq!((empty.token.subject(), empty.token.client_id()), (None, None));
         let aliased = ResponseValidation { aliases: vec!["https://as.example/oidc".into()], ..rules() };
-        let judged = judge(&aliased, &with(json!({ "iss": "https://as.example/oidc" })), false).unwrap();
+        let judged = verify(&aliased, &with(json!({ "iss": "https://as.example/oidc" })), false).unwrap();
         assert_eq!(judged.token.issuer(), "https://as.example");
     }
 
@@ -453,12 +454,12 @@ mod tests {
             assert_eq!(refused(&with(json!({ "scope": other }))), Some(Reason::MalformedClaim));
         }
         let lenient = ResponseValidation { scope_may_be_array: true, ..rules() };
-        assert_eq!(judge(&lenient, &array, false).unwrap().token.scope().to_string(), "read write");
-        assert_eq!(judge(&lenient, &answer(), false).unwrap().token.scope().to_string(), "read write");
+        assert_eq!(verify(&lenient, &array, false).unwrap().token.scope().to_string(), "read write");
+        assert_eq!(verify(&lenient, &answer(), false).unwrap().token.scope().to_string(), "read write");
         for bad in [json!(["a b"]), json!([1]), json!(1)] {
-            assert_eq!(judge(&lenient, &with(json!({ "scope": bad })), false).unwrap_err(), Reason::MalformedClaim);
+            assert_eq!(verify(&lenient, &with(json!({ "scope": bad })), false).unwrap_err(), Reason::MalformedClaim);
         }
-        assert!(judge(&rules(), &with(json!({ "scope": null })), false).unwrap().token.scope().is_empty());
+        assert!(verify(&rules(), &with(json!({ "scope": null })), false).unwrap().token.scope().is_empty());
     }
 
     #[test]
@@ -470,7 +471,7 @@ mod tests {
             json!({ "token_type": "dpop" }),
         ] {
             for is_verified in [false, true] {
-                let refused = judge(&rules(), &with(bound.clone()), is_verified).unwrap_err();
+                let refused = verify(&rules(), &with(bound.clone()), is_verified).unwrap_err();
                 assert_eq!(refused, Reason::UnverifiableConfirmation, "{bound}");
             }
         }
@@ -498,26 +499,26 @@ mod tests {
             assert_eq!(refused(&with(good.clone())), None, "{good}");
         }
         let strict = ResponseValidation { demands_token_type: true, ..rules() };
-        assert_eq!(judge(&strict, &with(json!({ "token_type": null })), false).unwrap_err(), Reason::WrongTokenType);
+        assert_eq!(verify(&strict, &with(json!({ "token_type": null })), false).unwrap_err(), Reason::WrongTokenType);
     }
 
     #[test]
     fn clients_ages_and_audiences_are_as_the_configuration_has_them() {
         let parties = ResponseValidation { authorized_parties: Some(["app"].into_iter().collect()), ..rules() };
-        assert!(judge(&parties, &answer(), false).is_ok());
+        assert!(verify(&parties, &answer(), false).is_ok());
         for other in [json!({ "client_id": "other" }), json!({ "client_id": null })] {
-            assert_eq!(judge(&parties, &with(other), false).unwrap_err(), Reason::UnauthorizedParty);
+            assert_eq!(verify(&parties, &with(other), false).unwrap_err(), Reason::UnauthorizedParty);
         }
         let young = young(rules(), Duration::from_secs(10));
-        assert_eq!(judge(&young, &answer(), false).unwrap_err(), Reason::TokenTooOld);
-        assert_eq!(judge(&young, &with(json!({ "iat": null })), false).unwrap_err(), Reason::MissingClaim);
+        assert_eq!(verify(&young, &answer(), false).unwrap_err(), Reason::TokenTooOld);
+        assert_eq!(verify(&young, &with(json!({ "iat": null })), false).unwrap_err(), Reason::MissingClaim);
 
         let waived = Audience::Ours { names: ["api"].into_iter().collect(), may_be_absent: true };
         let waived = ResponseValidation { audience: waived, ..rules() };
-        assert!(judge(&waived, &with(json!({ "aud": null })), false).is_ok());
-        assert_eq!(judge(&waived, &with(json!({ "aud": "stranger" })), false).unwrap_err(), Reason::WrongAudience);
+        assert!(verify(&waived, &with(json!({ "aud": null })), false).is_ok());
+        assert_eq!(verify(&waived, &with(json!({ "aud": "stranger" })), false).unwrap_err(), Reason::WrongAudience);
         let seen_to = ResponseValidation { audience: Audience::SeenTo, ..rules() };
-        assert!(judge(&seen_to, &with(json!({ "aud": "stranger" })), false).is_ok());
+        assert!(verify(&seen_to, &with(json!({ "aud": "stranger" })), false).is_ok());
     }
 
     #[test]
@@ -525,11 +526,11 @@ mod tests {
         let silent = with(json!({ "aud": null, "client_id": null, "iat": null }));
         let strict = ResponseValidation { authorized_parties: Some(["other"].into_iter().collect()), ..rules() };
         let strict = young(strict, Duration::from_secs(10));
-        assert!(judge(&strict, &silent, true).is_ok());
-        assert_eq!(judge(&strict, &with(json!({ "aud": "stranger" })), true).unwrap_err(), Reason::WrongAudience);
-        assert_eq!(judge(&strict, &with(json!({ "exp": NOW - 60 })), true).unwrap_err(), Reason::Expired);
+        assert!(verify(&strict, &silent, true).is_ok());
+        assert_eq!(verify(&strict, &with(json!({ "aud": "stranger" })), true).unwrap_err(), Reason::WrongAudience);
+        assert_eq!(verify(&strict, &with(json!({ "exp": NOW - 60 })), true).unwrap_err(), Reason::Expired);
         let old = with(json!({ "iat": NOW - 11 }));
-        assert_eq!(judge(&strict, &old, true).unwrap_err(), Reason::TokenTooOld, "where it says so, it counts");
+        assert_eq!(verify(&strict, &old, true).unwrap_err(), Reason::TokenTooOld, "where it says so, it counts");
     }
 
     #[test]
@@ -544,7 +545,7 @@ mod tests {
             (json!({ "aud": "other" }), Reason::InactiveToken),
             (json!({ "aud": ["other", "stranger"] }), Reason::InactiveToken),
         ] {
-            assert_eq!(judge(&rules(), &with(changes.clone()), true).unwrap_err(), reason, "{changes}");
+            assert_eq!(verify(&rules(), &with(changes.clone()), true).unwrap_err(), reason, "{changes}");
         }
         for consistent in [
             json!({}),
@@ -552,11 +553,11 @@ mod tests {
             json!({ "sub": "", "client_id": "" }),
             json!({ "aud": ["api", "stranger"] }),
         ] {
-            assert!(judge(&rules(), &with(consistent.clone()), true).is_ok(), "{consistent}");
+            assert!(verify(&rules(), &with(consistent.clone()), true).is_ok(), "{consistent}");
         }
         // What the token does not say cannot be contradicted.
         let anonymous = verified("https://as.example", None, None);
-        let judged = rules().judge(answer().to_string().as_bytes(), Some(&anonymous), Duration::from_secs(NOW));
+        let judged = rules().verify(answer().to_string().as_bytes(), Some(&anonymous), Duration::from_secs(NOW));
         assert!(judged.unwrap().is_ok());
     }
 
@@ -580,16 +581,16 @@ mod tests {
             (json!(""), "", ""),
         ] {
             let scopes = [&rules[0], &rules[1]]
-                .map(|rules| judge(rules, &with(json!({ "scope": scope })), true).unwrap().token.scope().to_string());
+                .map(|rules| verify(rules, &with(json!({ "scope": scope })), true).unwrap().token.scope().to_string());
             assert_eq!(scopes, [exact, with_implications], "{scope}");
         }
-        assert_eq!(judge(&rules[0], &with(json!({ "scope": 1 })), true).unwrap_err(), Reason::MalformedClaim);
+        assert_eq!(verify(&rules[0], &with(json!({ "scope": 1 })), true).unwrap_err(), Reason::MalformedClaim);
     }
 
     #[test]
     fn intro_4_what_is_no_object_is_no_answer() {
         for text in ["", "[]", "1", "{", r#"{"exp":1,"exp":2}"#, "\u{feff}{}"] {
-            assert!(rules().judge(text.as_bytes(), None, Duration::ZERO).is_none(), "{text}");
+            assert!(rules().verify(text.as_bytes(), None, Duration::ZERO).is_none(), "{text}");
         }
     }
 }

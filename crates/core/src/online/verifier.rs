@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     BoxFuture, Error, Reason, VerifiedToken,
-    clock::{Clock, within},
+    clock::{Clock, timeout},
     crypto::CryptoBackend,
     dispatch::signed_part,
     error::chain,
@@ -252,7 +252,7 @@ impl OnlineVerifier {
     }
 
     async fn outcome_of(&self, outcome: &mut watch::Receiver<Option<LookupResult>>) -> LookupResult {
-        match within(&*self.deps.clock, self.longest(), outcome.wait_for(Option::is_some)).await {
+        match timeout(&*self.deps.clock, self.longest(), outcome.wait_for(Option::is_some)).await {
             Some(Ok(result)) => result.clone().unwrap_or_else(|| Err(ended_early())),
             Some(Err(_)) => Err(ended_early()),
             None => Err(Unavailable::new(UnavailableKind::Upstream, "no answer result in time")),
@@ -349,7 +349,7 @@ impl OnlineVerifier {
         {
             return Ok(Arc::new(answer));
         }
-        let turn = within(&*self.deps.clock, self.limits.timeout, self.permits.acquire()).await;
+        let turn = timeout(&*self.deps.clock, self.limits.timeout, self.permits.acquire()).await;
         let Some(Ok(_turn)) = turn else {
             return Err(Unavailable::new(UnavailableKind::Upstream, "its turn to be asked about did not come in time")
                 .about_token()
@@ -358,7 +358,7 @@ impl OnlineVerifier {
         let asked_at = self.now();
         let permit = self.breaker.try_acquire(target.token[1], asked_at).map_err(paused)?;
 
-        let answer = within(&*self.deps.clock, self.limits.timeout, ask()).await;
+        let answer = timeout(&*self.deps.clock, self.limits.timeout, ask()).await;
         let status =
             answer.unwrap_or_else(|| Err(Unavailable::new(UnavailableKind::Upstream, "no answer result in time")));
 
@@ -397,7 +397,7 @@ impl OnlineVerifier {
         asked_at: Duration,
         now: Duration,
     ) -> Option<Result<Answer, Error>> {
-        let judged = match self.validation.judge(claims, target.verified.as_ref(), now)? {
+        let judged = match self.validation.verify(claims, target.verified.as_ref(), now)? {
             Ok(judged) => judged,
             Err(error) => return Some(Err(error)),
         };
@@ -468,14 +468,14 @@ impl OnlineVerifier {
         let clock = &*self.deps.clock;
         match change {
             StoreChange::Invalidate(tag) => {
-                self.report_store(within(clock, STORE_TIMEOUT, store.invalidate(tag)).await);
+                self.report_store(timeout(clock, STORE_TIMEOUT, store.invalidate(tag)).await);
             }
             StoreChange::Put(answer, lifetime) => {
                 let tags = answer.tags.clone();
-                self.report_store(within(clock, STORE_TIMEOUT, store.put(key, answer, lifetime)).await);
+                self.report_store(timeout(clock, STORE_TIMEOUT, store.put(key, answer, lifetime)).await);
                 // Whoever forgot it meanwhile may have been there before it was.
                 if let Some(token) = tags.first().filter(|_| self.in_flight().was_invalidated(&tags, epoch)) {
-                    self.report_store(within(clock, STORE_TIMEOUT, store.invalidate(*token)).await);
+                    self.report_store(timeout(clock, STORE_TIMEOUT, store.invalidate(*token)).await);
                 }
             }
         }
@@ -488,7 +488,7 @@ impl OnlineVerifier {
         // aborts its task when it is dropped.
         let mut getting = JoinSet::new();
         getting.spawn(store.get(key));
-        let got = within(&*self.deps.clock, STORE_TIMEOUT, getting.join_next()).await.flatten();
+        let got = timeout(&*self.deps.clock, STORE_TIMEOUT, getting.join_next()).await.flatten();
         let stored = self.report_store(got.map(|joined| joined.unwrap_or_else(|error| Err(error.into()))))??;
         let now = self.now();
         // The clock of another replica may differ a little. If it differs by more, nobody knows how old the answer is.

@@ -14,13 +14,13 @@ use crate::{
     clock::{Clock, SystemClock},
     credentials::token_header_fault,
     crypto::CryptoBackend,
-    dispatch::{Dispatch, Issuers, LiveTenants},
+    dispatch::{Dispatch, Issuers, TenantSet},
     fetch::{Fetch, USER_AGENT_NAME},
     https_url,
     jwks::KeyRefresh,
+    jwt_cache::{JwtCache, JwtCacheConfig},
     observe::Observer,
     token_verifier::TokenVerifier,
-    verdicts::{JwtCacheConfig, Verdicts},
 };
 
 /// The difference between clocks that is tolerated unless [`ResourceServerBuilder::leeway`] says otherwise.
@@ -48,7 +48,7 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 /// | [`max_token_age`](Self::max_token_age) | no limit but `exp` |
 /// | [`token_header`](Self::token_header) | none besides `Authorization` |
 /// | [`uniform_refusals`](Self::uniform_refusals) | off: a client is told what was wrong |
-/// | [`jwt_cache`](Self::jwt_cache) | 100 000 verdicts on JWTs, at most 64 MiB |
+/// | [`jwt_cache`](Self::jwt_cache) | 100 000 jwt_cache on JWTs, at most 64 MiB |
 /// | [`clock`](Self::clock) | the operating system's |
 /// | [`fetch`](Self::fetch) | `ReqwestFetch`, with the feature `reqwest` |
 /// | [`user_agent`](Self::user_agent) | `scopegate/` and its version |
@@ -168,7 +168,7 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Takes tokens from this header too, where a proxy puts them, such as `Cf-Access-Jwt-Assertion`. Its value is a token
+    /// Takes tokens from this header too, where a proxy puts them, such as `Cf-Access-Jwt-TokenParts`. Its value is a token
     /// and no scheme. There is one such header; the last that is named counts.
     ///
     /// A request with a token in this header and in `Authorization` is refused, and so is one with several of this header.
@@ -206,7 +206,7 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Remembers so many verdicts on JWTs, or none with [`JwtCacheConfig::off`].
+    /// Remembers so many jwt_cache on JWTs, or none with [`JwtCacheConfig::off`].
     ///
     /// A token that was verified once is not verified again while it is remembered: a fraction of a microsecond instead of a
     /// signature check. Its times, its key and its issuer are looked at for every request all the same, so that nothing is
@@ -346,7 +346,7 @@ impl ResourceServerBuilder {
 
         let issuers = Issuers::new(
             trusted,
-            tenants.into_iter().map(|tenants| LiveTenants::new(Group { tenants, verifiers: factory.clone() })),
+            tenants.into_iter().map(|tenants| TenantSet::new(Group { tenants, verifiers: factory.clone() })),
         );
         self.startup.wait_for(&issuers, &*self.clock).await?;
 
@@ -361,7 +361,7 @@ impl ResourceServerBuilder {
             observer: self.observer,
             log_sampler: Default::default(),
             clock: self.clock,
-            verdicts: Verdicts::new(self.jwt_cache, secret.unwrap_or_default()),
+            jwt_cache: JwtCache::new(self.jwt_cache, secret.unwrap_or_default()),
         }))
     }
 
@@ -805,7 +805,7 @@ mod tests {
             }
             fn refetch(
                 &self,
-                _: crate::jwks::MissingKey<'_>,
+                _: crate::jwks::RefetchReason<'_>,
             ) -> crate::BoxFuture<'static, Result<Arc<crate::jws::KeySet>, crate::jwks::KeysUnavailable>> {
                 Box::pin(async { Err(crate::jwks::KeysUnavailable::new("none")) })
             }
@@ -932,16 +932,16 @@ mod tests {
 
     #[tokio::test]
     async fn room_for_verdicts_is_none_or_enough_for_one() {
-        for (bytes, verdicts, fault) in [
+        for (bytes, entries, fault) in [
             (0, 1, None),
             (1, 0, None),
-            (1, 1, Some("jwt_cache: max_bytes is 1; give 65536 at least, or 0 to remember no verdict")),
-            (65_535, 1, Some("jwt_cache: max_bytes is 65535; give 65536 at least, or 0 to remember no verdict")),
+            (1, 1, Some("jwt_cache: max_bytes is 1; give 65536 at least, or 0 to cache nothing")),
+            (65_535, 1, Some("jwt_cache: max_bytes is 65535; give 65536 at least, or 0 to cache nothing")),
             (65_536, 1, None),
         ] {
-            let cache = JwtCacheConfig::default().max_bytes(bytes).max_entries(verdicts);
+            let cache = JwtCacheConfig::default().max_bytes(bytes).max_entries(entries);
             let builder = ResourceServer::discover("https://as.example").audience("api").jwt_cache(cache);
-            assert_eq!(faults(builder.fetch(Network::new())).await, fault.as_slice(), "{bytes}, {verdicts}");
+            assert_eq!(faults(builder.fetch(Network::new())).await, fault.as_slice(), "{bytes}, {entries}");
         }
     }
 

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use super::faults::{BuildError, Faults};
 use crate::{
-    clock::{Clock, within},
+    clock::{Clock, timeout},
     dispatch::Issuers,
     error::chain,
-    jwks::{KeysUnavailable, MissingKey},
+    jwks::{KeysUnavailable, RefetchReason},
 };
 
 /// Whether a service waits for the keys of its issuers before it starts.
@@ -49,7 +49,7 @@ impl Startup {
                 faults.none()
             }
             Self::WaitAtMost(limit) => {
-                within(clock, limit, loaded(issuers)).await;
+                timeout(clock, limit, loaded(issuers)).await;
                 Ok(())
             }
         }
@@ -59,9 +59,8 @@ impl Startup {
 /// Gets the keys of every issuer that has none. All are asked before the first is waited for.
 async fn loaded(issuers: &Issuers) -> Vec<(&str, Result<(), KeysUnavailable>)> {
     let missing = issuers.fixed().filter(|verifier| verifier.keys.snapshot().is_none());
-    let asked: Vec<_> = missing
-        .map(|verifier| (&*verifier.validation.issuer, verifier.keys.refetch(MissingKey::new(None, false))))
-        .collect();
+    let asked: Vec<_> =
+        missing.map(|verifier| (&*verifier.validation.issuer, verifier.keys.refetch(RefetchReason::NoKid))).collect();
     let mut outcomes = Vec::with_capacity(asked.len());
     for (issuer, answer) in asked {
         outcomes.push((issuer, answer.await.map(drop)));

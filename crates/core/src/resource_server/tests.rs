@@ -40,7 +40,7 @@ impl SetClock {
         self.0.send_modify(|now| *now += by);
     }
 
-    pub(crate) fn set_back(&self, by: Duration) {
+    pub(crate) fn step_back(&self, by: Duration) {
         self.0.send_modify(|now| *now -= by);
     }
 }
@@ -1078,7 +1078,7 @@ async fn a_token_that_is_remembered_keeps_no_keys_that_were_replaced() {
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
     let server = discovering(&network, &clock).await;
     let token = server.authenticate(&request(&token_by("a-es256"))).await.unwrap();
-    let keys = token.token().unwrap().voucher().grounds.as_ref().unwrap().keys.clone();
+    let keys = token.token().unwrap().issuer_context().verified_by.as_ref().unwrap().keys.clone();
     assert!(keys.upgrade().is_some());
     clock.advance(MINUTE);
     network.publish(&["b-es256"]);

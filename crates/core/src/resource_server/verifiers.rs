@@ -27,7 +27,7 @@ use crate::{
     introspection::{
         Asker, Authenticator, Discovery, Endpoint, Introspection, Introspector, JwtIntrospection, SignedResponses,
     },
-    jwks::{FixedKeys, Idle, KeyRefresh, KeySource, Location, Origin, RemoteKeys},
+    jwks::{FixedKeys, KeyFetcher, KeyRefresh, KeySource, Location, RefreshMode, RemoteKeys},
     jws::JwkSet,
     jwt::{JwtValidation, JwtVerifier, ProfileFault, Settings},
     observe::Observer,
@@ -420,7 +420,7 @@ impl Verifiers {
             _ => Arc::clone(self.fetch.as_ref()?),
         };
         let name: Arc<str> = issuer.identifier.as_str().into();
-        let origin = Origin {
+        let origin = KeyFetcher {
             issuer: Arc::clone(&name),
             location,
             plain_http: issuer.plain_http.clone(),
@@ -443,8 +443,8 @@ impl Verifiers {
             told_of_host: Arc::default(),
         };
         let (label, idle, last) = match tenants {
-            Some(group) => (Arc::clone(group.name), Idle::Rest, group.last_asked),
-            None => (name, Idle::Refresh, None),
+            Some(group) => (Arc::clone(group.name), RefreshMode::OnDemand, group.last_asked),
+            None => (name, RefreshMode::Scheduled, None),
         };
         Some(Arc::new(RemoteKeys::new(origin, last, label, self.observer.clone(), runtime, idle)))
     }

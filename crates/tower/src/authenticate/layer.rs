@@ -200,7 +200,7 @@ pub(super) struct Admitted {
 impl Admitted {
     pub(super) fn new(authentication: &Authentication, settings: &Settings) -> Self {
         Self {
-            resource_server: authentication.judge().clone(),
+            resource_server: authentication.resource_server().clone(),
             token: authentication.token().cloned(),
             finish: settings.finish.clone(),
         }

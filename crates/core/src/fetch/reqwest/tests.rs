@@ -314,7 +314,7 @@ fn clients_of_runtimes_that_are_gone_do_not_pile_up() {
     let fetch = ReqwestFetch::new().unwrap();
     for _ in 0..RUNTIMES + 10 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { fetch.0.here().map(drop) }).unwrap();
+        runtime.block_on(async { fetch.0.unpadded().map(drop) }).unwrap();
     }
     assert!(fetch.0.of_runtimes.lock().unwrap().len() <= RUNTIMES);
     let error = futures_now(fetch.fetch(Request::new(Bytes::new()), FetchLimits::new(1, Duration::from_secs(1))));

@@ -17,7 +17,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The lifetime of keys whose issuer says nothing about it.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-const GRACE: Duration = Duration::from_secs(30);
+const STALE_WHILE_REVALIDATE: Duration = Duration::from_secs(30);
 
 const COOL_DOWN: Duration = Duration::from_secs(30);
 
@@ -28,9 +28,9 @@ const SECOND: Duration = Duration::from_secs(1);
 
 const TICK: Duration = Duration::from_nanos(1);
 
-fn origin(network: &Network, clock: &SetClock) -> Origin {
+fn fetcher(network: &Network, clock: &SetClock) -> KeyFetcher {
     let refresh = KeyRefresh::default();
-    Origin {
+    KeyFetcher {
         issuer: ISSUER.into(),
         location: Location::Discovered,
         plain_http: PlainHttp::REFUSED,
@@ -54,21 +54,21 @@ fn origin(network: &Network, clock: &SetClock) -> Origin {
     }
 }
 
-fn source_at(origin: Origin) -> RemoteKeys {
-    RemoteKeys::new(origin, None, "label".into(), None, Handle::current(), Idle::Refresh)
+fn source_at(fetcher: KeyFetcher) -> RemoteKeys {
+    RemoteKeys::new(fetcher, None, "label".into(), None, Handle::current(), RefreshMode::Scheduled)
 }
 
 fn source(network: &Network, clock: &SetClock) -> RemoteKeys {
-    source_at(origin(network, clock))
+    source_at(fetcher(network, clock))
 }
 
 /// Asks for a key that is not at hand, each time another one.
 fn refetch(source: &RemoteKeys) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
-    source.refetch(MissingKey::new(None, false))
+    source.refetch(RefetchReason::NoKid)
 }
 
 fn named(source: &RemoteKeys, key_id: &str) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
-    source.refetch(MissingKey::new(Some(key_id), false))
+    source.refetch(RefetchReason::of_key(Some(key_id), false))
 }
 
 /// A source that has loaded the key `a-es256`.
@@ -110,7 +110,7 @@ async fn key_5_stale_keys_are_not_used_while_newer_ones_can_be_had() {
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
     let source = loaded(&network, &clock).await;
     network.publish(&["b-es256"]);
-    clock.advance(LIFETIME + GRACE);
+    clock.advance(LIFETIME + STALE_WHILE_REVALIDATE);
     assert!(has(&source, "a-es256"), "newer ones are on their way");
     clock.advance(TICK);
     assert!(source.snapshot().is_none(), "nobody knows whether they are still good");
@@ -327,7 +327,7 @@ async fn an_attempt_that_is_under_way_is_joined_however_long_it_takes() {
     let second = tokio::spawn(refetch(&source));
     settle().await;
     // A clock that is set back makes no second attempt of one that is under way either.
-    clock.set_back(DAY);
+    clock.step_back(DAY);
     let third = tokio::spawn(refetch(&source));
     settle().await;
     network.release();
@@ -342,7 +342,7 @@ async fn a_clock_that_is_set_back_locks_nobody_out() {
     let (network, clock) = (Network::new(), SetClock::new());
     let source = source(&network, &clock);
     assert!(refetch(&source).await.is_err());
-    clock.set_back(DAY);
+    clock.step_back(DAY);
     let metadata = json!({ "issuer": ISSUER, "jwks_uri": JWKS_URL }).to_string();
     network.put(METADATA_URL, Answer::Is(200, metadata.into()));
     network.publish(&["a-es256"]);
@@ -354,7 +354,7 @@ async fn keys_from_the_future_are_used_and_renewed() {
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
     let source = loaded(&network, &clock).await;
     network.publish(&["b-es256"]);
-    clock.set_back(365 * DAY);
+    clock.step_back(365 * DAY);
     assert!(has(&source, "a-es256"));
     settle().await;
     assert_eq!(network.requests(), [METADATA_URL, JWKS_URL]);
@@ -462,10 +462,10 @@ async fn k_20_a_key_that_was_replaced_under_its_name_is_asked_for() {
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
     network.put(JWKS_URL, Answer::With(200, vec![("cache-control", "max-age=300")], jwks(&["a-es256"])));
     let source = loaded(&network, &clock).await;
-    let replaced = || source.refetch(MissingKey::new(Some("a-es256"), true));
-    assert!(source.snapshot().unwrap().is_conclusive, "they came this moment");
+    let replaced = || source.refetch(RefetchReason::of_key(Some("a-es256"), true));
+    assert!(source.snapshot().unwrap().is_authoritative, "they came this moment");
     clock.advance(COOL_DOWN);
-    assert!(!source.snapshot().unwrap().is_conclusive);
+    assert!(!source.snapshot().unwrap().is_authoritative);
 
     network.put(JWKS_URL, Answer::Fails);
     assert!(verifies(&replaced().await.unwrap(), "a-es256"), "they are within the time that the issuer named");
@@ -511,7 +511,7 @@ async fn a_clock_that_jumps_revives_nothing() {
     settle().await;
     assert!(source.snapshot().is_none() && refetch(&source).await.is_err());
     for _ in 0..3 {
-        clock.set_back(DAY);
+        clock.step_back(DAY);
         settle().await;
         assert!(source.snapshot().is_none() && refetch(&source).await.is_err());
         clock.advance(DAY);
@@ -535,7 +535,7 @@ async fn a_clock_that_jumps_back_makes_keys_no_younger() {
     clock.advance(23 * DAY / 24);
     settle().await;
     assert!(has(&source, "a-es256"));
-    clock.set_back(DAY);
+    clock.step_back(DAY);
     settle().await;
     assert!(has(&source, "a-es256"));
     clock.advance(2 * DAY / 24);
@@ -547,7 +547,7 @@ async fn a_clock_that_jumps_back_makes_keys_no_younger() {
 async fn k_24_the_task_that_keeps_keys_fresh_is_begun_anew() {
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
     let source = loaded(&network, &clock).await;
-    source.0.attempts().keeper.take().unwrap().abort();
+    source.0.attempts().refresh_task.take().unwrap().abort();
     settle().await;
     network.publish(&["b-es256"]);
     clock.advance(AHEAD + SECOND);
@@ -608,7 +608,14 @@ async fn k_23_an_answer_that_comes_too_late_is_nobodys() {
 #[tokio::test]
 async fn keys_that_nobody_asks_for_may_rest() {
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-    let source = RemoteKeys::new(origin(&network, &clock), None, "label".into(), None, Handle::current(), Idle::Rest);
+    let source = RemoteKeys::new(
+        fetcher(&network, &clock),
+        None,
+        "label".into(),
+        None,
+        Handle::current(),
+        RefreshMode::OnDemand,
+    );
     refetch(&source).await.unwrap();
     network.requests();
     assert!(has(&source, "a-es256"));
@@ -630,8 +637,14 @@ async fn a_probe_causes_no_attempt_for_a_resting_issuer() {
     for answer in [Answer::Fails, Answer::Is(200, jwks(&["a-es256"]))] {
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         network.put(JWKS_URL, answer);
-        let source =
-            RemoteKeys::new(origin(&network, &clock), None, "label".into(), None, Handle::current(), Idle::Rest);
+        let source = RemoteKeys::new(
+            fetcher(&network, &clock),
+            None,
+            "label".into(),
+            None,
+            Handle::current(),
+            RefreshMode::OnDemand,
+        );
         assert_eq!(source.health().state, KeyState::Unavailable);
         settle().await;
         assert!(network.requests().is_empty(), "nobody has asked for its keys");
@@ -655,12 +668,12 @@ async fn a_probe_causes_no_attempt_for_a_resting_issuer() {
 async fn a_source_that_is_gone_asks_for_nothing() {
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
     let source = loaded(&network, &clock).await;
-    let keeper = source.0.attempts().keeper.clone().unwrap();
+    let refresh_task = source.0.attempts().refresh_task.clone().unwrap();
     drop(source);
     settle().await;
     clock.advance(AHEAD + SECOND);
     settle().await;
-    assert!(keeper.is_finished() && network.requests().is_empty());
+    assert!(refresh_task.is_finished() && network.requests().is_empty());
 }
 
 #[tokio::test]
@@ -671,7 +684,7 @@ async fn k_11_keys_come_from_allowed_hosts_alone() {
     network.put(foreign, Answer::Is(200, jwks(&["a-es256"])));
     for (hosts, refused) in [(None, false), (Some("keys.example"), false), (Some("as.example"), true)] {
         let hosts = hosts.map(|host: &str| Arc::new([host.to_owned()].into()));
-        let source = source_at(Origin { hosts, ..origin(&network, &clock) });
+        let source = source_at(KeyFetcher { hosts, ..fetcher(&network, &clock) });
         assert_eq!(refetch(&source).await.is_err(), refused);
         assert_eq!(network.requests().contains(&foreign.to_owned()), !refused);
     }
@@ -681,7 +694,7 @@ async fn k_11_keys_come_from_allowed_hosts_alone() {
 async fn the_header_for_keys_goes_with_requests_for_keys_alone() {
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
     let header = Some((http::HeaderName::from_static("x-api-key"), http::HeaderValue::from_static("secret")));
-    let source = source_at(Origin { header, ..origin(&network, &clock) });
+    let source = source_at(KeyFetcher { header, ..fetcher(&network, &clock) });
     network.put(METADATA_URL, Answer::Fails);
     assert!(refetch(&source).await.is_err());
     assert!(!network.headers().contains_key("x-api-key"));
@@ -696,7 +709,7 @@ async fn keys_are_read_from_a_file_and_read_again() {
     let path = std::env::temp_dir().join(format!("scopegate-keys-{}.json", std::process::id()));
     std::fs::write(&path, jwks(&["a-es256"])).unwrap();
     let (network, clock) = (Network::new(), SetClock::new());
-    let source = source_at(Origin { location: Location::File(path.clone()), ..origin(&network, &clock) });
+    let source = source_at(KeyFetcher { location: Location::File(path.clone()), ..fetcher(&network, &clock) });
     assert!(verifies(&refetch(&source).await.unwrap(), "a-es256"));
     std::fs::write(&path, jwks(&["b-es256"])).unwrap();
     clock.advance(COOL_DOWN);
@@ -799,7 +812,7 @@ mod hostile {
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         let source = loaded(&network, &clock).await;
         for invented in 0..50 {
-            clock.set_back(Duration::from_millis(1));
+            clock.step_back(Duration::from_millis(1));
             let _ = named(&source, &format!("x{invented}")).await;
         }
         assert_eq!(network.requests().len(), 0, "fetches within 50 ms");
@@ -815,7 +828,7 @@ mod hostile {
                 0 => {}
                 1 => {
                     self.1.store(0, Ordering::SeqCst);
-                    self.0.set_back(DAY);
+                    self.0.step_back(DAY);
                 }
                 n => self.1.store(n - 1, Ordering::SeqCst),
             }
@@ -850,7 +863,7 @@ mod hostile {
     async fn a_clock_that_is_set_back_while_keys_come_in_makes_them_no_younger() {
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         let (armed, on) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(true)));
-        let mut o = origin(&network, &clock);
+        let mut o = fetcher(&network, &clock);
         o.location = Location::At(JWKS_URL.parse().unwrap());
         o.documents.clock = Arc::new(Stepping(clock.clone(), Arc::clone(&armed)));
         o.documents.fetch = Arc::new(Arming(network.clone(), armed, on));
@@ -873,8 +886,14 @@ mod hostile {
     #[tokio::test]
     async fn keys_that_rested_after_a_failure_are_not_used_hours_later() {
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
-        let source =
-            RemoteKeys::new(origin(&network, &clock), None, "label".into(), None, Handle::current(), Idle::Rest);
+        let source = RemoteKeys::new(
+            fetcher(&network, &clock),
+            None,
+            "label".into(),
+            None,
+            Handle::current(),
+            RefreshMode::OnDemand,
+        );
         refetch(&source).await.unwrap();
         network.put(JWKS_URL, Answer::Fails);
         assert!(has(&source, "a-es256"));
@@ -913,7 +932,7 @@ mod hostile {
     async fn k_13_retry_after_locks_nobody_out_whatever_the_interval() {
         let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
         network.put(JWKS_URL, Answer::With(503, vec![("retry-after", "99999999")], Vec::new()));
-        let mut o = origin(&network, &clock);
+        let mut o = fetcher(&network, &clock);
         o.refresh = KeyRefresh::default().interval(DAY, DAY);
         let source = source_at(o);
         let _ = refetch(&source).await;
@@ -935,7 +954,7 @@ mod hostile {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let (network, clock) = (Network::new(), SetClock::new());
             let threads = runtime.block_on(async {
-                let source = source_at(Origin { location: Location::File(fifo), ..origin(&network, &clock) });
+                let source = source_at(KeyFetcher { location: Location::File(fifo), ..fetcher(&network, &clock) });
                 for _ in 0..10 {
                     let waiting = tokio::spawn(refetch(&source));
                     settle().await;
@@ -975,7 +994,7 @@ mod hostile {
         // The issuer is down, the budget is spent: 503. What conclude() does is done here by hand, under its lock.
         let guard = source.0.attempts();
         let other = Arc::clone(&source);
-        let reader = std::thread::spawn(move || other.0.without_attempt(false));
+        let reader = std::thread::spawn(move || other.0.without_fetch(false));
         (0..10_000).for_each(|_| std::thread::yield_now());
         let newer = Loaded::at(BACKENDS[0], &jwks(&["b-es256"]), clock.now());
         source.0.failing.store(false, Ordering::Relaxed);
@@ -1048,7 +1067,7 @@ mod hostile {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let clock = Arc::new(Atomic(AtomicU64::new(T)));
         let network = Network::new();
-        let mut o = origin(&network, &SetClock::new());
+        let mut o = fetcher(&network, &SetClock::new());
         o.documents.clock = Arc::clone(&clock) as Arc<dyn Clock>;
         let source = Arc::new(runtime.block_on(async { source_at(o) }));
         source.0.failing.store(true, Ordering::SeqCst);
@@ -1106,7 +1125,7 @@ mod hostile {
             let _ = named(&source, "invented").await;
         }
         assert_eq!(network.requests().len(), 1);
-        clock.set_back(DAY);
+        clock.step_back(DAY);
         settle().await;
         clock.advance(Duration::from_secs(1000));
         settle().await;
@@ -1143,7 +1162,7 @@ mod hostile {
                 })
             }
         }
-        let mut o = Origin { issuer: issuer.into(), ..origin(&network, &clock) };
+        let mut o = KeyFetcher { issuer: issuer.into(), ..fetcher(&network, &clock) };
         o.documents.fetch = Arc::new(Slowly(network.clone()));
         let source = Arc::new(source_at(o));
         let mut good = false;
@@ -1198,13 +1217,14 @@ mod hostile {
                             }
                         }
                         for now in [SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + 20000 * DAY] {
-                            let wish = crate::http_caching::lifetime(
+                            let requested = crate::http_caching::lifetime(
                                 &JWKS_URL.parse().unwrap(),
                                 &http::HeaderMap::new(),
                                 &answer,
                                 now,
                             );
-                            let f = super::super::super::freshness::Freshness::new(now, wish, &KeyRefresh::default());
+                            let f =
+                                super::super::super::freshness::Freshness::new(now, requested, &KeyRefresh::default());
                             let _ = f.refresh_at();
                         }
                     }

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 use super::{KeyRefresh, freshness::Freshness};
 use crate::{
-    clock::within,
+    clock::timeout,
     crypto::CryptoBackend,
     fetch::document::{DocumentError, Documents},
     http_caching,
@@ -41,7 +41,7 @@ pub(crate) enum Location {
     File(PathBuf),
 }
 
-/// Without the query of a URL, which may hold a secret.
+/// Without the query of a URL, which may retry_after a secret.
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -58,7 +58,7 @@ impl fmt::Debug for Location {
 
 /// Whose keys to get, from where, and with what.
 #[derive(Clone)]
-pub(crate) struct Origin {
+pub(crate) struct KeyFetcher {
     pub(crate) issuer: Arc<str>,
     pub(crate) location: Location,
     pub(crate) plain_http: PlainHttp,
@@ -134,7 +134,7 @@ impl Loaded {
     }
 }
 
-impl Origin {
+impl KeyFetcher {
     /// Gets the keys, within the time that all documents may take together. `last` are those that came before.
     ///
     /// `discovered` is what an earlier attempt left there. After a failure nothing is left: the keys may have moved.
@@ -157,7 +157,7 @@ impl Origin {
                 }
             }
         };
-        within(&*self.documents.clock, limit, attempt).await.unwrap_or(Err(FetchKeysError::TimedOut))
+        timeout(&*self.documents.clock, limit, attempt).await.unwrap_or(Err(FetchKeysError::TimedOut))
     }
 
     async fn discover(&self, known: Option<Discovered>) -> Result<Discovered, FetchKeysError> {
@@ -170,7 +170,7 @@ impl Origin {
             return Ok(known);
         }
         let (plain_http, documents) = (&self.plain_http, &self.documents);
-        let (jwks_uri, wish) = match &self.metadata_url {
+        let (jwks_uri, requested) = match &self.metadata_url {
             Some(url) => metadata::at(url, &self.issuer, Wanted::Keys, plain_http, documents).await?,
             None => metadata::discover(&self.issuer, Wanted::Keys, plain_http, documents, &self.first_form).await?,
         };
@@ -182,7 +182,7 @@ impl Origin {
         if is_foreign && self.hosts.is_none() && !self.told_of_host.swap(true, Ordering::Relaxed) {
             tracing::info!(issuer = %self.issuer, host, "the keys of an issuer are at another host");
         }
-        let lifetime = wish.unwrap_or_default().clamp(self.refresh.min_interval, self.refresh.max_interval);
+        let lifetime = requested.unwrap_or_default().clamp(self.refresh.min_interval, self.refresh.max_interval);
         Ok(Discovered { jwks_uri, until: clock.now() + lifetime })
     }
 
@@ -200,8 +200,8 @@ impl Origin {
         let comparable = last.filter(|last| last.validators.demand(url, &mut headers));
         let answer = self.documents.get(url, headers).await?;
         let now = self.documents.clock.now();
-        let wish = http_caching::lifetime(url, &plain, &answer, now);
-        let freshness = Freshness::new(now, wish, &self.refresh);
+        let requested = http_caching::lifetime(url, &plain, &answer, now);
+        let freshness = Freshness::new(now, requested, &self.refresh);
         let validators = Validators::of(url, &answer);
         if answer.status() == StatusCode::NOT_MODIFIED {
             let last = comparable.ok_or(FetchKeysError::NothingToCompare)?;
@@ -212,7 +212,7 @@ impl Origin {
             // RFC 9111 §4.3.4: what the answer does not say stays as it was.
             return Ok(Loaded {
                 keys: Arc::clone(&last.keys),
-                freshness: if wish.is_some() { freshness } else { last.freshness.renewed(now) },
+                freshness: if requested.is_some() { freshness } else { last.freshness.renewed(now) },
                 validators: validators.or(&last.validators),
             });
         }
@@ -310,7 +310,7 @@ pub(super) enum FetchKeysError {
 }
 
 impl FetchKeysError {
-    /// The issuer's own wish to be left alone.
+    /// The issuer's own requested to be left alone.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Document(error) | Self::Discovery(DiscoveryError::Document(error)) => error.retry_after(),

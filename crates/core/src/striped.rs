@@ -17,15 +17,15 @@ const MOST: usize = 64;
 
 /// One of something for each thread that may run at the same time. Threads that have come and gone do not count: those that are
 /// left may share one while others are free, and nothing but their speed depends on it.
-pub(crate) struct Lanes<T>(Box<[T]>);
+pub(crate) struct Striped<T>(Box<[T]>);
 
-impl<T> Lanes<T> {
-    pub(crate) fn of(make: impl FnMut() -> T) -> Self {
+impl<T> Striped<T> {
+    pub(crate) fn new(make: impl FnMut() -> T) -> Self {
         Self(std::iter::repeat_with(make).take(count()).collect())
     }
 
     /// The one for this thread.
-    pub(crate) fn mine(&self) -> Option<&T> {
+    pub(crate) fn current(&self) -> Option<&T> {
         thread_local! {
             static NUMBER: usize = {
                 static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -44,7 +44,7 @@ impl<T> Lanes<T> {
 /// Has memory that holds nothing else, so that no thread waits for what another does with its neighbour. Processors hand out
 /// memory in lines of 64 bytes or 128.
 #[repr(align(128))]
-pub(crate) struct Alone<T>(pub(crate) T);
+pub(crate) struct CachePadded<T>(pub(crate) T);
 
 /// How many there are of each thing: a power of two, and no fewer than threads that run at the same time.
 pub(crate) fn count() -> usize {
@@ -59,15 +59,15 @@ mod tests {
     #[test]
     fn a_thread_has_the_same_one_every_time_and_all_are_used() {
         let mut number = 0_usize;
-        let lanes = Lanes::of(|| {
+        let striped = Striped::new(|| {
             number += 1;
             number
         });
-        assert!(number.is_power_of_two() && number == count() && lanes.iter().count() == number);
-        let mine = || *lanes.mine().unwrap();
-        assert_eq!(mine(), mine());
+        assert!(number.is_power_of_two() && number == count() && striped.iter().count() == number);
+        let current = || *striped.current().unwrap();
+        assert_eq!(current(), current());
         let mut seen: Vec<usize> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..64 * number).map(|_| scope.spawn(mine)).collect();
+            let threads: Vec<_> = (0..64 * number).map(|_| scope.spawn(current)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         seen.sort_unstable();
