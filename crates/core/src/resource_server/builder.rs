@@ -168,7 +168,7 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Takes tokens from this header too, where a proxy puts them, such as `Cf-Access-Jwt-TokenParts`. Its value is a token
+    /// Takes tokens from this header too, where a proxy puts them, such as `Cf-Access-Jwt-Assertion`. Its value is a token
     /// and no scheme. There is one such header; the last that is named counts.
     ///
     /// A request with a token in this header and in `Authorization` is refused, and so is one with several of this header.
