@@ -216,26 +216,7 @@ fn is_uncommon_token68(text: &str) -> bool {
 
 /// Whether a query has a parameter named `access_token`, however its name is spelled.
 fn has_access_token(query: &str) -> bool {
-    query.split('&').any(|pair| {
-        let name = pair.split('=').next().unwrap_or_default();
-        percent_decoded(name.as_bytes()).eq(b"access_token".iter().copied())
-    })
-}
-
-fn percent_decoded(mut bytes: &[u8]) -> impl Iterator<Item = u8> {
-    std::iter::from_fn(move || {
-        let (&first, rest) = bytes.split_first()?;
-        let escaped = match rest {
-            [high, low, ..] if first == b'%' => hex(*high).zip(hex(*low)).map(|(high, low)| 16 * high + low),
-            _ => None,
-        };
-        bytes = if escaped.is_some() { &rest[2..] } else { rest };
-        Some(escaped.unwrap_or(first))
-    })
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
 }
 
 #[cfg(test)]
