@@ -18,6 +18,7 @@ use memchr::memchr_iter;
 use crate::{
     Error, Reason, RequestHead,
     error::{Actual, FailedCheck},
+    redact::REDACTED,
 };
 
 /// An authentication scheme that access tokens are presented under.
@@ -145,7 +146,7 @@ impl<'a> Credentials<'a> {
 
 impl fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("scheme", &self.scheme).field("token", &"[redacted]").finish()
+        f.debug_struct("Credentials").field("scheme", &self.scheme).field("token", &REDACTED).finish()
     }
 }
 

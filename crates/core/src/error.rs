@@ -4,7 +4,12 @@ use std::{borrow::Cow, error::Error as StdError, fmt, mem, slice, sync::Arc, tim
 
 use http::StatusCode;
 
-use crate::{Reason, jws::Algorithm, time_text};
+use crate::{
+    Reason,
+    jws::Algorithm,
+    redact::{Excerpt, chain},
+    time_text,
+};
 
 /// The class of a refusal.
 ///
@@ -192,7 +197,7 @@ impl Error {
 
     /// The `kid` of the token, escaped and cut short.
     pub fn key_id(&self) -> Option<&str> {
-        self.context.as_ref()?.key_id.as_ref().map(|excerpt| &*excerpt.0)
+        self.context.as_ref()?.key_id.as_ref().map(|excerpt| excerpt.as_str())
     }
 
     /// Every check that failed, the decisive one first. Empty where the reason says it all.
@@ -397,7 +402,7 @@ impl FailedCheck {
     pub fn found(&self) -> Cow<'_, str> {
         match (&self.found, &self.expected) {
             (Actual::Fixed(text), _) => Cow::Borrowed(text),
-            (Actual::Excerpt(text), _) => Cow::Borrowed(&text.0),
+            (Actual::Excerpt(text), _) => Cow::Borrowed(text.as_str()),
             (Actual::Time(time), Expected::Time(TimeBound { side, now, leeway })) => {
                 let distance = time_text::span(now.abs_diff(*time));
                 let distance = match side {
@@ -480,116 +485,6 @@ impl fmt::Debug for FailedCheck {
     }
 }
 
-/// An error with its causes, on one line: the last one is what an operator can do something about. Each is as [`line`] makes
-/// it.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut text = line(&error.to_string());
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&line(&cause.to_string()));
-        next = cause.source();
-    }
-    text
-}
-
-/// How many characters are kept of the text of an error. Our own are shorter.
-const LINE: usize = 512;
-
-/// Makes the text of an error, which may quote whoever was asked, safe for a log, as [`excerpt`] does with that of a request:
-/// what is not printable is escaped, words in the shape of a token are not kept, nor more than 512 characters. What is safe
-/// stays as it is, so that text that was escaped before is not escaped again.
-pub(crate) fn line(text: &str) -> String {
-    let (mut kept, mut left) = (String::new(), LINE);
-    for part in text.split_inclusive(|c: char| !is_of_token(c)) {
-        let word = part.trim_end_matches(|c: char| !is_of_token(c));
-        let rest = if is_token_shaped(word) {
-            kept.push_str("[redacted]");
-            &part[word.len()..]
-        } else {
-            part
-        };
-        for c in rest.chars() {
-            if left == 0 {
-                kept.push_str("...");
-                return kept;
-            }
-            left -= 1;
-            match c {
-                ' '..='~' => kept.push(c),
-                c => kept.extend(c.escape_default()),
-            }
-        }
-    }
-    kept
-}
-
-/// Text that came from a request, as [`excerpt`] keeps it.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Excerpt(Arc<str>);
-
-impl Excerpt {
-    fn new(text: &str) -> Self {
-        Self(if is_plain(text) { text.into() } else { excerpt(text).into() })
-    }
-}
-
-/// How many characters of a text that came from a request are kept.
-const EXCERPT: usize = 128;
-
-/// Makes text that came from a request safe for a log: control characters and whatever is not printable are escaped, and no
-/// more than 128 characters are kept. Text in the shape of a token is not kept at all, since a claim or a key id can itself
-/// hold a credential.
-pub(crate) fn excerpt(text: &str) -> String {
-    if is_plain(text) {
-        return text.to_owned();
-    }
-    if text.split(|c: char| !is_of_token(c)).any(is_token_shaped) {
-        return "[redacted]".to_owned();
-    }
-    let mut kept: String = text.chars().take(EXCERPT).flat_map(char::escape_default).collect();
-    if text.chars().nth(EXCERPT).is_some() {
-        kept.push_str("...");
-    }
-    kept
-}
-
-/// Whether a text needs nothing of this, as most do: it is short, of plain characters, and no word in it begins as a token may.
-fn is_plain(text: &str) -> bool {
-    const fn is_of_word(byte: u8) -> bool {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
-    }
-    const PLAIN: [bool; 256] = {
-        let mut plain = [false; 256];
-        let mut byte = 0_u8;
-        while byte < 0x80 {
-            plain[byte as usize] = is_of_word(byte) || matches!(byte, b' ' | b':' | b'/' | b'@' | b'+' | b'=' | b',');
-            byte += 1;
-        }
-        plain
-    };
-    let (mut last, mut before) = (b' ', b' ');
-    text.len() <= EXCERPT
-        && text.bytes().all(|byte| {
-            let begins_token = last == b'e' && matches!(byte, b'y' | b'w') && !is_of_word(before);
-            (before, last) = (last, byte);
-            PLAIN[usize::from(byte)] && !begins_token
-        })
-}
-
-fn is_of_token(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "-_.".contains(c)
-}
-
-/// Whether a word looks like a compact JWS or JWE, or the beginning of one: it begins with the encoding of `{"` or `{ `, or
-/// has three or more parts of which the first two are long.
-fn is_token_shaped(word: &str) -> bool {
-    let mut parts = word.split('.');
-    let long = |part: Option<&str>| part.is_some_and(|part| part.len() >= 16);
-    ["eyJ", "eyA", "ewo", "ewk", "ew0"].iter().any(|start| word.starts_with(start)) && word.len() >= 8
-        || long(parts.next()) && long(parts.next()) && parts.next().is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -624,53 +519,6 @@ mod tests {
         let failure = FailedCheck::new(Reason::WrongAudience, "aud", "api", "API").with_hint(near_miss("api", "API"));
         assert_eq!(failure.to_string(), format!("aud: expected api, found API; {case}"));
         assert_eq!(failure.hint(), Some(case));
-    }
-
-    #[test]
-    fn what_a_token_says_is_escaped_and_cut_short_before_it_is_kept() {
-        assert_eq!(excerpt("a\r\nb\u{1b}[31m\u{e9}"), "a\\r\\nb\\u{1b}[31m\\u{e9}");
-        assert_eq!(excerpt(&"k".repeat(128)), "k".repeat(128));
-        assert_eq!(excerpt(&"k".repeat(129)), format!("{}...", "k".repeat(128)));
-    }
-
-    #[test]
-    fn the_text_of_an_error_is_escaped_and_cut_short_and_has_no_token() {
-        for same in ["", "the request failed", r#"a "quoted" \n word, as it was escaped before"#, "ends so."] {
-            assert_eq!(line(same), same);
-        }
-        assert_eq!(line("a\r\nERROR b\u{1b}[31m\u{e9}\u{202e}"), r"a\r\nERROR b\u{1b}[31m\u{e9}\u{202e}");
-        assert_eq!(line(&"k".repeat(512)), "k".repeat(512));
-        assert_eq!(line(&"k ".repeat(300)), format!("{}...", "k ".repeat(256)));
-        let quoted = "no \"eyJhbGciOiJub25lIn0.e30.c2ln\", said https://as.example";
-        assert_eq!(line(quoted), "no \"[redacted]\", said https://as.example");
-        let nested = || crate::fetch::FetchError::failed("b\nc");
-        assert_eq!(chain(&nested()), r"the request failed: b\nc");
-        let error = Error::from(Reason::KeysUnavailable).with_source(nested());
-        assert_eq!(error.cause().as_deref(), Some(r"the request failed: b\nc"));
-        assert_eq!(Error::from(Reason::KeysUnavailable).cause(), None);
-    }
-
-    #[test]
-    fn what_looks_like_a_token_is_not_kept() {
-        let long = "A".repeat(16);
-        for token in [
-            "x eyJhbGciOi",
-            "eyAiYWxnIjoi",
-            "ewogICJhbGci",
-            &format!("{long}.{long}."),
-            &format!("(a:{long}.{long}.{long})"),
-        ] {
-            assert_eq!(excerpt(token), "[redacted]", "{token}");
-        }
-        for text in [
-            "https://idp.example/tenant-a.b.c",
-            "messages:read eyes",
-            "eyJ",
-            &format!("{long}.{long}"),
-            &format!("{long}.x.{long}"),
-        ] {
-            assert_eq!(excerpt(text), text);
-        }
     }
 
     #[test]

@@ -85,6 +85,7 @@ pub mod observe;
 pub mod online;
 pub mod policy;
 pub mod reason;
+mod redact;
 mod request_head;
 mod resource_server;
 pub mod scope;

@@ -11,11 +11,12 @@ use std::{
 use http::Uri;
 
 use crate::{
-    error::{excerpt, near_miss},
+    error::near_miss,
     fetch::document::{DocumentError, Documents},
     http_caching,
     https_url::{self, PlainHttp},
     jws::json::{self, Malformed, Value},
+    redact::excerpt,
 };
 
 /// What is looked for in an issuer's metadata document.

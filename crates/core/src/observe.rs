@@ -32,12 +32,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Reason, error};
+use crate::{Reason, redact};
 
 /// Makes text of a request fit for a log: what is not printable is escaped, no more than 128 characters are kept, and text in
 /// the shape of a token is left out altogether.
 pub fn log_excerpt(text: &str) -> String {
-    error::excerpt(text)
+    redact::excerpt(text)
 }
 
 /// Decides which refusals are worth a line in the log, so that whoever sends a bad token a millisecond does not write a thousand

@@ -7,7 +7,7 @@ mod grammar;
 
 use std::{borrow::Cow, cmp::Ordering, error::Error as StdError, fmt, iter};
 
-use crate::error::excerpt;
+use crate::redact::excerpt;
 
 pub use self::grammar::{ExactScopes, GenAuthScopes, ImpliedScopes, ScopeGrammar};
 

@@ -88,10 +88,11 @@ use serde_json::{Map, Value};
 
 use crate::{
     BoxFuture, Error, ExactScopes, Reason, RequestHead, ScopeGrammar,
-    error::{FailedCheck, chain},
+    error::FailedCheck,
     online::{
         CacheConfig, Limits, Lookup, LookupRequest, OnlineVerifier, TokenStatus, Unavailable, UnavailableKind, Verified,
     },
+    redact::{REDACTED, chain, without},
 };
 
 /// Judges the tokens of one issuer in a way of its own. See the [module docs](self).
@@ -173,7 +174,7 @@ impl<'a> PresentedToken<'a> {
 
 impl fmt::Debug for PresentedToken<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PresentedToken").field("token", &"[redacted]").finish_non_exhaustive()
+        f.debug_struct("PresentedToken").field("token", &REDACTED).finish_non_exhaustive()
     }
 }
 
@@ -419,22 +420,6 @@ impl<E: StdError + Send + Sync + 'static> From<E> for VerifyError {
     fn from(error: E) -> Self {
         Self::unavailable(chain(&error))
     }
-}
-
-/// A text without the token, as it is, as it is in a URL, and as it is in JSON whose slashes are escaped.
-fn without(token: &str, text: &str) -> String {
-    let escaped = |escape: fn(u8) -> Option<String>| -> String {
-        token.bytes().map(|byte| escape(byte).unwrap_or_else(|| char::from(byte).to_string())).collect()
-    };
-    let spellings = [
-        token.to_owned(),
-        form_urlencoded::byte_serialize(token.as_bytes()).collect(),
-        escaped(|byte| b"+/=".contains(&byte).then(|| format!("%{byte:02X}"))),
-        escaped(|byte| b"+/=".contains(&byte).then(|| format!("%{byte:02x}"))),
-        escaped(|byte| b"+/=~".contains(&byte).then(|| format!("%{byte:02x}"))),
-        escaped(|byte| (byte == b'/').then(|| "\\/".to_owned())),
-    ];
-    spellings.iter().fold(text.to_owned(), |text, spelling| text.replace(spelling, "[redacted]"))
 }
 
 /// A verifier of the application, at its online.

@@ -11,7 +11,11 @@ use std::{
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{Startup, https_url, introspection::JwtIntrospection};
+use crate::{
+    Startup,
+    introspection::JwtIntrospection,
+    redact::{self, REDACTED},
+};
 
 /// The longest secret that is read from a file, in bytes. Whatever is longer is no secret, but the wrong file.
 const MAX_SECRET: u64 = 16 * 1024;
@@ -136,7 +140,7 @@ pub(super) struct Address(pub(super) String);
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        https_url::shown(&self.0).fmt(f)
+        redact::url(&self.0).fmt(f)
     }
 }
 
@@ -150,7 +154,7 @@ pub(super) enum Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+        f.write_str(REDACTED)
     }
 }
 

@@ -5,10 +5,10 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 
 use crate::{
     Reason,
-    error::excerpt,
     fetch::document::retry_after,
     jws::json::{self, Value},
     online::{TokenStatus, Unavailable, UnavailableKind},
+    redact::excerpt,
 };
 
 /// RFC 7662 §2.2.

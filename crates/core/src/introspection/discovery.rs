@@ -7,11 +7,11 @@ use http::Uri;
 use tokio::sync::watch;
 
 use crate::{
-    error::chain,
     fetch::document::Documents,
     https_url::PlainHttp,
     metadata::{self, DiscoveryError, Wanted},
     online::{Unavailable, UnavailableKind},
+    redact::chain,
 };
 
 /// For how long a discovered endpoint is relied on: as long as its document says, within these.

@@ -3,8 +3,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::ClientAuthentication;
 use crate::{
     fetch::Fetch,
-    https_url,
     online::{CacheConfig, Limits},
+    redact,
 };
 
 /// The longest answer that is read unless [`Introspection::max_response`] says otherwise, in bytes.
@@ -223,7 +223,7 @@ impl fmt::Debug for Introspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parameters: Vec<&str> = self.parameters.iter().map(|(name, _)| &**name).collect();
         f.debug_struct("Introspection")
-            .field("endpoint", &self.endpoint.as_deref().map(https_url::shown))
+            .field("endpoint", &self.endpoint.as_deref().map(redact::url))
             .field("endpoint_hosts", &self.endpoint_hosts)
             .field("client", &self.client)
             .field("parameters", &parameters)

@@ -27,9 +27,9 @@ use super::{
 use crate::{
     BoxFuture,
     clock::timeout,
-    error::chain,
     jws::KeySet,
     observe::{FetchOutcome, KeyFetch, Observer},
+    redact::chain,
 };
 
 /// Keys that are fetched from the issuer, or read from a file that changes.

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::{Unavailable, UnavailableKind};
-use crate::error::chain;
+use crate::redact::chain;
 
 /// Tells the log of questions without an answer.
 ///

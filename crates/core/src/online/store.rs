@@ -2,7 +2,7 @@ use std::{error::Error as StdError, fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::BoxFuture;
+use crate::{BoxFuture, redact::REDACTED};
 
 /// What is remembered is filed under this: a SHA-256 digest, of a token, of who was asked about it, and of who was asking.
 /// Nobody can tell the token from it.
@@ -116,7 +116,7 @@ pub struct Invalidated {
 impl fmt::Debug for Invalidate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Token(_) => f.write_str("Token([redacted])"),
+            Self::Token(_) => write!(f, "Token({REDACTED})"),
             Self::Subject { issuer, subject } => {
                 f.debug_struct("Subject").field("issuer", issuer).field("subject", subject).finish()
             }

@@ -28,9 +28,9 @@ use crate::{
     clock::{Clock, timeout},
     crypto::CryptoBackend,
     dispatch::signed_part,
-    error::chain,
     jws::json::{self, Value},
     observe::{Observer, OnlineOutcome, OnlineVerification},
+    redact::chain,
 };
 
 /// How long a shared store may take. Whoever can tell is asked sooner than that in most cases.

@@ -16,10 +16,10 @@ use crate::{
     crypto::CryptoBackend,
     dispatch::{Dispatch, Issuers, TenantSet},
     fetch::{Fetch, USER_AGENT_NAME},
-    https_url,
     jwks::KeyRefresh,
     jwt_cache::{JwtCache, JwtCacheConfig},
     observe::Observer,
+    redact,
     token_verifier::TokenVerifier,
 };
 
@@ -376,17 +376,17 @@ impl ResourceServerBuilder {
             if !seen_issuers.insert(&*issuer.identifier) {
                 faults.add(format!(
                     "issuer {:?}: is configured twice; give each issuer once, with all its audiences",
-                    https_url::shown(&issuer.identifier)
+                    redact::url(&issuer.identifier)
                 ));
             }
         }
         let mut seen = HashSet::new();
         for tenants in &self.tenants {
             if let Some(fault) = tenants.fault() {
-                faults.add(format!("tenants {:?}: {fault}", https_url::shown(&tenants.name)));
+                faults.add(format!("tenants {:?}: {fault}", redact::url(&tenants.name)));
             }
             if !seen.insert(&tenants.name) {
-                faults.add(format!("tenants {:?}: are configured twice", https_url::shown(&tenants.name)));
+                faults.add(format!("tenants {:?}: are configured twice", redact::url(&tenants.name)));
             }
         }
         for (name, others) in
@@ -433,7 +433,7 @@ impl ResourceServerBuilder {
             || self.issuers.iter().filter_map(|issuer| Some((&issuer.identifier, issuer.introspection.as_ref()?)));
         let general: Vec<String> = asked()
             .filter(|(_, introspection)| introspection.prefixes.is_empty())
-            .map(|(issuer, _)| https_url::shown(issuer))
+            .map(|(issuer, _)| redact::url(issuer))
             .collect();
         if general.len() > 1 {
             faults.add(format!(
@@ -450,8 +450,8 @@ impl ResourceServerBuilder {
                 if prefix.starts_with(other) || other.starts_with(prefix) {
                     faults.add(format!(
                         "introspection: a token may have both the prefix {prefix:?} of {} and {other:?} of {}",
-                        https_url::shown(issuer),
-                        https_url::shown(whose)
+                        redact::url(issuer),
+                        redact::url(whose)
                     ));
                 }
             }
@@ -549,7 +549,7 @@ mod tests {
             ("as.example/tenant", "is not a valid URL"),
             ("", "is not a valid URL"),
         ] {
-            let fault = format!("issuer {:?}: the identifier {fault}; {A_NAME_ALONE}", https_url::shown(identifier));
+            let fault = format!("issuer {:?}: the identifier {fault}; {A_NAME_ALONE}", redact::url(identifier));
             assert_eq!(faults_of(Issuer::discover(identifier)).await, [fault.as_str()]);
             let asked = Introspection::discovered(ClientAuthentication::none("api"));
             assert_eq!(faults_of(Issuer::introspected(identifier, asked.clone())).await, [fault.as_str()]);

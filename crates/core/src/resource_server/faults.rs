@@ -1,6 +1,6 @@
 use std::{error::Error as StdError, fmt};
 
-use crate::https_url;
+use crate::redact;
 
 /// The faults found so far.
 #[derive(Debug, Default)]
@@ -12,7 +12,7 @@ impl Faults {
     }
 
     pub(super) fn of<'f>(&'f mut self, issuer: &str) -> IssuerFaults<'f> {
-        IssuerFaults { issuer: format!("{:?}", https_url::shown(issuer)), faults: self }
+        IssuerFaults { issuer: format!("{:?}", redact::url(issuer)), faults: self }
     }
 
     pub(super) fn none(self) -> Result<(), BuildError> {

@@ -4,11 +4,12 @@ use http::Uri;
 
 use crate::{
     ExactScopes, ScopeGrammar,
-    https_url::{self, PlainHttp},
+    https_url::PlainHttp,
     introspection::{Introspection, JwtIntrospection},
     jwks::{KeyRefresh, KeySource},
     jws::Algorithm,
     jwt::Profile,
+    redact,
 };
 
 /// The settings of one issuer: who it is, where its keys are, and what its tokens are held to.
@@ -51,7 +52,7 @@ pub struct Issuer {
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Issuer")
-            .field("identifier", &https_url::shown(&self.identifier))
+            .field("identifier", &redact::url(&self.identifier))
             .field("keys", &self.keys)
             .field("key_hosts", &self.key_hosts)
             .field("key_refresh", &self.key_refresh)
@@ -90,7 +91,7 @@ impl fmt::Debug for Keys {
             Self::Given(_) => f.write_str("Given(..)"),
             Self::None => f.write_str("None"),
             Self::Source(source) => f.debug_tuple("Source").field(source).finish(),
-            Self::Url(url) => f.debug_tuple("Url").field(&https_url::shown(url)).finish(),
+            Self::Url(url) => f.debug_tuple("Url").field(&redact::url(url)).finish(),
         }
     }
 }

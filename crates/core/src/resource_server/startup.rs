@@ -4,8 +4,8 @@ use super::faults::{BuildError, Faults};
 use crate::{
     clock::{Clock, timeout},
     dispatch::Issuers,
-    error::chain,
     jwks::{KeysUnavailable, RefetchReason},
+    redact::chain,
 };
 
 /// Whether a service waits for the keys of its issuers before it starts.

@@ -32,6 +32,7 @@ use crate::{
     jwt::{JwtValidation, JwtVerifier, ProfileFault, Settings},
     observe::Observer,
     online::{self, Audience, OnlineDeps, OnlineVerifier},
+    redact,
     token_verifier::{Application, TokenVerifier},
 };
 
@@ -99,7 +100,7 @@ impl Verifiers {
             Some(url) => match https_url::parse(url, &issuer.plain_http) {
                 Ok(url) => Some(Endpoint::At(url)),
                 Err(fault) => {
-                    faults.add(format!("the introspection endpoint {:?} {fault}", https_url::shown(url)));
+                    faults.add(format!("the introspection endpoint {:?} {fault}", redact::url(url)));
                     None
                 }
             },
@@ -350,13 +351,13 @@ impl Verifiers {
                 Ok(url) if !issuer.allows_host(&url) => {
                     faults.add(format!(
                         "the JWKS URL {:?} is not at one of its hosts for keys",
-                        https_url::shown(&url.to_string())
+                        redact::url(&url.to_string())
                     ));
                     None
                 }
                 Ok(url) => remote(Location::At(url)),
                 Err(fault) => {
-                    faults.add(format!("the JWKS URL {:?} {fault}", https_url::shown(url)));
+                    faults.add(format!("the JWKS URL {:?} {fault}", redact::url(url)));
                     None
                 }
             },
@@ -397,7 +398,7 @@ impl Verifiers {
             faults.add("has an address of its metadata document, and nothing that is found through it; leave it out");
         }
         https_url::parse(url, &issuer.plain_http)
-            .map_err(|fault| faults.add(format!("the metadata URL {:?} {fault}", https_url::shown(url))))
+            .map_err(|fault| faults.add(format!("the metadata URL {:?} {fault}", redact::url(url))))
             .ok()
     }
 

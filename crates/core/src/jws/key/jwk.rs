@@ -2,12 +2,12 @@ use std::borrow::Cow;
 
 use crate::{
     crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey, is_strong_ed25519},
-    error::excerpt,
     jws::{
         Algorithm, base64url,
         json::{Malformed, Value},
         rsa_modulus::Examination,
     },
+    redact::excerpt,
 };
 
 /// The bounds of an RSA modulus, in bits (RFC 7518 §3.3; the upper one bounds the cost of a check).

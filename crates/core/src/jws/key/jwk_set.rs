@@ -6,12 +6,12 @@ use super::{
 };
 use crate::{
     crypto::CryptoBackend,
-    error::excerpt,
     jws::{
         Algorithm,
         json::{self, Malformed},
         rsa_modulus::{self, Examination},
     },
+    redact::excerpt,
 };
 
 /// How many keys one set may have unless something else is said.

@@ -4,8 +4,9 @@ use super::SkippedKey;
 use crate::{
     Error, Reason,
     crypto::{PublicKey, VerifyingKey},
-    error::{Actual, Expected, FailedCheck, Failures, excerpt},
+    error::{Actual, Expected, FailedCheck, Failures},
     jws::Algorithm,
+    redact::excerpt,
 };
 
 /// How many keys are tried for one token, where its `kid` does not single one out.
