@@ -108,8 +108,8 @@ impl Dispatch {
 }
 
 /// Whether the text before the first dot is the encoding of something that begins like a JSON object: with a brace, and then
-/// a quotation mark or another brace. A text is decoded as far as it goes, in either alphabet: what might pass for a JWT
-/// somewhere must not pass for an opaque token here.
+/// a quotation mark or another brace. A text is decoded as far as it goes: what might pass for a JWT somewhere must not pass for
+/// an opaque token here. The characters in which the two alphabets of base64 differ cannot occur in such a beginning.
 pub(crate) fn is_jwt_shaped(token: &str) -> bool {
     let Some((header, _)) = token.split_once('.') else { return false };
     let (mut bits, mut held, mut is_open) = (0_u32, 0_u32, false);
@@ -118,8 +118,6 @@ pub(crate) fn is_jwt_shaped(token: &str) -> bool {
             b'A'..=b'Z' => character - b'A',
             b'a'..=b'z' => character - b'a' + 26,
             b'0'..=b'9' => character - b'0' + 52,
-            b'-' | b'+' => 62,
-            b'_' | b'/' => 63,
             _ => return false,
         };
         (bits, held) = (bits << 6 | u32::from(value), held + 6);
@@ -280,13 +278,13 @@ impl Issuers {
             }
             // It is trusted for as long as the configuration says. When it has made room for others, it has another verifier, if
             // any. Being looked for, it is in use, and is not the one to make room.
-            IssuerIndex::Tenant(group) => self.group_of(issuer).is_some_and(|(now, tenants)| {
-                now == group
-                    && tenants.known(issuer).is_some_and(|(verifier, _)| {
-                        ptr::eq(verified_by.verifier.as_ptr(), Arc::as_ptr(&verifier))
-                            && verifier.keys.is_current(&verified_by.keys)
-                    })
-            }),
+            IssuerIndex::Tenant(_) => {
+                let known = self.group_of(issuer).and_then(|(_, tenants)| tenants.known(issuer));
+                known.is_some_and(|(verifier, _)| {
+                    ptr::eq(verified_by.verifier.as_ptr(), Arc::as_ptr(&verifier))
+                        && verifier.keys.is_current(&verified_by.keys)
+                })
+            }
         }
     }
 
@@ -455,6 +453,8 @@ impl fmt::Debug for TenantSet {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
     use super::*;
     use crate::{
         BoxFuture, ExactScopes,
@@ -540,6 +540,21 @@ mod tests {
         for mistyped in [r#"["https://as.example"]"#, "null", "1", "{}"] {
             assert_eq!(chosen(&format!(r#"{{"iss":{mistyped}}}"#)), Err(Reason::MalformedClaim), "{mistyped}");
         }
+    }
+
+    #[test]
+    fn a_jwt_begins_with_the_base64_of_a_json_object() {
+        let begins = |text: &str| is_jwt_shaped(&format!("{}.x", URL_SAFE_NO_PAD.encode(text)));
+        for header in ["{}", r#"{"alg":"#, "\n { \t}", "  {\r\n \"~~~???", "{\"\u{ff}"] {
+            assert!(begins(header), "{header:?}");
+        }
+        for other in ["", "{", "  ", "[]", "{{}", "}", "\"alg\"", "{a", "{1}", "~{}", "?{}"] {
+            assert!(!begins(other), "{other:?}");
+        }
+        assert!(!is_jwt_shaped(&URL_SAFE_NO_PAD.encode("{}")), "there is no dot");
+        assert!(
+            is_jwt_shaped("eyI/.x") && is_jwt_shaped("eyI_.x") && !is_jwt_shaped("ey?.x") && !is_jwt_shaped("ey/.x")
+        );
     }
 
     /// Tenants of which every name is trusted but one, and when the last one was said to have been asked.

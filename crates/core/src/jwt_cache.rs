@@ -5,7 +5,7 @@
 //! each request. Bad tokens are not caches: they cannot push out good ones, and are refused as they would be without this.
 
 use std::{
-    array, fmt,
+    array,
     hash::{BuildHasherDefault, Hash, Hasher},
     sync::{
         Arc,
@@ -158,11 +158,6 @@ impl JwtCache {
     /// What a token is known by.
     pub(crate) fn digest(&self, token: &[u8]) -> TokenDigest {
         TokenDigest(HighwayHasher::new(self.secret).hash128(token))
-    }
-
-    /// Whether any are caches at all.
-    pub(crate) fn is_enabled(&self) -> bool {
-        self.caches.is_some()
     }
 
     /// What is caches of a token, if it still is_still_valid. What does not is forgotten.
@@ -318,15 +313,6 @@ impl Slot {
         if self.candidate.swap(candidate, Ordering::Relaxed) == candidate && token.size() <= max_weight {
             self.token.store(Some(Arc::new((digest, token.padded()))));
         }
-    }
-}
-
-/// Shows how many there are.
-impl fmt::Debug for JwtCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwtCache")
-            .field("caches", &self.caches.as_ref().map(|caches| caches.all.len()))
-            .finish_non_exhaustive()
     }
 }
 
@@ -515,6 +501,27 @@ mod tests {
         assert!(front(&cache).is_some());
         assert!(token.claims::<crate::Claims>().is_ok());
         assert!(front(&cache).is_none() && names(&cache, 1).is_some());
+    }
+
+    #[test]
+    fn a_token_as_heavy_as_a_slot_may_be_keeps_it() {
+        let mut cache = JwtCache::new(JwtCacheConfig::default(), [0; 32]);
+        let token = verified("1", None, None);
+        let caches = Arc::get_mut(cache.caches.as_mut().unwrap()).unwrap();
+        caches.front.as_mut().unwrap().max_weight = token.size();
+        cache.insert(digest(1), &token);
+        for _ in 0..3 {
+            names(&cache, 1);
+        }
+        cache.caches.as_ref().unwrap().weigh(digest(1), &token);
+        assert!(front(&cache).is_some());
+    }
+
+    #[test]
+    fn a_cache_that_is_off_keeps_nothing() {
+        let cache = JwtCache::new(JwtCacheConfig::off(), [0; 32]);
+        cache.insert(digest(1), &verified("1", None, None));
+        assert_eq!(names(&cache, 1), None);
     }
 
     #[test]

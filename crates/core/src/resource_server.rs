@@ -246,9 +246,7 @@ impl ResourceServer {
 
     /// Whether what is remembered of the token of a request may be all there is to say about it.
     fn cache_may_answer(&self, request: RequestHead<'_>) -> bool {
-        self.server().jwt_cache.is_enabled()
-            && !self.server().dispatch.has_custom_verifiers()
-            && request.extensions().get::<Authentication>().is_none()
+        !self.server().dispatch.has_custom_verifiers() && request.extensions().get::<Authentication>().is_none()
     }
 
     /// What is remembered of a JWT and still true.

@@ -183,7 +183,7 @@ impl fmt::Debug for RefetchReason<'_> {
 }
 
 /// The issuer's keys cannot be had.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct KeysUnavailable {
     retry_after: Option<Duration>,
     source: Arc<dyn StdError + Send + Sync>,
@@ -213,14 +213,29 @@ impl fmt::Display for KeysUnavailable {
     }
 }
 
-impl fmt::Debug for KeysUnavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeysUnavailable").field("retry_after", &self.retry_after).field("source", &self.source).finish()
-    }
-}
-
 impl StdError for KeysUnavailable {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         Some(&*self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_to_refetch_prints_no_text_of_a_token() {
+        let printed = |reason: RefetchReason<'_>| format!("{reason:?}");
+        assert_eq!(printed(RefetchReason::UnknownKid("secret")), "UnknownKid(..)");
+        assert_eq!(printed(RefetchReason::SignatureMismatch("secret")), "SignatureMismatch(..)");
+        assert_eq!(printed(RefetchReason::of_key(None, true)), "NoKid");
+        assert_eq!(printed(RefetchReason::RefreshDue), "RefreshDue");
+    }
+
+    #[test]
+    fn the_state_of_keys_prints_as_its_label() {
+        for state in [KeyState::Fresh, KeyState::Stale, KeyState::Unavailable] {
+            assert_eq!(state.to_string(), state.as_str());
+        }
     }
 }

@@ -1060,6 +1060,18 @@ async fn key_5_a_tenant_that_made_room_is_judged_by_its_new_keys_while_its_old_o
 }
 
 #[tokio::test]
+async fn key_5_a_replaced_key_of_a_tenant_verifies_no_remembered_token() {
+    let (network, clock) = (Network::new(), SetClock::new());
+    let (server, old) = two_tenants_live(&network, &clock).await;
+    assert!(at_once(&server, &old).is_ok(), "it is remembered");
+    clock.advance(MINUTE);
+    put_tenant(&network, "a", &["b-es256"]);
+    let new = token_with("b-es256", json!({ "iss": tenant("a") }));
+    assert!(server.authenticate(&request(&new)).await.is_ok());
+    assert_eq!(refusal(&server, &old).await, Reason::UnknownKey);
+}
+
+#[tokio::test]
 async fn a_tenant_whose_tokens_are_remembered_is_in_use() {
     let (network, clock) = (Network::new(), SetClock::new());
     let (server, token) = two_tenants_live(&network, &clock).await;
