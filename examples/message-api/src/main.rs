@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod api;
+#[path = "../../command.rs"]
+mod command;
 mod switches;
 
-use std::{env, error::Error, io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
+use std::{env, error::Error, process::ExitCode, sync::Arc, time::Duration};
 
 use scopegate_axum::{
     Issuer, ResourceServer, Startup,
@@ -15,7 +17,6 @@ use scopegate_axum::{
     jwks::KeyRefresh,
 };
 use scopegate_testing::{Mint, TestIssuer};
-use tokio::net::TcpListener;
 
 const HELP: &str = "\
 A protected API: /public, /me, /messages (scope message), /admin (scopes admin and message), and /health.
@@ -33,34 +34,10 @@ const AUDIENCE: &str = "https://api.example";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match env::args().nth(1).as_deref() {
-        None => {}
-        Some("--help" | "-h") => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Some(_) => {
-            eprint!("message-api takes no arguments.\n\n{HELP}");
-            return ExitCode::from(2);
-        }
-    }
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("message-api: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    command::main("message-api", HELP, run).await
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let port = match env::var("PORT") {
-        Ok(port) => {
-            port.parse::<u16>().map_err(|_| format!("PORT is {port:?}; it has to be a number from 0 to 65535"))?
-        }
-        Err(_) => 3000,
-    };
     let (resource_server, embedded) = match (env::var("ISSUER"), env::var("AUDIENCE")) {
         (Ok(issuer), Ok(audience)) => (ResourceServer::discover(issuer).audience(audience).build().await?, None),
         (Err(_), Err(_)) => {
@@ -70,9 +47,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         _ => return Err("ISSUER and AUDIENCE belong together: set both, or neither for an embedded issuer".into()),
     };
 
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
-        format!("cannot listen on 127.0.0.1:{port}: {error}; PORT chooses another port, and 0 a free one")
-    })?;
+    let listener = command::listen().await?;
     let url = format!("http://{}", listener.local_addr()?);
     println!("The API is at {url}.");
     let mut app = api::router(resource_server.clone());
@@ -80,7 +55,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         print_lines(&issuer, &url);
         app = app.merge(switches::router(issuer, resource_server, url));
     }
-    axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
+    axum::serve(listener, app).with_graceful_shutdown(command::interrupted()).await?;
     Ok(())
 }
 
@@ -106,11 +81,11 @@ fn print_lines(issuer: &TestIssuer, url: &str) {
     let with = |token: String, path: &str| format!("curl -i -H 'Authorization: Bearer {token}' '{url}{path}'");
     let opaque = issuer.opaque_token().audience(AUDIENCE).scope("message").expires_in(lifetime).issue();
     let lines = [
-        ("200: no token is needed", format!("curl -i {url}/public")),
+        ("200: no token is needed", format!("curl -i '{url}/public'")),
         ("200: any good token will do", with(token("profile").sign(), "/me")),
         ("200: the token has the scope `message`", with(token("message").sign(), "/messages")),
         ("200: the token has both scopes", with(token("admin message").sign(), "/admin")),
-        ("401: there is no token, and the challenge has no error", format!("curl -i {url}/messages")),
+        ("401: there is no token, and the challenge has no error", format!("curl -i '{url}/messages'")),
         ("401 invalid_token: the token has expired", with(token("message").expired().sign(), "/messages")),
         (
             "401 invalid_token: the token is for another API",
@@ -128,23 +103,18 @@ fn print_lines(issuer: &TestIssuer, url: &str) {
             format!("curl -i -X POST -H 'Authorization: Bearer {opaque}' '{url}/issuer/revoke'"),
         ),
         ("401 invalid_token: it is refused from now on", with(opaque, "/messages")),
-        ("200: the keys of the issuer, for a readiness probe", format!("curl -i {url}/health")),
+        ("200: the keys of the issuer, for a readiness probe", format!("curl -i '{url}/health'")),
         (
             "200: the issuer gets a new key; the answer has a line with a token by it",
-            format!("curl -i -X POST {url}/issuer/rotate"),
+            format!("curl -i -X POST '{url}/issuer/rotate'"),
         ),
-        ("200: the issuer goes down", format!("curl -i -X POST {url}/issuer/outage")),
+        ("200: the issuer goes down", format!("curl -i -X POST '{url}/issuer/outage'")),
         ("200: its tokens are judged all the same, by the keys at hand", with(token("message").sign(), "/messages")),
-        ("200: it comes back", format!("curl -i -X POST {url}/issuer/recover")),
+        ("200: it comes back", format!("curl -i -X POST '{url}/issuer/recover'")),
     ];
     println!("Its issuer is at {}. The tokens below are good for an hour; restart for new ones.", issuer.issuer());
     for (expected, line) in lines {
         println!("\n# {expected}\n{line}");
     }
     println!();
-}
-
-async fn interrupted() {
-    // Where the signal cannot be had, the process ends as it would have without this.
-    let _ = tokio::signal::ctrl_c().await;
 }

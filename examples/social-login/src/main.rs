@@ -5,19 +5,20 @@
 #![forbid(unsafe_code)]
 
 mod api;
+#[path = "../../command.rs"]
+mod command;
 mod lines;
 mod sessions;
 mod stand_ins;
 mod verifiers;
 
-use std::{env, error::Error, io::IsTerminal as _, process::ExitCode, sync::Arc};
+use std::{error::Error, process::ExitCode, sync::Arc};
 
 use scopegate_axum::{
     Issuer, ResourceServer, Startup,
     introspection::{ClientAuthentication, Introspection},
 };
 use scopegate_testing::{Mint, TestIssuer};
-use tokio::net::TcpListener;
 
 use crate::{
     sessions::Sessions,
@@ -39,41 +40,15 @@ const AUDIENCE: &str = "https://api.example";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match env::args().nth(1).as_deref() {
-        None => {}
-        Some("--help" | "-h") => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Some(_) => {
-            eprint!("social-login takes no arguments.\n\n{HELP}");
-            return ExitCode::from(2);
-        }
-    }
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("social-login: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    command::main("social-login", HELP, run).await
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let port = match env::var("PORT") {
-        Ok(port) => {
-            port.parse::<u16>().map_err(|_| format!("PORT is {port:?}; it has to be a number from 0 to 65535"))?
-        }
-        Err(_) => 3000,
-    };
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
-        format!("cannot listen on 127.0.0.1:{port}: {error}; PORT chooses another port, and 0 a free one")
-    })?;
+    let listener = command::listen().await?;
     let (issuer, stand_ins) = (TestIssuer::start().await, StandIns::start().await?);
     let app = api::router(trusting(&issuer, &stand_ins).await?);
     lines::print(&format!("http://{}", listener.local_addr()?), &issuer, &stand_ins);
-    axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
+    axum::serve(listener, app).with_graceful_shutdown(command::interrupted()).await?;
     Ok(())
 }
 
@@ -94,9 +69,4 @@ async fn trusting(issuer: &TestIssuer, stand_ins: &StandIns) -> Result<ResourceS
 
     let builder = ResourceServer::builder().issuer(issuer).verifier(github).verifier(qq).verifier(wechat);
     Ok(builder.audience(AUDIENCE).startup(Startup::FailFast).build().await?)
-}
-
-async fn interrupted() {
-    // Where the signal cannot be had, the process ends as it would have without this.
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -1,109 +1,29 @@
 //! Runs the example as a user would, and each line that it prints.
 
-use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
-    process::{Child, ChildStdout, Command, Stdio},
-};
+#[path = "../../printed_lines.rs"]
+mod printed_lines;
+
+use std::process::Command;
+
+use printed_lines::{Running, answer, status};
 
 /// How many lines there are to try.
 const LINES: usize = 23;
 
-/// The example while it runs, and what it printed.
-struct Running {
-    child: Child,
-    /// Not closed before it ends: there would be nobody to print to.
-    _stdout: BufReader<ChildStdout>,
-    introduction: Vec<String>,
-    lines: Vec<(String, String)>,
+fn start() -> Running {
+    Running::start(Command::new(env!("CARGO_BIN_EXE_social-login")).env("PORT", "0"), LINES)
 }
 
-impl Running {
-    fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_social-login"))
-            .env("PORT", "0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let (mut introduction, mut lines, mut expected) = (Vec::new(), Vec::new(), String::new());
-        for line in stdout.by_ref().lines() {
-            let line = line.unwrap();
-            if let Some(text) = line.strip_prefix("# ") {
-                expected = text.to_owned();
-            } else if line.starts_with("curl ") {
-                lines.push((expected.clone(), line));
-            } else {
-                introduction.push(line);
-            }
-            if lines.len() == LINES {
-                break;
-            }
-        }
-        Self { child, _stdout: stdout, introduction, lines }
-    }
-
-    fn line(&self, expected: &str) -> &str {
-        &self.lines.iter().find(|(text, _)| text.contains(expected)).unwrap().1
-    }
-
-    /// Where the stand-in for this provider is.
-    fn stand_in(&self, provider: &str) -> &str {
-        let line = self.introduction.iter().find(|line| line.contains(provider)).unwrap();
-        line.split(' ').next().unwrap()
-    }
-
-    /// Ends it, and returns what it logged.
-    fn log(mut self) -> String {
-        self.child.kill().unwrap();
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        log
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Does what `curl -i [-X METHOD] [-H HEADER]... URL` does, so that the test needs no curl.
-fn curl(line: &str) -> String {
-    let mut quoted: Vec<&str> = line.split('\'').skip(1).step_by(2).collect();
-    let (authority, path) = quoted.pop().unwrap().strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let headers: String = quoted.iter().map(|header| format!("{header}\r\n")).collect();
-    let method = if line.contains(" -X POST ") { "POST" } else { "GET" };
-    let mut stream = TcpStream::connect(authority).unwrap();
-    write!(
-        stream,
-        "{method} /{path} HTTP/1.1\r\nHost: {authority}\r\nContent-Length: 0\r\n{headers}Connection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-fn status(line: &str) -> String {
-    curl(line)["HTTP/1.1 ".len()..][..3].to_owned()
+/// Where the stand-in for this provider is.
+fn stand_in<'a>(running: &'a Running, provider: &str) -> &'a str {
+    let line = running.introduction.iter().find(|line| line.contains(provider)).unwrap();
+    line.split(' ').next().unwrap()
 }
 
 #[test]
 fn every_printed_line_gets_the_answer_that_is_printed_with_it() {
-    let running = Running::start();
-    let answers: Vec<_> = running.lines.iter().map(|(expected, line)| (expected.as_str(), curl(line))).collect();
-    for (expected, answer) in &answers {
-        let (status, what) = expected.split_once(':').unwrap();
-        let (status, code) = status.split_once(' ').map_or((status, None), |(status, code)| (status, Some(code)));
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{expected}: {answer}");
-        assert_eq!(answer.contains("error="), code.is_some(), "{what}: {answer}");
-        if let Some(code) = code {
-            assert!(answer.contains(&format!("error=\"{code}\"")), "{expected}: {answer}");
-        }
-    }
+    let running = start();
+    let answers = running.run_lines();
     for (expected, members) in [
         ("a JWT of the issuer", [r#""issuer":"http://127.0.0.1:"#, r#""kind":"jwt""#]),
         ("a token of GitHub", [r#""issuer":"https://github.com""#, r#""kind":"github","subject":"583231""#]),
@@ -114,7 +34,7 @@ fn every_printed_line_gets_the_answer_that_is_printed_with_it() {
         ),
         ("now it can tell", [r#""issuer":"https://github.com""#, r#""kind":"github","subject":"583231""#]),
     ] {
-        let answer = &answers.iter().find(|(text, _)| text.contains(expected)).unwrap().1;
+        let answer = answer(&answers, expected);
         assert!(members.iter().all(|member| answer.contains(member)), "{answer}");
     }
 
@@ -132,9 +52,9 @@ fn every_printed_line_gets_the_answer_that_is_printed_with_it() {
 
 #[test]
 fn an_outage_of_a_provider_is_no_verdict_and_nobody_elses() {
-    let running = Running::start();
+    let running = start();
     let of = ["a token of GitHub", "a token of QQ", "a token of WeChat, in"].map(|kind| running.line(kind));
-    let stand_ins = ["api.github.com", "graph.qq.com", "api.weixin.qq.com"].map(|name| running.stand_in(name));
+    let stand_ins = ["api.github.com", "graph.qq.com", "api.weixin.qq.com"].map(|name| stand_in(&running, name));
     let switch = |stand_in: &str, to: &str| assert_eq!(status(&format!("curl -i -X POST '{stand_in}/{to}'")), "200");
 
     for (stand_in, token) in stand_ins.into_iter().zip(of) {
@@ -151,7 +71,7 @@ fn an_outage_of_a_provider_is_no_verdict_and_nobody_elses() {
 
 #[test]
 fn what_is_remembered_of_a_token_is_for_its_user_alone() {
-    let running = Running::start();
+    let running = start();
     let (of_user, of_another) = (running.line("a token of WeChat, in"), running.line("of somebody else"));
     for _ in 0..2 {
         assert_eq!(status(of_user), "200");
@@ -161,7 +81,7 @@ fn what_is_remembered_of_a_token_is_for_its_user_alone() {
 
 #[test]
 fn a_header_that_names_no_provider_leads_nowhere() {
-    let running = Running::start();
+    let running = start();
     for provider in ["github", "QQ", "wechat, qq", ""] {
         let line = running.line("a token of QQ").replace("Provider: qq", &format!("Provider: {provider}"));
         assert_eq!(status(&line), "401", "{line}");

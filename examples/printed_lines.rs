@@ -1,0 +1,103 @@
+//! Runs an example as a user would, and the lines that it prints. A module of the examples' tests.
+
+#![allow(dead_code, reason = "no test uses all of it")]
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+/// An example while it runs, and what it printed.
+pub(crate) struct Running {
+    child: Child,
+    /// Not closed before it ends: there would be nobody to print to.
+    _stdout: BufReader<ChildStdout>,
+    pub(crate) introduction: Vec<String>,
+    /// The lines to try, each behind what is printed above it.
+    pub(crate) lines: Vec<(String, String)>,
+}
+
+impl Running {
+    /// Starts it, and reads until it has printed so many lines to try.
+    pub(crate) fn start(command: &mut Command, count: usize) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let (mut introduction, mut lines, mut expected) = (Vec::new(), Vec::new(), String::new());
+        for line in stdout.by_ref().lines() {
+            let line = line.unwrap();
+            if let Some(text) = line.strip_prefix("# ") {
+                expected = text.to_owned();
+            } else if line.starts_with("curl ") {
+                lines.push((expected.clone(), line));
+            } else {
+                introduction.push(line);
+            }
+            if lines.len() == count {
+                break;
+            }
+        }
+        assert_eq!(lines.len(), count, "lines to try");
+        Self { child, _stdout: stdout, introduction, lines }
+    }
+
+    pub(crate) fn line(&self, expected: &str) -> &str {
+        &self.lines.iter().find(|(text, _)| text.contains(expected)).unwrap().1
+    }
+
+    /// Runs every line in turn, and holds its answer to the status and the code that are printed above it.
+    pub(crate) fn run_lines(&self) -> Vec<(&str, String)> {
+        let answers: Vec<_> = self.lines.iter().map(|(expected, line)| (expected.as_str(), curl(line))).collect();
+        for (expected, answer) in &answers {
+            let (status, what) = expected.split_once(':').unwrap();
+            let (status, code) = status.split_once(' ').map_or((status, None), |(status, code)| (status, Some(code)));
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{expected}: {answer}");
+            assert_eq!(answer.contains("error="), code.is_some(), "{what}: {answer}");
+            if let Some(code) = code {
+                assert!(answer.contains(&format!("error=\"{code}\"")), "{expected}: {answer}");
+            }
+        }
+        answers
+    }
+
+    /// Ends it, and returns what it logged.
+    pub(crate) fn log(mut self) -> String {
+        self.child.kill().unwrap();
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        log
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The answer to the line whose expectation contains `expected`.
+pub(crate) fn answer<'a>(answers: &'a [(&str, String)], expected: &str) -> &'a str {
+    &answers.iter().find(|(text, _)| text.contains(expected)).unwrap().1
+}
+
+/// Does what `curl -i [-X POST] [-H 'HEADER']... 'URL'` does, so that the test needs no curl.
+pub(crate) fn curl(line: &str) -> String {
+    let mut quoted: Vec<&str> = line.split('\'').skip(1).step_by(2).collect();
+    let (authority, path) = quoted.pop().unwrap().strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let headers: String = quoted.iter().map(|header| format!("{header}\r\n")).collect();
+    let method = if line.contains(" -X POST ") { "POST" } else { "GET" };
+    let mut stream = TcpStream::connect(authority).unwrap();
+    write!(
+        stream,
+        "{method} /{path} HTTP/1.1\r\nHost: {authority}\r\nContent-Length: 0\r\n{headers}Connection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+pub(crate) fn status(line: &str) -> String {
+    curl(line)["HTTP/1.1 ".len()..][..3].to_owned()
+}
