@@ -31,6 +31,17 @@
 //! A handler with one of these extractors never runs without an `Authenticate` layer in front of it: the answer is 500,
 //! and the log names the remedy. (One that takes a `Result` of an extractor asks to be run, and gets the [`Rejection`].)
 //!
+//! # Examples
+//!
+//! Each runs without a network, by `cargo run -p scopegate-axum --example basic` in a checkout, with an issuer of its own:
+//!
+//! - [`basic`](https://docs.rs/crate/scopegate-axum/latest/source/examples/basic.rs): a route that demands a scope.
+//! - [`claims`](https://docs.rs/crate/scopegate-axum/latest/source/examples/claims.rs): the claims as a type of yours.
+//! - [`optional`](https://docs.rs/crate/scopegate-axum/latest/source/examples/optional.rs): a route for anonymous visitors, too.
+//! - [`opaque`](https://docs.rs/crate/scopegate-axum/latest/source/examples/opaque.rs): tokens that their issuer is asked about.
+//!
+//! # One dependency
+//!
 //! What an application needs of `scopegate-core` and `scopegate-tower` is re-exported here, so that it has one dependency.
 //! Where an example on a re-exported page says `scopegate_core` or `scopegate_tower`, write `scopegate_axum`.
 #![forbid(unsafe_code)]

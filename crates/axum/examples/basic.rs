@@ -1,0 +1,44 @@
+//! A route that demands a scope: `cargo run -p scopegate-axum --example basic`
+//!
+//! It starts an issuer of its own, so that it needs no network, and prints lines to try. Their tokens are good for five minutes.
+
+use std::error::Error;
+
+use axum::{Router, routing::get};
+use scopegate_axum::{AccessToken, Authenticate, Issuer, RequireScope, ResourceServer};
+use scopegate_testing::{Mint, TestIssuer};
+use tokio::net::TcpListener;
+
+fn app(resource_server: ResourceServer) -> Router {
+    let protected = Router::new()
+        .route("/messages", get(messages))
+        .route_layer(RequireScope::new("message")) // Runs second: is the permission there?
+        .route_layer(Authenticate::new(resource_server)); // Runs first: who is asking?
+    Router::new().route("/public", get(|| async { "Anyone may read this.\n" })).merge(protected)
+}
+
+async fn messages(token: AccessToken) -> String {
+    format!("Messages for {:?} of {}\n", token.subject(), token.issuer())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let issuer = TestIssuer::start().await;
+    // For an issuer in the world: `ResourceServer::discover("https://tenant.example").audience("https://api.example")`
+    let resource_server = ResourceServer::builder()
+        .issuer(Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback())
+        .audience(Mint::AUDIENCE)
+        .build()
+        .await?;
+
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let bearer = |token: String| format!("curl -i -H 'Authorization: Bearer {token}' '{url}/messages'");
+    println!("# 200: no token is needed\ncurl -i '{url}/public'");
+    println!("# 200: the token has the scope\n{}", bearer(issuer.token().scope("message").sign()));
+    println!("# 401: there is no token\ncurl -i '{url}/messages'");
+    println!("# 401 invalid_token: it has expired\n{}", bearer(issuer.token().scope("message").expired().sign()));
+    println!("# 403 insufficient_scope: it lacks the scope\n{}", bearer(issuer.token().scope("profile").sign()));
+    axum::serve(listener, app(resource_server)).await?;
+    Ok(())
+}

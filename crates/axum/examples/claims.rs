@@ -1,0 +1,50 @@
+//! The claims of a token as a type of yours: `cargo run -p scopegate-axum --example claims`
+//!
+//! It starts an issuer of its own, so that it needs no network, and prints lines to try. Their tokens are good for five minutes.
+
+use std::error::Error;
+
+use axum::{Router, routing::get};
+use scopegate_axum::{AccessToken, Authenticate, Issuer, ResourceServer};
+use scopegate_testing::{Mint, TestIssuer};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+
+/// What the handler has a use for. A token without `display_name` is refused; one without `roles` has none.
+#[derive(Deserialize)]
+struct Profile {
+    display_name: String,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+fn app(resource_server: ResourceServer) -> Router {
+    Router::new().route("/me", get(me)).route_layer(Authenticate::new(resource_server))
+}
+
+async fn me(token: AccessToken<Profile>) -> String {
+    let Profile { display_name, roles } = token.claims();
+    format!("{display_name}, in the roles {roles:?}, is {:?} at {}\n", token.subject(), token.issuer())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let issuer = TestIssuer::start().await;
+    // For an issuer in the world: `ResourceServer::discover("https://tenant.example").audience("https://api.example")`
+    let resource_server = ResourceServer::builder()
+        .issuer(Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback())
+        .audience(Mint::AUDIENCE)
+        .build()
+        .await?;
+
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/me", listener.local_addr()?);
+    let bearer = |token: String| format!("curl -i -H 'Authorization: Bearer {token}' '{url}'");
+    let ada = || issuer.token().claim("display_name", "Ada");
+    println!("# 200: the token has both claims\n{}", bearer(ada().claim("roles", vec!["reader", "writer"]).sign()));
+    println!("# 200: it has the one that it needs\n{}", bearer(ada().sign()));
+    println!("# 401 invalid_token: it has not\n{}", bearer(issuer.token().sign()));
+    println!("# 401 invalid_token: it is of another type\n{}", bearer(ada().claim("roles", "reader").sign()));
+    axum::serve(listener, app(resource_server)).await?;
+    Ok(())
+}

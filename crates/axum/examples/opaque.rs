@@ -1,0 +1,55 @@
+//! Opaque tokens, which their issuer is asked about: `cargo run -p scopegate-axum --example opaque`
+//!
+//! It starts an issuer of its own, so that it needs no network, and prints lines to try. Their tokens are good for five minutes.
+
+use std::error::Error;
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use scopegate_axum::{
+    AccessToken, Authenticate, Issuer, RequireActive, RequireScope, ResourceServer,
+    introspection::{ClientAuthentication, Introspection},
+};
+use scopegate_testing::{Mint, TestIssuer};
+use tokio::net::TcpListener;
+
+fn app(resource_server: ResourceServer) -> Router {
+    Router::new()
+        .route("/messages", get(messages)) // What the issuer said of the token may be 30 seconds old.
+        .route("/pay", post(|| async { "Paid.\n" }).layer(RequireActive::now())) // It is asked with each request.
+        .route_layer(RequireScope::new("message"))
+        .route_layer(Authenticate::new(resource_server))
+}
+
+/// The handler does not know which kind of token it was given.
+async fn messages(token: AccessToken) -> String {
+    format!("Messages for {:?}\n", token.subject())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let issuer = TestIssuer::start().await;
+    // This API as a client of its issuer, which has the right to ask.
+    let client = ClientAuthentication::client_secret_basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
+    let trusted = Issuer::discover(issuer.issuer()).introspection(Introspection::discovered(client));
+    let resource_server = ResourceServer::builder()
+        .issuer(trusted.dangerous_allow_http_on_loopback())
+        .audience(Mint::AUDIENCE)
+        .build()
+        .await?;
+
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let bearer = |token: &str, line: &str| format!("curl -i -H 'Authorization: Bearer {token}' {line}'{url}");
+    let opaque = || issuer.opaque_token().scope("message").issue();
+    let (good, revoked) = (opaque(), opaque());
+    issuer.revoke(&revoked);
+    println!("# 200: the issuer says that it is good\n{}/messages'", bearer(&good, ""));
+    println!("# 200: and so it says again\n{}/pay'", bearer(&good, "-X POST "));
+    println!("# 401 invalid_token: it says that it is revoked\n{}/messages'", bearer(&revoked, ""));
+    println!("# 200: a JWT is verified here\n{}/messages'", bearer(&issuer.token().scope("message").sign(), ""));
+    axum::serve(listener, app(resource_server)).await?;
+    Ok(())
+}

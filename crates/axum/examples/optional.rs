@@ -1,0 +1,52 @@
+//! A route for anonymous visitors, too: `cargo run -p scopegate-axum --example optional`
+//!
+//! It starts an issuer of its own, so that it needs no network, and prints lines to try. Their tokens are good for five minutes.
+
+use std::error::Error;
+
+use axum::{Router, routing::get};
+use scopegate_axum::{AccessToken, Authenticate, Issuer, RequireScope, ResourceServer};
+use scopegate_testing::{Mint, TestIssuer};
+use tokio::net::TcpListener;
+
+fn app(resource_server: ResourceServer) -> Router {
+    Router::new()
+        .route("/greeting", get(greeting))
+        .route("/messages", get(messages).layer(RequireScope::new("message"))) // Anonymous requests do not meet it.
+        .route_layer(Authenticate::new(resource_server).optional())
+}
+
+/// `None` means that there is no token. A bad one is refused before the handler runs.
+async fn greeting(token: Option<AccessToken>) -> String {
+    match token {
+        Some(token) => format!("Welcome back, {:?}.\n", token.subject()),
+        None => "Welcome.\n".to_owned(),
+    }
+}
+
+async fn messages(token: AccessToken) -> String {
+    format!("Messages for {:?}\n", token.subject())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let issuer = TestIssuer::start().await;
+    // For an issuer in the world: `ResourceServer::discover("https://tenant.example").audience("https://api.example")`
+    let resource_server = ResourceServer::builder()
+        .issuer(Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback())
+        .audience(Mint::AUDIENCE)
+        .build()
+        .await?;
+
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let bearer = |token: String, path: &str| format!("curl -i -H 'Authorization: Bearer {token}' '{url}{path}'");
+    let good = issuer.token().scope("message").sign();
+    println!("# 200: no token is needed\ncurl -i '{url}/greeting'");
+    println!("# 200: a good one is told to the handler\n{}", bearer(good.clone(), "/greeting"));
+    println!("# 401 invalid_token: a bad one is refused\n{}", bearer(issuer.token().expired().sign(), "/greeting"));
+    println!("# 200: the token has the scope\n{}", bearer(good, "/messages"));
+    println!("# 401: there is no token\ncurl -i '{url}/messages'");
+    axum::serve(listener, app(resource_server)).await?;
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! Runs the examples as a user would, and each line that they print.
+
+#[path = "../../../examples/printed_lines.rs"]
+mod printed_lines;
+
+use std::{env, process::Command};
+
+use printed_lines::Running;
+
+#[test]
+fn every_printed_line_gets_the_answer_that_is_printed_with_it() {
+    let test = env::current_exe().unwrap();
+    for (example, lines) in [("basic", 5), ("claims", 4), ("opaque", 4), ("optional", 5)] {
+        // `cargo test` builds the examples in a folder beside that of the tests.
+        let program = test.ancestors().nth(2).unwrap().join("examples").join(example);
+        let running = Running::start(&mut Command::new(program.with_extension(env::consts::EXE_EXTENSION)), lines);
+        running.run_lines();
+    }
+}
