@@ -5,12 +5,13 @@
 
 #![forbid(unsafe_code)]
 
-mod bare;
 mod chart;
 mod http;
 mod measure;
 mod peers;
 mod requests;
+#[path = "../../../tests/benches/support/mod.rs"]
+mod support;
 mod table;
 mod versions;
 
@@ -24,6 +25,7 @@ use crate::{
     measure::{Contender, Outcome, measure},
     peers::Peer,
     requests::{Provider, Workload},
+    support::signature_check,
     table::{InProcess, Section, a_second, microseconds},
 };
 
@@ -203,7 +205,7 @@ fn in_process(
         contender.check(&workloads, &misdirected)?;
         contenders.push(contender);
     }
-    let bare = measure(rounds, &mut contenders, &workloads, bare::signature_check(&provider.key, &provider.good)?);
+    let bare = measure(rounds, &mut contenders, &workloads, signature_check(&provider.key, &provider.good));
     for contender in contenders.iter().filter(|contender| contender.waits() > 0) {
         println!("{}: {} answers had to be waited for", contender.name, contender.waits());
     }

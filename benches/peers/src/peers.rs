@@ -7,13 +7,14 @@ use axum::handler::Handler as _;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use scopegate_axum::{Authenticate, Issuer, ResourceServer, JwtCacheConfig};
+use scopegate_axum::{Authenticate, Issuer, JwtCacheConfig, ResourceServer};
 use serde::Deserialize;
 use tower::{Layer as _, Service as _, service_fn};
 
 use crate::{
     measure::{Contender, Inner},
-    requests::{AUDIENCE, Upstream},
+    requests::Upstream,
+    support::AUDIENCE,
     versions::version,
 };
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use http::{Request, StatusCode, header::AUTHORIZATION};
+use http::{Request, StatusCode};
 use scopegate_testing::{SigningAlgorithm, SigningKey, TestIssuer, TokenBuilder};
 
-pub(crate) const AUDIENCE: &str = "https://api.example";
+use crate::support::{AUDIENCE, request, usual};
+
 pub(crate) const PATH: &str = "/messages";
 /// How many good tokens come in turn.
 pub(crate) const DISTINCT: usize = 50_000;
@@ -56,12 +57,14 @@ impl Provider {
             jwks_uri: issuer.jwks_uri().to_owned(),
             algorithm: algorithm.name().to_owned(),
         };
-        let good = usual(issuer.token().algorithm(algorithm)).sign();
-        Self { issuer, algorithm, key, upstream, good }
+        let mut provider = Self { issuer, algorithm, key, upstream, good: String::new() };
+        provider.good = provider.token().sign();
+        provider
     }
 
+    /// Its `jti` is drawn anew for each.
     fn token(&self) -> TokenBuilder {
-        usual(self.issuer.token().algorithm(self.algorithm))
+        usual(self.issuer.token().algorithm(self.algorithm)).expires_in(Duration::from_secs(3600))
     }
 
     /// As many tokens as come in turn, of which each has a `jti` of its own.
@@ -95,26 +98,5 @@ impl Provider {
             Workload::refused("wrong audience", Some(for_another)),
             Workload::refused("wrong issuer", Some(by_another)),
         ]
-    }
-}
-
-/// A token as long as those that authorization servers send. Its `jti` is drawn anew for each.
-fn usual(token: TokenBuilder) -> TokenBuilder {
-    token
-        .expires_in(Duration::from_secs(3600))
-        .subject("248289761001")
-        .scope("message message:read profile email")
-        .claim("auth_time", 1_767_225_600)
-        .claim("roles", vec!["reader", "writer", "administrator"])
-        .claim("name", "Ada Lovelace")
-        .claim("email", "ada@tenant.example")
-        .claim("sid", "08a5019c-17e1-4977-8f42-65a12843ea02")
-}
-
-fn request(token: Option<&str>) -> Request<()> {
-    let request = Request::get(format!("https://api.example{PATH}"));
-    match token {
-        Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap(),
-        None => request.body(()).unwrap(),
     }
 }
