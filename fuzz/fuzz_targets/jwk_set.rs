@@ -11,7 +11,7 @@
 use libfuzzer_sys::{Corpus, fuzz_target};
 use scopegate_core::{
     CryptoBackend,
-    jws::{Algorithm, JwkSet},
+    jose::{Algorithm, JwkSet},
 };
 use serde_json::Value;
 

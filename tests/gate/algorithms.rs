@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use scopegate_axum::Issuer;
 use scopegate_core::{
     CryptoBackend, Reason,
-    jws::{Algorithm, JwkSet, KeySet},
+    jose::{Algorithm, JwkSet, KeySet},
 };
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys};
 use scopegate_tests::{Api, Ask, ISSUER, JWKS_URL, Log, Network, clock, mint, resource_server, vectors};

@@ -10,8 +10,8 @@ use http::{Method, StatusCode};
 use scopegate_axum::{AccessToken, Authenticate, InsufficientScope, Issuer, Reason, RequireScope, ScopePolicy, scope};
 use scopegate_core::{
     BoxFuture, ErrorKind,
-    jwks::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
-    jws::KeySet,
+    jose::KeySet,
+    keys::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
 };
 use scopegate_testing::Mint;
 use scopegate_tests::{AUDIENCE, Answer, Api, Ask, ISSUER, clock, issuer, mint, resource_server};

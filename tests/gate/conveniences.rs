@@ -9,8 +9,8 @@ use scopegate_axum::{
     api_keys::ApiKeys,
     fetch::FetchLimits,
     introspection::{ClientAuthentication, Introspection, JwtIntrospection},
-    jwks::KeyRefresh,
-    jws::Algorithm,
+    jose::Algorithm,
+    keys::KeyRefresh,
     online::{CacheConfig, Limits},
     scope,
 };

@@ -24,7 +24,7 @@ use scopegate_axum::{Issuer, ResourceServer};
 use scopegate_core::{
     BoxFuture, Error, Reason, VerifiedToken,
     fetch::{Fetch, FetchError, FetchLimits},
-    jws::Algorithm,
+    jose::Algorithm,
 };
 use scopegate_testing::{SigningAlgorithm, SigningKey};
 use scopegate_tests::{AUDIENCE, Api, Ask, ISSUER, Log, NOW, issuer, mint, resource_server};

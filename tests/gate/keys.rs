@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use scopegate_axum::{Issuer, Reason, ResourceServer, ResourceServerBuilder};
 use scopegate_core::{
     Startup,
-    jwks::{KeyRefresh, KeyState},
+    keys::{KeyRefresh, KeyState},
     observe::{FetchOutcome, KeyFetch, Observer},
 };
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys, TestClock, TokenBuilder};
@@ -994,7 +994,7 @@ async fn k_13_an_outage_is_logged_once_and_its_end_once_and_no_retry_after_locks
         rig.publish(&NEW);
         rig.pass(5 * MINUTE + 5 * SECOND).await;
         rig.new_key().await.assert_pass();
-        let warnings = log.lines_with("WARN scopegate_core::jwks");
+        let warnings = log.lines_with("WARN scopegate_core::keys");
         assert!(warnings.len() == 1 && warnings[0].contains("cannot get the keys of an issuer"), "{warnings:?}");
         assert_eq!(log.lines_with("can be had again").len(), 1);
     }

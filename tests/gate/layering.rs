@@ -21,8 +21,8 @@ use scopegate_axum::{
 };
 use scopegate_core::{
     BoxFuture, CryptoBackend,
-    jwks::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
-    jws::{Algorithm, JwkSet, KeySet},
+    jose::{Algorithm, JwkSet, KeySet},
+    keys::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
 };
 use scopegate_testing::Mint;
 use scopegate_tests::{Api, Ask, ISSUER, Log, issuer, mint, resource_server};

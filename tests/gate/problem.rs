@@ -10,8 +10,8 @@ use http::{HeaderValue, Method, StatusCode};
 use scopegate_axum::{AccessToken, Authenticate, InsufficientScope, Issuer, Reason, RequireScope, scope};
 use scopegate_core::{
     BoxFuture,
-    jwks::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
-    jws::KeySet,
+    jose::KeySet,
+    keys::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
 };
 use scopegate_tests::{Answer, Api, Ask, ISSUER, exchange, issuer, mint, resource_server, serve};
 use scopegate_tower::RefusalBody;

@@ -166,10 +166,10 @@ fn show_settings(shown: &Shown) -> scopegate_axum::ResourceServerBuilder {
     #[cfg(not(feature = "aws-lc-rs"))]
     show(shown, "ReqwestFetchBuilder", "there is no TLS provider to build it with");
     let private = json!({ "keys": [{ "kty": "oct", "kid": "k", "k": MARKER }] }).to_string();
-    let set = scopegate_core::jws::JwkSet::from_json(private.as_bytes()).expect("a JWK Set");
+    let set = scopegate_core::jose::JwkSet::from_json(private.as_bytes()).expect("a JWK Set");
     show(shown, "JwkSet", &set);
     let backend = scopegate_core::CryptoBackend::compiled_in().expect("a backend");
-    show(shown, "KeySet", &set.prepare(scopegate_core::jws::Algorithm::DEFAULT, backend));
+    show(shown, "KeySet", &set.prepare(scopegate_core::jose::Algorithm::DEFAULT, backend));
     let config = json!({ "audience": "urn:a", "issuer": [{ "issuer": ISSUER, "jwks": { "keys": [{ "kty": "oct", "k": MARKER }] } }] });
     show(
         shown,

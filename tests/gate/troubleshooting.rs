@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use scopegate_axum::{Issuer, Reason, jws::Algorithm};
+use scopegate_axum::{Issuer, Reason, jose::Algorithm};
 use scopegate_core::ErrorKind;
 use scopegate_testing::TokenBuilder;
 use scopegate_tests::{Api, Ask, Log, NOW, assert_page, issuer, mint, resource_server};
 use serde_json::json;
 
-const REASONS: &str = include_str!("../../crates/core/src/reason.md");
+const REASONS: &str = include_str!("../../crates/core/src/refusal/reason.md");
 
 const INTRODUCTION: &str = "\
 # Troubleshooting

@@ -15,8 +15,8 @@ use scopegate_axum::{
 use scopegate_core::{
     BoxFuture, CryptoBackend, Reason,
     clock::Clock as _,
-    jwks::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
-    jws::{Algorithm, JwkSet, KeySet},
+    jose::{Algorithm, JwkSet, KeySet},
+    keys::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
 };
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys, TestClock};
 use scopegate_tests::{
@@ -190,13 +190,13 @@ struct Counting(std::sync::atomic::AtomicUsize);
 #[derive(Debug)]
 struct Keys(SigningKeys, Arc<Counting>);
 
-impl scopegate_core::jwks::KeySource for Keys {
-    fn snapshot(&self) -> Option<scopegate_core::jwks::Snapshot> {
+impl scopegate_core::keys::KeySource for Keys {
+    fn snapshot(&self) -> Option<scopegate_core::keys::Snapshot> {
         use std::sync::OnceLock;
 
         use scopegate_core::{
             CryptoBackend,
-            jws::{Algorithm, JwkSet, KeySet},
+            jose::{Algorithm, JwkSet, KeySet},
         };
         static PREPARED: OnceLock<Arc<KeySet>> = OnceLock::new();
         self.1.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
@@ -204,17 +204,17 @@ impl scopegate_core::jwks::KeySource for Keys {
             let set = JwkSet::from_json(self.0.jwks_json().as_bytes()).expect("a JWK Set");
             Arc::new(set.prepare(Algorithm::DEFAULT, CryptoBackend::compiled_in().expect("a backend")))
         };
-        Some(scopegate_core::jwks::Snapshot::authoritative(Arc::clone(PREPARED.get_or_init(prepare))))
+        Some(scopegate_core::keys::Snapshot::authoritative(Arc::clone(PREPARED.get_or_init(prepare))))
     }
 
     fn refetch(
         &self,
-        _: scopegate_core::jwks::RefetchReason<'_>,
+        _: scopegate_core::keys::RefetchReason<'_>,
     ) -> scopegate_core::BoxFuture<
         'static,
-        Result<Arc<scopegate_core::jws::KeySet>, scopegate_core::jwks::KeysUnavailable>,
+        Result<Arc<scopegate_core::jose::KeySet>, scopegate_core::keys::KeysUnavailable>,
     > {
-        Box::pin(async { Err(scopegate_core::jwks::KeysUnavailable::new("none")) })
+        Box::pin(async { Err(scopegate_core::keys::KeysUnavailable::new("none")) })
     }
 }
 

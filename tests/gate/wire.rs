@@ -11,7 +11,7 @@ use scopegate_axum::{
 use scopegate_core::{
     BoxFuture, Credentials, Error,
     fetch::{Fetch, FetchError, FetchLimits},
-    jws::JwkSet,
+    jose::JwkSet,
 };
 use scopegate_testing::{SigningAlgorithm, SigningKey, SigningKeys, TestIssuer, TokenBuilder};
 use scopegate_tests::{

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use scopegate_axum::{
     RequireActive,
     introspection::{ClientAuthentication, Introspection, JwtIntrospection},
-    jws::Algorithm,
+    jose::Algorithm,
     online::{CacheConfig, Invalidate},
 };
 use scopegate_testing::{SigningAlgorithm, SigningKey};

@@ -56,7 +56,7 @@ pub use scopegate_core::{
     Authentication, BuildError, Claims, CryptoBackend, Error, ErrorKind, ExactScopes, GenAuthScopes, Health,
     ImpliedScopes, InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, JwtCacheConfig,
     OnlineHealth, Principal, Reason, ResourceServer, ResourceServerBuilder, Scope, ScopeGrammar, ScopePolicy,
-    ScopeToken, Startup, Tenants, VerifiedToken, api_keys, clock, config, fetch, introspection, jwks, jws, jwt,
+    ScopeToken, Startup, Tenants, VerifiedToken, api_keys, clock, config, fetch, introspection, jose, jwt, keys,
     observe, online, scope, token_verifier,
 };
 pub use scopegate_tower::{Authenticate, RefusalBody, RequireActive, RequireScope, RequireToken};

@@ -4,7 +4,10 @@
 //! the token, in whole or in any member, known or unknown: taking it as a bearer token would undo the protection that its
 //! issuer gave it.
 
-use crate::{Reason, error::FailedCheck, jws::json::Value};
+use crate::{
+    jose::json::Value,
+    refusal::{FailedCheck, Reason},
+};
 
 /// Checks the `cnf` claim of a token that came as a bearer token.
 ///

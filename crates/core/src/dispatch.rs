@@ -19,13 +19,12 @@ use std::{
 use quick_cache::{OptionsBuilder, UnitWeighter};
 
 use crate::{
-    Error, Reason,
-    claims::UnverifiedClaims,
-    error::{self, FailedCheck},
+    custom::token_verifier::{Application, PresentedToken},
     introspection::Introspector,
     jwt::{IssuerIndex, JwtVerifier, VerifiedBy},
     online::OnlineVerifier,
-    token_verifier::{Application, PresentedToken},
+    refusal::{Error, FailedCheck, Reason, error},
+    token::claims::UnverifiedClaims,
 };
 
 /// What a token looks like, and whom it belongs to by that.
@@ -457,11 +456,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        BoxFuture, ExactScopes,
-        claims::ClaimNames,
-        jwks::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
-        jws::{Algorithm, KeySet},
+        BoxFuture,
+        jose::{Algorithm, KeySet},
         jwt::{JwtValidation, Profile},
+        keys::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
+        scope::ExactScopes,
+        token::claims::ClaimNames,
     };
 
     #[derive(Debug)]

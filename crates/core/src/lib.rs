@@ -40,7 +40,7 @@
 //! | read a good token | [`VerifiedToken`], [`Claims`] |
 //! | demand scopes | [`policy`]; [`mod@scope`] for sets, tokens and grammars |
 //! | answer a refused request | [`Error`], [`ErrorKind`], [`reason`], [`ProtectionSpace`] |
-//! | know when keys are fetched, or bring them from somewhere else | [`jwks`] |
+//! | know when keys are fetched, or bring them from somewhere else | [`keys`] |
 //! | trust many issuers that differ in their name | [`Tenants`] |
 //! | watch it from outside | [`Health`], [`observe`] |
 //!
@@ -61,58 +61,45 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod api_keys;
-mod authentication;
-mod challenge;
-mod claims;
 pub mod clock;
 pub mod config;
 mod confirmation;
-mod credentials;
 mod crypto;
+mod custom;
 mod dispatch;
-mod error;
-pub mod fetch;
-mod http_caching;
-mod https_url;
 pub mod introspection;
-pub mod jwks;
-pub mod jws;
+pub mod jose;
 pub mod jwt;
-mod jwt_cache;
-mod metadata;
+pub mod keys;
+mod net;
 pub mod observe;
 pub mod online;
-pub mod policy;
-pub mod reason;
+mod per_thread;
 mod redact;
-mod request_head;
+mod refusal;
+mod request;
 mod resource_server;
 pub mod scope;
-mod striped;
-mod time_text;
-pub mod token_verifier;
-mod verified_token;
+mod token;
 
 use std::{future::Future, pin::Pin};
 
 pub use self::{
-    authentication::Authentication,
-    challenge::{Challenge, InvalidProtectionSpace, ProtectionSpace},
-    claims::Claims,
-    credentials::{Credentials, Scheme},
     crypto::CryptoBackend,
-    error::{Error, ErrorKind, FailedCheck},
-    jwt_cache::JwtCacheConfig,
-    policy::{InvalidScopePolicy, ScopePolicy, scope},
-    reason::Reason,
-    request_head::RequestHead,
+    custom::{api_keys, token_verifier},
+    jwt::JwtCacheConfig,
+    net::fetch,
+    refusal::{Challenge, Error, ErrorKind, FailedCheck, InvalidProtectionSpace, ProtectionSpace, Reason, reason},
+    request::{Credentials, RequestHead, Scheme},
     resource_server::{
         AuthenticateFuture, BuildError, Health, Issuer, IssuerHealth, OnlineHealth, ResourceServer,
         ResourceServerBuilder, Startup, Tenants,
     },
-    scope::{ExactScopes, GenAuthScopes, ImpliedScopes, InvalidScopeToken, Scope, ScopeGrammar, ScopeToken},
-    verified_token::{Principal, VerifiedToken},
+    scope::{
+        ExactScopes, GenAuthScopes, ImpliedScopes, InvalidScopePolicy, InvalidScopeToken, Scope, ScopeGrammar,
+        ScopePolicy, ScopeToken, policy, scope,
+    },
+    token::{Authentication, Claims, Principal, VerifiedToken},
 };
 
 /// A boxed future, as the traits of this crate return it.

@@ -32,7 +32,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{Reason, redact};
+use crate::{redact, refusal::Reason};
 
 /// Makes text of a request fit for a log: what is not printable is escaped, no more than 128 characters are kept, and text in
 /// the shape of a token is left out altogether.

@@ -149,7 +149,7 @@ fn is_token_shaped(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Error, Reason};
+    use crate::refusal::{Error, Reason};
 
     #[test]
     fn what_a_token_says_is_escaped_and_cut_short_before_it_is_kept() {
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(line(&"k ".repeat(300)), format!("{}...", "k ".repeat(256)));
         let quoted = "no \"eyJhbGciOiJub25lIn0.e30.c2ln\", said https://as.example";
         assert_eq!(line(quoted), "no \"[redacted]\", said https://as.example");
-        let nested = || crate::fetch::FetchError::failed("b\nc");
+        let nested = || crate::net::fetch::FetchError::failed("b\nc");
         assert_eq!(chain(&nested()), r"the request failed: b\nc");
         let error = Error::from(Reason::KeysUnavailable).with_source(nested());
         assert_eq!(error.cause().as_deref(), Some(r"the request failed: b\nc"));

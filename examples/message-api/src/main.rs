@@ -14,7 +14,7 @@ use std::{env, error::Error, process::ExitCode, sync::Arc, time::Duration};
 use scopegate_axum::{
     Issuer, ResourceServer, Startup,
     introspection::{ClientAuthentication, Introspection},
-    jwks::KeyRefresh,
+    keys::KeyRefresh,
 };
 use scopegate_testing::{Mint, TestIssuer};
 

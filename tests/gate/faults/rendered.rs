@@ -24,7 +24,7 @@ issuer, at most once in 30 seconds and once more for a key id that is named twic
 
 A good token is 401 in one row only: where the issuer answers, and its answer does not have the key. (Where nothing is wrong
 with the issuer, the same can happen to tokens of a new key for half a minute, if the issuer was asked just before it
-published that key; see the docs of `scopegate_core::jwks`.) And keys serve for a day
+published that key; see the docs of `scopegate_core::keys`.) And keys serve for a day
 beyond their lifetime, which is why a clock that goes on a day in the middle of an outage ends in 503. Where the metadata is
 of no use, a new key is found all the same for as long as the old metadata may be believed.
 

@@ -6,11 +6,15 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    BuildError, Reason, Startup, VerifiedToken,
     crypto::tests::{BACKENDS, jwks, private_pem, token},
     introspection::ClientAuthentication,
     online::{CacheConfig, Limits},
-    resource_server::tests::{Answer, ISSUER, JWKS_URL, Network, SetClock},
+    refusal::Reason,
+    resource_server::{
+        BuildError, Startup,
+        tests::{Answer, ISSUER, JWKS_URL, Network, SetClock},
+    },
+    token::VerifiedToken,
 };
 
 const EXAMPLE: &str = include_str!("example.toml");

@@ -12,9 +12,9 @@ use std::{
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
-    Startup,
     introspection::JwtIntrospection,
     redact::{self, REDACTED},
+    resource_server::Startup,
 };
 
 /// The longest secret that is read from a file, in bytes. Whatever is longer is no secret, but the wrong file.

@@ -11,7 +11,7 @@ use aws_lc_rs::{
 use curve25519_dalek::edwards::CompressedEdwardsY;
 
 use super::{Curve, KeyType, PublicKey, uncompressed};
-use crate::jws::Algorithm;
+use crate::jose::Algorithm;
 
 pub(super) type Key = ParsedPublicKey;
 

@@ -2,7 +2,7 @@
 //!
 //! Keys are prepared once, when a key set arrives, and used for one algorithm each. Which library does it is named at
 //! every call, never taken from a process-wide default. Both libraries are given keys whose shape was checked already
-//! ([`crate::jws`]), so that they agree on what a usable key is; points are checked to be on their curve here. AWS-LC looks
+//! ([`crate::jose`]), so that they agree on what a usable key is; points are checked to be on their curve here. AWS-LC looks
 //! at an Ed25519 point when it checks a signature and not before, so that point is found by curve25519-dalek.
 
 #[cfg(feature = "aws-lc-rs")]
@@ -17,7 +17,7 @@ use std::fmt;
 
 use base64_simd::STANDARD;
 
-use crate::jws::Algorithm;
+use crate::jose::Algorithm;
 
 /// A library that checks signatures, and makes those by which a resource server proves itself to others.
 ///

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
 use super::{Curve, KeyType, PublicKey, uncompressed};
-use crate::jws::Algorithm;
+use crate::jose::Algorithm;
 
 /// The lengths of an RSA modulus, in bits: those that the other library takes. This one signs with shorter ones, too.
 const MODULUS: RangeInclusive<usize> = 2048..=8192;

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     crypto::{CryptoBackend, SigningKey},
-    jws::Algorithm,
+    jose::Algorithm,
 };
 
 /// How long an assertion is good for. It is made for one request, so this covers the way there and clocks that differ.
@@ -127,7 +127,7 @@ impl ClientAuthentication {
 
     /// The certificate that the connection presents, and the id that says whose it is to be (RFC 8705 §2).
     ///
-    /// The certificate and its key belong to the [`Fetch`](crate::fetch::Fetch), which has to present them.
+    /// The certificate and its key belong to the [`Fetch`](crate::net::fetch::Fetch), which has to present them.
     pub fn tls_client_auth(client_id: impl Into<String>) -> Self {
         Self::new(Some(client_id.into()), Method::TlsClientAuth)
     }

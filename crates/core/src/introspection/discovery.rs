@@ -7,9 +7,11 @@ use http::Uri;
 use tokio::sync::watch;
 
 use crate::{
-    fetch::document::Documents,
-    https_url::PlainHttp,
-    metadata::{self, DiscoveryError, Wanted},
+    net::{
+        fetch::document::Documents,
+        https_url::PlainHttp,
+        metadata::{self, DiscoveryError, Wanted},
+    },
     online::{Unavailable, UnavailableKind},
     redact::chain,
 };

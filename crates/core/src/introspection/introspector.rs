@@ -1,16 +1,17 @@
 use std::{sync::Arc, time::Duration};
 
-use super::{Asker, JwtIntrospection};
+use super::{IntrospectionClient, JwtIntrospection};
 use crate::{
-    VerifiedToken, jwt,
+    jwt,
     online::{Audience, CacheKey, Lookup, LookupRequest, OnlineVerifier, Verified},
+    token::VerifiedToken,
 };
 
 /// Judges the tokens of one issuer by asking it.
 #[derive(Debug)]
 pub(crate) struct Introspector {
     pub(crate) online: Arc<OnlineVerifier>,
-    pub(crate) asker: Arc<Asker>,
+    pub(crate) client: Arc<IntrospectionClient>,
     pub(crate) jwts: JwtIntrospection,
     /// What JWTs are held to before they are asked about, where that takes the place of a check of their signature.
     pub(crate) jwt_validation: jwt::JwtValidation,
@@ -23,21 +24,21 @@ pub(crate) struct Introspector {
 impl Introspector {
     pub(crate) fn new(
         online: OnlineVerifier,
-        asker: Asker,
+        client: IntrospectionClient,
         jwts: JwtIntrospection,
         jwt_validation: jwt::JwtValidation,
         prefixes: Vec<Box<str>>,
     ) -> Self {
-        let endpoint = asker.endpoint.identity();
-        let client = asker.client.identity();
-        let signed = [u8::from(asker.signed.is_some())];
-        let mut parts: Vec<&[u8]> = vec![endpoint.as_bytes(), &client, &signed];
-        parts.extend(asker.parameters.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
+        let endpoint = client.endpoint.identity();
+        let credentials = client.client.identity();
+        let signed = [u8::from(client.signed.is_some())];
+        let mut parts: Vec<&[u8]> = vec![endpoint.as_bytes(), &credentials, &signed];
+        parts.extend(client.parameters.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
         if let Audience::Ours { names, .. } = &online.validation.audience {
             parts.extend(names.iter().map(|name| name.as_bytes()));
         }
         let identity = online.digest(&parts).as_bytes().to_vec();
-        Self { online: Arc::new(online), asker: Arc::new(asker), jwts, jwt_validation, prefixes, identity }
+        Self { online: Arc::new(online), client: Arc::new(client), jwts, jwt_validation, prefixes, identity }
     }
 
     /// What the issuer says of the token, by an answer that is no older than `max_age`, if that is limited. Of a token that
@@ -47,13 +48,13 @@ impl Introspector {
         if let Some(verdict) = self.online.cached(&key, max_age) {
             return Lookup::Ready(verdict.map(|token| Verified { token, asked_at: None }));
         }
-        let (asker, presented) = (Arc::clone(&self.asker), token.to_owned());
+        let (client, presented) = (Arc::clone(&self.client), token.to_owned());
         let lookup = LookupRequest {
             key: Some(key),
             token: self.online.token_tags(token),
             verified: verified.cloned(),
             max_age,
-            ask: Box::new(move || Box::pin(async move { asker.ask(&presented).await })),
+            ask: Box::new(move || Box::pin(async move { client.ask(&presented).await })),
         };
         Lookup::Pending(Box::pin(Arc::clone(&self.online).ask(lookup)))
     }

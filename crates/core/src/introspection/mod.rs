@@ -48,23 +48,23 @@
 //! asked about in hope of something better. Every other token is opaque. It belongs to the issuer whose
 //! [prefix](Introspection::token_prefix) it has, else to the one issuer that has none; two of those are a configuration error.
 
-mod answer;
-mod asker;
+mod client;
 mod client_authentication;
 mod discovery;
 mod introspector;
+mod response;
 mod settings;
-mod signed;
+mod signed_response;
 
 #[cfg(doc)]
-use crate::Issuer;
+use crate::resource_server::Issuer;
 
 pub(crate) use self::{
-    asker::{Asker, Endpoint},
+    client::{Endpoint, IntrospectionClient},
     client_authentication::Authenticator,
     discovery::Discovery,
     introspector::Introspector,
-    signed::SignedResponses,
+    signed_response::SignedResponses,
 };
 pub use self::{
     client_authentication::ClientAuthentication,

@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::ClientAuthentication;
 use crate::{
-    fetch::Fetch,
+    net::fetch::Fetch,
     online::{CacheConfig, Limits},
     redact,
 };

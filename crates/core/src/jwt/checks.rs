@@ -7,14 +7,16 @@ use super::{
     profile::{self, Granted, other_kind},
 };
 use crate::{
-    Reason,
-    claims::{
+    confirmation,
+    jose::{Algorithm, Header, json::Value},
+    refusal::{
+        Error, FailedCheck, Reason,
+        error::{Actual, Expected},
+    },
+    token::claims::{
         NumericDate, Texts, UnverifiedClaims,
         checks::{self, CheckResults},
     },
-    confirmation,
-    error::{Actual, Error, Expected, FailedCheck},
-    jws::{Algorithm, Header, json::Value},
 };
 
 /// A token whose header and claims pass every check. What is missing is the signature.
@@ -242,9 +244,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        ExactScopes,
-        claims::ClaimNames,
         jwt::{Evidence, ScopeClaim},
+        scope::ExactScopes,
+        token::claims::ClaimNames,
     };
 
     const NOW: u64 = 1_700_000_000;

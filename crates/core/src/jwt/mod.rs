@@ -4,11 +4,13 @@
 //! have a profile by name, which demands other evidence that a token is an access token. A profile knows the form of an
 //! issuer's tokens and nothing of the issuer: its identifier, keys and audiences are settings of [`Issuer`](crate::Issuer).
 
+pub(crate) mod cache;
 mod checks;
 mod profile;
 mod providers;
 mod verifier;
 
+pub use self::cache::JwtCacheConfig;
 pub(crate) use self::{
     profile::ProfileFault,
     providers::Settings,

@@ -8,13 +8,16 @@ use arc_swap::ArcSwapOption;
 
 use super::{Profile, checks::CheckedClaims};
 use crate::{
-    Error, Reason, ScopeGrammar, VerifiedToken,
-    claims::{UnverifiedClaims, checks::AllowedValues},
-    credentials,
-    error::FailedCheck,
-    jwks::{KeySource, Snapshot},
-    jws::{Algorithm, Buffer, Compact, Header, KeySet, SignatureCheck},
-    verified_token::{IssuerContext, TokenParts},
+    jose::{Algorithm, Buffer, Compact, Header, KeySet, SignatureCheck},
+    keys::{KeySource, Snapshot},
+    refusal::{Error, FailedCheck, Reason},
+    request::credentials,
+    scope::ScopeGrammar,
+    token::{
+        VerifiedToken,
+        claims::{UnverifiedClaims, checks::AllowedValues},
+        verified::{IssuerContext, TokenParts},
+    },
 };
 
 /// What an issuer's tokens are held to.
@@ -217,11 +220,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        BoxFuture, ErrorKind, ExactScopes,
-        claims::ClaimNames,
+        BoxFuture,
         crypto::tests::{BACKENDS, jwks, token},
-        jwks::{KeysUnavailable, RefetchReason},
-        jws::JwkSet,
+        jose::JwkSet,
+        keys::{KeysUnavailable, RefetchReason},
+        refusal::ErrorKind,
+        scope::ExactScopes,
+        token::claims::ClaimNames,
     };
 
     const NOW: Duration = Duration::from_secs(1_700_000_000);

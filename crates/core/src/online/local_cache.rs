@@ -10,7 +10,10 @@ use std::{
 use quick_cache::{Weighter, sync::DefaultLifecycle};
 
 use super::{CacheKey, settings::CacheConfig};
-use crate::{Error, Reason, VerifiedToken, error::FailedCheck};
+use crate::{
+    refusal::{Error, FailedCheck, Reason},
+    token::VerifiedToken,
+};
 
 /// What a remembered answer takes besides its claims, in bytes: the parts of a token, and the bookkeeping. An estimate, on
 /// the safe side.
@@ -213,7 +216,7 @@ impl std::fmt::Debug for LocalCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verified_token::tests::verified;
+    use crate::token::verified::tests::verified;
 
     fn key(number: u32) -> CacheKey {
         let mut digest = [0; 32];
@@ -275,7 +278,7 @@ mod tests {
     /// A good answer with a claim of so many bytes.
     fn good_of(bytes: usize) -> Arc<Answer> {
         let issuer = "i".repeat(bytes);
-        answer(Verdict::Good(crate::verified_token::tests::with_claims(&format!(r#"{{"name":"{issuer}"}}"#))))
+        answer(Verdict::Good(crate::token::verified::tests::with_claims(&format!(r#"{{"name":"{issuer}"}}"#))))
     }
 
     #[test]

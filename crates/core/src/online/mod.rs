@@ -44,7 +44,7 @@ pub(crate) use self::{
     settings::faults,
     verifier::{Lookup, LookupRequest, MAX_AGE_TOLERANCE, OnlineDeps, OnlineVerifier, Verified},
 };
-use crate::{Error, redact::line};
+use crate::{redact::line, refusal::Error};
 
 /// What somebody said of a token.
 #[derive(Debug)]

@@ -1,15 +1,18 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Reason, Scope, ScopeGrammar, VerifiedToken,
-    claims::{
-        ClaimNames, Texts, UnverifiedClaims,
-        checks::{self, AllowedValues, CheckResults},
-    },
     confirmation,
-    error::{Error, FailedCheck, near_miss},
-    jws::json::Value,
-    verified_token::{IssuerContext, TokenParts},
+    jose::json::Value,
+    refusal::{Error, FailedCheck, Reason, error::near_miss},
+    scope::{Scope, ScopeGrammar},
+    token::{
+        VerifiedToken,
+        claims::{
+            ClaimNames, Texts, UnverifiedClaims,
+            checks::{self, AllowedValues, CheckResults},
+        },
+        verified::{IssuerContext, TokenParts},
+    },
 };
 
 /// What the answer about a token is held to. An answer is not taken at its word (RFC 7662 §4): that a token is active says
@@ -254,7 +257,10 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::{ExactScopes, ImpliedScopes, verified_token::tests::verified};
+    use crate::{
+        scope::{ExactScopes, ImpliedScopes},
+        token::verified::tests::verified,
+    };
 
     const NOW: u64 = 1_700_000_000;
 

@@ -24,13 +24,15 @@ use super::{
     response::VerifiedResponse,
 };
 use crate::{
-    BoxFuture, Error, Reason, VerifiedToken,
+    BoxFuture,
     clock::{Clock, timeout},
     crypto::CryptoBackend,
     dispatch::signed_part,
-    jws::json::{self, Value},
+    jose::json::{self, Value},
     observe::{Observer, OnlineOutcome, OnlineVerification},
     redact::chain,
+    refusal::{Error, Reason},
+    token::VerifiedToken,
 };
 
 /// How long a shared store may take. Whoever can tell is asked sooner than that in most cases.

@@ -10,17 +10,17 @@ use super::{
     verifiers::{Membership, Verifiers, audience_faults},
 };
 use crate::{
-    claims::ClaimNames,
     clock::{Clock, SystemClock},
-    credentials::token_header_fault,
     crypto::CryptoBackend,
+    custom::token_verifier::TokenVerifier,
     dispatch::{Dispatch, Issuers, TenantSet},
-    fetch::{Fetch, USER_AGENT_NAME},
-    jwks::KeyRefresh,
-    jwt_cache::{JwtCache, JwtCacheConfig},
+    jwt::cache::{JwtCache, JwtCacheConfig},
+    keys::KeyRefresh,
+    net::fetch::{Fetch, USER_AGENT_NAME},
     observe::Observer,
     redact,
-    token_verifier::TokenVerifier,
+    request::credentials::token_header_fault,
+    token::claims::ClaimNames,
 };
 
 /// The difference between clocks that is tolerated unless [`ResourceServerBuilder::leeway`] says otherwise.
@@ -143,7 +143,7 @@ impl ResourceServerBuilder {
 
     /// Refuses tokens that were issued longer ago than this, whatever their `exp` says, and tokens without `iat`. Zero is a
     /// fault. It holds for tokens of every kind: for opaque ones `iat` is in the answer of their issuer, and verifiers of the
-    /// application say it by [`TokenInfo::issued_at`](crate::token_verifier::TokenInfo::issued_at), those of API keys included.
+    /// application say it by [`TokenInfo::issued_at`](crate::custom::token_verifier::TokenInfo::issued_at), those of API keys included.
     pub fn max_token_age(mut self, age: Duration) -> Self {
         self.max_token_age = Some(age);
         self
@@ -465,7 +465,7 @@ impl ResourceServerBuilder {
             return;
         }
         #[cfg(feature = "reqwest")]
-        match crate::fetch::ReqwestFetch::new() {
+        match crate::net::fetch::ReqwestFetch::new() {
             Ok(fetch) => self.fetch = Some(Arc::new(fetch)),
             Err(error) => {
                 faults.add(format!("fetch: {}", error.cause().map_or_else(|| error.to_string(), ToString::to_string)))
@@ -481,10 +481,10 @@ impl ResourceServerBuilder {
 mod tests {
     use super::*;
     use crate::{
-        api_keys::ApiKeys,
         crypto::tests::{BACKENDS, jwks},
+        custom::api_keys::ApiKeys,
         introspection::{ClientAuthentication, Introspection},
-        jws::Algorithm,
+        jose::Algorithm,
         jwt::{Evidence, Profile},
         resource_server::tests::Network,
     };
@@ -799,15 +799,15 @@ mod tests {
     async fn alg_9_a_key_source_chooses_its_algorithms_by_itself() {
         #[derive(Debug)]
         struct Source;
-        impl crate::jwks::KeySource for Source {
-            fn snapshot(&self) -> Option<crate::jwks::Snapshot> {
+        impl crate::keys::KeySource for Source {
+            fn snapshot(&self) -> Option<crate::keys::Snapshot> {
                 None
             }
             fn refetch(
                 &self,
-                _: crate::jwks::RefetchReason<'_>,
-            ) -> crate::BoxFuture<'static, Result<Arc<crate::jws::KeySet>, crate::jwks::KeysUnavailable>> {
-                Box::pin(async { Err(crate::jwks::KeysUnavailable::new("none")) })
+                _: crate::keys::RefetchReason<'_>,
+            ) -> crate::BoxFuture<'static, Result<Arc<crate::jose::KeySet>, crate::keys::KeysUnavailable>> {
+                Box::pin(async { Err(crate::keys::KeysUnavailable::new("none")) })
             }
         }
         let issuer = Issuer::with_key_source("https://as.example", Source);

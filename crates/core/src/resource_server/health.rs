@@ -4,8 +4,8 @@ use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use crate::{
     dispatch::Dispatch,
-    jwks::KeyHealth,
     jwt::JwtVerifier,
+    keys::KeyHealth,
     online::{CircuitState, OnlineVerifier},
 };
 

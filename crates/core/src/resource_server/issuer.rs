@@ -3,13 +3,13 @@ use std::{collections::HashSet, fmt, path::PathBuf, sync::Arc};
 use http::Uri;
 
 use crate::{
-    ExactScopes, ScopeGrammar,
-    https_url::PlainHttp,
     introspection::{Introspection, JwtIntrospection},
-    jwks::{KeyRefresh, KeySource},
-    jws::Algorithm,
+    jose::Algorithm,
     jwt::Profile,
+    keys::{KeyRefresh, KeySource},
+    net::https_url::PlainHttp,
     redact,
+    scope::{ExactScopes, ScopeGrammar},
 };
 
 /// The settings of one issuer: who it is, where its keys are, and what its tokens are held to.

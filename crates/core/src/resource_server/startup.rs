@@ -4,7 +4,7 @@ use super::faults::{BuildError, Faults};
 use crate::{
     clock::{Clock, timeout},
     dispatch::Issuers,
-    jwks::{KeysUnavailable, RefetchReason},
+    keys::{KeysUnavailable, RefetchReason},
     redact::chain,
 };
 

@@ -10,7 +10,7 @@ use super::{
     issuer::Keys,
     verifiers::{Membership, Verifiers},
 };
-use crate::{dispatch::TenantGroup, https_url, jwt::JwtVerifier};
+use crate::{dispatch::TenantGroup, jwt::JwtVerifier, net::https_url};
 
 /// What stands for the tenant in a template.
 const PLACEHOLDER: &str = "{tenant}";

@@ -12,12 +12,12 @@ use tokio::{sync::watch, task::yield_now};
 
 use super::*;
 use crate::{
-    ErrorKind,
     crypto::tests::{jwks, token},
-    fetch::{Fetch, FetchError, FetchLimits},
-    jws::Algorithm,
+    jose::Algorithm,
     jwt::Profile,
+    net::fetch::{Fetch, FetchError, FetchLimits},
     observe::KeyFetch,
+    refusal::ErrorKind,
 };
 
 pub(crate) const ISSUER: &str = "https://as.example";

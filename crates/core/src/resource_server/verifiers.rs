@@ -18,22 +18,25 @@ use super::{
 };
 use crate::{
     BoxFuture,
-    claims::checks::AllowedValues,
     clock::Clock,
     crypto::CryptoBackend,
+    custom::token_verifier::{Application, TokenVerifier},
     dispatch::Trusted,
-    fetch::{Fetch, FetchError, FetchLimits, document::Documents},
-    https_url,
     introspection::{
-        Asker, Authenticator, Discovery, Endpoint, Introspection, Introspector, JwtIntrospection, SignedResponses,
+        Authenticator, Discovery, Endpoint, Introspection, IntrospectionClient, Introspector, JwtIntrospection,
+        SignedResponses,
     },
-    jwks::{FixedKeys, KeyFetcher, KeyRefresh, KeySource, Location, RefreshMode, RemoteKeys},
-    jws::JwkSet,
+    jose::JwkSet,
     jwt::{JwtValidation, JwtVerifier, ProfileFault, Settings},
+    keys::{FixedKeys, KeyFetcher, KeyRefresh, KeySource, Location, RefreshMode, RemoteKeys},
+    net::{
+        fetch::{Fetch, FetchError, FetchLimits, document::Documents},
+        https_url,
+    },
     observe::Observer,
     online::{self, Audience, OnlineDeps, OnlineVerifier},
     redact,
-    token_verifier::{Application, TokenVerifier},
+    token::claims::checks::AllowedValues,
 };
 
 /// Makes the verifier of an issuer out of its settings, and of those that all issuers share: when a resource server is
@@ -150,7 +153,7 @@ impl Verifiers {
             leeway: self.leeway,
         });
         let limits = FetchLimits::new(introspection.max_response, introspection.limits.timeout);
-        let asker = Asker {
+        let asker = IntrospectionClient {
             issuer: name,
             endpoint: endpoint?,
             client: client?,

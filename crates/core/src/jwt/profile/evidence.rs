@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use super::ScopeClaim;
-use crate::jws::json::Value;
+use crate::jose::json::Value;
 
 /// A sign by which an access token is told from the other tokens that an issuer signs with the same keys.
 #[derive(Clone, Debug)]

@@ -13,9 +13,8 @@ pub(super) use self::{
 };
 use super::providers::{self, Peculiarity};
 use crate::{
-    Reason,
-    error::{Actual, FailedCheck},
-    jws::json::Value,
+    jose::json::Value,
+    refusal::{FailedCheck, Reason, error::Actual},
 };
 
 /// What the access tokens of an issuer look like.

@@ -1,9 +1,9 @@
 use std::borrow::Cow;
 
 use crate::{
-    Reason, Scope,
-    error::{Actual, FailedCheck},
-    jws::json::Value,
+    jose::json::Value,
+    refusal::{FailedCheck, Reason, error::Actual},
+    scope::Scope,
 };
 
 /// Where an issuer puts the scope, and in which shape.

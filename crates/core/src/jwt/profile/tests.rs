@@ -1,5 +1,5 @@
 use super::{evidence::IN_ID_TOKENS, *};
-use crate::jws::json;
+use crate::jose::json;
 
 /// Reads the scope of a claims set.
 fn scope(from: &ScopeClaim, claims: &str) -> Result<String, Reason> {

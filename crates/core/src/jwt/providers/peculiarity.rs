@@ -1,8 +1,7 @@
 use crate::{
-    Reason,
-    claims::UnverifiedClaims,
-    error::{Actual, FailedCheck},
     jwt::Profile,
+    refusal::{FailedCheck, Reason, error::Actual},
+    token::claims::UnverifiedClaims,
 };
 
 /// What one provider has, and nobody else.

@@ -130,7 +130,7 @@ fn accounts_of_google_are_listed() {
 fn at_2_another_scope_claim_does_not_move_the_evidence_of_a_provider() {
     for name in Profile::names() {
         let profile = Profile::by_name(name).unwrap().scope_claim(ScopeClaim::string_or_array("roles"));
-        let id_token = crate::jws::json::object(br#"{"roles":["admin"],"sub":"alice"}"#, |_| true).unwrap();
+        let id_token = crate::jose::json::object(br#"{"roles":["admin"],"sub":"alice"}"#, |_| true).unwrap();
         let claim = |name: &str| id_token.iter().find(|(key, _)| key == name).map(|(_, value)| value);
         let is_strict = profile.check_type(Some("JWT")).is_err() && profile.check_type(None).is_err();
         assert!(is_strict || profile.check_evidence(claim).is_err(), "{name}");

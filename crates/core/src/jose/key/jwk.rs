@@ -1,0 +1,187 @@
+use std::borrow::Cow;
+
+use crate::{
+    crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey, is_strong_ed25519},
+    jose::{
+        Algorithm, base64url,
+        json::{Malformed, Value},
+        rsa_modulus::Examination,
+    },
+    redact::excerpt,
+};
+
+/// The bounds of an RSA modulus, in bits (RFC 7518 §3.3; the upper one bounds the cost of a check).
+const RSA_MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// The bounds of an RSA public exponent: greater than 2^16 (FIPS 186-5 §5.1), and no longer than both libraries take.
+const RSA_EXPONENT: std::ops::RangeInclusive<u64> = 65_537..=8_589_934_591;
+
+#[derive(Clone, Debug)]
+pub(super) struct Jwk {
+    /// The key's place in the set, to tell keys without an id apart in a report.
+    pub(super) index: usize,
+    pub(super) id: Option<Box<str>>,
+    pub(super) algorithm: Option<Algorithm>,
+    pub(super) public_key: PublicKey,
+    /// Whose key it is, by the member `issuer` that Microsoft Entra ID adds (it is no registered one).
+    pub(super) issuer: Option<Box<str>>,
+}
+
+impl Jwk {
+    pub(super) fn modulus(&self) -> Option<&[u8]> {
+        match &self.public_key {
+            PublicKey::Rsa { n, .. } => Some(n),
+            _ => None,
+        }
+    }
+
+    /// Prepares the key for its own algorithm, or for those of the list that fit it, as many as it may be used with.
+    pub(super) fn prepare(
+        &self,
+        algorithms: &[Algorithm],
+        most: usize,
+        backend: CryptoBackend,
+    ) -> Result<Vec<(Algorithm, VerifyingKey)>, Cow<'static, str>> {
+        let fits = |algorithm: &Algorithm| match self.algorithm {
+            Some(own) => own == *algorithm,
+            None => self.public_key.fits(*algorithm),
+        };
+        let fitting: Vec<Algorithm> = algorithms.iter().copied().filter(fits).take(most).collect();
+        if fitting.is_empty() {
+            return Err(match self.algorithm {
+                Some(own) => format!("its `alg` is {own}, which is not on the issuer's list").into(),
+                None => "no algorithm of the issuer's list fits it".into(),
+            });
+        }
+        if let Some(weakness) = self.modulus().and_then(|modulus| Examination::of(modulus).finish()) {
+            return Err(weakness.into());
+        }
+        fitting
+            .into_iter()
+            .map(|algorithm| Some((algorithm, VerifyingKey::new(backend, algorithm, &self.public_key)?)))
+            .collect::<Option<_>>()
+            .ok_or("it is not a valid public key".into())
+    }
+
+    pub(super) fn read(index: usize, element: &Value<'_>) -> Result<Self, Cow<'static, str>> {
+        if ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"].iter().any(|name| find(element, name).is_some()) {
+            return Err("it has a private member, or is symmetric".into());
+        }
+        let key_type = member(element, "kty")?.ok_or("it has no `kty`")?;
+        if member(element, "use")?.is_some_and(|purpose| purpose != "sig") {
+            return Err("its `use` is not `sig`".into());
+        }
+        if !may_verify(element)? {
+            return Err("its `key_ops` lacks `verify`".into());
+        }
+        let public_key = match (key_type, member(element, "crv")?) {
+            ("EC", Some("P-256")) => ec(element, Curve::P256)?,
+            ("EC", Some("P-384")) => ec(element, Curve::P384)?,
+            ("OKP", Some("Ed25519")) => ed25519(element)?,
+            ("RSA", _) => rsa(element)?,
+            _ => return Err("its type or curve is not supported".into()),
+        };
+        let algorithm = match member(element, "alg")? {
+            None => None,
+            Some(name) => match Algorithm::from_name(name) {
+                Some(algorithm) if public_key.fits(algorithm) => Some(algorithm),
+                _ => {
+                    let name = excerpt(name);
+                    return Err(
+                        format!("its `alg` is \"{name}\", which is not supported or does not fit its type").into()
+                    );
+                }
+            },
+        };
+        let issuer = match find(element, "issuer") {
+            Some(Value::String(issuer)) => Some((&**issuer).into()),
+            _ => None,
+        };
+        Ok(Self { index, id: member(element, "kid")?.map(Into::into), algorithm, public_key, issuer })
+    }
+}
+
+/// A member that is there. One that is `null` is not: some issuers write what they leave out so.
+fn find<'v>(element: &'v Value<'_>, name: &str) -> Option<&'v Value<'v>> {
+    let Value::Object(members) = element else { return None };
+    members.iter().find(|(key, value)| key == name && *value != Value::Null).map(|(_, value)| value)
+}
+
+/// The `kid` for a report. Of several, none is the key's.
+pub(super) fn id<'v>(element: &'v Value<'_>) -> Option<&'v str> {
+    let Value::Object(members) = element else { return None };
+    let mut ids = members.iter().filter(|(name, _)| name == "kid");
+    match (ids.next(), ids.next()) {
+        (Some((_, Value::String(id))), None) => Some(id),
+        _ => None,
+    }
+}
+
+/// Why a key is not read, by the rule that it breaks.
+pub(super) fn unreadable(rule: Malformed) -> &'static str {
+    match rule {
+        Malformed::DuplicateMember => "it names a member twice",
+        Malformed::TooManyMembers => "it has too many members",
+        _ => "it is not within the rules for JSON objects",
+    }
+}
+
+/// A member that has to be a string where it is present.
+fn member<'v>(element: &'v Value<'_>, name: &str) -> Result<Option<&'v str>, &'static str> {
+    match find(element, name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err("one of its members has the wrong type"),
+    }
+}
+
+fn may_verify(element: &Value<'_>) -> Result<bool, &'static str> {
+    match find(element, "key_ops") {
+        None => Ok(true),
+        Some(Value::Array(operations)) => Ok(operations.contains(&Value::String(Cow::Borrowed("verify")))),
+        Some(_) => Err("one of its members has the wrong type"),
+    }
+}
+
+fn bytes(element: &Value<'_>, name: &str) -> Result<Vec<u8>, &'static str> {
+    member(element, name)?
+        .and_then(base64url::decode)
+        .ok_or("a member of its public key is missing or is not base64url")
+}
+
+fn ec(element: &Value<'_>, curve: Curve) -> Result<PublicKey, &'static str> {
+    let (x, y) = (bytes(element, "x")?, bytes(element, "y")?);
+    if x.len() != curve.coordinate_length() || y.len() != curve.coordinate_length() {
+        return Err("its coordinates do not have the length of its curve");
+    }
+    Ok(PublicKey::Ec { curve, x, y })
+}
+
+fn ed25519(element: &Value<'_>) -> Result<PublicKey, &'static str> {
+    let x = bytes(element, "x")?;
+    if x.len() != 32 {
+        return Err("its coordinates do not have the length of its curve");
+    }
+    if !is_strong_ed25519(&x) {
+        return Err("it is a point of small order, or not in canonical form");
+    }
+    Ok(PublicKey::Ed25519 { x })
+}
+
+fn rsa(element: &Value<'_>) -> Result<PublicKey, &'static str> {
+    let (n, e) = (without_leading_zeros(bytes(element, "n")?), without_leading_zeros(bytes(element, "e")?));
+    let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
+    if !RSA_MODULUS_BITS.contains(&bits) || n.last().is_none_or(|last| last % 2 == 0) {
+        return Err("its modulus is even, or not between 2048 and 8192 bits");
+    }
+    let exponent = if e.len() <= 8 { e.iter().fold(0, |value: u64, &byte| 256 * value + u64::from(byte)) } else { 0 };
+    if !RSA_EXPONENT.contains(&exponent) || exponent % 2 == 0 {
+        return Err("its exponent is even, or not between 65537 and 2^33 - 1");
+    }
+    Ok(PublicKey::Rsa { n, e })
+}
+
+fn without_leading_zeros(mut bytes: Vec<u8>) -> Vec<u8> {
+    let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+    bytes.split_off(zeros)
+}

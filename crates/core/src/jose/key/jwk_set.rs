@@ -1,0 +1,229 @@
+use std::{borrow::Cow, error::Error as StdError, fmt};
+
+use super::{
+    jwk::{self, Jwk},
+    key_set::{Key, KeySet},
+};
+use crate::{
+    crypto::CryptoBackend,
+    jose::{
+        Algorithm,
+        json::{self, Malformed},
+        rsa_modulus::{self, Examination},
+    },
+    redact::excerpt,
+};
+
+/// How many keys one set may have unless something else is said.
+const MAX_KEYS: usize = 100;
+
+/// A JWK Set (RFC 7517 §5), read and checked.
+///
+/// A key that cannot be used for verifying signatures is skipped and reported, and the others are kept: one of an unknown
+/// type, of a wrong shape or size, for another use (`use`, `key_ops`), of an algorithm that is not supported, symmetric, or
+/// with a private member. A member that is `null` is absent. An RSA key is weak by its making, and skipped, where its modulus is
+/// a prime, has a factor below 752, or has the fingerprint of CVE-2017-15361 ("ROCA").
+#[derive(Clone, Debug)]
+pub struct JwkSet {
+    pub(super) keys: Vec<Jwk>,
+    pub(super) skipped: Vec<SkippedKey>,
+    /// Whether a key without `alg` is used with every algorithm that fits it.
+    several_algorithms: bool,
+}
+
+/// How much work the new RSA keys of one fetched set may be: as much as a hundred of 4096 bits, which is some seconds. Without
+/// a bound, an issuer could keep a processor busy with ever new keys.
+const MAX_WORK: u64 = 100 * 128 * 64 * 64 * 64;
+
+impl JwkSet {
+    /// Reads the JSON text of a JWK Set.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not a JSON object with an array `keys`, names a member of that object twice, or has more than 100 keys. A
+    /// set whose keys are all skipped, or that is empty, is no error here: it verifies nothing.
+    pub fn from_json(json: &[u8]) -> Result<Self, JwkSetError> {
+        Self::from_json_up_to(json, MAX_KEYS)
+    }
+
+    /// The same, with another limit than 100 keys.
+    pub(crate) fn from_json_up_to(json: &[u8], max_keys: usize) -> Result<Self, JwkSetError> {
+        let elements = json::elements(json, "keys", max_keys)
+            .map_err(|rule| JwkSetError::of(rule, json))?
+            .ok_or(JwkSetError::NoKeys)?;
+        let mut set = Self { keys: Vec::new(), skipped: Vec::new(), several_algorithms: false };
+        for (index, (element, broken)) in elements.iter().enumerate() {
+            match broken.map_or_else(|| Jwk::read(index, element), |rule| Err(jwk::unreadable(rule).into())) {
+                Ok(key) => set.keys.push(key),
+                Err(why) => set.skipped.push(SkippedKey { index, id: jwk::id(element).map(Into::into), why }),
+            }
+        }
+        Ok(set)
+    }
+
+    /// The same without the keys that say they are another issuer's, by a member `issuer`, in which `{tenantid}` stands for
+    /// any one tenant. Keys that say nothing of it stay.
+    pub(crate) fn of_issuer(mut self, issuer: &str) -> Self {
+        const TENANT: &str = "{tenantid}";
+        let is_ours = |named: &str| match named.split_once(TENANT) {
+            None => named == issuer,
+            Some((before, after)) => issuer
+                .strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after))
+                .is_some_and(|tenant| !tenant.is_empty() && !tenant.contains('/')),
+        };
+        let (ours, others): (Vec<_>, Vec<_>) =
+            self.keys.into_iter().partition(|key| key.issuer.as_deref().is_none_or(is_ours));
+        self.keys = ours;
+        self.skipped.extend(others.into_iter().map(|key| SkippedKey {
+            index: key.index,
+            id: key.id,
+            why: "its `issuer` is another one".into(),
+        }));
+        self
+    }
+
+    /// Does ahead of [`prepare`](Self::prepare) what takes long there: the examination of RSA keys that were never seen before, in
+    /// slices of a millisecond. In between, the thread is for others. Keys that would take more than [`MAX_WORK`] are skipped
+    /// until the set comes again.
+    pub(crate) async fn examined(self) -> Self {
+        self.examined_within(MAX_WORK).await
+    }
+
+    pub(super) async fn examined_within(mut self, most: u64) -> Self {
+        let mut work = 0;
+        let mut beyond = Vec::new();
+        for (place, modulus) in self.keys.iter().enumerate().filter_map(|(place, key)| Some((place, key.modulus()?))) {
+            let mut examination = Examination::of(modulus);
+            if examination.is_done() {
+                continue;
+            }
+            work += rsa_modulus::work(modulus);
+            if work > most {
+                beyond.push(place);
+                continue;
+            }
+            while examination.advance().is_none() {
+                tokio::task::yield_now().await;
+            }
+        }
+        for place in beyond.into_iter().rev() {
+            let Jwk { index, id, .. } = self.keys.remove(place);
+            let why = "too many long RSA keys of the set are new; it is examined when the set is fetched again";
+            self.skipped.push(SkippedKey { index, id, why: why.into() });
+        }
+        self
+    }
+
+    /// Uses a key that does not say its algorithm with every algorithm of the list that fits it, as
+    /// [`Issuer::dangerous_allow_several_algorithms_per_key`](crate::Issuer::dangerous_allow_several_algorithms_per_key) does,
+    /// for a [`KeySource`](crate::keys::KeySource) of the application.
+    pub fn dangerous_allow_several_algorithms_per_key(mut self) -> Self {
+        self.several_algorithms = true;
+        self
+    }
+
+    /// Prepares the keys for use with `algorithms`, each with exactly one of them: its own `alg`, or, where it has none,
+    /// the first on the list that fits its type (RFC 8725 §3.1).
+    pub fn prepare(&self, algorithms: &[Algorithm], backend: CryptoBackend) -> KeySet {
+        let mut skipped = self.skipped.clone();
+        let mut keys: Vec<Key> = Vec::with_capacity(self.keys.len());
+        for jwk in &self.keys {
+            let is_pinned = jwk.algorithm.is_none() && !self.several_algorithms;
+            match jwk.prepare(algorithms, if is_pinned { 1 } else { usize::MAX }, backend) {
+                Ok(prepared) => keys.extend(prepared.into_iter().map(|(algorithm, verifying_key)| Key {
+                    id: jwk.id.clone(),
+                    algorithm,
+                    is_pinned,
+                    public_key: jwk.public_key.clone(),
+                    verifying_key,
+                })),
+                Err(why) => skipped.push(SkippedKey { index: jwk.index, id: jwk.id.clone(), why }),
+            }
+        }
+        let length = self.keys.len() + self.skipped.len() - skipped.len();
+        KeySet::new(keys, length, skipped)
+    }
+}
+
+/// A key of a JWK Set that is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedKey {
+    pub(super) index: usize,
+    pub(super) id: Option<Box<str>>,
+    pub(super) why: Cow<'static, str>,
+}
+
+impl SkippedKey {
+    /// The key's `kid`.
+    pub fn key_id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+}
+
+impl fmt::Display for SkippedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.id {
+            Some(id) => write!(f, "key \"{}\" is not used: {}", excerpt(id), self.why),
+            None => write!(f, "key number {} is not used: {}", self.index, self.why),
+        }
+    }
+}
+
+/// A text that is not a JWK Set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JwkSetError {
+    /// The text begins with a byte order mark, of UTF-8 or UTF-16.
+    ByteOrderMark,
+    /// The object names a member twice. One of its keys that does is skipped.
+    DuplicateMember,
+    /// There is no member `keys`, or it is not an array.
+    NoKeys,
+    /// The text is not one JSON object.
+    NotAnObject,
+    /// The text is PEM: a key or a certificate (RFC 7468).
+    Pem,
+    /// Arrays and objects nest too deep.
+    TooDeep,
+    /// There are more keys than the limit allows.
+    TooManyKeys,
+    /// The object has too many members besides its keys.
+    TooManyMembers,
+}
+
+impl JwkSetError {
+    fn of(rule: Malformed, text: &[u8]) -> Self {
+        match rule {
+            Malformed::ByteOrderMark => Self::ByteOrderMark,
+            Malformed::DuplicateMember => Self::DuplicateMember,
+            Malformed::TooDeep => Self::TooDeep,
+            Malformed::TooManyElements => Self::TooManyKeys,
+            Malformed::TooManyMembers => Self::TooManyMembers,
+            // Text about the key may stand in front of it.
+            Malformed::Syntax if String::from_utf8_lossy(text).contains("-----BEGIN ") => Self::Pem,
+            Malformed::PrivateName | Malformed::Syntax => Self::NotAnObject,
+        }
+    }
+}
+
+impl fmt::Display for JwkSetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ByteOrderMark => "the JWK Set begins with a byte order mark; save it as UTF-8 without one",
+            Self::DuplicateMember => "the JWK Set names a member twice",
+            Self::NoKeys => "the JWK Set has no array named `keys`; a single JWK goes into one: {\"keys\":[..]}",
+            Self::NotAnObject => "the JWK Set is not one JSON object",
+            Self::Pem => {
+                "the text is PEM, and a JWK Set is wanted; convert the public key to a JWK, and put that into {\"keys\":[..]}"
+            }
+            Self::TooDeep => "the JWK Set nests arrays and objects too deep",
+            Self::TooManyKeys => {
+                "the JWK Set has more keys than `max_keys` allows; raise it if the issuer really has so many"
+            }
+            Self::TooManyMembers => "the JWK Set has too many members besides its keys",
+        })
+    }
+}
+
+impl StdError for JwkSetError {}

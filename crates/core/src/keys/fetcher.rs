@@ -1,0 +1,365 @@
+use std::{
+    collections::HashSet,
+    error::Error as StdError,
+    fmt, fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri,
+    header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED},
+};
+
+use tokio::sync::oneshot;
+
+use super::{KeyRefresh, freshness::Freshness};
+use crate::{
+    clock::timeout,
+    crypto::CryptoBackend,
+    jose::{Algorithm, JwkSet, JwkSetError, KeySet},
+    net::{
+        fetch::document::{DocumentError, Documents},
+        http_caching,
+        https_url::PlainHttp,
+        metadata::{self, DiscoveryError, Wanted},
+    },
+};
+
+/// Where an issuer's keys are.
+#[derive(Clone)]
+pub(crate) enum Location {
+    /// Here.
+    At(Uri),
+    /// At the `jwks_uri` of its metadata document.
+    Discovered,
+    /// In this file.
+    File(PathBuf),
+}
+
+/// Without the query of a URL, which may retry_after a secret.
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(url) => f
+                .debug_tuple("At")
+                .field(&url.authority().map(http::uri::Authority::as_str))
+                .field(&url.path())
+                .finish(),
+            Self::Discovered => f.write_str("Discovered"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+        }
+    }
+}
+
+/// Whose keys to get, from where, and with what.
+#[derive(Clone)]
+pub(crate) struct KeyFetcher {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) location: Location,
+    pub(crate) plain_http: PlainHttp,
+    /// Sent along with the request for the keys, and with no other.
+    pub(crate) header: Option<(HeaderName, HeaderValue)>,
+    /// The hosts that keys may come from; without a list, any.
+    pub(crate) hosts: Option<Arc<HashSet<String>>>,
+    pub(crate) algorithms: Arc<[Algorithm]>,
+    /// Whether a key without `alg` is used with all of them that fit it.
+    pub(crate) several_algorithms_per_key: bool,
+    pub(crate) backend: CryptoBackend,
+    pub(crate) refresh: KeyRefresh,
+    /// Whether a key may say whose it is, so that another issuer's is not used.
+    pub(crate) keys_name_issuer: bool,
+    pub(crate) documents: Documents,
+    /// Whether the file is being read.
+    pub(crate) reading: Arc<AtomicBool>,
+    /// Which of the addresses of a metadata document is tried first: the one after that which never answered.
+    pub(crate) first_form: Arc<AtomicUsize>,
+    /// Where the metadata document is, where its address is not made of the issuer's.
+    pub(crate) metadata_url: Option<Uri>,
+    /// Whether it was said that the keys are at another host than the issuer.
+    pub(crate) told_of_host: Arc<AtomicBool>,
+}
+
+/// Keys as they came.
+pub(super) struct Loaded {
+    pub(super) keys: Arc<KeySet>,
+    pub(super) freshness: Freshness,
+    validators: Validators,
+}
+
+/// What the issuer named its answer by, so that it can say that nothing changed (RFC 9110 §13.1).
+#[derive(Clone, Default)]
+struct Validators {
+    /// Where the answer came from: a tag means nothing at another address.
+    url: Option<Uri>,
+    entity_tag: Option<HeaderValue>,
+    last_modified: Option<HeaderValue>,
+}
+
+/// Where discovery found the keys to be, and for how long that may be believed.
+pub(super) struct Discovered {
+    jwks_uri: Uri,
+    until: SystemTime,
+}
+
+impl Loaded {
+    /// Keys that came at `now`, for tests.
+    #[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+    pub(super) fn at(backend: CryptoBackend, json: &[u8], now: SystemTime) -> Self {
+        let keys = Arc::new(JwkSet::from_json(json).unwrap().prepare(Algorithm::DEFAULT, backend));
+        Self { keys, freshness: Freshness::new(now, None, &KeyRefresh::default()), validators: Validators::default() }
+    }
+
+    /// The same, with the very keys that came before where nothing about them has changed.
+    pub(super) fn unchanged_since(self, last: Option<&Self>) -> Self {
+        match last.filter(|last| last.keys.is_same(&self.keys)) {
+            Some(last) => Self { keys: Arc::clone(&last.keys), ..self },
+            None => self,
+        }
+    }
+
+    /// The same keys, which came at `now` at the latest.
+    pub(super) fn not_after(self, now: SystemTime) -> Self {
+        Self { freshness: self.freshness.not_after(now), ..self }
+    }
+
+    /// The same after the clock, which showed `before`, was set back to `now`.
+    pub(super) fn rebased(&self, before: SystemTime, now: SystemTime) -> Self {
+        let freshness = self.freshness.rebased(before, now);
+        Self { keys: Arc::clone(&self.keys), freshness, validators: self.validators.clone() }
+    }
+}
+
+impl KeyFetcher {
+    /// Gets the keys, within the time that all documents may take together. `last` are those that came before.
+    ///
+    /// `discovered` is what an earlier attempt left there. After a failure nothing is left: the keys may have moved.
+    pub(super) async fn load(
+        &self,
+        last: Option<&Loaded>,
+        discovered: &mut Option<Discovered>,
+    ) -> Result<Loaded, FetchKeysError> {
+        let limit = 2 * self.refresh.timeout;
+        let known = discovered.take();
+        let attempt = async {
+            match &self.location {
+                Location::File(path) => self.read(path).await,
+                Location::At(url) => self.fetch(url, last).await,
+                Location::Discovered => {
+                    let found = self.discover(known).await?;
+                    let loaded = self.fetch(&found.jwks_uri, last).await?;
+                    *discovered = Some(found);
+                    Ok(loaded)
+                }
+            }
+        };
+        timeout(&*self.documents.clock, limit, attempt).await.unwrap_or(Err(FetchKeysError::TimedOut))
+    }
+
+    async fn discover(&self, known: Option<Discovered>) -> Result<Discovered, FetchKeysError> {
+        let clock = &self.documents.clock;
+        // A time that lies before the document came is that of a clock that was set back: ask again.
+        let is_current = |known: &Discovered| {
+            known.until.duration_since(clock.now()).is_ok_and(|left| left <= self.refresh.max_interval)
+        };
+        if let Some(known) = known.filter(is_current) {
+            return Ok(known);
+        }
+        let (plain_http, documents) = (&self.plain_http, &self.documents);
+        let (jwks_uri, requested) = match &self.metadata_url {
+            Some(url) => metadata::at(url, &self.issuer, Wanted::Keys, plain_http, documents).await?,
+            None => metadata::discover(&self.issuer, Wanted::Keys, plain_http, documents, &self.first_form).await?,
+        };
+        let host = jwks_uri.host().unwrap_or_default().to_ascii_lowercase();
+        if self.hosts.as_ref().is_some_and(|hosts| !hosts.contains(&host)) {
+            return Err(FetchKeysError::ForeignHost(host.into()));
+        }
+        let is_foreign = !self.issuer_host().eq_ignore_ascii_case(&host);
+        if is_foreign && self.hosts.is_none() && !self.told_of_host.swap(true, Ordering::Relaxed) {
+            tracing::info!(issuer = %self.issuer, host, "the keys of an issuer are at another host");
+        }
+        let lifetime = requested.unwrap_or_default().clamp(self.refresh.min_interval, self.refresh.max_interval);
+        Ok(Discovered { jwks_uri, until: clock.now() + lifetime })
+    }
+
+    fn issuer_host(&self) -> String {
+        let url = self.issuer.parse::<Uri>().ok();
+        url.as_ref().and_then(Uri::host).unwrap_or_default().to_owned()
+    }
+
+    async fn fetch(&self, url: &Uri, last: Option<&Loaded>) -> Result<Loaded, FetchKeysError> {
+        let mut headers = self.documents.headers("application/jwk-set+json, application/json");
+        if let Some((name, value)) = &self.header {
+            headers.insert(name, value.clone());
+        }
+        let plain = headers.clone();
+        let comparable = last.filter(|last| last.validators.demand(url, &mut headers));
+        let answer = self.documents.get(url, headers).await?;
+        let now = self.documents.clock.now();
+        let requested = http_caching::lifetime(url, &plain, &answer, now);
+        let freshness = Freshness::new(now, requested, &self.refresh);
+        let validators = Validators::of(url, &answer);
+        if answer.status() == StatusCode::NOT_MODIFIED {
+            let last = comparable.ok_or(FetchKeysError::NothingToCompare)?;
+            // RFC 9111 §4.3.4: an answer about another representation confirms nothing. Ask for that one.
+            if validators.entity_tag.is_some() && validators.entity_tag != last.validators.entity_tag {
+                return Box::pin(self.fetch(url, None)).await;
+            }
+            // RFC 9111 §4.3.4: what the answer does not say stays as it was.
+            return Ok(Loaded {
+                keys: Arc::clone(&last.keys),
+                freshness: if requested.is_some() { freshness } else { last.freshness.renewed(now) },
+                validators: validators.or(&last.validators),
+            });
+        }
+        Ok(Loaded { keys: Arc::new(self.prepare(answer.body()).await?), freshness, validators })
+    }
+
+    async fn read(&self, path: &Path) -> Result<Loaded, FetchKeysError> {
+        let (path, limit) = (path.to_owned(), self.refresh.max_document);
+        // A read may hang, on a file system that is gone. It gets a thread that nobody waits for, and only one.
+        if self.reading.swap(true, Ordering::Acquire) {
+            return Err(FetchKeysError::TimedOut);
+        }
+        let (report, outcome) = oneshot::channel();
+        let reading = Arc::clone(&self.reading);
+        let thread = std::thread::Builder::new().name("scopegate-keys".into()).spawn(move || {
+            let text = read_up_to(&path, limit);
+            reading.store(false, Ordering::Release);
+            let _ = report.send(text);
+        });
+        if let Err(error) = thread {
+            self.reading.store(false, Ordering::Release);
+            return Err(FetchKeysError::File(Arc::new(error)));
+        }
+        let text = outcome.await.map_err(|_| FetchKeysError::TaskEnded)?;
+        let text = text.map_err(|error| FetchKeysError::File(Arc::new(error)))?;
+        let keys = Arc::new(self.prepare(&text).await?);
+        let freshness = Freshness::new(self.documents.clock.now(), None, &self.refresh);
+        Ok(Loaded { keys, freshness, validators: Validators::default() })
+    }
+
+    async fn prepare(&self, json: &[u8]) -> Result<KeySet, FetchKeysError> {
+        let mut set = JwkSet::from_json_up_to(json, self.refresh.max_keys).map_err(FetchKeysError::Set)?;
+        if self.keys_name_issuer {
+            set = set.of_issuer(&self.issuer);
+        }
+        if self.several_algorithms_per_key {
+            set = set.dangerous_allow_several_algorithms_per_key();
+        }
+        let keys = set.examined().await.prepare(&self.algorithms, self.backend);
+        if keys.is_empty() { Err(FetchKeysError::NoUsableKey) } else { Ok(keys) }
+    }
+}
+
+fn read_up_to(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    // A pipe or a device may never end.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut text = Vec::new();
+    let longest = u64::try_from(limit).unwrap_or(u64::MAX);
+    fs::File::open(path)?.take(longest.saturating_add(1)).read_to_end(&mut text)?;
+    if text.len() > limit { Err(io::Error::other("it is longer than `max_document` allows")) } else { Ok(text) }
+}
+
+impl Validators {
+    fn of(url: &Uri, answer: &Response<Bytes>) -> Self {
+        let field = |name| answer.headers().get(name).cloned();
+        Self { url: Some(url.clone()), entity_tag: field(ETAG), last_modified: field(LAST_MODIFIED) }
+    }
+
+    fn or(self, other: &Self) -> Self {
+        Self {
+            url: self.url,
+            entity_tag: self.entity_tag.or_else(|| other.entity_tag.clone()),
+            last_modified: self.last_modified.or_else(|| other.last_modified.clone()),
+        }
+    }
+
+    /// Adds the condition that the answer differs from the one before. Whether there is one.
+    fn demand(&self, url: &Uri, headers: &mut HeaderMap) -> bool {
+        if self.url.as_ref() != Some(url) {
+            return false;
+        }
+        for (name, value) in [(IF_NONE_MATCH, &self.entity_tag), (IF_MODIFIED_SINCE, &self.last_modified)] {
+            if let Some(value) = value {
+                headers.insert(name, value.clone());
+            }
+        }
+        self.entity_tag.is_some() || self.last_modified.is_some()
+    }
+}
+
+/// Why an attempt brought no keys.
+#[derive(Clone, Debug)]
+pub(super) enum FetchKeysError {
+    Discovery(DiscoveryError),
+    Document(DocumentError),
+    File(Arc<io::Error>),
+    ForeignHost(Box<str>),
+    NoUsableKey,
+    NothingToCompare,
+    Set(JwkSetError),
+    TaskEnded,
+    TimedOut,
+}
+
+impl FetchKeysError {
+    /// The issuer's own requested to be left alone.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Document(error) | Self::Discovery(DiscoveryError::Document(error)) => error.retry_after(),
+            _ => None,
+        }
+    }
+}
+
+impl From<DiscoveryError> for FetchKeysError {
+    fn from(error: DiscoveryError) -> Self {
+        Self::Discovery(error)
+    }
+}
+
+impl From<DocumentError> for FetchKeysError {
+    fn from(error: DocumentError) -> Self {
+        Self::Document(error)
+    }
+}
+
+impl fmt::Display for FetchKeysError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discovery(error) => error.fmt(f),
+            Self::Document(error) => error.fmt(f),
+            Self::File(_) => f.write_str("the file of the keys cannot be read"),
+            Self::ForeignHost(host) => {
+                write!(f, "the `jwks_uri` is at {host}, which is not among the allowed hosts of the issuer")
+            }
+            Self::NoUsableKey => f.write_str("the JWK Set has no key that can be used"),
+            Self::NothingToCompare => {
+                f.write_str("the answer has the status 304 Not Modified, which was not asked for")
+            }
+            Self::Set(error) => error.fmt(f),
+            Self::TaskEnded => f.write_str("the task that fetches them ended early"),
+            Self::TimedOut => f.write_str("the documents took longer than all of them may take together"),
+        }
+    }
+}
+
+impl StdError for FetchKeysError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Discovery(error) => error.source(),
+            Self::Document(error) => error.source(),
+            Self::File(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,173 @@
+use std::time::Duration;
+
+/// How an issuer's keys are kept up to date: the limits within which its wishes count, and what is done when it cannot be
+/// reached.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use scopegate_core::{Issuer, keys::KeyRefresh};
+///
+/// let hourly = KeyRefresh::default().interval(Duration::from_secs(300), Duration::from_secs(3600));
+/// let issuer = Issuer::discover("https://tenant.example/oidc").key_refresh(hourly);
+/// ```
+///
+/// | setting | default | bounds |
+/// |---|---|---|
+/// | [`cool_down`](Self::cool_down) | 30 s | 1 s to 1 h |
+/// | [`interval`](Self::interval) | 5 min to 24 h | from the cool-down to 7 days |
+/// | [`max_stale`](Self::max_stale) | 24 h | up to 30 days |
+/// | [`timeout`](Self::timeout) | 5 s a document, 10 s in all | 100 ms to 60 s |
+/// | [`max_document`](Self::max_document) | 512 KiB | 1 KiB to 16 MiB |
+/// | [`max_keys`](Self::max_keys) | 100 | 1 to 1000 |
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "settings have no effect until they are given to an issuer"]
+pub struct KeyRefresh {
+    pub(crate) cool_down: Duration,
+    pub(crate) min_interval: Duration,
+    pub(crate) max_interval: Duration,
+    pub(crate) max_stale: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) max_document: usize,
+    pub(crate) max_keys: usize,
+}
+
+impl Default for KeyRefresh {
+    fn default() -> Self {
+        Self {
+            cool_down: Duration::from_secs(30),
+            min_interval: Duration::from_secs(5 * 60),
+            max_interval: Duration::from_secs(24 * 60 * 60),
+            max_stale: Duration::from_secs(24 * 60 * 60),
+            timeout: Duration::from_secs(5),
+            max_document: 512 * 1024,
+            max_keys: 100,
+        }
+    }
+}
+
+impl KeyRefresh {
+    /// The least time between two attempts to get the keys, so that tokens with invented key ids cannot make us flood the
+    /// issuer. One attempt more is made for a rotation that looks genuine.
+    pub fn cool_down(mut self, cool_down: Duration) -> Self {
+        self.cool_down = cool_down;
+        self
+    }
+
+    /// How long keys are used before they are renewed. The issuer's `Cache-Control` and `Expires` choose between the two;
+    /// an issuer that says nothing is asked every `min`.
+    ///
+    /// A key that the issuer withdraws is trusted until the next renewal, so `max` bounds that time too; during an outage it
+    /// is `max` and [`max_stale`](Self::max_stale) together.
+    pub fn interval(mut self, min: Duration, max: Duration) -> Self {
+        (self.min_interval, self.max_interval) = (min, max);
+        self
+    }
+
+    /// How long keys are used beyond their interval while the issuer cannot be reached. After it, requests are answered
+    /// 503.
+    pub fn max_stale(mut self, max_stale: Duration) -> Self {
+        self.max_stale = max_stale;
+        self
+    }
+
+    /// How long one document may take. All documents of one attempt together may take twice that.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The longest document that is read, in bytes.
+    pub fn max_document(mut self, bytes: usize) -> Self {
+        self.max_document = bytes;
+        self
+    }
+
+    /// The most keys that a set may have. A larger one is refused whole.
+    pub fn max_keys(mut self, keys: usize) -> Self {
+        self.max_keys = keys;
+        self
+    }
+
+    /// What is out of bounds, with the bounds.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = &'static str> {
+        const SECOND: Duration = Duration::from_secs(1);
+        const HOUR: Duration = Duration::from_secs(60 * 60);
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        [
+            (
+                !(SECOND..=HOUR).contains(&self.cool_down),
+                "the cool-down of its keys is not between 1 second and 1 hour; the default is 30 seconds",
+            ),
+            (
+                self.min_interval < self.cool_down
+                    || self.max_interval < self.min_interval
+                    || self.max_interval > 7 * DAY,
+                "the refresh interval of its keys has to reach from the cool-down at least to 7 days at most, and its \
+                 lower end comes first; the default is 5 minutes to 24 hours",
+            ),
+            (
+                self.max_stale > 30 * DAY,
+                "stale keys would be used for more than 30 days; the default is 24 hours",
+            ),
+            (
+                !(Duration::from_millis(100)..=60 * SECOND).contains(&self.timeout),
+                "the time-out for its documents is not between 100 milliseconds and 60 seconds; the default is 5 seconds",
+            ),
+            (
+                !(1024..=16 * 1024 * 1024).contains(&self.max_document),
+                "the longest document is not between 1 KiB and 16 MiB; the default is 512 KiB",
+            ),
+            (
+                !(1..=1000).contains(&self.max_keys),
+                "the most keys of a set are not between 1 and 1000; the default is 100",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(faulty, text)| faulty.then_some(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_have_bounds_that_their_ends_are_within() {
+        let (second, hour, day) =
+            (Duration::from_secs(1), Duration::from_secs(60 * 60), Duration::from_secs(24 * 60 * 60));
+        let tick = Duration::from_nanos(1);
+        let refresh = KeyRefresh::default;
+        for within in [
+            refresh(),
+            refresh().cool_down(second),
+            refresh().cool_down(hour).interval(hour, hour),
+            refresh().interval(second * 30, 7 * day),
+            refresh().max_stale(Duration::ZERO),
+            refresh().max_stale(30 * day),
+            refresh().timeout(second / 10),
+            refresh().timeout(60 * second),
+            refresh().max_document(1024).max_keys(1),
+            refresh().max_document(16 * 1024 * 1024).max_keys(1000),
+        ] {
+            assert_eq!(within.faults().next(), None, "{within:?}");
+        }
+        for (beyond, named) in [
+            (refresh().cool_down(second - tick), "cool-down"),
+            (refresh().cool_down(hour + tick).interval(2 * hour, day), "cool-down"),
+            (refresh().interval(second * 30 - tick, day), "interval"),
+            (refresh().interval(day, day - tick), "interval"),
+            (refresh().interval(day, 7 * day + tick), "interval"),
+            (refresh().max_stale(30 * day + tick), "stale"),
+            (refresh().timeout(second / 10 - tick), "time-out"),
+            (refresh().timeout(60 * second + tick), "time-out"),
+            (refresh().max_document(1023), "document"),
+            (refresh().max_document(16 * 1024 * 1024 + 1), "document"),
+            (refresh().max_keys(0), "keys"),
+            (refresh().max_keys(1001), "keys"),
+        ] {
+            let faults: Vec<_> = beyond.faults().collect();
+            assert!(faults.len() == 1 && faults[0].contains(named), "{faults:?}");
+        }
+    }
+}

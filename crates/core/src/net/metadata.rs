@@ -1,0 +1,259 @@
+//! Discovery: from an issuer identifier to where its keys and endpoints are (RFC 8414, OpenID Connect Discovery 1.0).
+
+use std::{
+    borrow::Cow,
+    error::Error as StdError,
+    fmt,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use http::Uri;
+
+use crate::{
+    jose::json::{self, Malformed, Value},
+    net::{
+        fetch::document::{DocumentError, Documents},
+        http_caching,
+        https_url::{self, PlainHttp},
+    },
+    redact::excerpt,
+    refusal::error::near_miss,
+};
+
+/// What is looked for in an issuer's metadata document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// RFC 8414 §2.
+    Keys,
+    /// RFC 8414 §2; for clients that authenticate by a certificate, the alias of RFC 8705 §5 where there is one.
+    Introspection { by_certificate: bool },
+}
+
+impl Wanted {
+    const fn member(self) -> &'static str {
+        match self {
+            Self::Keys => "jwks_uri",
+            Self::Introspection { .. } => "introspection_endpoint",
+        }
+    }
+}
+
+/// The three addresses that an issuer's document may be found at, in the order in which they are tried: the OAuth form
+/// (RFC 8414 §3.1), the OIDC form inserted between host and path (RFC 8414 §5), and the OIDC form appended (OIDC
+/// Discovery §4.1).
+fn well_known(issuer: &str) -> Vec<String> {
+    const OAUTH: &str = "/.well-known/oauth-authorization-server";
+    const OIDC: &str = "/.well-known/openid-configuration";
+
+    let after_scheme = issuer.find("://").map_or(0, |at| at + 3);
+    let (origin, path) = issuer.split_at(issuer[after_scheme..].find('/').map_or(issuer.len(), |at| after_scheme + at));
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let mut forms = vec![format!("{origin}{OAUTH}{path}"), format!("{origin}{OIDC}{path}")];
+    if !path.is_empty() {
+        forms.push(format!("{origin}{path}{OIDC}"));
+    }
+    forms
+}
+
+/// Finds what is wanted of `issuer`, and for how long it may be relied on. The first valid document counts; `first` is the form that
+/// is tried first, 0 until one was found or did not answer.
+pub(crate) async fn discover(
+    issuer: &str,
+    wanted: Wanted,
+    plain_http: &PlainHttp,
+    documents: &Documents,
+    first: &AtomicUsize,
+) -> Result<(Uri, Option<Duration>), DiscoveryError> {
+    let mut last = DiscoveryError::Document(DocumentError::NotFound);
+    let forms = well_known(issuer);
+    let start = first.load(Ordering::Relaxed);
+    for step in 0..forms.len() {
+        let form = (start + step) % forms.len();
+        // Should this be as far as the time allows, the next attempt begins here.
+        first.store(form, Ordering::Relaxed);
+        let url = forms[form].parse().map_err(|_| DocumentError::NotFound)?;
+        match at(&url, issuer, wanted, plain_http, documents).await {
+            Ok(found) => return Ok(found),
+            // What another form answered says more than "not found" does.
+            Err(DiscoveryError::Document(DocumentError::NotFound)) => {}
+            Err(error) => last = error,
+        }
+    }
+    first.store(0, Ordering::Relaxed);
+    Err(last)
+}
+
+/// What is wanted of `issuer`, by the document at this address, and for how long it may be relied on.
+pub(crate) async fn at(
+    url: &Uri,
+    issuer: &str,
+    wanted: Wanted,
+    plain_http: &PlainHttp,
+    documents: &Documents,
+) -> Result<(Uri, Option<Duration>), DiscoveryError> {
+    let headers = documents.headers("application/json");
+    let answer = documents.get(url, headers.clone()).await?;
+    let lifetime = http_caching::lifetime(url, &headers, &answer, documents.clock.now());
+    Ok((read(answer.body(), issuer, wanted, plain_http)?, lifetime))
+}
+
+fn read(document: &[u8], issuer: &str, wanted: Wanted, plain_http: &PlainHttp) -> Result<Uri, DiscoveryError> {
+    const ALIASES: &str = "mtls_endpoint_aliases";
+    let member = wanted.member();
+    let members = json::object(document, |name| name == "issuer" || name == member || name == ALIASES)
+        .map_err(DiscoveryError::NotADocument)?;
+    // RFC 8414 §3.3: identical, code point by code point.
+    match text(&members, "issuer") {
+        Some(named) if named == issuer => {}
+        Some(named) => return Err(DiscoveryError::AnotherIssuer(excerpt(named).into(), near_miss(issuer, named))),
+        None => return Err(DiscoveryError::Missing("issuer")),
+    }
+    let alias = members.iter().find_map(|(name, value)| match value {
+        Value::Object(aliases) if name == ALIASES => text(aliases, member),
+        _ => None,
+    });
+    let alias = alias.filter(|_| wanted == Wanted::Introspection { by_certificate: true });
+    let url = alias.or_else(|| text(&members, member)).ok_or(DiscoveryError::Missing(member))?;
+    https_url::parse(url, plain_http).map_err(|fault| DiscoveryError::Unusable(member, fault))
+}
+
+/// A member that is a text. One that is `null`, or of another type, is as good as absent.
+fn text<'v>(members: &'v [(Cow<'_, str>, Value<'_>)], wanted: &str) -> Option<&'v str> {
+    members.iter().find_map(|(name, value)| match value {
+        Value::String(text) if name == wanted => Some(&**text),
+        _ => None,
+    })
+}
+
+/// Why an issuer's metadata could not be had.
+#[derive(Clone, Debug)]
+pub(crate) enum DiscoveryError {
+    /// What it is called, and what is easily overlooked where that is all.
+    AnotherIssuer(Box<str>, Option<&'static str>),
+    Document(DocumentError),
+    Missing(&'static str),
+    NotADocument(Malformed),
+    Unusable(&'static str, &'static str),
+}
+
+impl From<DocumentError> for DiscoveryError {
+    fn from(error: DocumentError) -> Self {
+        Self::Document(error)
+    }
+}
+
+impl fmt::Display for DiscoveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AnotherIssuer(named, hint) => {
+                write!(f, "the metadata document names another issuer, {named}")?;
+                hint.map_or(Ok(()), |hint| write!(f, " ({hint})"))?;
+                f.write_str("; configure the issuer exactly as it names itself")
+            }
+            Self::Document(error) => error.fmt(f),
+            Self::Missing(member) => write!(f, "the metadata document has no `{member}`"),
+            Self::NotADocument(rule) => write!(f, "the metadata document {rule}"),
+            Self::Unusable(member, fault) => write!(f, "the `{member}` of the metadata document {fault}"),
+        }
+    }
+}
+
+impl StdError for DiscoveryError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Document(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_forms_in_their_order() {
+        assert_eq!(
+            well_known("https://as.example/t1"),
+            [
+                "https://as.example/.well-known/oauth-authorization-server/t1",
+                "https://as.example/.well-known/openid-configuration/t1",
+                "https://as.example/t1/.well-known/openid-configuration",
+            ]
+        );
+        assert_eq!(well_known("https://as.example/t1/"), well_known("https://as.example/t1"));
+        assert_eq!(well_known("https://a/t1/x")[2], "https://a/t1/x/.well-known/openid-configuration");
+        assert_eq!(well_known("https://a/t1/x")[0], "https://a/.well-known/oauth-authorization-server/t1/x");
+        let root = [
+            "https://as.example:8443/.well-known/oauth-authorization-server",
+            "https://as.example:8443/.well-known/openid-configuration",
+        ];
+        assert_eq!(well_known("https://as.example:8443"), root);
+        assert_eq!(well_known("https://as.example:8443/"), root);
+    }
+
+    #[test]
+    fn a_document_has_to_name_the_issuer_and_its_keys() {
+        let read = |text: &str| {
+            super::read(text.as_bytes(), "https://as.example", Wanted::Keys, &PlainHttp::REFUSED)
+                .map_err(|error| error.to_string())
+        };
+        let good = read(r#"{"issuer":"https://as.example","jwks_uri":"https://keys.example/jwks","x":[1]}"#).unwrap();
+        assert_eq!(good, "https://keys.example/jwks");
+        for (document, fault) in [
+            ("[]", "not one JSON object"),
+            ("\u{feff}{}", "byte order mark"),
+            (r#"{"issuer":"https://as.example","issuer":"https://as.example"}"#, "names a member twice"),
+            (&format!(r#"{{"x":{}{}}}"#, "[".repeat(16), "]".repeat(16)), "more than 16 deep"),
+            (
+                &format!("{{{}}}", (0..2049).map(|n| format!("\"{n}\":0")).collect::<Vec<_>>().join(",")),
+                "more than 2048 members",
+            ),
+            (r#"{"jwks_uri":"https://as.example/jwks"}"#, "no `issuer`"),
+            (r#"{"issuer":null,"jwks_uri":"https://as.example/jwks"}"#, "no `issuer`"),
+            (r#"{"issuer":"https://as.example","jwks_uri":null}"#, "no `jwks_uri`"),
+            (
+                r#"{"issuer":"https://as.example/","jwks_uri":"https://as.example/jwks"}"#,
+                "another issuer, https://as.example/ (they differ by the slash at the end alone); configure",
+            ),
+            (r#"{"issuer":"https://AS.example","jwks_uri":"https://as.example/jwks"}"#, "another issuer"),
+            (r#"{"issuer":"https://as.example"}"#, "no `jwks_uri`"),
+            (r#"{"issuer":"https://as.example","jwks_uri":["https://as.example/jwks"]}"#, "no `jwks_uri`"),
+            (r#"{"issuer":"https://as.example","jwks_uri":"http://as.example/jwks"}"#, "must be https"),
+            (r#"{"issuer":"https://as.example","jwks_uri":"http://127.0.0.1/jwks"}"#, "must be https"),
+        ] {
+            assert!(read(document).unwrap_err().contains(fault), "{document}");
+        }
+    }
+
+    #[test]
+    fn an_introspection_endpoint_may_have_an_alias_for_certificates() {
+        let document = r#"{"issuer":"https://as.example","introspection_endpoint":"https://as.example/i",
+            "mtls_endpoint_aliases":{"introspection_endpoint":"https://mtls.as.example/i"}}"#;
+        let read = |document: &str, by_certificate| {
+            let wanted = Wanted::Introspection { by_certificate };
+            super::read(document.as_bytes(), "https://as.example", wanted, &PlainHttp::REFUSED)
+                .map(|url| url.to_string())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(read(document, false).unwrap(), "https://as.example/i");
+        assert_eq!(read(document, true).unwrap(), "https://mtls.as.example/i");
+        let without = document.replace("mtls_endpoint_aliases", "x");
+        assert_eq!(read(&without, true).unwrap(), "https://as.example/i");
+        for null in [
+            without.replace(
+                r#""x":{"introspection_endpoint":"https://mtls.as.example/i"}"#,
+                r#""mtls_endpoint_aliases":null"#,
+            ),
+            document.replace(r#""https://mtls.as.example/i""#, "null"),
+        ] {
+            assert!(null.contains("null"));
+            assert_eq!(read(&null, true).unwrap(), "https://as.example/i", "a null alias is absent");
+        }
+        let none = r#"{"issuer":"https://as.example","jwks_uri":"https://as.example/jwks"}"#;
+        assert!(read(none, false).unwrap_err().contains("no `introspection_endpoint`"));
+        let plain = document.replace("https://as.example/i", "http://as.example/i");
+        assert!(read(&plain, false).unwrap_err().contains("must be https"));
+    }
+}

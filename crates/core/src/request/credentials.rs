@@ -1,0 +1,363 @@
+//! The first step: exactly one access token off the request, none, or a malformed request.
+//!
+//! The `Authorization` header is the only place a token is taken from (RFC 6750 §2.1), and one other header where the
+//! configuration names it. Form bodies and query strings, cookies and other headers are not looked at, with one exception: a
+//! request that has a token in a header *and* an `access_token` parameter in its query is refused, because whoever sent it
+//! may believe that the other one counts. So is a request with a token in both headers.
+
+use std::fmt;
+
+use base64_simd::URL_SAFE_NO_PAD;
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION},
+};
+
+use memchr::memchr_iter;
+
+use crate::{
+    redact::REDACTED,
+    refusal::{Error, FailedCheck, Reason, error::Actual},
+    request::RequestHead,
+};
+
+/// An authentication scheme that access tokens are presented under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// RFC 6750.
+    Bearer,
+}
+
+impl Scheme {
+    /// The scheme's registered name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+        }
+    }
+
+    /// Scheme names compare without regard to case (RFC 9110 §11.1).
+    fn from_name(name: &str) -> Option<Self> {
+        name.eq_ignore_ascii_case("Bearer").then_some(Self::Bearer)
+    }
+}
+
+/// A token as it was presented, and the scheme it came under. Nothing about it has been verified.
+#[derive(Clone, Copy)]
+pub struct Credentials<'a> {
+    scheme: Scheme,
+    token: &'a str,
+}
+
+impl<'a> Credentials<'a> {
+    /// Takes the credentials off a request.
+    ///
+    /// `Ok(None)` means that the request has no credentials: no `Authorization` header, or one of a scheme that is not
+    /// offered, such as `Basic`.
+    ///
+    /// # Errors
+    ///
+    /// - [`Reason::DuplicateCredentials`]: more than one `Authorization` field line, even with equal values.
+    /// - [`Reason::MalformedCredentials`]: not one scheme, one or more spaces, and one `token68` (RFC 9110 §11.2).
+    /// - [`Reason::MultipleTransports`]: a token in the header and an `access_token` parameter in the query.
+    pub fn from_request(request: impl Into<RequestHead<'a>>) -> Result<Option<Self>, Error> {
+        Self::from_request_with(request.into(), None)
+    }
+
+    /// Takes the credentials off a request, from `Authorization` or from the header that the configuration names.
+    pub(crate) fn from_request_with(
+        request: RequestHead<'a>,
+        token_header: Option<&HeaderName>,
+    ) -> Result<Option<Self>, Error> {
+        let authorization = match sole(request.headers(), &AUTHORIZATION) {
+            Ok(Some(value)) => Self::parse(value.as_bytes())?,
+            Ok(None) => None,
+            Err(Several) => return Err(Reason::DuplicateCredentials.into()),
+        };
+        let named = match token_header.map(|name| sole(request.headers(), name)) {
+            Some(Ok(Some(value))) => Some(Self::bare(value.as_bytes())),
+            Some(Err(Several)) => return Err(Reason::MultipleTransports.into()),
+            Some(Ok(None)) | None => None,
+        };
+        let credentials = match (authorization, named) {
+            (Some(_), Some(_)) => return Err(Reason::MultipleTransports.into()),
+            (Some(credentials), None) => credentials,
+            (None, Some(credentials)) => credentials?,
+            (None, None) => return Ok(None),
+        };
+        if request.uri().query().is_some_and(has_access_token) {
+            return Err(Reason::MultipleTransports.into());
+        }
+        Ok(Some(credentials))
+    }
+
+    /// The token of a request where there is nothing out of the ordinary about it, for whoever has seen it before: not one of
+    /// its characters is looked at. Where this finds a token that is [well-formed](Self::of_token),
+    /// [`from_request`](Self::from_request) finds the same.
+    pub(crate) fn peek(request: RequestHead<'a>, token_header: Option<&HeaderName>) -> Option<&'a [u8]> {
+        let Ok(Some(value)) = sole(request.headers(), &AUTHORIZATION) else { return None };
+        let (scheme, rest) = value.as_bytes().split_at_checked("Bearer ".len())?;
+        let is_elsewhere = token_header.is_some_and(|name| request.headers().contains_key(name))
+            || request.uri().query().is_some_and(has_access_token);
+        (scheme.eq_ignore_ascii_case(b"Bearer ") && !is_elsewhere).then_some(rest)
+    }
+
+    /// The credentials that a token which was [peeked](Self::peek) at is, if it is well-formed.
+    pub(crate) fn of_token(token: &'a [u8]) -> Option<Self> {
+        let token = std::str::from_utf8(token).ok().filter(|token| is_token68(token))?;
+        Some(Self { scheme: Scheme::Bearer, token })
+    }
+
+    /// Reads the value of a header that holds a token and no scheme. Such a header has no grammar but the token's own, so
+    /// what is no token is a bad token.
+    fn bare(value: &'a [u8]) -> Result<Self, Error> {
+        Self::of_token(value).ok_or_else(|| no_token(Reason::MalformedToken, value))
+    }
+
+    /// Reads the value of one `Authorization` header.
+    fn parse(value: &'a [u8]) -> Result<Option<Self>, Error> {
+        let malformed = || Error::from(Reason::MalformedCredentials);
+
+        let scheme_end = value.iter().position(|&byte| byte == b' ').unwrap_or(value.len());
+        let (scheme, rest) = value.split_at(scheme_end);
+        if scheme.is_empty() || !scheme.iter().copied().all(is_tchar) {
+            return Err(malformed());
+        }
+        let Some(scheme) = std::str::from_utf8(scheme).ok().and_then(Scheme::from_name) else { return Ok(None) };
+
+        let token = std::str::from_utf8(rest).map_err(|_| malformed())?.trim_start_matches(' ');
+        if !is_token68(token) {
+            return Err(no_token(Reason::MalformedCredentials, token.as_bytes()));
+        }
+        Ok(Some(Self { scheme, token }))
+    }
+
+    /// The scheme.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The token text.
+    pub(crate) fn token(&self) -> &'a str {
+        self.token
+    }
+}
+
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("scheme", &self.scheme).field("token", &REDACTED).finish()
+    }
+}
+
+/// A field that may have one line has more.
+struct Several;
+
+/// A header with credentials is a singleton field (RFC 9110 §5.3), so every field line is looked at.
+fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Several> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Several),
+        (value, None) => Ok(value),
+    }
+}
+
+/// Why a header cannot be named as one that holds a token and nothing else.
+pub(crate) fn token_header_fault(name: &HeaderName) -> Option<&'static str> {
+    if name == AUTHORIZATION {
+        Some("is looked at anyway, and holds a scheme before the token; leave it out")
+    } else if [COOKIE, PROXY_AUTHORIZATION].contains(name) {
+        Some("is for other credentials; name the header that a proxy puts the token into")
+    } else {
+        None
+    }
+}
+
+/// The refusal of what is no token. Of a JWT that would be one without its padding, that is said.
+fn no_token(reason: Reason, value: &[u8]) -> Error {
+    let unpadded = |part: &[u8]| part.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1);
+    let is_part = |part: &[u8]| is_in_base64url(&part[..unpadded(part)]);
+    let is_padded = value.contains(&b'=') && memchr_iter(b'.', value).count() == 2;
+    if is_padded && value.split(|&byte| byte == b'.').all(is_part) { padded(reason) } else { reason.into() }
+}
+
+/// The refusal of a JWT for the padding of its parts (RFC 7515 §2). Those that AWS's load balancers write about users have some.
+pub(crate) fn padded(reason: Reason) -> Error {
+    let found = "`=` at the end of a part; a load balancer of AWS writes that into x-amzn-oidc-data, and passes the access token \
+                 on in x-amzn-oidc-accesstoken";
+    FailedCheck::new(reason, "token", "parts in base64url without padding", Actual::Fixed(found)).into()
+}
+
+fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
+fn is_token68(text: &str) -> bool {
+    is_in_base64url(text.as_bytes()) || is_uncommon_token68(text)
+}
+
+/// Whether a text consists of base64url, in parts of which none is empty, as JWTs do. It is told quickest.
+fn is_in_base64url(text: &[u8]) -> bool {
+    let is_part = |from: usize, to: usize| from < to && URL_SAFE_NO_PAD.check(&text[from..to]).is_ok();
+    let mut from = 0;
+    let is_before_each_dot = memchr_iter(b'.', text).all(|dot| is_part(std::mem::replace(&mut from, dot + 1), dot));
+    is_before_each_dot && is_part(from, text.len())
+}
+
+/// Every character is looked at, whatever those before it were, so that the compiler can look at many at once.
+fn is_uncommon_token68(text: &str) -> bool {
+    let unpadded = text.trim_end_matches('=').as_bytes();
+    let is_legal = |byte: u8| {
+        // `-./0123456789` are neighbours.
+        (byte | 0x20).wrapping_sub(b'a') < 26 || byte.wrapping_sub(b'-') < 13 || matches!(byte, b'_' | b'~' | b'+')
+    };
+    !unpadded.is_empty() && unpadded.iter().fold(true, |legal, &byte| legal & is_legal(byte))
+}
+
+/// Whether a query has a parameter named `access_token`, however its name is spelled.
+fn has_access_token(query: &str) -> bool {
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(value: &[u8]) -> Result<Option<&str>, Reason> {
+        Credentials::parse(value).map(|found| found.map(|c| c.token())).map_err(|error| error.reason())
+    }
+
+    #[test]
+    fn the_credentials_of_a_request_are_in_its_authorization_header() {
+        let request =
+            http::Request::builder().header(AUTHORIZATION, "Bearer a").header("x-token", "b").body(()).unwrap();
+        let (parts, ()) = request.into_parts();
+        assert_eq!(Credentials::from_request(&parts).unwrap().unwrap().token(), "a");
+        let (parts, ()) = http::Request::builder().header("x-token", "b").body(()).unwrap().into_parts();
+        assert!(Credentials::from_request(&parts).unwrap().is_none());
+    }
+
+    #[test]
+    fn jose_2_padding_is_refused_and_named() {
+        let named = |error: Error| {
+            error.failed_checks().iter().any(|failure| failure.found().contains("x-amzn-oidc-accesstoken"))
+        };
+        for padded in ["QQ==.QUI=.QUI", "QQ.QUI=.QUI=", "QUJD=.QQ.QQ", "QQ==.QQ==.QQ=="] {
+            let bare = Credentials::bare(padded.as_bytes()).unwrap_err();
+            assert_eq!(bare.reason(), Reason::MalformedToken, "{padded}");
+            let bearer = Credentials::parse(format!("Bearer {padded}").as_bytes()).unwrap_err();
+            assert_eq!(bearer.reason(), Reason::MalformedCredentials, "{padded}");
+            assert!(named(bare) && named(bearer), "{padded}");
+        }
+        for other in ["QQ=.QQ", "Q=Q.QQ.QQ", "=.QQ.QQ", "QQ.QQ=.QQ.QQ", "QQ.Q!=.QQ", "QQ.QQ. QQ", "=="] {
+            assert!(!named(Credentials::bare(other.as_bytes()).unwrap_err()), "{other}");
+        }
+    }
+
+    #[test]
+    fn one_scheme_spaces_and_one_token68() {
+        assert_eq!(parse(b"Bearer aB1-._~+/=="), Ok(Some("aB1-._~+/==")));
+        assert_eq!(parse(b"bEaReR   x"), Ok(Some("x")));
+        for malformed in [
+            "",
+            " ",
+            "Bearer",
+            "Bearer ",
+            "Bearer =",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer a=b",
+            "Bearer\ta",
+            "Bearer \"a\"",
+            "Bearer a ",
+            "Bearer:a",
+            "Bearer=a",
+            "Bearer\"a\"",
+            " Bearer a",
+            "Bearer a\tb",
+            "B\u{e9}arer a",
+            "Bearer \u{e9}",
+            "Bearer\0a",
+            "Basic;x y",
+        ] {
+            assert_eq!(parse(malformed.as_bytes()), Err(Reason::MalformedCredentials), "{malformed:?}");
+        }
+        assert_eq!(parse(b"Bearer \xff"), Err(Reason::MalformedCredentials));
+    }
+
+    #[test]
+    fn what_is_told_quickly_is_told_alike() {
+        for byte in 0..0x80_u8 {
+            let byte = char::from(byte);
+            for text in [format!("{byte}"), format!("AQAB{byte}"), format!("AQAB.{byte}AQAB{}AQ", "x".repeat(40))] {
+                assert_eq!(is_token68(&text), is_uncommon_token68(&text), "{text:?}");
+            }
+        }
+        for text in ["", ".", "a.", ".a", "AQ..AQ", "AQ.AQ.AQ", "=", "AQ.=", "AQ.A==", "AR", "A"] {
+            assert_eq!(is_token68(text), is_uncommon_token68(text), "{text:?}");
+        }
+        assert!(is_in_base64url(b"AQ.AQ.AQ") && is_in_base64url(b"AQ"));
+        for uncommon in ["", ".", "AQ.", ".AQ", "AQ..AQ", "AR", "A+AA", "AA=="] {
+            assert!(!is_in_base64url(uncommon.as_bytes()), "{uncommon}");
+        }
+    }
+
+    #[test]
+    fn another_scheme_is_no_credentials_whatever_follows_it() {
+        for other in [
+            &b"Basic dTpw"[..],
+            b"Digest username=\"x\", realm=y",
+            b"Negotiate",
+            b"DPoP a",
+            b"Bearerx a",
+            b"x \xff",
+            b"!#$%&'*+-.^_`|~09 z",
+        ] {
+            assert_eq!(parse(other), Ok(None), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_found_under_every_spelling_of_its_name() {
+        for query in ["access_token=x", "a=b&access_token", "access%5Ftoken=x", "%61ccess_toke%6e=x&y"] {
+            assert!(has_access_token(query), "{query}");
+        }
+        for query in [
+            "",
+            "xaccess_token=1",
+            "access_token2=1",
+            "a=access_token",
+            "access%5=x",
+            "access_token%",
+            "Access_Token=x",
+        ] {
+            assert!(!has_access_token(query), "{query}");
+        }
+    }
+
+    #[test]
+    fn bearer_14_a_named_header_holds_a_token_and_nothing_else() {
+        let bare = |value| Credentials::bare(value).map(|found| found.token()).map_err(|error| error.reason());
+        assert_eq!(bare(b"a.b.c"), Ok("a.b.c"));
+        for bad in [&b""[..], b" a", b"Bearer a", b"a b", b"a,b", b"\xff", b"a\tb"] {
+            assert_eq!(bare(bad), Err(Reason::MalformedToken), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn bearer_14_headers_of_other_credentials_cannot_be_named() {
+        for other in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
+            assert!(token_header_fault(&other).is_some(), "{other}");
+        }
+        assert_eq!(token_header_fault(&HeaderName::from_static("cf-access-jwt-assertion")), None);
+    }
+
+    #[test]
+    fn debug_shows_no_token() {
+        assert_eq!(
+            format!("{:?}", Credentials::parse(b"Bearer secret").unwrap().unwrap()),
+            r#"Credentials { scheme: Bearer, token: "[redacted]" }"#
+        );
+    }
+}

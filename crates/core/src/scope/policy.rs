@@ -1,0 +1,285 @@
+//! Demands on the scope of a token.
+//!
+//! A [`ScopePolicy`] is one scope, all of several, any of several, or an expression of those:
+//!
+//! ```
+//! use scopegate_core::{ExactScopes, Scope, scope};
+//!
+//! let policy = scope("reports") & (scope("reports:read") | scope("admin"));
+//! assert!(policy.is_satisfied_by(&Scope::parse("reports admin"), &ExactScopes));
+//! assert_eq!(policy.challenge(), "reports reports:read");
+//! ```
+//!
+//! Wherever a policy is demanded, a scope by its name will do: a `&'static str`, a `String` or a [`ScopeToken`].
+//!
+//! There is no empty policy: a route that demands a token and no scope in particular says so with `RequireToken`.
+
+use std::{
+    borrow::Cow,
+    convert::Infallible,
+    error::Error as StdError,
+    fmt,
+    ops::{BitAnd, BitOr},
+};
+
+use crate::scope::{InvalidScopeToken, Scope, ScopeGrammar, ScopeToken};
+
+/// A demand on scopes. See the [module docs](self).
+#[derive(Clone, PartialEq, Eq)]
+#[must_use = "a policy demands nothing until a layer or an extractor enforces it"]
+pub struct ScopePolicy(Node);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Node {
+    One(ScopeToken),
+    /// Never empty.
+    All(Vec<Node>),
+    /// Never empty. The first alternative is the one that a challenge names.
+    Any(Vec<Node>),
+}
+
+/// The demand for one scope, to build expressions with `&` and `|`.
+///
+/// # Panics
+///
+/// When `name` is not a legal scope token, with the remedy. [`ScopePolicy::one`] returns the error instead.
+pub fn scope(name: &'static str) -> ScopePolicy {
+    ScopePolicy::one(name).unwrap_or_else(|error| panic!("{error}"))
+}
+
+impl ScopePolicy {
+    /// The demand for one scope.
+    ///
+    /// # Errors
+    ///
+    /// When `name` is not a legal scope token.
+    pub fn one(name: impl Into<Cow<'static, str>>) -> Result<Self, InvalidScopePolicy> {
+        Ok(Self(Node::One(ScopeToken::new(name)?)))
+    }
+
+    /// The demand for every one of `names`.
+    ///
+    /// # Errors
+    ///
+    /// When there are no names, or one is not a legal scope token.
+    pub fn all<N: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = N>) -> Result<Self, InvalidScopePolicy> {
+        nodes(names).map(|nodes| Self(Node::All(nodes)))
+    }
+
+    /// The demand for at least one of `names`, of which a challenge names the first.
+    ///
+    /// # Errors
+    ///
+    /// When there are no names, or one is not a legal scope token.
+    pub fn any<N: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = N>) -> Result<Self, InvalidScopePolicy> {
+        nodes(names).map(|nodes| Self(Node::Any(nodes)))
+    }
+
+    /// Whether `granted` meets the demand, under the grammar of the issuer that granted it.
+    pub fn is_satisfied_by(&self, granted: &Scope, grammar: &dyn ScopeGrammar) -> bool {
+        self.0.is_satisfied_by(granted, grammar)
+    }
+
+    /// The scopes that a challenge names: a whole set that would do, each scope once, separated by spaces.
+    ///
+    /// Of alternatives it names the first, and not all of them, since a client that asked for all would be granted more
+    /// than it needs.
+    pub fn challenge(&self) -> String {
+        let mut scopes = Vec::new();
+        self.0.preferred(&mut scopes);
+        scopes.join(" ")
+    }
+}
+
+impl From<ScopeToken> for ScopePolicy {
+    fn from(token: ScopeToken) -> Self {
+        Self(Node::One(token))
+    }
+}
+
+macro_rules! from_a_name {
+    ($($name:ty),*) => {$(
+        impl TryFrom<$name> for ScopePolicy {
+            type Error = InvalidScopePolicy;
+
+            /// The demand for one scope of this name.
+            fn try_from(name: $name) -> Result<Self, InvalidScopePolicy> {
+                Self::one(name)
+            }
+        }
+    )*};
+}
+
+from_a_name!(&'static str, String, Cow<'static, str>);
+
+fn nodes<N: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = N>) -> Result<Vec<Node>, InvalidScopePolicy> {
+    let nodes = names
+        .into_iter()
+        .map(|name| Ok(Node::One(ScopeToken::new(name)?)))
+        .collect::<Result<Vec<_>, InvalidScopeToken>>()?;
+    if nodes.is_empty() { Err(InvalidScopePolicy(Fault::Empty)) } else { Ok(nodes) }
+}
+
+impl Node {
+    fn is_satisfied_by(&self, granted: &Scope, grammar: &dyn ScopeGrammar) -> bool {
+        match self {
+            Self::One(required) => grammar.satisfies(granted, required),
+            Self::All(nodes) => nodes.iter().all(|node| node.is_satisfied_by(granted, grammar)),
+            Self::Any(nodes) => nodes.iter().any(|node| node.is_satisfied_by(granted, grammar)),
+        }
+    }
+
+    fn preferred<'a>(&'a self, scopes: &mut Vec<&'a str>) {
+        match self {
+            Self::One(token) => {
+                if !scopes.contains(&token.as_str()) {
+                    scopes.push(token.as_str());
+                }
+            }
+            Self::All(nodes) => nodes.iter().for_each(|node| node.preferred(scopes)),
+            Self::Any(nodes) => nodes.iter().take(1).for_each(|node| node.preferred(scopes)),
+        }
+    }
+
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (nodes, operator) = match self {
+            Self::One(token) => return fmt::Display::fmt(token, f),
+            Self::All(nodes) => (nodes, " & "),
+            Self::Any(nodes) => (nodes, " | "),
+        };
+        f.write_str("(")?;
+        for (index, node) in nodes.iter().enumerate() {
+            if index > 0 {
+                f.write_str(operator)?;
+            }
+            node.fmt(f)?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl BitAnd for ScopePolicy {
+    type Output = Self;
+
+    /// The demand for both.
+    fn bitand(self, other: Self) -> Self {
+        Self(Node::All(vec![self.0, other.0]))
+    }
+}
+
+impl BitOr for ScopePolicy {
+    type Output = Self;
+
+    /// The demand for either. A challenge names the left one.
+    fn bitor(self, other: Self) -> Self {
+        Self(Node::Any(vec![self.0, other.0]))
+    }
+}
+
+impl fmt::Debug for ScopePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ScopePolicy")?;
+        f.write_str(if matches!(self.0, Node::One(_)) { "(" } else { "" })?;
+        self.0.fmt(f)?;
+        f.write_str(if matches!(self.0, Node::One(_)) { ")" } else { "" })
+    }
+}
+
+/// A demand that cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidScopePolicy(Fault);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fault {
+    Empty,
+    Token(InvalidScopeToken),
+}
+
+impl From<InvalidScopeToken> for InvalidScopePolicy {
+    fn from(error: InvalidScopeToken) -> Self {
+        Self(Fault::Token(error))
+    }
+}
+
+/// What is a policy already always makes one.
+impl From<Infallible> for InvalidScopePolicy {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl fmt::Display for InvalidScopePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Fault::Empty => f.write_str(
+                "a scope policy without scopes demands nothing; name at least one, or use `RequireToken` for a route that \
+                 any good token may use",
+            ),
+            Fault::Token(error) => error.fmt(f),
+        }
+    }
+}
+
+impl StdError for InvalidScopePolicy {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::ExactScopes;
+
+    fn satisfied(policy: &ScopePolicy, granted: &str) -> bool {
+        policy.is_satisfied_by(&Scope::parse(granted), &ExactScopes)
+    }
+
+    #[test]
+    fn all_demands_each_and_names_each_once() {
+        let policy = ScopePolicy::all(["a", "b", "a"]).unwrap();
+        assert!(satisfied(&policy, "b c a"));
+        assert!(!satisfied(&policy, "a") && !satisfied(&policy, "b") && !satisfied(&policy, ""));
+        assert_eq!(policy.challenge(), "a b");
+    }
+
+    #[test]
+    fn any_demands_one_and_names_the_first() {
+        let policy = ScopePolicy::any(["x", "y"]).unwrap();
+        assert!(satisfied(&policy, "y") && satisfied(&policy, "x"));
+        assert!(!satisfied(&policy, "z"));
+        assert_eq!(policy.challenge(), "x");
+    }
+
+    #[test]
+    fn expressions_nest() {
+        let policy = scope("a") & (scope("b") | scope("c") & scope("a"));
+        assert!(satisfied(&policy, "a b") && satisfied(&policy, "a c"));
+        assert!(!satisfied(&policy, "a") && !satisfied(&policy, "b c"));
+        assert_eq!(policy.challenge(), "a b");
+        assert_eq!((scope("c") & scope("a") | scope("b")).challenge(), "c a");
+        assert_eq!(format!("{policy:?}"), "ScopePolicy(a & (b | (c & a)))");
+        assert_eq!(format!("{:?}", scope("a")), "ScopePolicy(a)");
+    }
+
+    #[test]
+    fn a_scope_by_its_name_is_a_policy() {
+        fn policy(
+            demand: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>,
+        ) -> Result<String, InvalidScopePolicy> {
+            demand.try_into().map(|policy| policy.challenge()).map_err(Into::into)
+        }
+        assert_eq!(policy("a"), Ok("a".to_owned()));
+        assert_eq!(policy("a".to_owned()), Ok("a".to_owned()));
+        assert_eq!(policy(Cow::Borrowed("a")), Ok("a".to_owned()));
+        assert_eq!(policy(ScopeToken::new("a").unwrap()), Ok("a".to_owned()));
+        assert_eq!(policy(scope("a") & scope("b")), Ok("a b".to_owned()));
+        assert!(policy("a b").is_err() && policy(String::new()).is_err());
+    }
+
+    #[test]
+    fn empty_and_illegal_demands_are_refused_with_the_remedy() {
+        let none: [&str; 0] = [];
+        assert!(ScopePolicy::all(none).unwrap_err().to_string().contains("RequireToken"));
+        assert!(ScopePolicy::any(none).unwrap_err().to_string().contains("RequireToken"));
+        assert!(ScopePolicy::all(["a", "b c"]).unwrap_err().to_string().contains("\"b c\" is not a scope token"));
+        assert!(ScopePolicy::any([""]).is_err());
+        assert!(ScopePolicy::one("a\"b").is_err());
+    }
+}

@@ -1,0 +1,171 @@
+//! Checks that claims have to pass whoever vouches for them: an issuer by its signature, or by its answer to a question.
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use super::{NumericDate, Texts, UnverifiedClaims};
+use crate::refusal::{
+    Error, FailedCheck, Reason,
+    error::{self, Actual, Expected, Failures, Side, TimeBound},
+};
+
+/// The checks that failed so far. Each is made whatever the others found, so that the log can name every one.
+#[derive(Default)]
+pub(crate) struct CheckResults(Failures);
+
+impl CheckResults {
+    /// What a check found, if it passed.
+    pub(crate) fn record<T>(&mut self, check: Result<T, FailedCheck>) -> Option<T> {
+        check.map_err(|failure| self.0.push(failure)).ok()
+    }
+
+    /// The first failure, where it is that the token is of another kind.
+    pub(crate) fn wrong_kind(&mut self) -> Option<&mut FailedCheck> {
+        self.0.first_mut().filter(|failure| failure.reason() == Reason::WrongTokenType)
+    }
+
+    /// The refusal, if a check failed.
+    pub(crate) fn error(self) -> Option<Error> {
+        Error::from_failures(self.0)
+    }
+}
+
+/// Names of which a token has to have one, and the text that tells them to an operator.
+#[derive(Clone, Debug)]
+pub(crate) struct AllowedValues {
+    names: Box<[Box<str>]>,
+    text: Arc<str>,
+}
+
+impl<N: Into<Box<str>>> FromIterator<N> for AllowedValues {
+    fn from_iter<I: IntoIterator<Item = N>>(names: I) -> Self {
+        let names: Box<[Box<str>]> = names.into_iter().map(Into::into).collect();
+        Self { text: names.join(" or ").into(), names }
+    }
+}
+
+impl Deref for AllowedValues {
+    type Target = [Box<str>];
+
+    fn deref(&self) -> &[Box<str>] {
+        &self.names
+    }
+}
+
+impl From<&AllowedValues> for Expected {
+    fn from(names: &AllowedValues) -> Self {
+        Self::from(&names.text)
+    }
+}
+
+/// RFC 7519 §4.1.3: one exact match suffices. A token that names nobody is not meant for another audience; it does not say
+/// whom it is meant for.
+pub(crate) fn audience(ours: &AllowedValues, found: Texts<'_>) -> Result<(), FailedCheck> {
+    if found.iter().any(|found| ours.iter().any(|ours| **ours == *found)) {
+        return Ok(());
+    }
+    if found.is_empty() {
+        return Err(FailedCheck::new(Reason::MissingClaim, "aud", ours, Actual::NONE));
+    }
+    let named = found.sole().map_or_else(|| found.joined().into(), Actual::from);
+    let hint = found.iter().find_map(|found| ours.iter().find_map(|ours| error::near_miss(ours, found)));
+    Err(FailedCheck::new(Reason::WrongAudience, "aud", ours, named).with_hint(hint))
+}
+
+fn bound(side: Side, now: Duration, leeway: Duration) -> Expected {
+    Expected::Time(TimeBound { side, now, leeway })
+}
+
+/// RFC 7519 §4.1.4: now must be before `exp`; equal is expired.
+pub(crate) fn expiry(
+    claims: &UnverifiedClaims<'_>,
+    now: Duration,
+    leeway: Duration,
+) -> Result<Option<NumericDate>, FailedCheck> {
+    let expires_at = claims.date("exp")?;
+    not_expired(expires_at, now, leeway).map(|()| expires_at)
+}
+
+pub(crate) fn not_expired(expires_at: Option<NumericDate>, now: Duration, leeway: Duration) -> Result<(), FailedCheck> {
+    match expires_at {
+        Some(time) if now >= time + leeway => {
+            Err(FailedCheck::new(Reason::Expired, "exp", bound(Side::LaterThanNow, now, leeway), time))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// RFC 7519 §4.1.5.
+pub(crate) fn not_before(
+    claims: &UnverifiedClaims<'_>,
+    now: Duration,
+    leeway: Duration,
+) -> Result<Option<NumericDate>, FailedCheck> {
+    let not_before = claims.date("nbf")?;
+    begun(not_before, now, leeway).map(|()| not_before)
+}
+
+pub(crate) fn begun(not_before: Option<NumericDate>, now: Duration, leeway: Duration) -> Result<(), FailedCheck> {
+    match not_before {
+        Some(time) if time > now + leeway => {
+            Err(FailedCheck::new(Reason::NotYetValid, "nbf", bound(Side::NoLaterThanNow, now, leeway), time))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// RFC 7519 §4.1.6, which leaves the use of `iat` to the reader: it is not in the future, and not too long ago where a
+/// greatest age is configured. Then it has to be there.
+pub(crate) fn issued_at(
+    claims: &UnverifiedClaims<'_>,
+    max_age: Option<Duration>,
+    now: Duration,
+    leeway: Duration,
+) -> Result<Option<NumericDate>, FailedCheck> {
+    match claims.date("iat")? {
+        None if max_age.is_some() => Err(missing("iat")),
+        None => Ok(None),
+        Some(issued_at) => recent(issued_at, max_age, now, leeway).map(|()| Some(issued_at)),
+    }
+}
+
+pub(crate) fn recent(
+    issued_at: NumericDate,
+    max_age: Option<Duration>,
+    now: Duration,
+    leeway: Duration,
+) -> Result<(), FailedCheck> {
+    if issued_at > now + leeway {
+        return Err(FailedCheck::new(
+            Reason::IssuedInFuture,
+            "iat",
+            bound(Side::NoLaterThanNow, now, leeway),
+            issued_at,
+        ));
+    }
+    match max_age {
+        Some(max_age) if now > issued_at.saturating_add(max_age).saturating_add(leeway) => Err(FailedCheck::new(
+            Reason::TokenTooOld,
+            "iat",
+            bound(Side::AtMostBefore(max_age), now, leeway),
+            issued_at,
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the client is one that may use the issuer's tokens here, where the configuration lists some.
+pub(crate) fn authorized_party(parties: Option<&AllowedValues>, client: Option<&str>) -> Result<(), FailedCheck> {
+    match parties {
+        Some(parties) if !client.is_some_and(|client| parties.iter().any(|party| **party == *client)) => {
+            let found = client.map_or(Actual::NONE, Actual::from);
+            let near_miss = |client| parties.iter().find_map(|party| error::near_miss(party, client));
+            let hint = client.and_then(near_miss);
+            Err(FailedCheck::new(Reason::UnauthorizedParty, "client_id", parties, found).with_hint(hint))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn missing(subject: &'static str) -> FailedCheck {
+    FailedCheck::new(Reason::MissingClaim, subject, "a value", Actual::NONE)
+}
