@@ -25,7 +25,7 @@ pub(super) enum Sign {
 }
 
 impl Evidence {
-    /// The token has the profile's [scope claim](Profile::scope_claim), and it is not empty. Only `scope`, `scp` and
+    /// The token has the profile's [scope claim](super::Profile::scope_claim), and it is not empty. Only `scope`, `scp` and
     /// `permissions` are a sign: of a claim by another name nobody knows whether ID tokens of the issuer have it as well. Where
     /// access tokens alone have it, say so with [`claim_present`](Self::claim_present).
     pub fn scope_claim() -> Self {
