@@ -121,7 +121,7 @@ fn check(header: &[u8], payload: &[u8], token: &VerifiedToken) {
     assert_eq!(*token.scope(), Scope::parse(claims["scope"].as_str().unwrap_or_default()));
     let expires_at = token.expires_at().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
     assert!((expires_at - claims["exp"].as_f64().unwrap().min(18_446_744_073.709_551)).abs() < 0.001);
-    assert_eq!(Value::Object((*token.claims::<Claims>().unwrap()).clone().into_map()), claims);
+    assert_eq!(Value::Object((*token.claims_as::<Claims>().unwrap()).clone().into_map()), claims);
 }
 
 /// Whether each name in each object of a well-formed JSON text occurs there once. A string is a name where a colon

@@ -85,7 +85,7 @@ fn judge(data: &[u8]) -> bool {
     let answers = data.split(|&byte| byte == b'\n').map_while(answer).collect();
     let script = Arc::new(Script { answers: Mutex::new(answers), ..Script::default() });
     let builder = ResourceServer::builder()
-        .issuer(Issuer::discover(ISSUER))
+        .issuer(Issuer::discovered(ISSUER))
         .audience("https://api.example")
         .fetch(Arc::clone(&script))
         .clock(StoppedClock);

@@ -134,7 +134,7 @@ async fn memory() {
     const TOKENS: usize = 100_000;
     let key = SigningKey::generate(SigningAlgorithm::EdDsa);
     let mint = Mint::new(ISSUER, key.into());
-    let tokens = || (0..TOKENS).map(|number| usual(mint.token()).claim("jti", number.to_string()).sign());
+    let tokens = || (0..TOKENS).map(|number| usual(mint.token()).claim("jti", number.to_string()).issue());
     let (mut requests, mut claims) = (Vec::with_capacity(TOKENS), 0);
     for token in tokens() {
         let payload = token.split('.').nth(1).unwrap();
@@ -158,7 +158,7 @@ async fn memory() {
 async fn threads() {
     let key = SigningKey::generate(SigningAlgorithm::Rs256);
     let mint = Mint::new(ISSUER, key.into());
-    let token = usual(mint.token()).sign();
+    let token = usual(mint.token()).issue();
     let server = server(&mint, JwtCacheConfig::default()).await;
     let gate = Authenticate::new(server).layer(RequireScope::new("message").layer(INNER));
     let (mut without, mut with) = (Vec::new(), Vec::new());
@@ -218,7 +218,7 @@ async fn main() {
         let server = server(&mint, JwtCacheConfig::default()).await;
         let gate = || Authenticate::new(server.clone()).layer(RequireScope::new("message").layer(INNER));
         let token = || usual(mint.token()).algorithm(algorithm);
-        let good = token().sign();
+        let good = token().issue();
         let check = signature_check(&key, &good);
         let bare = Measured {
             name: "signature check alone",
@@ -232,7 +232,7 @@ async fn main() {
             best: Cost::NONE,
         };
         let distinct: Vec<_> =
-            (0..CALLS).map(|number| request(Some(&token().claim("jti", number.to_string()).sign()))).collect();
+            (0..CALLS).map(|number| request(Some(&token().claim("jti", number.to_string()).issue()))).collect();
         let one = |token: &str| vec![request(Some(token))];
         let mut all = vec![
             bare,
@@ -246,16 +246,16 @@ async fn main() {
                 one(&good),
                 StatusCode::OK,
             ),
-            calls("403, same token", gate(), one(&token().scope("profile").sign()), StatusCode::FORBIDDEN),
+            calls("403, same token", gate(), one(&token().scope("profile").issue()), StatusCode::FORBIDDEN),
             calls("the same answer without a gate", Answers(refusing), vec![request(None)], StatusCode::UNAUTHORIZED),
             calls("no credentials", gate(), vec![request(None)], StatusCode::UNAUTHORIZED),
             calls("garbage", gate(), one("garbage"), StatusCode::UNAUTHORIZED),
-            calls("expired", gate(), one(&token().expired().sign()), StatusCode::UNAUTHORIZED),
-            calls("wrong audience", gate(), one(&token().audience("https://x").sign()), StatusCode::UNAUTHORIZED),
-            calls("wrong issuer", gate(), one(&token().claim("iss", "https://x").sign()), StatusCode::UNAUTHORIZED),
-            calls("wrong algorithm", gate(), one(&token().hs256_with_public_key().sign()), StatusCode::UNAUTHORIZED),
-            calls("unknown key", gate(), one(&token().key_id("x").sign()), StatusCode::UNAUTHORIZED),
-            calls("bad signature", gate(), one(&token().tampered_signature().sign()), StatusCode::UNAUTHORIZED),
+            calls("expired", gate(), one(&token().expired().issue()), StatusCode::UNAUTHORIZED),
+            calls("wrong audience", gate(), one(&token().audience("https://x").issue()), StatusCode::UNAUTHORIZED),
+            calls("wrong issuer", gate(), one(&token().claim("iss", "https://x").issue()), StatusCode::UNAUTHORIZED),
+            calls("wrong algorithm", gate(), one(&token().hs256_with_public_key().issue()), StatusCode::UNAUTHORIZED),
+            calls("unknown key", gate(), one(&token().key_id("x").issue()), StatusCode::UNAUTHORIZED),
+            calls("bad signature", gate(), one(&token().tampered_signature().issue()), StatusCode::UNAUTHORIZED),
         ];
         if let Some(wanted) = env::args().nth(1).filter(|argument| !argument.starts_with("--")) {
             all.retain(|one| one.name.contains(&wanted) || one.name == "signature check alone");

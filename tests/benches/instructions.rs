@@ -43,16 +43,16 @@ type Token = fn(TokenBuilder) -> Option<String>;
 
 /// What is counted, and whether verdicts are remembered.
 const REQUESTS: [(&str, Token, bool); 10] = [
-    ("remembered", |token| Some(token.sign()), true),
-    ("not-remembered", |token| Some(token.sign()), false),
-    ("forbidden", |token| Some(token.scope("profile").sign()), true),
+    ("remembered", |token| Some(token.issue()), true),
+    ("not-remembered", |token| Some(token.issue()), false),
+    ("forbidden", |token| Some(token.scope("profile").issue()), true),
     ("no-credentials", |_| None, true),
     ("garbage", |_| Some("garbage".to_owned()), true),
-    ("expired", |token| Some(token.expired().sign()), true),
-    ("wrong-audience", |token| Some(token.audience("https://other.example").sign()), true),
-    ("wrong-issuer", |token| Some(token.claim("iss", "https://other.example").sign()), true),
-    ("unknown-key", |token| Some(token.key_id("unknown").sign()), true),
-    ("bad-signature", |token| Some(token.tampered_signature().sign()), true),
+    ("expired", |token| Some(token.expired().issue()), true),
+    ("wrong-audience", |token| Some(token.audience("https://other.example").issue()), true),
+    ("wrong-issuer", |token| Some(token.claim("iss", "https://other.example").issue()), true),
+    ("unknown-key", |token| Some(token.key_id("unknown").issue()), true),
+    ("bad-signature", |token| Some(token.tampered_signature().issue()), true),
 ];
 
 #[tokio::main(flavor = "current_thread")]
@@ -138,7 +138,7 @@ async fn only(name: &str) -> Result<bool, Error> {
     let key = SigningKey::generate(SigningAlgorithm::Rs256).with_key_id("2026-11");
     let mint = Mint::new(ISSUER, key.clone().into());
     if name == ALONE {
-        let token = usual(mint.token()).sign();
+        let token = usual(mint.token()).issue();
         let (input, signature) = token.rsplit_once('.').ok_or("no signature")?;
         let signature = URL_SAFE_NO_PAD.decode(signature)?;
         let part = |name: &str| URL_SAFE_NO_PAD.decode(key.public_jwk()[name].as_str().unwrap_or_default());

@@ -57,7 +57,7 @@ where
     }
 
     fn one(service: S, token: &TokenBuilder) -> Self {
-        Self { service, tokens: vec![Some(token.sign())] }
+        Self { service, tokens: vec![Some(token.issue())] }
     }
 }
 
@@ -95,7 +95,7 @@ fn algorithms(criterion: &mut Criterion) {
         let key = SigningKey::generate(algorithm);
         let mint = Mint::new(ISSUER, key.clone().into());
         let setup = Setup { mint, algorithm };
-        let check = signature_check(&key, &setup.token().sign());
+        let check = signature_check(&key, &setup.token().issue());
         criterion.bench_function(&format!("signature check alone, {name}"), |bencher| bencher.iter(&check));
         Traffic::measure(criterion, &format!("not remembered, {name}"), StatusCode::OK, || {
             Traffic::one(setup.gate(JwtCacheConfig::off()), &setup.token())
@@ -115,12 +115,12 @@ fn answers(criterion: &mut Criterion) {
     let refused: [(&str, &dyn Fn() -> Option<String>); 8] = [
         ("no credentials", &|| None),
         ("garbage", &|| Some("garbage".to_owned())),
-        ("expired", &|| Some(token().expired().sign())),
-        ("wrong audience", &|| Some(token().audience("https://x").sign())),
-        ("wrong issuer", &|| Some(token().claim("iss", "https://x").sign())),
-        ("wrong algorithm", &|| Some(token().hs256_with_public_key().sign())),
-        ("unknown key", &|| Some(token().key_id("x").sign())),
-        ("bad signature", &|| Some(token().tampered_signature().sign())),
+        ("expired", &|| Some(token().expired().issue())),
+        ("wrong audience", &|| Some(token().audience("https://x").issue())),
+        ("wrong issuer", &|| Some(token().claim("iss", "https://x").issue())),
+        ("wrong algorithm", &|| Some(token().hs256_with_public_key().issue())),
+        ("unknown key", &|| Some(token().key_id("x").issue())),
+        ("bad signature", &|| Some(token().tampered_signature().issue())),
     ];
     for (name, credentials) in refused {
         Traffic::measure(criterion, &format!("refused, {name}"), StatusCode::UNAUTHORIZED, || Traffic {
@@ -161,7 +161,7 @@ fn remembered_tokens(criterion: &mut Criterion) {
         Traffic::measure(criterion, &format!("{count} remembered tokens in turn"), StatusCode::OK, || {
             let setup = Setup::new(SigningAlgorithm::EdDsa);
             let cache = JwtCacheConfig::default().max_entries(2 * count).max_bytes(4096 * count);
-            let token = || setup.token().expires_in(Duration::from_secs(24 * 60 * 60)).sign();
+            let token = || setup.token().expires_in(Duration::from_secs(24 * 60 * 60)).issue();
             Traffic { service: setup.gate(cache.clone()), tokens: (0..count).map(|_| Some(token())).collect() }
         });
     }
@@ -189,7 +189,7 @@ fn token_size(criterion: &mut Criterion) {
                     let token = setup.mint.token().audience(AUDIENCE).scope("message");
                     token.claim("filling", "x".repeat(filling))
                 };
-                let filling = (bytes - token(0).sign().len()) * 3 / 4;
+                let filling = (bytes - token(0).issue().len()) * 3 / 4;
                 Traffic::one(setup.gate(cache.clone()), &token(filling))
             });
         }

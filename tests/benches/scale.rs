@@ -135,7 +135,7 @@ async fn keys(count: usize) -> Side {
     let jwks = serde_json::json!({ "keys": keys.iter().map(SigningKey::public_jwk).collect::<Vec<_>>() });
     let builder = ResourceServer::builder().issuer(Issuer::with_jwks(issuer(0), jwks.to_string()));
     let server = built(builder.jwt_cache(JwtCacheConfig::off())).await;
-    Side::new(server, vec![Mint::new(issuer(0), last.into()).token().sign()])
+    Side::new(server, vec![Mint::new(issuer(0), last.into()).token().issue()])
 }
 
 /// Tokens of which so many are remembered.
@@ -146,7 +146,7 @@ async fn remembered(count: usize) -> Side {
     let server = built(builder.jwt_cache(cache)).await;
     let mut sample = Vec::new();
     for number in 0..count {
-        let token = mint.token().expires_in(Duration::from_secs(24 * 60 * 60)).sign();
+        let token = mint.token().expires_in(Duration::from_secs(24 * 60 * 60)).issue();
         server.authenticate(&request(&token)).await.unwrap();
         if number % (count / FEW_TOKENS).clamp(1, 5) == 0 {
             sample.push(token);
@@ -163,7 +163,7 @@ fn issuer(number: usize) -> String {
 }
 
 fn token_of(number: usize, keys: &SigningKeys) -> String {
-    Mint::new(issuer(number), keys.clone()).token().sign()
+    Mint::new(issuer(number), keys.clone()).token().issue()
 }
 
 async fn built(builder: ResourceServerBuilder) -> ResourceServer {

@@ -34,54 +34,54 @@ fn compat_token() -> TokenBuilder {
 #[tokio::test]
 async fn at_1_the_type_is_that_of_an_access_token() {
     for typ in ["at+jwt", "at+JWT", "application/at+jwt"] {
-        assert_eq!(outcome(mint().token().typ(typ).sign()).await, Ok(()), "{typ}");
+        assert_eq!(outcome(mint().token().typ(typ).issue()).await, Ok(()), "{typ}");
     }
 }
 
 #[tokio::test]
 async fn at_1_every_other_type_is_refused_and_none_as_well() {
     for typ in ["JWT", "application/jwt", "dpop+jwt", "logout+jwt", "JOSE", "JOSE+JSON", "none", ""] {
-        assert_eq!(outcome(mint().token().typ(typ).sign()).await, Err(Reason::WrongTokenType), "{typ}");
+        assert_eq!(outcome(mint().token().typ(typ).issue()).await, Err(Reason::WrongTokenType), "{typ}");
     }
-    assert_eq!(outcome(mint().token().without_typ().sign()).await, Err(Reason::WrongTokenType));
+    assert_eq!(outcome(mint().token().without_typ().issue()).await, Err(Reason::WrongTokenType));
 }
 
 #[tokio::test]
 async fn at_1_a_claim_does_not_stand_in_for_the_type() {
-    let token = mint().token().without_typ().claim("typ", "at+jwt").claim("token_use", "access").scope("x").sign();
+    let token = mint().token().without_typ().claim("typ", "at+jwt").claim("token_use", "access").scope("x").issue();
     assert_eq!(outcome(token).await, Err(Reason::WrongTokenType));
 }
 
 #[tokio::test]
 async fn at_2_an_older_access_token_passes_where_its_dialect_is_configured() {
-    assert_eq!(outcome_at(&api(compat()).await, compat_token().sign()).await, Ok(()));
-    assert_eq!(outcome(compat_token().sign()).await, Err(Reason::WrongTokenType), "and nowhere else");
+    assert_eq!(outcome_at(&api(compat()).await, compat_token().issue()).await, Ok(()));
+    assert_eq!(outcome(compat_token().issue()).await, Err(Reason::WrongTokenType), "and nowhere else");
 }
 
 #[tokio::test]
 async fn at_2_only_the_listed_types_are_accepted() {
     let api = api(compat()).await;
-    assert_eq!(outcome_at(&api, compat_token().typ("application/jwt").sign()).await, Ok(()));
+    assert_eq!(outcome_at(&api, compat_token().typ("application/jwt").issue()).await, Ok(()));
     for typ in ["at+jwt", "dpop+jwt", "", "none"] {
-        assert_eq!(outcome_at(&api, compat_token().typ(typ).sign()).await, Err(Reason::WrongTokenType), "{typ}");
+        assert_eq!(outcome_at(&api, compat_token().typ(typ).issue()).await, Err(Reason::WrongTokenType), "{typ}");
     }
-    assert_eq!(outcome_at(&api, compat_token().without_typ().sign()).await, Err(Reason::WrongTokenType));
+    assert_eq!(outcome_at(&api, compat_token().without_typ().issue()).await, Err(Reason::WrongTokenType));
 }
 
 #[tokio::test]
 async fn at_2_an_id_token_with_a_nonce_is_refused() {
-    let token = compat_token().claim("nonce", "n").sign();
+    let token = compat_token().claim("nonce", "n").issue();
     assert_eq!(outcome_at(&api(compat()).await, token).await, Err(Reason::WrongTokenType));
-    let id_token = mint().id_token().audience(AUDIENCE).client_id("c").claim("jti", "j").sign();
+    let id_token = mint().id_token().audience(AUDIENCE).client_id("c").claim("jti", "j").issue();
     assert_eq!(outcome_at(&api(compat()).await, id_token).await, Err(Reason::WrongTokenType));
 }
 
 #[tokio::test]
 async fn at_2_an_id_token_without_any_mark_is_refused_for_want_of_evidence() {
     let id_token = mint().id_token().audience(AUDIENCE).client_id("c").claim("jti", "j").without_claim("nonce");
-    assert_eq!(outcome_at(&api(compat()).await, id_token.sign()).await, Err(Reason::WrongTokenType));
+    assert_eq!(outcome_at(&api(compat()).await, id_token.issue()).await, Err(Reason::WrongTokenType));
     assert_eq!(
-        outcome_at(&api(compat()).await, compat_token().without_claim("scope").sign()).await,
+        outcome_at(&api(compat()).await, compat_token().without_claim("scope").issue()).await,
         Err(Reason::WrongTokenType)
     );
 }
@@ -92,29 +92,29 @@ async fn at_2_evidence_is_what_the_issuer_is_configured_with() {
         let profile = Profile::compat("old").accept_type("JWT").evidence(Evidence::claim(name, value));
         let api = api(profile).await;
         let token = mint().token().typ("JWT");
-        assert_eq!(outcome_at(&api, token.clone().claim(name, value).sign()).await, Ok(()));
+        assert_eq!(outcome_at(&api, token.clone().claim(name, value).issue()).await, Ok(()));
         for other in [json!(value.to_uppercase()), json!("x"), json!([value]), json!(true), json!(null)] {
-            let token = token.clone().scope("x").claim(name, other.clone()).sign();
+            let token = token.clone().scope("x").claim(name, other.clone()).issue();
             assert_eq!(outcome_at(&api, token).await, Err(Reason::WrongTokenType), "{name} = {other}");
         }
-        assert_eq!(outcome_at(&api, token.scope("x").sign()).await, Err(Reason::WrongTokenType), "no {name}");
+        assert_eq!(outcome_at(&api, token.scope("x").issue()).await, Err(Reason::WrongTokenType), "no {name}");
     }
 }
 
 #[tokio::test]
 async fn at_2_of_several_signs_every_one_is_demanded() {
     let api = api(compat().evidence(Evidence::claim("token_use", "access"))).await;
-    assert_eq!(outcome_at(&api, compat_token().claim("token_use", "access").sign()).await, Ok(()));
-    assert_eq!(outcome_at(&api, compat_token().sign()).await, Err(Reason::WrongTokenType));
+    assert_eq!(outcome_at(&api, compat_token().claim("token_use", "access").issue()).await, Ok(()));
+    assert_eq!(outcome_at(&api, compat_token().issue()).await, Err(Reason::WrongTokenType));
     let without_scope = compat_token().claim("token_use", "access").without_claim("scope");
-    assert_eq!(outcome_at(&api, without_scope.sign()).await, Err(Reason::WrongTokenType));
+    assert_eq!(outcome_at(&api, without_scope.issue()).await, Err(Reason::WrongTokenType));
 }
 
 #[tokio::test]
 async fn at_2_the_scope_that_counts_as_evidence_is_the_one_that_is_read() {
     let api = api(compat().scope_claim(ScopeClaim::array("scp"))).await;
-    assert_eq!(outcome_at(&api, mint().token().typ("JWT").claim("scp", json!(["x"])).sign()).await, Ok(()));
-    assert_eq!(outcome_at(&api, compat_token().sign()).await, Err(Reason::WrongTokenType));
+    assert_eq!(outcome_at(&api, mint().token().typ("JWT").claim("scp", json!(["x"])).issue()).await, Ok(()));
+    assert_eq!(outcome_at(&api, compat_token().issue()).await, Err(Reason::WrongTokenType));
 }
 
 #[tokio::test]
@@ -143,9 +143,9 @@ async fn at_2_a_dialect_that_accepts_no_type_is_a_start_up_error_that_names_the_
 #[tokio::test]
 async fn at_2_a_widened_rfc_9068_looks_for_the_marks_too() {
     let api = api(Profile::rfc9068().accept_type("JWT").evidence(Evidence::scope_claim())).await;
-    assert_eq!(outcome_at(&api, compat_token().sign()).await, Ok(()));
-    assert_eq!(outcome_at(&api, compat_token().typ("at+jwt").sign()).await, Ok(()));
-    assert_eq!(outcome_at(&api, compat_token().claim("nonce", "n").sign()).await, Err(Reason::WrongTokenType));
+    assert_eq!(outcome_at(&api, compat_token().issue()).await, Ok(()));
+    assert_eq!(outcome_at(&api, compat_token().typ("at+jwt").issue()).await, Ok(()));
+    assert_eq!(outcome_at(&api, compat_token().claim("nonce", "n").issue()).await, Err(Reason::WrongTokenType));
 }
 
 #[tokio::test]
@@ -153,8 +153,8 @@ async fn at_2_the_dialect_of_one_issuer_is_not_that_of_another() {
     let other = scopegate_axum::Issuer::with_jwks("https://old.example", mint().jwks_json()).profile(compat());
     let resource_server = resource_server().issuer(issuer()).issuer(other).build().await.expect("good settings");
     let api = Api::behind(resource_server);
-    assert_eq!(outcome_at(&api, compat_token().claim("iss", "https://old.example").sign()).await, Ok(()));
-    assert_eq!(outcome_at(&api, compat_token().sign()).await, Err(Reason::WrongTokenType));
+    assert_eq!(outcome_at(&api, compat_token().claim("iss", "https://old.example").issue()).await, Ok(()));
+    assert_eq!(outcome_at(&api, compat_token().issue()).await, Err(Reason::WrongTokenType));
 }
 
 /// What RFC 9068 section 2.2 requires.
@@ -163,7 +163,7 @@ const REQUIRED: [&str; 7] = ["iss", "exp", "aud", "sub", "client_id", "iat", "jt
 #[tokio::test]
 async fn at_3_each_of_the_seven_claims_is_required() {
     for name in REQUIRED {
-        assert_eq!(outcome(mint().token().without_claim(name).sign()).await, Err(Reason::MissingClaim), "{name}");
+        assert_eq!(outcome(mint().token().without_claim(name).issue()).await, Err(Reason::MissingClaim), "{name}");
     }
 }
 
@@ -173,7 +173,7 @@ async fn at_3_each_of_the_seven_claims_has_its_type() {
         let is_time = matches!(name, "exp" | "iat");
         let number = if is_time { json!("1767225900") } else { json!(1_767_225_900) };
         for value in [json!(null), json!({}), json!(true), json!([1]), number] {
-            let token = mint().token().claim(name, value.clone()).sign();
+            let token = mint().token().claim(name, value.clone()).issue();
             assert_eq!(outcome(token).await, Err(Reason::MalformedClaim), "{name} = {value}");
         }
     }
@@ -182,7 +182,7 @@ async fn at_3_each_of_the_seven_claims_has_its_type() {
 #[tokio::test]
 async fn at_3_a_claim_that_names_nobody_counts_as_absent() {
     for name in ["sub", "client_id", "jti"] {
-        assert_eq!(outcome(mint().token().claim(name, "").sign()).await, Err(Reason::MissingClaim), "{name}");
+        assert_eq!(outcome(mint().token().claim(name, "").issue()).await, Err(Reason::MissingClaim), "{name}");
     }
 }
 
@@ -190,7 +190,7 @@ async fn at_3_a_claim_that_names_nobody_counts_as_absent() {
 async fn at_3_an_older_dialect_requires_them_as_well() {
     let api = api(compat()).await;
     for name in REQUIRED {
-        let token = compat_token().without_claim(name).sign();
+        let token = compat_token().without_claim(name).issue();
         assert_eq!(outcome_at(&api, token).await, Err(Reason::MissingClaim), "{name}");
     }
 }
@@ -207,10 +207,10 @@ async fn at_3_an_older_dialect_may_waive_four_of_them_by_name() {
         let api = api(compat().dangerous_waive(claim)).await;
         for (name, _) in waivers {
             let expected = if name == waived { Ok(()) } else { Err(Reason::MissingClaim) };
-            let token = compat_token().without_claim(name).sign();
+            let token = compat_token().without_claim(name).issue();
             assert_eq!(outcome_at(&api, token).await, expected, "{name}, with {waived} waived");
         }
-        let mistyped = compat_token().claim(waived, json!([])).sign();
+        let mistyped = compat_token().claim(waived, json!([])).issue();
         assert_eq!(outcome_at(&api, mistyped).await, Err(Reason::MalformedClaim), "{waived} is waived, not its type");
     }
 }
@@ -219,7 +219,7 @@ async fn at_3_an_older_dialect_may_waive_four_of_them_by_name() {
 async fn at_4_a_token_for_another_resource_is_refused() {
     let other = "https://api.example/other";
     for aud in [json!(other), json!([other, "https://api.example/"])] {
-        let token = mint().token().claim("aud", aud.clone()).sign();
+        let token = mint().token().claim("aud", aud.clone()).issue();
         assert_eq!(outcome(token).await, Err(Reason::WrongAudience), "{aud}");
     }
 }
@@ -229,9 +229,9 @@ async fn at_4_one_resource_may_answer_to_several_names() {
     let resource_server = resource_server().issuer(issuer()).audience("urn:second").build().await;
     let api = Api::behind(resource_server.expect("good settings"));
     for aud in [AUDIENCE, "urn:second"] {
-        assert_eq!(outcome_at(&api, mint().token().audience(aud).sign()).await, Ok(()), "{aud}");
+        assert_eq!(outcome_at(&api, mint().token().audience(aud).issue()).await, Ok(()), "{aud}");
     }
-    assert_eq!(outcome_at(&api, mint().token().audience("urn:third").sign()).await, Err(Reason::WrongAudience));
+    assert_eq!(outcome_at(&api, mint().token().audience("urn:third").issue()).await, Err(Reason::WrongAudience));
 }
 
 /// Tokens that fail one check each.
@@ -259,7 +259,7 @@ fn failures() -> Vec<(TokenBuilder, Reason)> {
 async fn at_5_every_failed_check_surfaces_as_invalid_token() {
     for (token, reason) in failures() {
         assert_eq!(reason.kind(), ErrorKind::InvalidToken);
-        assert_eq!(outcome(token.sign()).await, Err(reason));
+        assert_eq!(outcome(token.issue()).await, Err(reason));
     }
 }
 
@@ -268,7 +268,7 @@ async fn not_built_at_5_no_other_scheme_is_a_way_round_the_checks() {
     let api = Api::new().await;
     for token in failures().into_iter().map(|(token, _)| token).chain([mint().token()]) {
         // DPoP is not offered: such a request has no credentials, good or bad.
-        let answer = Ask::get("/me").authorization(format!("DPoP {}", token.sign())).of(&api.router).await;
+        let answer = Ask::get("/me").authorization(format!("DPoP {}", token.issue())).of(&api.router).await;
         answer.assert_401_bare();
     }
     assert_eq!(api.calls(), 0);
@@ -276,7 +276,7 @@ async fn not_built_at_5_no_other_scheme_is_a_way_round_the_checks() {
 
 #[tokio::test]
 async fn at_5_several_failed_checks_are_all_named_to_the_operator_and_one_to_the_client() {
-    let token = mint().token().expired().audience("urn:other").without_claim("sub").sign();
+    let token = mint().token().expired().audience("urn:other").without_claim("sub").issue();
     let resource_server = resource_server().issuer(issuer()).build().await.expect("good settings");
     let error = judge(&resource_server, &token).await.expect_err("three faults");
     let fields: Vec<_> = error.failed_checks().iter().map(|failure| failure.field()).collect();
@@ -294,10 +294,10 @@ async fn at_6_the_scope_of_the_token_decides() {
         ("messages:read:all", StatusCode::FORBIDDEN),
         ("", StatusCode::FORBIDDEN),
     ] {
-        let answer = Ask::get("/messages").bearer(mint().token().scope(scope).sign()).of(&api.router).await;
+        let answer = Ask::get("/messages").bearer(mint().token().scope(scope).issue()).of(&api.router).await;
         assert_eq!(answer.status, status, "{scope:?}");
     }
-    let none = Ask::get("/messages").bearer(mint().token().sign()).of(&api.router).await;
+    let none = Ask::get("/messages").bearer(mint().token().issue()).of(&api.router).await;
     none.assert_403("messages:read");
 }
 
@@ -306,7 +306,7 @@ async fn at_6_groups_roles_and_entitlements_are_no_scopes() {
     let api = Api::new().await;
     for name in ["roles", "groups", "entitlements", "permissions", "scp", "scopes", "authorities"] {
         for value in [json!(["admin", "messages:read"]), json!("admin messages:read")] {
-            let token = mint().token().claim(name, value).sign();
+            let token = mint().token().claim(name, value).issue();
             Ask::get("/admin").bearer(token).of(&api.router).await.assert_403("admin messages:read");
         }
     }
@@ -321,8 +321,8 @@ async fn at_6_they_count_where_the_application_chose_them_and_then_instead_of_th
         .route("/", get(|_: AccessToken| async {}).layer(RequireScope::new("admin")))
         .layer(Authenticate::new(resource_server));
     let roles = |roles: serde_json::Value| mint().token().claim("realm_access", json!({ "roles": roles }));
-    Ask::get("/").bearer(roles(json!(["admin"])).sign()).of(&router).await.assert_pass();
-    Ask::get("/").bearer(roles(json!(["user"])).scope("admin").sign()).of(&router).await.assert_403("admin");
+    Ask::get("/").bearer(roles(json!(["admin"])).issue()).of(&router).await.assert_pass();
+    Ask::get("/").bearer(roles(json!(["user"])).scope("admin").issue()).of(&router).await.assert_403("admin");
 }
 
 #[tokio::test]
@@ -335,9 +335,9 @@ async fn at_7_how_and_when_the_user_authenticated_is_exposed_typed() {
     };
     let router = Router::new().route("/", get(handler)).layer(Authenticate::new(resource_server));
     let told = mint().token().claim("auth_time", NOW - 30).claim("acr", "gold").claim("amr", json!(["pwd", "otp"]));
-    let answer = Ask::get("/").bearer(told.sign()).of(&router).await;
+    let answer = Ask::get("/").bearer(told.issue()).of(&router).await;
     assert_eq!(answer.body, format!(r#"Some({}) Some("gold") ["pwd", "otp"]"#, NOW - 30));
-    let answer = Ask::get("/").bearer(mint().token().sign()).of(&router).await;
+    let answer = Ask::get("/").bearer(mint().token().issue()).of(&router).await;
     assert_eq!(answer.body, "None None []");
 }
 
@@ -352,7 +352,7 @@ async fn at_7_they_have_their_types() {
         ("auth_time", json!("1767225600")),
         ("auth_time", json!(-1)),
     ] {
-        let token = mint().token().claim(name, value.clone()).sign();
+        let token = mint().token().claim(name, value.clone()).issue();
         assert_eq!(outcome(token).await, Err(Reason::MalformedClaim), "{name} = {value}");
     }
 }
@@ -360,7 +360,7 @@ async fn at_7_they_have_their_types() {
 #[tokio::test]
 async fn at_7_in_an_older_dialect_what_has_another_type_counts_as_absent() {
     let resource_server = resource_server().issuer(issuer().profile(compat())).build().await.expect("good settings");
-    let token = compat_token().claim("amr", "pwd").claim("acr", 1).claim("auth_time", "x").sign();
+    let token = compat_token().claim("amr", "pwd").claim("acr", 1).claim("auth_time", "x").issue();
     let token = judge(&resource_server, token).await.expect("good").expect("a token");
     assert_eq!((token.authentication_time(), token.authentication_context()), (None, None));
     assert_eq!(token.authentication_methods().count(), 0);
@@ -370,7 +370,7 @@ async fn at_7_in_an_older_dialect_what_has_another_type_counts_as_absent() {
 async fn at_8_a_client_that_acts_for_itself_is_told_from_a_user() {
     let resource_server = resource_server().issuer(issuer()).build().await.expect("good settings");
     for (subject, client, is_client) in [("c", "c", true), ("user-1", "c", false), ("C", "c", false)] {
-        let token = mint().token().subject(subject).client_id(client).sign();
+        let token = mint().token().subject(subject).client_id(client).issue();
         let token = judge(&resource_server, token).await.expect("good").expect("a token");
         assert_eq!(token.is_client(), is_client, "{subject} by {client}");
         assert_eq!((token.subject(), token.client_id()), (Some(subject), Some(client)));
@@ -382,7 +382,7 @@ async fn at_8_a_token_without_a_subject_is_that_of_a_client_and_has_no_principal
     let profile = compat().dangerous_waive(RequiredClaim::Subject);
     let resource_server = resource_server().issuer(issuer().profile(profile)).build().await.expect("good settings");
     for token in [compat_token().without_claim("sub"), compat_token().subject("")] {
-        let token = judge(&resource_server, token.sign()).await.expect("good").expect("a token");
+        let token = judge(&resource_server, token.issue()).await.expect("good").expect("a token");
         assert!(token.is_client() && token.principal().is_none() && token.subject().is_none());
     }
 }
@@ -391,7 +391,7 @@ async fn at_8_a_token_without_a_subject_is_that_of_a_client_and_has_no_principal
 async fn at_8_a_user_of_a_client_that_nobody_names_is_no_client() {
     let profile = compat().dangerous_waive(RequiredClaim::ClientId);
     let resource_server = resource_server().issuer(issuer().profile(profile)).build().await.expect("good settings");
-    let token = judge(&resource_server, compat_token().without_claim("client_id").sign()).await;
+    let token = judge(&resource_server, compat_token().without_claim("client_id").issue()).await;
     let token = token.expect("good").expect("a token");
     assert!(!token.is_client());
     assert_eq!((token.subject(), token.client_id()), (Some("user-1"), None));
@@ -400,11 +400,11 @@ async fn at_8_a_user_of_a_client_that_nobody_names_is_no_client() {
 #[tokio::test]
 async fn at_9_a_token_may_be_presented_again() {
     let api = Api::new().await;
-    let token = mint().token().claim("jti", "the-same").sign();
+    let token = mint().token().claim("jti", "the-same").issue();
     for _ in 0..2 {
         assert_eq!(outcome_at(&api, &token).await, Ok(()));
     }
-    let other = mint().token().claim("jti", "the-same").subject("another").sign();
+    let other = mint().token().claim("jti", "the-same").subject("another").issue();
     assert_eq!(outcome_at(&api, other).await, Ok(()));
     assert_eq!(api.calls(), 3);
 }
@@ -413,8 +413,8 @@ async fn at_9_a_token_may_be_presented_again() {
 async fn at_9_the_identifier_of_a_token_is_exposed_for_audit() {
     let resource_server =
         resource_server().issuer(issuer()).leeway(Duration::ZERO).build().await.expect("good settings");
-    let token = judge(&resource_server, mint().token().claim("jti", "id-1").sign()).await;
+    let token = judge(&resource_server, mint().token().claim("jti", "id-1").issue()).await;
     let token = token.expect("good").expect("a token");
     assert_eq!(token.token_id(), Some("id-1"));
-    assert_eq!(token.claims::<Claims>().expect("an object")["jti"], "id-1");
+    assert_eq!(token.claims_as::<Claims>().expect("an object")["jti"], "id-1");
 }

@@ -39,7 +39,7 @@ async fn assert_unusable(jwk: &Value, token: &str) {
     let api = api_with(jwk).await;
     assert_eq!(outcome_at(&api, token).await, Err(Reason::UnknownKey), "{jwk}");
     let good = mint().token().algorithm(SigningAlgorithm::Es384).key_id(format!("good {}", SigningAlgorithm::Es384));
-    assert_eq!(outcome_at(&api, good.sign()).await, Ok(()));
+    assert_eq!(outcome_at(&api, good.issue()).await, Ok(()));
 }
 
 #[tokio::test]
@@ -47,14 +47,14 @@ async fn alg_1_the_default_list_is_one_of_each_kind() {
     let names: Vec<_> = Algorithm::DEFAULT.iter().map(|algorithm| algorithm.as_str()).collect();
     assert_eq!(names, ["RS256", "PS256", "ES256", "ES384", "Ed25519"]);
     for algorithm in SigningAlgorithm::all() {
-        assert_eq!(outcome(mint().token().algorithm(algorithm).sign()).await, Ok(()), "{algorithm}");
+        assert_eq!(outcome(mint().token().algorithm(algorithm).issue()).await, Ok(()), "{algorithm}");
     }
 }
 
 #[tokio::test]
 async fn alg_1_nothing_outside_of_the_default_list_is_run() {
     for alg in ["RS384", "RS512", "PS384", "PS512", "ES512", "ES256K", "Ed448", "HS256", "RSA-OAEP", "dir", "A128KW"] {
-        let token = mint().token().header("alg", alg).sign();
+        let token = mint().token().header("alg", alg).issue();
         assert_eq!(outcome(token).await, Err(Reason::AlgorithmNotAllowed), "{alg}");
     }
 }
@@ -65,7 +65,7 @@ async fn alg_1_nothing_outside_of_the_issuers_own_list_is_run() {
     let api = api(mint.keys(), &[Algorithm::Rs256]).await;
     for algorithm in SigningAlgorithm::all() {
         let expected = if algorithm == SigningAlgorithm::Rs256 { Ok(()) } else { Err(Reason::AlgorithmNotAllowed) };
-        assert_eq!(outcome_at(&api, mint.token().algorithm(algorithm).sign()).await, expected, "{algorithm}");
+        assert_eq!(outcome_at(&api, mint.token().algorithm(algorithm).issue()).await, expected, "{algorithm}");
     }
 }
 
@@ -78,7 +78,7 @@ async fn alg_1_an_empty_list_is_a_start_up_error_that_names_the_remedy() {
 
 #[tokio::test]
 async fn alg_2_rs256_is_implemented() {
-    assert_eq!(outcome(mint().token().algorithm(SigningAlgorithm::Rs256).sign()).await, Ok(()));
+    assert_eq!(outcome(mint().token().algorithm(SigningAlgorithm::Rs256).issue()).await, Ok(()));
 }
 
 #[test]
@@ -105,8 +105,8 @@ async fn alg_2_rs256_is_that_of_rfc_7520() {
 
     let mint = mint().with_keys(key.into());
     let api = api(mint.keys(), Algorithm::DEFAULT).await;
-    assert_eq!(outcome_at(&api, mint.token().sign()).await, Ok(()));
-    let foreign = format!("{}.{signature}", mint.token().sign().rsplit_once('.').expect("three parts").0);
+    assert_eq!(outcome_at(&api, mint.token().issue()).await, Ok(()));
+    let foreign = format!("{}.{signature}", mint.token().issue().rsplit_once('.').expect("three parts").0);
     assert_eq!(outcome_at(&api, foreign).await, Err(Reason::InvalidSignature));
 }
 
@@ -121,7 +121,7 @@ async fn alg_3_the_algorithm_fits_the_type_of_the_key() {
         (SigningAlgorithm::Es256, "EdDSA"),
         (SigningAlgorithm::Rs256, "EdDSA"),
     ] {
-        let token = mint().token().algorithm(signs).header("alg", named).sign();
+        let token = mint().token().algorithm(signs).header("alg", named).issue();
         assert_eq!(outcome(token).await, Err(Reason::UnknownKey), "{named} with the key for {signs}");
     }
 }
@@ -132,7 +132,7 @@ async fn alg_3_the_algorithm_is_that_of_the_key_where_it_has_one() {
         [(SigningAlgorithm::Rs256, SigningAlgorithm::Ps256), (SigningAlgorithm::Ps256, SigningAlgorithm::Rs256)]
     {
         // A perfectly good signature, by an algorithm on the list, by the key that `kid` names.
-        let token = mint().token().signed_by_key(&key(published)).algorithm(signs).sign();
+        let token = mint().token().signed_by_key(&key(published)).algorithm(signs).issue();
         assert_eq!(outcome(token).await, Err(Reason::UnknownKey), "{signs} by a key for {published}");
     }
 }
@@ -151,7 +151,7 @@ async fn alg_3_a_key_whose_algorithm_does_not_fit_its_type_is_not_used() {
     ] {
         let key = key(algorithm).with_key_id("unfit");
         let jwk = key.clone().with_jwk_member("alg", alg).public_jwk();
-        assert_unusable(&jwk, &mint().token().signed_by_key(&key).sign()).await;
+        assert_unusable(&jwk, &mint().token().signed_by_key(&key).issue()).await;
     }
 }
 
@@ -159,11 +159,11 @@ async fn alg_3_a_key_whose_algorithm_does_not_fit_its_type_is_not_used() {
 async fn alg_3_without_a_key_id_the_algorithm_singles_out_the_key() {
     for algorithm in SigningAlgorithm::all() {
         let token = mint().token().algorithm(algorithm).without_key_id();
-        assert_eq!(outcome(token.sign()).await, Ok(()), "{algorithm}");
-        assert_eq!(outcome(token.signed_by_stranger().sign()).await, Err(Reason::InvalidSignature), "{algorithm}");
+        assert_eq!(outcome(token.issue()).await, Ok(()), "{algorithm}");
+        assert_eq!(outcome(token.signed_by_stranger().issue()).await, Err(Reason::InvalidSignature), "{algorithm}");
     }
     let confused = mint().token().signed_by_key(&key(SigningAlgorithm::Rs256)).algorithm(SigningAlgorithm::Ps256);
-    assert_eq!(outcome(confused.without_key_id().sign()).await, Err(Reason::InvalidSignature));
+    assert_eq!(outcome(confused.without_key_id().issue()).await, Err(Reason::InvalidSignature));
 }
 
 #[tokio::test]
@@ -186,12 +186,12 @@ async fn alg_4_a_public_key_is_no_secret() {
         ]);
         for secret in secrets {
             let token = mint().token().signed_by_key(&key).hs256_with_secret(secret);
-            assert_eq!(outcome(token.sign()).await, Err(Reason::AlgorithmNotAllowed));
+            assert_eq!(outcome(token.issue()).await, Err(Reason::AlgorithmNotAllowed));
             // Nor where the header keeps quiet about what the signature is.
-            let disguised = token.header("alg", algorithm.name()).sign();
+            let disguised = token.header("alg", algorithm.name()).issue();
             assert_eq!(outcome(disguised).await, Err(Reason::InvalidSignature));
         }
-        let token = mint().token().signed_by_key(&key).hs256_with_public_key().sign();
+        let token = mint().token().signed_by_key(&key).hs256_with_public_key().issue();
         assert_eq!(outcome(token).await, Err(Reason::AlgorithmNotAllowed));
     }
 }
@@ -217,10 +217,10 @@ async fn alg_4_a_secret_in_a_key_set_is_not_used() {
                 jwk["alg"] = alg.into();
             }
             assert_eq!(keys_of(&jwk).len(), 0, "{jwk}");
-            let token = mint().token().hs256_with_secret(&*secret).key_id("secret").sign();
+            let token = mint().token().hs256_with_secret(&*secret).key_id("secret").issue();
             assert_eq!(outcome_at(&api_with(&jwk).await, token).await, Err(Reason::AlgorithmNotAllowed));
             // Nor where the header says that the signature is another one: then the key is not there.
-            let disguised = mint().token().hs256_with_secret(&*secret).key_id("secret").header("alg", "RS256").sign();
+            let disguised = mint().token().hs256_with_secret(&*secret).key_id("secret").header("alg", "RS256").issue();
             assert_eq!(outcome_at(&api_with(&jwk).await, disguised).await, Err(Reason::UnknownKey));
         }
     }
@@ -260,7 +260,7 @@ const F4: &[u8] = &[1, 0, 1];
 
 #[tokio::test]
 async fn alg_5_an_rsa_key_is_neither_short_nor_endless() {
-    let token = mint().token().algorithm(SigningAlgorithm::Rs256).sign();
+    let token = mint().token().algorithm(SigningAlgorithm::Rs256).issue();
     for bits in [512, 1024, 2040, 2047, 8193, 8200, 16_384, 65_536] {
         assert_unusable(&rsa(&number(bits), F4), &token).await;
     }
@@ -272,12 +272,12 @@ async fn alg_5_an_rsa_key_is_neither_short_nor_endless() {
 #[tokio::test]
 async fn alg_5_leading_zeros_do_not_make_a_short_key_long() {
     let padded = [&[0; 128], &*number(1024)].concat();
-    assert_unusable(&rsa(&padded, F4), &mint().token().algorithm(SigningAlgorithm::Rs256).sign()).await;
+    assert_unusable(&rsa(&padded, F4), &mint().token().algorithm(SigningAlgorithm::Rs256).issue()).await;
 }
 
 #[tokio::test]
 async fn alg_5_an_rsa_exponent_is_odd_and_neither_small_nor_large() {
-    let token = mint().token().algorithm(SigningAlgorithm::Rs256).sign();
+    let token = mint().token().algorithm(SigningAlgorithm::Rs256).issue();
     let modulus = number(2048);
     for exponent in
         [&[][..], &[0], &[1], &[2], &[3], &[17], &[1, 0, 0], &[1, 0, 2], &[2, 0, 0, 0, 1], &[1; 9], &[0xff; 256]]
@@ -294,8 +294,8 @@ async fn alg_6_the_fully_specified_name_means_ed25519() {
     let keys = SigningKeys::generate([SigningAlgorithm::Ed25519]);
     let mint = mint().with_keys(keys);
     let api = api(mint.keys(), Algorithm::DEFAULT).await;
-    assert_eq!(outcome_at(&api, mint.token().sign()).await, Ok(()));
-    assert_eq!(outcome_at(&api, mint.token().tampered_signature().sign()).await, Err(Reason::InvalidSignature));
+    assert_eq!(outcome_at(&api, mint.token().issue()).await, Ok(()));
+    assert_eq!(outcome_at(&api, mint.token().tampered_signature().issue()).await, Err(Reason::InvalidSignature));
 }
 
 #[tokio::test]
@@ -303,7 +303,7 @@ async fn alg_6_no_other_curve_is_used_under_either_name() {
     for curve in ["Ed448", "X25519", "ed25519", "secp256k1"] {
         for (jwk_alg, alg) in [("EdDSA", "EdDSA"), ("Ed448", "Ed448"), ("EdDSA", "Ed25519"), ("Ed25519", "EdDSA")] {
             let key = key(SigningAlgorithm::EdDsa).with_jwk_member("crv", curve).with_jwk_member("alg", jwk_alg);
-            let token = mint().token().algorithm(SigningAlgorithm::EdDsa).header("alg", alg).sign();
+            let token = mint().token().algorithm(SigningAlgorithm::EdDsa).header("alg", alg).issue();
             let api = api_with(&key.public_jwk()).await;
             let expected = if alg == "Ed448" { Reason::AlgorithmNotAllowed } else { Reason::UnknownKey };
             assert_eq!(outcome_at(&api, token).await, Err(expected), "{curve}, {jwk_alg}, {alg}");
@@ -316,7 +316,7 @@ async fn alg_6_eddsa_is_accepted_only_where_ed25519_is_listed() {
     let mint = mint();
     let api = api(mint.keys(), &[Algorithm::Es256]).await;
     for alg in ["EdDSA", "Ed25519"] {
-        let token = mint.token().algorithm(SigningAlgorithm::EdDsa).header("alg", alg).sign();
+        let token = mint.token().algorithm(SigningAlgorithm::EdDsa).header("alg", alg).issue();
         assert_eq!(outcome_at(&api, token).await, Err(Reason::AlgorithmNotAllowed), "{alg}");
     }
 }
@@ -328,7 +328,7 @@ async fn alg_7_both_names_of_ed25519_are_one_algorithm_on_keys_and_on_tokens() {
         let key = jwk_alg.map_or(key.clone().without_jwk_member("alg"), |alg| key.with_jwk_member("alg", alg));
         let api = api(&key.clone().into(), &[Algorithm::Ed25519]).await;
         for alg in [SigningAlgorithm::EdDsa, SigningAlgorithm::Ed25519] {
-            let token = mint().token().signed_by_key(&key).algorithm(alg).sign();
+            let token = mint().token().signed_by_key(&key).algorithm(alg).issue();
             assert_eq!(outcome_at(&api, token).await, Ok(()), "{alg} by a key for {jwk_alg:?}");
         }
     }
@@ -341,11 +341,11 @@ async fn alg_8_a_point_off_its_curve_is_not_used() {
         let mut y = decoded(key.public_jwk()["y"].as_str().expect("text"));
         *y.last_mut().expect("not empty") ^= 1;
         let jwk = key.clone().with_jwk_member("y", base64url(&y)).public_jwk();
-        assert_unusable(&jwk, &mint().token().signed_by_key(&key).sign()).await;
+        assert_unusable(&jwk, &mint().token().signed_by_key(&key).issue()).await;
         for (x, y) in [(0, 0), (0xff, 0xff)] {
             let coordinate = |octet| base64url(vec![octet; y_length(&key)]);
             let jwk = key.clone().with_jwk_member("x", coordinate(x)).with_jwk_member("y", coordinate(y)).public_jwk();
-            assert_unusable(&jwk, &mint().token().signed_by_key(&key).sign()).await;
+            assert_unusable(&jwk, &mint().token().signed_by_key(&key).issue()).await;
         }
     }
 }
@@ -361,11 +361,11 @@ async fn alg_8_coordinates_have_the_length_of_their_curve() {
         let x = decoded(key.public_jwk()["x"].as_str().expect("text"));
         for x in [x[1..].to_vec(), [&[0], &*x].concat(), [&*x, &[0]].concat(), Vec::new()] {
             let jwk = key.clone().with_jwk_member("x", base64url(&x)).public_jwk();
-            assert_unusable(&jwk, &mint().token().signed_by_key(&key).sign()).await;
+            assert_unusable(&jwk, &mint().token().signed_by_key(&key).issue()).await;
         }
     }
     let p256_as_p384 = key(SigningAlgorithm::Es256).with_jwk_member("crv", "P-384").without_jwk_member("alg");
-    assert_unusable(&p256_as_p384.public_jwk(), &mint().token().sign()).await;
+    assert_unusable(&p256_as_p384.public_jwk(), &mint().token().issue()).await;
 }
 
 #[tokio::test]
@@ -380,7 +380,7 @@ async fn alg_8_an_ed25519_key_of_small_order_is_not_used() {
     for point in points {
         let jwk = key.clone().with_jwk_member("x", base64url(point)).public_jwk();
         // With such a key, this signature would fit every message.
-        let token = mint().token().signed_by_key(&key).sign();
+        let token = mint().token().signed_by_key(&key).issue();
         let (input, _) = token.rsplit_once('.').expect("three parts");
         let universal = base64url([&[1][..], &[0; 63]].concat());
         assert_unusable(&jwk, &format!("{input}.{universal}")).await;
@@ -400,8 +400,8 @@ async fn alg_9_a_key_without_an_algorithm_can_be_pinned_to_one() {
     ] {
         let mint = versatile();
         let api = api(mint.keys(), &[list]).await;
-        assert_eq!(outcome_at(&api, mint.token().algorithm(good).sign()).await, Ok(()));
-        let other = mint.token().algorithm(bad).sign();
+        assert_eq!(outcome_at(&api, mint.token().algorithm(good).issue()).await, Ok(()));
+        let other = mint.token().algorithm(bad).issue();
         assert_eq!(outcome_at(&api, other).await, Err(Reason::AlgorithmNotAllowed), "{bad}");
     }
 }
@@ -416,10 +416,10 @@ async fn alg_9_a_key_is_used_with_exactly_one_algorithm_the_first_on_the_list_th
     ] {
         let mint = versatile();
         let api = api(mint.keys(), &list).await;
-        assert_eq!(outcome_at(&api, mint.token().algorithm(good).sign()).await, Ok(()));
+        assert_eq!(outcome_at(&api, mint.token().algorithm(good).issue()).await, Ok(()));
         let other = mint.token().algorithm(bad);
-        assert_eq!(outcome_at(&api, other.sign()).await, Err(Reason::AlgorithmNotAllowed), "{bad}");
-        assert_eq!(outcome_at(&api, other.without_key_id().sign()).await, Err(Reason::AlgorithmNotAllowed), "{bad}");
+        assert_eq!(outcome_at(&api, other.issue()).await, Err(Reason::AlgorithmNotAllowed), "{bad}");
+        assert_eq!(outcome_at(&api, other.without_key_id().issue()).await, Err(Reason::AlgorithmNotAllowed), "{bad}");
     }
 }
 
@@ -428,7 +428,7 @@ async fn alg_9_a_wrong_pairing_is_logged_with_the_key_and_both_algorithms() {
     let (log, _guard) = Log::listen();
     let mint = versatile();
     let api = api(mint.keys(), Algorithm::DEFAULT).await;
-    let answer = Ask::get("/me").bearer(mint.token().algorithm(SigningAlgorithm::Ps256).sign()).of(&api.router).await;
+    let answer = Ask::get("/me").bearer(mint.token().algorithm(SigningAlgorithm::Ps256).issue()).of(&api.router).await;
     answer.assert_401(Reason::AlgorithmNotAllowed);
     let challenge = answer.challenge().expect("a challenge");
     assert!(challenge.contains("signed with an algorithm that is not accepted"), "{challenge}");
@@ -448,11 +448,11 @@ async fn alg_9_one_named_call_lets_an_issuer_sign_with_several_algorithms_by_one
         let builder = resource_server().fetch(network.clone()).issuer(issuer);
         let api = Api::behind(builder.build().await.expect("good settings"));
         for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Ps256] {
-            assert_eq!(outcome_at(&api, mint.token().algorithm(algorithm).sign()).await, Ok(()), "{algorithm}");
+            assert_eq!(outcome_at(&api, mint.token().algorithm(algorithm).issue()).await, Ok(()), "{algorithm}");
         }
         // Not on the list, and of another type.
         for (header, reason) in [("RS512", Reason::AlgorithmNotAllowed), ("ES256", Reason::AlgorithmNotAllowed)] {
-            let token = mint.token().algorithm(SigningAlgorithm::Rs256).header("alg", header).sign();
+            let token = mint.token().algorithm(SigningAlgorithm::Rs256).header("alg", header).issue();
             assert_eq!(outcome_at(&api, token).await, Err(reason), "{header}");
         }
     }
@@ -460,7 +460,7 @@ async fn alg_9_one_named_call_lets_an_issuer_sign_with_several_algorithms_by_one
     let one = self::mint().with_keys(key(SigningAlgorithm::Rs256).into());
     let issuer = Issuer::with_jwks(ISSUER, one.keys().jwks_json()).dangerous_allow_several_algorithms_per_key();
     let api = Api::behind(resource_server().issuer(issuer).build().await.expect("good settings"));
-    let token = one.token().signed_by_key(&key(SigningAlgorithm::Rs256)).algorithm(SigningAlgorithm::Ps256).sign();
+    let token = one.token().signed_by_key(&key(SigningAlgorithm::Rs256)).algorithm(SigningAlgorithm::Ps256).issue();
     assert_eq!(outcome_at(&api, token).await, Err(Reason::AlgorithmNotAllowed));
 }
 
@@ -470,7 +470,7 @@ async fn alg_9_a_key_without_an_algorithm_on_the_list_is_not_used() {
         [key(SigningAlgorithm::Es256), key(SigningAlgorithm::Rs256).without_jwk_member("alg")].into_iter().collect();
     let mint = mint().with_keys(keys);
     let api = api(mint.keys(), &[Algorithm::Es256]).await;
-    let token = mint.token().algorithm(SigningAlgorithm::Rs256).sign();
+    let token = mint.token().algorithm(SigningAlgorithm::Rs256).issue();
     assert_eq!(outcome_at(&api, token).await, Err(Reason::AlgorithmNotAllowed));
-    assert_eq!(outcome_at(&api, mint.token().sign()).await, Ok(()));
+    assert_eq!(outcome_at(&api, mint.token().issue()).await, Ok(()));
 }

@@ -22,7 +22,7 @@ async fn optional() -> Api {
 }
 
 fn good() -> String {
-    mint().token().sign()
+    mint().token().issue()
 }
 
 /// A network that is never reached, and how often it was tried.
@@ -187,7 +187,7 @@ async fn bearer_7_a_token_in_header_and_query_is_400() {
 #[tokio::test]
 async fn bearer_7_two_transports_are_refused_before_the_token_is_judged() {
     let api = Api::new().await;
-    let expired = mint().token().expired().sign();
+    let expired = mint().token().expired().issue();
     Ask::get("/me?access_token=x").bearer(expired).of(&api.router).await.assert_400();
 }
 
@@ -269,10 +269,10 @@ async fn not_built_bearer_11_a_repeated_query_parameter_is_no_credentials() {
 #[tokio::test]
 async fn bearer_12_a_token_of_a_mebibyte_is_refused_without_outbound_calls() {
     let network = NoNetwork::default();
-    let issuer = Issuer::discover(ISSUER);
+    let issuer = Issuer::discovered(ISSUER);
     let api = Api::behind(resource_server().issuer(issuer).fetch(network.clone()).build().await.unwrap());
     // A token that would be worth a fetch, were it shorter.
-    let long = mint().token().claim("padding", "x".repeat(1 << 20)).sign();
+    let long = mint().token().claim("padding", "x".repeat(1 << 20)).issue();
     assert!(long.len() > 1 << 20);
     Ask::get("/me").bearer(&long).of(&api.router).await.assert_401(Reason::TokenTooLong);
     Ask::get("/me").bearer("a".repeat(1 << 20)).of(&api.router).await.assert_401(Reason::TokenTooLong);
@@ -343,10 +343,10 @@ async fn bearer_13_absent_credentials_are_anonymous_where_a_token_is_optional() 
 async fn bearer_13_a_bad_token_is_refused_even_where_one_is_optional() {
     let api = optional().await;
     for token in [
-        mint().token().expired().sign(),
-        mint().token().tampered_signature().sign(),
-        mint().token().audience("urn:other").sign(),
-        mint().token().key_id("unknown").sign(),
+        mint().token().expired().issue(),
+        mint().token().tampered_signature().issue(),
+        mint().token().audience("urn:other").issue(),
+        mint().token().key_id("unknown").issue(),
         "abc".to_owned(),
         "a".repeat(16 * 1024 + 1),
     ] {

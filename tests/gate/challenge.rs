@@ -114,12 +114,12 @@ async fn refusals(api: &Api) -> [(Answer, StatusCode, Option<&'static str>); 4] 
         (ask(Ask::get("/admin")).await, StatusCode::UNAUTHORIZED, None),
         (ask(Ask::get("/admin").authorization("Bearer")).await, StatusCode::BAD_REQUEST, Some("invalid_request")),
         (
-            ask(Ask::get("/admin").bearer(mint().token().expired().sign())).await,
+            ask(Ask::get("/admin").bearer(mint().token().expired().issue())).await,
             StatusCode::UNAUTHORIZED,
             Some("invalid_token"),
         ),
         (
-            ask(Ask::get("/admin").bearer(mint().token().scope("admin").sign())).await,
+            ask(Ask::get("/admin").bearer(mint().token().scope("admin").issue())).await,
             StatusCode::FORBIDDEN,
             Some("insufficient_scope"),
         ),
@@ -233,7 +233,7 @@ fn assert_whole(answer: &Answer, status: u16, code: &str, description: &str) {
 #[tokio::test]
 async fn chal_4_invalid_request_is_400() {
     let api = Api::new().await;
-    let good = mint().token().sign();
+    let good = mint().token().issue();
     for (ask, description) in [
         (Ask::get("/me").authorization("Bearer"), "the Authorization header is malformed"),
         (Ask::get("/me").bearer(&good).bearer(&good), "the request has more than one Authorization header"),
@@ -252,49 +252,49 @@ async fn chal_4_invalid_token_is_401_for_every_fault_of_a_token() {
     let rows = [
         (
             Reason::AlgorithmNotAllowed,
-            token().hs256_with_public_key().sign(),
+            token().hs256_with_public_key().issue(),
             "the token is signed with an algorithm that is not accepted",
         ),
         (
             Reason::ClaimsMismatch,
-            token().claim("display_name", 1).sign(),
+            token().claim("display_name", 1).issue(),
             "the token lacks claims that this resource needs",
         ),
         (
             Reason::CriticalHeader,
-            token().header("crit", vec!["exp"]).sign(),
+            token().header("crit", vec!["exp"]).issue(),
             "the token demands an extension that is not supported",
         ),
         (Reason::EncryptedToken, "a.b.c.d.e".to_owned(), "encrypted tokens are not supported"),
-        (Reason::Expired, token().expired().sign(), "the token has expired"),
+        (Reason::Expired, token().expired().issue(), "the token has expired"),
         (Reason::InactiveToken, "sk_unknown".to_owned(), "the token is not active"),
-        (Reason::InvalidSignature, token().tampered_signature().sign(), "the token's signature is not valid"),
-        (Reason::IssuedInFuture, token().issued_at(now + hour).sign(), "the token was issued in the future"),
-        (Reason::MalformedClaim, token().claim("sub", 1).sign(), "a claim of the token is malformed"),
+        (Reason::InvalidSignature, token().tampered_signature().issue(), "the token's signature is not valid"),
+        (Reason::IssuedInFuture, token().issued_at(now + hour).issue(), "the token was issued in the future"),
+        (Reason::MalformedClaim, token().claim("sub", 1).issue(), "a claim of the token is malformed"),
         (Reason::MalformedToken, "a.b".to_owned(), "the token is malformed"),
-        (Reason::MissingClaim, token().without_claim("exp").sign(), "the token lacks a required claim"),
-        (Reason::NotYetValid, token().not_yet_valid().sign(), "the token is not valid yet"),
+        (Reason::MissingClaim, token().without_claim("exp").issue(), "the token lacks a required claim"),
+        (Reason::NotYetValid, token().not_yet_valid().issue(), "the token is not valid yet"),
         (Reason::OpaqueToken, "abc".to_owned(), "opaque tokens are not accepted here"),
         (Reason::TokenTooLong, "a".repeat(20_000), "the token is too long"),
-        (Reason::TokenTooOld, token().issued_at(now - hour).sign(), "the token was issued too long ago"),
+        (Reason::TokenTooOld, token().issued_at(now - hour).issue(), "the token was issued too long ago"),
         (
             Reason::UnauthorizedParty,
-            token().client_id("another").sign(),
+            token().client_id("another").issue(),
             "the token was issued to a client that is not accepted",
         ),
         (
             Reason::UnknownIssuer,
-            token().claim("iss", "urn:other").sign(),
+            token().claim("iss", "urn:other").issue(),
             "the token is from an issuer that is not accepted",
         ),
-        (Reason::UnknownKey, token().key_id("unknown").sign(), "the token's signature is not valid"),
+        (Reason::UnknownKey, token().key_id("unknown").issue(), "the token's signature is not valid"),
         (
             Reason::UnverifiableConfirmation,
-            token().claim("cnf", serde_json::json!({ "jkt": "x" })).sign(),
+            token().claim("cnf", serde_json::json!({ "jkt": "x" })).issue(),
             "the token is bound to a key that cannot be checked",
         ),
-        (Reason::WrongAudience, token().audience("urn:other").sign(), "the token is meant for another audience"),
-        (Reason::WrongTokenType, token().typ("JWT").sign(), "the token is not an access token"),
+        (Reason::WrongAudience, token().audience("urn:other").issue(), "the token is meant for another audience"),
+        (Reason::WrongTokenType, token().typ("JWT").issue(), "the token is not an access token"),
     ];
     let covered: HashSet<Reason> = rows.iter().map(|row| row.0).collect();
     for reason in Reason::ALL.iter().filter(|reason| reason.kind() == ErrorKind::InvalidToken) {
@@ -305,13 +305,13 @@ async fn chal_4_invalid_token_is_401_for_every_fault_of_a_token() {
         assert_eq!(answer.reason, Some(reason), "{answer:?}");
         assert_whole(&answer, 401, "invalid_token", description);
     }
-    answer_to(&token().sign()).await.assert_pass();
+    answer_to(&token().issue()).await.assert_pass();
 }
 
 #[tokio::test]
 async fn chal_4_insufficient_scope_is_403() {
     let api = Api::new().await;
-    let answer = Ask::get("/messages").bearer(mint().token().sign()).of(&api.router).await;
+    let answer = Ask::get("/messages").bearer(mint().token().issue()).of(&api.router).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert_eq!(
         answer.challenge(),
@@ -325,9 +325,9 @@ async fn chal_4_insufficient_scope_is_403() {
 #[tokio::test]
 async fn chal_4_what_is_not_the_clients_to_mend_has_no_challenge() {
     let unavailable = api_without_keys(None).await;
-    Ask::get("/me").bearer(mint().token().sign()).of(&unavailable.router).await.assert_503();
+    Ask::get("/me").bearer(mint().token().issue()).of(&unavailable.router).await.assert_503();
     let misconfigured = Router::new().route("/r", get(|_: AccessToken| async {}));
-    Ask::get("/r").bearer(mint().token().sign()).of(&misconfigured).await.assert_500();
+    Ask::get("/r").bearer(mint().token().issue()).of(&misconfigured).await.assert_500();
 }
 
 /// An outer layer of the realm `outer` around a route whose own layer has the realm `inner`.
@@ -344,7 +344,7 @@ async fn chal_5_a_realm_named_for_layer_and_route_is_on_the_wire_once() {
     let router = nested_realms().await;
     let unauthenticated = Ask::get("/r").of(&router).await;
     assert_eq!(unauthenticated.challenge(), Some(r#"Bearer realm="outer""#));
-    let too_weak = Ask::get("/r").bearer(mint().token().sign()).of(&router).await;
+    let too_weak = Ask::get("/r").bearer(mint().token().issue()).of(&router).await;
     assert_eq!(sole_challenge(&too_weak).get("realm"), Some("inner"));
 }
 
@@ -359,7 +359,7 @@ async fn chal_5_a_challenge_of_the_handlers_own_is_replaced_by_that_of_its_refus
     };
     let resource_server = resource_server().issuer(issuer()).build().await.unwrap();
     let router = Router::new().route("/r", get(handler)).layer(Authenticate::new(resource_server));
-    let answer = Ask::get("/r").bearer(mint().token().sign()).of(&router).await;
+    let answer = Ask::get("/r").bearer(mint().token().issue()).of(&router).await;
     assert_eq!(sole_challenge(&answer).get("realm"), Some(AUDIENCE));
 }
 
@@ -412,7 +412,7 @@ async fn chal_7_nothing_of_a_token_is_copied_into_the_refusal() {
         (token().header("alg", "x"), token().header("alg", hostile)),
         (token().expired(), token().expired().subject(hostile)),
     ] {
-        let (plain, found) = (plain.sign(), with_hostile_text.sign());
+        let (plain, found) = (plain.issue(), with_hostile_text.issue());
         let plain = Ask::get("/me").bearer(plain).of(&api.router).await;
         let found = Ask::get("/me").bearer(found).of(&api.router).await;
         assert_eq!((found.status, &found.headers, &found.body), (plain.status, &plain.headers, &plain.body));
@@ -423,12 +423,12 @@ async fn chal_7_nothing_of_a_token_is_copied_into_the_refusal() {
 #[tokio::test]
 async fn chal_7_nothing_of_a_request_is_copied_into_the_refusal() {
     let api = Api::new().await;
-    let plain = Ask::get("/messages").bearer(mint().token().sign()).of(&api.router).await;
+    let plain = Ask::get("/messages").bearer(mint().token().issue()).of(&api.router).await;
     let found = Ask::get("/messages?marker=1%22")
         .header("host", "marker.example")
         .header("user-agent", "marker")
         .header("x-forwarded-host", "marker.example")
-        .bearer(mint().token().scope("marker").sign())
+        .bearer(mint().token().scope("marker").issue())
         .of(&api.router)
         .await;
     assert_eq!((found.status, &found.headers, &found.body), (plain.status, &plain.headers, &plain.body));
@@ -447,7 +447,7 @@ async fn not_built_chal_8_one_line_for_the_one_scheme_that_is_offered() {
 #[tokio::test]
 async fn chal_9_a_403_names_all_that_the_resource_needs() {
     let api = Api::new().await;
-    let answer = Ask::get("/admin").bearer(mint().token().scope("messages:read other").sign()).of(&api.router).await;
+    let answer = Ask::get("/admin").bearer(mint().token().scope("messages:read other").issue()).of(&api.router).await;
     answer.assert_403("admin messages:read");
 }
 
@@ -468,13 +468,13 @@ async fn chal_9_a_401_names_the_scope_that_is_hinted_at() {
 #[tokio::test]
 async fn chal_9_a_hint_demands_nothing() {
     let api = api(|layer| layer.scope_hint(scope("a"))).await;
-    Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await.assert_pass();
+    Ask::get("/me").bearer(mint().token().issue()).of(&api.router).await.assert_pass();
 }
 
 #[tokio::test]
 async fn chal_10_keys_that_cannot_be_had_are_503_and_say_nothing_of_the_token() {
     let api = api_without_keys(None).await;
-    for token in [mint().token().sign(), mint().token().signed_by_stranger().sign()] {
+    for token in [mint().token().issue(), mint().token().signed_by_stranger().issue()] {
         let answer = Ask::get("/me").bearer(token).of(&api.router).await;
         assert_eq!(answer.assert_503().header("retry-after"), Some("5"));
         assert_eq!(answer.reason, Some(Reason::KeysUnavailable));
@@ -489,7 +489,7 @@ async fn chal_10_a_503_says_when_to_come_back_and_never_a_moment_too_early() {
         [(Duration::from_millis(1), "1"), (Duration::from_millis(29_001), "30"), (Duration::ZERO, "0")]
     {
         let api = api_without_keys(Some(time)).await;
-        let answer = Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await;
+        let answer = Ask::get("/me").bearer(mint().token().issue()).of(&api.router).await;
         assert_eq!(answer.assert_503().header("retry-after"), Some(seconds));
     }
 }
@@ -499,7 +499,7 @@ async fn chal_10_an_unjudged_token_is_not_taken_for_none_where_one_is_optional()
     let resource_server =
         resource_server().issuer(Issuer::with_key_source(ISSUER, NoKeys(None))).build().await.unwrap();
     let api = Api::behind_layer(Authenticate::new(resource_server).optional());
-    Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await.assert_503();
+    Ask::get("/me").bearer(mint().token().issue()).of(&api.router).await.assert_503();
     assert_eq!(api.calls(), 0);
 }
 
@@ -517,7 +517,7 @@ async fn chal_11_challenges_are_exposed_to_browsers_on_demand() {
 #[tokio::test]
 async fn chal_11_an_answer_without_a_challenge_exposes_none() {
     let api = api(Authenticate::expose_challenges_to_browsers).await;
-    let answer = Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await;
+    let answer = Ask::get("/me").bearer(mint().token().issue()).of(&api.router).await;
     assert_eq!(answer.assert_pass().header("access-control-expose-headers"), None);
 }
 
@@ -533,7 +533,7 @@ async fn chal_11_what_the_handler_exposes_stays_and_nothing_is_exposed_twice() {
         let resource_server = resource_server().issuer(issuer()).build().await.unwrap();
         let layer = Authenticate::new(resource_server).expose_challenges_to_browsers();
         let router = Router::new().route("/r", get(handler)).layer(layer);
-        let answer = Ask::get("/r").bearer(mint().token().sign()).of(&router).await;
+        let answer = Ask::get("/r").bearer(mint().token().issue()).of(&router).await;
         let exposed: Vec<_> = answer
             .headers
             .get_all("access-control-expose-headers")
@@ -579,7 +579,7 @@ async fn chal_12_descriptions_can_be_switched_off() {
 #[tokio::test]
 async fn chal_12_without_descriptions_the_body_names_only_the_class() {
     let api = api(Authenticate::without_descriptions).await;
-    let expired = Ask::get("/me").bearer(mint().token().expired().sign()).of(&api.router).await;
+    let expired = Ask::get("/me").bearer(mint().token().expired().issue()).of(&api.router).await;
     let malformed = Ask::get("/me").bearer("abc").of(&api.router).await;
     assert_eq!((&expired.body, &expired.headers), (&malformed.body, &malformed.headers));
     assert_eq!(

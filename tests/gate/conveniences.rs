@@ -35,15 +35,15 @@ async fn layer_hint_and_handler_take_a_name_or_a_policy_alike() {
         let router = Router::new()
             .route("/r", get(|| async {}).layer::<_, std::convert::Infallible>(layer))
             .route_layer(Authenticate::new(server().await));
-        Ask::get("/r").bearer(mint().token().scope("x").sign()).of(&router).await.assert_403(demanded);
-        Ask::get("/r").bearer(mint().token().scope("a b").sign()).of(&router).await.assert_pass();
+        Ask::get("/r").bearer(mint().token().scope("x").issue()).of(&router).await.assert_403(demanded);
+        Ask::get("/r").bearer(mint().token().scope("a b").issue()).of(&router).await.assert_pass();
     }
     let router = Router::new()
         .route("/name", get(|| async { InsufficientScope::new("a") }))
         .route("/policy", get(async move || InsufficientScope::new(both())))
         .route_layer(Authenticate::new(server().await).scope_hint("h"));
     for (path, demanded) in [("/name", "a"), ("/policy", "a b")] {
-        Ask::get(path).bearer(mint().token().sign()).of(&router).await.assert_403(demanded);
+        Ask::get(path).bearer(mint().token().issue()).of(&router).await.assert_403(demanded);
         let challenge = format!("Bearer realm=\"{AUDIENCE}\", scope=\"h\"");
         assert_eq!(Ask::get(path).of(&router).await.assert_401_bare().challenge(), Some(&*challenge));
     }
@@ -63,7 +63,7 @@ async fn towers_option_layer_works_around_the_layers() {
             .service(tower::service_fn(async |_: Request| {
                 Ok::<_, std::convert::Infallible>(http::Response::new(axum::body::Body::empty()))
             }));
-        for (token, status) in [(mint().token().scope("a").sign(), 200), (mint().token().scope("x").sign(), 403)] {
+        for (token, status) in [(mint().token().scope("a").issue(), 200), (mint().token().scope("x").issue(), 403)] {
             let request = Ask::get("/r").bearer(token).request();
             let response = service.clone().oneshot(request).await.expect("infallible");
             assert_eq!(response.status(), status);
@@ -85,9 +85,9 @@ async fn an_optional_scoped_token_is_none_for_the_anonymous_alone() {
     let router = Router::new().route("/r", get(handler)).route_layer(layer.optional());
     let with = |token: String| Ask::get("/r").bearer(token).of(&router);
     assert_eq!(Ask::get("/r").of(&router).await.assert_pass().body, "false");
-    assert_eq!(with(mint().token().scope("admin").sign()).await.assert_pass().body, "true");
-    with(mint().token().scope("x").sign()).await.assert_403("admin");
-    with(mint().token().expired().sign()).await.assert_401(Reason::Expired);
+    assert_eq!(with(mint().token().scope("admin").issue()).await.assert_pass().body, "true");
+    with(mint().token().scope("x").issue()).await.assert_403("admin");
+    with(mint().token().expired().issue()).await.assert_401(Reason::Expired);
     Ask::get("/r").of(&Router::new().route("/r", get(handler))).await.assert_500();
 }
 
@@ -103,7 +103,7 @@ async fn a_token_is_had_from_extensions_where_there_is_no_request() {
     };
     let route = || Router::new().route("/r", get(handler));
     let gated = route().route_layer(Authenticate::new(server().await).optional());
-    let token = mint().token().subject("alice").sign();
+    let token = mint().token().subject("alice").issue();
     assert_eq!(Ask::get("/r").bearer(token).of(&gated).await.body, "alice claims_mismatch");
     assert_eq!(Ask::get("/r").of(&gated).await.body, "missing_credentials missing_credentials");
     assert_eq!(Ask::get("/r").of(&route()).await.body, "missing_authenticate_layer missing_authenticate_layer");
@@ -113,7 +113,7 @@ async fn a_token_is_had_from_extensions_where_there_is_no_request() {
 async fn claims_can_be_written_as_they_were_read() {
     let handler = |token: AccessToken| async move { Json(token.claims().clone()) };
     let router = Router::new().route("/r", get(handler)).route_layer(Authenticate::new(server().await));
-    let token = mint().token().claim("nested", json!({ "a": [1, "b"] })).sign();
+    let token = mint().token().claim("nested", json!({ "a": [1, "b"] })).issue();
     let claims: Value = serde_json::from_str(&Ask::get("/r").bearer(token).of(&router).await.body).expect("JSON");
     assert_eq!((&claims["nested"], &claims["iss"]), (&json!({ "a": [1, "b"] }), &json!(ISSUER)));
 }
@@ -132,10 +132,11 @@ fn an_algorithm_is_had_from_its_name() {
 
 #[tokio::test]
 async fn a_resource_server_shows_its_issuers_and_audiences() {
-    let other = Issuer::with_jwks("https://other.example", mint().jwks_json()).audience("urn:own").audience(AUDIENCE);
+    let other =
+        Issuer::with_jwks("https://other.example", mint().jwks_json()).audiences(["urn:own"]).audiences([AUDIENCE]);
     let keys = ApiKeys::new("https://api.example/keys", "sk_");
-    let tenants =
-        Tenants::template("https://{tenant}.idp.example", |_| true).settings(|issuer| issuer.audience("urn:tenants"));
+    let tenants = Tenants::template("https://{tenant}.idp.example", |_| true)
+        .settings(|issuer| issuer.audiences(["urn:tenants"]));
     let builder =
         resource_server().audience("urn:alias").issuer(issuer()).issuer(other).verifier(keys).tenants(tenants);
     let server = builder.fetch(LoopbackFetch).build().await.expect("good settings");
@@ -199,7 +200,7 @@ async fn response_futures_show_nothing_of_what_is_inside() {
     }
 
     let inner = || tower::service_fn(|_: Request| Secret);
-    let request = || Ask::get("/r").bearer(mint().token().scope("a").sign()).request();
+    let request = || Ask::get("/r").bearer(mint().token().scope("a").issue()).request();
     assert_eq!(
         format!("{:?}", Authenticate::new(server().await).layer(inner()).call(request())),
         "authenticate::ResponseFuture { .. }"

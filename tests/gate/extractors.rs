@@ -57,12 +57,12 @@ fn ask() -> Ask {
 }
 
 fn good() -> String {
-    mint().token().subject("alice").scope("messages:read profile").claim("display_name", "Alice").sign()
+    mint().token().subject("alice").scope("messages:read profile").claim("display_name", "Alice").issue()
 }
 
 /// Without the claim that [`Profile`] needs.
 fn nameless() -> String {
-    mint().token().scope("messages:read profile").sign()
+    mint().token().scope("messages:read profile").issue()
 }
 
 /// Everything that a client sees of an answer.
@@ -199,7 +199,7 @@ async fn claims_that_do_not_fit_are_401_claims_mismatch() {
              that this resource needs\""
         )
     );
-    let mistyped = mint().token().claim("display_name", 7).sign();
+    let mistyped = mint().token().claim("display_name", 7).issue();
     ask().bearer(mistyped).of(&router).await.assert_401(Reason::ClaimsMismatch);
 }
 
@@ -212,7 +212,7 @@ async fn claims_that_do_not_fit_are_401_for_an_option_too() {
 #[tokio::test]
 async fn a_mismatch_tells_nothing_of_the_claims_to_the_client_or_the_log() {
     let (log, _guard) = scopegate_tests::Log::listen();
-    let secret = mint().token().claim("display_name", vec!["marker-7f3a"]).sign();
+    let secret = mint().token().claim("display_name", vec!["marker-7f3a"]).issue();
     let answer = ask().bearer(&secret).of(&gated(async |_: AccessToken<Profile>| "ran").await).await;
     answer.assert_401(Reason::ClaimsMismatch);
     assert!(!format!("{answer:?}").contains("marker-7f3a"));
@@ -233,8 +233,8 @@ async fn a_deserializer_that_panics_poisons_nothing() {
     // Two extractors of one token: the second one finds the state that the first one's panic left.
     let handler = async |token: AccessToken| {
         let inner = token.clone();
-        let panicked = tokio::spawn(async move { inner.deref().claims::<Panics>().is_ok() }).await.is_err();
-        (panicked && token.deref().claims::<Profile>().is_ok()).to_string()
+        let panicked = tokio::spawn(async move { inner.deref().claims_as::<Panics>().is_ok() }).await.is_err();
+        (panicked && token.deref().claims_as::<Profile>().is_ok()).to_string()
     };
     assert_eq!(ask().bearer(good()).of(&gated(handler).await).await.assert_pass().body, "true");
 }
@@ -250,7 +250,7 @@ async fn an_option_is_none_for_the_anonymous_alone() {
     assert_eq!(ask().of(&router).await.assert_pass().body, "nobody");
     assert_eq!(ask().authorization("Basic dTpw").of(&router).await.assert_pass().body, "nobody");
     assert_eq!(ask().bearer(good()).of(&router).await.assert_pass().body, "alice");
-    ask().bearer(mint().token().expired().sign()).of(&router).await.assert_401(Reason::Expired);
+    ask().bearer(mint().token().expired().issue()).of(&router).await.assert_401(Reason::Expired);
     ask().authorization("Bearer").of(&router).await.assert_400();
 }
 
@@ -280,7 +280,7 @@ async fn a_scoped_token_has_every_scope_that_its_type_states() {
     let router = gated(async |token: Scoped<ReadMessages>| token.subject().unwrap_or_default().to_owned()).await;
     assert_eq!(ask().bearer(good()).of(&router).await.assert_pass().body, "alice");
     for weak in ["", "messages:read", "profile", "messages:rea profile", "MESSAGES:READ PROFILE"] {
-        let token = mint().token().scope(weak).sign();
+        let token = mint().token().scope(weak).issue();
         ask().bearer(token).of(&router).await.assert_403("messages:read profile");
     }
 }
@@ -306,7 +306,7 @@ async fn a_scoped_token_has_typed_claims_and_the_scope_is_asked_first() {
         gated(async |token: Scoped<ReadMessages, Profile>| token.into_inner().claims().display_name.clone()).await;
     assert_eq!(ask().bearer(good()).of(&router).await.assert_pass().body, "Alice");
     ask().bearer(nameless()).of(&router).await.assert_401(Reason::ClaimsMismatch);
-    ask().bearer(mint().token().scope("x").sign()).of(&router).await.assert_403("messages:read profile");
+    ask().bearer(mint().token().scope("x").issue()).of(&router).await.assert_403("messages:read profile");
 }
 
 // The refusals are those of the layers.
@@ -316,7 +316,7 @@ async fn a_weak_token_is_refused_alike_by_layer_extractor_and_handler() {
     let layer = bare(async || "ran").layer(RequireScope::all(["messages:read", "profile"])).layer(authenticate().await);
     let extractor = gated(async |_: Scoped<ReadMessages>| "ran").await;
     let handler = gated(async || InsufficientScope::new(scope("messages:read") & scope("profile"))).await;
-    let weak = mint().token().scope("profile").sign();
+    let weak = mint().token().scope("profile").issue();
     assert_alike(&layer, &extractor, Some(&weak), StatusCode::FORBIDDEN).await;
     assert_alike(&layer, &handler, Some(&weak), StatusCode::FORBIDDEN).await;
 }
@@ -366,7 +366,7 @@ async fn the_settings_of_authenticate_word_the_refusals_of_extractors_too() {
             .without_descriptions()
             .expose_challenges_to_browsers(),
     );
-    let answer = ask().bearer(mint().token().sign()).of(&router).await;
+    let answer = ask().bearer(mint().token().issue()).of(&router).await;
     assert_eq!(
         answer.challenge(),
         Some(

@@ -504,7 +504,7 @@ impl World {
             }
         };
         let issuer = server.as_ref().map_or(ISSUER.to_owned(), |server| server.issuer.clone());
-        let trusted = Issuer::discover(issuer.as_str()).dangerous_allow_http_on_loopback();
+        let trusted = Issuer::discovered(issuer.as_str()).dangerous_allow_http_on_loopback();
         let gate = resource_server().clock(clock.clone()).issuer(trusted).fetch(kept).build().await;
         let mut world = Self {
             fault: Arc::clone(fault),
@@ -636,9 +636,9 @@ impl World {
             Mint::new(self.issuer.as_str(), keys.clone()).with_audience(AUDIENCE).with_clock(self.clock.clone())
         };
         let token = match kind {
-            Kind::Good(Which::Old) => mint(&OLD).token().sign(),
-            Kind::Good(Which::New) => mint(&NEW).token().sign(),
-            Kind::Forged => mint(&STRANGER).token().key_id("old").sign(),
+            Kind::Good(Which::Old) => mint(&OLD).token().issue(),
+            Kind::Good(Which::New) => mint(&NEW).token().issue(),
+            Kind::Forged => mint(&STRANGER).token().key_id("old").issue(),
             Kind::Unknown => {
                 self.invented += 1;
                 let key_id = if self.invented.is_multiple_of(3) {
@@ -646,10 +646,10 @@ impl World {
                 } else {
                     format!("junk-{}", self.invented)
                 };
-                return mint(&STRANGER).token().key_id(key_id).sign();
+                return mint(&STRANGER).token().key_id(key_id).issue();
             }
-            Kind::Expired => mint(&OLD).token().expired().sign(),
-            Kind::WrongAudience => mint(&OLD).token().audience("https://other.example").sign(),
+            Kind::Expired => mint(&OLD).token().expired().issue(),
+            Kind::WrongAudience => mint(&OLD).token().audience("https://other.example").issue(),
         };
         self.tokens.push((kind, token.clone()));
         token

@@ -33,7 +33,7 @@ fn sample() -> Value {
 /// That issuer, with a key that it does not have.
 fn issuer() -> Issuer {
     let keys = key(SigningAlgorithm::Rs256).with_key_id("test-key").into();
-    Issuer::with_jwks(ISSUER, mint().with_keys(keys).jwks_json()).audience(APPLICATION).profile(Profile::genauth())
+    Issuer::with_jwks(ISSUER, mint().with_keys(keys).jwks_json()).audiences([APPLICATION]).profile(Profile::genauth())
 }
 
 /// Makes tokens of that issuer, by the key that it does not have.
@@ -59,7 +59,7 @@ fn api(resource_server: ResourceServer) -> Router {
 /// What the API makes of a token that was issued just now.
 async fn reason_now(issuer: Issuer, token: &TokenBuilder) -> Option<Reason> {
     let api = api(resource_server(issuer, clock()).await);
-    let answer = Ask::get("/me").bearer(token.sign()).of(&api).await;
+    let answer = Ask::get("/me").bearer(token.issue()).of(&api).await;
     match answer.reason {
         None => answer.assert_pass(),
         Some(reason) => answer.assert_401(reason),
@@ -106,7 +106,7 @@ async fn before_its_expiry_the_sample_is_refused_for_its_signature_where_another
     let key_id = sample()["header"]["kid"].as_str().expect("text").to_owned();
     let keys = key(SigningAlgorithm::Rs256).with_key_id(key_id).into();
     let issuer = Issuer::with_jwks(ISSUER, mint().with_keys(keys).jwks_json());
-    let issuer = issuer.audience(APPLICATION).profile(Profile::genauth());
+    let issuer = issuer.audiences([APPLICATION]).profile(Profile::genauth());
     let api = api(resource_server(issuer, TestClock::at_unix(EXPIRED - 1)).await);
     Ask::get("/messages").bearer(SAMPLE.trim()).of(&api).await.assert_401(Reason::InvalidSignature);
 }
@@ -119,10 +119,10 @@ fn reminted() -> TokenBuilder {
 #[tokio::test]
 async fn the_shape_of_the_sample_is_accepted_with_its_scopes() {
     let resource_server = resource_server(issuer(), TestClock::at_unix(ISSUED)).await;
-    let answer = Ask::get("/messages").bearer(reminted().sign()).of(&api(resource_server.clone())).await;
+    let answer = Ask::get("/messages").bearer(reminted().issue()).of(&api(resource_server.clone())).await;
     answer.assert_pass();
 
-    let token = judge(&resource_server, reminted().sign()).await.expect("good").expect("a token");
+    let token = judge(&resource_server, reminted().issue()).await.expect("good").expect("a token");
     assert_eq!(token.scope().iter().collect::<Vec<_>>(), ["email", "message", "openid"]);
     assert_eq!((token.issuer(), token.subject()), (ISSUER, Some("60194296801dc7bc2a1b2735")));
     assert_eq!(token.token_id(), Some("3YByyfvL0xoMP5wpMulgL"));
@@ -132,7 +132,7 @@ async fn the_shape_of_the_sample_is_accepted_with_its_scopes() {
 #[tokio::test]
 async fn a_user_s_token_was_issued_to_its_audience() {
     let resource_server = resource_server(issuer(), clock()).await;
-    let token = genauth().token_shaped(Shape::GenAuthUser).sign();
+    let token = genauth().token_shaped(Shape::GenAuthUser).issue();
     let token = judge(&resource_server, token).await.expect("good").expect("a token");
     assert_eq!(token.client_id(), Some(APPLICATION));
     assert!(!token.is_client());
@@ -141,7 +141,7 @@ async fn a_user_s_token_was_issued_to_its_audience() {
 #[tokio::test]
 async fn of_several_audiences_none_is_taken_for_the_client() {
     let resource_server = resource_server(issuer(), clock()).await;
-    let token = genauth().token_shaped(Shape::GenAuthUser).audiences([APPLICATION, "another"]).sign();
+    let token = genauth().token_shaped(Shape::GenAuthUser).audiences([APPLICATION, "another"]).issue();
     let token = judge(&resource_server, token).await.expect("good").expect("a token");
     assert_eq!(token.client_id(), None);
 }
@@ -150,7 +150,7 @@ async fn of_several_audiences_none_is_taken_for_the_client() {
 async fn a_token_without_the_scope_of_the_route_is_refused() {
     let api = api(resource_server(issuer(), clock()).await);
     for scope in ["openid email", "messages", "message:read", "message:*", "*"] {
-        let token = genauth().token_shaped(Shape::GenAuthUser).scope(scope).sign();
+        let token = genauth().token_shaped(Shape::GenAuthUser).scope(scope).issue();
         Ask::get("/messages").bearer(token).of(&api).await.assert_403("message");
     }
 }
@@ -225,8 +225,8 @@ fn machine() -> TokenBuilder {
 #[tokio::test]
 async fn a_machine_s_token_is_accepted_and_names_its_client() {
     let resource_server = resource_server(issuer(), clock()).await;
-    Ask::get("/messages").bearer(machine().sign()).of(&api(resource_server.clone())).await.assert_pass();
-    let token = judge(&resource_server, machine().sign()).await.expect("good").expect("a token");
+    Ask::get("/messages").bearer(machine().issue()).of(&api(resource_server.clone())).await.assert_pass();
+    let token = judge(&resource_server, machine().issue()).await.expect("good").expect("a token");
     assert_eq!((token.subject(), token.client_id()), (None, Some("machine-1")));
     assert!(token.is_client() && token.principal().is_none());
 }
@@ -235,8 +235,8 @@ async fn a_machine_s_token_is_accepted_and_names_its_client() {
 async fn a_machine_s_audience_may_be_its_own_key_where_that_is_configured() {
     let token = machine().audience("machine-1");
     assert_eq!(reason_now(issuer(), &token).await, Some(Reason::WrongAudience));
-    assert_eq!(reason_now(issuer().audience("machine-1"), &token).await, None);
-    assert_eq!(reason_now(issuer().audience("machine-1"), &machine()).await, None, "besides the application's");
+    assert_eq!(reason_now(issuer().audiences(["machine-1"]), &token).await, None);
+    assert_eq!(reason_now(issuer().audiences(["machine-1"]), &machine()).await, None, "besides the application's");
 }
 
 #[tokio::test]
@@ -275,7 +275,7 @@ async fn the_strict_default_refuses_all_of_these_tokens() {
         assert_eq!(reason_now(strict(), &token).await, Some(Reason::WrongTokenType), "{token:?}");
     }
     let api = api(resource_server(strict(), TestClock::at_unix(ISSUED)).await);
-    Ask::get("/messages").bearer(reminted().sign()).of(&api).await.assert_401(Reason::WrongTokenType);
+    Ask::get("/messages").bearer(reminted().issue()).of(&api).await.assert_401(Reason::WrongTokenType);
     // Not for its type alone: the claims are not those of RFC 9068 either.
     let retyped = machine().typ("at+jwt");
     assert_eq!(reason_now(strict(), &retyped).await, Some(Reason::MissingClaim));
@@ -285,7 +285,7 @@ async fn the_strict_default_refuses_all_of_these_tokens() {
 async fn is_satisfied(issuer: Issuer, granted: &str, required: &str) -> bool {
     let route = get(|| async { "the book" }).layer(RequireScope::new(required.to_owned()));
     let router = Router::new().route("/", route).layer(Authenticate::new(resource_server(issuer, clock()).await));
-    let answer = Ask::get("/").bearer(machine().scope(granted).sign()).of(&router).await;
+    let answer = Ask::get("/").bearer(machine().scope(granted).issue()).of(&router).await;
     match answer.status {
         StatusCode::OK => answer.assert_pass(),
         _ => answer.assert_403(required),
@@ -336,13 +336,13 @@ rows! {
 #[tokio::test]
 async fn the_grammar_of_one_issuer_is_not_that_of_another() {
     let exact = Issuer::with_jwks("https://exact.example", mint().jwks_json())
-        .audience(APPLICATION)
+        .audiences([APPLICATION])
         .profile(Profile::genauth());
     let builder = ResourceServer::builder().issuer(issuer().scope_grammar(GenAuthScopes)).issuer(exact).clock(clock());
     let api = api(builder.build().await.expect("good settings"));
-    Ask::get("/messages").bearer(machine().scope("*").sign()).of(&api).await.assert_pass();
+    Ask::get("/messages").bearer(machine().scope("*").issue()).of(&api).await.assert_pass();
     let other =
         Mint::new("https://exact.example", mint().keys().clone()).with_audience(APPLICATION).with_clock(clock());
-    let token = other.token_shaped(Shape::GenAuthMachine).scope("*").sign();
+    let token = other.token_shaped(Shape::GenAuthMachine).scope("*").issue();
     Ask::get("/messages").bearer(token).of(&api).await.assert_403("message");
 }

@@ -79,7 +79,7 @@ fn request(authorization: Option<&str>) -> tonic::Request<HealthCheckRequest> {
 }
 
 fn bearer(token: &scopegate_testing::TokenBuilder) -> String {
-    format!("Bearer {}", token.sign())
+    format!("Bearer {}", token.issue())
 }
 
 fn good() -> String {
@@ -172,7 +172,7 @@ async fn grpc_2_every_class_has_its_status() {
     let down = KeyServer::open("").resource_server().await;
     let down = Api::behind_layer(Authenticate::new(down).answer_grpc());
     let ask = |path: &str| Ask::with_method(Method::POST, path).header("content-type", "application/grpc");
-    let good = || mint().token().sign();
+    let good = || mint().token().issue();
     for (answer, status, reason) in [
         (ask("/me").of(&api.router).await, "16", Reason::MissingCredentials),
         (ask("/me").authorization("Bearer").of(&api.router).await, "16", Reason::MalformedCredentials),
@@ -321,7 +321,7 @@ async fn grpc_5_grpc_web_gets_the_same_statuses() {
     ] {
         let ask = |path: &str| Ask::with_method(Method::POST, path).header("content-type", asked);
         assert_trailers_only(&ask("/me").of(&api.router).await, answered, "16");
-        let weak = ask("/messages").bearer(mint().token().scope("x").sign()).of(&api.router).await;
+        let weak = ask("/messages").bearer(mint().token().scope("x").issue()).of(&api.router).await;
         assert_trailers_only(&weak, answered, "7");
         assert!(weak.challenge().is_some_and(|it| it.contains("scope=\"messages:read\"")), "{weak:?}");
         assert!(weak.header("grpc-message").is_some());
@@ -345,7 +345,7 @@ async fn grpc_5_a_handlers_refusal_is_a_grpc_status_too() {
         .route("/r", axum::routing::any(|| async { InsufficientScope::new(scope("admin")) }))
         .layer(Authenticate::new(trusting().await).answer_grpc());
     let ask = Ask::with_method(Method::POST, "/r").header("content-type", "application/grpc");
-    assert_trailers_only(&ask.bearer(mint().token().sign()).of(&router).await, "application/grpc", "7");
+    assert_trailers_only(&ask.bearer(mint().token().issue()).of(&router).await, "application/grpc", "7");
 }
 
 // Services that do not speak gRPC, whose clients may say that they do.
@@ -376,7 +376,7 @@ async fn grpc_1_a_rest_route_refuses_with_http_statuses_whatever_the_content_typ
         ["application/grpc", "application/grpc+proto", "application/grpc-web", "application/grpc-web-text"]
     {
         let ask = |path: &str| Ask::with_method(Method::POST, path).header("content-type", content_type);
-        let good = || mint().token().sign();
+        let good = || mint().token().issue();
         for (ask, status) in [
             (ask("/me"), 401),
             (ask("/me").authorization("Bearer"), 400),
@@ -406,7 +406,7 @@ async fn grpc_1_a_space_that_answers_grpc_answers_it_for_whatever_is_inside() {
         .layer(Authenticate::new(trusting().await).answer_grpc().realm("r").without_descriptions());
     for (path, status) in [("/extractor", "16"), ("/layer", "7")] {
         let ask = Ask::with_method(Method::POST, path).header("content-type", "application/grpc");
-        let answer = ask.bearer(mint().token().sign()).of(&router).await;
+        let answer = ask.bearer(mint().token().issue()).of(&router).await;
         assert_trailers_only(&answer, "application/grpc", status);
     }
 }

@@ -32,11 +32,11 @@ use crate::{
 };
 
 fn good() -> String {
-    mint().token().sign()
+    mint().token().issue()
 }
 
 fn bad() -> String {
-    mint().token().signed_by_stranger().sign()
+    mint().token().signed_by_stranger().issue()
 }
 
 /// The status of a raw answer.
@@ -294,12 +294,12 @@ async fn h_13_a_header_beyond_the_limit_is_401_and_no_key_is_asked_for() {
     let keys = CountingKeys::of(&mint());
     let issuer = Issuer::with_key_source(ISSUER, keys.clone());
     let api = Api::behind(resource_server().issuer(issuer).build().await.expect("good settings"));
-    let padded = mint().token().claim("padding", "x".repeat(17 * 1024)).sign();
+    let padded = mint().token().claim("padding", "x".repeat(17 * 1024)).issue();
     for token in [padded, "x".repeat(17 * 1024), "x".repeat(64 * 1024), "x".repeat(1024 * 1024)] {
         Ask::get("/me").bearer(token).of(&api.router).await.assert_401(Reason::TokenTooLong);
     }
     assert_eq!((keys.asked(), api.calls()), (0, 0));
-    let long = mint().token().claim("padding", "x".repeat(8 * 1024)).sign();
+    let long = mint().token().claim("padding", "x".repeat(8 * 1024)).issue();
     Ask::get("/me").bearer(long).of(&api.router).await.assert_pass();
 }
 
@@ -354,7 +354,7 @@ async fn h_15_identity_headers_without_a_token_are_401() {
 async fn h_15_extractors_do_not_read_identity_headers() {
     let api = Api::new().await;
     let ask = Ask::get("/me").header("x-user", "admin").header("x-forwarded-user", "admin").header("x-scopes", "admin");
-    let answer = ask.bearer(mint().token().subject("alice").sign()).of(&api.router).await;
+    let answer = ask.bearer(mint().token().subject("alice").issue()).of(&api.router).await;
     assert_eq!(answer.assert_pass().body, "alice");
     let admin = Ask::get("/messages").header("x-scopes", "messages:read").bearer(good());
     admin.of(&api.router).await.assert_403("messages:read");

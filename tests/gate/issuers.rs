@@ -20,7 +20,7 @@ const NAMES: [&str; 6] = [
 
 /// A token of this issuer by the keys of the tests, for the API.
 fn token_of(issuer: &str) -> String {
-    Mint::new(issuer, mint().keys().clone()).with_audience(AUDIENCE).with_clock(clock()).token().sign()
+    Mint::new(issuer, mint().keys().clone()).with_audience(AUDIENCE).with_clock(clock()).token().issue()
 }
 
 async fn built(builder: ResourceServerBuilder, network: &Network) -> ResourceServer {
@@ -87,13 +87,13 @@ async fn meta_5_where_the_metadata_is_at_a_given_address_any_name_is_that_of_an_
         network
             .put(METADATA, Reply::json(metadata(name, "https://idp.example/jwks", "https://idp.example/introspect")));
         network.put("https://idp.example/jwks", Reply::ok(mint().jwks_json()));
-        let api = api(Issuer::discover(name).metadata_url(METADATA), &network).await;
+        let api = api(Issuer::discovered(name).metadata_url(METADATA), &network).await;
         Ask::get("/me").bearer(token_of(name)).of(&api.router).await.assert_pass();
         assert_eq!(network.urls(), [METADATA, "https://idp.example/jwks"]);
 
         // META-4: the document still has to name it, code point by code point.
         network.put(METADATA, Reply::json(metadata(&format!("{name}/"), "https://idp.example/jwks", "")));
-        let api = self::api(Issuer::discover(name).metadata_url(METADATA), &network).await;
+        let api = self::api(Issuer::discovered(name).metadata_url(METADATA), &network).await;
         Ask::get("/me").bearer(token_of(name)).of(&api.router).await.assert_503();
     }
 }
@@ -132,7 +132,7 @@ async fn key_2_http_is_allowed_for_one_host_of_one_issuer() {
     network.put("http://keycloak:8080/introspect", active(NAME));
     let trusted = || {
         let asked = Introspection::discovered(client());
-        Issuer::discover(NAME).introspection(asked).dangerous_allow_http_for_host("keycloak")
+        Issuer::discovered(NAME).introspection(asked).dangerous_allow_http_for_host("keycloak")
     };
     let inside = api(trusted(), &network).await;
     for token in [token_of(NAME), "opaque".to_owned()] {

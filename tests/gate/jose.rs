@@ -141,7 +141,7 @@ async fn api_with_network() -> (Api, Network) {
 
 #[tokio::test]
 async fn jose_1_a_token_has_exactly_three_parts() {
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     let [header, payload, signature] = parts(&token);
     assert_eq!(outcome(&token).await, Ok(()));
     for malformed in [
@@ -159,7 +159,7 @@ async fn jose_1_a_token_has_exactly_three_parts() {
 
 #[tokio::test]
 async fn jose_1_no_part_is_empty() {
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     let [header, payload, signature] = parts(&token);
     for malformed in [format!(".{payload}.{signature}"), format!("{header}..{signature}"), "..".to_owned()] {
         assert_eq!(outcome(&malformed).await, Err(Reason::MalformedToken), "{malformed}");
@@ -168,7 +168,7 @@ async fn jose_1_no_part_is_empty() {
 
 #[tokio::test]
 async fn jose_1_the_json_serialisations_are_refused() {
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     let [header, payload, signature] = parts(&token);
     let flattened = json!({ "protected": header, "payload": payload, "signature": signature }).to_string();
     let general =
@@ -183,7 +183,7 @@ async fn jose_1_the_json_serialisations_are_refused() {
 
 #[tokio::test]
 async fn jose_1_space_around_a_token_or_in_it_is_refused() {
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     let (first, rest) = token.split_at(7);
     let api = Api::new().await;
     for odd in [format!("{token} "), format!("{token}\t"), format!("\t{token}"), format!("{first} {rest}")] {
@@ -205,7 +205,7 @@ async fn jose_2_padding_is_refused_in_every_part() {
     {
         Ask::get("/me").bearer(inside).of(&api.router).await.assert_400();
     }
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     for at_the_end in [format!("{token}="), format!("{token}==")] {
         assert_eq!(outcome_at(&api, at_the_end).await, Err(Reason::MalformedToken));
     }
@@ -218,7 +218,7 @@ async fn jose_2_padding_is_named_in_the_log_with_its_remedy() {
     let issuer = Issuer::with_jwks(ISSUER, mint().keys().jwks_json());
     let server = resource_server().issuer(issuer).token_header(http::HeaderName::from_static(HEADER));
     let api = Api::behind(server.build().await.expect("good settings"));
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     let pad = |part: &str| format!("{part}{}", "=".repeat((4 - part.len() % 4) % 4));
     let all = token.split('.').map(pad).collect::<Vec<_>>().join(".");
     let (rest, last) = token.rsplit_once('.').expect("three parts");
@@ -252,7 +252,7 @@ async fn jose_2_the_alphabet_is_the_url_safe_one_in_every_part() {
     assert_eq!(outcome(signed(&standard(&header), &base64url(&claims))).await, Err(Reason::MalformedToken));
     assert_eq!(outcome(signed(&base64url(&header), &standard(&claims))).await, Err(Reason::MalformedToken));
 
-    let mixed = (0..100).map(|_| mint().token().sign()).find(|token| parts(token)[2].contains(['-', '_']));
+    let mixed = (0..100).map(|_| mint().token().issue()).find(|token| parts(token)[2].contains(['-', '_']));
     let token = mixed.expect("a signature in the characters that differ");
     let (start, signature) = token.rsplit_once('.').expect("three parts");
     let standard = format!("{start}.{}", signature.replace('-', "+").replace('_', "/"));
@@ -316,7 +316,7 @@ async fn jose_3_claims_have_one_spelling() {
 async fn jose_3_a_signature_has_one_spelling() {
     // Signatures of 64 and of 256 octets leave four bits unused.
     for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa, SigningAlgorithm::Rs256] {
-        let token = mint().token().algorithm(algorithm).sign();
+        let token = mint().token().algorithm(algorithm).issue();
         let (input, signature) = token.rsplit_once('.').expect("three parts");
         for spelling in other_spellings(signature) {
             let token = format!("{input}.{spelling}");
@@ -344,12 +344,12 @@ async fn jose_4_claims_are_one_json_object() {
         good.replace('"', "'"),
     ] {
         assert_eq!(
-            outcome(mint().token().raw_payload(&*payload).sign()).await,
+            outcome(mint().token().raw_payload(&*payload).issue()).await,
             Err(Reason::MalformedToken),
             "{payload}"
         );
     }
-    assert_eq!(outcome(mint().token().raw_payload(format!(" \n\t{good}\r\n")).sign()).await, Ok(()));
+    assert_eq!(outcome(mint().token().raw_payload(format!(" \n\t{good}\r\n")).issue()).await, Ok(()));
 }
 
 #[tokio::test]
@@ -366,16 +366,16 @@ async fn jose_4_a_header_is_one_json_object() {
         good.replace('}', ""),
         good.replace('}', ",}"),
     ] {
-        assert_eq!(outcome(mint().token().raw_header(&*text).sign()).await, Err(Reason::MalformedToken), "{text}");
+        assert_eq!(outcome(mint().token().raw_header(&*text).issue()).await, Err(Reason::MalformedToken), "{text}");
     }
-    assert_eq!(outcome(mint().token().raw_header(good).sign()).await, Ok(()));
+    assert_eq!(outcome(mint().token().raw_header(good).issue()).await, Ok(()));
 }
 
 #[tokio::test]
 async fn jose_4_a_byte_order_mark_is_refused() {
     let (header, claims) = (format!("\u{feff}{}", header("")), format!("\u{feff}{}", claims("")));
-    assert_eq!(outcome(mint().token().raw_header(header).sign()).await, Err(Reason::MalformedToken));
-    assert_eq!(outcome(mint().token().raw_payload(claims).sign()).await, Err(Reason::MalformedToken));
+    assert_eq!(outcome(mint().token().raw_header(header).issue()).await, Err(Reason::MalformedToken));
+    assert_eq!(outcome(mint().token().raw_payload(claims).issue()).await, Err(Reason::MalformedToken));
 }
 
 #[tokio::test]
@@ -383,7 +383,7 @@ async fn jose_4_text_that_is_not_utf_8_is_refused_wherever_it_is() {
     let replaced = |text: String| [text.as_bytes().split_at(text.len() - 4).0, b"\xff\xfe\"}"].concat();
     // In a claim that nobody reads, and in a header parameter that nobody reads.
     let claims = replaced(claims(r#","unread":"abcdef""#));
-    assert_eq!(outcome(mint().token().raw_payload(claims).sign()).await, Err(Reason::MalformedToken));
+    assert_eq!(outcome(mint().token().raw_payload(claims).issue()).await, Err(Reason::MalformedToken));
     let header = base64url(replaced(header(r#","unread":"abcdef""#)));
     let token = signed(&header, &base64url(self::claims("")));
     assert_eq!(outcome(token).await, Err(Reason::MalformedToken));
@@ -392,7 +392,7 @@ async fn jose_4_text_that_is_not_utf_8_is_refused_wherever_it_is() {
 #[tokio::test]
 async fn jose_4_a_lone_surrogate_is_refused() {
     let claims = claims(r#","unread":"\ud800""#);
-    assert_eq!(outcome(mint().token().raw_payload(claims).sign()).await, Err(Reason::MalformedToken));
+    assert_eq!(outcome(mint().token().raw_payload(claims).issue()).await, Err(Reason::MalformedToken));
 }
 
 #[tokio::test]
@@ -402,9 +402,9 @@ async fn jose_4_ten_thousand_levels_of_nesting_are_refused() {
     );
     for nested in ["[".repeat(10_000), format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000)), "{\"a\":".repeat(5_000)]
     {
-        let claims = mint().token().raw_payload(claims(&format!(",\"x\":{nested}"))).sign();
+        let claims = mint().token().raw_payload(claims(&format!(",\"x\":{nested}"))).issue();
         assert_eq!(outcome_at(&api, claims).await, Err(Reason::MalformedToken));
-        let header = mint().token().raw_header(header(&format!(",\"x\":{nested}"))).sign();
+        let header = mint().token().raw_header(header(&format!(",\"x\":{nested}"))).issue();
         assert_eq!(outcome_at(&api, header).await, Err(Reason::MalformedToken));
     }
 }
@@ -412,8 +412,8 @@ async fn jose_4_ten_thousand_levels_of_nesting_are_refused() {
 #[tokio::test]
 async fn jose_4_nesting_has_a_bound_well_above_what_tokens_need() {
     let nested = |depth: usize| claims(&format!(",\"x\":{}{}", "[".repeat(depth), "]".repeat(depth)));
-    assert_eq!(outcome(mint().token().raw_payload(nested(15)).sign()).await, Ok(()));
-    assert_eq!(outcome(mint().token().raw_payload(nested(16)).sign()).await, Err(Reason::MalformedToken));
+    assert_eq!(outcome(mint().token().raw_payload(nested(15)).issue()).await, Ok(()));
+    assert_eq!(outcome(mint().token().raw_payload(nested(16)).issue()).await, Err(Reason::MalformedToken));
 }
 
 #[tokio::test]
@@ -425,19 +425,19 @@ async fn jose_4_the_number_of_members_has_a_bound() {
         let members: Vec<String> = (0..count).map(|n| format!("\"{n}\":0")).collect();
         claims(&format!(",\"x\":{{{}}}", members.join(",")))
     };
-    assert_eq!(outcome_at(&api, mint().token().raw_payload(members(2_000)).sign()).await, Ok(()));
-    let token = mint().token().raw_payload(members(2_048)).sign();
+    assert_eq!(outcome_at(&api, mint().token().raw_payload(members(2_000)).issue()).await, Ok(()));
+    let token = mint().token().raw_payload(members(2_048)).issue();
     assert_eq!(outcome_at(&api, token).await, Err(Reason::MalformedToken));
 }
 
 #[tokio::test]
 async fn jose_4_a_token_has_a_length() {
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     for (limit, expected) in [(token.len(), Ok(())), (token.len() - 1, Err(Reason::TokenTooLong))] {
         let resource_server = resource_server().issuer(issuer()).max_token_length(limit).build().await;
         assert_eq!(outcome_at(&Api::behind(resource_server.expect("good settings")), &token).await, expected);
     }
-    let long = mint().token().claim("x", "x".repeat(16 * 1024)).sign();
+    let long = mint().token().claim("x", "x".repeat(16 * 1024)).issue();
     assert_eq!(outcome(long).await, Err(Reason::TokenTooLong), "the default is 16 KiB");
 }
 
@@ -445,7 +445,7 @@ async fn jose_4_a_token_has_a_length() {
 async fn jose_5_a_duplicate_audience_is_refused() {
     for aud in [r#""x""#, r#"["x"]"#, &format!("\"{AUDIENCE}\"")] {
         let claims = claims(&format!(",\"aud\":{aud}"));
-        assert_eq!(outcome(mint().token().raw_payload(claims).sign()).await, Err(Reason::MalformedToken), "{aud}");
+        assert_eq!(outcome(mint().token().raw_payload(claims).issue()).await, Err(Reason::MalformedToken), "{aud}");
     }
 }
 
@@ -453,23 +453,23 @@ async fn jose_5_a_duplicate_audience_is_refused() {
 async fn jose_5_every_claim_is_there_once() {
     for member in ["\"exp\":1", "\"exp\":9999999999", "\"iss\":\"x\"", "\"sub\":\"x\"", "\"x\":1,\"x\":1"] {
         let claims = claims(&format!(",{member}"));
-        assert_eq!(outcome(mint().token().raw_payload(claims).sign()).await, Err(Reason::MalformedToken), "{member}");
+        assert_eq!(outcome(mint().token().raw_payload(claims).issue()).await, Err(Reason::MalformedToken), "{member}");
     }
 }
 
 #[tokio::test]
 async fn jose_5_an_escaped_name_is_the_same_name() {
     let claims = claims(r#","\u0065xp":9999999999"#);
-    assert_eq!(outcome(mint().token().raw_payload(claims).sign()).await, Err(Reason::MalformedToken));
+    assert_eq!(outcome(mint().token().raw_payload(claims).issue()).await, Err(Reason::MalformedToken));
     let header = header(r#","\u0061lg":"ES256""#);
-    assert_eq!(outcome(mint().token().raw_header(header).sign()).await, Err(Reason::MalformedToken));
+    assert_eq!(outcome(mint().token().raw_header(header).issue()).await, Err(Reason::MalformedToken));
 }
 
 #[tokio::test]
 async fn jose_5_every_header_parameter_is_there_once() {
     for member in [r#""alg":"ES256""#, r#""alg":"none""#, r#""kid":"x""#, r#""typ":"at+jwt""#, r#""x":1,"x":2"#] {
         let header = header(&format!(",{member}"));
-        assert_eq!(outcome(mint().token().raw_header(header).sign()).await, Err(Reason::MalformedToken), "{member}");
+        assert_eq!(outcome(mint().token().raw_header(header).issue()).await, Err(Reason::MalformedToken), "{member}");
     }
 }
 
@@ -483,15 +483,15 @@ async fn jose_5_members_inside_of_a_claim_are_there_once() {
         r#""x":[{"a":1,"a":1}]"#,
     ] {
         let claims = claims(&format!(",{member}"));
-        assert_eq!(outcome(mint().token().raw_payload(claims).sign()).await, Err(Reason::MalformedToken), "{member}");
+        assert_eq!(outcome(mint().token().raw_payload(claims).issue()).await, Err(Reason::MalformedToken), "{member}");
     }
 }
 
 #[tokio::test]
 async fn jose_6_the_algorithm_is_a_string_and_present() {
-    assert_eq!(outcome(mint().token().without_header("alg").sign()).await, Err(Reason::MalformedToken));
+    assert_eq!(outcome(mint().token().without_header("alg").issue()).await, Err(Reason::MalformedToken));
     for alg in [json!(1), json!(null), json!(true), json!(["ES256"]), json!({ "alg": "ES256" })] {
-        let token = mint().token().header("alg", alg.clone()).sign();
+        let token = mint().token().header("alg", alg.clone()).issue();
         assert_eq!(outcome(token).await, Err(Reason::MalformedToken), "{alg}");
     }
 }
@@ -504,7 +504,7 @@ async fn jose_6_the_name_of_an_algorithm_is_exact() {
         (SigningAlgorithm::EdDsa, ["eddsa", "EdDSA ", "ed25519", "ED25519", "EDDSA", ""]),
     ] {
         for name in names {
-            let token = mint().token().algorithm(algorithm).header("alg", name).sign();
+            let token = mint().token().algorithm(algorithm).header("alg", name).issue();
             assert_eq!(outcome(token).await, Err(Reason::AlgorithmNotAllowed), "{name:?}");
         }
     }
@@ -513,13 +513,13 @@ async fn jose_6_the_name_of_an_algorithm_is_exact() {
 #[tokio::test]
 async fn jose_7_none_is_refused_with_an_empty_signature() {
     // Three parts, the last one empty: this is not even a JWS here.
-    assert_eq!(outcome(mint().token().unsigned().sign()).await, Err(Reason::MalformedToken));
+    assert_eq!(outcome(mint().token().unsigned().issue()).await, Err(Reason::MalformedToken));
 }
 
 #[tokio::test]
 async fn jose_7_none_is_refused_in_every_spelling_with_any_signature() {
     for none in ["none", "None", "NONE", "nOnE", "none "] {
-        let token = mint().token().header("alg", none).sign();
+        let token = mint().token().header("alg", none).issue();
         assert_eq!(outcome(&token).await, Err(Reason::AlgorithmNotAllowed), "{none}, really signed");
         let junk = format!("{}.AAAA", token.rsplit_once('.').expect("three parts").0);
         assert_eq!(outcome(junk).await, Err(Reason::AlgorithmNotAllowed), "{none}, signed with junk");
@@ -529,7 +529,7 @@ async fn jose_7_none_is_refused_in_every_spelling_with_any_signature() {
 #[tokio::test]
 async fn jose_7_an_empty_signature_is_refused_for_every_algorithm() {
     for algorithm in SigningAlgorithm::all() {
-        let token = mint().token().algorithm(algorithm).sign();
+        let token = mint().token().algorithm(algorithm).issue();
         let empty = format!("{}.", token.rsplit_once('.').expect("three parts").0);
         assert_eq!(outcome(empty).await, Err(Reason::MalformedToken), "{algorithm}");
     }
@@ -552,7 +552,7 @@ async fn jose_8_every_crit_is_refused_since_no_extension_is_implemented() {
         r#""crit":["b64"],"b64":true"#,
         r#""crit":["http://example.com/UNDEFINED"],"http://example.com/UNDEFINED":true"#,
     ] {
-        let token = mint().token().raw_header(header(&format!(",{members}"))).sign();
+        let token = mint().token().raw_header(header(&format!(",{members}"))).issue();
         assert_eq!(outcome(token).await, Err(Reason::CriticalHeader), "{members}");
     }
 }
@@ -570,7 +570,7 @@ async fn jose_8_a_malformed_crit_is_refused() {
         json!({}),
         json!(true),
     ] {
-        let token = mint().token().header("crit", crit.clone()).header("x", 1).sign();
+        let token = mint().token().header("crit", crit.clone()).header("x", 1).issue();
         assert_eq!(outcome(token).await, Err(Reason::CriticalHeader), "{crit}");
     }
 }
@@ -579,7 +579,7 @@ async fn jose_8_a_malformed_crit_is_refused() {
 async fn jose_9_the_unencoded_payload_is_refused_with_crit_and_without() {
     for crit in [Some(json!(["b64"])), None] {
         let token = mint().token().header("b64", false);
-        let token = crit.clone().into_iter().fold(token, |token, crit| token.header("crit", crit)).sign();
+        let token = crit.clone().into_iter().fold(token, |token, crit| token.header("crit", crit)).issue();
         assert_eq!(outcome(token).await, Err(Reason::CriticalHeader), "crit: {crit:?}");
     }
 }
@@ -596,10 +596,10 @@ async fn jose_9_a_payload_that_is_really_unencoded_is_refused() {
 #[tokio::test]
 async fn jose_9_a_b64_that_is_no_boolean_is_refused() {
     for b64 in [json!(0), json!(null), json!("false"), json!("true"), json!([])] {
-        let token = mint().token().header("b64", b64.clone()).sign();
+        let token = mint().token().header("b64", b64.clone()).issue();
         assert_eq!(outcome(token).await, Err(Reason::CriticalHeader), "{b64}");
     }
-    assert_eq!(outcome(mint().token().header("b64", true).sign()).await, Ok(()), "true is what JWS has anyway");
+    assert_eq!(outcome(mint().token().header("b64", true).issue()).await, Ok(()), "true is what JWS has anyway");
 }
 
 #[tokio::test]
@@ -615,7 +615,7 @@ async fn jose_10_a_key_in_the_header_selects_nothing_and_is_not_fetched() {
     ] {
         for key_id in [Some(&*ours), Some("attacker"), None] {
             let forged = mint().token().signed_by_key(&attacker).header(name, value.clone());
-            let forged = key_id.map_or(forged.clone().without_key_id(), |key_id| forged.key_id(key_id)).sign();
+            let forged = key_id.map_or(forged.clone().without_key_id(), |key_id| forged.key_id(key_id)).issue();
             let expected = if key_id == Some("attacker") { Reason::UnknownKey } else { Reason::InvalidSignature };
             assert_eq!(outcome_at(&api, forged).await, Err(expected), "{name}, kid {key_id:?}");
         }
@@ -635,7 +635,7 @@ async fn jose_10_a_good_token_may_carry_a_key_in_its_header() {
         ("x5c", json!(["MIIB"])),
         ("x5t", json!("x")),
     ] {
-        assert_eq!(outcome_at(&api, mint().token().header(name, value).sign()).await, Ok(()), "{name}");
+        assert_eq!(outcome_at(&api, mint().token().header(name, value).issue()).await, Ok(()), "{name}");
     }
     assert_eq!(network.asked(), [JWKS_URL]);
 }
@@ -657,7 +657,7 @@ async fn jose_11_a_key_id_is_compared_exactly() {
         ours[..ours.len() - 1].to_owned(),
     ] {
         let (api, network) = api_with_network().await;
-        let token = mint().token().key_id(&*key_id).sign();
+        let token = mint().token().key_id(&*key_id).issue();
         assert_eq!(outcome_at(&api, token).await, Err(Reason::UnknownKey), "{key_id:?}");
         assert_eq!(network.asked(), [JWKS_URL]);
     }
@@ -666,7 +666,7 @@ async fn jose_11_a_key_id_is_compared_exactly() {
 #[tokio::test]
 async fn jose_11_a_key_id_is_a_string() {
     for key_id in [json!(1), json!(null), json!([]), json!({}), json!(true)] {
-        let token = mint().token().header("kid", key_id.clone()).sign();
+        let token = mint().token().header("kid", key_id.clone()).issue();
         assert_eq!(outcome(token).await, Err(Reason::MalformedToken), "{key_id}");
     }
 }
@@ -683,9 +683,9 @@ async fn jose_11_a_key_id_has_a_length() {
         .await
         .expect("good settings");
     let api = Api::behind(resource_server);
-    assert_eq!(outcome_at(&api, mint.token().sign()).await, Ok(()));
+    assert_eq!(outcome_at(&api, mint.token().issue()).await, Ok(()));
     for length in [1025, 100 * 1024] {
-        let token = mint.token().key_id("k".repeat(length)).sign();
+        let token = mint.token().key_id("k".repeat(length)).issue();
         assert_eq!(outcome_at(&api, token).await, Err(Reason::MalformedToken), "{length}");
     }
 }
@@ -696,7 +696,7 @@ async fn jose_11_a_key_id_with_line_breaks_leaves_the_log_line_intact() {
     // answer: that may be the thread of another test. With two it asks the listeners.
     let (_other, _other_guard) = Log::listen();
     let (log, _guard) = Log::listen();
-    let token = mint().token().key_id("k\r\n2026-01-01T00:00:00Z ERROR forged: \u{1b}[31mline").sign();
+    let token = mint().token().key_id("k\r\n2026-01-01T00:00:00Z ERROR forged: \u{1b}[31mline").issue();
     let api = Api::new().await;
     let answer = Ask::get("/me").bearer(&token).of(&api.router).await;
     answer.assert_401(Reason::UnknownKey);
@@ -757,8 +757,8 @@ fn decrypted(key: PrivateDecryptingKey, token: &str) -> Vec<u8> {
 #[tokio::test]
 async fn jose_13_a_nested_token_is_not_taken_out_of_its_encryption() {
     let private = PrivateDecryptingKey::generate(KeySize::Rsa2048).expect("a key");
-    let nested = mint().token().sign();
-    let unsigned = mint().token().unsigned().sign();
+    let nested = mint().token().issue();
+    let unsigned = mint().token().unsigned().issue();
     for content in [&*nested, &*claims(""), &*unsigned] {
         let token = encrypted_for(&private.public_key(), "", content.as_bytes());
         assert_eq!(decrypted(private.clone(), &token), content.as_bytes());
@@ -769,8 +769,8 @@ async fn jose_13_a_nested_token_is_not_taken_out_of_its_encryption() {
 
 #[tokio::test]
 async fn jose_13_a_token_inside_of_a_signed_token_is_not_taken_out_either() {
-    let inner = mint().token().sign();
-    let token = mint().token().header("cty", "JWT").raw_payload(inner).sign();
+    let inner = mint().token().issue();
+    let token = mint().token().header("cty", "JWT").raw_payload(inner).issue();
     assert_eq!(outcome(token).await, Err(Reason::MalformedToken));
 }
 
@@ -791,8 +791,8 @@ async fn jose_14_a_password_is_never_stretched() {
 async fn jose_14_an_encrypted_token_is_never_inflated() {
     let private = PrivateDecryptingKey::generate(KeySize::Rsa2048).expect("a key");
     // A good access token, and one whose payload ends in four million spaces.
-    let good = mint().token().sign();
-    let bomb = mint().token().raw_payload(claims("") + &" ".repeat(4_000_000)).sign();
+    let good = mint().token().issue();
+    let bomb = mint().token().raw_payload(claims("") + &" ".repeat(4_000_000)).issue();
     for content in [&good, &bomb] {
         let deflated = compress_to_vec(content.as_bytes(), 9);
         let token = encrypted_for(&private.public_key(), r#","zip":"DEF""#, &deflated);
@@ -809,7 +809,7 @@ async fn jose_14_an_encrypted_token_is_never_inflated() {
 async fn jose_14_a_signed_token_is_never_inflated() {
     // `zip` belongs to JWE and means nothing in a JWS: the payload is read as it is, and this one is no JSON.
     let token =
-        mint().token().header("zip", "DEF").raw_payload([0xab, 0x56, 0x2a, 0x49, 0xad, 0x28, 0x01, 0x00]).sign();
+        mint().token().header("zip", "DEF").raw_payload([0xab, 0x56, 0x2a, 0x49, 0xad, 0x28, 0x01, 0x00]).issue();
     assert_eq!(outcome(token).await, Err(Reason::MalformedToken));
 }
 
@@ -835,7 +835,7 @@ fn der(signature: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn jose_15_an_ecdsa_signature_is_two_numbers_of_fixed_length_and_not_der() {
     for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::Es384] {
-        let token = mint().token().algorithm(algorithm).sign();
+        let token = mint().token().algorithm(algorithm).issue();
         assert_eq!(outcome(&token).await, Ok(()));
         let der = resigned(&token, |signature| der(&signature));
         assert_eq!(outcome(der).await, Err(Reason::InvalidSignature), "{algorithm}");
@@ -853,7 +853,7 @@ async fn jose_15_the_numbers_of_an_ecdsa_signature_are_in_range_and_not_zero() {
         0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad,
         0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
     ];
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     let one = [[0; 31].as_slice(), &[1]].concat();
     for (r, s) in [
         (Some([0; 32].to_vec()), Some([0; 32].to_vec())),
@@ -875,7 +875,7 @@ async fn jose_15_the_numbers_of_an_ecdsa_signature_are_in_range_and_not_zero() {
 #[tokio::test]
 async fn jose_15_a_signature_has_the_length_of_its_algorithm() {
     for algorithm in SigningAlgorithm::all() {
-        let token = mint().token().algorithm(algorithm).sign();
+        let token = mint().token().algorithm(algorithm).issue();
         let changes: [fn(Vec<u8>) -> Vec<u8>; 7] = [
             |signature| signature[..1].to_vec(),
             |signature| signature[..signature.len() - 1].to_vec(),
@@ -895,21 +895,21 @@ async fn jose_15_a_signature_has_the_length_of_its_algorithm() {
 #[tokio::test]
 async fn jose_15_a_signature_of_the_right_length_and_another_value_is_refused() {
     for algorithm in SigningAlgorithm::all() {
-        let token = mint().token().algorithm(algorithm).sign();
+        let token = mint().token().algorithm(algorithm).issue();
         for octet in [0, 1, 0xff] {
             let token = resigned(&token, |signature| vec![octet; signature.len()]);
             assert_eq!(outcome(token).await, Err(Reason::InvalidSignature), "{algorithm}, all {octet}");
         }
-        let forged = mint().token().algorithm(algorithm).tampered_signature().sign();
+        let forged = mint().token().algorithm(algorithm).tampered_signature().issue();
         assert_eq!(outcome(forged).await, Err(Reason::InvalidSignature), "{algorithm}");
-        let strange = mint().token().algorithm(algorithm).signed_by_stranger().sign();
+        let strange = mint().token().algorithm(algorithm).signed_by_stranger().issue();
         assert_eq!(outcome(strange).await, Err(Reason::InvalidSignature), "{algorithm}");
     }
 }
 
 #[tokio::test]
 async fn jose_15_a_signature_covers_the_header_and_the_claims() {
-    let (weak, strong) = (mint().token().sign(), mint().token().scope("admin").typ("AT+JWT").sign());
+    let (weak, strong) = (mint().token().issue(), mint().token().scope("admin").typ("AT+JWT").issue());
     let ([weak_header, weak_claims, _], [strong_header, strong_claims, strong]) = (parts(&weak), parts(&strong));
     for (header, claims) in [(weak_header, strong_claims), (strong_header, weak_claims)] {
         let spliced = format!("{header}.{claims}.{strong}");
@@ -921,7 +921,7 @@ async fn jose_15_a_signature_covers_the_header_and_the_claims() {
 async fn jose_16_an_unknown_issuer_causes_no_traffic() {
     let (api, network) = api_with_network().await;
     for iss in [ATTACKER_URL.to_owned(), JWKS_URL.to_owned(), format!("{ISSUER}.attacker.example")] {
-        let token = mint().token().claim("iss", &*iss).sign();
+        let token = mint().token().claim("iss", &*iss).issue();
         assert_eq!(outcome_at(&api, token).await, Err(Reason::UnknownIssuer), "{iss}");
     }
     assert!(network.asked().is_empty());
@@ -936,7 +936,7 @@ async fn jose_16_a_token_that_its_claims_refuse_causes_no_traffic() {
         (mint().token().typ("JWT"), Reason::WrongTokenType),
         (mint().token().header("alg", "HS256"), Reason::AlgorithmNotAllowed),
     ] {
-        assert_eq!(outcome_at(&api, token.signed_by_stranger().sign()).await, Err(reason));
+        assert_eq!(outcome_at(&api, token.signed_by_stranger().issue()).await, Err(reason));
     }
     assert!(network.asked().is_empty());
 }
@@ -944,7 +944,7 @@ async fn jose_16_a_token_that_its_claims_refuse_causes_no_traffic() {
 #[tokio::test]
 async fn jose_16_claims_never_admit() {
     let (api, network) = api_with_network().await;
-    assert_eq!(outcome_at(&api, mint().token().signed_by_stranger().sign()).await, Err(Reason::InvalidSignature));
+    assert_eq!(outcome_at(&api, mint().token().signed_by_stranger().issue()).await, Err(Reason::InvalidSignature));
     assert_eq!(network.asked(), [JWKS_URL], "its own issuer is asked, and nobody else");
 }
 
@@ -954,7 +954,7 @@ async fn jose_16_what_a_forged_token_says_never_shapes_the_answer() {
     let mut answers = Vec::new();
     for marker in ["urn:marker:one", "urn:marker:two\"><script>"] {
         let token = mint().token().claim("iss", marker).subject(marker).scope(marker).key_id(marker);
-        let answer = Ask::get("/me").bearer(token.signed_by_stranger().sign()).of(&api.router).await;
+        let answer = Ask::get("/me").bearer(token.signed_by_stranger().issue()).of(&api.router).await;
         answer.assert_401(Reason::UnknownIssuer);
         assert!(!format!("{answer:?}").contains("marker"));
         answers.push((answer.headers, answer.body));

@@ -42,7 +42,7 @@ fn with_text(name: &str, text: &str) -> String {
         claims.to_string()
     });
     let payload = marked.expect("JSON").replace("\"in the place of the text\"", text);
-    mint().token().raw_payload(payload).sign()
+    mint().token().raw_payload(payload).issue()
 }
 
 #[tokio::test]
@@ -67,19 +67,19 @@ async fn jwt_1_the_issuer_is_compared_code_point_by_code_point() {
         "as.example",
         "",
     ] {
-        assert_eq!(outcome(mint().token().claim("iss", iss).sign()).await, Err(Reason::UnknownIssuer), "{iss:?}");
+        assert_eq!(outcome(mint().token().claim("iss", iss).issue()).await, Err(Reason::UnknownIssuer), "{iss:?}");
     }
 }
 
 #[tokio::test]
 async fn jwt_1_the_issuer_is_required() {
-    assert_eq!(outcome(mint().token().without_claim("iss").sign()).await, Err(Reason::MissingClaim));
+    assert_eq!(outcome(mint().token().without_claim("iss").issue()).await, Err(Reason::MissingClaim));
 }
 
 #[tokio::test]
 async fn jwt_1_the_issuer_is_one_string() {
     for iss in [json!([ISSUER]), json!(null), json!(1), json!({ "iss": ISSUER }), json!(true)] {
-        let token = mint().token().claim("iss", iss.clone()).sign();
+        let token = mint().token().claim("iss", iss.clone()).issue();
         assert_eq!(outcome(token).await, Err(Reason::MalformedClaim), "{iss}");
     }
 }
@@ -91,17 +91,17 @@ async fn jwt_1_each_issuer_is_held_to_its_own_keys() {
     let resource_server =
         resource_server().issuer(issuer()).issuer(with_its_keys).build().await.expect("good settings");
     let api = Api::behind(resource_server);
-    assert_eq!(outcome_at(&api, mint().token().sign()).await, Ok(()));
-    assert_eq!(outcome_at(&api, other.token().claim("iss", other_issuer()).sign()).await, Ok(()));
-    assert_eq!(outcome_at(&api, other.token().sign()).await, Err(Reason::UnknownKey));
-    let crossed = mint().token().claim("iss", other_issuer()).sign();
+    assert_eq!(outcome_at(&api, mint().token().issue()).await, Ok(()));
+    assert_eq!(outcome_at(&api, other.token().claim("iss", other_issuer()).issue()).await, Ok(()));
+    assert_eq!(outcome_at(&api, other.token().issue()).await, Err(Reason::UnknownKey));
+    let crossed = mint().token().claim("iss", other_issuer()).issue();
     assert_eq!(outcome_at(&api, crossed).await, Err(Reason::UnknownKey));
 }
 
 #[tokio::test]
 async fn jwt_2_the_audience_is_one_string_or_several() {
     for aud in [json!(AUDIENCE), json!([AUDIENCE]), json!(["x", AUDIENCE]), json!([AUDIENCE, AUDIENCE, ""])] {
-        assert_eq!(outcome(mint().token().claim("aud", aud.clone()).sign()).await, Ok(()), "{aud}");
+        assert_eq!(outcome(mint().token().claim("aud", aud.clone()).issue()).await, Ok(()), "{aud}");
     }
 }
 
@@ -122,11 +122,11 @@ async fn jwt_2_the_audience_matches_exactly() {
         json!("x https://api.example/r"),
         json!(["x", "https://api.example/"]),
     ] {
-        let token = mint().token().claim("aud", aud.clone()).sign();
+        let token = mint().token().claim("aud", aud.clone()).issue();
         assert_eq!(outcome(token).await, Err(Reason::WrongAudience), "{aud}");
     }
     for token in [mint().token().without_claim("aud"), mint().token().claim("aud", json!([]))] {
-        assert_eq!(outcome(token.sign()).await, Err(Reason::MissingClaim), "it is meant for nobody in particular");
+        assert_eq!(outcome(token.issue()).await, Err(Reason::MissingClaim), "it is meant for nobody in particular");
     }
 }
 
@@ -143,7 +143,7 @@ async fn jwt_2_an_audience_of_another_type_is_refused() {
         json!([null, AUDIENCE]),
         json!([[AUDIENCE]]),
     ] {
-        let token = mint().token().claim("aud", aud.clone()).sign();
+        let token = mint().token().claim("aud", aud.clone()).issue();
         assert_eq!(outcome(token).await, Err(Reason::MalformedClaim), "{aud}");
     }
 }
@@ -170,7 +170,7 @@ async fn jwt_3_an_audience_that_names_nothing_is_refused() {
 #[tokio::test]
 async fn jwt_3_one_issuer_with_an_audience_does_not_do_for_another_without() {
     let built = scopegate_axum::ResourceServer::builder()
-        .issuer(issuer().audience(AUDIENCE))
+        .issuer(issuer().audiences([AUDIENCE]))
         .issuer(Issuer::with_jwks(other_issuer(), mint().jwks_json()))
         .build()
         .await;
@@ -180,25 +180,26 @@ async fn jwt_3_one_issuer_with_an_audience_does_not_do_for_another_without() {
 
 #[tokio::test]
 async fn jwt_3_an_audience_of_an_issuer_takes_the_place_of_the_common_one() {
-    let resource_server = resource_server().issuer(issuer().audience("urn:own")).build().await.expect("good settings");
+    let resource_server =
+        resource_server().issuer(issuer().audiences(["urn:own"])).build().await.expect("good settings");
     let api = Api::behind(resource_server);
-    assert_eq!(outcome_at(&api, mint().token().audience("urn:own").sign()).await, Ok(()));
-    assert_eq!(outcome_at(&api, mint().token().sign()).await, Err(Reason::WrongAudience));
+    assert_eq!(outcome_at(&api, mint().token().audience("urn:own").issue()).await, Ok(()));
+    assert_eq!(outcome_at(&api, mint().token().issue()).await, Err(Reason::WrongAudience));
 }
 
 #[tokio::test]
 async fn jwt_4_a_token_is_good_before_its_expiry_and_not_at_it() {
     let api = api_with_leeway(0).await;
-    assert_eq!(outcome_at(&api, mint().token().claim("exp", NOW + 1).sign()).await, Ok(()));
-    assert_eq!(outcome_at(&api, mint().token().claim("exp", NOW).sign()).await, Err(Reason::Expired));
-    assert_eq!(outcome_at(&api, mint().token().claim("exp", NOW - 1).sign()).await, Err(Reason::Expired));
-    assert_eq!(outcome_at(&api, mint().token().claim("exp", 0).sign()).await, Err(Reason::Expired));
+    assert_eq!(outcome_at(&api, mint().token().claim("exp", NOW + 1).issue()).await, Ok(()));
+    assert_eq!(outcome_at(&api, mint().token().claim("exp", NOW).issue()).await, Err(Reason::Expired));
+    assert_eq!(outcome_at(&api, mint().token().claim("exp", NOW - 1).issue()).await, Err(Reason::Expired));
+    assert_eq!(outcome_at(&api, mint().token().claim("exp", 0).issue()).await, Err(Reason::Expired));
 }
 
 #[tokio::test]
 async fn jwt_4_a_token_without_an_expiry_is_refused_under_every_profile() {
-    assert_eq!(outcome(mint().token().without_claim("exp").sign()).await, Err(Reason::MissingClaim));
-    let token = mint().token().typ("JWT").scope("x").without_claim("exp").sign();
+    assert_eq!(outcome(mint().token().without_claim("exp").issue()).await, Err(Reason::MissingClaim));
+    let token = mint().token().typ("JWT").scope("x").without_claim("exp").issue();
     assert_eq!(outcome_at(&compat_api().await, token).await, Err(Reason::MissingClaim));
 }
 
@@ -207,7 +208,7 @@ async fn jwt_4_a_token_expires_while_the_clock_moves_on() {
     let clock = scopegate_tests::clock();
     let resource_server = resource_server().issuer(issuer()).clock(clock.clone()).leeway(Duration::ZERO).build().await;
     let api = Api::behind(resource_server.expect("good settings"));
-    let token = mint().token().expires_in(Duration::from_secs(10)).sign();
+    let token = mint().token().expires_in(Duration::from_secs(10)).issue();
     clock.advance(Duration::from_millis(9_999));
     assert_eq!(outcome_at(&api, &token).await, Ok(()));
     clock.advance(Duration::from_millis(1));
@@ -265,15 +266,15 @@ async fn jwt_6_the_default_leeway_is_a_minute() {
         (mint().token().claim("iat", NOW + 60), Ok(())),
         (mint().token().claim("iat", NOW + 61), Err(Reason::IssuedInFuture)),
     ] {
-        assert_eq!(outcome(token.sign()).await, expected, "{token:?}");
+        assert_eq!(outcome(token.issue()).await, expected, "{token:?}");
     }
 }
 
 #[tokio::test]
 async fn jwt_6_the_leeway_is_a_setting_with_a_cap() {
     let api = api_with_leeway(300).await;
-    assert_eq!(outcome_at(&api, mint().token().claim("exp", NOW - 299).sign()).await, Ok(()));
-    assert_eq!(outcome_at(&api, mint().token().claim("exp", NOW - 300).sign()).await, Err(Reason::Expired));
+    assert_eq!(outcome_at(&api, mint().token().claim("exp", NOW - 299).issue()).await, Ok(()));
+    assert_eq!(outcome_at(&api, mint().token().claim("exp", NOW - 300).issue()).await, Err(Reason::Expired));
     for leeway in [Duration::from_secs(301), Duration::from_secs(3600), Duration::MAX, Duration::new(300, 1)] {
         let built = resource_server().issuer(issuer()).leeway(leeway).build().await;
         let error = built.expect_err("too much of it").to_string();
@@ -304,26 +305,26 @@ async fn jwt_6_an_expiry_in_the_far_future_is_a_time_that_can_be_computed_with()
 async fn jwt_6_no_setting_makes_the_arithmetic_overflow() {
     let resource_server = resource_server().issuer(issuer()).max_token_age(Duration::MAX).build().await;
     let api = Api::behind(resource_server.expect("good settings"));
-    assert_eq!(outcome_at(&api, mint().token().sign()).await, Ok(()));
-    assert_eq!(outcome_at(&api, mint().token().claim("iat", 0).sign()).await, Ok(()));
+    assert_eq!(outcome_at(&api, mint().token().issue()).await, Ok(()));
+    assert_eq!(outcome_at(&api, mint().token().claim("iat", 0).issue()).await, Ok(()));
 }
 
 #[tokio::test]
 async fn jwt_7_a_token_is_not_good_before_its_time() {
-    assert_eq!(outcome(mint().token().claim("nbf", NOW + 61).sign()).await, Err(Reason::NotYetValid));
-    assert_eq!(outcome(mint().token().not_yet_valid().sign()).await, Err(Reason::NotYetValid));
+    assert_eq!(outcome(mint().token().claim("nbf", NOW + 61).issue()).await, Err(Reason::NotYetValid));
+    assert_eq!(outcome(mint().token().not_yet_valid().issue()).await, Err(Reason::NotYetValid));
     let api = api_with_leeway(0).await;
-    assert_eq!(outcome_at(&api, mint().token().claim("nbf", NOW + 1).sign()).await, Err(Reason::NotYetValid));
-    assert_eq!(outcome_at(&api, mint().token().claim("nbf", NOW).sign()).await, Ok(()), "not before is at or after");
-    assert_eq!(outcome_at(&api, mint().token().claim("nbf", 0).sign()).await, Ok(()));
+    assert_eq!(outcome_at(&api, mint().token().claim("nbf", NOW + 1).issue()).await, Err(Reason::NotYetValid));
+    assert_eq!(outcome_at(&api, mint().token().claim("nbf", NOW).issue()).await, Ok(()), "not before is at or after");
+    assert_eq!(outcome_at(&api, mint().token().claim("nbf", 0).issue()).await, Ok(()));
 }
 
 #[tokio::test]
 async fn jwt_8_a_token_from_the_future_is_refused() {
-    assert_eq!(outcome(mint().token().claim("iat", NOW + 600).sign()).await, Err(Reason::IssuedInFuture));
+    assert_eq!(outcome(mint().token().claim("iat", NOW + 600).issue()).await, Err(Reason::IssuedInFuture));
     let api = api_with_leeway(0).await;
-    assert_eq!(outcome_at(&api, mint().token().claim("iat", NOW + 1).sign()).await, Err(Reason::IssuedInFuture));
-    assert_eq!(outcome_at(&api, mint().token().claim("iat", NOW).sign()).await, Ok(()));
+    assert_eq!(outcome_at(&api, mint().token().claim("iat", NOW + 1).issue()).await, Err(Reason::IssuedInFuture));
+    assert_eq!(outcome_at(&api, mint().token().claim("iat", NOW).issue()).await, Ok(()));
 }
 
 #[tokio::test]
@@ -337,17 +338,17 @@ async fn jwt_8_a_token_has_a_greatest_age_where_one_is_set() {
         (NOW - 7200, Err(Reason::TokenTooOld)),
         (0, Err(Reason::TokenTooOld)),
     ] {
-        assert_eq!(outcome_at(&api, mint().token().claim("iat", iat).sign()).await, expected, "{iat}");
+        assert_eq!(outcome_at(&api, mint().token().claim("iat", iat).issue()).await, expected, "{iat}");
     }
-    assert_eq!(outcome(mint().token().claim("iat", NOW - 7200).sign()).await, Ok(()), "no limit unless one is set");
+    assert_eq!(outcome(mint().token().claim("iat", NOW - 7200).issue()).await, Ok(()), "no limit unless one is set");
 }
 
 #[tokio::test]
 async fn jwt_8_the_leeway_extends_the_greatest_age() {
     let resource_server = resource_server().issuer(issuer()).max_token_age(Duration::from_secs(3600)).build().await;
     let api = Api::behind(resource_server.expect("good settings"));
-    assert_eq!(outcome_at(&api, mint().token().claim("iat", NOW - 3660).sign()).await, Ok(()));
-    assert_eq!(outcome_at(&api, mint().token().claim("iat", NOW - 3661).sign()).await, Err(Reason::TokenTooOld));
+    assert_eq!(outcome_at(&api, mint().token().claim("iat", NOW - 3660).issue()).await, Ok(()));
+    assert_eq!(outcome_at(&api, mint().token().claim("iat", NOW - 3661).issue()).await, Err(Reason::TokenTooOld));
 }
 
 #[tokio::test]
@@ -356,7 +357,7 @@ async fn jwt_8_with_a_greatest_age_a_token_that_does_not_say_its_age_is_refused(
         .accept_type("JWT")
         .evidence(Evidence::scope_claim())
         .dangerous_waive(RequiredClaim::IssuedAt);
-    let token = mint().token().typ("JWT").scope("x").without_claim("iat").sign();
+    let token = mint().token().typ("JWT").scope("x").without_claim("iat").issue();
     for (limit, expected) in [(None, Ok(())), (Some(Duration::from_secs(3600)), Err(Reason::MissingClaim))] {
         let builder = resource_server().issuer(issuer().profile(profile.clone()));
         let builder = match limit {
@@ -373,7 +374,7 @@ async fn jwt_9_a_principal_is_an_issuer_and_a_subject() {
     let other = Issuer::with_jwks(other_issuer(), mint().jwks_json());
     let resource_server = resource_server().issuer(issuer()).issuer(other).build().await.expect("good settings");
     let verified =
-        async |token: TokenBuilder| judge(&resource_server, token.sign()).await.expect("good").expect("a token");
+        async |token: TokenBuilder| judge(&resource_server, token.issue()).await.expect("good").expect("a token");
     let [alice, alice_again, bob, other_alice] = [
         verified(mint().token().subject("alice")).await,
         verified(mint().token().subject("alice").scope("x").client_id("another")).await,
@@ -395,7 +396,7 @@ async fn jwt_9_a_principal_is_an_issuer_and_a_subject() {
 async fn jwt_10_a_registered_claim_of_another_type_is_refused() {
     for name in ["sub", "jti", "client_id", "azp", "acr"] {
         for value in [json!(5), json!([]), json!(null), json!({}), json!(true), json!(["x"])] {
-            let token = mint().token().claim(name, value.clone()).sign();
+            let token = mint().token().claim(name, value.clone()).issue();
             assert_eq!(outcome(token).await, Err(Reason::MalformedClaim), "{name} = {value}");
         }
     }
@@ -404,7 +405,7 @@ async fn jwt_10_a_registered_claim_of_another_type_is_refused() {
 #[tokio::test]
 async fn jwt_10_a_scope_of_another_type_is_refused() {
     for scope in [json!(1), json!(null), json!({ "x": true }), json!(true), json!(["x"]), json!([["x"]])] {
-        let token = mint().token().claim("scope", scope.clone()).sign();
+        let token = mint().token().claim("scope", scope.clone()).issue();
         assert_eq!(outcome(token).await, Err(Reason::MalformedClaim), "{scope}");
     }
 }
@@ -415,7 +416,7 @@ async fn jwt_10_unknown_claims_are_left_alone_and_reach_the_handler_as_they_are(
     let handler = |token: AccessToken| async move { token.claims()["foo"].to_string() };
     let router = axum::Router::new().route("/", axum::routing::get(handler)).layer(Authenticate::new(resource_server));
     for foo in [json!("x"), json!(null), json!({ "a": [1, 2.5, { "b": false }] }), json!([])] {
-        let token = mint().token().claim("foo", foo.clone()).sign();
+        let token = mint().token().claim("foo", foo.clone()).issue();
         let answer = Ask::get("/").bearer(token).of(&router).await;
         assert_eq!((answer.status, answer.body), (StatusCode::OK, foo.to_string()));
     }
@@ -450,9 +451,9 @@ fn other_kinds() -> Vec<(&'static str, &'static str, Marks)> {
 async fn jwt_11_other_kinds_of_token_are_refused_by_their_typ() {
     for (kind, typ, marks) in other_kinds() {
         let token = marks.into_iter().fold(mint().token().typ(typ), |token, (name, value)| token.claim(name, value));
-        assert_eq!(outcome(token.sign()).await, Err(Reason::WrongTokenType), "{kind}");
+        assert_eq!(outcome(token.issue()).await, Err(Reason::WrongTokenType), "{kind}");
     }
-    let assertion = mint().token().typ("client-authentication+jwt").subject("c").client_id("c").sign();
+    let assertion = mint().token().typ("client-authentication+jwt").subject("c").client_id("c").issue();
     assert_eq!(outcome(assertion).await, Err(Reason::WrongTokenType));
 }
 
@@ -461,10 +462,10 @@ async fn jwt_11_where_typ_does_not_settle_it_other_kinds_of_token_are_refused_by
     let api = compat_api().await;
     // Everything that an access token has, the scope included, and the mark of another kind.
     let access_token = mint().token().typ("JWT").scope("messages:read");
-    assert_eq!(outcome_at(&api, access_token.sign()).await, Ok(()));
+    assert_eq!(outcome_at(&api, access_token.issue()).await, Ok(()));
     for (kind, _, marks) in other_kinds() {
         let token = marks.into_iter().fold(access_token.clone(), |token, (name, value)| token.claim(name, value));
-        assert_eq!(outcome_at(&api, token.sign()).await, Err(Reason::WrongTokenType), "{kind}");
+        assert_eq!(outcome_at(&api, token.issue()).await, Err(Reason::WrongTokenType), "{kind}");
     }
 }
 
@@ -473,7 +474,7 @@ async fn jwt_11_a_mark_counts_whatever_its_value() {
     let api = compat_api().await;
     for mark in ["nonce", "at_hash", "c_hash", "events", "token_introspection", "status_list"] {
         for value in [json!(null), json!(""), json!(0), json!({}), json!([])] {
-            let token = mint().token().typ("JWT").scope("x").claim(mark, value.clone()).sign();
+            let token = mint().token().typ("JWT").scope("x").claim(mark, value.clone()).issue();
             assert_eq!(outcome_at(&api, token).await, Err(Reason::WrongTokenType), "{mark} = {value}");
         }
     }
@@ -483,7 +484,7 @@ async fn jwt_11_a_mark_counts_whatever_its_value() {
 async fn jwt_11_a_token_that_is_marked_as_an_access_token_passes() {
     let api = compat_api().await;
     for (name, value) in [("token_use", "access"), ("typ", "Bearer"), ("typ", "DPoP"), ("htm", "GET")] {
-        let token = mint().token().typ("JWT").scope("x").claim(name, value).sign();
+        let token = mint().token().typ("JWT").scope("x").claim(name, value).issue();
         assert_eq!(outcome_at(&api, token).await, Ok(()), "{name} = {value}");
     }
 }
@@ -491,7 +492,7 @@ async fn jwt_11_a_token_that_is_marked_as_an_access_token_passes() {
 #[tokio::test]
 async fn jwt_12_typ_compares_without_case_and_with_or_without_its_prefix() {
     for typ in ["at+jwt", "AT+JWT", "At+Jwt", "application/at+jwt", "APPLICATION/AT+JWT"] {
-        assert_eq!(outcome(mint().token().typ(typ).sign()).await, Ok(()), "{typ}");
+        assert_eq!(outcome(mint().token().typ(typ).issue()).await, Ok(()), "{typ}");
     }
 }
 
@@ -513,14 +514,14 @@ async fn jwt_12_a_typ_that_is_not_acceptable_is_refused() {
         "/at+jwt",
         "application/at+jwt; charset=utf-8",
     ] {
-        assert_eq!(outcome(mint().token().typ(typ).sign()).await, Err(Reason::WrongTokenType), "{typ:?}");
+        assert_eq!(outcome(mint().token().typ(typ).issue()).await, Err(Reason::WrongTokenType), "{typ:?}");
     }
 }
 
 #[tokio::test]
 async fn jwt_12_a_typ_that_is_no_string_is_refused() {
     for typ in [json!(1), json!(null), json!(["at+jwt"]), json!({}), json!(true)] {
-        let token = mint().token().header("typ", typ.clone()).sign();
+        let token = mint().token().header("typ", typ.clone()).issue();
         assert_eq!(outcome(token).await, Err(Reason::MalformedToken), "{typ}");
     }
 }
@@ -530,9 +531,9 @@ async fn jwt_12_a_present_typ_counts_where_an_absent_one_would_do() {
     let profile = Profile::compat("old").accept_absent_type().evidence(Evidence::scope_claim());
     let resource_server = resource_server().issuer(issuer().profile(profile)).build().await.expect("good settings");
     let api = Api::behind(resource_server);
-    assert_eq!(outcome_at(&api, mint().token().without_typ().scope("x").sign()).await, Ok(()));
+    assert_eq!(outcome_at(&api, mint().token().without_typ().scope("x").issue()).await, Ok(()));
     for typ in ["JWT", "at+jwt", "dpop+jwt", "none", ""] {
-        let token = mint().token().typ(typ).scope("x").sign();
+        let token = mint().token().typ(typ).scope("x").issue();
         assert_eq!(outcome_at(&api, token).await, Err(Reason::WrongTokenType), "{typ}");
     }
 }
@@ -540,7 +541,7 @@ async fn jwt_12_a_present_typ_counts_where_an_absent_one_would_do() {
 #[tokio::test]
 async fn jwt_5_the_times_of_a_token_are_exposed_as_it_has_them() {
     let resource_server = resource_server().issuer(issuer()).build().await.expect("good settings");
-    let token = mint().token().claim("nbf", NOW - 5).claim("exp", NOW - 10).claim("iat", NOW - 20).sign();
+    let token = mint().token().claim("nbf", NOW - 5).claim("exp", NOW - 10).claim("iat", NOW - 20).issue();
     let token = judge(&resource_server, token).await.expect("good by the leeway").expect("a token");
     let at = |seconds| -> SystemTime { UNIX_EPOCH + Duration::from_secs(seconds) };
     assert_eq!(token.expires_at(), Some(at(NOW - 10)), "the leeway is not added");

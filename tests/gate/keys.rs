@@ -55,7 +55,7 @@ struct Rig {
 impl Rig {
     /// The issuer publishes the old key, and is discovered.
     async fn new() -> Self {
-        Self::of(Issuer::discover(ISSUER)).await
+        Self::of(Issuer::discovered(ISSUER)).await
     }
 
     async fn of(issuer: Issuer) -> Self {
@@ -92,7 +92,7 @@ impl Rig {
 
     /// A stranger's token under this id.
     fn forged(&self, key_id: impl Into<String>) -> String {
-        self.token(&STRANGER).key_id(key_id).sign()
+        self.token(&STRANGER).key_id(key_id).issue()
     }
 
     async fn me(&self, token: impl AsRef<str>) -> Answer {
@@ -106,11 +106,11 @@ impl Rig {
     }
 
     async fn old(&self) -> Answer {
-        self.me(self.token(&OLD).sign()).await
+        self.me(self.token(&OLD).issue()).await
     }
 
     async fn new_key(&self) -> Answer {
-        self.me(self.token(&NEW).sign()).await
+        self.me(self.token(&NEW).issue()).await
     }
 
     fn publish(&self, keys: &SigningKeys) {
@@ -185,11 +185,11 @@ async fn key_1_a_key_of_one_issuer_verifies_no_token_of_another() {
     let theirs: SigningKeys = only(&NEW).with_key_id("old").into();
     network.put("https://b.example/jwks", Reply::ok(theirs.jwks_json()));
     let other = Issuer::with_jwks_uri("https://b.example", "https://b.example/jwks");
-    let rig = Rig::on(network, clock, |builder| builder.issuer(Issuer::discover(ISSUER)).issuer(other)).await;
+    let rig = Rig::on(network, clock, |builder| builder.issuer(Issuer::discovered(ISSUER)).issuer(other)).await;
     rig.old().await.assert_pass();
-    rig.me(rig.token_of("https://b.example", &theirs).sign()).await.assert_pass();
-    rig.me(rig.token(&theirs).sign()).await.assert_refused();
-    rig.me(rig.token_of("https://b.example", &OLD).sign()).await.assert_refused();
+    rig.me(rig.token_of("https://b.example", &theirs).issue()).await.assert_pass();
+    rig.me(rig.token(&theirs).issue()).await.assert_refused();
+    rig.me(rig.token_of("https://b.example", &OLD).issue()).await.assert_refused();
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn key_3_a_thousand_unknown_key_ids_at_once_cause_one_fetch() {
         if is_down {
             rig.network.put(JWKS_URL, Reply::status(500, ""));
         }
-        let token = rig.token(&OLD).sign();
+        let token = rig.token(&OLD).issue();
         for wave in 1..=3 {
             let before = rig.fetches();
             let asked: Vec<_> =
@@ -238,7 +238,7 @@ async fn key_3_a_known_key_id_with_another_algorithm_is_no_sign_of_a_rotation() 
     let rig = Rig::loaded().await;
     let before = rig.fetches();
     for _ in 0..5 {
-        rig.me(rig.token(&OLD).header("alg", "RS256").sign()).await.assert_401(Reason::AlgorithmNotAllowed);
+        rig.me(rig.token(&OLD).header("alg", "RS256").issue()).await.assert_401(Reason::AlgorithmNotAllowed);
     }
     assert_eq!(rig.fetches() - before, 1, "the key may have been replaced under its name");
     rig.publish(&NEW);
@@ -258,8 +258,8 @@ async fn key_3_tokens_of_a_withdrawn_key_are_no_sign_of_a_rotation() {
     }
     assert_eq!(rig.fetches(), 2);
     rig.publish(&STRANGER);
-    rig.me(rig.token(&STRANGER).sign()).await.assert_refused();
-    rig.me(rig.token(&STRANGER).sign()).await.assert_pass();
+    rig.me(rig.token(&STRANGER).issue()).await.assert_refused();
+    rig.me(rig.token(&STRANGER).issue()).await.assert_pass();
     assert_eq!(rig.fetches(), 3, "the reserve is there for the rotation");
 }
 
@@ -288,17 +288,17 @@ async fn key_6_keys_of_one_id_are_told_apart_and_a_token_without_an_id_is_tried_
     let rig = Rig::new().await;
     let twins = set_of([of_the_run(SigningAlgorithm::Rs256).with_key_id("twin"), only(&OLD).with_key_id("twin")]);
     rig.publish(&twins);
-    rig.me(rig.token(&OLD).key_id("twin").sign()).await.assert_pass();
+    rig.me(rig.token(&OLD).key_id("twin").issue()).await.assert_pass();
     let rsa: SigningKeys = of_the_run(SigningAlgorithm::Rs256).into();
-    rig.me(rig.token(&rsa).key_id("twin").sign()).await.assert_pass();
+    rig.me(rig.token(&rsa).key_id("twin").issue()).await.assert_pass();
 
     let rig = Rig::new().await;
-    rig.me(rig.token(&OLD).without_key_id().sign()).await.assert_pass();
+    rig.me(rig.token(&OLD).without_key_id().issue()).await.assert_pass();
     rig.pass(COOL_DOWN).await;
     let others = (0..49).map(|number| only(&STRANGER).with_key_id(format!("other-{number}")));
     rig.publish(&set_of(others.chain([only(&OLD)])));
     rig.pass(4 * MINUTE).await;
-    rig.me(rig.token(&OLD).without_key_id().sign()).await.assert_refused();
+    rig.me(rig.token(&OLD).without_key_id().issue()).await.assert_refused();
     rig.old().await.assert_pass();
 }
 
@@ -338,7 +338,7 @@ async fn key_9_symmetric_and_private_keys_are_ignored_and_logged() {
     private["d"] = json!(URL_SAFE_NO_PAD.encode([7; 32]));
     let symmetric = json!({ "kty": "oct", "kid": "shared", "k": URL_SAFE_NO_PAD.encode(secret) });
     rig.network.put(JWKS_URL, set(vec![symmetric, private, only(&OLD).public_jwk()]));
-    let forged = rig.token(&OLD).hs256_with_secret(secret.to_vec()).key_id("shared").sign();
+    let forged = rig.token(&OLD).hs256_with_secret(secret.to_vec()).key_id("shared").issue();
     rig.old().await.assert_pass();
     rig.me(forged).await.assert_401_token();
     rig.new_key().await.assert_refused();
@@ -419,7 +419,7 @@ async fn key_13_a_fetch_that_goes_beyond_a_limit_fails_and_the_old_keys_stay() {
     ] {
         let rig = Rig::loaded().await;
         rig.network.put(JWKS_URL, reply.clone());
-        let waiting = rig.spawn(rig.token(&NEW).sign());
+        let waiting = rig.spawn(rig.token(&NEW).issue());
         rig.pass(5 * SECOND).await;
         waiting.await.expect("no panic").assert_503();
         let (in_a_row, said) = rig.failures();
@@ -433,7 +433,7 @@ async fn key_13_a_fetch_that_goes_beyond_a_limit_fails_and_the_old_keys_stay() {
 #[tokio::test]
 async fn key_13_as_many_keys_are_used_as_are_allowed() {
     let many = set_of((0..999).map(|number| only(&STRANGER).with_key_id(number.to_string())).chain([only(&OLD)]));
-    let issuer = Issuer::discover(ISSUER).key_refresh(KeyRefresh::default().max_keys(1000));
+    let issuer = Issuer::discovered(ISSUER).key_refresh(KeyRefresh::default().max_keys(1000));
     let rig = Rig::of(issuer).await;
     rig.publish(&many);
     rig.old().await.assert_pass();
@@ -553,8 +553,8 @@ async fn discovery(issuer: &str, found_at: Option<&str>) -> (Answer, Vec<String>
     if let Some(url) = found_at {
         network.put(url, Reply::ok(json!({ "issuer": issuer, "jwks_uri": JWKS_URL }).to_string()));
     }
-    let rig = Rig::on(network, clock, |builder| builder.issuer(Issuer::discover(issuer))).await;
-    let answer = rig.me(rig.token_of(issuer, &OLD).sign()).await;
+    let rig = Rig::on(network, clock, |builder| builder.issuer(Issuer::discovered(issuer))).await;
+    let answer = rig.me(rig.token_of(issuer, &OLD).issue()).await;
     (answer, rig.network.urls())
 }
 
@@ -613,7 +613,7 @@ async fn meta_5_an_issuer_is_an_https_url_without_query_and_fragment() {
         ("https://as.example#x", "the identifier must not have a fragment"),
     ] {
         let network = Network::new(&clock());
-        let built = resource_server().issuer(Issuer::discover(issuer)).fetch(network.clone()).build().await;
+        let built = resource_server().issuer(Issuer::discovered(issuer)).fetch(network.clone()).build().await;
         assert!(built.expect_err(issuer).to_string().contains(fault), "{issuer}");
         assert!(network.urls().is_empty());
     }
@@ -643,7 +643,7 @@ async fn meta_6_keys_at_another_host_are_told_of_once_and_keys_over_plain_http_a
 #[tokio::test]
 async fn meta_7_metadata_is_read_again_and_an_issuer_may_be_down_when_a_service_starts() {
     let clock = clock();
-    let rig = Rig::on(Network::new(&clock), clock, |builder| builder.issuer(Issuer::discover(ISSUER))).await;
+    let rig = Rig::on(Network::new(&clock), clock, |builder| builder.issuer(Issuer::discovered(ISSUER))).await;
     assert!(rig.network.urls().is_empty(), "it starts without asking");
     assert_eq!(retry_after(&rig.old().await), "30");
     rig.network.put(METADATA_URL, Reply::ok(json!({ "issuer": ISSUER, "jwks_uri": JWKS_URL }).to_string()));
@@ -672,12 +672,12 @@ async fn meta_8_metadata_widens_nothing() {
     });
     rig.network.put(METADATA_URL, Reply::ok(document.to_string()));
     rig.old().await.assert_pass();
-    rig.me(rig.token(&OLD).hs256_with_secret(secret).sign()).await.assert_401(Reason::AlgorithmNotAllowed);
-    rig.me(rig.token(&OLD).unsigned().sign()).await.assert_401_token();
+    rig.me(rig.token(&OLD).hs256_with_secret(secret).issue()).await.assert_401(Reason::AlgorithmNotAllowed);
+    rig.me(rig.token(&OLD).unsigned().issue()).await.assert_401_token();
 
     let template = "https://as.example/{tenantid}/v2.0";
     rig.network.put(METADATA_URL, Reply::ok(json!({ "issuer": template, "jwks_uri": JWKS_URL }).to_string()));
-    let rig = Rig::on(rig.network, rig.clock, |builder| builder.issuer(Issuer::discover(ISSUER))).await;
+    let rig = Rig::on(rig.network, rig.clock, |builder| builder.issuer(Issuer::discovered(ISSUER))).await;
     rig.old().await.assert_503();
     assert!(rig.failures().1.contains("names another issuer"), "{:?}", rig.failures());
 }
@@ -687,7 +687,7 @@ async fn meta_8_metadata_widens_nothing() {
 #[tokio::test]
 async fn k_01_a_set_beyond_the_limit_replaces_nothing() {
     let small = KeyRefresh::default().max_document(64 * 1024);
-    let rig = Rig::of(Issuer::discover(ISSUER).key_refresh(small)).await;
+    let rig = Rig::of(Issuer::discovered(ISSUER).key_refresh(small)).await;
     rig.old().await.assert_pass();
     let padded = |length: usize| {
         let keys = NEW.jwks_json();
@@ -709,7 +709,7 @@ async fn k_01_a_set_beyond_the_limit_replaces_nothing() {
 #[tokio::test]
 async fn k_02_a_set_of_too_many_keys_is_refused_whole() {
     let few = KeyRefresh::default().max_keys(50).max_document(16 * 1024 * 1024);
-    let rig = Rig::of(Issuer::discover(ISSUER).key_refresh(few)).await;
+    let rig = Rig::of(Issuer::discovered(ISSUER).key_refresh(few)).await;
     rig.old().await.assert_pass();
     let distinct = set_of((0..51).map(|number| only(&NEW).with_key_id(format!("new-{number}"))));
     let same = |count: usize| set_of(vec![only(&NEW); count]);
@@ -806,7 +806,7 @@ async fn k_06_a_key_that_is_not_for_signatures_by_its_algorithm_verifies_nothing
     ] {
         let rig = Rig::new().await;
         rig.network.put(JWKS_URL, Reply::ok(set_of([only(&OLD), published]).jwks_json()));
-        rig.me(rig.token(keys).sign()).await.assert_401(reason);
+        rig.me(rig.token(keys).issue()).await.assert_401(reason);
         rig.old().await.assert_pass();
         assert_eq!((rig.fetches(), rig.gate.health().issuers()[0].keys.keys), (1, 1));
     }
@@ -824,13 +824,13 @@ async fn k_07_keys_of_one_id_are_used_each_by_its_own_algorithm() {
         let (one, other) = (twin(one), twin(other));
         rig.publish(&set_of([one.clone(), other.clone()]));
         for key in [&one, &other] {
-            rig.me(rig.token(&key.clone().into()).sign()).await.assert_pass();
+            rig.me(rig.token(&key.clone().into()).issue()).await.assert_pass();
         }
         rig.me(rig.forged("twin")).await.assert_refused();
         // By the right key, and in the name of the other's algorithm.
         if one.algorithm() != other.algorithm() {
             let named = other.public_jwk()["alg"].clone();
-            rig.me(rig.token(&one.into()).header("alg", named).sign()).await.assert_401_token();
+            rig.me(rig.token(&one.into()).header("alg", named).issue()).await.assert_401_token();
         }
     }
 }
@@ -842,13 +842,13 @@ async fn k_08_a_key_that_two_issuers_share_counts_for_each_by_its_own_set() {
     let (theirs, url) = ("https://b.example", "https://b.example/jwks");
     network.put(url, Reply::ok(OLD.jwks_json()));
     let other = Issuer::with_jwks_uri(theirs, url);
-    let rig = Rig::on(network, clock, |builder| builder.issuer(Issuer::discover(ISSUER)).issuer(other)).await;
+    let rig = Rig::on(network, clock, |builder| builder.issuer(Issuer::discovered(ISSUER)).issuer(other)).await;
     rig.old().await.assert_pass();
-    rig.me(rig.token_of(theirs, &OLD).sign()).await.assert_pass();
+    rig.me(rig.token_of(theirs, &OLD).issue()).await.assert_pass();
     rig.network.put(url, Reply::ok(NEW.jwks_json()));
     rig.pass(5 * MINUTE).await;
     rig.old().await.assert_pass();
-    rig.me(rig.token_of(theirs, &OLD).sign()).await.assert_refused();
+    rig.me(rig.token_of(theirs, &OLD).issue()).await.assert_refused();
 }
 
 #[tokio::test]
@@ -909,7 +909,7 @@ async fn k_11_keys_come_from_an_https_address_and_from_allowed_hosts() {
     }
     for foreign in ["https://keys.example/jwks", "https://169.254.169.254/jwks"] {
         for (issuer, passes) in
-            [(Issuer::discover(ISSUER), true), (Issuer::discover(ISSUER).key_hosts(["as.example"]), false)]
+            [(Issuer::discovered(ISSUER), true), (Issuer::discovered(ISSUER).key_hosts(["as.example"]), false)]
         {
             let rig = Rig::of(issuer).await;
             rig.network.put(foreign, Reply::ok(OLD.jwks_json()));
@@ -931,7 +931,7 @@ async fn k_12_nobody_who_has_a_key_waits_for_a_slow_issuer_and_others_wait_for_t
     for url in [METADATA_URL, OIDC_URL, JWKS_URL] {
         rig.network.put(url, Reply::Never);
     }
-    let waiting = rig.spawn(rig.token(&NEW).sign());
+    let waiting = rig.spawn(rig.token(&NEW).issue());
     settle().await;
     // The clock stands still, so this would never come to an end if it waited.
     rig.old().await.assert_pass();
@@ -944,7 +944,7 @@ async fn k_12_nobody_who_has_a_key_waits_for_a_slow_issuer_and_others_wait_for_t
     }
     // The metadata has to be found again by now, and may be at two addresses.
     rig.pass(5 * MINUTE).await;
-    let waiting = rig.spawn(rig.token(&NEW).sign());
+    let waiting = rig.spawn(rig.token(&NEW).issue());
     rig.pass(10 * SECOND).await;
     waiting.await.expect("it waits for ten seconds at most").assert_503();
 }
@@ -979,7 +979,7 @@ async fn k_13_an_outage_is_logged_once_and_its_end_once_and_no_retry_after_locks
         let (outcomes, clock) = (Outcomes::default(), clock());
         let network = Network::with_issuer(&clock, &OLD);
         let rig =
-            Rig::on(network, clock, |builder| builder.issuer(Issuer::discover(ISSUER)).observer(outcomes.clone()))
+            Rig::on(network, clock, |builder| builder.issuer(Issuer::discovered(ISSUER)).observer(outcomes.clone()))
                 .await;
         rig.old().await.assert_pass();
         rig.pass(COOL_DOWN).await;
@@ -1039,7 +1039,7 @@ async fn k_15_a_304_that_was_not_asked_for_is_a_failure() {
 #[tokio::test]
 async fn k_16_ten_thousand_unknown_key_ids_cause_one_fetch_and_good_tokens_pass_meanwhile() {
     let rig = Rig::loaded().await;
-    let good = rig.token(&OLD).sign();
+    let good = rig.token(&OLD).issue();
     for wave in 0..157 {
         let junk = (0..64).map(|number| rig.spawn(with_key_id(&good, &format!("junk-{wave}-{number}"))));
         let junk: Vec<_> = junk.collect();
@@ -1092,7 +1092,7 @@ async fn k_18_a_rotation_is_seen_within_a_cool_down_and_refuses_no_good_token() 
 async fn k_19_a_token_of_a_withdrawn_key_is_refused_after_the_next_refresh_however_often_it_passed() {
     let rig = Rig::new().await;
     rig.publish(&OLD.followed_by(&NEW));
-    let token = rig.token(&OLD).expires_in(HOUR).sign();
+    let token = rig.token(&OLD).expires_in(HOUR).issue();
     for _ in 0..10 {
         rig.me(&token).await.assert_pass();
     }
@@ -1105,11 +1105,11 @@ async fn k_19_a_token_of_a_withdrawn_key_is_refused_after_the_next_refresh_howev
 #[tokio::test]
 async fn k_20_a_key_that_was_replaced_under_its_id_is_asked_for_and_the_old_one_is_gone() {
     let rig = Rig::loaded().await;
-    let before = rig.token(&OLD).expires_in(HOUR).sign();
+    let before = rig.token(&OLD).expires_in(HOUR).issue();
     let replaced: SigningKeys = only(&NEW).with_key_id("old").into();
     rig.publish(&replaced);
     rig.me(&before).await.assert_pass();
-    rig.me(rig.token(&replaced).sign()).await.assert_pass();
+    rig.me(rig.token(&replaced).issue()).await.assert_pass();
     rig.me(&before).await.assert_refused();
     assert_eq!(rig.fetches(), 2);
 }
@@ -1123,7 +1123,7 @@ async fn k_21_a_service_starts_without_its_issuer_or_does_not_as_it_was_told() {
         network
     };
     let builder = |network: &Network| {
-        resource_server().clock(clock.clone()).issuer(Issuer::discover(ISSUER)).fetch(network.clone())
+        resource_server().clock(clock.clone()).issuer(Issuer::discovered(ISSUER)).fetch(network.clone())
     };
     let network = down();
     let error = builder(&network).startup(Startup::FailFast).build().await.expect_err("it is down");
@@ -1141,7 +1141,7 @@ async fn k_21_a_service_starts_without_its_issuer_or_does_not_as_it_was_told() {
     let started = waiting.await.expect("no panic");
     assert!(started.is_ok());
 
-    let rig = Rig::on(down(), clock.clone(), |builder| builder.issuer(Issuer::discover(ISSUER))).await;
+    let rig = Rig::on(down(), clock.clone(), |builder| builder.issuer(Issuer::discovered(ISSUER))).await;
     rig.old().await.assert_503();
     assert_eq!(rig.api.calls(), 0);
 }
@@ -1164,7 +1164,7 @@ async fn k_22_an_outage_beyond_all_patience_is_503_and_ends_by_itself() {
 async fn k_23_an_old_answer_that_comes_late_does_not_replace_a_newer_one() {
     let rig = Rig::loaded().await;
     rig.network.put(JWKS_URL, Reply::After(40 * SECOND, Box::new(Reply::ok(OLD.jwks_json()))));
-    let waiting = rig.spawn(rig.token(&NEW).sign());
+    let waiting = rig.spawn(rig.token(&NEW).issue());
     rig.pass(5 * SECOND).await;
     waiting.await.expect("no panic").assert_503();
     rig.publish(&NEW);
@@ -1195,7 +1195,7 @@ fn k_24_a_runtime_that_ends_in_the_middle_of_a_fetch_leaves_a_service_that_works
     let rig = first.block_on(async {
         let rig = Rig::new().await;
         rig.network.put(JWKS_URL, Reply::Never);
-        rig.spawn(rig.token(&OLD).sign());
+        rig.spawn(rig.token(&OLD).issue());
         settle().await;
         assert_eq!(rig.fetches(), 1);
         rig
@@ -1216,7 +1216,7 @@ fn k_24_a_runtime_that_ends_in_the_middle_of_a_fetch_leaves_a_service_that_works
 async fn k_25_a_thousand_first_tokens_share_one_fetch() {
     let rig = Rig::new().await;
     rig.network.put(JWKS_URL, Reply::After(SECOND, Box::new(Reply::ok(OLD.jwks_json()))));
-    let token = rig.token(&OLD).sign();
+    let token = rig.token(&OLD).issue();
     let asked: Vec<_> = (0..1000).map(|_| rig.spawn(token.clone())).collect();
     settle().await;
     assert!(asked.iter().all(|answer| !answer.is_finished()));

@@ -113,7 +113,7 @@ async fn ask(rig: &Rig, token: &str) -> Answer {
 #[tokio::test]
 async fn a_handler_that_was_written_for_jwts_takes_every_kind() {
     let rig = rig().await;
-    let jwt = mint().token().subject("alice").scope("message").claim("display_name", "Ada").sign();
+    let jwt = mint().token().subject("alice").scope("message").claim("display_name", "Ada").issue();
     let (keys, social) = ("https://api.example/keys", "https://social.example");
     for (token, issuer, client, name, expires) in [
         (&*jwt, ISSUER, "test-client", Some("Ada"), true),
@@ -135,7 +135,7 @@ async fn every_kind_is_refused_alike() {
     let rig = rig().await;
     rig.network.put(INTROSPECTION_URL, Reply::json(json!({ "active": false })));
     rig.network.put(SOCIAL_URL, Reply::json(json!({ "account": "bob", "app": "ours" })));
-    let expired = mint().token().scope("message").expired().sign();
+    let expired = mint().token().scope("message").expired().issue();
     for token in [&*expired, "opaque", "social-1", "sk_unknown"] {
         let answer = ask(&rig, token).await;
         assert_eq!(answer.status, 401, "{token}");
@@ -377,7 +377,7 @@ async fn a_verifier_that_panics_is_500_logged_and_forgotten() {
         // Its other tokens, and those of others, are judged as ever: no circuit is open, and nothing is poisoned.
         Ask::get("/message").bearer("p-1").of(&router).await.assert_pass();
         Ask::get("/message").bearer("x-1").of(&router).await.assert_pass();
-        Ask::get("/message").bearer(mint().token().scope("message").sign()).of(&router).await.assert_pass();
+        Ask::get("/message").bearer(mint().token().scope("message").issue()).of(&router).await.assert_pass();
     }
 }
 

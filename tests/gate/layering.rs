@@ -118,15 +118,15 @@ async fn authenticate() -> Authenticate {
 }
 
 fn weak() -> String {
-    mint().token().scope("profile").sign()
+    mint().token().scope("profile").issue()
 }
 
 fn good() -> String {
-    mint().token().scope("message").sign()
+    mint().token().scope("message").issue()
 }
 
 fn forged() -> String {
-    mint().token().scope("message").signed_by_stranger().sign()
+    mint().token().scope("message").signed_by_stranger().issue()
 }
 
 /// Asserts that `/r` of `router` is behind a gate that demands `message`, as it should be.
@@ -543,7 +543,7 @@ async fn h_26_what_an_outer_layer_put_there_is_overwritten() {
         }
     };
     let source = Router::new().route("/r", get(keeping)).layer(authenticate().await);
-    let of_alice = mint().token().subject("alice").scope("message").sign();
+    let of_alice = mint().token().subject("alice").scope("message").issue();
     assert_eq!(Ask::get("/r").bearer(of_alice).of(&source).await.status, StatusCode::OK);
     let foreign = kept.lock().expect("not poisoned").take().expect("a gate made it");
 
@@ -554,7 +554,7 @@ async fn h_26_what_an_outer_layer_put_there_is_overwritten() {
     Ask::get("/r").of(&router(authenticate().await.optional())).await.assert_401_bare();
     Ask::get("/r").bearer(forged()).of(&router(authenticate().await)).await.assert_401_token();
     assert_eq!(ran.count(), 0);
-    let of_bob = mint().token().subject("bob").sign();
+    let of_bob = mint().token().subject("bob").issue();
     assert_eq!(Ask::get("/r").bearer(of_bob).of(&router(authenticate().await)).await.body, "bob");
 }
 
@@ -577,7 +577,7 @@ async fn h_26_a_value_of_the_same_server_counts_for_its_own_token_alone() {
     Ask::get("/r").of(&router).await.assert_401_bare();
     Ask::get("/r").bearer(forged()).of(&router).await.assert_401(Reason::InvalidSignature);
     assert_eq!(ran.count(), 0);
-    let of_bob = mint().token().subject("bob").sign();
+    let of_bob = mint().token().subject("bob").issue();
     assert_eq!(Ask::get("/r").bearer(of_bob).of(&router).await.body, "bob");
     assert_eq!(keys.asked(), 3);
 }
@@ -631,7 +631,7 @@ async fn another_token_between_two_layers_is_judged_again() {
     };
     Ask::get("/r").bearer(good()).of(&router(forged())).await.assert_401(Reason::InvalidSignature);
     assert_eq!((keys.asked(), ran.count()), (2, 0));
-    let of_bob = mint().token().subject("bob").sign();
+    let of_bob = mint().token().subject("bob").issue();
     assert_eq!(Ask::get("/r").bearer(good()).of(&router(of_bob)).await.body, "bob");
     assert_eq!(keys.asked(), 4);
 }
@@ -671,7 +671,7 @@ async fn another_resource_server_judges_afresh_and_replaces() {
 
 #[tokio::test]
 async fn a_token_that_the_inner_resource_server_does_not_accept_is_refused() {
-    let strict = resource_server().issuer(issuer().audience("https://other.example")).build().await;
+    let strict = resource_server().issuer(issuer().audiences(["https://other.example"])).build().await;
     let ran = Ran::default();
     let router = Router::new()
         .route("/r", ran.asking())
@@ -683,7 +683,7 @@ async fn a_token_that_the_inner_resource_server_does_not_accept_is_refused() {
 
 #[tokio::test]
 async fn a_token_that_the_outer_resource_server_does_not_accept_never_gets_to_the_inner_one() {
-    let strict = resource_server().issuer(issuer().audience("https://other.example")).build().await;
+    let strict = resource_server().issuer(issuer().audiences(["https://other.example"])).build().await;
     let (inner, keys) = counting_server().await;
     let router = Router::new()
         .route("/r", Ran::default().asking())
@@ -716,7 +716,7 @@ async fn h_28_of_two_stacked_scopes_both_must_hold_and_each_names_its_own() {
         .layer(RequireScope::new("inner"))
         .layer(RequireScope::new("outer"))
         .layer(authenticate().await);
-    let with = |scope: &str| Ask::get("/r").bearer(mint().token().scope(scope).sign());
+    let with = |scope: &str| Ask::get("/r").bearer(mint().token().scope(scope).issue());
     with("inner").of(&router).await.assert_403("outer");
     with("outer").of(&router).await.assert_403("inner");
     with("").of(&router).await.assert_403("outer");
@@ -867,6 +867,6 @@ async fn the_api_of_the_rig_is_layered_rightly() {
     Ask::get("/messages").of(&api.router).await.assert_401_bare();
     Ask::get("/messages").bearer(weak()).of(&api.router).await.assert_403("messages:read");
     assert_eq!(api.calls(), 0);
-    Ask::get("/messages").bearer(mint().token().scope("messages:read").sign()).of(&api.router).await.assert_pass();
+    Ask::get("/messages").bearer(mint().token().scope("messages:read").issue()).of(&api.router).await.assert_pass();
     assert_eq!(api.calls(), 1);
 }

@@ -36,7 +36,7 @@ async fn of_one_reason_and_issuer_few_refusals_are_logged_and_the_others_counted
         let lines = log.lines_with(&format!("reason=\"{reason}\""));
         lines.into_iter().filter(|line| line.contains(" INFO ")).collect::<Vec<_>>()
     };
-    let (expired, forged) = (mint().token().expired().sign(), mint().token().signed_by_stranger().sign());
+    let (expired, forged) = (mint().token().expired().issue(), mint().token().signed_by_stranger().issue());
     for _ in 0..1000 {
         ask(&expired).await;
     }
@@ -73,7 +73,7 @@ async fn misconfigurations_are_sampled_where_no_resource_server_has_seen_the_req
 #[tokio::test]
 async fn a_refusal_outside_of_every_span_names_method_and_path() {
     let api = Api::new().await;
-    let expired = mint().token().expired().sign();
+    let expired = mint().token().expired().issue();
     let line = logged(&api.router, Ask::with_method(Method::PUT, "/me?secret=1").bearer(&expired)).await;
     assert!(line.contains(r#"request{method="PUT" path="/me"}"#) && !line.contains("secret"), "{line}");
     let router = Router::new().fallback(|| async {}).layer(Authenticate::new(server().await));
@@ -83,7 +83,7 @@ async fn a_refusal_outside_of_every_span_names_method_and_path() {
     let line = logged(&router, Ask::get(&*long).bearer("x.y.z")).await;
     assert!(line.contains(&format!("path=\"{}...\"", &long[..128])), "{line}");
     // Whoever refuses: a layer, an extractor, and a gate that is missing.
-    let weak = || mint().token().scope("x").sign();
+    let weak = || mint().token().scope("x").issue();
     let router = Router::new()
         .route("/layer", get(|| async {}).layer(RequireScope::new("a")))
         .route("/extractor", get(|_: AccessToken<u8>| async {}))
@@ -109,13 +109,13 @@ async fn a_refusal_within_a_span_has_no_other() {
 async fn a_token_that_is_good_and_too_weak_is_named_by_subject_client_and_id() {
     let api = Api::new().await;
     let token =
-        mint().token().subject("alice\n").claim("client_id", "app\u{1b}[31m").claim("jti", "eyJhbGciOiJ").sign();
+        mint().token().subject("alice\n").claim("client_id", "app\u{1b}[31m").claim("jti", "eyJhbGciOiJ").issue();
     let line = logged(&api.router, Ask::get("/messages").bearer(token)).await;
     for part in [r#"subject="alice\\n""#, r#"client_id="app\\u{1b}[31m""#, r#"token_id="[redacted]""#] {
         assert!(line.contains(part), "{part}: {line}");
     }
     // Of a token whose signature was not looked at, nobody is named.
-    let expired = mint().token().subject("mallory").expired().sign();
+    let expired = mint().token().subject("mallory").expired().issue();
     let line = logged(&api.router, Ask::get("/me").bearer(expired)).await;
     assert!(!line.contains("mallory") && !line.contains("subject="), "{line}");
 }
@@ -123,9 +123,9 @@ async fn a_token_that_is_good_and_too_weak_is_named_by_subject_client_and_id() {
 #[tokio::test]
 async fn what_there_is_nothing_to_say_about_is_left_out() {
     let api = Api::new().await;
-    let line = logged(&api.router, Ask::get("/messages").bearer(mint().token().scope("x").sign())).await;
+    let line = logged(&api.router, Ask::get("/messages").bearer(mint().token().scope("x").issue())).await;
     assert!(!line.contains("failures") && line.contains("required=\"messages:read\""), "{line}");
-    let line = logged(&api.router, Ask::get("/me").bearer(mint().token().audience("https://b.example").sign())).await;
+    let line = logged(&api.router, Ask::get("/me").bearer(mint().token().audience("https://b.example").issue())).await;
     assert!(line.contains(&format!("issuer=\"{ISSUER}\"")), "{line}");
     assert!(line.contains(&format!("failures=[aud: expected {AUDIENCE}, found https://b.example]")), "{line}");
     assert!(!line.contains("subject=") && !line.contains("granted=") && !line.contains("cause="), "{line}");
@@ -159,7 +159,7 @@ async fn times_are_written_out_with_their_distance_and_the_leeway() {
             "iat: expected at most 60 min before 2026-01-01T00:00:00Z, found 2025-12-31T21:46:40Z (2 h ago, leeway 60 s)",
         ),
     ] {
-        let line = logged(&api.router, Ask::get("/me").bearer(token.sign())).await;
+        let line = logged(&api.router, Ask::get("/me").bearer(token.issue())).await;
         assert!(line.contains(&format!("failures=[{text}]")), "{line}");
     }
 }
@@ -197,7 +197,7 @@ async fn a_slash_or_a_letters_case_that_is_all_that_differs_is_pointed_out() {
             "iss: expected one of 11 issuers, found https://other.example]".to_owned(),
         ),
     ] {
-        let ask = Ask::get("/me").bearer(token.sign());
+        let ask = Ask::get("/me").bearer(token.issue());
         let line = logged(&api.router, ask).await;
         assert!(line.contains(&text), "{line}");
     }
@@ -208,7 +208,7 @@ async fn a_slash_or_a_letters_case_that_is_all_that_differs_is_pointed_out() {
 async fn an_id_token_is_called_one_with_the_remedy_that_fits_it() {
     let api = Api::new().await;
     let id_token =
-        mint().token().typ("JWT").claim("nonce", "n-0S6").claim("at_hash", "x").without_claim("scope").sign();
+        mint().token().typ("JWT").claim("nonce", "n-0S6").claim("at_hash", "x").without_claim("scope").issue();
     let line = logged(&api.router, Ask::get("/me").bearer(id_token)).await;
     assert!(line.contains("found an ID token; ") && line.contains("send the access token"), "{line}");
     assert!(!line.contains("profile"), "{line}");
@@ -220,10 +220,10 @@ async fn an_id_token_is_called_one_with_the_remedy_that_fits_it() {
 async fn a_token_without_an_audience_is_not_said_to_be_for_another() {
     let api = Api::new().await;
     for token in [mint().token().without_claim("aud"), mint().token().claim("aud", serde_json::json!([]))] {
-        let answer = Ask::get("/me").bearer(token.sign()).of(&api.router).await;
+        let answer = Ask::get("/me").bearer(token.issue()).of(&api.router).await;
         assert_eq!(answer.assert_401(Reason::MissingClaim).problem()["title"], "the token lacks a required claim");
     }
-    let line = logged(&api.router, Ask::get("/me").bearer(mint().token().without_claim("aud").sign())).await;
+    let line = logged(&api.router, Ask::get("/me").bearer(mint().token().without_claim("aud").issue())).await;
     assert!(line.contains(&format!("failures=[aud: expected {AUDIENCE}, found none]")), "{line}");
 }
 

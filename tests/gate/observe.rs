@@ -43,7 +43,7 @@ async fn an_observer_is_told_once_of_every_refusal_whoever_refuses() {
         .route("/claims", get(|_: AccessToken<Vec<u8>>| async {}))
         .route("/me", get(|_: AccessToken| async {}))
         .layer(Authenticate::new(server));
-    let ask = |path: &'static str| Ask::get(path).bearer(mint().token().scope("other").sign()).of(&app);
+    let ask = |path: &'static str| Ask::get(path).bearer(mint().token().scope("other").issue()).of(&app);
     ask("/me").await.assert_pass();
     assert!(notes.take().is_empty());
     for (path, reason) in
@@ -54,8 +54,8 @@ async fn an_observer_is_told_once_of_every_refusal_whoever_refuses() {
     }
     Ask::get("/me").of(&app).await.assert_401_bare();
     Ask::get("/me").bearer("a.b").of(&app).await.assert_401_token();
-    Ask::get("/me").bearer(mint().token().expired().sign()).of(&app).await.assert_401(Reason::Expired);
-    Ask::get("/me").bearer(mint().token().claim("iss", "https://x.example").sign()).of(&app).await.assert_401_token();
+    Ask::get("/me").bearer(mint().token().expired().issue()).of(&app).await.assert_401(Reason::Expired);
+    Ask::get("/me").bearer(mint().token().claim("iss", "https://x.example").issue()).of(&app).await.assert_401_token();
     let expected = ["- missing_credentials", "- malformed_token", &format!("{ISSUER} expired"), "- unknown_issuer"];
     assert_eq!(notes.take(), expected);
 }

@@ -113,7 +113,7 @@ async fn ops_1_no_header_bytes_make_the_gate_panic() {
 #[tokio::test]
 async fn ops_1_no_mutation_of_a_good_token_makes_the_gate_panic_or_passes() {
     let api = Api::new().await;
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     let value = format!("Bearer {token}");
     let mut noise = Noise(0xACCE_5570);
     for _ in 0..3000 {
@@ -141,14 +141,14 @@ async fn ops_1_no_signed_nonsense_makes_the_gate_panic() {
         let payload = if round % 2 == 0 { noise.of(json, length) } else { noise.mutation(good_claims) };
         let header = String::from_utf8_lossy(&noise.mutation(good_header.as_bytes())).into_owned();
         for token in [
-            mint().token().raw_payload(payload.clone()).sign(),
-            mint().token().raw_payload(payload).raw_header(header.clone()).sign(),
+            mint().token().raw_payload(payload.clone()).issue(),
+            mint().token().raw_payload(payload).raw_header(header.clone()).issue(),
         ] {
             assert_refused(&api, format!("Bearer {token}").as_bytes()).await;
         }
         assert_eq!(api.calls(), 0);
         // Of good claims, a header may survive that names no key, which is no fault.
-        let answer = Ask::get("/me").bearer(mint().token().raw_header(header).sign()).of(&other.router).await;
+        let answer = Ask::get("/me").bearer(mint().token().raw_header(header).issue()).of(&other.router).await;
         assert!(matches!(answer.status.as_u16(), 200 | 401), "{answer:?}");
     }
 }
@@ -183,23 +183,23 @@ async fn ops_1_a_bad_token_causes_no_more_work_than_a_good_one() {
     let keys = CountingKeys::of(&mint());
     let trusted = Issuer::with_key_source(ISSUER, keys.clone());
     let api = Api::behind(resource_server().issuer(trusted).build().await.expect("good settings"));
-    Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await.assert_pass();
+    Ask::get("/me").bearer(mint().token().issue()).of(&api.router).await.assert_pass();
     let of_a_good_one = keys.asked();
     assert!(of_a_good_one > 0);
     for cheap in [
-        mint().token().expired().sign(),
-        mint().token().audience("https://other.example").sign(),
-        mint().token().unsigned().sign(),
-        mint().token().typ("JWT").sign(),
-        mint().token().claim("iss", "https://stranger.example").sign(),
-        mint().token().without_claim("exp").sign(),
+        mint().token().expired().issue(),
+        mint().token().audience("https://other.example").issue(),
+        mint().token().unsigned().issue(),
+        mint().token().typ("JWT").issue(),
+        mint().token().claim("iss", "https://stranger.example").issue(),
+        mint().token().without_claim("exp").issue(),
         "x.y.z".to_owned(),
         ".".repeat(16 * 1024),
     ] {
         Ask::get("/me").bearer(cheap).of(&api.router).await.assert_401_token();
     }
     assert_eq!(keys.asked(), of_a_good_one, "no key is looked for");
-    Ask::get("/me").bearer(mint().token().signed_by_stranger().sign()).of(&api.router).await.assert_401_token();
+    Ask::get("/me").bearer(mint().token().signed_by_stranger().issue()).of(&api.router).await.assert_401_token();
     assert!(keys.asked() <= 2 * of_a_good_one);
 }
 
@@ -216,7 +216,7 @@ fn assert_redacted(shown: impl Debug, token: &str) {
 
 #[tokio::test]
 async fn ops_2_credentials_print_redacted() {
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     let (parts, _) = Ask::get("/me").bearer(&token).request().into_parts();
     let credentials = Credentials::from_request(&parts).expect("well-formed").expect("present");
     assert_eq!(format!("{credentials:?}"), "Credentials { scheme: Bearer, token: \"[redacted]\" }");
@@ -225,7 +225,7 @@ async fn ops_2_credentials_print_redacted() {
 #[tokio::test]
 async fn ops_2_what_a_token_came_to_prints_without_it() {
     let server = resource_server().issuer(issuer()).build().await.expect("good settings");
-    let token = mint().token().subject("alice").scope("b a").claim("secret", "marker-1b9c").sign();
+    let token = mint().token().subject("alice").scope("b a").claim("secret", "marker-1b9c").issue();
     let (parts, _) = Ask::get("/me").bearer(&token).request().into_parts();
     let authentication = server.authenticate(&parts).await.expect("a good token");
     let verified = authentication.token().expect("verified");
@@ -249,9 +249,9 @@ async fn ops_2_what_a_token_came_to_prints_without_it() {
 async fn ops_2_errors_print_without_the_token() {
     let server = resource_server().issuer(issuer()).build().await.expect("good settings");
     for token in [
-        mint().token().expired().sign(),
-        mint().token().signed_by_stranger().sign(),
-        mint().token().typ("JWT").sign(),
+        mint().token().expired().issue(),
+        mint().token().signed_by_stranger().issue(),
+        mint().token().typ("JWT").issue(),
         "marker-5e2d".to_owned(),
     ] {
         let (parts, _) = Ask::get("/me").bearer(&token).request().into_parts();
@@ -280,7 +280,7 @@ async fn ops_2_layers_and_services_print_their_settings_and_no_key() {
         assert!(shown.contains("messages") || shown.starts_with("ResourceServer"), "{shown}");
         assert!(material.iter().all(|part| !shown.contains(part)), "{shown}");
     }
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     let future = layer
         .layer(tower::service_fn(|_: Request| async { Ok::<_, Infallible>(Response::new(Body::empty())) }))
         .call(Ask::get("/me").bearer(&token).request());
@@ -294,7 +294,7 @@ async fn ops_3_identity_headers_of_the_client_decide_nothing() {
     let api = Api::new().await;
     for name in ["x-auth-subject", "x-auth-scope", "x-user", "x-forwarded-user", "x-scopes"] {
         Ask::get("/messages").header(name, "messages:read").of(&api.router).await.assert_401_bare();
-        let weak = Ask::get("/messages").header(name, "messages:read").bearer(mint().token().scope("x").sign());
+        let weak = Ask::get("/messages").header(name, "messages:read").bearer(mint().token().scope("x").issue());
         weak.of(&api.router).await.assert_403("messages:read");
     }
     assert_eq!(api.calls(), 0);
@@ -309,7 +309,7 @@ async fn ops_3_the_gate_adds_no_identity_header_that_a_client_could_have_set() {
         names.join(" ")
     };
     let router = Router::new().route("/r", any(handler)).layer(Authenticate::new(server));
-    let answer = Ask::get("/r").header("x-trace", "1").bearer(mint().token().sign()).of(&router).await;
+    let answer = Ask::get("/r").header("x-trace", "1").bearer(mint().token().issue()).of(&router).await;
     assert_eq!(answer.assert_pass().body, "authorization x-trace");
 }
 
@@ -319,7 +319,7 @@ async fn ops_3_an_extension_of_another_resource_server_is_replaced() {
         resource_server().issuer(issuer()).build().await.expect("good settings"),
         resource_server().issuer(issuer()).build().await.expect("good settings"),
     );
-    let token = mint().token().subject("mallory").scope("admin").sign();
+    let token = mint().token().subject("mallory").scope("admin").issue();
     let (parts, _) = Ask::get("/r").bearer(token).request().into_parts();
     let foreign: Authentication = other.authenticate(&parts).await.expect("a good token");
     let handler = |token: Option<AccessToken>| async move { token.is_some().to_string() };
@@ -435,7 +435,7 @@ impl Seen {
 }
 
 fn with_token() -> Request {
-    Ask::get("/r").bearer(mint().token().scope("message").sign()).request()
+    Ask::get("/r").bearer(mint().token().scope("message").issue()).request()
 }
 
 async fn warm() -> ResourceServer {
@@ -599,7 +599,7 @@ async fn ops_5_the_clock_is_an_input() {
     let clock = clock();
     let server = resource_server().clock(clock.clone()).issuer(issuer()).build().await.expect("good settings");
     let api = Api::behind(server);
-    let token = mint().token().expires_in(Duration::from_secs(300)).sign();
+    let token = mint().token().expires_in(Duration::from_secs(300)).issue();
     Ask::get("/me").bearer(&token).of(&api.router).await.assert_pass();
     clock.advance(Duration::from_secs(361));
     Ask::get("/me").bearer(&token).of(&api.router).await.assert_401(Reason::Expired);
@@ -608,14 +608,14 @@ async fn ops_5_the_clock_is_an_input() {
 #[tokio::test]
 async fn ops_5_the_client_is_an_input() {
     let issuer = TestIssuer::builder().audience(AUDIENCE).clock(clock()).start().await;
-    let trusted = || Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback();
+    let trusted = || Issuer::discovered(issuer.issuer()).dangerous_allow_http_on_loopback();
     let server = resource_server().issuer(trusted()).fetch(LoopbackFetch).build().await.expect("good settings");
-    Ask::get("/me").bearer(issuer.token().sign()).of(&Api::behind(server).router).await.assert_pass();
+    Ask::get("/me").bearer(issuer.token().issue()).of(&Api::behind(server).router).await.assert_pass();
     let asked = issuer.requests().discovery;
 
     let elsewhere = KeyServer::open("{}");
     let server = resource_server().issuer(trusted()).fetch(elsewhere.clone()).build().await.expect("good settings");
-    Ask::get("/me").bearer(issuer.token().sign()).of(&Api::behind(server).router).await.assert_503();
+    Ask::get("/me").bearer(issuer.token().issue()).of(&Api::behind(server).router).await.assert_503();
     assert_eq!(issuer.requests().discovery, asked);
     assert!(elsewhere.requests() > 0);
 }

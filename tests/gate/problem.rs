@@ -37,7 +37,7 @@ async fn answers(change: impl Fn(Ask) -> Ask) -> Vec<(Answer, &'static str, u16,
     let issuer = Issuer::with_key_source(ISSUER, NoKeys);
     let unavailable = Api::behind(resource_server().issuer(issuer).build().await.unwrap()).router;
     let misconfigured = Router::new().route("/r", get(|_: AccessToken| async {}));
-    let good = mint().token().scope("other").sign();
+    let good = mint().token().scope("other").issue();
     let rows = [
         (Ask::get("/me"), &api.router, "missing_credentials", 401, "this resource needs an access token"),
         (
@@ -47,7 +47,13 @@ async fn answers(change: impl Fn(Ask) -> Ask) -> Vec<(Answer, &'static str, u16,
             400,
             "the Authorization header is malformed",
         ),
-        (Ask::get("/me").bearer(mint().token().expired().sign()), &api.router, "expired", 401, "the token has expired"),
+        (
+            Ask::get("/me").bearer(mint().token().expired().issue()),
+            &api.router,
+            "expired",
+            401,
+            "the token has expired",
+        ),
         (
             Ask::get("/messages").bearer(&good),
             &api.router,
@@ -126,8 +132,8 @@ async fn prob_2_a_renderer_changes_the_body_and_no_more() {
     for ask in [
         || Ask::get("/me"),
         || Ask::get("/me").authorization("Bearer"),
-        || Ask::get("/me").bearer(mint().token().expired().sign()),
-        || Ask::get("/messages").bearer(mint().token().sign()),
+        || Ask::get("/me").bearer(mint().token().expired().issue()),
+        || Ask::get("/messages").bearer(mint().token().issue()),
     ] {
         let (mut rendered, mut plain) = (ask().of(&api.router).await, ask().of(&plain.router).await);
         assert_eq!(rendered.body, format!("<p>200 OK {}", rendered.reason.unwrap()));
@@ -145,7 +151,7 @@ async fn prob_2_a_renderer_changes_the_body_and_no_more() {
 #[tokio::test]
 async fn prob_2_a_renderer_is_told_what_the_client_may_know() {
     let api = rendering(|reason| html(reason.as_str())).await;
-    let answer = Ask::get("/me").bearer(mint().token().key_id("unknown").sign()).of(&api.router).await;
+    let answer = Ask::get("/me").bearer(mint().token().key_id("unknown").issue()).of(&api.router).await;
     assert_eq!((answer.reason, &*answer.body), (Some(Reason::UnknownKey), "invalid_signature"));
 }
 
@@ -158,7 +164,7 @@ async fn prob_2_a_renderer_writes_the_refusals_of_handlers_and_extractors_too() 
         .route("/handler", get(|| async { InsufficientScope::new(scope("w")) }))
         .layer(layer);
     assert_eq!(Ask::get("/extractor").of(&router).await.body, "missing_credentials");
-    let answer = Ask::get("/handler").bearer(mint().token().sign()).of(&router).await;
+    let answer = Ask::get("/handler").bearer(mint().token().issue()).of(&router).await;
     assert_eq!((answer.status, &*answer.body), (StatusCode::FORBIDDEN, "insufficient_scope"));
 }
 
@@ -176,7 +182,7 @@ async fn prob_2_a_renderer_is_not_asked_about_answers_of_the_handlers_own() {
         .route("/bad", get(|| async { (StatusCode::UNAUTHORIZED, "mine") }))
         .layer(layer);
     for path in ["/good", "/bad"] {
-        assert_eq!(Ask::get(path).bearer(mint().token().sign()).of(&router).await.body, "mine");
+        assert_eq!(Ask::get(path).bearer(mint().token().issue()).of(&router).await.body, "mine");
     }
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
@@ -214,7 +220,7 @@ async fn prob_3_a_head_has_the_headers_of_the_get_and_no_body() {
         for (path, token) in
             [("/me", None), ("/me", Some(mint().token().expired())), ("/messages", Some(mint().token()))]
         {
-            let token = token.map(|token| token.sign());
+            let token = token.map(|token| token.issue());
             let ask = |method: Method| match &token {
                 Some(token) => Ask::with_method(method, path).bearer(token),
                 None => Ask::with_method(method, path),
@@ -278,7 +284,7 @@ async fn prob_2_a_renderer_leaves_alone_what_another_layer_made_of_a_refusal() {
         .layer(axum::middleware::map_response(apology))
         .layer(Authenticate::new(server).render_refusals(move |_| body()));
 
-    let answer = Ask::get("/").bearer(mint().token().scope("profile").sign()).of(&router).await;
+    let answer = Ask::get("/").bearer(mint().token().scope("profile").issue()).of(&router).await;
     assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, "sorry"));
     let answer = Ask::get("/").of(&router).await;
     assert_eq!((answer.status, answer.body.as_str()), (StatusCode::UNAUTHORIZED, "rendered"));

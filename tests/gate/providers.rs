@@ -93,7 +93,7 @@ fn seen(scope: &str, subject: impl Into<Option<&'static str>>, client: impl Into
 
 /// An issuer with the keys of the tests.
 fn issuer(identifier: &str, profile: Profile) -> Issuer {
-    Issuer::with_jwks(identifier, mint().jwks_json()).audience(AUDIENCE).profile(profile)
+    Issuer::with_jwks(identifier, mint().jwks_json()).audiences([AUDIENCE]).profile(profile)
 }
 
 async fn resource_server(issuer: Issuer) -> ResourceServer {
@@ -102,7 +102,7 @@ async fn resource_server(issuer: Issuer) -> ResourceServer {
 
 /// What a gate with this issuer makes of a token.
 async fn judged(issuer: Issuer, token: &Recorded) -> Result<Seen, Reason> {
-    match judge(&resource_server(issuer).await, token.minted().sign()).await {
+    match judge(&resource_server(issuer).await, token.minted().issue()).await {
         Ok(token) => {
             let token = token.expect("a token");
             Ok(Seen {
@@ -203,17 +203,17 @@ async fn at_2_auth0_without_a_scope_grants_nothing_and_is_an_access_token_still(
             .layer(scopegate_axum::Authenticate::new(server))
     };
     let api = routes(resource_server(auth0.issuer()).await);
-    let token = machine.minted().sign();
+    let token = machine.minted().issue();
     Ask::get("/any").bearer(&token).of(&api).await.assert_pass();
     Ask::get("/message").bearer(&token).of(&api).await.assert_403("message");
 
     // Rights in `permissions` alone are scopes where that was chosen, and tell the token from an ID token in any case.
     let user = machine.without("gty").with(json!({ "sub": "auth0|1", "permissions": ["message"] }));
-    Ask::get("/any").bearer(user.minted().sign()).of(&api).await.assert_pass();
-    Ask::get("/message").bearer(user.minted().sign()).of(&api).await.assert_403("message");
+    Ask::get("/any").bearer(user.minted().issue()).of(&api).await.assert_pass();
+    Ask::get("/message").bearer(user.minted().issue()).of(&api).await.assert_403("message");
     let profile = || auth0.profile().scope_claim(ScopeClaim::string_or_array("permissions"));
     let by_permissions = routes(resource_server(issuer(auth0.issuer, profile())).await);
-    Ask::get("/message").bearer(user.minted().sign()).of(&by_permissions).await.assert_pass();
+    Ask::get("/message").bearer(user.minted().issue()).of(&by_permissions).await.assert_pass();
     Ask::get("/any").bearer(token).of(&by_permissions).await.assert_pass();
 
     for nothing in [json!([]), json!({}), json!(null), json!(true), json!("")] {
@@ -491,17 +491,17 @@ async fn intro_15_a_nonce_of_keycloak_is_no_mark_where_it_is_asked_instead() {
     network.put(ENDPOINT, Reply::json(json!({ "active": true, "sub": "u", "aud": AUDIENCE, "client_id": "web" })));
     let asked = || Introspection::at(ENDPOINT, ClientAuthentication::client_secret_basic("api", "s3cret"));
     for (profile, is_accepted) in [(keycloak.profile(), true), (Profile::rfc9068(), false)] {
-        let trusted = Issuer::introspected(keycloak.issuer, asked()).audience(AUDIENCE).profile(profile);
+        let trusted = Issuer::introspected(keycloak.issuer, asked()).audiences([AUDIENCE]).profile(profile);
         let server = ResourceServer::builder().issuer(trusted).clock(clock()).fetch(network.clone()).build().await;
         let server = server.expect("good settings");
         let with_nonce = token.with(json!({ "nonce": "n" }));
-        assert_eq!(judge(&server, with_nonce.minted().sign()).await.is_ok(), is_accepted);
+        assert_eq!(judge(&server, with_nonce.minted().issue()).await.is_ok(), is_accepted);
         for other in [
             with_nonce.without("typ"),
             with_nonce.with(json!({ "typ": "ID" })),
             with_nonce.with(json!({ "events": {} })),
         ] {
-            let refused = judge(&server, other.minted().sign()).await.expect_err("a mark of another kind");
+            let refused = judge(&server, other.minted().issue()).await.expect_err("a mark of another kind");
             assert_eq!(refused.reason(), Reason::WrongTokenType, "{}", other.claims);
         }
     }
@@ -893,7 +893,7 @@ async fn jwt_11_cloudflare_access() {
 async fn bearer_14_the_header_of_cloudflare_is_a_source_of_tokens_only_where_it_is_named() {
     const HEADER: &str = "cf-access-jwt-assertion";
     let (cloudflare, token) = cloudflare();
-    let token = token.minted().sign();
+    let token = token.minted().issue();
     let builder = || ResourceServer::builder().issuer(cloudflare.issuer()).clock(clock());
     let api = Api::behind(builder().build().await.expect("good settings"));
     Ask::get("/me").header(HEADER, &token).of(&api.router).await.assert_401_bare();
@@ -987,7 +987,7 @@ async fn jwt_3_the_default_audience_of_github_actions_is_a_start_up_error() {
         (github.issuer, "https://github.com/octo-org"),
         ("https://ghes.example/_services/token", "https://ghes.example/octo-org"),
     ] {
-        let issuer = issuer(identifier, github.profile()).audience(audience);
+        let issuer = issuer(identifier, github.profile()).audiences([audience]);
         let built = ResourceServer::builder().issuer(issuer).build().await;
         let error = built.expect_err("it was meant for nobody").to_string();
         assert!(error.contains("demands an audience of your own"), "{error}");
@@ -1155,7 +1155,7 @@ async fn scope_4_tokens_without_scopes_do_not_get_through_to_a_route_that_demand
         .route("/", axum::routing::get(|| async {}).layer(RequireScope::new("admin")))
         .layer(scopegate_axum::Authenticate::new(resource_server(github.issuer()).await));
     let token = token.with(json!({ "scope": "admin", "roles": ["admin"], "permissions": ["admin"] }));
-    Ask::get("/").bearer(token.minted().sign()).of(&api).await.assert_403("admin");
+    Ask::get("/").bearer(token.minted().issue()).of(&api).await.assert_403("admin");
 }
 
 #[tokio::test]

@@ -126,13 +126,13 @@ impl Rig {
     async fn fetching(change: impl FnOnce(TestIssuerBuilder) -> TestIssuerBuilder, fetch: impl Fetch) -> Self {
         let clock = clock();
         let issuer = change(TestIssuer::builder().audience(AUDIENCE).clock(clock.clone())).start().await;
-        let trusted = Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback();
+        let trusted = Issuer::discovered(issuer.issuer()).dangerous_allow_http_on_loopback();
         let server = resource_server().clock(clock.clone()).issuer(trusted).fetch(fetch).build().await;
         Self { issuer, clock, api: Api::behind(server.expect("good settings")) }
     }
 
     fn me(&self) -> Ask {
-        Ask::get("/me").bearer(self.issuer.token().sign())
+        Ask::get("/me").bearer(self.issuer.token().issue())
     }
 }
 
@@ -157,9 +157,9 @@ async fn a_request_that_needs_no_key_causes_no_fetch() {
     let rig = Rig::new().await;
     Ask::get("/me").of(&rig.api.router).await.assert_401_bare();
     Ask::get("/me").bearer("abc").of(&rig.api.router).await.assert_401_token();
-    let stranger = rig.issuer.token().claim("iss", "https://stranger.example").sign();
+    let stranger = rig.issuer.token().claim("iss", "https://stranger.example").issue();
     Ask::get("/me").bearer(stranger).of(&rig.api.router).await.assert_401(Reason::UnknownIssuer);
-    Ask::get("/me").bearer(rig.issuer.token().expired().sign()).of(&rig.api.router).await.assert_401(Reason::Expired);
+    Ask::get("/me").bearer(rig.issuer.token().expired().issue()).of(&rig.api.router).await.assert_401(Reason::Expired);
     assert_eq!((rig.issuer.requests().discovery, rig.issuer.requests().jwks), (0, 0));
 }
 
@@ -167,7 +167,7 @@ async fn a_request_that_needs_no_key_causes_no_fetch() {
 async fn a_forged_token_is_401_on_the_cold_path_too() {
     let rig = Rig::new().await;
     let key_id = rig.issuer.mint().keys().iter().next().and_then(|key| key.key_id()).expect("a kid").to_owned();
-    let forged = rig.issuer.token().signed_by_stranger().key_id(key_id).sign();
+    let forged = rig.issuer.token().signed_by_stranger().key_id(key_id).issue();
     Ask::get("/me").bearer(forged).of(&rig.api.router).await.assert_401(Reason::InvalidSignature);
     assert_eq!((rig.issuer.requests().jwks, rig.api.calls()), (1, 0));
 }
@@ -193,7 +193,7 @@ async fn many_first_requests_share_one_fetch() {
 async fn a_new_key_passes_after_one_refetch_within_the_same_request() {
     let rig = Rig::new().await;
     rig.me().of(&rig.api.router).await.assert_pass();
-    let before = rig.issuer.token().sign();
+    let before = rig.issuer.token().issue();
 
     rig.clock.advance(COOL_DOWN);
     rig.issuer.rotate().await;
@@ -207,7 +207,7 @@ async fn a_new_key_passes_after_one_refetch_within_the_same_request() {
 async fn an_orderly_rotation_refuses_no_good_token() {
     let rig = Rig::new().await;
     rig.me().of(&rig.api.router).await.assert_pass();
-    let before = rig.issuer.token().sign();
+    let before = rig.issuer.token().issue();
 
     rig.clock.advance(COOL_DOWN);
     rig.issuer.rotate_keeping_old().await;
@@ -223,7 +223,7 @@ async fn invented_key_ids_cause_one_fetch_per_cool_down() {
     rig.me().of(&rig.api.router).await.assert_pass();
     rig.clock.advance(COOL_DOWN);
     for number in 0..50 {
-        let junk = rig.issuer.token().signed_by_stranger().key_id(format!("junk-{number}")).sign();
+        let junk = rig.issuer.token().signed_by_stranger().key_id(format!("junk-{number}")).issue();
         Ask::get("/me").bearer(junk).of(&rig.api.router).await.assert_401(Reason::UnknownKey);
         rig.me().of(&rig.api.router).await.assert_pass();
     }
@@ -236,7 +236,7 @@ async fn an_invented_key_id_during_an_outage_is_503_and_good_tokens_pass() {
     rig.me().of(&rig.api.router).await.assert_pass();
     rig.clock.advance(COOL_DOWN);
     rig.issuer.outage();
-    let junk = rig.issuer.token().signed_by_stranger().key_id("junk").sign();
+    let junk = rig.issuer.token().signed_by_stranger().key_id("junk").issue();
     Ask::get("/me").bearer(junk).of(&rig.api.router).await.assert_503();
     rig.me().of(&rig.api.router).await.assert_pass();
 }
@@ -272,7 +272,7 @@ async fn an_issuer_that_hangs_up_is_503() {
 #[tokio::test]
 async fn an_issuer_that_is_not_there_is_503() {
     let rig = Rig::new().await;
-    let token = rig.issuer.token().sign();
+    let token = rig.issuer.token().issue();
     let Rig { issuer, api, .. } = rig;
     issuer.shutdown().await;
     Ask::get("/me").bearer(token).of(&api.router).await.assert_503();
@@ -321,13 +321,13 @@ async fn a_refresh_in_the_background_keeps_nobody_waiting() {
 async fn a_client_that_hangs_up_mid_fetch_leaves_the_keys_to_the_next_one() {
     let keys = KeyServer::shut(mint().jwks_json());
     let api = Api::behind(keys.resource_server().await);
-    let mut request = Box::pin(api.router.clone().oneshot(Ask::get("/me").bearer(mint().token().sign()).request()));
+    let mut request = Box::pin(api.router.clone().oneshot(Ask::get("/me").bearer(mint().token().issue()).request()));
     assert!(poll_once(&mut request).is_pending());
     until(|| keys.requests() == 1).await;
     drop(request);
 
     keys.answer();
-    Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await.assert_pass();
+    Ask::get("/me").bearer(mint().token().issue()).of(&api.router).await.assert_pass();
     assert_eq!((keys.requests(), api.calls()), (1, 1));
 }
 
@@ -352,7 +352,7 @@ async fn assert_redirected_keys_are_not_fetched(fetch: impl Fetch) {
     let trusted = Issuer::with_jwks_uri(target.issuer(), jwks_uri).dangerous_allow_http_on_loopback();
     let server = resource_server().issuer(trusted).fetch(fetch).build().await.expect("good settings");
     let api = Api::behind(server);
-    Ask::get("/me").bearer(target.token().sign()).of(&api.router).await.assert_503();
+    Ask::get("/me").bearer(target.token().issue()).of(&api.router).await.assert_503();
     assert_eq!((requests.load(Ordering::SeqCst), target.requests().jwks, api.calls()), (1, 0, 0));
 }
 
@@ -368,9 +368,9 @@ async fn assert_redirected_metadata_is_not_fetched(fetch: impl Fetch) {
     let target = TestIssuer::builder().metadata_member("issuer", name.as_str()).clock(clock()).start().await;
     late.send_replace(format!("http://{}", target.address()));
 
-    let trusted = Issuer::discover(name.as_str()).dangerous_allow_http_on_loopback();
+    let trusted = Issuer::discovered(name.as_str()).dangerous_allow_http_on_loopback();
     let server = resource_server().issuer(trusted).fetch(fetch).build().await.expect("good settings");
-    let token = target.token().claim("iss", name).audience(AUDIENCE).sign();
+    let token = target.token().claim("iss", name).audience(AUDIENCE).issue();
     Ask::get("/me").bearer(token).of(&Api::behind(server).router).await.assert_503();
     assert_eq!((target.requests().discovery, target.requests().jwks), (0, 0));
 }
@@ -397,9 +397,9 @@ async fn metadata_that_differs_in_a_slash_is_503() {
     let clock = clock();
     let issuer = TestIssuer::builder().audience(AUDIENCE).clock(clock.clone()).start().await;
     let name = format!("{}/", issuer.issuer());
-    let trusted = Issuer::discover(name.as_str()).dangerous_allow_http_on_loopback();
+    let trusted = Issuer::discovered(name.as_str()).dangerous_allow_http_on_loopback();
     let server = resource_server().clock(clock).issuer(trusted).fetch(LoopbackFetch).build().await;
-    let token = issuer.token().claim("iss", name).sign();
+    let token = issuer.token().claim("iss", name).issue();
     Ask::get("/me").bearer(token).of(&Api::behind(server.expect("good settings")).router).await.assert_503();
     assert_eq!(issuer.requests().jwks, 0);
 }
@@ -438,7 +438,7 @@ async fn a_client_that_ignores_the_limit_does_not_get_round_it() {
         let padding = " ".repeat(length - jwks.len());
         KeyServer::open(jwks + &padding)
     };
-    let ask = || Ask::get("/me").bearer(mint().token().sign());
+    let ask = || Ask::get("/me").bearer(mint().token().issue());
     let longest = Api::behind(padded(512 * 1024).resource_server().await);
     ask().of(&longest.router).await.assert_pass();
     let too_long = Api::behind(padded(512 * 1024 + 1).resource_server().await);
@@ -449,7 +449,7 @@ async fn a_client_that_ignores_the_limit_does_not_get_round_it() {
 async fn keys_of_which_none_can_be_used_are_503_and_never_accept_anything() {
     for document in [r#"{"keys":[]}"#, r#"{"keys":null}"#, "{}", "[]", "null", "", "<html>"] {
         let api = Api::behind(KeyServer::open(document).resource_server().await);
-        Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await.assert_503();
+        Ask::get("/me").bearer(mint().token().issue()).of(&api.router).await.assert_503();
         assert_eq!(api.calls(), 0, "{document:?}");
     }
 }
@@ -470,7 +470,7 @@ async fn an_answer_that_is_not_a_200_is_503_whatever_it_holds() {
     for status in [201, 203, 204, 206, 302, 304, 400, 401, 404, 500] {
         let trusted = Issuer::with_jwks_uri(ISSUER, "https://as.example/jwks");
         let server = resource_server().issuer(trusted).fetch(Status(status)).build().await.expect("good settings");
-        Ask::get("/me").bearer(mint().token().sign()).of(&Api::behind(server).router).await.assert_503();
+        Ask::get("/me").bearer(mint().token().issue()).of(&Api::behind(server).router).await.assert_503();
     }
 }
 
@@ -479,9 +479,9 @@ async fn an_answer_that_is_not_a_200_is_503_whatever_it_holds() {
 #[tokio::test]
 async fn plain_http_is_refused_when_the_server_is_built() {
     for issuer in [
-        Issuer::discover("http://as.example").dangerous_allow_http_on_loopback(),
-        Issuer::discover("http://localhost:4000").dangerous_allow_http_on_loopback(),
-        Issuer::discover("http://127.0.0.1:4000"),
+        Issuer::discovered("http://as.example").dangerous_allow_http_on_loopback(),
+        Issuer::discovered("http://localhost:4000").dangerous_allow_http_on_loopback(),
+        Issuer::discovered("http://127.0.0.1:4000"),
         Issuer::with_jwks_uri(ISSUER, "http://as.example/jwks").dangerous_allow_http_on_loopback(),
         Issuer::with_jwks_uri(ISSUER, "http://127.0.0.1:4000/jwks"),
     ] {
@@ -523,9 +523,9 @@ mod reqwest {
     async fn it_is_the_client_of_a_server_that_was_given_none() {
         let clock = clock();
         let issuer = TestIssuer::builder().audience(AUDIENCE).clock(clock.clone()).start().await;
-        let trusted = Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback();
+        let trusted = Issuer::discovered(issuer.issuer()).dangerous_allow_http_on_loopback();
         let server = resource_server().clock(clock).issuer(trusted).build().await.expect("good settings");
-        Ask::get("/me").bearer(issuer.token().sign()).of(&Api::behind(server).router).await.assert_pass();
+        Ask::get("/me").bearer(issuer.token().issue()).of(&Api::behind(server).router).await.assert_pass();
     }
 
     /// A connection belongs to the runtime that it was made in, and stands still with it.
@@ -537,7 +537,7 @@ mod reqwest {
         let issuer = TestIssuer::builder().audience(AUDIENCE).clock(clock.clone()).client("api", "secret");
         let issuer = everywhere.block_on(issuer.start());
         let client = ClientAuthentication::client_secret_basic("api", "secret");
-        let trusted = Issuer::discover(issuer.issuer())
+        let trusted = Issuer::discovered(issuer.issuer())
             .dangerous_allow_http_on_loopback()
             .introspection(Introspection::discovered(client));
         let still = single();
@@ -546,14 +546,14 @@ mod reqwest {
         let opaque = || issuer.opaque_token().audience(AUDIENCE).issue();
         let ask = |token: String| Ask::get("/me").bearer(token);
         still.block_on(async {
-            ask(issuer.token().sign()).of(&api.router).await.assert_pass();
+            ask(issuer.token().issue()).of(&api.router).await.assert_pass();
             ask(opaque()).of(&api.router).await.assert_pass();
         });
         // From here on nobody drives it.
         clock.advance(COOL_DOWN);
         everywhere.block_on(issuer.rotate());
         let live = single();
-        for token in [issuer.token().sign(), opaque(), opaque()] {
+        for token in [issuer.token().issue(), opaque(), opaque()] {
             live.block_on(ask(token).of(&api.router)).assert_pass();
         }
         drop(still);
@@ -698,7 +698,7 @@ fn a_request_outside_of_every_runtime_waits_for_keys_and_answers() {
     network.put(JWKS_URL, slow(Reply::json(keys.jwks_json())));
     network.put(INTROSPECTION_URL, slow(Reply::json(r#"{"active":false}"#)));
     let client = ClientAuthentication::client_secret_basic("api", "secret");
-    let issuer = Issuer::discover(ISSUER).introspection(Introspection::discovered(client));
+    let issuer = Issuer::discovered(ISSUER).introspection(Introspection::discovered(client));
     let builder = resource_server().clock(Timer).fetch(network.clone()).issuer(issuer);
     let server = runtime.block_on(builder.build()).expect("good settings");
     // Time passes for the network while the threads wait for it.
@@ -716,8 +716,8 @@ fn a_request_outside_of_every_runtime_waits_for_keys_and_answers() {
         let (server, head) = (server.clone(), head.into_parts().0);
         outside_of_runtimes(async move { server.authenticate(&head).await.map(|_| ()).map_err(|error| error.reason()) })
     };
-    assert_eq!(ask(keys.token().sign()), Ok(()), "a cold start");
-    assert_eq!(ask(keys.token().header("kid", "forged").sign()), Err(Reason::UnknownKey), "a key that is not known");
+    assert_eq!(ask(keys.token().issue()), Ok(()), "a cold start");
+    assert_eq!(ask(keys.token().header("kid", "forged").issue()), Err(Reason::UnknownKey), "a key that is not known");
     assert_eq!(ask("opaque".into()), Err(Reason::InactiveToken), "discovery and introspection");
     stop.store(true, Ordering::SeqCst);
     runtime.block_on(ticks).expect("no panic");

@@ -14,9 +14,9 @@ async fn called<const N: usize>(audiences: [&str; N]) -> Api {
 async fn res_1_a_token_for_any_alias_passes() {
     let api = called(["https://h/r", "urn:h:r"]).await;
     for audience in ["https://h/r", "urn:h:r"] {
-        Ask::get("/me").bearer(mint().token().audience(audience).sign()).of(&api.router).await.assert_pass();
+        Ask::get("/me").bearer(mint().token().audience(audience).issue()).of(&api.router).await.assert_pass();
     }
-    let among_others = mint().token().audiences(["https://other.example", "urn:h:r"]).sign();
+    let among_others = mint().token().audiences(["https://other.example", "urn:h:r"]).issue();
     Ask::get("/me").bearer(among_others).of(&api.router).await.assert_pass();
     assert_eq!(api.calls(), 3);
 }
@@ -45,7 +45,7 @@ async fn res_1_audiences_compare_exactly() {
         "",
         "*",
     ] {
-        let token = mint().token().audience(audience).sign();
+        let token = mint().token().audience(audience).issue();
         Ask::get("/me").bearer(token).of(&api.router).await.assert_401(Reason::WrongAudience);
     }
     assert_eq!(api.calls(), 0);
@@ -55,7 +55,7 @@ async fn res_1_audiences_compare_exactly() {
 async fn res_1_a_trailing_slash_is_another_name_that_can_be_configured() {
     let api = called(["https://h/r", "https://h/r/"]).await;
     for audience in ["https://h/r", "https://h/r/"] {
-        Ask::get("/me").bearer(mint().token().audience(audience).sign()).of(&api.router).await.assert_pass();
+        Ask::get("/me").bearer(mint().token().audience(audience).issue()).of(&api.router).await.assert_pass();
     }
 }
 
@@ -65,7 +65,7 @@ async fn res_1_an_audience_with_a_fragment_cannot_be_configured() {
         let builder = ResourceServer::builder().issuer(issuer());
         let error = builder.audience(AUDIENCE).audience(audience).build().await.unwrap_err().to_string();
         assert!(error.contains("has a fragment"), "{error}");
-        let own = ResourceServer::builder().issuer(issuer().audience(audience));
+        let own = ResourceServer::builder().issuer(issuer().audiences([audience]));
         assert!(own.build().await.is_err(), "{audience}");
     }
 }
@@ -81,11 +81,11 @@ async fn not_built_res_2_a_resource_server_without_an_audience_cannot_be_built()
 async fn res_2_an_audience_that_could_be_no_realm_cannot_be_configured() {
     let keys = || ApiKeys::new("https://api.example/keys", "sk_");
     for audience in ["", "caf\u{e9}", "a\r\nb", "a\tb", "\u{7f}", "\0"] {
-        let own = || issuer().audience("urn:own");
+        let own = || issuer().audiences(["urn:own"]);
         let tenants = || Tenants::trusting("tenants", |_| true);
         for (whose, builder) in [
             ("an issuer", ResourceServer::builder().issuer(issuer()).audience(audience)),
-            ("one issuer of its own", ResourceServer::builder().issuer(issuer().audience(audience))),
+            ("one issuer of its own", ResourceServer::builder().issuer(issuer().audiences([audience]))),
             ("nobody", ResourceServer::builder().issuer(own()).audience(audience)),
             ("the last", ResourceServer::builder().issuer(own()).audience("urn:a").audience(audience)),
             ("a verifier", ResourceServer::builder().verifier(keys()).audience(audience)),
@@ -96,7 +96,7 @@ async fn res_2_an_audience_that_could_be_no_realm_cannot_be_configured() {
             ("tenants", ResourceServer::builder().tenants(tenants()).audience(audience)),
             (
                 "tenants of their own",
-                ResourceServer::builder().tenants(tenants().settings(|issuer| issuer.audience(audience))),
+                ResourceServer::builder().tenants(tenants().settings(|issuer| issuer.audiences([audience]))),
             ),
         ] {
             let error = builder.fetch(Network::new(&clock())).build().await.expect_err(whose).to_string();
@@ -112,17 +112,17 @@ async fn res_2_an_audience_that_could_be_no_realm_cannot_be_configured() {
 #[tokio::test]
 async fn jwt_3_one_issuer_without_an_audience_is_enough_to_refuse_the_build() {
     let other = Issuer::with_jwks("https://other.example", mint().jwks_json());
-    let builder = ResourceServer::builder().issuer(issuer().audience(AUDIENCE)).issuer(other);
+    let builder = ResourceServer::builder().issuer(issuer().audiences([AUDIENCE])).issuer(other);
     let error = builder.build().await.unwrap_err().to_string();
     assert!(error.contains("https://other.example") && !error.contains(ISSUER), "{error}");
 }
 
 #[tokio::test]
 async fn res_1_the_audiences_of_an_issuer_replace_the_common_ones() {
-    let builder = ResourceServer::builder().clock(clock()).issuer(issuer().audience("urn:own"));
+    let builder = ResourceServer::builder().clock(clock()).issuer(issuer().audiences(["urn:own"]));
     let api = Api::behind(builder.audience(AUDIENCE).build().await.unwrap());
-    Ask::get("/me").bearer(mint().token().audience("urn:own").sign()).of(&api.router).await.assert_pass();
-    Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await.assert_401(Reason::WrongAudience);
+    Ask::get("/me").bearer(mint().token().audience("urn:own").issue()).of(&api.router).await.assert_pass();
+    Ask::get("/me").bearer(mint().token().issue()).of(&api.router).await.assert_401(Reason::WrongAudience);
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn chal_2_the_realm_is_the_first_audience_unless_it_is_named() {
     };
     let common = server(ResourceServer::builder().issuer(issuer())).await;
     assert_eq!(common.default_realm(), "https://h/first");
-    let own = server(ResourceServer::builder().issuer(issuer().audience("urn:own"))).await;
+    let own = server(ResourceServer::builder().issuer(issuer().audiences(["urn:own"]))).await;
     assert_eq!(own.default_realm(), "urn:own");
 
     let api = Api::behind(common.clone());

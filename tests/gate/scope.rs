@@ -50,7 +50,7 @@ impl Guarded {
 
     /// The answer to a token of this scope.
     pub(crate) async fn with_scope(&self, scope: &str) -> Answer {
-        self.ask(mint().token().scope(scope).sign()).await
+        self.ask(mint().token().scope(scope).issue()).await
     }
 
     pub(crate) fn calls(&self) -> usize {
@@ -97,7 +97,7 @@ async fn scope_1_a_scope_that_is_demanded_twice_is_named_once() {
 #[tokio::test]
 async fn scope_1_a_token_without_a_scope_claim_grants_nothing() {
     let route = Guarded::by(RequireScope::new("a")).await;
-    route.ask(mint().token().sign()).await.assert_403("a");
+    route.ask(mint().token().issue()).await.assert_403("a");
     assert_eq!(route.calls(), 0);
 }
 
@@ -163,7 +163,7 @@ async fn scope_4_an_anonymous_request_is_told_the_scope_with_its_401() {
 async fn scope_4_a_bad_token_on_a_scoped_route_is_401() {
     let route = Guarded::by(RequireScope::new("a")).await;
     for token in [mint().token().expired(), mint().token().tampered_signature().scope("b")] {
-        route.ask(token.sign()).await.assert_401_token();
+        route.ask(token.issue()).await.assert_401_token();
     }
     Ask::get("/r").authorization("Bearer").of(&route.router).await.assert_400();
     assert_eq!(route.calls(), 0);
@@ -194,7 +194,7 @@ async fn scope_5_a_demand_without_authenticate_is_500_and_runs_no_handler() {
         .route("/scoped", get(move |_: Scoped<NeedsA>| async move { scoped() }));
     for path in ["/layer", "/token", "/extractor", "/optional", "/scoped"] {
         let (log, _guard) = Log::listen();
-        Ask::get(path).bearer(mint().token().scope("a").sign()).of(&router).await.assert_500();
+        Ask::get(path).bearer(mint().token().scope("a").issue()).of(&router).await.assert_500();
         Ask::get(path).of(&router).await.assert_500();
         let errors = log.lines_with("ERROR");
         assert_eq!(errors.len(), 2, "{path}: one for each request: {errors:?}");
@@ -206,7 +206,7 @@ async fn scope_5_a_demand_without_authenticate_is_500_and_runs_no_handler() {
 #[tokio::test]
 async fn scope_5_a_handlers_refusal_without_authenticate_is_500() {
     let router = Router::new().route("/r", get(|| async { InsufficientScope::new(scope("a")) }));
-    let answer = Ask::get("/r").bearer(mint().token().sign()).of(&router).await;
+    let answer = Ask::get("/r").bearer(mint().token().issue()).of(&router).await;
     assert_eq!((answer.status, answer.challenge()), (StatusCode::INTERNAL_SERVER_ERROR, None));
 }
 
@@ -225,7 +225,7 @@ async fn with_claims<const N: usize>(claim: jwt::ScopeClaim, claims: [(&str, Val
     let issuer = issuer().profile(jwt::Profile::rfc9068().scope_claim(claim));
     let route = Guarded::of(issuer, RequireScope::all(["a", "b"])).await;
     let token = claims.into_iter().fold(mint().token(), |token, (name, value)| token.claim(name, value));
-    let answer = route.ask(token.sign()).await;
+    let answer = route.ask(token.issue()).await;
     assert_eq!(route.calls(), usize::from(answer.status == StatusCode::OK));
     answer
 }
@@ -347,7 +347,7 @@ fn scope_7_an_implication_obeys_the_grammar() {
 
 #[tokio::test]
 async fn scope_8_a_handlers_refusal_gets_realm_and_metadata_from_the_layer() {
-    let answer = Ask::get("/r").bearer(mint().token().scope("v").sign()).of(&refusing(|layer| layer).await).await;
+    let answer = Ask::get("/r").bearer(mint().token().scope("v").issue()).of(&refusing(|layer| layer).await).await;
     assert_eq!((answer.status, answer.reason), (StatusCode::FORBIDDEN, Some(Reason::InsufficientScope)));
     assert_eq!(
         answer.challenge(),
@@ -364,7 +364,7 @@ async fn scope_8_a_handlers_refusal_reads_like_that_of_the_layer() {
     let by_layer = Guarded::by(RequireScope::new("w")).await.with_scope("v").await;
     let handler = || async { InsufficientScope::new(scope("w")) };
     let router = Router::new().route("/r", get(handler)).layer(Authenticate::new(server(issuer()).await));
-    let by_handler = Ask::get("/r").bearer(mint().token().scope("v").sign()).of(&router).await;
+    let by_handler = Ask::get("/r").bearer(mint().token().scope("v").issue()).of(&router).await;
     assert_eq!(
         (by_handler.status, by_handler.headers, by_handler.body),
         (by_layer.status, by_layer.headers, by_layer.body)
@@ -399,7 +399,7 @@ async fn scope_8_headers_about_the_handlers_body_go_with_it() {
         (described, InsufficientScope::new(scope("w"))).into_response()
     };
     let router = Router::new().route("/r", get(handler)).layer(Authenticate::new(server(issuer()).await));
-    let answer = Ask::get("/r").bearer(mint().token().sign()).of(&router).await;
+    let answer = Ask::get("/r").bearer(mint().token().issue()).of(&router).await;
     for gone in ["content-encoding", "content-range", "etag", "last-modified"] {
         assert_eq!(answer.header(gone), None, "{gone}");
     }

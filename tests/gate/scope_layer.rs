@@ -22,9 +22,9 @@ async fn s_01_a_layer_of_its_own_demands_any_good_token() {
         Router::new().route("/r", get((|| async {}).layer(RequireToken::new()))).layer(authenticate)
     };
     for router in [route(false).await, route(true).await] {
-        Ask::get("/r").bearer(mint().token().sign()).of(&router).await.assert_pass();
+        Ask::get("/r").bearer(mint().token().issue()).of(&router).await.assert_pass();
         Ask::get("/r").of(&router).await.assert_401_bare();
-        Ask::get("/r").bearer(mint().token().expired().sign()).of(&router).await.assert_401(Reason::Expired);
+        Ask::get("/r").bearer(mint().token().expired().issue()).of(&router).await.assert_401(Reason::Expired);
     }
 }
 
@@ -74,16 +74,16 @@ async fn s_04_of_two_stacked_layers_the_one_that_refuses_names_its_own() {
         .route("/r", get((|| async {}).layer(RequireScope::new("inner")).layer(RequireScope::new("outer"))))
         .layer(Authenticate::new(server(issuer()).await));
     for (scope, named) in [("", "outer"), ("inner", "outer"), ("outer", "inner")] {
-        Ask::get("/r").bearer(mint().token().scope(scope).sign()).of(&router).await.assert_403(named);
+        Ask::get("/r").bearer(mint().token().scope(scope).issue()).of(&router).await.assert_403(named);
     }
-    Ask::get("/r").bearer(mint().token().scope("inner outer").sign()).of(&router).await.assert_pass();
+    Ask::get("/r").bearer(mint().token().scope("inner outer").issue()).of(&router).await.assert_pass();
 }
 
 #[tokio::test]
 async fn s_05_an_expired_token_that_also_lacks_scope_is_401() {
     let route = Guarded::by(RequireScope::new("a")).await;
-    route.ask(mint().token().expired().scope("b").sign()).await.assert_401(Reason::Expired);
-    route.ask(mint().token().expired().sign()).await.assert_401(Reason::Expired);
+    route.ask(mint().token().expired().scope("b").issue()).await.assert_401(Reason::Expired);
+    route.ask(mint().token().expired().issue()).await.assert_401(Reason::Expired);
     assert_eq!(route.calls(), 0);
 }
 
@@ -109,12 +109,12 @@ async fn s_06_odd_types_along_a_path_grant_nothing() {
     let roles = odd.iter().map(|odd| json!({ "roles": odd }));
     let elsewhere = [json!({ "Roles": ["admin"] }), json!({ "": { "roles": ["admin"] } })];
     for realm_access in claims.chain(roles).chain(elsewhere) {
-        let answer = route.ask(mint().token().claim("realm_access", realm_access.clone()).sign()).await;
+        let answer = route.ask(mint().token().claim("realm_access", realm_access.clone()).issue()).await;
         assert_eq!(answer.status, 403, "{realm_access}");
     }
-    route.ask(mint().token().sign()).await.assert_403("admin");
+    route.ask(mint().token().issue()).await.assert_403("admin");
     assert_eq!(route.calls(), 0);
     for roles in [json!(["user", "admin", 1, "x y"]), Value::from("user admin")] {
-        route.ask(mint().token().claim("realm_access", json!({ "roles": roles })).sign()).await.assert_pass();
+        route.ask(mint().token().claim("realm_access", json!({ "roles": roles })).issue()).await.assert_pass();
     }
 }

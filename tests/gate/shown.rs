@@ -191,8 +191,8 @@ async fn show_requests(shown: &Shown, builder: scopegate_axum::ResourceServerBui
     let layer = Authenticate::new(server.clone());
     show(shown, "Authenticate", &layer);
     show(shown, "AuthenticateService", &layer.layer(()));
-    let good = mint().token().scope("message").claim("jti", MARKER).claim("email", MARKER).header("x", MARKER).sign();
-    for token in [&*good, OPAQUE, &mint().token().claim("exp", MARKER).sign()] {
+    let good = mint().token().scope("message").claim("jti", MARKER).claim("email", MARKER).header("x", MARKER).issue();
+    for token in [&*good, OPAQUE, &mint().token().claim("exp", MARKER).issue()] {
         keep_secret(token);
         let (parts, ()) = Ask::get("/r").bearer(token).request().map(drop).into_parts();
         show(shown, "RequestHead", &RequestHead::from(&parts));

@@ -66,14 +66,14 @@ async fn a_storm_of_invented_key_ids_costs_one_fetch_in_a_cool_down_and_no_good_
     };
     network.put(METADATA_URL, Reply::ok(json!({ "issuer": ISSUER, "jwks_uri": JWKS_URL }).to_string()));
     network.put(JWKS_URL, Reply::After(ANSWER, Box::new(Reply::With(Arc::new(hand_over)))));
-    let trusted = Issuer::discover(ISSUER);
+    let trusted = Issuer::discovered(ISSUER);
     let gate = resource_server().clock(clock.clone()).issuer(trusted).fetch(network.clone()).build().await;
     let api = Api::behind(gate.expect("good settings"));
 
     let start = clock.now();
     let since = |time: SystemTime| time.duration_since(start).expect("it stands or goes forward");
     let mint = |keys: &SigningKeys| {
-        Mint::new(ISSUER, keys.clone()).with_audience(AUDIENCE).with_clock(clock.clone()).token().sign()
+        Mint::new(ISSUER, keys.clone()).with_audience(AUDIENCE).with_clock(clock.clone()).token().issue()
     };
     let spawn = |token: String| -> JoinHandle<Answer> {
         let router = api.router.clone();

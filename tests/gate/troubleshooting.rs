@@ -78,9 +78,9 @@ async fn the_examples_are_what_is_logged() {
     let token = || mint().token().audience("https://api.example");
     let trusted: Issuer = issuer().algorithms([Algorithm::Rs256, Algorithm::Es256]).authorized_parties(["web", "app"]);
     let builder =
-        resource_server().issuer(trusted.audience("https://api.example")).max_token_age(Duration::from_secs(3600));
+        resource_server().issuer(trusted.audiences(["https://api.example"])).max_token_age(Duration::from_secs(3600));
     let api = Api::behind(builder.build().await.expect("good settings"));
-    let of_app = |token: TokenBuilder| token.client_id("app").sign();
+    let of_app = |token: TokenBuilder| token.client_id("app").issue();
     for (reason, token) in [
         (Reason::AlgorithmNotAllowed, of_app(token().header("alg", "HS256"))),
         (Reason::Expired, of_app(token().claim("exp", NOW - 120))),
@@ -90,7 +90,7 @@ async fn the_examples_are_what_is_logged() {
         (Reason::NotYetValid, of_app(token().claim("nbf", NOW + 300))),
         (Reason::OpaqueToken, "tGzv3JOkF0XG5Qx2TlKWIA".to_owned()),
         (Reason::TokenTooOld, of_app(token().claim("iat", NOW - 7200))),
-        (Reason::UnauthorizedParty, token().client_id("batch").sign()),
+        (Reason::UnauthorizedParty, token().client_id("batch").issue()),
         (Reason::UnknownIssuer, of_app(token().claim("iss", "https://as.example/"))),
         (Reason::UnverifiableConfirmation, of_app(token().claim("cnf", json!({ "jkt": "x" })))),
         (Reason::WrongAudience, of_app(token().audience("https://other.example"))),

@@ -30,21 +30,21 @@ fn forged() -> TokenBuilder {
 /// Forged tokens, and why each is refused.
 fn tokens() -> Vec<(Reason, String)> {
     vec![
-        (Reason::InvalidSignature, forged().sign()),
-        (Reason::UnknownKey, forged().key_id("unknown").sign()),
-        (Reason::UnknownIssuer, forged().claim("iss", "https://other.example").sign()),
-        (Reason::WrongAudience, forged().audience("https://other.example").sign()),
-        (Reason::UnauthorizedParty, forged().client_id("other").sign()),
-        (Reason::AlgorithmNotAllowed, forged().hs256_with_secret("x").sign()),
-        (Reason::MalformedToken, forged().unsigned().sign()),
-        (Reason::WrongTokenType, forged().typ("JWT").sign()),
-        (Reason::Expired, forged().expired().sign()),
-        (Reason::NotYetValid, forged().not_yet_valid().sign()),
-        (Reason::MissingClaim, forged().without_claim("jti").sign()),
-        (Reason::MissingClaim, forged().without_claim("iss").sign()),
-        (Reason::MalformedClaim, forged().claim("sub", 1).sign()),
-        (Reason::UnverifiableConfirmation, forged().claim("cnf", json!({ "jkt": "x" })).sign()),
-        (Reason::CriticalHeader, forged().header("crit", json!(["x"])).sign()),
+        (Reason::InvalidSignature, forged().issue()),
+        (Reason::UnknownKey, forged().key_id("unknown").issue()),
+        (Reason::UnknownIssuer, forged().claim("iss", "https://other.example").issue()),
+        (Reason::WrongAudience, forged().audience("https://other.example").issue()),
+        (Reason::UnauthorizedParty, forged().client_id("other").issue()),
+        (Reason::AlgorithmNotAllowed, forged().hs256_with_secret("x").issue()),
+        (Reason::MalformedToken, forged().unsigned().issue()),
+        (Reason::WrongTokenType, forged().typ("JWT").issue()),
+        (Reason::Expired, forged().expired().issue()),
+        (Reason::NotYetValid, forged().not_yet_valid().issue()),
+        (Reason::MissingClaim, forged().without_claim("jti").issue()),
+        (Reason::MissingClaim, forged().without_claim("iss").issue()),
+        (Reason::MalformedClaim, forged().claim("sub", 1).issue()),
+        (Reason::UnverifiableConfirmation, forged().claim("cnf", json!({ "jkt": "x" })).issue()),
+        (Reason::CriticalHeader, forged().header("crit", json!(["x"])).issue()),
         (Reason::MalformedToken, "e30.bm8.AAAA".to_owned()),
     ]
 }
@@ -70,7 +70,7 @@ async fn by_default_a_client_is_told_what_was_wrong() {
 async fn every_jwt_that_was_not_proven_genuine_is_refused_alike_where_that_is_set() {
     let router = build(ResourceServerBuilder::uniform_refusals).await;
     let (log, _listening) = Log::listen();
-    let expected = on_the_wire(&Ask::get("/").bearer(forged().sign()).of(&router).await);
+    let expected = on_the_wire(&Ask::get("/").bearer(forged().issue()).of(&router).await);
     assert_eq!(expected.0, 401);
     for (reason, token) in tokens() {
         let answer = Ask::get("/").bearer(&token).of(&router).await;
@@ -88,14 +88,14 @@ async fn every_jwt_that_was_not_proven_genuine_is_refused_alike_where_that_is_se
 #[tokio::test]
 async fn what_is_no_forged_jwt_is_told_as_ever() {
     let router = build(ResourceServerBuilder::uniform_refusals).await;
-    let weak = Ask::get("/").bearer(mint().token().scope("other").sign()).of(&router).await;
+    let weak = Ask::get("/").bearer(mint().token().scope("other").issue()).of(&router).await;
     assert_eq!((weak.status.as_u16(), weak.reason), (403, Some(Reason::InsufficientScope)));
     assert!(weak.challenge().expect("a challenge").contains("scope=\"message\""));
     Ask::get("/").of(&router).await.assert_401_bare();
     Ask::get("/").authorization("Bearer a b").of(&router).await.assert_400();
     let opaque = Ask::get("/").bearer("opaque").of(&router).await;
     assert_eq!(opaque.status, 401);
-    assert_eq!(Ask::get("/").bearer(mint().token().scope("message").sign()).of(&router).await.status, 200);
+    assert_eq!(Ask::get("/").bearer(mint().token().scope("message").issue()).of(&router).await.status, 200);
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn a_body_of_the_application_is_told_no_more() {
     let server = resource_server().issuer(issuer()).uniform_refusals().build().await.expect("good settings");
     let layer = Authenticate::new(server).render_refusals(renderer);
     let router = Router::new().route("/", get(|| async {})).layer(layer);
-    let answers = [forged().sign(), forged().expired().sign(), forged().claim("iss", "x").sign()].map(|token| {
+    let answers = [forged().issue(), forged().expired().issue(), forged().claim("iss", "x").issue()].map(|token| {
         let router = router.clone();
         async move { on_the_wire(&Ask::get("/").bearer(token).of(&router).await) }
     });
@@ -128,16 +128,16 @@ async fn a_tenant_that_exists_is_refused_as_one_that_does_not() {
             Reply::json(serde_json::from_str::<serde_json::Value>(&mint().keys().jwks_json()).expect("JSON")),
         );
         let tenants = Tenants::template("https://as.example/{tenant}", |name| ["up", "down"].contains(&name))
-            .settings(|issuer| issuer.audience(AUDIENCE));
+            .settings(|issuer| issuer.audiences([AUDIENCE]));
         let builder = ResourceServer::builder().tenants(tenants).fetch(network.clone()).clock(clock.clone());
         let builder = if uniform { builder.uniform_refusals() } else { builder };
         let router = router(builder.build().await.expect("good settings"));
         let mut answers = Vec::new();
         for name in ["up", "down", "unknown"] {
-            let token = forged().claim("iss", tenant(name)).sign();
+            let token = forged().claim("iss", tenant(name)).issue();
             answers.push(on_the_wire(&Ask::get("/").bearer(&token).of(&router).await));
         }
-        let good = mint().token().claim("iss", tenant("up")).scope("message").sign();
+        let good = mint().token().claim("iss", tenant("up")).scope("message").issue();
         assert_eq!(Ask::get("/").bearer(&good).of(&router).await.status, 200);
         if uniform {
             assert!(answers[0].0 == 401 && answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
@@ -157,8 +157,8 @@ async fn a_jwt_that_its_issuer_calls_inactive_is_refused_as_any_forged_one() {
         let builder = resource_server().issuer(issuer().introspection(introspection)).clock(clock.clone());
         let server = builder.fetch(network.clone()).uniform_refusals().build().await.expect("good settings");
         let router = router(server);
-        let inactive = Ask::get("/").bearer(mint().token().scope("message").sign()).of(&router).await;
-        let foreign = Ask::get("/").bearer(forged().claim("iss", "https://other.example").sign()).of(&router).await;
+        let inactive = Ask::get("/").bearer(mint().token().scope("message").issue()).of(&router).await;
+        let foreign = Ask::get("/").bearer(forged().claim("iss", "https://other.example").issue()).of(&router).await;
         assert_eq!((inactive.reason, foreign.reason), (Some(Reason::InactiveToken), Some(Reason::UnknownIssuer)));
         let is_same = on_the_wire(&inactive) == on_the_wire(&foreign);
         assert_eq!(is_same, check == JwtIntrospection::Instead, "where it was verified it is told what became of it");

@@ -45,7 +45,7 @@ async fn ask(api: &Api, token: &str) -> Answer {
 async fn c_01_a_remembered_token_is_refused_when_it_expires_and_not_a_tick_later() {
     let clock = clock();
     let api = api(&clock).await;
-    let token = mint().token().expires_in(10 * SECOND).sign();
+    let token = mint().token().expires_in(10 * SECOND).issue();
     assert_eq!(ask(&api, &token).await.status, 200);
     clock.advance(70 * SECOND - Duration::from_nanos(1));
     assert_eq!(ask(&api, &token).await.status, 200);
@@ -58,7 +58,7 @@ async fn c_02_a_clock_that_steps_keeps_no_token_alive_and_no_early_one_good() {
     let clock = clock();
     let api = api(&clock).await;
     let start = clock.now();
-    let token = mint().token().not_before(start).expires_in(3600 * SECOND).sign();
+    let token = mint().token().not_before(start).expires_in(3600 * SECOND).issue();
     assert_eq!(ask(&api, &token).await.status, 200);
     for back in [3600, 86_400] {
         clock.set(start - back * SECOND);
@@ -77,7 +77,7 @@ async fn c_02_the_greatest_age_of_a_token_is_kept_to() {
     let clock = clock();
     let builder = remembering(&clock).issuer(issuer()).max_token_age(100 * SECOND).leeway(Duration::ZERO);
     let api = Api::behind(builder.build().await.expect("good settings"));
-    let token = mint().token().expires_in(3600 * SECOND).sign();
+    let token = mint().token().expires_in(3600 * SECOND).issue();
     assert_eq!(ask(&api, &token).await.status, 200);
     clock.advance(100 * SECOND);
     assert_eq!(ask(&api, &token).await.status, 200);
@@ -88,9 +88,9 @@ async fn c_02_the_greatest_age_of_a_token_is_kept_to() {
 #[tokio::test]
 async fn bcp_1_c_03_what_one_gate_remembers_another_judges_by_itself() {
     let clock = clock();
-    let other = remembering(&clock).issuer(issuer().audience("https://other.example")).build().await;
+    let other = remembering(&clock).issuer(issuer().audiences(["https://other.example"])).build().await;
     let (ours, other) = (api(&clock).await, Api::behind(other.expect("good settings")));
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     for _ in 0..2 {
         assert_eq!(ask(&ours, &token).await.status, 200);
         assert_eq!(ask(&other, &token).await.reason, Some(Reason::WrongAudience));
@@ -100,7 +100,7 @@ async fn bcp_1_c_03_what_one_gate_remembers_another_judges_by_itself() {
 #[tokio::test]
 async fn c_04_a_scope_is_judged_for_every_request() {
     let api = api(&clock()).await;
-    let token = mint().token().scope("messages:read").sign();
+    let token = mint().token().scope("messages:read").issue();
     for _ in 0..2 {
         for (path, status) in [("/me", 200), ("/messages", 200), ("/admin", 403)] {
             assert_eq!(Ask::get(path).bearer(&token).of(&api.router).await.status.as_u16(), status, "{path}");
@@ -111,7 +111,7 @@ async fn c_04_a_scope_is_judged_for_every_request() {
 #[tokio::test]
 async fn c_05_a_token_that_differs_in_one_character_is_another_token() {
     let api = api(&clock()).await;
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     assert_eq!(ask(&api, &token).await.status, 200);
     let mut refused = 0;
     for at in (0..token.len()).filter(|at| at % 7 == 0).chain([token.len() - 1]) {
@@ -134,7 +134,7 @@ async fn c_05_a_token_that_differs_in_one_character_is_another_token() {
 #[tokio::test]
 async fn c_05_a_remembered_token_is_known_by_its_text_and_not_by_how_it_comes() {
     let api = api(&clock()).await;
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     assert_eq!(ask(&api, &token).await.status, 200);
     for (value, status) in [
         (format!("bearer {token}"), 200),
@@ -166,12 +166,12 @@ async fn c_06_bad_tokens_push_out_no_verdict() {
     let keys = Keys(mint().keys().clone(), Arc::clone(&counting));
     let builder = remembering(&clock).jwt_cache(cache).issuer(Issuer::with_key_source(ISSUER, keys));
     let api = Api::behind(builder.build().await.expect("good settings"));
-    let good: Vec<String> = (0..20).map(|number| mint().token().claim("jti", number.to_string()).sign()).collect();
+    let good: Vec<String> = (0..20).map(|number| mint().token().claim("jti", number.to_string()).issue()).collect();
     for token in good.iter().chain(&good) {
         assert_eq!(ask(&api, token).await.status, 200);
     }
     for number in 0..2000 {
-        let bad = mint().token().claim("jti", number.to_string()).tampered_signature().sign();
+        let bad = mint().token().claim("jti", number.to_string()).tampered_signature().issue();
         assert_eq!(ask(&api, &bad).await.status, 401);
     }
     // Keys are looked at once for what is remembered, and twice where it has to be verified again.
@@ -223,13 +223,13 @@ async fn fetching() -> (TestClock, Network, Api, SigningKeys, SigningKeys) {
     let key = |id: &str| SigningKeys::from(SigningKey::generate(SigningAlgorithm::Es256).with_key_id(id));
     let (clock, old, new) = (clock(), key("old"), key("new"));
     let network = Network::with_issuer(&clock, &old);
-    let builder = remembering(&clock).fetch(network.clone()).issuer(Issuer::discover(ISSUER));
+    let builder = remembering(&clock).fetch(network.clone()).issuer(Issuer::discovered(ISSUER));
     (clock, network, Api::behind(builder.build().await.expect("good settings")), old, new)
 }
 
 fn signed(keys: &SigningKeys, clock: &TestClock) -> String {
     let mint = Mint::new(ISSUER, keys.clone()).with_audience(AUDIENCE).with_clock(clock.clone());
-    mint.token().expires_in(Duration::from_secs(86_400)).sign()
+    mint.token().expires_in(Duration::from_secs(86_400)).issue()
 }
 
 #[tokio::test]
@@ -258,7 +258,7 @@ async fn c_07_without_keys_that_can_be_relied_on_no_verdict_can() {
     let (clock, network, api, old, _) = fetching().await;
     let mint = Mint::new(ISSUER, old).with_audience(AUDIENCE).with_clock(clock.clone());
     // It outlives the keys by days.
-    let token = mint.token().expires_in(Duration::from_secs(7 * 86_400)).sign();
+    let token = mint.token().expires_in(Duration::from_secs(7 * 86_400)).issue();
     assert_eq!(ask(&api, &token).await.status, 200);
     network.put(JWKS_URL, Reply::Fails("down"));
     network.put(METADATA_URL, Reply::Fails("down"));
@@ -280,11 +280,11 @@ async fn bearer_14_a_remembered_token_beside_one_in_the_named_header_is_refused(
     let name = http::HeaderName::from_static("cf-access-jwt-assertion");
     let builder = remembering(&clock()).issuer(issuer()).token_header(name.clone());
     let api = Api::behind(builder.build().await.expect("good settings"));
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     for _ in 0..3 {
         assert_eq!(ask(&api, &token).await.status, 200);
     }
-    for other in [token.clone(), mint().token().expired().sign(), String::new()] {
+    for other in [token.clone(), mint().token().expired().issue(), String::new()] {
         let both = Ask::get("/me").bearer(&token).header("cf-access-jwt-assertion", &other);
         assert_eq!(both.of(&api.router).await.reason, Some(Reason::MultipleTransports), "{other:.10}");
     }
@@ -300,7 +300,7 @@ async fn a_tenant_that_is_trusted_no_longer_is_refused_at_once() {
     let tenants = Tenants::trusting("all", move |issuer| issuer == ISSUER && asked.load(Ordering::SeqCst));
     let builder = remembering(&clock).fetch(network).tenants(tenants);
     let api = Api::behind(builder.build().await.expect("good settings"));
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     for _ in 0..2 {
         assert_eq!(ask(&api, &token).await.status, 200);
     }
@@ -311,7 +311,7 @@ async fn a_tenant_that_is_trusted_no_longer_is_refused_at_once() {
 #[tokio::test]
 async fn not_built_c_10_a_bound_token_is_refused_each_time() {
     let api = api(&clock()).await;
-    let bound = mint().token().claim("cnf", json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" })).sign();
+    let bound = mint().token().claim("cnf", json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" })).issue();
     for _ in 0..3 {
         assert_eq!(ask(&api, &bound).await.reason, Some(Reason::UnverifiableConfirmation));
         Ask::get("/me")
@@ -325,14 +325,14 @@ async fn not_built_c_10_a_bound_token_is_refused_each_time() {
 
 #[tokio::test]
 async fn c_03_each_policy_judges_a_token_that_another_remembers() {
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     let clock = clock();
     let (other_issuer, keys) = ("https://other.example", mint().jwks_json());
     let gate = |server: ResourceServer| Authenticate::new(server);
     let built = |builder: ResourceServerBuilder| async move { builder.build().await.expect("good settings") };
     let trusting = built(remembering(&clock).issuer(issuer())).await;
     let policies = [
-        ("another audience", remembering(&clock).issuer(issuer().audience("urn:other")), Reason::WrongAudience),
+        ("another audience", remembering(&clock).issuer(issuer().audiences(["urn:other"])), Reason::WrongAudience),
         ("other issuers", remembering(&clock).issuer(Issuer::with_jwks(other_issuer, keys)), Reason::UnknownIssuer),
         ("another type", remembering(&clock).issuer(issuer().profile(Profile::keycloak())), Reason::WrongTokenType),
         ("other clients", remembering(&clock).issuer(issuer().authorized_parties(["x"])), Reason::UnauthorizedParty),
@@ -359,7 +359,7 @@ fn stranger() -> Issuer {
 #[tokio::test]
 async fn c_11_tokens_that_are_alike_have_verdicts_of_their_own() {
     let api = api(&clock()).await;
-    let token = |scope: &str| mint().token().claim("jti", "1").scope(scope).sign();
+    let token = |scope: &str| mint().token().claim("jti", "1").scope(scope).issue();
     let (weak, strong) = (token("messages:read"), token("admin messages:read"));
     for _ in 0..2 {
         assert_eq!(Ask::get("/admin").bearer(&weak).of(&api.router).await.status, 403);
@@ -451,10 +451,10 @@ async fn c_13_without_a_memory_or_with_a_small_one_decisions_are_the_same() {
     ] {
         let builder = remembering(&clock).jwt_cache(cache).issuer(issuer());
         let api = Api::behind(builder.build().await.expect("good settings"));
-        let (good, other) = (mint().token().sign(), mint().token().claim("jti", "2").sign());
+        let (good, other) = (mint().token().issue(), mint().token().claim("jti", "2").issue());
         for _ in 0..3 {
             assert_eq!((ask(&api, &good).await.status.as_u16(), ask(&api, &other).await.status.as_u16()), (200, 200));
-            assert_eq!(ask(&api, &mint().token().expired().sign()).await.status, 401);
+            assert_eq!(ask(&api, &mint().token().expired().issue()).await.status, 401);
         }
     }
 }
@@ -464,7 +464,7 @@ async fn c_14_edges_are_kept_to_the_second_from_memory_too() {
     let clock = clock();
     let api = api(&clock).await;
     let at = |seconds: u64| std::time::UNIX_EPOCH + Duration::from_secs(seconds);
-    let token = mint().token().not_before(at(NOW)).issued_at(at(NOW)).claim("exp", NOW + 10).sign();
+    let token = mint().token().not_before(at(NOW)).issued_at(at(NOW)).claim("exp", NOW + 10).issue();
     clock.set(at(NOW));
     assert_eq!(ask(&api, &token).await.status, 200);
     for (time, status) in [(NOW - 60, 200), (NOW - 61, 401), (NOW + 69, 200), (NOW + 70, 401), (NOW + 10, 200)] {
@@ -481,7 +481,7 @@ async fn a_token_that_a_handler_keeps_keeps_no_keys_that_are_fetched() {
     let keys = CountingKeys::of(&mint());
     let server = remembering(&clock()).issuer(Issuer::with_key_source(ISSUER, keys.clone())).build().await;
     let server = server.expect("good settings");
-    let request = http::Request::get("/").header("authorization", format!("Bearer {}", mint().token().sign()));
+    let request = http::Request::get("/").header("authorization", format!("Bearer {}", mint().token().issue()));
     let (request, ()) = request.body(()).expect("a request").into_parts();
     let authentication = server.authenticate(&request).await.expect("a good token");
     let token = authentication.token().expect("a token").clone();
@@ -492,14 +492,14 @@ async fn a_token_that_a_handler_keeps_keeps_no_keys_that_are_fetched() {
 #[tokio::test]
 async fn claims_are_read_once_for_a_token_that_is_remembered() {
     let server = remembering(&clock()).issuer(issuer()).build().await.expect("good settings");
-    let token = mint().token().claim("name", "Ada").sign();
+    let token = mint().token().claim("name", "Ada").issue();
     let request = || {
         let request = http::Request::get("/").header("authorization", format!("Bearer {token}"));
         request.body(()).expect("a request").into_parts().0
     };
     let read = async || {
         let authentication = server.authenticate(&request()).await.expect("a good token");
-        authentication.token().expect("a token").claims::<serde_json::Value>().expect("claims")
+        authentication.token().expect("a token").claims_as::<serde_json::Value>().expect("claims")
     };
     let (first, second) = (read().await, read().await);
     assert!(Arc::ptr_eq(&first, &second));

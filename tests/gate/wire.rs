@@ -75,7 +75,7 @@ fn tokens_with(text: &str) -> Vec<String> {
         token().claim("cnf", json!({ text: text })),
         token().claim(text, text).claim("jti", text).tampered_signature(),
     ];
-    tokens.into_iter().map(|token| token.sign()).collect()
+    tokens.into_iter().map(|token| token.issue()).collect()
 }
 
 /// Asserts that refused tokens leave no trace in the answer and a harmless one in the log.
@@ -119,13 +119,13 @@ async fn w_02_a_hundred_kibibytes_in_a_token_are_cut_short() {
 
 #[tokio::test]
 async fn w_02_a_token_inside_of_a_token_is_not_logged() {
-    let inner = mint().token().sign();
+    let inner = mint().token().issue();
     let (log, _guard) = Log::listen();
     let api = Api::new().await;
     for token in
         [mint().token().key_id(&inner), mint().token().claim("iss", inner.clone()), mint().token().audience(&inner)]
     {
-        Ask::get("/me").bearer(token.sign()).of(&api.router).await.assert_401_token();
+        Ask::get("/me").bearer(token.issue()).of(&api.router).await.assert_401_token();
     }
     assert_nothing_of(&inner, &log.text());
     assert_eq!(log.lines_with("[redacted]").len(), 3);
@@ -161,11 +161,11 @@ async fn w_03_what_a_request_leaves_behind_shows_nothing_of_its_token() {
             shown(token.claims()),
             shown(&token.shared_claims()),
             shown(&scoped),
-            shown(&*verified.claims::<Claims>().unwrap()),
+            shown(&*verified.claims_as::<Claims>().unwrap()),
         ]
         .join("\n")
     };
-    let token = marked().sign();
+    let token = marked().issue();
     let router = Router::new().route("/r", get(handler)).layer(Authenticate::new(server().await));
     let answer = Ask::get("/r").bearer(&token).of(&router).await;
     answer.assert_pass();
@@ -177,15 +177,15 @@ async fn w_03_what_a_request_leaves_behind_shows_nothing_of_its_token() {
 async fn w_03_credentials_and_verdicts_show_nothing_of_the_token() {
     let resource_server = server().await;
     for token in [
-        marked().sign(),
-        marked().tampered_signature().sign(),
-        marked().expired().sign(),
-        marked().key_id("unknown").sign(),
-        marked().claim("exp", MARKER).sign(),
-        marked().claim("sub", json!([MARKER])).sign(),
-        marked().claim("scope", json!({ "x": MARKER })).sign(),
-        marked().raw_payload(format!("{{\"sub\":\"{MARKER}")).sign(),
-        marked().raw_header(format!("{{\"alg\":\"{MARKER}")).sign(),
+        marked().issue(),
+        marked().tampered_signature().issue(),
+        marked().expired().issue(),
+        marked().key_id("unknown").issue(),
+        marked().claim("exp", MARKER).issue(),
+        marked().claim("sub", json!([MARKER])).issue(),
+        marked().claim("scope", json!({ "x": MARKER })).issue(),
+        marked().raw_payload(format!("{{\"sub\":\"{MARKER}")).issue(),
+        marked().raw_header(format!("{{\"alg\":\"{MARKER}")).issue(),
         format!("{MARKER}.{MARKER}.{MARKER}"),
         format!("{MARKER}.{MARKER}.{MARKER}.{MARKER}.{MARKER}"),
         MARKER.repeat(2000),
@@ -229,7 +229,7 @@ async fn w_03_a_rejection_shows_nothing_of_the_token() {
     let handler = |token: Result<AccessToken<Picky>, Rejection>| async move {
         token.map_or_else(|rejection| shown(&rejection), |token| token.claims().email.to_string())
     };
-    let token = marked().sign();
+    let token = marked().issue();
     let router = Router::new().route("/r", get(handler)).layer(Authenticate::new(server().await));
     let answer = Ask::get("/r").bearer(&token).of(&router).await;
     assert!(answer.body.contains("ClaimsMismatch"), "{}", answer.body);
@@ -311,7 +311,7 @@ async fn bcp_2_w_04_the_log_has_no_token_however_much_is_logged() {
         marked().claim("aud", "urn:other"),
         marked().claim("cnf", json!({ "jkt": "x" })),
     ] {
-        let token = token.sign();
+        let token = token.issue();
         for path in ["/me", "/messages", "/public"] {
             Ask::get(path).bearer(&token).of(&api.router).await;
             Ask::get(path).authorization(format!("Bearer {token} x")).of(&api.router).await;
@@ -337,10 +337,10 @@ async fn bcp_2_w_04_the_log_has_no_token_however_much_is_logged() {
 async fn w_04_the_log_has_no_token_that_waited_for_keys() {
     let (log, _guard) = Log::listen();
     let authorization_server = TestIssuer::builder().algorithms([SigningAlgorithm::Es256]).clock(clock()).start().await;
-    let issuer = Issuer::discover(authorization_server.issuer()).dangerous_allow_http_on_loopback();
+    let issuer = Issuer::discovered(authorization_server.issuer()).dangerous_allow_http_on_loopback();
     let api = Api::behind(resource_server().issuer(issuer).fetch(LoopbackFetch).build().await.unwrap());
     let token = || authorization_server.token().audience(scopegate_tests::AUDIENCE);
-    for token in [token(), token().key_id("unknown"), token().tampered_signature()].map(|token| token.sign()) {
+    for token in [token(), token().key_id("unknown"), token().tampered_signature()].map(|token| token.issue()) {
         Ask::get("/me").bearer(&token).of(&api.router).await;
         assert_nothing_of(&token, &log.text());
     }
@@ -356,7 +356,7 @@ async fn w_05_a_secret_in_the_url_of_a_failed_fetch_is_neither_logged_nor_answer
     // Nobody listens on port 1, so the connection is refused before there is any TLS.
     let issuer = Issuer::with_jwks_uri(ISSUER, format!("https://127.0.0.1:1/jwks?key={MARKER}"));
     let resource_server = resource_server().issuer(issuer).build().await.unwrap();
-    let (parts, _) = Ask::get("/me").bearer(mint().token().sign()).request().into_parts();
+    let (parts, _) = Ask::get("/me").bearer(mint().token().issue()).request().into_parts();
     let error = resource_server.authenticate(&parts).await.unwrap_err();
     let mut texts = vec![shown(&error), error.to_string()];
     let mut source = std::error::Error::source(&error);
@@ -367,7 +367,7 @@ async fn w_05_a_secret_in_the_url_of_a_failed_fetch_is_neither_logged_nor_answer
     assert!(texts.len() > 2, "an error has its cause");
 
     let api = Api::behind(resource_server);
-    let answer = Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await;
+    let answer = Ask::get("/me").bearer(mint().token().issue()).of(&api.router).await;
     answer.assert_503();
     texts.extend([shown(&answer), log.text()]);
     assert!(log.text().contains("cannot get the keys of an issuer"), "{}", log.text());
@@ -387,7 +387,7 @@ async fn w_05_a_url_with_user_information_is_refused_without_repeating_it() {
 #[tokio::test]
 async fn w_06_an_unknown_kid_reads_like_a_bad_signature() {
     let api = Api::new().await;
-    let ask = async |token: TokenBuilder| Ask::get("/me").bearer(token.sign()).of(&api.router).await;
+    let ask = async |token: TokenBuilder| Ask::get("/me").bearer(token.issue()).of(&api.router).await;
     let bad_signature = ask(mint().token().tampered_signature()).await;
     bad_signature.assert_401(Reason::InvalidSignature);
     for token in [
@@ -405,10 +405,10 @@ async fn w_06_an_unknown_kid_reads_like_a_bad_signature() {
 #[tokio::test]
 async fn w_06_an_unknown_kid_reads_like_a_bad_signature_where_keys_are_fetched() {
     let authorization_server = TestIssuer::builder().algorithms([SigningAlgorithm::Es256]).clock(clock()).start().await;
-    let issuer = Issuer::discover(authorization_server.issuer()).dangerous_allow_http_on_loopback();
+    let issuer = Issuer::discovered(authorization_server.issuer()).dangerous_allow_http_on_loopback();
     let api = Api::behind(resource_server().issuer(issuer).fetch(LoopbackFetch).build().await.unwrap());
     let token = || authorization_server.token().audience(scopegate_tests::AUDIENCE);
-    let ask = async |token: TokenBuilder| Ask::get("/me").bearer(token.sign()).of(&api.router).await;
+    let ask = async |token: TokenBuilder| Ask::get("/me").bearer(token.issue()).of(&api.router).await;
 
     ask(token()).await.assert_pass();
     let bad_signature = ask(token().tampered_signature()).await;
@@ -420,7 +420,7 @@ async fn w_06_an_unknown_kid_reads_like_a_bad_signature_where_keys_are_fetched()
 #[tokio::test]
 async fn w_06_the_kid_of_a_token_that_is_bad_otherwise_does_not_matter() {
     let api = Api::new().await;
-    let ask = async |token: TokenBuilder| Ask::get("/me").bearer(token.sign()).of(&api.router).await;
+    let ask = async |token: TokenBuilder| Ask::get("/me").bearer(token.issue()).of(&api.router).await;
     let bad = [TokenBuilder::expired, |token: TokenBuilder| token.audience("urn:other")];
     for bad in bad {
         let known = ask(bad(mint().token())).await;
@@ -499,7 +499,7 @@ async fn w_07_the_metadata_url_may_be_http_for_clients_on_the_same_machine() {
 #[tokio::test]
 async fn w_08_every_refusal_forbids_storing_it() {
     let api = Api::new().await;
-    let good = mint().token().sign();
+    let good = mint().token().issue();
     for (ask, status) in [
         (Ask::get("/me"), 401),
         (Ask::get("/me").authorization("Bearer"), 400),
@@ -519,7 +519,7 @@ async fn w_08_every_refusal_forbids_storing_it() {
 async fn w_08_a_503_forbids_storing_it() {
     let issuer = Issuer::with_jwks_uri(ISSUER, "http://127.0.0.1:1/jwks").dangerous_allow_http_on_loopback();
     let api = Api::behind(resource_server().issuer(issuer).fetch(LoopbackFetch).build().await.unwrap());
-    let answer = Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await;
+    let answer = Ask::get("/me").bearer(mint().token().issue()).of(&api.router).await;
     assert_eq!(answer.assert_503().header("cache-control"), Some("no-store"));
 }
 
@@ -527,7 +527,7 @@ async fn w_08_a_503_forbids_storing_it() {
 async fn w_08_a_handlers_refusal_forbids_storing_it_whatever_the_handler_said() {
     let handler = || async { ([("cache-control", "public, max-age=60")], InsufficientScope::new(scope("w"))) };
     let router = Router::new().route("/r", get(handler)).layer(Authenticate::new(server().await));
-    let answer = Ask::get("/r").bearer(mint().token().sign()).of(&router).await;
+    let answer = Ask::get("/r").bearer(mint().token().issue()).of(&router).await;
     assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::FORBIDDEN, Some("no-store")));
 }
 
@@ -535,7 +535,7 @@ async fn w_08_a_handlers_refusal_forbids_storing_it_whatever_the_handler_said() 
 async fn w_08_what_a_handler_says_of_its_own_answer_stays() {
     let handler = || async { ([("cache-control", "public, max-age=60")], "fine") };
     let router = Router::new().route("/r", get(handler)).layer(Authenticate::new(server().await));
-    let answer = Ask::get("/r").bearer(mint().token().sign()).of(&router).await;
+    let answer = Ask::get("/r").bearer(mint().token().issue()).of(&router).await;
     assert_eq!(answer.assert_pass().header("cache-control"), Some("public, max-age=60"));
 }
 
@@ -570,7 +570,7 @@ async fn w_04_the_level_of_the_event_follows_the_class_of_the_refusal() {
 
     let issuer = Issuer::with_jwks_uri(ISSUER, "https://as.example/jwks");
     let api = Api::behind(resource_server().issuer(issuer).fetch(NoNetwork).build().await.unwrap());
-    Ask::get("/me").bearer(mint().token().sign()).of(&api.router).await.assert_503();
+    Ask::get("/me").bearer(mint().token().issue()).of(&api.router).await.assert_503();
     assert_eq!(event("a token could not be judged").as_deref(), Some("WARN"));
     assert_eq!(event("cannot get the keys of an issuer").as_deref(), Some("WARN"));
     assert!(log.text().contains("the request failed: no network"), "the cause is named");

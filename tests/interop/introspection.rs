@@ -47,7 +47,7 @@ fn by_basic() -> ClientAuthentication {
 }
 
 fn trusted(provider: &Provider, introspection: Introspection) -> Issuer {
-    Issuer::discover(provider.issuer()).introspection(introspection).dangerous_allow_http_on_loopback()
+    Issuer::discovered(provider.issuer()).introspection(introspection).dangerous_allow_http_on_loopback()
 }
 
 impl Rig {

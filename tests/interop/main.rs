@@ -58,7 +58,7 @@ fn api_behind(server: ResourceServer) -> Router {
 }
 
 async fn api_for(audience: &str, issuer: &str, clock: &TestClock) -> Router {
-    let trusted = Issuer::discover(issuer).dangerous_allow_http_on_loopback();
+    let trusted = Issuer::discovered(issuer).dangerous_allow_http_on_loopback();
     api_behind(resource_server(audience, trusted, clock).await)
 }
 

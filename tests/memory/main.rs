@@ -134,7 +134,7 @@ fn c_06_remembered_verdicts_stay_within_their_bytes_whatever_handlers_read() {
         stays_within(what, &runtime, server, |number| {
             let token = mint.token().claim("jti", format!("{number:020}"));
             let members = claims.as_object().expect("an object");
-            members.iter().fold(token, |token, (name, value)| token.claim(name, value.clone())).sign()
+            members.iter().fold(token, |token, (name, value)| token.claim(name, value.clone())).issue()
         });
     }
 }

@@ -86,7 +86,7 @@ async fn scopegate(upstream: &Upstream, remembers: bool) -> Result<Contender, Er
     };
     let server = ResourceServer::builder()
         .jwt_cache(cache)
-        .issuer(Issuer::discover(&upstream.issuer).dangerous_allow_http_on_loopback())
+        .issuer(Issuer::discovered(&upstream.issuer).dangerous_allow_http_on_loopback())
         .audience(AUDIENCE)
         .build()
         .await?;

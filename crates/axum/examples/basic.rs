@@ -6,7 +6,7 @@ use std::error::Error;
 
 use axum::{Router, routing::get};
 use scopegate_axum::{AccessToken, Authenticate, Issuer, RequireScope, ResourceServer};
-use scopegate_testing::{Mint, TestIssuer};
+use scopegate_testing::TestIssuer;
 use tokio::net::TcpListener;
 
 fn app(resource_server: ResourceServer) -> Router {
@@ -24,10 +24,10 @@ async fn messages(token: AccessToken) -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = TestIssuer::start().await;
-    // For an issuer in the world: `ResourceServer::discover("https://tenant.example").audience("https://api.example")`
+    // For an issuer in the world: `ResourceServer::builder().issuer(Issuer::discovered("https://tenant.example")).audience("https://api.example")`
     let resource_server = ResourceServer::builder()
-        .issuer(Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback())
-        .audience(Mint::AUDIENCE)
+        .issuer(Issuer::discovered(issuer.issuer()).dangerous_allow_http_on_loopback())
+        .audience(TestIssuer::AUDIENCE)
         .build()
         .await?;
 
@@ -35,10 +35,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = format!("http://{}", listener.local_addr()?);
     let bearer = |token: String| format!("curl -i -H 'Authorization: Bearer {token}' '{url}/messages'");
     println!("# 200: no token is needed\ncurl -i '{url}/public'");
-    println!("# 200: the token has the scope\n{}", bearer(issuer.token().scope("message").sign()));
+    println!("# 200: the token has the scope\n{}", bearer(issuer.token().scope("message").issue()));
     println!("# 401: there is no token\ncurl -i '{url}/messages'");
-    println!("# 401 invalid_token: it has expired\n{}", bearer(issuer.token().scope("message").expired().sign()));
-    println!("# 403 insufficient_scope: it lacks the scope\n{}", bearer(issuer.token().scope("profile").sign()));
+    println!("# 401 invalid_token: it has expired\n{}", bearer(issuer.token().scope("message").expired().issue()));
+    println!("# 403 insufficient_scope: it lacks the scope\n{}", bearer(issuer.token().scope("profile").issue()));
     axum::serve(listener, app(resource_server)).await?;
     Ok(())
 }

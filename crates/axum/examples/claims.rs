@@ -6,7 +6,7 @@ use std::error::Error;
 
 use axum::{Router, routing::get};
 use scopegate_axum::{AccessToken, Authenticate, Issuer, ResourceServer};
-use scopegate_testing::{Mint, TestIssuer};
+use scopegate_testing::TestIssuer;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 
@@ -30,10 +30,10 @@ async fn me(token: AccessToken<Profile>) -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = TestIssuer::start().await;
-    // For an issuer in the world: `ResourceServer::discover("https://tenant.example").audience("https://api.example")`
+    // For an issuer in the world: `ResourceServer::builder().issuer(Issuer::discovered("https://tenant.example")).audience("https://api.example")`
     let resource_server = ResourceServer::builder()
-        .issuer(Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback())
-        .audience(Mint::AUDIENCE)
+        .issuer(Issuer::discovered(issuer.issuer()).dangerous_allow_http_on_loopback())
+        .audience(TestIssuer::AUDIENCE)
         .build()
         .await?;
 
@@ -41,10 +41,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = format!("http://{}/me", listener.local_addr()?);
     let bearer = |token: String| format!("curl -i -H 'Authorization: Bearer {token}' '{url}'");
     let ada = || issuer.token().claim("display_name", "Ada");
-    println!("# 200: the token has both claims\n{}", bearer(ada().claim("roles", vec!["reader", "writer"]).sign()));
-    println!("# 200: it has the one that it needs\n{}", bearer(ada().sign()));
-    println!("# 401 invalid_token: it has not\n{}", bearer(issuer.token().sign()));
-    println!("# 401 invalid_token: it is of another type\n{}", bearer(ada().claim("roles", "reader").sign()));
+    println!("# 200: the token has both claims\n{}", bearer(ada().claim("roles", vec!["reader", "writer"]).issue()));
+    println!("# 200: it has the one that it needs\n{}", bearer(ada().issue()));
+    println!("# 401 invalid_token: it has not\n{}", bearer(issuer.token().issue()));
+    println!("# 401 invalid_token: it is of another type\n{}", bearer(ada().claim("roles", "reader").issue()));
     axum::serve(listener, app(resource_server)).await?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use scopegate_axum::{
     AccessToken, Authenticate, Issuer, RequireActive, RequireScope, ResourceServer,
     introspection::{ClientAuthentication, Introspection},
 };
-use scopegate_testing::{Mint, TestIssuer};
+use scopegate_testing::TestIssuer;
 use tokio::net::TcpListener;
 
 fn app(resource_server: ResourceServer) -> Router {
@@ -32,11 +32,11 @@ async fn messages(token: AccessToken) -> String {
 async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = TestIssuer::start().await;
     // This API as a client of its issuer, which has the right to ask.
-    let client = ClientAuthentication::client_secret_basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
-    let trusted = Issuer::discover(issuer.issuer()).introspection(Introspection::discovered(client));
+    let client = ClientAuthentication::client_secret_basic(TestIssuer::CLIENT_ID, TestIssuer::CLIENT_SECRET);
+    let trusted = Issuer::discovered(issuer.issuer()).introspection(Introspection::discovered(client));
     let resource_server = ResourceServer::builder()
         .issuer(trusted.dangerous_allow_http_on_loopback())
-        .audience(Mint::AUDIENCE)
+        .audience(TestIssuer::AUDIENCE)
         .build()
         .await?;
 
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("# 200: the issuer says that it is good\n{}/messages'", bearer(&good, ""));
     println!("# 200: and so it says again\n{}/pay'", bearer(&good, "-X POST "));
     println!("# 401 invalid_token: it says that it is revoked\n{}/messages'", bearer(&revoked, ""));
-    println!("# 200: a JWT is verified here\n{}/messages'", bearer(&issuer.token().scope("message").sign(), ""));
+    println!("# 200: a JWT is verified here\n{}/messages'", bearer(&issuer.token().scope("message").issue(), ""));
     axum::serve(listener, app(resource_server)).await?;
     Ok(())
 }

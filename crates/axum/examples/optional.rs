@@ -6,7 +6,7 @@ use std::error::Error;
 
 use axum::{Router, routing::get};
 use scopegate_axum::{AccessToken, Authenticate, Issuer, RequireScope, ResourceServer};
-use scopegate_testing::{Mint, TestIssuer};
+use scopegate_testing::TestIssuer;
 use tokio::net::TcpListener;
 
 fn app(resource_server: ResourceServer) -> Router {
@@ -31,20 +31,20 @@ async fn messages(token: AccessToken) -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = TestIssuer::start().await;
-    // For an issuer in the world: `ResourceServer::discover("https://tenant.example").audience("https://api.example")`
+    // For an issuer in the world: `ResourceServer::builder().issuer(Issuer::discovered("https://tenant.example")).audience("https://api.example")`
     let resource_server = ResourceServer::builder()
-        .issuer(Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback())
-        .audience(Mint::AUDIENCE)
+        .issuer(Issuer::discovered(issuer.issuer()).dangerous_allow_http_on_loopback())
+        .audience(TestIssuer::AUDIENCE)
         .build()
         .await?;
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     let bearer = |token: String, path: &str| format!("curl -i -H 'Authorization: Bearer {token}' '{url}{path}'");
-    let good = issuer.token().scope("message").sign();
+    let good = issuer.token().scope("message").issue();
     println!("# 200: no token is needed\ncurl -i '{url}/greeting'");
     println!("# 200: a good one is told to the handler\n{}", bearer(good.clone(), "/greeting"));
-    println!("# 401 invalid_token: a bad one is refused\n{}", bearer(issuer.token().expired().sign(), "/greeting"));
+    println!("# 401 invalid_token: a bad one is refused\n{}", bearer(issuer.token().expired().issue(), "/greeting"));
     println!("# 200: the token has the scope\n{}", bearer(good, "/messages"));
     println!("# 401: there is no token\ncurl -i '{url}/messages'");
     axum::serve(listener, app(resource_server)).await?;

@@ -3,7 +3,7 @@ use std::{fmt, ops::Deref, sync::Arc};
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::{Extensions, request::Parts};
 use scopegate_core::{Authentication, Claims, Error, VerifiedToken};
-use scopegate_tower::Demand;
+use scopegate_tower::Requirement;
 use serde::de::DeserializeOwned;
 
 use crate::Rejection;
@@ -74,24 +74,25 @@ impl<C: DeserializeOwned + Send + Sync + 'static> AccessToken<C> {
     /// Those of the extractor, by their reasons: `missing_authenticate_layer` where no `Authenticate` layer has seen the request,
     /// `missing_credentials` where it is anonymous, and `claims_mismatch`. They are neither logged nor counted.
     pub fn from_extensions(extensions: &Extensions) -> Result<Self, Error> {
-        Self::meeting(&Demand::any_token(), extensions)
+        Self::meeting(&Requirement::any_token(), extensions)
     }
 
-    fn meeting(demand: &Demand, extensions: &Extensions) -> Result<Self, Error> {
-        let token = demand.check(extensions.get::<Authentication>())?;
-        Ok(Self { token: token.clone(), claims: token.claims()? })
+    fn meeting(requirement: &Requirement, extensions: &Extensions) -> Result<Self, Error> {
+        let token = requirement.check(extensions.get::<Authentication>())?;
+        Ok(Self { token: token.clone(), claims: token.claims_as()? })
     }
 
-    /// Takes the token that meets `demand` from a request.
-    pub(crate) fn extract(request: &Parts, demand: &Demand) -> Result<Self, Rejection> {
-        Self::meeting(demand, &request.extensions).map_err(|error| Rejection::new(request, &error, demand.challenge()))
+    /// Takes the token that meets `requirement` from a request.
+    pub(crate) fn extract(request: &Parts, requirement: &Requirement) -> Result<Self, Rejection> {
+        Self::meeting(requirement, &request.extensions)
+            .map_err(|error| Rejection::new(request, &error, requirement.challenge()))
     }
 
-    /// The same for a request that may be anonymous. A token that does not meet the demand is refused all the same.
-    pub(crate) fn extract_optional(request: &Parts, demand: &Demand) -> Result<Option<Self>, Rejection> {
+    /// The same for a request that may be anonymous. A token that does not meet the requirement is refused all the same.
+    pub(crate) fn extract_optional(request: &Parts, requirement: &Requirement) -> Result<Option<Self>, Rejection> {
         match request.extensions.get::<Authentication>() {
             Some(authentication) if authentication.token().is_none() => Ok(None),
-            _ => Self::extract(request, demand).map(Some),
+            _ => Self::extract(request, requirement).map(Some),
         }
     }
 }
@@ -104,7 +105,7 @@ where
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        Self::extract(parts, &Demand::any_token())
+        Self::extract(parts, &Requirement::any_token())
     }
 }
 
@@ -116,7 +117,7 @@ where
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Self::Rejection> {
-        Self::extract_optional(parts, &Demand::any_token())
+        Self::extract_optional(parts, &Requirement::any_token())
     }
 }
 

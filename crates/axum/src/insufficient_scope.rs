@@ -27,14 +27,14 @@ pub struct InsufficientScope {
 }
 
 impl InsufficientScope {
-    /// The handler needs a token of this scope, by its name, or one whose scope meets a [`ScopePolicy`]. State the whole demand,
+    /// The handler needs a token of this scope, by its name, or one whose scope meets a [`ScopePolicy`]. State the whole requirement,
     /// not only what is missing.
     ///
     /// # Panics
     ///
     /// When a name is not a legal scope token, within the request: make a name that is not a literal a policy at start-up.
-    pub fn new(demand: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>) -> Self {
-        Self { policy: demand.try_into().unwrap_or_else(|error| panic!("{}", error.into())) }
+    pub fn new(requirement: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>) -> Self {
+        Self { policy: requirement.try_into().unwrap_or_else(|error| panic!("{}", error.into())) }
     }
 }
 

@@ -2,11 +2,14 @@
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
-//! use scopegate_axum::{AccessToken, Authenticate, RequireScope, ResourceServer};
+//! use scopegate_axum::{AccessToken, Authenticate, Issuer, RequireScope, ResourceServer};
 //!
 //! # async fn build() -> Result<(), scopegate_axum::BuildError> {
-//! let resource_server =
-//!     ResourceServer::discover("https://tenant.example/oidc").audience("https://api.example").build().await?;
+//! let resource_server = ResourceServer::builder()
+//!     .issuer(Issuer::discovered("https://tenant.example/oidc"))
+//!     .audience("https://api.example")
+//!     .build()
+//!     .await?;
 //!
 //! let app: Router = Router::new()
 //!     .route("/messages", get(messages))

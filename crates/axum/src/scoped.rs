@@ -2,8 +2,8 @@ use std::{fmt, marker::PhantomData, ops::Deref};
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
-use scopegate_core::{Claims, ScopePolicy, scope::is_scope_token};
-use scopegate_tower::Demand;
+use scopegate_core::{Claims, ScopePolicy, ScopeToken};
+use scopegate_tower::Requirement;
 use serde::de::DeserializeOwned;
 
 use crate::{AccessToken, Rejection};
@@ -13,7 +13,7 @@ use crate::{AccessToken, Rejection};
 /// A list that is empty, or has something that is not a legal scope token, does not compile.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say which scopes it stands for",
-    label = "not a demand for scopes",
+    label = "not a requirement for scopes",
     note = "implement it: `impl RequiredScopes for {Self} {{ const SCOPES: &'static [&'static str] = &[\"message\"]; }}`"
 )]
 pub trait RequiredScopes {
@@ -21,10 +21,10 @@ pub trait RequiredScopes {
     const SCOPES: &'static [&'static str];
 }
 
-/// The verified access token of a request whose scope meets the demand that `R` states.
+/// The verified access token of a request whose scope meets the requirement that `R` states.
 ///
 /// It demands what [`RequireScope::all`](scopegate_tower::RequireScope::all) demands, at the handler instead of around the
-/// route, so that the handler cannot be mounted without its demand.
+/// route, so that the handler cannot be mounted without its requirement.
 ///
 /// ```
 /// use scopegate_axum::{RequiredScopes, Scoped};
@@ -61,12 +61,12 @@ pub trait RequiredScopes {
 /// Those of [`AccessToken`], for an `Option` too, and 403 `insufficient_scope` where the scope does not suffice.
 pub struct Scoped<R, C = Claims> {
     token: AccessToken<C>,
-    demand: PhantomData<fn() -> R>,
+    requirement: PhantomData<fn() -> R>,
 }
 
 impl<R, C> Scoped<R, C> {
     fn of(token: AccessToken<C>) -> Self {
-        Self { token, demand: PhantomData }
+        Self { token, requirement: PhantomData }
     }
 
     /// The token.
@@ -84,7 +84,7 @@ where
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        AccessToken::extract(parts, &demand::<R>()).map(Self::of)
+        AccessToken::extract(parts, &requirement::<R>()).map(Self::of)
     }
 }
 
@@ -98,19 +98,19 @@ where
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Self::Rejection> {
-        Ok(AccessToken::extract_optional(parts, &demand::<R>())?.map(Self::of))
+        Ok(AccessToken::extract_optional(parts, &requirement::<R>())?.map(Self::of))
     }
 }
 
-fn demand<R: RequiredScopes>() -> Demand {
+fn requirement<R: RequiredScopes>() -> Requirement {
     const { assert!(are_scopes(R::SCOPES), "RequiredScopes::SCOPES must be legal scope tokens, and at least one") };
-    Demand::scope(ScopePolicy::all(R::SCOPES.iter().copied()).expect("the compiler has checked the scopes"))
+    Requirement::scope(ScopePolicy::all(R::SCOPES.iter().copied()).expect("the compiler has checked the scopes"))
 }
 
 const fn are_scopes(scopes: &[&str]) -> bool {
     let mut index = 0;
     while index < scopes.len() {
-        if !is_scope_token(scopes[index]) {
+        if !ScopeToken::is_valid(scopes[index]) {
             return false;
         }
         index += 1;
@@ -128,7 +128,7 @@ impl<R, C> Deref for Scoped<R, C> {
 
 impl<R, C> Clone for Scoped<R, C> {
     fn clone(&self) -> Self {
-        Self { token: self.token.clone(), demand: PhantomData }
+        Self { token: self.token.clone(), requirement: PhantomData }
     }
 }
 

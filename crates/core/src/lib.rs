@@ -14,7 +14,7 @@
 //! # if cfg!(not(any(feature = "aws-lc-rs", feature = "rust-crypto"))) { return Ok(()) }
 //! # let jwks = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 //! let resource_server = ResourceServer::builder()
-//!     .issuer(Issuer::with_jwks("https://tenant.example", jwks)) // Or `Issuer::discover`, which fetches them.
+//!     .issuer(Issuer::with_jwks("https://tenant.example", jwks)) // Or `Issuer::discovered`, which fetches them.
 //!     .audience("https://api.example")
 //!     .build()
 //!     .await?;
@@ -79,7 +79,7 @@ mod redact;
 mod refusal;
 mod request;
 mod resource_server;
-pub mod scope;
+mod scope;
 mod token;
 
 use std::{future::Future, pin::Pin};

@@ -1,11 +1,14 @@
 //! Makes an HTTP service an OAuth 2.0 resource server: Scopegate's crates under one name.
 //!
 //! ```no_run
-//! use scopegate::{Authenticate, RequireScope, ResourceServer};
+//! use scopegate::{Authenticate, Issuer, RequireScope, ResourceServer};
 //!
 //! # async fn build() -> Result<(), scopegate::BuildError> {
-//! let resource_server =
-//!     ResourceServer::discover("https://tenant.example/oidc").audience("https://api.example").build().await?;
+//! let resource_server = ResourceServer::builder()
+//!     .issuer(Issuer::discovered("https://tenant.example/oidc"))
+//!     .audience("https://api.example")
+//!     .build()
+//!     .await?;
 //! let authenticate = Authenticate::new(resource_server); // Who is asking?
 //! let require_scope = RequireScope::new("message"); // Is the permission there?
 //! # let _ = (authenticate, require_scope);

@@ -14,15 +14,15 @@
 //!
 //! // The service under test trusts it as it would any other, but for plain HTTP on the loopback interface:
 //! let resource_server = ResourceServer::builder()
-//!     .issuer(Issuer::discover(issuer.issuer()).dangerous_allow_http_on_loopback())
-//!     .audience(Mint::AUDIENCE);
+//!     .issuer(Issuer::discovered(issuer.issuer()).dangerous_allow_http_on_loopback())
+//!     .audience(TestIssuer::AUDIENCE);
 //!
 //! // `resource_server.build().await` is what the service gets. Send it these:
-//! let welcome = issuer.token().scope("message").sign();
-//! let not_permitted = issuer.token().scope("profile").sign();
-//! let too_late = issuer.token().scope("message").expired().sign();
-//! let not_for_us = issuer.token().scope("message").audience("https://other.example").sign();
-//! let forged = issuer.token().scope("message").signed_by_stranger().sign();
+//! let welcome = issuer.token().scope("message").issue();
+//! let not_permitted = issuer.token().scope("profile").issue();
+//! let too_late = issuer.token().scope("message").expired().issue();
+//! let not_for_us = issuer.token().scope("message").audience("https://other.example").issue();
+//! let forged = issuer.token().scope("message").signed_by_stranger().issue();
 //! # for token in [welcome, not_permitted, too_late, not_for_us, forged] {
 //! #     assert_eq!(token.split('.').count(), 3);
 //! # }
@@ -58,11 +58,11 @@
 //! // One clock for both, so that the test says when half a minute has passed.
 //! let clock = TestClock::at_unix(1_700_000_000);
 //! let issuer = TestIssuer::builder().clock(clock.clone()).start().await;
-//! let client = ClientAuthentication::client_secret_basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
-//! let trusted = Issuer::discover(issuer.issuer()).introspection(Introspection::discovered(client));
+//! let client = ClientAuthentication::client_secret_basic(TestIssuer::CLIENT_ID, TestIssuer::CLIENT_SECRET);
+//! let trusted = Issuer::discovered(issuer.issuer()).introspection(Introspection::discovered(client));
 //! let resource_server = ResourceServer::builder()
 //!     .issuer(trusted.dangerous_allow_http_on_loopback())
-//!     .audience(Mint::AUDIENCE)
+//!     .audience(TestIssuer::AUDIENCE)
 //!     .clock(clock.clone());
 //!
 //! let token = issuer.opaque_token().scope("message").issue(); // 200
@@ -87,7 +87,7 @@
 //! let mint = Mint::new("https://idp.example/tenant-a", keys).with_clock(clock.clone());
 //!
 //! // The service gets the keys as text, `mint.jwks_json()`, and a clone of the clock.
-//! let token = mint.token().expires_in(Duration::from_secs(300)).sign();
+//! let token = mint.token().expires_in(Duration::from_secs(300)).issue();
 //! clock.advance(Duration::from_secs(301)); // Now it is late, by one second and by no leeway.
 //! # let _ = token;
 //! ```

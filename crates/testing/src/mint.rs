@@ -22,8 +22,8 @@ use crate::{Shape, SigningKeys, TokenBuilder};
 /// let mint = Mint::new("https://idp.example/tenant-a", keys).with_clock(clock.clone());
 ///
 /// let jwks = mint.jwks_json(); // for the resource server, together with `clock`
-/// let good = mint.token().scope("message").sign();
-/// let late = mint.token().scope("message").expired().sign();
+/// let good = mint.token().scope("message").issue();
+/// let late = mint.token().scope("message").expired().issue();
 /// # assert!(jwks.starts_with('{') && good != late);
 /// ```
 #[derive(Clone)]

@@ -11,13 +11,16 @@
 //! use bytes::Bytes;
 //! use http::{Request, Response};
 //! use http_body_util::Full;
-//! use scopegate_core::ResourceServer;
+//! use scopegate_core::{Issuer, ResourceServer};
 //! use scopegate_tower::{Authenticate, RequireScope};
 //! use tower::{ServiceBuilder, service_fn};
 //!
 //! # async fn build() -> Result<(), scopegate_core::BuildError> {
-//! let resource_server =
-//!     ResourceServer::discover("https://tenant.example/oidc").audience("https://api.example").build().await?;
+//! let resource_server = ResourceServer::builder()
+//!     .issuer(Issuer::discovered("https://tenant.example/oidc"))
+//!     .audience("https://api.example")
+//!     .build()
+//!     .await?;
 //!
 //! let service = ServiceBuilder::new()
 //!     .layer(Authenticate::new(resource_server)) // In a `ServiceBuilder`, the first layer runs first.
@@ -33,20 +36,20 @@
 //! - [`authenticate`]: what passes, what is refused, and in which order layers go.
 //! - [`require`]: demands on scopes, and on what was revoked.
 //! - [`refusal`]: what a refusal looks like to the client, and to the log.
-//! - [`Demand`], [`UnmetRequirement`]: for extractors and handlers of other frameworks.
+//! - [`Requirement`], [`UnmetRequirement`]: for extractors and handlers of other frameworks.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod authenticate;
 mod body;
-mod demand;
 pub mod refusal;
 pub mod require;
+mod requirement;
 
 pub use self::{
     authenticate::Authenticate,
     body::ResponseBody,
-    demand::{Demand, UnmetRequirement},
     refusal::RefusalBody,
     require::{RequireActive, RequireScope, RequireToken},
+    requirement::{Requirement, UnmetRequirement},
 };

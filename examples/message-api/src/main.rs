@@ -39,7 +39,9 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let (resource_server, embedded) = match (env::var("ISSUER"), env::var("AUDIENCE")) {
-        (Ok(issuer), Ok(audience)) => (ResourceServer::discover(issuer).audience(audience).build().await?, None),
+        (Ok(issuer), Ok(audience)) => {
+            (ResourceServer::builder().issuer(Issuer::discovered(issuer)).audience(audience).build().await?, None)
+        }
         (Err(_), Err(_)) => {
             let issuer = TestIssuer::start().await;
             (trusting(&issuer).await?, Some(Arc::new(issuer)))
@@ -64,7 +66,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 async fn trusting(issuer: &TestIssuer) -> Result<ResourceServer, Box<dyn Error>> {
     // Opaque tokens mean nothing to the API, so that it asks the issuer about them, as a client of it.
     let client = ClientAuthentication::client_secret_basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
-    let issuer = Issuer::discover(issuer.issuer())
+    let issuer = Issuer::discovered(issuer.issuer())
         .introspection(Introspection::discovered(client))
         .dangerous_allow_http_on_loopback();
     // Half a minute between two fetches is right for an issuer in the world, and long for somebody who tries a rotation.
@@ -82,21 +84,21 @@ fn print_lines(issuer: &TestIssuer, url: &str) {
     let opaque = issuer.opaque_token().audience(AUDIENCE).scope("message").expires_in(lifetime).issue();
     let lines = [
         ("200: no token is needed", format!("curl -i '{url}/public'")),
-        ("200: any good token will do", with(token("profile").sign(), "/me")),
-        ("200: the token has the scope `message`", with(token("message").sign(), "/messages")),
-        ("200: the token has both scopes", with(token("admin message").sign(), "/admin")),
+        ("200: any good token will do", with(token("profile").issue(), "/me")),
+        ("200: the token has the scope `message`", with(token("message").issue(), "/messages")),
+        ("200: the token has both scopes", with(token("admin message").issue(), "/admin")),
         ("401: there is no token, and the challenge has no error", format!("curl -i '{url}/messages'")),
-        ("401 invalid_token: the token has expired", with(token("message").expired().sign(), "/messages")),
+        ("401 invalid_token: the token has expired", with(token("message").expired().issue(), "/messages")),
         (
             "401 invalid_token: the token is for another API",
-            with(token("message").audience("https://other.example").sign(), "/messages"),
+            with(token("message").audience("https://other.example").issue(), "/messages"),
         ),
         (
             "401 invalid_token: the token is signed with a stranger's key",
-            with(token("message").signed_by_stranger().sign(), "/messages"),
+            with(token("message").signed_by_stranger().issue(), "/messages"),
         ),
-        ("403 insufficient_scope: the route demands `message`", with(token("profile").sign(), "/messages")),
-        ("400 invalid_request: two tokens at once", with(token("message").sign(), "/messages?access_token=x")),
+        ("403 insufficient_scope: the route demands `message`", with(token("profile").issue(), "/messages")),
+        ("400 invalid_request: two tokens at once", with(token("message").issue(), "/messages?access_token=x")),
         ("200: an opaque token, which the issuer is asked about", with(opaque.clone(), "/messages")),
         (
             "200: the issuer revokes it, and tells the API",
@@ -109,7 +111,7 @@ fn print_lines(issuer: &TestIssuer, url: &str) {
             format!("curl -i -X POST '{url}/issuer/rotate'"),
         ),
         ("200: the issuer goes down", format!("curl -i -X POST '{url}/issuer/outage'")),
-        ("200: its tokens are judged all the same, by the keys at hand", with(token("message").sign(), "/messages")),
+        ("200: its tokens are judged all the same, by the keys at hand", with(token("message").issue(), "/messages")),
         ("200: it comes back", format!("curl -i -X POST '{url}/issuer/recover'")),
     ];
     println!("Its issuer is at {}. The tokens below are good for an hour; restart for new ones.", issuer.issuer());

@@ -29,7 +29,7 @@ type Switches = State<(Arc<TestIssuer>, Arc<str>)>;
 
 async fn rotate(State((issuer, url)): Switches) -> String {
     issuer.rotate_keeping_old().await;
-    let token = issuer.token().audience(AUDIENCE).scope("message").expires_in(Duration::from_secs(60 * 60)).sign();
+    let token = issuer.token().audience(AUDIENCE).scope("message").expires_in(Duration::from_secs(60 * 60)).issue();
     format!(
         "The issuer has a new key and signs with it; the old one is still published. A token by the new key, for a 200 (within \
          a second of another fetch of keys it is a 401: try again):\n\n\

@@ -34,7 +34,7 @@ pub(crate) fn print(api: &str, issuer: &TestIssuer, stand_ins: &StandIns) {
     let switch = |stand_in: &str, switch: &str| format!("curl -i -X POST '{stand_in}/{switch}'");
 
     let lines = [
-        ("200: a JWT of the issuer", bearer(&jwt("message").sign())),
+        ("200: a JWT of the issuer", bearer(&jwt("message").issue())),
         ("200: an opaque token of the issuer, which is asked about it", bearer(&opaque)),
         ("200: a token of GitHub", bearer(github::TOKEN)),
         ("200: a token of QQ", from_qq(qq::TOKEN)),
@@ -42,7 +42,7 @@ pub(crate) fn print(api: &str, issuer: &TestIssuer, stand_ins: &StandIns) {
         ("401: there is no token, and the challenge has no error", format!("curl -i '{api}/message'")),
         (
             "401 invalid_token: the JWT is signed with a stranger's key",
-            bearer(&jwt("message").signed_by_stranger().sign()),
+            bearer(&jwt("message").signed_by_stranger().issue()),
         ),
         ("401 invalid_token: GitHub does not know the token", bearer("gho_nobody")),
         ("401 invalid_token: the token was issued to another app at GitHub", bearer(github::TOKEN_OF_ANOTHER)),
@@ -58,11 +58,11 @@ pub(crate) fn print(api: &str, issuer: &TestIssuer, stand_ins: &StandIns) {
             with(wechat::TOKEN, " -H 'X-Token-Provider: wechat'"),
         ),
         ("401 invalid_token: it is no token of QQ, whatever it looks like", from_qq(github::TOKEN)),
-        ("403 insufficient_scope: the JWT lacks `message`", bearer(&jwt("profile").sign())),
+        ("403 insufficient_scope: the JWT lacks `message`", bearer(&jwt("profile").issue())),
         ("403 insufficient_scope: `gist` at GitHub does not stand for `message`", bearer(github::TOKEN_FOR_GISTS)),
         ("200: GitHub goes down", switch(&stand_ins.github, "outage")),
         ("503: nobody can tell about a token that was not shown before", bearer(github::SECOND_TOKEN)),
-        ("200: a JWT is judged all the same", bearer(&jwt("message").sign())),
+        ("200: a JWT is judged all the same", bearer(&jwt("message").issue())),
         ("200: so is a token of QQ", from_qq(qq::TOKEN)),
         ("200: GitHub comes back", switch(&stand_ins.github, "recover")),
         ("200: now it can tell", bearer(github::SECOND_TOKEN)),

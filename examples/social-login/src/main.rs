@@ -57,7 +57,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 /// A real issuer and real providers are asked over TLS, the latter at the `API` of each module in [`verifiers`].
 async fn trusting(issuer: &TestIssuer, stand_ins: &StandIns) -> Result<ResourceServer, Box<dyn Error>> {
     let client = ClientAuthentication::client_secret_basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
-    let issuer = Issuer::discover(issuer.issuer())
+    let issuer = Issuer::discovered(issuer.issuer())
         .introspection(Introspection::discovered(client))
         .dangerous_allow_http_on_loopback();
 

@@ -56,7 +56,7 @@ impl CacheStore for Gated {
 
 #[tokio::test]
 async fn bcp_3_an_answer_that_others_waited_for_is_no_older_than_demanded() {
-    let (shelf, gate, token) = (Shelf::default(), Arc::new(Notify::new()), consistent().sign());
+    let (shelf, gate, token) = (Shelf::default(), Arc::new(Notify::new()), consistent().issue());
     let sharing = |store: Gated| issuer().introspection(introspection().cache(CacheConfig::default().store(store)));
     // Another replica has asked.
     let open = Arc::new(Notify::new());
@@ -132,7 +132,7 @@ impl TokenVerifier for Legacy {
 #[tokio::test]
 async fn a_remembered_jwt_is_still_offered_to_verifiers_of_the_application() {
     let rig = Rig::with(issuer(), |builder| builder.verifier(Legacy)).await;
-    let token = mint().token().sign();
+    let token = mint().token().issue();
     for _ in 0..2 {
         assert_eq!(rig.ask_at("/me", &token).await.status, 200);
     }
@@ -143,7 +143,7 @@ async fn a_remembered_jwt_is_still_offered_to_verifiers_of_the_application() {
 #[tokio::test]
 async fn ops_3_what_is_confirmed_is_the_token_that_was_authenticated() {
     let rig = Rig::with(issuer().introspection(introspection()), |builder| builder).await;
-    let (token, other) = (consistent().sign(), consistent().claim("jti", "2").sign());
+    let (token, other) = (consistent().issue(), consistent().claim("jti", "2").issue());
     rig.say(&token, active());
     rig.say(&other, active());
     let mut request = authenticated(&rig.server, &token).await;

@@ -13,9 +13,10 @@ use super::{
 /// An issuer that is asked about each JWT, besides that it is verified.
 async fn every() -> Rig {
     let introspection = introspection().introspect_jwts(JwtIntrospection::Every(std::time::Duration::from_secs(10)));
-    Rig::with(issuer().audience("https://second.example").audience(AUDIENCE).introspection(introspection), |builder| {
-        builder
-    })
+    Rig::with(
+        issuer().audiences(["https://second.example"]).audiences([AUDIENCE]).introspection(introspection),
+        |builder| builder,
+    )
     .await
 }
 
@@ -28,7 +29,7 @@ async fn intro_15_an_answer_that_contradicts_a_verified_jwt_refuses_it_and_is_an
         ("aud", json!("https://other.example"), Reason::WrongAudience),
         ("aud", json!("https://second.example"), Reason::InactiveToken),
     ] {
-        let (rig, token) = (every().await, consistent().sign());
+        let (rig, token) = (every().await, consistent().issue());
         let (log, _listening) = Log::listen();
         rig.say(&token, active_with(json!({ member: other })));
         // The second is by memory, and is no news.
@@ -46,7 +47,7 @@ async fn intro_15_an_answer_that_contradicts_a_verified_jwt_refuses_it_and_is_an
 
 #[tokio::test]
 async fn intro_15_an_answer_need_not_say_again_what_the_jwt_says() {
-    let (rig, token) = (every().await, consistent().sign());
+    let (rig, token) = (every().await, consistent().issue());
     rig.say(&token, json!({ "active": true }));
     assert_eq!(rig.ask(&token).await.status, 200);
 }
@@ -60,7 +61,7 @@ async fn intro_15_an_answer_with_a_narrower_scope_narrows_the_jwt() {
         (json!("admin messages:read superuser"), 200, 200),
         (json!(null), 200, 200),
     ] {
-        let (rig, token) = (every().await, consistent().scope("admin messages:read").sign());
+        let (rig, token) = (every().await, consistent().scope("admin messages:read").issue());
         rig.say(&token, active_with(json!({ "scope": scope })));
         // The second is by memory.
         for _ in 0..2 {
@@ -70,7 +71,7 @@ async fn intro_15_an_answer_with_a_narrower_scope_narrows_the_jwt() {
         assert_eq!(rig.asked(), 1);
     }
     // And none widens it.
-    let (rig, token) = (every().await, consistent().sign());
+    let (rig, token) = (every().await, consistent().issue());
     rig.say(&token, active_with(json!({ "scope": "admin messages:read" })));
     assert_eq!(rig.ask_at("/admin", &token).await.status, 403);
 }
@@ -78,7 +79,7 @@ async fn intro_15_an_answer_with_a_narrower_scope_narrows_the_jwt() {
 #[tokio::test]
 async fn intro_15_a_layer_that_asks_anew_narrows_for_what_is_inside_of_it() {
     let rig = Rig::with(issuer().introspection(introspection()), |builder| builder).await;
-    let token = consistent().scope("admin messages:read").sign();
+    let token = consistent().scope("admin messages:read").issue();
     rig.say(&token, active());
     let scope = |token: AccessToken| async move { token.scope().to_string() };
     let router = Router::new()

@@ -76,7 +76,7 @@ async fn c_03_what_one_api_remembers_is_not_what_another_does() {
     network.put(INTROSPECTION_URL, Reply::json(active()));
     let mut statuses = Vec::new();
     for audience in [AUDIENCE, "https://other.example"] {
-        let issuer = Issuer::introspected(ISSUER, introspection()).audience(audience);
+        let issuer = Issuer::introspected(ISSUER, introspection()).audiences([audience]);
         let builder = resource_server().clock(clock.clone()).fetch(network.clone()).issuer(issuer);
         let api = Api::behind(builder.build().await.expect("good settings"));
         statuses.push(Ask::get("/me").bearer("token").of(&api.router).await.status.as_u16());
@@ -350,7 +350,7 @@ async fn bcp_3_a_jwt_is_forgotten_however_its_signature_is_spelled() {
         let issuer = Issuer::with_jwks(ISSUER, keys.jwks_json()).introspection(introspection().introspect_jwts(check));
         let rig = Rig::with(issuer, |builder| builder).await;
         let mint = Mint::new(ISSUER, keys).with_audience(AUDIENCE).with_clock(rig.clock.clone());
-        let token = mint.token().subject("alice").client_id("app").sign();
+        let token = mint.token().subject("alice").client_id("app").issue();
         let other = respelled(&token);
         assert_ne!(token, other);
         let spellings = [token.as_str(), other.as_str()];
@@ -366,7 +366,7 @@ async fn bcp_3_a_jwt_is_forgotten_however_its_signature_is_spelled() {
             rig.server.invalidate(Invalidate::Token(&token)).await.expect("no store");
         }
         // Another token of the same issuer is not concerned.
-        let another = mint.token().subject("alice").client_id("app").claim("jti", "2").sign();
+        let another = mint.token().subject("alice").client_id("app").claim("jti", "2").issue();
         rig.say(&another, active());
         assert_eq!(rig.ask_at("/me", &another).await.status, 200);
         rig.say(&another, json!({ "active": false }));
@@ -377,7 +377,7 @@ async fn bcp_3_a_jwt_is_forgotten_however_its_signature_is_spelled() {
 
 #[tokio::test]
 async fn bcp_3_forgetting_says_what_it_came_to() {
-    let jwt = |issuer: &str| mint().token().claim("iss", issuer).subject("alice").client_id("app").sign();
+    let jwt = |issuer: &str| mint().token().claim("iss", issuer).subject("alice").client_id("app").issue();
     let other = Issuer::with_jwks("https://other.example", mint().keys().jwks_json());
     let asked = issuer().introspection(introspection().introspect_jwts(JwtIntrospection::Every(SECOND)));
     let rig = Rig::with(asked, |builder| builder.issuer(other)).await;

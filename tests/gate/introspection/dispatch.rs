@@ -24,7 +24,7 @@ pub(super) fn consistent() -> TokenBuilder {
 }
 
 fn jwt() -> String {
-    consistent().sign()
+    consistent().issue()
 }
 
 #[tokio::test]
@@ -36,9 +36,9 @@ async fn intro_11_a_token_goes_to_nobody_but_the_issuer_that_it_belongs_to() {
     assert_eq!(rig.ask("opaque").await.status, 200);
     assert_eq!(rig.asked(), 1);
 
-    let foreign = mint().token().claim("iss", OTHER).sign();
+    let foreign = mint().token().claim("iss", OTHER).issue();
     assert_eq!(rig.ask(&foreign).await.reason, Some(Reason::UnknownIssuer));
-    let nobody = mint().token().without_claim("iss").sign();
+    let nobody = mint().token().without_claim("iss").issue();
     assert_eq!(rig.ask(&nobody).await.reason, Some(Reason::MissingClaim));
     assert_eq!(rig.asked(), 1, "and one of another issuer is sent nowhere");
 }
@@ -94,11 +94,11 @@ async fn i_09_a_token_is_routed_by_what_it_is_and_never_falls_back() {
     let good = jwt();
     let (head, signature) = good.rsplit_once('.').expect("a signature");
     let bad = [
-        mint().token().expired().sign(),
-        mint().token().audience(OTHER).sign(),
-        mint().token().signed_by_stranger().sign(),
-        mint().token().unsigned().sign(),
-        mint().token().typ("JWT").sign(),
+        mint().token().expired().issue(),
+        mint().token().audience(OTHER).issue(),
+        mint().token().signed_by_stranger().issue(),
+        mint().token().unsigned().issue(),
+        mint().token().typ("JWT").issue(),
         format!("{head}.{}", signature.chars().rev().collect::<String>()),
         format!("{head}."),
         head.to_owned(),
@@ -118,7 +118,7 @@ async fn i_09_a_token_is_routed_by_what_it_is_and_never_falls_back() {
     let rig = Rig::new().await;
     rig.say(&good, active());
     assert_eq!((rig.ask(&good).await.status.as_u16(), rig.asked()), (200, 1));
-    let foreign = mint().token().claim("iss", OTHER).sign();
+    let foreign = mint().token().claim("iss", OTHER).issue();
     rig.say(&foreign, active());
     assert_eq!((rig.ask(&foreign).await.status.as_u16(), rig.asked()), (401, 1));
 }
@@ -189,7 +189,7 @@ async fn a_jwt_is_asked_about_as_often_as_the_configuration_says() {
     assert_eq!((rig.ask(&token).await.status.as_u16(), rig.asked()), (200, 0));
     // A token that does not pass locally is not asked about.
     let rig = Rig::with(check(JwtIntrospection::Every(Duration::ZERO)), |builder| builder).await;
-    assert_eq!((rig.ask(&mint().token().expired().sign()).await.status.as_u16(), rig.asked()), (401, 0));
+    assert_eq!((rig.ask(&mint().token().expired().issue()).await.status.as_u16(), rig.asked()), (401, 0));
 
     let long = check(JwtIntrospection::Every(31 * SECOND));
     let error = resource_server().issuer(long).build().await.expect_err("longer than it is remembered").to_string();

@@ -366,7 +366,7 @@ fn active_router(rig: &Rig, layer: RequireActive) -> Router {
 async fn a_question_that_is_joined_is_not_older_than_what_is_demanded() {
     let rig = Rig::with(issuer().introspection(introspection()), |builder| builder).await;
     let router = active_router(&rig, RequireActive::within(SECOND));
-    let token = super::dispatch::consistent().sign();
+    let token = super::dispatch::consistent().issue();
     let ask = || {
         let (router, token) = (router.clone(), token.clone());
         tokio::spawn(async move { Ask::get("/pay").bearer(token).of(&router).await.status.as_u16() })
@@ -413,7 +413,7 @@ async fn bcp_3_a_subject_is_forgotten_where_the_answer_does_not_repeat_it() {
     ] {
         let check = introspection().introspect_jwts(JwtIntrospection::Every(30 * SECOND));
         let rig = Rig::with(issuer().introspection(check), |builder| builder).await;
-        let token = super::dispatch::consistent().claim("sid", "s1").sign();
+        let token = super::dispatch::consistent().claim("sid", "s1").issue();
         rig.say(&token, json!({ "active": true }));
         assert_eq!(rig.ask(&token).await.status, 200);
         rig.say(&token, inactive());
@@ -546,7 +546,8 @@ async fn the_secret_does_not_go_to_whatever_host_a_document_names() {
     network.put(METADATA_URL, Reply::json(json!({ "issuer": ISSUER, "introspection_endpoint": evil })));
     network.put(evil, Reply::json(active()));
     // Even where hosts are named.
-    let issuer = Issuer::discover(ISSUER).key_hosts(["as.example"]).introspection(Introspection::discovered(client()));
+    let issuer =
+        Issuer::discovered(ISSUER).key_hosts(["as.example"]).introspection(Introspection::discovered(client()));
     let server = resource_server().clock(clock).fetch(network.clone()).issuer(issuer).build().await;
     if let Ok(server) = server {
         let _ = server.authenticate(&parts("opaque")).await;
@@ -705,7 +706,7 @@ async fn answers_about_jwts_are_shared_if_they_are_stored() {
         Rig::with(issuer().introspection(check), |builder| builder)
     };
     let (one, other) = (replica().await, replica().await);
-    let token = super::dispatch::consistent().sign();
+    let token = super::dispatch::consistent().issue();
     one.say(&token, active());
     other.say(&token, active());
     assert_eq!(one.ask(&token).await.status, 200);

@@ -98,7 +98,7 @@ async fn reading_health_causes_no_traffic_unless_its_name_says_so() {
     let (clock, asked) = (clock(), Issuer::introspected("https://asked.example", Introspection::discovered(client())));
     let network = Network::with_issuer(&clock, mint().keys());
     let builder =
-        resource_server().clock(clock.clone()).fetch(network.clone()).issuer(Issuer::discover(ISSUER)).issuer(asked);
+        resource_server().clock(clock.clone()).fetch(network.clone()).issuer(Issuer::discovered(ISSUER)).issuer(asked);
     let server = builder.build().await.expect("good settings");
     for _ in 0..100 {
         assert!(!server.health().is_ready());

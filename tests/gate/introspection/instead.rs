@@ -26,7 +26,7 @@ fn silent() -> TokenBuilder {
 async fn refused(tokens: impl IntoIterator<Item = (TokenBuilder, Reason)>) {
     let rigs = rigs().await;
     for (number, (token, reason)) in tokens.into_iter().enumerate() {
-        let token = token.sign();
+        let token = token.issue();
         for rig in &rigs {
             rig.say(&token, active());
             let answer = rig.ask(&token).await;
@@ -55,7 +55,7 @@ async fn intro_15_a_jwt_without_a_mark_is_for_its_issuer_to_judge() {
             silent().signed_by_stranger(),
             silent().hs256_with_secret("known to the issuer alone"),
         ] {
-            let token = token.sign();
+            let token = token.issue();
             assert_eq!(rig.ask(&token).await.reason, Some(Reason::InactiveToken));
             rig.clock.advance(10 * SECOND);
             rig.say(&token, active());
@@ -148,7 +148,7 @@ async fn intro_15_a_jwt_for_another_audience_is_refused() {
 #[tokio::test]
 async fn intro_15_a_remembered_answer_keeps_no_expired_jwt_alive() {
     for rig in rigs().await {
-        let token = silent().expires_in(5 * SECOND).sign();
+        let token = silent().expires_in(5 * SECOND).issue();
         rig.say(&token, active());
         assert_eq!(rig.ask(&token).await.status, 200);
         // The answer names a later expiry, and is remembered for longer than this.
@@ -169,7 +169,7 @@ async fn intro_15_the_greatest_age_of_a_jwt_is_kept_to() {
         (silent().issued_at(at(NOW - 161)), 401),
         (silent().without_claim("iat"), 200),
     ] {
-        let token = token.sign();
+        let token = token.issue();
         rig.say(&token, active());
         assert_eq!(rig.ask(&token).await.status.as_u16(), status);
     }
@@ -185,7 +185,7 @@ async fn intro_15_a_profile_knows_further_types_and_foreign_claims() {
         (silent().claim("kind", "x"), 401),
         (silent().typ("kind+jwt").claim("typ", "ID"), 401),
     ] {
-        let token = token.sign();
+        let token = token.issue();
         rig.say(&token, active());
         assert_eq!(rig.ask(&token).await.status.as_u16(), status);
     }

@@ -92,7 +92,7 @@ async fn intro_9_nothing_of_a_token_a_secret_or_an_answer_gets_out() {
 
     let personal = json!({ "username": MARKER, "email": format!("{MARKER}@example"), "jti": MARKER, "sid": MARKER });
     let good = active_with(personal.clone());
-    let jwt = super::dispatch::consistent().claim("name", MARKER).sign();
+    let jwt = super::dispatch::consistent().claim("name", MARKER).issue();
     network.put("https://social.example/check", Reply::json(&personal));
     let mut answers = 0;
     for reply in [
@@ -197,13 +197,13 @@ impl CacheStore for Quoting {
 async fn w_02_text_of_an_upstream_is_escaped_and_cut_in_every_log_line() {
     let (log, _listening) = Log::listen();
     let introspection = introspection().cache(CacheConfig::default().store(Quoting));
-    let issuer = Issuer::discover(ISSUER).introspection(introspection);
+    let issuer = Issuer::discovered(ISSUER).introspection(introspection);
     let rig = Rig::with(issuer, |builder| builder.verifier(Quoting)).await;
     let text: &'static str = hostile().leak();
     for url in [scopegate_tests::METADATA_URL, scopegate_tests::OIDC_URL, INTROSPECTION_URL] {
         rig.network.put(url, Reply::Fails(text));
     }
-    let jwt = scopegate_tests::mint().token().sign();
+    let jwt = scopegate_tests::mint().token().issue();
     for token in ["quoting-1", "quoting-2", "quoting-3", "quoting-4", "opaque", &jwt] {
         let status = rig.ask(token).await.status.as_u16();
         assert_eq!(status, if token == "quoting-4" { 401 } else { 503 }, "{token}");

@@ -19,7 +19,7 @@ fn answer(response: Value) -> TokenBuilder {
 }
 
 fn signed(answer: &TokenBuilder) -> Reply {
-    Reply::ok(answer.sign()).field("content-type", SIGNED)
+    Reply::ok(answer.issue()).field("content-type", SIGNED)
 }
 
 async fn status(reply: Reply) -> (u16, Option<Reason>) {
@@ -36,7 +36,7 @@ const UNAVAILABLE: (u16, Option<Reason>) = (503, Some(Reason::IssuerUnavailable)
 async fn ijwt_1_a_signed_answer_is_asked_for_and_has_its_media_type() {
     assert_eq!(status(signed(&answer(active()))).await, (200, None));
     for other in ["application/jwt", "application/json", "text/plain"] {
-        let reply = Reply::ok(answer(active()).sign()).field("content-type", other);
+        let reply = Reply::ok(answer(active()).issue()).field("content-type", other);
         assert_eq!(status(reply).await, UNAVAILABLE, "{other}");
     }
 }
@@ -125,15 +125,15 @@ async fn ijwt_5_a_signed_answer_is_no_access_token() {
     let rig = rig().await;
     // A good access token in everything but its type.
     let strict = mint().token().scope("messages:read").claim("token_introspection", active());
-    assert_eq!(rig.ask(&strict.clone().sign()).await.status, 200);
+    assert_eq!(rig.ask(&strict.clone().issue()).await.status, 200);
     for typ in ["token-introspection+jwt", "application/token-introspection+jwt", "Token-Introspection+JWT"] {
-        assert_eq!(rig.ask(&strict.clone().typ(typ).sign()).await.reason, Some(Reason::WrongTokenType), "{typ}");
+        assert_eq!(rig.ask(&strict.clone().typ(typ).issue()).await.reason, Some(Reason::WrongTokenType), "{typ}");
     }
     let profile = scopegate_axum::jwt::Profile::keycloak();
     let rig = Rig::with(issuer().profile(profile).introspection(introspection()), |builder| builder).await;
     let compat = answer(active()).typ("JWT").audience(AUDIENCE).claim("typ", "Bearer").claim("azp", "app");
     let compat = compat.claim("exp", NOW + 60).claim("sub", "alice").claim("jti", "1").scope("messages:read");
-    assert_eq!(rig.ask(&compat.sign()).await.reason, Some(Reason::WrongTokenType));
+    assert_eq!(rig.ask(&compat.issue()).await.reason, Some(Reason::WrongTokenType));
     assert_eq!(rig.asked(), 0);
 }
 
@@ -145,7 +145,7 @@ async fn a_new_key_of_the_issuer_is_fetched_for_its_answer() {
     let by_new = Mint::new(ISSUER, new.clone().into()).with_clock(clock.clone());
     let reply = by_new.token().typ("token-introspection+jwt").audience(CLIENT).claim("token_introspection", active());
     network.put(INTROSPECTION_URL, signed(&reply));
-    let issuer = Issuer::discover(ISSUER).introspection(introspection().signed_responses());
+    let issuer = Issuer::discovered(ISSUER).introspection(introspection().signed_responses());
     let builder = resource_server().clock(clock.clone()).fetch(network.clone()).issuer(issuer);
     let api = Api::behind(builder.build().await.expect("good settings"));
     assert_eq!(Ask::get("/messages").bearer("token").of(&api.router).await.status, 503);

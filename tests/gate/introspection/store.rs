@@ -159,7 +159,7 @@ async fn where_an_answer_of_now_is_demanded_the_store_is_passed_by() {
     let cache = CacheConfig::default().store(shelf.clone());
     let check = introspection().cache(cache).introspect_jwts(JwtIntrospection::Every(Duration::ZERO));
     let rig = Rig::with(issuer().introspection(check), |builder| builder).await;
-    let token = super::dispatch::consistent().sign();
+    let token = super::dispatch::consistent().issue();
     rig.say(&token, active());
     assert_eq!((rig.ask(&token).await.status.as_u16(), rig.ask(&token).await.status.as_u16()), (200, 200));
     assert_eq!((rig.asked(), shelf.contents().read), (2, 0));

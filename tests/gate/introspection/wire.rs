@@ -109,7 +109,7 @@ async fn every_fetch_says_who_asks_and_wants_the_answer_as_it_is() {
         for signed in [false, true] {
             let introspection = Introspection::discovered(client());
             let introspection = if signed { introspection.signed_responses() } else { introspection };
-            let rig = Rig::with(Issuer::discover(ISSUER).introspection(introspection), |builder| match name {
+            let rig = Rig::with(Issuer::discovered(ISSUER).introspection(introspection), |builder| match name {
                 Some(name) => builder.user_agent(name.parse().expect("a header")),
                 None => builder,
             })
@@ -120,7 +120,7 @@ async fn every_fetch_says_who_asks_and_wants_the_answer_as_it_is() {
             rig.network.put(scopegate_tests::METADATA_URL, Reply::json(document));
             rig.network.put(scopegate_tests::JWKS_URL, Reply::ok(scopegate_tests::mint().jwks_json()));
             rig.ask("opaque").await;
-            rig.ask(&scopegate_tests::mint().token().scope("messages:read").sign()).await.assert_pass();
+            rig.ask(&scopegate_tests::mint().token().scope("messages:read").issue()).await.assert_pass();
             let seen = rig.network.seen();
             let urls = [scopegate_tests::METADATA_URL, INTROSPECTION_URL, scopegate_tests::JWKS_URL];
             for url in urls {

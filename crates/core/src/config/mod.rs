@@ -417,7 +417,7 @@ impl IssuerTable {
                     (Some(Address(url)), ..) => Issuer::with_jwks_uri(identifier, url),
                     (None, Some(path), _) => Issuer::with_jwks_file(identifier, path),
                     (None, None, Some(asked)) if !needs_keys(asked) => Issuer::introspected(identifier, asked.clone()),
-                    (None, None, _) => Issuer::discover(identifier),
+                    (None, None, _) => Issuer::discovered(identifier),
                 };
                 if let Some(introspection) = introspection {
                     issuer = issuer.introspection(introspection);
@@ -474,7 +474,7 @@ impl IssuerTable {
                 );
                 // For the faults that the other settings may have.
                 let _ = self.introspection.take().map(|table| table.read(place));
-                let _ = self.apply_to(Issuer::discover(""), refresh, place);
+                let _ = self.apply_to(Issuer::discovered(""), refresh, place);
                 builder
             }
         }
@@ -483,8 +483,8 @@ impl IssuerTable {
     /// Gives the issuer the settings that tenants may have as well.
     fn apply_to(self, mut issuer: Issuer, refresh: &KeyRefresh, place: &mut Place<'_>) -> Issuer {
         place.unknown("", self.unknown);
-        for audience in place.list("audience", self.audience).unwrap_or_default() {
-            issuer = issuer.audience(audience);
+        if let Some(audiences) = place.list("audience", self.audience) {
+            issuer = issuer.audiences(audiences);
         }
         let mut chosen = Profile::rfc9068();
         if let Some(name) = &self.profile {

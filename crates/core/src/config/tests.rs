@@ -140,7 +140,7 @@ fn example_in_code() -> ResourceServerBuilder {
         .key_refresh(refresh.clone())
         .jwt_cache(JwtCacheConfig::default().max_bytes(16 * 1024 * 1024))
         .issuer(
-            Issuer::discover("https://tenant.example/oidc")
+            Issuer::discovered("https://tenant.example/oidc")
                 .algorithms([Algorithm::Rs256, Algorithm::Es256])
                 .authorized_parties(["web", "mobile"])
                 .scope_grammar(
@@ -149,7 +149,7 @@ fn example_in_code() -> ResourceServerBuilder {
         )
         .issuer(
             Issuer::with_jwks_uri("https://steam-talk.genauth.ai/oidc", "https://keys.example/jwks")
-                .audience("60193c610f9117e7cb049159")
+                .audiences(["60193c610f9117e7cb049159"])
                 .profile(Profile::genauth())
                 .scope_grammar(GenAuthScopes)
                 .jwks_header("x-api-key", "s3cret")
@@ -157,7 +157,7 @@ fn example_in_code() -> ResourceServerBuilder {
                 .key_refresh(refresh.timeout(Duration::from_millis(500)).max_keys(10)),
         )
         .issuer(
-            Issuer::discover("https://as.example").introspection(
+            Issuer::discovered("https://as.example").introspection(
                 Introspection::discovered(ClientAuthentication::client_secret_basic("orders-api", "s3cret"))
                     .introspect_jwts(JwtIntrospection::Every(Duration::from_secs(10)))
                     .cache(CacheConfig::default().ttl(Duration::from_secs(10))),
@@ -322,18 +322,18 @@ fn nothing_is_what_the_builder_has_by_default() {
     let default = shown(&ResourceServer::builder());
     assert_eq!(shown(&from_toml("").into_builder()), default);
     assert_eq!(shown(&from_vars(&[]).into_builder()), default);
-    let issuer = shown(&ResourceServer::discover(ISSUER));
+    let issuer = shown(&ResourceServer::builder().issuer(Issuer::discovered(ISSUER)));
     assert_eq!(shown(&from_vars(&[("SCOPEGATE_ISSUER", ISSUER)]).into_builder()), issuer);
     let plain = json!({ "scope_grammar": "exact", "profile": "rfc9068", "dangerous_allow_http_on_loopback": false });
     assert_eq!(
         shown(&with_issuer(plain).into_builder()),
-        shown(&ResourceServer::discover(ISSUER).audience("https://api.example"))
+        shown(&ResourceServer::builder().issuer(Issuer::discovered(ISSUER)).audience("https://api.example"))
     );
 }
 
 #[test]
 fn alg_9_several_algorithms_per_key_are_allowed_by_name() {
-    let issuer = || Issuer::discover(ISSUER).dangerous_allow_several_algorithms_per_key();
+    let issuer = || Issuer::discovered(ISSUER).dangerous_allow_several_algorithms_per_key();
     let in_code = shown(&ResourceServer::builder().audience("https://api.example").issuer(issuer()));
     let config = with_issuer(json!({ "dangerous_allow_several_algorithms_per_key": true }));
     assert_eq!(shown(&config.into_builder()), in_code);
@@ -351,7 +351,8 @@ fn alg_9_several_algorithms_per_key_are_allowed_by_name() {
 fn code_may_go_on_where_the_file_ends() {
     let config = from_toml("leeway = \"10s\"\n[[issuers]]\nissuer = \"https://as.example\"");
     let builder = config.into_builder().leeway(Duration::from_secs(5)).audience("added");
-    let in_code = ResourceServer::discover(ISSUER).leeway(Duration::from_secs(5)).audience("added");
+    let in_code =
+        ResourceServer::builder().issuer(Issuer::discovered(ISSUER)).leeway(Duration::from_secs(5)).audience("added");
     assert_eq!(shown(&builder), shown(&in_code));
 }
 
@@ -1198,12 +1199,12 @@ fn keys_are_not_needed_where_the_issuer_is_asked_instead() {
     let with = |issuer: Issuer| shown(&ResourceServer::builder().audience("https://api.example").issuer(issuer));
     let instead = || plain().introspect_jwts(JwtIntrospection::Instead);
     for (settings, introspection, expected) in [
-        (json!({}), json!({}), Issuer::discover(ISSUER).introspection(plain())),
+        (json!({}), json!({}), Issuer::discovered(ISSUER).introspection(plain())),
         (json!({}), json!({ "introspect_jwts": "instead" }), Issuer::introspected(ISSUER, plain())),
         (
             json!({}),
             json!({ "introspect_jwts": "instead", "signed_responses": true }),
-            Issuer::discover(ISSUER).introspection(instead().signed_responses()),
+            Issuer::discovered(ISSUER).introspection(instead().signed_responses()),
         ),
         (
             json!({ "jwks_uri": JWKS_URL }),

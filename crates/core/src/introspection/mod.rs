@@ -12,7 +12,7 @@
 //! let client = ClientAuthentication::client_secret_basic("my-api", "a secret that the issuer knows");
 //! let builder = ResourceServer::builder()
 //!     // Opaque tokens are asked about; JWTs of this issuer are verified locally.
-//!     .issuer(Issuer::discover("https://tenant.example").introspection(Introspection::discovered(client)))
+//!     .issuer(Issuer::discovered("https://tenant.example").introspection(Introspection::discovered(client)))
 //!     .audience("https://api.example");
 //! ```
 //!

@@ -472,21 +472,21 @@ mod tests {
         let token = verified("1", None, None);
         cache.insert(digest(1), &token);
         let light = weight();
-        assert!(token.claims::<crate::Claims>().is_ok());
+        assert!(token.claims_as::<crate::Claims>().is_ok());
         let with_one = weight();
         assert!(with_one > light + 768, "{light} {with_one}");
         // By another clone, in another type.
         let apart = cache.get(digest(1), |_| true).unwrap().padded();
-        assert!(apart.claims::<serde_json::Value>().is_ok());
+        assert!(apart.claims_as::<serde_json::Value>().is_ok());
         let with_two = weight();
         assert!(with_two > with_one + 768 && with_two == token.size() as u64, "{with_one} {with_two}");
         // What was forgotten does not come back by it.
         cache.remove(digest(1));
-        assert!(token.claims::<std::collections::BTreeMap<String, serde_json::Value>>().is_ok());
+        assert!(token.claims_as::<std::collections::BTreeMap<String, serde_json::Value>>().is_ok());
         assert_eq!((weight(), names(&cache, 1)), (0, None));
         // And what was copied belongs to nobody.
         drop(cache);
-        assert!(token.claims::<std::collections::HashMap<String, serde_json::Value>>().is_ok());
+        assert!(token.claims_as::<std::collections::HashMap<String, serde_json::Value>>().is_ok());
     }
 
     #[test]
@@ -499,7 +499,7 @@ mod tests {
             names(&cache, 1);
         }
         assert!(front(&cache).is_some());
-        assert!(token.claims::<crate::Claims>().is_ok());
+        assert!(token.claims_as::<crate::Claims>().is_ok());
         assert!(front(&cache).is_none() && names(&cache, 1).is_some());
     }
 

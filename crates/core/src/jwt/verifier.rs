@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(token.authentication_time(), Some(at(NOW.as_secs() - 20)));
         assert_eq!(token.authentication_context(), Some("high"));
         assert_eq!(token.authentication_methods().collect::<Vec<_>>(), ["pwd", "otp"]);
-        assert_eq!(token.claims::<Value>().unwrap()["name"], "Alice");
+        assert_eq!(token.claims_as::<Value>().unwrap()["name"], "Alice");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// use scopegate_core::{Issuer, keys::KeyRefresh};
 ///
 /// let hourly = KeyRefresh::default().interval(Duration::from_secs(300), Duration::from_secs(3600));
-/// let issuer = Issuer::discover("https://tenant.example/oidc").key_refresh(hourly);
+/// let issuer = Issuer::discovered("https://tenant.example/oidc").key_refresh(hourly);
 /// ```
 ///
 /// | setting | default | bounds |

@@ -302,7 +302,7 @@ mod tests {
         cache.insert(key(1), Arc::clone(&one));
         let (_, _, light) = cache.size();
         let claims = |answer: &Answer| match &answer.verdict {
-            Verdict::Good(token) => assert!(token.claims::<crate::Claims>().is_ok()),
+            Verdict::Good(token) => assert!(token.claims_as::<crate::Claims>().is_ok()),
             Verdict::Bad { .. } => unreachable!("it is good"),
         };
         claims(&one);

@@ -329,7 +329,7 @@ mod tests {
         assert_eq!([token.issued_at(), token.authentication_time()], [at(NOW - 60), at(NOW - 70)]);
         assert_eq!(token.authentication_context(), Some("high"));
         assert_eq!(token.authentication_methods().collect::<Vec<_>>(), ["pwd"]);
-        assert_eq!(token.claims::<Json>().unwrap()["username"], "Alice");
+        assert_eq!(token.claims_as::<Json>().unwrap()["username"], "Alice");
         assert_eq!(session.as_deref(), Some("s1"));
     }
 

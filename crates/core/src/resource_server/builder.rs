@@ -182,7 +182,7 @@ impl ResourceServerBuilder {
     /// let builder = ResourceServer::builder()
     ///     .issuer(
     ///         Issuer::with_jwks_uri("https://team.cloudflareaccess.com", "https://team.cloudflareaccess.com/cdn-cgi/access/certs")
-    ///             .audience("4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2")
+    ///             .audiences(["4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2"])
     ///             .profile(Profile::cloudflare_access()),
     ///     )
     ///     .token_header(HeaderName::from_static("cf-access-jwt-assertion"));
@@ -233,9 +233,10 @@ impl ResourceServerBuilder {
     ///
     /// ```
     /// use http::HeaderValue;
-    /// use scopegate_core::ResourceServer;
+    /// use scopegate_core::{Issuer, ResourceServer};
     ///
-    /// let builder = ResourceServer::discover("https://tenant.example/oidc")
+    /// let builder = ResourceServer::builder()
+    ///     .issuer(Issuer::discovered("https://tenant.example/oidc"))
     ///     .user_agent(HeaderValue::from_static("orders-api/1.2"));
     /// ```
     pub fn user_agent(mut self, name: HeaderValue) -> Self {
@@ -511,7 +512,7 @@ mod tests {
     #[tokio::test]
     async fn an_issuer_and_an_audience_suffice() {
         assert_eq!(faults_of(issuer()).await, NONE);
-        assert_eq!(faults_of(Issuer::discover("https://as.example")).await, NONE);
+        assert_eq!(faults_of(Issuer::discovered("https://as.example")).await, NONE);
         assert_eq!(faults_of(Issuer::with_jwks_uri("https://as.example", "https://keys.example/jwks?v=1")).await, NONE);
     }
 
@@ -550,7 +551,7 @@ mod tests {
             ("", "is not a valid URL"),
         ] {
             let fault = format!("issuer {:?}: the identifier {fault}; {A_NAME_ALONE}", redact::url(identifier));
-            assert_eq!(faults_of(Issuer::discover(identifier)).await, [fault.as_str()]);
+            assert_eq!(faults_of(Issuer::discovered(identifier)).await, [fault.as_str()]);
             let asked = Introspection::discovered(ClientAuthentication::none("api"));
             assert_eq!(faults_of(Issuer::introspected(identifier, asked.clone())).await, [fault.as_str()]);
             let keys = jwks(&["a-es256"]);
@@ -576,7 +577,7 @@ mod tests {
                 file.introspection(asked()),
                 Issuer::with_jwks_uri(name, "https://keys.example/jwks"),
                 Issuer::introspected(name, asked()),
-                Issuer::discover(name).metadata_url("https://as.example/metadata"),
+                Issuer::discovered(name).metadata_url("https://as.example/metadata"),
             ] {
                 assert_eq!(faults_of(issuer).await, NONE, "{name}");
             }
@@ -594,7 +595,7 @@ mod tests {
         let local = || Issuer::with_jwks_uri("http://127.0.0.1:9", "http://127.0.0.1:9/jwks");
         assert_eq!(faults_of(local().dangerous_allow_http_on_loopback()).await, NONE);
         assert_eq!(faults_of(local()).await.len(), 1, "the address of the keys");
-        let remote = Issuer::discover("http://as.example").dangerous_allow_http_on_loopback();
+        let remote = Issuer::discovered("http://as.example").dangerous_allow_http_on_loopback();
         assert_eq!(
             faults_of(remote).await,
             [format!("issuer \"http://as.example\": the identifier {INSIDE}; {A_NAME_ALONE}")]
@@ -602,8 +603,8 @@ mod tests {
 
         let client = ClientAuthentication::none("api");
         for inside in [
-            Issuer::discover("http://keycloak:8080/realms/x"),
-            Issuer::discover("http://x").metadata_url("http://keycloak:8080/metadata"),
+            Issuer::discovered("http://keycloak:8080/realms/x"),
+            Issuer::discovered("http://x").metadata_url("http://keycloak:8080/metadata"),
             Issuer::with_jwks_uri("http://x", "http://keycloak:8080/certs"),
             Issuer::introspected("http://x", Introspection::at("http://keycloak:8080/introspect", client)),
         ] {
@@ -631,7 +632,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_metadata_document_is_no_issuer() {
-        let found = faults_of(Issuer::discover("https://as.example/.well-known/openid-configuration")).await;
+        let found = faults_of(Issuer::discovered("https://as.example/.well-known/openid-configuration")).await;
         assert_eq!(found.len(), 1);
         assert!(found[0].contains("give the issuer"), "{found:?}");
     }
@@ -652,7 +653,7 @@ mod tests {
                 r#"issuer "https://as.example": has no audience; name this API as its tokens do in `aud`, with `.audience(..)`"#
             ]
         );
-        assert_eq!(faults(ResourceServer::builder().issuer(issuer().audience("api"))).await, NONE);
+        assert_eq!(faults(ResourceServer::builder().issuer(issuer().audiences(["api"]))).await, NONE);
     }
 
     #[tokio::test]
@@ -680,7 +681,7 @@ mod tests {
         let google = |issuer: Issuer| issuer.profile(Profile::google()).authorized_parties(["1"]);
         let keys = "https://www.googleapis.com/oauth2/v3/certs";
         assert_eq!(faults_of(google(Issuer::with_jwks_uri("accounts.google.com", keys))).await, NONE);
-        assert_eq!(faults_of(google(Issuer::discover("accounts.google.com"))).await.len(), 1);
+        assert_eq!(faults_of(google(Issuer::discovered("accounts.google.com"))).await.len(), 1);
         assert_eq!(
             faults_of(Issuer::with_jwks_uri("https://accounts.google.com", keys).profile(Profile::google())).await,
             [
@@ -693,27 +694,27 @@ mod tests {
     async fn an_audience_that_is_empty_or_has_a_fragment_is_a_fault() {
         for audience in ["", "https://api.example#x", "https://api.example/#"] {
             let fault = format!("{audience:?} is empty, or has a fragment; RFC 8707 section 2 allows neither");
-            let own = faults_of(issuer().audience(audience)).await;
+            let own = faults_of(issuer().audiences([audience])).await;
             assert_eq!(own, [format!("issuer \"https://as.example\": the audience {fault}")]);
             let builder = ResourceServer::builder().issuer(issuer()).audience("api").audience(audience);
             assert_eq!(faults(builder).await, [format!("audience: {fault}")]);
         }
-        assert_eq!(faults_of(issuer().audience("api#1")).await, NONE, "it is no URL");
-        assert_eq!(faults_of(issuer().audience("urn:api")).await, NONE);
-        assert_eq!(faults_of(issuer().audience("https://api.example/v1")).await, NONE);
+        assert_eq!(faults_of(issuer().audiences(["api#1"])).await, NONE, "it is no URL");
+        assert_eq!(faults_of(issuer().audiences(["urn:api"])).await, NONE);
+        assert_eq!(faults_of(issuer().audiences(["https://api.example/v1"])).await, NONE);
     }
 
     #[tokio::test]
     async fn an_audience_that_is_not_visible_ascii_is_a_fault() {
         for audience in ["caf\u{e9}", "api\n", "\u{7f}"] {
             assert_eq!(
-                faults_of(issuer().audience(audience)).await,
+                faults_of(issuer().audiences([audience])).await,
                 [format!(
                     "issuer \"https://as.example\": the audience {audience:?} has characters other than visible ASCII"
                 )]
             );
         }
-        assert_eq!(faults_of(issuer().audience("My API ~")).await, NONE);
+        assert_eq!(faults_of(issuer().audiences(["My API ~"])).await, NONE);
     }
 
     #[tokio::test]
@@ -721,7 +722,7 @@ mod tests {
         let fault = [r#"audience: "" is empty, or has a fragment; RFC 8707 section 2 allows neither"#];
         let other = Issuer::with_jwks("https://b.example", jwks(&["a-es256"]));
         assert_eq!(faults(builder(issuer()).issuer(other.clone()).audience("")).await, fault);
-        assert_eq!(faults(builder(issuer().audience("a")).issuer(other.audience("b")).audience("")).await, fault);
+        assert_eq!(faults(builder(issuer().audiences(["a"])).issuer(other.audiences(["b"])).audience("")).await, fault);
         let keys = ResourceServer::builder().verifier(ApiKeys::new("https://api.example/keys", "sk_"));
         assert_eq!(faults(keys.audience("")).await, fault, "an audience of application verifiers alone");
     }
@@ -737,7 +738,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_list_of_algorithms_is_a_fault() {
-        let found = faults_of(Issuer::discover("https://as.example").algorithms([])).await;
+        let found = faults_of(Issuer::discovered("https://as.example").algorithms([])).await;
         assert_eq!(
             found,
             [
@@ -877,7 +878,7 @@ mod tests {
         };
         assert_eq!(outcome(issuer()), Ok(()), "given keys need none");
         assert_eq!(
-            outcome(Issuer::discover("https://as.example")).unwrap_err(),
+            outcome(Issuer::discovered("https://as.example")).unwrap_err(),
             "the resource server cannot be built:\n- issuer \"https://as.example\": its keys have to be fetched, and there \
              is no tokio runtime; build inside of one"
         );
@@ -886,7 +887,7 @@ mod tests {
     #[cfg(not(feature = "reqwest"))]
     #[tokio::test]
     async fn keys_to_be_fetched_need_a_client() {
-        let discovering = ResourceServer::discover("https://as.example").audience("api");
+        let discovering = ResourceServer::builder().issuer(Issuer::discovered("https://as.example")).audience("api");
         assert_eq!(
             faults(discovering).await,
             ["fetch: there is no HTTP client; enable the feature `reqwest`, or give one with `.fetch(..)`"]
@@ -897,13 +898,16 @@ mod tests {
     #[cfg(feature = "reqwest")]
     #[tokio::test]
     async fn the_client_of_the_feature_is_used_where_none_is_given() {
-        assert_eq!(faults(ResourceServer::discover("https://as.example").audience("api")).await, NONE);
+        assert_eq!(
+            faults(ResourceServer::builder().issuer(Issuer::discovered("https://as.example")).audience("api")).await,
+            NONE
+        );
     }
 
     #[tokio::test]
     async fn every_fault_is_named_at_once() {
         let first = Issuer::with_jwks("", "[]").algorithms([]).authorized_parties([""; 0]);
-        let second = Issuer::discover("https://b.example").audience("").profile(Profile::compat("mine"));
+        let second = Issuer::discovered("https://b.example").audiences([""]).profile(Profile::compat("mine"));
         let builder = ResourceServer::builder()
             .issuer(first)
             .issuer(second)
@@ -940,7 +944,10 @@ mod tests {
             (65_536, 1, None),
         ] {
             let cache = JwtCacheConfig::default().max_bytes(bytes).max_entries(entries);
-            let builder = ResourceServer::discover("https://as.example").audience("api").jwt_cache(cache);
+            let builder = ResourceServer::builder()
+                .issuer(Issuer::discovered("https://as.example"))
+                .audience("api")
+                .jwt_cache(cache);
             assert_eq!(faults(builder.fetch(Network::new())).await, fault.as_slice(), "{bytes}, {entries}");
         }
     }
@@ -961,7 +968,7 @@ mod tests {
             server.default_realm().to_owned()
         };
         assert_eq!(realm(builder(issuer()).audience("second")).await, "https://api.example");
-        assert_eq!(realm(builder(issuer().audience("own"))).await, "own");
+        assert_eq!(realm(builder(issuer().audiences(["own"]))).await, "own");
     }
 
     #[tokio::test]

@@ -24,8 +24,8 @@ use crate::{
 /// ```
 /// use scopegate_core::{GenAuthScopes, Issuer, jwt::Profile};
 ///
-/// let issuer = Issuer::discover("https://steam-talk.genauth.ai/oidc")
-///     .audience("60193c610f9117e7cb049159")
+/// let issuer = Issuer::discovered("https://steam-talk.genauth.ai/oidc")
+///     .audiences(["60193c610f9117e7cb049159"])
 ///     .profile(Profile::genauth())
 ///     .scope_grammar(GenAuthScopes);
 /// ```
@@ -147,7 +147,7 @@ impl Issuer {
 
     /// An issuer whose keys are found through its metadata document (RFC 8414, OpenID Connect Discovery), at the well-known
     /// addresses of its identifier.
-    pub fn discover(identifier: impl Into<String>) -> Self {
+    pub fn discovered(identifier: impl Into<String>) -> Self {
         Self::new(identifier, Keys::Discovered)
     }
 
@@ -219,17 +219,19 @@ impl Issuer {
         self
     }
 
-    /// Accepts tokens of this issuer for this audience, besides those named before. Without any, the audiences of the
-    /// [builder](super::ResourceServerBuilder::audience) count.
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audiences.push(audience.into());
+    /// The audiences (`aud`) that tokens of this issuer are accepted for, in place of the
+    /// [builder](super::ResourceServerBuilder::audience)'s: for an issuer that knows this API by another name.
+    ///
+    /// Default: the builder's.
+    pub fn audiences<A: Into<String>>(mut self, audiences: impl IntoIterator<Item = A>) -> Self {
+        self.audiences = audiences.into_iter().map(Into::into).collect();
         self
     }
 
     /// Accepts tokens that name no audience, for an issuer that does not write one. The clients stand in for it: it has to
     /// go with [`authorized_parties`](Self::authorized_parties), and with a profile whose tokens say in so many words that
     /// they are access tokens. A token that does name audiences still has to name this API, so an
-    /// [`audience`](Self::audience) is configured all the same; any name of this API will do.
+    /// [`audiences`](Self::audiences) is configured all the same; any name of this API will do.
     ///
     /// A token that one of these clients got for another API of the issuer is good here, too.
     pub fn dangerous_waive_audience(mut self) -> Self {

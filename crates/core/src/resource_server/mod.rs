@@ -56,9 +56,10 @@ use crate::{
 ///
 /// ```no_run
 /// # async fn build() -> Result<(), scopegate_core::BuildError> {
-/// use scopegate_core::ResourceServer;
+/// use scopegate_core::{Issuer, ResourceServer};
 ///
-/// let resource_server = ResourceServer::discover("https://tenant.example/oidc")
+/// let resource_server = ResourceServer::builder()
+///     .issuer(Issuer::discovered("https://tenant.example/oidc"))
 ///     .audience("https://api.example")
 ///     .build()
 ///     .await?;
@@ -149,11 +150,6 @@ struct KeyMiss {
 }
 
 impl ResourceServer {
-    /// Begins a resource server for one issuer, whose keys are found through its metadata document.
-    pub fn discover(issuer: impl Into<String>) -> ResourceServerBuilder {
-        Self::builder().issuer(Issuer::discover(issuer))
-    }
-
     /// Begins a resource server; its issuers are added one by one.
     pub fn builder() -> ResourceServerBuilder {
         ResourceServerBuilder::default()

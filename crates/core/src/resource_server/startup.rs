@@ -13,9 +13,10 @@ use crate::{
 /// ```
 /// use std::time::Duration;
 ///
-/// use scopegate_core::{ResourceServer, Startup};
+/// use scopegate_core::{Issuer, ResourceServer, Startup};
 ///
-/// let builder = ResourceServer::discover("https://tenant.example/oidc")
+/// let builder = ResourceServer::builder()
+///     .issuer(Issuer::discovered("https://tenant.example/oidc"))
 ///     .audience("https://api.example")
 ///     .startup(Startup::WaitAtMost(Duration::from_secs(5)));
 /// ```

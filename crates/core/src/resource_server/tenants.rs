@@ -34,7 +34,7 @@ const MAX_TENANT: usize = 256;
 /// let builder = ResourceServer::builder()
 ///     .tenants(
 ///         Tenants::template("https://{tenant}.idp.example/oidc", move |tenant| known.contains(&tenant))
-///             .settings(|issuer| issuer.audience("https://api.example"))
+///             .settings(|issuer| issuer.audiences(["https://api.example"]))
 ///             .max_live(500),
 ///     );
 /// ```

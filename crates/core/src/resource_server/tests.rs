@@ -202,7 +202,8 @@ fn request(token: &str) -> Parts {
 }
 
 async fn discovering(network: &Network, clock: &SetClock) -> ResourceServer {
-    ResourceServer::discover(ISSUER)
+    ResourceServer::builder()
+        .issuer(Issuer::discovered(ISSUER))
         .audience("https://api.example")
         .fetch(network.clone())
         .clock(clock.clone())
@@ -311,7 +312,7 @@ async fn a_key_that_the_issuer_does_not_have_is_unknown() {
 async fn key_1_a_key_of_one_issuer_verifies_no_token_of_another() {
     let server = ResourceServer::builder()
         .issuer(Issuer::with_jwks("https://a", jwks(&["a-es256"])))
-        .issuer(Issuer::with_jwks("https://b", jwks(&["b-es256"])).audience("b"))
+        .issuer(Issuer::with_jwks("https://b", jwks(&["b-es256"])).audiences(["b"]))
         .audience("https://api.example")
         .clock(SetClock::new())
         .build()
@@ -383,7 +384,7 @@ async fn a_request_is_judged_once_by_each_server_and_for_each_token_until_it_exp
     request.extensions.insert(first.clone());
 
     // Claims are built once per judgement, so sharing them means that there was no second one.
-    let claims = |outcome: &Authentication| outcome.token().unwrap().claims::<crate::Claims>().unwrap();
+    let claims = |outcome: &Authentication| outcome.token().unwrap().claims_as::<crate::Claims>().unwrap();
     let is_first = |outcome: &Authentication| Arc::ptr_eq(&claims(outcome), &claims(&first));
     assert!(is_first(&server.authenticate(&request).await.unwrap()));
     assert!(is_first(&server.clone().authenticate(&request).await.unwrap()));
@@ -623,7 +624,7 @@ impl Observer for Notes {
 async fn an_observer_is_told_of_fetches_and_refusals_under_bounded_names() {
     let (network, clock, notes) = (Network::with_issuer(&["a-es256"]), SetClock::new(), Notes::default());
     let tenants = Tenants::trusting("tenants", |issuer| issuer == ISSUER)
-        .settings(|issuer| issuer.audience("https://api.example"));
+        .settings(|issuer| issuer.audiences(["https://api.example"]));
     let server = ResourceServer::builder()
         .tenants(tenants)
         .fetch(network.clone())
@@ -669,7 +670,7 @@ fn put_tenant(network: &Network, name: &str, key_ids: &[&str]) {
 
 async fn with_tenants(network: &Network, max_live: usize) -> ResourceServer {
     let tenants = Tenants::template(tenant("{tenant}"), |tenant| !tenant.starts_with("unknown"))
-        .settings(|issuer| issuer.audience("https://api.example"))
+        .settings(|issuer| issuer.audiences(["https://api.example"]))
         .max_live(max_live);
     let builder = ResourceServer::builder().tenants(tenants).fetch(network.clone()).clock(SetClock::new());
     builder.build().await.unwrap()
@@ -719,7 +720,9 @@ async fn meta_8_tenants_of_entra_id_are_trusted_by_a_template_and_keep_to_their_
     publish(theirs, &issuer(ours));
     let server = ResourceServer::builder()
         .tenants(Tenants::template(issuer("{tenant}"), move |tenant| [ours, theirs].contains(&tenant)).settings(
-            |issuer| issuer.audience("https://api.example").profile(Profile::entra_v2()).algorithms([Algorithm::Es256]),
+            |issuer| {
+                issuer.audiences(["https://api.example"]).profile(Profile::entra_v2()).algorithms([Algorithm::Es256])
+            },
         ))
         .fetch(network.clone())
         .clock(SetClock::new())
@@ -763,7 +766,7 @@ async fn of_many_tenants_a_bounded_number_is_live() {
 #[tokio::test]
 async fn an_issuer_that_is_named_by_itself_keeps_its_own_settings() {
     let network = Network::new();
-    let tenants = Tenants::trusting("all", |_| true).settings(|issuer| issuer.audience("https://other.example"));
+    let tenants = Tenants::trusting("all", |_| true).settings(|issuer| issuer.audiences(["https://other.example"]));
     let server = fixed_with(&["a-es256"], |builder| builder.tenants(tenants).fetch(network.clone())).await;
     assert!(at_once(&server, &token_by("a-es256")).is_ok());
     assert!(network.requests().is_empty());
@@ -773,7 +776,7 @@ async fn an_issuer_that_is_named_by_itself_keeps_its_own_settings() {
 async fn start_up_fails_fast_or_waits_or_does_neither() {
     let (network, clock) = (Network::new(), SetClock::new());
     let builder = || {
-        let builder = ResourceServer::discover(ISSUER).audience("https://api.example");
+        let builder = ResourceServer::builder().issuer(Issuer::discovered(ISSUER)).audience("https://api.example");
         builder.fetch(network.clone()).clock(clock.clone())
     };
     assert!(builder().build().await.is_ok() && network.requests().is_empty());
@@ -804,7 +807,7 @@ async fn start_up_fails_fast_or_waits_or_does_neither() {
 
 async fn with_tenants_at(network: &Network, clock: &SetClock, max_live: usize) -> ResourceServer {
     let tenants = Tenants::template(tenant("{tenant}"), |tenant| !tenant.starts_with("unknown"))
-        .settings(|issuer| issuer.audience("https://api.example"))
+        .settings(|issuer| issuer.audiences(["https://api.example"]))
         .max_live(max_live);
     ResourceServer::builder().tenants(tenants).fetch(network.clone()).clock(clock.clone()).build().await.unwrap()
 }
@@ -848,7 +851,8 @@ fn a_probe_that_refreshes_keeps_keys_fresh_where_the_runtime_of_the_start_is_gon
     let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
     let first = runtime();
     let server = first.block_on(async {
-        ResourceServer::discover(ISSUER)
+        ResourceServer::builder()
+            .issuer(Issuer::discovered(ISSUER))
             .audience("https://api.example")
             .fetch(network.clone())
             .clock(clock.clone())
@@ -916,7 +920,8 @@ async fn few_tenants_may_be_live() {
 
 #[tokio::test]
 async fn any_number_of_tenants_may_be_live() {
-    let tenants = Tenants::template(tenant("{tenant}"), |_| true).settings(|i| i.audience("api")).max_live(usize::MAX);
+    let tenants =
+        Tenants::template(tenant("{tenant}"), |_| true).settings(|i| i.audiences(["api"])).max_live(usize::MAX);
     let built = tokio::spawn(ResourceServer::builder().tenants(tenants).fetch(Network::new()).build()).await;
     assert!(built.is_ok(), "{built:?}");
 }
@@ -931,7 +936,7 @@ async fn a_template_lets_nobody_choose_the_host() {
         ("https://idp.example:{tenant}/", "https://idp.example:22/"),
     ] {
         let network = Network::new();
-        let tenants = Tenants::template(template, |_| true).settings(|i| i.audience("https://api.example"));
+        let tenants = Tenants::template(template, |_| true).settings(|i| i.audiences(["https://api.example"]));
         let Ok(server) =
             ResourceServer::builder().tenants(tenants).fetch(network.clone()).clock(SetClock::new()).build().await
         else {
@@ -953,9 +958,9 @@ async fn the_header_for_keys_goes_to_named_hosts_alone() {
         let builder = ResourceServer::builder().issuer(issuer).audience("https://api.example");
         builder.fetch(network.clone()).clock(SetClock::new()).build()
     };
-    let error = with_header(Issuer::discover(ISSUER)).await.unwrap_err();
+    let error = with_header(Issuer::discovered(ISSUER)).await.unwrap_err();
     assert!(error.to_string().contains("name the hosts with `.key_hosts(..)`"), "{error}");
-    let server = with_header(Issuer::discover(ISSUER).key_hosts(["as.example"])).await.unwrap();
+    let server = with_header(Issuer::discovered(ISSUER).key_hosts(["as.example"])).await.unwrap();
     assert_eq!(refusal(&server, &token_by("a-es256")).await, Reason::KeysUnavailable);
     assert!(
         !network.headers().contains_key("x-api-key")
@@ -970,7 +975,7 @@ async fn a_tenant_that_is_trusted_no_more_is_refused_at_once_and_not_asked_for_i
     let trusted = Arc::new(std::sync::atomic::AtomicBool::new(true));
     let asked = Arc::clone(&trusted);
     let tenants = Tenants::template(tenant("{tenant}"), move |_| asked.load(std::sync::atomic::Ordering::SeqCst))
-        .settings(|issuer| issuer.audience("https://api.example"));
+        .settings(|issuer| issuer.audiences(["https://api.example"]));
     let clock = SetClock::new();
     let server =
         ResourceServer::builder().tenants(tenants).fetch(network.clone()).clock(clock.clone()).build().await.unwrap();
@@ -994,9 +999,9 @@ async fn c_3_the_first_group_that_trusts_a_tenant_decides_whatever_is_remembered
     let is_first = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let asked = Arc::clone(&is_first);
     let first = Tenants::template(tenant("a{tenant}"), move |_| asked.load(std::sync::atomic::Ordering::SeqCst))
-        .settings(|issuer| issuer.audience("https://other.example"));
+        .settings(|issuer| issuer.audiences(["https://other.example"]));
     let second =
-        Tenants::template(tenant("{tenant}"), |_| true).settings(|issuer| issuer.audience("https://api.example"));
+        Tenants::template(tenant("{tenant}"), |_| true).settings(|issuer| issuer.audiences(["https://api.example"]));
     let server = ResourceServer::builder()
         .tenants(first)
         .tenants(second)

@@ -36,7 +36,20 @@ impl ScopeToken {
     /// control character, or anything outside ASCII.
     pub fn new(text: impl Into<Cow<'static, str>>) -> Result<Self, InvalidScopeToken> {
         let text = text.into();
-        if is_scope_token(&text) { Ok(Self(text)) } else { Err(InvalidScopeToken { text: text.into() }) }
+        if ScopeToken::is_valid(&text) { Ok(Self(text)) } else { Err(InvalidScopeToken { text: text.into() }) }
+    }
+
+    /// Whether `text` is a legal `scope-token`. `const`, so that a scope in a type can be checked by the compiler.
+    pub const fn is_valid(text: &str) -> bool {
+        let bytes = text.as_bytes();
+        let mut index = 0;
+        while index < bytes.len() {
+            if !is_scope_character(bytes[index]) {
+                return false;
+            }
+            index += 1;
+        }
+        !bytes.is_empty()
     }
 
     /// The scope as text.
@@ -55,19 +68,6 @@ impl fmt::Display for ScopeToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Whether `text` is a legal `scope-token`. `const`, so that a scope in a type can be checked by the compiler.
-pub const fn is_scope_token(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let mut index = 0;
-    while index < bytes.len() {
-        if !is_scope_character(bytes[index]) {
-            return false;
-        }
-        index += 1;
-    }
-    !bytes.is_empty()
 }
 
 const fn is_scope_character(byte: u8) -> bool {
@@ -150,7 +150,7 @@ impl Scope {
                 split.get_or_insert(*element);
             }
         });
-        let scope = Self::of(tokens.filter(|element| is_scope_token(element)));
+        let scope = Self::of(tokens.filter(|element| ScopeToken::is_valid(element)));
         split.map_or(Ok(scope), |element| Err(InvalidScopeToken { text: element.into() }))
     }
 
@@ -267,12 +267,12 @@ mod tests {
     fn a_scope_token_has_the_characters_of_rfc_6749_and_at_least_one() {
         for byte in 0..=0x7f_u8 {
             let legal = byte == 0x21 || (0x23..=0x5b).contains(&byte) || (0x5d..=0x7e).contains(&byte);
-            assert_eq!(is_scope_token(&String::from(byte as char)), legal, "{byte:#x}");
+            assert_eq!(ScopeToken::is_valid(&String::from(byte as char)), legal, "{byte:#x}");
         }
-        assert!(!is_scope_token(""));
-        assert!(!is_scope_token("r\u{e9}ad"));
-        assert!(!is_scope_token("a b"));
-        assert!(is_scope_token("https://api.example/read?x=1&y"));
+        assert!(!ScopeToken::is_valid(""));
+        assert!(!ScopeToken::is_valid("r\u{e9}ad"));
+        assert!(!ScopeToken::is_valid("a b"));
+        assert!(ScopeToken::is_valid("https://api.example/read?x=1&y"));
     }
 
     #[test]

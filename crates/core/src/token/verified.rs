@@ -429,7 +429,7 @@ impl VerifiedToken {
     /// # Errors
     ///
     /// [`Reason::ClaimsMismatch`] when the claims cannot be read as `C`.
-    pub fn claims<C: DeserializeOwned + Send + Sync + 'static>(&self) -> Result<Arc<C>, Error> {
+    pub fn claims_as<C: DeserializeOwned + Send + Sync + 'static>(&self) -> Result<Arc<C>, Error> {
         let (mut place, mut built) = (&self.get().typed, None);
         loop {
             while let Some(known) = place.get() {
@@ -581,18 +581,18 @@ pub(crate) mod tests {
     #[test]
     fn claims_are_built_once_for_each_type() {
         let token = verified("https://a", None, None);
-        let first = token.claims::<Named>().unwrap();
+        let first = token.claims_as::<Named>().unwrap();
         assert_eq!(first.name, "Alice");
-        assert!(Arc::ptr_eq(&first, &token.clone().claims::<Named>().unwrap()));
-        let all = token.claims::<Claims>().unwrap();
+        assert!(Arc::ptr_eq(&first, &token.clone().claims_as::<Named>().unwrap()));
+        let all = token.claims_as::<Claims>().unwrap();
         assert_eq!(all["roles"][0], "admin");
-        assert!(Arc::ptr_eq(&all, &token.claims::<Claims>().unwrap()));
-        assert!(Arc::ptr_eq(&first, &token.claims::<Named>().unwrap()));
+        assert!(Arc::ptr_eq(&all, &token.claims_as::<Claims>().unwrap()));
+        assert!(Arc::ptr_eq(&first, &token.claims_as::<Named>().unwrap()));
     }
 
     #[test]
     fn claims_that_do_not_fit_are_a_mismatch_that_quotes_none_of_them() {
-        let error = verified("https://a", None, None).claims::<Vec<String>>().unwrap_err();
+        let error = verified("https://a", None, None).claims_as::<Vec<String>>().unwrap_err();
         assert_eq!((error.reason(), error.issuer()), (Reason::ClaimsMismatch, Some("https://a")));
         assert_eq!(error.failed_checks()[0].found(), "a claim of another type");
         assert!(error.failed_checks()[0].expected().contains("Vec"));
@@ -607,7 +607,7 @@ pub(crate) mod tests {
             email: String,
         }
 
-        let error = verified("https://a", None, None).claims::<Mail>().unwrap_err();
+        let error = verified("https://a", None, None).claims_as::<Mail>().unwrap_err();
         assert_eq!(error.failed_checks()[0].found(), "missing field `email`");
     }
 
@@ -616,7 +616,7 @@ pub(crate) mod tests {
         let token = verified("https://a", Some("alice"), Some("app"));
         let printed = format!("{token:?}");
         assert!(printed.contains("https://a") && printed.contains("alice") && !printed.contains("Alice"), "{printed}");
-        let claims = token.claims::<Claims>().unwrap();
+        let claims = token.claims_as::<Claims>().unwrap();
         assert_eq!(format!("{claims:?}"), r#"{"name", "roles"}"#);
         assert_eq!(Claims::clone(&claims).into_map().len(), 2);
     }

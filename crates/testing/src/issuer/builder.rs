@@ -121,7 +121,7 @@ impl TestIssuerBuilder {
     /// let gateway = Mint::new("gateway", SigningKeys::from(key));
     /// let assertion = gateway.token().typ("JWT").subject("gateway").audience(issuer.issuer());
     /// // Send it as `client_assertion`; the second one has a `jti` of its own.
-    /// assert_ne!(assertion.sign(), assertion.sign());
+    /// assert_ne!(assertion.issue(), assertion.issue());
     /// # }
     /// ```
     pub fn client_with_key(mut self, client_id: impl Into<String>, public_jwk: impl Into<Value>) -> Self {

@@ -83,10 +83,10 @@ use self::{
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let issuer = TestIssuer::start().await;
-/// let before = issuer.token().sign();
+/// let before = issuer.token().issue();
 ///
 /// issuer.rotate().await;
-/// let after = issuer.token().sign();
+/// let after = issuer.token().issue();
 /// // `after` needs one more request for keys, and `before` is refused from then on. A service asks for keys at most once
 /// // in 30 seconds: give both sides a `TestClock`, and advance it by 31.
 /// # let _ = (before, after);
@@ -100,6 +100,10 @@ pub struct TestIssuer {
 }
 
 impl TestIssuer {
+    /// The audience of tokens for which the test names none: [`Mint::AUDIENCE`].
+    pub const AUDIENCE: &str = Mint::AUDIENCE;
+    /// The client that is registered, and that of tokens for which the test names none: [`Mint::CLIENT_ID`].
+    pub const CLIENT_ID: &str = Mint::CLIENT_ID;
     /// The secret of the client that is registered unless [`TestIssuerBuilder::client`] names others.
     pub const CLIENT_SECRET: &str = "test-secret";
 

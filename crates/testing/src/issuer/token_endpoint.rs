@@ -50,7 +50,7 @@ fn grant(shared: &Shared, request: &Received) -> Result<Value, Refusal> {
     if let Some(scope) = scope {
         token = token.scope(scope);
     }
-    let token = if is_opaque { shared.tokens.issue(unique(), false, &token) } else { token.sign() };
+    let token = if is_opaque { shared.tokens.issue(unique(), false, &token) } else { token.issue() };
     let mut answer = json!({ "access_token": token, "token_type": TOKEN_TYPE, "expires_in": LIFETIME.as_secs() });
     if let Some(scope) = scope {
         answer["scope"] = scope.into();

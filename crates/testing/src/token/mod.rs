@@ -28,7 +28,7 @@ const WELL_BEYOND_LEEWAY: Duration = Duration::from_secs(60 * 60);
 /// A token in the making. Started by [`Mint::token`] or [`TestIssuer::token`](crate::TestIssuer::token).
 ///
 /// Untouched, it is a good token. Each method changes one thing about it, and the last word on a thing counts; whatever
-/// is not named stays good, so that a bad token is refused for the reason that the test means. [`sign`](Self::sign)
+/// is not named stays good, so that a bad token is refused for the reason that the test means. [`issue`](Self::sign)
 /// may be called again and again: the times are read from the clock and the `jti` is drawn anew each time.
 ///
 /// # Examples
@@ -41,14 +41,14 @@ const WELL_BEYOND_LEEWAY: Duration = Duration::from_secs(60 * 60);
 /// let mint = Mint::new("https://idp.example", SigningKeys::generate([SigningAlgorithm::Es256]));
 ///
 /// // Good ones.
-/// mint.token().subject("alice").scope("message:read message:write").sign();
-/// mint.token().audiences(["https://api.example", "https://files.example"]).claim("roles", vec!["admin"]).sign();
+/// mint.token().subject("alice").scope("message:read message:write").issue();
+/// mint.token().audiences(["https://api.example", "https://files.example"]).claim("roles", vec!["admin"]).issue();
 ///
 /// // Bad ones.
-/// mint.token().expired().sign();
-/// mint.token().without_claim("sub").sign();
-/// mint.token().signed_by_stranger().sign();
-/// mint.token().unsigned().sign();
+/// mint.token().expired().issue();
+/// mint.token().without_claim("sub").issue();
+/// mint.token().signed_by_stranger().issue();
+/// mint.token().unsigned().issue();
 /// ```
 #[derive(Clone)]
 #[must_use = "a token is made by `sign`"]

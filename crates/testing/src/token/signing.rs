@@ -27,7 +27,7 @@ impl TokenBuilder {
     /// [`TestIssuerBuilder::algorithms`](crate::TestIssuerBuilder::algorithms), a mint by
     /// [`SigningKeys::generate`](crate::SigningKeys::generate).
     #[must_use]
-    pub fn sign(&self) -> String {
+    pub fn issue(&self) -> String {
         let (algorithm, key) = self.signer();
         let input = format!("{}.{}", base64url(self.header_text(algorithm, key)), base64url(self.payload()));
         let message = input.as_bytes();

@@ -55,16 +55,16 @@ async fn public_clients_name_themselves() {
 async fn an_active_access_token_opens_introspection() {
     let issuer = TestIssuer::start().await;
     let bearer = |token: &str| post("/introspect").header("authorization", format!("Bearer {token}"));
-    for token in [issuer.token().sign(), issuer.opaque_token().issue()] {
+    for token in [issuer.token().issue(), issuer.opaque_token().issue()] {
         assert_eq!(status(&issuer, bearer(&token), "token=x").await, 200);
         issuer.revoke(&token);
         assert_eq!(status_at(&issuer, bearer(&token), "token=x").await, (401, json!("invalid_token")));
     }
     for token in [
-        issuer.token().expired().sign(),
-        issuer.token().signed_by_stranger().sign(),
+        issuer.token().expired().issue(),
+        issuer.token().signed_by_stranger().issue(),
         issuer.opaque_token().refresh_token().issue(),
-        issuer.token().without_claim("client_id").without_claim("sub").sign(),
+        issuer.token().without_claim("client_id").without_claim("sub").issue(),
         "unknown".to_owned(),
     ] {
         let answer = ask(&issuer, bearer(&token), "token=x").await;
@@ -72,7 +72,7 @@ async fn an_active_access_token_opens_introspection() {
         let challenge = format!("Bearer realm=\"{}\", error=\"invalid_token\"", issuer.issuer());
         assert_eq!(answer.headers["www-authenticate"], challenge);
     }
-    let token = issuer.token().sign();
+    let token = issuer.token().issue();
     let form = "token=x&client_id=test-client&client_secret=test-secret";
     assert_eq!(status_at(&issuer, bearer(&token), form).await, (400, json!("invalid_request")));
 }
@@ -103,7 +103,7 @@ impl Asserting {
     }
 
     async fn sent(&self, assertion: &TokenBuilder) -> (u16, Value) {
-        status_at(&self.issuer, post("/introspect"), &asserted(&assertion.sign())).await
+        status_at(&self.issuer, post("/introspect"), &asserted(&assertion.issue())).await
     }
 }
 
@@ -116,7 +116,7 @@ async fn clients_authenticate_by_assertions_for_issuer_or_endpoint() {
         let many = assertion.clone().audiences(["other", test.issuer.issuer()]);
         assert_eq!(test.sent(&many).await.0, 200);
 
-        let form = asserted(&assertion.clone().audience(test.issuer.revocation_endpoint()).sign());
+        let form = asserted(&assertion.clone().audience(test.issuer.revocation_endpoint()).issue());
         assert_eq!(ask(&test.issuer, post("/revoke"), &form).await.status, 200);
     }
 }
@@ -127,7 +127,7 @@ async fn keys_of_every_kind_and_bare_public_jwks_will_do() {
         let key = SigningKey::generate(algorithm);
         let issuer = TestIssuer::builder().client_with_key("keyed", key.public_jwk()).start().await;
         let mint = Mint::new("keyed", SigningKeys::from(key));
-        let assertion = mint.token().subject("keyed").audience(issuer.issuer()).sign();
+        let assertion = mint.token().subject("keyed").audience(issuer.issuer()).issue();
         assert_eq!(status(&issuer, post("/introspect"), &asserted(&assertion)).await, 200, "{algorithm}");
     }
 }
@@ -180,7 +180,7 @@ async fn an_assertion_is_used_once() {
 #[tokio::test]
 async fn an_assertion_comes_alone_and_with_its_type() {
     let test = Asserting::start().await;
-    let form = || asserted(&test.assertion("keyed").sign());
+    let form = || asserted(&test.assertion("keyed").issue());
     let issuer = &test.issuer;
     assert_eq!(status(issuer, post("/introspect"), &format!("{}&client_id=keyed", form())).await, 200);
     assert_eq!(status(issuer, post("/introspect"), &format!("{}&client_id=robot", form())).await, 401);
@@ -189,7 +189,7 @@ async fn an_assertion_comes_alone_and_with_its_type() {
     assert_eq!(status(issuer, post("/introspect"), &asserted("a.b.c")).await, 401);
     assert_eq!(status(issuer, post("/introspect"), &format!("{}&client_secret=hush", form())).await, 400);
     assert_eq!(status(issuer, basic("/introspect", "robot", "hush"), &form()).await, 400);
-    let bearer = post("/introspect").header("authorization", format!("Bearer {}", issuer.token().sign()));
+    let bearer = post("/introspect").header("authorization", format!("Bearer {}", issuer.token().issue()));
     assert_eq!(status(issuer, bearer, &form()).await, 400);
 }
 

@@ -10,7 +10,7 @@ use crate::http::{ask, basic, get, introspect, known, post, request};
 async fn a_jwt_of_the_issuer_is_active_with_its_claims() {
     for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa, SigningAlgorithm::Rs256] {
         let issuer = TestIssuer::builder().algorithms([algorithm]).start().await;
-        let token = issuer.token().scope("message").claim("tenant", "a").sign();
+        let token = issuer.token().scope("message").claim("tenant", "a").issue();
         let told = introspect(&issuer, &token).await;
         assert_eq!((&told["active"], &told["token_type"]), (&json!(true), &json!("Bearer")), "{algorithm}");
         assert_eq!((&told["scope"], &told["tenant"]), (&json!("message"), &json!("a")));
@@ -22,7 +22,7 @@ async fn a_jwt_of_the_issuer_is_active_with_its_claims() {
 async fn a_jwt_is_active_until_it_expires() {
     let clock = TestClock::at_unix(1_700_000_000);
     let issuer = TestIssuer::builder().clock(clock.clone()).start().await;
-    let token = issuer.token().sign();
+    let token = issuer.token().issue();
     clock.advance(Duration::from_secs(299));
     assert_eq!(introspect(&issuer, &token).await["active"], true);
     clock.advance(Duration::from_secs(1));
@@ -32,17 +32,17 @@ async fn a_jwt_is_active_until_it_expires() {
 #[tokio::test]
 async fn what_the_current_keys_have_not_signed_is_not_active() {
     let issuer = TestIssuer::start().await;
-    let retired = issuer.token().sign();
+    let retired = issuer.token().issue();
     assert_eq!(introspect(&issuer, &retired).await["active"], true);
     issuer.rotate().await;
     for token in [
         retired,
-        issuer.token().signed_by_stranger().sign(),
-        issuer.token().tampered_signature().sign(),
-        issuer.token().unsigned().sign(),
-        issuer.token().hs256_with_public_key().sign(),
-        issuer.token().header("alg", "ES384").sign(),
-        TestIssuer::start().await.token().sign(),
+        issuer.token().signed_by_stranger().issue(),
+        issuer.token().tampered_signature().issue(),
+        issuer.token().unsigned().issue(),
+        issuer.token().hs256_with_public_key().issue(),
+        issuer.token().header("alg", "ES384").issue(),
+        TestIssuer::start().await.token().issue(),
         "a.b.c".to_owned(),
         "unknown".to_owned(),
     ] {
@@ -53,7 +53,7 @@ async fn what_the_current_keys_have_not_signed_is_not_active() {
 #[tokio::test]
 async fn a_key_that_stays_in_the_set_still_counts() {
     let issuer = TestIssuer::start().await;
-    let old = issuer.token().sign();
+    let old = issuer.token().issue();
     issuer.rotate_keeping_old().await;
     assert_eq!(introspect(&issuer, &old).await["active"], true);
 }

@@ -86,9 +86,9 @@ async fn published_keys_verify_the_tokens() {
     let answer = get(&issuer, "/jwks.json").await;
     assert_eq!(answer.headers["content-type"], "application/jwk-set+json");
     assert_eq!(answer.body, issuer.jwks_json());
-    assert!(is_signed(&issuer.token().sign(), &answer.body));
-    assert_eq!(parts(&issuer.token().sign()).claims["iss"], issuer.issuer());
-    assert_eq!(parts(&issuer.id_token().sign()).claims["iss"], issuer.issuer());
+    assert!(is_signed(&issuer.token().issue(), &answer.body));
+    assert_eq!(parts(&issuer.token().issue()).claims["iss"], issuer.issuer());
+    assert_eq!(parts(&issuer.id_token().issue()).claims["iss"], issuer.issuer());
 }
 
 #[tokio::test]
@@ -109,23 +109,23 @@ async fn another_path_or_method_is_refused_in_json() {
 #[tokio::test]
 async fn rotation_takes_the_old_keys_back() {
     let issuer = TestIssuer::start().await;
-    let (old_mint, old) = (issuer.mint(), issuer.token().sign());
+    let (old_mint, old) = (issuer.mint(), issuer.token().issue());
     issuer.rotate().await;
 
     let published = get(&issuer, "/jwks.json").await.body;
-    assert!(is_signed(&issuer.token().sign(), &published));
+    assert!(is_signed(&issuer.token().issue(), &published));
     assert!(!is_signed(&old, &published));
-    assert!(is_signed(&old_mint.token().sign(), &old_mint.jwks_json()));
+    assert!(is_signed(&old_mint.token().issue(), &old_mint.jwks_json()));
     assert_eq!(issuer.mint().keys().algorithms(), old_mint.keys().algorithms());
 }
 
 #[tokio::test]
 async fn an_overlap_keeps_the_old_keys() {
     let issuer = TestIssuer::start().await;
-    let old = issuer.token().sign();
+    let old = issuer.token().issue();
     issuer.rotate_keeping_old().await;
 
-    let new = issuer.token().sign();
+    let new = issuer.token().issue();
     assert_ne!(parts(&old).header["kid"], parts(&new).header["kid"]);
     let published = get(&issuer, "/jwks.json").await.body;
     assert!(is_signed(&old, &published) && is_signed(&new, &published));
@@ -135,7 +135,7 @@ async fn an_overlap_keeps_the_old_keys() {
 async fn keys_are_given_and_replaced() {
     let named = |kid: &str| SigningKeys::from(SigningKey::generate(SigningAlgorithm::Es384).with_key_id(kid));
     let issuer = TestIssuer::builder().keys(named("one")).start().await;
-    assert_eq!(parts(&issuer.token().sign()).header["kid"], "one");
+    assert_eq!(parts(&issuer.token().issue()).header["kid"], "one");
     issuer.set_keys(named("two"));
     let published = get(&issuer, "/jwks.json").await.json();
     assert_eq!((&published["keys"][0]["kid"], published["keys"].as_array().unwrap().len()), (&json!("two"), 1));
@@ -144,7 +144,7 @@ async fn keys_are_given_and_replaced() {
 #[tokio::test]
 async fn rsa_keys_are_there_when_named() {
     let issuer = TestIssuer::builder().algorithms([SigningAlgorithm::Rs256]).start().await;
-    let token = issuer.token().sign();
+    let token = issuer.token().issue();
     assert_eq!(parts(&token).header["alg"], "RS256");
     assert!(is_signed(&token, &issuer.jwks_json()));
 }

@@ -16,7 +16,7 @@ fn imported_keys_of_every_kind_sign() {
     let keys = SigningKeys::from_jwks_json(PRIVATE).unwrap();
     let mint = Mint::new("https://idp.example/tenant-a", keys);
     for algorithm in SigningAlgorithm::all() {
-        let token = mint.token().algorithm(algorithm).sign();
+        let token = mint.token().algorithm(algorithm).issue();
         assert_eq!(parts(&token).header["alg"], algorithm.name());
         assert!(is_signed(&token, &mint.jwks_json()), "{algorithm}");
     }
@@ -51,7 +51,7 @@ fn an_encryption_key_signs_only_when_named() {
     let enc = SigningKeys::from(SigningKey::generate(SigningAlgorithm::Es256).with_jwk_member("use", "enc"));
     assert!(enc.algorithms().is_empty() && enc.for_algorithm(SigningAlgorithm::Es256).is_none());
     let mint = Mint::new("https://idp.example", keys);
-    let token = mint.token().signed_by("a-enc").sign();
+    let token = mint.token().signed_by("a-enc").issue();
     assert_eq!(parts(&token).header["alg"], "RS256");
     assert!(is_signed(&token, &mint.jwks_json()));
 }
@@ -62,8 +62,8 @@ fn a_key_whose_published_algorithm_does_not_fit_signs_only_when_named() {
     let keys: SigningKeys = [odd, SigningKey::generate(SigningAlgorithm::Es384)].into_iter().collect();
     assert_eq!(keys.algorithms(), [SigningAlgorithm::Es384]);
     let mint = Mint::new("https://idp.example", keys);
-    assert_eq!(parts(&mint.token().sign()).header["alg"], "ES384");
-    assert_eq!(parts(&mint.token().signed_by("odd").sign()).header["alg"], "ES256");
+    assert_eq!(parts(&mint.token().issue()).header["alg"], "ES384");
+    assert_eq!(parts(&mint.token().signed_by("odd").issue()).header["alg"], "ES256");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn the_published_jwk_is_changed_and_the_key_is_not() {
     assert_eq!((jwk.get("alg"), jwk.get("use")), (None, None));
 
     let mint = Mint::new("https://idp.example", key.into());
-    assert!(is_signed(&mint.token().sign(), &mint.jwks_json()));
+    assert!(is_signed(&mint.token().issue(), &mint.jwks_json()));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn ed25519_has_two_names() {
     for algorithm in [SigningAlgorithm::EdDsa, SigningAlgorithm::Ed25519] {
         let mint = Mint::new("https://idp.example", SigningKeys::generate([algorithm]));
         let jwks: Value = serde_json::from_str(&mint.jwks_json()).unwrap();
-        let token = mint.token().sign();
+        let token = mint.token().issue();
         assert_eq!(jwks["keys"][0]["alg"], algorithm.name());
         assert_eq!(parts(&token).header["alg"], algorithm.name());
         assert!(is_signed(&token, &mint.jwks_json()));

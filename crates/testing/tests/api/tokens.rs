@@ -14,17 +14,17 @@ fn mint() -> Mint {
 }
 
 fn claims(token: &TokenBuilder) -> Value {
-    parts(&token.sign()).claims
+    parts(&token.issue()).claims
 }
 
 fn header(token: &TokenBuilder) -> Value {
-    parts(&token.sign()).header
+    parts(&token.issue()).header
 }
 
 #[test]
 fn an_untouched_token_is_a_good_one_of_rfc_9068() {
     let mint = mint();
-    let token = mint.token().sign();
+    let token = mint.token().issue();
     let mut parts = parts(&token);
     assert!(parts.claims["jti"].as_str().is_some_and(|jti| jti.len() == 22));
     parts.claims.as_object_mut().unwrap().remove("jti");
@@ -48,13 +48,13 @@ fn an_untouched_token_is_a_good_one_of_rfc_9068() {
 fn every_algorithm_signs() {
     let mint = Mint::new("https://idp.example", SigningKeys::generate(SigningAlgorithm::all()));
     for algorithm in SigningAlgorithm::all() {
-        let token = mint.token().algorithm(algorithm).sign();
+        let token = mint.token().algorithm(algorithm).issue();
         assert_eq!(parts(&token).header["alg"], algorithm.name());
         assert!(is_signed(&token, &mint.jwks_json()), "{algorithm}");
 
         // The forgeries are forgeries by every algorithm.
         for forged in [mint.token().signed_by_stranger(), mint.token().tampered_signature()] {
-            let forged = forged.algorithm(algorithm).sign();
+            let forged = forged.algorithm(algorithm).issue();
             assert_eq!(parts(&forged).header, parts(&token).header);
             assert!(!is_signed(&forged, &mint.jwks_json()), "{algorithm}");
         }
@@ -121,7 +121,7 @@ fn the_header_is_changed_and_the_signer_is_not() {
     assert_eq!(header(&mint.token().without_typ().without_key_id()), json!({ "alg": "ES256" }));
 
     let corrected = Mint::new("https://idp.example", key.clone().with_key_id("other").into());
-    let token = mint.token().key_id("other").sign();
+    let token = mint.token().key_id("other").issue();
     assert!(is_signed(&token, &corrected.jwks_json()));
 }
 
@@ -130,7 +130,7 @@ fn raw_parts_are_taken_as_they_are_and_signed() {
     let mint = mint();
     let kid = mint.keys().iter().next().and_then(SigningKey::key_id).unwrap();
     let text = format!(r#"{{"alg":"ES256","kid":"{kid}","alg":"ES256"}}"#);
-    let token = mint.token().raw_header(text).raw_payload(*b"\xff\x00").sign();
+    let token = mint.token().raw_header(text).raw_payload(*b"\xff\x00").issue();
     assert!(is_signed(&token, &mint.jwks_json()));
     assert!(token.split('.').nth(1) == Some("_wA"));
 }
@@ -142,19 +142,19 @@ fn keys_are_chosen_by_identifier_or_in_person() {
         .into_iter()
         .collect();
     let mint = Mint::new("https://idp.example", keys);
-    let second = mint.token().signed_by("second").sign();
+    let second = mint.token().signed_by("second").issue();
     assert_eq!(parts(&second).header["kid"], "second");
     assert!(is_signed(&second, &mint.jwks_json()));
 
     let outsider = SigningKey::generate(SigningAlgorithm::Es384).with_key_id("outsider");
-    let foreign = mint.token().signed_by_key(&outsider).sign();
+    let foreign = mint.token().signed_by_key(&outsider).issue();
     assert_eq!((&parts(&foreign).header["kid"], &parts(&foreign).header["alg"]), (&json!("outsider"), &json!("ES384")));
     assert!(is_signed(&foreign, &SigningKeys::from(outsider).jwks_json()));
 }
 
 #[test]
 fn an_unsigned_token_says_none_and_ends_in_a_dot() {
-    let token = mint().token().unsigned().sign();
+    let token = mint().token().unsigned().issue();
     assert_eq!(parts(&token).header["alg"], "none");
     assert!(token.ends_with('.'));
 }
@@ -166,7 +166,7 @@ fn a_token_under_hs256_is_a_mac_with_the_public_key() {
     for (token, secret) in
         [(mint.token().hs256_with_public_key(), pem.as_bytes()), (mint.token().hs256_with_secret(""), b"".as_slice())]
     {
-        let token = parts(&token.sign());
+        let token = parts(&token.issue());
         assert_eq!(token.header["alg"], "HS256");
         let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
         hmac::verify(&secret, token.input.as_bytes(), &token.signature).unwrap();
@@ -195,7 +195,7 @@ fn genauth_tokens_have_the_shape_of_that_issuer() {
 
     let keys = SigningKeys::generate([SigningAlgorithm::Es256, SigningAlgorithm::Rs256]);
     let mint = Mint::new("https://tenant.example/oidc", keys);
-    let token = mint.token_shaped(Shape::GenAuthUser).sign();
+    let token = mint.token_shaped(Shape::GenAuthUser).issue();
     assert_eq!(parts(&token).header["alg"], "RS256");
     assert!(is_signed(&token, &mint.jwks_json()));
 }

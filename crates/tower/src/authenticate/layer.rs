@@ -12,7 +12,7 @@ use tower_layer::Layer;
 
 use super::AuthenticateService;
 use crate::{
-    Demand, ResponseBody, UnmetRequirement,
+    Requirement, ResponseBody, UnmetRequirement,
     refusal::{Refusal, RefusalBody, Renderer, ResponseForm, render},
 };
 
@@ -39,7 +39,7 @@ pub(super) struct Settings {
     /// In front of the protection space.
     pub(super) resource_server: ResourceServer,
     optional: bool,
-    hint: Demand,
+    hint: Requirement,
     finish: Finish,
 }
 
@@ -58,7 +58,7 @@ impl Authenticate {
             settings: Arc::new(Settings {
                 resource_server: resource_server.with_protection_space(space),
                 optional: false,
-                hint: Demand::any_token(),
+                hint: Requirement::any_token(),
                 finish: Finish::default(),
             }),
         }
@@ -91,7 +91,7 @@ impl Authenticate {
     /// When a name is not a legal scope token.
     pub fn scope_hint(self, hint: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>) -> Self {
         let policy = hint.try_into().unwrap_or_else(|error| panic!("{}", error.into()));
-        self.with(|settings| settings.hint = Demand::scope(policy))
+        self.with(|settings| settings.hint = Requirement::scope(policy))
     }
 
     /// Names the realm of every challenge.
@@ -210,13 +210,13 @@ impl Admitted {
     /// in the settings that are this layer's.
     pub(super) fn complete<B>(self, response: Response<B>, form: ResponseForm) -> Response<ResponseBody<B>> {
         let mut response = response.map(ResponseBody::inner);
-        if let Some(demand) = response.extensions_mut().remove::<UnmetRequirement>() {
+        if let Some(requirement) = response.extensions_mut().remove::<UnmetRequirement>() {
             let is_known = self.token.is_some();
             let error = if is_known { Error::insufficient_scope() } else { Error::missing_credentials() };
             Refusal::new(&error)
                 .by(&self.resource_server)
                 .of(self.token.as_ref())
-                .requiring(Some(demand.challenge()))
+                .requiring(Some(requirement.challenge()))
                 .overwrite(&mut response, form);
         }
         self.finish.apply(&mut response, form);

@@ -26,7 +26,7 @@
 //! 2. In axum, `Router::route_layer` leaves unknown paths to the router's 404; `Router::layer` covers them, so that they are
 //!    answered 401. Put `RequireScope` and `Authenticate` on in the same way: otherwise an unknown path meets one of them.
 //! 3. A layer on an axum `MethodRouter` covers the methods before it: of `get(a).layer(RequireScope::new("x")).post(b)`, the
-//!    `POST` is open to every good token. Put the demand on the handler, by `Handler::layer`, or after all methods.
+//!    `POST` is open to every good token. Put the requirement on the handler, by `Handler::layer`, or after all methods.
 //! 4. CORS belongs outside, so that a preflight request, which carries no token, is answered by it. So that scripts of
 //!    other origins can read challenges, see
 //!    [`expose_challenges_to_browsers`](Authenticate::expose_challenges_to_browsers).
@@ -53,7 +53,7 @@
 //! # if scopegate_core::CryptoBackend::compiled_in().is_none() {
 //! #     return Ok(());
 //! # }
-//! // In a service: `ResourceServer::discover("https://tenant.example/oidc").audience(..)`.
+//! // In a service: `ResourceServer::builder().issuer(Issuer::discovered("https://tenant.example/oidc")).audience(..)`.
 //! let mint = Mint::new("https://tenant.example/oidc", SigningKeys::generate([SigningAlgorithm::Es256]));
 //! let resource_server = ResourceServer::builder()
 //!     .issuer(Issuer::with_jwks("https://tenant.example/oidc", mint.jwks_json()))
@@ -73,9 +73,9 @@
 //! let ask = |token: String| {
 //!     Request::builder().header(AUTHORIZATION, format!("Bearer {token}")).body(Full::default()).unwrap()
 //! };
-//! let good = mint.token().audience("https://api.example").scope("message").sign();
+//! let good = mint.token().audience("https://api.example").scope("message").issue();
 //! assert_eq!(service.clone().oneshot(ask(good)).await?.status(), StatusCode::OK);
-//! let weak = mint.token().audience("https://api.example").scope("profile").sign();
+//! let weak = mint.token().audience("https://api.example").scope("profile").issue();
 //! assert_eq!(service.clone().oneshot(ask(weak)).await?.status(), StatusCode::FORBIDDEN);
 //! assert_eq!(service.oneshot(Request::new(Full::default())).await?.status(), StatusCode::UNAUTHORIZED);
 //! # Ok(())

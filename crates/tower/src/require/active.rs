@@ -34,7 +34,7 @@ use crate::{
 /// the application is asked anew as an issuer is; one that decides without asking does so for every request anyway.
 ///
 /// It belongs inside of `Authenticate`. Outside of [`RequireScope`](super::RequireScope), which is right for an issuer whose
-/// answers may name a narrower scope than its JWTs do, the narrower one is what has to meet the demand. Inside of it nobody is
+/// answers may name a narrower scope than its JWTs do, the narrower one is what has to meet the requirement. Inside of it nobody is
 /// asked about a token that lacks the scope, and only the handler sees a scope that was narrowed. An anonymous request is
 /// refused.
 ///

@@ -4,7 +4,7 @@ use scopegate_core::{InvalidScopePolicy, ScopePolicy};
 use tower_layer::Layer;
 
 use super::Require;
-use crate::Demand;
+use crate::Requirement;
 
 /// Lets only requests through whose token grants a scope. See the [module docs](super).
 ///
@@ -20,7 +20,7 @@ use crate::Demand;
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is applied"]
 pub struct RequireScope {
-    demand: Arc<Demand>,
+    requirement: Arc<Requirement>,
 }
 
 impl RequireScope {
@@ -30,8 +30,8 @@ impl RequireScope {
     ///
     /// When a name is not a legal scope token, with the remedy; a space in it is the usual cause. Routers are built at
     /// start-up, so this is a start-up error. [`try_new`](Self::try_new) returns it instead.
-    pub fn new(demand: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>) -> Self {
-        or_panic(Self::try_new(demand))
+    pub fn new(requirement: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>) -> Self {
+        or_panic(Self::try_new(requirement))
     }
 
     /// Demands one scope by its name, or what a [`ScopePolicy`] says.
@@ -40,9 +40,9 @@ impl RequireScope {
     ///
     /// When a name is not a legal scope token.
     pub fn try_new(
-        demand: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>,
+        requirement: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>,
     ) -> Result<Self, InvalidScopePolicy> {
-        demand.try_into().map(Self::of).map_err(Into::into)
+        requirement.try_into().map(Self::of).map_err(Into::into)
     }
 
     /// Demands every one of `scopes`.
@@ -86,7 +86,7 @@ impl RequireScope {
     }
 
     fn of(policy: ScopePolicy) -> Self {
-        Self { demand: Arc::new(Demand::scope(policy)) }
+        Self { requirement: Arc::new(Requirement::scope(policy)) }
     }
 }
 
@@ -98,7 +98,7 @@ impl<S> Layer<S> for RequireScope {
     type Service = Require<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Require::new(inner, Arc::clone(&self.demand))
+        Require::new(inner, Arc::clone(&self.requirement))
     }
 }
 
@@ -108,13 +108,13 @@ impl<S> Layer<S> for RequireScope {
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is applied"]
 pub struct RequireToken {
-    demand: Arc<Demand>,
+    requirement: Arc<Requirement>,
 }
 
 impl RequireToken {
     /// Demands a good token.
     pub fn new() -> Self {
-        Self { demand: Arc::new(Demand::any_token()) }
+        Self { requirement: Arc::new(Requirement::any_token()) }
     }
 }
 
@@ -128,6 +128,6 @@ impl<S> Layer<S> for RequireToken {
     type Service = Require<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Require::new(inner, Arc::clone(&self.demand))
+        Require::new(inner, Arc::clone(&self.requirement))
     }
 }

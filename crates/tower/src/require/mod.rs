@@ -12,7 +12,7 @@
 //!
 //! [`RequireActive`] asks a question of its own: is the token still good at this moment?
 //!
-//! One layer states the whole demand of a route. Of two stacked layers both have to be met, but each names only its own
+//! One layer states the whole requirement of a route. Of two stacked layers both have to be met, but each names only its own
 //! scopes when it refuses, so that a client may have to ask twice: prefer [`RequireScope::all`].
 
 mod active;

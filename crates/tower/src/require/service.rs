@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::ResponseFuture;
 use crate::{
-    Demand, ResponseBody,
+    Requirement, ResponseBody,
     refusal::{Refusal, ResponseForm},
 };
 
@@ -20,12 +20,12 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Require<S> {
     inner: S,
-    demand: Arc<Demand>,
+    requirement: Arc<Requirement>,
 }
 
 impl<S> Require<S> {
-    pub(super) fn new(inner: S, demand: Arc<Demand>) -> Self {
-        Self { inner, demand }
+    pub(super) fn new(inner: S, requirement: Arc<Requirement>) -> Self {
+        Self { inner, requirement }
     }
 }
 
@@ -44,10 +44,10 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let authentication = request.extensions().get::<Authentication>();
-        let Err(error) = self.demand.check(authentication) else {
+        let Err(error) = self.requirement.check(authentication) else {
             return ResponseFuture::inner(self.inner.call(request));
         };
-        let refusal = Refusal::new(&error).after(authentication).to(&request).requiring(self.demand.challenge());
+        let refusal = Refusal::new(&error).after(authentication).to(&request).requiring(self.requirement.challenge());
         let space = authentication.and_then(Authentication::protection_space);
         ResponseFuture::refused(refusal.respond(ResponseForm::for_bodies::<ResBody>((&request).into(), space)))
     }

@@ -209,7 +209,7 @@ impl Profile {
     /// let customers = ["9188040d-6c67-4c5b-b112-36a304b66dad"];
     /// let builder = ResourceServer::builder().tenants(
     ///     Tenants::template("https://login.microsoftonline.com/{tenant}/v2.0", move |tenant| customers.contains(&tenant))
-    ///         .settings(|issuer| issuer.audience("6731de76-14a6-49ae-97bc-6eba6914391e").profile(Profile::entra_v2())),
+    ///         .settings(|issuer| issuer.audiences(["6731de76-14a6-49ae-97bc-6eba6914391e"]).profile(Profile::entra_v2())),
     /// );
     /// ```
     pub fn entra_v2() -> Self {

@@ -34,7 +34,7 @@ pub(super) fn response(
         Some(IntrospectionTrouble::Signed(change)) => change(jwt),
         _ => jwt,
     };
-    let mut response = Response::new(Full::from(jwt.sign()));
+    let mut response = Response::new(Full::from(jwt.issue()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     response
 }

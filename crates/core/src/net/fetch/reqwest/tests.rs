@@ -163,12 +163,13 @@ async fn without_certificates_on_the_host_a_local_issuer_is_reached_and_https_na
 #[cfg(feature = "aws-lc-rs")]
 #[tokio::test]
 async fn without_certificates_on_the_host_a_server_is_built_and_told_the_remedy() {
-    use crate::resource_server::{ResourceServer, Startup};
+    use crate::resource_server::{Issuer, ResourceServer, Startup};
 
     if !is_in_a_process_with(&NO_CERTIFICATES) {
         return;
     }
-    let builder = || ResourceServer::discover("https://as.example").audience("https://api.example");
+    let builder =
+        || ResourceServer::builder().issuer(Issuer::discovered("https://as.example")).audience("https://api.example");
     builder().build().await.unwrap();
     let error = builder().startup(Startup::FailFast).build().await.unwrap_err().to_string();
     assert!(error.contains("`ca-certificates`") && error.contains("root_certificates"), "{error}");

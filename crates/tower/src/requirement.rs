@@ -5,12 +5,12 @@ use scopegate_core::{Authentication, Error, ScopePolicy, VerifiedToken};
 /// [`RequireScope`](crate::RequireScope), [`RequireToken`](crate::RequireToken) and extractors ask the same question, and
 /// ask it here.
 #[derive(Clone, Debug)]
-pub struct Demand {
+pub struct Requirement {
     policy: Option<ScopePolicy>,
     challenge: Box<str>,
 }
 
-impl Demand {
+impl Requirement {
     /// Any good token will do.
     pub fn any_token() -> Self {
         Self { policy: None, challenge: "".into() }
@@ -21,12 +21,12 @@ impl Demand {
         Self { challenge: policy.challenge().into(), policy: Some(policy) }
     }
 
-    /// The scopes that a challenge names, where the demand names any.
+    /// The scopes that a challenge names, where the requirement names any.
     pub fn challenge(&self) -> Option<&str> {
         Some(&*self.challenge).filter(|challenge| !challenge.is_empty())
     }
 
-    /// The token that meets the demand.
+    /// The token that meets the requirement.
     ///
     /// # Errors
     ///
