@@ -92,14 +92,14 @@ pub use self::{
     refusal::{Challenge, Error, ErrorKind, FailedCheck, InvalidProtectionSpace, ProtectionSpace, Reason, reason},
     request::{Credentials, RequestHead, Scheme},
     resource_server::{
-        AuthenticateFuture, BuildError, Health, Issuer, IssuerHealth, OnlineHealth, ResourceServer,
+        AuthenticateFuture, Authentication, BuildError, Health, Issuer, IssuerHealth, OnlineHealth, ResourceServer,
         ResourceServerBuilder, Startup, Tenants,
     },
     scope::{
         ExactScopes, GenAuthScopes, ImpliedScopes, InvalidScopePolicy, InvalidScopeToken, Scope, ScopeGrammar,
         ScopePolicy, ScopeToken, policy, scope,
     },
-    token::{Authentication, Claims, Principal, VerifiedToken},
+    token::{Claims, Principal, VerifiedToken},
 };
 
 /// A boxed future, as the traits of this crate return it.

@@ -59,8 +59,45 @@ fn part(text: &str) -> Option<(&str, &str)> {
     Some((&text[..dot], &text[dot + 1..]))
 }
 
+/// Whether a token looks like a JWT: the text before its first dot decodes to the beginning of a JSON object, a brace and then
+/// a quotation mark or the other brace.
+///
+/// The text is decoded only up to there, and the rest may be malformed: what some reader might take for a JWT must never pass
+/// for an opaque token. The characters in which the two alphabets of base64 differ cannot occur in such a beginning.
+pub(crate) fn is_jwt_shaped(token: &str) -> bool {
+    let Some((header, _)) = token.split_once('.') else { return false };
+    let (mut bits, mut held, mut is_open) = (0_u32, 0_u32, false);
+    for character in header.bytes() {
+        let value = match character {
+            b'A'..=b'Z' => character - b'A',
+            b'a'..=b'z' => character - b'a' + 26,
+            b'0'..=b'9' => character - b'0' + 52,
+            _ => return false,
+        };
+        (bits, held) = (bits << 6 | u32::from(value), held + 6);
+        if held >= 8 {
+            held -= 8;
+            match u8::try_from((bits >> held) & 0xff).unwrap_or_default() {
+                b' ' | b'\t' | b'\n' | b'\r' => {}
+                b'{' if !is_open => is_open = true,
+                byte => return is_open && matches!(byte, b'"' | b'}'),
+            }
+            bits &= (1 << held) - 1;
+        }
+    }
+    false
+}
+
+/// A JWT without its signature, and any other token whole. An ECDSA signature has a second encoding that verifies as well, which
+/// the holder of a token can compute; this part is the same for both.
+pub(crate) fn signed_part(token: &str) -> &str {
+    token.rsplit_once('.').filter(|_| is_jwt_shaped(token)).map_or(token, |(signed, _)| signed)
+}
+
 #[cfg(test)]
 mod tests {
+    use ::base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
     use super::*;
 
     type Bytes = Buffer<8>;
@@ -91,5 +128,20 @@ mod tests {
         assert_eq!(compact.header(&mut Bytes::new()), Err(Reason::MalformedToken));
         assert_eq!(compact.payload(&mut Bytes::new()), Err(Reason::MalformedToken));
         assert_eq!(compact.signature(&mut Bytes::new()), Err(Reason::MalformedToken));
+    }
+
+    #[test]
+    fn a_jwt_begins_with_the_base64_of_a_json_object() {
+        let begins = |text: &str| is_jwt_shaped(&format!("{}.x", URL_SAFE_NO_PAD.encode(text)));
+        for header in ["{}", r#"{"alg":"#, "\n { \t}", "  {\r\n \"~~~???", "{\"\u{ff}"] {
+            assert!(begins(header), "{header:?}");
+        }
+        for other in ["", "{", "  ", "[]", "{{}", "}", "\"alg\"", "{a", "{1}", "~{}", "?{}"] {
+            assert!(!begins(other), "{other:?}");
+        }
+        assert!(!is_jwt_shaped(&URL_SAFE_NO_PAD.encode("{}")), "there is no dot");
+        assert!(
+            is_jwt_shaped("eyI/.x") && is_jwt_shaped("eyI_.x") && !is_jwt_shaped("ey?.x") && !is_jwt_shaped("ey/.x")
+        );
     }
 }

@@ -18,4 +18,9 @@ pub use self::{
     algorithm::{Algorithm, UnknownAlgorithm},
     key::{JwkSet, JwkSetError, KeySet, SkippedKey},
 };
-pub(crate) use self::{base64url::Buffer, compact::Compact, header::Header, key::SignatureCheck};
+pub(crate) use self::{
+    base64url::Buffer,
+    compact::{Compact, is_jwt_shaped, signed_part},
+    header::Header,
+    key::SignatureCheck,
+};

@@ -12,9 +12,10 @@ mod verifier;
 
 pub use self::cache::JwtCacheConfig;
 pub(crate) use self::{
+    checks::JwtValidation,
     profile::ProfileFault,
     providers::Settings,
-    verifier::{Decoded, IssuerIndex, JwtValidation, JwtVerification, JwtVerifier, Unverified, VerifiedBy},
+    verifier::{Decoded, IssuerIndex, JwtVerification, JwtVerifier, Unverified, VerifiedBy},
 };
 pub use self::{
     profile::{Evidence, Profile, RequiredClaim, ScopeClaim},

@@ -27,8 +27,10 @@ use crate::{
     BoxFuture,
     clock::{Clock, timeout},
     crypto::CryptoBackend,
-    dispatch::signed_part,
-    jose::json::{self, Value},
+    jose::{
+        json::{self, Value},
+        signed_part,
+    },
     observe::{Observer, OnlineOutcome, OnlineVerification},
     redact::chain,
     refusal::{Error, Reason},

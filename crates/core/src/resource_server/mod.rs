@@ -1,5 +1,6 @@
 //! The trip of a request, from its header bytes to a verified token or a refusal.
 
+mod authentication;
 mod builder;
 mod faults;
 mod health;
@@ -22,6 +23,7 @@ use http::HeaderName;
 
 pub(crate) use self::tenants::is_tenant;
 pub use self::{
+    authentication::Authentication,
     builder::ResourceServerBuilder,
     faults::BuildError,
     health::{Health, IssuerHealth, OnlineHealth},
@@ -35,7 +37,7 @@ use crate::{
     custom::token_verifier::PresentedToken,
     dispatch::{self, Dispatch, JwtRoute, Route},
     introspection::Introspector,
-    jose::KeySet,
+    jose::{self, KeySet},
     jwt::{
         Decoded, IssuerIndex, JwtVerification, JwtVerifier, Unverified,
         cache::{JwtCache, TokenDigest},
@@ -47,7 +49,7 @@ use crate::{
     refusal::{Error, ErrorKind, ProtectionSpace, Reason},
     request::{Credentials, RequestHead},
     token::{
-        Authentication, VerifiedToken,
+        VerifiedToken,
         claims::{ClaimNames, UnverifiedClaims},
     },
 };
@@ -369,7 +371,7 @@ impl ResourceServer {
         if !applications.is_empty() {
             return true;
         }
-        if !dispatch::is_jwt_shaped(token) {
+        if !jose::is_jwt_shaped(token) {
             return issuers.introspector_of_opaque(token).is_some();
         }
         let mut decoded = Decoded::new();

@@ -2,7 +2,8 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{jwt::cache::TokenDigest, refusal::ProtectionSpace, resource_server::ResourceServer, token::VerifiedToken};
+use super::ResourceServer;
+use crate::{jwt::cache::TokenDigest, refusal::ProtectionSpace, token::VerifiedToken};
 
 /// The outcome of authenticating a request: a [`VerifiedToken`], or nobody.
 ///

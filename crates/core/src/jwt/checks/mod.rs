@@ -1,0 +1,257 @@
+//! The checks of claims, each with its source. All of them are made, so that the log can name every one that failed.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Profile, RequiredClaim,
+    profile::{self, Granted, other_kind},
+};
+use crate::{
+    confirmation,
+    jose::{Algorithm, Header, json::Value},
+    refusal::{
+        Error, FailedCheck, Reason,
+        error::{Actual, Expected},
+    },
+    scope::ScopeGrammar,
+    token::claims::{
+        NumericDate, Texts, UnverifiedClaims,
+        checks::{self, AllowedValues, CheckResults},
+    },
+};
+
+/// What an issuer's tokens are held to.
+#[derive(Debug)]
+pub(crate) struct JwtValidation {
+    pub(crate) issuer: Arc<str>,
+    /// Never empty.
+    pub(crate) audiences: AllowedValues,
+    /// Whether a token may name no audience. Then there is a list of authorized parties.
+    pub(crate) audience_waived: bool,
+    pub(crate) authorized_parties: Option<AllowedValues>,
+    pub(crate) algorithms: Arc<[Algorithm]>,
+    pub(crate) profile: Profile,
+    pub(crate) grammar: Arc<dyn ScopeGrammar>,
+    pub(crate) leeway: Duration,
+    pub(crate) max_age: Option<Duration>,
+}
+
+/// A token whose header and claims pass every check. What is missing is the signature.
+pub(crate) struct CheckedClaims<'c> {
+    pub(super) algorithm: Algorithm,
+    pub(super) subject: Option<&'c str>,
+    pub(super) client_id: Option<&'c str>,
+    pub(super) audience: Texts<'c>,
+    pub(super) scope: Granted<'c>,
+    pub(super) expires_at: NumericDate,
+    pub(super) not_before: Option<NumericDate>,
+    pub(super) issued_at: Option<NumericDate>,
+    pub(super) token_id: Option<&'c str>,
+    pub(super) authentication_time: Option<NumericDate>,
+    pub(super) authentication_context: Option<&'c str>,
+    pub(super) authentication_methods: Texts<'c>,
+}
+
+impl JwtValidation {
+    /// Checks a header and claims whose signature has not been looked at. They may refuse the token; they never admit it.
+    pub(crate) fn check<'c>(
+        &self,
+        header: &Header<'_>,
+        claims: &'c UnverifiedClaims<'_>,
+        now: Duration,
+    ) -> Result<CheckedClaims<'c>, Error> {
+        let mut results = CheckResults::default();
+
+        results.record(self.profile.check_type(header.token_type.as_deref()));
+        let algorithm = results.record(self.algorithm(&header.algorithm));
+        if !self.profile.is_strict() {
+            results.record(no_mark_of_another_kind(&self.profile, claims));
+        }
+        results.record(no_foreign_claim(&self.profile, claims));
+        results.record(self.profile.check_evidence(|name| claims.get(name)));
+        results.record(self.profile.check_peculiarity(claims));
+
+        let audience = results.record(claims.audience());
+        if let Some(audience) = audience {
+            results.record(self.audience(audience));
+        }
+        let audience = audience.unwrap_or_default();
+
+        let expires_at = results.record(self.expiry(claims, now));
+        let not_before = results.record(checks::not_before(claims, now, self.leeway)).flatten();
+        let issued_at = results.record(self.issued_at(claims, now)).flatten();
+
+        let subject =
+            results.record(self.required(RequiredClaim::Subject, "sub", "sub", claims.string("sub", "sub"))).flatten();
+        let client_id = results.record(self.client(claims, audience)).flatten();
+        let token_id =
+            results.record(self.required(RequiredClaim::TokenId, "jti", "jti", claims.string("jti", "jti"))).flatten();
+
+        let authentication_time = self.about_the_user(&mut results, claims.date("auth_time"));
+        let authentication_context = self.about_the_user(&mut results, claims.string("acr", "acr"));
+        let authentication_methods =
+            self.about_the_user(&mut results, claims.strings("amr").map(Some)).unwrap_or_default();
+
+        results.record(confirmation::check(claims.get("cnf")));
+        let scope = results.record(self.profile.scope_from().read(|name| claims.get(name)));
+
+        if let Some(failure) = results.wrong_kind().filter(|_| is_id_token(claims)) {
+            *failure = FailedCheck::new(Reason::WrongTokenType, failure.field(), "an access token", "an ID token").with_hint(
+                Some(
+                    "it tells the client who has signed in, and is not for APIs: have the client send the access token that \
+                     came with it",
+                ),
+            );
+        }
+        match (results.error(), algorithm, expires_at, scope) {
+            (None, Some(algorithm), Some(expires_at), Some(scope)) => Ok(CheckedClaims {
+                algorithm,
+                subject,
+                client_id,
+                audience,
+                scope,
+                expires_at,
+                not_before,
+                issued_at,
+                token_id,
+                authentication_time,
+                authentication_context,
+                authentication_methods,
+            }),
+            (error, ..) => Err(error.unwrap_or_else(|| Reason::MalformedToken.into())),
+        }
+    }
+
+    /// Checks a token whose issuer is asked about it, in place of a check of its signature. What the token says of itself refuses
+    /// it as it would anywhere else; what it does not say, the answer has to.
+    pub(crate) fn check_before_asking(
+        &self,
+        header: &Header<'_>,
+        claims: &UnverifiedClaims<'_>,
+        now: Duration,
+    ) -> Result<(), Error> {
+        let mut results = CheckResults::default();
+        let is_access_token = results.record(self.profile.check_type_before_asking(header.token_type.as_deref()));
+        if is_access_token != Some(true) {
+            results.record(no_mark_of_another_kind(&self.profile, claims));
+        }
+        results.record(no_foreign_claim(&self.profile, claims));
+        if let Some(audience) = results.record(claims.audience()).filter(|audience| !audience.is_empty()) {
+            results.record(self.audience(audience));
+        }
+        results.record(checks::expiry(claims, now, self.leeway));
+        results.record(checks::not_before(claims, now, self.leeway));
+        let max_age = self.max_age.filter(|_| claims.get("iat").is_some());
+        results.record(checks::issued_at(claims, max_age, now, self.leeway));
+        results.record(confirmation::check(claims.get("cnf")));
+        results.error().map_or(Ok(()), |error| Err(error.with_issuer(&self.issuer)))
+    }
+
+    /// RFC 8725 §3.1: nothing outside the issuer's list is ever run.
+    fn algorithm(&self, name: &str) -> Result<Algorithm, FailedCheck> {
+        let known = Algorithm::from_name(name).filter(|algorithm| self.algorithms.contains(algorithm));
+        known.ok_or_else(|| {
+            let expected = Expected::Algorithms(Arc::clone(&self.algorithms));
+            FailedCheck::new(Reason::AlgorithmNotAllowed, "alg", expected, name)
+        })
+    }
+
+    /// RFC 9068 §4. Where the audience was waived, a token may name none, and its client stands in for it; one that names
+    /// some still has to name us.
+    fn audience(&self, found: Texts<'_>) -> Result<(), FailedCheck> {
+        if self.audience_waived && found.is_empty() { Ok(()) } else { checks::audience(&self.audiences, found) }
+    }
+
+    fn expiry(&self, claims: &UnverifiedClaims<'_>, now: Duration) -> Result<NumericDate, FailedCheck> {
+        checks::expiry(claims, now, self.leeway)?.ok_or_else(|| checks::missing("exp"))
+    }
+
+    fn issued_at(&self, claims: &UnverifiedClaims<'_>, now: Duration) -> Result<Option<NumericDate>, FailedCheck> {
+        match checks::issued_at(claims, self.max_age, now, self.leeway)? {
+            None if self.profile.requires(RequiredClaim::IssuedAt) => Err(checks::missing("iat")),
+            issued_at => Ok(issued_at),
+        }
+    }
+
+    /// The client, from the claim that the profile names, and whether it is one that may use this issuer's tokens here.
+    fn client<'c>(
+        &self,
+        claims: &'c UnverifiedClaims<'_>,
+        audience: Texts<'c>,
+    ) -> Result<Option<&'c str>, FailedCheck> {
+        let name = self.profile.client_from();
+        let named = name.map_or(Ok(None), |name| claims.string(name, "client_id"));
+        let named = named.map(|client| match client {
+            None if self.profile.client_is_audience() => audience.sole(),
+            _ => client,
+        });
+        let client = self.required(RequiredClaim::ClientId, "client_id", name.unwrap_or_default(), named)?;
+        // Both names are registered, so each has its type even where the profile reads the other.
+        claims.string("client_id", "client_id")?;
+        claims.string("azp", "azp")?;
+        checks::authorized_party(self.authorized_parties.as_ref(), client)?;
+        Ok(client)
+    }
+
+    /// A claim that names somebody or something: an empty one names nobody, and counts as absent.
+    fn required<'c>(
+        &self,
+        claim: RequiredClaim,
+        subject: &'static str,
+        name: &str,
+        found: Result<Option<&'c str>, FailedCheck>,
+    ) -> Result<Option<&'c str>, FailedCheck> {
+        match found?.filter(|text| !text.is_empty()) {
+            None if self.profile.requires(claim) => {
+                Err(FailedCheck::new(Reason::MissingClaim, subject, format!("a value in `{name}`"), Actual::NONE))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// RFC 9068 §2.2.1 gives these claims their types. Older dialects put other things there, and what is no use is no
+    /// harm: it counts as absent.
+    fn about_the_user<T>(&self, results: &mut CheckResults, claim: Result<Option<T>, FailedCheck>) -> Option<T> {
+        if self.profile.is_strict() { results.record(claim).flatten() } else { claim.ok().flatten() }
+    }
+}
+
+/// Whether the claims are those of an ID token (OpenID Connect Core §2, §3.1.3.6, §3.3.2.11), for the log. It decides nothing.
+fn is_id_token(claims: &UnverifiedClaims<'_>) -> bool {
+    let says =
+        |name, kind: &str| matches!(claims.get(name), Some(Value::String(found)) if found.eq_ignore_ascii_case(kind));
+    let is_said = says("typ", "ID") || says("token_use", "id");
+    let says_other = ["typ", "token_use"].into_iter().any(|name| claims.get(name).is_some());
+    is_said || !says_other && ["at_hash", "c_hash", "nonce"].into_iter().any(|mark| claims.get(mark).is_some())
+}
+
+/// A claim that the profile knows from other tokens of the issuer.
+fn no_foreign_claim(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
+    match profile.foreign_claims().find(|name| claims.get(name).is_some()) {
+        Some(name) => Err(FailedCheck::new(Reason::WrongTokenType, "claims", "no mark of another kind of token", name)),
+        None => Ok(()),
+    }
+}
+
+/// RFC 8725 §3.12: where `typ` does not say what a token is, the claims of every other kind of JWT refuse it.
+fn no_mark_of_another_kind(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
+    let kind = |name| match claims.get(name) {
+        Some(Value::String(value)) => other_kind(name, value),
+        _ => None,
+    };
+    let mut marks = profile::marks(profile.names_the_kind_of(|name| claims.get(name)));
+    let mark = marks.find(|mark| claims.get(mark).is_some());
+    let found = if let Some(mark) = mark {
+        mark
+    } else if claims.get("htm").is_some() && claims.get("htu").is_some() {
+        "htm and htu"
+    } else if let Some(kind) = kind("token_use").or_else(|| kind("typ")) {
+        kind
+    } else {
+        return Ok(());
+    };
+    Err(FailedCheck::new(Reason::WrongTokenType, "claims", "no mark of another kind of token", found))
+}
+
+#[cfg(test)]
+mod tests;
