@@ -80,6 +80,7 @@ mod refusal;
 mod request;
 mod resource_server;
 mod scope;
+mod single_flight;
 mod token;
 
 use std::{future::Future, pin::Pin};

@@ -4,7 +4,6 @@ use std::{
 };
 
 use http::Uri;
-use tokio::sync::watch;
 
 use crate::{
     net::{
@@ -14,6 +13,7 @@ use crate::{
     },
     online::{Unavailable, UnavailableKind},
     redact::chain,
+    single_flight::{Flight, SingleFlight},
 };
 
 /// For how long a discovered endpoint is relied on: as long as its document says, within these.
@@ -45,9 +45,7 @@ pub(crate) struct Discovery {
 pub(crate) struct State {
     found: Option<Discovered>,
     failed: Option<Failed>,
-    in_flight: Option<InFlight>,
-    /// How many attempts have begun.
-    begun: u64,
+    attempts: SingleFlight<(), Outcome>,
 }
 
 struct Discovered {
@@ -63,13 +61,10 @@ struct Failed {
     wait: Duration,
 }
 
-struct InFlight {
-    number: u64,
-    began: SystemTime,
-    outcome: watch::Receiver<Option<Outcome>>,
-}
-
 type Outcome = Result<Uri, Unavailable>;
+
+/// An endpoint, or why there is none and for how long the issuer wants to be left alone.
+type Found = Result<Discovered, (Unavailable, Option<Duration>)>;
 
 impl State {
     /// How long the document is not asked for, since an attempt failed.
@@ -83,7 +78,7 @@ impl State {
 impl Discovery {
     /// Where it was will do until it is known whether it is somewhere else: nobody waits for that but the first.
     pub(super) async fn url(self: &Arc<Self>) -> Outcome {
-        let mut outcome = {
+        let attempt = {
             let now = self.documents.clock.now();
             let mut state = self.state();
             if let Some(found) = &state.found
@@ -93,31 +88,33 @@ impl Discovery {
                 return Ok(found.url.clone());
             }
             let known = state.found.as_ref().map(|found| found.url.clone());
-            let began_lately = |attempt: &&InFlight| {
+            let began_lately = |attempt: &&Flight<Outcome>| {
                 // Beyond its limit, the runtime of the attempt does not run.
                 now.duration_since(attempt.began).is_ok_and(|took| took <= self.limit())
             };
-            let in_flight = state.in_flight.as_ref().filter(began_lately).map(|attempt| attempt.outcome.clone());
-            let outcome = match (in_flight, state.pause(now)) {
-                (Some(outcome), _) => outcome,
+            let in_flight = state.attempts.get(&()).filter(began_lately).cloned();
+            let attempt = match (in_flight, state.pause(now)) {
+                (Some(attempt), _) => attempt,
                 (None, Some((left, error))) => {
                     return known.ok_or_else(|| error.clone().with_retry_after(Some(left)));
                 }
                 (None, None) => {
-                    let (attempt, outcome) = self.begin(&mut state, now);
-                    // A runtime that is gone drops the task at once, and the attempt takes the lock.
+                    let (attempt, leader) = state.attempts.start(Some(()), now);
                     drop(state);
-                    tokio::spawn(attempt.run());
-                    outcome
+                    let (discovery, concluding, number) = (Arc::clone(self), Arc::clone(self), attempt.number);
+                    let guard = leader.guard(move |found: Option<Found>| {
+                        concluding.conclude(number, found.unwrap_or_else(|| Err((ended_early(), None))))
+                    });
+                    tokio::spawn(async move { guard.end(discovery.look().await) });
+                    attempt
                 }
             };
             match known {
                 Some(url) => return Ok(url),
-                None => outcome,
+                None => attempt,
             }
         };
-        let came = outcome.wait_for(Option::is_some).await.ok().and_then(|came| came.clone());
-        came.unwrap_or_else(|| Err(ended_early()))
+        attempt.outcome().await.unwrap_or_else(|| Err(ended_early()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -129,22 +126,14 @@ impl Discovery {
         self.documents.limits.deadline * FORMS + Duration::from_secs(1)
     }
 
-    fn begin(self: &Arc<Self>, state: &mut State, now: SystemTime) -> (Attempt, watch::Receiver<Option<Outcome>>) {
-        let (tell, outcome) = watch::channel(None);
-        state.begun += 1;
-        let number = state.begun;
-        state.in_flight = Some(InFlight { number, began: now, outcome: outcome.clone() });
-        (Attempt { discovery: Arc::clone(self), number, tell: Some(tell) }, outcome)
-    }
-
-    /// An attempt has ended. What one brings that was given up before counts for nothing.
-    fn conclude(&self, number: u64, looked: Result<Discovered, (Unavailable, Option<Duration>)>) -> Outcome {
+    /// Records the outcome of an attempt, unless a later one has replaced it.
+    fn conclude(&self, number: u64, found: Found) -> Outcome {
         let now = self.documents.clock.now();
         let mut state = self.state();
-        if state.in_flight.take_if(|attempt| attempt.number == number).is_none() {
+        if state.attempts.finish(&(), number).is_none() {
             return Err(ended_early());
         }
-        match looked {
+        match found {
             Ok(found) => {
                 let url = found.url.clone();
                 state.failed = None;
@@ -160,7 +149,7 @@ impl Discovery {
         }
     }
 
-    async fn look(&self) -> Result<Discovered, (Unavailable, Option<Duration>)> {
+    async fn look(&self) -> Found {
         let since = self.documents.clock.now();
         let wanted = Wanted::Introspection { by_certificate: self.by_certificate };
         let (issuer, plain_http, documents) = (&*self.issuer, &self.plain_http, &self.documents);
@@ -192,32 +181,6 @@ impl Discovery {
         let issuer = self.issuer.parse::<Uri>().ok();
         issuer.as_ref().and_then(Uri::host).is_some_and(|own| own.eq_ignore_ascii_case(host))
             || self.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
-    }
-}
-
-/// An attempt under way. If its task ends early, by a panic or because its runtime does, it has failed.
-struct Attempt {
-    discovery: Arc<Discovery>,
-    number: u64,
-    tell: Option<watch::Sender<Option<Outcome>>>,
-}
-
-impl Attempt {
-    async fn run(mut self) {
-        let looked = self.discovery.look().await;
-        self.settle(looked);
-    }
-
-    fn settle(&mut self, looked: Result<Discovered, (Unavailable, Option<Duration>)>) {
-        if let Some(tell) = self.tell.take() {
-            tell.send_replace(Some(self.discovery.conclude(self.number, looked)));
-        }
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        self.settle(Err((ended_early(), None)));
     }
 }
 

@@ -12,11 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, watch},
-    task::AbortHandle,
-};
+use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
 use super::{
     CLOCK_STEP, FailedRefresh, KeyHealth, KeySource, KeyState, KeysUnavailable, RefetchReason, Snapshot,
@@ -30,6 +26,7 @@ use crate::{
     jose::KeySet,
     observe::{FetchOutcome, KeyFetch, Observer},
     redact::chain,
+    single_flight::{Flight, SingleFlight},
 };
 
 /// Keys that are fetched from the issuer, or read from a file that changes.
@@ -72,22 +69,11 @@ struct Shared {
 
 struct Attempts {
     budget: FetchBudget,
-    in_flight: Option<InFlight>,
-    /// How many attempts have started.
-    started: u64,
+    flights: SingleFlight<(), Outcome>,
     discovered: Option<Discovered>,
     failures: u32,
     last_failure: Option<(SystemTime, FetchKeysError)>,
     refresh_task: Option<AbortHandle>,
-}
-
-/// An attempt that has started.
-#[derive(Clone)]
-struct InFlight {
-    number: u64,
-    began: SystemTime,
-    /// A closed channel without an outcome means that the attempt's task ended early.
-    outcome: watch::Receiver<Option<Outcome>>,
 }
 
 type Outcome = Result<Arc<KeySet>, FetchKeysError>;
@@ -105,8 +91,7 @@ impl RemoteKeys {
     ) -> Self {
         let attempts = Attempts {
             budget: FetchBudget::new(fetcher.refresh.cool_down, last),
-            in_flight: None,
-            started: 0,
+            flights: SingleFlight::default(),
             discovered: None,
             failures: 0,
             last_failure: None,
@@ -149,10 +134,10 @@ impl KeySource for RemoteKeys {
             RefetchReason::UnknownKid(key_id) => Some(key_id.to_owned()),
             _ => None,
         };
-        let in_flight = shared.attempt(reason);
+        let flight = shared.attempt(reason);
         Box::pin(async move {
-            let Some(in_flight) = in_flight else { return shared.without_fetch(is_mismatch) };
-            match shared.settled(in_flight).await {
+            let Some(flight) = flight else { return shared.without_fetch(is_mismatch) };
+            match shared.outcome_of(flight).await {
                 Ok(keys) => {
                     if let Some(key_id) = unknown_kid.filter(|key_id| !keys.holds(key_id)) {
                         shared.attempts().budget.note_absent(&key_id);
@@ -182,7 +167,7 @@ impl KeySource for RemoteKeys {
         };
         let (last_failure, in_a_row, is_asked) = {
             let attempts = shared.attempts();
-            (attempts.last_failure.clone(), attempts.failures, attempts.in_flight.is_some())
+            (attempts.last_failure.clone(), attempts.failures, attempts.flights.get(&()).is_some())
         };
         let failure = last_failure.map(|(at, error)| FailedRefresh { at, in_a_row, why: chain(&error) });
         let due = Duration::from_millis(shared.due.load(Ordering::Relaxed));
@@ -220,13 +205,11 @@ impl Shared {
         2 * self.fetcher.refresh.timeout + CLOCK_STEP
     }
 
-    /// The outcome of an attempt, once there is one.
-    async fn settled(self: &Arc<Self>, attempt: InFlight) -> Outcome {
-        let InFlight { number, mut outcome, .. } = attempt;
-        let waiting = outcome.wait_for(Option::is_some);
-        match timeout(&*self.fetcher.documents.clock, self.limit(), waiting).await {
-            Some(Ok(outcome)) => outcome.clone().unwrap_or(Err(FetchKeysError::TaskEnded)),
-            Some(Err(_)) => Err(FetchKeysError::TaskEnded),
+    /// Waits for the outcome of an attempt, and gives up one that takes too long.
+    async fn outcome_of(&self, flight: Flight<Outcome>) -> Outcome {
+        let number = flight.number;
+        match timeout(&*self.fetcher.documents.clock, self.limit(), flight.outcome()).await {
+            Some(outcome) => outcome.unwrap_or(Err(FetchKeysError::TaskEnded)),
             None => self.conclude(number, Err(FetchKeysError::TimedOut), None),
         }
     }
@@ -284,25 +267,25 @@ impl Shared {
     }
 
     /// Begins an attempt, or joins the one that is under way. `None` where the issuer may not be asked now.
-    fn attempt(self: &Arc<Self>, reason: RefetchReason<'_>) -> Option<InFlight> {
+    fn attempt(self: &Arc<Self>, reason: RefetchReason<'_>) -> Option<Flight<Outcome>> {
         let now = self.now();
         let mut attempts = self.attempts();
-        if let Some(in_flight) = &attempts.in_flight {
-            let took = now.duration_since(in_flight.began).unwrap_or_default();
-            if took <= self.limit() && in_flight.outcome.has_changed().is_ok() {
+        if let Some(flight) = attempts.flights.get(&()) {
+            let took = now.duration_since(flight.began).unwrap_or_default();
+            if took <= self.limit() {
                 if self.is_due(now) {
                     // The clock was set back meanwhile.
                     self.schedule(now + self.limit() + CLOCK_STEP);
                 }
-                return Some(in_flight.clone());
+                return Some(flight.clone());
             }
-            // Its runtime is gone, or does not run. Whatever it may still bring comes too late.
-            let number = in_flight.number;
+            // Its runtime does not run. What it may still bring comes too late.
+            let number = flight.number;
             drop(attempts);
             let _ = self.conclude(number, Err(FetchKeysError::TimedOut), None);
             attempts = self.attempts();
-            if let Some(in_flight) = &attempts.in_flight {
-                return Some(in_flight.clone());
+            if let Some(flight) = attempts.flights.get(&()) {
+                return Some(flight.clone());
             }
         }
         if !attempts.budget.spend(reason, now) {
@@ -311,11 +294,8 @@ impl Shared {
             }
             return None;
         }
-        let (report, outcome) = watch::channel(None);
-        attempts.started += 1;
-        let in_flight = InFlight { number: attempts.started, began: now, outcome };
-        attempts.in_flight = Some(in_flight.clone());
-        let discovered = attempts.discovered.take();
+        let (flight, leader) = attempts.flights.start(Some(()), now);
+        let mut discovered = attempts.discovered.take();
         // The runtime of the request, which is alive. The one that the source was made in may be gone.
         let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
         if attempts.refresh_task.as_ref().is_none_or(AbortHandle::is_finished) {
@@ -324,15 +304,17 @@ impl Shared {
         self.schedule(now + self.limit() + CLOCK_STEP);
         drop(attempts);
 
-        let mut report = Report { shared: Arc::clone(self), number: in_flight.number, channel: Some(report) };
-        runtime.spawn(async move {
-            let shared = Arc::clone(&report.shared);
-            let last = shared.loaded.load_full();
-            let mut discovered = discovered;
-            let loaded = shared.fetcher.load(last.as_deref(), &mut discovered).await;
-            report.settle(loaded, discovered);
+        let (shared, concluding, number) = (Arc::clone(self), Arc::clone(self), flight.number);
+        let guard = leader.guard(move |result: Option<_>| {
+            let (loaded, discovered) = result.unwrap_or((Err(FetchKeysError::TaskEnded), None));
+            concluding.conclude(number, loaded, discovered)
         });
-        Some(in_flight)
+        runtime.spawn(async move {
+            let last = shared.loaded.load_full();
+            let loaded = shared.fetcher.load(last.as_deref(), &mut discovered).await;
+            guard.end((loaded, discovered));
+        });
+        Some(flight)
     }
 
     /// What can be said of the issuer's keys when it may not be asked, or did not answer.
@@ -353,14 +335,12 @@ impl Shared {
         Err(KeysUnavailable::new(why).retry_after(wait))
     }
 
-    /// An attempt has ended. If it was given up before, what it brings is nobody's: there may be something newer.
+    /// Records the outcome of an attempt, unless it was given up: there may be newer keys than it brings.
     fn conclude(&self, number: u64, loaded: Result<Loaded, FetchKeysError>, discovered: Option<Discovered>) -> Outcome {
         let now = self.now();
         let mut attempts = self.attempts();
-        let Some(in_flight) = attempts.in_flight.take_if(|in_flight| in_flight.number == number) else {
-            return Err(FetchKeysError::TimedOut);
-        };
-        let duration = now.duration_since(in_flight.began).unwrap_or_default();
+        let Some(flight) = attempts.flights.finish(&(), number) else { return Err(FetchKeysError::TimedOut) };
+        let duration = now.duration_since(flight.began).unwrap_or_default();
         let (event, result) = match loaded {
             Ok(loaded) => {
                 let last = self.loaded.load_full();
@@ -506,27 +486,6 @@ impl Shared {
 enum Event {
     Failed { error: FetchKeysError, in_a_row: u32, is_first: bool },
     Loaded { last: Option<Arc<Loaded>>, loaded: Arc<Loaded>, recovered: bool },
-}
-
-/// An attempt under way. If its task ends early, by a panic or because its runtime does, that is its outcome.
-struct Report {
-    shared: Arc<Shared>,
-    number: u64,
-    channel: Option<watch::Sender<Option<Outcome>>>,
-}
-
-impl Report {
-    fn settle(&mut self, loaded: Result<Loaded, FetchKeysError>, discovered: Option<Discovered>) {
-        if let Some(channel) = self.channel.take() {
-            channel.send_replace(Some(self.shared.conclude(self.number, loaded, discovered)));
-        }
-    }
-}
-
-impl Drop for Report {
-    fn drop(&mut self) {
-        self.settle(Err(FetchKeysError::TaskEnded), None);
-    }
 }
 
 impl Drop for RemoteKeys {

@@ -1,0 +1,185 @@
+//! Single flight: callers that need the same thing at the same time share one task and its outcome.
+//!
+//! The task belongs to none of its callers, so that a client that hangs up cancels nothing. However it ends, by its result, by
+//! a panic or with its runtime, its callers get an outcome, and the next caller starts another flight. How long a flight may
+//! take is for its owner to say: one whose runtime does not run ends never.
+
+use std::{collections::HashMap, hash::Hash, time::SystemTime};
+
+use tokio::sync::watch;
+
+/// The flights under way, one for each key at most. The owner keeps it under the lock of the state that a flight changes.
+pub(crate) struct SingleFlight<K, T> {
+    flights: HashMap<K, Flight<T>>,
+    started: u64,
+}
+
+/// A flight, as those see it that wait for its outcome.
+#[derive(Clone)]
+pub(crate) struct Flight<T> {
+    /// Later flights have higher numbers.
+    pub(crate) number: u64,
+    pub(crate) began: SystemTime,
+    outcome: watch::Receiver<Option<T>>,
+}
+
+/// The duty to end a flight, for the task that does its work.
+pub(crate) struct Leader<T>(watch::Sender<Option<T>>);
+
+impl<K, T> Default for SingleFlight<K, T> {
+    fn default() -> Self {
+        Self { flights: HashMap::new(), started: 0 }
+    }
+}
+
+impl<K: Eq + Hash, T: Clone> SingleFlight<K, T> {
+    /// The flight for this key, however long ago it began.
+    pub(crate) fn get(&self, key: &K) -> Option<&Flight<T>> {
+        self.flights.get(key)
+    }
+
+    /// Starts a flight, which replaces the one of its key. Without a key nothing can join it.
+    pub(crate) fn start(&mut self, key: Option<K>, now: SystemTime) -> (Flight<T>, Leader<T>) {
+        let (tx, outcome) = watch::channel(None);
+        self.started += 1;
+        let flight = Flight { number: self.started, began: now, outcome };
+        if let Some(key) = key {
+            self.flights.insert(key, flight.clone());
+        }
+        (flight, Leader(tx))
+    }
+
+    /// Ends the flight of this key and number. `None` where it was given up or replaced before, so that its result is void.
+    pub(crate) fn finish(&mut self, key: &K, number: u64) -> Option<Flight<T>> {
+        if self.get(key)?.number == number { self.flights.remove(key) } else { None }
+    }
+}
+
+impl<T: Clone> Flight<T> {
+    /// A flight that has ended already.
+    pub(crate) fn ended(outcome: T, now: SystemTime) -> Self {
+        Self { number: 0, began: now, outcome: watch::channel(Some(outcome)).1 }
+    }
+
+    /// Waits for the outcome; `None` where the task panicked while it concluded.
+    pub(crate) async fn outcome(mut self) -> Option<T> {
+        self.outcome.wait_for(Option::is_some).await.ok()?.clone()
+    }
+}
+
+impl<T> Leader<T> {
+    /// The guard of the task. `conclude` gets the result of the work, or `None` where the task ended early; it has to
+    /// [`finish`](SingleFlight::finish) the flight, and makes its outcome.
+    ///
+    /// A runtime that is gone drops a task as it is spawned, and the guard with it: spawn it without the owner's lock.
+    pub(crate) fn guard<R>(self, conclude: impl FnOnce(Option<R>) -> T + Send + 'static) -> FlightGuard<R, T> {
+        FlightGuard { conclude: Some(Box::new(conclude)), tx: self.0 }
+    }
+}
+
+/// Ends a flight when its work is done, or when it is dropped.
+pub(crate) struct FlightGuard<R, T> {
+    conclude: Option<Box<dyn FnOnce(Option<R>) -> T + Send>>,
+    tx: watch::Sender<Option<T>>,
+}
+
+impl<R, T> FlightGuard<R, T> {
+    /// Ends the flight with this result of its work, and hands the outcome to all who wait for it.
+    pub(crate) fn end(mut self, result: R) {
+        self.conclude(Some(result));
+    }
+
+    fn conclude(&mut self, result: Option<R>) {
+        if let Some(conclude) = self.conclude.take() {
+            self.tx.send_replace(Some(conclude(result)));
+        }
+    }
+}
+
+impl<R, T> Drop for FlightGuard<R, T> {
+    fn drop(&mut self) {
+        self.conclude(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    type Slot = Arc<Mutex<SingleFlight<(), Option<u32>>>>;
+
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    /// Starts a flight whose outcome is the result of its work, if it is not void.
+    fn start(slot: &Slot) -> (Flight<Option<u32>>, FlightGuard<u32, Option<u32>>) {
+        let (flight, leader) = slot.lock().unwrap().start(Some(()), NOW);
+        let (slot, number) = (Arc::clone(slot), flight.number);
+        let guard = leader.guard(move |result| slot.lock().unwrap().finish(&(), number).and(result));
+        (flight, guard)
+    }
+
+    #[tokio::test]
+    async fn all_who_join_get_the_outcome_and_the_next_starts_another() {
+        let slot = Slot::default();
+        let (first, guard) = start(&slot);
+        let joined = slot.lock().unwrap().get(&()).unwrap().clone();
+        assert_eq!(joined.number, first.number);
+        tokio::spawn(async move { guard.end(7) });
+        assert_eq!((first.outcome().await, joined.outcome().await), (Some(Some(7)), Some(Some(7))));
+        assert!(slot.lock().unwrap().get(&()).is_none());
+        assert_eq!(start(&slot).0.number, 2);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_early_ends_its_flight() {
+        let slot = Slot::default();
+        let (flight, guard) = start(&slot);
+        let task = tokio::spawn(async move {
+            let _guard = guard;
+            std::future::pending::<()>().await
+        });
+        task.abort();
+        assert_eq!(flight.outcome().await, Some(None));
+        assert!(slot.lock().unwrap().get(&()).is_none());
+
+        let (flight, guard) = start(&slot);
+        let gone = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let handle = gone.handle().clone();
+        gone.shutdown_background();
+        handle.spawn(async move { guard.end(7) });
+        assert_eq!(flight.outcome().await, Some(None));
+        assert!(slot.lock().unwrap().get(&()).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_result_of_a_replaced_flight_is_void() {
+        let slot = Slot::default();
+        let (old, old_guard) = start(&slot);
+        let (new, new_guard) = start(&slot);
+        old_guard.end(7);
+        assert_eq!(old.outcome().await, Some(None));
+        assert_eq!(slot.lock().unwrap().get(&()).map(|flight| flight.number), Some(new.number));
+        new_guard.end(8);
+        assert_eq!(new.outcome().await, Some(Some(8)));
+    }
+
+    #[tokio::test]
+    async fn a_conclusion_that_panics_leaves_no_one_waiting() {
+        let (flight, leader) = SingleFlight::<(), u32>::default().start(None, NOW);
+        let guard = leader.guard(|_: Option<u32>| panic!("as an observer may"));
+        assert!(tokio::spawn(async move { guard.end(7) }).await.is_err());
+        assert_eq!(flight.outcome().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_flight_without_a_key_is_not_joined() {
+        let mut flights = SingleFlight::<u32, u32>::default();
+        let (keyless, leader) = flights.start(None, NOW);
+        assert!(flights.get(&1).is_none() && flights.finish(&1, keyless.number).is_none());
+        leader.guard(|result| result.unwrap_or_default()).end(7);
+        assert_eq!(keyless.outcome().await, Some(7));
+        assert_eq!(Flight::ended(9, NOW).outcome().await, Some(9));
+    }
+}
