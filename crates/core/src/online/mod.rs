@@ -44,7 +44,10 @@ pub(crate) use self::{
     settings::faults,
     verifier::{Lookup, LookupRequest, MAX_AGE_TOLERANCE, OnlineDeps, OnlineVerifier, Verified},
 };
-use crate::{redact::line, refusal::Error};
+use crate::{
+    redact::line,
+    refusal::{Error, Reason},
+};
 
 /// What somebody said of a token.
 #[derive(Debug)]
@@ -91,6 +94,15 @@ impl Unavailable {
     /// Says when to ask again about this token, which may be what they choke on.
     pub(crate) fn with_retry_after_of_token(self, retry_after: Option<Duration>) -> Self {
         Self { is_for_all: false, ..self.with_retry_after(retry_after) }
+    }
+
+    /// The refusal of a request whose token could not be verified: 503.
+    fn into_error(self, issuer: &Arc<str>) -> Error {
+        let reason = match self.fault {
+            UnavailableKind::Panic => Reason::VerifierPanicked,
+            UnavailableKind::Misconfigured | UnavailableKind::Upstream => Reason::IssuerUnavailable,
+        };
+        Error::from(reason).with_issuer(issuer).with_retry_after(self.retry_after).with_source(self)
     }
 
     /// When to ask again, where somebody said so.

@@ -1,0 +1,102 @@
+//! What becomes of a response: the answer that is cached and from which each request gets its verdict.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use super::{OnlineVerifier, TokenTags};
+use crate::{
+    jose::json::{self, Value},
+    online::{
+        CacheKey, TokenStatus, Unavailable, UnavailableKind,
+        local_cache::{Answer, Verdict},
+        response::VerifiedResponse,
+    },
+    refusal::Error,
+    token::VerifiedToken,
+};
+
+/// The token of a lookup.
+pub(super) struct LookupTarget {
+    /// The number of the flight: an answer replaces those of earlier ones.
+    pub(super) number: u64,
+    pub(super) token: TokenTags,
+    pub(super) verified: Option<VerifiedToken>,
+}
+
+impl OnlineVerifier {
+    /// Holds an answer to the rules of this issuer.
+    pub(super) fn verify(
+        &self,
+        status: TokenStatus,
+        target: &LookupTarget,
+        asked_at: Duration,
+        now: Duration,
+    ) -> Result<Answer, Unavailable> {
+        let claims = match status {
+            TokenStatus::Active(claims) => claims,
+            TokenStatus::Rejected(error) => return Ok(self.rejected(&error, target, asked_at)),
+        };
+        match self.verify_claims(&claims, target, asked_at, now) {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) => Ok(self.rejected(&error, target, asked_at)),
+            None => {
+                let odd = "the answer is not one JSON object within bounds";
+                Err(Unavailable::new(UnavailableKind::Upstream, odd).about_token())
+            }
+        }
+    }
+
+    /// `None` where the claims are no JSON object within bounds.
+    pub(super) fn verify_claims(
+        &self,
+        claims: &Bytes,
+        target: &LookupTarget,
+        asked_at: Duration,
+        now: Duration,
+    ) -> Option<Result<Answer, Error>> {
+        let response = match self.validation.verify(claims, target.verified.as_ref(), now)? {
+            Ok(response) => response,
+            Err(error) => return Some(Err(error)),
+        };
+        let expiry = response.token.expires_at().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        Some(Ok(Answer {
+            number: target.number,
+            asked_at,
+            keep_until: expiry.unwrap_or(Duration::MAX).min(asked_at + self.ttl),
+            tags: self.tags(target, &response),
+            verdict: Verdict::Good(response.token),
+            from_upstream: true,
+        }))
+    }
+
+    /// The tags by which an answer is invalidated: its token, and the subject and session that it or its verified token names.
+    fn tags(&self, target: &LookupTarget, response: &VerifiedResponse) -> Vec<CacheKey> {
+        let issuer = self.validation.issuer.as_bytes();
+        let verified = target.verified.as_ref();
+        let session = verified.and_then(session);
+        let subjects = [response.token.subject(), verified.and_then(VerifiedToken::subject)];
+        let sessions = [response.session.as_deref(), session.as_deref()];
+        let mut tags = target.token.to_vec();
+        for (kind, texts) in [(b"subject", subjects), (b"session", sessions)] {
+            tags.extend(texts.into_iter().flatten().map(|text| self.digest(&[kind, issuer, text.as_bytes()])));
+        }
+        tags.dedup();
+        tags
+    }
+
+    fn rejected(&self, error: &Error, target: &LookupTarget, asked_at: Duration) -> Answer {
+        let keep_until = asked_at + self.negative_ttl;
+        let (number, tags) = (target.number, target.token.to_vec());
+        Answer { verdict: Verdict::bad(error), number, asked_at, keep_until, tags, from_upstream: true }
+    }
+}
+
+/// The session (`sid`) of a verified token.
+fn session(token: &VerifiedToken) -> Option<String> {
+    let members = json::object(token.payload(), |name| name == "sid").ok()?;
+    members.into_iter().find_map(|(_, value)| match value {
+        Value::String(session) => Some(session.into_owned()),
+        _ => None,
+    })
+}
