@@ -447,7 +447,7 @@ async fn h_23_where_the_two_layers_are_put_on_differently_the_log_names_the_caus
 
 #[tokio::test]
 async fn a_layer_on_a_method_router_covers_the_methods_before_it_alone() {
-    // Nothing can see this from inside, which is why the README's traps say it.
+    // Nothing can see this from inside, which is why the guide says it of the order of layers.
     let (list, create) = (|| async { "list" }, || async { "create" });
     let trap = Router::new()
         .route("/r", get(list).layer(RequireScope::new("message")).post(create))

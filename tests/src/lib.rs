@@ -68,3 +68,22 @@ struct Unforgeable;
 #[doc = include_str!("../../crates/axum/README.md")]
 #[doc = include_str!("../../crates/testing/README.md")]
 struct Readmes;
+
+/// Compiles the code of the guide, which is written for the default features, too.
+#[cfg(all(doctest, feature = "aws-lc-rs"))]
+#[doc = include_str!("../../docs/guide/getting-started.md")]
+#[doc = include_str!("../../docs/guide/routes.md")]
+#[doc = include_str!("../../docs/guide/claims-and-scopes.md")]
+#[doc = include_str!("../../docs/guide/issuers.md")]
+#[doc = include_str!("../../docs/guide/opaque-tokens.md")]
+#[doc = include_str!("../../docs/guide/custom-formats.md")]
+#[doc = include_str!("../../docs/guide/api-keys.md")]
+#[doc = include_str!("../../docs/guide/outages.md")]
+#[doc = include_str!("../../docs/guide/configuration.md")]
+#[doc = include_str!("../../docs/guide/errors.md")]
+#[doc = include_str!("../../docs/guide/testing.md")]
+#[doc = include_str!("../../docs/guide/tonic.md")]
+#[doc = include_str!("../../docs/guide/production.md")]
+#[doc = include_str!("../../docs/guide/migrating.md")]
+#[doc = include_str!("../../docs/guide/what-is-verified.md")]
+struct Guide;
