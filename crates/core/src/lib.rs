@@ -38,7 +38,7 @@
 //! | take tokens of another format, or API keys | [`token_verifier`], [`api_keys`] |
 //! | take settings from a file or from environment variables | [`config`] |
 //! | read a good token | [`VerifiedToken`], [`Claims`] |
-//! | demand scopes | [`policy`]; [`mod@scope`] for sets, tokens and grammars |
+//! | demand scopes | [`policy`]; [`Scope`], [`ScopeToken`] and [`ScopeGrammar`] for sets, tokens and grammars |
 //! | answer a refused request | [`Error`], [`ErrorKind`], [`reason`], [`ProtectionSpace`] |
 //! | know when keys are fetched, or bring them from somewhere else | [`keys`] |
 //! | trust many issuers that differ in their name | [`Tenants`] |

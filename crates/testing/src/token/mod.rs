@@ -28,7 +28,7 @@ const WELL_BEYOND_LEEWAY: Duration = Duration::from_secs(60 * 60);
 /// A token in the making. Started by [`Mint::token`] or [`TestIssuer::token`](crate::TestIssuer::token).
 ///
 /// Untouched, it is a good token. Each method changes one thing about it, and the last word on a thing counts; whatever
-/// is not named stays good, so that a bad token is refused for the reason that the test means. [`issue`](Self::sign)
+/// is not named stays good, so that a bad token is refused for the reason that the test means. [`issue`](Self::issue)
 /// may be called again and again: the times are read from the clock and the `jti` is drawn anew each time.
 ///
 /// # Examples
