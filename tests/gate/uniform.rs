@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use axum::{Router, http::HeaderMap, routing::get};
 use scopegate_axum::{
-    Authenticate, RefusalBody, RequireScope, ResourceServer, ResourceServerBuilder, Tenants,
+    Authenticate, Issuer, RefusalBody, RequireScope, ResourceServer, ResourceServerBuilder, Tenants,
     introspection::{ClientAuthentication, Introspection, JwtIntrospection},
 };
 use scopegate_core::Reason;
 use scopegate_testing::TokenBuilder;
 use scopegate_tests::{
-    AUDIENCE, Answer, Ask, INTROSPECTION_URL, Log, Network, Reply, clock, issuer, mint, resource_server,
+    AUDIENCE, Answer, Ask, INTROSPECTION_URL, ISSUER, Log, Network, Reply, clock, issuer, mint, resource_server,
 };
 use serde_json::json;
 
@@ -144,6 +144,22 @@ async fn a_tenant_that_exists_is_refused_as_one_that_does_not() {
         } else {
             assert_eq!(answers.iter().map(|answer| answer.0).collect::<Vec<_>>(), [401, 503, 401]);
         }
+    }
+}
+
+#[tokio::test]
+async fn what_an_outage_leaves_open_is_unavailable_where_refusals_are_alike() {
+    let client = ClientAuthentication::client_secret_basic("api", "secret");
+    let introspected =
+        issuer().introspection(Introspection::at(INTROSPECTION_URL, client).introspect_jwts(JwtIntrospection::Instead));
+    for (issuer, reason) in
+        [(Issuer::discover(ISSUER), Reason::KeysUnavailable), (introspected, Reason::IssuerUnavailable)]
+    {
+        let clock = clock();
+        let builder = resource_server().issuer(issuer).clock(clock.clone()).fetch(Network::new(&clock));
+        let router = router(builder.uniform_refusals().build().await.expect("good settings"));
+        let answer = Ask::get("/").bearer(mint().token().scope("message").sign()).of(&router).await;
+        assert_eq!((answer.status.as_u16(), answer.reason), (503, Some(reason)));
     }
 }
 

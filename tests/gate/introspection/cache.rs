@@ -286,6 +286,24 @@ async fn bcp_3_what_is_being_asked_when_something_is_forgotten_is_not_remembered
 }
 
 #[tokio::test]
+async fn bcp_3_requests_from_before_a_revocation_and_of_other_tokens_take_the_answer() {
+    for (revoked, comes_before) in [("token", true), ("other", true), ("other", false)] {
+        let rig = Rig::new().await;
+        rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
+        let first = rig.spawn("token");
+        let second = comes_before.then(|| rig.spawn("token"));
+        scopegate_tests::settle().await;
+        rig.server.invalidate(Invalidate::Token(revoked)).await.expect("no store");
+        let second = second.unwrap_or_else(|| rig.spawn("token"));
+        scopegate_tests::settle().await;
+        rig.network.put(INTROSPECTION_URL, Reply::json(json!({ "active": false })));
+        rig.clock.advance(SECOND);
+        assert_eq!((first.await.unwrap(), second.await.unwrap()), (200, 200), "{revoked}, {comes_before}");
+        assert_eq!(rig.asked(), 1);
+    }
+}
+
+#[tokio::test]
 async fn c_02_the_greatest_age_is_looked_at_again_for_a_remembered_answer() {
     let cache = CacheConfig::default().ttl(60 * SECOND);
     let issuer = Issuer::introspected(ISSUER, introspection().cache(cache));

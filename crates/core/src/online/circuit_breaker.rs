@@ -366,6 +366,10 @@ mod tests {
         try_acquire(breaker, now).unwrap().record(now, Outcome::Failed(None))
     }
 
+    fn failing(breaker: &CircuitBreaker) -> Vec<CacheKey> {
+        breaker.states().failing_tokens.iter().map(|(token, _)| *token).collect()
+    }
+
     #[test]
     fn one_token_never_opens_it_for_others() {
         for breaker_threshold in [1, 2, 3] {
@@ -615,6 +619,55 @@ mod tests {
         assert_eq!(late.record(at(3), Outcome::Unclear), Change::None);
         assert!(try_acquire(&breaker, at(3)).is_err());
         assert_eq!(is_probe.record(at(3), Outcome::Answered), Change::Closed);
+    }
+
+    #[test]
+    fn an_unclear_outcome_clears_its_token_and_no_other() {
+        let breaker = breaker();
+        for number in [1, 2] {
+            let permit = breaker.try_acquire(token(number), at(0)).unwrap();
+            assert_eq!(permit.record(at(0), Outcome::Failed(None)), Change::None);
+        }
+        let permit = breaker.try_acquire(token(1), at(0)).unwrap();
+        assert_eq!(permit.record(at(0), Outcome::Unclear), Change::None);
+        assert_eq!(failing(&breaker), [token(2)]);
+    }
+
+    #[test]
+    fn a_wish_to_be_left_alone_clears_the_token_that_was_tried_and_no_other() {
+        let breaker = breaker();
+        for number in [1, 1, 1, 2] {
+            let permit = breaker.try_acquire(token(number), at(0)).unwrap();
+            permit.record(at(0), Outcome::Failed(None));
+            breaker.try_acquire(another(), at(0)).unwrap().record(at(0), Outcome::Answered);
+        }
+        assert_eq!(breaker.open_for(&token(1), at(0)), Some(SECOND), "it has a pause of its own");
+        let permit = breaker.try_acquire(token(1), at(1)).unwrap();
+        assert_eq!(permit.record(at(1), Outcome::RetryAfter(7 * SECOND)), Change::Opened);
+        assert_eq!(failing(&breaker), [token(2)]);
+    }
+
+    #[test]
+    fn an_answer_that_was_overtaken_in_the_moment_it_was_asked_for_closes_nothing() {
+        let breaker = breaker();
+        (0..3).for_each(|_| {
+            fail(&breaker, at(0));
+        });
+        let slow = try_acquire(&breaker, at(1)).unwrap();
+        let next = try_acquire(&breaker, at(3)).unwrap();
+        slow.record(at(3), Outcome::Failed(None));
+        assert_eq!(next.record(at(3), Outcome::Answered), Change::None);
+        assert!(open_for(&breaker, at(3)).is_some());
+    }
+
+    #[test]
+    fn of_two_wishes_with_one_end_the_later_is_the_pause_that_grows() {
+        let breaker = CircuitBreaker::new(&Limits::default().breaker_open_for(SECOND, 300 * SECOND));
+        let [early, late] = [(); 2].map(|()| try_acquire(&breaker, at(0)).unwrap());
+        early.record(at(0), Outcome::RetryAfter(60 * SECOND));
+        late.record(at(50), Outcome::RetryAfter(10 * SECOND));
+        assert_eq!(fail(&breaker, at(60)), Change::None);
+        assert_eq!(open_for(&breaker, at(60)), Some(20 * SECOND));
     }
 
     #[test]

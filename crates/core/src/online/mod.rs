@@ -128,3 +128,15 @@ impl StdError for Unavailable {
         self.cause.source()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{error::chain, jwks::KeysUnavailable};
+
+    #[test]
+    fn a_lookup_without_an_answer_says_why_to_the_last_cause() {
+        let error = Unavailable::new(UnavailableKind::Upstream, KeysUnavailable::new("refused"));
+        assert_eq!(chain(&error), "the issuer's keys cannot be had: refused");
+    }
+}

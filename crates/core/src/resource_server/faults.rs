@@ -60,3 +60,18 @@ impl fmt::Debug for BuildError {
 }
 
 impl StdError for BuildError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_main_shows_every_fault_on_a_line() {
+        let mut faults = Faults::default();
+        faults.add("no issuer");
+        faults.of("https://as.example").add("no audience");
+        let error = faults.none().unwrap_err();
+        let shown = "the resource server cannot be built:\n- no issuer\n- issuer \"https://as.example\": no audience";
+        assert_eq!((format!("{error:?}"), error.to_string()), (shown.to_owned(), shown.to_owned()));
+    }
+}

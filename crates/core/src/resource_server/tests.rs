@@ -13,6 +13,7 @@ use tokio::{sync::watch, task::yield_now};
 use super::*;
 use crate::{
     crypto::tests::{jwks, token},
+    custom::api_keys::{ApiKey, ApiKeys},
     jose::Algorithm,
     jwt::Profile,
     net::fetch::{Fetch, FetchError, FetchLimits},
@@ -654,6 +655,24 @@ async fn an_observer_is_told_of_fetches_and_refusals_under_bounded_names() {
         "- unknown_issuer",
     ];
     assert_eq!(notes.take(), expected);
+}
+
+#[tokio::test]
+async fn an_observer_is_told_of_refused_api_keys_under_the_name_of_their_verifier() {
+    let notes = Notes::default();
+    let key = || ApiKey::from_sha256("5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5").unwrap();
+    let server = ResourceServer::builder()
+        .verifier(ApiKeys::new("https://api.example/keys", "a_").keys([key()]))
+        .verifier(ApiKeys::new("https://api.example/more", "b_").keys([key()]))
+        .audience("https://api.example")
+        .observer(notes.clone())
+        .build()
+        .await
+        .unwrap();
+    for token in ["a_wrong", "b_wrong"] {
+        server.observe_refusal(&server.authenticate(&request(token)).await.unwrap_err(), None);
+    }
+    assert_eq!(notes.take(), ["https://api.example/keys rejected", "https://api.example/more rejected"]);
 }
 
 fn tenant(name: &str) -> String {

@@ -6,6 +6,7 @@ fn tenants(template: &str) -> Tenants {
 
 #[test]
 fn a_tenant_fits_the_template_and_is_trusted() {
+    assert_eq!(Tenants::trusting("everybody", |_| true).name(), "everybody");
     let tenants = tenants("https://idp.example/{tenant}/v2.0");
     for good in ["https://idp.example/a/v2.0", "https://idp.example/a-b.c_d~1/v2.0".replace('_', "-").as_str()] {
         assert_eq!(tenants.resolve(good).unwrap().identifier, good);
