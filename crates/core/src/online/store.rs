@@ -126,3 +126,26 @@ impl fmt::Debug for Invalidate<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_prints_its_digests_and_no_claims() {
+        let key = CacheKey::new([0xa5; 32]);
+        assert_eq!((format!("{key:?}"), key.to_string()), ("a5".repeat(32), "a5".repeat(32)));
+        let entry = CacheEntry::new("claims", Duration::from_secs(7), vec![key]);
+        assert_eq!(format!("{entry:?}"), "CacheEntry { asked_at: 7s, .. }");
+    }
+
+    #[test]
+    fn what_is_invalidated_prints_whom_it_is_about_and_no_token() {
+        assert_eq!(format!("{:?}", Invalidate::Token("secret")), "Token([redacted])");
+        let (issuer, subject, session) = ("https://as.example", "alice", "s1");
+        let printed = [Invalidate::Subject { issuer, subject }, Invalidate::Session { issuer, session }]
+            .map(|what| format!("{what:?}"));
+        assert_eq!(printed[0], r#"Subject { issuer: "https://as.example", subject: "alice" }"#);
+        assert_eq!(printed[1], r#"Session { issuer: "https://as.example", session: "s1" }"#);
+    }
+}

@@ -660,7 +660,8 @@ async fn an_observer_is_told_of_fetches_and_refusals_under_bounded_names() {
 #[tokio::test]
 async fn an_observer_is_told_of_refused_api_keys_under_the_name_of_their_verifier() {
     let notes = Notes::default();
-    let key = || ApiKey::from_sha256("5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5").unwrap();
+    let digest = "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5";
+    let key = || ApiKey::from_sha256(digest).unwrap().client_id("app");
     let server = ResourceServer::builder()
         .verifier(ApiKeys::new("https://api.example/keys", "a_").keys([key()]))
         .verifier(ApiKeys::new("https://api.example/more", "b_").keys([key()]))
@@ -672,7 +673,7 @@ async fn an_observer_is_told_of_refused_api_keys_under_the_name_of_their_verifie
     for token in ["a_wrong", "b_wrong"] {
         server.observe_refusal(&server.authenticate(&request(token)).await.unwrap_err(), None);
     }
-    assert_eq!(notes.take(), ["https://api.example/keys rejected", "https://api.example/more rejected"]);
+    assert_eq!(notes.take(), ["https://api.example/keys inactive_token", "https://api.example/more inactive_token"]);
 }
 
 fn tenant(name: &str) -> String {
