@@ -623,6 +623,9 @@ async fn meta_5_an_issuer_is_an_https_url_without_query_and_fragment() {
 async fn meta_6_keys_at_another_host_are_told_of_once_and_keys_over_plain_http_are_refused() {
     let (log, _guard) = Log::listen();
     let rig = Rig::new().await;
+    rig.old().await.assert_pass();
+    assert!(log.lines_with("at another host").is_empty(), "they are at the issuer's own");
+    rig.pass(10 * MINUTE).await;
     let foreign = "https://keys.example/jwks";
     rig.network.put(METADATA_URL, Reply::ok(json!({ "issuer": ISSUER, "jwks_uri": foreign }).to_string()));
     rig.network.put(foreign, Reply::ok(OLD.jwks_json()));

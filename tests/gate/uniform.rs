@@ -153,12 +153,12 @@ async fn what_an_outage_leaves_open_is_unavailable_where_refusals_are_alike() {
     let introspected =
         issuer().introspection(Introspection::at(INTROSPECTION_URL, client).introspect_jwts(JwtIntrospection::Instead));
     for (issuer, reason) in
-        [(Issuer::discover(ISSUER), Reason::KeysUnavailable), (introspected, Reason::IssuerUnavailable)]
+        [(Issuer::discovered(ISSUER), Reason::KeysUnavailable), (introspected, Reason::IssuerUnavailable)]
     {
         let clock = clock();
         let builder = resource_server().issuer(issuer).clock(clock.clone()).fetch(Network::new(&clock));
         let router = router(builder.uniform_refusals().build().await.expect("good settings"));
-        let answer = Ask::get("/").bearer(mint().token().scope("message").sign()).of(&router).await;
+        let answer = Ask::get("/").bearer(mint().token().scope("message").issue()).of(&router).await;
         assert_eq!((answer.status.as_u16(), answer.reason), (503, Some(reason)));
     }
 }

@@ -168,7 +168,7 @@ impl Fetch for Network {
     fn fetch(
         &self,
         request: Request<Bytes>,
-        _: FetchLimits,
+        limits: FetchLimits,
     ) -> BoxFuture<'static, Result<Response<Bytes>, FetchError>> {
         let url = request.uri().to_string();
         let seen = Seen {
@@ -188,6 +188,7 @@ impl Fetch for Network {
                         *then
                     }
                     Reply::Fails(why) => return Err(FetchError::failed(why)),
+                    Reply::Is(_, _, body) if body.len() > limits.body => return Err(FetchError::body_too_large()),
                     Reply::Is(status, fields, body) => {
                         let response =
                             fields.into_iter().fold(Response::builder().status(status), |response, (name, value)| {

@@ -56,6 +56,25 @@ async fn intro_2_a_well_known_form_that_hangs_gives_way_to_the_next() {
 }
 
 #[tokio::test]
+async fn intro_2_metadata_is_read_again_at_the_end_of_its_lifetime() {
+    let tick = Duration::from_nanos(1);
+    for (max_age, lifetime) in [(0, 300), (600, 600), (999_999_999, 86_400)] {
+        let rig = rig().await;
+        for number in 0..3 {
+            rig.say(&format!("token-{number}"), active_with(json!({ "exp": NOW + 1_000_000 })));
+        }
+        rig.network.put(METADATA_URL, metadata().field("cache-control", format!("max-age={max_age}")));
+        assert_eq!(rig.ask("token-0").await.status, 200);
+        rig.clock.advance(SECOND * lifetime - tick);
+        assert_eq!((rig.ask("token-1").await.status.as_u16(), rig.network.count(METADATA_URL)), (200, 1), "{max_age}");
+        rig.clock.advance(tick);
+        assert_eq!(rig.ask("token-2").await.status, 200, "{max_age}");
+        settle().await;
+        assert_eq!(rig.network.count(METADATA_URL), 2, "{max_age}");
+    }
+}
+
+#[tokio::test]
 async fn intro_2_discovery_is_shared_by_all_who_wait() {
     let rig = rig().await;
     rig.network.put(METADATA_URL, Reply::After(SECOND / 2, Box::new(metadata())));

@@ -473,6 +473,26 @@ async fn a_token_that_an_issuer_cannot_bear_opens_no_circuit() {
 }
 
 #[tokio::test]
+async fn a_token_whose_answer_is_too_long_opens_no_circuit() {
+    let rig = Rig::asking(introspection().max_response(1024)).await;
+    poison(&rig, &Reply::json(active_with(json!({ "roles": vec!["role"; 1024] }))));
+    for number in 0..20 {
+        assert_eq!(rig.ask(&format!("bad-{number}")).await.status, 503);
+    }
+    assert_eq!((rig.ask("good").await.status.as_u16(), rig.asked()), (200, 21));
+}
+
+#[tokio::test]
+async fn intro_7_tokens_that_find_no_connection_open_the_circuit() {
+    let rig = Rig::new().await;
+    rig.network.put(INTROSPECTION_URL, Reply::Fails("reset"));
+    for number in 0..20 {
+        assert_eq!(rig.ask(&format!("token-{number}")).await.status, 503);
+    }
+    assert_eq!(rig.asked(), 10, "five tokens, each tried twice");
+}
+
+#[tokio::test]
 async fn more_questions_than_may_wait_are_answered_at_once() {
     let rig = Rig::asking(introspection().limits(Limits::default().max_in_flight(2).max_queued(3))).await;
     rig.network.put(INTROSPECTION_URL, Reply::Never);

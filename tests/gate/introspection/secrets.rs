@@ -72,6 +72,7 @@ async fn intro_9_nothing_of_a_token_a_secret_or_an_answer_gets_out() {
             .introspect_jwts(JwtIntrospection::Every(Duration::ZERO))
             .cache(CacheConfig::default().store(shelf.clone()));
     let settings = format!("{introspection:?}");
+    assert!(settings.contains(INTROSPECTION_URL) && settings.contains("api_key"), "{settings}");
     let issuer = issuer().introspection(introspection);
     let mut printed = format!("{settings} {issuer:?}");
 

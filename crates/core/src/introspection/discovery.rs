@@ -187,3 +187,36 @@ impl Discovery {
 fn ended_early() -> Unavailable {
     Unavailable::new(UnavailableKind::Upstream, "the task that looks for the introspection endpoint ended early")
 }
+
+#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod tests {
+    use super::*;
+    use crate::{
+        net::fetch::{FetchLimits, USER_AGENT_NAME},
+        resource_server::tests::{ISSUER, Network, SetClock},
+    };
+
+    fn discovery() -> Arc<Discovery> {
+        let documents = Documents {
+            fetch: Arc::new(Network::new()),
+            clock: Arc::new(SetClock::new()),
+            limits: FetchLimits::new(1024, Duration::from_secs(5)),
+            user_agent: USER_AGENT_NAME,
+        };
+        Arc::new(Discovery {
+            issuer: ISSUER.into(),
+            documents,
+            metadata_url: None,
+            plain_http: PlainHttp::REFUSED,
+            by_certificate: false,
+            hosts: Vec::new(),
+            first_form: AtomicUsize::new(0),
+            state: Mutex::default(),
+        })
+    }
+
+    #[test]
+    fn an_attempt_may_take_as_long_as_its_documents_and_a_second() {
+        assert_eq!(discovery().limit(), Duration::from_secs(16));
+    }
+}

@@ -363,3 +363,18 @@ impl StdError for FetchKeysError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_up_to_the_limit_and_not_beyond() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let file = directory.join("Cargo.toml");
+        let length = fs::read(&file).unwrap().len();
+        assert_eq!(read_up_to(&file, length).unwrap().len(), length);
+        assert!(read_up_to(&file, length - 1).unwrap_err().to_string().contains("max_document"));
+        assert!(read_up_to(directory, length).unwrap_err().to_string().contains("no regular file"));
+    }
+}

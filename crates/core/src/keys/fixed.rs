@@ -1,7 +1,4 @@
-use std::{
-    ptr,
-    sync::{Arc, Weak},
-};
+use std::sync::{Arc, Weak};
 
 use super::{KeySource, KeysUnavailable, RefetchReason, Snapshot};
 use crate::{BoxFuture, jose::KeySet};
@@ -15,8 +12,8 @@ impl KeySource for FixedKeys {
         Some(Snapshot::fixed(Arc::clone(&self.0)))
     }
 
-    fn is_current(&self, keys: &Weak<KeySet>) -> bool {
-        ptr::eq(Arc::as_ptr(&self.0), keys.as_ptr())
+    fn is_current(&self, _: &Weak<KeySet>) -> bool {
+        true
     }
 
     fn refetch(&self, _: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {

@@ -219,9 +219,27 @@ impl StdError for KeysUnavailable {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod tests {
     use super::*;
+    use crate::{
+        crypto::tests::{BACKENDS, jwks},
+        jose::{Algorithm, JwkSet},
+    };
+
+    /// A source with the methods that every source has to have.
+    #[derive(Debug)]
+    struct Held(Option<Arc<KeySet>>);
+
+    impl KeySource for Held {
+        fn snapshot(&self) -> Option<Snapshot> {
+            self.0.clone().map(Snapshot::authoritative)
+        }
+
+        fn refetch(&self, _: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+            Box::pin(async { Err(KeysUnavailable::new("none")) })
+        }
+    }
 
     #[test]
     fn a_reason_to_refetch_prints_no_text_of_a_token() {
@@ -230,6 +248,17 @@ mod tests {
         assert_eq!(printed(RefetchReason::SignatureMismatch("secret")), "SignatureMismatch(..)");
         assert_eq!(printed(RefetchReason::of_key(None, true)), "NoKid");
         assert_eq!(printed(RefetchReason::RefreshDue), "RefreshDue");
+    }
+
+    #[test]
+    fn a_source_is_current_for_the_very_keys_of_its_snapshot() {
+        let set = JwkSet::from_json(&jwks(&["a-es256"])).unwrap();
+        let keys = || Arc::new(set.prepare(Algorithm::DEFAULT, BACKENDS[0]));
+        let (held, other) = (keys(), keys());
+        let source = |held: Option<&Arc<KeySet>>| Held(held.cloned());
+        assert!(source(Some(&held)).is_current(&Arc::downgrade(&held)));
+        assert!(!source(Some(&held)).is_current(&Arc::downgrade(&other)));
+        assert!(!source(None).is_current(&Arc::downgrade(&held)));
     }
 
     #[test]

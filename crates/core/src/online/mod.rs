@@ -132,7 +132,7 @@ impl StdError for Unavailable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{jwks::KeysUnavailable, redact::chain};
+    use crate::{keys::KeysUnavailable, redact::chain};
 
     #[test]
     fn a_lookup_without_an_answer_says_why_to_the_last_cause() {

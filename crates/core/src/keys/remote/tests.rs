@@ -759,6 +759,96 @@ async fn health_tells_how_the_keys_are_doing() {
     let written = serde_json::to_value(&gone).unwrap();
     assert_eq!(written["state"], "unavailable");
     assert_eq!(written["age"], (LIFETIME + SECOND + DAY).as_secs());
+    let seconds = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(written["refreshed_at"], seconds(gone.refreshed_at.unwrap()));
+    assert_eq!(written["next_refresh"], seconds(gone.next_refresh.unwrap()));
+    assert_eq!(written["failure"]["at"], seconds(gone.failure.unwrap().at));
+}
+
+#[tokio::test]
+async fn the_next_refresh_is_told_unless_it_is_under_way_or_for_a_token_to_cause() {
+    let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+    let source = loaded(&network, &clock).await;
+    network.hold();
+    clock.advance(COOL_DOWN);
+    let waiting = refetch(&source);
+    assert_eq!(source.health().next_refresh, None);
+    network.release();
+    waiting.await.unwrap();
+    assert!(source.health().next_refresh.is_some());
+
+    let (fetcher, mode) = (fetcher(&network, &clock), RefreshMode::OnDemand);
+    let source = RemoteKeys::new(fetcher, None, "label".into(), None, Handle::current(), mode);
+    refetch(&source).await.unwrap();
+    assert!(source.snapshot().is_some() && source.health().next_refresh.is_some());
+    clock.advance(AHEAD + SECOND);
+    settle().await;
+    assert_eq!(source.health().next_refresh, None, "nobody has asked for them since");
+}
+
+#[tokio::test]
+async fn keys_are_current_until_there_are_others() {
+    let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+    let source = loaded(&network, &clock).await;
+    let keys = Arc::downgrade(&source.snapshot().unwrap().keys);
+    assert!(source.is_current(&keys));
+    network.publish(&["b-es256"]);
+    clock.advance(COOL_DOWN);
+    refetch(&source).await.unwrap();
+    assert!(!source.is_current(&keys));
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_back_by_a_second_changes_nothing() {
+    let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+    let source = loaded(&network, &clock).await;
+    clock.advance(60 * SECOND);
+    assert!(has(&source, "a-es256"));
+    clock.step_back(SECOND);
+    assert!(has(&source, "a-es256"));
+    settle().await;
+    assert!(network.requests().is_empty());
+    clock.step_back(Duration::from_millis(1));
+    assert!(has(&source, "a-es256"));
+    settle().await;
+    assert_eq!(network.requests(), [JWKS_URL], "how old they are cannot be told");
+}
+
+#[tokio::test]
+async fn an_attempt_is_joined_up_to_its_limit() {
+    let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+    let source = source(&network, &clock);
+    let attempt = || source.0.attempt(RefetchReason::RefreshDue).map(|attempt| attempt.number);
+    // No task of this runtime runs meanwhile.
+    let first = attempt();
+    assert!(first.is_some());
+    clock.advance(11 * SECOND);
+    assert_eq!(attempt(), first);
+    clock.advance(TICK);
+    assert_ne!(attempt(), first);
+}
+
+#[tokio::test]
+async fn an_attempt_is_looked_at_again_beyond_its_limit_on_a_clock_that_was_step_back() {
+    let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+    let source = source(&network, &clock);
+    source.0.attempt(RefetchReason::RefreshDue).unwrap();
+    clock.step_back(DAY);
+    source.0.attempt(RefetchReason::RefreshDue).unwrap();
+    let due = source.0.until_due().unwrap();
+    assert_eq!(due, 12 * SECOND + Duration::from_millis(1));
+}
+
+#[tokio::test]
+async fn key_3_a_refresh_that_comes_within_the_cool_down_is_put_off_until_its_end() {
+    let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+    let source = loaded(&network, &clock).await;
+    clock.advance(10 * SECOND);
+    let due = source.0.until_due();
+    assert!(source.0.attempt(RefetchReason::NoKid).is_none());
+    assert_eq!(source.0.until_due(), due, "a token puts off nothing");
+    assert!(source.0.attempt(RefetchReason::RefreshDue).is_none());
+    assert_eq!(source.0.until_due(), Some(20 * SECOND + Duration::from_millis(1)));
 }
 
 mod hostile {
