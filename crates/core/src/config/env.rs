@@ -103,7 +103,7 @@ impl Config {
                 if let Some(name) = name.strip_prefix("KEY_REFRESH_") {
                     return self.key_refresh.set(name, value);
                 }
-                if let Some(name) = name.strip_prefix("VERDICT_CACHE_") {
+                if let Some(name) = name.strip_prefix("JWT_CACHE_") {
                     return self.jwt_cache.set(name, value);
                 }
                 let (number, name) = numbered(name).map_or((None, name), |(number, name)| (Some(number), name));

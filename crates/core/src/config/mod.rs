@@ -161,7 +161,7 @@
 //! |---|---|
 //! | `SCOPEGATE_AUDIENCE`, `_LEEWAY`, `_MAX_TOKEN_AGE`, `_MAX_TOKEN_LENGTH`, `_STARTUP` | those at the top |
 //! | `SCOPEGATE_KEY_REFRESH_COOL_DOWN`, `_KEY_REFRESH_TIMEOUT`, … | those of the `key_refresh` at the top |
-//! | `SCOPEGATE_VERDICT_CACHE_MAX_BYTES`, `_VERDICT_CACHE_MAX_ENTRIES` | those of `jwt_cache` |
+//! | `SCOPEGATE_JWT_CACHE_MAX_BYTES`, `_JWT_CACHE_MAX_ENTRIES` | those of `jwt_cache` |
 //! | `SCOPEGATE_ISSUER`, `_PROFILE`, `_ALGORITHMS`, `_JWKS_URI`, `_TEMPLATE`, … | those of the issuer |
 //! | `SCOPEGATE_JWKS_HEADER_NAME`, and `_JWKS_HEADER_VALUE` or `_JWKS_HEADER_VALUE_FILE` | those of its `jwks_header` |
 //! | `SCOPEGATE_INTROSPECTION_CLIENT_ID`, `_INTROSPECTION_CLIENT_SECRET`, `_INTROSPECTION_INTROSPECT_JWTS`, … | those of its `introspection` |

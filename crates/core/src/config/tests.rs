@@ -250,7 +250,7 @@ fn variables_that_say_the_same_make_the_same() {
         ("SCOPEGATE_STARTUP", "10s"),
         ("SCOPEGATE_KEY_REFRESH_COOL_DOWN", "1min"),
         ("SCOPEGATE_KEY_REFRESH_MAX_INTERVAL", "1h"),
-        ("SCOPEGATE_VERDICT_CACHE_MAX_BYTES", "16777216"),
+        ("SCOPEGATE_JWT_CACHE_MAX_BYTES", "16777216"),
         ("SCOPEGATE_ISSUER", "https://tenant.example/oidc"),
         ("SCOPEGATE_ALGORITHMS", "RS256, ES256"),
         ("SCOPEGATE_AUTHORIZED_PARTIES", "web,mobile"),
@@ -311,8 +311,7 @@ fn verdicts_are_remembered_as_far_as_is_said() {
         let table = json!({ "max_bytes": bytes, "max_entries": verdicts });
         assert_eq!(shown(&from_json(json!({ "jwt_cache": table })).into_builder()), in_code);
         let (bytes, verdicts) = (bytes.to_string(), verdicts.to_string());
-        let vars =
-            [("SCOPEGATE_VERDICT_CACHE_MAX_BYTES", &*bytes), ("SCOPEGATE_VERDICT_CACHE_MAX_ENTRIES", &*verdicts)];
+        let vars = [("SCOPEGATE_JWT_CACHE_MAX_BYTES", &*bytes), ("SCOPEGATE_JWT_CACHE_MAX_ENTRIES", &*verdicts)];
         assert_eq!(shown(&from_vars(&vars).into_builder()), in_code);
     }
 }
@@ -418,7 +417,7 @@ async fn a_variable_that_is_unknown_is_refused() {
         "SCOPEGATE_KEY_REFRESH_",
         "SCOPEGATE_KEY_REFRESH_TIME",
         "SCOPEGATE_JWT_CACHE",
-        "SCOPEGATE_VERDICT_CACHE_MAX",
+        "SCOPEGATE_JWT_CACHE_MAX",
         "SCOPEGATE_PROFILE_FILE",
         "SCOPEGATE_ISSUER_",
         "SCOPEGATE_ISSUER_X",
