@@ -80,9 +80,9 @@ fn no_auth_axum() -> Contender {
 
 async fn scopegate(upstream: &Upstream, remembers: bool) -> Result<Contender, Error> {
     let (name, how, cache) = if remembers {
-        ("Scopegate", "metadata discovered, verdict cache as by default; AWS-LC", JwtCacheConfig::default())
+        ("Scopegate", "metadata discovered, JWT cache as by default; AWS-LC", JwtCacheConfig::default())
     } else {
-        ("Scopegate, JwtCacheConfig::off()", "metadata discovered, nothing remembered; AWS-LC", JwtCacheConfig::off())
+        ("Scopegate, JwtCacheConfig::off()", "metadata discovered, no JWT cached; AWS-LC", JwtCacheConfig::off())
     };
     let server = ResourceServer::builder()
         .jwt_cache(cache)

@@ -6,7 +6,7 @@ use super::{Phase, Row};
 
 const INTRODUCTION: &str = "# When an issuer fails
 
-A service that verifies tokens depends on the keys of whoever issues them. This page lists what was made to go wrong with
+A service that verifies tokens depends on the keys of their issuers. This page lists what was made to go wrong with
 an issuer, and what requests got meanwhile:
 
 - **at start**: the service has just started, and has never had the keys. What a good token gets.
@@ -19,7 +19,7 @@ an issuer, and what requests got meanwhile:
 All settings are the defaults, except that a broken socket is given up after 150 ms instead of 5 seconds, so that the test is
 quick. Faults of names, certificates, connections and redirects are those of real resolvers and sockets; documents are the
 answers of a test double. A 503 has a `Retry-After` and says nothing about the token. In no row and at no time did a
-forged token, an expired one or one for another audience get anything but 401 or 503, and nobody was asked for keys but the
+forged token, an expired one or one for another audience get anything but 401 or 503, and no host was asked for keys but the
 issuer, at most once in 30 seconds and once more for a key id that is named twice.
 
 A good token is 401 in one row only: where the issuer answers, and its answer does not have the key. (Where nothing is wrong
