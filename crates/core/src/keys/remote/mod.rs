@@ -1,19 +1,21 @@
+//! Keys that are fetched from the issuer, or read from a file that changes.
+
+mod event;
+mod refresh_task;
+
 use std::{
-    fmt,
-    future::{self, Future},
-    pin::pin,
-    ptr,
+    fmt, ptr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::Poll,
     time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwapOption;
 use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
+use self::event::Event;
 use super::{
     CLOCK_STEP, FailedRefresh, KeyHealth, KeySource, KeyState, KeysUnavailable, RefetchReason, Snapshot,
     fetch_budget::FetchBudget,
@@ -24,44 +26,43 @@ use crate::{
     BoxFuture,
     clock::timeout,
     jose::KeySet,
-    observe::{FetchOutcome, KeyFetch, Observer},
+    observe::{KeyFetch, Observer},
     redact::chain,
     single_flight::{Flight, SingleFlight},
 };
 
-/// Keys that are fetched from the issuer, or read from a file that changes.
+/// A [`KeySource`] of keys that are fetched.
 ///
-/// Four parts, each in a file of its own: [`KeyFetcher`] gets the keys, [`FetchBudget`] says when it may be asked,
-/// [`Freshness`](super::freshness::Freshness) how long its answer can be relied on, and this one brings them together: one
-/// attempt at a time, in a task of its own that no request waits alone for and none can cancel, and a task that asks ahead
-/// of time. A failed attempt leaves the keys at hand in place.
+/// [`KeyFetcher`] gets the keys, [`FetchBudget`] says when the issuer may be asked,
+/// [`Freshness`](super::freshness::Freshness) how long its keys can be relied on, and this type brings them together: one
+/// attempt at a time, in a task that requests share and none can cancel, and a task that refreshes ahead of time. A failed
+/// attempt leaves the current keys in place.
 pub(crate) struct RemoteKeys(Arc<Shared>);
 
-/// What becomes of keys that nobody asks for.
+/// Whether keys are refreshed while no request wants them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RefreshMode {
-    /// They are refreshed all the same, so that they are there, and a probe of their health means something.
+    /// Always: the first request after a pause finds current keys, and a health probe sees an outage before it does.
     Scheduled,
-    /// They are left to age until somebody does: there may be thousands of such issuers.
+    /// Only if a request wanted them since they were last due: there may be thousands of such issuers.
     OnDemand,
 }
 
 struct Shared {
     fetcher: KeyFetcher,
-    /// What the issuer is called where it is counted.
+    /// The name of the issuer in metrics.
     label: Arc<str>,
     observer: Option<Arc<dyn Observer>>,
     runtime: Handle,
     mode: RefreshMode,
     loaded: ArcSwapOption<Loaded>,
-    /// Whether the last attempt that came to an end brought no keys.
+    /// Whether the last finished attempt failed.
     failing: AtomicBool,
-    /// Whether the keys were asked for since they were last due.
+    /// Whether a request wanted the keys since they were last due.
     wanted: AtomicBool,
-    /// When the next attempt is due, in milliseconds since 1970. While one is under way, that is when it will have taken too
-    /// long.
+    /// When the next attempt is due, in milliseconds since 1970. While one is in flight, this is when it is given up.
     due: AtomicU64,
-    /// The latest time that the clock showed, in milliseconds since 1970.
+    /// The latest reading of the clock, in milliseconds since 1970.
     latest: AtomicU64,
     attempts: Mutex<Attempts>,
     rescheduled: Arc<Notify>,
@@ -79,8 +80,8 @@ struct Attempts {
 type Outcome = Result<Arc<KeySet>, FetchKeysError>;
 
 impl RemoteKeys {
-    /// No keys yet; the first attempt is made when some are asked for. `last` is when the issuer was last asked, by a source
-    /// that is no more.
+    /// A source without keys, which makes its first attempt when a request wants some. `last` is when an earlier source of the
+    /// same issuer made its last attempt, so that replacing a source is no way round the cool-down.
     pub(crate) fn new(
         fetcher: KeyFetcher,
         last: Option<SystemTime>,
@@ -149,7 +150,8 @@ impl KeySource for RemoteKeys {
         })
     }
 
-    /// A resting issuer may be one that a stranger named once, and a probe is no reason to ask it again and again.
+    /// Does nothing in the mode [`OnDemand`](RefreshMode::OnDemand): such an issuer may have been named once, by a stranger, and a
+    /// probe is no reason to ask it again and again.
     fn refresh(&self) {
         if self.0.mode == RefreshMode::Scheduled && self.0.is_due(self.0.now()) {
             self.0.attempt(RefetchReason::RefreshDue);
@@ -160,47 +162,42 @@ impl KeySource for RemoteKeys {
         let shared = &self.0;
         let now = shared.now();
         let loaded = shared.loaded.load_full();
-        let state = match loaded.as_deref().map(|loaded| shared.trust(loaded, now)) {
-            Some(KeyState::Fresh) => KeyState::Fresh,
-            Some(KeyState::Stale) => KeyState::Stale,
-            Some(KeyState::Unavailable) | None => KeyState::Unavailable,
-        };
+        let state = loaded.as_deref().map_or(KeyState::Unavailable, |loaded| shared.trust(loaded, now));
         let (last_failure, in_a_row, is_asked) = {
             let attempts = shared.attempts();
             (attempts.last_failure.clone(), attempts.failures, attempts.flights.get(&()).is_some())
         };
         let failure = last_failure.map(|(at, error)| FailedRefresh { at, in_a_row, why: chain(&error) });
         let due = Duration::from_millis(shared.due.load(Ordering::Relaxed));
-        let rests = shared.mode == RefreshMode::OnDemand && !shared.wanted.load(Ordering::Relaxed);
         KeyHealth {
             state,
             refreshed_at: loaded.as_ref().map(|loaded| loaded.freshness.loaded_at()),
             age: loaded.as_ref().map(|loaded| loaded.freshness.age(now)),
             failure,
-            next_refresh: (!is_asked && !rests).then(|| SystemTime::UNIX_EPOCH + due),
+            next_refresh: (!is_asked && !shared.rests()).then(|| SystemTime::UNIX_EPOCH + due),
             ..KeyHealth::cached(loaded.as_deref().map(|loaded| &*loaded.keys))
         }
     }
 }
 
 impl Shared {
-    /// What the keys at hand say; `None` where there are none to be relied on. An attempt to get newer ones begins where one is
-    /// due.
-    fn cached<T>(self: &Arc<Self>, say: impl FnOnce(&Loaded, SystemTime) -> T) -> Option<T> {
+    /// Reads the current keys; `None` where there are none that may be used. Starts an attempt to get newer ones if one is due.
+    fn cached<T>(self: &Arc<Self>, read: impl FnOnce(&Loaded, SystemTime) -> T) -> Option<T> {
         let now = self.now();
         if self.mode == RefreshMode::OnDemand && !self.wanted.load(Ordering::Relaxed) {
             self.wanted.store(true, Ordering::Relaxed);
         }
         let loaded = self.loaded.load();
         let loaded = loaded.as_ref()?;
-        let serves = self.may_use(loaded, now);
+        let may_use = self.may_use(loaded, now);
         if self.is_due(now) {
             self.attempt(RefetchReason::RefreshDue);
         }
-        serves.then(|| say(loaded, now))
+        may_use.then(|| read(loaded, now))
     }
 
-    /// How long an attempt may take. The documents keep to less; beyond it, the attempt's own task does not run.
+    /// How long an attempt may take. Its documents have shorter limits, so that an attempt that takes longer is one whose
+    /// runtime does not run.
     fn limit(&self) -> Duration {
         2 * self.fetcher.refresh.timeout + CLOCK_STEP
     }
@@ -214,9 +211,9 @@ impl Shared {
         }
     }
 
-    /// The time. A clock that was set back makes nothing younger: keys that were too old stay so.
+    /// Reads the clock, and keeps the keys as old as they were if it was set back since it was read last.
     ///
-    /// The time that was seen before is kept to the second, so that reading the clock rarely writes.
+    /// The latest reading is kept to the second, so that most calls write nothing.
     fn now(&self) -> SystemTime {
         let now = self.fetcher.documents.clock.now();
         let (millis, latest) = (millis(now), self.latest.load(Ordering::Acquire));
@@ -253,20 +250,20 @@ impl Shared {
         loaded.freshness.state(now, self.fetcher.refresh.max_stale)
     }
 
-    /// Whether the keys may be used. Stale ones may while newer ones are on their way, or as far as is known, cannot be had.
+    /// Whether the keys may be used. Stale ones may while newer ones are fetched, and while the issuer is known to be down.
     fn may_use(&self, loaded: &Loaded, now: SystemTime) -> bool {
-        let is_known = || {
+        let is_known_outage = || {
             let due = self.due.load(Ordering::Relaxed);
             self.failing.load(Ordering::Relaxed) && millis(now) <= due.saturating_add(millis_of(STALE_WHILE_REVALIDATE))
         };
         match self.trust(loaded, now) {
             KeyState::Fresh => true,
-            KeyState::Stale => loaded.freshness.may_be_used_while_revalidating(now) || is_known(),
+            KeyState::Stale => loaded.freshness.may_be_used_while_revalidating(now) || is_known_outage(),
             KeyState::Unavailable => false,
         }
     }
 
-    /// Begins an attempt, or joins the one that is under way. `None` where the issuer may not be asked now.
+    /// Starts an attempt, or joins the one in flight. `None` where the budget allows none.
     fn attempt(self: &Arc<Self>, reason: RefetchReason<'_>) -> Option<Flight<Outcome>> {
         let now = self.now();
         let mut attempts = self.attempts();
@@ -296,10 +293,10 @@ impl Shared {
         }
         let (flight, leader) = attempts.flights.start(Some(()), now);
         let mut discovered = attempts.discovered.take();
-        // The runtime of the request, which is alive. The one that the source was made in may be gone.
+        // The runtime of the request is alive. The one that the source was made in may be gone.
         let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
         if attempts.refresh_task.as_ref().is_none_or(AbortHandle::is_finished) {
-            attempts.refresh_task = Some(runtime.spawn(keep(Arc::downgrade(self))).abort_handle());
+            attempts.refresh_task = Some(runtime.spawn(refresh_task::run(Arc::downgrade(self))).abort_handle());
         }
         self.schedule(now + self.limit() + CLOCK_STEP);
         drop(attempts);
@@ -317,14 +314,15 @@ impl Shared {
         Some(flight)
     }
 
-    /// What can be said of the issuer's keys when it may not be asked, or did not answer.
+    /// The answer to a refetch when the issuer may not be asked, or did not answer: the current keys if these are enough to
+    /// refuse a token, else an error, which makes it 503.
     fn without_fetch(&self, is_mismatch: bool) -> Result<Arc<KeySet>, KeysUnavailable> {
         let now = self.now();
         let attempts = self.attempts();
         let loaded = self.loaded.load_full().filter(|loaded| self.may_use(loaded, now));
         if let Some(loaded) = loaded {
-            // The issuer was asked a moment ago, and answered. Or else its keys are within their lifetime, it said nothing of
-            // a shorter one, and the key that the token names did not make its signature.
+            // Enough are keys from an issuer that answered a moment ago, and keys as old as the issuer allows, where the token
+            // names one of them and has a signature by another.
             let answered = !self.failing.load(Ordering::Relaxed);
             if answered || is_mismatch && loaded.freshness.is_as_agreed(now) {
                 return Ok(Arc::clone(&loaded.keys));
@@ -364,7 +362,7 @@ impl Shared {
             Err(error) => {
                 let refresh = &self.fetcher.refresh;
                 attempts.failures = attempts.failures.saturating_add(1);
-                // Nobody may lock us out for long.
+                // Bounded: a wrong `Retry-After` must not lock us out.
                 attempts.budget.failed(error.retry_after().unwrap_or_default().min(max_back_off(refresh)));
                 attempts.last_failure = Some((now, error.clone()));
                 let in_a_row = attempts.failures;
@@ -373,119 +371,30 @@ impl Shared {
                 (Event::Failed { error: error.clone(), in_a_row, is_first }, Err(error))
             }
         };
-        // Whoever listens to what follows may ask for keys: not under the lock.
+        // Subscribers of the log and the observer may call back for keys: not under the lock.
         drop(attempts);
-        let outcome = self.tell(&event);
+        let outcome = event.log(&self.fetcher.issuer);
         if let Some(observer) = &self.observer {
             observer.keys_fetched(&KeyFetch { issuer: &self.label, outcome, duration, at: now });
         }
         result
     }
 
-    /// Logs what has come of an attempt: once for each change.
-    fn tell(&self, event: &Event) -> FetchOutcome {
-        let issuer = &*self.fetcher.issuer;
-        match event {
-            Event::Loaded { last, loaded, recovered } => {
-                if *recovered {
-                    tracing::info!(issuer, "the keys of an issuer can be had again");
-                }
-                if last.as_ref().is_some_and(|last| Arc::ptr_eq(&last.keys, &loaded.keys)) {
-                    return FetchOutcome::Unchanged;
-                }
-                self.tell_of(last.as_deref(), loaded);
-                FetchOutcome::Changed
-            }
-            Event::Failed { error, in_a_row, is_first } => {
-                let error = chain(error);
-                if *is_first {
-                    tracing::warn!(issuer, error, "cannot get the keys of an issuer");
-                } else {
-                    tracing::debug!(issuer, error, in_a_row, "still cannot get the keys of an issuer");
-                }
-                FetchOutcome::Failed
-            }
-        }
-    }
-
-    /// Logs what is different, once.
-    fn tell_of(&self, last: Option<&Loaded>, loaded: &Loaded) {
-        for skipped in loaded.keys.skipped() {
-            tracing::warn!(issuer = %self.fetcher.issuer, key = %skipped, "a key of an issuer is not used");
-        }
-        let Some(last) = last else {
-            tracing::info!(issuer = %self.fetcher.issuer, keys = loaded.keys.len(), "loaded the keys of an issuer");
-            return;
-        };
-        let only_in = |a: &KeySet, b: &KeySet| a.key_ids().filter(|key_id| !b.holds(key_id)).count();
-        tracing::info!(
-            issuer = %self.fetcher.issuer,
-            keys = loaded.keys.len(),
-            added = only_in(&loaded.keys, &last.keys),
-            removed = only_in(&last.keys, &loaded.keys),
-            "the keys of an issuer have changed"
-        );
-    }
-
     fn schedule(&self, at: SystemTime) {
-        // Rounded up, so that what is due then is not refused for coming a moment too early.
+        // Rounded up: a millisecond early, the budget would refuse the attempt.
         self.due.store(millis(at + Duration::from_millis(1)), Ordering::Relaxed);
         self.rescheduled.notify_one();
     }
 
-    /// How long until the next attempt is due; `None` while that is for somebody else to say.
-    fn until_due(&self) -> Option<Duration> {
-        let due = self.due.load(Ordering::Relaxed);
-        let now = millis(self.now());
-        let rests = self.mode == RefreshMode::OnDemand && !self.wanted.load(Ordering::Relaxed) && due <= now;
-        (!rests).then(|| Duration::from_millis(due.saturating_sub(now)))
+    /// Whether only a request makes the next attempt.
+    fn rests(&self) -> bool {
+        self.mode == RefreshMode::OnDemand && !self.wanted.load(Ordering::Relaxed)
     }
 
-    /// Nothing is done under the lock that calls anybody else's code, so a poisoned one would retry_after good values.
+    /// No foreign code runs under the lock, so that even a poisoned one guards consistent values.
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Asks for newer keys ahead of time, for as long as there is somebody to use them.
-///
-/// Should this task end early, the next attempt, which a request makes when the keys are overdue, begins another.
-async fn keep(shared: Weak<Shared>) {
-    while let Some(alive) = shared.upgrade() {
-        let rescheduled = Arc::clone(&alive.rescheduled);
-        let sleep = alive.until_due().map(|wait| alive.fetcher.documents.clock.sleep(wait));
-        drop(alive);
-        let elapsed = either(sleep, rescheduled.notified()).await;
-        let Some(alive) = shared.upgrade() else { return };
-        if elapsed && alive.is_due(alive.now()) && alive.may_keep() {
-            alive.attempt(RefetchReason::RefreshDue);
-        }
-    }
-}
-
-/// Waits for either. Whether it was the first.
-async fn either(first: Option<BoxFuture<'static, ()>>, second: impl Future<Output = ()>) -> bool {
-    let (mut first, mut second) = (first, pin!(second));
-    future::poll_fn(|context| {
-        if first.as_mut().is_some_and(|first| first.as_mut().poll(context).is_ready()) {
-            return Poll::Ready(true);
-        }
-        second.as_mut().poll(context).map(|()| false)
-    })
-    .await
-}
-
-impl Shared {
-    /// Whether the keys are to be kept fresh: always, or because somebody asked for them since they were last due.
-    fn may_keep(&self) -> bool {
-        self.mode == RefreshMode::Scheduled || self.wanted.swap(false, Ordering::Relaxed)
-    }
-}
-
-/// What has come of an attempt.
-enum Event {
-    Failed { error: FetchKeysError, in_a_row: u32, is_first: bool },
-    Loaded { last: Option<Arc<Loaded>>, loaded: Arc<Loaded>, recovered: bool },
 }
 
 impl Drop for RemoteKeys {
