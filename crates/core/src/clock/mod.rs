@@ -56,10 +56,10 @@ impl<T: Clock + ?Sized> Clock for std::sync::Arc<T> {
     }
 }
 
-/// What `future` comes to, or `None` once `limit` has passed on this clock.
+/// The output of `future`, or `None` once `limit` has passed on this clock.
 ///
-/// Outside of a tokio runtime there may be no timer to go by. What a request waits for there is a task in a runtime, which
-/// has a limit of its own.
+/// Outside of a tokio runtime there may be no timer, and no limit is applied. Requests wait there for tasks of a runtime, which
+/// have limits of their own.
 pub(crate) async fn timeout<T>(clock: &dyn Clock, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     if Handle::try_current().is_err() {
         return Some(future.await);

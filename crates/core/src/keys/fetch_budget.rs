@@ -1,3 +1,5 @@
+//! When an issuer may be asked for its keys. A pure state machine, without a clock.
+
 use std::{
     collections::HashSet,
     hash::{BuildHasher as _, RandomState},
@@ -6,45 +8,45 @@ use std::{
 
 use super::{CLOCK_STEP, RefetchReason};
 
-/// How many unknown key ids are kept in mind between two fetches. Beyond it, further ones are not: under such a spray, a
-/// genuine new key waits for the end of the cool-down.
+/// How many unknown key ids are recorded between two fetches. Beyond it, in a flood of invented ids, a genuine new key waits
+/// for the end of the cool-down.
 const MAX_UNKNOWN_KIDS: usize = 1024;
 
-/// After how many cool-downs a reserve that was spent on nothing is granted again.
+/// How many cool-downs it takes until a reserve that brought no new key is free again.
 const RESERVE_PENALTY: u32 = 10;
 
-/// When an issuer may be asked for its keys.
+/// The attempts that an issuer's keys may cost it.
 ///
-/// Two slots, so that tokens with invented key ids can neither flood the issuer nor keep a new key out:
+/// There are two slots, so that tokens with invented key ids can neither flood the issuer nor keep a new key out:
 ///
-/// - the ordinary one is free again after a cool-down, whoever spent it;
-/// - the reserve is for a *plausible rotation* while the ordinary one is spent: the issuer answered when it was last asked,
-///   and a key id is named for the second time since. Invented ids are named once each, and one that the issuer was asked
-///   for in vain counts no more until its next answer. Where the reserve brought a new key, it is free again after a
-///   cool-down; where it did not, after ten.
+/// - the ordinary one is free again after a cool-down;
+/// - the reserve is for a *plausible rotation* while the ordinary one is spent: the last attempt succeeded, and a key id is
+///   named for the second time since. Invented ids are named once each, and one that the last answer did not have does not
+///   count until the next. A reserve that brought a new key is free again after a cool-down; one that did not, after ten.
 ///
-/// Knows no clock: every question comes with the time. A time that lies well before the last attempt is that of a clock that
-/// was set back, and must not turn a cool-down into a lock-out.
+/// Each method gets the time. One well before the last attempt is that of a clock that was set back: the slot counts as free,
+/// since a cool-down must not become a lock-out.
 #[derive(Debug)]
 pub(super) struct FetchBudget {
     cool_down: Duration,
     last: Option<SystemTime>,
-    /// Whether the issuer answered the last attempt.
+    /// Whether the last attempt succeeded.
     has_answered: bool,
-    /// The issuer's own requested, from `Retry-After`: how long after `last`.
+    /// The issuer's `Retry-After`, counted from `last`.
     retry_after: Duration,
-    /// When, and for how long.
+    /// When the reserve was spent, and how long it stays so.
     rotation_reserve_spent: Option<(SystemTime, Duration)>,
-    /// Whether the attempt under way was paid from the reserve.
+    /// Whether the attempt in flight spent the reserve.
     on_rotation_reserve: bool,
+    /// Hashes of the unknown key ids that were named since the last answer.
     unknown_kids: HashSet<u64>,
-    /// Key ids that the issuer's last answer did not have.
+    /// Hashes of key ids that the last answer did not have.
     absent: HashSet<u64>,
     hasher: RandomState,
 }
 
 impl FetchBudget {
-    /// A budget that was last spent at `last`, if it ever was.
+    /// A budget whose ordinary slot was spent at `last`, if ever.
     pub(super) fn new(cool_down: Duration, last: Option<SystemTime>) -> Self {
         Self {
             cool_down,
@@ -59,7 +61,7 @@ impl FetchBudget {
         }
     }
 
-    /// Whether the issuer may be asked now. What is granted is spent.
+    /// Spends a slot on an attempt; `false` where none is free for this reason.
     pub(super) fn spend(&mut self, reason: RefetchReason<'_>, now: SystemTime) -> bool {
         let cooled = self.left(now).is_zero();
         if !cooled && !self.spend_rotation_reserve(reason, now) {
@@ -80,7 +82,7 @@ impl FetchBudget {
         self.rotation_reserve_spent.is_none_or(|(spent, wait)| since(spent, now).is_none_or(|waited| waited >= wait))
     }
 
-    /// Whether this id was named before since the last answer. Keeps it in mind.
+    /// Records this id, and says whether it was named before since the last answer.
     fn was_named_before(&mut self, id: u64) -> bool {
         if self.unknown_kids.len() >= MAX_UNKNOWN_KIDS {
             return self.unknown_kids.contains(&id);
@@ -95,7 +97,7 @@ impl FetchBudget {
             .map_or(Duration::ZERO, |since| self.cool_down.max(self.retry_after).saturating_sub(since))
     }
 
-    /// The issuer answered. `brought_new_key`: whether with a key that was not there before.
+    /// Records a successful attempt, and whether it brought a new key.
     pub(super) fn answered(&mut self, brought_new_key: bool) {
         self.settle_rotation_reserve(brought_new_key);
         self.has_answered = true;
@@ -103,7 +105,7 @@ impl FetchBudget {
         self.absent.clear();
     }
 
-    /// The issuer did not answer, and wants to be left alone for so long.
+    /// Records a failed attempt, and for how long the issuer wants no other.
     pub(super) fn failed(&mut self, retry_after: Duration) {
         self.settle_rotation_reserve(false);
         self.has_answered = false;
@@ -117,7 +119,7 @@ impl FetchBudget {
         }
     }
 
-    /// The issuer's last answer does not have the key of this id. Until its next one it is no sign of a rotation.
+    /// Records that the last answer did not have the key of this id, which is no sign of a rotation until the next answer.
     pub(super) fn note_absent(&mut self, key_id: &str) {
         let id = self.hasher.hash_one(key_id);
         if self.absent.len() < MAX_UNKNOWN_KIDS {
@@ -126,8 +128,8 @@ impl FetchBudget {
     }
 }
 
-/// How long ago something was; `None` where it lies so far ahead that the clock must have been set back. Two threads may read
-/// the clock in one order and get here in the other.
+/// The time since `then`; `None` where it is in the future, so that the clock was set back. Less than a [`CLOCK_STEP`] ahead
+/// counts as now: two threads may read the clock in one order and get here in the other.
 fn since(then: SystemTime, now: SystemTime) -> Option<Duration> {
     match now.duration_since(then) {
         Ok(since) => Some(since),

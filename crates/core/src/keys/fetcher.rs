@@ -1,3 +1,5 @@
+//! Fetches an issuer's keys: discovery, conditional requests, and files.
+
 use std::{
     collections::HashSet,
     error::Error as StdError,
@@ -35,7 +37,7 @@ use crate::{
 /// Where an issuer's keys are.
 #[derive(Clone)]
 pub(crate) enum Location {
-    /// Here.
+    /// At this address.
     At(Uri),
     /// At the `jwks_uri` of its metadata document.
     Discovered,
@@ -43,7 +45,7 @@ pub(crate) enum Location {
     File(PathBuf),
 }
 
-/// Without the query of a URL, which may retry_after a secret.
+/// Without the query of a URL, which may have a secret.
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -58,65 +60,65 @@ impl fmt::Debug for Location {
     }
 }
 
-/// Whose keys to get, from where, and with what.
+/// Gets the keys of one issuer.
 #[derive(Clone)]
 pub(crate) struct KeyFetcher {
     pub(crate) issuer: Arc<str>,
     pub(crate) location: Location,
     pub(crate) plain_http: PlainHttp,
-    /// Sent along with the request for the keys, and with no other.
+    /// A header for the request for the keys, and for no other.
     pub(crate) header: Option<(HeaderName, HeaderValue)>,
-    /// The hosts that keys may come from; without a list, any.
+    /// The hosts that a metadata document may name for the keys; `None` allows any.
     pub(crate) hosts: Option<Arc<HashSet<String>>>,
     pub(crate) algorithms: Arc<[Algorithm]>,
-    /// Whether a key without `alg` is used with all of them that fit it.
+    /// Whether a key without `alg` is used with every algorithm that fits it.
     pub(crate) several_algorithms_per_key: bool,
     pub(crate) backend: CryptoBackend,
     pub(crate) refresh: KeyRefresh,
-    /// Whether a key may say whose it is, so that another issuer's is not used.
+    /// Whether keys may name their issuer, so that those of others are left out.
     pub(crate) keys_name_issuer: bool,
     pub(crate) documents: Documents,
     /// Whether the file is being read.
     pub(crate) reading: Arc<AtomicBool>,
-    /// Which of the addresses of a metadata document is tried first: the one after that which never answered.
+    /// Which of the addresses of a metadata document is tried first: the one after those that never answered.
     pub(crate) first_form: Arc<AtomicUsize>,
-    /// Where the metadata document is, where its address is not made of the issuer's.
+    /// The address of the metadata document, where it does not follow from that of the issuer.
     pub(crate) metadata_url: Option<Uri>,
-    /// Whether it was said that the keys are at another host than the issuer.
+    /// Whether the log has the line that the keys are at another host than the issuer.
     pub(crate) told_of_host: Arc<AtomicBool>,
 }
 
-/// Keys as they came.
+/// Keys that were fetched.
 pub(super) struct Loaded {
     pub(super) keys: Arc<KeySet>,
     pub(super) freshness: Freshness,
     validators: Validators,
 }
 
-/// What the issuer named its answer by, so that it can say that nothing changed (RFC 9110 §13.1).
+/// The validators of an answer, for conditional requests (RFC 9110 §13.1).
 #[derive(Clone, Default)]
 struct Validators {
-    /// Where the answer came from: a tag means nothing at another address.
+    /// The address of the answer: its validators mean nothing at another.
     url: Option<Uri>,
     entity_tag: Option<HeaderValue>,
     last_modified: Option<HeaderValue>,
 }
 
-/// Where discovery found the keys to be, and for how long that may be believed.
+/// The address of the keys by discovery, and when to discover it again.
 pub(super) struct Discovered {
     jwks_uri: Uri,
     until: SystemTime,
 }
 
 impl Loaded {
-    /// Keys that came at `now`, for tests.
+    /// Keys that were fetched at `now`, for tests.
     #[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
     pub(super) fn at(backend: CryptoBackend, json: &[u8], now: SystemTime) -> Self {
         let keys = Arc::new(JwkSet::from_json(json).unwrap().prepare(Algorithm::DEFAULT, backend));
         Self { keys, freshness: Freshness::new(now, None, &KeyRefresh::default()), validators: Validators::default() }
     }
 
-    /// The same, with the very keys that came before where nothing about them has changed.
+    /// The same keys, by the `Arc` of the last ones if these are equal, so that tokens they verified stay cached.
     pub(super) fn unchanged_since(self, last: Option<&Self>) -> Self {
         match last.filter(|last| last.keys.is_same(&self.keys)) {
             Some(last) => Self { keys: Arc::clone(&last.keys), ..self },
@@ -124,12 +126,12 @@ impl Loaded {
         }
     }
 
-    /// The same keys, which came at `now` at the latest.
+    /// The same keys, fetched at `now` at the latest.
     pub(super) fn not_after(self, now: SystemTime) -> Self {
         Self { freshness: self.freshness.not_after(now), ..self }
     }
 
-    /// The same after the clock, which showed `before`, was set back to `now`.
+    /// The same keys with the same age after the clock was set back from `before` to `now`.
     pub(super) fn rebased(&self, before: SystemTime, now: SystemTime) -> Self {
         let freshness = self.freshness.rebased(before, now);
         Self { keys: Arc::clone(&self.keys), freshness, validators: self.validators.clone() }
@@ -137,9 +139,9 @@ impl Loaded {
 }
 
 impl KeyFetcher {
-    /// Gets the keys, within the time that all documents may take together. `last` are those that came before.
+    /// Gets the keys, within the time limit of an attempt. `last` are those of the last one, for a conditional request.
     ///
-    /// `discovered` is what an earlier attempt left there. After a failure nothing is left: the keys may have moved.
+    /// `discovered` is the result of discovery in an earlier attempt. A failure clears it: the keys may have moved.
     pub(super) async fn load(
         &self,
         last: Option<&Loaded>,
@@ -164,7 +166,7 @@ impl KeyFetcher {
 
     async fn discover(&self, known: Option<Discovered>) -> Result<Discovered, FetchKeysError> {
         let clock = &self.documents.clock;
-        // A time that lies before the document came is that of a clock that was set back: ask again.
+        // A clock that was set back makes what is left longer than any lifetime: discover again.
         let is_current = |known: &Discovered| {
             known.until.duration_since(clock.now()).is_ok_and(|left| left <= self.refresh.max_interval)
         };
@@ -207,11 +209,11 @@ impl KeyFetcher {
         let validators = Validators::of(url, &answer);
         if answer.status() == StatusCode::NOT_MODIFIED {
             let last = comparable.ok_or(FetchKeysError::NothingToCompare)?;
-            // RFC 9111 §4.3.4: an answer about another representation confirms nothing. Ask for that one.
+            // RFC 9111 §4.3.4: an answer about another representation confirms nothing. Fetch that one.
             if validators.entity_tag.is_some() && validators.entity_tag != last.validators.entity_tag {
                 return Box::pin(self.fetch(url, None)).await;
             }
-            // RFC 9111 §4.3.4: what the answer does not say stays as it was.
+            // RFC 9111 §4.3.4: headers that the answer leaves out stay as they were.
             return Ok(Loaded {
                 keys: Arc::clone(&last.keys),
                 freshness: if requested.is_some() { freshness } else { last.freshness.renewed(now) },
@@ -223,7 +225,7 @@ impl KeyFetcher {
 
     async fn read(&self, path: &Path) -> Result<Loaded, FetchKeysError> {
         let (path, limit) = (path.to_owned(), self.refresh.max_document);
-        // A read may hang, on a file system that is gone. It gets a thread that nobody waits for, and only one.
+        // A read may hang, on a file system that is gone. It gets a thread that no runtime waits for, and only one at a time.
         if self.reading.swap(true, Ordering::Acquire) {
             return Err(FetchKeysError::TimedOut);
         }
@@ -283,7 +285,7 @@ impl Validators {
         }
     }
 
-    /// Adds the condition that the answer differs from the one before. Whether there is one.
+    /// Makes a request conditional, and returns whether there was a validator to do so.
     fn demand(&self, url: &Uri, headers: &mut HeaderMap) -> bool {
         if self.url.as_ref() != Some(url) {
             return false;
@@ -297,7 +299,7 @@ impl Validators {
     }
 }
 
-/// Why an attempt brought no keys.
+/// Why an attempt to get keys failed.
 #[derive(Clone, Debug)]
 pub(super) enum FetchKeysError {
     Discovery(DiscoveryError),
@@ -312,7 +314,7 @@ pub(super) enum FetchKeysError {
 }
 
 impl FetchKeysError {
-    /// The issuer's own requested to be left alone.
+    /// The issuer's `Retry-After`.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Document(error) | Self::Discovery(DiscoveryError::Document(error)) => error.retry_after(),

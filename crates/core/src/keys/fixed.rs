@@ -1,9 +1,11 @@
+//! Keys that are configured, and never change.
+
 use std::sync::{Arc, Weak};
 
 use super::{KeySource, KeysUnavailable, RefetchReason, Snapshot};
 use crate::{BoxFuture, jose::KeySet};
 
-/// Keys that were given, and never change.
+/// A [`KeySource`] of configured keys.
 #[derive(Debug)]
 pub(crate) struct FixedKeys(pub(crate) Arc<KeySet>);
 

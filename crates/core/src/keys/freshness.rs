@@ -1,3 +1,5 @@
+//! How long keys can be relied on. A pure state machine, without a clock.
+
 use std::{
     hash::{BuildHasher as _, RandomState},
     time::{Duration, SystemTime},
@@ -5,20 +7,20 @@ use std::{
 
 use super::{KeyRefresh, KeyState};
 
-/// How long keys are used after their lifetime, while newer ones are on their way, so that nobody waits for them.
+/// How long keys are used after their lifetime while newer ones are fetched, so that no request waits (RFC 5861 §3).
 pub(super) const STALE_WHILE_REVALIDATE: Duration = Duration::from_secs(30);
 
-/// When keys were loaded, and how long they are good for.
+/// When keys were loaded, and their lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Freshness {
     loaded_at: SystemTime,
     lifetime: Duration,
-    /// Whether the issuer said nothing of a shorter lifetime.
+    /// Whether the issuer stated no shorter lifetime.
     is_agreed: bool,
 }
 
 impl Freshness {
-    /// Keys that came at `now`, with the lifetime that their issuer wished for, if it said anything.
+    /// Keys that were loaded at `now`, with the lifetime that their issuer stated, if any, within the bounds of `refresh`.
     pub(super) fn new(now: SystemTime, requested: Option<Duration>, refresh: &KeyRefresh) -> Self {
         let lifetime = requested.unwrap_or_default().clamp(refresh.min_interval, refresh.max_interval);
         Self { loaded_at: now, lifetime, is_agreed: requested.is_none_or(|requested| requested >= lifetime) }
@@ -33,17 +35,17 @@ impl Freshness {
         self.loaded_at
     }
 
-    /// Keys that came, by this clock, at `now` at the latest.
+    /// The same keys, loaded at `now` at the latest: the clock may have been set back while they were fetched.
     pub(super) fn not_after(self, now: SystemTime) -> Self {
         Self { loaded_at: self.loaded_at.min(now), ..self }
     }
 
-    /// Whether the keys are within their lifetime, and the issuer said nothing of a shorter one.
+    /// Whether the keys are within their lifetime, and the issuer stated no shorter one.
     pub(super) fn is_as_agreed(&self, now: SystemTime) -> bool {
         self.is_agreed && self.age(now) <= self.lifetime
     }
 
-    /// The age of the keys. None at all, where the clock says that they come from the future.
+    /// The age of the keys; zero where they are from the future.
     pub(super) fn age(&self, now: SystemTime) -> Duration {
         now.duration_since(self.loaded_at).unwrap_or_default()
     }
@@ -59,12 +61,12 @@ impl Freshness {
         }
     }
 
-    /// Whether stale keys still serve without anybody knowing that newer ones cannot be had.
+    /// Whether stale keys may still be used although the issuer is not known to be down.
     pub(super) fn may_be_used_while_revalidating(&self, now: SystemTime) -> bool {
         self.age(now) <= self.lifetime.saturating_add(STALE_WHILE_REVALIDATE)
     }
 
-    /// When to ask for newer ones: ahead of the end, and not when all other replicas do.
+    /// When to refresh the keys: after four fifths of their lifetime, with jitter, so that replicas do not all do it at once.
     pub(super) fn refresh_at(&self) -> SystemTime {
         self.loaded_at + jittered(self.lifetime * 4 / 5)
     }
@@ -75,22 +77,22 @@ impl Freshness {
     }
 }
 
-/// The longest that an issuer that failed is left alone, whatever it says.
+/// The longest wait after a failed attempt, whatever `Retry-After` says.
 const MAX_BACK_OFF: Duration = Duration::from_secs(5 * 60);
 
-/// How long an issuer that failed may be left alone.
+/// The longest wait after a failed attempt, which is never shorter than the cool-down.
 pub(super) fn max_back_off(refresh: &KeyRefresh) -> Duration {
     MAX_BACK_OFF.max(refresh.cool_down)
 }
 
-/// How long to wait after so many failures in a row: twice as long each time, up to [`max_back_off`].
+/// The wait after so many failures in a row: twice as long each time, up to [`max_back_off`].
 pub(super) fn back_off(failures: u32, refresh: &KeyRefresh) -> Duration {
     let doubled = refresh.cool_down.saturating_mul(1 << failures.saturating_sub(1).min(16));
     // The cool-down itself is kept to, so only what is above it is jittered.
     refresh.cool_down.max(jittered(doubled.min(max_back_off(refresh))))
 }
 
-/// Up to a tenth less.
+/// A random duration, up to a tenth shorter.
 fn jittered(duration: Duration) -> Duration {
     let random = RandomState::new().hash_one(()) % 1024;
     duration - duration / 10 * u32::try_from(random).unwrap_or_default() / 1024

@@ -1,3 +1,5 @@
+//! The health of a source of keys, for probes and dashboards.
+
 use std::{
     fmt,
     time::{Duration, SystemTime},
@@ -7,23 +9,24 @@ use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use crate::jose::KeySet;
 
-/// How the keys of one issuer are doing.
+/// The health of the keys of one issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyHealth {
-    /// The state, in a word.
+    /// Whether the keys can verify tokens.
     pub state: KeyState,
-    /// The ids of the keys at hand.
+    /// The ids of the current keys.
     pub key_ids: Vec<String>,
-    /// How many keys are at hand, those without an id included.
+    /// How many current keys there are, those without an id included.
     pub keys: usize,
-    /// When the issuer last confirmed the keys; `None` where it never did, or where they were given.
+    /// When the issuer last confirmed the keys; `None` where it never did, or where the keys are
+    /// configured.
     pub refreshed_at: Option<SystemTime>,
-    /// How old the keys are.
+    /// The time since `refreshed_at`.
     pub age: Option<Duration>,
     /// The last attempt, if it failed.
     pub failure: Option<FailedRefresh>,
-    /// When the issuer will be asked next; `None` while it is being asked, and where that is for the next token to cause.
+    /// When the keys will be fetched next; `None` during a fetch, and where only the next token causes one.
     pub next_refresh: Option<SystemTime>,
 }
 
@@ -31,12 +34,12 @@ pub struct KeyHealth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyState {
-    /// The keys are within their lifetime, or were given.
+    /// The keys are within their lifetime, or configured.
     Fresh,
-    /// The keys are beyond their lifetime. They serve while newer ones cannot be had, for as long as an outage excuses; where
-    /// newer ones can be had, the next token causes that.
+    /// The keys are beyond their lifetime. They are used during an outage of the issuer, for the time that
+    /// [`KeyRefresh::max_stale`](super::KeyRefresh::max_stale) allows; without an outage, the next token refreshes them.
     Stale,
-    /// There are none that may be used: none were ever loaded, or an outage has lasted too long.
+    /// No keys may be used: none were ever loaded, or an outage has lasted too long. Requests get 503.
     Unavailable,
 }
 
@@ -51,20 +54,20 @@ impl KeyState {
     }
 }
 
-/// An attempt to get keys that brought none.
+/// A failed attempt to get keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FailedRefresh {
     /// When it ended.
     pub at: SystemTime,
-    /// How many in a row have failed, this one included.
+    /// How many attempts in a row have failed, this one included.
     pub in_a_row: u32,
-    /// Why, for an operator. Holds no secret and no URL's query.
+    /// The cause, for an operator. It has no secret and no query of a URL.
     pub why: String,
 }
 
 impl KeyHealth {
-    /// The health of keys that are there, or not, and need no refresh.
+    /// The health of keys without a lifetime: fresh, or unavailable if `None`.
     pub fn cached(keys: Option<&KeySet>) -> Self {
         let held: &dyn Fn(&KeySet) -> Vec<String> = &|keys| keys.key_ids().map(str::to_owned).collect();
         Self {
@@ -78,7 +81,7 @@ impl KeyHealth {
         }
     }
 
-    /// Whether tokens can be judged: there are keys, fresh or stale.
+    /// Whether tokens can be verified: there are keys, fresh or stale.
     pub fn is_ready(&self) -> bool {
         self.state != KeyState::Unavailable
     }
@@ -96,7 +99,7 @@ impl Serialize for KeyState {
     }
 }
 
-/// With times in whole seconds: points in time since 1970, and the age as it is.
+/// Times are whole seconds: points in time since 1970, and the age as a duration.
 impl Serialize for KeyHealth {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut health = serializer.serialize_struct("KeyHealth", 7)?;

@@ -1,25 +1,25 @@
-//! Where an issuer's keys come from.
+//! Sources of an issuer's keys.
 //!
-//! A [`KeySource`] has two ends. [`snapshot`](KeySource::snapshot) says which keys are at hand, and is asked on every
-//! request, so it does not wait. [`refetch`](KeySource::refetch) is asked when the keys at hand cannot tell whether a token
-//! is genuine, or when there are none; it decides itself whether anything is fetched.
+//! A [`KeySource`] has two main methods. [`snapshot`](KeySource::snapshot) returns the current keys; it is called for every
+//! request, and never waits. [`refetch`](KeySource::refetch) is called when the current keys cannot decide whether a token is
+//! genuine, or when there are none; the source decides whether it fetches anything.
 //!
 //! # Keys that are fetched
 //!
-//! | the issuer | what happens |
+//! | the issuer | behaviour |
 //! |---|---|
-//! | publishes keys | they are fetched with the first token, and again ahead of the end of their lifetime, by a task of their own. `Cache-Control` and `Expires` say how long that is, between 5 minutes and a day |
-//! | publishes a new key | the first token that names it causes a fetch, and is judged by what that brings. If the issuer was asked less than a cool-down ago, the first is 401 and the second causes the fetch; where unknown_kids have spent that one too, tokens of the new key are 401 for what is left of the cool-down |
+//! | publishes keys | they are fetched with the first token, and refreshed in the background ahead of the end of their lifetime, which `Cache-Control` and `Expires` set, between 5 minutes and a day |
+//! | publishes a new key | the first token that names it causes a fetch, and is verified by the keys of that. If the last attempt is less than a cool-down ago, the first is 401 and the second causes the fetch; where invented key ids have spent that one, too, tokens of the new key are 401 for the rest of the cool-down |
 //! | withdraws a key | it verifies nothing from the next refresh on |
-//! | gets tokens with invented key ids sent our way | one fetch in 30 seconds, and at most one more for a key id that is named again and again |
-//! | is down, or answers with something else than keys | the keys at hand stay. Past their lifetime they serve a day more; then the answer is 503 |
-//! | was never reached | 503 with `Retry-After`, until it is; nothing needs a restart |
+//! | is named by tokens with invented key ids | one fetch in 30 seconds, and at most one more for a key id that is named again and again |
+//! | is down, or answers with something else than keys | the current keys stay in use, up to a day past their lifetime; then the answer is 503 |
+//! | was never reached | 503 with `Retry-After`, until it is; no restart is needed |
 //!
 //! `docs/issuer-outages.md` in the repository has the outcome of every fault of an issuer that the tests know.
 //!
-//! Every number is a setting of [`KeyRefresh`]. A token is not refused because its issuer is down: where only newer keys could
-//! tell whether it is genuine, the answer is 503. Only where a token names a key that is at hand, and its signature is not by
-//! that key, it is refused while the keys are within their lifetime, unless the issuer wished for a shorter one than we keep.
+//! Every number is a setting of [`KeyRefresh`]. No token is refused because its issuer is down: where only newer keys can
+//! decide whether it is genuine, the answer is 503. One exception: a token that names a current key, and whose signature is by
+//! another, is refused while the keys are within their lifetime, unless the issuer stated a shorter one than our minimum.
 
 mod fetch_budget;
 mod fetcher;
@@ -47,7 +47,7 @@ pub use self::{
 };
 use crate::{BoxFuture, jose::KeySet};
 
-/// A step of the clock that is smaller than this is no step: two threads read it in their own order.
+/// A smaller step back of the clock is not one: two threads may read it in one order and act in the other.
 const CLOCK_STEP: Duration = Duration::from_secs(1);
 
 /// A source of an issuer's keys. See the [module docs](self).
@@ -73,63 +73,65 @@ const CLOCK_STEP: Duration = Duration::from_secs(1);
 /// }
 /// ```
 pub trait KeySource: fmt::Debug + Send + Sync + 'static {
-    /// The keys at hand; `None` where none were ever loaded, or where they are too old to be relied on.
+    /// The current keys; `None` where none were ever loaded, or where they are too old. Called for every request: it must
+    /// neither wait nor take long.
     fn snapshot(&self) -> Option<Snapshot>;
 
-    /// Whether these, the very set, are the keys at hand. Asked for every request whose token they have verified before, so an
-    /// implementation that can tell in less time than a snapshot takes should. Tokens are remembered for as long as snapshots have
-    /// the same `Arc`.
+    /// Whether the current keys are this very set, by its address. Called for every request with a cached JWT, which is
+    /// verified anew once this is `false`: a source should return the same `Arc` for as long as its keys do not change, and
+    /// override this method if it can do so faster than by a snapshot.
     ///
-    /// A token keeps no keys that were replaced. They may be gone, and are told from others by their address, which is nobody
-    /// else's for as long as this pointer to them is there.
+    /// The pointer is weak so that a cached token does not keep replaced keys alive. No other set can have their address while
+    /// the pointer exists.
     fn is_current(&self, keys: &Weak<KeySet>) -> bool {
         self.snapshot().is_some_and(|snapshot| ptr::eq(Arc::as_ptr(&snapshot.keys), keys.as_ptr()))
     }
 
-    /// The keys after an attempt to get newer ones, because those at hand could not tell whether a token is genuine.
+    /// Attempts to get newer keys, because the current ones cannot decide whether a token is genuine, and returns the keys to
+    /// decide by.
     ///
-    /// An implementation shares one attempt among all callers, limits how often it makes one, and lets an attempt go on
-    /// when a caller hangs up. Within the limit, the keys at hand may be the answer; what they do not verify is then
-    /// refused.
+    /// An implementation has to share one attempt among all callers, to limit how often it makes one, since any client can
+    /// cause it, and to let an attempt go on when a caller drops the future. Within the limit it may return the current keys,
+    /// and a token that these do not verify is refused.
     ///
     /// # Errors
     ///
-    /// When it cannot be said which keys the issuer has. Requests are then answered 503, never 401.
+    /// When it is unknown which keys the issuer has. Requests are then answered 503, never 401.
     fn refetch(&self, reason: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>>;
 
-    /// Has newer keys fetched, in the background, where that is due and nobody would be asked too often. A readiness probe calls
-    /// this before there are tokens. A source that fetches nothing does nothing.
+    /// Starts a fetch in the background if one is due and within the limit. A readiness probe calls this before there are
+    /// tokens. The default does nothing.
     fn refresh(&self) {}
 
-    /// How the source is doing. It asks nobody.
+    /// The health of the source, without a fetch.
     fn health(&self) -> KeyHealth {
         KeyHealth::cached(self.snapshot().as_ref().map(|snapshot| &*snapshot.keys))
     }
 }
 
-/// The keys that are at hand at one moment.
+/// The current keys at one moment, and how far they can be relied on.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub(crate) keys: Arc<KeySet>,
     pub(crate) is_authoritative: bool,
-    /// Whether there will never be others.
+    /// Whether the keys never change.
     pub(crate) is_final: bool,
 }
 
 impl Snapshot {
-    /// Keys that never change: a key that is not among them is none of the issuer's, and [`refetch`](KeySource::refetch) is
-    /// not asked for others.
+    /// Keys that never change. A token that they do not verify is refused, and [`refetch`](KeySource::refetch) is not called.
     pub fn fixed(keys: Arc<KeySet>) -> Self {
         Self { is_final: true, ..Self::authoritative(keys) }
     }
 
-    /// Keys that are known to be the issuer's: a signature that the key of its name did not make is bad.
+    /// Keys that were confirmed by the issuer a moment ago. A token that names one of them and has another signature is
+    /// refused; for one with an unknown key id, [`refetch`](KeySource::refetch) is called.
     pub fn authoritative(keys: Arc<KeySet>) -> Self {
         Self { keys, is_authoritative: true, is_final: false }
     }
 
-    /// Keys that the issuer may have replaced by now, under the same names. What they verify is good. Before they refuse a
-    /// signature, [`refetch`](KeySource::refetch) is asked.
+    /// Keys that the issuer may have replaced by now, under the same ids. A token that they verify is valid. Before one is
+    /// refused for its signature, [`refetch`](KeySource::refetch) is called.
     pub fn tentative(keys: Arc<KeySet>) -> Self {
         Self { keys, is_authoritative: false, is_final: false }
     }
@@ -137,13 +139,15 @@ impl Snapshot {
 
 /// Why a [`KeySource`] is asked for newer keys.
 ///
-/// A key id is text from a token that nobody has verified: it is for comparison, and never for building an address.
+/// A key id is text from an unverified token: compare it, and never build an address from it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefetchReason<'t> {
-    /// The token names a key (`kid`) that is not among the current ones: the issuer has rotated its keys, or the id is invented.
+    /// The token names a key (`kid`) that is not among the current ones: the issuer has rotated its keys, or the id is
+    /// invented.
     UnknownKid(&'t str),
-    /// The current key of this id did not make the token's signature: the key was replaced under its id, or the token is forged.
+    /// The current key of this id did not make the token's signature: the key was replaced under its id, or the token is
+    /// forged.
     SignatureMismatch(&'t str),
     /// The token names no key, and none of the current ones made its signature.
     NoKid,
@@ -182,7 +186,7 @@ impl fmt::Debug for RefetchReason<'_> {
     }
 }
 
-/// The issuer's keys cannot be had.
+/// An error: the issuer's keys are unavailable, so that requests get 503.
 #[derive(Clone, Debug)]
 pub struct KeysUnavailable {
     retry_after: Option<Duration>,
@@ -190,12 +194,12 @@ pub struct KeysUnavailable {
 }
 
 impl KeysUnavailable {
-    /// The keys cannot be had because of `source`.
+    /// Keys that are unavailable because of `source`.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { retry_after: None, source: Arc::from(source.into()) }
     }
 
-    /// Says when it is worth trying again.
+    /// Sets the `Retry-After` of the response: when it is worth trying again. By default there is none.
     #[must_use]
     pub fn retry_after(mut self, retry_after: Duration) -> Self {
         self.retry_after = Some(retry_after);

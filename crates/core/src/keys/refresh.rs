@@ -1,7 +1,8 @@
+//! Settings of the refresh of keys.
+
 use std::time::Duration;
 
-/// How an issuer's keys are kept up to date: the limits within which its wishes count, and what is done when it cannot be
-/// reached.
+/// How an issuer's keys are kept current: the bounds for the lifetime that it states, and what happens during its outage.
 ///
 /// ```
 /// use std::time::Duration;
@@ -47,49 +48,59 @@ impl Default for KeyRefresh {
 }
 
 impl KeyRefresh {
-    /// The least time between two attempts to get the keys, so that tokens with invented key ids cannot make us flood the
-    /// issuer. One attempt more is made for a rotation that looks genuine.
+    /// Sets the least time between two attempts to get the keys: 30 seconds by default.
+    ///
+    /// It keeps tokens with invented key ids from making this service flood the issuer. It is also how long tokens of a new key
+    /// may be refused in the worst case: one more attempt is made within it, for a rotation that looks genuine.
     pub fn cool_down(mut self, cool_down: Duration) -> Self {
         self.cool_down = cool_down;
         self
     }
 
-    /// How long keys are used before they are renewed. The issuer's `Cache-Control` and `Expires` choose between the two;
-    /// an issuer that says nothing is asked every `min`.
+    /// Sets the bounds of the lifetime of keys, from one refresh to the next: 5 minutes to 24 hours by default. The issuer's
+    /// `Cache-Control` and `Expires` choose a time between the two; for an issuer that states none it is `min`.
     ///
-    /// A key that the issuer withdraws is trusted until the next renewal, so `max` bounds that time too; during an outage it
-    /// is `max` and [`max_stale`](Self::max_stale) together.
+    /// `min` keeps a wrong header from causing a fetch for every request. `max` bounds how long a key is trusted that the issuer
+    /// has withdrawn, as after its theft; during an outage that is `max` and [`max_stale`](Self::max_stale) together.
     pub fn interval(mut self, min: Duration, max: Duration) -> Self {
         (self.min_interval, self.max_interval) = (min, max);
         self
     }
 
-    /// How long keys are used beyond their interval while the issuer cannot be reached. After it, requests are answered
-    /// 503.
+    /// Sets how long keys are used beyond their lifetime during an outage of the issuer: 24 hours by default, so that an outage
+    /// of a night stops no service. After it, requests get 503.
+    ///
+    /// It bounds how long a withdrawn key is trusted if an attacker can keep this service from reaching the issuer.
     pub fn max_stale(mut self, max_stale: Duration) -> Self {
         self.max_stale = max_stale;
         self
     }
 
-    /// How long one document may take. All documents of one attempt together may take twice that.
+    /// Sets how long one document may take: 5 seconds by default. All documents of one attempt together may take twice that.
+    ///
+    /// It bounds how long the first requests, and those with a new key, wait for a slow issuer.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The longest document that is read, in bytes.
+    /// Sets the size of the longest document that is read, in bytes: 512 KiB by default, many times what issuers publish.
+    ///
+    /// It bounds the memory that a broken or hostile server can take.
     pub fn max_document(mut self, bytes: usize) -> Self {
         self.max_document = bytes;
         self
     }
 
-    /// The most keys that a set may have. A larger one is refused whole.
+    /// Sets how many keys a set may have: 100 by default. A larger one is refused as a whole.
+    ///
+    /// It bounds the time to prepare them, and that for tokens without a `kid`, which are tried with each key.
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.max_keys = keys;
         self
     }
 
-    /// What is out of bounds, with the bounds.
+    /// The settings that are out of bounds, as texts that name the bounds and the default.
     pub(crate) fn faults(&self) -> impl Iterator<Item = &'static str> {
         const SECOND: Duration = Duration::from_secs(1);
         const HOUR: Duration = Duration::from_secs(60 * 60);

@@ -1,3 +1,6 @@
+//! The circuit breaker: stops calls to an issuer that fails, and probes it after a pause. A pure state machine, without a
+//! clock.
+
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -6,24 +9,25 @@ use std::{
 
 use super::{CacheKey, Limits};
 
-/// The longest wish to be left alone that is bounded, and passed on.
+/// The longest `Retry-After` that is respected and passed on: a wrong header must not lock tokens out for long.
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// How many tokens that failed are kept in mind: many times as many as open the breaker by default.
+/// How many failing tokens have a state of their own: many times as many as open the breaker by default.
 const MAX_FAILING_TOKENS: usize = 64;
 
-/// Keeps count of failures in a row, and after too many of them lets nobody ask for a while. Then one may try.
+/// Counts failures in a row. After too many it refuses calls for a pause, and then permits one as a probe, whose outcome closes
+/// the breaker or begins a longer pause.
 ///
-/// A failure may be the doing of one token that the issuer chokes on. So each token counts once, however often it fails, and
-/// one that has failed has a count and pauses of its own: it neither opens the breaker for others, nor is_probe in their place
-/// whether it may be closed.
+/// One token may be the cause of its failures, where the issuer chokes on it. So each token counts once, however often it
+/// fails, and a failing token has a count and pauses of its own: it neither opens the breaker for other tokens nor probes for
+/// them.
 ///
-/// Times are since 1970, of whatever clock the caller has. Should it step back by more than a pause, the pause is over.
+/// Times are since 1970, by the clock of the caller. If that steps back by more than a pause, the pause is over.
 #[derive(Debug)]
 pub(super) struct CircuitBreaker {
     breaker_threshold: u32,
     pause: (Duration, Duration),
-    /// After which an attempt that was never heard of again stands in nobody's way.
+    /// How long to wait for the outcome of a probe before another is permitted.
     probe_timeout: Duration,
     states: Mutex<States>,
 }
@@ -31,7 +35,7 @@ pub(super) struct CircuitBreaker {
 #[derive(Debug)]
 struct States {
     all: State,
-    /// Of tokens that failed and got no answer since, the one that began last at the end.
+    /// Tokens that failed and have had no answer since, in the order of their first failure.
     failing_tokens: VecDeque<(CacheKey, State)>,
 }
 
@@ -42,7 +46,7 @@ enum State {
     HalfOpen { since: Duration, pause: Duration },
 }
 
-/// What became of the breaker by this.
+/// How an outcome changed the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     None,
@@ -50,29 +54,30 @@ pub(super) enum Change {
     Closed,
 }
 
-/// Permit to ask. Dropped without a word, it counts as a failure.
+/// The permission to make one call. Dropped without an outcome, as by a panic, it counts as a failure.
 #[derive(Debug)]
 pub(super) struct Permit<'c> {
     breaker: &'c CircuitBreaker,
     token: CacheKey,
-    /// Whether it is the one that is_probe, for all tokens or for its own.
+    /// Whether the call is a probe whose outcome decides for all tokens.
     is_probe: bool,
+    /// Whether the call is a probe whose outcome decides for its own token.
     probes_own: bool,
-    /// Whether the breaker was open, and the pause over.
+    /// Whether the breaker had been open when the call began.
     after_pause: bool,
     began: Duration,
     is_settled: bool,
 }
 
-/// The state of a breaker breaker: whether somebody is asked.
+/// The state of a circuit breaker: whether calls are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CircuitState {
-    /// Questions are asked.
+    /// Calls are made.
     Closed,
-    /// It was open, and the pause is over: the next question is asked, and its outcome decides.
+    /// The pause is over: one call is made, and its outcome closes or opens the breaker.
     HalfOpen,
-    /// Nobody is asked for a while, and the answer is 503 at once.
+    /// No calls are made during a pause, and requests get 503 at once.
     Open,
 }
 
@@ -94,7 +99,7 @@ impl State {
         matches!(self, Self::Closed { .. })
     }
 
-    /// For how long nobody is to ask, `None` where somebody may.
+    /// For how long calls are refused; `None` where one is permitted.
     fn open_for(&self, probe_timeout: Duration, now: Duration) -> Option<Duration> {
         match *self {
             Self::Closed { .. } => None,
@@ -103,7 +108,7 @@ impl State {
         }
     }
 
-    /// Whoever asks now, when the pause is over, is_probe. Whether that is so.
+    /// Makes a call that begins after the pause the probe, and says whether it is one.
     fn try_acquire(&mut self, now: Duration) -> bool {
         match *self {
             Self::Closed { .. } => false,
@@ -134,7 +139,7 @@ impl State {
                 *self = Self::Open { since: now, pause: (pause * 2).clamp(first, longest) };
                 Change::None
             }
-            // Asked before the breaker opened: whoever is_probe next will see.
+            // The call began before the breaker opened. The next probe decides.
             Self::Open { .. } | Self::HalfOpen { .. } => Change::None,
         }
     }
@@ -161,7 +166,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// For how long a wish to be left alone is bounded.
+    /// A `Retry-After` within bounds: no shorter than the first pause, no longer than [`MAX_RETRY_AFTER`].
     fn bounded(&self, wish: Duration) -> Duration {
         wish.min(MAX_RETRY_AFTER).max(self.pause.0)
     }
@@ -170,12 +175,12 @@ impl CircuitBreaker {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For how long nobody is to ask about this token, `None` where somebody may.
+    /// For how long calls about this token are refused; `None` where one is permitted.
     pub(super) fn open_for(&self, token: &CacheKey, now: Duration) -> Option<Duration> {
         self.states().open_for(token, self.probe_timeout, now)
     }
 
-    /// The state for tokens that have not failed before, and for how long nobody is asked about them.
+    /// The state for tokens that are not failing themselves, and how long the breaker stays open for them.
     pub(super) fn state(&self, now: Duration) -> (CircuitState, Option<Duration>) {
         let state = self.states().all;
         let open_for = state.open_for(self.probe_timeout, now);
@@ -187,7 +192,11 @@ impl CircuitBreaker {
         (state, open_for.filter(|_| state == CircuitState::Open))
     }
 
-    /// Permit to ask about this token, or for how long nobody is to.
+    /// Permits a call about this token.
+    ///
+    /// # Errors
+    ///
+    /// How long such calls are refused.
     pub(super) fn try_acquire(&self, token: CacheKey, now: Duration) -> Result<Permit<'_>, Duration> {
         let mut states = self.states();
         if let Some(left) = states.open_for(&token, self.probe_timeout, now) {
@@ -206,8 +215,8 @@ impl CircuitBreaker {
         match outcome {
             Outcome::Unclear => {
                 states.failing_tokens.retain(|(failing_token, _)| *failing_token != permit.token);
-                // It says nothing about the next question, so that the pause is as long as it was, and the next one is_probe at
-                // once: whoever has many such tokens neither ends an outage nor prolongs it.
+                // It says nothing about other tokens: the pause keeps its length, and the next call is a probe at once. A
+                // client with many such tokens neither closes the breaker during an outage nor keeps it open.
                 if let State::HalfOpen { since, pause } = states.all
                     && permit.is_probe
                     && since == permit.began
@@ -220,7 +229,7 @@ impl CircuitBreaker {
                 states.failing_tokens.retain(|(failing_token, _)| *failing_token != permit.token);
                 let ends_pause = match states.all {
                     State::Closed { .. } => false,
-                    // It was opened again since.
+                    // Closed only if it was not opened again since the call began.
                     State::Open { since, .. } => permit.after_pause && since < permit.began,
                     State::HalfOpen { .. } => permit.after_pause,
                 };
@@ -236,7 +245,7 @@ impl CircuitBreaker {
             Outcome::RetryAfter(wish) => {
                 let pause = self.bounded(wish);
                 let was_open = matches!(states.all, State::Open { .. });
-                // A shorter wish does not cut a longer one short.
+                // A shorter pause does not cut a longer one short.
                 match states.all {
                     State::Open { since, pause: left } if since + left > now + pause => {}
                     _ => states.all = State::Open { since: now, pause },
@@ -248,7 +257,7 @@ impl CircuitBreaker {
             }
             Outcome::Failed(wish) => {
                 let wish = wish.map(|wish| State::Open { since: now, pause: self.bounded(wish) });
-                // While the breaker is open, a token that fails is not asked about again and again to make sure.
+                // While the breaker is open, one failure is enough for a token's own pause, to spare an issuer that is down.
                 let own_limit = if states.all.is_closed() { self.breaker_threshold } else { 1 };
                 let fail = |own: &mut State| match wish {
                     Some(open) => *own = open,
@@ -273,7 +282,7 @@ impl CircuitBreaker {
                     return Change::None;
                 }
                 match (states.all, wish) {
-                    // Two tokens in a row, and one of them with a wish: it is about both.
+                    // Two tokens failed in a row, so that the `Retry-After` is about more than one token.
                     (State::Closed { failures: 1.. }, Some(open)) => {
                         states.all = open;
                         Change::Opened
@@ -289,20 +298,21 @@ impl CircuitBreaker {
     }
 }
 
-/// What came of asking.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Outcome {
+    /// There was an answer, whatever it says of the token.
     Answered,
-    /// There was no answer, which may have to do with this very question.
+    /// There was no answer, and this token may be the cause.
     Unclear,
-    /// They want to be left alone for so long.
+    /// The issuer wants no calls at all for so long.
     RetryAfter(Duration),
-    /// There was none, and they may have said when to ask again about this token.
+    /// There was no answer, and the issuer may want no calls about this token for so long.
     Failed(Option<Duration>),
 }
 
 impl Permit<'_> {
-    /// Says what came of it.
+    /// Records the outcome of the call.
     pub(super) fn record(mut self, now: Duration, outcome: Outcome) -> Change {
         self.is_settled = true;
         self.breaker.record(&self, now, outcome)
@@ -317,7 +327,8 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// What is left of `wait` since `since`; nothing where the clock went back beyond that.
+/// What is left of a pause; `None` where it is over, or where the clock stepped back by more than its length, so that a wrong
+/// clock cannot prolong it.
 fn remaining(since: Duration, wait: Duration, now: Duration) -> Option<Duration> {
     let until = since + wait;
     let left = until.checked_sub(now).filter(|left| !left.is_zero())?;

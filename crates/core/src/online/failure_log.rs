@@ -1,3 +1,5 @@
+//! The log of failed lookups, with a limit on its length.
+
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
@@ -6,24 +8,25 @@ use std::{
 use super::{Unavailable, UnavailableKind};
 use crate::redact::chain;
 
-/// Tells the log of questions without an answer.
+/// Logs failed lookups: one line a minute for each kind of failure, and one when it is over.
 ///
-/// Strangers choose tokens, and with them how often a question fails and the next one does not. So of each kind of failure the
-/// log has one line a minute, and at most as many that it is over.
+/// Clients choose tokens, and with them how often lookups fail and succeed in turn. The limit keeps them from filling the log.
 #[derive(Debug, Default)]
 pub(super) struct FailureLog {
-    /// Where our right to ask is in doubt, which an outage is not to hide.
+    /// Failures that this service has to mend. Apart, so that an outage does not hide them.
     ours: Lines,
+    /// Failures of the issuer or the network.
     theirs: Lines,
 }
 
-/// What the log was told of one kind of failure.
+/// The lines about one kind of failure.
 #[derive(Debug, Default)]
 struct Lines {
-    /// Whether it was told last that the issuer fails, rather than that this is over.
+    /// Whether the last line says that the issuer fails, rather than that this is over.
     fails: AtomicBool,
+    /// The minute since 1970 of the last line that the issuer fails.
     fails_in: AtomicU64,
-    /// The last minute since 1970 in which it was told of a failure that may be about one token.
+    /// The minute since 1970 of the last line about a failure that its token may have caused.
     odd_in: AtomicU64,
 }
 
@@ -42,7 +45,7 @@ impl Lines {
 impl FailureLog {
     pub(super) fn answered(&self, issuer: &str) {
         let were_told = [&self.ours, &self.theirs].map(|lines| {
-            // Every answer comes by here: most of them write nothing.
+            // This runs for every answer: most of them write nothing.
             lines.fails.load(Ordering::Relaxed) && lines.fails.swap(false, Ordering::Relaxed)
         });
         if were_told.contains(&true) {

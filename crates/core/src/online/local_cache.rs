@@ -1,3 +1,5 @@
+//! The cache of answers in this process.
+
 use std::{
     collections::hash_map::RandomState,
     sync::{
@@ -15,27 +17,25 @@ use crate::{
     token::VerifiedToken,
 };
 
-/// What a remembered answer takes besides its claims, in bytes: the parts of a token, and the bookkeeping. An estimate, on
-/// the safe side.
+/// What an entry takes besides its claims, in bytes: the parts of a token, and the bookkeeping. An estimate, on the safe side.
 const OVERHEAD: u64 = 1024;
 
-/// The heaviest answer that is remembered where there is room for few: no token that is not out of the ordinary is heavier.
+/// The heaviest entry in a small cache: ordinary tokens are lighter.
 const LEAST_HEAVIEST: u64 = 8 * 1024;
 
-/// What is remembered of answers. Good ones and bad ones have a place each, so that no number of bad tokens pushes out a
-/// good one.
+/// Cached answers. Good and bad ones have a cache each, so that no number of bad tokens evicts a good one.
 pub(super) struct LocalCache {
     good: Arc<Cache>,
     bad: Cache,
-    /// The heaviest answer that is remembered, before claims are built of it. Otherwise one user with a long answer would push out many.
+    /// The heaviest entry, before its claims are deserialized. Otherwise one user with a long answer would evict many others.
     heaviest: u64,
-    /// The latest time that anybody has named, in milliseconds since 1970.
+    /// The latest reading of the clock, in milliseconds since 1970.
     latest: AtomicU64,
 }
 
 type Cache = quick_cache::sync::Cache<CacheKey, Weighed, Bytes, RandomState>;
 
-/// An answer, and what it took when it was weighed: the map has to find the same weight each time.
+/// An answer with its weight at insertion: the cache has to find the same weight each time.
 #[derive(Clone)]
 struct Weighed {
     answer: Arc<Answer>,
@@ -53,18 +53,19 @@ impl Weighed {
     }
 }
 
-/// An answer, judged.
+/// An answer about a token, held to the rules of the issuer.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) verdict: Verdict,
-    /// Which question it is the answer to: later ones have higher numbers.
+    /// The number of its lookup: later ones have higher numbers.
     pub(super) number: u64,
-    /// When the question was asked.
+    /// When the call was made, in time since 1970.
     pub(super) asked_at: Duration,
-    /// Until when it is remembered.
+    /// When the answer expires, in time since 1970.
     pub(super) keep_until: Duration,
+    /// The tags by which it is invalidated.
     pub(super) tags: Vec<CacheKey>,
-    /// Whether it was asked for the request that waits, and not taken from a store.
+    /// Whether it came by a call for a waiting request, and not from the shared store.
     pub(super) from_upstream: bool,
 }
 
@@ -75,20 +76,20 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// What is kept of a refusal.
+    /// The cached form of a refusal, without its source.
     pub(super) fn bad(error: &Error) -> Self {
         Self::Bad { reason: error.reason(), failures: error.failed_checks().into() }
     }
 }
 
 impl Answer {
-    /// Whether it may be relied on: it is not too old, for a reader who wants it no older than `max_age`, nor from a future
-    /// that a clock stepped back from.
+    /// Whether the answer has not expired, is younger than `max_age`, and is not from the future, as after a step back of the
+    /// clock.
     pub(super) fn is_current(&self, now: Duration, max_age: Option<Duration>) -> bool {
         self.asked_at <= now && now < self.keep_until && max_age.is_none_or(|max_age| now - self.asked_at < max_age)
     }
 
-    /// The verdict, for a request at this time.
+    /// The verdict for a request at this time. The times of a good token are checked again.
     pub(super) fn verdict(&self, issuer: &Arc<str>, now: Duration) -> Result<VerifiedToken, Error> {
         match &self.verdict {
             Verdict::Good(token) => match token.check_times(now) {
@@ -104,7 +105,7 @@ impl Answer {
     }
 }
 
-/// Weighs answers by what they take.
+/// Weighs entries by the bytes they take.
 #[derive(Clone)]
 struct Bytes;
 
@@ -114,10 +115,10 @@ impl Weighter<CacheKey, Weighed> for Bytes {
     }
 }
 
-/// Weighs an answer again whose token takes more than before, if it is remembered still.
+/// Weighs an entry again whose token has grown, if it is still cached.
 fn weigh(cache: &Cache, key: CacheKey, answer: &Arc<Answer>) {
     let is_same = |weighed: &Weighed| Arc::ptr_eq(&weighed.answer, answer);
-    // Another thread may have made it heavier and put it there before.
+    // Another thread may have made it grow and replaced the entry meanwhile.
     while cache.peek(&key).as_ref().is_some_and(is_same) {
         let weighed = Weighed::new(Arc::clone(answer));
         let weight = weighed.weight;
@@ -138,7 +139,7 @@ impl LocalCache {
         Self { good: Arc::new(cache(bytes)), bad: cache(bytes / 8), heaviest, latest: AtomicU64::new(0) }
     }
 
-    /// Forgets everything where the clock has stepped back: how old an answer is cannot be told any more.
+    /// Clears the cache if the clock has stepped back by more than a second: the ages of its answers are unknown from then on.
     pub(super) fn note_time(&self, now: Duration) {
         const STEP: u64 = 1000;
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
@@ -156,7 +157,8 @@ impl LocalCache {
         self.good.get(key).or_else(|| self.bad.get(key)).map(|weighed| weighed.answer)
     }
 
-    /// Remembers an answer in place of what was known before, unless that is the answer to a later question.
+    /// Caches an answer in place of the one before, unless that is of a later lookup. A good answer that is too heavy is not
+    /// cached, and the one before is removed all the same.
     pub(super) fn insert(&self, key: CacheKey, answer: Arc<Answer>) {
         if self.get(&key).is_some_and(|known| known.number > answer.number) {
             return;
@@ -186,7 +188,7 @@ impl LocalCache {
         self.bad.remove(key);
     }
 
-    /// Forgets all that has this tag, and says how many that were.
+    /// Removes the answers with this tag, and returns how many. Takes time in proportion to the size of the cache.
     pub(super) fn invalidate(&self, tag: &CacheKey) -> usize {
         let forgotten = AtomicUsize::new(0);
         for cache in [&*self.good, &self.bad] {
@@ -199,14 +201,14 @@ impl LocalCache {
         forgotten.into_inner()
     }
 
-    /// How many good and bad answers are remembered, and their bytes by estimate.
+    /// How many good and bad answers are cached, and their bytes by estimate.
     #[cfg(test)]
     pub(super) fn size(&self) -> (usize, usize, u64) {
         (self.good.len(), self.bad.len(), self.good.weight() + self.bad.weight())
     }
 }
 
-/// Shows how much there is and nothing of it.
+/// Shows how many answers are cached, and none of them.
 impl std::fmt::Debug for LocalCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LocalCache").field("good", &self.good.len()).field("bad", &self.bad.len()).finish()

@@ -1,26 +1,27 @@
-//! What only somebody else can tell about a token.
+//! Online verification: tokens that only a network call can verify, by introspection or a verifier of the application.
 //!
-//! An opaque token means nothing to anybody but its issuer, and so does the token of a social provider. Whoever can tell has
-//! to be asked, over the network, while a request waits. Everything of that kind goes through here, so that it behaves alike:
+//! An opaque token means nothing to a service but its issuer, and so does the token of a social provider. Each call holds up a
+//! request, depends on another service being up, and can be provoked by anyone who can write a token. So all of them go through
+//! one cache, one set of limits and one circuit breaker for each issuer:
 //!
-//! | what happens | what comes of it |
+//! | situation | behaviour |
 //! |---|---|
-//! | the same token again, within [`CacheConfig::ttl`] and before it expires | the answer is remembered; nobody is asked |
-//! | many requests with one token at once | one question, whose answer all of them get; a client that hangs up stops nothing |
-//! | a bad token again, within [`CacheConfig::negative_ttl`] | the same refusal; bad tokens push no good one out |
-//! | no answer: an outage, a time-out, an answer that makes no sense | 503, never a verdict on the token, and nothing is remembered |
-//! | several failures in a row | for a while nobody is asked, and the answer is 503 at once; then one request tries. Failures count once for each token |
-//! | the same token fails again and again | for a while nobody is asked about it; others are |
-//! | `Retry-After` of 429 or 503 | is kept to, and passed on, up to 5 minutes: that of 429 for all tokens, and that of 503 for its own until there is no answer about a second one either |
-//! | an answer that is too long, or that only this token may have caused (400, 403, the errors `access_denied` and `insufficient_scope`, and the like) | 503; it does not count as a failure, so that nobody can open the circuit by a token, and where one tries after a pause, the next one tries as well |
-//! | more questions at once than [`Limits::max_in_flight`] | they wait their turn; beyond [`Limits::max_queued`] the answer is 503 at once |
+//! | the same token again, within [`CacheConfig::ttl`] and before it expires | answered from the cache |
+//! | many requests with one token at once | one call, whose answer all of them get; a client that hangs up cancels nothing |
+//! | a rejected token again, within [`CacheConfig::negative_ttl`] | the same refusal, from a cache of its own: rejected tokens evict no valid one |
+//! | no answer: an outage, a time-out, an answer that makes no sense | 503, never a verdict on the token, and nothing is cached |
+//! | several failures in a row | the breaker opens: 503 at once, without a call, until one request probes the issuer. Failures count once for each token |
+//! | the same token fails again and again | the breaker opens for that token alone |
+//! | `Retry-After` of 429 or 503 | is respected, and passed on, up to 5 minutes: that of 429 for all tokens, and that of 503 for its own token until a second one fails, too |
+//! | an answer that is too long, or that only this token may have caused (400, 403, the errors `access_denied` and `insufficient_scope`, and the like) | 503; it does not count as a failure, so that no token can open the breaker, and a probe that ends like this is repeated with the next token |
+//! | more calls at once than [`Limits::max_in_flight`] | they queue; beyond [`Limits::max_queued`] the answer is 503 at once |
 //!
-//! For as long as an answer is remembered, nobody notices that its token was revoked: 30 seconds unless
-//! [`CacheConfig::ttl`] says otherwise, 5 minutes at most. [`ResourceServer::invalidate`](crate::ResourceServer::invalidate)
-//! forgets at once what a revocation concerns, and a `RequireActive` layer asks anew on the routes where that matters.
+//! While an answer is cached, a revocation of its token goes unnoticed: for 30 seconds unless [`CacheConfig::ttl`] says
+//! otherwise, and for 5 minutes at most. [`ResourceServer::invalidate`](crate::ResourceServer::invalidate) removes at once what
+//! a revocation concerns, and a `RequireActive` layer makes a new call on the routes where that matters.
 //!
-//! What is remembered is filed under a SHA-256 digest of the token, of who was asked, and of who was asking. The token itself
-//! is not kept.
+//! The key of an answer is a SHA-256 digest of the token, the issuer, the endpoint and the client id of the call. The token
+//! itself is not kept.
 
 mod circuit_breaker;
 mod failure_log;
@@ -49,36 +50,36 @@ use crate::{
     refusal::{Error, Reason},
 };
 
-/// What somebody said of a token.
+/// The status of a token, by an answer about it.
 #[derive(Debug)]
 pub(crate) enum TokenStatus {
-    /// It is good, as far as whoever was asked is concerned, and these are its claims: a JSON object.
+    /// Valid, with these claims: a JSON object, which is still to be held to the rules of the issuer.
     Active(Bytes),
-    /// It is not.
+    /// Not valid.
     Rejected(Error),
 }
 
-/// Why nobody said anything. It is no verdict on the token.
+/// Why there is no answer about a token. It is no verdict on the token: requests get 503.
 #[derive(Clone, Debug)]
 pub(crate) struct Unavailable {
     fault: UnavailableKind,
-    /// Whether it may have to do with this very token, so that it says nothing about the next.
+    /// Whether this token may have caused the failure, so that it says nothing about the next one.
     is_about_token: bool,
-    /// When to ask again, where somebody said so.
+    /// How long the issuer wants to be left alone.
     retry_after: Option<Duration>,
-    /// Whether that is about whatever we ask, and not about this token alone, as far as is known.
+    /// Whether `retry_after` concerns all tokens, and not this one alone.
     is_for_all: bool,
     cause: Arc<dyn StdError + Send + Sync>,
 }
 
-/// Whose fault it is that there is no answer.
+/// Which side has to mend a missing answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UnavailableKind {
-    /// Ours: they do not take us for who we say we are, or we ask at the wrong place.
+    /// This service: its credentials or the address of the endpoint are wrong.
     Misconfigured,
-    /// That of a verifier of the application, which panicked.
+    /// The application: its verifier panicked.
     Panic,
-    /// Theirs, or the network's.
+    /// The issuer or the network.
     Upstream,
 }
 
@@ -87,11 +88,12 @@ impl Unavailable {
         Self { fault, is_about_token: false, retry_after: None, is_for_all: true, cause: Arc::from(cause.into()) }
     }
 
+    /// Marks a failure that this token may have caused. It does not count for the breaker.
     pub(crate) fn about_token(self) -> Self {
         Self { is_about_token: true, ..self }
     }
 
-    /// Says when to ask again about this token, which may be what they choke on.
+    /// Sets how long to make no call about this token, which may be the cause of the failure. Capped at 5 minutes.
     pub(crate) fn with_retry_after_of_token(self, retry_after: Option<Duration>) -> Self {
         Self { is_for_all: false, ..self.with_retry_after(retry_after) }
     }
@@ -105,18 +107,18 @@ impl Unavailable {
         Error::from(reason).with_issuer(issuer).with_retry_after(self.retry_after).with_source(self)
     }
 
-    /// When to ask again, where somebody said so.
+    /// How long the issuer wants to be left alone.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// Says when to ask again, within reason.
+    /// Sets how long to make no call, capped at 5 minutes, so that a wrong header does not lock tokens out for long.
     pub(crate) fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
         Self { retry_after: retry_after.map(|wish| wish.min(circuit_breaker::MAX_RETRY_AFTER)), ..self }
     }
 }
 
-/// It may quote whoever was asked, and is logged.
+/// On one line, for the log: it may quote the issuer.
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&line(&self.cause.to_string()))

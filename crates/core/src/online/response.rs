@@ -1,3 +1,5 @@
+//! Validation of the answers about tokens: what they claim is held to the same rules as the claims of a JWT.
+
 use std::{sync::Arc, time::Duration};
 
 use crate::{
@@ -15,35 +17,35 @@ use crate::{
     },
 };
 
-/// What the answer about a token is held to. An answer is not taken at its word (RFC 7662 §4): that a token is active says
-/// nothing about whom it is for.
+/// The rules for answers about the tokens of one issuer. That a token is active does not say that it is for this service
+/// (RFC 7662 §4).
 #[derive(Debug)]
 pub(crate) struct ResponseValidation {
-    /// Whose tokens these are, whatever the answer calls it.
+    /// The issuer, as it is configured.
     pub(crate) issuer: Arc<str>,
-    /// What else the answer may call the issuer.
+    /// Other names of the issuer that `iss` may have.
     pub(crate) aliases: Vec<Box<str>>,
     pub(crate) audience: Audience,
     pub(crate) authorized_parties: Option<AllowedValues>,
-    /// Whether an answer has to say of which type the token is.
+    /// Whether an answer without `token_type` is refused.
     pub(crate) demands_token_type: bool,
-    /// Whether the scope may be an array.
+    /// Whether `scope` may be an array of strings.
     pub(crate) scope_may_be_array: bool,
     pub(crate) issuer_context: Arc<IssuerContext>,
-    /// The claims that are looked at.
+    /// The claims that are read.
     pub(crate) names: ClaimNames,
 }
 
-/// Whom tokens have to be for.
+/// Which audience tokens need.
 #[derive(Debug)]
 pub(crate) enum Audience {
-    /// One of these. Unless waived, an answer has to name it.
+    /// One of these names. An answer without an audience is refused unless it `may_be_absent`.
     Ours { names: AllowedValues, may_be_absent: bool },
-    /// Whoever made the answer has seen to it.
+    /// Any: the verifier of the application has checked it.
     SeenTo,
 }
 
-/// A good token, and the session that it belongs to.
+/// A valid token, and its session (`sid`).
 #[derive(Debug)]
 pub(super) struct VerifiedResponse {
     pub(super) token: VerifiedToken,
@@ -51,7 +53,7 @@ pub(super) struct VerifiedResponse {
 }
 
 impl ResponseValidation {
-    /// ResponseValidation that demand nothing but what every token is held to.
+    /// The rules that every token is held to, and no others.
     pub(crate) fn new(
         issuer: Arc<str>,
         audience: Audience,
@@ -75,10 +77,10 @@ impl ResponseValidation {
         }
     }
 
-    /// Judges an answer that says that its token is good. A token that was `verified` already has said whom it is for and how
-    /// old it is, so that the answer need not repeat it. It may not contradict it either, and its scope narrows the token's.
+    /// Checks an answer that calls its token active. Where the token was `verified` locally, the answer may leave out the
+    /// audience, the client and the age that the token has, may not contradict it, and narrows its scope.
     ///
-    /// `None` where the answer is no JSON object within bounds, so that it is no answer.
+    /// Returns `None` where the answer is no JSON object within bounds.
     pub(super) fn verify(
         &self,
         claims: &[u8],
@@ -148,8 +150,8 @@ impl ResponseValidation {
         Ok(VerifiedResponse { token, session: text("sid").map(Into::into) })
     }
 
-    /// RFC 7662 §2.2: the type is one of RFC 6749 §5.1. Issuers that answer about tokens of other kinds say so there, or in
-    /// a word of their own.
+    /// Checks that the token is a bearer access token. RFC 7662 §2.2 takes the type from RFC 6749 §5.1; issuers that answer
+    /// about other kinds of tokens as well name them there, or in `token_use` or `typ`.
     fn token_type(&self, claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
         let wrong = |expected: &'static str, found: &str| {
             Err(FailedCheck::new(Reason::WrongTokenType, "token_type", expected, found))
@@ -157,7 +159,7 @@ impl ResponseValidation {
         match claims.string("token_type", "token_type")? {
             Some(bearer) if bearer.eq_ignore_ascii_case("Bearer") => {}
             None if !self.demands_token_type => {}
-            // RFC 9449 §6.2: it is bound to a key, whether or not the answer says to which.
+            // RFC 9449 §6.2: the token is bound to a key, even if the answer does not name it.
             Some(dpop) if dpop.eq_ignore_ascii_case("DPoP") => {
                 return Err(FailedCheck::new(Reason::UnverifiableConfirmation, "token_type", "Bearer", dpop));
             }
@@ -176,7 +178,7 @@ impl ResponseValidation {
         Ok(())
     }
 
-    /// An answer that names an issuer has to name the one that was asked.
+    /// Checks that an answer with an `iss` names the issuer that was asked.
     fn named_issuer(&self, claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
         match claims.string("iss", "iss")? {
             Some(named) if !self.is_called(named) => {
@@ -199,8 +201,8 @@ impl ResponseValidation {
         }
     }
 
-    /// An answer about a token that was verified names whom the token names, where both name somebody. One that names another
-    /// is about another token: a mistake of the issuer's that nobody but its operator can mend.
+    /// Checks that an answer about a locally verified token names no other issuer, subject, client or audience than the token.
+    /// One that does is about another token: a fault of the issuer, and an error in the log.
     fn agrees(
         &self,
         token: &VerifiedToken,
@@ -227,7 +229,7 @@ impl ResponseValidation {
         Err(failure)
     }
 
-    /// Whether an answer names one of our audiences that the token names as well.
+    /// Whether the answer and the token have one of our audiences in common.
     fn is_for_both(&self, token: &VerifiedToken, audience: Texts<'_>) -> bool {
         let is_ours = |found: &str| match &self.audience {
             Audience::SeenTo => true,
@@ -236,7 +238,7 @@ impl ResponseValidation {
         token.audience().any(|own| is_ours(own) && audience.iter().any(|found| found == own))
     }
 
-    /// RFC 7662 §2.2: a string.
+    /// The scope: a string by RFC 7662 §2.2, and an array where that is allowed.
     fn scope(&self, claims: &UnverifiedClaims<'_>) -> Result<Option<Scope>, FailedCheck> {
         if self.scope_may_be_array && matches!(claims.get("scope"), Some(Value::Array(_))) {
             return Scope::from_elements(claims.strings("scope")?.iter()).map(Some).map_err(|_| {

@@ -1,13 +1,15 @@
+//! Settings of online verification: the cache of answers, and the limits of calls.
+
 use std::{sync::Arc, time::Duration};
 
 use super::CacheStore;
 
-/// The least that may be set aside for answers, if any is: less would be no room for some tokens.
+/// The smallest cache, apart from none: a smaller one would have no room for some tokens.
 const LEAST_BYTES: usize = 64 * 1024;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// For how long answers are remembered, and how many of them.
+/// How long answers about tokens are cached, and how many of them.
 ///
 /// | setting | default | bounds |
 /// |---|---|---|
@@ -40,37 +42,49 @@ impl Default for CacheConfig {
 }
 
 impl CacheConfig {
-    /// Remembers nothing: every request is asked about. Requests with the same token at the same time still share a question.
+    /// Caches nothing: every request takes a call, whose latency it pays. Requests with the same token at the same time still
+    /// share one.
     pub fn off() -> Self {
         Self { ttl: Duration::ZERO, negative_ttl: Duration::ZERO, max_bytes: 0, store: None }
     }
 
-    /// Remembers for so long that a token is good. A token that is revoked meanwhile is accepted until then, so this is the
-    /// lag of revocation.
+    /// Sets how long a valid token is accepted without another call: 30 seconds by default, 5 minutes at most, and never beyond
+    /// its `exp`.
+    ///
+    /// This is how long a stolen token outlives its revocation. A shorter time costs more calls: one for each token in use and
+    /// interval.
     pub fn ttl(mut self, time: Duration) -> Self {
         self.ttl = time;
         self
     }
 
-    /// Remembers for so long that a token is bad. A token that becomes good meanwhile is refused until then.
+    /// Sets how long a rejected token is refused without another call: 5 seconds by default, 10 at most.
+    ///
+    /// It keeps a client that repeats a bad token from having the issuer called each time. A token that becomes valid
+    /// meanwhile, as one that was used before its issuer had replicated it, is refused for as long.
     pub fn negative_ttl(mut self, time: Duration) -> Self {
         self.negative_ttl = time;
         self
     }
 
-    /// Keeps so many bytes of good answers at most, by estimate: none with 0, else 64 KiB or more. Bad ones have a place of their
-    /// own, an eighth as large. An answer is remembered if it takes no more than 8 KiB or a 512th of this, so that one user with a
-    /// long one does not push out many.
+    /// Sets the size of the cache for valid tokens, in bytes by estimate: 16 MiB by default, which is room for thousands of
+    /// tokens; 0 is no cache, and else 64 KiB is the least.
     ///
-    /// Claims that were built in the type of a handler are kept with their token and count, as what they would take as a
+    /// Rejected tokens have a cache of their own, an eighth as large, so that a flood of invented tokens evicts no valid one.
+    /// An answer is cached if it takes no more than 8 KiB or a 512th of this size, so that one user with a long answer does not
+    /// evict many.
+    ///
+    /// Claims that a handler deserialized are kept with their token, and count as much as they would take as a
     /// [`serde_json::Value`].
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// Shares good answers with other replicas of this service. Answers are remembered here as well, so that a warm request
-    /// does not wait for the store; while the store is down, this service does without.
+    /// Shares answers about valid tokens with the other replicas of this service; by default there is no store.
+    ///
+    /// It spares the issuer one call for each replica. Answers are cached in the process as well, so that only the first
+    /// request with a token waits for the store, half a second at most. While the store is down, the issuer is asked instead.
     pub fn store(mut self, store: impl CacheStore) -> Self {
         self.store = Some(Arc::new(store));
         self
@@ -96,7 +110,7 @@ impl CacheConfig {
     }
 }
 
-/// How much whoever is asked, and whoever waits for the answer, has to put up with.
+/// Limits of the calls that verify tokens online, for the sake of the issuer that answers and of the requests that wait.
 ///
 /// | setting | default | bounds |
 /// |---|---|---|
@@ -128,35 +142,46 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Waits so long for an answer. An answer that comes later counts for nothing. A request that has to wait its turn first
-    /// waits as long again for that, at most.
+    /// Sets how long a call may take: 5 seconds by default. A later answer is dropped, and the request gets 503.
+    ///
+    /// It bounds how long a slow issuer holds up requests. One that queues for its call first may take twice as long.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Asks so many questions at once, at most.
-    pub fn max_in_flight(mut self, questions: usize) -> Self {
-        self.max_in_flight = questions;
-        self
-    }
-
-    /// Lets so many more questions wait their turn. The next is answered 503 at once.
-    pub fn max_queued(mut self, questions: usize) -> Self {
-        self.max_queued = questions;
-        self
-    }
-
-    /// After so many failures in a row, asks nobody for a while: the circuit is open.
+    /// Sets how many calls are made at the same time: 64 by default, which is thousands a second at usual latencies.
     ///
-    /// Each token counts once, since a failure may be its own doing. So it takes two tokens at least, and one that fails so
-    /// many times is not asked about for a while, while others are. `Retry-After` of 429 opens the circuit at once.
+    /// It keeps a burst of new tokens, or a flood of invented ones, from overloading the issuer. Further lookups queue.
+    pub fn max_in_flight(mut self, calls: usize) -> Self {
+        self.max_in_flight = calls;
+        self
+    }
+
+    /// Sets how many lookups may queue: 1024 by default. Beyond it, requests get 503 at once.
+    ///
+    /// It bounds the memory that a flood of invented tokens can take while the issuer is slow.
+    pub fn max_queued(mut self, lookups: usize) -> Self {
+        self.max_queued = lookups;
+        self
+    }
+
+    /// Sets how many failures in a row open the breaker: 5 by default, so that a single lost connection does not. While it is
+    /// open, requests get 503 at once, instead of each waiting for the time-out of an issuer that is down.
+    ///
+    /// Each token counts once, since the issuer may choke on it alone, and two tokens are needed at least: no client can open
+    /// the breaker with one token. A token that fails so many times has a pause of its own. `Retry-After` of 429 opens the
+    /// breaker at once.
     pub fn breaker_threshold(mut self, failures: u32) -> Self {
         self.breaker_threshold = failures;
         self
     }
 
-    /// The while: `first`, and twice as long after every attempt that failed, up to `longest`.
+    /// Sets how long the breaker stays open: `first`, and twice as long after each failed probe, up to `longest`; 1 to 30
+    /// seconds by default.
+    ///
+    /// `longest` bounds how long requests still get 503 after the end of an outage, and how often an issuer that is down is
+    /// called.
     pub fn breaker_open_for(mut self, first: Duration, longest: Duration) -> Self {
         self.breaker_open_for = (first, longest);
         self
@@ -182,7 +207,7 @@ impl Limits {
     }
 }
 
-/// What is out of bounds, with the bounds.
+/// The settings that are out of bounds, as texts that name the bounds and the default.
 pub(crate) fn faults<'s>(cache: &'s CacheConfig, limits: &'s Limits) -> impl Iterator<Item = &'static str> + 's {
     cache.faults().chain(limits.faults())
 }

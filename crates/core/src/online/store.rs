@@ -1,11 +1,15 @@
+//! The shared cache of answers: its trait, its keys and entries, and what invalidates them.
+
 use std::{error::Error as StdError, fmt, time::Duration};
 
 use bytes::Bytes;
 
 use crate::{BoxFuture, redact::REDACTED};
 
-/// What is remembered is filed under this: a SHA-256 digest, of a token, of who was asked about it, and of who was asking.
-/// Nobody can tell the token from it.
+/// A key or a tag of cached answers: a SHA-256 digest, from which no token can be recovered.
+///
+/// The key of an answer is made of the token, the issuer, the endpoint and the client id of the call; a tag of the token, its
+/// subject or its session.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CacheKey([u8; 32]);
 
@@ -20,7 +24,7 @@ impl CacheKey {
     }
 }
 
-/// In hexadecimal digits, for a store whose keys are text.
+/// Writes 64 hexadecimal digits, for a store whose keys are text.
 impl fmt::Display for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -33,20 +37,20 @@ impl fmt::Debug for CacheKey {
     }
 }
 
-/// A good answer, as replicas of a service share it. Its claims are personal data more often than not.
+/// A cached answer about a valid token, as the replicas of a service share it. Its claims are likely to be personal data.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct CacheEntry {
-    /// The claims of the token, a JSON object. They are checked again by whoever takes them from the store.
+    /// The claims of the token, a JSON object. The replica that reads them from the store checks them again.
     pub claims: Bytes,
-    /// When the question was asked, in seconds since 1970.
+    /// When the issuer was asked, in time since 1970.
     pub asked_at: Duration,
-    /// What [`CacheStore::invalidate`] may be called with to forget this answer: digests of its token, subject and session.
+    /// The tags by which [`CacheStore::invalidate`] removes this entry: digests of its token, subject and session.
     pub tags: Vec<CacheKey>,
 }
 
 impl CacheEntry {
-    /// An answer that was kept somewhere.
+    /// An entry, as an implementation of [`CacheStore`] reads it back.
     pub fn new(claims: impl Into<Bytes>, asked_at: Duration, tags: Vec<CacheKey>) -> Self {
         Self { claims: claims.into(), asked_at, tags }
     }
@@ -58,61 +62,63 @@ impl fmt::Debug for CacheEntry {
     }
 }
 
-/// Why a store did not do what it was asked to. It is logged, and the service does without the store.
+/// Why a call of a store failed. It is logged, and the service does without the store.
 pub type StoreError = Box<dyn StdError + Send + Sync>;
 
-/// A store of answers that replicas of a service share.
+/// A cache of answers that the replicas of a service share.
 ///
-/// Only good answers are put there. Whoever can write to the store decides which tokens are good, so nobody else may. How old
-/// an answer is follows from the clock of the replica that put it there, so the replicas' clocks have to agree: by as much as
-/// they differ, a revoked token may work longer. A store is for the replicas of one service; another service needs another, or
-/// other keys in the same.
+/// Only answers about valid tokens are put there. Write access to the store is the power to make any token valid: give it to
+/// the replicas of the service alone. The age of an entry is by the clock of the replica that put it there, so that the clocks
+/// have to agree: by as much as they differ, a revoked token may work longer. Services must not share entries: give each a
+/// store of its own, or a prefix for its keys and tags.
+///
+/// Each call may take half a second. A store that fails or takes longer costs a warning in the log, and the issuer is asked.
 pub trait CacheStore: fmt::Debug + Send + Sync + 'static {
-    /// The answer under this key, if there is one.
+    /// Gets the entry of this key, if there is one.
     fn get(&self, key: CacheKey) -> BoxFuture<'static, Result<Option<CacheEntry>, StoreError>>;
 
-    /// Keeps an answer under this key, for so long and no longer.
+    /// Puts an entry under this key. The store has to drop it after `lifetime`.
     fn put(&self, key: CacheKey, answer: CacheEntry, lifetime: Duration) -> BoxFuture<'static, Result<(), StoreError>>;
 
-    /// Forgets every answer that has this tag.
+    /// Removes every entry with this tag.
     fn invalidate(&self, tag: CacheKey) -> BoxFuture<'static, Result<(), StoreError>>;
 }
 
-/// What is to be forgotten of remembered answers. For [`ResourceServer::invalidate`](crate::ResourceServer::invalidate).
+/// Which cached answers [`ResourceServer::invalidate`](crate::ResourceServer::invalidate) removes.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Invalidate<'a> {
-    /// Everything about this token, whoever was asked about it. A JWT is known by what its signature is of, since an ECDSA
-    /// signature has a second spelling that is as good.
+    /// Those about this token, of all issuers. A JWT is matched without its signature, since an ECDSA signature can be
+    /// rewritten to a second valid one.
     Token(&'a str),
-    /// Everything about tokens of this subject (`sub`) of this issuer.
+    /// Those about tokens of this subject (`sub`) of this issuer.
     Subject {
         /// The issuer, as it is configured.
         issuer: &'a str,
-        /// The subject.
+        /// The `sub` of its tokens.
         subject: &'a str,
     },
-    /// Everything about tokens of this session (`sid`, OpenID Connect Front-Channel Logout 1.0 §3) of this issuer.
+    /// Those about tokens of this session (`sid`, OpenID Connect Front-Channel Logout 1.0 §3) of this issuer.
     Session {
         /// The issuer, as it is configured.
         issuer: &'a str,
-        /// The session.
+        /// The `sid` of its tokens.
         session: &'a str,
     },
 }
 
-/// What [`ResourceServer::invalidate`](crate::ResourceServer::invalidate) came to.
+/// The result of [`ResourceServer::invalidate`](crate::ResourceServer::invalidate).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Invalidated {
-    /// How many answers were remembered here and are not any more. There may have been others in a shared store.
+    /// How many answers were removed from the cache of this process. A shared store may have had others.
     pub answers: usize,
-    /// Whether anybody is asked about such tokens. Where nobody is there was nothing to forget, and nothing has changed: a JWT
-    /// of an issuer without an [`Introspection`](crate::introspection::Introspection) is good until it expires.
+    /// Whether such tokens are verified online at all. If not, nothing has changed: a JWT of an issuer without an
+    /// [`Introspection`](crate::introspection::Introspection) stays valid until it expires.
     pub is_asked_about: bool,
 }
 
-/// Names what it is about and shows no token.
+/// Shows subjects and sessions, and no token.
 impl fmt::Debug for Invalidate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
