@@ -1,4 +1,4 @@
-//! What goes out, to the client and into the log: nothing that a token says, and no secret.
+//! Output to the client and to the log: nothing of a token, and no secret.
 
 use std::fmt::Debug;
 
@@ -23,14 +23,14 @@ use serde_json::json;
 
 use crate::challenge::sole_challenge;
 
-/// In every token of these tests, and to be found nowhere else.
+/// A text in every token of these tests, which must not occur anywhere else.
 const MARKER: &str = "marker7f3a";
 
 async fn server() -> ResourceServer {
     resource_server().issuer(issuer()).build().await.unwrap()
 }
 
-/// Asserts that `text` has nothing of a token: neither the marker nor one of its parts.
+/// Asserts that `text` contains nothing of a token: neither the marker nor one of its parts.
 #[track_caller]
 fn assert_nothing_of(token: &str, text: &str) {
     assert!(!text.contains(MARKER), "{text}");
@@ -39,13 +39,13 @@ fn assert_nothing_of(token: &str, text: &str) {
     }
 }
 
-/// What a client gets to see.
+/// All that a client sees.
 fn seen(answer: &Answer) -> (StatusCode, http::HeaderMap, String) {
     (answer.status, answer.headers.clone(), answer.body.clone())
 }
 
 #[tokio::test]
-async fn w_01_a_scope_with_a_quote_a_backslash_or_a_line_break_cannot_be_configured() {
+async fn w_01_scope_with_illegal_characters_cannot_be_configured() {
     for name in ["a\"b\\c", "a\"b", "a\\b", "a\r\nb", "a\rb", "a\nb", "a\u{1b}b", "a\0b"] {
         let error = RequireScope::try_new(name).unwrap_err().to_string();
         assert!(RequireScope::try_all([name]).is_err() && RequireScope::try_any([name]).is_err(), "{name:?}");
@@ -53,11 +53,11 @@ async fn w_01_a_scope_with_a_quote_a_backslash_or_a_line_break_cannot_be_configu
     }
 }
 
-/// A quote, a line that reads like one of the log, a colour, a change of direction and a NUL.
+/// A quote, a line that looks like a log line, a colour, a change of direction and a NUL.
 const HOSTILE: &str =
     "\"x\\\r\n2026-01-01T00:00:00.000000Z ERROR scopegate: forged \u{1b}[31m\u{9b}31m\u{202e}\u{2028}\0\u{7f}";
 
-/// Tokens that have this text wherever a text can be.
+/// Tokens with this text in every place that can hold text.
 fn tokens_with(text: &str) -> Vec<String> {
     let token = || mint().token();
     let tokens: [TokenBuilder; 13] = [
@@ -78,7 +78,7 @@ fn tokens_with(text: &str) -> Vec<String> {
     tokens.into_iter().map(|token| token.issue()).collect()
 }
 
-/// Asserts that refused tokens leave no trace in the answer and a harmless one in the log.
+/// Asserts that refused tokens leave no trace in the response and a harmless one in the log.
 async fn assert_harmless(tokens: Vec<String>, marker: &str) {
     let resource_server = resource_server()
         .issuer(issuer().authorized_parties(["test-client"]))
@@ -108,7 +108,7 @@ async fn assert_harmless(tokens: Vec<String>, marker: &str) {
 }
 
 #[tokio::test]
-async fn w_02_hostile_text_in_a_token_reaches_no_header_no_body_and_no_log_line_unescaped() {
+async fn w_02_hostile_text_of_a_token_is_escaped_everywhere() {
     assert_harmless(tokens_with(HOSTILE), "forged").await;
 }
 
@@ -135,7 +135,7 @@ fn shown(value: &(impl Debug + ?Sized)) -> String {
     format!("{value:?} {value:#?}")
 }
 
-/// A demand that the handler's signature states.
+/// A requirement in a handler's signature.
 struct NeedsMessage;
 
 impl RequiredScopes for NeedsMessage {
@@ -147,7 +147,7 @@ fn marked() -> TokenBuilder {
 }
 
 #[tokio::test]
-async fn w_03_what_a_request_leaves_behind_shows_nothing_of_its_token() {
+async fn w_03_types_of_a_request_show_nothing_of_its_token() {
     let handler = |token: AccessToken, scoped: Scoped<NeedsMessage>, request: Request| async move {
         let authentication = request.extensions().get::<Authentication>().unwrap();
         let verified = authentication.token().unwrap();
@@ -236,7 +236,7 @@ async fn w_03_a_rejection_shows_nothing_of_the_token() {
     assert_nothing_of(&token, &answer.body);
 }
 
-/// `text` as the list of numbers that a derived `Debug` makes of its bytes.
+/// `text` as the list of numbers that a derived `Debug` prints for bytes.
 fn as_numbers(text: &str) -> String {
     let numbers: Vec<String> = text.bytes().map(|byte| byte.to_string()).collect();
     numbers.join(", ")
@@ -287,7 +287,7 @@ fn w_03_demands_and_refusals_can_be_shown() {
 }
 
 #[tokio::test]
-async fn bcp_2_w_04_the_log_has_no_token_however_much_is_logged() {
+async fn bcp_2_w_04_log_has_no_token_at_any_level() {
     let (log, _guard) = Log::listen();
     let mut sent = Vec::new();
 
@@ -329,7 +329,7 @@ async fn bcp_2_w_04_the_log_has_no_token_however_much_is_logged() {
             assert!(!text.contains(part), "{part}");
         }
     }
-    // The id of a token that is good is no secret, and what its issuer finds it by.
+    // The id of a valid token is no secret: the issuer identifies the token by it.
     assert!(!text.replace(&format!("token_id=\"{MARKER}\""), "").contains(MARKER));
 }
 
@@ -351,9 +351,9 @@ async fn w_04_the_log_has_no_token_that_waited_for_keys() {
 /// The client of the feature `reqwest` needs a TLS provider.
 #[cfg(feature = "aws-lc-rs")]
 #[tokio::test]
-async fn w_05_a_secret_in_the_url_of_a_failed_fetch_is_neither_logged_nor_answered() {
+async fn w_05_secret_in_the_url_of_a_failed_fetch_does_not_leak() {
     let (log, _guard) = Log::listen();
-    // Nobody listens on port 1, so the connection is refused before there is any TLS.
+    // Port 1 refuses connections, before any TLS.
     let issuer = Issuer::with_jwks_uri(ISSUER, format!("https://127.0.0.1:1/jwks?key={MARKER}"));
     let resource_server = resource_server().issuer(issuer).build().await.unwrap();
     let (parts, _) = Ask::get("/me").bearer(mint().token().issue()).request().into_parts();
@@ -385,7 +385,7 @@ async fn w_05_a_url_with_user_information_is_refused_without_repeating_it() {
 }
 
 #[tokio::test]
-async fn w_06_an_unknown_kid_reads_like_a_bad_signature() {
+async fn w_06_unknown_kid_reads_like_an_invalid_signature() {
     let api = Api::new().await;
     let ask = async |token: TokenBuilder| Ask::get("/me").bearer(token.issue()).of(&api.router).await;
     let bad_signature = ask(mint().token().tampered_signature()).await;
@@ -403,7 +403,7 @@ async fn w_06_an_unknown_kid_reads_like_a_bad_signature() {
 }
 
 #[tokio::test]
-async fn w_06_an_unknown_kid_reads_like_a_bad_signature_where_keys_are_fetched() {
+async fn w_06_unknown_kid_of_fetched_keys_reads_like_an_invalid_signature() {
     let authorization_server = TestIssuer::builder().algorithms([SigningAlgorithm::Es256]).clock(clock()).start().await;
     let issuer = Issuer::discovered(authorization_server.issuer()).dangerous_allow_http_on_loopback();
     let api = Api::behind(resource_server().issuer(issuer).fetch(LoopbackFetch).build().await.unwrap());
@@ -418,7 +418,7 @@ async fn w_06_an_unknown_kid_reads_like_a_bad_signature_where_keys_are_fetched()
 }
 
 #[tokio::test]
-async fn w_06_the_kid_of_a_token_that_is_bad_otherwise_does_not_matter() {
+async fn w_06_kid_of_an_otherwise_invalid_token_does_not_matter() {
     let api = Api::new().await;
     let ask = async |token: TokenBuilder| Ask::get("/me").bearer(token.issue()).of(&api.router).await;
     let bad = [TokenBuilder::expired, |token: TokenBuilder| token.audience("urn:other")];
@@ -486,7 +486,7 @@ async fn w_07_the_metadata_url_is_validated_when_it_is_configured() {
 }
 
 #[tokio::test]
-async fn w_07_the_metadata_url_may_be_http_for_clients_on_the_same_machine() {
+async fn w_07_metadata_url_may_be_http_on_loopback() {
     for url in ["http://localhost:3000/.well-known/x", "http://127.0.0.1:3000/x", "http://[::1]:3000/x"] {
         let layer = Authenticate::new(server().await);
         assert!(layer.clone().try_resource_metadata(url).is_ok(), "{url}");
@@ -524,7 +524,7 @@ async fn w_08_a_503_forbids_storing_it() {
 }
 
 #[tokio::test]
-async fn w_08_a_handlers_refusal_forbids_storing_it_whatever_the_handler_said() {
+async fn w_08_handlers_refusal_is_no_store() {
     let handler = || async { ([("cache-control", "public, max-age=60")], InsufficientScope::new(scope("w"))) };
     let router = Router::new().route("/r", get(handler)).layer(Authenticate::new(server().await));
     let answer = Ask::get("/r").bearer(mint().token().issue()).of(&router).await;
@@ -532,14 +532,14 @@ async fn w_08_a_handlers_refusal_forbids_storing_it_whatever_the_handler_said() 
 }
 
 #[tokio::test]
-async fn w_08_what_a_handler_says_of_its_own_answer_stays() {
+async fn w_08_handlers_own_cache_control_stays() {
     let handler = || async { ([("cache-control", "public, max-age=60")], "fine") };
     let router = Router::new().route("/r", get(handler)).layer(Authenticate::new(server().await));
     let answer = Ask::get("/r").bearer(mint().token().issue()).of(&router).await;
     assert_eq!(answer.assert_pass().header("cache-control"), Some("public, max-age=60"));
 }
 
-/// A client that reaches nobody.
+/// A client that fails every request.
 #[derive(Debug)]
 struct NoNetwork;
 
@@ -554,7 +554,7 @@ impl Fetch for NoNetwork {
 }
 
 #[tokio::test]
-async fn w_04_the_level_of_the_event_follows_the_class_of_the_refusal() {
+async fn w_04_event_level_follows_the_refusals_class() {
     let (log, _guard) = Log::listen();
     let event = |message: &str| {
         let lines = log.lines_with(message);
@@ -571,7 +571,7 @@ async fn w_04_the_level_of_the_event_follows_the_class_of_the_refusal() {
     let issuer = Issuer::with_jwks_uri(ISSUER, "https://as.example/jwks");
     let api = Api::behind(resource_server().issuer(issuer).fetch(NoNetwork).build().await.unwrap());
     Ask::get("/me").bearer(mint().token().issue()).of(&api.router).await.assert_503();
-    assert_eq!(event("a token could not be judged").as_deref(), Some("WARN"));
+    assert_eq!(event("a token could not be verified").as_deref(), Some("WARN"));
     assert_eq!(event("cannot get the keys of an issuer").as_deref(), Some("WARN"));
     assert!(log.text().contains("the request failed: no network"), "the cause is named");
 

@@ -1,6 +1,6 @@
-//! A route that demands a scope: `cargo run -p scopegate-axum --example basic`
+//! A route that requires a scope: `cargo run -p scopegate-axum --example basic`
 //!
-//! It starts an issuer of its own, so that it needs no network, and prints lines to try. Their tokens are good for five minutes.
+//! It starts an issuer of its own, so it needs no network, and prints `curl` lines whose tokens are valid for five minutes.
 
 use std::error::Error;
 
@@ -24,7 +24,7 @@ async fn messages(token: AccessToken) -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = TestIssuer::start().await;
-    // For an issuer in the world: `ResourceServer::builder().issuer(Issuer::discovered("https://tenant.example")).audience("https://api.example")`
+    // For a real issuer: `.issuer(Issuer::discovered("https://tenant.example")).audience("https://api.example")`
     let resource_server = ResourceServer::builder()
         .issuer(Issuer::discovered(issuer.issuer()).dangerous_allow_http_on_loopback())
         .audience(TestIssuer::AUDIENCE)

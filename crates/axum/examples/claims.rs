@@ -1,6 +1,6 @@
 //! The claims of a token as a type of yours: `cargo run -p scopegate-axum --example claims`
 //!
-//! It starts an issuer of its own, so that it needs no network, and prints lines to try. Their tokens are good for five minutes.
+//! It starts an issuer of its own, so it needs no network, and prints `curl` lines whose tokens are valid for five minutes.
 
 use std::error::Error;
 
@@ -10,7 +10,7 @@ use scopegate_testing::TestIssuer;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 
-/// What the handler has a use for. A token without `display_name` is refused; one without `roles` has none.
+/// The claims that the handler uses. A token without `display_name` is refused; `roles` may be absent.
 #[derive(Deserialize)]
 struct Profile {
     display_name: String,
@@ -30,7 +30,7 @@ async fn me(token: AccessToken<Profile>) -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = TestIssuer::start().await;
-    // For an issuer in the world: `ResourceServer::builder().issuer(Issuer::discovered("https://tenant.example")).audience("https://api.example")`
+    // For a real issuer: `.issuer(Issuer::discovered("https://tenant.example")).audience("https://api.example")`
     let resource_server = ResourceServer::builder()
         .issuer(Issuer::discovered(issuer.issuer()).dangerous_allow_http_on_loopback())
         .audience(TestIssuer::AUDIENCE)
@@ -42,9 +42,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let bearer = |token: String| format!("curl -i -H 'Authorization: Bearer {token}' '{url}'");
     let ada = || issuer.token().claim("display_name", "Ada");
     println!("# 200: the token has both claims\n{}", bearer(ada().claim("roles", vec!["reader", "writer"]).issue()));
-    println!("# 200: it has the one that it needs\n{}", bearer(ada().issue()));
-    println!("# 401 invalid_token: it has not\n{}", bearer(issuer.token().issue()));
-    println!("# 401 invalid_token: it is of another type\n{}", bearer(ada().claim("roles", "reader").issue()));
+    println!("# 200: `roles` may be absent\n{}", bearer(ada().issue()));
+    println!("# 401 invalid_token: `display_name` is missing\n{}", bearer(issuer.token().issue()));
+    println!("# 401 invalid_token: `roles` is not an array\n{}", bearer(ada().claim("roles", "reader").issue()));
     axum::serve(listener, app(resource_server)).await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! Opaque tokens, which their issuer is asked about: `cargo run -p scopegate-axum --example opaque`
+//! Opaque tokens, verified by introspection: `cargo run -p scopegate-axum --example opaque`
 //!
-//! It starts an issuer of its own, so that it needs no network, and prints lines to try. Their tokens are good for five minutes.
+//! It starts an issuer of its own, so it needs no network, and prints `curl` lines whose tokens are valid for five minutes.
 
 use std::error::Error;
 
@@ -17,13 +17,13 @@ use tokio::net::TcpListener;
 
 fn app(resource_server: ResourceServer) -> Router {
     Router::new()
-        .route("/messages", get(messages)) // What the issuer said of the token may be 30 seconds old.
-        .route("/pay", post(|| async { "Paid.\n" }).layer(RequireActive::now())) // It is asked with each request.
+        .route("/messages", get(messages)) // A cached answer of up to 30 seconds will do.
+        .route("/pay", post(|| async { "Paid.\n" }).layer(RequireActive::now())) // Introspects for every request.
         .route_layer(RequireScope::new("message"))
         .route_layer(Authenticate::new(resource_server))
 }
 
-/// The handler does not know which kind of token it was given.
+/// The handler is the same for JWTs and for opaque tokens.
 async fn messages(token: AccessToken) -> String {
     format!("Messages for {:?}\n", token.subject())
 }
@@ -31,7 +31,7 @@ async fn messages(token: AccessToken) -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = TestIssuer::start().await;
-    // This API as a client of its issuer, which has the right to ask.
+    // The credentials by which this API may introspect tokens.
     let client = ClientAuthentication::client_secret_basic(TestIssuer::CLIENT_ID, TestIssuer::CLIENT_SECRET);
     let trusted = Issuer::discovered(issuer.issuer()).introspection(Introspection::discovered(client));
     let resource_server = ResourceServer::builder()
@@ -46,10 +46,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let opaque = || issuer.opaque_token().scope("message").issue();
     let (good, revoked) = (opaque(), opaque());
     issuer.revoke(&revoked);
-    println!("# 200: the issuer says that it is good\n{}/messages'", bearer(&good, ""));
-    println!("# 200: and so it says again\n{}/pay'", bearer(&good, "-X POST "));
-    println!("# 401 invalid_token: it says that it is revoked\n{}/messages'", bearer(&revoked, ""));
-    println!("# 200: a JWT is verified here\n{}/messages'", bearer(&issuer.token().scope("message").issue(), ""));
+    println!("# 200: the issuer says that the token is active\n{}/messages'", bearer(&good, ""));
+    println!("# 200: the issuer is asked again\n{}/pay'", bearer(&good, "-X POST "));
+    println!("# 401 invalid_token: the token was revoked\n{}/messages'", bearer(&revoked, ""));
+    println!("# 200: a JWT is verified locally\n{}/messages'", bearer(&issuer.token().scope("message").issue(), ""));
     axum::serve(listener, app(resource_server)).await?;
     Ok(())
 }

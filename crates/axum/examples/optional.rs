@@ -1,6 +1,6 @@
-//! A route for anonymous visitors, too: `cargo run -p scopegate-axum --example optional`
+//! A route for anonymous requests, too: `cargo run -p scopegate-axum --example optional`
 //!
-//! It starts an issuer of its own, so that it needs no network, and prints lines to try. Their tokens are good for five minutes.
+//! It starts an issuer of its own, so it needs no network, and prints `curl` lines whose tokens are valid for five minutes.
 
 use std::error::Error;
 
@@ -12,11 +12,11 @@ use tokio::net::TcpListener;
 fn app(resource_server: ResourceServer) -> Router {
     Router::new()
         .route("/greeting", get(greeting))
-        .route("/messages", get(messages).layer(RequireScope::new("message"))) // Anonymous requests do not meet it.
+        .route("/messages", get(messages).layer(RequireScope::new("message"))) // Refuses anonymous requests.
         .route_layer(Authenticate::new(resource_server).optional())
 }
 
-/// `None` means that there is no token. A bad one is refused before the handler runs.
+/// `None` means that the request has no token. A token that does not verify is refused before the handler runs.
 async fn greeting(token: Option<AccessToken>) -> String {
     match token {
         Some(token) => format!("Welcome back, {:?}.\n", token.subject()),
@@ -31,7 +31,7 @@ async fn messages(token: AccessToken) -> String {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let issuer = TestIssuer::start().await;
-    // For an issuer in the world: `ResourceServer::builder().issuer(Issuer::discovered("https://tenant.example")).audience("https://api.example")`
+    // For a real issuer: `.issuer(Issuer::discovered("https://tenant.example")).audience("https://api.example")`
     let resource_server = ResourceServer::builder()
         .issuer(Issuer::discovered(issuer.issuer()).dangerous_allow_http_on_loopback())
         .audience(TestIssuer::AUDIENCE)
@@ -43,8 +43,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let bearer = |token: String, path: &str| format!("curl -i -H 'Authorization: Bearer {token}' '{url}{path}'");
     let good = issuer.token().scope("message").issue();
     println!("# 200: no token is needed\ncurl -i '{url}/greeting'");
-    println!("# 200: a good one is told to the handler\n{}", bearer(good.clone(), "/greeting"));
-    println!("# 401 invalid_token: a bad one is refused\n{}", bearer(issuer.token().expired().issue(), "/greeting"));
+    println!("# 200: the handler gets the token\n{}", bearer(good.clone(), "/greeting"));
+    println!("# 401 invalid_token: the token has expired\n{}", bearer(issuer.token().expired().issue(), "/greeting"));
     println!("# 200: the token has the scope\n{}", bearer(good, "/messages"));
     println!("# 401: there is no token\ncurl -i '{url}/messages'");
     axum::serve(listener, app(resource_server)).await?;

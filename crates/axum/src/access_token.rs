@@ -8,13 +8,14 @@ use serde::de::DeserializeOwned;
 
 use crate::Rejection;
 
-/// The verified access token of the request, its claims read as `C`.
+/// Extractor: the verified access token of the request, its claims read as `C`.
 ///
-/// It dereferences to [`VerifiedToken`], which has the registered claims. The claims as `C` are built once per token and
-/// shared by all who ask for them. Without a `C` of its own, a handler gets all claims as JSON.
+/// It dereferences to [`VerifiedToken`], which has the registered claims. `C` is deserialized once per token and shared by
+/// every extractor of the request. Without a `C`, the claims are JSON.
 ///
 /// `Option<AccessToken<C>>` is `None` for an anonymous request, which only an
-/// [`optional`](scopegate_tower::Authenticate::optional) `Authenticate` lets through, and never for a bad token.
+/// [`optional`](scopegate_tower::Authenticate::optional) `Authenticate` lets through. A token that was presented and does not
+/// verify never becomes `None`: it is refused.
 ///
 /// ```
 /// use scopegate_axum::AccessToken;
@@ -34,8 +35,11 @@ use crate::Rejection;
 /// # Rejections
 ///
 /// - 500 where no `Authenticate` layer runs in front of the route;
-/// - 401 where the request is anonymous, and the handler did not ask for an `Option`;
-/// - 401 `invalid_token`, reason `claims_mismatch`, where the claims cannot be read as `C`, for an `Option` too.
+/// - 401 where the request is anonymous and the handler does not take an `Option`;
+/// - 401 `invalid_token`, reason `claims_mismatch`, where the claims do not deserialize as `C`, for an `Option` too.
+#[doc(alias = "auth")]
+#[doc(alias = "bearer")]
+#[doc(alias = "jwt")]
 pub struct AccessToken<C = Claims> {
     token: VerifiedToken,
     claims: Arc<C>,
@@ -47,32 +51,32 @@ impl<C> AccessToken<C> {
         &self.claims
     }
 
-    /// The claims as `C`, to be kept longer than the token.
+    /// The claims as `C`, for a task that outlives the token.
     pub fn shared_claims(&self) -> Arc<C> {
         Arc::clone(&self.claims)
     }
 }
 
 impl<C: DeserializeOwned + Send + Sync + 'static> AccessToken<C> {
-    /// Takes the token from the extensions of a request, where the request itself is out of reach: in a tool of an MCP server,
-    /// or a handler of a WebSocket.
+    /// Takes the token from the extensions of a request, for code that has no request parts: a tool of an MCP server, or a
+    /// WebSocket handler.
     ///
     /// ```
     /// use scopegate_axum::AccessToken;
     ///
-    /// fn tool(extensions: &http::Extensions) -> String {
+    /// fn tool(extensions: &axum::http::Extensions) -> String {
     ///     match AccessToken::<scopegate_axum::Claims>::from_extensions(extensions) {
     ///         Ok(token) => format!("for {:?}", token.subject()),
     ///         Err(error) => format!("refused: {}", error.reason()),
     ///     }
     /// }
-    /// # tool(&http::Extensions::new());
+    /// # tool(&axum::http::Extensions::new());
     /// ```
     ///
     /// # Errors
     ///
-    /// Those of the extractor, by their reasons: `missing_authenticate_layer` where no `Authenticate` layer has seen the request,
-    /// `missing_credentials` where it is anonymous, and `claims_mismatch`. They are neither logged nor counted.
+    /// Those of the extractor, by their reasons: `missing_authenticate_layer` where no `Authenticate` layer has seen the
+    /// request, `missing_credentials` where it is anonymous, and `claims_mismatch`. They are neither logged nor counted.
     pub fn from_extensions(extensions: &Extensions) -> Result<Self, Error> {
         Self::meeting(&Requirement::any_token(), extensions)
     }
@@ -82,13 +86,13 @@ impl<C: DeserializeOwned + Send + Sync + 'static> AccessToken<C> {
         Ok(Self { token: token.clone(), claims: token.claims_as()? })
     }
 
-    /// Takes the token that meets `requirement` from a request.
+    /// Takes the token from a request, or refuses the request where the token does not meet `requirement`.
     pub(crate) fn extract(request: &Parts, requirement: &Requirement) -> Result<Self, Rejection> {
         Self::meeting(requirement, &request.extensions)
             .map_err(|error| Rejection::new(request, &error, requirement.challenge()))
     }
 
-    /// The same for a request that may be anonymous. A token that does not meet the requirement is refused all the same.
+    /// Like `extract`, with `None` for an anonymous request. A token that does not meet `requirement` is still refused.
     pub(crate) fn extract_optional(request: &Parts, requirement: &Requirement) -> Result<Option<Self>, Rejection> {
         match request.extensions.get::<Authentication>() {
             Some(authentication) if authentication.token().is_none() => Ok(None),
@@ -135,7 +139,7 @@ impl<C> Clone for AccessToken<C> {
     }
 }
 
-/// Shows the token's registered claims, and not those of `C`.
+/// Shows the registered claims and omits those of `C`, which may be personal data.
 impl<C> fmt::Debug for AccessToken<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AccessToken").field(&self.token).finish()

@@ -3,11 +3,12 @@ use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use scopegate_core::{InvalidScopePolicy, Reason, ScopePolicy};
 use scopegate_tower::UnmetRequirement;
 
-/// The refusal of a handler that finds, on looking closer, that the token is too weak.
+/// Response of a handler that requires more scope than the token has: 403 `insufficient_scope`.
 ///
-/// On the way out, `Authenticate` turns it into the same 403 that [`RequireScope`](scopegate_tower::RequireScope) answers,
-/// with its realm and the scope that is needed; into a 401 where the request is anonymous. Without an `Authenticate` layer
-/// it is a 500 whose body says that the service is misconfigured; nothing is logged then, so put the handler behind one.
+/// For decisions that depend on the resource, which no layer can take. `Authenticate` rewrites the response on its way out
+/// into the 403 that [`RequireScope`](scopegate_tower::RequireScope) answers, with the realm and the required scope, or into
+/// a 401 where the request is anonymous. Without an `Authenticate` layer the response stays a 500 whose body says that the
+/// service is misconfigured, and nothing is logged.
 ///
 /// ```
 /// use scopegate_axum::{AccessToken, InsufficientScope, scope};
@@ -20,6 +21,8 @@ use scopegate_tower::UnmetRequirement;
 ///     Ok(())
 /// }
 /// ```
+#[doc(alias = "forbidden")]
+#[doc(alias = "permission")]
 #[derive(Clone, Debug)]
 #[must_use = "a refusal refuses nothing until the handler returns it"]
 pub struct InsufficientScope {
@@ -27,12 +30,13 @@ pub struct InsufficientScope {
 }
 
 impl InsufficientScope {
-    /// The handler needs a token of this scope, by its name, or one whose scope meets a [`ScopePolicy`]. State the whole requirement,
-    /// not only what is missing.
+    /// Requires a scope by its name, or what a [`ScopePolicy`] says. State the whole requirement, not only what is missing:
+    /// the client requests exactly the scopes that the challenge names.
     ///
     /// # Panics
     ///
-    /// When a name is not a legal scope token, within the request: make a name that is not a literal a policy at start-up.
+    /// When a name is not a legal scope token. This happens during a request, so build the [`ScopePolicy`] at start-up where
+    /// the name is not a literal.
     pub fn new(requirement: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>) -> Self {
         Self { policy: requirement.try_into().unwrap_or_else(|error| panic!("{}", error.into())) }
     }

@@ -24,29 +24,66 @@
 //! # }
 //! ```
 //!
-//! - [`Authenticate`] and [`RequireScope`] are the layers; the module docs of `scopegate_tower::authenticate` say in which
-//!   order they go, and what goes wrong otherwise.
-//! - [`RequireActive`] is a layer for routes where a revoked token has to stop at once.
-//! - [`AccessToken`] is the verified token as an extractor, with its claims as a type of yours.
-//! - [`Scoped`] is an `AccessToken` whose type says which scopes the handler demands.
-//! - [`InsufficientScope`] is what a handler returns that finds the token too weak.
+//! A handler with one of this crate's extractors never runs without an `Authenticate` layer in front of it: the answer is
+//! 500, and the log names the remedy. (A handler that takes a `Result` of an extractor does run, and gets the [`Rejection`].)
 //!
-//! A handler with one of these extractors never runs without an `Authenticate` layer in front of it: the answer is 500,
-//! and the log names the remedy. (One that takes a `Result` of an extractor asks to be run, and gets the [`Rejection`].)
+//! # Where to look
+//!
+//! | you want to | see |
+//! |---|---|
+//! | accept an issuer's tokens | [`ResourceServer`], [`Issuer`]; [`jwt::Profile`] for an issuer that does not follow RFC 9068 |
+//! | require a token | [`Authenticate`] |
+//! | let anonymous requests through as well | [`Authenticate::optional`], and `Option<`[`AccessToken`]`>` in the handler |
+//! | require a scope around a route | [`RequireScope`], [`ScopePolicy`] |
+//! | require a scope in the handler's signature | [`Scoped`] |
+//! | decide in the handler, by the resource | [`VerifiedToken::satisfies`], [`InsufficientScope`] |
+//! | read the subject, the client or claims of your own | [`AccessToken`] |
+//! | require a token on some routes only | [`RequireToken`] behind an optional `Authenticate` |
+//! | stop a revoked token at once | [`RequireActive`] |
+//! | accept opaque tokens | [`introspection`]; [`online`] for its cache and its outages |
+//! | accept API keys, or tokens of another format | [`api_keys`], [`token_verifier`] |
+//! | accept the tokens of many tenants | [`Tenants`] |
+//! | say which scopes imply others, or use roles as scopes | [`ScopeGrammar`], [`jwt::Profile`] |
+//! | write the body of a refusal | [`Authenticate::render_refusals`] |
+//! | know why a request was refused | the log; [`Rejection::reason`], [`Reason`] |
+//! | configure from a file or from environment variables | [`config`] |
+//! | change key fetching, the HTTP client or the clock | [`keys`], [`fetch`], [`clock`] |
+//! | monitor keys, caches and refusals | [`Health`], [`observe`] |
+//! | test the API | the crate `scopegate-testing`: an issuer in the test's process |
+//!
+//! # Order of layers
+//!
+//! 1. The layer that is added last runs first, so `Authenticate` is added after [`RequireScope`] and [`RequireActive`].
+//! 2. A layer covers the routes that were added before it. A route added later is open: give protected routes a router of
+//!    their own, and merge it into the others.
+//! 3. Use `route_layer` for all of these layers, or `layer` for all. Otherwise an unknown path meets only some of them.
+//! 4. `get(a).layer(RequireScope::new("x")).post(b)` leaves the `POST` without the requirement: add the layer after all
+//!    methods.
+//! 5. CORS goes outside, so that preflight requests, which carry no token, are answered; so do limits on time, size and
+//!    concurrency.
 //!
 //! # Examples
 //!
-//! Each runs without a network, by `cargo run -p scopegate-axum --example basic` in a checkout, with an issuer of its own:
+//! Each starts an issuer of its own and needs no network: `cargo run -p scopegate-axum --example basic` in a checkout.
 //!
-//! - [`basic`](https://docs.rs/crate/scopegate-axum/latest/source/examples/basic.rs): a route that demands a scope.
+//! - [`basic`](https://docs.rs/crate/scopegate-axum/latest/source/examples/basic.rs): a route that requires a scope.
 //! - [`claims`](https://docs.rs/crate/scopegate-axum/latest/source/examples/claims.rs): the claims as a type of yours.
-//! - [`optional`](https://docs.rs/crate/scopegate-axum/latest/source/examples/optional.rs): a route for anonymous visitors, too.
-//! - [`opaque`](https://docs.rs/crate/scopegate-axum/latest/source/examples/opaque.rs): tokens that their issuer is asked about.
+//! - [`optional`](https://docs.rs/crate/scopegate-axum/latest/source/examples/optional.rs): a route for anonymous requests, too.
+//! - [`opaque`](https://docs.rs/crate/scopegate-axum/latest/source/examples/opaque.rs): opaque tokens, verified by introspection.
+//!
+//! # Features
+//!
+//! - `aws-lc-rs` (default): signature checks by AWS-LC.
+//! - `rust-crypto`: signature checks by the RustCrypto crates. With both features, AWS-LC is used unless
+//!   [`ResourceServerBuilder::crypto`] says otherwise; with neither, `build` returns an error.
+//! - `reqwest` (default): the HTTP client for discovery, keys and introspection.
+//! - `metrics`: counts key fetches, introspection and refusals through the `metrics` facade.
 //!
 //! # One dependency
 //!
-//! What an application needs of `scopegate-core` and `scopegate-tower` is re-exported here, so that it has one dependency.
-//! Where an example on a re-exported page says `scopegate_core` or `scopegate_tower`, write `scopegate_axum`.
+//! An application depends on this crate alone: it re-exports what an application needs of `scopegate-core` and
+//! `scopegate-tower`. Where an example on a re-exported page says `scopegate_core` or `scopegate_tower`, write
+//! `scopegate_axum`.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -55,6 +92,7 @@ mod insufficient_scope;
 mod rejection;
 mod scoped;
 
+#[doc(inline)]
 pub use scopegate_core::{
     Authentication, BuildError, Claims, CryptoBackend, Error, ErrorKind, ExactScopes, GenAuthScopes, Health,
     ImpliedScopes, InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, JwtCacheConfig,
@@ -62,6 +100,7 @@ pub use scopegate_core::{
     ScopeToken, Startup, Tenants, VerifiedToken, api_keys, clock, config, fetch, introspection, jose, jwt, keys,
     observe, online, scope, token_verifier,
 };
+#[doc(inline)]
 pub use scopegate_tower::{Authenticate, RefusalBody, RequireActive, RequireScope, RequireToken};
 
 pub use self::{

@@ -8,14 +8,14 @@ use http::request::Parts;
 use scopegate_core::{Authentication, Error, Reason};
 use scopegate_tower::refusal::{Refusal, ResponseForm};
 
-/// Why an extractor of this crate gave the handler nothing: a refusal, worded like those of the layers.
+/// The refusal of an extractor: the same response, log event and observation that the layers produce.
 pub struct Rejection {
     reason: Reason,
     response: Box<Response>,
 }
 
 impl Rejection {
-    /// Refuses a request for `error`, naming the scope that the handler needs where it needs one.
+    /// Refuses a request for `error`; the challenge names the `required` scope.
     pub(crate) fn new(request: &Parts, error: &Error, required: Option<&str>) -> Self {
         let authentication = request.extensions.get::<Authentication>();
         let refusal = Refusal::new(error).after(authentication).to(request).requiring(required);
@@ -23,7 +23,7 @@ impl Rejection {
         Self { reason: error.reason(), response: Box::new(refusal.respond::<Body>(form).map(Body::new)) }
     }
 
-    /// The reason.
+    /// Why the request was refused, for the application's log or metrics.
     pub fn reason(&self) -> Reason {
         self.reason
     }

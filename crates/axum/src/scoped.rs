@@ -8,23 +8,23 @@ use serde::de::DeserializeOwned;
 
 use crate::{AccessToken, Rejection};
 
-/// Scopes that a type stands for, so that a handler's signature can state what it demands. See [`Scoped`].
+/// The scopes that a marker type stands for. See [`Scoped`].
 ///
-/// A list that is empty, or has something that is not a legal scope token, does not compile.
+/// An empty list, or a name that is not a legal scope token, does not compile.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say which scopes it stands for",
-    label = "not a requirement for scopes",
+    message = "`{Self}` does not state the scopes that it requires",
+    label = "not a `RequiredScopes`",
     note = "implement it: `impl RequiredScopes for {Self} {{ const SCOPES: &'static [&'static str] = &[\"message\"]; }}`"
 )]
 pub trait RequiredScopes {
-    /// The scopes, every one of which a token has to grant.
+    /// The scopes, all of which the token must grant.
     const SCOPES: &'static [&'static str];
 }
 
-/// The verified access token of a request whose scope meets the requirement that `R` states.
+/// Extractor: the verified access token of a request that grants every scope of `R`.
 ///
-/// It demands what [`RequireScope::all`](scopegate_tower::RequireScope::all) demands, at the handler instead of around the
-/// route, so that the handler cannot be mounted without its requirement.
+/// It checks what [`RequireScope::all`](scopegate_tower::RequireScope::all) checks, in the handler's signature instead of
+/// around the route, so that the handler cannot be mounted without its requirement.
 ///
 /// ```
 /// use scopegate_axum::{RequiredScopes, Scoped};
@@ -41,7 +41,7 @@ pub trait RequiredScopes {
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(messages));
 /// ```
 ///
-/// A name that is no scope token is found by the compiler:
+/// A name that is not a scope token does not compile:
 ///
 /// ```compile_fail
 /// use scopegate_axum::{RequiredScopes, Scoped};
@@ -58,7 +58,10 @@ pub trait RequiredScopes {
 ///
 /// # Rejections
 ///
-/// Those of [`AccessToken`], for an `Option` too, and 403 `insufficient_scope` where the scope does not suffice.
+/// Those of [`AccessToken`], and 403 `insufficient_scope` where the token lacks a scope; for an `Option` too.
+#[doc(alias = "guard")]
+#[doc(alias = "permission")]
+#[doc(alias = "role")]
 pub struct Scoped<R, C = Claims> {
     token: AccessToken<C>,
     requirement: PhantomData<fn() -> R>,
@@ -69,7 +72,7 @@ impl<R, C> Scoped<R, C> {
         Self { token, requirement: PhantomData }
     }
 
-    /// The token.
+    /// The token, without the proof of its scopes.
     pub fn into_inner(self) -> AccessToken<C> {
         self.token
     }
@@ -88,7 +91,7 @@ where
     }
 }
 
-/// `None` for an anonymous request, and never for a token that is bad or too weak.
+/// `None` for an anonymous request. A token that is invalid or lacks a scope is refused.
 impl<R, C, S> OptionalFromRequestParts<S> for Scoped<R, C>
 where
     R: RequiredScopes,

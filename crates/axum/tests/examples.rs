@@ -8,7 +8,7 @@ use std::{env, process::Command};
 use printed_lines::Running;
 
 #[test]
-fn every_printed_line_gets_the_answer_that_is_printed_with_it() {
+fn every_printed_line_gets_its_printed_result() {
     let test = env::current_exe().unwrap();
     for (example, lines) in [("basic", 5), ("claims", 4), ("opaque", 4), ("optional", 5)] {
         // `cargo test` builds the examples in a folder beside that of the tests.

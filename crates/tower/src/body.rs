@@ -9,10 +9,10 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of a response that passed a gate: the inner service's, or that of a refusal.
+    /// The body of a layer's response: the inner service's, or that of a refusal.
     ///
-    /// Refusals carry their body whatever the inner service's body type is, which is why the layers of this crate answer
-    /// with this type.
+    /// A refusal carries a body whatever the body type of the inner service is, so the layers of this crate answer with this
+    /// type.
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -32,7 +32,7 @@ impl<B> ResponseBody<B> {
         Self { kind: Kind::Inner { body } }
     }
 
-    /// The body of a refusal; nothing where `text` is empty.
+    /// The body of a refusal; no body where `text` is empty.
     pub(crate) fn refusal(text: Bytes) -> Self {
         Self { kind: Kind::Refusal { text: Some(text).filter(|text| !text.is_empty()) } }
     }
@@ -64,7 +64,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     }
 }
 
-/// An empty body, as some frameworks ask of every body type.
+/// An empty body, which some frameworks require of every body type.
 impl<B> Default for ResponseBody<B> {
     fn default() -> Self {
         Self::refusal(Bytes::new())

@@ -1,8 +1,8 @@
 //! Tower layers that make an HTTP service an OAuth 2.0 resource server.
 //!
-//! [`Authenticate`] asks who is there: it has the access token of a request judged, and leaves the outcome with the request.
-//! [`RequireScope`] asks whether that suffices. Both work with any service of `http` requests whose response body's data
-//! is `Bytes`: axum, hyper, and tonic, whose clients get gRPC statuses (see [`Authenticate::answer_grpc`] for gRPC without
+//! [`Authenticate`] verifies the access token of a request and inserts the result into its extensions. [`RequireScope`]
+//! refuses requests whose token lacks a scope. Both work with any service of `http` requests whose response body's data is
+//! `Bytes`: axum, hyper, and tonic, whose clients get gRPC statuses (see [`Authenticate::answer_grpc`] for gRPC without
 //! tonic's server).
 //!
 //! ```
@@ -33,10 +33,12 @@
 //!
 //! # Where to look
 //!
-//! - [`authenticate`]: what passes, what is refused, and in which order layers go.
-//! - [`require`]: demands on scopes, and on what was revoked.
-//! - [`refusal`]: what a refusal looks like to the client, and to the log.
-//! - [`Requirement`], [`UnmetRequirement`]: for extractors and handlers of other frameworks.
+//! | you want to | see |
+//! |---|---|
+//! | require a token; know which requests pass, and in which order layers go | [`authenticate`] |
+//! | require a scope, or a token that is still active at its issuer | [`require`] |
+//! | know what a refusal looks like to the client and in the log | [`refusal`] |
+//! | write extractors for another framework | [`Requirement`], [`UnmetRequirement`], [`refusal::Refusal`] |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,22 +1,24 @@
 //! Refusals as responses: status, challenge, body, and the event in the log.
 //!
-//! Layers and extractors all answer through [`Refusal`], so that a refusal looks the same whoever made it:
+//! Layers and extractors all answer through [`Refusal`], so that every refusal has the same form:
 //!
-//! - the status and, where the client can do something about it, one `WWW-Authenticate` challenge;
+//! - the status and, where the client can remedy the refusal, one `WWW-Authenticate` challenge;
 //! - `Cache-Control: no-store`, and `Retry-After` with a 503;
-//! - a problem document (RFC 9457), unless its `Accept` excludes JSON; for a `HEAD` only the headers that go with it;
-//! - for gRPC (a `POST` of such a content type to a service that [answers gRPC](crate::Authenticate::answer_grpc)), HTTP 200
-//!   and the status in `grpc-status`, with the challenge as metadata and no body;
-//! - the [`Reason`] in the response extensions, for whatever logs or counts outside;
-//! - one tracing event, target `scopegate`: `reason`, `issuer`, `key_id`, the checks that failed with what was expected and
-//!   what was found, `required` and `granted` scope; `subject`, `client_id` and `token_id` of a token that is good and too weak.
-//!   Never the token. Where no span is active, it is in a span `request` of its own with `method` and `path`.
+//! - a problem document (RFC 9457), unless the request's `Accept` excludes JSON; for a `HEAD` only the headers that go with
+//!   it;
+//! - for a gRPC request (a `POST` of such a content type to a service that [answers gRPC](crate::Authenticate::answer_grpc)),
+//!   HTTP 200 and the status in `grpc-status`, with the challenge as metadata and no body;
+//! - the [`Reason`] in the response extensions, for layers outside that log or count;
+//! - one tracing event, target `scopegate`, with the fields `reason`, `issuer`, `key_id`, `failures` (each failed check with
+//!   the expected and the actual value), `required` and `granted` scope, and `subject`, `client_id` and `token_id` of a valid
+//!   token that lacks scope. Never the token. Where no span is active, the event is in a span `request` of its own with
+//!   `method` and `path`.
 //!
-//! The event's level follows the class: `debug` for missing credentials, `info` for credentials that were refused, `warn`
-//! where no decision was possible, `error` where the service is misconfigured.
+//! The event's level follows the class: `debug` for missing credentials, `info` for refused credentials, `warn` where the
+//! token could not be verified, `error` where the service is misconfigured.
 //!
-//! Of one reason and issuer, 20 events in 10 seconds have that level; the others are at `debug`. The first one of the next 10
-//! seconds has how many they were, as `left_out`.
+//! Per reason and issuer, the first 20 events in 10 seconds have that level and the rest are at `debug`, so that an attacker
+//! cannot flood the log. The first event of the next 10 seconds has their number as `left_out`.
 
 use std::{
     any::type_name,
@@ -43,7 +45,7 @@ use tracing::Span;
 
 use crate::ResponseBody;
 
-/// When to try again, where nobody knows better.
+/// `Retry-After` where neither the issuer nor the circuit breaker gives a time.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -57,15 +59,15 @@ pub struct ResponseForm(Form);
 enum Form {
     /// Status and headers: the request does not accept JSON.
     Bare,
-    /// A trailers-only response.
+    /// A trailers-only gRPC response.
     Grpc(GrpcType),
-    /// Status, headers and what they say of a problem document that is left out: the request is a `HEAD`.
+    /// The headers of [`Problem`](Self::Problem) without its document: the request is a `HEAD`.
     Head,
     /// Status, headers and a problem document.
     Problem,
 }
 
-/// What a gRPC request is answered with.
+/// The content type of a gRPC response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum GrpcType {
     Grpc,
@@ -86,19 +88,19 @@ impl GrpcType {
 }
 
 impl ResponseForm {
-    /// The form for this request. It is that of gRPC only where `space` [answers gRPC](ProtectionSpace::answering_grpc): a
-    /// content type is the client's to choose, and must not turn the refusals of a REST route into HTTP 200.
+    /// The form for this request. It is gRPC only where `space` [answers gRPC](ProtectionSpace::answering_grpc): a client
+    /// chooses its content type, and must not turn the refusals of a REST route into HTTP 200.
     pub fn of<'r>(request: impl Into<RequestHead<'r>>, space: Option<&ProtectionSpace>) -> Self {
         Self::new(request.into(), || space.is_some_and(ProtectionSpace::answers_grpc))
     }
 
-    /// The form for this request to a service whose responses have bodies of type `B`.
+    /// The form for this request to a service whose response bodies are of type `B`.
     pub(crate) fn for_bodies<B>(request: RequestHead<'_>, space: Option<&ProtectionSpace>) -> Self {
         Self::new(request, || is_of_tonic::<B>() || space.is_some_and(ProtectionSpace::answers_grpc))
     }
 
     fn new(request: RequestHead<'_>, answers_grpc: impl FnOnce() -> bool) -> Self {
-        // Every gRPC call is a POST. What else claims to be gRPC gets an HTTP status, which proxies go by.
+        // Every gRPC call is a POST. Other requests get an HTTP status, which proxies act on.
         let may_be_grpc = *request.method() == Method::POST;
         let content_type = may_be_grpc.then(|| grpc_content_type(request.headers())).flatten();
         Self(match content_type.filter(|_| answers_grpc()) {
@@ -109,16 +111,16 @@ impl ResponseForm {
         })
     }
 
-    /// Whether the client can read a document, or learn its length.
+    /// Whether the response has a problem document, or the headers of one.
     fn has_document(self) -> bool {
         matches!(self.0, Form::Head | Form::Problem)
     }
 }
 
-/// Whether a response body is tonic's, or wraps it, so that the service behind a layer speaks nothing but gRPC.
+/// Whether a response body is tonic's, or wraps it: the service behind the layer then speaks only gRPC.
 ///
-/// It goes by the type's name, since this crate does not depend on tonic. Should the compiler write it otherwise one day, the
-/// answers are HTTP statuses, which a gRPC client maps to the same codes but for 500.
+/// Decided by the type's name, since this crate does not depend on tonic. Should the compiler spell it differently one day,
+/// refusals get HTTP statuses, which gRPC clients map to the same codes except for 500.
 fn is_of_tonic<B>() -> bool {
     type_name::<B>().contains("tonic::body::")
 }
@@ -133,14 +135,14 @@ fn grpc_content_type(headers: &HeaderMap) -> Option<GrpcType> {
     })
 }
 
-/// Whether `Accept` leaves room for JSON (RFC 9110 §12.5.1). A request without it accepts anything.
+/// Whether `Accept` permits JSON (RFC 9110 §12.5.1). A request without `Accept` permits everything.
 fn accepts_json(headers: &HeaderMap) -> bool {
     let mut fields = headers.get_all(ACCEPT).iter().peekable();
     if fields.peek().is_none() {
         return true;
     }
     let ranges = fields.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    // The most specific range decides; of two alike, the more generous one.
+    // The most specific range decides; of two equally specific, the more permissive one.
     let mut best = (0, false);
     for range in ranges {
         let mut parts = range.split(';').map(str::trim);
@@ -168,31 +170,31 @@ pub struct Refusal<'a> {
     space: Option<&'a ProtectionSpace>,
     required: Option<&'a str>,
     token: Option<&'a VerifiedToken>,
-    judge: Option<&'a ResourceServer>,
+    resource_server: Option<&'a ResourceServer>,
     request: Option<RequestHead<'a>>,
 }
 
 impl<'a> Refusal<'a> {
     /// The refusal of a request for this reason.
     pub fn new(error: &'a Error) -> Self {
-        Self { error, space: None, required: None, token: None, judge: None, request: None }
+        Self { error, space: None, required: None, token: None, resource_server: None, request: None }
     }
 
-    /// Words the refusal for the protection space that this resource server is in front of, and tells its observer. Without a
-    /// space there is no challenge, and an error that would need one is answered as a wiring fault.
-    pub fn by(mut self, judge: &'a ResourceServer) -> Self {
-        self.space = judge.protection_space();
-        self.judge = Some(judge);
+    /// Writes the refusal for the protection space of this resource server, and reports it to the server's observer. Without a
+    /// space there is no challenge, and an error that needs one is answered as a misconfiguration (500).
+    pub fn by(mut self, resource_server: &'a ResourceServer) -> Self {
+        self.space = resource_server.protection_space();
+        self.resource_server = Some(resource_server);
         self
     }
 
-    /// Names the token that was found too weak, for the log.
+    /// Adds the token that lacks scope to the log event.
     pub(crate) fn of(mut self, token: Option<&'a VerifiedToken>) -> Self {
         self.token = token;
         self
     }
 
-    /// Takes the protection space, the observer, and the token for the log, from what `Authenticate` left with the request.
+    /// Takes the protection space, the observer and the token for the log from the `Authentication` of the request.
     pub fn after(mut self, authentication: Option<&'a Authentication>) -> Self {
         self.token = authentication.and_then(Authentication::token);
         match authentication {
@@ -201,30 +203,30 @@ impl<'a> Refusal<'a> {
         }
     }
 
-    /// Names the request, for the log.
+    /// Adds the request to the log event.
     pub fn to(mut self, request: impl Into<RequestHead<'a>>) -> Self {
         self.request = Some(request.into());
         self
     }
 
-    /// Names the scope that the request needs, space-delimited.
+    /// Names the scope that the request needs, space-delimited, in the challenge and in the log event.
     pub fn requiring(mut self, scope: Option<&'a str>) -> Self {
         self.required = scope.filter(|scope| !scope.is_empty());
         self
     }
 
-    /// Writes the event and the response.
+    /// Logs the refusal and builds its response.
     pub fn respond<B>(self, form: ResponseForm) -> Response<ResponseBody<B>> {
         let mut response = Response::new(ResponseBody::default());
         self.overwrite(&mut response, form);
         response
     }
 
-    /// Writes the event, and the refusal over a response that is already there: status, body and the headers that a
-    /// refusal has. Headers that describe the body that was there go with it; others stay.
+    /// Logs the refusal and writes it over an existing response: status, body and the headers of a refusal. Headers that
+    /// describe the replaced body are removed; others stay.
     pub(crate) fn overwrite<B>(self, response: &mut Response<ResponseBody<B>>, form: ResponseForm) {
-        if let Some(judge) = self.judge {
-            judge.observe_refusal(self.error, self.token);
+        if let Some(resource_server) = self.resource_server {
+            resource_server.observe_refusal(self.error, self.token);
         }
         self.log();
 
@@ -252,7 +254,7 @@ impl<'a> Refusal<'a> {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if kind == ErrorKind::Unavailable {
-            // Whole seconds, rounded up, so that nobody comes back a moment too early.
+            // Whole seconds, rounded up: a client that retries earlier is refused again.
             let seconds = error.retry_after().unwrap_or(DEFAULT_RETRY_AFTER).as_millis().div_ceil(1000);
             headers.insert(RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
         }
@@ -281,12 +283,12 @@ impl<'a> Refusal<'a> {
         self.space.map_or_else(|| reason.problem(), |space| space.problem(reason))
     }
 
-    /// Printable ASCII without a per cent sign, so that its percent-encoding is itself.
+    /// Printable ASCII without a per cent sign, so that percent-encoding does not change it.
     fn message(&self, reason: Reason) -> &'static str {
         self.space.map_or_else(|| reason.description(), |space| space.message(reason))
     }
 
-    /// A span that says which request it is, where there is none that does.
+    /// A span that names the request, where no span is active.
     fn span(&self) -> Option<Span> {
         let request = self.request.filter(|_| Span::current().is_none())?;
         Some(tracing::error_span!(
@@ -297,15 +299,16 @@ impl<'a> Refusal<'a> {
         ))
     }
 
-    /// Whether the event is worth a line, and then how many were left out before it.
+    /// The number of events that were dropped to `debug` before this one; `None` where this one is dropped as well.
     fn admit(&self) -> Option<u64> {
-        match self.judge {
-            Some(judge) => judge.admit_to_log(self.error, self.token),
-            None => admit_unjudged(self.error.reason(), SystemClock.now()),
+        match self.resource_server {
+            Some(resource_server) => resource_server.admit_to_log(self.error, self.token),
+            None => admit_without_resource_server(self.error.reason(), SystemClock.now()),
         }
     }
 
-    /// Writes the event at its level, if it is worth a line, and else at `debug`. Where nobody listens, nothing is decided.
+    /// Writes the event at its level, or at `debug` if the sampler rejects it. Does not consume the sampler's budget where no
+    /// subscriber listens.
     fn log(&self) {
         macro_rules! write_event {
             ($level:ident, $left_out:expr, $message:literal) => {
@@ -344,56 +347,54 @@ impl<'a> Refusal<'a> {
         match self.error.kind() {
             _ if self.error.disclosed().kind().is_challenged() && self.space.is_none() => event!(
                 ERROR,
-                "a refusal has no `Authenticate` layer around it to word it: add `.layer(Authenticate::new(..))` around the \
-                 service"
+                "a refusal has no `Authenticate` layer around it: add `.layer(Authenticate::new(..))` around the service"
             ),
-            // None of these is left out, since they are at `debug` anyway.
+            // Not sampled: events above the rate go to `debug` as well.
             ErrorKind::MissingCredentials => write_event!(DEBUG, None, "a request without credentials was refused"),
-            ErrorKind::Unavailable => event!(WARN, "a token could not be judged"),
+            ErrorKind::Unavailable => event!(WARN, "a token could not be verified"),
             ErrorKind::Misconfigured if self.error.reason() == Reason::NoIntrospection => event!(
                 ERROR,
-                "a route demands by `RequireActive` that the token is asked about, and its issuer cannot be asked: give the \
-                 issuer an `.introspection(..)`"
+                "a route has a `RequireActive` layer and the token's issuer has no introspection: add `.introspection(..)` to \
+                 the issuer"
             ),
-            ErrorKind::Misconfigured if self.error.reason() == Reason::AmbiguousToken => event!(
-                ERROR,
-                "two verifiers take one token for their own: let each `accepts` only what the others do not"
-            ),
+            ErrorKind::Misconfigured if self.error.reason() == Reason::AmbiguousToken => {
+                event!(ERROR, "two verifiers accept the same token: make their `accepts` exclude each other")
+            }
             ErrorKind::Misconfigured if self.error.reason() == Reason::VerifierPanicked => event!(
                 ERROR,
-                "a verifier of the application panicked, so that its token was refused: mend the verifier, whose panic message \
-                 the panic hook has printed"
+                "a verifier of the application panicked, so its token was refused: correct the verifier; the panic hook has \
+                 printed the message"
             ),
             ErrorKind::Misconfigured => event!(
                 ERROR,
-                "a route demands a token and no `Authenticate` layer runs in front of it: put it outside of what demands the \
-                 token. On an axum `Router`, add the routes, call `.route_layer(RequireScope::new(..))` or \
+                "a route requires a token and no `Authenticate` layer runs in front of it: add the layer outside of what \
+                 requires the token. On an axum `Router`, add the routes, call `.route_layer(RequireScope::new(..))` or \
                  `.route_layer(RequireActive::now())`, and then `.route_layer(Authenticate::new(..))`; in a \
                  `tower::ServiceBuilder`, put `Authenticate` first. Where only unknown paths are answered so, one of the two was \
-                 put on with `layer` and the other with `route_layer`: use `route_layer` for both"
+                 added with `layer` and the other with `route_layer`: use `route_layer` for both"
             ),
             _ => event!(INFO, "credentials were refused"),
         }
     }
 }
 
-/// The same as [`ResourceServer::admit_to_log`] says, for requests that no resource server has seen. Each thread has lines
-/// of its own: they are few, and none waits for another.
-fn admit_unjudged(reason: Reason, now: SystemTime) -> Option<u64> {
+/// [`ResourceServer::admit_to_log`] for requests that no resource server has seen. Sampled per thread, to avoid a lock.
+fn admit_without_resource_server(reason: Reason, now: SystemTime) -> Option<u64> {
     thread_local! {
         static SAMPLER: RefCell<LogSampler> = RefCell::default();
     }
     SAMPLER.with_borrow_mut(|sampler| sampler.admit(reason, "", now))
 }
 
-/// What the client was told, where that does not follow from the reason, which is for whoever logs.
+/// What the client is told, where that does not follow from the [`Reason`] in the extensions, which is for logs.
 #[derive(Clone, Copy)]
 struct Disclosed(Reason);
 
-/// A body for refusals, in place of the problem document.
+/// Renders the body of a refusal in place of the problem document.
 pub(crate) type Renderer = Arc<dyn Fn(Reason) -> RefusalBody + Send + Sync>;
 
-/// What a renderer puts into the body of a refusal. Status and headers but the content type are not its to change.
+/// The body of a refusal, from [`Authenticate::render_refusals`](crate::Authenticate::render_refusals). Status, challenge and
+/// other headers are not the renderer's to change.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RefusalBody {
     content_type: HeaderValue,
@@ -406,8 +407,8 @@ impl RefusalBody {
         Self { content_type, text: text.into() }
     }
 
-    /// Becomes the body of `response`, where the client can read one. To a `HEAD` it lends its type and length, which are
-    /// those of the answer to a `GET` (RFC 9110 §8.6); without them, a server would say that the length is 0.
+    /// Becomes the body of `response`, where the client can read one. A `HEAD` gets the type and length that the `GET` would
+    /// have (RFC 9110 §8.6); without them, a server would send a length of 0.
     fn put_into<B>(self, response: &mut Response<ResponseBody<B>>, form: ResponseForm) {
         if !form.has_document() {
             return;
@@ -429,7 +430,7 @@ impl fmt::Debug for RefusalBody {
 
 /// Gives a refusal the application's body, where the client can read one.
 pub(crate) fn render<B>(response: &mut Response<ResponseBody<B>>, renderer: &Renderer, form: ResponseForm) {
-    // A layer further in may have made something else of a refusal, whose reason is still there.
+    // Another layer may have replaced the refusal by a different response and left its reason in the extensions.
     let is_refusal = |told: &Reason| form.has_document() && response.status() == told.kind().status();
     let concealed = response.extensions().get().map(|Disclosed(told)| *told);
     let told = concealed.or_else(|| response.extensions().get().copied().map(Reason::disclosed));

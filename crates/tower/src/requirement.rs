@@ -1,9 +1,9 @@
 use scopegate_core::{Authentication, Error, ScopePolicy, VerifiedToken};
 
-/// What a route demands of a token: any good one, or one whose scope meets a policy.
+/// What a route requires of a token: that it is valid, or also that its scope meets a policy.
 ///
-/// [`RequireScope`](crate::RequireScope), [`RequireToken`](crate::RequireToken) and extractors ask the same question, and
-/// ask it here.
+/// [`RequireScope`](crate::RequireScope), [`RequireToken`](crate::RequireToken) and the extractors of `scopegate-axum` all
+/// check it here; extractors of other frameworks should too.
 #[derive(Clone, Debug)]
 pub struct Requirement {
     policy: Option<ScopePolicy>,
@@ -11,22 +11,22 @@ pub struct Requirement {
 }
 
 impl Requirement {
-    /// Any good token will do.
+    /// Requires a valid token, whatever its scope.
     pub fn any_token() -> Self {
         Self { policy: None, challenge: "".into() }
     }
 
-    /// The token's scope has to meet `policy`.
+    /// Requires a valid token whose scope meets `policy`.
     pub fn scope(policy: ScopePolicy) -> Self {
         Self { challenge: policy.challenge().into(), policy: Some(policy) }
     }
 
-    /// The scopes that a challenge names, where the requirement names any.
+    /// The scopes that a challenge names, space-delimited; `None` where the requirement is for any token.
     pub fn challenge(&self) -> Option<&str> {
         Some(&*self.challenge).filter(|challenge| !challenge.is_empty())
     }
 
-    /// The token that meets the requirement.
+    /// The token, if it meets the requirement.
     ///
     /// # Errors
     ///
@@ -43,17 +43,17 @@ impl Requirement {
     }
 }
 
-/// Left in the extensions of a response by a handler that found the token too weak. `Authenticate`, which knows the realm,
-/// turns such a response into the refusal, whatever its status was.
+/// Marks a response whose handler requires more scope than the token has. A response extension.
 ///
-/// Give the response a status that denies by itself (500), for the case that no `Authenticate` is there.
+/// `Authenticate`, which knows the realm, turns the marked response into a refusal, whatever its status is. Give the response
+/// a status that denies by itself (500), for a service without `Authenticate`.
 #[derive(Clone, Debug)]
 pub struct UnmetRequirement {
     challenge: Box<str>,
 }
 
 impl UnmetRequirement {
-    /// The handler needs a token whose scope meets `policy`.
+    /// The handler requires a token whose scope meets `policy`.
     pub fn new(policy: &ScopePolicy) -> Self {
         Self { challenge: policy.challenge().into() }
     }

@@ -17,7 +17,7 @@ use crate::{ResponseBody, refusal::ResponseForm};
 pin_project! {
     /// The response future of [`AuthenticateService`](super::AuthenticateService).
     ///
-    /// Dropping it cancels the request and nothing else: a fetch of keys that it waits for goes on.
+    /// Dropping it cancels this request only: a key fetch or introspection that it waits for goes on.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, ReqBody, ResBody>
     where
@@ -38,7 +38,7 @@ pin_project! {
     }
 }
 
-/// A request that waits for keys, or for somebody's word. Few do, so it is not among what every response future takes.
+/// A request that waits for keys or for an online verification. Boxed, since few requests wait.
 struct Waiting<S, ReqBody> {
     authenticating: AuthenticateFuture,
     settings: Arc<Settings>,

@@ -16,7 +16,7 @@ use crate::{
     refusal::{Refusal, RefusalBody, Renderer, ResponseForm, render},
 };
 
-/// Authenticates every request. See the [module docs](super).
+/// Layer: verifies the access token of every request, or refuses the request. See the [module docs](super).
 ///
 /// ```
 /// # fn example(resource_server: scopegate_core::ResourceServer) -> scopegate_tower::Authenticate {
@@ -28,6 +28,11 @@ use crate::{
 ///     .resource_metadata("https://api.example/.well-known/oauth-protected-resource")
 /// # }
 /// ```
+#[doc(alias = "auth")]
+#[doc(alias = "bearer")]
+#[doc(alias = "guard")]
+#[doc(alias = "jwt")]
+#[doc(alias = "middleware")]
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is applied"]
 pub struct Authenticate {
@@ -36,14 +41,14 @@ pub struct Authenticate {
 
 #[derive(Clone)]
 pub(super) struct Settings {
-    /// In front of the protection space.
+    /// Has a protection space, which `Authenticate::new` sets.
     pub(super) resource_server: ResourceServer,
     optional: bool,
     hint: Requirement,
     finish: Finish,
 }
 
-/// What is done to refusals, this layer's and those from further in.
+/// What this layer adds to refusals, its own and those of layers further in.
 #[derive(Clone, Default)]
 struct Finish {
     exposed: bool,
@@ -51,7 +56,7 @@ struct Finish {
 }
 
 impl Authenticate {
-    /// Authenticates with this resource server, and requires a token. The realm is the resource server's first audience.
+    /// Requires a token that this resource server accepts. The realm is the resource server's first audience.
     pub fn new(resource_server: ResourceServer) -> Self {
         let space = or_panic(ProtectionSpace::new(resource_server.default_realm()));
         Self {
@@ -78,13 +83,15 @@ impl Authenticate {
         space.unwrap_or_else(|| unreachable!("a layer is in front of a space from the beginning"))
     }
 
-    /// Lets requests without credentials through, as anonymous. Bad credentials are refused still.
+    /// Lets requests without credentials through as anonymous; by default they get a 401. Credentials that are malformed or do
+    /// not verify are refused all the same.
     pub fn optional(self) -> Self {
         self.with(|settings| settings.optional = true)
     }
 
-    /// Names the scope that clients should ask for, in the challenge of a 401: a hint, since this layer refuses before any
-    /// [`RequireScope`](crate::RequireScope) has its say. It demands nothing.
+    /// Names the scope in the challenge of a 401, so that a client requests the right scope at once. Default: none. It is a
+    /// hint and requires nothing: this layer refuses before any [`RequireScope`](crate::RequireScope) runs, whose scope it
+    /// cannot know.
     ///
     /// # Panics
     ///
@@ -94,7 +101,7 @@ impl Authenticate {
         self.with(|settings| settings.hint = Requirement::scope(policy))
     }
 
-    /// Names the realm of every challenge.
+    /// Sets the realm of every challenge. Default: the resource server's first audience.
     ///
     /// # Panics
     ///
@@ -104,7 +111,7 @@ impl Authenticate {
         or_panic(self.try_realm(realm))
     }
 
-    /// Names the realm of every challenge.
+    /// Sets the realm of every challenge. Default: the resource server's first audience.
     ///
     /// # Errors
     ///
@@ -114,58 +121,59 @@ impl Authenticate {
         Ok(self.with_space(space))
     }
 
-    /// Names the protected-resource metadata document (RFC 9728 §5.1) in every challenge.
+    /// Names the protected-resource metadata document (RFC 9728 §5.1) in every challenge. Default: none.
     ///
     /// # Panics
     ///
-    /// When `url` is not an absolute `https` URL without user information and fragment; `http` will do on `localhost` and
+    /// When `url` is not an absolute `https` URL without user information and fragment; `http` is accepted on `localhost` and
     /// loopback addresses. [`try_resource_metadata`](Self::try_resource_metadata) returns the error instead.
     pub fn resource_metadata(self, url: &str) -> Self {
         or_panic(self.try_resource_metadata(url))
     }
 
-    /// Names the protected-resource metadata document (RFC 9728 §5.1) in every challenge.
+    /// Names the protected-resource metadata document (RFC 9728 §5.1) in every challenge. Default: none.
     ///
     /// # Errors
     ///
-    /// When `url` is not an absolute `https` URL without user information and fragment; `http` will do on `localhost` and
+    /// When `url` is not an absolute `https` URL without user information and fragment; `http` is accepted on `localhost` and
     /// loopback addresses.
     pub fn try_resource_metadata(self, url: &str) -> Result<Self, InvalidProtectionSpace> {
         let space = self.protection_space().with_resource_metadata(url)?;
         Ok(self.with_space(space))
     }
 
-    /// Leaves `error_description` out of challenges, and names only the class of a refusal in its body.
+    /// Omits `error_description` from challenges, and names only the class of a refusal in its body. By default clients read
+    /// why their token was refused, such as that it has expired.
     pub fn without_descriptions(self) -> Self {
         let space = self.protection_space().without_descriptions();
         self.with_space(space)
     }
 
-    /// Says that the service speaks gRPC: refusals of gRPC requests, those of layers and extractors further in included, are
-    /// HTTP 200 with the status in `grpc-status`, as every answer of gRPC is. Other requests are answered as before.
+    /// Declares that the service speaks gRPC: refusals of gRPC requests, also those of layers and extractors further in, are
+    /// HTTP 200 with the status in `grpc-status`. Refusals of other requests keep their HTTP status.
     ///
-    /// Without this, refusals have HTTP statuses whatever content type the client names, so that proxies and logs see what a
-    /// REST route refused. A service whose response bodies are tonic's, such as one of tonic's own server, needs no word of it.
+    /// Default: HTTP statuses whatever content type the client names, so that proxies and logs see the refusals of a REST
+    /// route. A service whose response bodies are tonic's, such as tonic's own server, answers gRPC without this.
     pub fn answer_grpc(self) -> Self {
         let space = self.protection_space().answering_grpc();
         self.with_space(space)
     }
 
-    /// Adds `WWW-Authenticate` to `Access-Control-Expose-Headers` of every refusal, so that scripts of other origins can
-    /// read the challenge. The rest of CORS is for a CORS layer outside of this one.
+    /// Adds `WWW-Authenticate` to the `Access-Control-Expose-Headers` of every refusal, so that scripts of other origins can
+    /// read the challenge. Default: not added. The rest of CORS is for a CORS layer outside of this one.
     pub fn expose_challenges_to_browsers(self) -> Self {
         self.with(|settings| settings.finish.exposed = true)
     }
 
-    /// Writes the bodies of refusals with `renderer` instead of as problem documents. Status, challenge and the other
-    /// headers stay; where the client can read no body (`HEAD`, an `Accept` without JSON, gRPC), there is none.
+    /// Writes the bodies of refusals with `renderer` instead of as problem documents. Status, challenge and the other headers
+    /// stay; a refusal that has no body (of a `HEAD`, an `Accept` without JSON, or gRPC) gets none.
     pub fn render_refusals(self, renderer: impl Fn(Reason) -> RefusalBody + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.finish.renderer = Some(Arc::new(renderer)))
     }
 }
 
 impl Settings {
-    /// What goes to the handler, or the refusal of a request that does not.
+    /// The `Authentication` for the handler, or the refusal.
     #[expect(clippy::result_large_err, reason = "a refusal is moved once; boxing it would cost an allocation")]
     pub(super) fn admit<B>(
         &self,
@@ -179,7 +187,7 @@ impl Settings {
             Err(error) => Err(error),
         };
         admitted.map_err(|error| {
-            // Whoever asks in the wrong way (400) has no need of another scope.
+            // A malformed request (400) needs no other scope.
             let hint = self.hint.challenge().filter(|_| error.disclosed().kind().status() == StatusCode::UNAUTHORIZED);
             let refusal = Refusal::new(&error).by(&self.resource_server).to(request);
             let mut response = refusal.requiring(hint).respond(form);
@@ -189,8 +197,8 @@ impl Settings {
     }
 }
 
-/// What there is to do when the answer to an admitted request comes. It has its own share of what the request was
-/// authenticated with and not of the layer's settings, which threads would take turns with.
+/// What remains to do with the response to an admitted request. It shares what the request owns, not the layer's settings: one
+/// reference count for all threads would be contended.
 pub(super) struct Admitted {
     resource_server: ResourceServer,
     token: Option<VerifiedToken>,
@@ -206,8 +214,8 @@ impl Admitted {
         }
     }
 
-    /// What goes to the client: turns the mark of a handler that needs more into a refusal, and gives refusals from further
-    /// in the settings that are this layer's.
+    /// The response for the client: turns the mark of an [`UnmetRequirement`] into a refusal, and applies this layer's
+    /// settings to refusals from further in.
     pub(super) fn complete<B>(self, response: Response<B>, form: ResponseForm) -> Response<ResponseBody<B>> {
         let mut response = response.map(ResponseBody::inner);
         if let Some(requirement) = response.extensions_mut().remove::<UnmetRequirement>() {

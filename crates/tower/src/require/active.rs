@@ -21,28 +21,28 @@ use crate::{
     refusal::{Refusal, ResponseForm},
 };
 
-/// Lets only requests through whose token is good at this moment, by the word of whoever can tell: a revoked JWT stops
-/// working here before it expires. For the routes where that matters, since it costs a question to the issuer.
+/// Layer: lets only requests through whose token its issuer, or the application's verifier, confirms as active now. A revoked
+/// JWT is refused here before it expires.
 ///
-/// Of a JWT, its issuer is asked by its [`Introspection`](scopegate_core::introspection::Introspection); one that has none
-/// cannot be asked, and the answer is 500. A token that was asked about by the [`Authenticate`](crate::Authenticate) in front,
-/// for the same request, is not asked about again.
+/// It costs a request to the issuer for each token, so it is for the routes where a revoked token must stop at once. A JWT
+/// needs an issuer with [`Introspection`](scopegate_core::introspection::Introspection); without it the answer is 500. An
+/// opaque token that the [`Authenticate`](crate::Authenticate) in front has just introspected for the same request is not
+/// introspected again.
 ///
-/// A JWT that was refused here is still good on routes without this layer, until it expires: they verify it locally. Where that
-/// must not be, let the issuer be asked about every JWT, by
-/// [`JwtIntrospection`](scopegate_core::introspection::JwtIntrospection). An opaque token is refused everywhere from then on. A verifier of
-/// the application is asked anew as an issuer is; one that decides without asking does so for every request anyway.
+/// Routes without this layer verify a JWT locally and go on accepting a revoked one until it expires. Where that is not
+/// acceptable, introspect every JWT by [`JwtIntrospection`](scopegate_core::introspection::JwtIntrospection). An opaque token
+/// that is refused here is refused everywhere from then on. A verifier of the application is called anew, as an issuer is.
 ///
-/// It belongs inside of `Authenticate`. Outside of [`RequireScope`](super::RequireScope), which is right for an issuer whose
-/// answers may name a narrower scope than its JWTs do, the narrower one is what has to meet the requirement. Inside of it nobody is
-/// asked about a token that lacks the scope, and only the handler sees a scope that was narrowed. An anonymous request is
-/// refused.
+/// It belongs inside of `Authenticate`. Put it outside of [`RequireScope`](super::RequireScope) for an issuer whose
+/// introspection responses may narrow the scope of its JWTs: the narrowed scope is then what is checked. Inside of
+/// `RequireScope`, a token without the scope causes no request to the issuer, and only the handler sees a narrowed scope. An
+/// anonymous request is refused.
 ///
-/// | whoever can tell says | the answer |
+/// | the issuer or verifier | the answer |
 /// |---|---|
-/// | the token is good | what the inner service answers |
-/// | it is not | 401 `invalid_token` |
-/// | nothing, because of an outage | 503, `Retry-After` |
+/// | accepts the token | what the inner service answers |
+/// | rejects it | 401 `invalid_token` |
+/// | is unavailable | 503, `Retry-After` |
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,8 +50,10 @@ use crate::{
 /// use scopegate_tower::RequireActive;
 ///
 /// RequireActive::now();
-/// RequireActive::within(Duration::from_secs(5)); // An answer of the last five seconds will do.
+/// RequireActive::within(Duration::from_secs(5)); // Accepts a cached answer of the last five seconds.
 /// ```
+#[doc(alias = "introspection")]
+#[doc(alias = "revocation")]
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is applied"]
 pub struct RequireActive {
@@ -59,13 +61,13 @@ pub struct RequireActive {
 }
 
 impl RequireActive {
-    /// Asks anew, unless that was done within the last second for this very request, or for others with the same token that
-    /// still wait for the answer.
+    /// Verifies online for every request. The one exception: an answer of the last second for this very request, or one that
+    /// another request with the same token is still waiting for.
     pub fn now() -> Self {
         Self::within(Duration::ZERO)
     }
 
-    /// Accepts an answer that is no older than this.
+    /// Accepts a cached answer that is at most `max_age` old.
     pub fn within(max_age: Duration) -> Self {
         Self { max_age }
     }
@@ -100,19 +102,19 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let confirming = ResourceServer::require_active(&request, self.max_age);
+        let verifying = ResourceServer::require_active(&request, self.max_age);
         // The service that was polled ready is the one that has to be called; its clone may not be ready.
         let clone = self.inner.clone();
         let ready = mem::replace(&mut self.inner, clone);
         let waiting = Some((ready, request));
-        ActiveFuture { state: State::Confirming { confirming, waiting }, body: PhantomData }
+        ActiveFuture { state: State::Verifying { verifying, waiting }, body: PhantomData }
     }
 }
 
 pin_project! {
     /// The response future of [`Active`].
     ///
-    /// Dropping it cancels the request and nothing else: a question that it waits for goes on.
+    /// Dropping it cancels this request only: an introspection that it waits for goes on.
     #[must_use = "futures do nothing unless polled"]
     pub struct ActiveFuture<S, ReqBody, ResBody>
     where
@@ -127,8 +129,8 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, F, ReqBody> {
-        Confirming { #[pin] confirming: AuthenticateFuture, waiting: Option<(S, Request<ReqBody>)> },
-        Confirmed { #[pin] future: F },
+        Verifying { #[pin] verifying: AuthenticateFuture, waiting: Option<(S, Request<ReqBody>)> },
+        Verified { #[pin] future: F },
     }
 }
 
@@ -145,16 +147,16 @@ where
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
-                StateProjection::Confirmed { future } => {
+                StateProjection::Verified { future } => {
                     return Poll::Ready(ready!(future.poll(context)).map(|response| response.map(ResponseBody::inner)));
                 }
-                StateProjection::Confirming { confirming, waiting } => {
-                    let outcome = ready!(confirming.poll(context));
+                StateProjection::Verifying { verifying, waiting } => {
+                    let outcome = ready!(verifying.poll(context));
                     let (mut inner, mut request) = waiting.take().expect("polled again after completion");
                     match outcome {
                         Ok(authentication) => {
                             request.extensions_mut().insert(authentication);
-                            State::Confirmed { future: inner.call(request) }
+                            State::Verified { future: inner.call(request) }
                         }
                         Err(error) => return Poll::Ready(Ok(refused(&error, &request))),
                     }

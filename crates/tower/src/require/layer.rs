@@ -6,7 +6,7 @@ use tower_layer::Layer;
 use super::Require;
 use crate::Requirement;
 
-/// Lets only requests through whose token grants a scope. See the [module docs](super).
+/// Layer: refuses requests whose token lacks a scope. See the [module docs](super).
 ///
 /// ```
 /// use scopegate_core::scope;
@@ -17,6 +17,11 @@ use crate::Requirement;
 /// RequireScope::any(["message:read", "message:write"]);
 /// RequireScope::new(scope("message") & (scope("read") | scope("admin")));
 /// ```
+#[doc(alias = "authorization")]
+#[doc(alias = "guard")]
+#[doc(alias = "middleware")]
+#[doc(alias = "permission")]
+#[doc(alias = "role")]
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is applied"]
 pub struct RequireScope {
@@ -24,17 +29,17 @@ pub struct RequireScope {
 }
 
 impl RequireScope {
-    /// Demands one scope by its name, or what a [`ScopePolicy`] says.
+    /// Requires one scope by its name, or what a [`ScopePolicy`] says.
     ///
     /// # Panics
     ///
-    /// When a name is not a legal scope token, with the remedy; a space in it is the usual cause. Routers are built at
-    /// start-up, so this is a start-up error. [`try_new`](Self::try_new) returns it instead.
+    /// When a name is not a legal scope token; a space in it is the usual cause. Routers are built at start-up, so this is a
+    /// start-up error. [`try_new`](Self::try_new) returns it instead.
     pub fn new(requirement: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>) -> Self {
         or_panic(Self::try_new(requirement))
     }
 
-    /// Demands one scope by its name, or what a [`ScopePolicy`] says.
+    /// Requires one scope by its name, or what a [`ScopePolicy`] says.
     ///
     /// # Errors
     ///
@@ -45,7 +50,7 @@ impl RequireScope {
         requirement.try_into().map(Self::of).map_err(Into::into)
     }
 
-    /// Demands every one of `scopes`.
+    /// Requires every one of `scopes`.
     ///
     /// # Panics
     ///
@@ -54,7 +59,7 @@ impl RequireScope {
         or_panic(Self::try_all(scopes))
     }
 
-    /// Demands every one of `scopes`.
+    /// Requires every one of `scopes`.
     ///
     /// # Errors
     ///
@@ -65,7 +70,7 @@ impl RequireScope {
         ScopePolicy::all(scopes).map(Self::of)
     }
 
-    /// Demands at least one of `scopes`. A refusal names the first.
+    /// Requires at least one of `scopes`. A refusal names the first.
     ///
     /// # Panics
     ///
@@ -74,7 +79,7 @@ impl RequireScope {
         or_panic(Self::try_any(scopes))
     }
 
-    /// Demands at least one of `scopes`. A refusal names the first.
+    /// Requires at least one of `scopes`. A refusal names the first.
     ///
     /// # Errors
     ///
@@ -102,9 +107,9 @@ impl<S> Layer<S> for RequireScope {
     }
 }
 
-/// Lets only requests through that have a good token, whatever its scope. See the [module docs](super).
+/// Layer: refuses requests without a valid token, whatever its scope. See the [module docs](super).
 ///
-/// For routes behind an [`Authenticate`](crate::Authenticate) that is optional; one that is not demands a token already.
+/// For routes behind an optional [`Authenticate`](crate::Authenticate); one that is not optional refuses such requests itself.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is applied"]
 pub struct RequireToken {
@@ -112,7 +117,7 @@ pub struct RequireToken {
 }
 
 impl RequireToken {
-    /// Demands a good token.
+    /// Requires a valid token.
     pub fn new() -> Self {
         Self { requirement: Arc::new(Requirement::any_token()) }
     }

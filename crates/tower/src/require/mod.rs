@@ -1,19 +1,19 @@
-//! The second question: is the permission there?
+//! Requires scopes of a token, or that it is still active.
 //!
-//! [`RequireScope`] lets a request through when its token's scope meets a policy, [`RequireToken`] when it has any good
-//! token. Both read what [`Authenticate`](crate::Authenticate) left with the request, so it has to run first:
+//! [`RequireScope`] lets a request through when its token's scope meets a policy, [`RequireToken`] when it has any valid
+//! token. Both read the extension of [`Authenticate`](crate::Authenticate), which must run first:
 //!
 //! | the layer sees | it answers |
 //! |---|---|
 //! | a token whose scope suffices | what the inner service answers |
-//! | a token whose scope does not | 403 `insufficient_scope`, naming the whole scope that would do |
+//! | a token whose scope does not suffice | 403 `insufficient_scope`, naming the whole scope that would suffice |
 //! | an anonymous request (where tokens are optional) | 401 without an error code, naming the scope |
 //! | a request that no `Authenticate` has seen | 500, and an error in the log that names the remedy |
 //!
-//! [`RequireActive`] asks a question of its own: is the token still good at this moment?
+//! [`RequireActive`] asks the issuer, or the application's verifier, whether the token is still active.
 //!
-//! One layer states the whole requirement of a route. Of two stacked layers both have to be met, but each names only its own
-//! scopes when it refuses, so that a client may have to ask twice: prefer [`RequireScope::all`].
+//! State the whole requirement of a route in one layer. Of two stacked layers both must be met, but each names only its own
+//! scopes when it refuses, so that a client may need two attempts: prefer [`RequireScope::all`].
 
 mod active;
 mod future;
