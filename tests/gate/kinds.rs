@@ -1,4 +1,4 @@
-//! One gate for every kind of token: the same router, the same handler, the same principals.
+//! One service for every kind of token: the same router, the same handler, the same principals.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ struct Claims {
     display_name: Option<String>,
 }
 
-/// What was written for JWTs.
+/// A handler that was written for JWTs.
 async fn handler(token: AccessToken<Claims>) -> Json<Value> {
     Json(json!({
         "issuer": token.issuer(), "subject": token.subject(), "client": token.client_id(),
@@ -38,7 +38,7 @@ fn router(server: ResourceServer) -> Router {
     Router::new().route("/message", get(handler).layer(RequireScope::new("message"))).layer(Authenticate::new(server))
 }
 
-/// Tokens that begin with `social-`, which a table knows, for whoever `x-account` names.
+/// Accepts tokens that begin with `social-`, by a table, for the account in `x-account`.
 #[derive(Debug)]
 struct Social(Network);
 
@@ -151,7 +151,7 @@ async fn every_kind_is_refused_alike() {
 }
 
 #[tokio::test]
-async fn chal_4_a_missing_second_input_is_400_and_one_that_is_there_is_part_of_the_verdict() {
+async fn chal_4_missing_second_input_is_400() {
     let rig = rig().await;
     let ask = async |account: Option<&str>| {
         let ask = Ask::get("/message").bearer("social-1");
@@ -162,7 +162,7 @@ async fn chal_4_a_missing_second_input_is_400_and_one_that_is_there_is_part_of_t
     assert_eq!((none.status.as_u16(), none.reason), (400, Some(Reason::MissingInput)));
     let challenge = crate::challenge::sole_challenge(&none);
     assert_eq!(challenge.get("error"), Some("invalid_request"));
-    assert_eq!(challenge.get("error_description"), Some("the request lacks something that the token has to come with"));
+    assert_eq!(challenge.get("error_description"), Some("the request lacks an input that the token requires"));
     assert_eq!(rig.network.count(SOCIAL_URL), 0);
     for _ in 0..2 {
         assert_eq!(ask(Some("alice")).await.status, 200);
@@ -175,7 +175,7 @@ async fn chal_4_a_missing_second_input_is_400_and_one_that_is_there_is_part_of_t
 }
 
 #[tokio::test]
-async fn what_a_verifier_says_of_a_lifetime_is_kept_to() {
+async fn lifetime_of_a_verifier_is_honoured() {
     let rig = rig().await;
     assert_eq!(ask(&rig, "social-1").await.status, 200);
     rig.clock.advance(Duration::from_secs(29));
@@ -185,7 +185,7 @@ async fn what_a_verifier_says_of_a_lifetime_is_kept_to() {
 }
 
 #[tokio::test]
-async fn requests_share_what_a_verifier_asks() {
+async fn requests_share_one_verification() {
     let rig = rig().await;
     let reply = Reply::json(json!({ "account": "alice", "app": "ours" }));
     rig.network.put(SOCIAL_URL, Reply::After(Duration::from_secs(1), Box::new(reply)));
@@ -204,7 +204,7 @@ async fn requests_share_what_a_verifier_asks() {
     assert_eq!(rig.network.count(SOCIAL_URL), 1);
 }
 
-/// Takes everything for its own, or says whatever it was told to say.
+/// Accepts everything, or decides as configured.
 #[derive(Debug)]
 struct Says(&'static str, fn() -> Result<TokenInfo, VerifyError>);
 
@@ -228,7 +228,7 @@ async fn says(verdict: fn() -> Result<TokenInfo, VerifyError>) -> Answer {
 }
 
 #[tokio::test]
-async fn the_gate_checks_what_a_verifier_grants() {
+async fn verdicts_of_a_verifier_get_their_status() {
     for (verdict, expected) in [
         ((|| Ok(TokenInfo::for_subject("a").scope("message"))) as fn() -> _, (200, None)),
         (|| Ok(TokenInfo::for_client("a").scope("message")), (200, None)),
@@ -254,7 +254,7 @@ async fn the_gate_checks_what_a_verifier_grants() {
     assert_eq!(patient.header("retry-after"), Some("9"));
 }
 
-/// Asks, and is told this.
+/// Verifies online, with this result.
 #[derive(Debug)]
 struct Asks(fn() -> VerifyError);
 
@@ -276,7 +276,7 @@ impl TokenVerifier for Asks {
 }
 
 #[tokio::test]
-async fn what_is_about_one_token_pauses_nobody_and_what_is_our_fault_is_loud() {
+async fn token_specific_failures_open_no_circuit_and_misconfiguration_is_an_error() {
     for (says, paused, loud) in [
         ((|| VerifyError::unavailable("500")) as fn() -> _, true, false),
         (|| VerifyError::unavailable("422").about_this_token(), false, false),
@@ -295,7 +295,7 @@ async fn what_is_about_one_token_pauses_nobody_and_what_is_our_fault_is_loud() {
 }
 
 #[tokio::test]
-async fn a_token_that_two_verifiers_accept_is_nobodys() {
+async fn token_accepted_by_two_verifiers_is_500() {
     let good: fn() -> _ = || Ok(TokenInfo::for_subject("a").scope("message"));
     let server = resource_server().verifier(Says("https://x.example", good)).verifier(Says("https://y.example", good));
     let server = server.build().await.expect("what they accept cannot be seen");
@@ -312,7 +312,7 @@ enum Panics {
     AfterAWhile,
 }
 
-/// A verifier whose code panics for tokens that begin with `panic-`, and is good to others that begin with `p`.
+/// A verifier that panics for tokens beginning with `panic-`, and accepts others that begin with `p`.
 #[derive(Debug)]
 struct Fragile(Panics, Network);
 
@@ -343,12 +343,12 @@ impl TokenVerifier for Fragile {
 }
 
 #[tokio::test]
-async fn a_verifier_that_panics_is_500_logged_and_forgotten() {
+async fn verifier_panic_is_500_and_logged() {
     for panics in [Panics::InAccepts, Panics::InVerify, Panics::AtOnce, Panics::AfterAWhile] {
         let (clock, (log, _guard)) = (clock(), scopegate_tests::Log::listen());
         let network = Network::new(&clock);
         network.put(SOCIAL_URL, Reply::json(json!({})));
-        // Another verifier stands by, and so does an issuer that is asked about opaque tokens: neither gets the token.
+        // Neither the other verifier nor the issuer with introspection gets the token.
         network.put(
             INTROSPECTION_URL,
             Reply::json(json!({ "active": true, "sub": "a", "aud": AUDIENCE, "scope": "message" })),
@@ -362,7 +362,7 @@ async fn a_verifier_that_panics_is_500_logged_and_forgotten() {
             .verifier(Fragile(panics, network.clone()));
         let router = router(server.build().await.expect("good settings"));
         for number in 0..8 {
-            // A JWT or a token of another verifier may be the one that it panics for, as far as anybody knows.
+            // The panic leaves open whose the token is, so JWTs and tokens of other verifiers are refused, too.
             for token in [format!("panic-{number}"), "panic-again".to_owned()] {
                 let answer = Ask::get("/message").bearer(token).of(&router).await;
                 let seen = (answer.status.as_u16(), answer.reason, answer.challenge());
@@ -374,7 +374,7 @@ async fn a_verifier_that_panics_is_500_logged_and_forgotten() {
         assert!(errors[0].contains("ERROR") && errors[0].contains("https://fragile.example"), "{errors:?}");
         assert!(!log.text().contains("panic-"), "a token is in the log");
         assert_eq!(network.count(INTROSPECTION_URL), 0, "{panics:?}");
-        // Its other tokens, and those of others, are judged as ever: no circuit is open, and nothing is poisoned.
+        // Other tokens are still verified: no circuit is open, and nothing is poisoned.
         Ask::get("/message").bearer("p-1").of(&router).await.assert_pass();
         Ask::get("/message").bearer("x-1").of(&router).await.assert_pass();
         Ask::get("/message").bearer(mint().token().scope("message").issue()).of(&router).await.assert_pass();

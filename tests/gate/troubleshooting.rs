@@ -1,5 +1,5 @@
-//! What is said of each reason to whoever has to mend its cause: in the docs of `reason`, to which problem documents point, and on
-//! a page of its own, both from one text. Its examples are what is really logged.
+//! The documentation of the reasons: one text for the docs of `reason`, which problem documents link to, and for
+//! `docs/troubleshooting.md`. Its examples are real log output.
 
 use std::time::Duration;
 
@@ -14,29 +14,29 @@ const REASONS: &str = include_str!("../../crates/core/src/refusal/reason.md");
 const INTRODUCTION: &str = "\
 # Troubleshooting
 
-A request was refused. The log has one event for it, with the target `scopegate` and a `reason`; the client has the same in the
-`type` of the problem document. Below is what each means, what the log says of it, what its usual causes are, and what helps.
+For each refusal the log has one event with the target `scopegate` and a `reason`, and the client has the same reason in the
+`type` of the problem document. Each section below says what the reason means, what the log shows, the usual causes, and the
+remedy.
 
-The fields of the event: `issuer`, `key_id`, `failures` (every check that failed, the decisive one first), `required` and `granted`
-scope, `subject`, `client_id` and `token_id` of a token that is good and does not suffice, `cause` where nothing could be decided.
-Of one reason and issuer 20 events in 10 seconds have their level, and `left_out` says how many more there were; the others are at
-`debug`. Outside of every span, the event is in one of its own with `method` and `path`. No event has a token in it: to look into
-one, decode it yourself.
+The fields of the event: `issuer`, `key_id`, `failures` (every failed check, the decisive one first), `required` and `granted`
+scope, `subject`, `client_id` and `token_id` of a valid token that lacks scope, and `cause` where the token could not be
+verified. Per reason and issuer, the first 20 events in 10 seconds have their level; the rest are at `debug`, and `left_out` has
+their number. Outside of every span, the event is in one of its own with `method` and `path`. No event contains a token: to look
+into one, decode it yourself.
 
 This page is written from the documentation of `scopegate_core::reason` by the test `troubleshooting`, and compared with it in
 every run.
 
 ";
 
-/// What is said of a reason, or of a class.
+/// The text about a reason or a class.
 fn section(name: &str) -> &'static str {
-    let (_, rest) =
-        REASONS.split_once(&format!("\n### {name}\n")).unwrap_or_else(|| panic!("nothing is said of {name}"));
+    let (_, rest) = REASONS.split_once(&format!("\n### {name}\n")).unwrap_or_else(|| panic!("no section for {name}"));
     rest.split("\n#").next().unwrap_or(rest)
 }
 
 #[test]
-fn every_reason_has_what_the_log_says_its_causes_and_the_remedy() {
+fn every_reason_has_log_causes_and_remedy() {
     let classes = ["invalid_request", "invalid_token", "unavailable", "misconfigured"];
     for name in Reason::ALL.iter().map(|reason| reason.as_str()).chain(classes) {
         let mut parts = section(name).split("\n- **");
@@ -74,7 +74,7 @@ fn the_page_has_the_text_of_the_documentation() {
 }
 
 #[tokio::test]
-async fn the_examples_are_what_is_logged() {
+async fn examples_match_the_log() {
     let token = || mint().token().audience("https://api.example");
     let trusted: Issuer = issuer().algorithms([Algorithm::Rs256, Algorithm::Es256]).authorized_parties(["web", "app"]);
     let builder =
@@ -100,7 +100,7 @@ async fn the_examples_are_what_is_logged() {
         Ask::get("/me").bearer(token).of(&api.router).await.assert_401(reason);
         let line = log.lines_with("reason=").concat();
         let (_, failures) = line.split_once("failures=[").unwrap_or_else(|| panic!("{line}"));
-        // A hint is quoted in part.
+        // Only a part of a hint is quoted.
         let first =
             failures.split("; it tells").next().unwrap_or(failures).trim_end_matches("]\n").trim_end_matches(']');
         let said = section(reason.as_str()).split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,17 +1,16 @@
-//! Tokens that are bound to a key or a certificate (`cnf`, RFC 7800 §3.1).
+//! Tokens bound to a key or certificate (`cnf`, RFC 7800 §3.1).
 //!
-//! Whoever presents such a token has to prove possession of what it is bound to. A binding that cannot be checked refuses
-//! the token, in whole or in any member, known or unknown: taking it as a bearer token would undo the protection that its
-//! issuer gave it.
+//! The client that presents such a token must prove possession of the key. A binding that cannot be checked refuses the token,
+//! whichever member it is in: accepting it as a bearer token would undo its issuer's protection.
 
 use crate::{
     jose::json::Value,
     refusal::{FailedCheck, Reason},
 };
 
-/// Checks the `cnf` claim of a token that came as a bearer token.
+/// Checks the `cnf` claim of a bearer token.
 ///
-/// No binding is supported yet, so every `cnf` refuses, even one that is empty or malformed.
+/// No binding is supported yet, so every `cnf` refuses, also an empty or malformed one.
 pub(crate) fn check(cnf: Option<&Value<'_>>) -> Result<(), FailedCheck> {
     let Some(cnf) = cnf else { return Ok(()) };
     let found = match cnf {

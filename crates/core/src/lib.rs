@@ -1,9 +1,9 @@
-//! Judges OAuth 2.0 access tokens: what a resource server has to do before its handlers run.
+//! Verifies OAuth 2.0 access tokens: the work of a resource server before its handlers run.
 //!
-//! This crate is the protocol without the framework. It takes the token off a request's header, decides whether it is
-//! genuine and meant for this API, and returns evidence of that, a [`VerifiedToken`], or a refusal that knows its status,
-//! challenge and reason. Services usually depend on `scopegate-axum` or `scopegate-tower`, which put it behind layers and
-//! extractors; use this crate by itself to bring it to another framework.
+//! This crate is the protocol without a framework. It takes the token off a request's header, verifies that the token is
+//! genuine and meant for this API, and returns a [`VerifiedToken`] as evidence, or an [`Error`] with its status, challenge and
+//! reason. Services usually depend on `scopegate-axum` or `scopegate-tower`, which have layers and extractors; use this crate
+//! alone to support another framework.
 //!
 //! ```
 //! use http::{Request, header::AUTHORIZATION};
@@ -14,7 +14,7 @@
 //! # if cfg!(not(any(feature = "aws-lc-rs", feature = "rust-crypto"))) { return Ok(()) }
 //! # let jwks = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 //! let resource_server = ResourceServer::builder()
-//!     .issuer(Issuer::with_jwks("https://tenant.example", jwks)) // Or `Issuer::discovered`, which fetches them.
+//!     .issuer(Issuer::with_jwks("https://tenant.example", jwks)) // Or `Issuer::discovered`, which fetches the keys.
 //!     .audience("https://api.example")
 //!     .build()
 //!     .await?;
@@ -31,32 +31,33 @@
 //!
 //! | you want to | see |
 //! |---|---|
-//! | know what is checked, and what is not | [`ResourceServer`] |
-//! | trust an issuer | [`Issuer`]; [`jwt::Profile`] for one that does not follow RFC 9068, many of them by name |
+//! | know what is checked and what is not | [`ResourceServer`] |
+//! | accept an issuer's tokens | [`Issuer`]; [`jwt::Profile`] for an issuer that does not follow RFC 9068, many of them by name |
 //! | change a time, a limit, the clock or the HTTP client | [`ResourceServerBuilder`], [`clock`], [`fetch`] |
-//! | take opaque tokens | [`introspection`]; [`online`] for what is remembered, and for outages |
-//! | take tokens of another format, or API keys | [`token_verifier`], [`api_keys`] |
-//! | take settings from a file or from environment variables | [`config`] |
-//! | read a good token | [`VerifiedToken`], [`Claims`] |
-//! | demand scopes | [`policy`]; [`Scope`], [`ScopeToken`] and [`ScopeGrammar`] for sets, tokens and grammars |
+//! | accept opaque tokens | [`introspection`]; [`online`] for its cache and its outages |
+//! | accept tokens of another format, or API keys | [`token_verifier`], [`api_keys`] |
+//! | configure from a file or from environment variables | [`config`] |
+//! | read a verified token | [`VerifiedToken`], [`Claims`] |
+//! | require scopes | [`policy`]; [`Scope`], [`ScopeToken`], [`ScopeGrammar`] |
 //! | answer a refused request | [`Error`], [`ErrorKind`], [`reason`], [`ProtectionSpace`] |
-//! | know when keys are fetched, or bring them from somewhere else | [`keys`] |
-//! | trust many issuers that differ in their name | [`Tenants`] |
-//! | watch it from outside | [`Health`], [`observe`] |
+//! | know when keys are fetched, or supply them by other means | [`keys`] |
+//! | accept many issuers that differ only in their name | [`Tenants`] |
+//! | monitor keys, caches and refusals | [`Health`], [`observe`] |
 //!
 //! # Features
 //!
 //! - `aws-lc-rs` (default): signature checks by AWS-LC.
 //! - `rust-crypto`: signature checks by the RustCrypto crates. With both, AWS-LC is used unless
 //!   [`ResourceServerBuilder::crypto`] says otherwise; with neither, `build` returns an error.
-//! - `metrics`: `observe::MetricsObserver`.
+//! - `metrics`: `observe::MetricsObserver`, which counts through the `metrics` facade.
 //! - `reqwest` (default): `ReqwestFetch`, an HTTP client for discovery, keys and introspection.
 //!
 //! A feature adds API and never changes what is refused.
 //!
 //! # Scope of this crate
 //!
-//! A resource server's side. It is no client and no authorization server, it obtains no tokens, and it keeps no sessions.
+//! The resource server's side alone. This crate is neither client nor authorization server; it obtains no tokens and keeps no
+//! sessions.
 //! Sender-constrained tokens (DPoP, mutual TLS) are not supported yet, and are refused as unverifiable.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -103,5 +104,5 @@ pub use self::{
     token::{Claims, Principal, VerifiedToken},
 };
 
-/// A boxed future, as the traits of this crate return it.
+/// The boxed future that the traits of this crate return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,7 +1,7 @@
-//! What happens inside, for whoever counts it.
+//! Observation: callbacks for key fetches, online verifications and refusals.
 //!
-//! An [`Observer`] is told of every attempt to get keys, of every question about a token, and of every refusal. With the feature `metrics`,
-//! `MetricsObserver` counts them through the `metrics` facade.
+//! With the feature `metrics`, `MetricsObserver` counts them through the `metrics` facade. Each callback runs inline, on the
+//! request's task or on the fetch's.
 //!
 //! ```
 //! use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
@@ -34,18 +34,18 @@ use std::{
 
 use crate::{redact, refusal::Reason};
 
-/// Makes text of a request fit for a log: what is not printable is escaped, no more than 128 characters are kept, and text in
-/// the shape of a token is left out altogether.
+/// Prepares text of a request for a log: escapes unprintable characters, truncates to 128 characters, and omits text in the
+/// shape of a token.
 pub fn log_excerpt(text: &str) -> String {
     redact::excerpt(text)
 }
 
-/// Decides which refusals are worth a line in the log, so that whoever sends a bad token a millisecond does not write a thousand
-/// lines a second: of one reason and issuer, [`LINES`](Self::LINES) in [`PERIOD`](Self::PERIOD).
+/// Limits how many refusals are logged at their own level, so that a flood of rejected tokens is not a flood of log lines: per
+/// reason and issuer, [`LINES`](Self::LINES) in each [`PERIOD`](Self::PERIOD).
 #[derive(Debug, Default)]
 pub struct LogSampler(HashMap<Reason, HashMap<Box<str>, Window>>);
 
-/// What was logged in a period, and what was not.
+/// How many refusals of a period were logged and left out.
 #[derive(Debug)]
 struct Window {
     began: SystemTime,
@@ -58,11 +58,11 @@ impl LogSampler {
     /// common.
     pub const LINES: u32 = 20;
 
-    /// Ten seconds, so that an hour of refusals is no more than 7 200 lines.
+    /// Ten seconds, so that an hour of refusals has at most 7 200 lines per reason and issuer.
     pub const PERIOD: Duration = Duration::from_secs(10);
 
-    /// Whether a refusal is to be logged, and then how many of its kind were left out since the last that was. `issuer` has to
-    /// be a configured one, or empty: a line is kept in mind for each.
+    /// Whether to log a refusal: `Some` with the number of refusals left out since the last logged one, or `None`. `issuer`
+    /// must be a configured issuer or empty, since memory grows with the number of issuers.
     pub fn admit(&mut self, reason: Reason, issuer: &str, now: SystemTime) -> Option<u64> {
         let windows = self.0.entry(reason).or_default();
         let Some(window) = windows.get_mut(issuer) else {
@@ -82,29 +82,29 @@ impl LogSampler {
     }
 }
 
-/// Is told what happens. See the [module docs](self).
+/// Callbacks for what happens inside a resource server. See the [module docs](self).
 ///
-/// The calls are made where the thing happens, so an observer has to be quick. What it is told is bounded: an issuer is
-/// one that was configured, or the [name](crate::Tenants::name) of a group of tenants, and never text from a token.
+/// A callback delays the request or fetch that calls it, so it must be fast. Its arguments are bounded: an issuer is a
+/// configured one, or the [name](crate::Tenants::name) of a group of tenants, and never text from a token.
 pub trait Observer: fmt::Debug + Send + Sync + 'static {
-    /// An attempt to get an issuer's keys has ended.
+    /// An attempt to fetch an issuer's keys has ended.
     fn keys_fetched(&self, fetch: &KeyFetch<'_>) {
         let _ = fetch;
     }
 
-    /// Somebody was asked about a token, and the question is over.
+    /// An introspection, or a call of an application's verifier, has ended.
     fn verified_online(&self, verification: &OnlineVerification<'_>) {
         let _ = verification;
     }
 
-    /// An answer about a token of this issuer was remembered, so that nobody was asked.
+    /// A cached answer about a token of this issuer was used, so that no call was made.
     fn cache_hit(&self, issuer: &str) {
         let _ = issuer;
     }
 
-    /// A request was refused. `issuer` is known once the token's issuer is.
+    /// A request was refused. `issuer` is `None` where the token's issuer is not known.
     ///
-    /// Not told of: requests that no `Authenticate` layer has seen (500), since no resource server has either.
+    /// Not called for requests that no `Authenticate` layer has seen (500): no resource server has seen them either.
     fn refused(&self, issuer: Option<&str>, reason: Reason) {
         let _ = (issuer, reason);
     }
@@ -128,13 +128,13 @@ impl<T: Observer + ?Sized> Observer for Arc<T> {
     }
 }
 
-/// A question about a token, after its end: an introspection, or what a verifier of the application asks.
+/// An introspection, or a call of an application's verifier, after its end.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct OnlineVerification<'a> {
-    /// Whose token it is.
+    /// The issuer of the token.
     pub issuer: &'a str,
-    /// What came of it.
+    /// The result.
     pub outcome: OnlineOutcome,
     /// How long it took.
     pub duration: Duration,
@@ -142,20 +142,20 @@ pub struct OnlineVerification<'a> {
     pub at: SystemTime,
 }
 
-/// What came of a question about a token.
+/// The result of an online verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnlineOutcome {
-    /// The token is not active, or does not meet the checks.
+    /// The token is not active, or fails the checks.
     Rejected,
-    /// There was no answer, or none that makes sense.
+    /// There was no usable response.
     Failed,
     /// The token is active.
     Active,
 }
 
 impl OnlineOutcome {
-    /// The outcome as a label.
+    /// The outcome as a metric label.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rejected => "rejected",
@@ -165,13 +165,13 @@ impl OnlineOutcome {
     }
 }
 
-/// An attempt to get an issuer's keys, after its end.
+/// An attempt to fetch an issuer's keys, after its end.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct KeyFetch<'a> {
-    /// The issuer, or the name of the group of tenants that it belongs to.
+    /// The issuer, or the name of its group of tenants.
     pub issuer: &'a str,
-    /// What came of it.
+    /// The result.
     pub outcome: FetchOutcome,
     /// How long it took.
     pub duration: Duration,
@@ -179,20 +179,20 @@ pub struct KeyFetch<'a> {
     pub at: SystemTime,
 }
 
-/// What came of an attempt to get keys.
+/// The result of an attempt to fetch keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FetchOutcome {
-    /// There are other keys than before.
+    /// The keys differ from those before.
     Changed,
-    /// There are none, and those from before stay in use for as long as an outage excuses.
+    /// The fetch failed. The previous keys stay in use until [`max_stale`](crate::keys::KeyRefresh::max_stale).
     Failed,
-    /// They are the same as before.
+    /// The keys are the same as before.
     Unchanged,
 }
 
 impl FetchOutcome {
-    /// The outcome as a label.
+    /// The outcome as a metric label.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Changed => "changed",
@@ -214,9 +214,9 @@ impl FetchOutcome {
 /// | `scopegate_online_cache_hits_total` | counter | `issuer` |
 /// | `scopegate_refusals_total` | counter | `issuer`, `reason` |
 ///
-/// The gauge is the time of the last good refresh, in seconds since 1970; the seconds since then are `time()` minus it in
-/// Prometheus. Every label has as many values as there are configured issuers, outcomes or reasons, and `issuer` is empty
-/// where the token's issuer was not known.
+/// The gauge is the time of the last successful refresh, in seconds since 1970; in Prometheus, `time()` minus the gauge is the
+/// age of the keys. Labels are bounded by the number of configured issuers, outcomes and reasons. `issuer` is empty where the
+/// token's issuer is not known.
 #[cfg(feature = "metrics")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MetricsObserver;
@@ -264,7 +264,7 @@ mod sampler_tests {
         let mut admit = |reason, issuer, millis| sampler.admit(reason, issuer, at(millis));
         let lines = (0..10_000).filter_map(|millis| admit(Reason::Expired, "a", millis)).collect::<Vec<_>>();
         assert_eq!(lines, vec![0; LogSampler::LINES as usize]);
-        // Those of another reason or issuer are others.
+        // Another reason or issuer is sampled on its own.
         assert_eq!((admit(Reason::Expired, "b", 1), admit(Reason::Expired, "", 1)), (Some(0), Some(0)));
         assert_eq!(admit(Reason::WrongAudience, "a", 1), Some(0));
         assert_eq!([10_000, 10_001].map(|millis| admit(Reason::Expired, "a", millis)), [Some(9_980), Some(0)]);
@@ -288,7 +288,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps the last value of everything under its name and labels.
+    /// Keeps the last value of every metric under its name and labels.
     #[derive(Debug, Default)]
     struct Values(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
 
@@ -363,16 +363,16 @@ mod tests {
             .map(|(name, value)| (name.clone(), value.load(Ordering::Relaxed)))
             .collect();
         let expected = [
-            ("scopegate_online_cache_hits_total{issuer=https://as.example}", 1),
-            ("scopegate_online_verifications_total{issuer=https://as.example,outcome=rejected}", 2),
-            ("scopegate_online_verifications_total{issuer=https://as.example,outcome=failed}", 1),
-            ("scopegate_online_verifications_total{issuer=https://as.example,outcome=active}", 1),
-            ("scopegate_online_verification_duration_seconds{issuer=https://as.example}", 0.25_f64.to_bits()),
             ("scopegate_key_fetch_duration_seconds{issuer=https://as.example}", 0.25_f64.to_bits()),
             ("scopegate_key_fetches_total{issuer=https://as.example,outcome=changed}", 1),
             ("scopegate_key_fetches_total{issuer=https://as.example,outcome=failed}", 1),
             ("scopegate_key_fetches_total{issuer=https://as.example,outcome=unchanged}", 1),
             ("scopegate_keys_refreshed_timestamp_seconds{issuer=https://as.example}", 200.0_f64.to_bits()),
+            ("scopegate_online_cache_hits_total{issuer=https://as.example}", 1),
+            ("scopegate_online_verification_duration_seconds{issuer=https://as.example}", 0.25_f64.to_bits()),
+            ("scopegate_online_verifications_total{issuer=https://as.example,outcome=active}", 1),
+            ("scopegate_online_verifications_total{issuer=https://as.example,outcome=failed}", 1),
+            ("scopegate_online_verifications_total{issuer=https://as.example,outcome=rejected}", 2),
             ("scopegate_refusals_total{issuer=,reason=missing_credentials}", 2),
             ("scopegate_refusals_total{issuer=https://as.example,reason=expired}", 1),
         ];

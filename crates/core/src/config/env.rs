@@ -1,4 +1,4 @@
-//! Settings from environment variables.
+//! Configuration from environment variables.
 
 use std::{
     collections::BTreeMap,
@@ -7,22 +7,22 @@ use std::{
 };
 
 use super::{
-    Config, IssuerTable, RefreshTable, VerdictTable,
+    Config, IssuerTable, JwtCacheTable, RefreshTable,
     introspection::{CacheTable, IntrospectionTable, LimitsTable},
     value::{Address, List, Secret},
 };
 
 impl Config {
-    /// Settings from the variables of the process whose names begin with `prefix` and an underscore, as `SCOPEGATE_LEEWAY`
-    /// does with `SCOPEGATE`.
+    /// Reads the variables of the process whose names begin with `prefix` and an underscore: `SCOPEGATE_LEEWAY` with
+    /// `SCOPEGATE`.
     ///
-    /// What is wrong with them is reported by [`build`](crate::ResourceServerBuilder::build). See the
-    /// [module docs](crate::config#environment-variables).
+    /// [`build`](crate::ResourceServerBuilder::build) reports their faults. See the [module
+    /// docs](crate::config#environment-variables).
     pub fn from_env(prefix: &str) -> Self {
         Self::from_vars(prefix, std::env::vars_os())
     }
 
-    /// The same with these names and values in the place of the process's variables.
+    /// Like [`from_env`](Self::from_env), with these names and values instead of the process's variables.
     ///
     /// ```
     /// use scopegate_core::config::Config;
@@ -40,7 +40,7 @@ impl Config {
         V: Into<OsString>,
     {
         let prefix = format!("{}_", prefix.trim_end_matches('_'));
-        // In the order of their names, so that faults are reported in the same order every time.
+        // Sorted by name, so that faults are always reported in the same order.
         let vars: BTreeMap<String, OsString> = vars
             .into_iter()
             .map(|(name, value)| (name.as_ref().to_string_lossy().into_owned(), value.into()))
@@ -68,7 +68,7 @@ impl Config {
         }
         if !service_links.is_empty() {
             let variables = service_links.join(", ");
-            tracing::debug!(variables, "variables that Kubernetes made for services are no settings, and are ignored");
+            tracing::debug!(variables, "variables that Kubernetes made for services are ignored");
         }
         config.issuers = issuers
             .into_iter()
@@ -83,7 +83,7 @@ impl Config {
         config
     }
 
-    /// Sets what the variable of this name, without the prefix, is about.
+    /// Sets the setting of the variable of this name, which is without the prefix.
     fn set(
         &mut self,
         name: &str,
@@ -107,7 +107,7 @@ impl Config {
                     return self.jwt_cache.set(name, value);
                 }
                 let (number, name) = numbered(name).map_or((None, name), |(number, name)| (Some(number), name));
-                // An unknown name does not make an issuer.
+                // An unknown name must not add an issuer.
                 let mut issuer = issuers.get(&number).cloned().unwrap_or_default();
                 issuer.set(name, value)?;
                 issuers.insert(number, issuer);
@@ -248,7 +248,7 @@ impl RefreshTable {
     }
 }
 
-impl VerdictTable {
+impl JwtCacheTable {
     fn set(&mut self, name: &str, value: String) -> Result<(), String> {
         let setting = match name {
             "MAX_BYTES" => &mut self.max_bytes,
@@ -260,10 +260,10 @@ impl VerdictTable {
     }
 }
 
-const UNKNOWN: &str = "is no setting; check its spelling, or choose another prefix if it is somebody else's";
+const UNKNOWN: &str = "is not a setting; check its spelling, or choose another prefix if it belongs to another program";
 
-/// Whether this is a variable that Kubernetes makes for the services of a namespace (service links), by its name without the
-/// prefix and the form of its value. No setting is called so.
+/// Whether Kubernetes made this variable for a service of the namespace (service links), by the name without the prefix and
+/// the form of the value. No setting has such a name.
 fn is_service_link(name: &str, value: &str) -> bool {
     let is_port = || value.parse::<u16>().is_ok();
     let is_address = || value.parse::<IpAddr>().is_ok();
@@ -281,16 +281,16 @@ fn is_service_link(name: &str, value: &str) -> bool {
         [.., "PORT", port, protocol, "ADDR"] if is_link(port, protocol) => is_address(),
         [.., "SERVICE", "HOST"] => is_address(),
         [.., "PORT"] if is_url() => true,
-        // The port by itself, or by the name that the service gives it.
+        // The port alone, or a named port of the service.
         parts => parts.windows(2).any(|pair| pair == ["SERVICE", "PORT"]) && is_port(),
     }
 }
 
-/// The number of an issuer, and the setting: `ISSUER_2` and `ISSUER_2_PROFILE`.
+/// The number of an issuer and its setting: `ISSUER_2` and `ISSUER_2_PROFILE`.
 fn numbered(name: &str) -> Option<(u16, &str)> {
     let rest = name.strip_prefix("ISSUER_")?;
     let (digits, setting) = match rest.split_once('_') {
-        // Each setting has one spelling, so that none is set from two sides.
+        // Each setting has one spelling, so that no two variables set the same one.
         Some((_, "ISSUER")) => return None,
         Some(parts) => parts,
         None => (rest, "ISSUER"),

@@ -1,11 +1,11 @@
-//! The settings of an issuer that is asked about tokens.
+//! The settings of an issuer's introspection.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 
 use super::{
-    Place, Unknown, algorithm, said,
+    Place, Unknown, algorithm, not_null,
     value::{Address, List, Quantity, Secret},
 };
 use crate::{
@@ -29,9 +29,9 @@ pub(super) struct IntrospectionTable {
     pub(super) algorithm: Option<String>,
     pub(super) assertion_audience: Option<String>,
     pub(super) endpoint_hosts: Option<List>,
-    #[serde(deserialize_with = "said")]
+    #[serde(deserialize_with = "not_null")]
     pub(super) token_prefixes: Option<List>,
-    /// The value of one may be a key, or a password.
+    /// A value may be a key or a password.
     pub(super) parameters: BTreeMap<String, Secret>,
     pub(super) token_type_hint: Option<bool>,
     pub(super) signed_responses: bool,
@@ -39,7 +39,7 @@ pub(super) struct IntrospectionTable {
     pub(super) dangerous_accept_responses_without_audience: bool,
     pub(super) require_token_type: bool,
     pub(super) scope_may_be_array: bool,
-    #[serde(deserialize_with = "said")]
+    #[serde(deserialize_with = "not_null")]
     pub(super) introspect_jwts: Option<Quantity>,
     pub(super) cache: CacheTable,
     pub(super) limits: LimitsTable,
@@ -72,8 +72,7 @@ pub(super) struct LimitsTable {
 }
 
 impl IntrospectionTable {
-    /// These settings. Where one of them is faulty, so is the whole, and what is returned is for the faults that the builder
-    /// finds in the others.
+    /// Reads the table. If a setting is faulty, the result serves only to find further faults in the builder.
     pub(super) fn read(mut self, place: &mut Place<'_>) -> Introspection {
         place.unknown("introspection.", std::mem::take(&mut self.unknown));
         let client = self.client(place).unwrap_or_else(|| ClientAuthentication::none("unknown"));
@@ -111,7 +110,9 @@ impl IntrospectionTable {
         if self.scope_may_be_array {
             introspection = introspection.scope_may_be_array();
         }
-        if let Some(check) = place.read("introspection.introspect_jwts", self.introspect_jwts, Quantity::online_check) {
+        if let Some(check) =
+            place.read("introspection.introspect_jwts", self.introspect_jwts, Quantity::jwt_introspection)
+        {
             introspection = introspection.introspect_jwts(check);
         }
         if let Some(bytes) = place.read("introspection.max_response", self.max_response, Quantity::size) {
@@ -120,7 +121,7 @@ impl IntrospectionTable {
         introspection.cache(self.cache.read(place)).limits(self.limits.read(place))
     }
 
-    /// How this API says who it is. What the method takes is taken out of the table, so that the rest is too much.
+    /// Reads the client authentication. Takes what the method uses out of the table, so that the rest is refused.
     fn client(&mut self, place: &mut Place<'_>) -> Option<ClientAuthentication> {
         let method = self.client_authentication.take().unwrap_or_else(|| "client_secret_basic".to_owned());
         let client = match method.as_str() {
@@ -144,7 +145,7 @@ impl IntrospectionTable {
                 place.fault(
                     "introspection.client_authentication",
                     format_args!(
-                        "{method:?} is no method; these are: client_secret_basic, client_secret_post, \
+                        "{method:?} is not a method; use one of client_secret_basic, client_secret_post, \
                          client_secret_jwt, private_key_jwt, bearer, tls_client_auth, none"
                     ),
                 );
@@ -166,9 +167,7 @@ impl IntrospectionTable {
             if left {
                 place.fault(
                     setting,
-                    format_args!(
-                        "is of no use for {method:?}; leave it out, or choose another `client_authentication`"
-                    ),
+                    format_args!("is not used by {method:?}; remove it, or choose another `client_authentication`"),
                 );
             }
         }
@@ -177,7 +176,7 @@ impl IntrospectionTable {
 
     fn id(&mut self, place: &mut Place<'_>) -> Option<String> {
         if self.client_id.is_none() {
-            place.fault("introspection.client_id", "is missing; give the one that the issuer knows this API by");
+            place.fault("introspection.client_id", "is missing; set the id that the issuer has for this API");
         }
         self.client_id.take()
     }

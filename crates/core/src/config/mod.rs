@@ -1,7 +1,7 @@
-//! Settings from a file, or from environment variables.
+//! Configuration from a file or from environment variables.
 //!
-//! A [`Config`] fills the same [`ResourceServerBuilder`] that code fills by hand, so that which issuers are trusted is for
-//! whoever runs the service to say. The file is of any format that serde reads. TOML, for example, with the crate `toml`:
+//! A [`Config`] fills the same [`ResourceServerBuilder`] that code fills by hand, so that the operator of a service decides
+//! which issuers are trusted. The file has any format that serde reads. TOML, for example, with the crate `toml`:
 //!
 //! ```
 //! use scopegate_core::config::Config;
@@ -14,7 +14,7 @@
 //!     [[issuers]]
 //!     issuer = "https://tenant.example/oidc"
 //! "#;
-//! let builder = toml::from_str::<Config>(file)?.into_builder(); // A clock, say, can be given to it now.
+//! let builder = toml::from_str::<Config>(file)?.into_builder(); // Code may add a clock, for example.
 //! # if cfg!(not(all(feature = "reqwest", feature = "aws-lc-rs"))) { return Ok(()) }
 //! let resource_server = builder.build().await?;
 //! # Ok(())
@@ -35,10 +35,10 @@
 //!
 //! # What is refused
 //!
-//! All that is wrong is reported at once, by [`build`](ResourceServerBuilder::build), with what the builder finds by itself:
-//! a setting that is not known, at any level of the file or with the prefix of the variables, since a misspelt limit would
-//! be none; a name or a time that cannot be read; settings that contradict one another; a secret whose file cannot be read.
-//! Only what the format's own reader cannot read, such as a list in the place of a number, is its error, and comes first.
+//! [`build`](ResourceServerBuilder::build) reports all faults at once: a setting that is not known, at any level of the file
+//! or with the prefix of the variables, since a misspelt limit would be no limit; a malformed name or time; settings that
+//! contradict one another; a secret whose file cannot be read; and what the builder itself refuses. Only a value of the wrong
+//! type, such as a list in place of a number, is an error of the format's reader, and comes first.
 //!
 //! # A file
 //!
@@ -51,17 +51,17 @@
 //! # Settings
 //!
 //! A **time** is a whole number and a unit, `ms`, `s`, `min`, `h` or `d` (`"30s"`), or a number of seconds (`30`). A **list**
-//! may be a single text. Bounds are those of the builder's methods.
+//! may be a single string. Bounds are those of the builder's methods.
 //!
 //! | at the top | default | |
 //! |---|---|---|
 //! | `audience` | none | list: [how tokens name this API](ResourceServerBuilder::audience), for issuers with no `audience` of their own |
 //! | `leeway` | `"60s"` | time: the [difference between clocks](ResourceServerBuilder::leeway), at most 5 min |
 //! | `token_header` | none | the name of [another header](ResourceServerBuilder::token_header) that a proxy puts tokens into |
-//! | `user_agent` | `"scopegate/"` and its version | what requests for metadata, for keys and for introspection [call this service](ResourceServerBuilder::user_agent) |
-//! | `max_token_age` | no limit | time: since the token [was issued](ResourceServerBuilder::max_token_age) |
-//! | `uniform_refusals` | `false` | [answers every JWT that was not proven genuine alike](ResourceServerBuilder::uniform_refusals) |
-//! | `max_token_length` | `16384` | bytes: [the longest token](ResourceServerBuilder::max_token_length) |
+//! | `user_agent` | `"scopegate/"` and its version | the [`User-Agent`](ResourceServerBuilder::user_agent) of requests for metadata, keys and introspection |
+//! | `max_token_age` | no limit | time: the [greatest age](ResourceServerBuilder::max_token_age) of a token since it was issued |
+//! | `uniform_refusals` | `false` | [conceals](ResourceServerBuilder::uniform_refusals) why a JWT that is not proven genuine was refused |
+//! | `max_token_length` | `16384` | bytes: the [longest token](ResourceServerBuilder::max_token_length) |
 //! | `startup` | `"lazy"` | `"lazy"`, `"fail-fast"`, or a time to [wait](crate::Startup) at most |
 //! | `key_refresh` | | table, see below |
 //! | `jwt_cache` | | table, see below |
@@ -71,62 +71,61 @@
 //! |---|---|---|
 //! | `issuer` | | the identifier, as tokens have it in `iss`. Each entry has this, or `template` |
 //! | `template` | | [tenants](crate::Tenants::template) instead: the identifier with `{tenant}` in it |
-//! | `trusted_tenants` | | list, with `template`: the tenants, by name. Others are strangers |
-//! | `max_live_tenants` | `1000` | with `template`: [whose keys are at hand](crate::Tenants::max_live) |
+//! | `trusted_tenants` | | list, with `template`: the names of the tenants whose tokens are accepted |
+//! | `max_live_tenants` | `1000` | with `template`: [how many tenants](crate::Tenants::max_live) have their keys cached |
 //! | `audience` | that at the top | list |
-//! | `profile` | `"rfc9068"` | what its tokens look like, by the [name](crate::jwt::Profile::names) of a profile: `"keycloak"`, `"entra-v2"` |
+//! | `profile` | `"rfc9068"` | the format of its tokens, by the [name](crate::jwt::Profile::names) of a profile: `"keycloak"`, `"entra-v2"` |
 //! | `algorithms` | [these](Algorithm::DEFAULT) | list of registered names, such as `"ES256"` |
 //! | `authorized_parties` | all | list: the [clients](Issuer::authorized_parties) whose tokens are accepted |
-//! | `scope_claim` | the profile's | the claim with the scope, a [string or an array](ScopeClaim::string_or_array); a list of several is a [path](ScopeClaim::path). Where the profile knows an access token by its scope, this one [counts](crate::jwt::Evidence::scope_claim) |
+//! | `scope_claim` | the profile's | the claim with the scope, a [string or an array](ScopeClaim::string_or_array); a list of several is a [path](ScopeClaim::path). Where the profile recognises an access token by its scope, [this claim counts](crate::jwt::Evidence::scope_claim) |
 //! | `scope_grammar` | `"exact"` | `"exact"`, [`"genauth"`](GenAuthScopes), or a table of scopes and what each [implies](ImpliedScopes) |
 //! | `jwks_uri` | by discovery | the [address](Issuer::with_jwks_uri) of its keys, or [of the tenants'](crate::Tenants::jwks_uri) |
 //! | `jwks_file` | by discovery | the [file](Issuer::with_jwks_file) with its keys |
-//! | `metadata_url` | by its name | the [address](Issuer::metadata_url) of its metadata document. Not with `template` |
+//! | `metadata_url` | by its identifier | the [address](Issuer::metadata_url) of its metadata document. Not with `template` |
 //! | `jwks_header` | none | table: the [header](Issuer::jwks_header) for the keys' address: `name`, and `value` or `value_file` |
 //! | `key_hosts` | all | list: the [hosts](Issuer::key_hosts) that keys may come from |
 //! | `key_refresh` | that at the top | table, see below |
-//! | `introspection` | nobody is asked | table, see below: how the issuer is [asked](Issuer::introspection) about tokens. Not with `template` |
+//! | `introspection` | none | table, see below: how the issuer's tokens are [introspected](Issuer::introspection). Not with `template` |
 //! | `dangerous_allow_several_algorithms_per_key` | `false` | keys without `alg` are used with [all algorithms](Issuer::dangerous_allow_several_algorithms_per_key) of the list that fit |
-//! | `dangerous_waive_audience` | `false` | tokens that [name no audience](Issuer::dangerous_waive_audience) |
-//! | `dangerous_allow_http_on_loopback` | `false` | [plain http](Issuer::dangerous_allow_http_on_loopback) on this machine |
-//! | `dangerous_allow_http_for_host` | none | list: hosts, such as `"keycloak"`, for which [plain http](Issuer::dangerous_allow_http_for_host) will do |
+//! | `dangerous_waive_audience` | `false` | accepts tokens [without an audience](Issuer::dangerous_waive_audience) |
+//! | `dangerous_allow_http_on_loopback` | `false` | permits [plain http](Issuer::dangerous_allow_http_on_loopback) on this machine |
+//! | `dangerous_allow_http_for_host` | none | list: hosts, such as `"keycloak"`, for which [plain http](Issuer::dangerous_allow_http_for_host) is permitted |
 //!
 //! | of `key_refresh` | default | |
 //! |---|---|---|
 //! | `cool_down` | `"30s"` | time: between two [attempts](KeyRefresh::cool_down) |
-//! | `min_interval`, `max_interval` | `"5min"`, `"24h"` | times: how long keys are [used](KeyRefresh::interval) |
-//! | `max_stale` | `"24h"` | time: and how long [beyond](KeyRefresh::max_stale) it during an outage |
+//! | `min_interval`, `max_interval` | `"5min"`, `"24h"` | times: how long keys are [fresh](KeyRefresh::interval) |
+//! | `max_stale` | `"24h"` | time: how long [stale keys](KeyRefresh::max_stale) are used during an outage |
 //! | `timeout` | `"5s"` | time: for [one document](KeyRefresh::timeout) |
-//! | `max_document` | `524288` | bytes: the [longest](KeyRefresh::max_document) document |
+//! | `max_document` | `524288` | bytes: the [longest document](KeyRefresh::max_document) |
 //! | `max_keys` | `100` | the [most keys](KeyRefresh::max_keys) of a set |
 //!
-//! What an issuer's `key_refresh` leaves out is as at the top.
+//! Settings that an issuer's `key_refresh` omits are those at the top.
 //!
 //! | of `jwt_cache` | default | |
 //! |---|---|---|
-//! | `max_bytes` | `67108864` | bytes: of the [verdicts on JWTs](ResourceServerBuilder::jwt_cache) that are remembered, 65536 at least; `0` remembers none |
-//! | `max_entries` | `100000` | the most [verdicts](JwtCacheConfig::max_entries); `0` remembers none |
+//! | `max_bytes` | `67108864` | bytes: [memory](ResourceServerBuilder::jwt_cache) for verified JWTs, at least 65536; `0` disables the cache |
+//! | `max_entries` | `100000` | the [most JWTs](JwtCacheConfig::max_entries) in the cache; `0` disables it |
 //!
 //! | of `introspection` | default | |
 //! |---|---|---|
-//! | `endpoint` | by discovery | the [address](Introspection::at) to ask at |
-//! | `client_authentication` | `"client_secret_basic"` | how this API says [who it is](ClientAuthentication), see below |
-//! | `endpoint_hosts` | none | list: hosts where a discovered endpoint [may be](Introspection::endpoint_hosts) besides the issuer's own |
-//! | `token_prefixes` | none | list: what the issuer's opaque tokens [begin with](Introspection::token_prefix) |
-//! | `parameters` | none | table: [form fields](Introspection::parameter) to send as well, and their values |
-//! | `token_type_hint` | `true` | `false` [leaves the hint out](Introspection::without_token_type_hint) |
-//! | `signed_responses` | `false` | answers have to be [signed](Introspection::signed_responses), by the issuer's keys |
+//! | `endpoint` | by discovery | the [URL](Introspection::at) of the introspection endpoint |
+//! | `client_authentication` | `"client_secret_basic"` | how this API [authenticates](ClientAuthentication), see below |
+//! | `endpoint_hosts` | none | list: [hosts](Introspection::endpoint_hosts) of a discovered endpoint, besides the issuer's own |
+//! | `token_prefixes` | none | list: [prefixes](Introspection::token_prefix) of the issuer's opaque tokens |
+//! | `parameters` | none | table: additional [form fields](Introspection::parameter) and their values |
+//! | `token_type_hint` | `true` | `false` [omits the hint](Introspection::without_token_type_hint) |
+//! | `signed_responses` | `false` | requires [signed](Introspection::signed_responses) responses |
 //! | `issuer_aliases` | none | list: [other names](Introspection::issuer_alias) of the issuer in `iss` |
-//! | `require_token_type` | `false` | answers have to have a [`token_type`](Introspection::require_token_type) |
+//! | `require_token_type` | `false` | requires a [`token_type`](Introspection::require_token_type) in responses |
 //! | `scope_may_be_array` | `false` | `scope` may be an [array](Introspection::scope_may_be_array) |
-//! | `dangerous_accept_responses_without_audience` | `false` | answers that [name no audience](Introspection::dangerous_accept_responses_without_audience) |
-//! | `introspect_jwts` | `"where-demanded"` | whether the issuer is asked about its [JWTs](JwtIntrospection): `"where-demanded"`, `"instead"`, or a time, which is how old an answer may be |
+//! | `dangerous_accept_responses_without_audience` | `false` | accepts responses [without an audience](Introspection::dangerous_accept_responses_without_audience) |
+//! | `introspect_jwts` | `"where-demanded"` | which [JWTs](JwtIntrospection) are introspected: `"where-demanded"`, `"instead"`, or a time, the greatest age of a cached response |
 //! | `cache` | | table, see below |
 //! | `limits` | | table, see below |
-//! | `max_response` | `65536` | bytes: the [longest answer](Introspection::max_response) |
+//! | `max_response` | `65536` | bytes: the [longest response](Introspection::max_response) |
 //!
-//! With `"instead"` the issuer's keys are not needed, and not fetched unless `jwks_uri`, `jwks_file` or `signed_responses` is
-//! given.
+//! With `"instead"` the issuer's keys are not needed, and are fetched only with `jwks_uri`, `jwks_file` or `signed_responses`.
 //!
 //! | `client_authentication` | takes | and may have |
 //! |---|---|---|
@@ -134,24 +133,24 @@
 //! | [`"client_secret_jwt"`](ClientAuthentication::client_secret_jwt) | the same | `assertion_audience` |
 //! | [`"private_key_jwt"`](ClientAuthentication::private_key_jwt) | `client_id`, and `private_key` or `private_key_file` in PEM | [`algorithm`](ClientAuthentication::algorithm), [`key_id`](ClientAuthentication::key_id), [`assertion_audience`](ClientAuthentication::audience) |
 //! | [`"bearer"`](ClientAuthentication::bearer) | `bearer_token` or `bearer_token_file` | |
-//! | [`"tls_client_auth"`](ClientAuthentication::tls_client_auth) | `client_id`; code gives the certificate, to the builder's [client](ResourceServerBuilder::fetch) | |
+//! | [`"tls_client_auth"`](ClientAuthentication::tls_client_auth) | `client_id`; code gives the certificate to the builder's [client](ResourceServerBuilder::fetch) | |
 //! | [`"none"`](ClientAuthentication::none) | `client_id` | |
 //!
-//! All of these are settings of `introspection`, too. One that the method has no use for is refused.
+//! All of these are settings of `introspection`, too. A setting that the method does not use is refused.
 //!
 //! | of `introspection.cache` | default | |
 //! |---|---|---|
-//! | `ttl` | `"30s"` | time: how long a token [is good](CacheConfig::ttl), even if it is revoked meanwhile; `0` remembers none |
-//! | `negative_ttl` | `"5s"` | time: how long one [is bad](CacheConfig::negative_ttl) |
-//! | `max_bytes` | `16777216` | bytes: of [good answers](CacheConfig::max_bytes), 65536 at least; `0` remembers none |
+//! | `ttl` | `"30s"` | time: how long a token [stays accepted](CacheConfig::ttl), even if it is revoked meanwhile; `0` disables the cache |
+//! | `negative_ttl` | `"5s"` | time: how long a token [stays rejected](CacheConfig::negative_ttl) |
+//! | `max_bytes` | `16777216` | bytes: [memory](CacheConfig::max_bytes) for accepted tokens, at least 65536; `0` disables the cache |
 //!
 //! | of `introspection.limits` | default | |
 //! |---|---|---|
-//! | `timeout` | `"5s"` | time: for [one answer](Limits::timeout) |
-//! | `max_in_flight` | `64` | the most questions [at once](Limits::max_in_flight) |
+//! | `timeout` | `"5s"` | time: for [one response](Limits::timeout) |
+//! | `max_in_flight` | `64` | the most requests [at once](Limits::max_in_flight) |
 //! | `max_queued` | `1024` | the most that [wait](Limits::max_queued) besides |
-//! | `breaker_threshold` | `5` | failures in a row until there is a [pause](Limits::breaker_threshold) |
-//! | `breaker_open_for`, `breaker_max_open_for` | `"1s"`, `"30s"` | times: the [first](Limits::breaker_open_for) of these, and how long they get |
+//! | `breaker_threshold` | `5` | consecutive failures that [open](Limits::breaker_threshold) the circuit breaker |
+//! | `breaker_open_for`, `breaker_max_open_for` | `"1s"`, `"30s"` | times: how long it is open [at first](Limits::breaker_open_for), and at most |
 //!
 //! # Environment variables
 //!
@@ -168,18 +167,18 @@
 //! | `SCOPEGATE_INTROSPECTION_CACHE_TTL`, `_INTROSPECTION_LIMITS_TIMEOUT`, … | those of the tables in it |
 //! | `SCOPEGATE_ISSUER_1`, `SCOPEGATE_ISSUER_1_PROFILE`, `SCOPEGATE_ISSUER_1_KEY_REFRESH_TIMEOUT`, … | those of further issuers, by numbers of your choice |
 //!
-//! A list is separated by commas. An empty variable is refused, and so is every other one with the prefix, but for those that
-//! Kubernetes makes for each service of a namespace (`SCOPEGATE_SERVICE_HOST`, `SCOPEGATE_PORT_80_TCP` and so on): these are
-//! known by their form and ignored, with one line of the level debug. What a scope implies takes a file, and so do the
-//! `parameters` of `introspection`.
+//! A list is separated by commas. An empty variable is refused, and so is every unknown one with the prefix. The exception are
+//! those that Kubernetes makes for each service of a namespace (`SCOPEGATE_SERVICE_HOST`, `SCOPEGATE_PORT_80_TCP` and so on):
+//! they are recognised by their form and ignored, with one log line at `debug`. Implied scopes and the `parameters` of
+//! `introspection` need a file.
 //!
 //! # Secrets
 //!
-//! `value_file`, `client_secret_file`, `private_key_file` and `bearer_token_file` name a file that holds a secret and nothing
-//! else, in UTF-8, 16 KiB at most; one line break at its end is not counted in. It is read once, when the builder is made: a
-//! bearer token that is renewed takes [code](ClientAuthentication::bearer_with). Neither a secret, nor the value of one of
-//! the `parameters`, nor the query of a URL is shown by `Debug` or in an error of this crate; but a reader of TOML quotes the
-//! line that it stumbles over, which is one reason more to keep secrets in files of their own.
+//! `value_file`, `client_secret_file`, `private_key_file` and `bearer_token_file` name a file that holds only the secret, in
+//! UTF-8, at most 16 KiB; one line break at its end is ignored. It is read once, when the builder is made: a bearer token that
+//! is renewed needs [code](ClientAuthentication::bearer_with). `Debug` and this crate's errors never show a secret, a value of
+//! `parameters`, or the query of a URL. A TOML reader quotes the line that it cannot read, which is one more reason to keep
+//! secrets in files of their own.
 
 mod env;
 mod introspection;
@@ -212,16 +211,16 @@ use crate::{
     scope::{ExactScopes, GenAuthScopes, ImpliedScopes},
 };
 
-/// The settings of a resource server as an operator writes them.
+/// The configuration of a resource server, as an operator writes it.
 ///
-/// See the [module docs](self) for what they are.
+/// The [module docs](self) list the settings.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 #[must_use = "a configuration has to be made into a builder"]
 pub struct Config {
     audience: Option<List>,
     leeway: Option<Quantity>,
-    #[serde(deserialize_with = "said")]
+    #[serde(deserialize_with = "not_null")]
     max_token_age: Option<Quantity>,
     token_header: Option<String>,
     user_agent: Option<String>,
@@ -229,23 +228,23 @@ pub struct Config {
     max_token_length: Option<Quantity>,
     startup: Option<Quantity>,
     key_refresh: RefreshTable,
-    jwt_cache: VerdictTable,
+    jwt_cache: JwtCacheTable,
     issuers: Vec<IssuerTable>,
-    /// What was wrong with the variables.
+    /// The faults of the variables.
     #[serde(skip)]
     faults: Vec<String>,
     #[serde(flatten)]
     unknown: Unknown,
 }
 
-/// The settings that a table has and we do not. `deny_unknown_fields` would name the first one alone, and in an error for
-/// which a reader of TOML quotes the line, value and all.
+/// Unknown settings of a table, kept to report them all. `deny_unknown_fields` reports only the first, in an error in which a
+/// TOML reader quotes the line, value and all.
 type Unknown = BTreeMap<String, IgnoredAny>;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct IssuerTable {
-    /// Where the settings are, if not in a file.
+    /// The variable that holds the settings, if they are not from a file.
     #[serde(skip)]
     place: Option<String>,
     issuer: Option<Address>,
@@ -254,9 +253,9 @@ struct IssuerTable {
     max_live_tenants: Option<Quantity>,
     audience: Option<List>,
     profile: Option<String>,
-    #[serde(deserialize_with = "said")]
+    #[serde(deserialize_with = "not_null")]
     algorithms: Option<List>,
-    #[serde(deserialize_with = "said")]
+    #[serde(deserialize_with = "not_null")]
     authorized_parties: Option<List>,
     scope_claim: Option<List>,
     scope_grammar: Option<GrammarTable>,
@@ -264,10 +263,10 @@ struct IssuerTable {
     jwks_file: Option<PathBuf>,
     metadata_url: Option<Address>,
     jwks_header: Option<HeaderTable>,
-    #[serde(deserialize_with = "said")]
+    #[serde(deserialize_with = "not_null")]
     key_hosts: Option<List>,
     key_refresh: Option<RefreshTable>,
-    #[serde(deserialize_with = "said")]
+    #[serde(deserialize_with = "not_null")]
     introspection: Option<IntrospectionTable>,
     dangerous_allow_http_on_loopback: bool,
     dangerous_allow_http_for_host: Option<List>,
@@ -284,7 +283,7 @@ enum GrammarTable {
     Implied(BTreeMap<String, List>),
 }
 
-/// The name of the header is as secret as its value, since somebody may confuse the two.
+/// The name of the header is as secret as its value, since an operator may swap the two.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct HeaderTable {
@@ -311,7 +310,7 @@ struct RefreshTable {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct VerdictTable {
+struct JwtCacheTable {
     max_bytes: Option<Quantity>,
     max_entries: Option<Quantity>,
     #[serde(flatten)]
@@ -319,8 +318,8 @@ struct VerdictTable {
 }
 
 impl Config {
-    /// The builder with these settings, for code to add to and to [build](ResourceServerBuilder::build), which reports all
-    /// that is wrong with them. Files with secrets are read now.
+    /// A builder with these settings, to which code may add before it [builds](ResourceServerBuilder::build), which reports
+    /// every fault. Reads the files of secrets.
     pub fn into_builder(self) -> ResourceServerBuilder {
         let mut faults = self.faults;
         let mut top = Place { prefix: String::new(), faults: &mut faults };
@@ -336,12 +335,17 @@ impl Config {
         match self.token_header.as_deref().map(str::parse::<HeaderName>) {
             None => {}
             Some(Ok(name)) => builder = builder.token_header(name),
-            Some(Err(_)) => top.fault("token_header", "is no name of a header, such as \"cf-access-jwt-assertion\""),
+            Some(Err(_)) => {
+                top.fault("token_header", "is not the name of a header; write one such as \"cf-access-jwt-assertion\"")
+            }
         }
         match self.user_agent.as_deref().map(str::parse::<HeaderValue>) {
             None => {}
             Some(Ok(name)) => builder = builder.user_agent(name),
-            Some(Err(_)) => top.fault("user_agent", "has characters that no header may have; write \"orders-api/1.2\""),
+            Some(Err(_)) => top.fault(
+                "user_agent",
+                "has characters that are illegal in a header; write a value such as \"orders-api/1.2\"",
+            ),
         }
         if self.uniform_refusals {
             builder = builder.uniform_refusals();
@@ -365,25 +369,25 @@ impl Config {
     }
 }
 
-/// A list that is `null` is not one that was left out: it would allow everything. Nor is a check: it would not be made.
-fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+/// An explicit `null` is an error: taken for an absent list or check, it would allow everything.
+fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, String> {
     Algorithm::from_name(name).ok_or_else(|| {
         let all: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
-        format!("{name:?} is none that can be used; these can: {}", all.join(", "))
+        format!("{name:?} is not supported; use one of {}", all.join(", "))
     })
 }
 
-/// Signed answers are checked by the issuer's keys, even where its JWTs are not.
+/// Signed responses are verified with the issuer's keys, even where its JWTs are not.
 fn needs_keys(introspection: &Introspection) -> bool {
     introspection.signed || introspection.jwts != JwtIntrospection::Instead
 }
 
 impl IssuerTable {
-    /// What the faults of an entry begin with.
+    /// The prefix of an entry's faults.
     fn name(&self, index: usize) -> String {
         match (&self.issuer, &self.template) {
             (Some(issuer), _) => format!("issuer {issuer:?}"),
@@ -392,7 +396,7 @@ impl IssuerTable {
         }
     }
 
-    /// Gives the builder the issuer, or the tenants, of this entry.
+    /// Adds the issuer, or the tenants, of this entry to the builder.
     fn add_to(
         mut self,
         builder: ResourceServerBuilder,
@@ -406,11 +410,11 @@ impl IssuerTable {
                     ("max_live_tenants", self.max_live_tenants.is_some()),
                 ] {
                     if given {
-                        place.fault(setting, "is for tenants, which have a `template` instead of an `issuer`");
+                        place.fault(setting, "is for tenants; remove it, or give a `template` instead of an `issuer`");
                     }
                 }
                 if self.jwks_uri.is_some() && self.jwks_file.is_some() {
-                    place.fault("jwks_uri", "is given beside `jwks_file`; the keys come from one of them");
+                    place.fault("jwks_uri", "is given beside `jwks_file`; keep one of them");
                 }
                 let introspection = self.introspection.take().map(|table| table.read(place));
                 let mut issuer = match (self.jwks_uri.take(), self.jwks_file.take(), &introspection) {
@@ -438,19 +442,18 @@ impl IssuerTable {
                     place.fault("metadata_url", "is not for tenants, each of which has a metadata document of its own");
                 }
                 if self.introspection.take().is_some() {
-                    place.fault(
-                        "introspection",
-                        "is not for tenants; give the issuer that is asked an entry of its own",
-                    );
+                    place.fault("introspection", "is not for tenants; give the issuer an entry of its own");
                 }
                 let trusted = self.trusted_tenants.take().map(|List(trusted)| trusted).unwrap_or_default();
                 if trusted.is_empty() {
                     place.fault("trusted_tenants", "is missing; name the tenants whose tokens are accepted");
                 }
-                for stranger in trusted.iter().filter(|tenant| !is_tenant(tenant)) {
+                for malformed in trusted.iter().filter(|tenant| !is_tenant(tenant)) {
                     place.fault(
                         "trusted_tenants",
-                        format_args!("{stranger:?} is no tenant's name: up to 256 letters, digits, and `-._~`"),
+                        format_args!(
+                            "{malformed:?} is not the name of a tenant; use up to 256 letters, digits and `-._~`"
+                        ),
                     );
                 }
                 let trusted: HashSet<String> = trusted.into_iter().collect();
@@ -467,12 +470,12 @@ impl IssuerTable {
                 place.fault(
                     "issuer",
                     if issuer.is_some() {
-                        "is given beside `template`; an entry is one issuer or many tenants"
+                        "is given beside `template`; keep one of them"
                     } else {
                         "is missing; give the identifier, or a `template` for many tenants"
                     },
                 );
-                // For the faults that the other settings may have.
+                // Reads the other settings for their faults.
                 let _ = self.introspection.take().map(|table| table.read(place));
                 let _ = self.apply_to(Issuer::discovered(""), refresh, place);
                 builder
@@ -480,7 +483,7 @@ impl IssuerTable {
         }
     }
 
-    /// Gives the issuer the settings that tenants may have as well.
+    /// Applies the settings that tenants may have as well.
     fn apply_to(self, mut issuer: Issuer, refresh: &KeyRefresh, place: &mut Place<'_>) -> Issuer {
         place.unknown("", self.unknown);
         if let Some(audiences) = place.list("audience", self.audience) {
@@ -492,7 +495,10 @@ impl IssuerTable {
                 Some(profile) => chosen = profile,
                 None => place.fault(
                     "profile",
-                    format_args!("{name:?} is none; these are: {}", Profile::names().collect::<Vec<_>>().join(", ")),
+                    format_args!(
+                        "{name:?} is not a profile; use one of {}",
+                        Profile::names().collect::<Vec<_>>().join(", ")
+                    ),
                 ),
             }
         }
@@ -550,7 +556,7 @@ impl GrammarTable {
                 place.fault(
                     "scope_grammar",
                     format_args!(
-                        "{name:?} is none; write \"exact\" or \"genauth\", or a table of scopes and what each implies"
+                        "{name:?} is not a grammar; write \"exact\" or \"genauth\", or a table of scopes and what each implies"
                     ),
                 );
                 issuer
@@ -583,7 +589,7 @@ impl HeaderTable {
 }
 
 impl RefreshTable {
-    /// These settings, and those of `refresh` for the ones that are left out.
+    /// These settings, with those of `refresh` for the omitted ones.
     fn over(self, mut refresh: KeyRefresh, place: &mut Place<'_>) -> KeyRefresh {
         place.unknown("key_refresh.", self.unknown);
         for (setting, given, time) in [
@@ -609,23 +615,23 @@ impl RefreshTable {
     }
 }
 
-impl VerdictTable {
+impl JwtCacheTable {
     fn read(self, place: &mut Place<'_>) -> JwtCacheConfig {
         place.unknown("jwt_cache.", self.unknown);
         let mut cache = JwtCacheConfig::default();
         if let Some(bytes) = place.read("jwt_cache.max_bytes", self.max_bytes, Quantity::size) {
             cache = cache.max_bytes(bytes);
         }
-        if let Some(verdicts) = place.read("jwt_cache.max_entries", self.max_entries, Quantity::size) {
-            cache = cache.max_entries(verdicts);
+        if let Some(entries) = place.read("jwt_cache.max_entries", self.max_entries, Quantity::size) {
+            cache = cache.max_entries(entries);
         }
         cache
     }
 }
 
-/// A table, and the faults found in it.
+/// A table and its faults.
 struct Place<'f> {
-    /// What stands before the name of a setting.
+    /// The prefix of a setting's name.
     prefix: String,
     faults: &'f mut Vec<String>,
 }
@@ -651,7 +657,7 @@ impl Place<'_> {
     fn list(&mut self, setting: &str, given: Option<List>) -> Option<Vec<String>> {
         let List(texts) = given?;
         if texts.is_empty() {
-            self.fault(setting, "is an empty list; leave it out for the default");
+            self.fault(setting, "is an empty list; remove it for the default");
             return None;
         }
         Some(texts)
@@ -661,7 +667,7 @@ impl Place<'_> {
         for name in unknown.into_keys() {
             self.fault(
                 &format!("{table}{}", name.escape_debug()),
-                "is no setting; check its spelling, and the table that it is in",
+                "is not a setting; check its spelling and its table",
             );
         }
     }

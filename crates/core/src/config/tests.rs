@@ -19,7 +19,7 @@ use crate::{
 
 const EXAMPLE: &str = include_str!("example.toml");
 
-/// A folder that is there for one test.
+/// A temporary folder of one test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -54,7 +54,7 @@ fn from_vars(vars: &[(&str, &str)]) -> Config {
     Config::from_vars("SCOPEGATE", vars.iter().copied())
 }
 
-/// The least that can be built, with other settings of its issuer besides.
+/// The smallest complete configuration, with further settings of its issuer.
 fn with_issuer(settings: Value) -> Config {
     let issuer = extended(json!({ "issuer": ISSUER }), settings);
     from_json(json!({ "audience": "https://api.example", "issuers": [issuer] }))
@@ -77,7 +77,7 @@ fn shown(builder: &ResourceServerBuilder) -> String {
     format!("{builder:#?}")
 }
 
-/// Has the issuer's keys judge a token of these claims, besides those that every token has.
+/// The result of a token with these claims, and those that every token has, by the issuer's keys.
 async fn judged(config: Config, key_id: &str, token_type: &str, changes: Value) -> Result<VerifiedToken, Reason> {
     with_resource_server(&Network::with_issuer(&["a-es256", "a-rs256"]), config, key_id, token_type, changes).await
 }
@@ -115,18 +115,18 @@ async fn the_user_agent_is_a_setting() {
         with_resource_server(&network, config, "a-es256", "at+jwt", json!({})).await.unwrap();
         assert_eq!(network.headers()["user-agent"], name);
     }
-    for (name, fault) in [("a\r\nb", "has characters that no header may have"), (" ", "is empty")] {
+    for (name, fault) in [("a\r\nb", "has characters that are illegal in a header"), (" ", "is empty")] {
         let found = faults(from_vars(&[variables[0], variables[1], ("SCOPEGATE_USER_AGENT", name)])).await;
         assert!(found.len() == 1 && found[0].starts_with("user_agent") && found[0].contains(fault), "{found:?}");
     }
 }
 
-/// The example of the docs with this file in the place of its secrets.
+/// The example of the docs, with this file in place of its secrets.
 fn example(secret: &str) -> String {
     EXAMPLE.replace("/run/secrets/jwks-key", secret).replace("/run/secrets/introspection", secret)
 }
 
-/// What the example of the docs says, in code.
+/// The example of the docs in code.
 fn example_in_code() -> ResourceServerBuilder {
     let refresh = KeyRefresh::default()
         .cool_down(Duration::from_secs(60))
@@ -396,7 +396,7 @@ async fn a_setting_that_is_unknown_is_refused_at_every_level() {
             "tenants \"https://{tenant}.idp.example\": a\\nb",
         ),
     ] {
-        let fault = format!("{setting}: is no setting; check its spelling, and the table that it is in");
+        let fault = format!("{setting}: is not a setting; check its spelling and its table");
         {
             let mut config = from_json(config);
             config.audience = Some(List(vec!["api".into()]));
@@ -441,7 +441,9 @@ async fn a_variable_that_is_unknown_is_refused() {
         let vars = [("SCOPEGATE_ISSUER", ISSUER), ("SCOPEGATE_AUDIENCE", "api"), (name, "x")];
         assert_eq!(
             faults(from_vars(&vars)).await,
-            [format!("{name}: is no setting; check its spelling, or choose another prefix if it is somebody else's")]
+            [format!(
+                "{name}: is not a setting; check its spelling, or choose another prefix if it belongs to another program"
+            )]
         );
     }
 }
@@ -498,9 +500,9 @@ async fn a_variable_that_only_resembles_a_service_link_is_refused() {
 
 #[tokio::test]
 async fn the_variables_of_the_process_are_read() {
-    // Cargo sets some, none of which is a setting.
+    // Cargo sets some variables, none of which is a setting.
     let found = faults(Config::from_env("CARGO")).await;
-    assert!(found.iter().any(|fault| fault.starts_with("CARGO_MANIFEST_DIR: is no setting")), "{found:?}");
+    assert!(found.iter().any(|fault| fault.starts_with("CARGO_MANIFEST_DIR: is not a setting")), "{found:?}");
 }
 
 #[tokio::test]
@@ -536,7 +538,7 @@ async fn a_variable_that_is_not_text_is_refused() {
     let found = faults(Config::from_vars("SCOPEGATE", vars)).await;
     assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!(found[0], "SCOPEGATE_PROFILE: is not UTF-8");
-    assert!(found[1].starts_with("SCOPEGATE_\u{fffd}: is no setting"));
+    assert!(found[1].starts_with("SCOPEGATE_\u{fffd}: is not a setting"));
 }
 
 #[tokio::test]
@@ -544,68 +546,62 @@ async fn a_setting_that_cannot_be_read_or_contradicts_another_is_a_fault() {
     for (settings, fault) in [
         (
             json!({ "profile": "auth9" }),
-            "profile: \"auth9\" is none; these are: auth0, auth0-rfc9068, cloudflare-access, cognito, dangerous-github-actions, duende, entra-v1, entra-v2, genauth, google, kanidm, keycloak, kubernetes, logto, node-oidc-provider, okta, ory-hydra, pingone, rfc9068, spring-authorization-server, zitadel",
+            "profile: \"auth9\" is not a profile; use one of auth0, auth0-rfc9068, cloudflare-access, cognito, dangerous-github-actions, duende, entra-v1, entra-v2, genauth, google, kanidm, keycloak, kubernetes, logto, node-oidc-provider, okta, ory-hydra, pingone, rfc9068, spring-authorization-server, zitadel",
         ),
         (
             json!({ "algorithms": ["ES256", "HS256"] }),
-            "algorithms: \"HS256\" is none that can be used; these can: ES256, ES384, Ed25519, RS256, RS384, RS512, \
+            "algorithms: \"HS256\" is not supported; use one of ES256, ES384, Ed25519, RS256, RS384, RS512, \
              PS256, PS384, PS512",
         ),
         (
             json!({ "algorithms": "none" }),
-            "algorithms: \"none\" is none that can be used; these can: ES256, ES384, Ed25519, RS256, RS384, RS512, \
+            "algorithms: \"none\" is not supported; use one of ES256, ES384, Ed25519, RS256, RS384, RS512, \
              PS256, PS384, PS512",
         ),
-        (json!({ "algorithms": [] }), "algorithms: is an empty list; leave it out for the default"),
-        (json!({ "audience": [] }), "audience: is an empty list; leave it out for the default"),
-        (json!({ "authorized_parties": [] }), "authorized_parties: is an empty list; leave it out for the default"),
-        (json!({ "key_hosts": [] }), "key_hosts: is an empty list; leave it out for the default"),
-        (json!({ "scope_claim": [] }), "scope_claim: is an empty list; leave it out for the default"),
+        (json!({ "algorithms": [] }), "algorithms: is an empty list; remove it for the default"),
+        (json!({ "audience": [] }), "audience: is an empty list; remove it for the default"),
+        (json!({ "authorized_parties": [] }), "authorized_parties: is an empty list; remove it for the default"),
+        (json!({ "key_hosts": [] }), "key_hosts: is an empty list; remove it for the default"),
+        (json!({ "scope_claim": [] }), "scope_claim: is an empty list; remove it for the default"),
         (
             json!({ "scope_grammar": "wild" }),
-            "scope_grammar: \"wild\" is none; write \"exact\" or \"genauth\", or a table of scopes and what each implies",
+            "scope_grammar: \"wild\" is not a grammar; write \"exact\" or \"genauth\", or a table of scopes and what each implies",
         ),
-        (
-            json!({ "jwks_uri": JWKS_URL, "jwks_file": "/x" }),
-            "jwks_uri: is given beside `jwks_file`; the keys come from one of them",
-        ),
+        (json!({ "jwks_uri": JWKS_URL, "jwks_file": "/x" }), "jwks_uri: is given beside `jwks_file`; keep one of them"),
         (
             json!({ "trusted_tenants": ["a"] }),
-            "trusted_tenants: is for tenants, which have a `template` instead of an `issuer`",
+            "trusted_tenants: is for tenants; remove it, or give a `template` instead of an `issuer`",
         ),
         (
             json!({ "max_live_tenants": 5 }),
-            "max_live_tenants: is for tenants, which have a `template` instead of an `issuer`",
+            "max_live_tenants: is for tenants; remove it, or give a `template` instead of an `issuer`",
         ),
-        (
-            json!({ "template": "https://{tenant}.idp.example" }),
-            "issuer: is given beside `template`; an entry is one issuer or many tenants",
-        ),
+        (json!({ "template": "https://{tenant}.idp.example" }), "issuer: is given beside `template`; keep one of them"),
         (json!({ "jwks_header": { "value": "x" } }), "jwks_header.name: is missing"),
         (
             json!({ "jwks_header": { "name": "x" } }),
-            "jwks_header.value: is missing; give it, or the file that it is in",
+            "jwks_header.value: is missing; set it, or name the file that holds it",
         ),
         (
             json!({ "jwks_header": { "name": "x", "value": "x", "value_file": "/x" } }),
-            "jwks_header.value: is given by itself and by a file; keep one of them",
+            "jwks_header.value: is given both directly and by a file; keep one of them",
         ),
         (
             json!({ "key_refresh": { "timeout": "5m" } }),
-            "key_refresh.timeout: \"5m\" is no duration; write a whole number and one of ms, s, min, h and d, such as \
+            "key_refresh.timeout: \"5m\" is not a duration; write a whole number and one of ms, s, min, h and d, such as \
              \"30s\", or a number of seconds",
         ),
         (
             json!({ "key_refresh": { "max_keys": -1 } }),
-            "key_refresh.max_keys: \"-1\" is no whole number, or too great a one",
+            "key_refresh.max_keys: \"-1\" is not a whole number, or is too large",
         ),
         (
             json!({ "key_refresh": { "max_keys": 1.5 } }),
-            "key_refresh.max_keys: \"1.5\" is no whole number, or too great a one",
+            "key_refresh.max_keys: \"1.5\" is not a whole number, or is too large",
         ),
     ] {
         let mut config = with_issuer(settings.clone());
-        // So that an entry which comes to nothing is not the only one.
+        // A second issuer, so that a faulty entry is not the only one.
         config
             .issuers
             .push(IssuerTable { issuer: Some(Address("https://b.example".into())), ..IssuerTable::default() });
@@ -631,7 +627,7 @@ async fn tenants_are_trusted_by_name_or_not_at_all() {
         (json!({ "trusted_tenants": [] }), "trusted_tenants: is missing; name the tenants whose tokens are accepted"),
         (
             json!({ "trusted_tenants": ["a", "b/c"] }),
-            "trusted_tenants: \"b/c\" is no tenant's name: up to 256 letters, digits, and `-._~`",
+            "trusted_tenants: \"b/c\" is not the name of a tenant; use up to 256 letters, digits and `-._~`",
         ),
         (
             json!({ "trusted_tenants": "a", "jwks_file": "/x" }),
@@ -643,7 +639,7 @@ async fn tenants_are_trusted_by_name_or_not_at_all() {
         ),
         (
             json!({ "trusted_tenants": "a", "introspection": { "client_id": "a", "client_secret": "b" } }),
-            "introspection: is not for tenants; give the issuer that is asked an entry of its own",
+            "introspection: is not for tenants; give the issuer an entry of its own",
         ),
     ] {
         assert_eq!(faults(tenants(settings)).await, [format!("tenants \"https://{{tenant}}.idp.example\": {fault}")]);
@@ -696,12 +692,12 @@ async fn every_fault_is_named_at_once_with_those_of_the_builder() {
     );
     let found = faults(config).await;
     let beginnings = [
-        "unheard: is no setting",
+        "unheard: is not a setting",
         "max_token_age: \"soon\"",
         "startup: \"slow\"",
         "key_refresh.cool_down: \"never\"",
-        "jwt_cache.max_bytes: \"1k\" is no whole number",
-        "jwt_cache.max_entries: \"-1\" is no whole number",
+        "jwt_cache.max_bytes: \"1k\" is not a whole number",
+        "jwt_cache.max_entries: \"-1\" is not a whole number",
         "issuer \"https://as .example\": jwks_uri: ",
         "issuer \"https://as .example\": profile: ",
         "issuer \"https://as .example\": algorithms: \"HS256\"",
@@ -711,7 +707,7 @@ async fn every_fault_is_named_at_once_with_those_of_the_builder() {
         "tenants \"https://idp.example\": trusted_tenants: is missing",
         "issuers[2]: issuer: is missing",
         "issuers[2]: scope_claim: is an empty list",
-        // And the builder's own.
+        // And the builder's own faults.
         "tenants \"https://idp.example\": the template has to have",
         "leeway: 600s is over 5 minutes",
         "max_token_length: is 0",
@@ -960,15 +956,15 @@ async fn keys_are_read_from_the_file() {
 #[test]
 fn a_value_of_another_shape_is_an_error_of_the_reader_that_says_what_is_expected() {
     for (config, expected) in [
-        (json!({ "leeway": [] }), "a number or a text"),
-        (json!({ "leeway": true }), "a number or a text"),
-        (json!({ "audience": 5 }), "a text, or a list of texts"),
+        (json!({ "leeway": [] }), "a number or a string"),
+        (json!({ "leeway": true }), "a number or a string"),
+        (json!({ "audience": 5 }), "a string, or a list of strings"),
         (json!({ "issuers": {} }), "a sequence"),
         (json!({ "issuers": [{ "scope_grammar": 5 }] }), "the name of a grammar, or a table"),
         (json!({ "issuers": [{ "dangerous_allow_http_on_loopback": "true" }] }), "a boolean"),
         (json!({ "issuers": [{ "introspection": true }] }), "a table of settings"),
         (json!({ "issuers": [{ "introspection": { "signed_responses": "true" } }] }), "a boolean"),
-        (json!({ "issuers": [{ "introspection": { "introspect_jwts": true } }] }), "a number or a text"),
+        (json!({ "issuers": [{ "introspection": { "introspect_jwts": true } }] }), "a number or a string"),
     ] {
         let error = serde_json::from_value::<Config>(config).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
@@ -1005,7 +1001,7 @@ fn introspection(mut config: Config) -> Introspection {
     introspection
 }
 
-/// The variables that say what this table says.
+/// The variables with the settings of this table.
 fn variables(prefix: &str, table: &Value) -> Vec<(String, String)> {
     let Value::Object(table) = table else { unreachable!() };
     let mut all = Vec::new();
@@ -1100,7 +1096,7 @@ fn every_setting_of_introspection_is_its_own() {
     assert_eq!(all(&introspection(with_issuer(json!({ "introspection": nothing })))), all(&plain()));
 }
 
-/// What a client sends to say who it is: the header field and the form. Of an assertion, what is the same each time.
+/// The credentials that a client sends: the header field and the form. Of an assertion, only the constant part.
 fn sent(client: ClientAuthentication) -> (Option<String>, Vec<(String, String)>) {
     let authenticator = client.prepare(BACKENDS[0]).unwrap();
     let (mut headers, mut form) = (HeaderMap::new(), Vec::new());
@@ -1222,12 +1218,11 @@ fn keys_are_not_needed_where_the_issuer_is_asked_instead() {
 
 #[tokio::test]
 async fn what_is_wrong_with_an_introspection_is_a_fault_with_its_remedy() {
-    let both = "is given by itself and by a file; keep one of them";
-    let neither = "is missing; give it, or the file that it is in";
-    let no_id = "is missing; give the one that the issuer knows this API by";
-    let useless = |method: &str| {
-        format!("is of no use for \"{method}\"; leave it out, or choose another `client_authentication`")
-    };
+    let both = "is given both directly and by a file; keep one of them";
+    let neither = "is missing; set it, or name the file that holds it";
+    let no_id = "is missing; set the id that the issuer has for this API";
+    let useless =
+        |method: &str| format!("is not used by \"{method}\"; remove it, or choose another `client_authentication`");
     let (basic, none, bearer) = (useless("client_secret_basic"), useless("none"), useless("bearer"));
     let (jwt, tls, private) = (useless("client_secret_jwt"), useless("tls_client_auth"), useless("private_key_jwt"));
     let method = |name: &str, settings| extended(json!({ "client_authentication": name }), settings);
@@ -1242,7 +1237,7 @@ async fn what_is_wrong_with_an_introspection_is_a_fault_with_its_remedy() {
             json!({ "client_id": "api", "client_secret": secret, "client_secret_file": "/x" }),
             vec![("client_secret", both)],
         ),
-        (json!({ "client_id": "api", "client_secret": 5 }), vec![("client_secret", "is no text")]),
+        (json!({ "client_id": "api", "client_secret": 5 }), vec![("client_secret", "is not a string")]),
         (
             json!({ "client_id": "api", "private_key_file": "/x" }),
             vec![("client_secret", neither), ("private_key_file", &basic)],
@@ -1259,7 +1254,7 @@ async fn what_is_wrong_with_an_introspection_is_a_fault_with_its_remedy() {
                 ("private_key", neither),
                 (
                     "algorithm",
-                    "\"HS256\" is none that can be used; these can: ES256, ES384, Ed25519, RS256, RS384, RS512, PS256, \
+                    "\"HS256\" is not supported; use one of ES256, ES384, Ed25519, RS256, RS384, RS512, PS256, \
                      PS384, PS512",
                 ),
             ],
@@ -1299,39 +1294,39 @@ async fn what_is_wrong_with_an_introspection_is_a_fault_with_its_remedy() {
             method("client-secret-basic", json!({ "client_id": "api" })),
             vec![(
                 "client_authentication",
-                "\"client-secret-basic\" is no method; these are: client_secret_basic, client_secret_post, \
+                "\"client-secret-basic\" is not a method; use one of client_secret_basic, client_secret_post, \
                  client_secret_jwt, private_key_jwt, bearer, tls_client_auth, none",
             )],
         ),
         (
             with(json!({ "token_prefixes": [] })),
-            vec![("token_prefixes", "is an empty list; leave it out for the default")],
+            vec![("token_prefixes", "is an empty list; remove it for the default")],
         ),
         (
             with(json!({ "issuer_aliases": [] })),
-            vec![("issuer_aliases", "is an empty list; leave it out for the default")],
+            vec![("issuer_aliases", "is an empty list; remove it for the default")],
         ),
-        (with(json!({ "parameters": { "a\nb": 5 } })), vec![("parameters.a\\nb", "is no text")]),
+        (with(json!({ "parameters": { "a\nb": 5 } })), vec![("parameters.a\\nb", "is not a string")]),
         (
             with(json!({ "introspect_jwts": "always" })),
             vec![(
                 "introspect_jwts",
-                "\"always\" is no way to check JWTs; write \"where-demanded\", \"instead\", or how old an answer may \
+                "\"always\" is not a way to introspect JWTs; write \"where-demanded\", \"instead\", or how old a cached response may \
                  be, such as \"10s\"",
             )],
         ),
         (
             with(json!({ "max_response": "64k", "cache": { "max_bytes": -1 } })),
             vec![
-                ("max_response", "\"64k\" is no whole number, or too great a one"),
-                ("cache.max_bytes", "\"-1\" is no whole number, or too great a one"),
+                ("max_response", "\"64k\" is not a whole number, or is too large"),
+                ("cache.max_bytes", "\"-1\" is not a whole number, or is too large"),
             ],
         ),
         (
             with(json!({ "limits": { "breaker_threshold": 4_294_967_296_u64, "max_in_flight": "many" } })),
             vec![
-                ("limits.max_in_flight", "\"many\" is no whole number, or too great a one"),
-                ("limits.breaker_threshold", "\"4294967296\" is no whole number, or too great a one"),
+                ("limits.max_in_flight", "\"many\" is not a whole number, or is too large"),
+                ("limits.breaker_threshold", "\"4294967296\" is not a whole number, or is too large"),
             ],
         ),
     ] {
@@ -1346,7 +1341,7 @@ async fn what_is_wrong_with_an_introspection_is_a_fault_with_its_remedy() {
     {
         let (table, name) = setting.split_once('.').unwrap();
         let found = faults(with_issuer(json!({ "introspection": with(json!({ table: { name: "5m" } })) }))).await;
-        let beginning = format!("issuer \"https://as.example\": introspection.{setting}: \"5m\" is no duration; ");
+        let beginning = format!("issuer \"https://as.example\": introspection.{setting}: \"5m\" is not a duration; ");
         assert!(found.len() == 1 && found[0].starts_with(&beginning), "{found:?}");
     }
 }
@@ -1365,8 +1360,8 @@ async fn the_faults_of_an_introspection_are_named_at_once_with_those_of_the_buil
         "introspection.client_id: is missing",
         "introspection.client_secret: the file \"/nowhere/to/be/found\" cannot be read: ",
         "introspection remembers good tokens for more than 5 minutes",
-        "introspection sends the form field \"token\" itself",
-        "the longest answer is not between",
+        "introspection sends the form field `token` itself",
+        "`max_response` is not between",
         "the introspection endpoint \"http://as.example/introspect\"",
     ];
     for (found, beginning) in found.iter().zip(beginnings) {
@@ -1384,7 +1379,7 @@ async fn an_opaque_token_is_asked_about_with_the_secret_of_the_file() {
     let folder = Folder::new("asked");
     let file = folder.file("secret", "s3cret\n");
     let endpoint = "https://as.example/introspect?key=s3cret";
-    // The network of these tests insists on its limit, which is that of key sets.
+    // The network of these tests requires its own limit, which is that of key sets.
     let settings = json!({ "client_id": "orders-api", "endpoint": endpoint, "max_response": 524_288 });
     let with = |name: &str, value: &str| extended(settings.clone(), json!({ name: value }));
     for table in [with("client_secret", "s3cret"), with("client_secret_file", &file)] {

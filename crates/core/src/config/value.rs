@@ -1,4 +1,4 @@
-//! The values of settings, as files and variables have them.
+//! Values of settings, as files and variables have them.
 
 use std::{
     fmt,
@@ -17,16 +17,16 @@ use crate::{
     resource_server::Startup,
 };
 
-/// The longest secret that is read from a file, in bytes. Whatever is longer is no secret, but the wrong file.
+/// The longest secret that is read from a file, in bytes. A longer file is the wrong file.
 const MAX_SECRET: u64 = 16 * 1024;
 
-/// A time or a size: a number, or a text to be read. What is wrong with it is found when it is read, with everything else.
+/// A time or a size: a number or a string. Parsed later, so that its fault is reported with all others.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "Scalar")]
 pub(super) struct Quantity(String);
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "a number or a text")]
+#[serde(untagged, expecting = "a number or a string")]
 enum Scalar {
     Integer(i64),
     Float(f64),
@@ -53,7 +53,7 @@ impl Quantity {
     pub(super) fn duration(&self) -> Result<Duration, String> {
         self.as_duration().ok_or_else(|| {
             format!(
-                "{:?} is no duration; write a whole number and one of ms, s, min, h and d, such as \"30s\", or a number of \
+                "{:?} is not a duration; write a whole number and one of ms, s, min, h and d, such as \"30s\", or a number of \
                  seconds",
                 self.0
             )
@@ -84,17 +84,17 @@ impl Quantity {
 
     fn whole<N: FromStr>(&self) -> Result<N, String> {
         let number = self.0.bytes().all(|byte| byte.is_ascii_digit()).then(|| self.0.parse().ok()).flatten();
-        number.ok_or_else(|| format!("{:?} is no whole number, or too great a one", self.0))
+        number.ok_or_else(|| format!("{:?} is not a whole number, or is too large", self.0))
     }
 
-    pub(super) fn online_check(&self) -> Result<JwtIntrospection, String> {
+    pub(super) fn jwt_introspection(&self) -> Result<JwtIntrospection, String> {
         match self.0.as_str() {
             "instead" => Ok(JwtIntrospection::Instead),
             "where-demanded" => Ok(JwtIntrospection::WhereDemanded),
             text => self.as_duration().map(JwtIntrospection::Every).ok_or_else(|| {
                 format!(
-                    "{text:?} is no way to check JWTs; write \"where-demanded\", \"instead\", or how old an answer may \
-                     be, such as \"10s\""
+                    "{text:?} is not a way to introspect JWTs; write \"where-demanded\", \"instead\", or how old a cached \
+                     response may be, such as \"10s\""
                 )
             }),
         }
@@ -106,20 +106,20 @@ impl Quantity {
             "lazy" => Ok(Startup::Lazy),
             text => self.as_duration().map(Startup::WaitAtMost).ok_or_else(|| {
                 format!(
-                    "{text:?} is no way to start up; write \"lazy\", \"fail-fast\", or how long to wait, such as \"5s\""
+                    "{text:?} is not a way to start up; write \"lazy\", \"fail-fast\", or how long to wait, such as \"5s\""
                 )
             }),
         }
     }
 }
 
-/// Texts: one, or a list of them.
+/// One string, or a list of them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "OneOrMany")]
 pub(super) struct List(pub(super) Vec<String>);
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "a text, or a list of texts")]
+#[serde(untagged, expecting = "a string, or a list of strings")]
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
@@ -134,7 +134,7 @@ impl From<OneOrMany> for List {
     }
 }
 
-/// A URL, which is shown without what may be secret in it.
+/// A URL, whose `Debug` omits what may be secret in it.
 #[derive(Clone, Deserialize)]
 pub(super) struct Address(pub(super) String);
 
@@ -144,7 +144,8 @@ impl fmt::Debug for Address {
     }
 }
 
-/// A text that is never shown. Whatever else stands in its place is read too, since an error of the reader would quote it.
+/// A string that is never shown. Other types are accepted here and refused later, since an error of the format's reader would
+/// quote them.
 #[derive(Clone, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Secret {
@@ -162,30 +163,30 @@ impl Secret {
     pub(super) fn text(self) -> Result<String, String> {
         match self {
             Self::Text(text) => Ok(text),
-            Self::Other(_) => Err("is no text".into()),
+            Self::Other(_) => Err("is not a string".into()),
         }
     }
 
-    /// The secret, which is given by itself or by the file that it is in.
+    /// The secret, given by itself or by its file.
     pub(super) fn from_either(value: Option<Self>, file: Option<PathBuf>) -> Result<String, String> {
         match (value, file) {
-            (Some(_), Some(_)) => Err("is given by itself and by a file; keep one of them".into()),
+            (Some(_), Some(_)) => Err("is given both directly and by a file; keep one of them".into()),
             (Some(value), None) => value.text(),
             (None, Some(file)) => Self::read(&file).map_err(|fault| format!("the file {file:?} {fault}")),
-            (None, None) => Err("is missing; give it, or the file that it is in".into()),
+            (None, None) => Err("is missing; set it, or name the file that holds it".into()),
         }
     }
 
-    /// What is in the file, without the line break that editors and `echo` put at its end.
+    /// The content of the file, without the line break that editors and `echo` put at its end.
     fn read(path: &Path) -> Result<String, String> {
         let mut bytes = Vec::new();
         File::open(path)
             .and_then(|file| file.take(MAX_SECRET + 1).read_to_end(&mut bytes))
             .map_err(|error| format!("cannot be read: {error}"))?;
         if bytes.len() as u64 > MAX_SECRET {
-            return Err(format!("has more than {MAX_SECRET} bytes, which is no secret; check the path"));
+            return Err(format!("has more than {MAX_SECRET} bytes, too many for a secret; check the path"));
         }
-        // It would be taken for a part of the secret. That of UTF-16 is what some shells write.
+        // A byte order mark would be taken for a part of the secret. Some shells write UTF-16 with one.
         if [&b"\xef\xbb\xbf"[..], b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| bytes.starts_with(mark)) {
             return Err("begins with a byte order mark; save it as UTF-8 without one".into());
         }
@@ -246,7 +247,7 @@ mod tests {
             "18446744073709551615min",
             "307445734561825861min",
         ] {
-            assert!(quantity(text).duration().unwrap_err().contains("is no duration"), "{text}");
+            assert!(quantity(text).duration().unwrap_err().contains("is not a duration"), "{text}");
         }
     }
 
@@ -274,18 +275,18 @@ mod tests {
         assert_eq!(quantity("0").count(), Ok(0));
         assert_eq!(quantity("4294967295").count(), Ok(u32::MAX));
         for text in ["", "-1", "1.0", "4294967296", "99999999999999999999999"] {
-            assert!(quantity(text).count().unwrap_err().contains("is no whole number"), "{text}");
+            assert!(quantity(text).count().unwrap_err().contains("is not a whole number"), "{text}");
         }
     }
 
     #[test]
     fn a_check_of_jwts_is_a_name_or_a_time() {
-        assert_eq!(quantity("where-demanded").online_check(), Ok(JwtIntrospection::WhereDemanded));
-        assert_eq!(quantity("instead").online_check(), Ok(JwtIntrospection::Instead));
-        assert_eq!(quantity("10s").online_check(), Ok(JwtIntrospection::Every(Duration::from_secs(10))));
-        assert_eq!(quantity("0").online_check(), Ok(JwtIntrospection::Every(Duration::ZERO)));
+        assert_eq!(quantity("where-demanded").jwt_introspection(), Ok(JwtIntrospection::WhereDemanded));
+        assert_eq!(quantity("instead").jwt_introspection(), Ok(JwtIntrospection::Instead));
+        assert_eq!(quantity("10s").jwt_introspection(), Ok(JwtIntrospection::Every(Duration::from_secs(10))));
+        assert_eq!(quantity("0").jwt_introspection(), Ok(JwtIntrospection::Every(Duration::ZERO)));
         for text in ["", "Instead", "where_demanded", "10 s", "always"] {
-            assert!(quantity(text).online_check().is_err(), "{text}");
+            assert!(quantity(text).jwt_introspection().is_err(), "{text}");
         }
     }
 
@@ -317,7 +318,7 @@ mod tests {
             (b"\xef\xbb\xbfs3cret", "begins with a byte order mark; save it as UTF-8 without one"),
             (b"\xff\xfes\0", "begins with a byte order mark; save it as UTF-8 without one"),
             (b"\xfe\xff\0s", "begins with a byte order mark; save it as UTF-8 without one"),
-            (format!("{longest}x").as_bytes(), "has more than 16384 bytes, which is no secret; check the path"),
+            (format!("{longest}x").as_bytes(), "has more than 16384 bytes, too many for a secret; check the path"),
         ] {
             assert_eq!(read(content), Err(format!("the file {path:?} {fault}")));
         }

@@ -1,4 +1,4 @@
-//! Tokens that an application verifies itself: of any format, and API keys.
+//! Verifiers of the application: for tokens of any format, and for API keys.
 
 pub mod api_keys;
 pub mod token_verifier;

@@ -1,10 +1,9 @@
-//! Tokens of any format, judged by a verifier of the application: the tokens of social providers, API keys, an old format
-//! that has to work for one more year.
+//! Tokens of any format, verified by the application: those of social providers, API keys, a legacy format.
 //!
-//! A [`TokenVerifier`] says which tokens are its own, and then what becomes of each: good, bad, or cannot tell. The rest is
-//! the gate's: it asks about one token once at a time, remembers the answer for a short while, stops asking during an outage
-//! (see [`online`](crate::online)), checks times and confirmations, and makes the
-//! [`VerifiedToken`](crate::VerifiedToken) that handlers get, the same as for every other kind of token.
+//! A [`TokenVerifier`] says which tokens are its own, and of each whether it is valid, invalid, or cannot be verified now.
+//! Scopegate does the rest, as for every other kind of token: one call at a time per token, a short-lived cache, a circuit
+//! breaker for outages (see [`online`](crate::online)), the checks of times and confirmations, and the
+//! [`VerifiedToken`](crate::VerifiedToken) for handlers.
 //!
 //! ```
 //! use scopegate_core::token_verifier::{TokenInfo, Verification, VerifyError, PresentedToken, TokenVerifier};
@@ -26,9 +25,9 @@
 //!     fn verify(&self, presented: &PresentedToken<'_>) -> Verification {
 //!         let (sessions, token) = (self.sessions.clone(), presented.token().to_owned());
 //!         Verification::cached_by_token(async move {
-//!             match sessions.find(&token).await? { // An error is no verdict: the answer is 503.
+//!             match sessions.find(&token).await? { // An error of the session store gives 503.
 //!                 Some(session) => Ok(TokenInfo::for_subject(session.user).scope("message").expires_at(session.end)),
-//!                 None => Err(VerifyError::invalid("there is no such session")),
+//!                 None => Err(VerifyError::invalid("no such session")),
 //!             }
 //!         })
 //!     }
@@ -40,7 +39,7 @@
 //! scopegate_core::ResourceServer::builder().verifier(Legacy { sessions: Sessions }).audience("https://api.example");
 //! ```
 //!
-//! # A second input
+//! # Verdicts that depend on the request
 //!
 //! ```
 //! # use scopegate_core::token_verifier::{TokenInfo, Verification, VerifyError, PresentedToken};
@@ -49,28 +48,27 @@
 //!         return Verification::ready(Err(VerifyError::missing_input("x-device"))); // 400
 //!     };
 //!     let device = device.to_owned();
-//!     // Named, so that what is remembered for one device is not taken for what is true of another.
+//!     // Named, so that the verdict for one device is not served from the cache to another.
 //!     Verification::cached_by_token_and([device.clone()], async move { Ok(TokenInfo::for_subject(device)) })
 //! }
 //! ```
 //!
-//! # Asking over HTTP
+//! # HTTP errors
 //!
-//! An error of the connection becomes *cannot tell* by `?`. A status is for the verifier to read: what the provider answers to
-//! a bad token is [`VerifyError::invalid`], and every other status that is none of success is *cannot tell*. Whoever takes "not 200" for
-//! bad turns an outage into 401.
+//! `?` turns a connection error into *unavailable* (503). The status is for the verifier to read: map the provider's response
+//! to an invalid token to [`VerifyError::invalid`], and every other unsuccessful status to [`VerifyError::unavailable`]. A
+//! verifier that takes every status but 200 for an invalid token turns the provider's outage into 401s.
 //!
 //! # Panics
 //!
-//! A verifier that panics, in [`accepts`](TokenVerifier::accepts), in [`verify`](TokenVerifier::verify) or in the future of its
-//! [`Verification`], has said nothing about the token: the answer is 500, reason `verifier_panicked`, with an error in the log, the
-//! token is offered to no other verifier, and nothing is remembered. Where panics abort (`panic = "abort"`), they end the
-//! process as ever.
+//! A panic in [`accepts`](TokenVerifier::accepts), in [`verify`](TokenVerifier::verify) or in the future of the
+//! [`Verification`] is answered with 500, reason `verifier_panicked`, and an error in the log. No other verifier gets the
+//! token, and nothing is cached. With `panic = "abort"`, a panic ends the process.
 //!
-//! # What a verifier has to see to
+//! # What a verifier must check
 //!
-//! That the token is meant for this API. Nobody else can: a provider that says only that a token is good says so of tokens
-//! that were given to any other application, too. Compare the client it was issued to, or whatever the format has instead.
+//! That the token is meant for this API. No other part can: a provider that only says that a token is valid says so of tokens
+//! that it issued to any other application, too. Compare the client that the token was issued to, or the format's equivalent.
 
 use std::{
     error::Error as StdError,
@@ -97,50 +95,48 @@ use crate::{
     scope::{ExactScopes, ScopeGrammar},
 };
 
-/// Judges the tokens of one issuer in a way of its own. See the [module docs](self).
+/// Verifies the tokens of one issuer by the application's own means. See the [module docs](self).
 pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
-    /// What the issuer of these tokens is called. Together with the subject it is whom a token speaks for, so no other issuer
-    /// may be called the same.
+    /// The name of the issuer. Issuer and subject together identify a principal, so no other issuer may have this name.
     fn issuer(&self) -> &str;
 
-    /// Whether this token is for this verifier to judge.
+    /// Whether this verifier is responsible for the token.
     ///
-    /// Asked of every token, before anything else looks at it, so it has to be quick and the same each time. A token that is
-    /// accepted here and found bad is refused: nobody else is asked.
+    /// Called for every request, before any other use of the token, so it must be fast and must always decide the same. A
+    /// token that is accepted here and then found invalid is refused; no other verifier is tried.
     ///
-    /// If two verifiers accept one token, the service is misconfigured and the answer is 500. Where `accepts` goes by what the
-    /// client writes besides the token, a header for example, clients can bring that about unless the validation exclude each
-    /// other.
+    /// If two verifiers accept one token, the answer is 500, reason `ambiguous_token`. Where `accepts` depends on anything
+    /// besides the token, such as a header, clients can cause that unless the verifiers exclude each other.
     fn accepts(&self, presented: &PresentedToken<'_>) -> bool;
 
-    /// Judges a token that was accepted.
+    /// Verifies a token that this verifier accepts.
     ///
-    /// Called for every request with such a token, since the [`Verification`] says what the verdict rests on. Its future runs only
-    /// where no verdict is remembered that rests on the same, so whatever costs something belongs inside of it.
+    /// Called for every request with such a token, so do expensive work inside the future of the [`Verification`]: it runs
+    /// only where the cache has no verdict for the same inputs.
     fn verify(&self, presented: &PresentedToken<'_>) -> Verification;
 
-    /// For how long verdicts are remembered. Read once, when the resource server is built.
+    /// How long verdicts are cached. Default: [`CacheConfig::default`]. Read once, when the resource server is built.
     fn cache(&self) -> CacheConfig {
         CacheConfig::default()
     }
 
-    /// How much is asked at once, and how long an answer is waited for. Read once, when the resource server is built.
+    /// Bounds on concurrent calls and on waiting. Default: [`Limits::default`]. Read once, when the resource server is built.
     fn limits(&self) -> Limits {
         Limits::default()
     }
 
-    /// What is wrong with the verifier's settings, if anything is, with its remedy. The resource server is not built then.
+    /// A fault in the verifier's settings, with its remedy. The resource server then does not build. Default: none.
     fn fault(&self) -> Option<String> {
         None
     }
 
-    /// How the scopes of these tokens are compared. Read once, when the resource server is built.
+    /// How scopes of these tokens are compared. Default: exactly. Read once, when the resource server is built.
     fn scope_grammar(&self) -> Arc<dyn ScopeGrammar> {
         Arc::new(ExactScopes)
     }
 }
 
-/// A token as it was presented, with the request that it came with. Nothing about either has been verified.
+/// A token and the request that it came with. Nothing about either has been verified.
 #[derive(Clone, Copy)]
 pub struct PresentedToken<'a> {
     token: &'a str,
@@ -162,9 +158,8 @@ impl<'a> PresentedToken<'a> {
         self.request
     }
 
-    /// The value of a header field, where there is one field line of that name and it is visible ASCII: an input that a token
-    /// has to come with. `None` where it is absent, and also where there are several or it is something else, so that `None` is
-    /// a reason to refuse and never one to do without.
+    /// The value of a header field, if the request has exactly one field line of that name, in visible ASCII. `None` where the
+    /// field is absent, repeated or contains other characters; treat `None` as a reason to refuse.
     pub fn header(&self, name: &str) -> Option<&'a str> {
         let mut values = self.request.headers().get_all(name).iter();
         match (values.next(), values.next()) {
@@ -180,11 +175,11 @@ impl fmt::Debug for PresentedToken<'_> {
     }
 }
 
-/// What a verifier says of a token.
+/// The result of a verification: who the token speaks for, or why it is not accepted.
 pub type Verdict = Result<TokenInfo, VerifyError>;
 
-/// How a token is judged: at once, or by asking somebody.
-#[must_use = "a verification does nothing until the gate makes it"]
+/// How a token is verified: at once, or by a future whose verdict may be cached.
+#[must_use = "a verification does nothing until `TokenVerifier::verify` returns it"]
 pub struct Verification(Kind);
 
 enum Kind {
@@ -193,20 +188,21 @@ enum Kind {
 }
 
 impl Verification {
-    /// The verdict is known without asking anybody. It is not remembered.
+    /// A verdict that is already known. It is not cached.
     pub fn ready(verdict: Verdict) -> Self {
         Self(Kind::Ready(verdict))
     }
 
-    /// The verdict rests on the token and on nothing else, so that it is the same for everybody who presents the token: it is
-    /// shared among requests and remembered.
+    /// A verdict that depends on the token alone. It is cached, and concurrent requests with the same token share one run of
+    /// the future.
     pub fn cached_by_token(verdict: impl Future<Output = Verdict> + Send + 'static) -> Self {
         Self::cached_by_token_and::<&[u8]>([], verdict)
     }
 
-    /// The verdict rests on the token and on these inputs, in this order: it is shared among requests that have the same of
-    /// all of them. Whatever else of a request goes into the verdict has to be named here. If it is not, one caller is given
-    /// what is true of another.
+    /// A verdict that depends on the token and on these inputs, in this order. It is cached for requests with the same token
+    /// and inputs.
+    ///
+    /// Name every part of the request that the verdict depends on. If one is left out, a caller gets the verdict of another.
     pub fn cached_by_token_and<I: AsRef<[u8]>>(
         inputs: impl IntoIterator<Item = I>,
         verdict: impl Future<Output = Verdict> + Send + 'static,
@@ -215,7 +211,7 @@ impl Verification {
         Self(Kind::Pending { inputs: Some(inputs), verdict: Box::pin(verdict) })
     }
 
-    /// The verdict is for this request alone, neither shared nor remembered.
+    /// A verdict for this request alone. It is neither shared nor cached.
     pub fn uncached(verdict: impl Future<Output = Verdict> + Send + 'static) -> Self {
         Self(Kind::Pending { inputs: None, verdict: Box::pin(verdict) })
     }
@@ -231,57 +227,56 @@ impl fmt::Debug for Verification {
     }
 }
 
-/// What a good token grants, and to whom.
+/// Who a valid token speaks for, and what it grants.
 ///
-/// It is written down as claims by their registered names (`sub`, `client_id`, `scope`, `aud`, `exp`), so a handler that
-/// reads claims need not know which kind of token it was given.
+/// Stored as claims under their registered names (`sub`, `client_id`, `scope`, `aud`, `exp`), so that a handler reads the same
+/// claims for every kind of token.
 #[derive(Clone, Default)]
-#[must_use = "a grant has to be returned by a verifier"]
+#[must_use = "the verifier has to return the token's info"]
 pub struct TokenInfo {
-    /// What the verifier says, claim by claim.
+    /// Registered claims and those set by `claim`.
     granted: Map<String, Value>,
-    /// What it passes on.
+    /// The provider's claims, set by `claims`.
     claims: Map<String, Value>,
     lifetime: Option<Duration>,
     fault: bool,
 }
 
-/// The claims that say what is granted, to whom and for how long.
+/// The claims that only a setter of their own may set: they decide what is granted, to whom and for how long.
 const GRANTED: [&str; 9] = ["aud", "client_id", "exp", "iat", "iss", "jti", "nbf", "scope", "sub"];
 
 impl TokenInfo {
-    /// Grants something to this subject, the one that the issuer knows the user by.
+    /// A token of this subject, by its identifier at the issuer.
     pub fn for_subject(subject: impl Into<String>) -> Self {
         Self::default().claim("sub", subject.into())
     }
 
-    /// Grants something to a client that acts for itself.
+    /// A token of a client that acts for itself.
     pub fn for_client(client_id: impl Into<String>) -> Self {
         Self::default().client_id(client_id)
     }
 
-    /// Names the client that the token was issued to.
+    /// The client that the token was issued to.
     pub fn client_id(self, client_id: impl Into<String>) -> Self {
         self.claim("client_id", client_id.into())
     }
 
-    /// Grants these scopes, in place of those before: scope tokens with spaces between them (RFC 6749 §3.3).
+    /// The granted scopes, space-delimited (RFC 6749 §3.3). Replaces those set before. Default: none.
     pub fn scope(self, scope: impl Into<String>) -> Self {
         self.claim("scope", scope.into())
     }
 
-    /// Names the audience that the token is for.
+    /// The audience that the token is for.
     pub fn audience(self, audience: impl Into<String>) -> Self {
         self.claim("aud", audience.into())
     }
 
-    /// Says when the token was issued. Where a [greatest age](crate::ResourceServerBuilder::max_token_age) is configured, it has
-    /// to be said.
+    /// When the token was issued. Required where [`max_token_age`](crate::ResourceServerBuilder::max_token_age) is configured.
     pub fn issued_at(self, time: SystemTime) -> Self {
         self.date("iat", time)
     }
 
-    /// Says when the token expires. It is not remembered for longer, and refused from then on.
+    /// When the token expires. It is cached no longer, and refused from then on. Default: the cache's TTL applies alone.
     pub fn expires_at(self, time: SystemTime) -> Self {
         self.date("exp", time)
     }
@@ -290,22 +285,23 @@ impl TokenInfo {
         self.claim(name, time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs())
     }
 
-    /// Says for how long the token is good, counted from when the lookup was asked.
+    /// How long the token is valid, counted from when the verification began.
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
         self
     }
 
-    /// Adds a claim, in place of one of the same name.
+    /// Adds a claim, or replaces the one of that name.
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.granted.insert(name.into(), value.into());
         self
     }
 
-    /// Passes on the members of an object as claims: what a provider says of its user. Those that would say what is granted and
-    /// to whom (`sub`, `client_id`, `scope`, `aud`, `iss`, `exp`, `nbf`, `iat`, `jti`) are left out, and where a
-    /// [`claim`](Self::claim) has the same name, that one counts. Of something that is no object nothing can be made, and the
-    /// token is not accepted: nothing could be said about it.
+    /// Adds the members of an object as claims: what a provider says of its user.
+    ///
+    /// The registered claims that decide about the grant (`sub`, `client_id`, `scope`, `aud`, `iss`, `exp`, `nbf`, `iat`,
+    /// `jti`) are ignored, and a [`claim`](Self::claim) of the same name takes precedence. Claims that do not serialize to a
+    /// JSON object give 503.
     pub fn claims(mut self, claims: impl Serialize) -> Self {
         match serde_json::to_value(claims) {
             Ok(Value::Object(members)) => {
@@ -318,8 +314,11 @@ impl TokenInfo {
 
     fn into_json(mut self, now: Duration) -> Result<Bytes, Unavailable> {
         if self.fault {
-            return Err(Unavailable::new(UnavailableKind::Misconfigured, "the verifier's claims are no JSON object")
-                .about_token());
+            return Err(Unavailable::new(
+                UnavailableKind::Misconfigured,
+                "the verifier's claims are not a JSON object",
+            )
+            .about_token());
         }
         if let Some(lifetime) = self.lifetime {
             self.granted.insert("exp".into(), now.saturating_add(lifetime).as_secs().into());
@@ -329,16 +328,16 @@ impl TokenInfo {
     }
 }
 
-/// Names the claims and not their values.
+/// Shows the names of the claims and omits their values.
 impl fmt::Debug for TokenInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("TokenInfo").field(&self.granted.keys().chain(self.claims.keys()).collect::<Vec<_>>()).finish()
     }
 }
 
-/// Why a token is not accepted: it is bad, or nobody can tell.
+/// Why a token is not accepted: it is invalid (401), lacks an input (400), or cannot be verified now (503).
 ///
-/// Every error that `?` meets becomes *cannot tell*: somebody else's outage is never a verdict on a token.
+/// `?` converts every other error into *unavailable*: an outage is never a verdict on a token.
 #[derive(Debug)]
 pub struct VerifyError(Cause);
 
@@ -349,38 +348,37 @@ enum Cause {
 }
 
 impl VerifyError {
-    /// The token is bad: 401 `invalid_token`. `why` is for the log; the token's text is taken out of it.
+    /// The token is invalid: 401 `invalid_token`. `why` is logged, without the token's text.
     pub fn invalid(why: impl Into<String>) -> Self {
         Self(Cause::Invalid(Reason::InactiveToken, why.into()))
     }
 
-    /// The token is for another application: 401 `invalid_token`. `found` is for the log.
+    /// The token is for another application: 401 `invalid_token`. `found` is logged.
     pub fn for_another_audience(found: impl Into<String>) -> Self {
         Self(Cause::Invalid(Reason::WrongAudience, found.into()))
     }
 
-    /// The request lacks an input that the token has to come with, or has a malformed one: 400 `invalid_request`. `which` is
-    /// for the log.
+    /// The request lacks an input that the token requires, or has a malformed one: 400 `invalid_request`. `which` is logged.
     pub fn missing_input(which: impl Into<String>) -> Self {
         Self(Cause::Invalid(Reason::MissingInput, which.into()))
     }
 
-    /// Nobody can tell at the moment: 503. `why` is for the log; the token's text is taken out of it.
+    /// The token cannot be verified now: 503. `why` is logged, without the token's text.
     pub fn unavailable(why: impl Into<String>) -> Self {
         let fault = UnavailableKind::Upstream;
         Self(Cause::Unavailable { fault, is_about_token: false, retry_after: None, cause: why.into() })
     }
 
-    /// Nobody can tell, since we are not allowed to ask: our own credentials are refused, or the address is wrong. 503, and an
-    /// error in the log. `why` is for the log; the token's text is taken out of it.
+    /// The token cannot be verified because this service is misconfigured: the provider rejects our credentials, or the
+    /// address is wrong. 503, and an error in the log. `why` is logged, without the token's text.
     pub fn misconfigured(why: impl Into<String>) -> Self {
         let fault = UnavailableKind::Misconfigured;
         Self(Cause::Unavailable { fault, is_about_token: false, retry_after: None, cause: why.into() })
     }
 
-    /// Says that it may have to do with this very token that nobody can tell, so that it does not count as an outage.
-    /// Otherwise whoever finds a token that the provider chokes on could pause the asking for everybody. For verdicts it means
-    /// nothing.
+    /// Marks an unavailability that this token may have caused, so that it does not count towards the circuit breaker.
+    /// Otherwise an attacker with a token that the provider chokes on could suspend verification for every caller. No effect
+    /// on other errors.
     #[must_use]
     pub fn about_this_token(mut self) -> Self {
         if let Cause::Unavailable { is_about_token, .. } = &mut self.0 {
@@ -389,7 +387,8 @@ impl VerifyError {
         self
     }
 
-    /// Says when to ask again. Nobody is asked until then, about any token of this verifier. For verdicts it means nothing.
+    /// Suspends verification of all tokens of this verifier for `time`, as the provider's `Retry-After` asks. No effect on an
+    /// error other than *unavailable*.
     #[must_use]
     pub fn retry_after(mut self, time: Duration) -> Self {
         if let Cause::Unavailable { retry_after, .. } = &mut self.0 {
@@ -398,17 +397,17 @@ impl VerifyError {
         self
     }
 
-    /// What the gate makes of it, without the text of the token, which errors of HTTP clients are fond of quoting.
-    fn told(self, token: &str) -> Result<TokenStatus, Unavailable> {
+    /// The status of the token, without the token's text, which errors of HTTP clients may quote.
+    fn into_status(self, token: &str) -> Result<TokenStatus, Unavailable> {
         match self.0 {
             Cause::Invalid(reason, why) => {
                 let why = without(token, &why);
-                let (subject, expected, found) = match reason {
-                    Reason::MissingInput => ("request", "what the token has to come with", format!("none: {why}")),
+                let (field, expected, found) = match reason {
+                    Reason::MissingInput => ("request", "the inputs that the token requires", format!("none: {why}")),
                     Reason::WrongAudience => ("audience", "this API", why),
                     _ => ("token", "one that its verifier accepts", format!("one that it refuses: {why}")),
                 };
-                Ok(TokenStatus::Rejected(FailedCheck::new(reason, subject, expected, found).into()))
+                Ok(TokenStatus::Rejected(FailedCheck::new(reason, field, expected, found).into()))
             }
             Cause::Unavailable { fault, is_about_token, retry_after, cause } => {
                 let unavailable = Unavailable::new(fault, without(token, &cause)).with_retry_after(retry_after);
@@ -424,7 +423,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for VerifyError {
     }
 }
 
-/// A verifier of the application, at its online.
+/// A verifier of the application, together with its cache, limits and circuit breaker.
 #[derive(Debug)]
 pub(crate) struct Application {
     verifier: Arc<dyn TokenVerifier>,
@@ -444,19 +443,19 @@ impl Application {
         &self.online
     }
 
-    /// Whether the token is the verifier's own. Where it panics, nobody knows, and the token is nobody else's either.
+    /// Whether the token is the verifier's own. A panic is an error: no other verifier may take the token then.
     pub(crate) fn accepts(&self, presented: &PresentedToken<'_>) -> Result<bool, Error> {
         self.guarded(|| self.verifier.accepts(presented))
     }
 
-    /// Runs code of the application, whose panic is an error of this request and of no other.
+    /// Runs code of the application. A panic fails this request only.
     fn guarded<T>(&self, run: impl FnOnce() -> T) -> Result<T, Error> {
-        // What the code leaves half done is its own, as it would be if the request's task had ended.
+        // Unwind safe: the state that a panic leaves behind belongs to the application.
         let done = catch_unwind(AssertUnwindSafe(run));
         done.map_err(|_| Error::from(Reason::VerifierPanicked).with_issuer(&self.online.validation.issuer))
     }
 
-    /// What the verifier says of the token, by an answer that is no older than `max_age`, if that is limited.
+    /// Looks the token up in the cache or starts its verification. A cached verdict older than `max_age` does not count.
     pub(crate) fn look_up(&self, presented: &PresentedToken<'_>, max_age: Option<Duration>) -> Lookup {
         let token = presented.token;
         let tags = self.online.token_tags(token);
@@ -466,8 +465,8 @@ impl Application {
         };
         let (inputs, verdict) = match verification.0 {
             Kind::Ready(verdict) => {
-                let told = told(verdict, token, self.online.now());
-                return Lookup::Ready(self.online.decide(told, tags));
+                let status = token_status(verdict, token, self.online.now());
+                return Lookup::Ready(self.online.decide(status, tags));
             }
             Kind::Pending { inputs, verdict } => (inputs, verdict),
         };
@@ -487,15 +486,15 @@ impl Application {
             max_age,
             ask: Box::new(move || {
                 let now = online.now();
-                Box::pin(async move { told(unless_it_panics(verdict).await?, &token, now) })
+                Box::pin(async move { token_status(catch_panic(verdict).await?, &token, now) })
             }),
         };
         Lookup::Pending(Box::pin(Arc::clone(&self.online).ask(lookup)))
     }
 }
 
-/// The verdict, or that there is none since its future panicked.
-async fn unless_it_panics(mut verdict: BoxFuture<'static, Verdict>) -> Result<Verdict, Unavailable> {
+/// Awaits the verdict; a panic of the future becomes an error.
+async fn catch_panic(mut verdict: BoxFuture<'static, Verdict>) -> Result<Verdict, Unavailable> {
     poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| verdict.as_mut().poll(context))) {
         Ok(verdict) => verdict.map(Ok),
         Err(_) => Poll::Ready(Err(Unavailable::new(UnavailableKind::Panic, "the verifier panicked").about_token())),
@@ -503,9 +502,9 @@ async fn unless_it_panics(mut verdict: BoxFuture<'static, Verdict>) -> Result<Ve
     .await
 }
 
-fn told(verdict: Verdict, token: &str, now: Duration) -> Result<TokenStatus, Unavailable> {
+fn token_status(verdict: Verdict, token: &str, now: Duration) -> Result<TokenStatus, Unavailable> {
     match verdict {
-        Ok(grant) => grant.into_json(now).map(TokenStatus::Active),
-        Err(not_good) => not_good.told(token),
+        Ok(info) => info.into_json(now).map(TokenStatus::Active),
+        Err(error) => error.into_status(token),
     }
 }

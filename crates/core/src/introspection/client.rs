@@ -13,14 +13,14 @@ use crate::{
     online::{TokenStatus, Unavailable, UnavailableKind},
 };
 
-/// Asks an issuer about a token: one request, and what was answered.
+/// Sends an introspection request and reads the response.
 pub(crate) struct IntrospectionClient {
     pub(crate) issuer: Arc<str>,
     pub(crate) endpoint: Endpoint,
     pub(crate) client: Authenticator,
     pub(crate) parameters: Vec<(String, String)>,
     pub(crate) token_type_hint: bool,
-    /// Where answers have to be signed: how.
+    /// Set where responses have to be signed.
     pub(crate) signed: Option<SignedResponses>,
     pub(crate) fetch: Arc<dyn Fetch>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -29,7 +29,7 @@ pub(crate) struct IntrospectionClient {
 }
 
 impl IntrospectionClient {
-    /// What the issuer says of the token.
+    /// The status of the token at the issuer.
     pub(crate) async fn ask(&self, token: &str) -> Result<TokenStatus, Unavailable> {
         let endpoint = self.endpoint.url().await?;
         let mut retried = false;
@@ -37,8 +37,8 @@ impl IntrospectionClient {
             let request = self.request(&endpoint, token)?;
             match self.fetch.fetch(request, self.limits.clone()).await {
                 Ok(answer) => break answer,
-                // The connection may have been closed while it was idle. Asking twice does no harm (RFC 7662 §2.1), but
-                // waiting twice would.
+                // The connection may have been closed while it was idle. Repeating the request is harmless (RFC 7662 §2.1);
+                // repeating the wait is not.
                 Err(error) if error.may_be_tried_again() && !retried => retried = true,
                 Err(error) if error.is_about_answer() => {
                     return Err(Unavailable::new(UnavailableKind::Upstream, error).about_token());
@@ -47,16 +47,18 @@ impl IntrospectionClient {
             }
         };
         match &self.signed {
-            None => response::told(&response::body(answer, JSON, self.limits.body, token)?),
+            None => response::token_status(&response::body(answer, JSON, self.limits.body, token)?),
             Some(signed) => {
                 let jwt = response::body(answer, SIGNED, self.limits.body, token)?;
-                response::told(&signed.open(&jwt, &self.issuer, self.client.client_id(), self.clock.now()).await?)
+                response::token_status(
+                    &signed.open(&jwt, &self.issuer, self.client.client_id(), self.clock.now()).await?,
+                )
             }
         }
     }
 
-    /// RFC 7662 §2.1: a POST with a form, since a URL would be logged. An assertion is good for one request, so each has
-    /// its own.
+    /// RFC 7662 §2.1: a POST with a form, since URLs are logged. Authenticated anew, since an assertion is valid for one
+    /// request.
     fn request(&self, endpoint: &Uri, token: &str) -> Result<Request<Bytes>, Unavailable> {
         let accept = if self.signed.is_some() { SIGNED } else { JSON };
         let mut headers = headers(&self.user_agent, accept);
@@ -88,14 +90,14 @@ impl fmt::Debug for IntrospectionClient {
     }
 }
 
-/// Where to ask.
+/// Where the introspection endpoint is.
 pub(crate) enum Endpoint {
     At(Uri),
     Discovered(Arc<Discovery>),
 }
 
 impl Endpoint {
-    /// The endpoint as it is configured, to tell one from another.
+    /// Identifies the endpoint by its configuration.
     pub(crate) fn identity(&self) -> String {
         match self {
             Self::At(url) => url.to_string(),

@@ -14,7 +14,7 @@ use crate::{
     jose::Algorithm,
 };
 
-/// How long an assertion is good for. It is made for one request, so this covers the way there and clocks that differ.
+/// How long an assertion is valid. It is made for one request, so this covers the transfer and clocks that differ.
 const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The shortest key of HS256, in bytes: as long as its hash (RFC 7518 §3.2).
@@ -25,9 +25,8 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 
 /// How this resource server authenticates to the introspection endpoint (RFC 7662 §2.1).
 ///
-/// The authorization server says which methods it takes, in `introspection_endpoint_auth_methods_supported` of its metadata
-/// (RFC 8414 §2). Of those, prefer one that sends no secret: [`private_key_jwt`](Self::private_key_jwt) or
-/// [`tls_client_auth`](Self::tls_client_auth).
+/// The issuer's metadata lists the methods that it accepts in `introspection_endpoint_auth_methods_supported` (RFC 8414 §2).
+/// Prefer one that sends no secret: [`private_key_jwt`](Self::private_key_jwt) or [`tls_client_auth`](Self::tls_client_auth).
 ///
 /// Its `Debug` shows the method and the client id, and no secret.
 ///
@@ -39,7 +38,7 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 /// ```
 #[derive(Clone)]
 pub struct ClientAuthentication {
-    /// There is none where a bearer token says who we are.
+    /// `None` for a bearer token, which identifies the client itself.
     client_id: Option<String>,
     method: Method,
     algorithm: Option<Algorithm>,
@@ -81,53 +80,53 @@ impl ClientAuthentication {
         Self { client_id, method, algorithm: None, audience: None, key_id: None }
     }
 
-    /// A bearer token, which the authorization server issued for this purpose and which does not change.
+    /// A fixed bearer token that the authorization server issued for introspection.
     pub fn bearer(token: impl Into<String>) -> Self {
         Self::new(None, Method::Bearer(token.into()))
     }
 
-    /// A bearer token that is renewed. `token` is called for every request and must not wait: let it return a copy that
-    /// something else keeps fresh.
+    /// A bearer token that is renewed. `token` is called for every request and must not block: have it return a copy that
+    /// another task keeps fresh.
     pub fn bearer_with(token: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self::new(None, Method::BearerWith(Arc::new(token)))
     }
 
-    /// The id and the secret as user name and password of HTTP Basic authentication, each form-encoded first
-    /// (RFC 6749 §2.3.1).
+    /// The id and the secret by HTTP Basic authentication, each form-encoded first (RFC 6749 §2.3.1).
     pub fn client_secret_basic(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
         Self::new(Some(client_id.into()), Method::ClientSecretBasic(client_secret.into()))
     }
 
-    /// A JWT with an HMAC by the secret (HS256), which is not sent itself (RFC 7523 §2.2, OpenID Connect Core §9). The
-    /// secret has 32 bytes at least.
+    /// A JWT with an HMAC by the secret (HS256). The secret itself is not sent (RFC 7523 §2.2, OpenID Connect Core §9). It
+    /// needs at least 32 bytes.
     pub fn client_secret_jwt(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
         Self::new(Some(client_id.into()), Method::ClientSecretJwt(client_secret.into()))
     }
 
-    /// The id and the secret in the body of the request (RFC 6749 §2.3.1), for a server that does not take
+    /// The id and the secret in the body of the request (RFC 6749 §2.3.1), for a server that does not accept
     /// [`client_secret_basic`](Self::client_secret_basic).
     pub fn client_secret_post(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
         Self::new(Some(client_id.into()), Method::ClientSecretPost(client_secret.into()))
     }
 
-    /// The id alone, which proves nothing: whoever knows it can ask about tokens as well. It is for an endpoint that is
-    /// protected in another way, such as by a network that only resource servers reach.
+    /// The id alone, which proves nothing: everyone who knows the id can introspect tokens. For an endpoint that is protected
+    /// by other means, such as a network that only resource servers reach.
     pub fn none(client_id: impl Into<String>) -> Self {
         Self::new(Some(client_id.into()), Method::None)
     }
 
-    /// A JWT signed with a private key, whose public key the authorization server knows (RFC 7523 §2.2, OpenID Connect
-    /// Core §9).
+    /// A JWT signed with a private key, whose public key the authorization server knows (RFC 7523 §2.2, OpenID Connect Core
+    /// §9).
     ///
-    /// The key is PEM in PKCS#8 form (`-----BEGIN PRIVATE KEY-----`): RSA of 2048 bits or more, P-256, P-384 or Ed25519. It
-    /// signs with RS256, ES256, ES384 or EdDSA, unless [`algorithm`](Self::algorithm) names another one that fits.
+    /// The key is PEM in PKCS#8 form (`-----BEGIN PRIVATE KEY-----`): RSA of 2048 bits or more, P-256, P-384 or Ed25519. The
+    /// algorithm is RS256, ES256, ES384 or EdDSA by the type of the key, unless [`algorithm`](Self::algorithm) sets another
+    /// one that fits.
     pub fn private_key_jwt(client_id: impl Into<String>, private_key_pem: impl Into<String>) -> Self {
         Self::new(Some(client_id.into()), Method::PrivateKeyJwt(private_key_pem.into()))
     }
 
-    /// The certificate that the connection presents, and the id that says whose it is to be (RFC 8705 §2).
+    /// The client certificate of the TLS connection, and the id that it belongs to (RFC 8705 §2).
     ///
-    /// The certificate and its key belong to the [`Fetch`](crate::net::fetch::Fetch), which has to present them.
+    /// Configure the certificate and its key at the [`Fetch`](crate::net::fetch::Fetch), which presents them.
     pub fn tls_client_auth(client_id: impl Into<String>) -> Self {
         Self::new(Some(client_id.into()), Method::TlsClientAuth)
     }
@@ -137,26 +136,26 @@ impl ClientAuthentication {
         Self { algorithm: Some(algorithm), ..self }
     }
 
-    /// The audience of the JWT that [`private_key_jwt`](Self::private_key_jwt) and
-    /// [`client_secret_jwt`](Self::client_secret_jwt) make, instead of the issuer identifier. Some servers expect the URL of
-    /// their token or introspection endpoint.
+    /// The audience of the JWT of [`private_key_jwt`](Self::private_key_jwt) and
+    /// [`client_secret_jwt`](Self::client_secret_jwt). Default: the issuer identifier. Some servers expect the URL of their
+    /// token or introspection endpoint.
     pub fn audience(self, audience: impl Into<String>) -> Self {
         Self { audience: Some(audience.into()), ..self }
     }
 
-    /// The `kid` of the JWT that [`private_key_jwt`](Self::private_key_jwt) makes, which tells the server which of several
-    /// public keys to check it with.
+    /// The `kid` of the JWT of [`private_key_jwt`](Self::private_key_jwt), for a server that knows several public keys.
+    /// Default: none.
     pub fn key_id(self, key_id: impl Into<String>) -> Self {
         Self { key_id: Some(key_id.into()), ..self }
     }
 
-    /// Reads the key, and checks what can be checked before the first request.
+    /// Parses the key, and checks the settings before the first request.
     ///
     /// # Errors
     ///
-    /// A fault with its remedy, which fits after "the client authentication": an id or secret that is empty or has a control
-    /// character, a secret that is too short for HS256, a token that is none, a private key that cannot be used, or a
-    /// setting that the method has no use for.
+    /// A fault with its remedy, as a fragment after "the client authentication": an id or secret that is empty or has a
+    /// control character, a secret that is too short for HS256, a malformed token, an unusable private key, or a setting that
+    /// the method does not use.
     pub(crate) fn prepare(self, backend: CryptoBackend) -> Result<Authenticator, String> {
         let Self { client_id, method, algorithm, audience, key_id } = self;
         let name = method.as_str();
@@ -231,7 +230,7 @@ fn check(what: &str, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The user name and the password are form-encoded first (RFC 6749 §2.3.1), so that a colon in the id divides nothing.
+/// Both are form-encoded first (RFC 6749 §2.3.1), so that a colon in the id is not taken for the separator.
 fn basic(client_id: &str, client_secret: &str) -> HeaderValue {
     let [user, password] =
         [client_id, client_secret].map(|text| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
@@ -239,7 +238,7 @@ fn basic(client_id: &str, client_secret: &str) -> HeaderValue {
     sensitive(HeaderValue::try_from(value).expect("base64 is visible ASCII"))
 }
 
-/// `None` for what is no token: RFC 6750 §2.1 has none that is empty or has a space in it.
+/// `None` for text that is not a token by RFC 6750 §2.1: empty, or with a space.
 fn bearer(token: &str) -> Option<HeaderValue> {
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
@@ -261,7 +260,7 @@ pub(crate) struct Authenticator {
 
 enum Proof {
     Assertion(Assertion),
-    /// The value of the header field, which is the same for each request.
+    /// The value of the header field, the same for every request.
     Authorization(HeaderValue),
     BearerWith(TokenSource),
     ClientSecret(String),
@@ -270,12 +269,12 @@ enum Proof {
 }
 
 impl Authenticator {
-    /// Who we are; `None` where a bearer token says it.
+    /// The client id; `None` for a bearer token.
     pub(crate) fn client_id(&self) -> Option<&str> {
         self.client_id.as_deref()
     }
 
-    /// What tells this client from another: its id, and where there is none, the token that says who it is.
+    /// Identifies this client in cache keys: by its id, or by the bearer token where it has none.
     pub(crate) fn identity(&self) -> Vec<u8> {
         match (&self.client_id, &self.proof) {
             (Some(client_id), _) => client_id.as_bytes().to_vec(),
@@ -284,16 +283,16 @@ impl Authenticator {
         }
     }
 
-    /// Whether the proof is the certificate that the connection presents.
+    /// Whether the client authenticates by the certificate of the connection.
     pub(crate) fn uses_tls(&self) -> bool {
         matches!(self.proof, Proof::TlsCertificate)
     }
 
-    /// Adds what proves who we are to a request: header fields, which are marked sensitive, and pairs of its form.
+    /// Adds the credentials to a request: header fields, which are marked sensitive, and form pairs.
     ///
     /// # Errors
     ///
-    /// When a token to be sent is none, or an assertion cannot be made. The text has no secret in it.
+    /// When a token is malformed, or an assertion cannot be made. The text contains no secret.
     pub(crate) fn authenticate<'a>(
         &'a self,
         issuer: &str,
@@ -334,7 +333,7 @@ impl fmt::Debug for Authenticator {
     }
 }
 
-/// What makes a JWT that says who we are (RFC 7523 §3): a new one for each request, since a server takes a `jti` once.
+/// Makes client assertions (RFC 7523 §3): a new one for each request, since a server accepts a `jti` once.
 struct Assertion {
     backend: CryptoBackend,
     key: AssertionKey,
@@ -352,7 +351,7 @@ impl Assertion {
     fn proof(backend: CryptoBackend, key: AssertionKey, key_id: Option<String>, audience: Option<String>) -> Proof {
         let algorithm = match &key {
             AssertionKey::Private(key) => match key.algorithm() {
-                // By its older name, since servers know that one which do not know the one of RFC 9864.
+                // The older name of the algorithm, for servers that do not know the one of RFC 9864.
                 Algorithm::Ed25519 => "EdDSA",
                 algorithm => algorithm.as_str(),
             },
@@ -402,7 +401,7 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
     }
 
-    /// The header field `authorization` and the form that a method makes, the same with each backend.
+    /// The `authorization` field and the form that a method produces, the same with each backend.
     fn sent(authentication: &ClientAuthentication) -> (Option<String>, Vec<(&'static str, String)>) {
         let mut sent = BACKENDS.iter().map(|&backend| {
             let authenticator = authentication.clone().prepare(backend).unwrap();
@@ -417,7 +416,7 @@ mod tests {
         first
     }
 
-    /// The assertions of a method by each backend: header, claims, what is signed, signature.
+    /// The assertions of a method by each backend: header, claims, signing input, signature.
     fn assertions(authentication: &ClientAuthentication) -> Vec<(Value, Value, String, Vec<u8>)> {
         let assertion = |&backend: &CryptoBackend| {
             let authenticator = authentication.clone().prepare(backend).unwrap();

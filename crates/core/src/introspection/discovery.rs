@@ -16,26 +16,26 @@ use crate::{
     single_flight::{Flight, SingleFlight},
 };
 
-/// For how long a discovered endpoint is relied on: as long as its document says, within these.
+/// How long a discovered endpoint is used: as long as its document's caching headers say, within these bounds.
 const LIFETIME: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::from_secs(24 * 60 * 60));
 
-/// How long after an attempt that failed the document is asked for again, unless the issuer wants to be left alone longer.
+/// The pause after a failed attempt, unless the issuer asks for a longer one. It bounds the load on an issuer that is down.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// How many addresses a document may be found at, one after another.
+/// How many well-known addresses are tried for a document, one after another.
 const FORMS: u32 = 3;
 
 /// An endpoint that the issuer's metadata document names.
 ///
-/// It is looked for in a task of its own, by one at a time: metadata that takes longer than a question may is found for the
-/// next one. An attempt that fails is remembered for a while.
+/// Discovered in a task of its own, once for all callers: an attempt that outlasts a caller's deadline still serves the next
+/// caller. A failure is cached for a while.
 pub(crate) struct Discovery {
     pub(crate) issuer: Arc<str>,
     pub(crate) documents: Documents,
     pub(crate) metadata_url: Option<Uri>,
     pub(crate) plain_http: PlainHttp,
     pub(crate) by_certificate: bool,
-    /// Where the endpoint may be besides the issuer's own host: our credentials and every opaque token go there.
+    /// Hosts of the endpoint besides the issuer's own: this service's credentials and every opaque token are sent there.
     pub(crate) hosts: Vec<String>,
     pub(crate) first_form: AtomicUsize,
     pub(crate) state: Mutex<State>,
@@ -50,7 +50,7 @@ pub(crate) struct State {
 
 struct Discovered {
     url: Uri,
-    /// When it is looked for again.
+    /// When discovery is repeated.
     due: SystemTime,
     since: SystemTime,
 }
@@ -63,11 +63,11 @@ struct Failed {
 
 type Outcome = Result<Uri, Unavailable>;
 
-/// An endpoint, or why there is none and for how long the issuer wants to be left alone.
+/// An endpoint, or why there is none, with the issuer's `Retry-After`.
 type Found = Result<Discovered, (Unavailable, Option<Duration>)>;
 
 impl State {
-    /// How long the document is not asked for, since an attempt failed.
+    /// The rest of the pause after a failed attempt, and its error.
     fn pause(&self, now: SystemTime) -> Option<(Duration, &Unavailable)> {
         let failed = self.failed.as_ref()?;
         let left = failed.wait.checked_sub(now.duration_since(failed.at).ok()?).filter(|left| !left.is_zero())?;
@@ -76,7 +76,7 @@ impl State {
 }
 
 impl Discovery {
-    /// Where it was will do until it is known whether it is somewhere else: nobody waits for that but the first.
+    /// The endpoint's URL. Past its lifetime the old URL is used until a new attempt ends: only the first caller ever waits.
     pub(super) async fn url(self: &Arc<Self>) -> Outcome {
         let attempt = {
             let now = self.documents.clock.now();
@@ -89,7 +89,7 @@ impl Discovery {
             }
             let known = state.found.as_ref().map(|found| found.url.clone());
             let began_lately = |attempt: &&Flight<Outcome>| {
-                // Beyond its limit, the runtime of the attempt does not run.
+                // An attempt beyond its limit was on a runtime that no longer runs.
                 now.duration_since(attempt.began).is_ok_and(|took| took <= self.limit())
             };
             let in_flight = state.attempts.get(&()).filter(began_lately).cloned();
@@ -121,7 +121,7 @@ impl Discovery {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long an attempt takes at most. Its documents keep to less.
+    /// The longest duration of an attempt. The fetches of its documents have shorter limits.
     fn limit(&self) -> Duration {
         self.documents.limits.deadline * FORMS + Duration::from_secs(1)
     }
@@ -168,8 +168,9 @@ impl Discovery {
         if !self.allows(&url) {
             let host = url.host().unwrap_or_default();
             let fault = format!(
-                "the metadata document names an introspection endpoint at another host, {host}, which our credentials would go \
-                 to; allow that with `Introspection::endpoint_hosts`, or name the endpoint with `Introspection::at`"
+                "the metadata document names an introspection endpoint at another host, `{host}`, to which this service's \
+                 credentials would be sent; allow the host with `Introspection::endpoint_hosts`, or set the endpoint \
+                 with `Introspection::at`"
             );
             return Err((Unavailable::new(UnavailableKind::Misconfigured, fault), None));
         }
@@ -185,7 +186,7 @@ impl Discovery {
 }
 
 fn ended_early() -> Unavailable {
-    Unavailable::new(UnavailableKind::Upstream, "the task that looks for the introspection endpoint ended early")
+    Unavailable::new(UnavailableKind::Upstream, "the discovery of the introspection endpoint was cancelled")
 }
 
 #[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]

@@ -7,17 +7,17 @@ use crate::{
     token::VerifiedToken,
 };
 
-/// Judges the tokens of one issuer by asking it.
+/// Verifies the tokens of one issuer by introspection.
 #[derive(Debug)]
 pub(crate) struct Introspector {
     pub(crate) online: Arc<OnlineVerifier>,
     pub(crate) client: Arc<IntrospectionClient>,
     pub(crate) jwts: JwtIntrospection,
-    /// What JWTs are held to before they are asked about, where that takes the place of a check of their signature.
+    /// The checks of a JWT before it is introspected instead of having its signature checked.
     pub(crate) jwt_validation: jwt::JwtValidation,
-    /// What its opaque tokens begin with; nothing where they are all that no other issuer has a prefix for.
+    /// The prefixes of the issuer's opaque tokens; empty where it has all that no other issuer's prefix matches.
     pub(crate) prefixes: Vec<Box<str>>,
-    /// Who is asked and who asks: answers for one are not answers for another.
+    /// The endpoint and the client, part of the cache key: a response to one client is not valid for another.
     identity: Vec<u8>,
 }
 
@@ -41,8 +41,8 @@ impl Introspector {
         Self { online: Arc::new(online), client: Arc::new(client), jwts, jwt_validation, prefixes, identity }
     }
 
-    /// What the issuer says of the token, by an answer that is no older than `max_age`, if that is limited. Of a token that
-    /// was verified locally, only whether it is still good is asked.
+    /// Looks the token up in the cache or starts its introspection. A cached response older than `max_age` does not count. Of
+    /// a token that was `verified` locally, the response only has to say that it is active.
     pub(crate) fn look_up(&self, token: &str, max_age: Option<Duration>, verified: Option<&VerifiedToken>) -> Lookup {
         let key = self.key(token, verified.is_some());
         if let Some(verdict) = self.online.cached(&key, max_age) {
@@ -64,7 +64,7 @@ impl Introspector {
         self.online.digest(&[b"introspection", issuer, &self.identity, &[u8::from(is_verified)], token.as_bytes()])
     }
 
-    /// How old an answer about a JWT may be that was verified locally; `None` where it is not asked about.
+    /// The greatest age of a response about a JWT that was verified locally; `None` where it is not introspected.
     pub(crate) fn max_age_for_jwts(&self, demanded: Option<Duration>) -> Option<Duration> {
         match (&self.jwts, demanded) {
             (JwtIntrospection::Every(every), Some(demanded)) => Some(demanded.min(*every)),

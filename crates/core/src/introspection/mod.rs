@@ -1,7 +1,7 @@
-//! Opaque tokens: asking the issuer about them (RFC 7662, RFC 9701).
+//! Token introspection (RFC 7662), also with signed responses (RFC 9701).
 //!
-//! An [`Introspection`] says where and how an issuer is asked, and what its answers are held to. What becomes of an answer,
-//! how long it is remembered and what happens during an outage is in the docs of [`online`](crate::online).
+//! An [`Introspection`] says where and how this service introspects an issuer's tokens, and what is checked of the responses.
+//! Caching, limits and outages are described in [`online`](crate::online).
 //!
 //! ```
 //! use scopegate_core::{
@@ -11,42 +11,42 @@
 //!
 //! let client = ClientAuthentication::client_secret_basic("my-api", "a secret that the issuer knows");
 //! let builder = ResourceServer::builder()
-//!     // Opaque tokens are asked about; JWTs of this issuer are verified locally.
+//!     // Opaque tokens are introspected; JWTs of this issuer are verified locally.
 //!     .issuer(Issuer::discovered("https://tenant.example").introspection(Introspection::discovered(client)))
 //!     .audience("https://api.example");
 //! ```
 //!
 //! # What is checked
 //!
-//! Of an answer with `active: true`, besides that it comes from the endpoint in time and is one JSON object:
+//! Of a response with `active: true`, besides that it comes from the endpoint in time and is one JSON object:
 //!
 //! | member | check |
 //! |---|---|
-//! | `active` | the boolean `true`; the boolean `false` refuses the token, anything else is no answer |
-//! | `aud` | one of this API's audiences, character for character; it has to be there unless that is waived by name |
-//! | `iss` | where it is there: the issuer that was asked, or one of its aliases |
-//! | `exp`, `nbf`, `iat` | where they are there: they fit the time, within the leeway |
-//! | `token_type` | where it is there: `Bearer`. `token_use` and `typ` must not name another kind of token |
-//! | `client_id` | one of the [authorized parties](Issuer::authorized_parties), where those are listed |
-//! | `cnf` | must not be there: no confirmation can be checked yet |
-//! | `scope` | a string; where a route demands scopes, they are compared as those of a JWT |
+//! | `active` | the boolean `true`; the boolean `false` refuses the token (401), anything else counts as an outage (503) |
+//! | `aud` | one of this API's audiences, character for character; required unless that is waived by name |
+//! | `iss` | if present: the issuer, or one of its aliases |
+//! | `exp`, `nbf`, `iat` | if present: they fit the time, within the leeway |
+//! | `token_type` | if present: `Bearer`. `token_use` and `typ` must not name another kind of token |
+//! | `client_id` | one of the [authorized parties](Issuer::authorized_parties), if those are configured |
+//! | `cnf` | must be absent: no confirmation can be checked yet |
+//! | `scope` | a string; compared with a route's scopes as the scope of a JWT is |
 //!
-//! A member that is `null` is as if it were left out, but for `active` and `cnf`.
+//! A member that is `null` counts as absent, except for `active` and `cnf`.
 //!
-//! Of a JWT that was verified before its issuer is asked, the answer need not say again what the JWT says. An answer that names
-//! another `sub`, `client_id`, `iss` or `aud` than the JWT refuses it, and is an error in the log. One that names fewer scopes
-//! narrows it: what counts then is what both grant.
+//! The response about a JWT that was verified locally need not repeat what the JWT says. A response with another `sub`,
+//! `client_id`, `iss` or `aud` than the JWT refuses it and is an error in the log. A response with fewer scopes narrows the
+//! token: the granted scopes are those that both name.
 //!
 //! The principal is the pair of the configured issuer and `sub`. `username` is for display and identifies nobody.
 //!
-//! # Which tokens are asked about
+//! # Which tokens are introspected
 //!
-//! A token goes to the one issuer that it belongs to, and nowhere else. A JWT is what begins with the encoding of a JSON
-//! object, up to a dot: it belongs to the issuer that its `iss` names, is verified locally, and is asked about where
-//! [`JwtIntrospection`] says so; where it is asked about [instead](JwtIntrospection::Instead), its own claims can still refuse it. One of
-//! an unknown issuer is refused and sent nowhere, and a JWT that fails a local check is never
-//! asked about in hope of something better. Every other token is opaque. It belongs to the issuer whose
-//! [prefix](Introspection::token_prefix) it has, else to the one issuer that has none; two of those are a configuration error.
+//! A token goes to the one issuer that it belongs to, and to no other. Text that begins with the encoding of a JSON object, up
+//! to a dot, is a JWT. It belongs to the issuer that its `iss` names, is verified locally, and is introspected where
+//! [`JwtIntrospection`] says so; with [`Instead`](JwtIntrospection::Instead), its own claims can still refuse it. A JWT of an
+//! unknown issuer, and a JWT that fails a local check, is refused and sent nowhere. Every other token is opaque. It belongs to
+//! the issuer whose [prefix](Introspection::token_prefix) it has, or else to the one issuer without a prefix; two of those are
+//! a configuration error.
 
 mod client;
 mod client_authentication;

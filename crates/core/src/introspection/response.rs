@@ -1,4 +1,4 @@
-//! What an introspection endpoint answers, as far as it can be told without knowing anything about the token.
+//! Reads introspection responses, as far as that does not depend on the token.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
@@ -17,21 +17,20 @@ pub(super) const JSON: &str = "application/json";
 /// RFC 9701 §4.
 pub(super) const SIGNED: &str = "application/token-introspection+jwt";
 
-/// The body of an answer that is one: a 200 of the media type that was asked for.
+/// The body of a successful response: a 200 of the requested media type.
 ///
-/// RFC 7662 §2.3: an endpoint that refuses does not refuse the token, which it has no opinion about, but whoever asks. Where
-/// its answer has an `error`, that says what for. The `token` is what was asked about, and never part of what is said.
+/// RFC 7662 §2.3: an endpoint that responds with an error rejects the caller and says nothing about the token. The response's
+/// `error` code is quoted in the error. `token` is the introspected token, and is never quoted.
 pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize, token: &str) -> Result<Bytes, Unavailable> {
     let status = answer.status();
     if status == StatusCode::OK {
         return if !is_of(answer.headers(), media_type) {
             Err(Unavailable::new(
                 UnavailableKind::Upstream,
-                format!("the answer is not of the media type {media_type}"),
+                format!("the response is not of the media type {media_type}"),
             ))
         } else if answer.body().len() > limit {
-            Err(Unavailable::new(UnavailableKind::Upstream, "the answer is longer than `max_response` allows")
-                .about_token())
+            Err(Unavailable::new(UnavailableKind::Upstream, "the response is longer than `max_response`").about_token())
         } else {
             Ok(answer.into_body())
         };
@@ -44,7 +43,7 @@ pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize, toke
     };
     let fault = |fault, text: &str| Unavailable::new(fault, format!("{text} with the status {status}{said}"));
     match (status, code.as_deref()) {
-        // First, since issuers word a rate limit as `access_denied`, too.
+        // First, since some issuers send a rate limit with `access_denied`.
         (StatusCode::TOO_MANY_REQUESTS, _) => {
             Err(fault(UnavailableKind::Upstream, "the endpoint answers")
                 .with_retry_after(retry_after(answer.headers())))
@@ -52,14 +51,14 @@ pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize, toke
         (_, Some("invalid_client" | "unauthorized_client")) if status.is_client_error() => {
             Err(fault(UnavailableKind::Misconfigured, "the endpoint refuses our own credentials"))
         }
-        // We may lack a right, or the issuer tells us nothing about this one token, or a firewall in front dislikes it.
+        // This service may lack a permission, the issuer may conceal this one token, or a firewall may block the request.
         (StatusCode::FORBIDDEN, _) | (_, Some("access_denied" | "insufficient_scope")) if status.is_client_error() => {
             Err(fault(UnavailableKind::Misconfigured, "the endpoint refuses our request").about_token())
         }
         (StatusCode::UNAUTHORIZED, _) => {
             Err(fault(UnavailableKind::Misconfigured, "the endpoint refuses our own credentials"))
         }
-        // What a token is like may have to do with these, so that they say nothing about the next one.
+        // The token may have caused these, so they say nothing about the next one.
         (
             StatusCode::BAD_REQUEST
             | StatusCode::PAYLOAD_TOO_LARGE
@@ -87,10 +86,10 @@ fn error_code(body: &Bytes, limit: usize) -> Option<String> {
     })
 }
 
-/// Whether this is a code (RFC 6749 §5.2, and those that issuers make up), and shares no part with the token.
+/// Whether this is an error code (RFC 6749 §5.2, or an issuer's own) that shares no part with the token.
 fn is_error_code(text: &str, token: &str) -> bool {
     const LONGEST: usize = 64;
-    /// How many characters in a row are a part of the token.
+    /// The length of a run of characters that counts as a part of the token.
     const PART: usize = 8;
     let is_of_code = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
     if text.is_empty() || text.len() > LONGEST || !text.bytes().all(is_of_code) || excerpt(text) != text {
@@ -113,14 +112,14 @@ fn is_of(headers: &HeaderMap, media_type: &str) -> bool {
     values.next().is_some_and(essence) && values.next().is_none()
 }
 
-/// Reads an introspection response (RFC 7662 §2.2): a JSON object with a boolean `active`.
-pub(super) fn told(json: &Bytes) -> Result<TokenStatus, Unavailable> {
+/// Reads the status of the token (RFC 7662 §2.2) from a JSON object with a boolean `active`.
+pub(super) fn token_status(json: &Bytes) -> Result<TokenStatus, Unavailable> {
     let members = json::object(json, |name| name == "active")
-        .map_err(|rule| Unavailable::new(UnavailableKind::Upstream, format!("the answer {rule}")).about_token())?;
+        .map_err(|rule| Unavailable::new(UnavailableKind::Upstream, format!("the response {rule}")).about_token())?;
     match members.first() {
         Some((_, Value::Bool(true))) => Ok(TokenStatus::Active(json.clone())),
         Some((_, Value::Bool(false))) => Ok(TokenStatus::Rejected(Reason::InactiveToken.into())),
-        _ => Err(Unavailable::new(UnavailableKind::Upstream, "the answer has no boolean `active`")),
+        _ => Err(Unavailable::new(UnavailableKind::Upstream, "the response has no boolean `active`")),
     }
 }
 
@@ -143,11 +142,12 @@ mod tests {
 
     #[test]
     fn intro_3_only_the_boolean_true_is_active() {
-        let told = |text: &'static str| told(&Bytes::from_static(text.as_bytes()));
-        assert!(matches!(told(r#"{"active":true,"sub":"a"}"#), Ok(TokenStatus::Active(json)) if json.ends_with(b"}")));
+        let status = |text: &'static str| token_status(&Bytes::from_static(text.as_bytes()));
         assert!(
-            matches!(told(r#"{"active":false,"sub":"a"}"#), Ok(TokenStatus::Rejected(error)) if error.reason() == Reason::InactiveToken)
+            matches!(status(r#"{"active":true,"sub":"a"}"#), Ok(TokenStatus::Active(json)) if json.ends_with(b"}"))
         );
+        let inactive = status(r#"{"active":false,"sub":"a"}"#);
+        assert!(matches!(inactive, Ok(TokenStatus::Rejected(error)) if error.reason() == Reason::InactiveToken));
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
             r#"{"active":true"#,
             r#"{"active":true} {"active":true}"#,
         ] {
-            assert!(told(&Bytes::from_static(text.as_bytes())).is_err(), "{text}");
+            assert!(token_status(&Bytes::from_static(text.as_bytes())).is_err(), "{text}");
         }
     }
 
@@ -184,8 +184,8 @@ mod tests {
             (&deep, "nests arrays and objects more than 16 deep"),
             (&wide, "has more than 2048 members"),
         ] {
-            let error = told(&Bytes::from(text.to_owned())).unwrap_err().to_string();
-            assert!(error.contains(&format!("the answer {named}")), "{error}");
+            let error = token_status(&Bytes::from(text.to_owned())).unwrap_err().to_string();
+            assert!(error.contains(&format!("the response {named}")), "{error}");
         }
     }
 
@@ -249,7 +249,7 @@ mod tests {
                 assert!(debug.contains("Misconfigured"), "{status} {code}: {debug}");
                 assert!(error.to_string().contains(blamed) && error.to_string().ends_with(code), "{error}");
             }
-            // A server that is down, or limits the rate, need not know whose fault that is.
+            // A server that is down, or limits the rate, may send any code.
             for status in [429, 503] {
                 let debug = format!("{:?}", fault(status, text));
                 assert!(
@@ -265,7 +265,7 @@ mod tests {
             assert!(debug.contains("Upstream") && debug.contains("is_about_token: true"), "{code}: {debug}");
             assert!(error.to_string().ends_with(&format!("400 Bad Request and the error {code}")), "{error}");
         }
-        // What is no error, or is beyond the limit, is none.
+        // Text that is not an error code, or is beyond the limit, is not quoted.
         for text in [
             r#"{"error":1}"#,
             "[]",

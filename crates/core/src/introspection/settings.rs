@@ -7,18 +7,18 @@ use crate::{
     redact,
 };
 
-/// The longest answer that is read unless [`Introspection::max_response`] says otherwise, in bytes.
+/// The default of [`Introspection::max_response`], in bytes.
 const DEFAULT_MAX_RESPONSE: usize = 64 * 1024;
 
-/// Form fields that are for us to send.
+/// Form fields that this crate sends itself.
 const OURS: [&str; 6] =
     ["token", "token_type_hint", "client_id", "client_secret", "client_assertion", "client_assertion_type"];
 
-/// Where and how an issuer is asked about tokens, and what its answers are held to. See the [module docs](super).
+/// Where and how an issuer's tokens are introspected, and what is checked of the responses. See the [module docs](super).
 ///
 /// | setting | default |
 /// |---|---|
-/// | [`cache`](Self::cache) | [`CacheConfig::default`]: a revoked token works for 30 s at most |
+/// | [`cache`](Self::cache) | [`CacheConfig::default`]: a revoked token works for at most 30 s |
 /// | [`limits`](Self::limits) | [`Limits::default`] |
 /// | [`introspect_jwts`](Self::introspect_jwts) | [`JwtIntrospection::WhereDemanded`] |
 /// | [`signed_responses`](Self::signed_responses) | plain JSON |
@@ -26,7 +26,7 @@ const OURS: [&str; 6] =
 /// | [`max_response`](Self::max_response) | 64 KiB |
 /// | [`fetch`](Self::fetch) | the resource server's |
 #[derive(Clone)]
-#[must_use = "an introspection has to be given to an `Issuer`"]
+#[must_use = "an introspection has no effect until it is given to an `Issuer`"]
 pub struct Introspection {
     pub(crate) client: ClientAuthentication,
     pub(crate) endpoint: Option<String>,
@@ -46,20 +46,19 @@ pub struct Introspection {
     pub(crate) fetch: Option<Arc<dyn Fetch>>,
 }
 
-/// Whether an issuer is asked about its JWTs as well, so that one that was revoked stops working before it expires.
+/// Whether an issuer's JWTs are introspected as well, so that a revoked one is refused before it expires.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JwtIntrospection {
-    /// They are verified locally, and asked about where a `RequireActive` layer demands it.
+    /// JWTs are verified locally, and introspected on routes with a `RequireActive` layer.
     #[default]
     WhereDemanded,
-    /// They are verified locally and asked about, each token as often as this: an answer may be so old. Zero asks for every
-    /// request.
+    /// JWTs are verified locally and introspected; a cached response may be this old. Zero introspects for every request.
     Every(Duration),
-    /// Their signatures are not checked: the issuer's word is what counts. What such a token says of itself can still refuse it,
-    /// before the issuer is asked: `cnf` (RFC 7800 §3.1), a `typ` other than `at+jwt`, `JWT` and those of the issuer's
+    /// JWTs are introspected and their signatures are not checked: the response decides. Before that, the claims of the token
+    /// can refuse it: `cnf` (RFC 7800 §3.1), a `typ` other than `at+jwt`, `JWT` and those of the issuer's
     /// [`Profile`](crate::jwt::Profile), a claim that marks another kind of token, an `exp`, `nbf` or `iat` that does not fit
-    /// the time, and an `aud` that does not name this API. What it leaves out, the answer has to say.
+    /// the time, and an `aud` without this API. The response must have the claims that the token lacks.
     Instead,
 }
 
@@ -85,133 +84,139 @@ impl Introspection {
         }
     }
 
-    /// Asks at the `introspection_endpoint` of the issuer's metadata document, which is read with the first question. It has
-    /// to be at the issuer's own host, unless [`endpoint_hosts`](Self::endpoint_hosts) allows others.
+    /// Uses the `introspection_endpoint` of the issuer's metadata document, which is fetched with the first request. The
+    /// endpoint must be at the issuer's own host, unless [`endpoint_hosts`](Self::endpoint_hosts) allows others.
     pub fn discovered(client: ClientAuthentication) -> Self {
         Self::new(client, None)
     }
 
-    /// Asks at this endpoint.
+    /// Uses this endpoint.
     pub fn at(endpoint: impl Into<String>, client: ClientAuthentication) -> Self {
         Self::new(client, Some(endpoint.into()))
     }
 
-    /// Asks at an endpoint that is discovered at one of these hosts, too. Our credentials and every opaque token go there.
+    /// Accepts a discovered endpoint at one of these hosts, too. This service's credentials and every opaque token are sent
+    /// there.
     pub fn endpoint_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
         self.endpoint_hosts.extend(hosts.into_iter().map(Into::into));
         self
     }
 
-    /// Sends this form field as well, for an endpoint that wants one. May be called several times.
+    /// Adds a form field that the endpoint requires. May be called several times.
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.parameters.push((name.into(), value.into()));
         self
     }
 
-    /// Leaves out `token_type_hint=access_token`, for an endpoint that cannot bear it. There are issuers that answer about
-    /// refresh tokens as active unless they are told what is asked about.
+    /// Omits `token_type_hint=access_token`, for an endpoint that rejects it. Some issuers report refresh tokens as active
+    /// without the hint.
     pub fn without_token_type_hint(mut self) -> Self {
         self.token_type_hint = false;
         self
     }
 
-    /// Says that this issuer's opaque tokens begin like this, such as `ory_at_`. May be called several times. Where several
-    /// issuers are asked about tokens, all but one of them need a prefix.
+    /// Declares a prefix of this issuer's opaque tokens, such as `ory_at_`. May be called several times. Where several issuers
+    /// have an introspection, all but one of them need a prefix.
     pub fn token_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefixes.push(prefix.into());
         self
     }
 
-    /// Demands signed answers (RFC 9701), by the issuer's keys. A plain one counts as no answer, so that nobody in between
-    /// can strip the signature off. Without this, a signed answer counts as none. Encrypted answers are not supported.
+    /// Requires signed responses (RFC 9701), verified with the issuer's keys. A plain response counts as an outage, so that an
+    /// intermediary cannot strip the signature. Default: plain responses, and a signed one counts as an outage. Encrypted
+    /// responses are not supported.
     pub fn signed_responses(mut self) -> Self {
         self.signed = true;
         self
     }
 
-    /// Takes this name in `iss` for the issuer's own, besides its identifier. Some answer by an older one.
+    /// Accepts this name in the response's `iss` besides the issuer's identifier, for an issuer that still sends an older
+    /// name.
     pub fn issuer_alias(mut self, name: impl Into<String>) -> Self {
         self.aliases.push(name.into());
         self
     }
 
-    /// Accepts answers that name no audience. Then nothing says that the token is meant for this API, unless the issuer
-    /// answers each client about its own tokens only: list the clients that may use theirs here with
-    /// [`Issuer::authorized_parties`](crate::Issuer::authorized_parties). An answer that names audiences has to name this API.
+    /// Accepts responses without `aud`. Nothing then says that the token is meant for this API, so a token that was issued for
+    /// another API is accepted, unless the issuer answers each client about its own tokens only: list the clients that may use
+    /// theirs here by [`Issuer::authorized_parties`](crate::Issuer::authorized_parties). A response with `aud` must still name
+    /// this API.
     ///
-    /// Some issuers, node-oidc-provider among them, call refresh tokens active whatever the hint, and it is the missing audience
-    /// that tells those from access tokens. Add [`require_token_type`](Self::require_token_type) there.
+    /// Some issuers, node-oidc-provider among them, report refresh tokens as active whatever the hint, and only the missing
+    /// audience tells them from access tokens. Add [`require_token_type`](Self::require_token_type) there.
     pub fn dangerous_accept_responses_without_audience(mut self) -> Self {
         self.audience_waived = true;
         self
     }
 
-    /// Refuses tokens whose answer has no `token_type`, for an issuer that has one in answers about access tokens only.
+    /// Refuses tokens whose response has no `token_type`, for an issuer that sends one about access tokens only. Default: not
+    /// required.
     pub fn require_token_type(mut self) -> Self {
         self.demands_token_type = true;
         self
     }
 
-    /// Takes an array of scopes in `scope` as well as a string, for an issuer that does not keep to RFC 7662 §2.2.
+    /// Accepts an array of scopes in `scope` as well as a string, for an issuer that does not follow RFC 7662 §2.2.
     pub fn scope_may_be_array(mut self) -> Self {
         self.scope_may_be_array = true;
         self
     }
 
-    /// Says whether JWTs of this issuer are asked about.
+    /// Sets whether JWTs of this issuer are introspected. Default: where a route has a `RequireActive` layer.
     pub fn introspect_jwts(mut self, check: JwtIntrospection) -> Self {
         self.jwts = check;
         self
     }
 
-    /// Remembers answers in this way.
+    /// Sets how long responses are cached. Default: [`CacheConfig::default`], so that a revoked token works for at most 30 s.
     pub fn cache(mut self, cache: CacheConfig) -> Self {
         self.cache = cache;
         self
     }
 
-    /// Asks within these limits.
+    /// Bounds concurrent requests to the endpoint, and the waiting for them. Default: [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The longest answer that is read, in bytes. A longer one counts as none.
+    /// The longest response that is read, in bytes. A longer one counts as an outage. Default: 64 KiB, so that the endpoint
+    /// cannot exhaust memory.
     pub fn max_response(mut self, bytes: usize) -> Self {
         self.max_response = bytes;
         self
     }
 
-    /// Asks with this client instead of the resource server's, one that presents a certificate for example.
+    /// Uses this HTTP client instead of the resource server's, for example one that presents a certificate.
     pub fn fetch(mut self, fetch: impl Fetch) -> Self {
         self.fetch = Some(Arc::new(fetch));
         self
     }
 
-    /// What is wrong with these settings, whichever issuer they are for.
+    /// The faults of these settings that do not depend on the issuer.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults: Vec<String> =
             crate::online::faults(&self.cache, &self.limits).map(|fault| format!("introspection {fault}")).collect();
         for (name, _) in &self.parameters {
             if name.is_empty() || OURS.contains(&&**name) {
-                faults.push(format!("introspection sends the form field {name:?} itself; leave it out"));
+                faults.push(format!("introspection sends the form field `{name}` itself; remove it"));
             }
         }
         for prefix in &self.prefixes {
             if prefix.is_empty()
                 || !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
             {
-                faults.push(format!("no token begins with the prefix {prefix:?}; it has letters, digits and -._~+/"));
+                faults.push(format!("no token begins with the prefix `{prefix}`; use letters, digits and `-._~+/`"));
             }
         }
         if !(1024..=16 * 1024 * 1024).contains(&self.max_response) {
-            faults.push("the longest answer is not between 1 KiB and 16 MiB; the default is 64 KiB".into());
+            faults.push("`max_response` is not between 1 KiB and 16 MiB; the default is 64 KiB".into());
         }
         if let JwtIntrospection::Every(age) = self.jwts
             && age > self.cache.ttl
         {
             faults.push(format!(
-                "JWTs would be asked about every {age:?}, and answers are remembered for {:?} only; let `ttl` be as long",
+                "JWTs are introspected every {age:?}, and responses are cached for {:?} only; raise the cache's `ttl`",
                 self.cache.ttl
             ));
         }

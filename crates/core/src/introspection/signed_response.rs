@@ -17,19 +17,20 @@ use crate::{
     },
 };
 
-/// How old a signed answer may be, besides the leeway. It is made while we wait for it.
+/// How old a signed response may be, besides the leeway. The issuer signs it while this service waits, so this covers the
+/// transfer.
 const MAX_AGE: Duration = Duration::from_secs(60);
 
-/// Opens signed answers (RFC 9701).
+/// Verifies signed introspection responses (RFC 9701).
 pub(crate) struct SignedResponses {
     pub(crate) keys: Arc<dyn KeySource>,
     pub(crate) algorithms: Vec<Algorithm>,
-    /// What we are called besides our client identifier.
+    /// The accepted audiences besides the client identifier.
     pub(crate) audiences: AllowedValues,
     pub(crate) leeway: Duration,
 }
 
-/// The parts of a signed answer. Nothing about it has been verified.
+/// The parts of a signed response. Nothing about it has been verified.
 struct Opened<'a> {
     compact: Compact<'a>,
     algorithm: Algorithm,
@@ -39,9 +40,10 @@ struct Opened<'a> {
 }
 
 impl SignedResponses {
-    /// The introspection response inside of a signed answer that is the issuer's, for us, and of now (RFC 9701 §5).
+    /// The introspection response inside of a signed one, if it is signed by the issuer, for this service, and current (RFC
+    /// 9701 §5).
     ///
-    /// What does not verify is no answer, and says nothing about the token.
+    /// A response that does not verify is an outage and says nothing about the token.
     pub(super) async fn open(
         &self,
         answer: &[u8],
@@ -56,8 +58,8 @@ impl SignedResponses {
     }
 
     fn parse<'a>(&self, answer: &'a [u8]) -> Result<Opened<'a>, Unavailable> {
-        let malformed = |_| no_answer("is not a well-formed JWS");
-        let text = std::str::from_utf8(answer).map_err(|_| no_answer("is not text"))?.trim();
+        let malformed = |_| invalid_response("is not a well-formed JWS");
+        let text = std::str::from_utf8(answer).map_err(|_| invalid_response("is not text"))?.trim();
         let compact = Compact::parse(text).map_err(malformed)?;
         let mut buffer = Buffer::<512>::new();
         let header = Header::parse(compact.header(&mut buffer).map_err(malformed)?).map_err(malformed)?;
@@ -67,12 +69,12 @@ impl SignedResponses {
             name.map_or(whole, |(_, rest)| rest).eq_ignore_ascii_case("token-introspection+jwt")
         });
         if !is_type {
-            return Err(no_answer("is not of the type token-introspection+jwt"));
+            return Err(invalid_response("is not of the type token-introspection+jwt"));
         }
         let algorithm = Algorithm::from_name(&header.algorithm)
             .filter(|algorithm| self.algorithms.contains(algorithm))
-            .ok_or_else(|| no_answer("is signed with an algorithm that is not accepted"))?;
-        // An answer is kept while its issuer's keys are fetched.
+            .ok_or_else(|| invalid_response("is signed with an algorithm that is not accepted"))?;
+        // Copied, since the issuer's keys may have to be fetched first.
         let payload = compact.payload(&mut Buffer::<0>::new()).map_err(malformed)?.to_vec();
         let signature = compact.signature(&mut Buffer::<512>::new()).map_err(malformed)?.to_vec();
         let key_id = header.key_id.as_deref().map(str::to_owned);
@@ -87,28 +89,28 @@ impl SignedResponses {
         now: SystemTime,
     ) -> Result<Bytes, Unavailable> {
         let claims = UnverifiedClaims::parse(payload, &ClaimNames::default())
-            .map_err(|_| no_answer("has no JSON object inside"))?;
+            .map_err(|_| invalid_response("contains no JSON object"))?;
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
 
         if claims.string("iss", "iss").ok().flatten() != Some(issuer) {
-            return Err(no_answer("is not by the issuer that was asked"));
+            return Err(invalid_response("has another issuer"));
         }
         let audience = claims.audience().unwrap_or_default();
         let is_ours = |name: &str| client_id == Some(name) || self.audiences.iter().any(|ours| **ours == *name);
         if !audience.iter().any(is_ours) {
-            return Err(no_answer("is not for us"));
+            return Err(invalid_response("has another audience"));
         }
         let made_at = checks::issued_at(&claims, Some(MAX_AGE), now, self.leeway);
         if made_at.is_err() || checks::expiry(&claims, now, self.leeway).is_err() {
-            return Err(no_answer("is not of now"));
+            return Err(invalid_response("is not current"));
         }
 
-        // RFC 9701 §5: what is said of the token is in this member, and whatever lies beside it is not looked at.
+        // RFC 9701 §5: only this member describes the token. Members beside it are ignored.
         let mut members: Map<String, Json> =
-            serde_json::from_slice(payload).map_err(|_| no_answer("has no JSON object inside"))?;
+            serde_json::from_slice(payload).map_err(|_| invalid_response("contains no JSON object"))?;
         match members.remove("token_introspection") {
             Some(response @ Json::Object(_)) => Ok(response.to_string().into()),
-            _ => Err(no_answer("has no object `token_introspection`")),
+            _ => Err(invalid_response("has no object `token_introspection`")),
         }
     }
 
@@ -124,19 +126,19 @@ impl SignedResponses {
         let keys = self.keys.refetch(RefetchReason::of_key(opened.key_id.as_deref(), is_mismatch)).await;
         match keys.map(|keys| (verify(&keys), keys)) {
             Ok((SignatureCheck::Valid, _)) => Ok(()),
-            Ok((SignatureCheck::Invalid, _)) => Err(no_answer("is not signed by a key of the issuer")),
+            Ok((SignatureCheck::Invalid, _)) => Err(invalid_response("is not signed by a key of the issuer")),
             Ok((_, keys)) => {
                 let refusal = keys.no_key(opened.algorithm, opened.key_id.as_deref());
                 let failures: Vec<String> = refusal.failed_checks().iter().map(ToString::to_string).collect();
-                Err(no_answer(format!("is not signed by a key of the issuer: {}", failures.join("; "))))
+                Err(invalid_response(format!("is not signed by a key of the issuer: {}", failures.join("; "))))
             }
             Err(error) => Err(Unavailable::new(UnavailableKind::Upstream, error)),
         }
     }
 }
 
-fn no_answer(fault: impl Into<Cow<'static, str>>) -> Unavailable {
-    Unavailable::new(UnavailableKind::Upstream, format!("the signed answer {}", fault.into()))
+fn invalid_response(fault: impl Into<Cow<'static, str>>) -> Unavailable {
+    Unavailable::new(UnavailableKind::Upstream, format!("the signed response {}", fault.into()))
 }
 
 #[cfg(test)]
@@ -157,17 +159,17 @@ mod tests {
     const ISSUER: &str = "https://as.example";
     const NOW: u64 = 1_700_000_000;
 
-    /// Keys at hand, those that a refetch brings, and for what it was asked.
+    /// The current keys, those that a refetch adds, and the recorded refetches.
     #[derive(Debug)]
     struct Keys {
-        at_hand: Option<Arc<KeySet>>,
+        current: Option<Arc<KeySet>>,
         later: Result<Arc<KeySet>, KeysUnavailable>,
         asked: Mutex<Vec<(Option<String>, bool)>>,
     }
 
     impl KeySource for Keys {
         fn snapshot(&self) -> Option<Snapshot> {
-            self.at_hand.clone().map(Snapshot::authoritative)
+            self.current.clone().map(Snapshot::authoritative)
         }
 
         fn refetch(&self, reason: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
@@ -184,9 +186,9 @@ mod tests {
         Arc::new(JwkSet::from_json(&jwks(key_ids)).unwrap().prepare(Algorithm::DEFAULT, BACKENDS[0]))
     }
 
-    fn keys(at_hand: &[&str], later: &[&str]) -> Arc<Keys> {
-        let at_hand = Some(set(at_hand)).filter(|_| !at_hand.is_empty());
-        Arc::new(Keys { at_hand, later: Ok(set(later)), asked: Mutex::default() })
+    fn keys(current: &[&str], later: &[&str]) -> Arc<Keys> {
+        let current = Some(set(current)).filter(|_| !current.is_empty());
+        Arc::new(Keys { current, later: Ok(set(later)), asked: Mutex::default() })
     }
 
     fn header() -> Value {
@@ -200,7 +202,7 @@ mod tests {
         })
     }
 
-    /// `value` with members changed; null leaves one out.
+    /// `value` with members changed; null removes one.
     fn with(mut value: Value, changes: Value) -> Value {
         for (name, change) in changes.as_object().unwrap() {
             match change {
@@ -211,7 +213,7 @@ mod tests {
         value
     }
 
-    /// The response inside of the answer, or why there is none.
+    /// The response inside of the signed one, or the error.
     async fn opened(keys: &Arc<Keys>, answer: &str) -> Result<Value, String> {
         let answers = SignedResponses {
             keys: Arc::clone(keys) as Arc<dyn KeySource>,
@@ -232,7 +234,7 @@ mod tests {
     async fn signed(header: Value, claims: Value) -> Result<Value, String> {
         let keys = keys(&["a-es256", "a-es384"], &["a-es256"]);
         let opened = opened(&keys, &token("a-es256", &header, &claims)).await;
-        assert!(keys.asked.lock().unwrap().is_empty(), "its key is at hand");
+        assert!(keys.asked.lock().unwrap().is_empty(), "its key is cached");
         opened
     }
 
@@ -243,7 +245,7 @@ mod tests {
         assert_eq!(signed(header(), beside).await, Ok(response));
         for none in [json!(null), json!("x"), json!([{ "active": true }]), json!(true)] {
             let found = signed(header(), with(claims(), json!({ "token_introspection": none }))).await;
-            assert_eq!(found, Err("the signed answer has no object `token_introspection`".to_owned()));
+            assert_eq!(found, Err("the signed response has no object `token_introspection`".to_owned()));
         }
     }
 
@@ -252,7 +254,7 @@ mod tests {
         let type_fault = "is not of the type token-introspection+jwt";
         for typ in [json!(null), json!("JWT"), json!("at+jwt"), json!("jwt/token-introspection+jwt"), json!("")] {
             let found = signed(with(header(), json!({ "typ": typ })), claims()).await;
-            assert_eq!(found, Err(format!("the signed answer {type_fault}")), "{typ}");
+            assert_eq!(found, Err(format!("the signed response {type_fault}")), "{typ}");
         }
         for typ in
             ["Token-Introspection+JWT", "application/token-introspection+jwt", "APPLICATION/token-introspection+jwt"]
@@ -260,20 +262,20 @@ mod tests {
             assert!(signed(with(header(), json!({ "typ": typ })), claims()).await.is_ok(), "{typ}");
         }
         for (changes, fault) in [
-            (json!({ "iss": "https://as.example/" }), "is not by the issuer that was asked"),
-            (json!({ "iss": null }), "is not by the issuer that was asked"),
-            (json!({ "iss": [ISSUER] }), "is not by the issuer that was asked"),
-            (json!({ "aud": "other" }), "is not for us"),
-            (json!({ "aud": null }), "is not for us"),
-            (json!({ "aud": [] }), "is not for us"),
-            (json!({ "aud": 1 }), "is not for us"),
-            (json!({ "iat": null }), "is not of now"),
-            (json!({ "iat": NOW - 66 }), "is not of now"),
-            (json!({ "iat": NOW + 6 }), "is not of now"),
-            (json!({ "exp": NOW - 5 }), "is not of now"),
+            (json!({ "iss": "https://as.example/" }), "has another issuer"),
+            (json!({ "iss": null }), "has another issuer"),
+            (json!({ "iss": [ISSUER] }), "has another issuer"),
+            (json!({ "aud": "other" }), "has another audience"),
+            (json!({ "aud": null }), "has another audience"),
+            (json!({ "aud": [] }), "has another audience"),
+            (json!({ "aud": 1 }), "has another audience"),
+            (json!({ "iat": null }), "is not current"),
+            (json!({ "iat": NOW - 66 }), "is not current"),
+            (json!({ "iat": NOW + 6 }), "is not current"),
+            (json!({ "exp": NOW - 5 }), "is not current"),
         ] {
             let found = signed(header(), with(claims(), changes.clone())).await;
-            assert_eq!(found, Err(format!("the signed answer {fault}")), "{changes}");
+            assert_eq!(found, Err(format!("the signed response {fault}")), "{changes}");
         }
         for changes in [
             json!({ "aud": "client" }),
@@ -291,44 +293,44 @@ mod tests {
         let keys = keys(&["a-es384"], &["a-es384"]);
         let by_es384 = with(header(), json!({ "alg": "ES384", "kid": "a-es384" }));
         let found = opened(&keys, &token("a-es384", &by_es384, &claims())).await;
-        assert_eq!(found, Err("the signed answer is signed with an algorithm that is not accepted".to_owned()));
+        assert_eq!(found, Err("the signed response is signed with an algorithm that is not accepted".to_owned()));
         assert!(keys.asked.lock().unwrap().is_empty());
     }
 
     #[tokio::test]
-    async fn ijwt_3_what_is_no_jws_is_no_answer() {
+    async fn ijwt_3_what_is_no_jws_is_invalid_response() {
         let keys = keys(&["a-es256"], &["a-es256"]);
         let good = token("a-es256", &header(), &claims());
-        assert!(opened(&keys, &format!("\n{good} ")).await.is_ok(), "a line break around it is none in it");
+        assert!(opened(&keys, &format!("\n{good} ")).await.is_ok(), "whitespace around it is accepted");
         for malformed in ["", "x", "a.b", "e30.e30.e30", &good[..good.len() - 1], &format!("{good}.")] {
-            let found = opened(&keys, malformed).await.expect_err("it is no JWS");
-            assert!(found.starts_with("the signed answer is not "), "{malformed}: {found}");
+            let found = opened(&keys, malformed).await.expect_err("it is not a JWS");
+            assert!(found.starts_with("the signed response is not "), "{malformed}: {found}");
         }
         assert!(keys.asked.lock().unwrap().is_empty());
     }
 
     #[tokio::test]
-    async fn a_key_that_is_not_at_hand_is_fetched_once_and_named() {
+    async fn a_missing_key_is_fetched_once_and_named() {
         let good = token("a-es256", &header(), &claims());
         let unnamed = token("a-es256", &with(header(), json!({ "kid": null })), &claims());
-        let foreign = "the signed answer is not signed by a key of the issuer";
+        let foreign = "the signed response is not signed by a key of the issuer";
         let named = || Some("a-es256".to_owned());
-        // An answer by the key of another, under the name of the issuer's.
+        // A response signed by a foreign key, in the issuer's name.
         let forged = token("b-es256", &header(), &claims());
-        for (at_hand, later, answer, is_good, asked) in [
+        for (current, later, answer, is_good, asked) in [
             (&[][..], &["a-es256"][..], &good, true, (named(), false)),
             (&["a-es384"], &["a-es256"], &good, true, (named(), false)),
             (&["a-es384"], &["a-es384"], &good, false, (named(), false)),
             (&["a-es256"], &["a-es256"], &forged, false, (named(), true)),
             (&["b-es256"], &["a-es256"], &unnamed, true, (None, false)),
         ] {
-            let keys = keys(at_hand, later);
+            let keys = keys(current, later);
             let found = opened(&keys, answer).await;
-            assert!(found.as_ref().err().is_none_or(|fault| fault.starts_with(foreign)), "{at_hand:?}: {found:?}");
-            assert_eq!(found.is_ok(), is_good, "{at_hand:?}: {found:?}");
-            assert_eq!(*keys.asked.lock().unwrap(), [asked], "{at_hand:?}");
+            assert!(found.as_ref().err().is_none_or(|fault| fault.starts_with(foreign)), "{current:?}: {found:?}");
+            assert_eq!(found.is_ok(), is_good, "{current:?}: {found:?}");
+            assert_eq!(*keys.asked.lock().unwrap(), [asked], "{current:?}");
         }
-        let gone = Keys { at_hand: None, later: Err(KeysUnavailable::new("refused")), asked: Mutex::default() };
+        let gone = Keys { current: None, later: Err(KeysUnavailable::new("refused")), asked: Mutex::default() };
         assert_eq!(opened(&Arc::new(gone), &good).await, Err("the issuer's keys cannot be had".to_owned()));
     }
 }

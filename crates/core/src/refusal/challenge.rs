@@ -1,7 +1,6 @@
 //! The refusal on the wire: `WWW-Authenticate` (RFC 6750 §3, RFC 9110 §11.6.1).
 //!
-//! One writer, one quoting routine. Everything a challenge says comes from configuration or from a fixed vocabulary, and
-//! nothing from the request.
+//! One writer, one quoting routine. A challenge consists of configuration and fixed texts, never of anything from the request.
 
 use std::{error::Error as StdError, fmt};
 
@@ -14,69 +13,74 @@ use crate::{
     request::Scheme,
 };
 
-/// A space of resources under one realm (RFC 9110 §11.5), and how its refusals are worded.
+/// Resources under one realm (RFC 9110 §11.5), and what their challenges have in common.
 ///
-/// It holds what the challenges of a service have in common. The `Authenticate` layer makes one from its settings and
-/// leaves it with every request, so that whatever refuses later writes the same realm.
+/// The `Authenticate` layer makes one from its settings and leaves it with every request, so that every later refusal names
+/// the same realm.
 #[derive(Clone, Debug)]
 pub struct ProtectionSpace {
     realm: Box<str>,
     resource_metadata: Option<Box<str>>,
     described: bool,
     grpc: bool,
-    written: Written,
+    cache: CachedChallenges,
 }
 
-/// How many challenges are kept. A service has as many as it has reasons to refuse and scopes to demand.
-const KEPT: usize = 256;
+/// How many challenges are cached. A service has as many as it has pairs of a reason and a required scope.
+const MAX_CACHED: usize = 256;
 
-/// Challenges that were written before, for the next refusal of the same kind. They are made of configuration alone.
+/// Cached challenges. They consist of configuration alone, so that no client can fill the cache.
 #[derive(Debug, Default)]
-struct Written(ArcSwap<Vec<(Refused, HeaderValue)>>);
+struct CachedChallenges(ArcSwap<Vec<(ChallengeKey, HeaderValue)>>);
 
-/// Why, and the scope that the request needs, where a challenge names one.
-type Refused = (Reason, Option<Box<str>>);
+/// The reason, and the required scope where a challenge names one.
+type ChallengeKey = (Reason, Option<Box<str>>);
 
-/// The copy of a space may become another one, and then its challenges are others.
-impl Clone for Written {
+/// A clone starts with an empty cache, since its settings may still change.
+impl Clone for CachedChallenges {
     fn clone(&self) -> Self {
         Self::default()
     }
 }
 
 impl ProtectionSpace {
-    /// A protection space of this name.
+    /// A protection space of this realm.
     ///
     /// # Errors
     ///
     /// When `realm` is empty or has characters other than visible ASCII and the space.
     pub fn new(realm: &str) -> Result<Self, InvalidProtectionSpace> {
-        Self { realm: "".into(), resource_metadata: None, described: true, grpc: false, written: Written::default() }
-            .with_realm(realm)
+        Self {
+            realm: "".into(),
+            resource_metadata: None,
+            described: true,
+            grpc: false,
+            cache: CachedChallenges::default(),
+        }
+        .with_realm(realm)
     }
 
-    /// Gives the protection space another name.
+    /// Changes the realm.
     ///
     /// # Errors
     ///
     /// When `realm` is empty or has characters other than visible ASCII and the space.
     pub fn with_realm(mut self, realm: &str) -> Result<Self, InvalidProtectionSpace> {
         if realm.is_empty() || !realm.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
-            return Err(InvalidProtectionSpace("the realm must be one or more visible ASCII characters"));
+            return Err(InvalidProtectionSpace("the realm must be one or more visible ASCII characters or spaces"));
         }
         self.realm = realm.into();
-        Ok(self.unwritten())
+        Ok(self.with_empty_cache())
     }
 
     /// Names the protected-resource metadata document (RFC 9728 §5.1) in every challenge.
     ///
     /// # Errors
     ///
-    /// When `url` is not an absolute `https` URL without user information or a fragment. For a service that is tried on its
-    /// developer's machine, `http` will do where the host is `localhost` or a loopback address: the URL is a pointer for
-    /// clients, and nothing is trusted or fetched because of it.
+    /// When `url` is not an absolute `https` URL without user information or a fragment. On `localhost` and loopback addresses
+    /// `http` is accepted, for development: the URL is a pointer for clients, and this crate neither trusts nor fetches it.
     pub fn with_resource_metadata(mut self, url: &str) -> Result<Self, InvalidProtectionSpace> {
-        // What a quoted-string holds as it is, so that a client that forgets to unquote it still has the URL.
+        // Only characters that need no escaping in a quoted-string: a client that does not unquote still gets the URL.
         let plain = url.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
         if !plain || !https_url::is_for_clients(url) {
             return Err(InvalidProtectionSpace(
@@ -84,17 +88,17 @@ impl ProtectionSpace {
             ));
         }
         self.resource_metadata = Some(url.into());
-        Ok(self.unwritten())
+        Ok(self.with_empty_cache())
     }
 
-    /// Leaves out every `error_description`, and names only the class of a refusal in the response body.
+    /// Omits `error_description` from challenges, and names only the class of a refusal in the response body.
     #[must_use]
     pub fn without_descriptions(mut self) -> Self {
         self.described = false;
-        self.unwritten()
+        self.with_empty_cache()
     }
 
-    /// Says that services of this space speak gRPC, so that gRPC requests are refused with a gRPC status, within HTTP 200.
+    /// Declares that the services of this space speak gRPC: gRPC requests are refused with a gRPC status, in HTTP 200.
     #[must_use]
     pub fn answering_grpc(mut self) -> Self {
         self.grpc = true;
@@ -106,9 +110,9 @@ impl ProtectionSpace {
         self.grpc
     }
 
-    /// The same, which has yet to write its challenges.
-    fn unwritten(mut self) -> Self {
-        self.written = Written::default();
+    /// The same space with an empty cache.
+    fn with_empty_cache(mut self) -> Self {
+        self.cache = CachedChallenges::default();
         self
     }
 
@@ -117,19 +121,17 @@ impl ProtectionSpace {
         &self.realm
     }
 
-    /// The problem document that the client is shown for `reason`.
+    /// The problem document for `reason`.
     pub fn problem(&self, reason: Reason) -> &'static str {
         if self.described { reason.disclosed().problem() } else { class_problem(reason.kind()) }
     }
 
-    /// The one line that the client is shown for `reason`, where it reads no document: printable ASCII without a per cent
-    /// sign.
+    /// The message for `reason` where the client reads no document: printable ASCII without a per cent sign.
     pub fn message(&self, reason: Reason) -> &'static str {
         if self.described { reason.disclosed().description() } else { reason.kind().title() }
     }
 
-    /// The challenge for `error`, with `scope` where the refusing party knows what the request needs. `None` where the
-    /// refusal is not the client's to mend.
+    /// The challenge for `error`, naming the required `scope` if given. `None` where the client cannot remedy the refusal.
     pub fn challenge<'a>(&'a self, error: &Error, scope: Option<&'a str>) -> Option<Challenge<'a>> {
         let kind = error.disclosed().kind();
         kind.is_challenged().then(|| Challenge {
@@ -144,20 +146,21 @@ impl ProtectionSpace {
 }
 
 impl ProtectionSpace {
-    /// The field value of the challenge for `error`, written once and shared afterwards. See [`challenge`](Self::challenge).
+    /// The field value of the challenge for `error`, from the cache if it was written before. See
+    /// [`challenge`](Self::challenge).
     pub fn challenge_value(&self, error: &Error, scope: Option<&str>) -> Option<HeaderValue> {
         let (reason, scope) = (error.disclosed(), scope.filter(|scope| !scope.is_empty()));
-        let written = self.written.0.load();
-        let known = written.iter().find(|((other, demanded), _)| *other == reason && demanded.as_deref() == scope);
+        let cached = self.cache.0.load();
+        let known = cached.iter().find(|((other, required), _)| *other == reason && required.as_deref() == scope);
         if let Some((_, value)) = known {
             return Some(value.clone());
         }
         let value = self.challenge(error, scope)?.to_header_value();
-        if written.len() < KEPT {
-            self.written.0.rcu(|written| {
-                let mut all = Vec::clone(written);
+        if cached.len() < MAX_CACHED {
+            self.cache.0.rcu(|cached| {
+                let mut all = Vec::clone(cached);
                 all.push(((reason, scope.map(Into::into)), value.clone()));
-                all.truncate(KEPT);
+                all.truncate(MAX_CACHED);
                 all
             });
         }
@@ -177,9 +180,9 @@ pub struct Challenge<'a> {
 }
 
 impl Challenge<'_> {
-    /// The field value. Each parameter occurs at most once; the realm always does.
+    /// The field value. Each parameter occurs at most once; the realm always occurs.
     pub fn to_header_value(&self) -> HeaderValue {
-        // The writer emits printable ASCII only, which every header value may hold.
+        // The writer emits printable ASCII only, which is always a legal header value.
         HeaderValue::try_from(self.to_string()).unwrap_or_else(|_| HeaderValue::from_static("Bearer realm=\"\""))
     }
 }
@@ -213,7 +216,7 @@ impl fmt::Display for Quoted<'_> {
             match c {
                 '"' | '\\' => write!(f, "\\{c}")?,
                 ' '..='~' => write!(f, "{c}")?,
-                // Configuration admits no such character; should one come this far, it must not reach the wire.
+                // Configuration permits no such character; should one get here, it must not reach the wire.
                 _ => f.write_str("?")?,
             }
         }
@@ -221,7 +224,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// A setting of a [`ProtectionSpace`] that cannot be written into a challenge.
+/// The error of a [`ProtectionSpace`] setting that cannot be written into a challenge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidProtectionSpace(&'static str);
 
@@ -280,7 +283,7 @@ mod tests {
                 assert_eq!(space.challenge_value(&error, scope).unwrap(), expected);
             }
         }
-        assert_eq!(space.written.0.load().len(), 5);
+        assert_eq!(space.cache.0.load().len(), 5);
         assert_eq!(space.challenge_value(&Reason::KeysUnavailable.into(), None), None);
         let other = space.clone().with_realm("other").unwrap();
         assert_eq!(other.challenge_value(&Error::missing_credentials(), None).unwrap(), "Bearer realm=\"other\"");
@@ -289,7 +292,7 @@ mod tests {
             let expected = space.challenge(&Error::insufficient_scope(), Some(&scope)).unwrap().to_header_value();
             assert_eq!(space.challenge_value(&Error::insufficient_scope(), Some(&scope)).unwrap(), expected);
         }
-        assert_eq!(space.written.0.load().len(), KEPT);
+        assert_eq!(space.cache.0.load().len(), MAX_CACHED);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Refusals: one opaque [`Error`], its [`ErrorKind`], and the one table from kind to status and code.
+//! Errors: one opaque [`Error`], its [`ErrorKind`], and the table from kind to status and code.
 
 use std::{borrow::Cow, error::Error as StdError, fmt, mem, slice, sync::Arc, time::Duration};
 
@@ -26,17 +26,17 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The token is good and does not permit this.
+    /// The token is valid and lacks scope for this request.
     InsufficientScope,
     /// The credentials are malformed, or there are several.
     InvalidRequest,
-    /// The token is bad.
+    /// The token is invalid.
     InvalidToken,
-    /// The service is wired wrongly, or code of its own panicked. The client can do nothing.
+    /// The service is misconfigured, or code of the application panicked. The client cannot remedy it.
     Misconfigured,
     /// There are no credentials.
     MissingCredentials,
-    /// No decision is possible at the moment. This says nothing about the token.
+    /// The token cannot be verified at the moment. This says nothing about the token.
     Unavailable,
 }
 
@@ -48,7 +48,7 @@ struct Row {
 }
 
 impl ErrorKind {
-    /// The table.
+    /// The row of the table above.
     const fn row(self) -> Row {
         let (status, code, grpc, challenged) = match self {
             Self::InvalidRequest => (StatusCode::BAD_REQUEST, Some("invalid_request"), 16, true),
@@ -66,12 +66,12 @@ impl ErrorKind {
         self.row().status
     }
 
-    /// The value of the challenge's `error` parameter, where it has one.
+    /// The value of the challenge's `error` parameter, if it has one.
     pub const fn code(self) -> Option<&'static str> {
         self.row().code
     }
 
-    /// The name of the class, for a client that is told no more.
+    /// The name of the class, for a client that gets no description.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::InsufficientScope => "insufficient scope",
@@ -96,9 +96,8 @@ impl ErrorKind {
 
 /// A refused request.
 ///
-/// Its text is for the operator's log. It names what was expected and what was found, and never contains the token; what
-/// it quotes from a token is escaped and cut short. Nothing of it is sent to the client, which gets
-/// [`Reason::description`] at most.
+/// Its text is for the operator's log. It names the expected and the actual value and never contains the token; what it quotes
+/// from a token is escaped and truncated. The client gets [`Reason::description`] at most.
 pub struct Error {
     reason: Reason,
     context: Option<Box<Context>>,
@@ -120,12 +119,12 @@ impl Error {
         Some(Self { reason, context: Some(Box::new(Context { failures, ..Context::default() })) })
     }
 
-    /// The refusal of a handler or a layer that found a good token too weak.
+    /// The refusal of a handler or layer that requires more scope than the token has.
     pub fn insufficient_scope() -> Self {
         Reason::InsufficientScope.into()
     }
 
-    /// The refusal of a request without credentials where some are needed.
+    /// The refusal of a request without credentials.
     pub fn missing_credentials() -> Self {
         Reason::MissingCredentials.into()
     }
@@ -140,7 +139,7 @@ impl Error {
         self
     }
 
-    /// Tells the client only what it would be told of a signature that is not valid.
+    /// Discloses the error to the client as an invalid signature, whatever its reason is.
     pub(crate) fn concealed(mut self) -> Self {
         self.context().is_concealed = true;
         self
@@ -148,7 +147,7 @@ impl Error {
 
     pub(crate) fn with_key_id(mut self, key_id: Option<&str>) -> Self {
         if let Some(key_id) = key_id {
-            // Where no key was found by it, that has kept it already.
+            // Where no key was found, the failed check holds the key id already.
             let kept = self.failed_checks().iter().find_map(|failure| match &failure.found {
                 Actual::Excerpt(found) if failure.reason == Reason::UnknownKey => Some(found.clone()),
                 _ => None,
@@ -177,42 +176,41 @@ impl Error {
         self.reason.kind()
     }
 
-    /// The reason, as it is logged. The client is told its [`disclosed`](Reason::disclosed) form.
+    /// The reason, as it is logged. The client reads its [`disclosed`](Reason::disclosed) form.
     pub fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// The reason that the client is told: the [`disclosed`](Reason::disclosed) form of the reason, or that the signature is not
-    /// valid where the [configuration](crate::ResourceServerBuilder::uniform_refusals) has it so. Status, challenge and body follow
-    /// from it.
+    /// The reason that the client reads: the [`disclosed`](Reason::disclosed) form of the reason, or an invalid signature
+    /// under [`uniform_refusals`](crate::ResourceServerBuilder::uniform_refusals). Status, challenge and body follow from it.
     pub fn disclosed(&self) -> Reason {
         let is_concealed = self.context.as_ref().is_some_and(|context| context.is_concealed);
         if is_concealed { Reason::InvalidSignature } else { self.reason.disclosed() }
     }
 
-    /// The configured issuer whose rules were applied, once it was known.
+    /// The configured issuer of the token, once it is known.
     pub fn issuer(&self) -> Option<&str> {
         self.context.as_ref()?.issuer.as_deref()
     }
 
-    /// The `kid` of the token, escaped and cut short.
+    /// The `kid` of the token, escaped and truncated.
     pub fn key_id(&self) -> Option<&str> {
         self.context.as_ref()?.key_id.as_ref().map(|excerpt| excerpt.as_str())
     }
 
-    /// Every check that failed, the decisive one first. Empty where the reason says it all.
+    /// Every failed check, the decisive one first. Empty where the reason says everything.
     pub fn failed_checks(&self) -> &[FailedCheck] {
         self.context.as_ref().map_or(&[], |context| context.failures.as_slice())
     }
 
-    /// Why nothing can be said about the token, for a log: what stands behind this error and its own causes, on one line. It may
-    /// quote whoever was asked, so what is not printable is escaped, words in the shape of a token are left out, and each cause
-    /// is cut after 512 characters.
+    /// Why the token could not be verified, with all underlying causes, on one line, for the log. It may quote the issuer's
+    /// response, so unprintable characters are escaped, words in the shape of a token are omitted, and each cause is cut after
+    /// 512 characters.
     pub fn cause(&self) -> Option<String> {
         self.source().map(chain)
     }
 
-    /// When to try again, for [`ErrorKind::Unavailable`].
+    /// When to retry, for [`ErrorKind::Unavailable`].
     pub fn retry_after(&self) -> Option<Duration> {
         self.context.as_ref()?.retry_after
     }
@@ -260,7 +258,7 @@ impl StdError for Error {
     }
 }
 
-/// The checks that failed, in order. Of most refusals there is one, which needs no memory of its own.
+/// The failed checks, in order. Most refusals have one, which needs no allocation.
 #[derive(Default)]
 pub(crate) enum Failures {
     #[default]
@@ -306,7 +304,7 @@ impl FromIterator<FailedCheck> for Failures {
     }
 }
 
-/// One failed check: what was looked at, what was expected, and what was found.
+/// One failed check: the field, the expected value and the actual one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FailedCheck {
     reason: Reason,
@@ -316,7 +314,7 @@ pub struct FailedCheck {
     hint: Option<&'static str>,
 }
 
-/// What would have passed. It is written out when somebody reads it, which most refusals never come to.
+/// What would have passed. Formatted only when it is read, since most refusals never are.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Expected {
     Algorithms(Arc<[Algorithm]>),
@@ -325,7 +323,7 @@ pub(crate) enum Expected {
     Time(TimeBound),
 }
 
-/// What a time is held to, at which time, and with how much leeway.
+/// The bound that a time was compared with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TimeBound {
     pub(crate) side: Side,
@@ -333,7 +331,7 @@ pub(crate) struct TimeBound {
     pub(crate) leeway: Duration,
 }
 
-/// On which side of now a time has to be.
+/// On which side of now a time must be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     LaterThanNow,
@@ -341,7 +339,7 @@ pub(crate) enum Side {
     AtMostBefore(Duration),
 }
 
-/// What was there.
+/// The actual value.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Actual {
     Fixed(&'static str),
@@ -363,7 +361,7 @@ impl FailedCheck {
         Self { reason, field, expected: expected.into(), found: found.into(), hint: None }
     }
 
-    /// Says what an operator may make of it.
+    /// Adds a likely explanation for the operator.
     pub(crate) fn with_hint(self, hint: Option<&'static str>) -> Self {
         Self { hint, ..self }
     }
@@ -373,7 +371,7 @@ impl FailedCheck {
         self.reason
     }
 
-    /// The claim or header parameter that was looked at.
+    /// The claim or header parameter that was checked.
     pub fn field(&self) -> &'static str {
         self.field
     }
@@ -397,8 +395,7 @@ impl FailedCheck {
         }
     }
 
-    /// What was there, escaped and cut short. A time is written as RFC 3339 has it, with how far it is from now and what leeway
-    /// it was given.
+    /// The actual value, escaped and truncated. A time is in RFC 3339 with its distance from now and the leeway.
     pub fn found(&self) -> Cow<'_, str> {
         match (&self.found, &self.expected) {
             (Actual::Fixed(text), _) => Cow::Borrowed(text),
@@ -416,13 +413,13 @@ impl FailedCheck {
         }
     }
 
-    /// What may be behind it, where there is more to say than what was expected and found.
+    /// A likely explanation, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         self.hint
     }
 }
 
-/// Where two names differ in no more than is easily overlooked, what that is. They are different names all the same.
+/// How two names differ, where the difference is easily overlooked. They remain different names.
 pub(crate) fn near_miss(one: &str, other: &str) -> Option<&'static str> {
     let bare = |name: &str| name.strip_suffix('/').unwrap_or(name).len();
     let (slash, rest) =

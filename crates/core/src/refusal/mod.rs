@@ -1,4 +1,4 @@
-//! Refusals: the error with the checks that failed, the reasons with their status and code, and the challenge for the client.
+//! Refusals: the error with its failed checks, the reasons with their status and code, and the challenge for the client.
 
 mod challenge;
 pub(crate) mod error;

@@ -1,10 +1,10 @@
 //! Why a request was refused: the stable, machine-readable reasons.
 //!
-//! A [`Reason`] is in the response extensions of every refusal, in the tracing event that accompanies it, and in the
-//! `type` of the problem document, whose address is the heading below of the same name. Reasons may be added; a name
-//! never changes its meaning. The status and the OAuth error code follow from the reason's [`ErrorKind`].
+//! A [`Reason`] is in the response extensions of every refusal, in its tracing event, and in the `type` of the problem
+//! document, which links to the heading below of the same name. Reasons may be added; a name never changes its meaning. The
+//! status and the OAuth error code follow from the reason's [`ErrorKind`].
 //!
-//! Of each: what it means, what the log says of it, what its usual causes are, and what helps.
+//! Each section says what the reason means, what the log shows, the usual causes, and the remedy.
 //!
 #![doc = include_str!("reason.md")]
 
@@ -25,17 +25,17 @@ macro_rules! reasons {
             /// Every reason, in alphabetical order.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The stable name, fit for a log, a metric label or a comparison.
+            /// The stable name, for logs, metric labels and comparisons.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// The class of refusal, from which status and error code follow.
+            /// The class of the refusal, from which status and error code follow.
             pub const fn kind(self) -> ErrorKind {
                 match self { $(Self::$variant => ErrorKind::$kind,)* }
             }
 
-            /// The fixed text of `error_description`. It never contains anything from the request.
+            /// The text of `error_description`. Fixed: it never contains anything from the request.
             pub const fn description(self) -> &'static str {
                 match self { $(Self::$variant => $description,)* }
             }
@@ -72,8 +72,6 @@ reasons! {
     AlgorithmNotAllowed = "algorithm_not_allowed", InvalidToken, "the token is signed with an algorithm that is not accepted";
     /// [`ambiguous_token`](self#ambiguous_token)
     AmbiguousToken = "ambiguous_token", Misconfigured, "the service is misconfigured";
-    /// [`no_introspection`](self#no_introspection)
-    NoIntrospection = "no_introspection", Misconfigured, "the service is misconfigured";
     /// [`claims_mismatch`](self#claims_mismatch)
     ClaimsMismatch = "claims_mismatch", InvalidToken, "the token lacks claims that this resource needs";
     /// [`critical_header`](self#critical_header)
@@ -102,16 +100,18 @@ reasons! {
     MalformedCredentials = "malformed_credentials", InvalidRequest, "the Authorization header is malformed";
     /// [`malformed_token`](self#malformed_token)
     MalformedToken = "malformed_token", InvalidToken, "the token is malformed";
+    /// [`missing_authenticate_layer`](self#missing_authenticate_layer)
+    MissingAuthenticateLayer = "missing_authenticate_layer", Misconfigured, "the service is misconfigured";
     /// [`missing_claim`](self#missing_claim)
     MissingClaim = "missing_claim", InvalidToken, "the token lacks a required claim";
     /// [`missing_credentials`](self#missing_credentials)
     MissingCredentials = "missing_credentials", MissingCredentials, "this resource needs an access token";
     /// [`missing_input`](self#missing_input)
-    MissingInput = "missing_input", InvalidRequest, "the request lacks something that the token has to come with";
+    MissingInput = "missing_input", InvalidRequest, "the request lacks an input that the token requires";
     /// [`multiple_transports`](self#multiple_transports)
     MultipleTransports = "multiple_transports", InvalidRequest, "the request carries more than one token";
-    /// [`missing_authenticate_layer`](self#missing_authenticate_layer)
-    MissingAuthenticateLayer = "missing_authenticate_layer", Misconfigured, "the service is misconfigured";
+    /// [`no_introspection`](self#no_introspection)
+    NoIntrospection = "no_introspection", Misconfigured, "the service is misconfigured";
     /// [`not_yet_valid`](self#not_yet_valid)
     NotYetValid = "not_yet_valid", InvalidToken, "the token is not valid yet";
     /// [`opaque_token`](self#opaque_token)
@@ -137,7 +137,7 @@ reasons! {
 }
 
 impl Reason {
-    /// The reason that the client is told.
+    /// The reason that the client reads.
     ///
     /// Differs from `self` only where the difference would say which key ids exist: [`UnknownKey`](Self::UnknownKey) is
     /// disclosed as [`InvalidSignature`](Self::InvalidSignature).
@@ -155,7 +155,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The problem document of a class, for services that switch descriptions off.
+/// The problem document of a class, for services that omit descriptions.
 pub(crate) const fn class_problem(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InsufficientScope => problem!("insufficient_scope", "Forbidden", InsufficientScope),
