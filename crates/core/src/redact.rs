@@ -1,11 +1,11 @@
-//! What may be shown of text that can hold a secret, in a log or by `Debug`.
+//! Redaction: what a log or `Debug` may show of text that can hold a secret.
 
 use std::{error::Error as StdError, sync::Arc};
 
-/// What stands for a secret.
+/// Replaces a secret.
 pub(crate) const REDACTED: &str = "[redacted]";
 
-/// A URL as it may be shown: without user information, and without its query, either of which may hold a secret.
+/// A URL without user information and query, either of which may hold a secret.
 pub(crate) fn url(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
@@ -16,7 +16,7 @@ pub(crate) fn url(url: &str) -> String {
     }
 }
 
-/// A text without the token, as it is, as it is in a URL, and as it is in JSON whose slashes are escaped.
+/// Removes the token from a text: as it is, URL-encoded, and as JSON with escaped slashes.
 pub(crate) fn without(token: &str, text: &str) -> String {
     let escaped = |escape: fn(u8) -> Option<String>| -> String {
         token.bytes().map(|byte| escape(byte).unwrap_or_else(|| char::from(byte).to_string())).collect()
@@ -32,8 +32,7 @@ pub(crate) fn without(token: &str, text: &str) -> String {
     spellings.iter().fold(text.to_owned(), |text, spelling| text.replace(spelling, REDACTED))
 }
 
-/// An error with its causes, on one line: the last one is what an operator can do something about. Each is as [`line`] makes
-/// it.
+/// An error and its causes on one line, each cleaned by [`line`]. An operator usually needs the last one.
 pub(crate) fn chain(error: &dyn StdError) -> String {
     let mut text = line(&error.to_string());
     let mut next = error.source();
@@ -45,12 +44,12 @@ pub(crate) fn chain(error: &dyn StdError) -> String {
     text
 }
 
-/// How many characters are kept of the text of an error. Our own are shorter.
+/// How many characters of an error's text are kept. This crate's own errors are shorter.
 const LINE: usize = 512;
 
-/// Makes the text of an error, which may quote whoever was asked, safe for a log, as [`excerpt`] does with that of a request:
-/// what is not printable is escaped, words in the shape of a token are not kept, nor more than 512 characters. What is safe
-/// stays as it is, so that text that was escaped before is not escaped again.
+/// Makes an error's text, which may quote a response, safe for a log, as [`excerpt`] does for text of a request: escapes
+/// unprintable characters, omits words in the shape of a token, and truncates to 512 characters. Safe text stays as it is, so
+/// that escaped text is not escaped again.
 pub(crate) fn line(text: &str) -> String {
     let (mut kept, mut left) = (String::new(), LINE);
     for part in text.split_inclusive(|c: char| !is_of_token(c)) {
@@ -76,7 +75,7 @@ pub(crate) fn line(text: &str) -> String {
     kept
 }
 
-/// Text that came from a request, as [`excerpt`] keeps it.
+/// Text of a request, cleaned by [`excerpt`].
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Excerpt(Arc<str>);
 
@@ -90,12 +89,11 @@ impl Excerpt {
     }
 }
 
-/// How many characters of a text that came from a request are kept.
+/// How many characters of a request's text are kept.
 const EXCERPT: usize = 128;
 
-/// Makes text that came from a request safe for a log: control characters and whatever is not printable are escaped, and no
-/// more than 128 characters are kept. Text in the shape of a token is not kept at all, since a claim or a key id can itself
-/// hold a credential.
+/// Makes text of a request safe for a log: escapes unprintable characters and truncates to 128 characters. Text in the shape
+/// of a token is omitted altogether, since a claim or a key id can itself hold a credential.
 pub(crate) fn excerpt(text: &str) -> String {
     if is_plain(text) {
         return text.to_owned();
@@ -110,7 +108,7 @@ pub(crate) fn excerpt(text: &str) -> String {
     kept
 }
 
-/// Whether a text needs nothing of this, as most do: it is short, of plain characters, and no word in it begins as a token may.
+/// Whether a text stays as it is, as most do: it is short, of plain characters, and has no word that begins like a token.
 fn is_plain(text: &str) -> bool {
     const fn is_of_word(byte: u8) -> bool {
         byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')

@@ -25,14 +25,14 @@ pub enum SigningAlgorithm {
 }
 
 impl SigningAlgorithm {
-    /// Every algorithm, with Ed25519 signatures under one of their names, `EdDSA`.
+    /// Every algorithm; of the two names of Ed25519 signatures only `EdDSA`.
     ///
-    /// Keys for all of them include two RSA keys, which take longer to generate than most tests take to run.
+    /// That includes two RSA keys, which take longer to generate than most tests take to run.
     pub fn all() -> impl Iterator<Item = Self> {
         [Self::Es256, Self::Es384, Self::EdDsa, Self::Ps256, Self::Rs256].into_iter()
     }
 
-    /// The registered name, as `alg` has it.
+    /// The registered name, as in `alg`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ed25519 => "Ed25519",

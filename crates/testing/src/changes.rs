@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// What differs from a default object: members that are set, and members that are left out.
+/// Changes to a default JSON object: members to set, and members to remove.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
     members: BTreeMap<String, Option<Value>>,
@@ -17,7 +17,7 @@ impl Changes {
         self.members.insert(name, None);
     }
 
-    /// `object` with the changes made.
+    /// `object` with these changes.
     pub(crate) fn applied_to(&self, mut object: Map<String, Value>) -> Map<String, Value> {
         for (name, change) in &self.members {
             match change {

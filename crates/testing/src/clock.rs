@@ -7,15 +7,14 @@ use std::{
 use scopegate_core::{BoxFuture, clock::Clock};
 use tokio::sync::watch;
 
-/// A clock that stands still until a test moves it.
+/// A clock that a test sets and advances.
 ///
-/// Clones are cheap and show the same time, so that one is given to the resource server, one to the issuer or the
-/// [`Mint`](crate::Mint), and the test keeps one to move.
+/// Clones are cheap and share the time: give one to the resource server and one to the issuer or the [`Mint`](crate::Mint),
+/// and keep one.
 ///
-/// A [`sleep`](Clock::sleep) completes once the clock shows its deadline or a later time; the deadline is fixed when
-/// `sleep` is called, not when the future is first polled, so no advance in between is lost. Dropping the future is
-/// all it takes to cancel it. Nothing waits for real, which also means that a sleep on a clock that nobody advances
-/// never ends.
+/// A [`sleep`](Clock::sleep) completes once the clock reaches its deadline. The deadline is fixed when `sleep` is called, not
+/// when the future is first polled, so no advance in between is lost. Dropping the future cancels it. A sleep never waits in
+/// real time, so it never ends on a clock that is not advanced.
 ///
 /// # Examples
 ///
@@ -54,16 +53,15 @@ impl TestClock {
         Self::at(UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
-    /// Shows `time` from now on. It may lie in the past, as after a correction of the clock; sleeping tasks go on
-    /// waiting for their deadline.
+    /// Sets the time, which may go backwards, as after a correction. Sleeping tasks keep their deadlines.
     pub fn set(&self, time: SystemTime) {
         self.time.send_replace(time);
     }
 
-    /// Moves the time forward by `duration` and wakes whoever slept until then.
+    /// Advances the time by `duration` and wakes every task whose deadline is reached.
     ///
-    /// The tasks run when the runtime next gets to them: a test that asserts what they did has to await something,
-    /// for example `tokio::task::yield_now()`.
+    /// The tasks run when the runtime polls them: a test that asserts their effects must await something first, for example
+    /// `tokio::task::yield_now()`.
     ///
     /// # Panics
     ///
@@ -95,7 +93,7 @@ impl fmt::Debug for TestClock {
     }
 }
 
-/// Seconds since the Unix epoch, as a NumericDate of a token has them.
+/// Seconds since the Unix epoch: a NumericDate.
 pub(crate) fn numeric_date(time: SystemTime) -> i64 {
     let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     match time.duration_since(UNIX_EPOCH) {

@@ -3,7 +3,7 @@ use serde_json::{Map, Value};
 
 use crate::{SigningAlgorithm, SigningKey};
 
-/// A JWT in the compact form, taken apart and not verified.
+/// A JWT in the compact form, split and not verified.
 pub(crate) struct UnverifiedJwt<'a> {
     header: Map<String, Value>,
     claims: Map<String, Value>,
@@ -20,22 +20,22 @@ impl<'a> UnverifiedJwt<'a> {
         Some(Self { header: object(header)?, claims: object(claims)?, message, signature: octets(signature)? })
     }
 
-    /// What the header says the token is signed by.
+    /// The header's `alg`.
     pub(crate) fn alg(&self) -> &str {
         self.header.get("alg").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// A claim that is text, for what has to be known before the signature can be checked.
+    /// A string claim that is needed before the signature can be checked.
     pub(crate) fn text(&self, claim: &str) -> Option<&str> {
         self.claims.get(claim).and_then(Value::as_str)
     }
 
-    /// The claims, if `is_signed` says so of message and signature.
+    /// The claims, if `is_signed` accepts message and signature.
     pub(crate) fn verified(self, is_signed: impl FnOnce(&[u8], &[u8]) -> bool) -> Option<Map<String, Value>> {
         is_signed(self.message.as_bytes(), &self.signature).then_some(self.claims)
     }
 
-    /// The claims, if one of `keys` has signed by the algorithm of the header.
+    /// The claims, if one of `keys` signed the token by the header's algorithm.
     pub(crate) fn verified_by<'k>(self, mut keys: impl Iterator<Item = &'k SigningKey>) -> Option<Map<String, Value>> {
         let algorithm = SigningAlgorithm::from_name(self.alg())?;
         self.verified(|message, signature| keys.any(|key| key.has_signed(algorithm, message, signature)))

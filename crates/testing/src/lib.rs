@@ -1,8 +1,8 @@
-//! An authorization server for tests and development, in the process of the test.
+//! An authorization server for tests and development, in the test's process.
 //!
-//! Code that sits behind an access token wants testing with real tokens: signed, by a key that the service fetches,
-//! from an issuer that can rotate its keys, answer slowly or be away. This crate is that issuer. It has no switch that
-//! makes a gate let anything through; whatever a test sends is verified as in production.
+//! Test code behind access tokens with real tokens: signed by a key that the service fetches from an issuer that can rotate
+//! its keys, respond slowly or be down. This crate is that issuer. It has no switch that disables verification: every token is
+//! verified as in production.
 //!
 //! ```
 //! use scopegate_core::{Issuer, ResourceServer}; // An axum service has them from `scopegate_axum`.
@@ -12,35 +12,34 @@
 //! # async fn main() {
 //! let issuer = TestIssuer::start().await;
 //!
-//! // The service under test trusts it as it would any other, but for plain HTTP on the loopback interface:
+//! // The service under test trusts it like any other issuer, except for plain HTTP on the loopback interface:
 //! let resource_server = ResourceServer::builder()
 //!     .issuer(Issuer::discovered(issuer.issuer()).dangerous_allow_http_on_loopback())
 //!     .audience(TestIssuer::AUDIENCE);
 //!
-//! // `resource_server.build().await` is what the service gets. Send it these:
-//! let welcome = issuer.token().scope("message").issue();
-//! let not_permitted = issuer.token().scope("profile").issue();
-//! let too_late = issuer.token().scope("message").expired().issue();
-//! let not_for_us = issuer.token().scope("message").audience("https://other.example").issue();
+//! // The service gets `resource_server.build().await`. Send it these:
+//! let valid = issuer.token().scope("message").issue();
+//! let insufficient = issuer.token().scope("profile").issue();
+//! let expired = issuer.token().scope("message").expired().issue();
+//! let wrong_audience = issuer.token().scope("message").audience("https://other.example").issue();
 //! let forged = issuer.token().scope("message").signed_by_stranger().issue();
-//! # for token in [welcome, not_permitted, too_late, not_for_us, forged] {
+//! # for token in [valid, insufficient, expired, wrong_audience, forged] {
 //! #     assert_eq!(token.split('.').count(), 3);
 //! # }
 //! # }
 //! ```
 //!
-//! # What is here
+//! # Where to look
 //!
-//! - [`TestIssuer`]: the server. Metadata, JWK Set, token, introspection and revocation endpoints over HTTP, on 127.0.0.1
-//!   and an ephemeral port; [rotation](TestIssuer::rotate), [outage](TestIssuer::outage), [slowness](TestIssuer::slow) and
+//! - [`TestIssuer`]: the server. Metadata, JWK Set, token, introspection and revocation endpoints over HTTP, on 127.0.0.1 and
+//!   an ephemeral port; [rotation](TestIssuer::rotate), [outage](TestIssuer::outage), [slowness](TestIssuer::slow) and
 //!   [request counts](TestIssuer::requests).
-//! - [`TokenBuilder`]: a token, good until told otherwise. [`Shape`] names dialects other than RFC 9068.
-//! - [`OpaqueTokenBuilder`]: a token that the introspection endpoint tells about, and [`IntrospectionTrouble`], what can be
-//!   wrong with that endpoint.
-//! - [`Mint`]: the same tokens without a server or a socket, for tests that hand the key set over as text.
-//! - [`SigningKeys`] and [`SigningKey`]: generated, or read from private JWKs; published as they are or with members
-//!   changed.
-//! - [`TestClock`]: a clock that the test sets and advances, for the service, the issuer and the mint alike.
+//! - [`TokenBuilder`]: a token, valid unless changed. [`Shape`] has dialects other than RFC 9068.
+//! - [`OpaqueTokenBuilder`]: an opaque token of the introspection endpoint, and [`IntrospectionTrouble`], that endpoint's
+//!   faults.
+//! - [`Mint`]: the same tokens without a server, for tests with a fixed key set.
+//! - [`SigningKeys`] and [`SigningKey`]: generated or read from private JWKs; published as they are or with changed members.
+//! - [`TestClock`]: a clock that the test sets and advances, for the service, the issuer and the mint.
 //!
 //! # Opaque tokens
 //!
@@ -55,7 +54,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! // One clock for both, so that the test says when half a minute has passed.
+//! // One clock for both, so that the test decides when half a minute has passed.
 //! let clock = TestClock::at_unix(1_700_000_000);
 //! let issuer = TestIssuer::builder().clock(clock.clone()).start().await;
 //! let client = ClientAuthentication::client_secret_basic(TestIssuer::CLIENT_ID, TestIssuer::CLIENT_SECRET);
@@ -66,10 +65,10 @@
 //!     .clock(clock.clone());
 //!
 //! let token = issuer.opaque_token().scope("message").issue(); // 200
-//! issuer.revoke(&token); // 200 still, by what is remembered of the last answer,
+//! issuer.revoke(&token); // Still 200 from the cache,
 //! clock.advance(Duration::from_secs(30)); // and 401 from now on; or at once after `ResourceServer::invalidate`.
 //!
-//! // Introspection alone is down, and wants to be asked again in 7 seconds: 503 for a token that is not remembered.
+//! // Introspection alone is down, with a `Retry-After` of 7 seconds: 503 for a token that is not cached.
 //! issuer.break_introspection(IntrospectionTrouble::Status(503, Some(7)));
 //! # let _ = resource_server;
 //! # }
@@ -88,14 +87,14 @@
 //!
 //! // The service gets the keys as text, `mint.jwks_json()`, and a clone of the clock.
 //! let token = mint.token().expires_in(Duration::from_secs(300)).issue();
-//! clock.advance(Duration::from_secs(301)); // Now it is late, by one second and by no leeway.
+//! clock.advance(Duration::from_secs(301)); // Now the token has expired, by one second and within the leeway.
 //! # let _ = token;
 //! ```
 //!
 //! # Scope of this crate
 //!
-//! It belongs among the dev-dependencies, and into examples. It is not an authorization server for anybody else to use:
-//! there are no users, its clients' secrets are public and it grants whatever is asked for.
+//! For dev-dependencies and examples. It is not an authorization server for production: there are no users, its clients'
+//! secrets are public, and it grants every request.
 #![forbid(unsafe_code)]
 
 mod algorithm;

@@ -4,13 +4,13 @@ use scopegate_core::clock::{Clock, SystemClock};
 
 use crate::{Shape, SigningKeys, TokenBuilder};
 
-/// Makes tokens in the name of an issuer, with no server behind it.
+/// Signs tokens of an issuer, without a server.
 ///
-/// For tests that give the resource server a fixed key set: [`jwks_json`](Self::jwks_json) is that set. A
-/// [`TestIssuer`](crate::TestIssuer) has a mint too, and lends it by [`TestIssuer::mint`](crate::TestIssuer::mint).
+/// For resource servers with a fixed key set: [`jwks_json`](Self::jwks_json) is that set. A [`TestIssuer`](crate::TestIssuer)
+/// has a mint too, see [`TestIssuer::mint`](crate::TestIssuer::mint).
 ///
-/// A mint holds the keys that it was made with for good. One taken from an issuer before a rotation goes on signing
-/// with the retired keys, which is how a test gets a token of yesterday's key.
+/// A mint's keys never change. A mint that was taken from an issuer before a rotation goes on signing with the retired keys,
+/// for tests of old keys.
 ///
 /// # Examples
 ///
@@ -35,28 +35,28 @@ pub struct Mint {
 }
 
 impl Mint {
-    /// The audience of tokens whose mint or test names none.
+    /// The default audience of tokens.
     pub const AUDIENCE: &str = "https://api.example";
-    /// The client of tokens whose test names none, and the one that a [`TestIssuer`](crate::TestIssuer) has registered.
+    /// The default client of tokens, which a [`TestIssuer`](crate::TestIssuer) has registered.
     pub const CLIENT_ID: &str = "test-client";
-    /// The subject of tokens whose test names none.
+    /// The default subject of tokens.
     pub const SUBJECT: &str = "user-1";
 
     /// A mint for tokens of `issuer`, on the operating system's clock.
     ///
-    /// The issuer identifier goes into `iss` as it is, whether it is a legal one or not.
+    /// The identifier becomes `iss` unchanged, legal or not.
     pub fn new(issuer: impl Into<String>, keys: SigningKeys) -> Self {
         Self { issuer: issuer.into().into(), audience: Self::AUDIENCE.into(), keys, clock: Arc::new(SystemClock) }
     }
 
-    /// Takes the times of tokens from `clock`.
+    /// Uses `clock` for the times of tokens.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Makes access tokens for `audience` unless they ask for another.
+    /// Makes access tokens for `audience` unless they set another.
     #[must_use]
     pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = audience.into().into();
@@ -70,12 +70,12 @@ impl Mint {
         self
     }
 
-    /// The issuer identifier, as `iss` has it.
+    /// The issuer identifier, as in `iss`.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The audience of access tokens that ask for no other.
+    /// The default audience of access tokens.
     pub fn audience(&self) -> &str {
         &self.audience
     }
@@ -90,12 +90,12 @@ impl Mint {
         self.keys.jwks_json()
     }
 
-    /// Starts an access token as [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068) has it, good unless changed.
+    /// Starts an access token of [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068), valid unless changed.
     pub fn token(&self) -> TokenBuilder {
         self.token_shaped(Shape::Rfc9068)
     }
 
-    /// Starts an ID token of the same issuer and keys, which no resource server may take for an access token.
+    /// Starts an ID token of the same issuer and keys, which a resource server must refuse.
     pub fn id_token(&self) -> TokenBuilder {
         self.token_shaped(Shape::IdToken)
     }

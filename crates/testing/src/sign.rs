@@ -1,21 +1,21 @@
-//! The two ways to sign, and to check a signature. The provider is named at the call, never taken from the process, so
-//! that nothing another crate installs or compiles in can change or break a signature.
+//! Signing and checking signatures. Every call names the provider and none is taken from the process, so that no other crate
+//! can change or break a signature.
 
 use aws_lc_rs::hmac;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, crypto::aws_lc::DEFAULT_PROVIDER};
 
 use crate::SigningAlgorithm;
 
-/// Signs with a key that [`Material`](crate::keys) made, of the kind that `algorithm` needs.
+/// Signs with a key of [`Material`](crate::keys), of the type that `algorithm` needs.
 pub(crate) fn sign(algorithm: SigningAlgorithm, key: &EncodingKey, message: &[u8]) -> Vec<u8> {
     (DEFAULT_PROVIDER.signer_factory)(&registered(algorithm), key)
-        .expect("the key was written by AWS-LC and fits the algorithm")
+        .expect("the key is by AWS-LC and fits the algorithm")
         .try_sign(message)
         .expect("AWS-LC signs with a key that it has accepted")
 }
 
-/// The HMAC of `HS256`, which the issuer itself never uses: it is for forgeries, and for the assertions of clients. A forger's
-/// secret may be empty, which jsonwebtoken would refuse.
+/// The HMAC of `HS256`, for forgeries and for the assertions of clients. Not by jsonwebtoken, which refuses the empty secret
+/// of a forgery.
 pub(crate) fn hs256(secret: &[u8], message: &[u8]) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message).as_ref().to_vec()
 }
@@ -26,7 +26,7 @@ pub(crate) fn is_signed(algorithm: SigningAlgorithm, key: &DecodingKey, message:
     verifier.is_ok_and(|verifier| verifier.verify(message, &signature.to_vec()).is_ok())
 }
 
-/// Whether the signature is the HMAC of `HS256`, as an assertion by a client's secret has it.
+/// Whether the signature is the HMAC of `HS256`, as in an assertion by a client's secret.
 pub(crate) fn is_hs256(secret: &[u8], message: &[u8], signature: &[u8]) -> bool {
     hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, secret), message, signature).is_ok()
 }

@@ -65,7 +65,7 @@ pub(super) fn private(key_type: KeyType, der: &[u8]) -> Option<PrivateKey> {
 
 impl PrivateKey {
     pub(super) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Option<Vec<u8>> {
-        // AWS-LC takes its randomness from itself, whatever is given here.
+        // AWS-LC uses its own randomness and ignores this argument.
         let random = SystemRandom::new();
         match self {
             Self::Ecdsa(key) => Some(key.sign(&random, message).ok()?.as_ref().to_vec()),
@@ -103,7 +103,7 @@ pub(super) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     array(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref())
 }
 
-/// What SHA-256 gives, which has this length.
+/// The output of SHA-256, which has this length.
 fn array(output: &[u8]) -> [u8; 32] {
     let mut array = [0; 32];
     array.copy_from_slice(output);

@@ -1,9 +1,9 @@
-//! The one module that names cryptographic libraries: one in each of its files.
+//! The only module that names cryptographic libraries, each in a file of its own.
 //!
-//! Keys are prepared once, when a key set arrives, and used for one algorithm each. Which library does it is named at
-//! every call, never taken from a process-wide default. Both libraries are given keys whose shape was checked already
-//! ([`crate::jose`]), so that they agree on what a usable key is; points are checked to be on their curve here. AWS-LC looks
-//! at an Ed25519 point when it checks a signature and not before, so that point is found by curve25519-dalek.
+//! Keys are prepared once, when a key set arrives, for one algorithm each. Every call names its library; none is taken from a
+//! process-wide default. Both libraries get keys whose shape is checked ([`crate::jose`]), so that they agree on which keys
+//! are usable; this module checks that points are on their curve. AWS-LC checks an Ed25519 point only with a signature, so
+//! curve25519-dalek checks it beforehand.
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc;
@@ -19,9 +19,9 @@ use base64_simd::STANDARD;
 
 use crate::jose::Algorithm;
 
-/// A library that checks signatures, and makes those by which a resource server proves itself to others.
+/// The library that verifies signatures, and signs this service's client assertions.
 ///
-/// Which ones exist depends on the features `aws-lc-rs` and `rust-crypto`. Without either, no resource server can be built.
+/// Its variants depend on the features `aws-lc-rs` and `rust-crypto`. With neither, no resource server can be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CryptoBackend {
@@ -34,7 +34,7 @@ pub enum CryptoBackend {
 }
 
 impl CryptoBackend {
-    /// The backend that is used unless a builder is told otherwise; `None` where neither feature is on.
+    /// The default backend; `None` where neither feature is on.
     #[allow(unreachable_code, reason = "which return is the first depends on the features")]
     pub const fn compiled_in() -> Option<Self> {
         #[cfg(feature = "aws-lc-rs")]
@@ -55,7 +55,7 @@ impl CryptoBackend {
         }
     }
 
-    /// The SHA-256 digest of `parts`, one after the other.
+    /// The SHA-256 digest of the concatenated `parts`.
     pub(crate) fn sha256(self, parts: &[&[u8]]) -> [u8; 32] {
         #[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
         let _ = parts;
@@ -67,7 +67,7 @@ impl CryptoBackend {
         }
     }
 
-    /// HMAC with SHA-256 (RFC 2104). A key may have any length; how long one has to be is for the caller to say.
+    /// HMAC with SHA-256 (RFC 2104). The caller ensures that the key is long enough.
     pub(crate) fn hmac_sha256(self, key: &[u8], message: &[u8]) -> [u8; 32] {
         #[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
         let _ = (key, message);
@@ -79,8 +79,8 @@ impl CryptoBackend {
         }
     }
 
-    /// Bytes that nobody can guess, from the operating system or a generator that it seeds; `None` where it has none to
-    /// give, and then there is nothing to use in their place.
+    /// Unpredictable bytes, from the operating system or a generator that it seeds; `None` where there are none, and then
+    /// nothing may be used in their place.
     pub(crate) fn random<const N: usize>(self) -> Option<[u8; N]> {
         match self {
             #[cfg(feature = "aws-lc-rs")]
@@ -90,14 +90,14 @@ impl CryptoBackend {
         }
     }
 
-    /// Reads a private key in PEM (PKCS#8, RFC 5958), for `algorithm` or, without one, for the default of its type: RS256,
-    /// ES256, ES384 or Ed25519.
+    /// Parses a private key in PEM (PKCS#8, RFC 5958), for `algorithm` or else for the default of its type: RS256, ES256,
+    /// ES384 or Ed25519.
     ///
     /// # Errors
     ///
-    /// When the text holds no private key, more than one, or one in another form; when the key's type is another one, the
-    /// key is not valid, or `algorithm` does not fit it. The text says the remedy, fits after "the private key", and has
-    /// nothing of the key in it.
+    /// When the text holds no private key, more than one, or one in another form; when the key's type is not supported, the
+    /// key is invalid, or `algorithm` does not fit it. The error is a fragment that follows "the private key", with the remedy
+    /// and nothing of the key.
     pub(crate) fn signing_key(self, pem: &str, algorithm: Option<Algorithm>) -> Result<SigningKey, &'static str> {
         let der = pkcs8(pem)?;
         let key_type = KeyType::of_pkcs8(&der)
@@ -122,7 +122,7 @@ impl CryptoBackend {
     }
 }
 
-/// Whether two secrets are the same. The time this takes depends on their length and on nothing else of them.
+/// Whether two secrets are equal. The time depends on their lengths only.
 #[allow(unreachable_code, reason = "which return is the first depends on the features")]
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     #[cfg(feature = "aws-lc-rs")]
@@ -133,7 +133,7 @@ pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
         && std::iter::zip(a, b).fold(0, |differences, (a, b)| std::hint::black_box(differences | (a ^ b))) == 0
 }
 
-/// The public part of a key, its shape checked and its point, if it has one, not yet.
+/// A public key whose shape is checked. Whether its point is on the curve is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PublicKey {
     /// Coordinates of the curve's length.
@@ -169,7 +169,7 @@ impl Curve {
 }
 
 impl PublicKey {
-    /// Whether `algorithm` can be used with this kind of key.
+    /// Whether `algorithm` can be used with this type of key.
     pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
         self.key_type().algorithms().contains(&algorithm)
     }
@@ -183,7 +183,7 @@ impl PublicKey {
     }
 }
 
-/// What decides which algorithms a key can be used with.
+/// The type of a key, which decides its algorithms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum KeyType {
     Ec(Curve),
@@ -192,9 +192,9 @@ enum KeyType {
 }
 
 impl KeyType {
-    /// The type of a private key, by its `AlgorithmIdentifier`; `None` for one that is not supported.
+    /// The type of a private key, by its `AlgorithmIdentifier`; `None` for an unsupported one.
     fn of_pkcs8(der: &[u8]) -> Option<Self> {
-        // A sequence, whose first element is the version and whose second one is what is looked for (RFC 5958 §2).
+        // A sequence of the version and the `AlgorithmIdentifier` (RFC 5958 §2).
         let ([0x30, 0..=0x7f, elements @ ..] | [0x30, 0x81, _, elements @ ..] | [0x30, 0x82, _, _, elements @ ..]) =
             der
         else {
@@ -218,7 +218,7 @@ impl KeyType {
         }
     }
 
-    /// The algorithms that fit, that which is used unless another one is named first.
+    /// The algorithms of this type, the default first.
     const fn algorithms(self) -> &'static [Algorithm] {
         use Algorithm::{Ed25519, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
         match self {
@@ -249,7 +249,7 @@ impl KeyType {
     }
 }
 
-/// The DER of the one private key of a PEM text (RFC 7468 §10). Other blocks, such as its certificate, may be beside it.
+/// The DER of the only private key in a PEM text (RFC 7468 §10). Other blocks, such as its certificate, are ignored.
 fn pkcs8(pem: &str) -> Result<Vec<u8>, &'static str> {
     const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
     let (_, rest) = pem.split_once(BEGIN).ok_or_else(|| not_pkcs8(pem))?;
@@ -264,7 +264,7 @@ fn pkcs8(pem: &str) -> Result<Vec<u8>, &'static str> {
         .map_err(|_| "is not base64 between its first line and its last: is a line break written as `\\n`?")
 }
 
-/// What is wrong with a text that has no private key in PKCS#8.
+/// Why a text has no private key in PKCS#8.
 fn not_pkcs8(pem: &str) -> &'static str {
     let has = |label| pem.contains(&format!("-----BEGIN {label}-----"));
     if has("ENCRYPTED PRIVATE KEY") {
@@ -282,8 +282,8 @@ fn not_pkcs8(pem: &str) -> &'static str {
     }
 }
 
-/// Whether an Ed25519 point is none of those that let one signature fit many messages: points of small order, and
-/// coordinates not less than the field's prime. The sign bit does not matter for either.
+/// Whether an Ed25519 point is none of those with which one signature fits many messages: points of small order, and
+/// non-canonical coordinates. The sign bit does not matter for either.
 pub(crate) fn is_strong_ed25519(x: &[u8]) -> bool {
     const ORDER_8: [&[u8; 32]; 2] = [
         b"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\xd5\xdf\xac\x05\xd3\xc6\x33\x39\xb1\x38\x02\x88\x6d\x53\xfc\x05",
@@ -305,11 +305,11 @@ pub(crate) struct VerifyingKey {
     prepared: Prepared,
 }
 
-/// What every signature by a key looks like, whatever it is over. The libraries do not look at all of it alike.
+/// The form of every valid signature by a key. Checked here, since the libraries differ in what they check.
 enum SignatureForm {
     /// Two numbers of the curve's length (RFC 7518 §3.4).
     Ecdsa { length: usize },
-    /// A point, held to the same as a key's, and a number (RFC 8037 §3.1).
+    /// A point, under the same conditions as a key's, and a scalar (RFC 8037 §3.1).
     Ed25519,
     /// A number as long as the modulus, and below it (RFC 8017 §5.2.2).
     Rsa { modulus: Box<[u8]> },
@@ -341,7 +341,7 @@ enum Prepared {
 }
 
 impl VerifyingKey {
-    /// Prepares `key` for `algorithm`, or `None` where they do not fit or the library rejects the key.
+    /// Prepares `key` for `algorithm`; `None` where they do not fit or the library rejects the key.
     pub(crate) fn new(backend: CryptoBackend, algorithm: Algorithm, key: &PublicKey) -> Option<Self> {
         if !key.fits(algorithm) {
             return None;
@@ -372,7 +372,7 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
-/// A private key that is ready to sign with one algorithm.
+/// A private key, prepared to sign with one algorithm.
 pub(crate) struct SigningKey {
     algorithm: Algorithm,
     private: Private,

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 use super::{Curve, KeyType, PublicKey, uncompressed};
 use crate::jose::Algorithm;
 
-/// The lengths of an RSA modulus, in bits: those that the other library takes. This one signs with shorter ones, too.
+/// The lengths of an RSA modulus in bits that AWS-LC accepts. This library also signs with shorter ones.
 const MODULUS: RangeInclusive<usize> = 2048..=8192;
 
 pub(super) enum Key {
@@ -53,7 +53,7 @@ impl Key {
     }
 }
 
-/// The salt of a PSS signature is as long as its hash (RFC 7518 §3.5), which is what the library demands.
+/// The salt of a PSS signature is as long as its hash (RFC 7518 §3.5), which the library checks.
 fn verify_rsa(algorithm: Algorithm, key: &rsa::PublicKey, message: &[u8], signature: &[u8]) -> bool {
     let verified = match algorithm {
         Algorithm::Rs256 => key.pkcs1v15_verify::<Sha256>(message, signature),
@@ -104,7 +104,7 @@ impl PrivateKey {
     }
 }
 
-/// The library blinds the key at every signature, since its arithmetic does not always take the same time.
+/// The library blinds every signature, since its arithmetic is not constant-time.
 fn sign_rsa(algorithm: Algorithm, key: &rsa::PrivateKey, message: &[u8]) -> Option<Vec<u8>> {
     let signature = match algorithm {
         Algorithm::Rs256 => key.pkcs1v15_sign::<Sha256>(message),

@@ -168,7 +168,7 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag], &length[..], content].concat()
 }
 
-/// What the backends say of a signature by a key of the rig: all the same.
+/// Whether a signature by a key of the rig verifies. All backends must agree.
 pub(crate) fn verifies(key_id: &str, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
     let verdicts = BACKENDS.iter().map(|&backend| {
         let key = VerifyingKey::new(backend, algorithm, &public_key(&public_jwk(key_id))).unwrap();
@@ -177,7 +177,7 @@ pub(crate) fn verifies(key_id: &str, algorithm: Algorithm, message: &[u8], signa
     unanimous(verdicts, format!("{algorithm} by {key_id}: {signature:02x?}"))
 }
 
-/// Whether the backends can use a key: all or none.
+/// Whether the backends can use a key. All must agree.
 fn usable(algorithm: Algorithm, key: &PublicKey) -> bool {
     let verdicts = BACKENDS.iter().map(|&backend| VerifyingKey::new(backend, algorithm, key).is_some());
     unanimous(verdicts, format!("{algorithm} with {key:02x?}"))
@@ -391,7 +391,7 @@ fn alg_8_an_encoding_of_no_ed25519_point_is_unusable() {
 
 #[test]
 fn an_ed25519_signature_with_a_point_of_small_order_is_refused() {
-    // Only the holder of the key can make one: R is the neutral point, and s = H(R, A, M) a.
+    // Only the key's holder can make one: R is the neutral point, and s = H(R, A, M) a.
     let scalar = "137acb747f083e841fb15f65fc68ad66d0ddcf89a28971137781b79c8c9bea03";
     let signature = [&[1][..], &[0; 31], &hex(scalar)].concat();
     assert!(!verifies("a-ed25519", Ed25519, b"message", &signature));
@@ -439,7 +439,7 @@ fn a_key_without_an_algorithm_signs_with_the_default_of_its_type() {
     }
 }
 
-/// What the backends say against a private key: all the same.
+/// Why the backends refuse a private key. All must agree.
 fn signing_fault(pem: &str, algorithm: Option<Algorithm>) -> &'static str {
     let faults: Vec<_> = BACKENDS.iter().map(|backend| backend.signing_key(pem, algorithm).unwrap_err()).collect();
     assert!(faults.iter().all(|fault| *fault == faults[0]), "{BACKENDS:?} say {faults:?}");

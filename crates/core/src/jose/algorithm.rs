@@ -1,8 +1,8 @@
 use std::{error::Error as StdError, fmt, str::FromStr};
 
-/// A signature algorithm that a token may be verified with: a closed set of asymmetric ones.
+/// A signature algorithm. A closed set, asymmetric only.
 ///
-/// There is no `none` and no HMAC algorithm, so neither can be put on an issuer's list (RFC 8725 §3.1, §3.2).
+/// There is no `none` and no HMAC, so that no issuer's list can contain them (RFC 8725 §3.1, §3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -40,9 +40,9 @@ impl Algorithm {
         Self::Ps512,
     ];
 
-    /// The algorithms of an issuer that names none of its own: those in wide use today, one hash length each.
+    /// The default algorithms of an issuer: those in wide use, one hash length each.
     ///
-    /// Their order matters where a key does not say its algorithm: it is used with the first one that fits it.
+    /// The order matters for a key without `alg`: it is used with the first algorithm that fits it.
     pub const DEFAULT: &'static [Self] = &[Self::Rs256, Self::Ps256, Self::Es256, Self::Es384, Self::Ed25519];
 
     /// The registered name.
@@ -60,7 +60,7 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of a registered name, compared exactly and with regard to case.
+    /// The algorithm of this registered name, compared exactly and case-sensitively.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "EdDSA" => Some(Self::Ed25519),
@@ -78,7 +78,7 @@ impl FromStr for Algorithm {
     }
 }
 
-/// A name that is none of a signature algorithm that may be used here. It may be one of HMAC, or `none`.
+/// The name is not that of a supported signature algorithm. It may be that of an HMAC, or `none`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownAlgorithm(());
 

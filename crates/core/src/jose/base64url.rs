@@ -1,5 +1,5 @@
-//! base64url without padding, and with the unused bits of the last character zero, so that each value has one spelling
-//! (RFC 7515 §2, RFC 4648 §3.5).
+//! Strict base64url: without padding and with zeros in the unused bits, so that each value has one spelling (RFC 7515 §2, RFC
+//! 4648 §3.5).
 
 use std::mem::MaybeUninit;
 
@@ -9,7 +9,7 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     STRICT.decode_to_vec(text).ok()
 }
 
-/// Where bytes are decoded to: up to `FEW` of them need no memory but this.
+/// A decoding buffer that allocates only for more than `FEW` bytes.
 pub(crate) struct Buffer<const FEW: usize> {
     few: [MaybeUninit<u8>; FEW],
     many: Vec<u8>,
@@ -21,7 +21,7 @@ impl<const FEW: usize> Buffer<FEW> {
     }
 
     pub(super) fn decode(&mut self, text: &str) -> Option<&[u8]> {
-        // Three bytes in four characters, and no padding: a rest of two or three characters is one or two bytes.
+        // Three bytes from four characters, without padding: two or three remaining characters are one or two bytes.
         if text.len() * 3 / 4 > FEW {
             self.many = decode(text)?;
             return Some(&self.many);
@@ -57,7 +57,7 @@ mod tests {
         }
     }
 
-    /// A second opinion, of a decoder that looks at one character after the other.
+    /// Compares with an independent decoder, which reads one character after the other.
     #[test]
     fn what_is_strict_base64url_is_beyond_dispute() {
         use base64::{
@@ -71,7 +71,7 @@ mod tests {
                 .with_decode_padding_mode(DecodePaddingMode::RequireNone),
         );
 
-        // Each byte at each place of texts of many lengths, so that it meets every lane and every remainder.
+        // Each byte at each place of texts of many lengths, so that it meets every SIMD lane and every remainder.
         for length in [1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 17, 31, 32, 33, 34, 43, 47, 48, 63, 64, 65, 66, 67, 98, 129] {
             for place in 0..length {
                 for byte in 0..=0x7f_u8 {

@@ -42,18 +42,18 @@ impl<'a> Compact<'a> {
         buffer.decode(self.signature).ok_or(Reason::MalformedToken)
     }
 
-    /// Whether the signature has padding at its end, which a token may have in a header.
+    /// Whether the signature ends in padding, which credentials may have (RFC 6750 `b64token`) and a JWS may not.
     pub(crate) fn is_padded(&self) -> bool {
         self.signature.ends_with('=')
     }
 
-    /// What the signature is over.
+    /// The signing input: header and payload, still encoded.
     pub(crate) fn signing_input(&self) -> &'a [u8] {
         self.signing_input.as_bytes()
     }
 }
 
-/// The text before the first dot, and what follows it.
+/// The text before the first dot, and the text after it.
 fn part(text: &str) -> Option<(&str, &str)> {
     let dot = memchr(b'.', text.as_bytes())?;
     Some((&text[..dot], &text[dot + 1..]))

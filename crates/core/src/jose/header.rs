@@ -3,12 +3,12 @@ use std::borrow::Cow;
 use super::json::{self, Place, Value};
 use crate::refusal::Reason;
 
-/// The longest `kid` that is looked up, in bytes.
+/// The longest `kid` that is looked up, in bytes. Bounds what a log line or an error can hold.
 const MAX_KEY_ID: usize = 1024;
 
-/// The parameters of a JOSE header that a judge of tokens uses.
+/// The parameters of a JOSE header that verification uses.
 ///
-/// `jwk`, `jku`, `x5c` and `x5u` are not among them: a token never brings its own key (RFC 8725 §3.10).
+/// `jwk`, `jku`, `x5c` and `x5u` are ignored: a token never brings its own key (RFC 8725 §3.10).
 #[derive(Debug)]
 pub(crate) struct Header<'a> {
     pub(crate) algorithm: Cow<'a, str>,
@@ -17,10 +17,10 @@ pub(crate) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// Reads the decoded header.
+    /// Parses the decoded header.
     ///
-    /// Any `crit` refuses the token, since no extension is implemented (RFC 7515 §4.1.11), and so does `b64: false`, which
-    /// JWTs must not use (RFC 7797 §7).
+    /// Refuses every `crit`, since no extension is implemented (RFC 7515 §4.1.11), and `b64: false`, which JWTs must not use
+    /// (RFC 7797 §7).
     pub(crate) fn parse(text: &'a [u8]) -> Result<Self, Reason> {
         let text = std::str::from_utf8(text).map_err(|_| Reason::MalformedToken)?;
         let mut parameters = [const { None }; 5];

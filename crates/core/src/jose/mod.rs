@@ -1,7 +1,7 @@
-//! JSON Web Signatures, below everything that reads a JOSE object.
+//! JSON Web Signatures: everything below the claims.
 //!
 //! Only the compact serialisation is read (RFC 7515 §7.1). Each step either yields a typed value or refuses with a fixed
-//! reason; there is no best effort.
+//! reason; nothing is read leniently.
 
 mod algorithm;
 mod base64url;

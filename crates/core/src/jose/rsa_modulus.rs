@@ -1,18 +1,18 @@
-//! RSA moduli that are weak by their making, so that others than the holder of the key can sign with it.
+//! Detects RSA moduli that are weak by construction, so that others than the key's holder can sign.
 //!
-//! Three kinds are found: primes, moduli with a small factor (both as in SP 800-89 §5.3.3), and those of the library behind
-//! CVE-2017-15361, "ROCA". No library that is in every build does arithmetic on numbers of this size for others, so the
-//! little that it takes is here. All of it is about public numbers, and none of it takes care to run in constant time.
+//! Three kinds are detected: primes, moduli with a small factor (both as in SP 800-89 §5.3.3), and moduli of the library
+//! behind CVE-2017-15361, "ROCA". No library of every build exposes arithmetic on numbers of this size, so the little that is
+//! needed is here. All numbers are public, so nothing here has to run in constant time.
 
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
 
-/// A modulus has no factor below this.
+/// A strong modulus has no factor below this.
 const LEAST_FACTOR: u64 = 752;
 
-/// The odd primes below it.
+/// The odd primes below [`LEAST_FACTOR`].
 const PRIMES: [u64; 132] = {
     let (mut primes, mut found, mut candidate) = ([0; 132], 0, 3);
     while candidate < LEAST_FACTOR {
@@ -30,17 +30,17 @@ const PRIMES: [u64; 132] = {
     primes
 };
 
-/// The last of the 126 primes by which that library made the keys of 2048 bits. For longer ones it took these and more.
+/// The last of the 126 primes that the ROCA library used for keys of 2048 bits. Longer keys used these and more.
 const LAST_OF_ROCA: u64 = 701;
 
-/// What is wrong with a modulus, if anything is.
+/// The weakness of a modulus, if it has one.
 pub(crate) type Weakness = Option<&'static str>;
 
-/// Moduli that were examined, with what was found. A refresh brings the same keys again, and tenants of one issuer have theirs
-/// in common. Whose they are makes no difference, so all issuers share this.
+/// Examined moduli and their weakness. A refresh brings the same keys again, and tenants of one issuer share theirs, so all
+/// issuers share this cache: the result depends on the modulus alone.
 static EXAMINED: Mutex<BTreeMap<Box<[u8]>, Weakness>> = Mutex::new(BTreeMap::new());
 
-/// How many of them are kept: at 2048 bits, a megabyte.
+/// How many examined moduli are kept: a megabyte at 2048 bits.
 const MAX_EXAMINED: usize = 4096;
 
 fn remember(examined: &mut BTreeMap<Box<[u8]>, Weakness>, modulus: &[u8], weakness: Weakness) {
@@ -50,16 +50,15 @@ fn remember(examined: &mut BTreeMap<Box<[u8]>, Weakness>, modulus: &[u8], weakne
     examined.insert(modulus.into(), weakness);
 }
 
-/// How much work the examination of so many bytes of a modulus is, in products of two limbs: it grows with the third power.
+/// The cost of examining a modulus of this length, in products of two limbs: it grows with the third power of the length.
 pub(crate) fn work(modulus: &[u8]) -> u64 {
     let limbs = modulus.len().div_ceil(8) as u64;
     128 * limbs * limbs * limbs
 }
 
-/// The examination of a modulus, which is odd, has at least two bytes, and is given big-endian.
+/// The examination of a modulus, which is odd, has at least two bytes, and is big-endian.
 ///
-/// One of 2048 bits takes some four milliseconds where it was never examined before, one of 8192 bits a third of a second, and
-/// either takes next to nothing where it was.
+/// The first examination takes some 4 ms at 2048 bits and a third of a second at 8192 bits; repeated ones are looked up.
 pub(crate) enum Examination {
     Done(Weakness),
     ForPrime(Box<[u8]>, Fermat),
@@ -74,7 +73,7 @@ impl Examination {
             modulus.rchunks(8).map(|chunk| chunk.iter().fold(0, |limb, &byte| limb << 8 | u64::from(byte))).collect();
         let residues = PRIMES.map(|prime| residue(&limbs, prime));
         if residues.contains(&0) {
-            Self::Done(Some("its modulus has a factor below 752, so that anybody can sign with it"))
+            Self::Done(Some("its modulus has a factor below 752, so that everyone can sign with it"))
         } else if has_roca_fingerprint(&residues) {
             Self::Done(Some(
                 "its modulus has the fingerprint of CVE-2017-15361 (ROCA), so that others can sign with it",
@@ -84,13 +83,13 @@ impl Examination {
         }
     }
 
-    /// Goes on for about a millisecond, and says what was found once it is over.
+    /// Computes for about a millisecond. Returns the result once the examination is complete.
     pub(crate) fn advance(&mut self) -> Option<Weakness> {
         let (modulus, test) = match self {
             Self::Done(weakness) => return Some(*weakness),
             Self::ForPrime(modulus, test) => (modulus, test),
         };
-        let weakness = test.advance()?.then_some("its modulus is a prime, so that anybody can sign with it");
+        let weakness = test.advance()?.then_some("its modulus is a prime, so that everyone can sign with it");
         remember(&mut EXAMINED.lock().unwrap_or_else(PoisonError::into_inner), modulus, weakness);
         *self = Self::Done(weakness);
         Some(weakness)
@@ -100,7 +99,7 @@ impl Examination {
         matches!(self, Self::Done(_))
     }
 
-    /// What is found in the end.
+    /// Runs the examination to its end.
     pub(crate) fn finish(mut self) -> Weakness {
         loop {
             if let Some(weakness) = self.advance() {
@@ -110,7 +109,7 @@ impl Examination {
     }
 }
 
-/// The number modulo a prime that has less than 32 bits.
+/// The number modulo a prime of less than 32 bits.
 fn residue(limbs: &[u64], prime: u64) -> u64 {
     limbs.iter().rev().fold(0, |residue, limb| {
         let upper = (residue << 32 | limb >> 32) % prime;
@@ -118,8 +117,8 @@ fn residue(limbs: &[u64], prime: u64) -> u64 {
     })
 }
 
-/// The factors of such a modulus are powers of 65537 modulo each of the primes, and so is their product (Nemec et al., "The
-/// Return of Coppersmith's Attack", 2017, §3). Of other moduli this is one in 2^167.
+/// The factors of a ROCA modulus, and so the modulus, are powers of 65537 modulo each of the primes (Nemec et al., "The Return
+/// of Coppersmith's Attack", 2017, §3). Of other moduli that is true of one in 2^167.
 fn has_roca_fingerprint(residues: &[u64]) -> bool {
     let is_power = |(&prime, &residue): (&u64, &u64)| {
         let mut power = 1;
@@ -136,23 +135,23 @@ fn has_roca_fingerprint(residues: &[u64]) -> bool {
     PRIMES.iter().zip(residues).take_while(|(prime, _)| **prime <= LAST_OF_ROCA).all(is_power)
 }
 
-/// Fermat's test to the base 2: every prime passes. What passes and is none is so rare that no modulus by accident does.
+/// Fermat's test to the base 2. Every prime passes; composites that pass are so rare that no modulus does by accident.
 pub(crate) struct Fermat {
     modulus: Vec<u64>,
     negated_inverse: u64,
-    /// One, in Montgomery's form.
+    /// One, in Montgomery form.
     one: Vec<u64>,
-    /// 2 to the power of the bits of the exponent that were looked at.
+    /// 2 to the power of the exponent's bits processed so far.
     power: Vec<u64>,
     scratch: Vec<u64>,
-    /// How many bits of the exponent are left.
+    /// The number of remaining exponent bits.
     bits: usize,
 }
 
 impl Fermat {
     fn new(modulus: Vec<u64>) -> Self {
         let lowest = modulus.first().copied().unwrap_or(1);
-        // The inverse modulo 2^64, by Newton's method: each step doubles the bits that are right, of which there are three at first.
+        // The inverse modulo 2^64 by Newton's method: each step doubles the number of correct bits, three at first.
         let inverse =
             (0..5).fold(lowest, |inverse, _| inverse.wrapping_mul(2_u64.wrapping_sub(lowest.wrapping_mul(inverse))));
         // 2^(64 * limbs), by doubling.
@@ -169,16 +168,16 @@ impl Fermat {
         }
     }
 
-    /// Looks at some more bits of the exponent, the modulus less one, and says how it ended once there are none left.
+    /// Processes more bits of the exponent, which is the modulus less one. Returns the result once none remain.
     fn advance(&mut self) -> Option<bool> {
-        /// So many products of two limbs take about a millisecond.
+        /// This many products of two limbs take about a millisecond.
         const SLICE: usize = 500_000;
         let limbs = self.modulus.len();
         for _ in 0..(SLICE / (2 * limbs * limbs)).max(1) {
             let Some(bits) = self.bits.checked_sub(1) else { break };
             self.bits = bits;
             square(&mut self.power, &self.modulus, self.negated_inverse, &mut self.scratch);
-            // It differs from the modulus in the lowest bit.
+            // The exponent differs from the modulus in the lowest bit only.
             if bits > 0 && self.modulus[bits / 64] >> (bits % 64) & 1 == 1 {
                 double(&mut self.power, &self.modulus);
             }
@@ -196,12 +195,12 @@ fn double(number: &mut [u64], modulus: &[u64]) {
     reduce(number, carry, modulus);
 }
 
-/// Squares a number in Montgomery's form, which is less than the modulus.
+/// Squares a number in Montgomery form that is less than the modulus.
 fn square(number: &mut [u64], modulus: &[u64], negated_inverse: u64, scratch: &mut [u64]) {
     let length = modulus.len();
     scratch.fill(0);
     for index in 0..length {
-        // Adds one limb's part of the product, and what makes the lowest limb zero; then moves everything down by one.
+        // Adds one limb's share of the product and the multiple that clears the lowest limb, then shifts down by one limb.
         let mut carry = add_product(&mut scratch[..length], number, number[index]);
         (scratch[length], carry) = sum(scratch[length], carry);
         scratch[length + 1] = carry;
@@ -216,7 +215,7 @@ fn square(number: &mut [u64], modulus: &[u64], negated_inverse: u64, scratch: &m
     reduce(number, scratch[length], modulus);
 }
 
-/// Adds a multiple of a number of the same length. Returns what is carried over.
+/// Adds a multiple of a number of the same length. Returns the carry.
 fn add_product(to: &mut [u64], number: &[u64], factor: u64) -> u64 {
     let mut carry = 0;
     for (to, limb) in to.iter_mut().zip(number) {
@@ -232,7 +231,7 @@ fn sum(a: u64, b: u64) -> (u64, u64) {
     (sum, u64::from(carried))
 }
 
-/// Subtracts the modulus from a number, one limb longer by `above`, that is not less than it and less than twice it.
+/// Subtracts the modulus from a number with the additional limb `above`, where the number is less than twice the modulus.
 fn reduce(number: &mut [u64], above: u64, modulus: &[u64]) {
     if above == 0 && number.iter().rev().lt(modulus.iter().rev()) {
         return;
@@ -259,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_long_modulus_is_examined_in_slices_and_once() {
-        // 2^8191 - 1: no prime, and passes Fermat's test all the same.
+        // 2^8191 - 1 is composite and passes Fermat's test.
         let mut modulus = [0xff; 1024];
         modulus[0] = 0x7f;
         let mut examination = Examination::of(&modulus);
@@ -307,7 +306,7 @@ mod tests {
         // 65537 to the power of 77, modulo each.
         let residues = PRIMES.map(|prime| (0..77).fold(1, |power, _| power * 65_537 % prime));
         assert!(has_roca_fingerprint(&residues));
-        // What is no power of 65537 modulo this prime. The last one is beyond those by which such keys were made.
+        // 11 and 691 have residues that are not powers of 65537; 709 is beyond the library's primes.
         for (prime, other, has) in [(11, 5, false), (691, 2, false), (709, 2, true)] {
             let mut changed = residues;
             changed[PRIMES.iter().position(|&known| known == prime).unwrap()] = other;

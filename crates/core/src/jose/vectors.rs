@@ -1,8 +1,8 @@
-//! Public test vectors, below the claims: the compact form, headers, keys and signatures, by every backend.
+//! Public test vectors below the claims: the compact form, headers, keys and signatures, by every backend.
 //!
-//! The examples of the RFCs are the project's own transcription and always run. The rest is third-party data that is not
-//! kept here; the tests read it from the directory that the environment variable `VECTORS_DIR` names. Where the verdict
-//! differs from a file's, the case is in a table with the reason, and the table has to be exact.
+//! The RFC examples are transcribed here and always run. The rest is third-party data, read from the directory in the
+//! environment variable `VECTORS_DIR`. Where the result differs from a file's, the case is in a table with the reason; the
+//! table must be exact.
 
 use std::{
     collections::BTreeSet,
@@ -25,7 +25,7 @@ use crate::{
     refusal::Reason,
 };
 
-/// Judges a token by its signature alone, for an issuer whose one algorithm is the token's own.
+/// Verifies a token's signature alone, for an issuer whose one algorithm is the token's own.
 fn judge(token: &str, keys: &[u8], backend: CryptoBackend) -> Result<(), Reason> {
     let compact = Compact::parse(token)?;
     let (mut header, mut payload, mut signature) = (Buffer::<512>::new(), Buffer::<512>::new(), Buffer::<512>::new());
@@ -44,7 +44,7 @@ fn set_of(jwk: &Value) -> Vec<u8> {
     json!({ "keys": [jwk] }).to_string().into_bytes()
 }
 
-/// Where the third-party files are. Says so where they are nowhere.
+/// The directory of the third-party files. Prints a line where there is none.
 fn vectors() -> Option<PathBuf> {
     let directory = env::var_os("VECTORS_DIR");
     if directory.is_none() {
@@ -66,12 +66,12 @@ fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-/// Cases of one file whose verdict differs from the file's, by reason.
+/// The cases of one file whose result differs from the file's, by reason.
 type Disagreements = &'static [(&'static str, &'static [u64])];
 
 /// Runs the cases of a Wycheproof file by every backend. `judge` says whether a case is accepted, given its group.
 ///
-/// Cases that a reader may take or leave (`claims_checked`) have to be refused.
+/// Cases with the result `acceptable` must be refused.
 fn run(
     file: &Value,
     count: usize,
@@ -102,8 +102,8 @@ fn rfc_example(reference: &str) -> Value {
     found.unwrap_or_else(|| panic!("no example {reference}")).clone()
 }
 
-/// What comes of an example of an RFC with its key: every backend says the same.
-fn verdict_on_rfc_example(reference: &str) -> Result<(), Reason> {
+/// The result of an RFC's example with its key, the same by every backend.
+fn result_of_rfc_example(reference: &str) -> Result<(), Reason> {
     let example = rfc_example(reference);
     let keys = if example["jwk"].is_null() { br#"{"keys":[]}"#.to_vec() } else { set_of(&example["jwk"]) };
     let verdicts: Vec<_> = BACKENDS.iter().map(|&backend| judge(text(&example, "jws"), &keys, backend)).collect();
@@ -113,32 +113,32 @@ fn verdict_on_rfc_example(reference: &str) -> Result<(), Reason> {
 
 #[test]
 fn alg_2_the_rs256_example_of_rfc_7515_verifies() {
-    assert_eq!(verdict_on_rfc_example("RFC 7515 A.2"), Ok(()));
+    assert_eq!(result_of_rfc_example("RFC 7515 A.2"), Ok(()));
 }
 
 #[test]
 fn alg_1_the_es256_example_of_rfc_7515_verifies() {
-    assert_eq!(verdict_on_rfc_example("RFC 7515 A.3"), Ok(()));
+    assert_eq!(result_of_rfc_example("RFC 7515 A.3"), Ok(()));
 }
 
 #[test]
 fn alg_6_the_ed25519_example_of_rfc_8037_verifies() {
-    assert_eq!(verdict_on_rfc_example("RFC 8037 A.4"), Ok(()));
+    assert_eq!(result_of_rfc_example("RFC 8037 A.4"), Ok(()));
 }
 
 #[test]
 fn alg_4_the_hs256_example_of_rfc_7515_is_refused() {
-    assert_eq!(verdict_on_rfc_example("RFC 7515 A.1"), Err(Reason::AlgorithmNotAllowed));
+    assert_eq!(result_of_rfc_example("RFC 7515 A.1"), Err(Reason::AlgorithmNotAllowed));
 }
 
 #[test]
 fn alg_1_the_es512_example_of_rfc_7515_is_refused() {
-    assert_eq!(verdict_on_rfc_example("RFC 7515 A.4"), Err(Reason::AlgorithmNotAllowed));
+    assert_eq!(result_of_rfc_example("RFC 7515 A.4"), Err(Reason::AlgorithmNotAllowed));
 }
 
 #[test]
 fn jose_7_the_unsecured_example_of_rfc_7515_is_refused() {
-    assert_eq!(verdict_on_rfc_example("RFC 7515 A.5"), Err(Reason::MalformedToken));
+    assert_eq!(result_of_rfc_example("RFC 7515 A.5"), Err(Reason::MalformedToken));
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn verifies(keys: &KeySet, algorithm: Algorithm, case: &Value) -> bool {
     keys.verify(algorithm, None, &hex(text(case, "msg")), &hex(text(case, "sig"))) == SignatureCheck::Valid
 }
 
-/// A coordinate of so many bytes, from an integer in hexadecimal.
+/// A coordinate of this many bytes, from an integer in hexadecimal.
 fn coordinate(integer: &str, length: usize) -> String {
     let bytes = hex(integer);
     let (zeros, bytes) = bytes.split_at(bytes.len().saturating_sub(length));
@@ -294,7 +294,7 @@ fn wycheproof_rsa_pss_2048_sha256() {
 
 #[test]
 fn rfc_7520_signatures() {
-    /// The files, and what their compact form comes to; `None` where there is none.
+    /// The files, and the result of their compact form; `None` where a file has none.
     const FILES: [(&str, Option<Result<(), Reason>>); 9] = [
         ("jws/4_1.rsa_v15_signature.json", Some(Ok(()))),
         ("jws/4_2.rsa-pss_signature.json", Some(Ok(()))),
@@ -302,7 +302,7 @@ fn rfc_7520_signatures() {
         ("jws/4_3.ecdsa_signature.json", Some(Err(Reason::AlgorithmNotAllowed))),
         // HS256.
         ("jws/4_4.hmac-sha2_integrity_protection.json", Some(Err(Reason::AlgorithmNotAllowed))),
-        // The payload is elsewhere.
+        // The payload is detached.
         ("jws/4_5.signature_with_detached_content.json", Some(Err(Reason::MalformedToken))),
         ("jws/4_6.protecting_specific_header_fields.json", None),
         ("jws/4_7.protecting_content_only.json", None),
@@ -377,7 +377,7 @@ fn jose_12_rfc_7520_encryption_is_refused() {
     assert_eq!(refused, 31);
 }
 
-/// The cases of JSONTestSuite: the name, what a JSON reader has to do with it, and the text.
+/// The cases of JSONTestSuite: the name, the expected behaviour of a JSON parser, and the text.
 fn json_test_suite(vectors: &Path) -> Vec<(String, String, Vec<u8>)> {
     let files =
         ["test_parsing.json", "test_transform.json"].map(|file| read(&vectors.join("jsontestsuite").join(file)));
@@ -398,8 +398,7 @@ fn jose_4_json_test_suite_as_claims() {
     let cases = json_test_suite(&vectors);
     let accepted: Vec<&str> =
         cases.iter().filter(|(.., json)| strict::object(json, |_| true).is_ok()).map(|(name, ..)| &**name).collect();
-    // What is JSON and an object, and nothing that is an array, a text, a number, or no JSON at all. Member names that look
-    // alike, of which a reader may make one, are two.
+    // Only texts that are JSON objects. Member names that look alike are different members, though some parsers merge them.
     assert_eq!(
         accepted,
         [

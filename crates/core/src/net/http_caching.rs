@@ -1,4 +1,4 @@
-//! How long an answer may be kept, by the rules of HTTP (RFC 9111), which a library knows.
+//! How long a response may be cached by the rules of HTTP (RFC 9111).
 
 use std::time::{Duration, SystemTime};
 
@@ -9,9 +9,8 @@ use http::{
 };
 use http_cache_semantics::{CacheOptions, CachePolicy};
 
-/// How long the answer to a `GET` of `url`, received at `now`, stays fresh by what it says of itself: `Cache-Control`,
-/// `Expires`, `Age`; no time at all, where it does not want to be kept. `None` where it says nothing of it. A 304 speaks for the answer that it
-/// confirms.
+/// How long the response to a `GET` of `url`, received at `now`, stays fresh by its `Cache-Control`, `Expires` and `Age`: zero
+/// where it must not be cached, `None` where it has none of these. A 304 speaks for the response that it revalidates.
 pub(crate) fn lifetime(url: &Uri, headers: &HeaderMap, answer: &Response<Bytes>, now: SystemTime) -> Option<Duration> {
     if ![CACHE_CONTROL, EXPIRES, PRAGMA].iter().any(|name| answer.headers().contains_key(name)) {
         return None;
@@ -19,7 +18,7 @@ pub(crate) fn lifetime(url: &Uri, headers: &HeaderMap, answer: &Response<Bytes>,
     let mut request = Request::new(());
     *request.uri_mut() = url.clone();
     *request.headers_mut() = headers.clone();
-    // A private cache, and no guesses: what an issuer did not say is for our own settings.
+    // A private cache without heuristics: where an issuer says nothing, this crate's settings decide.
     let options = CacheOptions { shared: false, cache_heuristic: 0.0, ..CacheOptions::default() };
     let mut stored = Response::new(());
     *stored.headers_mut() = answer.headers().clone();

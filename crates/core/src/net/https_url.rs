@@ -1,11 +1,10 @@
-//! URLs that a resource server may fetch: `https`, or `http` where that was allowed by name; and names, which are never
-//! fetched.
+//! Checks URLs that are fetched, which are `https` unless plain `http` is allowed by name; and names, which are never fetched.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::Uri;
 
-/// Where plain http is claims_checked: nowhere by default.
+/// Where plain http is allowed. Default: nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PlainHttp {
     /// At loopback addresses, by `dangerous_allow_http_on_loopback()`.
@@ -22,9 +21,9 @@ impl PlainHttp {
     }
 }
 
-/// Reads an absolute URL that may be fetched: `https`, a host, no user information and no fragment.
+/// Parses an absolute URL that may be fetched: `https`, with a host, without user information or fragment.
 ///
-/// The error says what is wrong, and fits after "the URL".
+/// The error is a fragment that follows "the URL".
 pub(crate) fn parse(url: &str, plain_http: &PlainHttp) -> Result<Uri, &'static str> {
     let (uri, host) = absolute(url)?;
     match uri.scheme_str() {
@@ -41,7 +40,7 @@ pub(crate) fn parse(url: &str, plain_http: &PlainHttp) -> Result<Uri, &'static s
     }
 }
 
-/// Whether this is an absolute URL that clients may be sent to: `https`, or `http` to the machine that they are on.
+/// Whether this is an absolute URL for clients: `https`, or `http` to the client's own machine.
 pub(crate) fn is_for_clients(url: &str) -> bool {
     absolute(url).is_ok_and(|(uri, host)| match uri.scheme_str() {
         Some("https") => true,
@@ -50,7 +49,7 @@ pub(crate) fn is_for_clients(url: &str) -> bool {
     })
 }
 
-/// Reads a URL with a host, no user information and no fragment.
+/// Parses a URL with a host and without user information or fragment.
 fn absolute(url: &str) -> Result<(Uri, String), &'static str> {
     if url.contains('#') {
         return Err("must not have a fragment");
@@ -64,7 +63,7 @@ fn absolute(url: &str) -> Result<(Uri, String), &'static str> {
     Ok((uri, host))
 }
 
-/// Reads the identifier of an issuer whose metadata is found by it: as [`parse`], and without a query (RFC 8414 §2).
+/// Parses the identifier of an issuer with discovery: like [`parse`], and without a query (RFC 8414 §2).
 pub(crate) fn parse_issuer(issuer: &str, plain_http: &PlainHttp) -> Result<Uri, &'static str> {
     if issuer.contains('?') {
         return Err("must not have a query");
@@ -72,8 +71,8 @@ pub(crate) fn parse_issuer(issuer: &str, plain_http: &PlainHttp) -> Result<Uri, 
     parse(issuer, plain_http)
 }
 
-/// Checks a name that nothing is fetched from: a StringOrURI (RFC 7519 §2), which is any text, and a URI if it has a colon.
-/// White space in a URI and control characters anywhere are slips of whoever wrote the configuration.
+/// Checks a name from which nothing is fetched: a StringOrURI (RFC 7519 §2), which is any text, and a URI if it has a colon.
+/// White space in a URI and control characters anywhere are refused as typing errors.
 pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         Err("is empty")
@@ -86,14 +85,14 @@ pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Whether the text is a host as URLs have it: a name or an address, without a port.
+/// Whether the text is a host as in a URL: a name or an address, without a port.
 pub(crate) fn is_host(text: &str) -> bool {
     let is_name = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     let address = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     is_name || address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
-/// Whether `text` begins like an absolute URI, of any scheme (RFC 3986 §3.1).
+/// Whether `text` begins like an absolute URI of any scheme (RFC 3986 §3.1).
 pub(crate) fn has_scheme(text: &str) -> bool {
     text.split_once(':').is_some_and(|(scheme, _)| {
         scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -101,8 +100,7 @@ pub(crate) fn has_scheme(text: &str) -> bool {
     })
 }
 
-/// Whether a host is a loopback address, written as an address. A name such as `localhost` is not, because what it
-/// resolves to is for others to say.
+/// Whether a host is the literal of a loopback address. `localhost` is not: a resolver decides what it resolves to.
 fn is_loopback(host: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     address.parse::<Ipv4Addr>().is_ok_and(|v4| v4.is_loopback())

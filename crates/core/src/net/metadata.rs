@@ -1,4 +1,4 @@
-//! Discovery: from an issuer identifier to where its keys and endpoints are (RFC 8414, OpenID Connect Discovery 1.0).
+//! Discovery: from an issuer identifier to the URLs of its keys and endpoints (RFC 8414, OpenID Connect Discovery 1.0).
 
 use std::{
     borrow::Cow,
@@ -21,12 +21,13 @@ use crate::{
     refusal::error::near_miss,
 };
 
-/// What is looked for in an issuer's metadata document.
+/// The member that is read from an issuer's metadata document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// RFC 8414 §2.
     Keys,
-    /// RFC 8414 §2; for clients that authenticate by a certificate, the alias of RFC 8705 §5 where there is one.
+    /// `introspection_endpoint` (RFC 8414 §2); for clients that authenticate by a certificate, its alias (RFC 8705 §5) if
+    /// there is one.
     Introspection { by_certificate: bool },
 }
 
@@ -39,9 +40,8 @@ impl Wanted {
     }
 }
 
-/// The three addresses that an issuer's document may be found at, in the order in which they are tried: the OAuth form
-/// (RFC 8414 §3.1), the OIDC form inserted between host and path (RFC 8414 §5), and the OIDC form appended (OIDC
-/// Discovery §4.1).
+/// The three well-known URLs of an issuer's document, in the order in which they are tried: the OAuth form (RFC 8414 §3.1),
+/// the OIDC form inserted between host and path (RFC 8414 §5), and the OIDC form appended (OIDC Discovery §4.1).
 fn well_known(issuer: &str) -> Vec<String> {
     const OAUTH: &str = "/.well-known/oauth-authorization-server";
     const OIDC: &str = "/.well-known/openid-configuration";
@@ -56,8 +56,8 @@ fn well_known(issuer: &str) -> Vec<String> {
     forms
 }
 
-/// Finds what is wanted of `issuer`, and for how long it may be relied on. The first valid document counts; `first` is the form that
-/// is tried first, 0 until one was found or did not answer.
+/// Discovers the URL of `wanted`, and how long it may be cached. The first valid document counts. `first` is the form that is
+/// tried first: the last successful one, or the one at which the previous attempt ended.
 pub(crate) async fn discover(
     issuer: &str,
     wanted: Wanted,
@@ -70,12 +70,12 @@ pub(crate) async fn discover(
     let start = first.load(Ordering::Relaxed);
     for step in 0..forms.len() {
         let form = (start + step) % forms.len();
-        // Should this be as far as the time allows, the next attempt begins here.
+        // Should the time run out here, the next attempt begins with this form.
         first.store(form, Ordering::Relaxed);
         let url = forms[form].parse().map_err(|_| DocumentError::NotFound)?;
         match at(&url, issuer, wanted, plain_http, documents).await {
             Ok(found) => return Ok(found),
-            // What another form answered says more than "not found" does.
+            // The error of another form says more than "not found".
             Err(DiscoveryError::Document(DocumentError::NotFound)) => {}
             Err(error) => last = error,
         }
@@ -84,7 +84,7 @@ pub(crate) async fn discover(
     Err(last)
 }
 
-/// What is wanted of `issuer`, by the document at this address, and for how long it may be relied on.
+/// The URL of `wanted` by the document at this address, and how long it may be cached.
 pub(crate) async fn at(
     url: &Uri,
     issuer: &str,
@@ -118,7 +118,7 @@ fn read(document: &[u8], issuer: &str, wanted: Wanted, plain_http: &PlainHttp) -
     https_url::parse(url, plain_http).map_err(|fault| DiscoveryError::Unusable(member, fault))
 }
 
-/// A member that is a text. One that is `null`, or of another type, is as good as absent.
+/// A member that is a string. `null` and other types count as absent.
 fn text<'v>(members: &'v [(Cow<'_, str>, Value<'_>)], wanted: &str) -> Option<&'v str> {
     members.iter().find_map(|(name, value)| match value {
         Value::String(text) if name == wanted => Some(&**text),
@@ -126,10 +126,10 @@ fn text<'v>(members: &'v [(Cow<'_, str>, Value<'_>)], wanted: &str) -> Option<&'
     })
 }
 
-/// Why an issuer's metadata could not be had.
+/// Why discovery failed.
 #[derive(Clone, Debug)]
 pub(crate) enum DiscoveryError {
-    /// What it is called, and what is easily overlooked where that is all.
+    /// The issuer's own name, and how it nearly matches, if it does.
     AnotherIssuer(Box<str>, Option<&'static str>),
     Document(DocumentError),
     Missing(&'static str),

@@ -1,4 +1,4 @@
-//! The network as an input: fetching, HTTP caching, which URLs may be fetched, and issuers' metadata documents.
+//! The network as an input: HTTP requests, HTTP caching, the URLs that may be fetched, and issuers' metadata documents.
 
 pub mod fetch;
 pub(crate) mod http_caching;

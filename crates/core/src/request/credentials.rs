@@ -1,9 +1,9 @@
-//! The first step: exactly one access token off the request, none, or a malformed request.
+//! Extracts the credentials of a request: one access token, none, or a malformed request.
 //!
-//! The `Authorization` header is the only place a token is taken from (RFC 6750 §2.1), and one other header where the
-//! configuration names it. Form bodies and query strings, cookies and other headers are not looked at, with one exception: a
-//! request that has a token in a header *and* an `access_token` parameter in its query is refused, because whoever sent it
-//! may believe that the other one counts. So is a request with a token in both headers.
+//! A token is read from the `Authorization` header (RFC 6750 §2.1), and from one other header if the configuration names it.
+//! Form bodies, query strings, cookies and other headers are ignored, with one exception: a request with a token in a header
+//! *and* an `access_token` parameter in its query, or with a token in both headers, is refused, since its sender may believe
+//! that the other one counts.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ use crate::{
     request::RequestHead,
 };
 
-/// An authentication scheme that access tokens are presented under.
+/// An authentication scheme for access tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scheme {
@@ -37,13 +37,13 @@ impl Scheme {
         }
     }
 
-    /// Scheme names compare without regard to case (RFC 9110 §11.1).
+    /// Scheme names are case-insensitive (RFC 9110 §11.1).
     fn from_name(name: &str) -> Option<Self> {
         name.eq_ignore_ascii_case("Bearer").then_some(Self::Bearer)
     }
 }
 
-/// A token as it was presented, and the scheme it came under. Nothing about it has been verified.
+/// A token as presented, and its scheme. Nothing about it has been verified.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
     scheme: Scheme,
@@ -51,10 +51,9 @@ pub struct Credentials<'a> {
 }
 
 impl<'a> Credentials<'a> {
-    /// Takes the credentials off a request.
+    /// Extracts the credentials of a request.
     ///
-    /// `Ok(None)` means that the request has no credentials: no `Authorization` header, or one of a scheme that is not
-    /// offered, such as `Basic`.
+    /// `Ok(None)` means that the request has none: no `Authorization` header, or one of another scheme, such as `Basic`.
     ///
     /// # Errors
     ///
@@ -65,7 +64,7 @@ impl<'a> Credentials<'a> {
         Self::from_request_with(request.into(), None)
     }
 
-    /// Takes the credentials off a request, from `Authorization` or from the header that the configuration names.
+    /// Extracts the credentials of a request, from `Authorization` or from the configured header.
     pub(crate) fn from_request_with(
         request: RequestHead<'a>,
         token_header: Option<&HeaderName>,
@@ -92,9 +91,8 @@ impl<'a> Credentials<'a> {
         Ok(Some(credentials))
     }
 
-    /// The token of a request where there is nothing out of the ordinary about it, for whoever has seen it before: not one of
-    /// its characters is looked at. Where this finds a token that is [well-formed](Self::of_token),
-    /// [`from_request`](Self::from_request) finds the same.
+    /// The token of an ordinary request, without looking at its characters, for the JWT cache. Where the token is
+    /// [well-formed](Self::of_token), [`from_request`](Self::from_request) finds the same one.
     pub(crate) fn peek(request: RequestHead<'a>, token_header: Option<&HeaderName>) -> Option<&'a [u8]> {
         let Ok(Some(value)) = sole(request.headers(), &AUTHORIZATION) else { return None };
         let (scheme, rest) = value.as_bytes().split_at_checked("Bearer ".len())?;
@@ -103,19 +101,19 @@ impl<'a> Credentials<'a> {
         (scheme.eq_ignore_ascii_case(b"Bearer ") && !is_elsewhere).then_some(rest)
     }
 
-    /// The credentials that a token which was [peeked](Self::peek) at is, if it is well-formed.
+    /// The credentials of a [peeked](Self::peek) token, if it is well-formed.
     pub(crate) fn of_token(token: &'a [u8]) -> Option<Self> {
         let token = std::str::from_utf8(token).ok().filter(|token| is_token68(token))?;
         Some(Self { scheme: Scheme::Bearer, token })
     }
 
-    /// Reads the value of a header that holds a token and no scheme. Such a header has no grammar but the token's own, so
-    /// what is no token is a bad token.
+    /// Parses a header that holds a token and no scheme. Anything else in it is an invalid token, not a malformed header: the
+    /// header has no grammar but the token's.
     fn bare(value: &'a [u8]) -> Result<Self, Error> {
         Self::of_token(value).ok_or_else(|| no_token(Reason::MalformedToken, value))
     }
 
-    /// Reads the value of one `Authorization` header.
+    /// Parses the value of one `Authorization` header.
     fn parse(value: &'a [u8]) -> Result<Option<Self>, Error> {
         let malformed = || Error::from(Reason::MalformedCredentials);
 
@@ -150,10 +148,10 @@ impl fmt::Debug for Credentials<'_> {
     }
 }
 
-/// A field that may have one line has more.
+/// A field that may occur once occurs several times.
 struct Several;
 
-/// A header with credentials is a singleton field (RFC 9110 §5.3), so every field line is looked at.
+/// A header with credentials may occur once (RFC 9110 §5.3), so every field line is examined.
 fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Several> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -162,7 +160,7 @@ fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a Head
     }
 }
 
-/// Why a header cannot be named as one that holds a token and nothing else.
+/// Why this header cannot be configured as the one that holds the token.
 pub(crate) fn token_header_fault(name: &HeaderName) -> Option<&'static str> {
     if name == AUTHORIZATION {
         Some("is looked at anyway, and holds a scheme before the token; leave it out")
@@ -173,7 +171,7 @@ pub(crate) fn token_header_fault(name: &HeaderName) -> Option<&'static str> {
     }
 }
 
-/// The refusal of what is no token. Of a JWT that would be one without its padding, that is said.
+/// The refusal of a malformed token. If a JWT has padding and is otherwise well-formed, it says so.
 fn no_token(reason: Reason, value: &[u8]) -> Error {
     let unpadded = |part: &[u8]| part.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1);
     let is_part = |part: &[u8]| is_in_base64url(&part[..unpadded(part)]);
@@ -181,7 +179,7 @@ fn no_token(reason: Reason, value: &[u8]) -> Error {
     if is_padded && value.split(|&byte| byte == b'.').all(is_part) { padded(reason) } else { reason.into() }
 }
 
-/// The refusal of a JWT for the padding of its parts (RFC 7515 §2). Those that AWS's load balancers write about users have some.
+/// The refusal of a JWT with padded parts (RFC 7515 §2). AWS load balancers write some.
 pub(crate) fn padded(reason: Reason) -> Error {
     let found = "`=` at the end of a part; a load balancer of AWS writes that into x-amzn-oidc-data, and passes the access token \
                  on in x-amzn-oidc-accesstoken";
@@ -197,7 +195,7 @@ fn is_token68(text: &str) -> bool {
     is_in_base64url(text.as_bytes()) || is_uncommon_token68(text)
 }
 
-/// Whether a text consists of base64url, in parts of which none is empty, as JWTs do. It is told quickest.
+/// Whether a text is non-empty parts of base64url, as a JWT is. The fast path.
 fn is_in_base64url(text: &[u8]) -> bool {
     let is_part = |from: usize, to: usize| from < to && URL_SAFE_NO_PAD.check(&text[from..to]).is_ok();
     let mut from = 0;
@@ -205,17 +203,17 @@ fn is_in_base64url(text: &[u8]) -> bool {
     is_before_each_dot && is_part(from, text.len())
 }
 
-/// Every character is looked at, whatever those before it were, so that the compiler can look at many at once.
+/// Checks every character without an early exit, so that the compiler can vectorise the loop.
 fn is_uncommon_token68(text: &str) -> bool {
     let unpadded = text.trim_end_matches('=').as_bytes();
     let is_legal = |byte: u8| {
-        // `-./0123456789` are neighbours.
+        // `-./0123456789` are adjacent in ASCII.
         (byte | 0x20).wrapping_sub(b'a') < 26 || byte.wrapping_sub(b'-') < 13 || matches!(byte, b'_' | b'~' | b'+')
     };
     !unpadded.is_empty() && unpadded.iter().fold(true, |legal, &byte| legal & is_legal(byte))
 }
 
-/// Whether a query has a parameter named `access_token`, however its name is spelled.
+/// Whether a query has a parameter named `access_token`, however the name is encoded.
 fn has_access_token(query: &str) -> bool {
     form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
 }

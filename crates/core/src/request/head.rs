@@ -2,7 +2,7 @@ use std::fmt;
 
 use http::{Extensions, HeaderMap, Method, Request, Uri, request::Parts};
 
-/// A request without its body, borrowed: all that is looked at to authenticate it.
+/// A request without its body, borrowed: the input of authentication.
 ///
 /// ```
 /// use http::Request;
@@ -38,7 +38,7 @@ impl<'r> RequestHead<'r> {
         self.headers
     }
 
-    /// What the layers outside have left with the request.
+    /// The extensions that outer layers have inserted.
     pub fn extensions(self) -> &'r Extensions {
         self.extensions
     }
@@ -61,7 +61,7 @@ impl<'r, B> From<&'r Request<B>> for RequestHead<'r> {
     }
 }
 
-/// Names the method and the path. Queries and header fields may hold secrets.
+/// Shows the method and the path. Query and header fields may hold secrets.
 impl fmt::Debug for RequestHead<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestHead")

@@ -1,4 +1,4 @@
-//! What is read off a request: its credentials, and the head that a verifier may look at.
+//! What is read off a request: its credentials and its head.
 
 pub(crate) mod credentials;
 mod head;

@@ -5,15 +5,15 @@ use std::{
 
 use super::{InvalidScopeToken, Scope, ScopeToken};
 
-/// When a granted scope satisfies a required one.
+/// Decides when a granted scope satisfies a required one.
 ///
-/// A grammar belongs to an issuer, because what `book:*` means is for the issuer to say. It is asked on every request that
-/// meets a scope demand, so it computes and does not wait.
+/// A grammar belongs to an issuer, which defines what `book:*` means. It is called in every request that requires a scope, so
+/// it must be fast and must not block.
 ///
 /// ```
 /// use scopegate_core::{Scope, ScopeGrammar, ScopeToken};
 ///
-/// /// `read` is granted to whoever has `write`.
+/// /// `write` implies `read`.
 /// #[derive(Debug)]
 /// struct WritersRead;
 ///
@@ -31,7 +31,7 @@ pub trait ScopeGrammar: fmt::Debug + Send + Sync + 'static {
     fn satisfies(&self, granted: &Scope, required: &ScopeToken) -> bool;
 }
 
-/// Scopes compare exactly, character for character. The default.
+/// Compares scopes exactly, character for character. The default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExactScopes;
 
@@ -41,7 +41,7 @@ impl ScopeGrammar for ExactScopes {
     }
 }
 
-/// Exact scopes, some of which imply others.
+/// Compares scopes exactly, with implications between them.
 ///
 /// Implications chain: where `admin` implies `write` and `write` implies `read`, `admin` satisfies `read`.
 ///
@@ -55,17 +55,17 @@ impl ScopeGrammar for ExactScopes {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ImpliedScopes {
-    /// For each scope, those that imply it directly.
+    /// For each scope, the scopes that imply it directly.
     implied_by: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
 }
 
 impl ImpliedScopes {
-    /// No implications yet.
+    /// A grammar without implications.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Lets `scope` satisfy each of `implied` as well.
+    /// Declares that `scope` satisfies each of `implied` as well.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ struct Permission<'a> {
 }
 
 impl<'a> Permission<'a> {
-    /// Reads one to three non-empty parts. Anything else is no permission, and is satisfied by its equal alone.
+    /// Parses one to three non-empty parts. Any other scope is not a permission, and only an equal scope satisfies it.
     fn parse(scope: &'a str) -> Option<Self> {
         let mut parts = scope.split(':');
         let permission = match (parts.next()?, parts.next(), parts.next(), parts.next()) {

@@ -1,7 +1,7 @@
-//! Scope tokens, sets of them, and the grammar by which one scope stands for others.
+//! Scope tokens, sets of them, and grammars, by which one scope implies others.
 //!
-//! RFC 6749 §3.3 defines scope as a list of case-sensitive strings without order. A granted scope satisfies a required
-//! one when the two are equal, and for no other reason, unless the issuer's [`ScopeGrammar`] says more.
+//! RFC 6749 §3.3 defines scope as an unordered list of case-sensitive strings. A granted scope satisfies a required one only
+//! if the two are equal, unless the issuer's [`ScopeGrammar`] says more.
 
 mod grammar;
 pub mod policy;
@@ -28,7 +28,7 @@ pub use self::{
 pub struct ScopeToken(Cow<'static, str>);
 
 impl ScopeToken {
-    /// Takes `text` as a scope token.
+    /// Parses a scope token.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ impl fmt::Display for InvalidScopeToken {
         )?;
         f.write_str("the quote and the backslash (RFC 6749 section 3.3)")?;
         if text.contains(' ') {
-            f.write_str("; to demand several scopes, give each on its own, to `all` or `any`")
+            f.write_str("; to require several scopes, pass each on its own to `all` or `any`")
         } else {
             Ok(())
         }
@@ -98,9 +98,9 @@ impl fmt::Display for InvalidScopeToken {
 
 impl StdError for InvalidScopeToken {}
 
-/// A set of scopes, as a token grants them.
+/// The scopes that a token grants, as a set.
 ///
-/// Kept as one text of sorted tokens, so that a look-up among hundreds is a binary search.
+/// Stored as one string of sorted tokens, so that a look-up is a binary search.
 ///
 /// ```
 /// use scopegate_core::Scope;
@@ -112,19 +112,19 @@ impl StdError for InvalidScopeToken {}
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// The tokens in alphabetical order, each once, with one space between them.
+    /// The tokens in alphabetical order, without duplicates, separated by single spaces.
     text: Box<str>,
 }
 
 impl Scope {
-    /// Reads a space-delimited scope string. Empty elements and illegal scope tokens are dropped.
+    /// Parses a space-delimited scope string. Empty elements and illegal scope tokens are dropped.
     pub fn parse(text: &str) -> Self {
         Self::of(tokens(text))
     }
 
-    /// The set of these legal tokens.
+    /// The set of these tokens, which are legal.
     fn of<'a>(mut tokens: impl Iterator<Item = &'a str>) -> Self {
-        // Most tokens have few scopes, which can be sorted without asking for memory.
+        // Most tokens have few scopes, which are sorted without an allocation.
         let mut few = [""; 16];
         let mut length = 0;
         for token in tokens.by_ref() {
@@ -138,11 +138,11 @@ impl Scope {
         Self::sorted(&mut few[..length])
     }
 
-    /// Reads scopes that were given one by one. Empty elements and illegal scope tokens are dropped.
+    /// A set of scopes from separate elements. Empty elements and illegal scope tokens are dropped.
     ///
     /// # Errors
     ///
-    /// When an element has a space: it is never split, and what its author meant by it cannot be known.
+    /// When an element has a space. It is never split, since splitting could grant more than the issuer meant.
     pub fn from_elements<'a>(elements: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidScopeToken> {
         let mut split = None;
         let tokens = elements.into_iter().inspect(|element| {
@@ -172,10 +172,10 @@ impl Scope {
         Self { text: text.into() }
     }
 
-    /// Whether exactly this scope is in the set.
+    /// Whether the set has exactly this scope.
     pub fn contains(&self, scope: &str) -> bool {
         let text = self.text.as_bytes();
-        // Between two places where tokens begin, one of them the end.
+        // The search range between two starts of tokens, or the end.
         let (mut from, mut to) = (0, text.len());
         while from < to {
             let middle = from + (to - from) / 2;
@@ -202,12 +202,12 @@ impl Scope {
         self.iter().count()
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// What both of these scopes grant, each scope by that of the two which says less.
+    /// The intersection of two scopes under a grammar: of two scopes that match, the narrower one.
     pub(crate) fn common(&self, other: &Self, grammar: &dyn ScopeGrammar) -> Self {
         let grants = |granted: &Self, scope: &str| {
             ScopeToken::new(scope.to_owned()).is_ok_and(|required| grammar.satisfies(granted, &required))
@@ -216,19 +216,19 @@ impl Scope {
         Self::of(of_self.chain(other.iter().filter(|scope| grants(self, scope))))
     }
 
-    /// How many bytes it takes.
+    /// The size in bytes.
     pub(crate) fn size(&self) -> usize {
         self.text.len()
     }
 
-    /// The scopes as a log may show them: cut short, and without anything in the shape of a token.
+    /// The scopes for a log: truncated, and without anything in the shape of a token.
     pub fn to_log(&self) -> String {
         excerpt(&self.text)
     }
 }
 
-/// The legal tokens of a space-delimited text. Every byte is looked at once, which for texts this short is quicker than to
-/// look for the spaces first.
+/// The legal tokens of a space-delimited text. One pass over the bytes, which is faster for texts this short than a search for
+/// the spaces.
 fn tokens(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     iter::from_fn(move || {

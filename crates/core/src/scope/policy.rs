@@ -1,4 +1,4 @@
-//! Demands on the scope of a token.
+//! Requirements on the scope of a token.
 //!
 //! A [`ScopePolicy`] is one scope, all of several, any of several, or an expression of those:
 //!
@@ -10,9 +10,9 @@
 //! assert_eq!(policy.challenge(), "reports reports:read");
 //! ```
 //!
-//! Wherever a policy is demanded, a scope by its name will do: a `&'static str`, a `String` or a [`ScopeToken`].
+//! Every method that takes a policy also takes the name of a scope: a `&'static str`, a `String` or a [`ScopeToken`].
 //!
-//! There is no empty policy: a route that demands a token and no scope in particular says so with `RequireToken`.
+//! There is no empty policy: a route that requires a token and no scope uses `RequireToken`.
 
 use std::{
     borrow::Cow,
@@ -24,9 +24,9 @@ use std::{
 
 use crate::scope::{InvalidScopeToken, Scope, ScopeGrammar, ScopeToken};
 
-/// A demand on scopes. See the [module docs](self).
+/// A requirement on scopes. See the [module docs](self).
 #[derive(Clone, PartialEq, Eq)]
-#[must_use = "a policy demands nothing until a layer or an extractor enforces it"]
+#[must_use = "a policy has no effect until a layer or an extractor enforces it"]
 pub struct ScopePolicy(Node);
 
 #[derive(Clone, PartialEq, Eq)]
@@ -34,11 +34,11 @@ enum Node {
     One(ScopeToken),
     /// Never empty.
     All(Vec<Node>),
-    /// Never empty. The first alternative is the one that a challenge names.
+    /// Never empty. A challenge names the first alternative.
     Any(Vec<Node>),
 }
 
-/// The demand for one scope, to build expressions with `&` and `|`.
+/// Requires one scope; combine with `&` and `|`.
 ///
 /// # Panics
 ///
@@ -48,7 +48,7 @@ pub fn scope(name: &'static str) -> ScopePolicy {
 }
 
 impl ScopePolicy {
-    /// The demand for one scope.
+    /// Requires one scope.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl ScopePolicy {
         Ok(Self(Node::One(ScopeToken::new(name)?)))
     }
 
-    /// The demand for every one of `names`.
+    /// Requires every one of `names`.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl ScopePolicy {
         nodes(names).map(|nodes| Self(Node::All(nodes)))
     }
 
-    /// The demand for at least one of `names`, of which a challenge names the first.
+    /// Requires at least one of `names`. A challenge names the first.
     ///
     /// # Errors
     ///
@@ -75,15 +75,14 @@ impl ScopePolicy {
         nodes(names).map(|nodes| Self(Node::Any(nodes)))
     }
 
-    /// Whether `granted` meets the demand, under the grammar of the issuer that granted it.
+    /// Whether `granted` meets the policy, under the grammar of the issuer that granted it.
     pub fn is_satisfied_by(&self, granted: &Scope, grammar: &dyn ScopeGrammar) -> bool {
         self.0.is_satisfied_by(granted, grammar)
     }
 
-    /// The scopes that a challenge names: a whole set that would do, each scope once, separated by spaces.
+    /// The scopes that a challenge names: one sufficient set, each scope once, space-delimited.
     ///
-    /// Of alternatives it names the first, and not all of them, since a client that asked for all would be granted more
-    /// than it needs.
+    /// Of alternatives it names only the first, since a client that requests them all gets more than it needs.
     pub fn challenge(&self) -> String {
         let mut scopes = Vec::new();
         self.0.preferred(&mut scopes);
@@ -102,7 +101,7 @@ macro_rules! from_a_name {
         impl TryFrom<$name> for ScopePolicy {
             type Error = InvalidScopePolicy;
 
-            /// The demand for one scope of this name.
+            /// Requires one scope of this name.
             fn try_from(name: $name) -> Result<Self, InvalidScopePolicy> {
                 Self::one(name)
             }
@@ -161,7 +160,7 @@ impl Node {
 impl BitAnd for ScopePolicy {
     type Output = Self;
 
-    /// The demand for both.
+    /// Requires both.
     fn bitand(self, other: Self) -> Self {
         Self(Node::All(vec![self.0, other.0]))
     }
@@ -170,7 +169,7 @@ impl BitAnd for ScopePolicy {
 impl BitOr for ScopePolicy {
     type Output = Self;
 
-    /// The demand for either. A challenge names the left one.
+    /// Requires either. A challenge names the left one.
     fn bitor(self, other: Self) -> Self {
         Self(Node::Any(vec![self.0, other.0]))
     }
@@ -185,7 +184,7 @@ impl fmt::Debug for ScopePolicy {
     }
 }
 
-/// A demand that cannot be made.
+/// The policy is empty, or has an illegal scope token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidScopePolicy(Fault);
 
@@ -201,7 +200,7 @@ impl From<InvalidScopeToken> for InvalidScopePolicy {
     }
 }
 
-/// What is a policy already always makes one.
+/// The conversion of a policy to a policy cannot fail.
 impl From<Infallible> for InvalidScopePolicy {
     fn from(never: Infallible) -> Self {
         match never {}

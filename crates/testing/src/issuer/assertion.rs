@@ -1,6 +1,6 @@
-//! Clients that authenticate by a JWT of their own: `client_secret_jwt` and `private_key_jwt`, as [RFC 7523, section
-//! 3](https://www.rfc-editor.org/rfc/rfc7523#section-3) and [OpenID Connect Core, section
-//! 9](https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication) have them.
+//! Client authentication by assertions: `client_secret_jwt` and `private_key_jwt` ([RFC 7523, section
+//! 3](https://www.rfc-editor.org/rfc/rfc7523#section-3), [OpenID Connect Core, section
+//! 9](https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication)).
 
 use std::{
     collections::HashSet,
@@ -17,27 +17,27 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 /// The one algorithm of `client_secret_jwt`.
 const HS256: &str = "HS256";
 
-/// The algorithms of assertions, as metadata has them.
+/// The algorithms of assertions, for the metadata.
 pub(super) fn algorithms() -> Vec<&'static str> {
     let signatures = SigningAlgorithm::all().chain([SigningAlgorithm::Ed25519]);
     [HS256].into_iter().chain(signatures.map(SigningAlgorithm::name)).collect()
 }
 
-/// Which assertions have been used: pairs of client and `jti`.
+/// The used assertions, as pairs of client and `jti`.
 #[derive(Default)]
 pub(super) struct UsedAssertions {
     used: Mutex<HashSet<(String, String)>>,
 }
 
 impl UsedAssertions {
-    /// Whether it is the first time.
+    /// Whether the assertion is used for the first time.
     fn is_first_use(&self, client_id: &str, jti: &str) -> bool {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.insert((client_id.to_owned(), jti.to_owned()))
     }
 }
 
-/// The client that has made the assertion, which must be for this endpoint or for the issuer.
+/// The client that signed the assertion, which must be for this endpoint or for the issuer.
 pub(super) fn client(shared: &Shared, form: &Form, assertion: &str, endpoint: &str) -> Result<String, Refusal> {
     let invalid = Refusal::invalid_client;
     if form.one("client_assertion_type")? != Some(JWT_BEARER) {

@@ -1,4 +1,4 @@
-//! Who asks: the client authentication of [RFC 6749, section 2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3).
+//! Client authentication ([RFC 6749, section 2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
@@ -10,8 +10,8 @@ use super::{
     server::Shared,
 };
 
-/// The client, authenticated as by [`client`] or by an access token that is active, which [RFC 7662, section
-/// 2.1](https://www.rfc-editor.org/rfc/rfc7662#section-2.1) allows for introspection.
+/// The client, authenticated by [`client`] or by an active access token, which [RFC 7662, section
+/// 2.1](https://www.rfc-editor.org/rfc/rfc7662#section-2.1) permits for introspection.
 pub(super) fn client_or_bearer(
     shared: &Shared,
     headers: &HeaderMap,
@@ -36,7 +36,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// The client, authenticated by whatever it is registered with, and in one way. An assertion must be for `endpoint`.
+/// The client, authenticated by its registered method, and by one method only. An assertion must be for `endpoint`.
 pub(super) fn client(shared: &Shared, headers: &HeaderMap, form: &Form, endpoint: &str) -> Result<String, Refusal> {
     let (client_id, secret) = (form.one("client_id")?, form.one("client_secret")?);
     let has_secret = secret.is_some() || headers.contains_key(AUTHORIZATION);
@@ -48,7 +48,7 @@ pub(super) fn client(shared: &Shared, headers: &HeaderMap, form: &Form, endpoint
     }
 }
 
-/// The client, authenticated by `client_secret_basic` or `client_secret_post` and not by both.
+/// The client, authenticated by either `client_secret_basic` or `client_secret_post`.
 pub(super) fn by_secret(shared: &Shared, headers: &HeaderMap, form: &Form) -> Result<String, Refusal> {
     let in_body = (form.one("client_id")?, form.one("client_secret")?);
     let mut in_header = headers.get_all(AUTHORIZATION).iter();
@@ -75,7 +75,7 @@ pub(super) fn by_secret(shared: &Shared, headers: &HeaderMap, form: &Form) -> Re
     Ok(client_id)
 }
 
-/// Identifier and secret from `Basic` credentials, each form-encoded as section 2.3.1 says.
+/// Identifier and secret of `Basic` credentials, each form-decoded (section 2.3.1).
 fn basic(value: &HeaderValue) -> Option<(String, String)> {
     let (scheme, credentials) = value.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

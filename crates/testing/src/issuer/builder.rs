@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{Mint, SigningAlgorithm, SigningKeys, changes::Changes, keys::PublicKey};
 
-/// The options of a [`TestIssuer`]. Made by [`TestIssuer::builder`].
+/// Configures a [`TestIssuer`]. Made by [`TestIssuer::builder`].
 ///
-/// The address is none of them: an issuer listens on 127.0.0.1 and on a port that the operating system chooses.
-#[must_use = "an issuer is started by `start`"]
+/// The address is not configurable: an issuer listens on 127.0.0.1, on a port that the operating system chooses.
+#[must_use = "a builder starts no issuer until `start` is called"]
 pub struct TestIssuerBuilder {
     path: String,
     jwks_path: String,
@@ -44,14 +44,13 @@ impl TestIssuerBuilder {
         }
     }
 
-    /// Appends a path to the issuer identifier, as issuers with many tenants have it: `/tenant-a`.
+    /// Appends a path to the issuer identifier, as multi-tenant issuers do: `/tenant-a`.
     ///
-    /// A `/` at its end belongs to the identifier; the endpoints are the same with and without it.
+    /// A trailing `/` belongs to the identifier; the endpoints are the same with and without it.
     ///
     /// # Panics
     ///
-    /// When a path that is not empty does not begin with `/`, and when it has a character other than letters, digits
-    /// and `-._~/`.
+    /// When a non-empty path does not begin with `/`, or has characters other than letters, digits and `-._~/`.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = legal_path(path.into());
         self
@@ -61,50 +60,51 @@ impl TestIssuerBuilder {
     ///
     /// # Panics
     ///
-    /// When the path is empty, and as [`path`](Self::path).
+    /// When the path is empty, and for the reasons of [`path`](Self::path).
     pub fn jwks_path(mut self, path: impl Into<String>) -> Self {
         self.jwks_path = legal_path(path.into());
         assert!(!self.jwks_path.is_empty(), "the JWK Set needs a path of its own, such as `/jwks.json`");
         self
     }
 
-    /// Has a fresh key for each of these algorithms, instead of for `ES256`, `ES384` and `EdDSA`. Tokens are signed by
-    /// the first unless they ask for another.
+    /// Generates a key for each of these algorithms, instead of for `ES256`, `ES384` and `EdDSA`. Tokens are signed by the
+    /// first unless they set another.
     ///
-    /// RSA keys take long to generate, so they are not there unless named: an issuer starts with all the keys that it
-    /// publishes, and a token by an algorithm without a key is a panic, not a key that turns up later.
+    /// RSA keys are slow to generate, so no default issuer has one. A token by an algorithm without a key panics.
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = SigningAlgorithm>) -> Self {
         self.keys = Keys::Fresh(algorithms.into_iter().collect());
         self
     }
 
-    /// Has these keys, instead of fresh ones.
+    /// Uses these keys, instead of generated ones.
     pub fn keys(mut self, keys: SigningKeys) -> Self {
         self.keys = Keys::Given(keys);
         self
     }
 
-    /// Issues tokens for `audience` unless they ask for another, instead of for [`Mint::AUDIENCE`].
+    /// Issues tokens for `audience` unless they set another, instead of for [`Mint::AUDIENCE`].
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = audience.into();
         self
     }
 
-    /// Registers a client with a secret, which it sends (`client_secret_basic`, `client_secret_post`) or, but for the
-    /// token endpoint, makes the key of an assertion's HMAC (`client_secret_jwt`, by `HS256`). May be called for several, as may the other methods that register clients; the
-    /// first client takes the place of the default one, [`Mint::CLIENT_ID`] with [`TestIssuer::CLIENT_SECRET`].
+    /// Registers a client with a secret, which it sends (`client_secret_basic`, `client_secret_post`) or uses as the HMAC key
+    /// of an assertion (`client_secret_jwt` by `HS256`, not at the token endpoint).
+    ///
+    /// May be called several times, as may the other methods that register clients; the first client replaces the default one,
+    /// [`Mint::CLIENT_ID`] with [`TestIssuer::CLIENT_SECRET`].
     pub fn client(mut self, client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
         self.clients.register(client_id.into(), Credentials::Secret(client_secret.into()));
         self
     }
 
     /// Registers a client with a public key, for `private_key_jwt`: a public JWK (P-256, P-384, Ed25519 or RSA), or a
-    /// reference to the [`SigningKey`](crate::SigningKey) whose public half it is. It may introspect and revoke; the
-    /// token endpoint takes no assertions.
+    /// reference to a [`SigningKey`](crate::SigningKey), whose public half is used. The client may introspect and revoke; the
+    /// token endpoint accepts no assertions.
     ///
     /// # Panics
     ///
-    /// When the value is no such JWK.
+    /// When the value is not such a JWK.
     ///
     /// # Examples
     ///
@@ -131,33 +131,32 @@ impl TestIssuerBuilder {
         self
     }
 
-    /// Registers a public client, which sends its `client_id` and nothing to prove it. It may introspect and revoke; it
-    /// gets no token, as the client credentials grant is not for public clients.
+    /// Registers a public client, which sends its `client_id` and no proof. It may introspect and revoke; it gets no token,
+    /// since the client credentials grant is not for public clients.
     pub fn public_client(mut self, client_id: impl Into<String>) -> Self {
         self.clients.register(client_id.into(), Credentials::None);
         self
     }
 
-    /// Answers introspection requests in JSON, whatever `Accept` asks for, and publishes no algorithms for signed
-    /// answers.
+    /// Sends introspection responses in JSON whatever `Accept` asks for, and publishes no algorithms for signed ones.
     pub fn without_signed_introspection(mut self) -> Self {
         self.signs_introspection = false;
         self
     }
 
-    /// Sets a member of the metadata documents, a wrong `issuer` or a foreign `jwks_uri` for example.
+    /// Sets a member of the metadata documents, such as a wrong `issuer` or a foreign `jwks_uri`.
     pub fn metadata_member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.set(name.into(), value.into());
         self
     }
 
-    /// Leaves a member out of the metadata documents.
+    /// Removes a member of the metadata documents.
     pub fn without_metadata_member(mut self, name: impl Into<String>) -> Self {
         self.metadata.leave_out(name.into());
         self
     }
 
-    /// Takes the times of tokens, and all delays, from `clock`.
+    /// Uses `clock` for the times of tokens and for all delays.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -167,7 +166,7 @@ impl TestIssuerBuilder {
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime that has I/O enabled, and when no loopback port can be had.
+    /// Outside a tokio runtime with I/O enabled, and when no loopback port is available.
     pub async fn start(self) -> TestIssuer {
         let keys = match self.keys {
             Keys::Fresh(algorithms) => super::fresh_keys(algorithms).await,

@@ -10,18 +10,18 @@ pub(super) struct Clients {
     clients: BTreeMap<String, Credentials>,
 }
 
-/// What a client authenticates by.
+/// How a client authenticates.
 pub(super) enum Credentials {
     /// Assertions signed by the private half of this key.
     Key(PublicKey),
     /// Its identifier alone: a public client.
     None,
-    /// A secret, sent or made the key of an assertion's HMAC.
+    /// A secret, sent or used as the HMAC key of assertions.
     Secret(String),
 }
 
 impl Clients {
-    /// Registers a client, in place of the one that had the identifier.
+    /// Registers a client. Replaces the one with the same identifier.
     pub(super) fn register(&mut self, client_id: String, credentials: Credentials) {
         self.clients.insert(client_id, credentials);
     }

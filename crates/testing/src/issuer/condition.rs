@@ -5,7 +5,7 @@ use std::{
 
 use super::{introspection::IntrospectionTrouble, site::Endpoint};
 
-/// How the server is doing: whether it answers, and after how long, and what else is wrong with introspection.
+/// The state of the server: whether it responds and how fast, and the fault of its introspection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Condition {
     pub(super) failure: Option<Failure>,
@@ -15,19 +15,19 @@ pub(super) struct Condition {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Failure {
-    /// The connection is closed where the answer should be.
+    /// The connection is closed instead of a response.
     HungUp,
     /// 503 Service Unavailable.
     Unavailable,
 }
 
-/// How many requests have come to each endpoint of a [`TestIssuer`](crate::TestIssuer), failed ones included.
+/// The number of requests to each endpoint of a [`TestIssuer`](crate::TestIssuer), including failed ones.
 ///
-/// Taken by [`TestIssuer::requests`](crate::TestIssuer::requests), of which it is a picture: it does not count on.
+/// A snapshot, taken by [`TestIssuer::requests`](crate::TestIssuer::requests).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RequestCounts {
-    /// Requests for a metadata document, whichever of the well-known paths it was.
+    /// Requests for a metadata document, at any of the well-known paths.
     pub discovery: u64,
     /// Requests to the introspection endpoint.
     pub introspection: u64,

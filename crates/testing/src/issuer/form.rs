@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 /// The longest form that is read, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// A request, with the body if it was wanted and could be read.
+/// A request, with its body if that is needed and readable.
 pub(super) type Received = Request<Option<Bytes>>;
 
 pub(super) async fn received(request: Request<Incoming>, wants_body: bool) -> Received {
@@ -40,7 +40,7 @@ impl Form {
         Ok(Self { parameters: parameters.collect() })
     }
 
-    /// The value of a parameter that may be there once.
+    /// The value of a parameter that may occur once.
     pub(super) fn one(&self, name: &str) -> Result<Option<&str>, Refusal> {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
@@ -55,9 +55,9 @@ impl Form {
     }
 }
 
-/// One value, decoded as a form has it.
+/// One form-decoded value.
 pub(super) fn decoded(value: &str) -> String {
-    // A separator in the value is the client's omission to encode it.
+    // The client did not encode a separator in the value.
     let form = format!("={}", value.replace('&', "%26"));
     form_urlencoded::parse(form.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
 }

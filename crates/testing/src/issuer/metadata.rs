@@ -11,7 +11,7 @@ pub(super) fn document(shared: &Shared) -> String {
     if shared.clients.has_public() {
         methods.push("none");
     }
-    // Not a method of client authentication but an access token type, which RFC 8414 allows here and not below.
+    // Not a client authentication method but an access token type, which RFC 8414 allows here and not below.
     let introspection_methods = [methods.as_slice(), &["Bearer"]].concat();
     let members = [
         ("issuer", json!(site.issuer)),
@@ -25,7 +25,7 @@ pub(super) fn document(shared: &Shared) -> String {
         ("revocation_endpoint_auth_methods_supported", json!(methods)),
         ("revocation_endpoint_auth_signing_alg_values_supported", json!(assertion::algorithms())),
         ("grant_types_supported", json!(["client_credentials"])),
-        // Both specifications demand the member, and the second forbids an empty array, yet there is no authorization
+        // Both specifications require the member, and the second forbids an empty array, yet there is no authorization
         // endpoint here. `none` is the registered response type that issues nothing.
         ("response_types_supported", json!(["none"])),
         ("subject_types_supported", json!(["public"])),

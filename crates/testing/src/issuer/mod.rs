@@ -33,7 +33,7 @@ use self::{
     site::Site,
 };
 
-/// An authorization server in this process, on a loopback port of its own.
+/// An authorization server in the test's process, on a loopback port of its own.
 ///
 /// | endpoint | path |
 /// |---|---|
@@ -41,7 +41,7 @@ use self::{
 /// | [RFC 8414][metadata] metadata | `/.well-known/oauth-authorization-server{path}`, or `openid-configuration` there |
 /// | JWK Set | `{issuer}/jwks.json` |
 /// | token endpoint | `{issuer}/token`, for the client credentials grant |
-/// | [introspection] | `{issuer}/introspect`, with [signed answers][signed] for those who ask |
+/// | [introspection] | `{issuer}/introspect`, with [signed responses][signed] on request |
 /// | [revocation] | `{issuer}/revoke` |
 ///
 /// [metadata]: https://www.rfc-editor.org/rfc/rfc8414#section-3
@@ -49,29 +49,28 @@ use self::{
 /// [signed]: https://www.rfc-editor.org/rfc/rfc9701
 /// [revocation]: https://www.rfc-editor.org/rfc/rfc7009
 ///
-/// The token endpoint knows [`Mint::CLIENT_ID`] with [`CLIENT_SECRET`](Self::CLIENT_SECRET), or the clients of
-/// [`TestIssuerBuilder::client`]; it grants whatever legal `scope` is asked for, and for whatever `resource` or
-/// `audience`:
+/// The token endpoint accepts [`Mint::CLIENT_ID`] with [`CLIENT_SECRET`](Self::CLIENT_SECRET), or the clients of
+/// [`TestIssuerBuilder::client`]; it grants every legal `scope`, for every `resource` or `audience`:
 ///
 /// ```text
 /// curl -u test-client:test-secret -d grant_type=client_credentials -d scope=message http://127.0.0.1:PORT/token
 /// ```
 ///
-/// With `-d token_format=opaque`, a parameter that is known here and in no specification, it issues an opaque token.
+/// With `-d token_format=opaque`, a parameter of this crate alone, it issues an opaque token.
 ///
-/// Introspection tells about opaque tokens and about JWTs that the current keys have signed, whatever else is in them:
-/// to any client with its credentials, and to whoever has an active access token to send as `Bearer`. Any client may
-/// revoke any token. At these two endpoints a client may authenticate by an assertion
-/// ([RFC 7523](https://www.rfc-editor.org/rfc/rfc7523#section-2.2)), each of which counts once.
+/// The introspection endpoint describes opaque tokens, and JWTs that the current keys signed, whatever their claims: to every
+/// client with its credentials, and to every sender of an active access token as `Bearer`. Every client may revoke every
+/// token. At these two endpoints a client may authenticate by an assertion ([RFC
+/// 7523](https://www.rfc-editor.org/rfc/rfc7523#section-2.2)), once each.
 ///
 /// ```text
 /// curl -u test-client:test-secret -d token=... http://127.0.0.1:PORT/introspect
 /// ```
 ///
-/// It is as real as a test needs and no more: no TLS, no users, no consent, no limit on requests, and client secrets
-/// that everybody knows. It listens on 127.0.0.1 only, and on nothing else by any setting.
+/// It is for tests only: no TLS, no users, no consent, no rate limit, and public client secrets. It listens on 127.0.0.1,
+/// which no setting changes.
 ///
-/// Dropping the value stops the server as soon as the runtime gets to it; [`shutdown`](Self::shutdown) waits for that.
+/// Dropping the value stops the server asynchronously; [`shutdown`](Self::shutdown) waits for that.
 ///
 /// # Examples
 ///
@@ -87,8 +86,8 @@ use self::{
 ///
 /// issuer.rotate().await;
 /// let after = issuer.token().issue();
-/// // `after` needs one more request for keys, and `before` is refused from then on. A service asks for keys at most once
-/// // in 30 seconds: give both sides a `TestClock`, and advance it by 31.
+/// // `after` needs one more key fetch, and `before` is refused from then on. A service fetches keys at most once in 30 seconds:
+/// // give both sides a `TestClock`, and advance it by 31.
 /// # let _ = (before, after);
 /// assert_eq!(issuer.requests().jwks, 0);
 /// # }
@@ -104,20 +103,20 @@ impl TestIssuer {
     pub const AUDIENCE: &str = Mint::AUDIENCE;
     /// The client that is registered, and that of tokens for which the test names none: [`Mint::CLIENT_ID`].
     pub const CLIENT_ID: &str = Mint::CLIENT_ID;
-    /// The secret of the client that is registered unless [`TestIssuerBuilder::client`] names others.
+    /// The secret of the default client, see [`TestIssuerBuilder::client`].
     pub const CLIENT_SECRET: &str = "test-secret";
 
-    /// Starts an issuer with the defaults: no path, keys for `ES256` (by which it signs), `ES384` and `EdDSA`, the
-    /// operating system's clock.
+    /// Starts an issuer with the defaults: no path, keys for `ES256` (which signs), `ES384` and `EdDSA`, and the operating
+    /// system's clock.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime that has I/O enabled, and when no loopback port can be had.
+    /// Outside a tokio runtime with I/O enabled, and when no loopback port is available.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
 
-    /// Sets options first.
+    /// Configures an issuer before it starts.
     pub fn builder() -> TestIssuerBuilder {
         TestIssuerBuilder::new()
     }
@@ -130,7 +129,7 @@ impl TestIssuer {
     /// Stops the server and returns once its port is closed.
     pub async fn shutdown(mut self) {
         self.task.abort();
-        // What it returns is that it was aborted.
+        // The task was aborted, so it returns an error.
         let _ = (&mut self.task).await;
     }
 }
@@ -167,25 +166,25 @@ impl TestIssuer {
         self.address
     }
 
-    /// How many requests have come so far.
+    /// The number of requests so far.
     pub fn requests(&self) -> RequestCounts {
         self.shared.counters.snapshot()
     }
 
-    /// The request that came last to the introspection endpoint, answered or not.
+    /// The last request to the introspection endpoint, answered or not.
     pub fn last_introspection(&self) -> Option<RecordedRequest> {
         self.shared.last_introspection().clone()
     }
 }
 
-/// Tokens, for tests that need no HTTP to get one.
+/// Tokens, without HTTP.
 impl TestIssuer {
-    /// Starts an access token as [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068) has it, good unless changed.
+    /// Starts an access token of [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068), valid unless changed.
     pub fn token(&self) -> TokenBuilder {
         self.mint().token()
     }
 
-    /// Starts an ID token of the same issuer and keys, which no resource server may take for an access token.
+    /// Starts an ID token of the same issuer and keys, which a resource server must refuse.
     pub fn id_token(&self) -> TokenBuilder {
         self.mint().id_token()
     }
@@ -195,23 +194,23 @@ impl TestIssuer {
         self.mint().token_shaped(shape)
     }
 
-    /// Starts an opaque access token, good unless changed, which the introspection endpoint knows.
+    /// Starts an opaque access token that the introspection endpoint knows, valid unless changed.
     pub fn opaque_token(&self) -> OpaqueTokenBuilder {
         OpaqueTokenBuilder::new(Arc::clone(&self.shared))
     }
 
-    /// Revokes a token, be it opaque or a JWT: from now on introspection says that it is not active. Whoever verifies
-    /// the JWT by its signature does not learn of it.
+    /// Revokes a token, opaque or a JWT: introspection reports it as inactive from now on. Services that verify the JWT
+    /// locally do not notice.
     pub fn revoke(&self, token: &str) {
         self.shared.tokens.revoke(token);
     }
 
-    /// The issuer's mint, with the keys of this moment: later rotations do not reach it.
+    /// The issuer's mint with the current keys: later rotations do not change it.
     pub fn mint(&self) -> Mint {
         self.shared.mint()
     }
 
-    /// The JWK Set that is published at this moment, as JSON.
+    /// The JWK Set that is published now, as JSON.
     pub fn jwks_json(&self) -> String {
         self.mint().jwks_json()
     }
@@ -219,15 +218,15 @@ impl TestIssuer {
 
 /// Rotation.
 impl TestIssuer {
-    /// Publishes fresh keys for the same algorithms and takes the old ones back at once, as after a compromise.
+    /// Publishes new keys for the same algorithms and removes the old ones at once, as after a compromise.
     pub async fn rotate(&self) {
         let fresh = fresh_keys(self.mint().keys().algorithms()).await;
         self.set_keys(fresh);
     }
 
-    /// Publishes fresh keys for the same algorithms and signs with them, and leaves the old ones in the set, as in an
-    /// orderly rotation. A test that wants the end of the overlap as well makes both sets itself, with
-    /// [`SigningKeys::followed_by`] and [`set_keys`](Self::set_keys).
+    /// Publishes new keys for the same algorithms, signs with them, and keeps the old ones in the set, as in an orderly
+    /// rotation. To test the end of the overlap, make both sets with [`SigningKeys::followed_by`] and
+    /// [`set_keys`](Self::set_keys).
     pub async fn rotate_keeping_old(&self) {
         let old = self.mint().keys().clone();
         let fresh = fresh_keys(old.algorithms()).await;
@@ -240,37 +239,37 @@ impl TestIssuer {
     }
 }
 
-/// Trouble. It comes over every endpoint unless its name says otherwise, begins with the next request and lasts until
+/// Faults. They affect every endpoint unless stated otherwise, begin with the next request, and last until
 /// [`recover`](TestIssuer::recover).
 impl TestIssuer {
-    /// Answers every request with 503, and no `Retry-After`.
+    /// Answers every request with 503 and without `Retry-After`.
     pub fn outage(&self) {
         self.shared.condition().failure = Some(Failure::Unavailable);
     }
 
-    /// Closes the connection of every request without an answer.
+    /// Closes the connection of every request without a response.
     pub fn hang_up(&self) {
         self.shared.condition().failure = Some(Failure::HungUp);
     }
 
-    /// Lets `delay` pass before every answer, by the issuer's clock: on a [`TestClock`](crate::TestClock) the answer
-    /// comes when the test has advanced it so far, and not before.
+    /// Delays every response by `delay` on the issuer's clock: with a [`TestClock`](crate::TestClock), until the test has
+    /// advanced it that far.
     pub fn slow(&self, delay: Duration) {
         self.shared.condition().delay = delay;
     }
 
-    /// Lets the introspection endpoint be in this trouble, in place of the one before; the other endpoints stay fine.
+    /// Gives the introspection endpoint this fault, in place of an earlier one; the other endpoints are not affected.
     ///
     /// # Panics
     ///
-    /// When HTTP has no way to send what the trouble describes: a status that is not final or has not three digits, a
-    /// URL or media type that is no header value. And when [`Claims`](IntrospectionTrouble::Claims) is no JSON object.
+    /// When HTTP cannot express the fault: a status that is not final or does not have three digits, or a URL or media type
+    /// that is not a legal header value. And when [`Claims`](IntrospectionTrouble::Claims) is not a JSON object.
     pub fn break_introspection(&self, trouble: IntrospectionTrouble) {
         trouble.assert_possible();
         self.shared.condition().introspection = Some(trouble);
     }
 
-    /// Ends outage, hanging up, slowness and the trouble of introspection. A request that is already delayed stays so.
+    /// Ends every fault. A request that is already delayed stays delayed.
     pub fn recover(&self) {
         *self.shared.condition() = Condition::default();
     }
@@ -292,7 +291,7 @@ impl fmt::Debug for TestIssuer {
     }
 }
 
-/// Generates keys off the runtime's threads.
+/// Generates keys on a blocking thread.
 async fn fresh_keys(algorithms: Vec<SigningAlgorithm>) -> SigningKeys {
     match tokio::task::spawn_blocking(move || SigningKeys::generate(algorithms)).await {
         Ok(keys) => keys,

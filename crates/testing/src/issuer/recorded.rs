@@ -5,11 +5,10 @@ use http::{HeaderMap, Method};
 
 use super::form::Received;
 
-/// A request as it came, for a test to look at. Taken by
-/// [`TestIssuer::last_introspection`](crate::TestIssuer::last_introspection).
+/// A received request. Taken by [`TestIssuer::last_introspection`](crate::TestIssuer::last_introspection).
 ///
-/// It holds what the client sent, the token and the client's secret included. Its `Debug` shows neither: header values,
-/// query and body are left out.
+/// It contains everything that the client sent, including the token and the client's secret. Its `Debug` omits header values,
+/// query and body.
 #[derive(Clone)]
 pub struct RecordedRequest {
     method: Method,
@@ -44,7 +43,7 @@ impl RecordedRequest {
         &self.headers
     }
 
-    /// The body. It is empty where it could not be read, or was too long.
+    /// The body. Empty where it could not be read or was too long.
     pub fn body(&self) -> &[u8] {
         &self.body
     }

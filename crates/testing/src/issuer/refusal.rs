@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::{server::json_response, site::Site};
 
-/// An error of [RFC 6749, section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2), or the one of [RFC 6750,
-/// section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1) that an access token can earn.
+/// An error of [RFC 6749, section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2), or `invalid_token` of [RFC 6750,
+/// section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1).
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,

@@ -11,7 +11,7 @@ use super::{
     server::{Shared, never_stored},
 };
 
-/// Any client may revoke any token; the hint is of no use here, as there is one place to look.
+/// Every client may revoke every token. The hint is ignored, since all tokens are in one place.
 pub(super) fn respond(shared: &Shared, request: &Received) -> Response<Full<Bytes>> {
     let response = match revoke(shared, request) {
         Ok(()) => Response::default(),

@@ -1,4 +1,4 @@
-//! The listener, and what becomes of a request.
+//! The listener and its connections.
 
 use std::{
     io,
@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{Mint, SigningKeys, changes::Changes};
 
-/// What the handle and the server's task both see.
+/// The state that the handle and the server's task share.
 pub(super) struct Shared {
     pub(super) site: Site,
     pub(super) clients: Clients,
@@ -94,19 +94,19 @@ impl Listener {
     }
 }
 
-/// The one place that binds: 127.0.0.1, and a port of the operating system's choice.
+/// The only place that binds: 127.0.0.1, and a port of the operating system's choice.
 pub(super) async fn bind() -> Listener {
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
     let bound = bound.and_then(|listener| Ok(Listener { address: listener.local_addr()?, listener }));
     bound.unwrap_or_else(|error| panic!("no port on 127.0.0.1 can be had: {error}"))
 }
 
-/// Serves until the task is aborted, which takes the connections with it.
+/// Serves until the task is aborted, which closes its connections.
 pub(super) fn spawn(listener: Listener, shared: Arc<Shared>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut connections = JoinSet::new();
         loop {
-            // Accepting fails for want of file descriptors or because the peer is gone; either passes.
+            // Accepting fails for lack of file descriptors, or because the peer is gone; both are temporary.
             let Ok((stream, _)) = listener.listener.accept().await else {
                 tokio::task::yield_now().await;
                 continue;
@@ -115,7 +115,7 @@ pub(super) fn spawn(listener: Listener, shared: Arc<Shared>) -> JoinHandle<()> {
             let shared = Arc::clone(&shared);
             connections.spawn(async move {
                 let service = service_fn(move |request| respond(Arc::clone(&shared), request));
-                // A client that breaks the protocol or hangs up is no concern of the other clients.
+                // A client that breaks the protocol or hangs up must not affect the others.
                 let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });
         }
@@ -186,7 +186,7 @@ fn with_json(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     response
 }
 
-/// The response, with the headers of answers that hold tokens or tell about them.
+/// Adds the headers of responses that contain or describe tokens.
 pub(super) fn never_stored(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-/// Where things are: the issuer identifier and the endpoints around it.
+/// The URLs of the issuer: its identifier and its endpoints.
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) issuer: String,
@@ -8,12 +8,12 @@ pub(super) struct Site {
     pub(super) token_endpoint: String,
     pub(super) introspection_endpoint: String,
     pub(super) revocation_endpoint: String,
-    /// The issuer's path without the `/` at its end: what endpoint paths begin with.
+    /// The issuer's path without a trailing `/`: the prefix of endpoint paths.
     base: String,
     jwks_path: String,
 }
 
-/// What a request is for.
+/// The endpoint that a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Discovery,
@@ -24,7 +24,7 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// Whether requests to it are forms, sent by POST.
+    /// Whether its requests are forms, sent by POST.
     pub(super) fn takes_forms(self) -> bool {
         match self {
             Self::Discovery | Self::Jwks => false,
@@ -47,8 +47,8 @@ impl Site {
         }
     }
 
-    /// The endpoint at `path`. Metadata has three: OpenID Connect Discovery appends its well-known path to the issuer,
-    /// RFC 8414 inserts its own (section 3), and in section 5 allows the other to be inserted too.
+    /// The endpoint at `path`. Metadata has three: OpenID Connect Discovery appends its well-known path to the issuer, RFC
+    /// 8414 inserts its own (section 3), and section 5 allows inserting the other.
     pub(super) fn endpoint(&self, path: &str) -> Option<Endpoint> {
         const OPENID: &str = "/.well-known/openid-configuration";
         const OAUTH: &str = "/.well-known/oauth-authorization-server";

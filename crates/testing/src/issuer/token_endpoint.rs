@@ -58,14 +58,13 @@ fn grant(shared: &Shared, request: &Received) -> Result<Value, Refusal> {
     Ok(answer)
 }
 
-/// Whether the text is scope tokens, separated by one space each (section 3.3).
+/// Whether the text is scope tokens, separated by single spaces (section 3.3).
 fn is_scope(scope: &str) -> bool {
     let is_legal = |octet: u8| matches!(octet, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
     scope.split(' ').all(|token| !token.is_empty() && token.bytes().all(is_legal))
 }
 
-/// Whether the text is an absolute URI without a fragment, as RFC 8707, section 2 wants it, as far as this can be told
-/// without reading the whole of it.
+/// Whether the text looks like an absolute URI without a fragment (RFC 8707, section 2). It is not parsed in full.
 fn is_resource(resource: &str) -> bool {
     let is_printable = resource.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'#');
     let scheme = resource.split_once(':').filter(|(_, rest)| !rest.is_empty()).map(|(scheme, _)| scheme);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{Mint, TokenBuilder, clock::numeric_date, compact::UnverifiedJwt, token::TOKEN_TYPE};
 
-/// What is known of tokens: which opaque ones there are, and which of all are revoked.
+/// The opaque tokens, and the revoked tokens of all kinds.
 #[derive(Default)]
 pub(super) struct Tokens {
     known: Mutex<Known>,
@@ -21,13 +21,13 @@ struct Known {
 
 #[derive(Clone)]
 struct Opaque {
-    /// What introspection answers while the token is active.
+    /// The members of the introspection response while the token is active.
     members: Map<String, Value>,
     is_refresh_token: bool,
 }
 
 impl Tokens {
-    /// Issues an opaque token of that text, which is known by these claims, and returns the text.
+    /// Issues an opaque token of this text with these claims, and returns the text.
     pub(super) fn issue(&self, text: String, is_refresh_token: bool, claims: &TokenBuilder) -> String {
         let mut others = Map::from_iter([("active".to_owned(), true.into())]);
         if !is_refresh_token {
@@ -44,10 +44,10 @@ impl Tokens {
         self.known().revoked.insert(text.to_owned());
     }
 
-    /// What introspection answers of an active token; of any other, nothing.
+    /// The members of an active token's introspection response; `None` for any other token.
     ///
-    /// A JWT is active that one of the mint's keys has signed, whatever its claims are, as long as neither the clock
-    /// nor a revocation speaks against it.
+    /// A JWT is active if one of the mint's keys signed it, whatever its claims are, unless it is revoked or its times exclude
+    /// it.
     pub(super) fn active(&self, text: &str, hint: Option<&str>, mint: &Mint) -> Option<Map<String, Value>> {
         let opaque = {
             let known = self.known();
@@ -74,7 +74,7 @@ impl Tokens {
     }
 }
 
-/// Whether the token's times allow its use now. No leeway, and no opinion on times that are no numbers.
+/// Whether the token's times allow its use now. There is no leeway, and times that are not numbers are ignored.
 fn is_timely(members: &Map<String, Value>, now: i64) -> bool {
     let time = |name: &str| members.get(name).and_then(Value::as_f64);
     let now = now as f64;

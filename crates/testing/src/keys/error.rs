@@ -1,8 +1,8 @@
 use std::{error::Error as StdError, fmt};
 
-/// Why a private JWK, or a set of them, was not accepted.
+/// Why a private JWK, or a set of them, was refused.
 ///
-/// Its text names the member that is at fault and shows nothing of the key.
+/// The text names the faulty member and shows nothing of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyError {
     reason: Reason,

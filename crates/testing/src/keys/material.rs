@@ -1,6 +1,6 @@
-//! The private half of a key: generated or read from a JWK, and what can be derived from it.
+//! The private half of a key, generated or read from a JWK, and what is derived from it.
 //!
-//! Generation and parsing are AWS-LC's, which also checks that the parts of an imported key belong together.
+//! AWS-LC generates and parses keys, and checks that the parts of an imported key belong together.
 
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use super::KeyError;
 use crate::SigningAlgorithm;
 
-/// The kind of key, which decides the algorithms that it can sign by.
+/// The type of a key, which decides its algorithms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Ed25519,
@@ -36,7 +36,7 @@ impl Kind {
         }
     }
 
-    /// What a key of this kind signs by when its JWK names no algorithm.
+    /// The algorithm of a key of this type whose JWK names none.
     pub(super) fn usual_algorithm(self) -> SigningAlgorithm {
         match self {
             Self::Ed25519 => SigningAlgorithm::EdDsa,
@@ -55,12 +55,12 @@ pub(super) struct Material {
     pub(super) private_der: Vec<u8>,
     /// SubjectPublicKeyInfo, in DER.
     pub(super) public_der: Vec<u8>,
-    /// `kty` and the public parameters that go with it.
+    /// `kty` and the public parameters.
     pub(super) public_members: Map<String, Value>,
 }
 
 impl Material {
-    /// A fresh key. AWS-LC fails here only when it is out of memory or of randomness.
+    /// Generates a key. AWS-LC fails only when it is out of memory or randomness.
     pub(super) fn generate(kind: Kind) -> Self {
         const INFALLIBLE: &str = "AWS-LC generates a key";
         match kind {
@@ -129,8 +129,8 @@ impl Material {
     }
 
     fn rsa(pair: &RsaKeyPair) -> Self {
-        // The signer wants the RSAPrivateKey that PKCS#8 wraps. For a modulus of 2048 bits or more, which AWS-LC
-        // insists on, what precedes it has one length: two headers with lengths of two bytes, version and algorithm.
+        // The signer needs the RSAPrivateKey inside of PKCS#8. For a modulus of at least 2048 bits, which AWS-LC requires, the
+        // prefix has a fixed length: two headers with lengths of two bytes, version and algorithm.
         const PKCS8_PREFIX: usize = 26;
         let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(pair).expect(SERIALIZES);
         let public = PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
@@ -177,7 +177,7 @@ fn rsa_private_key(jwk: &Map<String, Value>) -> Result<Vec<u8>, KeyError> {
         let mut magnitude = octets(jwk, member)?;
         let zeros = magnitude.iter().take_while(|octet| **octet == 0).count();
         magnitude.drain(..zeros);
-        // DER integers are signed: one zero in front of a number whose first bit is set, and before nothing at all.
+        // DER integers are signed: a zero precedes a number whose first bit is set, and an empty one.
         if magnitude.first().is_none_or(|first| first & 0x80 != 0) {
             magnitude.insert(0, 0);
         }

@@ -1,4 +1,4 @@
-//! Keys to sign with, and the JWK Set that publishes them.
+//! Signing keys, and the JWK Set that publishes them.
 
 use std::{fmt, panic, sync::Arc, thread};
 
@@ -14,10 +14,10 @@ mod signing_key;
 pub(crate) use self::public_key::PublicKey;
 pub use self::{error::KeyError, signing_key::SigningKey};
 
-/// An issuer's keys, in the order in which its JWK Set lists them.
+/// An issuer's keys, in the order of its JWK Set.
 ///
-/// The first key that is published for signatures decides the algorithm of tokens that ask for none. Clones are cheap
-/// and share the keys.
+/// The first key that is published for signatures decides the default algorithm of tokens. Clones are cheap and share the
+/// keys.
 ///
 /// # Examples
 ///
@@ -27,7 +27,7 @@ pub use self::{error::KeyError, signing_key::SigningKey};
 /// let keys = SigningKeys::generate([SigningAlgorithm::Es256, SigningAlgorithm::EdDsa]);
 /// assert!(keys.jwks_json().contains("\"alg\":\"EdDSA\""));
 ///
-/// // A set to the test's taste: two keys of one `kid`, the second without `alg`.
+/// // Two keys of one `kid`, the second without `alg`.
 /// let twins: SigningKeys = [
 ///     SigningKey::generate(SigningAlgorithm::Es256).with_key_id("twin"),
 ///     SigningKey::generate(SigningAlgorithm::Es384).with_key_id("twin").without_jwk_member("alg"),
@@ -42,13 +42,11 @@ pub struct SigningKeys {
 }
 
 impl SigningKeys {
-    /// A fresh key for each of `algorithms`, in that order.
-    ///
-    /// Each is generated in a thread of its own, since RSA keys take long.
+    /// Generates a key for each of `algorithms`, in that order, each in a thread of its own, since RSA keys are slow.
     ///
     /// # Panics
     ///
-    /// When the operating system has no randomness, memory or thread to give.
+    /// When the operating system has no randomness, memory or thread left.
     pub fn generate(algorithms: impl IntoIterator<Item = SigningAlgorithm>) -> Self {
         thread::scope(|scope| {
             let generate = |algorithm| scope.spawn(move || SigningKey::generate(algorithm));
@@ -63,16 +61,15 @@ impl SigningKeys {
     ///
     /// # Errors
     ///
-    /// When the text is no such object, and when one of the keys is not a private JWK as [`SigningKey::from_jwk`]
-    /// wants it.
+    /// When the text is not such an object, or when a key is not a private JWK as in [`SigningKey::from_jwk`].
     pub fn from_jwks_json(jwks: &str) -> Result<Self, KeyError> {
         let jwks: Value = serde_json::from_str(jwks).map_err(|_| KeyError::NOT_A_SET)?;
         let keys = jwks.get("keys").and_then(Value::as_array).ok_or(KeyError::NOT_A_SET)?;
         keys.iter().map(SigningKey::from_jwk).collect()
     }
 
-    /// The JWK Set that publishes the keys ([RFC 7517](https://www.rfc-editor.org/rfc/rfc7517#section-5)), as JSON. It
-    /// holds public members only.
+    /// The JWK Set that publishes the keys ([RFC 7517](https://www.rfc-editor.org/rfc/rfc7517#section-5)), as JSON, with
+    /// public members only.
     pub fn jwks_json(&self) -> String {
         let keys: Vec<Value> = self.iter().map(SigningKey::public_jwk).collect();
         json!({ "keys": keys }).to_string()
@@ -88,8 +85,8 @@ impl SigningKeys {
         self.iter().find(|key| key.key_id() == Some(kid))
     }
 
-    /// The key that the issuer would sign with by that algorithm: the first that is published with this very `alg`,
-    /// else the first that fits and names none.
+    /// The key that the issuer signs with by this algorithm: the first that is published with this very `alg`, or else the
+    /// first that fits and has none.
     pub fn for_algorithm(&self, algorithm: SigningAlgorithm) -> Option<&SigningKey> {
         let fitting = || self.iter().filter(|key| key.can_sign_by(algorithm) && key.is_for_signatures());
         fitting()
@@ -97,7 +94,7 @@ impl SigningKeys {
             .or_else(|| fitting().find(|key| key.published_algorithm().is_none()))
     }
 
-    /// The algorithms that the keys are for, each once, in the order of the keys.
+    /// The algorithms of the keys, without duplicates, in the order of the keys.
     pub fn algorithms(&self) -> Vec<SigningAlgorithm> {
         let mut algorithms = Vec::new();
         for key in self.iter().filter(|key| key.is_for_signatures()) {
@@ -108,7 +105,7 @@ impl SigningKeys {
         algorithms
     }
 
-    /// These keys first, then the others.
+    /// These keys, followed by the others.
     #[must_use]
     pub fn followed_by(&self, others: &Self) -> Self {
         self.iter().chain(others.iter()).cloned().collect()

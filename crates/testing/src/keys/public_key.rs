@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use super::material::Kind;
 use crate::{SigningAlgorithm, sign};
 
-/// The public half of a key, to check signatures by.
+/// The public half of a key, for checking signatures.
 #[derive(Clone)]
 pub(crate) struct PublicKey {
     kind: Kind,
@@ -12,7 +12,7 @@ pub(crate) struct PublicKey {
 }
 
 impl PublicKey {
-    /// Reads `kty` and the public parameters that go with it; other members of the JWK are not looked at.
+    /// Reads `kty` and the public parameters; other members of the JWK are ignored.
     pub(crate) fn from_jwk(jwk: &Map<String, Value>) -> Option<Self> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         let (kind, key) = match (text("kty")?, text("crv")) {
@@ -25,7 +25,7 @@ impl PublicKey {
         Some(Self { kind, key: key.ok()? })
     }
 
-    /// Whether the message is signed by this key. The algorithm must be one of the key's kind.
+    /// Whether this key signed the message. The algorithm must fit the key's type.
     pub(crate) fn has_signed(&self, algorithm: SigningAlgorithm, message: &[u8], signature: &[u8]) -> bool {
         self.kind == Kind::of(algorithm) && sign::is_signed(algorithm, &self.key, message, signature)
     }

@@ -10,14 +10,13 @@ use super::{
 };
 use crate::{SigningAlgorithm, sign};
 
-/// The members of a JWK that are private, or a secret of its own (RFC 7518, section 6).
+/// The private members of a JWK (RFC 7518, section 6).
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// A private key, with the JWK under which its public half is published.
+/// A private key, and the JWK that publishes its public half.
 ///
-/// The JWK is a thing of its own: [`with_jwk_member`](Self::with_jwk_member) and
-/// [`without_jwk_member`](Self::without_jwk_member) change what is published and never what signs. That is how a test
-/// gets a key set with an encryption key in it, a key without `alg` or two keys of the same `kid`.
+/// [`with_jwk_member`](Self::with_jwk_member) and [`without_jwk_member`](Self::without_jwk_member) change what is published
+/// and never what signs. Use them for key sets with an encryption key, a key without `alg`, or two keys of one `kid`.
 #[derive(Clone)]
 pub struct SigningKey {
     material: Material,
@@ -28,11 +27,11 @@ impl SigningKey {
     /// A fresh key for `algorithm`, published with that `alg`, `use: sig` and its
     /// [thumbprint](https://www.rfc-editor.org/rfc/rfc7638) as `kid`.
     ///
-    /// An RSA key (of 2048 bits) takes a noticeable part of a second; the other kinds take microseconds.
+    /// An RSA key (2048 bits) takes a noticeable part of a second; other types take microseconds.
     ///
     /// # Panics
     ///
-    /// When the operating system has no randomness or no memory to give.
+    /// When the operating system has no randomness or memory left.
     pub fn generate(algorithm: SigningAlgorithm) -> Self {
         let material = Material::generate(Kind::of(algorithm));
         let mut jwk = material.public_members.clone();
@@ -45,12 +44,12 @@ impl SigningKey {
     /// Reads a private JWK: P-256, P-384, Ed25519, or RSA of at least 2048 bits with all of `d`, `p`, `q`, `dp`, `dq`
     /// and `qi`.
     ///
-    /// The public members are published as they are, `kid`, `alg`, `use` and any others included.
+    /// The public members are published unchanged, including `kid`, `alg`, `use` and unknown ones.
     ///
     /// # Errors
     ///
-    /// When the value is not such a JWK, when a member is missing or is not base64url without padding, and when
-    /// public and private half do not belong together.
+    /// When the value is not such a JWK, when a member is missing or is not base64url without padding, or when the public and
+    /// the private half do not belong together.
     pub fn from_jwk(jwk: &Value) -> Result<Self, KeyError> {
         let jwk = jwk.as_object().ok_or(KeyError::NOT_AN_OBJECT)?;
         let material = Material::from_jwk(jwk)?;
@@ -64,8 +63,8 @@ impl SigningKey {
         self.jwk.get("kid").and_then(Value::as_str)
     }
 
-    /// The algorithm that the key signs by unless told otherwise: its published `alg`, or the usual one of its kind
-    /// (`RS256` for RSA, `EdDSA` for Ed25519) where it has none that is known here.
+    /// The algorithm that the key signs by unless another is set: its published `alg`, or else the usual one of its type
+    /// (`RS256` for RSA, `EdDSA` for Ed25519).
     pub fn algorithm(&self) -> SigningAlgorithm {
         self.published_algorithm()
             .filter(|algorithm| self.can_sign_by(*algorithm))
@@ -112,28 +111,27 @@ impl SigningKey {
         self.with_jwk_member("kid", kid.into())
     }
 
-    /// Publishes the JWK with that member, whatever it was before: another `alg`, `use: enc`, `key_ops`, a wrong
-    /// coordinate.
+    /// Sets a member of the published JWK: another `alg`, `use: enc`, `key_ops`, a wrong coordinate.
     #[must_use]
     pub fn with_jwk_member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.jwk.insert(name.into(), value.into());
         self
     }
 
-    /// Publishes the JWK without that member.
+    /// Removes a member of the published JWK.
     #[must_use]
     pub fn without_jwk_member(mut self, name: &str) -> Self {
         self.jwk.remove(name);
         self
     }
 
-    /// Signs `message` and returns the signature as a JWS has it, before base64url.
+    /// Signs `message` and returns the signature in the form of a JWS, before base64url.
     ///
     /// For inputs that the [`TokenBuilder`](crate::TokenBuilder) cannot write, such as a header that is not base64url.
     ///
     /// # Panics
     ///
-    /// When a key of this kind cannot sign by `algorithm`.
+    /// When a key of this type cannot sign by `algorithm`.
     pub fn sign(&self, algorithm: SigningAlgorithm, message: &[u8]) -> Vec<u8> {
         assert!(
             self.can_sign_by(algorithm),
@@ -143,25 +141,25 @@ impl SigningKey {
         sign::sign(algorithm, &self.material.private, message)
     }
 
-    /// Whether the message is signed by this key, whatever its JWK says.
+    /// Whether this key signed the message, whatever its JWK says.
     pub(crate) fn has_signed(&self, algorithm: SigningAlgorithm, message: &[u8], signature: &[u8]) -> bool {
         PublicKey::from_jwk(&self.material.public_members)
             .is_some_and(|public| public.has_signed(algorithm, message, signature))
     }
 
-    /// Whether the key is of the kind that `algorithm` needs, whatever its JWK says.
+    /// Whether the key has the type that `algorithm` needs, whatever its JWK says.
     pub(crate) fn can_sign_by(&self, algorithm: SigningAlgorithm) -> bool {
         self.material.kind == Kind::of(algorithm)
     }
 
-    /// Whether the published JWK offers the key for signatures that it can make.
+    /// Whether the published JWK permits signatures that the key can make.
     pub(crate) fn is_for_signatures(&self) -> bool {
         let is_for_signatures = self.jwk.get("use").is_none_or(|usage| usage == "sig");
         let is_possible = |algorithm| self.can_sign_by(algorithm);
         is_for_signatures && (!self.jwk.contains_key("alg") || self.published_algorithm().is_some_and(is_possible))
     }
 
-    /// What `alg` of the published JWK says, if that is known here.
+    /// The `alg` of the published JWK, if it is one of [`SigningAlgorithm`].
     pub(crate) fn published_algorithm(&self) -> Option<SigningAlgorithm> {
         self.jwk.get("alg").and_then(Value::as_str).and_then(SigningAlgorithm::from_name)
     }
@@ -174,7 +172,7 @@ impl From<&SigningKey> for Value {
     }
 }
 
-/// Shows what is published, and nothing of the private half.
+/// Shows the published JWK, and nothing of the private half.
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningKey")
@@ -186,8 +184,8 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The thumbprint of RFC 7638. Its input is the required members in lexicographic order and without white space; a
-/// [`Map`] is serialized in that order unless another crate turns on `preserve_order`, so the order is made here.
+/// The thumbprint of RFC 7638, over the required members in lexicographic order and without white space. The order is made
+/// here, since a [`Map`] has another one when a crate turns on `preserve_order`.
 fn thumbprint(public_members: &Map<String, Value>) -> String {
     let mut members: Vec<_> = public_members.iter().collect();
     members.sort_by_key(|(name, _)| *name);

@@ -1,4 +1,4 @@
-//! Tokens, good and deliberately bad.
+//! Tokens: valid ones, and deliberately invalid ones.
 
 use std::{
     fmt,
@@ -16,20 +16,20 @@ pub use self::shape::Shape;
 use self::signing::Forgery;
 pub(crate) use self::signing::unique;
 
-/// The lifetime of a token that asks for no other.
+/// The default lifetime of a token.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// The type of every access token here, as `token_type` has it.
+/// The `token_type` of every access token.
 pub(crate) const TOKEN_TYPE: &str = "Bearer";
 
-/// How far a token is past, or before, the time in which it is valid: further than any sensible leeway.
+/// How far an expired or premature token is off: more than any sensible leeway.
 const WELL_BEYOND_LEEWAY: Duration = Duration::from_secs(60 * 60);
 
-/// A token in the making. Started by [`Mint::token`] or [`TestIssuer::token`](crate::TestIssuer::token).
+/// Builds a token. Started by [`Mint::token`] or [`TestIssuer::token`](crate::TestIssuer::token).
 ///
-/// Untouched, it is a good token. Each method changes one thing about it, and the last word on a thing counts; whatever
-/// is not named stays good, so that a bad token is refused for the reason that the test means. [`issue`](Self::issue)
-/// may be called again and again: the times are read from the clock and the `jti` is drawn anew each time.
+/// By default the token is valid. Each method changes one aspect of it, and the last call for an aspect wins; everything else
+/// stays valid, so that an invalid token is refused for the reason that the test means. [`issue`](Self::issue) can be called
+/// repeatedly: each call reads the clock and draws a new `jti`.
 ///
 /// # Examples
 ///
@@ -40,18 +40,18 @@ const WELL_BEYOND_LEEWAY: Duration = Duration::from_secs(60 * 60);
 ///
 /// let mint = Mint::new("https://idp.example", SigningKeys::generate([SigningAlgorithm::Es256]));
 ///
-/// // Good ones.
+/// // Valid ones.
 /// mint.token().subject("alice").scope("message:read message:write").issue();
 /// mint.token().audiences(["https://api.example", "https://files.example"]).claim("roles", vec!["admin"]).issue();
 ///
-/// // Bad ones.
+/// // Invalid ones.
 /// mint.token().expired().issue();
 /// mint.token().without_claim("sub").issue();
 /// mint.token().signed_by_stranger().issue();
 /// mint.token().unsigned().issue();
 /// ```
 #[derive(Clone)]
-#[must_use = "a token is made by `sign`"]
+#[must_use = "a builder makes no token until `issue` is called"]
 pub struct TokenBuilder {
     mint: Mint,
     shape: Shape,
@@ -65,7 +65,7 @@ pub struct TokenBuilder {
     forgery: Option<Forgery>,
 }
 
-/// When the token is valid, by the clock at the time of signing.
+/// The validity period, relative to the clock at the time of signing.
 #[derive(Clone, Copy, Debug)]
 enum Validity {
     Expired,
@@ -73,12 +73,12 @@ enum Validity {
     NotYet,
 }
 
-/// Whose key signs.
+/// The key that signs.
 #[derive(Clone, Debug)]
 enum Signer {
     /// The mint's key for the algorithm.
     Algorithm,
-    /// This key, be it the mint's or not.
+    /// This key, which need not be the mint's.
     Key(Box<SigningKey>),
 }
 
@@ -109,12 +109,12 @@ impl TokenBuilder {
         self.claim("aud", aud.into())
     }
 
-    /// Sets `aud` to an array, whatever its length.
+    /// Sets `aud` to an array of any length.
     pub fn audiences<A: Into<String>>(self, aud: impl IntoIterator<Item = A>) -> Self {
         self.claim("aud", aud.into_iter().map(Into::into).collect::<Vec<String>>())
     }
 
-    /// Sets `scope`, a list separated by spaces.
+    /// Sets `scope`, space-delimited.
     pub fn scope(self, scope: impl Into<String>) -> Self {
         self.claim("scope", scope.into())
     }
@@ -124,31 +124,31 @@ impl TokenBuilder {
         self.claim("client_id", client_id.into())
     }
 
-    /// Sets any claim, to a value of any JSON type.
+    /// Sets any claim to any JSON value.
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.claims.set(name.into(), value.into());
         self
     }
 
-    /// Leaves a claim out.
+    /// Removes a claim.
     pub fn without_claim(mut self, name: impl Into<String>) -> Self {
         self.claims.leave_out(name.into());
         self
     }
 
-    /// Sets `exp` to `lifetime` after the clock's time. Unless told otherwise, it is five minutes.
+    /// Sets `exp` to `lifetime` after the clock's time. Default: five minutes.
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         self.validity = Validity::For(lifetime);
         self
     }
 
-    /// Bad: a token that was good until an hour ago, five minutes before which it was issued.
+    /// Invalid: the token expired an hour ago, and was issued five minutes before that.
     pub fn expired(mut self) -> Self {
         self.validity = Validity::Expired;
         self
     }
 
-    /// Bad: a token issued now that is good for five minutes from an hour hence, as `nbf` says.
+    /// Invalid: the token is issued now, and valid for five minutes from an hour hence, by its `nbf`.
     pub fn not_yet_valid(mut self) -> Self {
         self.validity = Validity::NotYet;
         self
@@ -159,12 +159,12 @@ impl TokenBuilder {
         self.claim("nbf", numeric_date(time))
     }
 
-    /// Sets `iat`, and nothing else: `exp` still follows from the clock.
+    /// Sets `iat` only: `exp` still follows from the clock.
     pub fn issued_at(self, time: SystemTime) -> Self {
         self.claim("iat", numeric_date(time))
     }
 
-    /// Takes these bytes as the payload, JSON or not; claims are ignored. They are encoded and signed as usual.
+    /// Sets the payload's bytes, JSON or not, in place of the claims. They are encoded and signed as usual.
     pub fn raw_payload(mut self, payload: impl Into<Vec<u8>>) -> Self {
         self.raw_payload = Some(payload.into());
         self
@@ -178,35 +178,34 @@ impl TokenBuilder {
         self.header("typ", typ.into())
     }
 
-    /// Leaves `typ` out of the header.
+    /// Removes `typ` from the header.
     pub fn without_typ(self) -> Self {
         self.without_header("typ")
     }
 
-    /// Sets the header's `kid`, and nothing else: the key that signs stays the same.
+    /// Sets the header's `kid` only: the signing key stays the same.
     pub fn key_id(self, kid: impl Into<String>) -> Self {
         self.header("kid", kid.into())
     }
 
-    /// Leaves `kid` out of the header.
+    /// Removes `kid` from the header.
     pub fn without_key_id(self) -> Self {
         self.without_header("kid")
     }
 
-    /// Sets any header parameter, to a value of any JSON type. `alg` set here changes what the header says and not how
-    /// the token is signed.
+    /// Sets any header parameter to any JSON value. Setting `alg` changes the header and not how the token is signed.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.header.set(name.into(), value.into());
         self
     }
 
-    /// Leaves a header parameter out.
+    /// Removes a header parameter.
     pub fn without_header(mut self, name: impl Into<String>) -> Self {
         self.header.leave_out(name.into());
         self
     }
 
-    /// Takes this text as the header, JSON or not; header parameters are ignored. It is encoded and signed as usual.
+    /// Sets the header's text, JSON or not, in place of the header parameters. It is encoded and signed as usual.
     pub fn raw_header(mut self, header: impl Into<String>) -> Self {
         self.raw_header = Some(header.into());
         self
@@ -215,57 +214,56 @@ impl TokenBuilder {
 
 /// Signatures.
 impl TokenBuilder {
-    /// Signs by `algorithm`, with the mint's key for it, or with the key that [`signed_by`](Self::signed_by) or
-    /// [`signed_by_key`](Self::signed_by_key) chose.
+    /// Signs by `algorithm`, with the mint's key for it, or with the key of [`signed_by`](Self::signed_by) or
+    /// [`signed_by_key`](Self::signed_by_key).
     pub fn algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
         self.algorithm = Some(algorithm);
         self
     }
 
-    /// Signs with the mint's key of that `kid`, by that key's algorithm unless another is named.
+    /// Signs with the mint's key of this `kid`, by that key's algorithm unless another is set.
     ///
     /// # Panics
     ///
-    /// When the mint has no key of that `kid`.
+    /// When the mint has no key of this `kid`.
     pub fn signed_by(self, kid: &str) -> Self {
         let key = self.mint.keys().get(kid).cloned();
         let key = key.unwrap_or_else(|| panic!("the issuer {} has no key {kid:?}", self.mint.issuer()));
         self.signed_by_key(&key)
     }
 
-    /// Signs with any key, under that key's `kid` and by its algorithm unless others are named. It is a bad token
-    /// where the resource server does not trust the key.
+    /// Signs with any key, under its `kid` and by its algorithm unless others are set. The token is invalid where the resource
+    /// server does not trust the key.
     pub fn signed_by_key(mut self, key: &SigningKey) -> Self {
         self.signer = Signer::Key(Box::new(key.clone()));
         self
     }
 
-    /// Bad: signed by a key of the right kind that is in no key set, under the `kid` of the right key.
+    /// Invalid: signed by a key of the right type that is in no key set, under the `kid` of the right key.
     ///
-    /// The stranger's RSA key is generated once for the process, any other for each token.
+    /// The RSA key for this is generated once per process, any other for each token.
     pub fn signed_by_stranger(self) -> Self {
-        self.forged(Forgery::Stranger)
+        self.forged(Forgery::UnknownKey)
     }
 
-    /// Bad: one bit of the signature is flipped.
+    /// Invalid: one bit of the signature is flipped.
     pub fn tampered_signature(self) -> Self {
         self.forged(Forgery::Tampered)
     }
 
-    /// Bad: `alg: none` and an empty signature ([RFC 7515, appendix
+    /// Invalid: `alg: none` and an empty signature ([RFC 7515, appendix
     /// A.5](https://www.rfc-editor.org/rfc/rfc7515#appendix-A.5)).
     pub fn unsigned(self) -> Self {
         self.forged(Forgery::Unsigned)
     }
 
-    /// Bad: `alg: HS256`, with the public key as the secret, in PEM as
-    /// [`SigningKey::public_key_pem`] writes it. It passes where a verifier lets the token choose between signature
-    /// and MAC.
+    /// Invalid: `alg: HS256` with the public key as the secret, in the PEM of [`SigningKey::public_key_pem`]. It passes where
+    /// a verifier lets the token choose between signature and MAC.
     pub fn hs256_with_public_key(self) -> Self {
         self.forged(Forgery::Hs256WithPublicKey)
     }
 
-    /// Bad: `alg: HS256`, with this secret. For other encodings of the public key, and for guessed secrets.
+    /// Invalid: `alg: HS256` with this secret, for other encodings of the public key and for guessed secrets.
     pub fn hs256_with_secret(self, secret: impl Into<Vec<u8>>) -> Self {
         self.forged(Forgery::Hs256(secret.into()))
     }

@@ -2,7 +2,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{Mint, SigningAlgorithm};
 
-/// The dialect in which a token is written: which header type and which claims it has before the test changes any.
+/// The dialect of a token: its header type and its claims before the test changes any.
 ///
 /// `iss`, `iat`, `exp` and, except in an ID token, a unique `jti` are in every shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Shape {
         }
     }
 
-    /// The algorithm that issuers of this dialect use whatever else they have keys for.
+    /// The algorithm that issuers of this dialect use, whatever other keys they have.
     pub(super) fn preferred_algorithm(self) -> Option<SigningAlgorithm> {
         match self {
             Self::GenAuthMachine | Self::GenAuthUser => Some(SigningAlgorithm::Rs256),
@@ -42,7 +42,7 @@ impl Shape {
         }
     }
 
-    /// The claims of a good token, but for the times that the builder decides.
+    /// The claims of a valid token, without the times that the builder sets.
     pub(super) fn claims(self, mint: &Mint, issued_at: i64, unique: &str) -> Map<String, Value> {
         let claims = match self {
             Self::GenAuthMachine => json!({

@@ -1,4 +1,4 @@
-//! From the builder's wishes to the compact form.
+//! From a builder's settings to the compact form.
 
 use std::{fmt, sync::LazyLock, time::Duration};
 
@@ -8,18 +8,18 @@ use serde_json::{Map, Value};
 use super::{LIFETIME, Signer, TokenBuilder, Validity, WELL_BEYOND_LEEWAY};
 use crate::{SigningAlgorithm, SigningKey, clock::numeric_date, sign};
 
-/// What is wrong with the signature.
+/// A fault of the signature.
 #[derive(Clone)]
 pub(super) enum Forgery {
     Hs256(Vec<u8>),
     Hs256WithPublicKey,
-    Stranger,
+    UnknownKey,
     Tampered,
     Unsigned,
 }
 
 impl TokenBuilder {
-    /// Makes the token, in the compact form.
+    /// Signs the token and returns its compact form.
     ///
     /// # Panics
     ///
@@ -35,7 +35,7 @@ impl TokenBuilder {
             None => key.sign(algorithm, message),
             Some(Forgery::Hs256(secret)) => sign::hs256(secret, message),
             Some(Forgery::Hs256WithPublicKey) => sign::hs256(key.public_key_pem().as_bytes(), message),
-            Some(Forgery::Stranger) => stranger(algorithm).sign(algorithm, message),
+            Some(Forgery::UnknownKey) => unknown_key(algorithm).sign(algorithm, message),
             Some(Forgery::Tampered) => tampered(key.sign(algorithm, message)),
             Some(Forgery::Unsigned) => Vec::new(),
         };
@@ -68,7 +68,7 @@ impl TokenBuilder {
         let alg = match self.forgery {
             Some(Forgery::Hs256(_) | Forgery::Hs256WithPublicKey) => "HS256",
             Some(Forgery::Unsigned) => "none",
-            Some(Forgery::Stranger | Forgery::Tampered) | None => algorithm.name(),
+            Some(Forgery::UnknownKey | Forgery::Tampered) | None => algorithm.name(),
         };
         let mut header = Map::new();
         header.insert("alg".to_owned(), alg.into());
@@ -86,7 +86,7 @@ impl TokenBuilder {
         Value::Object(self.claims_beside(Map::new())).to_string().into_bytes()
     }
 
-    /// The claims, by the clock of this moment. `others` are there unless the builder says otherwise.
+    /// The claims at the current time of the clock. `others` are defaults that the builder's own claims override.
     pub(crate) fn claims_beside(&self, mut others: Map<String, Value>) -> Map<String, Value> {
         let now = numeric_date(self.mint.clock().now());
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
@@ -109,15 +109,15 @@ fn base64url(octets: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(octets)
 }
 
-/// A text of 128 random bits.
+/// 128 random bits, as text.
 pub(crate) fn unique() -> String {
     let mut octets = [0; 16];
     aws_lc_rs::rand::fill(&mut octets).expect("the operating system has randomness");
     base64url(octets)
 }
 
-/// A key that is in no set. RSA keys take long to generate, so all of a process share one.
-fn stranger(algorithm: SigningAlgorithm) -> SigningKey {
+/// A key that is in no key set. RSA keys are slow to generate, so one serves the whole process.
+fn unknown_key(algorithm: SigningAlgorithm) -> SigningKey {
     static RSA: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(SigningAlgorithm::Rs256));
     match algorithm {
         SigningAlgorithm::Ps256 | SigningAlgorithm::Rs256 => RSA.clone(),
@@ -125,7 +125,7 @@ fn stranger(algorithm: SigningAlgorithm) -> SigningKey {
     }
 }
 
-/// The signature with one bit flipped, in the middle, where it is part of a number and no matter of form.
+/// The signature with one bit flipped in the middle, where it changes a number and not the form.
 fn tampered(mut signature: Vec<u8>) -> Vec<u8> {
     let middle = signature.len() / 2;
     signature[middle] ^= 1;
@@ -137,7 +137,7 @@ impl fmt::Debug for Forgery {
         f.write_str(match self {
             Self::Hs256(_) => "Hs256([redacted])",
             Self::Hs256WithPublicKey => "Hs256WithPublicKey",
-            Self::Stranger => "Stranger",
+            Self::UnknownKey => "UnknownKey",
             Self::Tampered => "Tampered",
             Self::Unsigned => "Unsigned",
         })

@@ -12,7 +12,7 @@ async fn status(issuer: &TestIssuer, request: request::Builder, form: &str) -> u
     status_at(issuer, request, form).await.0
 }
 
-/// Status and error code, with the rules that hold for every refusal of a client.
+/// Status and error code. Asserts the rules of every refusal of a client.
 async fn status_at(issuer: &TestIssuer, request: request::Builder, form: &str) -> (u16, Value) {
     let answer = ask(issuer, request, form).await;
     assert_eq!(answer.headers.contains_key("www-authenticate"), answer.status == 401);
@@ -96,7 +96,7 @@ impl Asserting {
         Self { issuer: builder.clock(clock.clone()).start().await, clock, key }
     }
 
-    /// An assertion of that client, good for the issuer and signed by the key.
+    /// An assertion of that client for the issuer, signed with the key.
     fn assertion(&self, client_id: &str) -> TokenBuilder {
         let mint = Mint::new(client_id, SigningKeys::from(self.key.clone())).with_clock(self.clock.clone());
         mint.token().typ("JWT").subject(client_id).audience(self.issuer.issuer()).without_claim("client_id")
@@ -171,7 +171,7 @@ async fn an_assertion_is_used_once() {
     let assertion = test.assertion("keyed").claim("jti", "one");
     assert_eq!(test.sent(&assertion).await.0, 200);
     assert_eq!(test.sent(&assertion).await, (401, json!("invalid_client")));
-    // The identifier is the client's own, and a refused assertion does not use it up.
+    // The `jti` is the client's own, and a refused assertion does not use it up.
     let other = test.assertion("robot").hs256_with_secret("hush").claim("jti", "one");
     assert_eq!(test.sent(&other.clone().audience("other")).await.0, 401);
     assert_eq!(test.sent(&other).await.0, 200);

@@ -1,4 +1,4 @@
-//! A client of one request per connection.
+//! A client with one request per connection.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -23,7 +23,7 @@ impl Answer {
     }
 }
 
-/// Sends a request; the error is that of a connection closed early.
+/// Sends a request. The error is that of a connection that was closed early.
 pub(crate) async fn send(issuer: &TestIssuer, request: Request<Full<Bytes>>) -> Result<Answer, hyper::Error> {
     let stream = TcpStream::connect(issuer.address()).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -43,17 +43,17 @@ pub(crate) async fn request(issuer: &TestIssuer, method: &str, path: &str) -> An
     send(issuer, request.body(Full::default()).unwrap()).await.unwrap()
 }
 
-/// A request with a form, from nobody.
+/// A form request without credentials.
 pub(crate) fn post(path: &str) -> request::Builder {
     Request::post(path).header("content-type", "application/x-www-form-urlencoded")
 }
 
-/// A request with a form, from a client by `client_secret_basic`.
+/// A form request by `client_secret_basic`.
 pub(crate) fn basic(path: &str, client_id: &str, secret: &str) -> request::Builder {
     post(path).header("authorization", format!("Basic {}", STANDARD.encode(format!("{client_id}:{secret}"))))
 }
 
-/// A request with a form, from the default client.
+/// A form request of the default client.
 pub(crate) fn known(path: &str) -> request::Builder {
     basic(path, Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET)
 }
@@ -62,7 +62,7 @@ pub(crate) async fn ask(issuer: &TestIssuer, request: request::Builder, form: &s
     send(issuer, request.body(Full::from(Bytes::copy_from_slice(form.as_bytes()))).unwrap()).await.unwrap()
 }
 
-/// What the introspection endpoint tells the default client about a token that needs no encoding in a form.
+/// The introspection response to the default client about a token that needs no form encoding.
 pub(crate) async fn introspect(issuer: &TestIssuer, token: &str) -> Value {
     let answer = ask(issuer, known("/introspect"), &format!("token={token}")).await;
     assert_eq!((answer.status.as_u16(), &answer.headers["content-type"]), (200, &"application/json".parse().unwrap()));

@@ -17,7 +17,7 @@ async fn broken(trouble: IntrospectionTrouble) -> TestIssuer {
     issuer
 }
 
-/// Asserts that no answer comes, however often the other tasks run.
+/// Asserts that no response comes, however often the other tasks run.
 async fn no_answer(issuer: &TestIssuer, answer: &mut (impl Future<Output = Answer> + Unpin)) {
     let mut turns = 0;
     while issuer.requests().introspection == 0 || turns < 1000 {
@@ -38,7 +38,7 @@ async fn a_status_comes_with_a_time_to_wait_or_without() {
     issuer.break_introspection(IntrospectionTrouble::Status(429, None));
     let answer = asked(&issuer).await;
     assert_eq!((answer.status.as_u16(), answer.headers.get("retry-after")), (429, None));
-    // It needs no client.
+    // Without a client.
     assert_eq!(ask(&issuer, post("/introspect"), "").await.status, 429);
 }
 
@@ -120,7 +120,7 @@ async fn claims_take_the_place_of_honest_ones() {
     }
     assert_eq!((&told["sub"], &told["jti"]), (&honest["sub"], &honest["jti"]));
     assert_eq!(introspect(&issuer, "unknown").await, changes);
-    // Clients are still told apart.
+    // Clients still have to authenticate.
     assert_eq!(ask(&issuer, post("/introspect"), "token=x").await.status, 401);
 
     issuer.break_introspection(IntrospectionTrouble::WithoutClaim("active".into()));

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::verify::{is_signed, parts};
 
-/// Keys made for tests and for nothing else.
+/// Keys for tests only.
 const PRIVATE: &str = include_str!("private_keys.json");
 
 fn private(kid: &str) -> Value {

@@ -1,4 +1,4 @@
-//! What the crate promises, seen from outside.
+//! The crate's behaviour, seen from outside.
 
 mod client_authentication;
 mod http;

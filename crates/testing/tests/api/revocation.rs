@@ -52,7 +52,7 @@ async fn strangers_revoke_nothing() {
     let token = issuer.opaque_token().issue();
     let form = format!("token={token}");
     assert_eq!(ask(&issuer, post("/revoke"), &form).await.status, 401);
-    // An access token opens the other endpoint alone.
+    // An access token authenticates at the introspection endpoint only.
     let bearer = post("/revoke").header("authorization", format!("Bearer {token}"));
     let answer = ask(&issuer, bearer, &form).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["error"]), (401, &json!("invalid_client")));

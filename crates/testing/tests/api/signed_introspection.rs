@@ -69,7 +69,7 @@ async fn json_is_the_answer_to_all_others() {
         let answer = ask(&issuer, known("/introspect").header("accept", accept), "token=x").await;
         assert_eq!(answer.headers["content-type"], MEDIA_TYPE, "{accept}");
     }
-    // A refusal is JSON in any case.
+    // A refusal is always JSON.
     let refused = ask(&issuer, post("/introspect").header("accept", MEDIA_TYPE), "token=x").await;
     assert_eq!((refused.status.as_u16(), &refused.json()["error"]), (401, &json!("invalid_client")));
 }
@@ -86,7 +86,7 @@ async fn an_issuer_may_not_know_how_to_sign_answers() {
     assert_eq!(metadata.get("introspection_signing_alg_values_supported"), None);
 }
 
-/// Header and claims of an answer about an unknown token that this was done to.
+/// Header and claims of a changed response about an unknown token.
 async fn spoiled(change: impl Fn(TokenBuilder) -> TokenBuilder + Send + Sync + 'static) -> (Value, Value, bool) {
     let issuer = started().await;
     issuer.break_introspection(IntrospectionTrouble::signed(change));

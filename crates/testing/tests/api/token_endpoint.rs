@@ -16,7 +16,7 @@ fn basic(client_id: &str, secret: &str) -> request::Builder {
     client::basic("/token", client_id, secret)
 }
 
-/// The answer's status and error code, with the rules that hold for every error.
+/// Status and error code. Asserts the rules of every error.
 async fn refused(issuer: &TestIssuer, request: request::Builder, form: &str) -> (u16, String) {
     let answer = ask(issuer, request, form).await;
     assert_eq!(answer.headers["cache-control"], "no-store");

@@ -52,7 +52,7 @@ fn every_algorithm_signs() {
         assert_eq!(parts(&token).header["alg"], algorithm.name());
         assert!(is_signed(&token, &mint.jwks_json()), "{algorithm}");
 
-        // The forgeries are forgeries by every algorithm.
+        // Forgeries by every algorithm.
         for forged in [mint.token().signed_by_stranger(), mint.token().tampered_signature()] {
             let forged = forged.algorithm(algorithm).issue();
             assert_eq!(parts(&forged).header, parts(&token).header);

@@ -1,4 +1,4 @@
-//! An independent judge of signatures: it reads the published key set and asks AWS-LC.
+//! An independent signature check, by AWS-LC and the published key set.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
@@ -21,7 +21,7 @@ pub(crate) fn parts(token: &str) -> Parts {
     Parts { header: json(header), claims: json(payload), signature: octets(signature), input: input.to_owned() }
 }
 
-/// Whether the token is signed, by the algorithm of its header, with the key of the set that its header names.
+/// Whether the token is signed with the named key of the set, by the algorithm of its header.
 pub(crate) fn is_signed(token: &str, jwks: &str) -> bool {
     let parts = parts(token);
     let jwks: Value = serde_json::from_str(jwks).unwrap();

@@ -1,10 +1,10 @@
-//! JSON as a judge of tokens must read it: one object, no duplicate member names, within bounds.
+//! Strict JSON: one object, no duplicate member names, bounded.
 //!
-//! RFC 7515 §4 and RFC 7519 §4 let a reader take the last of two equal members. Two readers that choose differently can be
-//! played against each other, so a duplicate at any depth refuses the whole text.
+//! RFC 7515 §4 and RFC 7519 §4 let a parser take the last of two equal members. An attacker can exploit two parsers that
+//! choose differently, so a duplicate at any depth refuses the whole text.
 //!
-//! The reader is Scopegate's own, for reasons that `docs/design/0005-json.md` gives. Whatever it accepts, `serde_json` reads alike:
-//! handlers are given claims by the latter.
+//! `docs/design/0005-json.md` says why the parser is Scopegate's own. `serde_json`, which reads the claims for handlers, reads
+//! everything that it accepts alike.
 
 mod names;
 mod reader;
@@ -15,15 +15,15 @@ use std::{borrow::Cow, fmt};
 
 use self::{names::Names, reader::Reader};
 
-/// How deeply arrays and objects may nest, the outermost object included.
+/// How deeply arrays and objects may nest, including the outermost object. Bounds recursion.
 const MAX_DEPTH: u8 = 16;
 
-/// How many object members the text may have in all, at every depth together. Every token within the length limit that anyone
-/// has a use for stays below it. Where [`elements`] are read, it is for each of them.
+/// How many object members the text may have in total, at every depth. Bounds memory; every useful token within the length
+/// limit stays below it. For [`elements`], the limit is per element.
 const MAX_MEMBERS: usize = 2048;
 
-/// What the names begin with by which `serde_json` passes values on to itself. With some of its features, which any crate of
-/// an application may turn on, it takes an object with such a member for the number or the text in it.
+/// Prefix of the names that `serde_json` uses internally. With features that any crate of an application may enable, it reads
+/// an object with such a member as the number or text in it, so such names are refused.
 const PRIVATE: &str = "$serde_json::private::";
 
 /// A JSON value that borrows from the text where it can.
@@ -37,7 +37,7 @@ pub(crate) enum Value<'a> {
     String(Cow<'a, str>),
 }
 
-/// The members of an object, in order, each name once.
+/// The members of an object, in order and without duplicates.
 pub(crate) type Members<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,22 +61,22 @@ impl Value<'_> {
     }
 }
 
-/// Why a text is not one JSON object within bounds. The words are fixed, since the text may hold anything.
+/// Why a text is not one JSON object within bounds. The wording is fixed and quotes nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
     ByteOrderMark,
     DuplicateMember,
-    /// A member has a name by which `serde_json` passes values on to itself.
+    /// A member has a name that `serde_json` uses internally.
     PrivateName,
-    /// It is not JSON, or no object, or there is something behind it.
+    /// The text is not JSON, not an object, or has something after the object.
     Syntax,
     TooDeep,
-    /// An array has more elements than whoever reads it allows.
+    /// An array has more elements than the caller allows.
     TooManyElements,
     TooManyMembers,
 }
 
-/// Fits after "the document".
+/// A fragment that follows "the document".
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -91,28 +91,28 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// The members of the JSON object that `text` is, in order.
+/// The members of the JSON object `text`, in order.
 ///
-/// Only those that `keep` names are built; the others are read and checked all the same.
+/// Builds only the members for which `keep` is true, and checks the others all the same.
 pub(crate) fn object(text: &[u8], keep: impl Fn(&str) -> bool) -> Result<Members<'_>, Malformed> {
     place_members(utf_8(text)?, &mut [], |name| if keep(name) { Place::Among } else { Place::Nowhere })
 }
 
 fn utf_8(text: &[u8]) -> Result<&str, Malformed> {
     std::str::from_utf8(text).map_err(|_| {
-        // What some editors and shells call Unicode is UTF-16, which begins like this.
+        // Some editors and shells write UTF-16, which begins with these marks.
         let is_utf_16 = text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff");
         if is_utf_16 { Malformed::ByteOrderMark } else { Malformed::Syntax }
     })
 }
 
-/// One element of an array, and the first rule that it breaks within itself. Of one that breaks none it is all there is.
+/// One element of an array, and the first rule that it breaks, in which case the value may be incomplete.
 pub(crate) type Element<'a> = (Value<'a>, Option<Malformed>);
 
-/// The elements of the array that is the member `wanted` of the JSON object; `None` where there is no such array.
+/// The elements of the array in the member `wanted` of the JSON object; `None` where there is no such array.
 ///
-/// Each is held to the rules by itself: an object that names a member twice, or has too many, is no fault of the others. The
-/// grammar and the depth are the whole text's.
+/// Duplicates and the number of members are checked per element, so that one malformed element does not refuse the others.
+/// Grammar and depth are checked for the whole text.
 pub(crate) fn elements<'a>(text: &'a [u8], wanted: &str, most: usize) -> Result<Option<Vec<Element<'a>>>, Malformed> {
     let mut reader = Reader::of(utf_8(text)?)?;
     let (mut names, mut found) = (Names::default(), None);
@@ -127,19 +127,19 @@ pub(crate) fn elements<'a>(text: &'a [u8], wanted: &str, most: usize) -> Result<
     if reader.next().is_none() { Ok(found) } else { Err(Malformed::Syntax) }
 }
 
-/// Where a member of an object is put.
+/// Where a member of an object is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Into the slot of this number, which is for members of this name only.
+    /// In the slot of this number, reserved for this name.
     Slot(usize),
-    /// Among the others.
+    /// In the list of other members.
     Among,
-    /// It is read and checked, and not built.
+    /// Checked and not built.
     Nowhere,
 }
 
-/// Puts the members of the JSON object that `text` is in their places, so that those of well-known names are found without
-/// looking for them. Returns those that have no slot and are wanted, in order.
+/// Stores the members of the JSON object `text` in their places, so that well-known names need no search. Returns the members
+/// for [`Place::Among`], in order.
 pub(crate) fn place_members<'a>(
     text: &'a str,
     slots: &mut [Option<Value<'a>>],

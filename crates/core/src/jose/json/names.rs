@@ -2,17 +2,16 @@ use std::{borrow::Cow, collections::HashSet};
 
 use super::{Malformed, PRIVATE};
 
-/// Up to this many member names of one object are compared one by one; beyond it they are hashed, so that reading stays
-/// linear in the length of the text.
+/// Up to this many names are compared one by one; more are hashed, so that parsing stays linear in the length of the text.
 const FEW: usize = 16;
 
-/// The member names of one object, each of them once.
+/// The member names of one object, for the detection of duplicates.
 pub(super) struct Names<'a> {
-    /// The first of them, so that most objects need no memory for this, each with a mark that equal names have in common.
+    /// The first names, each with a fingerprint; most objects need no allocation.
     few: [&'a str; FEW],
     marks: [u64; FEW],
     length: usize,
-    /// Those that come later, or are not in the text as they are.
+    /// Further names, and names with escapes.
     many: HashSet<Cow<'a, str>>,
 }
 
@@ -23,7 +22,7 @@ impl Default for Names<'_> {
 }
 
 impl<'a> Names<'a> {
-    /// Notes a name, and refuses it when it is there already or is one that a later reader would not take for a name.
+    /// Records a name. Refuses a duplicate, and a name that `serde_json` uses internally.
     #[inline]
     pub(super) fn note(&mut self, name: Cow<'a, str>) -> Result<(), Malformed> {
         if name.starts_with('$') && name.starts_with(PRIVATE) {
@@ -48,7 +47,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// What equal names have in common.
+/// A fingerprint: equal names have equal fingerprints.
 pub(super) fn mark(name: &str) -> u64 {
     let bytes = name.as_bytes();
     let half = |from: usize| bytes[from..from + 4].iter().fold(0, |half, byte| half << 8 | u64::from(*byte));

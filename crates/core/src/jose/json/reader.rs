@@ -2,22 +2,22 @@ use std::borrow::Cow;
 
 use super::{Element, MAX_DEPTH, MAX_MEMBERS, Malformed, Number, Value, names::Names};
 
-/// The largest number that is no whole one. Not far beyond it `serde_json` finds some out of range that others do not.
+/// The largest number that is not an integer. Beyond it, parsers disagree about what is out of range.
 const LARGEST: f64 = 1e308;
 
-/// Reads a text from left to right, by the grammar of RFC 8259.
+/// Parses a text from left to right by the grammar of RFC 8259.
 pub(super) struct Reader<'a> {
     text: &'a str,
-    /// How many bytes were read. What follows begins a character.
+    /// The number of bytes read, always at a character boundary.
     at: usize,
-    /// How many members there may be yet.
+    /// The number of members that may still follow.
     members: usize,
-    /// Where one element of an array is read by itself: the first rule that it broke, if any.
+    /// Set while one element of an array is read: the first rule that it broke, if any.
     within: Option<Option<Malformed>>,
 }
 
 impl<'a> Reader<'a> {
-    /// Begins an object.
+    /// Begins with an object.
     pub(super) fn of(text: &'a str) -> Result<Self, Malformed> {
         let mut reader = Self { text, at: 0, members: MAX_MEMBERS, within: None };
         match reader.next() {
@@ -27,7 +27,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A rule is broken that does not keep the text from being read. Within an element that is noted, and refuses no more.
+    /// Reports a broken rule that does not keep the text from being parsed. Within an element it is recorded and parsing goes
+    /// on.
     #[cold]
     fn broken(&mut self, rule: Malformed) -> Result<(), Malformed> {
         match &mut self.within {
@@ -39,7 +40,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the elements of an array whose bracket was read, each by itself.
+    /// Reads the elements of an array after its bracket, each on its own.
     pub(super) fn elements(&mut self, most: usize) -> Result<Vec<Element<'a>>, Malformed> {
         let mut elements = Vec::new();
         let (members, mut next) = (self.members, self.next());
@@ -65,7 +66,7 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// The next character that is no space, if it is of one byte. It is read.
+    /// Consumes the next character that is not white space, if it is a single byte.
     #[inline]
     pub(super) fn next(&mut self) -> Option<u8> {
         loop {
@@ -77,7 +78,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the members of an object whose brace was read. `member` is given the name of each, and reads its value.
+    /// Reads the members of an object after its brace. `member` gets each name and reads its value.
     #[inline]
     pub(super) fn object(
         &mut self,
@@ -108,14 +109,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a value that is inside of so many arrays and objects. One that is not to be built comes out as null.
+    /// Reads a value at this depth. With `BUILT` false it is checked and the result is null.
     #[inline]
     pub(super) fn value<const BUILT: bool>(&mut self, depth: u8) -> Result<Value<'a>, Malformed> {
         let first = self.next();
         self.value_from::<BUILT>(first, depth)
     }
 
-    /// Reads a value of which this character was read.
+    /// Reads a value whose first character was consumed.
     pub(super) fn value_from<const BUILT: bool>(
         &mut self,
         first: Option<u8>,
@@ -145,7 +146,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the elements of an array whose bracket was read.
+    /// Reads the elements of an array after its bracket.
     fn array<const BUILT: bool>(&mut self, depth: u8) -> Result<Vec<Value<'a>>, Malformed> {
         let mut elements = Vec::new();
         let mut next = self.next();
@@ -165,7 +166,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the rest of a word.
+    /// Reads the rest of a literal.
     fn word(&mut self, rest: &str, value: Value<'a>) -> Result<Value<'a>, Malformed> {
         if self.text.as_bytes()[self.at..].starts_with(rest.as_bytes()) {
             self.at += rest.len();
@@ -175,7 +176,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a string whose first quotation mark was read.
+    /// Reads a string after its first quotation mark.
     #[inline]
     fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
         let from = self.at;
@@ -189,7 +190,7 @@ impl<'a> Reader<'a> {
         self.long_string()
     }
 
-    /// Reads a string that has more than seven characters, or is out of the ordinary.
+    /// Reads a string of more than seven characters, or with escapes.
     #[inline(never)]
     fn long_string(&mut self) -> Result<Cow<'a, str>, Malformed> {
         let from = self.at;
@@ -202,7 +203,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the rest of a string from behind its first backslash.
+    /// Reads the rest of a string after its first backslash.
     #[cold]
     fn escaped(&mut self, mut string: String) -> Result<String, Malformed> {
         loop {
@@ -216,7 +217,7 @@ impl<'a> Reader<'a> {
                 b'r' => '\r',
                 b't' => '\t',
                 b'u' => self.code_point()?,
-                // The beginning of a character of several bytes is none of these.
+                // The first byte of a longer character is none of these.
                 _ => return Err(Malformed::Syntax),
             });
             let (from, to) = (self.at, plain(self.text.as_bytes(), self.at));
@@ -230,8 +231,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the digits of a `\u`, and of a second one where the first is half of a pair (RFC 8259 §7). A half by itself is no
-    /// character.
+    /// Reads the digits of a `\u`, and of a second one where the first is a high surrogate (RFC 8259 §7). A lone surrogate is
+    /// refused.
     fn code_point(&mut self) -> Result<char, Malformed> {
         let first = self.code_unit()?;
         let second = if self.text[self.at..].starts_with("\\u") && (0xd800..0xdc00).contains(&first) {
@@ -251,12 +252,12 @@ impl<'a> Reader<'a> {
     fn code_unit(&mut self) -> Result<u16, Malformed> {
         let digits = self.text.get(self.at..self.at + 4).ok_or(Malformed::Syntax)?;
         self.at += 4;
-        // A sign is accepted there, and is no digit.
+        // `from_str_radix` accepts a sign, which is not a digit here.
         let is_plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         u16::from_str_radix(digits, 16).ok().filter(|_| is_plain).ok_or(Malformed::Syntax)
     }
 
-    /// Reads a number whose first character was read.
+    /// Reads a number whose first character was consumed.
     #[inline]
     fn number(&mut self) -> Result<Number, Malformed> {
         self.at -= 1;
@@ -265,7 +266,7 @@ impl<'a> Reader<'a> {
             whole = whole.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
             self.at += 1;
         }
-        // As most are: without a sign, with up to 19 digits, which 64 bits hold, and with nothing behind them.
+        // The common case: no sign, up to 19 digits, which 64 bits hold, and nothing after them.
         let is_short = matches!(self.at - from, 1..=19) && (self.text.as_bytes()[from] != b'0' || self.at - from == 1);
         if is_short && !matches!(self.peek(), Some(b'.' | b'e' | b'E')) {
             return Ok(Number::Unsigned(whole));
@@ -302,17 +303,17 @@ impl<'a> Reader<'a> {
         let whole = if !is_whole {
             None
         } else if is_negative {
-            // There is a negative zero, which is no whole number.
+            // Negative zero is not an integer.
             text.parse().ok().filter(|number| *number != 0).map(Number::Negative)
         } else {
             text.parse().ok().map(Number::Unsigned)
         };
-        // Whole numbers beyond 64 bits are rounded, as others are.
+        // Integers beyond 64 bits are rounded, as other numbers are.
         let float = || text.parse().ok().filter(|number: &f64| number.abs() <= LARGEST).map(Number::Float);
         whole.or_else(float).ok_or(Malformed::Syntax)
     }
 
-    /// Reads digits, of which there has to be one, and says how many there were.
+    /// Reads at least one digit. Returns how many there were.
     fn digits(&mut self) -> Result<usize, Malformed> {
         let from = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
@@ -327,18 +328,18 @@ fn eight_at(text: &[u8], at: usize) -> Option<u64> {
     text.get(at..)?.first_chunk().copied().map(u64::from_le_bytes)
 }
 
-/// How many of eight bytes there are before the first quotation mark, backslash or control character among them.
+/// How many of eight bytes precede the first quotation mark, backslash or control character among them.
 #[inline]
 fn plain_of(eight: u64) -> usize {
     const EACH: u64 = u64::MAX / 0xff;
-    // The highest bit of each byte that is less than this: of the first such byte for certain, and of none before it.
+    // The highest bit of each byte below the limit: exact for the first such byte, and clear in all bytes before it.
     let below = |bytes: u64, limit: u8| bytes.wrapping_sub(EACH * u64::from(limit)) & !bytes & (EACH << 7);
-    // With this bit flipped, the quotation mark follows the control characters.
+    // With this bit flipped, the quotation mark directly follows the control characters.
     let ends = below(eight ^ (EACH * 0x02), 0x21) | below(eight ^ (EACH * u64::from(b'\\')), 1);
     (ends.trailing_zeros() / 8) as usize
 }
 
-/// Where the next quotation mark, backslash or control character is, from there on.
+/// The index of the next quotation mark, backslash or control character from `from` on.
 #[inline]
 pub(super) fn plain(text: &[u8], from: usize) -> usize {
     let mut at = from;

@@ -103,7 +103,7 @@ fn depth_and_member_count_are_bounded() {
     assert!(all(&late_duplicate(40)).is_ok());
 }
 
-/// What is read of the elements of `x`: each one's first member, and the rule that it breaks.
+/// The elements of `x`: each one's first member, and the rule that it breaks.
 fn of_x(text: &str) -> Result<Option<Vec<Option<Malformed>>>, Malformed> {
     let elements = elements(text.as_bytes(), "x", 3)?;
     Ok(elements.map(|elements| elements.into_iter().map(|(_, broken)| broken).collect()))
@@ -155,7 +155,7 @@ fn the_object_around_elements_is_held_to_all_rules() {
     assert_eq!(of_x(r#"{ "x" : [ ] , "y":[1,2,3,4] }"#), Ok(Some(vec![])));
 }
 
-/// Texts that others read alike, or refuse.
+/// Texts that other parsers read alike, or refuse.
 #[test]
 fn what_is_read_is_what_serde_json_reads() {
     fn same(ours: &Value<'_>, theirs: &serde_json::Value) -> bool {

@@ -13,17 +13,17 @@ use crate::{
 /// The bounds of an RSA modulus, in bits (RFC 7518 §3.3; the upper one bounds the cost of a check).
 const RSA_MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// The bounds of an RSA public exponent: greater than 2^16 (FIPS 186-5 §5.1), and no longer than both libraries take.
+/// The bounds of an RSA public exponent: above 2^16 (FIPS 186-5 §5.1), and no longer than both libraries accept.
 const RSA_EXPONENT: std::ops::RangeInclusive<u64> = 65_537..=8_589_934_591;
 
 #[derive(Clone, Debug)]
 pub(super) struct Jwk {
-    /// The key's place in the set, to tell keys without an id apart in a report.
+    /// The key's index in the set, which identifies a key without an id in reports.
     pub(super) index: usize,
     pub(super) id: Option<Box<str>>,
     pub(super) algorithm: Option<Algorithm>,
     pub(super) public_key: PublicKey,
-    /// Whose key it is, by the member `issuer` that Microsoft Entra ID adds (it is no registered one).
+    /// The key's issuer, by the unregistered member `issuer` of Microsoft Entra ID.
     pub(super) issuer: Option<Box<str>>,
 }
 
@@ -35,7 +35,7 @@ impl Jwk {
         }
     }
 
-    /// Prepares the key for its own algorithm, or for those of the list that fit it, as many as it may be used with.
+    /// Prepares the key for its own algorithm, or for those of the list that fit it, as many as are permitted.
     pub(super) fn prepare(
         &self,
         algorithms: &[Algorithm],
@@ -101,13 +101,13 @@ impl Jwk {
     }
 }
 
-/// A member that is there. One that is `null` is not: some issuers write what they leave out so.
+/// A member that is present. `null` counts as absent, since some issuers write omitted members so.
 fn find<'v>(element: &'v Value<'_>, name: &str) -> Option<&'v Value<'v>> {
     let Value::Object(members) = element else { return None };
     members.iter().find(|(key, value)| key == name && *value != Value::Null).map(|(_, value)| value)
 }
 
-/// The `kid` for a report. Of several, none is the key's.
+/// The `kid` for a report; `None` where it is repeated.
 pub(super) fn id<'v>(element: &'v Value<'_>) -> Option<&'v str> {
     let Value::Object(members) = element else { return None };
     let mut ids = members.iter().filter(|(name, _)| name == "kid");
@@ -117,7 +117,7 @@ pub(super) fn id<'v>(element: &'v Value<'_>) -> Option<&'v str> {
     }
 }
 
-/// Why a key is not read, by the rule that it breaks.
+/// Why a key is skipped, by the rule that it breaks.
 pub(super) fn unreadable(rule: Malformed) -> &'static str {
     match rule {
         Malformed::DuplicateMember => "it names a member twice",
@@ -126,7 +126,7 @@ pub(super) fn unreadable(rule: Malformed) -> &'static str {
     }
 }
 
-/// A member that has to be a string where it is present.
+/// A member that must be a string if present.
 fn member<'v>(element: &'v Value<'_>, name: &str) -> Result<Option<&'v str>, &'static str> {
     match find(element, name) {
         None => Ok(None),

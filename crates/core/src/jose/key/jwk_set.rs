@@ -14,15 +14,15 @@ use crate::{
     redact::excerpt,
 };
 
-/// How many keys one set may have unless something else is said.
+/// The default limit of keys per set.
 const MAX_KEYS: usize = 100;
 
-/// A JWK Set (RFC 7517 §5), read and checked.
+/// A parsed and checked JWK Set (RFC 7517 §5).
 ///
-/// A key that cannot be used for verifying signatures is skipped and reported, and the others are kept: one of an unknown
-/// type, of a wrong shape or size, for another use (`use`, `key_ops`), of an algorithm that is not supported, symmetric, or
-/// with a private member. A member that is `null` is absent. An RSA key is weak by its making, and skipped, where its modulus is
-/// a prime, has a factor below 752, or has the fingerprint of CVE-2017-15361 ("ROCA").
+/// A key that cannot verify signatures is skipped and reported, and the others are kept. Skipped are keys of an unknown type,
+/// a wrong shape or size, another use (`use`, `key_ops`) or an unsupported algorithm, symmetric keys, keys with a private
+/// member, and weak RSA keys: whose modulus is a prime, has a factor below 752, or has the fingerprint of CVE-2017-15361
+/// ("ROCA"). A member that is `null` counts as absent.
 #[derive(Clone, Debug)]
 pub struct JwkSet {
     pub(super) keys: Vec<Jwk>,
@@ -31,22 +31,22 @@ pub struct JwkSet {
     several_algorithms: bool,
 }
 
-/// How much work the new RSA keys of one fetched set may be: as much as a hundred of 4096 bits, which is some seconds. Without
-/// a bound, an issuer could keep a processor busy with ever new keys.
+/// The most examination work for the new RSA keys of one fetched set: a hundred keys of 4096 bits, some seconds. Without a
+/// bound, an issuer could occupy a processor with ever new keys.
 const MAX_WORK: u64 = 100 * 128 * 64 * 64 * 64;
 
 impl JwkSet {
-    /// Reads the JSON text of a JWK Set.
+    /// Parses a JWK Set.
     ///
     /// # Errors
     ///
-    /// When the text is not a JSON object with an array `keys`, names a member of that object twice, or has more than 100 keys. A
-    /// set whose keys are all skipped, or that is empty, is no error here: it verifies nothing.
+    /// When the text is not a JSON object with an array `keys`, repeats a member of that object, or has more than 100 keys. An
+    /// empty set, or one whose keys are all skipped, is not an error: it verifies nothing.
     pub fn from_json(json: &[u8]) -> Result<Self, JwkSetError> {
         Self::from_json_up_to(json, MAX_KEYS)
     }
 
-    /// The same, with another limit than 100 keys.
+    /// Like [`from_json`](Self::from_json), with another limit of keys.
     pub(crate) fn from_json_up_to(json: &[u8], max_keys: usize) -> Result<Self, JwkSetError> {
         let elements = json::elements(json, "keys", max_keys)
             .map_err(|rule| JwkSetError::of(rule, json))?
@@ -61,8 +61,8 @@ impl JwkSet {
         Ok(set)
     }
 
-    /// The same without the keys that say they are another issuer's, by a member `issuer`, in which `{tenantid}` stands for
-    /// any one tenant. Keys that say nothing of it stay.
+    /// Removes the keys whose member `issuer` names another issuer; `{tenantid}` in it stands for any one tenant. Keys without
+    /// the member stay.
     pub(crate) fn of_issuer(mut self, issuer: &str) -> Self {
         const TENANT: &str = "{tenantid}";
         let is_ours = |named: &str| match named.split_once(TENANT) {
@@ -83,9 +83,8 @@ impl JwkSet {
         self
     }
 
-    /// Does ahead of [`prepare`](Self::prepare) what takes long there: the examination of RSA keys that were never seen before, in
-    /// slices of a millisecond. In between, the thread is for others. Keys that would take more than [`MAX_WORK`] are skipped
-    /// until the set comes again.
+    /// Examines the RSA keys that were never examined before, ahead of [`prepare`](Self::prepare), and yields after each
+    /// millisecond. Keys beyond [`MAX_WORK`] are skipped until the set is fetched again.
     pub(crate) async fn examined(self) -> Self {
         self.examined_within(MAX_WORK).await
     }
@@ -115,16 +114,16 @@ impl JwkSet {
         self
     }
 
-    /// Uses a key that does not say its algorithm with every algorithm of the list that fits it, as
-    /// [`Issuer::dangerous_allow_several_algorithms_per_key`](crate::Issuer::dangerous_allow_several_algorithms_per_key) does,
-    /// for a [`KeySource`](crate::keys::KeySource) of the application.
+    /// Uses a key without `alg` with every algorithm of the list that fits it, for a [`KeySource`](crate::keys::KeySource) of
+    /// the application. See
+    /// [`Issuer::dangerous_allow_several_algorithms_per_key`](crate::Issuer::dangerous_allow_several_algorithms_per_key).
     pub fn dangerous_allow_several_algorithms_per_key(mut self) -> Self {
         self.several_algorithms = true;
         self
     }
 
-    /// Prepares the keys for use with `algorithms`, each with exactly one of them: its own `alg`, or, where it has none,
-    /// the first on the list that fits its type (RFC 8725 §3.1).
+    /// Prepares the keys for `algorithms`, each key with exactly one: its own `alg`, or else the first on the list that fits
+    /// its type (RFC 8725 §3.1).
     pub fn prepare(&self, algorithms: &[Algorithm], backend: CryptoBackend) -> KeySet {
         let mut skipped = self.skipped.clone();
         let mut keys: Vec<Key> = Vec::with_capacity(self.keys.len());
@@ -170,13 +169,13 @@ impl fmt::Display for SkippedKey {
     }
 }
 
-/// A text that is not a JWK Set.
+/// The text is not a JWK Set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JwkSetError {
-    /// The text begins with a byte order mark, of UTF-8 or UTF-16.
+    /// The text begins with a byte order mark of UTF-8 or UTF-16.
     ByteOrderMark,
-    /// The object names a member twice. One of its keys that does is skipped.
+    /// The object repeats a member. A key that repeats a member is skipped instead.
     DuplicateMember,
     /// There is no member `keys`, or it is not an array.
     NoKeys,
@@ -200,7 +199,7 @@ impl JwkSetError {
             Malformed::TooDeep => Self::TooDeep,
             Malformed::TooManyElements => Self::TooManyKeys,
             Malformed::TooManyMembers => Self::TooManyMembers,
-            // Text about the key may stand in front of it.
+            // PEM may begin with explanatory text.
             Malformed::Syntax if String::from_utf8_lossy(text).contains("-----BEGIN ") => Self::Pem,
             Malformed::PrivateName | Malformed::Syntax => Self::NotAnObject,
         }

@@ -11,18 +11,18 @@ use crate::{
     },
 };
 
-/// How many keys are tried for one token, where its `kid` does not single one out.
+/// How many keys are tried for one token whose `kid` does not select one. Bounds the cost of a token.
 const MAX_CANDIDATES: usize = 8;
 
-/// Keys that are ready to verify the tokens of one issuer.
+/// The prepared keys of one issuer.
 #[derive(Debug)]
 pub struct KeySet {
-    /// Sorted by id; those without one come first. A key that is used with several algorithms is here for each.
+    /// Sorted by id, keys without one first. A key that is used with several algorithms occurs once for each.
     keys: Vec<Key>,
-    /// How many keys these are.
+    /// The number of distinct keys.
     length: usize,
     skipped: Vec<SkippedKey>,
-    /// For the log: the keys by id where they are few, else how many they are.
+    /// For the log: the ids of the keys, or their number where there are many.
     described: Arc<str>,
 }
 
@@ -30,20 +30,20 @@ pub struct KeySet {
 pub(super) struct Key {
     pub(super) id: Option<Box<str>>,
     pub(super) algorithm: Algorithm,
-    /// Whether the algorithm was chosen for a key that does not say its own.
+    /// Whether the algorithm was chosen for a key without `alg`.
     pub(super) is_pinned: bool,
     pub(super) public_key: PublicKey,
     pub(super) verifying_key: VerifyingKey,
 }
 
-/// What a key set says of a signature.
+/// The result of checking a signature with a key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SignatureCheck {
     Invalid,
-    /// No key of this id, or too many to try.
+    /// No key has this id, or too many keys would have to be tried.
     UnknownKey,
     Valid,
-    /// There are keys of this id, and none of them is used with the algorithm.
+    /// Keys have this id, and none of them is used with the algorithm.
     WrongAlgorithm,
 }
 
@@ -55,8 +55,8 @@ impl KeySet {
         set
     }
 
-    /// Checks `signature` with the keys of `key_id` that are for `algorithm`, or, where the token names no key, with all
-    /// that are for `algorithm`.
+    /// Checks `signature` with the keys of `key_id` for `algorithm`, or with all keys for `algorithm` where the token has no
+    /// key id.
     pub(crate) fn verify(
         &self,
         algorithm: Algorithm,
@@ -84,10 +84,10 @@ impl KeySet {
         &self.keys[from..from + length]
     }
 
-    /// The refusal of a token that no key was found for.
+    /// The refusal of a token for which no key was found.
     ///
-    /// Whether its algorithm or its key is to blame is decided by the algorithms of all keys, so that a stranger cannot tell
-    /// from it which key ids there are. The log names both.
+    /// Which of algorithm and key id is reported depends on the algorithms of all keys, so that the reason does not reveal
+    /// which key ids exist. The log names both.
     pub(crate) fn no_key(&self, algorithm: Algorithm, key_id: Option<&str>) -> Error {
         let is_in_use = self.keys.is_empty() || self.keys.iter().any(|key| key.algorithm == algorithm);
         let reason = if is_in_use { Reason::UnknownKey } else { Reason::AlgorithmNotAllowed };
@@ -114,7 +114,7 @@ impl KeySet {
         Error::from_failures(failures).unwrap_or_else(|| reason.into())
     }
 
-    /// The ids of the keys, each once. Keys without one are not named.
+    /// The ids of the keys, each once. Keys without an id are omitted.
     pub fn key_ids(&self) -> impl Iterator<Item = &str> {
         let mut last = None;
         self.keys.iter().filter_map(move |key| {
@@ -123,7 +123,7 @@ impl KeySet {
         })
     }
 
-    /// Whether there is a key of this id.
+    /// Whether a key has this id.
     pub(crate) fn holds(&self, key_id: &str) -> bool {
         self.keys.binary_search_by(|key| key.id.as_deref().cmp(&Some(key_id))).is_ok()
     }
@@ -136,7 +136,7 @@ impl KeySet {
         }
     }
 
-    /// Whether these are the same keys, under the same ids and for the same algorithms, as those of `other`.
+    /// Whether `other` has the same keys under the same ids and for the same algorithms.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         fn parts(key: &Key) -> (Option<&str>, Algorithm, &PublicKey) {
             (key.id.as_deref(), key.algorithm, &key.public_key)
@@ -144,12 +144,12 @@ impl KeySet {
         self.keys.iter().map(parts).eq(other.keys.iter().map(parts))
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether there are none, so that no token verifies.
+    /// Whether there are no keys, so that no token verifies.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
@@ -160,7 +160,7 @@ impl KeySet {
     }
 }
 
-/// What these keys are used with, and why, for the log.
+/// The algorithms of these keys, and the reason, for the log.
 fn algorithms_of(keys: &[Key]) -> String {
     let mut algorithms: Vec<&str> = keys.iter().map(|key| key.algorithm.as_str()).collect();
     algorithms.sort_unstable();

@@ -1,4 +1,4 @@
-//! The keys of an issuer: one JWK, the set that was read, and the keys that are ready for use.
+//! The keys of an issuer: one JWK, the JWK Set, and the prepared keys.
 
 mod jwk;
 mod jwk_set;

@@ -18,7 +18,7 @@ fn set(keys: &[Json]) -> JwkSet {
     JwkSet::from_json(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
 }
 
-/// A public key of the rig with one member set to something else.
+/// A public key of the rig with one changed member.
 fn with(key_id: &str, name: &str, value: impl Into<Json>) -> Json {
     let mut jwk = public_jwk(key_id);
     jwk[name] = value.into();
@@ -35,7 +35,7 @@ fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Why a key is not used; empty where it is. The backends agree on it.
+/// Why a key is skipped; empty where it is used. The backends must agree.
 fn why_skipped(jwk: &Json) -> String {
     let reasons: Vec<String> = BACKENDS
         .iter()
@@ -237,7 +237,7 @@ fn alg_8_a_weak_or_ambiguous_ed25519_point_is_skipped() {
         x[31] |= 0x80;
         assert_eq!(why_skipped(&with("a-ed25519", "x", base64url(&x))), WEAK, "{x:02x?}");
     }
-    // Their neighbours are not weak, though some are no points.
+    // Their neighbours are not weak, though some are not on the curve.
     let is_weak = |x: &[u8]| !set(&[with("a-ed25519", "x", base64url(x))]).skipped.is_empty();
     for x in [low(2), low(3), near_prime(0xeb), near_prime(0xea), [&[0, 1][..], &[0; 30]].concat()] {
         assert!(!is_weak(&x), "{x:02x?}");
@@ -293,7 +293,7 @@ fn a_set_knows_its_ids_and_describes_itself_in_few_words() {
     assert!(!some.is_same(&keys(&[Some("a"), Some("b"), Some("e")])) && !some.is_same(&keys(&[Some("a"), Some("b")])));
 }
 
-/// A large number of so many bits. At 2048 and 8192 it is composite, and has no small factor.
+/// A large number of this many bits. At 2048 and 8192 bits it is composite, and has no small factor.
 fn modulus(bits: usize) -> Vec<u8> {
     let mut n = vec![0xff; bits.div_ceil(8)];
     n[0] >>= n.len() * 8 - bits;
@@ -320,7 +320,7 @@ async fn key_15_the_new_rsa_keys_of_a_set_are_examined_within_a_bound() {
     let examined = set().examined_within(2 * work).await;
     let skipped: Vec<String> = examined.skipped.iter().map(ToString::to_string).collect();
     assert!(skipped.len() == 1 && skipped[0].contains("too many long RSA keys"), "{skipped:?}");
-    // What was examined is known the next time, so that the others have their turn.
+    // Examined keys are cached, so that the others are examined next time.
     assert!(set().examined_within(work).await.skipped.is_empty());
     assert!(set().examined_within(0).await.skipped.is_empty());
 }
@@ -472,7 +472,7 @@ fn key_13_a_set_has_100_keys_at_most() {
     assert_eq!(JwkSet::from_json(many(101).as_bytes()).unwrap_err(), JwkSetError::TooManyKeys);
 }
 
-/// What a set says of a signature by a key of the rig, by every backend the same.
+/// The result for a signature by a key of the rig. All backends must agree.
 fn verify(keys: &KeySet, algorithm: Algorithm, key_id: Option<&str>, signer: &str) -> SignatureCheck {
     keys.verify(algorithm, key_id, b"message", &sign(signer, algorithm, b"message"))
 }
@@ -554,7 +554,7 @@ fn alg_9_a_key_without_an_algorithm_is_used_with_several_by_name_alone() {
     }
 }
 
-/// What is said of a token that no key was found for.
+/// The refusal of a token for which no key is found.
 fn no_key(keys: &[Json], algorithms: &[Algorithm], algorithm: Algorithm, key_id: Option<&str>) -> (Reason, String) {
     let error = set(keys).prepare(algorithms, BACKENDS[0]).no_key(algorithm, key_id);
     let failures: Vec<String> = error.failed_checks().iter().map(ToString::to_string).collect();

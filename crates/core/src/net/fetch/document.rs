@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::R
 use super::{Fetch, FetchError, FetchLimits, headers};
 use crate::clock::{Clock, timeout};
 
-/// Gets documents, with the limits kept here as well as by the client.
+/// Fetches documents. Enforces the limits as well as the client does.
 #[derive(Clone)]
 pub(crate) struct Documents {
     pub(crate) fetch: Arc<dyn Fetch>,
@@ -16,12 +16,12 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    /// The headers of a request for a document of these types.
+    /// The headers of a request for a document of these media types.
     pub(crate) fn headers(&self, media_types: &'static str) -> HeaderMap {
         headers(&self.user_agent, media_types)
     }
 
-    /// The answer to a `GET`, which is a 200 or, where the request has a condition, a 304.
+    /// The response to a `GET`: a 200 or, for a conditional request, a 304.
     pub(crate) async fn get(&self, url: &Uri, headers: HeaderMap) -> Result<Response<Bytes>, DocumentError> {
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = url.clone();
@@ -40,7 +40,7 @@ impl Documents {
     }
 }
 
-/// The seconds of a `Retry-After` (RFC 9110 §10.2.3). A date is not read: it depends on the clocks of two machines.
+/// The seconds of a `Retry-After` (RFC 9110 §10.2.3). A date is ignored, since it depends on the clocks of two machines.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let digits = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
@@ -56,7 +56,7 @@ pub(crate) enum DocumentError {
 }
 
 impl DocumentError {
-    /// The answer's own wish to be left alone.
+    /// The `Retry-After` of the response.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,

@@ -1,8 +1,8 @@
-//! The network as an input.
+//! The HTTP client as a trait.
 //!
-//! Discovery documents and key sets are requested through a [`Fetch`]. The `reqwest` feature brings [`ReqwestFetch`],
-//! which a [`ResourceServer`](crate::ResourceServer) uses unless the builder is given another; an application that has a
-//! client of its own (a proxy, mutual TLS, a test double) implements the trait in a few lines.
+//! Metadata documents, key sets and introspection go through a [`Fetch`]. The feature `reqwest` has [`ReqwestFetch`], which a
+//! [`ResourceServer`](crate::ResourceServer) uses unless the builder gets another. Implement the trait, in a few lines, for a
+//! client of your own or for a test double.
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
@@ -21,21 +21,21 @@ mod reqwest;
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::{ReqwestFetch, ReqwestFetchBuilder};
 
-/// Sends one HTTP request and reads the whole answer, within limits.
+/// Sends one HTTP request and reads the whole response, within limits.
 ///
-/// An implementation must hold to three rules, because the judgement of tokens rests on them:
+/// The security of verification depends on three rules that an implementation must follow:
 ///
-/// 1. **No redirects.** A 3xx answer is returned as it is. Following it would let whoever controls one response choose
-///    which host the next request goes to.
-/// 2. **No more than [`FetchLimits::body`] bytes** of the *decoded* body are buffered; a longer one is
+/// 1. **No redirects.** Return a 3xx as it is. Following it would let an attacker who controls one response choose the host of
+///    the next request.
+/// 2. **At most [`FetchLimits::body`] bytes** of the *decoded* body are buffered; a longer body is
 ///    [`FetchError::body_too_large`].
-/// 3. **Done by [`FetchLimits::deadline`]**, connection set-up and body included; later is [`FetchError::timed_out`].
-///    Callers keep the deadline themselves as well, so a faulty implementation delays nobody.
+/// 3. **Done by [`FetchLimits::deadline`]**, including connection set-up and body; otherwise [`FetchError::timed_out`].
+///    Callers enforce the deadline as well, so a faulty implementation delays no request.
 ///
-/// Any status is an `Ok`: what a 404 means is for the caller to say.
+/// Every status is an `Ok`; the caller interprets it.
 ///
-/// A request has the headers that it needs, `User-Agent`, `Accept` and `Accept-Encoding: identity` among them. An
-/// implementation sends them as they are.
+/// A request has all headers that it needs, including `User-Agent`, `Accept` and `Accept-Encoding: identity`. Send them
+/// unchanged.
 pub trait Fetch: fmt::Debug + Send + Sync + 'static {
     /// Sends `request`.
     fn fetch(
@@ -55,13 +55,13 @@ impl<T: Fetch + ?Sized> Fetch for Arc<T> {
     }
 }
 
-/// What requests call this service unless [`ResourceServerBuilder::user_agent`](crate::ResourceServerBuilder::user_agent)
-/// says otherwise. Web application firewalls are known to answer 403 to nameless clients.
+/// The default `User-Agent`, see [`ResourceServerBuilder::user_agent`](crate::ResourceServerBuilder::user_agent). Some web
+/// application firewalls answer 403 to requests without one.
 pub(crate) const USER_AGENT_NAME: HeaderValue =
     HeaderValue::from_static(concat!("scopegate/", env!("CARGO_PKG_VERSION")));
 
-/// What every request says: who asks, for what, and that it is wanted as it is, since nothing here unpacks it (RFC 9110
-/// §10.1.5, §12.5.1 and §12.5.3).
+/// The headers of every request: `User-Agent`, `Accept`, and `Accept-Encoding: identity`, since responses are not decompressed
+/// (RFC 9110 §10.1.5, §12.5.1 and §12.5.3).
 pub(crate) fn headers(user_agent: &HeaderValue, media_types: &'static str) -> HeaderMap {
     HeaderMap::from_iter([
         (USER_AGENT, user_agent.clone()),
@@ -70,7 +70,7 @@ pub(crate) fn headers(user_agent: &HeaderValue, media_types: &'static str) -> He
     ])
 }
 
-/// How much, and how long, one fetch may take.
+/// Limits of one fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FetchLimits {
@@ -89,8 +89,8 @@ impl FetchLimits {
 
 /// Why a fetch produced no response.
 ///
-/// Its text names the class of the failure and never the URL, since a URL can carry a secret. The cause, where there is
-/// one, is in [`source`](StdError::source).
+/// The text names the class of the failure and never the URL, which can carry a secret. The cause, if any, is in
+/// [`source`](StdError::source).
 #[derive(Debug)]
 pub struct FetchError {
     kind: FetchErrorKind,
@@ -110,7 +110,7 @@ impl FetchError {
         Self { kind: FetchErrorKind::BodyTooLarge, source: None }
     }
 
-    /// The request could not be sent or the answer could not be read: a refused connection, a failed look-up, a reset.
+    /// The request could not be sent or the response could not be read: a refused connection, a failed DNS look-up, a reset.
     pub fn failed(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { kind: FetchErrorKind::Failed, source: Some(source.into()) }
     }
@@ -120,17 +120,17 @@ impl FetchError {
         self.source()
     }
 
-    /// Whether it has to do with what was asked for, so that the next request may fare better.
+    /// Whether the failure concerns this response, so that another request may succeed.
     pub(crate) fn is_about_answer(&self) -> bool {
         self.kind == FetchErrorKind::BodyTooLarge
     }
 
-    /// Whether a second attempt may do better: the request may not have arrived.
+    /// Whether a second attempt may succeed: the request may not have arrived.
     pub(crate) fn may_be_tried_again(&self) -> bool {
         self.kind == FetchErrorKind::Failed
     }
 
-    /// [`FetchLimits::deadline`] passed first.
+    /// [`FetchLimits::deadline`] passed.
     pub fn timed_out() -> Self {
         Self { kind: FetchErrorKind::TimedOut, source: None }
     }

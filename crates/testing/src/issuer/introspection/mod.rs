@@ -1,5 +1,5 @@
-//! The introspection endpoint of [RFC 7662](https://www.rfc-editor.org/rfc/rfc7662#section-2), with the signed answers
-//! of [RFC 9701](https://www.rfc-editor.org/rfc/rfc9701).
+//! The introspection endpoint of [RFC 7662](https://www.rfc-editor.org/rfc/rfc7662#section-2), with the signed responses of
+//! [RFC 9701](https://www.rfc-editor.org/rfc/rfc9701).
 
 use std::{future, io};
 

@@ -1,4 +1,4 @@
-//! Answers as JWTs ([RFC 9701, section 5](https://www.rfc-editor.org/rfc/rfc9701#section-5)).
+//! Signed introspection responses ([RFC 9701, section 5](https://www.rfc-editor.org/rfc/rfc9701#section-5)).
 
 use bytes::Bytes;
 use http::{
@@ -13,7 +13,7 @@ use crate::{Mint, TokenBuilder};
 
 const MEDIA_TYPE: &str = "application/token-introspection+jwt";
 
-/// Whether `Accept` names the media type. Weights are not looked at.
+/// Whether `Accept` names the media type. Weights are ignored.
 pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut ranges = values.flat_map(|value| value.split(','));
@@ -26,8 +26,8 @@ pub(super) fn response(
     answer: Map<String, Value>,
     trouble: Option<&IntrospectionTrouble>,
 ) -> Response<Full<Bytes>> {
-    // What is left of an access token's claims is `iss` and `iat`: RFC 9701 wants neither `sub` nor `exp` here, so that
-    // the answer cannot be taken for an access token.
+    // Of an access token's claims, `iss` and `iat` remain: RFC 9701 recommends neither `sub` nor `exp` here, so that the
+    // response cannot be taken for an access token.
     let jwt = ["client_id", "exp", "jti", "sub"].into_iter().fold(mint.token(), TokenBuilder::without_claim);
     let jwt = jwt.typ("token-introspection+jwt").audience(caller).claim("token_introspection", answer);
     let jwt = match trouble {

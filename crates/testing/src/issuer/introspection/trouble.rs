@@ -10,12 +10,11 @@ use serde_json::{Map, Value};
 
 use crate::TokenBuilder;
 
-/// What is wrong with an introspection endpoint. Begun by
+/// A fault of the introspection endpoint. Begun by
 /// [`TestIssuer::break_introspection`](crate::TestIssuer::break_introspection).
 ///
-/// Trouble with the answer's content ([`Claims`](Self::Claims), [`Signed`](Self::Signed) and
-/// [`WithoutClaim`](Self::WithoutClaim)) comes over honest answers, to clients that have authenticated; all else comes
-/// over every request.
+/// [`Claims`](Self::Claims), [`Signed`](Self::Signed) and [`WithoutClaim`](Self::WithoutClaim) change the regular responses to
+/// authenticated clients; the others affect every request.
 ///
 /// # Examples
 ///
@@ -30,49 +29,48 @@ use crate::TokenBuilder;
 /// issuer.break_introspection(IntrospectionTrouble::Status(503, Some(30)));
 /// issuer.break_introspection(IntrospectionTrouble::Claims(json!({ "active": "true" })));
 /// issuer.break_introspection(IntrospectionTrouble::json("[]"));
-/// issuer.break_introspection(IntrospectionTrouble::signed(|answer| answer.audience("somebody-else")));
+/// issuer.break_introspection(IntrospectionTrouble::signed(|answer| answer.audience("another-client")));
 /// issuer.recover();
 /// # }
 /// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum IntrospectionTrouble {
-    /// 200 with this body, of this media type: HTML, JSON that is cut off, an array.
+    /// 200 with this body of this media type: HTML, truncated JSON, an array.
     Body {
-        /// What `Content-Type` says.
+        /// The value of `Content-Type`.
         content_type: String,
         /// The body.
         body: Vec<u8>,
     },
-    /// The members of this JSON object in the honest answer, each in place of the one of that name: `active` as text, a
-    /// foreign `iss`. In a signed answer they are members of `token_introspection`. A `null` is sent as `null`.
+    /// The regular response with the members of this JSON object, which replace those of the same names: `active` as a string,
+    /// a foreign `iss`. In a signed response they are members of `token_introspection`. A `null` is sent as `null`.
     Claims(Value),
-    /// The honest answer, after this time by the issuer's clock.
+    /// The regular response, after this time by the issuer's clock.
     Delay(Duration),
-    /// The connection is closed where the answer should be.
+    /// The connection is closed instead of a response.
     HangUp,
-    /// No answer, and the connection stays open until the client or the issuer closes it.
+    /// No response, and the connection stays open until the client or the issuer closes it.
     Never,
-    /// 307 to this URL, which asks the client to send token and credentials there.
+    /// 307 to this URL, which asks the client to send the token and its credentials there.
     Redirect(String),
-    /// The honest answer, signed after this change: see [`signed`](Self::signed). Answers that are not signed stay
-    /// honest.
+    /// The regular response, signed after this change: see [`signed`](Self::signed). Unsigned responses do not change.
     Signed(Arc<dyn Fn(TokenBuilder) -> TokenBuilder + Send + Sync>),
-    /// This status, with a `Retry-After` of so many seconds or none, and without a body.
+    /// This status, with a `Retry-After` of this many seconds or none, and without a body.
     Status(u16, Option<u64>),
-    /// The honest answer without the member of this name. In a signed answer it is left out of `token_introspection`.
+    /// The regular response without the member of this name. In a signed response it is removed from `token_introspection`.
     WithoutClaim(String),
 }
 
 impl IntrospectionTrouble {
-    /// A [`Body`](Self::Body) of `application/json`, JSON or not.
+    /// A [`Body`](Self::Body) of type `application/json`, valid JSON or not.
     pub fn json(body: impl Into<Vec<u8>>) -> Self {
         Self::Body { content_type: "application/json".to_owned(), body: body.into() }
     }
 
-    /// Changes the JWT of a signed answer before it is signed: its header, its own claims and its signature are a
-    /// [`TokenBuilder`]'s to spoil. What it tells about the token is the claim `token_introspection`. It has no `exp`
-    /// unless that is set as a claim.
+    /// Changes the JWT of a signed response before it is signed: its header, its claims and its signature, by a
+    /// [`TokenBuilder`]. The claim `token_introspection` describes the token. The JWT has no `exp` unless that is set as a
+    /// claim.
     ///
     /// # Examples
     ///
@@ -91,7 +89,7 @@ impl IntrospectionTrouble {
 
     /// # Panics
     ///
-    /// When HTTP has no way to send it, and when claims are no object.
+    /// When HTTP cannot express the fault, or when claims are not a JSON object.
     pub(in crate::issuer) fn assert_possible(&self) {
         let is_possible = match self {
             Self::Body { content_type, .. } => HeaderValue::from_str(content_type).is_ok(),
@@ -107,7 +105,7 @@ impl IntrospectionTrouble {
         );
     }
 
-    /// The answer that comes in place of an honest one, if it is one that can be given without looking at the request.
+    /// The response that replaces the regular one, where it does not depend on the request.
     pub(super) fn response(&self) -> Option<Response<Full<Bytes>>> {
         let mut response = Response::new(Full::default());
         let (name, value) = match self {
@@ -131,7 +129,7 @@ impl IntrospectionTrouble {
         Some(response)
     }
 
-    /// Changes what is told about the token.
+    /// Changes the response about the token.
     pub(super) fn spoil(&self, answer: &mut Map<String, Value>) {
         match self {
             Self::Claims(Value::Object(claims)) => answer.extend(claims.clone()),
@@ -141,7 +139,7 @@ impl IntrospectionTrouble {
     }
 }
 
-/// Shows a body by its length.
+/// Shows the length of a body.
 impl fmt::Debug for IntrospectionTrouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -18,29 +18,28 @@ use tokio::runtime::{self, Handle};
 use super::{Fetch, FetchError, FetchLimits};
 use crate::BoxFuture;
 
-/// For how many runtimes at most a client is kept. A service has one, or one for each worker.
+/// How many runtimes may have a client at once. A service has one runtime, or one per worker.
 const RUNTIMES: usize = 128;
 
 /// A [`Fetch`] on `reqwest` and rustls, with the operating system's trust store.
 ///
-/// Redirects and retries are off, and so is content coding: a compressed answer is not unpacked, so a small body cannot grow
-/// into a large one. Proxies named by the environment are not used unless
-/// [`proxy_from_environment`](ReqwestFetchBuilder::proxy_from_environment) asks for it. Connections are kept for the next
-/// request in the same tokio runtime, and for no other, since they stand still when their runtime does.
+/// It follows no redirects and repeats no requests. It does not decompress, so that a small body cannot grow into a large one.
+/// It uses the environment's proxies only with [`proxy_from_environment`](ReqwestFetchBuilder::proxy_from_environment).
+/// Connections are pooled per tokio runtime, since they make no progress while their runtime does not run.
 #[derive(Clone)]
 pub struct ReqwestFetch(Arc<Clients>);
 
 struct Clients {
     tls: ClientConfig,
     proxies: Vec<Proxy>,
-    /// Why no server can be trusted, where there are no certificates to begin with.
-    trusts_nobody: Option<String>,
+    /// Why no server can be trusted, where the operating system has no certificates.
+    no_trust_store: Option<String>,
     of_runtimes: Mutex<Vec<(runtime::Id, ::reqwest::Client)>>,
 }
 
 impl Clients {
-    /// The client of this runtime.
-    fn unpadded(&self) -> Result<::reqwest::Client, FetchError> {
+    /// The client of the current runtime.
+    fn current(&self) -> Result<::reqwest::Client, FetchError> {
         let runtime = Handle::try_current().map_err(FetchError::failed)?.id();
         let mut clients = self.of_runtimes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = clients.iter().find(|(id, _)| *id == runtime) {
@@ -69,18 +68,18 @@ impl Clients {
 }
 
 impl ReqwestFetch {
-    /// A client with the settings above.
+    /// A client with the default settings.
     ///
     /// # Errors
     ///
-    /// When there is no TLS provider: the feature `aws-lc-rs` is off and the process installed none with
-    /// `rustls::crypto::CryptoProvider::install_default`. Where the operating system has no certificates to trust, each
-    /// `https` request fails and names the remedy; an `http` one, to a local issuer, needs none.
+    /// When there is no TLS provider: the feature `aws-lc-rs` is off, and the process has none installed by
+    /// `rustls::crypto::CryptoProvider::install_default`. Where the operating system trusts no certificates, each `https`
+    /// request fails with an error that names the remedy; `http` requests, to a local issuer, need none.
     pub fn new() -> Result<Self, FetchError> {
         Self::builder().build()
     }
 
-    /// A client that presents a certificate, trusts a private certification authority, or goes through a proxy.
+    /// Configures a client certificate, private certification authorities, or a proxy.
     ///
     /// ```no_run
     /// use scopegate_core::fetch::ReqwestFetch;
@@ -98,7 +97,7 @@ impl ReqwestFetch {
     }
 }
 
-/// What a [`ReqwestFetch`] presents and trusts in TLS, and how it gets out. See [`ReqwestFetch::builder`].
+/// Configures a [`ReqwestFetch`]. See [`ReqwestFetch::builder`].
 #[derive(Clone, Default)]
 #[must_use = "a builder builds nothing until `build` is called"]
 pub struct ReqwestFetchBuilder {
@@ -108,7 +107,7 @@ pub struct ReqwestFetchBuilder {
     no_proxy: Option<String>,
 }
 
-/// How requests get out.
+/// The route of outgoing requests.
 #[derive(Clone, Default)]
 enum Egress {
     #[default]
@@ -118,45 +117,46 @@ enum Egress {
 }
 
 impl ReqwestFetchBuilder {
-    /// Presents a certificate to every server that asks for one, as mutual TLS needs it (RFC 8705 §2).
+    /// Presents a certificate to every server that asks for one, for mutual TLS (RFC 8705 §2). Default: none.
     ///
-    /// Both are PEM: the chain with the client's own certificate first, and its private key, which is not encrypted.
+    /// Both are PEM: the chain with the client's own certificate first, and its unencrypted private key.
     pub fn client_certificate(self, chain_pem: impl AsRef<[u8]>, key_pem: impl AsRef<[u8]>) -> Self {
         Self { client_certificate: Some((chain_pem.as_ref().to_vec(), key_pem.as_ref().to_vec())), ..self }
     }
 
-    /// Trusts the certification authorities of these certificates, in PEM, besides those of the operating system.
+    /// Trusts the certification authorities of these certificates, in PEM, in addition to those of the operating system.
     pub fn root_certificates(self, pem: impl AsRef<[u8]>) -> Self {
         Self { root_certificates: Some(pem.as_ref().to_vec()), ..self }
     }
 
-    /// Sends every request through this proxy, such as `http://proxy.example:3128`, except to loopback addresses. For `https`
-    /// it is a tunnel (`CONNECT`, RFC 9110 §9.3.6), so that the proxy sees which host is asked and nothing else. User
-    /// information in the URL is sent to the proxy as its credentials. SOCKS is not supported.
+    /// Sends every request, except to loopback addresses, through this proxy, such as `http://proxy.example:3128`. Default:
+    /// none. `https` goes through a tunnel (`CONNECT`, RFC 9110 §9.3.6), so that the proxy sees only the host. User
+    /// information in the URL becomes the proxy's credentials. SOCKS is not supported.
     pub fn proxy(self, url: impl Into<String>) -> Self {
         Self { proxy: Egress::Through(url.into()), ..self }
     }
 
-    /// Sends requests through the proxies that the environment names when [`build`](Self::build) is called: `HTTPS_PROXY` for
-    /// `https`, `http_proxy` for `http` (in lower case only, since a CGI client can set the other), `ALL_PROXY` for what neither
-    /// is about; not to the hosts in `NO_PROXY`, nor to loopback addresses. Each may be in lower case.
+    /// Uses the proxies that the environment names when [`build`](Self::build) is called: `HTTPS_PROXY` for `https`,
+    /// `http_proxy` for `http` (in lower case only, since a CGI client can set the other), and `ALL_PROXY` where neither
+    /// applies; not for the hosts in `NO_PROXY`, nor for loopback addresses. The others may be in lower case, too. Default: no
+    /// proxy, so that the environment cannot redirect tokens.
     pub fn proxy_from_environment(self) -> Self {
         Self { proxy: Egress::Environment, ..self }
     }
 
-    /// Sends requests to these hosts directly, whatever the proxy: domains, with all that is below them, addresses, and
-    /// networks, separated by commas, as `NO_PROXY` has them.
+    /// Sends requests to these hosts without a proxy. In the form of `NO_PROXY`: domains, which include their subdomains,
+    /// addresses and networks, separated by commas.
     pub fn no_proxy(self, hosts: impl Into<String>) -> Self {
         Self { no_proxy: Some(hosts.into()), ..self }
     }
 
-    /// The client.
+    /// Builds the client.
     ///
     /// # Errors
     ///
-    /// For the reasons of [`ReqwestFetch::new`]; when a PEM text has no certificate or no key in it, or one that cannot be
-    /// read; when the key is not that of the client's certificate; or when a proxy's URL cannot be used. The cause has the
-    /// remedy, and nothing of the key or of the URL.
+    /// For the reasons of [`ReqwestFetch::new`]; when a PEM text has no certificate or key, or a malformed one; when the key
+    /// does not belong to the client certificate; or when a proxy's URL is unusable. The source names the remedy, and nothing
+    /// of the key or of the URL.
     pub fn build(self) -> Result<ReqwestFetch, FetchError> {
         let provider = tls_provider().ok_or_else(|| {
             FetchError::failed(
@@ -174,8 +174,8 @@ impl ReqwestFetchBuilder {
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(FetchError::failed)?;
-        let (tls, trusts_nobody) = match verifier {
-            // It is the platform's verifier, which rustls takes on this way only.
+        let (tls, no_trust_store) = match verifier {
+            // The platform's verifier, which rustls accepts only through `dangerous`.
             Ok(verifier) => (tls.dangerous().with_custom_certificate_verifier(Arc::new(verifier)), None),
             Err(error) => (tls.with_root_certificates(RootCertStore::empty()), Some(no_certificates(&error))),
         };
@@ -186,12 +186,12 @@ impl ReqwestFetchBuilder {
                 .map_err(client_certificate_fault)?,
         };
         let proxies = self.proxies(|name| std::env::var(name).ok())?;
-        let clients = Clients { tls, proxies, trusts_nobody, of_runtimes: Mutex::default() };
+        let clients = Clients { tls, proxies, no_trust_store, of_runtimes: Mutex::default() };
         clients.make()?;
         Ok(ReqwestFetch(Arc::new(clients)))
     }
 
-    /// The proxies, by an environment in which this looks a variable up.
+    /// The proxies, with variables looked up by this function.
     fn proxies(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Vec<Proxy>, FetchError> {
         let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let either = |upper: &str| set(upper).or_else(|| set(&upper.to_ascii_lowercase()));
@@ -211,7 +211,7 @@ impl ReqwestFetchBuilder {
             _ => None,
         };
         let mut direct: Vec<String> = direct.into_iter().chain(self.no_proxy.clone()).collect();
-        // A loopback address is this host's own, and never the proxy's.
+        // Requests to a loopback address would reach the proxy's own host.
         direct.push("127.0.0.0/8,::1,localhost".to_owned());
         let direct = NoProxy::from_string(&direct.join(","));
         given
@@ -237,7 +237,7 @@ fn proxy_url(what: &str, url: &str) -> Result<String, FetchError> {
     if is_http { Ok(url) } else { Err(proxy_fault(what)) }
 }
 
-/// The URL is left out, since it may have a password in it.
+/// The URL is omitted, since it may contain a password.
 fn proxy_fault(what: &str) -> FetchError {
     FetchError::failed(format!(
         "{what} cannot be used: write a URL such as `http://proxy.example:3128`, of the scheme http or https"
@@ -270,7 +270,7 @@ fn certificates(what: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
     Ok(certificates)
 }
 
-/// The cause is left out, since it may quote a line.
+/// The source is omitted, since it may quote a line of the key.
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, FetchError> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
         FetchError::failed(
@@ -299,8 +299,8 @@ impl Fetch for ReqwestFetch {
     ) -> BoxFuture<'static, Result<Response<Bytes>, FetchError>> {
         let clients = Arc::clone(&self.0);
         Box::pin(async move {
-            let client = clients.unpadded()?;
-            if let Some(remedy) = clients.trusts_nobody.as_deref().filter(|_| is_https(&request)) {
+            let client = clients.current()?;
+            if let Some(remedy) = clients.no_trust_store.as_deref().filter(|_| is_https(&request)) {
                 return Err(FetchError::failed(remedy));
             }
             tokio::time::timeout(limits.deadline, exchange(client, request, limits.body))
@@ -347,8 +347,8 @@ fn failed(error: ::reqwest::Error) -> FetchError {
     FetchError::failed(error)
 }
 
-/// The provider is named here rather than taken from the process wherever one is compiled in, so that nothing another
-/// crate does at start-up can make this client panic.
+/// The compiled-in provider is named here and not taken from the process, so that another crate's choice at start-up cannot
+/// make this client panic.
 fn tls_provider() -> Option<Arc<CryptoProvider>> {
     #[cfg(feature = "aws-lc-rs")]
     return Some(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));

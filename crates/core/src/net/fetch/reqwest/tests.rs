@@ -19,7 +19,7 @@ const CLIENT: (&str, &str) =
 const SERVER: (&str, &str) =
     (include_str!("../../../../testdata/tls/server.crt.pem"), include_str!("../../../../testdata/tls/server.key.pem"));
 
-/// What a server that wants a certificate of the CA's got from this client, as it says in its answer.
+/// The certificate that this client presents to a server that asks for one, as the server echoes it.
 async fn presented(fetch: ReqwestFetch) -> Result<Vec<u8>, FetchError> {
     let provider = tls_provider().unwrap();
     let mut roots = RootCertStore::empty();
@@ -100,7 +100,7 @@ fn what_cannot_be_presented_or_trusted_is_refused_with_its_remedy() {
     }
 }
 
-/// Runs this test in a process of its own with these variables, since they are read where they are. Whether this is it.
+/// Runs this test in a process of its own with these variables. Returns whether this is that process.
 fn is_in_a_process_with(variables: &[(&str, &str)]) -> bool {
     const CHILD: &str = "SCOPEGATE_TEST_IN_A_PROCESS";
     if std::env::var_os(CHILD).is_some() {
@@ -121,7 +121,7 @@ fn is_in_a_process_with(variables: &[(&str, &str)]) -> bool {
 const NO_CERTIFICATES: [(&str, &str); 2] =
     [("SSL_CERT_FILE", "/nowhere/ca.pem"), ("SSL_CERT_DIR", "/nowhere/certificates")];
 
-/// What the only connection to an address brings, answered by nothing or by an empty 200.
+/// The first line of the only connection to an address, which is answered with nothing or with an empty 200.
 async fn first_line(listener: &TcpListener, answers: bool) -> String {
     let (mut stream, _) = listener.accept().await.unwrap();
     let mut buffer = [0; 4096];
@@ -137,7 +137,7 @@ async fn get(fetch: &ReqwestFetch, url: &str) -> Result<Response<Bytes>, FetchEr
     fetch.fetch(request, FetchLimits::new(64 * 1024, Duration::from_secs(10))).await
 }
 
-/// A host that no resolver is asked for, since no label is that long (RFC 1035 §2.3.4).
+/// A host that no resolver is asked for, since no label may be that long (RFC 1035 §2.3.4).
 fn nowhere() -> String {
     format!("{}.example", "x".repeat(64))
 }
@@ -215,7 +215,7 @@ async fn the_variables_of_this_process_count_where_they_are_asked_for_and_nowher
     let refused = |error: FetchError| format!("{error:?}").contains("refused");
     assert!(!refused(get(&ReqwestFetch::new().unwrap(), &url).await.unwrap_err()));
     let asked = ReqwestFetch::builder().proxy_from_environment().build().unwrap();
-    assert!(refused(get(&asked, &url).await.unwrap_err()), "nobody listens there");
+    assert!(refused(get(&asked, &url).await.unwrap_err()), "no server listens there");
 }
 
 /// A client like any other, with these proxies.
@@ -266,7 +266,7 @@ fn a_proxy_that_cannot_be_used_is_refused_with_its_remedy_and_without_its_url() 
     assert!(!format!("{secret:?} {:?}", secret.clone().build().unwrap()).contains("secret"));
 }
 
-/// A server that keeps connections open, in a thread of its own. How many connections there were is counted.
+/// A server with keep-alive in a thread of its own, and the number of its connections.
 fn keeping_server() -> (String, Arc<AtomicUsize>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -299,7 +299,7 @@ fn a_connection_is_kept_for_its_own_runtime_and_used_by_no_other() {
         still.block_on(get(&fetch, &url)).unwrap();
     }
     assert_eq!(connections.load(Ordering::SeqCst), 1);
-    // From here on nobody drives it, and it is not gone.
+    // From here on the runtime exists and does not run.
     for _ in 0..2 {
         let live = single();
         for _ in 0..3 {
@@ -315,14 +315,14 @@ fn clients_of_runtimes_that_are_gone_do_not_pile_up() {
     let fetch = ReqwestFetch::new().unwrap();
     for _ in 0..RUNTIMES + 10 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { fetch.0.unpadded().map(drop) }).unwrap();
+        runtime.block_on(async { fetch.0.current().map(drop) }).unwrap();
     }
     assert!(fetch.0.of_runtimes.lock().unwrap().len() <= RUNTIMES);
     let error = futures_now(fetch.fetch(Request::new(Bytes::new()), FetchLimits::new(1, Duration::from_secs(1))));
     assert!(error.is_err(), "outside of every runtime there is an error, and no panic");
 }
 
-/// What a future that waits for nothing comes to.
+/// The result of a future that never waits.
 fn futures_now<T>(future: impl Future<Output = T>) -> T {
     match std::pin::pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
         std::task::Poll::Ready(value) => value,
