@@ -1,4 +1,4 @@
-//! What the commands of the examples have in common: help, the log, the port, and how they end.
+//! Shared by the examples' commands: help, log, port, and shutdown.
 
 use std::{env, error::Error, io::IsTerminal as _, process::ExitCode};
 
@@ -42,6 +42,6 @@ pub(crate) async fn listen() -> Result<TcpListener, String> {
 
 /// Waits for Ctrl-C.
 pub(crate) async fn interrupted() {
-    // Where the signal cannot be had, the process ends as it would have without this.
+    // Without the signal, the process ends without a graceful shutdown.
     let _ = tokio::signal::ctrl_c().await;
 }

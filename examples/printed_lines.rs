@@ -8,18 +8,18 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-/// An example while it runs, and what it printed.
+/// A running example, and its output.
 pub(crate) struct Running {
     child: Child,
-    /// Not closed before it ends: there would be nobody to print to.
+    /// Kept open, since printing to a closed pipe would end the example.
     _stdout: BufReader<ChildStdout>,
     pub(crate) introduction: Vec<String>,
-    /// The lines to try, each behind what is printed above it.
+    /// The lines to try, each after the text above it.
     pub(crate) lines: Vec<(String, String)>,
 }
 
 impl Running {
-    /// Starts it, and reads until it has printed so many lines to try.
+    /// Starts the example, and reads until it has printed this many lines.
     pub(crate) fn start(command: &mut Command, count: usize) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -45,7 +45,7 @@ impl Running {
         &self.lines.iter().find(|(text, _)| text.contains(expected)).unwrap().1
     }
 
-    /// Runs every line in turn, and holds its answer to the status and the code that are printed above it.
+    /// Runs every line in turn, and compares the response with the status and code printed above it.
     pub(crate) fn run_lines(&self) -> Vec<(&str, String)> {
         let answers: Vec<_> = self.lines.iter().map(|(expected, line)| (expected.as_str(), curl(line))).collect();
         for (expected, answer) in &answers {
@@ -60,7 +60,7 @@ impl Running {
         answers
     }
 
-    /// Ends it, and returns what it logged.
+    /// Ends the example and returns its log.
     pub(crate) fn log(mut self) -> String {
         self.child.kill().unwrap();
         let mut log = String::new();
@@ -76,7 +76,7 @@ impl Drop for Running {
     }
 }
 
-/// The answer to the line whose expectation contains `expected`.
+/// The response to the line whose expectation contains `expected`.
 pub(crate) fn answer<'a>(answers: &'a [(&str, String)], expected: &str) -> &'a str {
     &answers.iter().find(|(text, _)| text.contains(expected)).unwrap().1
 }

@@ -1,13 +1,13 @@
-//! Taking the credentials off a request.
+//! Extracting the credentials of a request.
 //!
-//! Fed: the first line is the query, each of the others an `Authorization` field line, three at most.
+//! Input: the first line is the query, each of the others an `Authorization` field line, three at most.
 //!
-//! Must hold, by a second reading of RFC 9110 §11.4 and RFC 6750 §2.1 that shares no code with the first:
+//! Invariants, by an independent parser of RFC 9110 §11.4 and RFC 6750 §2.1:
 //!
 //! - more than one field line is `DuplicateCredentials`, whatever the lines are;
 //! - credentials are found exactly where the one line is `Bearer`, spaces and one `token68`, and the query has no
 //!   `access_token`;
-//! - another scheme is no credentials, and everything else is malformed.
+//! - another scheme means no credentials, and everything else is malformed.
 
 #![no_main]
 

@@ -1,11 +1,11 @@
 //! Writing a challenge.
 //!
-//! Fed: the first line is a realm, the second the URL of a metadata document, the third a scope. The length of the text
-//! chooses the reason for the refusal, that of the scope whether there are descriptions.
+//! Input: the first line is a realm, the second the URL of a metadata document, the third a scope. The length of the text
+//! selects the reason for the refusal, that of the scope whether there are descriptions.
 //!
-//! Must hold: the challenge is visible ASCII, and a reader of RFC 9110 §11.6.1 that shares no code with the writer
-//! reads `Bearer` and exactly the parameters that were put in, each once. A character of the scope that no challenge
-//! can hold comes out as a question mark; a realm or URL with one is refused before.
+//! Invariants: the challenge is visible ASCII, and an independent parser of RFC 9110 §11.6.1 reads `Bearer` and exactly the
+//! given parameters, each once. A character of the scope that is illegal in a challenge becomes a question mark; a realm or
+//! URL with one is refused beforehand.
 
 #![no_main]
 
@@ -59,7 +59,7 @@ fuzz_target!(|text: &str| {
     assert_eq!(read(value), Some(("Bearer".into(), expected)), "{value}");
 });
 
-/// Whether a URL is `https`, or `http` at the client's own machine, and shows no user information.
+/// Whether a URL is `https`, or `http` on the client's own machine, without user information.
 fn is_secure(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
@@ -81,8 +81,8 @@ fn is_own_machine(authority: &str) -> bool {
 
 type Parameters = Vec<(String, String)>;
 
-/// Reads one challenge: a scheme, one space, and parameters that are quoted strings, with a comma and perhaps white
-/// space between two of them.
+/// Parses one challenge: a scheme, one space, and parameters that are quoted strings, separated by commas and optional white
+/// space.
 fn read(value: &str) -> Option<(String, Parameters)> {
     let (scheme, mut rest) = value.split_once(' ')?;
     let mut parameters = Vec::new();

@@ -1,16 +1,16 @@
-//! The checks of header and claims, behind a signature that is right.
+//! The checks of header and claims, behind a valid signature.
 //!
-//! Fed: the first line is a JOSE header, the rest a payload. The target signs them with the Ed25519 key that both
-//! issuers publish as `k`.
+//! Input: the first line is a JOSE header, the rest a payload. The target signs them with the Ed25519 key that both issuers
+//! publish as `k`.
 //!
-//! Must hold of every token that is accepted, by a second reading of its JSON:
+//! Invariants of every accepted token, by an independent parser:
 //!
-//! - no object in it names a member twice;
+//! - no object in it has duplicate members;
 //! - it is signed with Ed25519, names no other key, and has no `crit`;
-//! - `iss` is one of the two issuers, `aud` names this resource server, `exp`, `nbf` and `iat` fit the time, and it has
-//!   no `cnf`;
-//! - `typ`, and the other claims that the issuer's profile requires or forbids, are as they should be;
-//! - the verified token says what the payload says.
+//! - `iss` is one of the two issuers, `aud` has this resource server, `exp`, `nbf` and `iat` fit the time, and there is no
+//!   `cnf`;
+//! - `typ`, and the claims that the issuer's profile requires or forbids, are right;
+//! - the verified token has the claims of the payload.
 //!
 //! Every other token is refused as `InvalidToken`.
 
@@ -52,7 +52,7 @@ static GATE: LazyLock<ResourceServer> = LazyLock::new(|| {
 });
 
 fuzz_target!(
-    // A target that refuses everything would find nothing.
+    // Without an accepted token, the target would test nothing.
     init: for good in [&include_bytes!("../seeds/claims/strict")[..], include_bytes!("../seeds/claims/genauth")] {
         let (header, payload) = split(good);
         judge(header, payload).expect("a good token");
@@ -124,8 +124,7 @@ fn check(header: &[u8], payload: &[u8], token: &VerifiedToken) {
     assert_eq!(Value::Object((*token.claims_as::<Claims>().unwrap()).clone().into_map()), claims);
 }
 
-/// Whether each name in each object of a well-formed JSON text occurs there once. A string is a name where a colon
-/// follows it.
+/// Whether every name is unique in its object of a well-formed JSON text. A string is a name if a colon follows it.
 fn names_are_unique(json: &[u8]) -> bool {
     let mut open = Vec::new();
     let mut at = 0;

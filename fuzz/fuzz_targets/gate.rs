@@ -1,10 +1,10 @@
-//! The gate as a stranger meets it: someone who can write any token and sign none.
+//! The whole verification against an attacker who can write any token and sign none.
 //!
-//! Fed: a bearer token. The keys of the resource server are examples of the RFCs under the key ids that the tokens
-//! among the seeds name, so that no signature among them is right.
+//! Input: a bearer token. The keys of the resource server are RFC examples under the key ids of the seeds' tokens, so that no
+//! signature is valid.
 //!
-//! Must hold: the token is refused, at once, as `InvalidToken` or `InvalidRequest`; neither the refusal's text nor its
-//! `Debug` form repeats it.
+//! Invariants: the token is refused at once as `InvalidToken` or `InvalidRequest`; neither the error's text nor its `Debug`
+//! contains it.
 
 #![no_main]
 
@@ -37,7 +37,7 @@ fuzz_target!(|token: &[u8]| -> Corpus {
     let Some(request) = request(token) else { return Corpus::Reject };
     let error = at_once(GATE.authenticate(&request)).expect_err("nobody signed it");
     assert!(matches!(error.kind(), ErrorKind::InvalidRequest | ErrorKind::InvalidToken), "{error}");
-    // A shorter text may well occur in a message by chance.
+    // A shorter text may occur in a message by chance.
     if token.len() > 64 && token.iter().filter(|&&byte| byte == b'.').count() == 2 {
         let token = String::from_utf8_lossy(token);
         assert!(!format!("{error} {error:?}").contains(&*token), "the refusal repeats the token");

@@ -1,9 +1,9 @@
-//! What an issuer answers about an opaque token.
+//! An issuer's introspection response about an opaque token.
 //!
-//! Fed: the body of an answer of 200 and `application/json`, about a good opaque token.
+//! Input: the body of a 200 of the type `application/json`.
 //!
-//! Must hold: the token is judged or the outcome is `IssuerUnavailable`; it is good only where the answer is one JSON object
-//! that says `"active":true`, names this API, and binds the token to nothing.
+//! Invariants: the token is accepted or refused, or the error is `IssuerUnavailable`; it is accepted only where the response
+//! is one JSON object with `"active":true`, has this API's audience, and has no confirmation.
 
 #![no_main]
 
@@ -29,7 +29,7 @@ const AUDIENCE: &str = "https://api.example";
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().build().unwrap());
 
-/// Answers this to everything.
+/// Responds to every request with this.
 #[derive(Clone, Debug)]
 struct Says(Bytes);
 
@@ -47,14 +47,14 @@ impl Fetch for Says {
 }
 
 fuzz_target!(
-    // A target without a good outcome would find nothing.
+    // Without an accepted token, the target would test nothing.
     init: assert!(judge(include_bytes!("../seeds/introspection/good")), "a good token"),
     |data: &[u8]| {
         judge(data);
     }
 );
 
-/// Whether the token is found good by this answer.
+/// Whether the token is accepted with this response.
 fn judge(data: &[u8]) -> bool {
     let client = ClientAuthentication::client_secret_basic("api", "secret");
     let introspection = Introspection::at("https://idp.example/introspect", client);

@@ -1,10 +1,10 @@
-//! Reading a JWK Set, and preparing its keys with both cryptographic libraries.
+//! Parsing a JWK Set, and preparing its keys with both cryptographic libraries.
 //!
-//! Fed: the text of a JWK Set.
+//! Input: the text of a JWK Set.
 //!
-//! Must hold where it is read: it is a JSON object with an array of 100 keys at most; each of them is either used or
-//! reported as skipped; none with a private member is used; both libraries use the same, Ed25519 apart, where one of
-//! them looks at a point when it checks a signature and not before.
+//! Invariants of a parsed set: it is a JSON object with an array of at most 100 keys; each key is either used or reported as
+//! skipped; none with a private member is used; both libraries use the same keys, except for Ed25519, where one library checks
+//! the point only with a signature.
 
 #![no_main]
 

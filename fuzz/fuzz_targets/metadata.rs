@@ -1,11 +1,11 @@
-//! Discovery and keys, from an issuer whose every answer is hostile.
+//! Discovery and keys, from an issuer all of whose responses are hostile.
 //!
-//! Fed: each line answers one request: three digits of a status, a space, and a body. The request fails where there is
-//! no such line. Every answer also redirects to a plain `http` address.
+//! Input: each line is the response to one request: three digits of a status, a space, and a body. Without a line, the request
+//! fails. Every response also redirects to a plain `http` address.
 //!
-//! Must hold: only `https` URLs without user information are fetched, four at most, the keys last; a token is judged or
-//! the outcome is `KeysUnavailable`; it is good only where the issuer's own document and the key of the signature were
-//! answered.
+//! Invariants: only `https` URLs without user information are fetched, four at most, the keys last; the token is accepted or
+//! refused, or the error is `KeysUnavailable`; it is accepted only where the issuer's own document and the key of the
+//! signature were in the responses.
 
 #![no_main]
 
@@ -31,17 +31,17 @@ use support::{StoppedClock, at_once, request};
 
 const ISSUER: &str = "https://idp.example/tenant-a";
 
-/// A good token of the issuer, good until the year 2100, and its key.
+/// A valid token of the issuer, which expires in the year 2100, and its key.
 const TOKEN: &str = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6ImEtZXMyNTYifQ.eyJpc3MiOiJodHRwczovL2lkcC5leGFtcGxlL3RlbmFudC1hIiwic3ViIjoidXNlci0xIiwiYXVkIjoiaHR0cHM6Ly9hcGkuZXhhbXBsZSIsImNsaWVudF9pZCI6ImNsaWVudC0xIiwic2NvcGUiOiJwcm9maWxlIG1lc3NhZ2VzOnJlYWQiLCJqdGkiOiJ0LTEiLCJpYXQiOjE3MDAwMDAwMDAsImV4cCI6NDEwMjQ0NDgwMH0.yEsbW0lLw4NKLs7FZ2ZbfMvwNS8Gq0oQmY9lKB4rDm6kzOhR9-vZAJ6Lo7dzN7Uu8BLejVcxjUYgk9AySfHAlQ";
 const X: &str = "NC8w-51xSChU7307jSIUNDMWrnX9A7tPWwUmJjSnw5s";
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().build().unwrap());
 
-/// Answers in their order.
+/// The responses in their order.
 #[derive(Debug, Default)]
 struct Script {
     answers: Mutex<VecDeque<(StatusCode, Bytes)>>,
-    /// The bodies that were answered with 200.
+    /// The bodies of responses with the status 200.
     documents: Mutex<Vec<Bytes>>,
     requests: Mutex<Vec<String>>,
 }
@@ -73,14 +73,14 @@ impl Fetch for Script {
 }
 
 fuzz_target!(
-    // A target without a good outcome would find nothing.
+    // Without an accepted token, the target would test nothing.
     init: assert!(judge(include_bytes!("../seeds/metadata/good")), "a good token"),
     |data: &[u8]| {
         judge(data);
     }
 );
 
-/// Whether the token is found good with these answers.
+/// Whether the token is accepted with these responses.
 fn judge(data: &[u8]) -> bool {
     let answers = data.split(|&byte| byte == b'\n').map_while(answer).collect();
     let script = Arc::new(Script { answers: Mutex::new(answers), ..Script::default() });

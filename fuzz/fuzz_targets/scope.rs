@@ -1,14 +1,14 @@
 //! Scopes, grammars and policies.
 //!
-//! Fed: the first line is a granted scope, the second the scopes that are required, separated by spaces.
+//! Input: the first line is a granted scope, the second the required scopes, space-delimited.
 //!
-//! Must hold:
+//! Invariants:
 //!
-//! - a scope is the set of the legal scope tokens of its text, sorted, and reads back from its own text;
-//! - elements are never split, and otherwise come to the same;
-//! - under [`ExactScopes`] a scope is satisfied by itself alone, and a policy by exactly the sets that its name says;
+//! - a scope is the sorted set of the legal scope tokens of its text, and parses back from its own text;
+//! - elements are never split, and otherwise give the same scope;
+//! - under [`ExactScopes`] a scope is satisfied by itself alone, and a policy by exactly the sets that it names;
 //! - under [`GenAuthScopes`] a scope is satisfied by itself, and otherwise only by one whose resource is the same or a
-//!   wildcard; granting more never takes anything away.
+//!   wildcard; a larger grant satisfies no less.
 
 #![no_main]
 

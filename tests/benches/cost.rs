@@ -1,11 +1,11 @@
-//! What the gate costs a request: the whole layer (credentials, judgement, scope, extension), beside the signature check
-//! alone and beside the same service without a gate, in one run.
+//! The cost of a request: the whole layer (credentials, verification, scope, extension), beside the signature check alone and
+//! beside the same service without the layer, in one run.
 //!
-//! `cargo bench -p scopegate-tests --bench cost`, or `-- "same token"` for what has that in its name, `-- memory` for what a
-//! remembered token takes, or `-- threads` for two threads beside one
+//! `cargo bench -p scopegate-tests --bench cost`, or `-- "same token"` to filter by name, `-- memory` for the size of a cached
+//! token, or `-- threads` for two threads beside one
 //!
-//! Each figure is the best of many rounds that take turns, so that what else the machine does counts for none; for two threads
-//! it is the median. Allocations are counted, not estimated.
+//! Each figure is the best of many alternating rounds, so that other load on the machine does not matter; for two threads it
+//! is the median. Allocations are counted, not estimated.
 
 #![allow(missing_docs, reason = "a benchmark has no API")]
 
@@ -36,14 +36,14 @@ const ROUNDS: usize = 40;
 /// Calls per round.
 const CALLS: usize = 200;
 
-/// The service behind the gate with one extension for the handler.
+/// The bare service, with one extension for the handler.
 fn with_extension(mut request: Request<()>) -> Response<Body> {
     request.extensions_mut().insert([0_usize; 8]);
     black_box(request);
     Response::new(Body::default())
 }
 
-/// Builds the refusal of a request without credentials, and does nothing else.
+/// Builds the refusal of a request without credentials.
 fn refusing(request: Request<()>) -> Response<Body> {
     black_box(request);
     let problem = Bytes::from_static(Reason::MissingCredentials.problem().as_bytes());
@@ -74,26 +74,26 @@ impl Cost {
     }
 }
 
-/// Something to be measured: prepares what one round needs, then does it.
+/// A benchmark: prepares a round, then runs it.
 struct Measured<'a> {
     name: &'static str,
-    round: Box<dyn FnMut(Counted) -> (Duration, u64) + 'a>,
+    round: Box<dyn FnMut(Metric) -> (Duration, u64) + 'a>,
     best: Cost,
 }
 
-/// What is counted of a round. Counting allocations takes time, so that it is one or the other.
+/// What a round measures. Counting allocations takes time, so it is one or the other.
 #[derive(Clone, Copy)]
-enum Counted {
+enum Metric {
     Allocations,
     Time,
 }
 
-/// The time that the work takes or its allocations; the greatest number for what is not counted.
+/// The time or the allocations of the work; the maximum for what is not measured.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
-fn counted(what: Counted, work: impl FnOnce()) -> (Duration, u64) {
-    match what {
-        Counted::Allocations => (Duration::MAX, allocation_counter::measure(work).count_total),
-        Counted::Time => {
+fn measured(metric: Metric, work: impl FnOnce()) -> (Duration, u64) {
+    match metric {
+        Metric::Allocations => (Duration::MAX, allocation_counter::measure(work).count_total),
+        Metric::Time => {
             let start = Instant::now();
             work();
             (start.elapsed(), u64::MAX)
@@ -101,14 +101,14 @@ fn counted(what: Counted, work: impl FnOnce()) -> (Duration, u64) {
     }
 }
 
-/// Calls a service with requests that were made before.
+/// Calls a service with prepared requests.
 fn calls<'a, S, B>(name: &'static str, mut service: S, requests: Vec<Request<()>>, status: StatusCode) -> Measured<'a>
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible> + 'a,
 {
-    let round = move |what| {
+    let round = move |metric| {
         let batch: Vec<Request<()>> = requests.iter().cycle().take(CALLS).cloned().collect();
-        counted(what, || {
+        measured(metric, || {
             for request in batch {
                 call(&mut service, request, status);
             }
@@ -119,17 +119,17 @@ where
 
 fn measure(measured: &mut [Measured<'_>]) {
     for round in 0..=ROUNDS {
-        // The last of them finds everything as it is from then on.
-        let what = if round == ROUNDS { Counted::Allocations } else { Counted::Time };
+        // The last round is in the steady state.
+        let metric = if round == ROUNDS { Metric::Allocations } else { Metric::Time };
         for one in &mut *measured {
-            let (time, allocations) = (one.round)(what);
+            let (time, allocations) = (one.round)(metric);
             one.best.time = one.best.time.min(time / CALLS as u32);
             one.best.allocations = one.best.allocations.min(allocations / CALLS as u64);
         }
     }
 }
 
-/// What a remembered token takes, beside the bytes of its claims.
+/// The size of a cached token beyond the bytes of its claims.
 async fn memory() {
     const TOKENS: usize = 100_000;
     let key = SigningKey::generate(SigningAlgorithm::EdDsa);
@@ -154,7 +154,7 @@ async fn memory() {
     );
 }
 
-/// How much more two threads do than one, with a token that was seen before and without a gate.
+/// The throughput of two threads relative to one, with a cached token and without the layer.
 async fn threads() {
     let key = SigningKey::generate(SigningAlgorithm::Rs256);
     let mint = Mint::new(ISSUER, key.into());
@@ -175,7 +175,7 @@ fn median(mut ratios: Vec<f64>) -> f64 {
     ratios[ratios.len() / 2]
 }
 
-/// Requests in a second, by so many threads, each of which has a service and requests of its own.
+/// Requests per second by this many threads, each with its own service and requests.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 fn throughput<S, B>(service: &S, threads: usize, token: &str) -> f64
 where
@@ -222,8 +222,8 @@ async fn main() {
         let check = signature_check(&key, &good);
         let bare = Measured {
             name: "signature check alone",
-            round: Box::new(move |what| {
-                counted(what, || {
+            round: Box::new(move |metric| {
+                measured(metric, || {
                     for _ in 0..CALLS {
                         check();
                     }

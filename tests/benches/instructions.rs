@@ -1,10 +1,10 @@
-//! How many instructions the gate takes for a request, beside the signature check alone, as callgrind counts them: the same on
-//! every run, whatever else the machine does. A guard against slips that a clock would not see.
+//! The instructions of a request, beside the signature check alone, as callgrind counts them: the same in every run, whatever
+//! else the machine does. It detects regressions that a clock does not.
 //!
-//! `cargo bench -p scopegate-tests --bench instructions` compares with `instructions.baseline`, and fails where a request takes
-//! more than a twentieth more than it did; `-- --write` makes what was counted the baseline. It needs Valgrind.
+//! `cargo bench -p scopegate-tests --bench instructions` compares with `instructions.baseline`, and fails where a request
+//! takes over five per cent more; `-- --write` writes a new baseline. It needs Valgrind.
 //!
-//! The counts are of a processor as Valgrind imitates it, with AVX2 and without AVX-512.
+//! Valgrind emulates a processor with AVX2 and without AVX-512.
 
 #![allow(missing_docs, reason = "a benchmark has no API")]
 
@@ -30,18 +30,18 @@ use tower::{Layer as _, Service, service_fn};
 
 const ISSUER: &str = "https://tenant.example/oidc";
 const AUDIENCE: &str = "https://api.example";
-/// What everything is divided by.
+/// The divisor of every count.
 const ALONE: &str = "signature-alone";
 const CALLS: usize = 200;
-/// How much more than the baseline is a slip.
+/// The permitted excess over the baseline.
 const TOLERANCE: f64 = 0.05;
 
 type Error = Box<dyn std::error::Error>;
 
-/// The token of a request, if it has one, from a good one.
+/// Makes the token of a request, if it has one, from a valid one.
 type Token = fn(TokenBuilder) -> Option<String>;
 
-/// What is counted, and whether verdicts are remembered.
+/// The measured requests, and whether the JWT cache is on.
 const REQUESTS: [(&str, Token, bool); 10] = [
     ("remembered", |token| Some(token.issue()), true),
     ("not-remembered", |token| Some(token.issue()), false),
@@ -72,7 +72,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Has everything counted, and compares it with the baseline.
+/// Counts everything and compares it with the baseline.
 fn compare(write: bool) -> Result<bool, Error> {
     let baseline = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/instructions.baseline");
     let alone = count(ALONE)?;
@@ -114,7 +114,7 @@ fn read(baseline: &Path) -> Result<BTreeMap<String, f64>, Error> {
     entries.collect()
 }
 
-/// How many instructions one of the requests takes, by this program run again under callgrind.
+/// The instructions of one request, by this program run again under callgrind.
 fn count(name: &str) -> Result<f64, Error> {
     let output = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("callgrind.{name}"));
     let run = Command::new("valgrind")
@@ -133,7 +133,7 @@ fn count(name: &str) -> Result<f64, Error> {
     if total == 0.0 { Err(format!("{name}: nothing was counted").into()) } else { Ok(total / CALLS as f64) }
 }
 
-/// Does one of the things that are counted, as often as it is counted.
+/// Runs one of the measured requests, as often as it is counted.
 async fn only(name: &str) -> Result<bool, Error> {
     let key = SigningKey::generate(SigningAlgorithm::Rs256).with_key_id("2026-11");
     let mint = Mint::new(ISSUER, key.clone().into());
@@ -158,14 +158,14 @@ async fn only(name: &str) -> Result<bool, Error> {
     if let Some(token) = token(usual(mint.token())) {
         request.headers_mut().insert(AUTHORIZATION, format!("Bearer {token}").parse()?);
     }
-    // What is made once is made by the first.
+    // The first request builds everything that is built once.
     ask(&mut gate, request.clone());
     let requests = vec![request; CALLS];
     counted(|| requests.into_iter().for_each(|request| ask(&mut gate, request)));
     Ok(true)
 }
 
-/// What callgrind looks at.
+/// The function that callgrind counts.
 #[inline(never)]
 fn counted(work: impl FnOnce()) {
     work();

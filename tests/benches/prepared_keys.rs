@@ -1,5 +1,5 @@
-//! What preparing a key once is worth: a signature check through jsonwebtoken's verifier, which is made for each check, beside
-//! the same library's primitive with a key that was parsed before.
+//! The benefit of preparing a key once: a signature check by jsonwebtoken's verifier, which is built for each check, beside
+//! the same library's primitive with a parsed key.
 //!
 //! `cargo bench -p scopegate-tests --bench prepared_keys`
 
@@ -22,7 +22,7 @@ const ROUNDS: u32 = 15;
 const CHECKS: u32 = 400;
 
 fn main() {
-    // As long as the signing input of a usual access token.
+    // As long as the signing input of a typical access token.
     let message = "x".repeat(735);
     println!("{:8} {:>14} {:>14} {:>7}", "", "jsonwebtoken", "prepared", "ratio");
     for (signing, algorithm) in [
@@ -41,7 +41,7 @@ fn main() {
             verifier.verify(black_box(message.as_bytes()), &signature).unwrap();
         };
 
-        // In turn, and the best of each, so that what else the machine does counts for neither.
+        // Alternating, and the best of each, so that other load on the machine affects neither.
         let (mut library, mut primitive) = (Duration::MAX, Duration::MAX);
         for _ in 0..ROUNDS {
             library = library.min(time(through_library));

@@ -1,13 +1,13 @@
-//! Requests of every kind through the whole layer, one kind after another, with the statistics of Criterion: whether a change
-//! made a kind of request cheaper or dearer.
+//! Requests of every kind through the whole layer, with Criterion's statistics: did a change make a kind of request cheaper or
+//! dearer?
 //!
 //! ```sh
 //! cargo bench -p scopegate-tests --bench requests -- --save-baseline before
 //! cargo bench -p scopegate-tests --bench requests -- --baseline before "refused|remembered"
 //! ```
 //!
-//! Allocations are counted for one request of each kind, and printed before its time. How costs compare with each other is
-//! better told by the benchmarks `cost` and `scale`, whose rounds take turns.
+//! Allocations are counted for one request of each kind, and printed before its time. To compare kinds with each other, use
+//! the benchmarks `cost` and `scale`, whose rounds alternate.
 
 #![allow(missing_docs, reason = "a benchmark has no API")]
 
@@ -25,7 +25,7 @@ use crate::support::{AUDIENCE, INNER, ISSUER, Inner, call, request, server, sign
 
 type Gate = <Authenticate as Layer<<RequireScope as Layer<Inner>>::Service>>::Service;
 
-/// A service, and the tokens that come to it in turn.
+/// A service, and the tokens that it gets in turn.
 struct Traffic<S> {
     service: S,
     tokens: Vec<Option<String>>,
@@ -35,7 +35,7 @@ impl<S, B> Traffic<S>
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
 {
-    /// Everything is made when it is needed, so that a filter on the command line saves the time.
+    /// Everything is built on demand, so that a filter on the command line saves time.
     fn measure(criterion: &mut Criterion, name: &str, status: StatusCode, make: impl Fn() -> Self) {
         let mut made = None;
         criterion.bench_function(name, |bencher| {

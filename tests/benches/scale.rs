@@ -1,10 +1,9 @@
-//! What does not make a request cost more: how many issuers are trusted, how many keys an issuer has, and how many tokens are
-//! remembered.
+//! What must not raise the cost of a request: the number of issuers, of keys per issuer, and of cached tokens.
 //!
-//! `cargo bench -p scopegate-tests --bench scale`, or `-- keys` for what has that in its name
+//! `cargo bench -p scopegate-tests --bench scale`, or `-- keys` to filter by name
 //!
-//! Each figure is the best of many rounds that take turns, so that what else the machine does counts for none. What is timed is
-//! `ResourceServer::authenticate`, for requests that were made just before. A million tokens take a minute and 2 GB.
+//! Each figure is the best of many alternating rounds, so that other load on the machine does not matter. It is the time of
+//! `ResourceServer::authenticate` for requests that were built just before. A million tokens take a minute and 2 GB.
 
 #![allow(missing_docs, reason = "a benchmark has no API")]
 
@@ -28,7 +27,7 @@ const KEYS: usize = 100;
 const FEW_TOKENS: usize = 1000;
 const MANY_TOKENS: usize = 1_000_000;
 
-/// Answers as every tenant would.
+/// Responds for every tenant.
 #[derive(Debug)]
 struct EveryTenant {
     jwks: String,
@@ -53,7 +52,7 @@ impl Fetch for EveryTenant {
     }
 }
 
-/// A resource server, and the tokens that come to it in turn.
+/// A resource server, and the tokens that it gets in turn.
 struct Side {
     server: ResourceServer,
     tokens: Vec<String>,
@@ -108,7 +107,7 @@ fn compare(name: &str, mut few: Side, mut many: Side) {
     println!("{name:32} {:>12.2?} {:>12.2?} {ratio:>7.2}", few.best, many.best);
 }
 
-/// A token of one of so many issuers.
+/// A token of one of this many issuers.
 async fn issuers(count: usize, keys: &SigningKeys) -> Side {
     let jwks = Mint::new(issuer(0), keys.clone()).jwks_json();
     let builder = (0..count).fold(ResourceServer::builder(), |builder, number| {
@@ -117,7 +116,7 @@ async fn issuers(count: usize, keys: &SigningKeys) -> Side {
     Side::new(built(builder).await, vec![token_of(0, keys)])
 }
 
-/// A token of one of so many tenants, all of which have sent one.
+/// A token of one of this many tenants, all of which have sent one.
 async fn tenants(count: usize, keys: &SigningKeys) -> Side {
     let jwks = Mint::new(issuer(0), keys.clone()).jwks_json();
     let tenants = Tenants::template("https://idp.example/{tenant}", |_| true).max_live(2 * ISSUERS);
@@ -128,7 +127,7 @@ async fn tenants(count: usize, keys: &SigningKeys) -> Side {
     Side::new(server, vec![token_of(0, keys)])
 }
 
-/// A token that is verified by the last of so many keys.
+/// A token that the last of this many keys verifies.
 async fn keys(count: usize) -> Side {
     let keys: Vec<SigningKey> = (0..count).map(|_| SigningKey::generate(SigningAlgorithm::EdDsa)).collect();
     let last = keys.last().expect("there is one").clone();
@@ -138,7 +137,7 @@ async fn keys(count: usize) -> Side {
     Side::new(server, vec![Mint::new(issuer(0), last.into()).token().issue()])
 }
 
-/// Tokens of which so many are remembered.
+/// This many cached tokens.
 async fn remembered(count: usize) -> Side {
     let mint = Mint::new(issuer(0), SigningKey::generate(SigningAlgorithm::EdDsa).into());
     let cache = JwtCacheConfig::default().max_entries(2 * count).max_bytes(count * 4096);

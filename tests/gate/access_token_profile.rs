@@ -1,4 +1,4 @@
-//! RFC 9068: what makes a JWT an access token, and what an older dialect has to show instead.
+//! RFC 9068: what makes a JWT an access token, and the evidence that other profiles require.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::jose::{judge, outcome, outcome_at};
 
-/// An API whose issuer's tokens are held to `profile`.
+/// An API whose issuer has this profile.
 async fn api(profile: Profile) -> Api {
     let resource_server = resource_server().issuer(issuer().profile(profile)).build().await;
     Api::behind(resource_server.expect("good settings"))
@@ -26,7 +26,7 @@ fn compat() -> Profile {
     Profile::compat("old").accept_type("JWT").evidence(Evidence::scope_claim())
 }
 
-/// An access token of that dialect.
+/// An access token of that profile.
 fn compat_token() -> TokenBuilder {
     mint().token().typ("JWT").scope("messages:read")
 }
@@ -47,7 +47,7 @@ async fn at_1_every_other_type_is_refused_and_none_as_well() {
 }
 
 #[tokio::test]
-async fn at_1_a_claim_does_not_stand_in_for_the_type() {
+async fn at_1_claims_do_not_replace_the_type() {
     let token = mint().token().without_typ().claim("typ", "at+jwt").claim("token_use", "access").scope("x").issue();
     assert_eq!(outcome(token).await, Err(Reason::WrongTokenType));
 }
@@ -77,7 +77,7 @@ async fn at_2_an_id_token_with_a_nonce_is_refused() {
 }
 
 #[tokio::test]
-async fn at_2_an_id_token_without_any_mark_is_refused_for_want_of_evidence() {
+async fn at_2_unmarked_id_token_is_refused_for_missing_evidence() {
     let id_token = mint().id_token().audience(AUDIENCE).client_id("c").claim("jti", "j").without_claim("nonce");
     assert_eq!(outcome_at(&api(compat()).await, id_token.issue()).await, Err(Reason::WrongTokenType));
     assert_eq!(
@@ -87,7 +87,7 @@ async fn at_2_an_id_token_without_any_mark_is_refused_for_want_of_evidence() {
 }
 
 #[tokio::test]
-async fn at_2_evidence_is_what_the_issuer_is_configured_with() {
+async fn at_2_evidence_is_the_configured_one() {
     for (name, value) in [("token_use", "access"), ("typ", "Bearer")] {
         let profile = Profile::compat("old").accept_type("JWT").evidence(Evidence::claim(name, value));
         let api = api(profile).await;
@@ -111,14 +111,14 @@ async fn at_2_of_several_signs_every_one_is_demanded() {
 }
 
 #[tokio::test]
-async fn at_2_the_scope_that_counts_as_evidence_is_the_one_that_is_read() {
+async fn at_2_scope_evidence_is_the_configured_scope_claim() {
     let api = api(compat().scope_claim(ScopeClaim::array("scp"))).await;
     assert_eq!(outcome_at(&api, mint().token().typ("JWT").claim("scp", json!(["x"])).issue()).await, Ok(()));
     assert_eq!(outcome_at(&api, compat_token().issue()).await, Err(Reason::WrongTokenType));
 }
 
 #[tokio::test]
-async fn at_2_a_dialect_without_evidence_is_a_start_up_error_that_names_the_remedy() {
+async fn at_2_profile_without_evidence_fails_the_build_with_the_remedy() {
     for profile in [
         Profile::compat("old").accept_type("JWT"),
         Profile::compat("old").accept_absent_type(),
@@ -133,7 +133,7 @@ async fn at_2_a_dialect_without_evidence_is_a_start_up_error_that_names_the_reme
 }
 
 #[tokio::test]
-async fn at_2_a_dialect_that_accepts_no_type_is_a_start_up_error_that_names_the_remedy() {
+async fn at_2_profile_without_a_type_fails_the_build_with_the_remedy() {
     let profile = Profile::compat("old").evidence(Evidence::scope_claim());
     let built = resource_server().issuer(issuer().profile(profile)).build().await;
     let error = built.expect_err("it would accept nothing").to_string();
@@ -180,7 +180,7 @@ async fn at_3_each_of_the_seven_claims_has_its_type() {
 }
 
 #[tokio::test]
-async fn at_3_a_claim_that_names_nobody_counts_as_absent() {
+async fn at_3_empty_identity_claim_counts_as_absent() {
     for name in ["sub", "client_id", "jti"] {
         assert_eq!(outcome(mint().token().claim(name, "").issue()).await, Err(Reason::MissingClaim), "{name}");
     }
@@ -264,10 +264,10 @@ async fn at_5_every_failed_check_surfaces_as_invalid_token() {
 }
 
 #[tokio::test]
-async fn not_built_at_5_no_other_scheme_is_a_way_round_the_checks() {
+async fn not_built_at_5_another_scheme_bypasses_no_check() {
     let api = Api::new().await;
     for token in failures().into_iter().map(|(token, _)| token).chain([mint().token()]) {
-        // DPoP is not offered: such a request has no credentials, good or bad.
+        // DPoP is not supported: such a request has no credentials.
         let answer = Ask::get("/me").authorization(format!("DPoP {}", token.issue())).of(&api.router).await;
         answer.assert_401_bare();
     }
@@ -275,7 +275,7 @@ async fn not_built_at_5_no_other_scheme_is_a_way_round_the_checks() {
 }
 
 #[tokio::test]
-async fn at_5_several_failed_checks_are_all_named_to_the_operator_and_one_to_the_client() {
+async fn at_5_operator_sees_every_failed_check_client_sees_one() {
     let token = mint().token().expired().audience("urn:other").without_claim("sub").issue();
     let resource_server = resource_server().issuer(issuer()).build().await.expect("good settings");
     let error = judge(&resource_server, &token).await.expect_err("three faults");
@@ -314,7 +314,7 @@ async fn at_6_groups_roles_and_entitlements_are_no_scopes() {
 }
 
 #[tokio::test]
-async fn at_6_they_count_where_the_application_chose_them_and_then_instead_of_the_scope() {
+async fn at_6_roles_replace_the_scope_only_where_configured() {
     let profile = Profile::rfc9068().scope_claim(ScopeClaim::path(["realm_access", "roles"]));
     let resource_server = resource_server().issuer(issuer().profile(profile)).build().await.expect("good settings");
     let router = Router::new()
@@ -358,7 +358,7 @@ async fn at_7_they_have_their_types() {
 }
 
 #[tokio::test]
-async fn at_7_in_an_older_dialect_what_has_another_type_counts_as_absent() {
+async fn at_7_older_profile_treats_mistyped_claims_as_absent() {
     let resource_server = resource_server().issuer(issuer().profile(compat())).build().await.expect("good settings");
     let token = compat_token().claim("amr", "pwd").claim("acr", 1).claim("auth_time", "x").issue();
     let token = judge(&resource_server, token).await.expect("good").expect("a token");
@@ -367,7 +367,7 @@ async fn at_7_in_an_older_dialect_what_has_another_type_counts_as_absent() {
 }
 
 #[tokio::test]
-async fn at_8_a_client_that_acts_for_itself_is_told_from_a_user() {
+async fn at_8_client_acting_for_itself_is_distinguished_from_a_user() {
     let resource_server = resource_server().issuer(issuer()).build().await.expect("good settings");
     for (subject, client, is_client) in [("c", "c", true), ("user-1", "c", false), ("C", "c", false)] {
         let token = mint().token().subject(subject).client_id(client).issue();
@@ -378,7 +378,7 @@ async fn at_8_a_client_that_acts_for_itself_is_told_from_a_user() {
 }
 
 #[tokio::test]
-async fn at_8_a_token_without_a_subject_is_that_of_a_client_and_has_no_principal() {
+async fn at_8_token_without_subject_is_a_clients_and_has_no_principal() {
     let profile = compat().dangerous_waive(RequiredClaim::Subject);
     let resource_server = resource_server().issuer(issuer().profile(profile)).build().await.expect("good settings");
     for token in [compat_token().without_claim("sub"), compat_token().subject("")] {
@@ -388,7 +388,7 @@ async fn at_8_a_token_without_a_subject_is_that_of_a_client_and_has_no_principal
 }
 
 #[tokio::test]
-async fn at_8_a_user_of_a_client_that_nobody_names_is_no_client() {
+async fn at_8_user_without_client_id_is_not_a_client() {
     let profile = compat().dangerous_waive(RequiredClaim::ClientId);
     let resource_server = resource_server().issuer(issuer().profile(profile)).build().await.expect("good settings");
     let token = judge(&resource_server, compat_token().without_claim("client_id").issue()).await;

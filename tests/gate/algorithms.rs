@@ -1,4 +1,4 @@
-//! RFC 7518, RFC 8037, RFC 9864, RFC 8725 section 3.1: which algorithm checks a signature, and with which key.
+//! RFC 7518, RFC 8037, RFC 9864, RFC 8725 section 3.1: which algorithm and which key verify a signature.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use scopegate_axum::Issuer;
@@ -18,7 +18,7 @@ async fn api(keys: &SigningKeys, algorithms: &[Algorithm]) -> Api {
     Api::behind(resource_server().issuer(issuer).build().await.expect("good settings"))
 }
 
-/// A good key for each algorithm, and one that is published as `jwk`.
+/// A usable key for each algorithm, and one that is published as `jwk`.
 async fn api_with(jwk: &Value) -> Api {
     let good =
         SigningAlgorithm::all().map(|algorithm| key(algorithm).with_key_id(format!("good {algorithm}")).public_jwk());
@@ -32,7 +32,7 @@ fn keys_of(jwk: &Value) -> KeySet {
     JwkSet::from_json(set.as_bytes()).expect("a JWK Set").prepare(Algorithm::ALL, backend)
 }
 
-/// Asserts that a key is not used, and that a token which names it is refused while the other key goes on working.
+/// Asserts that a key is skipped, that a token naming it is refused, and that the other key still works.
 async fn assert_unusable(jwk: &Value, token: &str) {
     assert_eq!(keys_of(jwk).len(), 0, "{jwk}");
     assert_eq!(keys_of(jwk).skipped().len(), 1);
@@ -70,7 +70,7 @@ async fn alg_1_nothing_outside_of_the_issuers_own_list_is_run() {
 }
 
 #[tokio::test]
-async fn alg_1_an_empty_list_is_a_start_up_error_that_names_the_remedy() {
+async fn alg_1_empty_algorithm_list_fails_the_build_with_the_remedy() {
     let issuer = Issuer::with_jwks(ISSUER, mint().jwks_json()).algorithms([]);
     let error = resource_server().issuer(issuer).build().await.expect_err("no token could pass").to_string();
     assert!(error.contains("algorithms") && error.contains("leave it out for the default"), "{error}");
@@ -100,7 +100,7 @@ async fn alg_2_rs256_is_that_of_rfc_7520() {
     let example = read("jws/4_1.rsa_v15_signature.json");
     let compact = example["output"]["compact"].as_str().expect("compact form");
     let (input, signature) = compact.rsplit_once('.').expect("three parts");
-    // Such a signature is the same each time, so the mint's is the document's, and what passes here is what it means.
+    // PKCS#1 v1.5 is deterministic, so the mint's signature must be the RFC's.
     assert_eq!(base64url(key.sign(SigningAlgorithm::Rs256, input.as_bytes())), signature);
 
     let mint = mint().with_keys(key.into());
@@ -127,18 +127,18 @@ async fn alg_3_the_algorithm_fits_the_type_of_the_key() {
 }
 
 #[tokio::test]
-async fn alg_3_the_algorithm_is_that_of_the_key_where_it_has_one() {
+async fn alg_3_algorithm_of_the_key_decides() {
     for (published, signs) in
         [(SigningAlgorithm::Rs256, SigningAlgorithm::Ps256), (SigningAlgorithm::Ps256, SigningAlgorithm::Rs256)]
     {
-        // A perfectly good signature, by an algorithm on the list, by the key that `kid` names.
+        // A valid signature by the named key, with an algorithm on the list.
         let token = mint().token().signed_by_key(&key(published)).algorithm(signs).issue();
         assert_eq!(outcome(token).await, Err(Reason::UnknownKey), "{signs} by a key for {published}");
     }
 }
 
 #[tokio::test]
-async fn alg_3_a_key_whose_algorithm_does_not_fit_its_type_is_not_used() {
+async fn alg_3_key_with_unfit_algorithm_is_skipped() {
     for (algorithm, alg) in [
         (SigningAlgorithm::Es256, "ES384"),
         (SigningAlgorithm::Es256, "RS256"),
@@ -187,7 +187,7 @@ async fn alg_4_a_public_key_is_no_secret() {
         for secret in secrets {
             let token = mint().token().signed_by_key(&key).hs256_with_secret(secret);
             assert_eq!(outcome(token.issue()).await, Err(Reason::AlgorithmNotAllowed));
-            // Nor where the header keeps quiet about what the signature is.
+            // The same where the header claims another algorithm.
             let disguised = token.header("alg", algorithm.name()).issue();
             assert_eq!(outcome(disguised).await, Err(Reason::InvalidSignature));
         }
@@ -219,7 +219,7 @@ async fn alg_4_a_secret_in_a_key_set_is_not_used() {
             assert_eq!(keys_of(&jwk).len(), 0, "{jwk}");
             let token = mint().token().hs256_with_secret(&*secret).key_id("secret").issue();
             assert_eq!(outcome_at(&api_with(&jwk).await, token).await, Err(Reason::AlgorithmNotAllowed));
-            // Nor where the header says that the signature is another one: then the key is not there.
+            // The same where the header claims HS256: the symmetric key is skipped.
             let disguised = mint().token().hs256_with_secret(&*secret).key_id("secret").header("alg", "RS256").issue();
             assert_eq!(outcome_at(&api_with(&jwk).await, disguised).await, Err(Reason::UnknownKey));
         }
@@ -227,7 +227,7 @@ async fn alg_4_a_secret_in_a_key_set_is_not_used() {
 }
 
 #[tokio::test]
-async fn alg_4_an_issuer_with_nothing_but_a_secret_is_a_start_up_error() {
+async fn alg_4_issuer_with_only_a_secret_fails_the_build() {
     for length in [16, 32] {
         let set = json!({ "keys": [{ "kty": "oct", "alg": "HS256", "k": base64url(vec![7; length]) }] }).to_string();
         let built = resource_server().issuer(Issuer::with_jwks(ISSUER, set)).build().await;
@@ -244,7 +244,7 @@ fn rsa(modulus: &[u8], exponent: &[u8]) -> Value {
         .public_jwk()
 }
 
-/// An odd number of that many bits. Those of the lengths that are accepted are composite, and have no small factor.
+/// An odd number of this many bits. Those of accepted lengths are composite and have no small factor.
 fn number(bits: usize) -> Vec<u8> {
     let mut number = vec![0xa5; bits.div_ceil(8)];
     number[0] = match bits % 8 {
@@ -322,7 +322,7 @@ async fn alg_6_eddsa_is_accepted_only_where_ed25519_is_listed() {
 }
 
 #[tokio::test]
-async fn alg_7_both_names_of_ed25519_are_one_algorithm_on_keys_and_on_tokens() {
+async fn alg_7_both_names_of_ed25519_are_one_algorithm_everywhere() {
     for jwk_alg in [Some("EdDSA"), Some("Ed25519"), None] {
         let key = SigningKey::generate(SigningAlgorithm::EdDsa);
         let key = jwk_alg.map_or(key.clone().without_jwk_member("alg"), |alg| key.with_jwk_member("alg", alg));
@@ -379,7 +379,7 @@ async fn alg_8_an_ed25519_key_of_small_order_is_not_used() {
     points[3][31] = 0x7f;
     for point in points {
         let jwk = key.clone().with_jwk_member("x", base64url(point)).public_jwk();
-        // With such a key, this signature would fit every message.
+        // With such a key, this signature verifies for every message.
         let token = mint().token().signed_by_key(&key).issue();
         let (input, _) = token.rsplit_once('.').expect("three parts");
         let universal = base64url([&[1][..], &[0; 63]].concat());
@@ -407,7 +407,7 @@ async fn alg_9_a_key_without_an_algorithm_can_be_pinned_to_one() {
 }
 
 #[tokio::test]
-async fn alg_9_a_key_is_used_with_exactly_one_algorithm_the_first_on_the_list_that_fits() {
+async fn alg_9_key_without_alg_is_pinned_to_the_first_fit() {
     use Algorithm::{Es256, Ps256, Rs256};
 
     for (list, good, bad) in [
@@ -424,7 +424,7 @@ async fn alg_9_a_key_is_used_with_exactly_one_algorithm_the_first_on_the_list_th
 }
 
 #[tokio::test]
-async fn alg_9_a_wrong_pairing_is_logged_with_the_key_and_both_algorithms() {
+async fn alg_9_wrong_pairing_logs_the_key_and_both_algorithms() {
     let (log, _guard) = Log::listen();
     let mint = versatile();
     let api = api(mint.keys(), Algorithm::DEFAULT).await;
@@ -440,7 +440,7 @@ async fn alg_9_a_wrong_pairing_is_logged_with_the_key_and_both_algorithms() {
 }
 
 #[tokio::test]
-async fn alg_9_one_named_call_lets_an_issuer_sign_with_several_algorithms_by_one_key() {
+async fn alg_9_dangerous_call_allows_several_algorithms_per_key() {
     let mint = versatile();
     let network = Network::with_issuer(&clock(), mint.keys());
     for issuer in [Issuer::with_jwks(ISSUER, mint.keys().jwks_json()), Issuer::with_jwks_uri(ISSUER, JWKS_URL)] {
@@ -450,13 +450,13 @@ async fn alg_9_one_named_call_lets_an_issuer_sign_with_several_algorithms_by_one
         for algorithm in [SigningAlgorithm::Rs256, SigningAlgorithm::Ps256] {
             assert_eq!(outcome_at(&api, mint.token().algorithm(algorithm).issue()).await, Ok(()), "{algorithm}");
         }
-        // Not on the list, and of another type.
+        // An algorithm that is not on the list, and one of another key type.
         for (header, reason) in [("RS512", Reason::AlgorithmNotAllowed), ("ES256", Reason::AlgorithmNotAllowed)] {
             let token = mint.token().algorithm(SigningAlgorithm::Rs256).header("alg", header).issue();
             assert_eq!(outcome_at(&api, token).await, Err(reason), "{header}");
         }
     }
-    // A key that says its algorithm is used with that all the same.
+    // A key with `alg` is still used with that algorithm only.
     let one = self::mint().with_keys(key(SigningAlgorithm::Rs256).into());
     let issuer = Issuer::with_jwks(ISSUER, one.keys().jwks_json()).dangerous_allow_several_algorithms_per_key();
     let api = Api::behind(resource_server().issuer(issuer).build().await.expect("good settings"));
@@ -465,7 +465,7 @@ async fn alg_9_one_named_call_lets_an_issuer_sign_with_several_algorithms_by_one
 }
 
 #[tokio::test]
-async fn alg_9_a_key_without_an_algorithm_on_the_list_is_not_used() {
+async fn alg_9_key_without_a_listed_algorithm_is_skipped() {
     let keys: SigningKeys =
         [key(SigningAlgorithm::Es256), key(SigningAlgorithm::Rs256).without_jwk_member("alg")].into_iter().collect();
     let mint = mint().with_keys(keys);

@@ -1,4 +1,4 @@
-//! RFC 6750 section 2, RFC 9110 section 11: where credentials are looked for, and what they may look like.
+//! RFC 6750 section 2, RFC 9110 section 11: where credentials are read from, and their syntax.
 
 use std::sync::{
     Arc,
@@ -25,7 +25,7 @@ fn good() -> String {
     mint().token().issue()
 }
 
-/// A network that is never reached, and how often it was tried.
+/// A network that fails every request and counts them.
 #[derive(Clone, Debug, Default)]
 struct NoNetwork(Arc<AtomicUsize>);
 
@@ -36,7 +36,7 @@ impl Fetch for NoNetwork {
     }
 }
 
-/// The same letter in the other case, at the first letter of `text` from `start` on.
+/// `text` with the case of its first letter from `start` on flipped.
 fn with_a_letter_flipped(text: &str, start: usize) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let letter = bytes[start..].iter_mut().find(|byte| byte.is_ascii_alphabetic()).expect("a letter");
@@ -89,7 +89,7 @@ async fn bearer_3_malformed_credentials_are_400() {
 }
 
 #[tokio::test]
-async fn bearer_3_nothing_may_stand_beside_a_good_token() {
+async fn bearer_3_text_beside_a_valid_token_is_refused() {
     let api = Api::new().await;
     let good = good();
     for value in [
@@ -128,7 +128,7 @@ async fn bearer_3_scheme_and_token_may_be_several_spaces_apart() {
 }
 
 #[tokio::test]
-async fn bearer_4_a_token68_that_is_no_token_is_a_bad_token() {
+async fn bearer_4_token68_that_is_not_a_token_is_401() {
     let api = Api::new().await;
     for token in ["abc", "a.b.c", "aB1-._~+/", "a==", "...."] {
         authorized(&api, format!("Bearer {token}")).await.assert_401_token();
@@ -185,7 +185,7 @@ async fn bearer_7_a_token_in_header_and_query_is_400() {
 }
 
 #[tokio::test]
-async fn bearer_7_two_transports_are_refused_before_the_token_is_judged() {
+async fn bearer_7_two_transports_are_refused_before_verification() {
     let api = Api::new().await;
     let expired = mint().token().expired().issue();
     Ask::get("/me?access_token=x").bearer(expired).of(&api.router).await.assert_400();
@@ -243,14 +243,14 @@ async fn bearer_9_a_token_in_the_query_is_no_credentials() {
 }
 
 #[tokio::test]
-async fn bearer_9_a_token_in_the_query_authenticates_nobody_where_a_token_is_optional() {
+async fn bearer_9_query_token_stays_anonymous_where_optional() {
     let api = optional().await;
     let answer = Ask::get(format!("/me?access_token={}", good())).of(&api.router).await;
     assert_eq!(answer.assert_pass().body, "anonymous");
 }
 
 #[tokio::test]
-async fn not_built_bearer_10_the_answer_to_a_token_in_the_query_is_not_stored() {
+async fn not_built_bearer_10_response_to_a_query_token_is_not_stored() {
     let api = Api::new().await;
     let answer = Ask::get(format!("/me?access_token={}", good())).of(&api.router).await;
     assert_eq!((answer.status.is_success(), answer.header("cache-control")), (false, Some("no-store")));
@@ -271,13 +271,13 @@ async fn bearer_12_a_token_of_a_mebibyte_is_refused_without_outbound_calls() {
     let network = NoNetwork::default();
     let issuer = Issuer::discovered(ISSUER);
     let api = Api::behind(resource_server().issuer(issuer).fetch(network.clone()).build().await.unwrap());
-    // A token that would be worth a fetch, were it shorter.
+    // Were this token shorter, it would cause a key fetch.
     let long = mint().token().claim("padding", "x".repeat(1 << 20)).issue();
     assert!(long.len() > 1 << 20);
     Ask::get("/me").bearer(&long).of(&api.router).await.assert_401(Reason::TokenTooLong);
     Ask::get("/me").bearer("a".repeat(1 << 20)).of(&api.router).await.assert_401(Reason::TokenTooLong);
     assert_eq!((network.0.load(Ordering::SeqCst), api.calls()), (0, 0));
-    // The same issuer's short tokens do cause a call, so the count means something.
+    // A short token of the same issuer causes a fetch, so the count is meaningful.
     Ask::get("/me").bearer(good()).of(&api.router).await.assert_503();
     assert!(network.0.load(Ordering::SeqCst) > 0);
 }
@@ -306,7 +306,7 @@ async fn bearer_12_a_mebibyte_on_the_wire_is_401_or_431() {
         "a".repeat(1 << 20)
     );
     let answer = exchange(served.address, request.as_bytes()).await.unwrap_or_default();
-    // A server that closes before it has read everything may lose its answer to a reset.
+    // If a server closes with unread input, a reset may discard its response.
     assert!(
         answer.is_empty() || answer.starts_with("HTTP/1.1 401 ") || answer.starts_with("HTTP/1.1 431 "),
         "{answer}"
@@ -322,7 +322,7 @@ async fn bearer_12_the_default_limit_is_16_kib() {
 }
 
 #[tokio::test]
-async fn bearer_12_a_token_of_the_very_limit_is_judged() {
+async fn bearer_12_token_at_the_length_limit_is_verified() {
     let good = good();
     for (limit, status) in [(good.len(), StatusCode::OK), (good.len() - 1, StatusCode::UNAUTHORIZED)] {
         let resource_server = resource_server().issuer(issuer()).max_token_length(limit).build().await.unwrap();
@@ -340,7 +340,7 @@ async fn bearer_13_absent_credentials_are_anonymous_where_a_token_is_optional() 
 }
 
 #[tokio::test]
-async fn bearer_13_a_bad_token_is_refused_even_where_one_is_optional() {
+async fn bearer_13_invalid_token_is_refused_even_where_optional() {
     let api = optional().await;
     for token in [
         mint().token().expired().issue(),

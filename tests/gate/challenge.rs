@@ -1,4 +1,4 @@
-//! RFC 6750 section 3, RFC 9110 section 11.6: what a refusal says, and that it says no more.
+//! RFC 6750 section 3, RFC 9110 section 11.6: what a refusal discloses.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -17,16 +17,16 @@ use scopegate_testing::Mint;
 use scopegate_tests::{AUDIENCE, Answer, Api, Ask, ISSUER, clock, issuer, mint, resource_server};
 use serde::Deserialize;
 
-/// A challenge, read back by the grammar of RFC 9110 sections 5.6 and 11.
+/// A challenge, parsed by the grammar of RFC 9110 sections 5.6 and 11.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Challenge {
     pub(crate) scheme: String,
-    /// The parameters by their names in lower case; a second one of the same name does not parse.
+    /// The parameters by lower-case name; duplicates do not parse.
     pub(crate) parameters: BTreeMap<String, String>,
 }
 
 impl Challenge {
-    /// Reads the list of challenges in one field line, or says where it ceases to be one.
+    /// Parses the list of challenges in one field line, or returns where parsing failed.
     pub(crate) fn list(mut rest: &str) -> Result<Vec<Self>, String> {
         let mut list: Vec<Self> = Vec::new();
         loop {
@@ -66,7 +66,7 @@ fn token(text: &str) -> Result<(&str, &str), String> {
     if end == 0 { Err(format!("not a token: {text}")) } else { Ok(text.split_at(end)) }
 }
 
-/// A token or a quoted string, without its quotes.
+/// Parses a token or a quoted string, without its quotes.
 fn value_of(text: &str) -> Result<(String, &str), String> {
     let Some(quoted) = text.strip_prefix('"') else {
         return token(text).map(|(value, rest)| (value.to_owned(), rest));
@@ -84,7 +84,7 @@ fn value_of(text: &str) -> Result<(String, &str), String> {
     Err("a quote that is not closed".to_owned())
 }
 
-/// Asserts that an answer has one line of one Bearer challenge whose values keep to their characters, and reads it.
+/// Asserts one line with one Bearer challenge whose values have legal characters, and parses it.
 #[track_caller]
 pub(crate) fn sole_challenge(answer: &Answer) -> Challenge {
     let mut list = Challenge::list(answer.challenge().unwrap_or_else(|| panic!("no challenge: {answer:?}"))).unwrap();
@@ -107,7 +107,7 @@ pub(crate) fn sole_challenge(answer: &Answer) -> Challenge {
     challenge
 }
 
-/// The answers of one API to a request of each challenged class.
+/// The responses of one API to a request of each challenged class.
 async fn refusals(api: &Api) -> [(Answer, StatusCode, Option<&'static str>); 4] {
     let ask = |ask: Ask| async move { ask.of(&api.router).await };
     [
@@ -131,7 +131,7 @@ async fn api(change: impl FnOnce(Authenticate) -> Authenticate) -> Api {
     Api::behind_layer(change(Authenticate::new(resource_server)))
 }
 
-/// The answer to a token, where no token older than ten minutes and only the mint's client is accepted.
+/// The response to a token, where `max_token_age` is ten minutes and only the mint's client is authorized.
 async fn answer_to(token: &str) -> Answer {
     #[derive(Deserialize)]
     struct Profile {
@@ -150,7 +150,7 @@ async fn answer_to(token: &str) -> Answer {
     Ask::get("/r").bearer(token).of(&router).await
 }
 
-/// Keys that cannot be had.
+/// A key source that is always unavailable.
 #[derive(Debug)]
 struct NoKeys(Option<Duration>);
 
@@ -191,7 +191,7 @@ async fn chal_1_every_refusal_that_the_client_can_mend_carries_a_challenge() {
 }
 
 #[tokio::test]
-async fn chal_1_a_refusal_of_an_unknown_method_or_path_behind_the_layer_carries_a_challenge() {
+async fn chal_1_unknown_method_or_path_behind_the_layer_is_challenged() {
     let api = Api::new().await;
     for method in ["HEAD", "OPTIONS", "DELETE", "TRACE", "FOO"] {
         let answer = Ask::with_method(Method::from_bytes(method.as_bytes()).unwrap(), "/me").of(&api.router).await;
@@ -323,7 +323,7 @@ async fn chal_4_insufficient_scope_is_403() {
 }
 
 #[tokio::test]
-async fn chal_4_what_is_not_the_clients_to_mend_has_no_challenge() {
+async fn chal_4_errors_without_a_client_remedy_have_no_challenge() {
     let unavailable = api_without_keys(None).await;
     Ask::get("/me").bearer(mint().token().issue()).of(&unavailable.router).await.assert_503();
     let misconfigured = Router::new().route("/r", get(|_: AccessToken| async {}));
@@ -340,7 +340,7 @@ async fn nested_realms() -> Router {
 }
 
 #[tokio::test]
-async fn chal_5_a_realm_named_for_layer_and_route_is_on_the_wire_once() {
+async fn chal_5_realm_set_for_layer_and_route_appears_once() {
     let router = nested_realms().await;
     let unauthenticated = Ask::get("/r").of(&router).await;
     assert_eq!(unauthenticated.challenge(), Some(r#"Bearer realm="outer""#));
@@ -349,7 +349,7 @@ async fn chal_5_a_realm_named_for_layer_and_route_is_on_the_wire_once() {
 }
 
 #[tokio::test]
-async fn chal_5_a_challenge_of_the_handlers_own_is_replaced_by_that_of_its_refusal() {
+async fn chal_5_handlers_challenge_is_replaced_by_the_refusals() {
     let handler = || async {
         let mut response = InsufficientScope::new(scope("a")).into_response();
         for own in ["Bearer realm=\"mine\"", "Basic realm=\"mine\""] {
@@ -435,7 +435,7 @@ async fn chal_7_nothing_of_a_request_is_copied_into_the_refusal() {
 }
 
 #[tokio::test]
-async fn not_built_chal_8_one_line_for_the_one_scheme_that_is_offered() {
+async fn not_built_chal_8_one_challenge_line_per_offered_scheme() {
     let api = Api::new().await;
     for ask in [Ask::get("/me"), Ask::get("/me").authorization("DPoP x").header("dpop", "x")] {
         let answer = ask.of(&api.router).await;
@@ -472,7 +472,7 @@ async fn chal_9_a_hint_demands_nothing() {
 }
 
 #[tokio::test]
-async fn chal_10_keys_that_cannot_be_had_are_503_and_say_nothing_of_the_token() {
+async fn chal_10_unavailable_keys_are_503_without_a_challenge() {
     let api = api_without_keys(None).await;
     for token in [mint().token().issue(), mint().token().signed_by_stranger().issue()] {
         let answer = Ask::get("/me").bearer(token).of(&api.router).await;
@@ -484,7 +484,7 @@ async fn chal_10_keys_that_cannot_be_had_are_503_and_say_nothing_of_the_token() 
 }
 
 #[tokio::test]
-async fn chal_10_a_503_says_when_to_come_back_and_never_a_moment_too_early() {
+async fn chal_10_retry_after_is_never_too_early() {
     for (time, seconds) in
         [(Duration::from_millis(1), "1"), (Duration::from_millis(29_001), "30"), (Duration::ZERO, "0")]
     {
@@ -495,7 +495,7 @@ async fn chal_10_a_503_says_when_to_come_back_and_never_a_moment_too_early() {
 }
 
 #[tokio::test]
-async fn chal_10_an_unjudged_token_is_not_taken_for_none_where_one_is_optional() {
+async fn chal_10_unverifiable_token_is_not_anonymous_where_optional() {
     let resource_server =
         resource_server().issuer(Issuer::with_key_source(ISSUER, NoKeys(None))).build().await.unwrap();
     let api = Api::behind_layer(Authenticate::new(resource_server).optional());
@@ -522,7 +522,7 @@ async fn chal_11_an_answer_without_a_challenge_exposes_none() {
 }
 
 #[tokio::test]
-async fn chal_11_what_the_handler_exposes_stays_and_nothing_is_exposed_twice() {
+async fn chal_11_exposed_headers_of_the_handler_stay_without_duplicates() {
     for (own, expected) in [
         ("X-Request-Id", vec!["X-Request-Id", "WWW-Authenticate"]),
         ("x-y, www-authenticate", vec!["x-y, www-authenticate"]),

@@ -1,9 +1,9 @@
-//! Settings from the host that a service runs on.
+//! Settings from the environment of a service.
 
 use scopegate_core::config::Config;
 use scopegate_tests::{Log, Network, clock};
 
-/// What Kubernetes gives every pod in the namespace of a service `my-api`.
+/// The variables that Kubernetes sets in every pod of a namespace with a service `my-api`.
 const SERVICE_LINKS: [(&str, &str); 8] = [
     ("MY_API_SERVICE_HOST", "10.96.0.17"),
     ("MY_API_SERVICE_PORT", "80"),
@@ -16,7 +16,7 @@ const SERVICE_LINKS: [(&str, &str); 8] = [
 ];
 
 #[tokio::test]
-async fn service_links_of_kubernetes_do_not_stop_a_service_and_leave_one_line() {
+async fn kubernetes_service_links_are_ignored_with_one_log_line() {
     let (log, _guard) = Log::listen();
     let settings = [("MY_API_ISSUER", "https://tenant.example"), ("MY_API_AUDIENCE", "https://api.example")];
     let config = Config::from_vars("MY_API", settings.into_iter().chain(SERVICE_LINKS));

@@ -1,4 +1,4 @@
-//! The public surface: what is accepted where, what can be taken from what, and what may grow without breaking anybody.
+//! The public surface: conversions, argument types, and which enums may grow.
 
 use std::{fmt::Debug, marker::PhantomData, str::FromStr as _, time::Duration};
 
@@ -92,7 +92,7 @@ async fn an_optional_scoped_token_is_none_for_the_anonymous_alone() {
 }
 
 #[tokio::test]
-async fn a_token_is_had_from_extensions_where_there_is_no_request() {
+async fn token_is_available_from_extensions() {
     let handler = |request: Request| async move {
         let extensions = request.into_parts().0.extensions;
         let told =
@@ -119,7 +119,7 @@ async fn claims_can_be_written_as_they_were_read() {
 }
 
 #[test]
-fn an_algorithm_is_had_from_its_name() {
+fn algorithm_parses_from_its_name() {
     for algorithm in Algorithm::ALL {
         assert_eq!(Algorithm::from_str(algorithm.as_str()).as_ref(), Ok(algorithm));
     }
@@ -148,7 +148,7 @@ async fn a_resource_server_shows_its_issuers_and_audiences() {
     assert!(issuers.iter().take(2).chain(&audiences).all(|name| shown.contains(name)), "{shown}");
 }
 
-/// Tells by which constant is found whether a type is `Copy`: the inherent one comes first.
+/// Whether a type is `Copy`, by which constant resolves: the inherent one takes precedence.
 struct Probe<T>(PhantomData<T>);
 
 trait Otherwise {
@@ -181,8 +181,8 @@ fn settings_that_may_grow_are_not_copy() {
 }
 
 #[tokio::test]
-async fn response_futures_show_nothing_of_what_is_inside() {
-    /// A future that must not be shown.
+async fn debug_of_response_futures_shows_no_content() {
+    /// A future whose content must not be shown.
     struct Secret;
 
     impl Debug for Secret {

@@ -1,4 +1,4 @@
-//! What handlers take: tokens with typed claims, demands in signatures, and the refusals of both.
+//! Extractors: tokens with typed claims, scopes in signatures, and their refusals.
 
 use std::{
     fmt::Debug,
@@ -60,12 +60,12 @@ fn good() -> String {
     mint().token().subject("alice").scope("messages:read profile").claim("display_name", "Alice").issue()
 }
 
-/// Without the claim that [`Profile`] needs.
+/// A token without the claim that [`Profile`] requires.
 fn nameless() -> String {
     mint().token().scope("messages:read profile").issue()
 }
 
-/// Everything that a client sees of an answer.
+/// All that a client sees of a response.
 fn seen(answer: &Answer) -> impl Debug + PartialEq {
     let mut headers: Vec<_> = answer
         .headers
@@ -76,7 +76,7 @@ fn seen(answer: &Answer) -> impl Debug + PartialEq {
     (answer.status, headers, answer.body.clone(), answer.reason)
 }
 
-/// Asserts that `one` and `other` refuse these requests alike, in every form in which a refusal is written.
+/// Asserts that both routers refuse these requests alike, in every form of a refusal.
 async fn assert_alike(one: &Router, other: &Router, token: Option<&str>, status: StatusCode) {
     let forms: [fn() -> Ask; 6] = [
         || Ask::get("/r"),
@@ -93,7 +93,7 @@ async fn assert_alike(one: &Router, other: &Router, token: Option<&str>, status:
         };
         let (left, right) = (with(form()).of(one).await, with(form()).of(other).await);
         assert_eq!(seen(&left), seen(&right));
-        // Without a layer, nobody says that the service speaks gRPC.
+        // Without a layer there is no protection space that answers gRPC.
         let is_http = index < 4 || status == StatusCode::INTERNAL_SERVER_ERROR;
         assert_eq!(left.status, if is_http { status } else { StatusCode::OK }, "{left:?}");
     }
@@ -123,27 +123,28 @@ async fn claims_are_built_once_per_token_and_shared() {
     static BUILT: AtomicUsize = AtomicUsize::new(0);
 
     #[derive(Debug)]
-    struct Counted;
+    struct CountedClaims;
 
-    impl<'de> Deserialize<'de> for Counted {
+    impl<'de> Deserialize<'de> for CountedClaims {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             BUILT.fetch_add(1, Ordering::SeqCst);
             Profile::deserialize(deserializer).map(|_| Self)
         }
     }
 
-    let handler =
-        async |one: AccessToken<Counted>, other: Option<AccessToken<Counted>>, third: Scoped<ReadMessages, Counted>| {
-            let other = other.expect("a token");
-            let shared = Arc::ptr_eq(&one.shared_claims(), &other.shared_claims())
-                && Arc::ptr_eq(&one.shared_claims(), &third.shared_claims())
-                && std::ptr::eq(one.claims(), one.clone().claims());
-            shared.to_string()
-        };
+    let handler = async |one: AccessToken<CountedClaims>,
+                         other: Option<AccessToken<CountedClaims>>,
+                         third: Scoped<ReadMessages, CountedClaims>| {
+        let other = other.expect("a token");
+        let shared = Arc::ptr_eq(&one.shared_claims(), &other.shared_claims())
+            && Arc::ptr_eq(&one.shared_claims(), &third.shared_claims())
+            && std::ptr::eq(one.claims(), one.clone().claims());
+        shared.to_string()
+    };
     let router = gated(handler).await;
     assert_eq!(ask().bearer(good()).of(&router).await.assert_pass().body, "true");
     assert_eq!(BUILT.load(Ordering::SeqCst), 1);
-    // Another request is another token, whatever its text.
+    // Another request has its own `Authentication`, whatever its token.
     ask().bearer(good()).of(&router).await.assert_pass();
     assert_eq!(BUILT.load(Ordering::SeqCst), 2);
 }
@@ -210,7 +211,7 @@ async fn claims_that_do_not_fit_are_401_for_an_option_too() {
 }
 
 #[tokio::test]
-async fn a_mismatch_tells_nothing_of_the_claims_to_the_client_or_the_log() {
+async fn claims_mismatch_discloses_no_claims() {
     let (log, _guard) = scopegate_tests::Log::listen();
     let secret = mint().token().claim("display_name", vec!["marker-7f3a"]).issue();
     let answer = ask().bearer(&secret).of(&gated(async |_: AccessToken<Profile>| "ran").await).await;
@@ -301,7 +302,7 @@ async fn a_scoped_token_without_authenticate_is_500() {
 }
 
 #[tokio::test]
-async fn a_scoped_token_has_typed_claims_and_the_scope_is_asked_first() {
+async fn scoped_checks_the_scope_before_the_claims() {
     let router =
         gated(async |token: Scoped<ReadMessages, Profile>| token.into_inner().claims().display_name.clone()).await;
     assert_eq!(ask().bearer(good()).of(&router).await.assert_pass().body, "Alice");
@@ -309,7 +310,7 @@ async fn a_scoped_token_has_typed_claims_and_the_scope_is_asked_first() {
     ask().bearer(mint().token().scope("x").issue()).of(&router).await.assert_403("messages:read profile");
 }
 
-// The refusals are those of the layers.
+// The refusals are the same as the layers'.
 
 #[tokio::test]
 async fn a_weak_token_is_refused_alike_by_layer_extractor_and_handler() {
@@ -322,7 +323,7 @@ async fn a_weak_token_is_refused_alike_by_layer_extractor_and_handler() {
 }
 
 #[tokio::test]
-async fn the_anonymous_are_refused_alike_by_authenticate_and_what_is_behind_an_optional_one() {
+async fn anonymous_requests_are_refused_alike_by_layer_and_extractor() {
     let authenticate_alone = gated(async || "ran").await;
     let layer = bare(async || "ran").layer(RequireToken::new()).layer(authenticate().await.optional());
     let extractor = optional(async |_: AccessToken| "ran").await;
@@ -357,7 +358,7 @@ async fn a_missing_authenticate_is_answered_alike_by_layer_and_extractors() {
 }
 
 #[tokio::test]
-async fn the_settings_of_authenticate_word_the_refusals_of_extractors_too() {
+async fn extractor_refusals_follow_the_settings_of_authenticate() {
     let router = bare(async |_: Scoped<ReadMessages>| "ran").layer(
         authenticate()
             .await
@@ -378,7 +379,7 @@ async fn the_settings_of_authenticate_word_the_refusals_of_extractors_too() {
 }
 
 #[tokio::test]
-async fn a_rejection_says_why_and_shows_nothing_else() {
+async fn rejection_shows_only_its_reason() {
     let handler = async |token: Result<AccessToken<Profile>, Rejection>| match token {
         Ok(_) => "ran".to_owned(),
         Err(rejection) => format!("{:?} {rejection:?}", rejection.reason()),

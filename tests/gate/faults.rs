@@ -1,8 +1,8 @@
-//! Every way in which an issuer can fail, at three moments in the life of a service, and what becomes of tokens meanwhile.
+//! Every fault of an issuer, at three moments in the life of a service, and the responses to tokens meanwhile.
 //!
-//! The judge of the answers knows nothing of how keys are kept. It knows which keys the issuer publishes, which documents
-//! were handed over in full, and what time has passed; from these follows what may be answered. The outcome is the table
-//! of `docs/issuer-outages.md`, which is compared with what happened.
+//! The oracle knows nothing of how keys are cached. It knows which keys the issuer publishes, which documents were delivered
+//! in full, and how much time has passed, and derives the permitted responses from these. The results are the table of
+//! `docs/issuer-outages.md`, which the test compares.
 
 mod rendered;
 mod wire;
@@ -34,20 +34,20 @@ use tokio::task::JoinHandle;
 
 use self::wire::{EXPIRED, Server, Wire};
 
-/// How far the clock goes in one step.
+/// The clock's step.
 const STEP: u64 = 5;
 /// How long a fault lasts: several refreshes, and beyond the lifetime of the keys and of the metadata.
 const FAULT: u64 = 12 * 60;
-/// Within which time everything is well again: two refresh intervals.
+/// The time within which everything recovers: two refresh intervals.
 const RECOVERY: u64 = 10 * 60;
-/// For how long keys are good by default.
+/// How long keys are fresh by default.
 const LIFETIME: u64 = 5 * 60;
-/// For how long they serve beyond that, while newer ones cannot be had.
+/// How long stale keys are used while the issuer is down.
 const MAX_STALE: u64 = DAY;
 const DAY: u64 = 24 * 60 * 60;
 /// The least time between two attempts.
 const COOL_DOWN: u64 = 30;
-/// How long an answer is waited for at most: all documents of one attempt.
+/// The longest wait for a response: all documents of one attempt.
 const PATIENCE: u64 = 10;
 
 static OLD: LazyLock<SigningKeys> = LazyLock::new(|| key("old"));
@@ -58,14 +58,14 @@ fn key(key_id: &str) -> SigningKeys {
     SigningKey::generate(SigningAlgorithm::Es256).with_key_id(key_id).into()
 }
 
-/// A way to fail.
+/// A fault of the issuer.
 struct Fault {
     name: &'static str,
     hits: Hits,
     way: Way,
 }
 
-/// Which documents a fault is about.
+/// The documents that a fault affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hits {
     Everything,
@@ -85,15 +85,15 @@ impl Hits {
 
 #[derive(Clone, Copy)]
 enum Way {
-    /// The address answers something else.
+    /// The address responds with this instead.
     Reply(fn(&Good) -> Reply),
-    /// The connection to it does something else.
+    /// The connection behaves like this instead.
     Wire(Wire),
     /// Nobody answers, and the clock goes forward a day, or back.
     Clock { forward: bool },
 }
 
-/// What the issuer would answer.
+/// The regular documents of the issuer.
 struct Good {
     keys: String,
     before_rotation: String,
@@ -113,7 +113,7 @@ fn metadata(member: serde_json::Value) -> Reply {
     Reply::ok(document.to_string())
 }
 
-/// A set of this key, with members changed.
+/// A JWK Set of this key, with changes.
 fn set_of(change: impl Fn(SigningKey) -> SigningKey) -> Reply {
     let changed: SigningKeys = OLD.iter().chain(NEW.iter()).cloned().map(change).collect();
     Reply::ok(changed.jwks_json())
@@ -122,7 +122,7 @@ fn set_of(change: impl Fn(SigningKey) -> SigningKey) -> Reply {
 fn faults() -> Vec<Fault> {
     use Hits::{Everything, Keys, Metadata};
     vec![
-        // There is no answer.
+        // There is no response.
         on_the_wire("connection refused", Everything, Wire::Refused),
         on_the_wire("the name does not resolve", Everything, Wire::Unresolved),
         on_the_wire("connection accepted, then silence", Everything, Wire::Silence),
@@ -143,7 +143,7 @@ fn faults() -> Vec<Fault> {
             Reply::After(Duration::from_secs(20), Box::new(Reply::ok(good.before_rotation.clone())))
         }),
         answering("HTTP client that panics", Everything, |_| Reply::Panics),
-        // The status says that it is no document.
+        // The status says that there is no document.
         answering("status 500", Everything, |_| Reply::status(500, "")),
         answering("status 502", Everything, |_| Reply::status(502, "<html>bad gateway</html>")),
         answering("status 503", Everything, |_| Reply::status(503, "")),
@@ -167,7 +167,7 @@ fn faults() -> Vec<Fault> {
         answering("redirect to plain http", Keys, |_| {
             Reply::status(301, "").field("location", "http://as.example/jwks")
         }),
-        // The document has no keys that can be used.
+        // The document has no usable keys.
         answering("HTML page", Keys, |_| {
             Reply::ok("<html><body>Maintenance</body></html>").field("content-type", "text/html")
         }),
@@ -202,7 +202,7 @@ fn faults() -> Vec<Fault> {
             assert_eq!(this.len(), that.len(), "{}", good.keys);
             Reply::ok(format!("{}{}", &this[..half], &that[half..]))
         }),
-        // The metadata is of no use.
+        // The metadata is unusable.
         answering("metadata is an HTML page", Metadata, |_| Reply::ok("<html></html>")),
         answering("metadata of another issuer", Metadata, |_| {
             metadata(json!({ "issuer": "https://as.example/", "jwks_uri": JWKS_URL }))
@@ -228,14 +228,14 @@ fn faults() -> Vec<Fault> {
     ]
 }
 
-/// The moment at which a fault strikes.
+/// The moment at which a fault begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Keys were never loaded.
     Start,
-    /// Keys are at hand.
+    /// Keys are cached.
     Steady,
-    /// Keys are at hand, and the issuer has begun to sign with a new one, which it publishes beside the old one.
+    /// Keys are cached, and the issuer has begun to sign with a new key, which it publishes beside the old one.
     Rotation,
 }
 
@@ -256,14 +256,14 @@ struct Held {
     new: bool,
 }
 
-/// What the judge knows: what was asked of the issuer, and what it handed over.
+/// What the oracle knows: the requests to the issuer, and its responses.
 #[derive(Debug, Default)]
 struct Ledger {
-    /// Seconds since the beginning. A clock that is set back does not set this back.
+    /// Seconds since the beginning. Setting the clock back does not reduce them.
     elapsed: AtomicU64,
     in_flight: AtomicUsize,
     broken: AtomicBool,
-    /// How many requests the fault met.
+    /// How many requests the fault affected.
     struck: AtomicUsize,
     asked: Mutex<Vec<(u64, String)>>,
     handed_over: Mutex<HandedOver>,
@@ -272,7 +272,7 @@ struct Ledger {
 #[derive(Clone, Copy, Debug, Default)]
 struct HandedOver {
     keys: Option<(Held, u64)>,
-    /// Whether that was the last thing that was asked for.
+    /// Whether this was the last document that was requested.
     was_last: bool,
 }
 
@@ -289,7 +289,7 @@ impl Ledger {
         Facts { at: self.elapsed(), handed_over: *self.handed_over() }
     }
 
-    /// Which keys a document is, if it is one of those that the issuer publishes.
+    /// The keys of a document, if the issuer publishes it.
     fn recognize(document: &[u8]) -> Option<Held> {
         let known = [(&*OLD, Held { old: true, new: false }), (&BOTH, Held { old: true, new: true })];
         known.into_iter().find(|(keys, _)| keys.jwks_json().as_bytes() == document).map(|(_, held)| held)
@@ -298,17 +298,17 @@ impl Ledger {
 
 static BOTH: LazyLock<SigningKeys> = LazyLock::new(|| OLD.followed_by(&NEW));
 
-/// A client that keeps the ledger.
+/// A client that records in the ledger.
 #[derive(Clone, Debug)]
 struct Kept {
     client: Arc<dyn Fetch>,
     ledger: Arc<Ledger>,
     hits: Hits,
-    /// Where requests go in truth while the fault lasts.
+    /// Where requests really go while the fault lasts.
     detour: Option<String>,
 }
 
-/// How long a broken socket is waited for. The settable clock stands still meanwhile.
+/// The real time-out for a broken socket. The test clock stands still meanwhile.
 const SHORT: Duration = Duration::from_millis(150);
 
 impl Fetch for Kept {
@@ -365,14 +365,14 @@ struct Facts {
 }
 
 impl Facts {
-    /// Whether a key was handed over, and how long ago.
+    /// Whether a key was delivered, and how long ago.
     fn age_of(&self, which: Which) -> Option<u64> {
         let (held, at) = self.handed_over.keys?;
-        let is_held = match which {
+        let was_delivered = match which {
             Which::Old => held.old,
             Which::New => held.new,
         };
-        is_held.then(|| self.at - at)
+        was_delivered.then(|| self.at - at)
     }
 }
 
@@ -382,29 +382,29 @@ enum Which {
     New,
 }
 
-/// What is sent.
+/// The kind of token that is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Good(Which),
-    /// A stranger's signature, under the old key's id.
+    /// Signed with an unknown key, under the old key's id.
     Forged,
-    /// A stranger's signature, under an id that nobody knows: every third time the same one.
+    /// Signed with an unknown key, under an unknown id: every third time the same one.
     Unknown,
     Expired,
     WrongAudience,
 }
 
-/// What the judge thinks of an answer.
+/// The oracle's verdict on a response.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Right,
-    /// 401 for a good token: the issuer was asked within the cool-down, and did not have its key then.
+    /// 401 for a valid token: within the cool-down of a fetch that did not deliver its key.
     Documented,
     Wrong(&'static str),
     Lost,
 }
 
-/// What may be answered to `kind`, by nothing but what was handed over before the request and during it.
+/// Judges a response to `kind` by what was delivered before and during the request.
 fn judge(kind: Kind, answer: &Answer, before: Facts, after: Facts) -> Verdict {
     let seconds = answer.header("retry-after").and_then(|seconds| seconds.parse::<u64>().ok());
     let well_formed = match answer.status.as_u16() {
@@ -434,7 +434,7 @@ fn judge(kind: Kind, answer: &Answer, before: Facts, after: Facts) -> Verdict {
         }
         (_, 200) => Verdict::Wrong("200 for a bad token"),
         (Kind::Unknown, _) | (_, 401) => Verdict::Right,
-        // Whoever has the key, within its lifetime, can tell.
+        // A service with the key, within the key's lifetime, must decide.
         (_, _) if [before, after].iter().all(|facts| facts.age_of(Which::Old).is_some_and(|age| age <= LIFETIME)) => {
             Verdict::Wrong("503 for a bad token that is known to be bad")
         }
@@ -466,7 +466,7 @@ struct Waiting {
     answer: JoinHandle<Answer>,
 }
 
-/// What happened in one phase of one fault.
+/// The results of one phase of one fault.
 #[derive(Debug, Default)]
 struct Books {
     requests: usize,
@@ -475,9 +475,9 @@ struct Books {
     lost: usize,
     wrong: Vec<String>,
     fetches: usize,
-    /// How many of them the fault met.
+    /// How many requests the fault affected.
     struck: usize,
-    /// The statuses of good tokens while the fault lasted, in the order in which they first came.
+    /// The statuses of valid tokens during the fault, in order of first occurrence.
     old: Vec<u16>,
     new: Vec<u16>,
     recovered: Option<u64>,
@@ -530,7 +530,7 @@ impl World {
         if self.published.new { BOTH.jwks_json() } else { OLD.jwks_json() }
     }
 
-    /// The issuer answers as it should.
+    /// Ends the fault.
     fn mend(&mut self) {
         self.ledger.broken.store(false, Ordering::SeqCst);
         if let Some(server) = &self.server {
@@ -541,7 +541,7 @@ impl World {
         self.network.put(JWKS_URL, Reply::ok(self.keys()));
     }
 
-    /// The fault begins.
+    /// Begins the fault.
     fn spoil(&mut self) {
         self.mend();
         self.ledger.broken.store(true, Ordering::SeqCst);
@@ -558,17 +558,17 @@ impl World {
         }
     }
 
-    /// Time goes on.
+    /// Advances the clock by one step.
     async fn step(&mut self) {
         self.ledger.elapsed.fetch_add(STEP, Ordering::SeqCst);
         self.clock.advance(Duration::from_secs(STEP));
         self.rest().await;
     }
 
-    /// Lets everything happen that happens without the clock, and judges the answers that came.
+    /// Runs everything that does not depend on the clock, and judges the responses.
     async fn rest(&mut self) {
         settle().await;
-        // A socket takes its time. The clock of the service stands still until it is done.
+        // Sockets take real time. The test clock stands still until they are done.
         let mut naps = 0;
         while self.server.is_some() && self.ledger.in_flight.load(Ordering::SeqCst) > 0 {
             naps += 1;
@@ -655,7 +655,7 @@ impl World {
         token
     }
 
-    /// One request of each kind.
+    /// Sends one request of each kind.
     async fn round(&mut self) {
         self.ask(Kind::Good(Which::Old));
         if self.published.new {
@@ -667,7 +667,7 @@ impl World {
         self.rest().await;
     }
 
-    /// Nobody was asked but the issuer, nor more often than there is a budget for.
+    /// Asserts that only the issuer was contacted, and within the fetch budget.
     fn check_fetches(&mut self) {
         let asked = self.ledger.asked.lock().expect("not poisoned").clone();
         self.books.fetches = asked.len();
@@ -690,7 +690,7 @@ impl World {
         for url in [metadata, oidc, keys] {
             let times: Vec<u64> = asked.iter().filter(|(_, asked)| *asked == url).map(|(at, _)| *at).collect();
             let early = times.windows(2).filter(|pair| pair[1] - pair[0] < COOL_DOWN).count();
-            // The reserve: for the rotation, and then once in ten cool-downs at most. A clock that jumps forgets the rest.
+            // The reserve: once for the rotation, and then at most once in ten cool-downs. A clock that jumps resets it.
             let lasted = self.ledger.elapsed() - DAY * u64::from(self.ledger.elapsed() > DAY);
             let reserve = 1 + lasted / (10 * COOL_DOWN) + self.jumps;
             if early as u64 > reserve {
@@ -722,7 +722,7 @@ impl World {
             }
             self.round().await;
         }
-        // Since then a cool-down has passed, so that whatever is refused from here on is not for want of a budget.
+        // A cool-down has passed since, so that later refusals are not for lack of budget.
         for _ in 0..6 {
             self.step().await;
         }
@@ -739,7 +739,7 @@ impl World {
             }
             self.step().await;
         }
-        // Whoever still waits gets what the fault has left for them.
+        // Requests that still wait get their responses.
         while !self.waiting.is_empty() {
             self.step().await;
         }
@@ -747,7 +747,7 @@ impl World {
         self.mend();
         let mended = self.ledger.elapsed();
         while self.ledger.elapsed() < mended + RECOVERY {
-            // Nobody asks.
+            // No requests for a while.
             self.step().await;
             let facts = self.ledger.facts();
             if facts.handed_over.keys.is_some_and(|(held, at)| at > mended && held == self.published) {
@@ -777,7 +777,7 @@ impl World {
     }
 }
 
-/// A fault, and what happened in each phase.
+/// A fault, and the results of each phase.
 struct Row {
     fault: Arc<Fault>,
     phases: Vec<(Phase, Books)>,
@@ -785,15 +785,15 @@ struct Row {
 
 const PHASES: [Phase; 3] = [Phase::Start, Phase::Steady, Phase::Rotation];
 
-/// A client that would trust the expired certificate, were it not for its time.
+/// A client that trusts the expired certificate but for its time.
 fn client() -> ReqwestFetch {
     ReqwestFetch::builder().root_certificates(EXPIRED.0).build().expect("a TLS provider")
 }
 
-/// The faults of names and certificates are what they are called.
+/// Name and certificate failures are reported as what they are.
 #[cfg(feature = "aws-lc-rs")]
 #[tokio::test]
-async fn k_13_a_name_without_address_and_an_expired_certificate_are_told_as_such() {
+async fn k_13_dns_and_certificate_failures_are_named() {
     for (name, told) in [("the name does not resolve", "dns error"), ("certificate expired", "certificate expired")] {
         let (log, _listening) = scopegate_tests::Log::listen();
         let fault = faults().into_iter().find(|fault| fault.name == name).expect("a fault");
@@ -807,12 +807,12 @@ async fn k_13_a_name_without_address_and_an_expired_certificate_are_told_as_such
 }
 
 #[tokio::test]
-async fn no_fault_of_an_issuer_decides_wrongly_or_loses_a_good_token() {
+async fn issuer_faults_never_cause_a_wrong_decision() {
     count_panics();
     let client = cfg!(feature = "aws-lc-rs").then(client);
     let faults: Vec<_> = faults().into_iter().map(Arc::new).collect();
     let is_run = |fault: &Fault| client.is_some() || !matches!(fault.way, Way::Wire(_));
-    // Sockets wait for real, so those faults all run at the same time.
+    // Sockets take real time, so those faults run concurrently.
     let on_sockets: Vec<Vec<JoinHandle<Books>>> = faults
         .iter()
         .map(|fault| {

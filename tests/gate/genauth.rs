@@ -30,13 +30,13 @@ fn sample() -> Value {
     serde_json::from_str(SAMPLE_PARTS).expect("JSON")
 }
 
-/// That issuer, with a key that it does not have.
+/// That issuer, with a test key in place of its own.
 fn issuer() -> Issuer {
     let keys = key(SigningAlgorithm::Rs256).with_key_id("test-key").into();
     Issuer::with_jwks(ISSUER, mint().with_keys(keys).jwks_json()).audiences([APPLICATION]).profile(Profile::genauth())
 }
 
-/// Makes tokens of that issuer, by the key that it does not have.
+/// Signs tokens of that issuer with the test key.
 fn genauth() -> Mint {
     Mint::new(ISSUER, key(SigningAlgorithm::Rs256).with_key_id("test-key").into())
         .with_audience(APPLICATION)
@@ -47,7 +47,7 @@ async fn resource_server(issuer: Issuer, clock: TestClock) -> ResourceServer {
     ResourceServer::builder().issuer(issuer).clock(clock).build().await.expect("good settings")
 }
 
-/// A route that demands `message`, as the documentation's example does.
+/// A route that requires `message`, as in the documentation's example.
 fn api(resource_server: ResourceServer) -> Router {
     let handler = |token: AccessToken| async move {
         format!("{} for {:?} by {:?}", token.scope(), token.subject(), token.client_id())
@@ -56,7 +56,7 @@ fn api(resource_server: ResourceServer) -> Router {
     Router::new().route("/me", get(handler)).route("/messages", message).layer(Authenticate::new(resource_server))
 }
 
-/// What the API makes of a token that was issued just now.
+/// The result for a token that was issued just now.
 async fn reason_now(issuer: Issuer, token: &TokenBuilder) -> Option<Reason> {
     let api = api(resource_server(issuer, clock()).await);
     let answer = Ask::get("/me").bearer(token.issue()).of(&api).await;
@@ -68,7 +68,7 @@ async fn reason_now(issuer: Issuer, token: &TokenBuilder) -> Option<Reason> {
 }
 
 #[test]
-fn the_sample_is_what_its_description_says() {
+fn sample_matches_its_description() {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
     let parts: Vec<&str> = SAMPLE.trim().split('.').collect();
@@ -89,7 +89,7 @@ async fn the_sample_is_refused_as_expired() {
 }
 
 #[tokio::test]
-async fn before_its_expiry_the_sample_is_refused_for_its_key_which_is_not_published() {
+async fn unexpired_sample_is_refused_for_its_unpublished_key() {
     for now in [ISSUED, EXPIRED - 1, EXPIRED + 59] {
         let api = api(resource_server(issuer(), TestClock::at_unix(now)).await);
         let answer = Ask::get("/messages").bearer(SAMPLE.trim()).of(&api).await;
@@ -102,7 +102,7 @@ async fn before_its_expiry_the_sample_is_refused_for_its_key_which_is_not_publis
 }
 
 #[tokio::test]
-async fn before_its_expiry_the_sample_is_refused_for_its_signature_where_another_key_has_that_id() {
+async fn unexpired_sample_is_refused_for_its_signature_under_a_foreign_key() {
     let key_id = sample()["header"]["kid"].as_str().expect("text").to_owned();
     let keys = key(SigningAlgorithm::Rs256).with_key_id(key_id).into();
     let issuer = Issuer::with_jwks(ISSUER, mint().with_keys(keys).jwks_json());
@@ -111,7 +111,7 @@ async fn before_its_expiry_the_sample_is_refused_for_its_signature_where_another
     Ask::get("/messages").bearer(SAMPLE.trim()).of(&api).await.assert_401(Reason::InvalidSignature);
 }
 
-/// The sample, by a key that the issuer of the tests has.
+/// The sample, signed with the test key.
 fn reminted() -> TokenBuilder {
     genauth().token_shaped(Shape::GenAuthUser).raw_payload(sample()["claims"].to_string())
 }
@@ -139,7 +139,7 @@ async fn a_user_s_token_was_issued_to_its_audience() {
 }
 
 #[tokio::test]
-async fn of_several_audiences_none_is_taken_for_the_client() {
+async fn several_audiences_are_not_taken_for_the_client() {
     let resource_server = resource_server(issuer(), clock()).await;
     let token = genauth().token_shaped(Shape::GenAuthUser).audiences([APPLICATION, "another"]).issue();
     let token = judge(&resource_server, token).await.expect("good").expect("a token");
@@ -162,7 +162,7 @@ async fn an_empty_scope_is_no_sign_of_an_access_token() {
 }
 
 #[tokio::test]
-async fn an_id_token_is_refused_by_each_of_its_marks_even_with_a_scope() {
+async fn each_mark_of_an_id_token_refuses_it() {
     for (name, value) in
         [("nonce", json!("n")), ("at_hash", json!("h")), ("c_hash", json!("h")), ("nonce", json!(null))]
     {
@@ -192,7 +192,7 @@ async fn the_type_of_an_access_token_is_jwt_and_present() {
 }
 
 #[tokio::test]
-async fn iat_is_required_and_the_claims_that_the_issuer_does_not_send_are_not() {
+async fn iat_is_required_and_unsent_claims_are_not() {
     let user = genauth().token_shaped(Shape::GenAuthUser);
     for (name, expected) in [
         ("iat", Some(Reason::MissingClaim)),
@@ -232,7 +232,7 @@ async fn a_machine_s_token_is_accepted_and_names_its_client() {
 }
 
 #[tokio::test]
-async fn a_machine_s_audience_may_be_its_own_key_where_that_is_configured() {
+async fn machine_token_may_have_its_own_key_as_audience() {
     let token = machine().audience("machine-1");
     assert_eq!(reason_now(issuer(), &token).await, Some(Reason::WrongAudience));
     assert_eq!(reason_now(issuer().audiences(["machine-1"]), &token).await, None);
@@ -257,7 +257,7 @@ async fn only_authorized_parties_pass_where_they_are_named() {
 }
 
 #[tokio::test]
-async fn an_empty_list_of_authorized_parties_is_a_start_up_error_that_names_the_remedy() {
+async fn empty_authorized_parties_fail_the_build_with_the_remedy() {
     let issuer = issuer().authorized_parties([""; 0]);
     let error = ResourceServer::builder().issuer(issuer).build().await.expect_err("nobody could pass").to_string();
     assert!(error.contains("authorized parties") && error.contains("leave it out"), "{error}");
@@ -281,7 +281,7 @@ async fn the_strict_default_refuses_all_of_these_tokens() {
     assert_eq!(reason_now(strict(), &retyped).await, Some(Reason::MissingClaim));
 }
 
-/// Whether a token that grants `granted` gets through to a route that demands `required`.
+/// Whether a token with the scope `granted` passes at a route that requires `required`.
 async fn is_satisfied(issuer: Issuer, granted: &str, required: &str) -> bool {
     let route = get(|| async { "the book" }).layer(RequireScope::new(required.to_owned()));
     let router = Router::new().route("/", route).layer(Authenticate::new(resource_server(issuer, clock()).await));

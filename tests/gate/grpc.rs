@@ -31,7 +31,7 @@ use tower::ServiceBuilder;
 
 use crate::remote::KeyServer;
 
-/// A server of the health service, until it is dropped.
+/// A server of the health service. Dropping it stops the server.
 struct Served {
     address: SocketAddr,
     reporter: HealthReporter,
@@ -94,7 +94,7 @@ async fn trusting() -> ResourceServer {
     resource_server().issuer(issuer()).build().await.expect("good settings")
 }
 
-/// The health service behind a gate that demands `health`.
+/// The health service behind a layer that requires `health`.
 async fn gated() -> Served {
     serve!(Authenticate::new(trusting().await), RequireScope::new("health"))
 }
@@ -117,7 +117,7 @@ async fn grpc_1_no_token_is_unauthenticated_for_a_tonic_client() {
 }
 
 #[tokio::test]
-async fn grpc_2_a_bad_token_is_unauthenticated() {
+async fn grpc_2_invalid_token_is_unauthenticated() {
     let served = gated().await;
     for (authorization, message) in [
         (bearer(&mint().token().expired()), "the token has expired"),
@@ -138,7 +138,7 @@ async fn grpc_2_a_weak_scope_is_permission_denied() {
 }
 
 #[tokio::test]
-async fn grpc_2_keys_that_cannot_be_had_are_unavailable() {
+async fn grpc_2_missing_keys_are_unavailable() {
     let keys = KeyServer::open("no keys");
     let served = serve!(Authenticate::new(keys.resource_server().await), RequireScope::new("health"));
     let status = refusal(&served, Some(&good())).await;
@@ -263,7 +263,7 @@ async fn grpc_4_a_token_in_other_metadata_is_not_read() {
 }
 
 #[tokio::test]
-async fn not_built_grpc_4_a_token_under_the_dpop_scheme_is_no_credentials() {
+async fn not_built_grpc_4_dpop_scheme_is_not_credentials() {
     let mut proven = request(Some(&good().replace("Bearer", "DPoP")));
     proven.metadata_mut().insert("dpop", MetadataValue::try_from("a.b.c").expect("metadata"));
     let status = gated().await.client().await.check(proven).await.expect_err("a refusal");
@@ -292,7 +292,7 @@ async fn grpc_5_a_stream_is_refused_at_its_start() {
 }
 
 #[tokio::test]
-async fn grpc_5_a_stream_outlives_its_token_and_the_next_call_does_not() {
+async fn grpc_5_stream_outlives_its_token_next_call_does_not() {
     let clock: TestClock = clock();
     let server = resource_server().clock(clock.clone()).issuer(issuer()).build().await.expect("good settings");
     let served = serve!(Authenticate::new(server), RequireScope::new("health"));
@@ -348,10 +348,10 @@ async fn grpc_5_a_handlers_refusal_is_a_grpc_status_too() {
     assert_trailers_only(&ask.bearer(mint().token().issue()).of(&router).await, "application/grpc", "7");
 }
 
-// Services that do not speak gRPC, whose clients may say that they do.
+// Services that do not speak gRPC, and clients that claim to.
 
 #[tokio::test]
-async fn grpc_1_a_rest_route_refuses_with_http_statuses_whatever_the_content_type() {
+async fn grpc_1_rest_route_refuses_with_http_status_for_grpc_content_type() {
     use axum::routing::post;
     use scopegate_axum::{AccessToken, InsufficientScope, RequireActive, Scoped, scope};
     struct Admin;
@@ -398,7 +398,7 @@ async fn grpc_1_a_rest_route_refuses_with_http_statuses_whatever_the_content_typ
 }
 
 #[tokio::test]
-async fn grpc_1_a_space_that_answers_grpc_answers_it_for_whatever_is_inside() {
+async fn grpc_1_grpc_space_covers_inner_layers() {
     use scopegate_axum::AccessToken;
     let router = axum::Router::new()
         .route("/extractor", axum::routing::post(|_: AccessToken<u8>| async {}))
@@ -411,9 +411,9 @@ async fn grpc_1_a_space_that_answers_grpc_answers_it_for_whatever_is_inside() {
     }
 }
 
-// With hyper alone, and no tonic in the server or in the client.
+// With hyper alone, without tonic in server or client.
 
-/// Serves with hyper, over HTTP/1.1 or HTTP/2 as the client likes.
+/// Serves with hyper, over HTTP/1.1 or HTTP/2.
 async fn serve_with_hyper() -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let address = listener.local_addr().expect("an address");

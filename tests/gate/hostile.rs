@@ -1,4 +1,4 @@
-//! The ready-made tokens, each sent to the API and judged as the list of attacks says.
+//! The ready-made hostile tokens, each with the result that the list of attacks requires.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,7 +19,7 @@ use scopegate_tests::{
 
 use crate::jose::Network;
 
-/// Which decision is made where the list leaves several open, and why.
+/// The decisions where the list leaves several open, with the reason.
 const READINGS: &[(&str, Result<(), Reason>, &str)] = &[
     ("T-KEY-20", Err(TokenTooLong), "longer than the 16 KiB that are read; the HTTP stack has room for more"),
     ("T-KEY-21", Ok(()), "without `kid`, the issuer's keys for that `alg` are tried, up to eight"),
@@ -66,7 +66,7 @@ fn status_of(reading: Result<(), Reason>) -> u16 {
     reading.map_or_else(|reason| reason.kind().status(), |()| StatusCode::OK).as_u16()
 }
 
-/// The status that `token` has to get.
+/// The expected status of `token`.
 fn expected(token: &HostileToken) -> u16 {
     let reading = READINGS.iter().find(|(id, ..)| *id == token.id);
     match (token.status.as_u64(), reading) {
@@ -77,7 +77,7 @@ fn expected(token: &HostileToken) -> u16 {
     }
 }
 
-/// The code that goes with a status in the challenge.
+/// The error code that belongs to a status.
 fn code(status: u16) -> Option<&'static str> {
     match status {
         200 => None,
@@ -97,12 +97,12 @@ fn authorization(token: &HostileToken) -> Vec<u8> {
     }
 }
 
-/// Where the rig's issuers have their keys.
+/// The URL of the rig's keys.
 fn jwks_url(issuer: &str) -> String {
     format!("{issuer}/jwks.json")
 }
 
-/// The resource server of the rig, with issuers that are made by `issuer` and with further settings.
+/// The resource server of the rig, with issuers made by `issuer` and further settings.
 async fn rig_with(
     issuer: impl Fn(String, String) -> Issuer,
     settings: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder,
@@ -113,10 +113,10 @@ async fn rig_with(
     settings(issuers.fold(builder, ResourceServerBuilder::issuer)).build().await.expect("the rig is well-formed")
 }
 
-/// Every decision, by the token's ID.
+/// The decisions, by token ID.
 type Decisions = BTreeMap<String, (u16, Option<String>)>;
 
-/// The decisions that the list demands.
+/// The decisions that the list requires.
 fn demanded() -> Decisions {
     let decision = |token: &HostileToken| (expected(token), code(expected(token)).map(str::to_owned));
     HostileToken::all().iter().map(|token| (token.id.clone(), decision(token))).collect()
@@ -157,7 +157,7 @@ fn assert_as_demanded(decisions: &Decisions, handled: usize, how: &str) {
 }
 
 #[test]
-fn every_open_row_has_one_reading_within_what_the_list_allows() {
+fn every_open_row_has_one_permitted_decision() {
     let tokens = HostileToken::all();
     assert_eq!(tokens.len(), 284);
     for (id, reading, why) in READINGS {
@@ -177,7 +177,7 @@ fn every_row_demands_the_code_that_goes_with_its_status() {
         let status = expected(&token);
         match &*token.expect {
             "accept" => assert_eq!((status, &token.error), (200, &None), "{}", token.id),
-            // Where the list has several statuses, the code follows the one that was chosen.
+            // Where the list permits several statuses, the code follows the chosen one.
             "reject" if token.status.is_array() => assert_ne!(status, 200, "{}", token.id),
             "reject" => assert_eq!(code(status), token.error.as_deref(), "{}", token.id),
             "either" => assert_eq!(token.error, None, "{}", token.id),
@@ -244,7 +244,7 @@ async fn no_token_causes_traffic_beyond_its_configured_issuer() {
     assert_as_demanded(&decisions, api.calls(), "with keys that are fetched");
     let asked = network.asked();
     for issuer in &rig.issuers {
-        // The reserve is there for an unknown key id that is named twice, which some of these tokens share.
+        // Some of these tokens share an unknown key id. Named twice, it may use the reserve.
         let fetches = asked.iter().filter(|url| **url == jwks_url(&issuer.iss)).count();
         assert!((1..=2).contains(&fetches), "{asked:?}");
     }
@@ -254,7 +254,7 @@ async fn no_token_causes_traffic_beyond_its_configured_issuer() {
 }
 
 #[tokio::test]
-async fn tokens_that_name_a_url_for_their_key_cause_no_request_at_all_once_the_keys_are_at_hand() {
+async fn tokens_that_name_a_key_url_cause_no_request() {
     let rig = Rig::load();
     let documents = rig.issuers.iter().map(|issuer| (jwks_url(&issuer.iss), issuer.jwks.to_string()));
     let network = Network::with(documents);
@@ -269,7 +269,7 @@ async fn tokens_that_name_a_url_for_their_key_cause_no_request_at_all_once_the_k
     let before = network.asked();
     send("T-KEY-03").await.assert_401_token();
     assert_eq!(network.asked(), before);
-    // The same key id again: the issuer that was configured may be asked, and nobody else.
+    // The same key id again: the configured issuer may be contacted, and no other host.
     send("T-KEY-04").await.assert_401_token();
     assert!(network.asked().iter().all(|url| *url == before[0]), "{:?}", network.asked());
 }
@@ -285,7 +285,7 @@ async fn no_answer_holds_anything_of_a_token() {
             answers.entry((answer.challenge().map(str::to_owned), answer.body)).or_insert_with(Vec::new).push(token.id);
         }
     }
-    // What is the same for many tokens is about none of them. The scope of the route is the one thing that varies.
+    // A response that is shared by many tokens depends on none of them. Only the route's scope varies.
     println!("{} different answers to refused tokens", answers.len());
     assert!(answers.len() <= Reason::ALL.len(), "{answers:#?}");
     for (challenge, body) in answers.keys() {

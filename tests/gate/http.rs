@@ -49,7 +49,7 @@ fn raw(request_line: &str, lines: &str) -> Vec<u8> {
     format!("{request_line} HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\n{lines}\r\n").into_bytes()
 }
 
-/// What the API answers to a raw request, and how often its handlers ran.
+/// The API's response to a raw request, and how often its handlers ran.
 async fn over_the_wire(request: &[u8]) -> (String, usize) {
     let api = Api::new().await;
     let served = serve(api.router.clone()).await;
@@ -63,7 +63,7 @@ async fn assert_bare_401_over_the_wire(request: &[u8]) {
     assert!(answer.contains(&format!("www-authenticate: Bearer realm=\"{AUDIENCE}\"\r\n")), "{answer}");
 }
 
-/// Asserts what the API answers to `Authorization` field lines, handed over as they are.
+/// Asserts a 400 for `Authorization` field lines, sent unchanged.
 async fn assert_400(lines: &[&[u8]]) {
     let api = Api::new().await;
     let ask = lines.iter().fold(Ask::get("/me"), |ask, line| ask.authorization(line));
@@ -132,7 +132,7 @@ async fn h_05_several_spaces_before_the_token_pass() {
 }
 
 #[tokio::test]
-async fn h_06_a_tab_a_colon_an_equals_sign_or_a_quote_in_place_of_the_space_is_400_or_401() {
+async fn h_06_separator_other_than_space_is_400_or_401() {
     let api = Api::new().await;
     for (joined, expected) in [
         (format!("Bearer\t{}", good()), 400),
@@ -160,7 +160,7 @@ async fn h_07_anything_after_the_token_is_400() {
         if http::HeaderValue::from_bytes(value.as_bytes()).is_ok() {
             assert_400(&[value.as_bytes()]).await;
         } else {
-            // The HTTP stack refuses it first.
+            // The HTTP stack refuses it.
             let (answer, calls) = over_the_wire(&raw("GET /me", &format!("Authorization: {value}\r\n"))).await;
             assert_eq!((status(&answer), calls), (400, 0));
         }
@@ -226,7 +226,7 @@ async fn h_10_octets_beyond_ascii_are_400() {
         assert_400(&[&[b"Bearer".as_slice(), &[octet], b" x"].concat()]).await;
     }
     assert_400(&["Bearer tök.en.ü".as_bytes()]).await;
-    // A no-break space is no space.
+    // A no-break space is not a space.
     assert_400(&[format!("Bearer\u{a0}{}", good()).as_bytes()]).await;
 }
 
@@ -238,7 +238,7 @@ async fn h_10_octets_beyond_ascii_are_400_over_the_wire() {
 }
 
 #[tokio::test]
-async fn h_11_a_token_anywhere_else_is_401_without_an_error_and_not_logged() {
+async fn h_11_token_elsewhere_is_401_and_not_logged() {
     let (log, _guard) = Log::listen();
     let api = Api::new().await;
     let token = good();
@@ -262,13 +262,13 @@ async fn h_11_a_token_anywhere_else_is_401_without_an_error_and_not_logged() {
 }
 
 #[tokio::test]
-async fn h_11_a_token_in_the_user_information_of_the_target_is_not_read() {
+async fn h_11_token_in_the_targets_user_information_is_ignored() {
     let (answer, calls) = over_the_wire(&raw(&format!("GET http://Bearer:{}@api.example/me", good()), "")).await;
     assert!(matches!(status(&answer), 400 | 401) && calls == 0, "{answer}");
 }
 
 #[tokio::test]
-async fn h_12_a_good_header_and_a_token_in_the_query_are_400() {
+async fn h_12_header_and_query_token_together_are_400() {
     let api = Api::new().await;
     for query in [
         format!("access_token={}", good()),
@@ -290,7 +290,7 @@ async fn h_12_a_good_header_and_a_token_in_the_query_are_400() {
 }
 
 #[tokio::test]
-async fn h_13_a_header_beyond_the_limit_is_401_and_no_key_is_asked_for() {
+async fn h_13_overlong_header_is_401_without_a_key_fetch() {
     let keys = CountingKeys::of(&mint());
     let issuer = Issuer::with_key_source(ISSUER, keys.clone());
     let api = Api::behind(resource_server().issuer(issuer).build().await.expect("good settings"));
@@ -304,7 +304,7 @@ async fn h_13_a_header_beyond_the_limit_is_401_and_no_key_is_asked_for() {
 }
 
 #[tokio::test]
-async fn h_13_a_header_of_17_or_64_kib_over_the_wire_is_401() {
+async fn h_13_header_of_17_or_64_kib_is_401() {
     for length in [17, 64] {
         let line = format!("Authorization: Bearer {}\r\n", "x".repeat(length * 1024));
         let (answer, calls) = over_the_wire(&raw("GET /me", &line)).await;
@@ -314,7 +314,7 @@ async fn h_13_a_header_of_17_or_64_kib_over_the_wire_is_401() {
 }
 
 #[tokio::test]
-async fn h_13_a_header_of_1_mib_over_the_wire_is_431_from_the_http_stack() {
+async fn h_13_header_of_1_mib_is_431_from_the_http_stack() {
     let line = format!("Authorization: Bearer {}\r\n", "x".repeat(1024 * 1024));
     let (answer, calls) = over_the_wire(&raw("GET /me", &line)).await;
     assert_eq!((status(&answer), calls), (431, 0), "{answer}");
@@ -384,7 +384,7 @@ async fn h_17_a_method_override_does_not_open_a_route() {
 }
 
 #[tokio::test]
-async fn h_18_head_is_judged_like_get() {
+async fn h_18_head_is_authenticated_like_get() {
     let api = Api::new().await;
     let refused = Ask::with_method(Method::HEAD, "/me").of(&api.router).await;
     assert_eq!(refused.assert_401_bare().body, "");
@@ -429,7 +429,7 @@ async fn h_20_every_method_is_401() {
 }
 
 #[tokio::test]
-async fn h_20_a_method_that_nobody_routes_is_401_behind_a_route_layer_too() {
+async fn h_20_unrouted_method_is_401_behind_a_route_layer() {
     let server = resource_server().issuer(scopegate_tests::issuer()).build().await.expect("good settings");
     let router =
         Router::new().route("/me", axum::routing::get(|| async { "me" })).route_layer(Authenticate::new(server));
@@ -440,7 +440,7 @@ async fn h_20_a_method_that_nobody_routes_is_401_behind_a_route_layer_too() {
     }
 }
 
-/// Paths that some server, proxy or framework takes for `/me`.
+/// Paths that some servers, proxies or frameworks normalize to `/me`.
 const ODD_PATHS: [&str; 19] = [
     "//me",
     "/me/",
@@ -469,7 +469,7 @@ async fn h_21_odd_paths_never_show_the_protected_body() {
     let served = serve(api.router.clone()).await;
     for path in ODD_PATHS {
         let answer = exchange(served.address, &raw(&format!("GET {path}"), "")).await.expect("an answer");
-        // Unknown paths are behind the gate too, since axum gives the whole router the fallback of the merged one.
+        // Unknown paths are behind the layer too: axum uses the merged router's fallback for the whole router.
         assert!(matches!(status(&answer), 400 | 401 | 404), "{path}: {answer}");
         assert!(!answer.contains("anonymous") && !answer.contains("user-1"), "{path}: {answer}");
     }
@@ -477,7 +477,7 @@ async fn h_21_odd_paths_never_show_the_protected_body() {
 }
 
 #[tokio::test]
-async fn h_21_odd_paths_do_not_lead_a_weak_token_to_a_stronger_route() {
+async fn h_21_odd_paths_do_not_bypass_a_routes_scope() {
     let api = Api::new().await;
     let served = serve(api.router.clone()).await;
     let line = format!("Authorization: Bearer {}\r\n", good());
@@ -489,7 +489,7 @@ async fn h_21_odd_paths_do_not_lead_a_weak_token_to_a_stronger_route() {
 }
 
 #[tokio::test]
-async fn h_22_the_absolute_form_is_judged_by_its_path() {
+async fn h_22_absolute_form_is_routed_by_its_path() {
     assert_bare_401_over_the_wire(&raw("GET http://other.example/me", "")).await;
     assert_bare_401_over_the_wire(&raw("GET http://other.example/public/../me", "")).await;
     let (answer, calls) = over_the_wire(&raw("GET http://other.example/public", "X-Original-URL: /me\r\n")).await;
@@ -527,7 +527,7 @@ async fn h_22_odd_paths_over_http2_are_401_or_404() {
 }
 
 #[tokio::test]
-async fn h_22_a_token_over_http2_is_judged_like_any() {
+async fn h_22_token_over_http2_is_verified_alike() {
     let api = Api::new().await;
     let served = serve(api.router.clone()).await;
     let uri = || format!("http://{}/me", served.address);
@@ -544,8 +544,8 @@ async fn h_22_a_token_over_http2_is_judged_like_any() {
     assert_eq!((status, api.calls()), (StatusCode::BAD_REQUEST, 1));
 }
 
-/// Sends these header fields as one HTTP/2 request, with no client that would have a say, and returns the first octet of
-/// the answer's header block: `0x88` is the status 200. `None` where the stream or the connection is refused.
+/// Sends these header fields as one HTTP/2 request, without a client that validates them, and returns the first octet of the
+/// response's header block: `0x88` is the status 200. `None` where the stream or the connection is refused.
 async fn raw_http2(address: SocketAddr, fields: &[(&str, &str)]) -> Option<u8> {
     const SETTINGS: u8 = 4;
     const HEADERS: u8 = 1;
@@ -591,7 +591,7 @@ async fn h_22_pseudo_headers_that_no_client_sends_never_open_a_route() {
     let fields = |method: &'static str, path: &'static str| {
         [(":method", method), (":scheme", "http"), (":authority", "api.example"), (":path", path)]
     };
-    // What follows is refused for its path, and not because it cannot be read.
+    // Shows that the following requests are refused for their path and not for their form.
     assert_eq!(raw_http2(served.address, &fields("GET", "/public")).await, Some(OK));
     for (method, path) in [
         ("GET", "/me"),
@@ -615,7 +615,7 @@ async fn h_22_pseudo_headers_that_no_client_sends_never_open_a_route() {
 }
 
 #[tokio::test]
-async fn h_23_an_unknown_path_of_the_rig_is_401_and_404_with_a_token() {
+async fn h_23_unknown_path_of_the_rig_is_401_then_404() {
     let api = Api::new().await;
     Ask::get("/unknown").of(&api.router).await.assert_401_bare();
     assert_eq!(Ask::get("/unknown").bearer(good()).of(&api.router).await.status, StatusCode::NOT_FOUND);
@@ -639,7 +639,7 @@ async fn h_29_an_h2c_upgrade_without_a_token_is_401() {
 async fn h_29_an_event_stream_without_a_token_is_401() {
     let (answer, calls) = over_the_wire(&raw("GET /me", "Accept: text/event-stream\r\n")).await;
     assert_eq!((status(&answer), calls), (401, 0), "{answer}");
-    // Its client reads no JSON, so it gets none.
+    // Its client accepts no JSON, so there is no document.
     assert!(answer.ends_with("\r\n\r\n") && !answer.contains("application/problem+json"), "{answer}");
 }
 
@@ -659,7 +659,7 @@ async fn h_29_connect_over_http2_never_opens_a_tunnel() {
     let connect = http2(Method::CONNECT, "api.example:443".to_owned()).body(Empty::new()).expect("a request");
     let (status, _) = over_http2(served.address, connect).await;
     assert!(matches!(status.as_u16(), 401 | 404), "{status}");
-    // The extended CONNECT of RFC 8441, which the server has not offered.
+    // The extended CONNECT of RFC 8441, which the server does not offer.
     let extended = [
         (":method", "CONNECT"),
         (":protocol", "websocket"),
@@ -672,7 +672,7 @@ async fn h_29_connect_over_http2_never_opens_a_tunnel() {
 }
 
 #[tokio::test]
-async fn h_30_a_bad_token_is_refused_without_reading_the_body() {
+async fn h_30_invalid_token_is_refused_without_reading_the_body() {
     let api = Api::new().await;
     let served = serve(api.router.clone()).await;
     let mut stream = TcpStream::connect(served.address).await.expect("a connection");
@@ -681,7 +681,7 @@ async fn h_30_a_bad_token_is_refused_without_reading_the_body() {
         bad()
     );
     stream.write_all(head.as_bytes()).await.expect("sent");
-    // The body is never sent, and the answer comes all the same: neither the gate nor the stack asked for it.
+    // The body is never sent, and the response comes all the same: neither the layer nor the HTTP stack reads it.
     let mut answer = Vec::new();
     let reading = stream.read_to_end(&mut answer);
     let _ = tokio::time::timeout(Duration::from_secs(20), reading).await.expect("the server closes");
@@ -691,7 +691,7 @@ async fn h_30_a_bad_token_is_refused_without_reading_the_body() {
 }
 
 #[tokio::test]
-async fn h_30_the_gate_reads_no_body_for_a_good_token_either() {
+async fn h_30_body_is_not_read_for_a_valid_token() {
     let polled = Arc::new(AtomicUsize::new(0));
     let body = Body::new(Endless(Arc::clone(&polled)));
     let api = Api::new().await;
@@ -700,7 +700,7 @@ async fn h_30_the_gate_reads_no_body_for_a_good_token_either() {
 }
 
 #[tokio::test]
-async fn h_31_each_of_two_pipelined_requests_is_judged_by_itself() {
+async fn h_31_pipelined_requests_are_authenticated_separately() {
     let request = format!(
         "GET /me HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\n\r\n\
          GET /me HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
@@ -712,7 +712,7 @@ async fn h_31_each_of_two_pipelined_requests_is_judged_by_itself() {
 }
 
 #[tokio::test]
-async fn h_31_a_good_request_after_a_refused_one_passes_on_the_same_connection() {
+async fn h_31_valid_request_passes_after_a_refused_one() {
     let request = format!(
         "GET /me HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\n\r\n\
          GET /me HTTP/1.1\r\nHost: h\r\n\r\n\
@@ -726,8 +726,8 @@ async fn h_31_a_good_request_after_a_refused_one_passes_on_the_same_connection()
 }
 
 #[tokio::test]
-async fn h_31_what_is_smuggled_in_a_body_is_judged_as_a_request_of_its_own_or_not_at_all() {
-    // Both lengths at once: the stack refuses the request, or goes by the chunks.
+async fn h_31_smuggled_request_is_authenticated_on_its_own() {
+    // Both length fields: the HTTP stack refuses the request, or uses the chunks.
     let request = format!(
         "POST /me HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n\
          0\r\n\r\nGET /me HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
@@ -739,7 +739,7 @@ async fn h_31_what_is_smuggled_in_a_body_is_judged_as_a_request_of_its_own_or_no
 }
 
 #[tokio::test]
-async fn h_32_a_thousand_clients_that_hang_up_while_the_gate_waits_leak_nothing() {
+async fn h_32_clients_that_hang_up_during_a_key_fetch_leak_nothing() {
     let keys = KeyServer::shut(mint().jwks_json());
     let handlers = Arc::new(AtomicUsize::new(0));
     let app = router(Authenticate::new(keys.resource_server().await), &handlers);
@@ -751,7 +751,7 @@ async fn h_32_a_thousand_clients_that_hang_up_while_the_gate_waits_leak_nothing(
         assert!(poll_once(&mut request).is_pending());
     }
     until(|| keys.requests() == 1).await;
-    // The fetch that all of them waited for, the task that keeps the keys fresh, and nothing else.
+    // The shared key fetch and the refresh task remain, and nothing else.
     assert_eq!((tasks() - before, Arc::strong_count(&handlers)), (2, owned));
 
     keys.answer();
@@ -778,7 +778,7 @@ async fn h_32_clients_that_hang_up_for_real_leak_nothing() {
             until(|| keys.requests() == 1).await;
         }
     }
-    // The fetch is left, and the task that keeps the keys fresh.
+    // The key fetch and the refresh task remain.
     until(|| tasks() <= before + 2).await;
     keys.answer();
     let next = format!("GET /me HTTP/1.1\r\nHost: h\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n", good());
@@ -803,13 +803,13 @@ async fn h_33_a_handler_that_panics_hurts_no_other_request() {
         async move { exchange(served.address, &request).await }
     };
     for _ in 0..3 {
-        // The connection of the request that panicked is closed without an answer.
+        // The connection of the request that panicked is closed without a response.
         assert!(ask("/panics").await.map_or(true, |answer| answer.is_empty()));
         assert_eq!(status(&ask("/me").await.expect("an answer")), 200);
     }
 }
 
-/// An endless body that counts how often it is asked for more.
+/// An endless body that counts how often it is polled.
 struct Endless(Arc<AtomicUsize>);
 
 impl hyper::body::Body for Endless {

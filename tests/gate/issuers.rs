@@ -1,4 +1,4 @@
-//! What an issuer may be called, and where it may be: a name is compared, and only an address is fetched.
+//! Issuer names and addresses: a name is compared, and only an address is fetched.
 
 use scopegate_axum::{
     Issuer, Reason, ResourceServer, ResourceServerBuilder, Tenants,
@@ -8,7 +8,7 @@ use scopegate_testing::Mint;
 use scopegate_tests::{AUDIENCE, Api, Ask, Network, Reply, clock, mint, resource_server};
 use serde_json::{Value, json};
 
-/// Names that are no address that anything could be fetched from.
+/// Names from which nothing can be fetched.
 const NAMES: [&str; 6] = [
     "http://adfs.corp.example/adfs/services/trust",
     "http://localhost:8080/realms/dev",
@@ -18,7 +18,7 @@ const NAMES: [&str; 6] = [
     "Our issuer",
 ];
 
-/// A token of this issuer by the keys of the tests, for the API.
+/// A token of this issuer for the API, signed with the test keys.
 fn token_of(issuer: &str) -> String {
     Mint::new(issuer, mint().keys().clone()).with_audience(AUDIENCE).with_clock(clock()).token().issue()
 }
@@ -31,7 +31,7 @@ async fn api(issuer: Issuer, network: &Network) -> Api {
     Api::behind(built(resource_server().issuer(issuer), network).await)
 }
 
-/// What an honest issuer of this name says of a good token.
+/// The introspection response of an issuer of this name about a valid token.
 fn active(issuer: &str) -> Reply {
     Reply::json(json!({ "active": true, "iss": issuer, "sub": "alice", "aud": AUDIENCE, "client_id": "app" }))
 }
@@ -45,7 +45,7 @@ fn client() -> ClientAuthentication {
 }
 
 #[tokio::test]
-async fn meta_5_where_keys_are_given_any_name_is_that_of_an_issuer() {
+async fn meta_5_issuer_with_given_keys_may_have_any_name() {
     for name in NAMES {
         let network = Network::new(&clock());
         network.put("https://keys.example/jwks", Reply::ok(mint().jwks_json()));
@@ -66,7 +66,7 @@ async fn meta_5_where_keys_are_given_any_name_is_that_of_an_issuer() {
 }
 
 #[tokio::test]
-async fn meta_5_where_the_endpoint_is_given_any_name_is_that_of_an_issuer() {
+async fn meta_5_issuer_with_given_endpoint_may_have_any_name() {
     const ENDPOINT: &str = "https://as.example/introspect";
     for name in NAMES {
         let network = Network::new(&clock());
@@ -80,7 +80,7 @@ async fn meta_5_where_the_endpoint_is_given_any_name_is_that_of_an_issuer() {
 }
 
 #[tokio::test]
-async fn meta_5_where_the_metadata_is_at_a_given_address_any_name_is_that_of_an_issuer() {
+async fn meta_5_issuer_with_given_metadata_url_may_have_any_name() {
     const METADATA: &str = "https://idp.example/metadata";
     for name in NAMES {
         let network = Network::new(&clock());
@@ -91,7 +91,7 @@ async fn meta_5_where_the_metadata_is_at_a_given_address_any_name_is_that_of_an_
         Ask::get("/me").bearer(token_of(name)).of(&api.router).await.assert_pass();
         assert_eq!(network.urls(), [METADATA, "https://idp.example/jwks"]);
 
-        // META-4: the document still has to name it, code point by code point.
+        // META-4: the document must still name the issuer, code point by code point.
         network.put(METADATA, Reply::json(metadata(&format!("{name}/"), "https://idp.example/jwks", "")));
         let api = self::api(Issuer::discovered(name).metadata_url(METADATA), &network).await;
         Ask::get("/me").bearer(token_of(name)).of(&api.router).await.assert_503();
@@ -139,7 +139,7 @@ async fn key_2_http_is_allowed_for_one_host_of_one_issuer() {
         Ask::get("/me").bearer(token).of(&inside.router).await.assert_pass();
     }
 
-    // What the metadata names is fetched in the clear from that host alone.
+    // Only that host may be contacted over plain http.
     for elsewhere in ["http://elsewhere:8080/x", "http://keycloak.evil.example/x", "http://keycloak@evil.example/x"] {
         let network = Network::new(&clock());
         network.put(METADATA, document(elsewhere, elsewhere));
@@ -150,7 +150,7 @@ async fn key_2_http_is_allowed_for_one_host_of_one_issuer() {
         assert!(network.urls().iter().all(|url| url.starts_with("http://keycloak:8080/")), "{elsewhere}");
     }
 
-    // Nor does the permission of one issuer serve another.
+    // The permission of one issuer does not apply to another.
     let other = Issuer::with_jwks_uri("https://other.example", "http://keycloak:8080/certs");
     let refused = resource_server().issuer(trusted()).issuer(other).fetch(network).build().await;
     assert!(

@@ -1,4 +1,4 @@
-//! RFC 7515, RFC 7516, RFC 7519 section 7, RFC 8725: what a token is made of, before anything it says is believed.
+//! RFC 7515, RFC 7516, RFC 7519 section 7, RFC 8725: the form of a token, before its content is considered.
 
 use std::{
     collections::HashMap,
@@ -30,7 +30,8 @@ use scopegate_testing::{SigningAlgorithm, SigningKey};
 use scopegate_tests::{AUDIENCE, Api, Ask, ISSUER, Log, NOW, issuer, mint, resource_server};
 use serde_json::json;
 
-/// What `api` makes of `token`: it runs the handler once, or answers 401 `invalid_token` and says why to the log.
+/// The result of sending `token` to `api`: the handler runs once, or the response is 401 `invalid_token` and the log has the
+/// reason.
 pub(crate) async fn outcome_at(api: &Api, token: impl AsRef<str>) -> Result<(), Reason> {
     let calls = api.calls();
     let answer = Ask::get("/me").bearer(token).of(&api.router).await;
@@ -48,12 +49,12 @@ pub(crate) async fn outcome_at(api: &Api, token: impl AsRef<str>) -> Result<(), 
     }
 }
 
-/// What the API of the rig makes of `token`.
+/// The result of sending `token` to the API of the rig.
 pub(crate) async fn outcome(token: impl AsRef<str>) -> Result<(), Reason> {
     outcome_at(&Api::new().await, token).await
 }
 
-/// Judges a token without a router in between.
+/// Verifies a token without a router.
 pub(crate) async fn judge(
     resource_server: &ResourceServer,
     token: impl AsRef<str>,
@@ -77,7 +78,7 @@ fn header(members: &str) -> String {
     format!(r#"{{"alg":"ES256","typ":"at+jwt","kid":"{key_id}"{members}}}"#)
 }
 
-/// The claims of a good token, with further members.
+/// The claims of a valid token, with further members.
 pub(crate) fn claims(members: &str) -> String {
     let exp = NOW + 300;
     format!(
@@ -85,7 +86,7 @@ pub(crate) fn claims(members: &str) -> String {
     )
 }
 
-/// Signs two parts as they are, however they are encoded, so that nothing but their encoding is wrong.
+/// Signs two parts in the given encoding, so that only their encoding is at fault.
 fn signed(header: &str, payload: &str) -> String {
     let input = format!("{header}.{payload}");
     let signature = key(SigningAlgorithm::Es256).sign(SigningAlgorithm::Es256, input.as_bytes());
@@ -96,7 +97,7 @@ fn parts(token: &str) -> [&str; 3] {
     token.split('.').collect::<Vec<_>>().try_into().expect("three parts")
 }
 
-/// A network that knows some documents, and keeps a list of what was asked for.
+/// A network with some documents, which records the requested URLs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Network {
     documents: Arc<HashMap<String, String>>,
@@ -131,7 +132,7 @@ impl Fetch for Network {
 const JWKS_URL: &str = "https://as.example/jwks";
 const ATTACKER_URL: &str = "https://attacker.example/keys";
 
-/// An API whose issuer's keys are fetched, and what it asks the network for.
+/// An API with key fetching, and its network.
 async fn api_with_network() -> (Api, Network) {
     let network = Network::with([(JWKS_URL.to_owned(), mint().jwks_json())]);
     let issuer = Issuer::with_jwks_uri(ISSUER, JWKS_URL);
@@ -153,7 +154,7 @@ async fn jose_1_a_token_has_exactly_three_parts() {
     ] {
         assert_eq!(outcome(&malformed).await, Err(Reason::MalformedToken), "{malformed}");
     }
-    // What has one part alone might be an opaque token.
+    // A text without dots might be an opaque token.
     assert_eq!(outcome(header).await, Err(Reason::OpaqueToken));
 }
 
@@ -275,7 +276,7 @@ async fn jose_2_a_part_of_impossible_length_is_refused() {
     }
 }
 
-/// Other spellings of the same octets: the last character altered in the bits that stand for nothing.
+/// Other spellings of the same octets: the last character altered in its unused bits.
 fn other_spellings(encoded: &str) -> Vec<String> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let unused = match encoded.len() % 4 {
@@ -288,7 +289,7 @@ fn other_spellings(encoded: &str) -> Vec<String> {
     (1..unused).map(|bits| format!("{start}{}", ALPHABET[value | bits] as char)).collect()
 }
 
-/// `text` with as many spaces before its last brace as it takes to leave bits unused.
+/// `text` with enough spaces before its last brace to leave bits unused.
 fn with_unused_bits(text: &str) -> String {
     let padded = (1..4).map(|n| text.replace('}', &format!("{}}}", " ".repeat(n)))).find(|text| text.len() % 3 != 0);
     padded.expect("two of three consecutive lengths")
@@ -379,9 +380,9 @@ async fn jose_4_a_byte_order_mark_is_refused() {
 }
 
 #[tokio::test]
-async fn jose_4_text_that_is_not_utf_8_is_refused_wherever_it_is() {
+async fn jose_4_text_outside_utf_8_is_refused_everywhere() {
     let replaced = |text: String| [text.as_bytes().split_at(text.len() - 4).0, b"\xff\xfe\"}"].concat();
-    // In a claim that nobody reads, and in a header parameter that nobody reads.
+    // In an unread claim, and in an unread header parameter.
     let claims = replaced(claims(r#","unread":"abcdef""#));
     assert_eq!(outcome(mint().token().raw_payload(claims).issue()).await, Err(Reason::MalformedToken));
     let header = base64url(replaced(header(r#","unread":"abcdef""#)));
@@ -512,7 +513,7 @@ async fn jose_6_the_name_of_an_algorithm_is_exact() {
 
 #[tokio::test]
 async fn jose_7_none_is_refused_with_an_empty_signature() {
-    // Three parts, the last one empty: this is not even a JWS here.
+    // Three parts, the last one empty: not a JWS here.
     assert_eq!(outcome(mint().token().unsigned().issue()).await, Err(Reason::MalformedToken));
 }
 
@@ -589,7 +590,7 @@ async fn jose_9_a_payload_that_is_really_unencoded_is_refused() {
     let header = base64url(header(r#","b64":false,"crit":["b64"]"#));
     let api = Api::new().await;
     Ask::get("/me").bearer(signed(&header, &claims(""))).of(&api.router).await.assert_400();
-    // One that is a token68, so that it gets as far as the header.
+    // A payload that is a token68, so that the header is parsed.
     assert_eq!(outcome_at(&api, signed(&header, "unencoded-it-is-")).await, Err(Reason::CriticalHeader));
 }
 
@@ -603,7 +604,7 @@ async fn jose_9_a_b64_that_is_no_boolean_is_refused() {
 }
 
 #[tokio::test]
-async fn jose_10_a_key_in_the_header_selects_nothing_and_is_not_fetched() {
+async fn jose_10_key_in_the_header_is_ignored() {
     let attacker = SigningKey::generate(SigningAlgorithm::Es256).with_key_id("attacker");
     let ours = key(SigningAlgorithm::Es256).key_id().expect("generated keys have one").to_owned();
     let (api, network) = api_with_network().await;
@@ -620,12 +621,12 @@ async fn jose_10_a_key_in_the_header_selects_nothing_and_is_not_fetched() {
             assert_eq!(outcome_at(&api, forged).await, Err(expected), "{name}, kid {key_id:?}");
         }
     }
-    // Once for the first token, and once more for a key id that is named again and again: where the keys are known to be.
+    // Once for the first token, and once more for a repeated key id, at the known URL.
     assert_eq!(network.asked(), [JWKS_URL; 2]);
 }
 
 #[tokio::test]
-async fn jose_10_a_good_token_may_carry_a_key_in_its_header() {
+async fn jose_10_valid_token_may_carry_a_key_in_its_header() {
     let (api, network) = api_with_network().await;
     for (name, value) in [
         ("jwk", SigningKey::generate(SigningAlgorithm::Es256).public_jwk()),
@@ -691,9 +692,9 @@ async fn jose_11_a_key_id_has_a_length() {
 }
 
 #[tokio::test]
-async fn jose_11_a_key_id_with_line_breaks_leaves_the_log_line_intact() {
-    // With a single listener, `tracing` asks the thread that comes to an event first whether anybody listens, and keeps the
-    // answer: that may be the thread of another test. With two it asks the listeners.
+async fn jose_11_key_id_with_line_breaks_is_escaped_in_the_log() {
+    // With a single subscriber, `tracing` caches whether the first thread that reaches an event has a listener, and that
+    // thread may belong to another test. With two subscribers it asks both.
     let (_other, _other_guard) = Log::listen();
     let (log, _guard) = Log::listen();
     let token = mint().token().key_id("k\r\n2026-01-01T00:00:00Z ERROR forged: \u{1b}[31mline").issue();
@@ -707,7 +708,7 @@ async fn jose_11_a_key_id_with_line_breaks_leaves_the_log_line_intact() {
     assert!(!format!("{answer:?}").contains("forged"));
 }
 
-/// Five parts, the first of which says how the rest is encrypted.
+/// Five parts, the first of which describes the encryption.
 fn jwe(header: serde_json::Value) -> String {
     format!("{}.{}.AAAAAAAAAAAAAAAA.AAAA.AAAAAAAAAAAAAAAAAAAAAA", base64url(header.to_string()), base64url([7; 256]))
 }
@@ -718,7 +719,7 @@ async fn jose_12_encrypted_tokens_are_refused() {
         json!({ "alg": "dir", "enc": "A256GCM" }),
         json!({ "alg": "RSA-OAEP-256", "enc": "A256GCM", "cty": "at+jwt", "kid": "x" }),
         json!({ "alg": "ECDH-ES", "enc": "A128CBC-HS256", "epk": {} }),
-        // The header of a good access token does not help.
+        // The header of a valid access token.
         serde_json::from_str(&header("")).expect("JSON"),
     ] {
         assert_eq!(outcome(jwe(header.clone())).await, Err(Reason::EncryptedToken), "{header}");
@@ -726,7 +727,7 @@ async fn jose_12_encrypted_tokens_are_refused() {
 }
 
 /// A JWE in compact form (RFC 7516 §7.1) of `content` for the holder of `key`, by RSA-OAEP-256 and A256GCM, with further
-/// members in its header.
+/// header members.
 fn encrypted_for(key: &PublicEncryptingKey, members: &str, content: &[u8]) -> String {
     let header = base64url(format!(r#"{{"alg":"RSA-OAEP-256","enc":"A256GCM","cty":"JWT","kid":"enc"{members}}}"#));
     let secret = [7; 32];
@@ -741,7 +742,7 @@ fn encrypted_for(key: &PublicEncryptingKey, members: &str, content: &[u8]) -> St
     [header, base64url(&*wrapped), base64url(nonce), base64url(text), base64url(tag)].join(".")
 }
 
-/// What its holder finds in a JWE.
+/// The decrypted content of a JWE.
 fn decrypted(key: PrivateDecryptingKey, token: &str) -> Vec<u8> {
     let parts: Vec<&str> = token.split('.').collect();
     let [wrapped, nonce, text, tag] = [1, 2, 3, 4].map(|at| URL_SAFE_NO_PAD.decode(parts[at]).expect("base64url"));
@@ -768,13 +769,13 @@ async fn jose_13_a_nested_token_is_not_taken_out_of_its_encryption() {
 }
 
 #[tokio::test]
-async fn jose_13_a_token_inside_of_a_signed_token_is_not_taken_out_either() {
+async fn jose_13_token_nested_in_a_signed_token_is_refused() {
     let inner = mint().token().issue();
     let token = mint().token().header("cty", "JWT").raw_payload(inner).issue();
     assert_eq!(outcome(token).await, Err(Reason::MalformedToken));
 }
 
-/// What the API of the rig makes of a token in a task of its own, so that the time limit holds even where the work never yields.
+/// The result of a token in a task of its own, so that the time limit holds even where the work never yields.
 async fn outcome_in_time(token: String) -> Result<(), Reason> {
     let judged = tokio::spawn(async move { outcome(token).await });
     tokio::time::timeout(Duration::from_secs(10), judged).await.expect("no work is done on it").expect("no panic")
@@ -790,13 +791,13 @@ async fn jose_14_a_password_is_never_stretched() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jose_14_an_encrypted_token_is_never_inflated() {
     let private = PrivateDecryptingKey::generate(KeySize::Rsa2048).expect("a key");
-    // A good access token, and one whose payload ends in four million spaces.
+    // A valid access token, and one whose payload ends in four million spaces.
     let good = mint().token().issue();
     let bomb = mint().token().raw_payload(claims("") + &" ".repeat(4_000_000)).issue();
     for content in [&good, &bomb] {
         let deflated = compress_to_vec(content.as_bytes(), 9);
         let token = encrypted_for(&private.public_key(), r#","zip":"DEF""#, &deflated);
-        // It is what it says, and no other limit is in its way.
+        // The JWE is valid and within the other limits.
         let inflated = decompress_to_vec(&decrypted(private.clone(), &token)).expect("it was deflated");
         assert!(inflated == content.as_bytes());
         assert!(token.len() < 16 * 1024, "{}", token.len());
@@ -807,7 +808,7 @@ async fn jose_14_an_encrypted_token_is_never_inflated() {
 
 #[tokio::test]
 async fn jose_14_a_signed_token_is_never_inflated() {
-    // `zip` belongs to JWE and means nothing in a JWS: the payload is read as it is, and this one is no JSON.
+    // `zip` belongs to JWE and has no meaning in a JWS: the payload is read as it is, and this one is not JSON.
     let token =
         mint().token().header("zip", "DEF").raw_payload([0xab, 0x56, 0x2a, 0x49, 0xad, 0x28, 0x01, 0x00]).issue();
     assert_eq!(outcome(token).await, Err(Reason::MalformedToken));
@@ -833,7 +834,7 @@ fn der(signature: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn jose_15_an_ecdsa_signature_is_two_numbers_of_fixed_length_and_not_der() {
+async fn jose_15_ecdsa_signature_has_fixed_length_and_is_not_der() {
     for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::Es384] {
         let token = mint().token().algorithm(algorithm).issue();
         assert_eq!(outcome(&token).await, Ok(()));
@@ -848,7 +849,7 @@ async fn jose_15_an_ecdsa_signature_is_two_numbers_of_fixed_length_and_not_der()
 }
 
 #[tokio::test]
-async fn jose_15_the_numbers_of_an_ecdsa_signature_are_in_range_and_not_zero() {
+async fn jose_15_ecdsa_signature_numbers_are_in_range() {
     const P256_ORDER: [u8; 32] = [
         0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad,
         0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
@@ -893,7 +894,7 @@ async fn jose_15_a_signature_has_the_length_of_its_algorithm() {
 }
 
 #[tokio::test]
-async fn jose_15_a_signature_of_the_right_length_and_another_value_is_refused() {
+async fn jose_15_wrong_signature_of_the_right_length_is_refused() {
     for algorithm in SigningAlgorithm::all() {
         let token = mint().token().algorithm(algorithm).issue();
         for octet in [0, 1, 0xff] {
@@ -949,7 +950,7 @@ async fn jose_16_claims_never_admit() {
 }
 
 #[tokio::test]
-async fn jose_16_what_a_forged_token_says_never_shapes_the_answer() {
+async fn jose_16_claims_of_a_forged_token_do_not_shape_the_response() {
     let api = Api::new().await;
     let mut answers = Vec::new();
     for marker in ["urn:marker:one", "urn:marker:two\"><script>"] {

@@ -17,7 +17,7 @@ use crate::jose::base64url;
 /// One text of the JSON test suite.
 struct Text {
     name: String,
-    /// `accept`, `reject` or `either`, as far as being JSON goes.
+    /// `accept`, `reject` or `either`, for the text as JSON.
     expect: String,
     bytes: Vec<u8>,
 }
@@ -27,7 +27,7 @@ fn read(path: &Path) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// The texts of the JSON test suite; `None` where there are no vectors.
+/// The texts of the JSON test suite; `None` without vectors.
 fn texts() -> Option<Vec<Text>> {
     let directory = vectors::directory()?.join("jsontestsuite");
     let mut texts = Vec::new();
@@ -61,7 +61,7 @@ fn token(header: &[u8], payload: &[u8]) -> String {
 
 const HEADER: &[u8] = br#"{"alg":"ES256","typ":"at+jwt","kid":"a-es256"}"#;
 
-/// Good claims with one member more, whose value is `text`.
+/// Valid claims with one more member, whose value is `text`.
 fn claims_with(text: &[u8]) -> Vec<u8> {
     let rig = Rig::load();
     let claims = json!({
@@ -76,7 +76,7 @@ async fn rig() -> Api {
     Api::behind(rig_resource_server().await)
 }
 
-/// Sends `token`, and sees to it that a refusal is a 401 for `reason`.
+/// Sends `token`. Returns whether it passes, and asserts that a refusal is a 401.
 async fn passes(api: &Api, token: &str, name: &str) -> bool {
     let answer = Ask::get("/me").bearer(token).of(&api.router).await;
     match answer.status {
@@ -92,7 +92,7 @@ async fn passes(api: &Api, token: &str, name: &str) -> bool {
 }
 
 #[tokio::test]
-async fn no_text_of_the_json_test_suite_is_good_claims() {
+async fn json_test_suite_has_no_valid_claims() {
     let Some(texts) = texts() else { return };
     let api = rig().await;
     for text in &texts {
@@ -103,7 +103,7 @@ async fn no_text_of_the_json_test_suite_is_good_claims() {
 }
 
 #[tokio::test]
-async fn no_text_of_the_json_test_suite_is_a_good_header() {
+async fn json_test_suite_has_no_valid_header() {
     let Some(texts) = texts() else { return };
     let api = rig().await;
     for text in &texts {
@@ -114,7 +114,7 @@ async fn no_text_of_the_json_test_suite_is_a_good_header() {
     println!("{} texts as headers", texts.len());
 }
 
-/// What the suite leaves open, or has as JSON, and is refused here all the same.
+/// Texts that the suite permits or leaves open, and that are refused here.
 const REFUSED: &[(&str, &str)] = &[
     ("i_number_huge_exp.json", "a number beyond what a double can hold"),
     ("i_number_pos_double_huge_exp.json", "a number beyond what a double can hold"),
@@ -141,7 +141,7 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn a_claim_that_nobody_reads_is_json_or_the_token_is_refused() {
+async fn unread_claims_must_be_json() {
     let Some(texts) = texts() else { return };
     let api = rig().await;
     let mut accepted = 0;
@@ -164,7 +164,7 @@ async fn a_claim_that_nobody_reads_is_json_or_the_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_header_parameter_that_nobody_reads_is_json_or_the_token_is_refused() {
+async fn unread_header_parameters_must_be_json() {
     let Some(texts) = texts() else { return };
     let api = rig().await;
     for text in &texts {
@@ -217,7 +217,7 @@ async fn every_encrypted_token_of_wycheproof_is_refused_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_encrypted_token_of_rfc_7520_is_refused_at_once_in_each_of_its_forms() {
+async fn encrypted_tokens_of_rfc_7520_are_refused_in_every_form() {
     let Some(directory) = vectors::directory() else { return };
     let api = rig().await;
     let mut count = 0;

@@ -1,4 +1,4 @@
-//! RFC 7519 section 4, RFC 8725 sections 3.8 to 3.12: what a token says of itself, its sender, its reader and its time.
+//! RFC 7519 section 4, RFC 8725 sections 3.8 to 3.12: the registered claims.
 
 use std::{
     collections::HashSet,
@@ -28,14 +28,14 @@ async fn api_with_leeway(seconds: u64) -> Api {
     Api::behind(resource_server.expect("good settings"))
 }
 
-/// An API whose issuer writes `typ: JWT`, and is known to put a scope into its access tokens.
+/// An API whose issuer sends `typ: JWT`, with a scope in its access tokens.
 async fn compat_api() -> Api {
     let profile = Profile::compat("old").accept_type("JWT").evidence(Evidence::scope_claim());
     let resource_server = resource_server().issuer(issuer().profile(profile)).build().await;
     Api::behind(resource_server.expect("good settings"))
 }
 
-/// A token whose `name` is written as `text`, be it JSON or not.
+/// A token whose claim `name` is written as `text`, valid JSON or not.
 fn with_text(name: &str, text: &str) -> String {
     let marked = serde_json::from_str::<Value>(&claims("")).map(|mut claims| {
         claims[name] = "in the place of the text".into();
@@ -149,7 +149,7 @@ async fn jwt_2_an_audience_of_another_type_is_refused() {
 }
 
 #[tokio::test]
-async fn jwt_3_without_an_audience_nothing_is_built_and_the_error_names_the_remedy() {
+async fn jwt_3_missing_audience_fails_the_build_with_the_remedy() {
     let built = scopegate_axum::ResourceServer::builder().issuer(issuer()).build().await;
     let error = built.expect_err("an audience is mandatory").to_string();
     assert!(
@@ -168,7 +168,7 @@ async fn jwt_3_an_audience_that_names_nothing_is_refused() {
 }
 
 #[tokio::test]
-async fn jwt_3_one_issuer_with_an_audience_does_not_do_for_another_without() {
+async fn jwt_3_each_issuer_needs_an_audience() {
     let built = scopegate_axum::ResourceServer::builder()
         .issuer(issuer().audiences([AUDIENCE]))
         .issuer(Issuer::with_jwks(other_issuer(), mint().jwks_json()))
@@ -179,7 +179,7 @@ async fn jwt_3_one_issuer_with_an_audience_does_not_do_for_another_without() {
 }
 
 #[tokio::test]
-async fn jwt_3_an_audience_of_an_issuer_takes_the_place_of_the_common_one() {
+async fn jwt_3_issuers_audience_replaces_the_common_one() {
     let resource_server =
         resource_server().issuer(issuer().audiences(["urn:own"])).build().await.expect("good settings");
     let api = Api::behind(resource_server);
@@ -188,7 +188,7 @@ async fn jwt_3_an_audience_of_an_issuer_takes_the_place_of_the_common_one() {
 }
 
 #[tokio::test]
-async fn jwt_4_a_token_is_good_before_its_expiry_and_not_at_it() {
+async fn jwt_4_token_is_valid_before_its_expiry_and_not_at_it() {
     let api = api_with_leeway(0).await;
     assert_eq!(outcome_at(&api, mint().token().claim("exp", NOW + 1).issue()).await, Ok(()));
     assert_eq!(outcome_at(&api, mint().token().claim("exp", NOW).issue()).await, Err(Reason::Expired));
@@ -294,7 +294,7 @@ async fn jwt_6_no_time_overflows() {
 }
 
 #[tokio::test]
-async fn jwt_6_an_expiry_in_the_far_future_is_a_time_that_can_be_computed_with() {
+async fn jwt_6_far_future_expiry_does_not_overflow() {
     let resource_server = resource_server().issuer(issuer()).build().await.expect("good settings");
     let token = judge(&resource_server, with_text("exp", "1e308")).await.expect("good").expect("a token");
     let expires_at = token.expires_at().expect("a JWT expires");
@@ -310,7 +310,7 @@ async fn jwt_6_no_setting_makes_the_arithmetic_overflow() {
 }
 
 #[tokio::test]
-async fn jwt_7_a_token_is_not_good_before_its_time() {
+async fn jwt_7_token_is_invalid_before_nbf() {
     assert_eq!(outcome(mint().token().claim("nbf", NOW + 61).issue()).await, Err(Reason::NotYetValid));
     assert_eq!(outcome(mint().token().not_yet_valid().issue()).await, Err(Reason::NotYetValid));
     let api = api_with_leeway(0).await;
@@ -352,7 +352,7 @@ async fn jwt_8_the_leeway_extends_the_greatest_age() {
 }
 
 #[tokio::test]
-async fn jwt_8_with_a_greatest_age_a_token_that_does_not_say_its_age_is_refused() {
+async fn jwt_8_max_token_age_requires_iat() {
     let profile = Profile::compat("old")
         .accept_type("JWT")
         .evidence(Evidence::scope_claim())
@@ -411,7 +411,7 @@ async fn jwt_10_a_scope_of_another_type_is_refused() {
 }
 
 #[tokio::test]
-async fn jwt_10_unknown_claims_are_left_alone_and_reach_the_handler_as_they_are() {
+async fn jwt_10_unknown_claims_reach_the_handler_unchanged() {
     let resource_server = resource_server().issuer(issuer()).build().await.expect("good settings");
     let handler = |token: AccessToken| async move { token.claims()["foo"].to_string() };
     let router = axum::Router::new().route("/", axum::routing::get(handler)).layer(Authenticate::new(resource_server));
@@ -422,10 +422,10 @@ async fn jwt_10_unknown_claims_are_left_alone_and_reach_the_handler_as_they_are(
     }
 }
 
-/// Claims that give a kind of token away.
+/// Claims that mark a kind of token.
 type Marks = Vec<(&'static str, Value)>;
 
-/// The other kinds of JWT that an issuer signs with the same keys: what `typ` each has, and what gives it away.
+/// Other kinds of JWT by the same keys: their `typ` and their marks.
 fn other_kinds() -> Vec<(&'static str, &'static str, Marks)> {
     let one = |name, value| vec![(name, value)];
     let logout = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
@@ -458,9 +458,9 @@ async fn jwt_11_other_kinds_of_token_are_refused_by_their_typ() {
 }
 
 #[tokio::test]
-async fn jwt_11_where_typ_does_not_settle_it_other_kinds_of_token_are_refused_by_their_marks() {
+async fn jwt_11_other_kinds_of_token_are_refused_by_their_marks() {
     let api = compat_api().await;
-    // Everything that an access token has, the scope included, and the mark of another kind.
+    // All claims of an access token, including the scope, and the mark of another kind.
     let access_token = mint().token().typ("JWT").scope("messages:read");
     assert_eq!(outcome_at(&api, access_token.issue()).await, Ok(()));
     for (kind, _, marks) in other_kinds() {
@@ -539,7 +539,7 @@ async fn jwt_12_a_present_typ_counts_where_an_absent_one_would_do() {
 }
 
 #[tokio::test]
-async fn jwt_5_the_times_of_a_token_are_exposed_as_it_has_them() {
+async fn jwt_5_times_of_a_token_are_exposed_unchanged() {
     let resource_server = resource_server().issuer(issuer()).build().await.expect("good settings");
     let token = mint().token().claim("nbf", NOW - 5).claim("exp", NOW - 10).claim("iat", NOW - 20).issue();
     let token = judge(&resource_server, token).await.expect("good by the leeway").expect("a token");

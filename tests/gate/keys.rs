@@ -1,6 +1,6 @@
-//! Where keys come from, and what becomes of requests when they do not: one test for each requirement.
+//! Key fetching and its effects on requests: one test per requirement.
 //!
-//! The clock stands still unless a test moves it, and there is no socket. What a broken connection does is in `faults`.
+//! The clock stands still unless a test advances it, and there is no socket. Broken connections are in `faults`.
 
 use std::{
     sync::{Arc, LazyLock, Mutex},
@@ -27,7 +27,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const COOL_DOWN: Duration = Duration::from_secs(30);
 
-/// The whole challenge of a token whose signature is not by the issuer's keys.
+/// The whole challenge for a signature that is not by the issuer's keys.
 const REFUSED: &str = "Bearer realm=\"https://api.example/r\", error=\"invalid_token\", error_description=\"the token's \
                        signature is not valid\"";
 
@@ -44,7 +44,7 @@ fn only(keys: &SigningKeys) -> SigningKey {
     keys.iter().next().expect("a key").clone()
 }
 
-/// An issuer on a network in memory, and a service that trusts it.
+/// An issuer on an in-memory network, and a service that trusts it.
 struct Rig {
     network: Network,
     clock: TestClock,
@@ -53,7 +53,7 @@ struct Rig {
 }
 
 impl Rig {
-    /// The issuer publishes the old key, and is discovered.
+    /// The issuer publishes the old key; the service uses discovery.
     async fn new() -> Self {
         Self::of(Issuer::discovered(ISSUER)).await
     }
@@ -74,7 +74,7 @@ impl Rig {
         Self { network, clock, api: Api::behind(gate.clone()), gate }
     }
 
-    /// The same, with its keys at hand and a cool-down behind it.
+    /// The same, with cached keys and the cool-down over.
     async fn loaded() -> Self {
         let rig = Self::new().await;
         rig.old().await.assert_pass();
@@ -90,7 +90,7 @@ impl Rig {
         Mint::new(issuer, keys.clone()).with_audience(AUDIENCE).with_clock(self.clock.clone()).token()
     }
 
-    /// A stranger's token under this id.
+    /// A token under this key id, signed with an unknown key.
     fn forged(&self, key_id: impl Into<String>) -> String {
         self.token(&STRANGER).key_id(key_id).issue()
     }
@@ -117,7 +117,7 @@ impl Rig {
         self.network.publish(keys);
     }
 
-    /// Time goes on, in small steps.
+    /// Advances the clock in small steps.
     async fn pass(&self, time: Duration) {
         settle().await;
         let step = if time > HOUR { MINUTE } else { 5 * SECOND };
@@ -132,7 +132,7 @@ impl Rig {
         self.network.count(JWKS_URL)
     }
 
-    /// How many attempts in a row have failed, and why the last one did.
+    /// The number of consecutive failures, and the last error.
     fn failures(&self) -> (u32, String) {
         let health = self.gate.health();
         let failure = health.issuers()[0].keys.failure.clone();
@@ -164,12 +164,12 @@ fn set_of(keys: impl IntoIterator<Item = SigningKey>) -> SigningKeys {
     keys.into_iter().collect()
 }
 
-/// The key of the issuer of the whole run for this algorithm, since RSA keys take long to generate.
+/// A shared key for this algorithm, since RSA keys are slow to generate.
 fn of_the_run(algorithm: SigningAlgorithm) -> SigningKey {
     mint().keys().for_algorithm(algorithm).expect("there is one for each").clone()
 }
 
-/// Another header, and with it an invalid signature: a forged token without the cost of signing.
+/// Replaces the header, which invalidates the signature: a forged token without the cost of signing.
 fn with_key_id(token: &str, key_id: &str) -> String {
     let (_, rest) = token.split_once('.').expect("a header");
     let header = json!({ "alg": "ES256", "typ": "at+jwt", "kid": key_id }).to_string();
@@ -234,7 +234,7 @@ async fn key_3_a_thousand_unknown_key_ids_at_once_cause_one_fetch() {
 }
 
 #[tokio::test]
-async fn key_3_a_known_key_id_with_another_algorithm_is_no_sign_of_a_rotation() {
+async fn key_3_known_key_id_with_another_algorithm_triggers_no_refetch() {
     let rig = Rig::loaded().await;
     let before = rig.fetches();
     for _ in 0..5 {
@@ -248,7 +248,7 @@ async fn key_3_a_known_key_id_with_another_algorithm_is_no_sign_of_a_rotation() 
 }
 
 #[tokio::test]
-async fn key_3_tokens_of_a_withdrawn_key_are_no_sign_of_a_rotation() {
+async fn key_3_tokens_of_a_withdrawn_key_trigger_no_refetch() {
     let rig = Rig::loaded().await;
     rig.publish(&NEW);
     rig.new_key().await.assert_pass();
@@ -273,7 +273,7 @@ async fn key_4_a_new_key_passes_after_exactly_one_fetch() {
 }
 
 #[tokio::test]
-async fn key_5_a_key_that_is_gone_stops_verifying_at_the_next_refresh() {
+async fn key_5_removed_key_stops_verifying_at_the_next_refresh() {
     let rig = Rig::loaded().await;
     rig.publish(&NEW);
     rig.old().await.assert_pass();
@@ -284,7 +284,7 @@ async fn key_5_a_key_that_is_gone_stops_verifying_at_the_next_refresh() {
 }
 
 #[tokio::test]
-async fn key_6_keys_of_one_id_are_told_apart_and_a_token_without_an_id_is_tried_with_a_few() {
+async fn key_6_keys_of_one_id_and_tokens_without_id_are_tried_within_a_bound() {
     let rig = Rig::new().await;
     let twins = set_of([of_the_run(SigningAlgorithm::Rs256).with_key_id("twin"), only(&OLD).with_key_id("twin")]);
     rig.publish(&twins);
@@ -314,7 +314,7 @@ async fn key_7_a_key_for_another_use_verifies_nothing() {
 }
 
 #[tokio::test]
-async fn key_8_the_rest_of_a_set_with_bad_keys_is_used() {
+async fn key_8_rest_of_a_set_with_unusable_keys_is_used() {
     let rig = Rig::new().await;
     rig.network.put(
         JWKS_URL,
@@ -360,7 +360,7 @@ async fn key_9_a_member_that_is_null_is_absent() {
 }
 
 #[tokio::test]
-async fn key_10_an_issuer_that_wants_no_caching_is_not_stormed_and_a_304_keeps_the_keys() {
+async fn key_10_no_store_causes_no_storm_and_304_keeps_the_keys() {
     let rig = Rig::new().await;
     rig.network.put(JWKS_URL, Reply::ok(OLD.jwks_json()).field("cache-control", "max-age=0").field("etag", "\"1\""));
     for _ in 0..60 {
@@ -377,7 +377,7 @@ async fn key_10_an_issuer_that_wants_no_caching_is_not_stormed_and_a_304_keeps_t
 }
 
 #[tokio::test]
-async fn key_11_an_outage_of_an_hour_does_not_hurt_and_one_of_over_a_day_does() {
+async fn key_11_keys_survive_an_hours_outage_and_not_a_days() {
     let rig = Rig::loaded().await;
     rig.network.put(JWKS_URL, Reply::Fails("connection refused"));
     rig.pass(HOUR).await;
@@ -406,7 +406,7 @@ async fn key_12_without_keys_nothing_is_decided_until_there_are_some() {
 }
 
 #[tokio::test]
-async fn key_13_a_fetch_that_goes_beyond_a_limit_fails_and_the_old_keys_stay() {
+async fn key_13_fetch_beyond_a_limit_keeps_the_old_keys() {
     let many = set_of((0..101).map(|number| only(&NEW).with_key_id(number.to_string())));
     for (reply, why) in [
         (Reply::Never, "the request took longer than its deadline"),
@@ -457,7 +457,7 @@ async fn key_8_a_key_that_names_a_member_twice_is_skipped_alone() {
 }
 
 #[tokio::test]
-async fn key_13_each_refusal_of_a_document_names_the_rule_that_it_breaks() {
+async fn key_13_refused_document_names_the_broken_rule() {
     let deep = format!(r#"{{"keys":[],"x":{}{}}}"#, "[".repeat(16), "]".repeat(16));
     let wide = (0..2048).map(|number| format!("\"{number}\":0")).collect::<Vec<_>>().join(",");
     let pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n";
@@ -486,7 +486,7 @@ async fn key_13_each_refusal_of_a_document_names_the_rule_that_it_breaks() {
 }
 
 #[tokio::test]
-async fn key_13_a_file_that_is_no_jwk_set_is_refused_with_the_remedy() {
+async fn key_13_file_without_a_jwk_set_is_refused_with_the_remedy() {
     let file = std::env::temp_dir().join(format!("scopegate-not-a-set-{}", std::process::id()));
     for (content, remedy) in [
         (format!("\u{feff}{}", OLD.jwks_json()), "save it as UTF-8 without one"),
@@ -503,7 +503,7 @@ async fn key_13_a_file_that_is_no_jwk_set_is_refused_with_the_remedy() {
 }
 
 #[tokio::test]
-async fn key_14_what_the_media_type_says_does_not_matter_and_what_the_body_holds_does() {
+async fn key_14_body_decides_and_not_the_media_type() {
     for media_type in ["application/jwk-set+json", "application/json; charset=utf-8", "text/plain"] {
         let rig = Rig::new().await;
         rig.network.put(JWKS_URL, Reply::ok(OLD.jwks_json()).field("content-type", media_type));
@@ -522,7 +522,7 @@ async fn key_14_what_the_media_type_says_does_not_matter_and_what_the_body_holds
 }
 
 #[tokio::test]
-async fn key_15_rsa_keys_that_are_weak_by_their_making_are_skipped_and_logged() {
+async fn key_15_weak_rsa_keys_are_skipped_and_logged() {
     let file = include_str!("../../crates/core/testdata/weak_rsa_keys.json");
     let file: Value = serde_json::from_str(file).expect("JSON");
     let keys = file["keys"].as_array().expect("keys");
@@ -545,7 +545,7 @@ async fn key_15_rsa_keys_that_are_weak_by_their_making_are_skipped_and_logged() 
 
 // META: discovery.
 
-/// The requests that the first token of this issuer causes, where each address answers 404 but those named.
+/// The requests that the first token of this issuer causes, where only the given address has a document.
 async fn discovery(issuer: &str, found_at: Option<&str>) -> (Answer, Vec<String>) {
     let clock = clock();
     let network = Network::new(&clock);
@@ -575,7 +575,7 @@ async fn meta_2_the_oidc_form_is_appended_without_a_second_slash() {
 }
 
 #[tokio::test]
-async fn meta_3_the_three_forms_are_tried_in_their_order_and_an_address_that_is_given_spares_them() {
+async fn meta_3_well_known_forms_are_tried_in_order_unless_a_url_is_given() {
     let forms = [
         "https://as.example/.well-known/oauth-authorization-server/t1",
         "https://as.example/.well-known/openid-configuration/t1",
@@ -620,7 +620,7 @@ async fn meta_5_an_issuer_is_an_https_url_without_query_and_fragment() {
 }
 
 #[tokio::test]
-async fn meta_6_keys_at_another_host_are_told_of_once_and_keys_over_plain_http_are_refused() {
+async fn meta_6_foreign_key_host_is_logged_once_and_plain_http_refused() {
     let (log, _guard) = Log::listen();
     let rig = Rig::new().await;
     rig.old().await.assert_pass();
@@ -644,7 +644,7 @@ async fn meta_6_keys_at_another_host_are_told_of_once_and_keys_over_plain_http_a
 }
 
 #[tokio::test]
-async fn meta_7_metadata_is_read_again_and_an_issuer_may_be_down_when_a_service_starts() {
+async fn meta_7_metadata_is_refreshed_and_may_be_down_at_start() {
     let clock = clock();
     let rig = Rig::on(Network::new(&clock), clock, |builder| builder.issuer(Issuer::discovered(ISSUER))).await;
     assert!(rig.network.urls().is_empty(), "it starts without asking");
@@ -654,7 +654,7 @@ async fn meta_7_metadata_is_read_again_and_an_issuer_may_be_down_when_a_service_
     rig.pass(COOL_DOWN + 5 * SECOND).await;
     rig.old().await.assert_pass();
 
-    // The keys move.
+    // The keys move to another URL.
     let moved = "https://as.example/moved";
     rig.network.put(METADATA_URL, Reply::ok(json!({ "issuer": ISSUER, "jwks_uri": moved }).to_string()));
     rig.network.put(moved, Reply::ok(NEW.jwks_json()));
@@ -731,7 +731,7 @@ async fn k_02_a_set_of_too_many_keys_is_refused_whole() {
 }
 
 #[tokio::test]
-async fn k_03_what_is_no_set_replaces_nothing_and_counts_as_a_failure() {
+async fn k_03_malformed_set_replaces_nothing_and_counts_as_failure() {
     let rig = Rig::loaded().await;
     let bom = format!("\u{feff}{}", NEW.jwks_json());
     let cut = NEW.jwks_json()[..100].to_owned();
@@ -743,7 +743,7 @@ async fn k_03_what_is_no_set_replaces_nothing_and_counts_as_a_failure() {
         rig.new_key().await.assert_503();
         assert_eq!((rig.fetches() - before, rig.failures().0), (1, failures), "{document:?}");
         rig.old().await.assert_pass();
-        // The clock goes on in one step, so that nobody asks in the background before the next document is there.
+        // One large step, so that no background refresh runs before the next document is in place.
         rig.clock.advance(COOL_DOWN);
     }
 }
@@ -761,7 +761,7 @@ async fn k_04_an_empty_set_replaces_nothing_and_spends_the_cool_down() {
 }
 
 #[tokio::test]
-async fn k_05_one_broken_key_is_skipped_and_reported_and_good_ones_are_used() {
+async fn k_05_broken_key_is_skipped_and_reported() {
     let rsa = |n: Value, e: &str| json!({ "kty": "RSA", "kid": "broken", "alg": "RS256", "n": n, "e": e });
     let good_n = of_the_run(SigningAlgorithm::Rs256).public_jwk()["n"].clone();
     let odd = |bytes: usize| json!(URL_SAFE_NO_PAD.encode(vec![0xff; bytes]));
@@ -795,9 +795,9 @@ async fn k_05_one_broken_key_is_skipped_and_reported_and_good_ones_are_used() {
 }
 
 #[tokio::test]
-async fn k_06_a_key_that_is_not_for_signatures_by_its_algorithm_verifies_nothing() {
+async fn k_06_key_with_a_non_signature_algorithm_verifies_nothing() {
     let rsa = of_the_run(SigningAlgorithm::Rs256).with_key_id("rsa");
-    // Besides the one key that is used, which is none for RS256.
+    // The only usable key is not for RS256.
     let (unknown, unfit) = (Reason::UnknownKey, Reason::AlgorithmNotAllowed);
     for (keys, published, reason) in [
         (&*NEW, only(&NEW).with_jwk_member("use", "enc"), unknown),
@@ -816,7 +816,7 @@ async fn k_06_a_key_that_is_not_for_signatures_by_its_algorithm_verifies_nothing
 }
 
 #[tokio::test]
-async fn k_07_keys_of_one_id_are_used_each_by_its_own_algorithm() {
+async fn k_07_keys_of_one_id_keep_their_own_algorithm() {
     let twin = |key: SigningKey| key.with_key_id("twin");
     for (one, other) in [
         (only(&OLD), only(&NEW)),
@@ -830,7 +830,7 @@ async fn k_07_keys_of_one_id_are_used_each_by_its_own_algorithm() {
             rig.me(rig.token(&key.clone().into()).issue()).await.assert_pass();
         }
         rig.me(rig.forged("twin")).await.assert_refused();
-        // By the right key, and in the name of the other's algorithm.
+        // Signed by the right key, with the other key's algorithm in the header.
         if one.algorithm() != other.algorithm() {
             let named = other.public_jwk()["alg"].clone();
             rig.me(rig.token(&one.into()).header("alg", named).issue()).await.assert_401_token();
@@ -839,7 +839,7 @@ async fn k_07_keys_of_one_id_are_used_each_by_its_own_algorithm() {
 }
 
 #[tokio::test]
-async fn k_08_a_key_that_two_issuers_share_counts_for_each_by_its_own_set() {
+async fn k_08_key_shared_by_two_issuers_counts_per_set() {
     let clock = clock();
     let network = Network::with_issuer(&clock, &OLD);
     let (theirs, url) = ("https://b.example", "https://b.example/jwks");
@@ -880,7 +880,7 @@ async fn k_09_no_redirect_is_followed() {
 }
 
 #[tokio::test]
-async fn k_10_metadata_that_comes_to_name_another_issuer_moves_no_keys() {
+async fn k_10_metadata_of_another_issuer_moves_no_keys() {
     for named in ["https://b.example", "https://as.example/", "https://AS.EXAMPLE"] {
         let rig = Rig::loaded().await;
         let evil = "https://evil.example/jwks";
@@ -929,14 +929,14 @@ async fn k_11_keys_come_from_an_https_address_and_from_allowed_hosts() {
 }
 
 #[tokio::test]
-async fn k_12_nobody_who_has_a_key_waits_for_a_slow_issuer_and_others_wait_for_ten_seconds_at_most() {
+async fn k_12_slow_issuer_delays_only_tokens_of_unknown_keys() {
     let rig = Rig::loaded().await;
     for url in [METADATA_URL, OIDC_URL, JWKS_URL] {
         rig.network.put(url, Reply::Never);
     }
     let waiting = rig.spawn(rig.token(&NEW).issue());
     settle().await;
-    // The clock stands still, so this would never come to an end if it waited.
+    // The clock stands still, so a wait would never end.
     rig.old().await.assert_pass();
     assert!(!waiting.is_finished());
     rig.pass(5 * SECOND).await;
@@ -945,14 +945,14 @@ async fn k_12_nobody_who_has_a_key_waits_for_a_slow_issuer_and_others_wait_for_t
         rig.pass(5 * SECOND).await;
         rig.old().await.assert_pass();
     }
-    // The metadata has to be found again by now, and may be at two addresses.
+    // The metadata has expired by now, and has two well-known URLs to try.
     rig.pass(5 * MINUTE).await;
     let waiting = rig.spawn(rig.token(&NEW).issue());
     rig.pass(10 * SECOND).await;
     waiting.await.expect("it waits for ten seconds at most").assert_503();
 }
 
-/// What came of the attempts, as whoever counts them is told.
+/// The outcomes that the observer receives.
 #[derive(Clone, Debug, Default)]
 struct Outcomes(Arc<Mutex<Vec<FetchOutcome>>>);
 
@@ -969,7 +969,7 @@ impl Observer for Outcomes {
 }
 
 #[tokio::test]
-async fn k_13_an_outage_is_logged_once_and_its_end_once_and_no_retry_after_locks_us_out() {
+async fn k_13_outage_is_logged_once_and_retry_after_is_bounded() {
     for reply in [
         Reply::status(500, ""),
         Reply::status(429, "").field("retry-after", "99999999"),
@@ -1004,7 +1004,7 @@ async fn k_13_an_outage_is_logged_once_and_its_end_once_and_no_retry_after_locks
 }
 
 #[tokio::test]
-async fn k_14_what_an_issuer_wishes_is_clamped() {
+async fn k_14_requested_lifetime_is_clamped() {
     for (name, value, earliest, latest) in [
         ("cache-control", "max-age=0", 216, 240),
         ("cache-control", "max-age=-600", 216, 240),
@@ -1016,7 +1016,7 @@ async fn k_14_what_an_issuer_wishes_is_clamped() {
         let rig = Rig::new().await;
         rig.network.put(JWKS_URL, Reply::ok(OLD.jwks_json()).field(name, value));
         rig.old().await.assert_pass();
-        // A long time goes on in minutes, so it may go a little too far.
+        // Long times pass in steps of a minute, and may overshoot by one.
         let slack = if earliest > 3600 { MINUTE } else { Duration::ZERO };
         rig.pass((earliest - 5) * SECOND - slack).await;
         assert_eq!(rig.fetches(), 1, "{value}: too early");
@@ -1027,7 +1027,7 @@ async fn k_14_what_an_issuer_wishes_is_clamped() {
 }
 
 #[tokio::test]
-async fn k_15_a_304_that_was_not_asked_for_is_a_failure() {
+async fn k_15_unrequested_304_is_a_failure() {
     let rig = Rig::new().await;
     rig.network.put(JWKS_URL, Reply::status(304, OLD.jwks_json()));
     assert_eq!(retry_after(&rig.old().await), "30");
@@ -1040,7 +1040,7 @@ async fn k_15_a_304_that_was_not_asked_for_is_a_failure() {
 }
 
 #[tokio::test]
-async fn k_16_ten_thousand_unknown_key_ids_cause_one_fetch_and_good_tokens_pass_meanwhile() {
+async fn k_16_ten_thousand_unknown_key_ids_cause_one_fetch() {
     let rig = Rig::loaded().await;
     let good = rig.token(&OLD).issue();
     for wave in 0..157 {
@@ -1055,13 +1055,13 @@ async fn k_16_ten_thousand_unknown_key_ids_cause_one_fetch_and_good_tokens_pass_
 }
 
 #[tokio::test]
-async fn k_17_the_cool_down_holds_while_the_issuer_has_nothing_to_say() {
+async fn k_17_cool_down_holds_during_an_outage() {
     for reply in [Reply::ok(r#"{"keys":[]}"#), Reply::status(500, ""), Reply::Fails("connection refused")] {
         let rig = Rig::new().await;
         rig.network.put(JWKS_URL, reply.clone());
         for wave in 1..=4 {
             for number in 0..100 {
-                // Every other one is named again and again.
+                // Every second request repeats one key id.
                 let key_id = if number % 2 == 0 { "again".to_owned() } else { format!("junk-{wave}-{number}") };
                 let answer = rig.me(rig.forged(key_id)).await;
                 assert_eq!(retry_after(&answer), "30");
@@ -1073,9 +1073,9 @@ async fn k_17_the_cool_down_holds_while_the_issuer_has_nothing_to_say() {
 }
 
 #[tokio::test]
-async fn k_18_a_rotation_is_seen_within_a_cool_down_and_refuses_no_good_token() {
+async fn k_18_rotation_within_a_cool_down_refuses_no_valid_token() {
     let rig = Rig::loaded().await;
-    // The cool-down was just spent on an invented key id.
+    // An unknown key id has just used up the cool-down.
     rig.me(rig.forged("junk")).await.assert_refused();
     rig.publish(&OLD.followed_by(&NEW));
     let mut first = None;
@@ -1092,7 +1092,7 @@ async fn k_18_a_rotation_is_seen_within_a_cool_down_and_refuses_no_good_token() 
 }
 
 #[tokio::test]
-async fn k_19_a_token_of_a_withdrawn_key_is_refused_after_the_next_refresh_however_often_it_passed() {
+async fn k_19_withdrawn_key_refuses_cached_tokens_after_a_refresh() {
     let rig = Rig::new().await;
     rig.publish(&OLD.followed_by(&NEW));
     let token = rig.token(&OLD).expires_in(HOUR).issue();
@@ -1106,7 +1106,7 @@ async fn k_19_a_token_of_a_withdrawn_key_is_refused_after_the_next_refresh_howev
 }
 
 #[tokio::test]
-async fn k_20_a_key_that_was_replaced_under_its_id_is_asked_for_and_the_old_one_is_gone() {
+async fn k_20_key_replaced_under_its_id_is_refetched() {
     let rig = Rig::loaded().await;
     let before = rig.token(&OLD).expires_in(HOUR).issue();
     let replaced: SigningKeys = only(&NEW).with_key_id("old").into();
@@ -1118,7 +1118,7 @@ async fn k_20_a_key_that_was_replaced_under_its_id_is_asked_for_and_the_old_one_
 }
 
 #[tokio::test]
-async fn k_21_a_service_starts_without_its_issuer_or_does_not_as_it_was_told() {
+async fn k_21_start_without_an_issuer_follows_the_startup_setting() {
     let clock = clock();
     let down = || {
         let network = Network::new(&clock);
@@ -1150,7 +1150,7 @@ async fn k_21_a_service_starts_without_its_issuer_or_does_not_as_it_was_told() {
 }
 
 #[tokio::test]
-async fn k_22_an_outage_beyond_all_patience_is_503_and_ends_by_itself() {
+async fn k_22_outage_beyond_max_stale_is_503_and_recovers() {
     let rig = Rig::loaded().await;
     rig.network.put(JWKS_URL, Reply::status(500, ""));
     rig.pass(25 * HOUR).await;
@@ -1164,7 +1164,7 @@ async fn k_22_an_outage_beyond_all_patience_is_503_and_ends_by_itself() {
 }
 
 #[tokio::test]
-async fn k_23_an_old_answer_that_comes_late_does_not_replace_a_newer_one() {
+async fn k_23_late_response_does_not_replace_a_newer_one() {
     let rig = Rig::loaded().await;
     rig.network.put(JWKS_URL, Reply::After(40 * SECOND, Box::new(Reply::ok(OLD.jwks_json()))));
     let waiting = rig.spawn(rig.token(&NEW).issue());
@@ -1192,7 +1192,7 @@ async fn k_24_a_client_that_panics_is_an_outage_that_ends() {
 }
 
 #[test]
-fn k_24_a_runtime_that_ends_in_the_middle_of_a_fetch_leaves_a_service_that_works() {
+fn k_24_service_survives_a_runtime_that_ends_mid_fetch() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let first = runtime();
     let rig = first.block_on(async {

@@ -1,5 +1,4 @@
-//! Every order in which the layers can be put. The right ones work, and no other lets a request reach a handler that makes
-//! a demand.
+//! Every order of the layers. The right orders work, and no other lets a request reach a handler that requires a token.
 
 use std::sync::{
     Arc,
@@ -30,7 +29,7 @@ use scopegate_tower::UnmetRequirement;
 use tower::ServiceBuilder;
 use tower_http::trace::TraceLayer;
 
-/// The keys of a mint, and how often a signature was about to be checked with them.
+/// The keys of a mint, and how often they were used for a signature check.
 #[derive(Clone, Debug)]
 pub(crate) struct CountingKeys {
     keys: Arc<KeySet>,
@@ -48,7 +47,7 @@ impl CountingKeys {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// How many there are of it.
+    /// The number of references to it.
     pub(crate) fn holders(&self) -> usize {
         Arc::strong_count(&self.asked)
     }
@@ -75,7 +74,7 @@ impl Ran {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Demands nothing itself.
+    /// Requires nothing.
     fn silent(&self) -> MethodRouter {
         let ran = self.clone();
         any(move || async move {
@@ -84,7 +83,7 @@ impl Ran {
         })
     }
 
-    /// Demands a token by its signature.
+    /// Requires a token by its signature.
     fn asking(&self) -> MethodRouter {
         let ran = self.clone();
         any(move |token: AccessToken| async move {
@@ -93,7 +92,7 @@ impl Ran {
         })
     }
 
-    /// Demands more than the token has, after looking closer.
+    /// Requires more scope than the token has, in the handler's body.
     fn demanding(&self) -> MethodRouter {
         let ran = self.clone();
         any(move || async move {
@@ -129,7 +128,7 @@ fn forged() -> String {
     mint().token().scope("message").signed_by_stranger().issue()
 }
 
-/// Asserts that `/r` of `router` is behind a gate that demands `message`, as it should be.
+/// Asserts that `/r` of `router` requires `message`.
 async fn assert_gated(router: &Router, ran: &Ran) {
     Ask::get("/r").of(router).await.assert_401_bare();
     Ask::get("/r").bearer(forged()).of(router).await.assert_401(Reason::InvalidSignature);
@@ -139,7 +138,7 @@ async fn assert_gated(router: &Router, ran: &Ran) {
     assert_eq!(ran.count(), 1);
 }
 
-/// Asserts that `/r` of `router` answers everybody 500.
+/// Asserts that `/r` of `router` answers every request with 500.
 async fn assert_shut(router: &Router, ran: &Ran) {
     Ask::get("/r").of(router).await.assert_500();
     Ask::get("/r").bearer(weak()).of(router).await.assert_500();
@@ -268,7 +267,7 @@ async fn a_merged_router_keeps_its_layers_to_itself() {
 // The wrong ones.
 
 #[tokio::test]
-async fn h_27_scope_around_authenticate_is_500_for_everybody() {
+async fn h_27_scope_around_authenticate_is_500() {
     let ran = Ran::default();
     let router =
         Router::new().route("/r", ran.silent()).layer(authenticate().await).layer(RequireScope::new("message"));
@@ -276,14 +275,14 @@ async fn h_27_scope_around_authenticate_is_500_for_everybody() {
 }
 
 #[tokio::test]
-async fn h_27_scope_before_authenticate_in_a_service_builder_is_500_for_everybody() {
+async fn h_27_scope_before_authenticate_in_a_service_builder_is_500() {
     let ran = Ran::default();
     let layers = ServiceBuilder::new().layer(RequireScope::new("message")).layer(authenticate().await);
     assert_shut(&Router::new().route("/r", ran.silent()).layer(layers), &ran).await;
 }
 
 #[tokio::test]
-async fn h_27_scope_route_layer_around_authenticate_is_500_for_everybody() {
+async fn h_27_scope_route_layer_around_authenticate_is_500() {
     let ran = Ran::default();
     let router = Router::new()
         .route("/r", ran.silent())
@@ -293,7 +292,7 @@ async fn h_27_scope_route_layer_around_authenticate_is_500_for_everybody() {
 }
 
 #[tokio::test]
-async fn h_27_scope_around_the_router_and_authenticate_at_the_route_is_500_for_everybody() {
+async fn h_27_scope_outside_of_authenticate_on_a_route_is_500() {
     let ran = Ran::default();
     let router =
         Router::new().route("/r", ran.silent().layer(authenticate().await)).layer(RequireScope::new("message"));
@@ -301,27 +300,27 @@ async fn h_27_scope_around_the_router_and_authenticate_at_the_route_is_500_for_e
 }
 
 #[tokio::test]
-async fn h_27_require_token_around_authenticate_is_500_for_everybody() {
+async fn h_27_require_token_around_authenticate_is_500() {
     let ran = Ran::default();
     let router = Router::new().route("/r", ran.silent()).layer(authenticate().await).layer(RequireToken::new());
     assert_shut(&router, &ran).await;
 }
 
 #[tokio::test]
-async fn scope_without_authenticate_is_500_for_everybody() {
+async fn scope_without_authenticate_is_500() {
     let ran = Ran::default();
     let router = Router::new().route("/r", ran.silent()).layer(RequireScope::new("message"));
     assert_shut(&router, &ran).await;
 }
 
 #[tokio::test]
-async fn require_token_without_authenticate_is_500_for_everybody() {
+async fn require_token_without_authenticate_is_500() {
     let ran = Ran::default();
     assert_shut(&Router::new().route("/r", ran.silent()).layer(RequireToken::new()), &ran).await;
 }
 
 #[tokio::test]
-async fn h_25_an_extractor_without_authenticate_is_500_and_one_error_names_the_remedy() {
+async fn h_25_extractor_without_authenticate_is_500_and_names_the_remedy() {
     let ran = Ran::default();
     let router = Router::new().route("/r", ran.asking());
     assert_shut(&router, &ran).await;
@@ -334,7 +333,7 @@ async fn h_25_an_extractor_without_authenticate_is_500_and_one_error_names_the_r
 }
 
 #[tokio::test]
-async fn h_24_a_route_added_after_the_layer_is_500_at_its_extractor() {
+async fn h_24_route_added_after_the_layer_is_500_at_its_extractor() {
     let ran = Ran::default();
     let router = Router::new().route("/before", ran.asking()).layer(authenticate().await).route("/r", ran.asking());
     assert_shut(&router, &ran).await;
@@ -342,7 +341,7 @@ async fn h_24_a_route_added_after_the_layer_is_500_at_its_extractor() {
 }
 
 #[tokio::test]
-async fn h_24_a_route_added_after_the_layer_is_500_at_its_scope() {
+async fn h_24_route_added_after_the_layer_is_500_at_its_scope() {
     let ran = Ran::default();
     let router =
         Router::new().layer(authenticate().await).route("/r", ran.silent().layer(RequireScope::new("message")));
@@ -350,7 +349,7 @@ async fn h_24_a_route_added_after_the_layer_is_500_at_its_scope() {
 }
 
 #[tokio::test]
-async fn h_24_a_router_merged_after_the_layer_is_500_at_its_extractor() {
+async fn h_24_router_merged_after_the_layer_is_500_at_its_extractor() {
     let ran = Ran::default();
     let late = Router::new().route("/r", ran.asking());
     let router = Router::new().route("/before", ran.asking()).layer(authenticate().await).merge(late);
@@ -358,7 +357,7 @@ async fn h_24_a_router_merged_after_the_layer_is_500_at_its_extractor() {
 }
 
 #[tokio::test]
-async fn h_24_a_router_nested_after_the_layer_is_500_at_its_extractor() {
+async fn h_24_router_nested_after_the_layer_is_500_at_its_extractor() {
     let ran = Ran::default();
     let late = Router::new().route("/r", ran.asking());
     let router = Router::new().route("/before", ran.asking()).layer(authenticate().await).nest("/late", late);
@@ -368,8 +367,8 @@ async fn h_24_a_router_nested_after_the_layer_is_500_at_its_extractor() {
 }
 
 #[tokio::test]
-async fn h_24_a_handler_without_a_demand_that_is_added_after_the_layer_is_open() {
-    // Nothing can see this from inside, which is why the layer's documentation says it.
+async fn h_24_bare_handler_added_after_the_layer_is_open() {
+    // Not detectable from inside, so the layer's documentation warns of it.
     let ran = Ran::default();
     let router = Router::new().layer(authenticate().await).route("/r", ran.silent());
     Ask::get("/r").of(&router).await.assert_pass();
@@ -386,7 +385,7 @@ async fn a_sibling_behind_authenticate_does_not_help_a_route_that_is_not() {
 // Paths and methods that nobody routes.
 
 #[tokio::test]
-async fn h_23_an_unknown_path_behind_the_layer_is_401_and_404_with_a_token() {
+async fn h_23_unknown_path_behind_the_layer_is_401_then_404() {
     let ran = Ran::default();
     let router = Router::new().route("/r", ran.silent()).layer(authenticate().await);
     Ask::get("/unknown").of(&router).await.assert_401_bare();
@@ -403,7 +402,7 @@ async fn h_23_an_unknown_path_behind_a_route_layer_is_404() {
 }
 
 #[tokio::test]
-async fn h_23_an_unknown_path_of_the_taught_pattern_is_404_with_any_token() {
+async fn h_23_unknown_path_with_route_layer_is_404() {
     let protected = |path: &'static str, layer: Authenticate| {
         Router::new().route(path, get(|| async { "ran" })).route_layer(RequireScope::new("message")).route_layer(layer)
     };
@@ -430,7 +429,7 @@ async fn h_23_an_unknown_path_of_the_taught_pattern_is_404_with_any_token() {
 }
 
 #[tokio::test]
-async fn h_23_where_the_two_layers_are_put_on_differently_the_log_names_the_cause() {
+async fn h_23_mixed_layer_and_route_layer_is_named_in_the_log() {
     let router = Router::new()
         .route("/r", get(|| async { "ran" }))
         .layer(RequireScope::new("message"))
@@ -447,7 +446,7 @@ async fn h_23_where_the_two_layers_are_put_on_differently_the_log_names_the_caus
 
 #[tokio::test]
 async fn a_layer_on_a_method_router_covers_the_methods_before_it_alone() {
-    // Nothing can see this from inside, which is why the guide says it of the order of layers.
+    // Not detectable from inside, so the guide warns of it.
     let (list, create) = (|| async { "list" }, || async { "create" });
     let trap = Router::new()
         .route("/r", get(list).layer(RequireScope::new("message")).post(create))
@@ -466,7 +465,7 @@ async fn a_layer_on_a_method_router_covers_the_methods_before_it_alone() {
 
 #[tokio::test]
 async fn h_23_an_unknown_path_beside_a_merged_gate_is_never_200() {
-    // axum gives the merged router's layered fallback to the whole, so that unknown paths are behind the gate, too.
+    // axum uses the merged router's layered fallback for the whole router, so unknown paths are behind the layer, too.
     let ran = Ran::default();
     let gated = Router::new().route("/r", ran.silent()).layer(authenticate().await);
     let router = Router::new().route("/open", get(|| async { "open" })).merge(gated);
@@ -476,7 +475,7 @@ async fn h_23_an_unknown_path_beside_a_merged_gate_is_never_200() {
 
 #[tokio::test]
 async fn h_23_an_unknown_path_below_a_nested_gate_is_404() {
-    // axum sends it to the fallback of the outer router, which is not behind the gate; a nested fallback is.
+    // axum uses the fallback of the outer router, which is not behind the layer; a nested router's own fallback is.
     let ran = Ran::default();
     let inner = Router::new().route("/r", ran.silent()).layer(authenticate().await);
     let router = Router::new().nest("/api", inner);
@@ -497,14 +496,14 @@ async fn h_23_a_nested_fallback_is_behind_the_nested_gate() {
 }
 
 #[tokio::test]
-async fn h_23_a_fallback_added_after_the_layer_is_500_at_its_extractor() {
+async fn h_23_fallback_added_after_the_layer_is_500_at_its_extractor() {
     let ran = Ran::default();
     let router = Router::new().route("/gated", ran.silent()).layer(authenticate().await).fallback_service(ran.asking());
     assert_shut(&router, &ran).await;
 }
 
 #[tokio::test]
-async fn h_23_a_method_that_nobody_routes_is_401_and_405_with_a_token() {
+async fn h_23_unrouted_method_is_401_then_405() {
     let router = Router::new().route("/r", get(|| async { "read" })).layer(authenticate().await);
     Ask::with_method(Method::POST, "/r").of(&router).await.assert_401_bare();
     let answer = Ask::with_method(Method::POST, "/r").bearer(weak()).of(&router).await;
@@ -533,8 +532,8 @@ async fn h_23_a_method_fallback_is_behind_the_layer() {
 // The extension.
 
 #[tokio::test]
-async fn h_26_what_an_outer_layer_put_there_is_overwritten() {
-    // The one way to get such a value is to have a gate make one; here, of another request.
+async fn h_26_authentication_of_an_outer_layer_is_overwritten() {
+    // Only a layer can make such a value; this one is of another request.
     let kept: Arc<std::sync::Mutex<Option<Authentication>>> = Arc::default();
     let keeping = {
         let kept = Arc::clone(&kept);
@@ -559,7 +558,7 @@ async fn h_26_what_an_outer_layer_put_there_is_overwritten() {
 }
 
 #[tokio::test]
-async fn h_26_a_value_of_the_same_server_counts_for_its_own_token_alone() {
+async fn h_26_authentication_counts_for_its_own_token_only() {
     let (server, keys) = counting_server().await;
     let kept: Arc<std::sync::Mutex<Option<Authentication>>> = Arc::default();
     let keeping = {
@@ -585,7 +584,7 @@ async fn h_26_a_value_of_the_same_server_counts_for_its_own_token_alone() {
 // Authenticate twice.
 
 #[tokio::test]
-async fn h_27_the_same_resource_server_twice_judges_once() {
+async fn h_27_same_resource_server_twice_verifies_once() {
     let (server, keys) = counting_server().await;
     let ran = Ran::default();
     let router = Router::new()
@@ -602,7 +601,7 @@ async fn h_27_the_same_resource_server_twice_judges_once() {
 }
 
 #[tokio::test]
-async fn the_same_resource_server_at_the_router_and_at_the_route_judges_once() {
+async fn same_resource_server_twice_verifies_once() {
     let (server, keys) = counting_server().await;
     let ran = Ran::default();
     let inner = Router::new().route("/r", ran.asking()).layer(Authenticate::new(server.clone()).realm("inner"));
@@ -612,7 +611,7 @@ async fn the_same_resource_server_at_the_router_and_at_the_route_judges_once() {
 }
 
 #[tokio::test]
-async fn another_token_between_two_layers_is_judged_again() {
+async fn another_token_between_two_layers_is_verified_again() {
     let (server, keys) = counting_server().await;
     let ran = Ran::default();
     let swap = |token: String| {
@@ -654,7 +653,7 @@ async fn a_token_taken_away_between_two_layers_is_gone() {
 }
 
 #[tokio::test]
-async fn another_resource_server_judges_afresh_and_replaces() {
+async fn another_resource_server_verifies_again_and_replaces() {
     let (outer, outer_keys) = counting_server().await;
     let (inner, inner_keys) = counting_server().await;
     let ran = Ran::default();
@@ -682,7 +681,7 @@ async fn a_token_that_the_inner_resource_server_does_not_accept_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_that_the_outer_resource_server_does_not_accept_never_gets_to_the_inner_one() {
+async fn token_refused_by_the_outer_server_never_reaches_the_inner() {
     let strict = resource_server().issuer(issuer().audiences(["https://other.example"])).build().await;
     let (inner, keys) = counting_server().await;
     let router = Router::new()
@@ -709,7 +708,7 @@ async fn the_stricter_of_an_optional_and_a_required_layer_decides() {
 // Several demands.
 
 #[tokio::test]
-async fn h_28_of_two_stacked_scopes_both_must_hold_and_each_names_its_own() {
+async fn h_28_two_stacked_scopes_must_both_hold() {
     let ran = Ran::default();
     let router = Router::new()
         .route("/r", ran.silent())
@@ -725,7 +724,7 @@ async fn h_28_of_two_stacked_scopes_both_must_hold_and_each_names_its_own() {
 }
 
 #[tokio::test]
-async fn h_28_a_scope_above_authenticate_does_not_count_for_the_one_below() {
+async fn h_28_scope_outside_of_authenticate_does_not_count_inside() {
     let ran = Ran::default();
     let router = Router::new()
         .route("/r", ran.silent())
@@ -747,7 +746,7 @@ async fn require_token_behind_an_optional_layer_is_401_for_the_anonymous() {
 }
 
 #[tokio::test]
-async fn require_scope_behind_an_optional_layer_is_401_for_the_anonymous_and_names_the_scope() {
+async fn anonymous_request_at_require_scope_is_401_naming_the_scope() {
     let ran = Ran::default();
     let router = Router::new()
         .route("/r", ran.silent())
@@ -761,7 +760,7 @@ async fn require_scope_behind_an_optional_layer_is_401_for_the_anonymous_and_nam
 // The refusal of a handler.
 
 #[tokio::test]
-async fn a_handlers_refusal_is_worded_by_authenticate() {
+async fn handlers_refusal_is_completed_by_authenticate() {
     let ran = Ran::default();
     let router = Router::new().route("/r", ran.demanding()).layer(authenticate().await.realm("messages"));
     let answer = Ask::get("/r").bearer(good()).of(&router).await;
@@ -811,7 +810,7 @@ async fn a_handlers_refusal_denies_even_where_a_layer_between_drops_its_mark() {
 }
 
 #[tokio::test]
-async fn of_two_gates_the_inner_one_words_a_handlers_refusal() {
+async fn inner_authenticate_completes_a_handlers_refusal() {
     let server = server().await;
     let router = Router::new()
         .route("/r", Ran::default().demanding())

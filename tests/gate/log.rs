@@ -1,4 +1,4 @@
-//! What the log says of a refusal: enough to mend its cause, once, and nothing that a log must not hold.
+//! What the log says of a refusal: enough to remedy it, once, and nothing confidential.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use scopegate_axum::{AccessToken, Authenticate, Issuer, Reason, RequireScope, Re
 use scopegate_tests::{AUDIENCE, Api, Ask, ISSUER, Log, NOW, clock, issuer, mint, resource_server};
 use tower_http::trace::TraceLayer;
 
-/// What is logged of one refused request.
+/// The log of one refused request.
 async fn logged(router: &Router, ask: Ask) -> String {
     let (log, _guard) = Log::listen();
     let status = ask.of(router).await.status;
@@ -23,7 +23,7 @@ async fn server() -> ResourceServer {
 }
 
 #[tokio::test]
-async fn of_one_reason_and_issuer_few_refusals_are_logged_and_the_others_counted() {
+async fn refusals_are_sampled_per_reason_and_issuer() {
     let clock = clock();
     let server = resource_server().clock(clock.clone()).issuer(issuer()).build().await.expect("good settings");
     let api = Api::behind(server);
@@ -43,7 +43,7 @@ async fn of_one_reason_and_issuer_few_refusals_are_logged_and_the_others_counted
     let limit = LogSampler::LINES as usize;
     assert_eq!(lines("expired").len(), limit);
     assert!(lines("expired").iter().all(|line| !line.contains("left_out")));
-    // The flood of one kind hides no other.
+    // A flood of one reason does not hide another.
     ask(&forged).await;
     assert_eq!(lines("invalid_signature").len(), 1);
     clock.advance(LogSampler::PERIOD);
@@ -54,7 +54,7 @@ async fn of_one_reason_and_issuer_few_refusals_are_logged_and_the_others_counted
     assert_eq!(lines.len(), limit + 2);
     assert!(lines[limit].contains(&format!("left_out={}", 1000 - limit)), "{}", lines[limit]);
     assert!(!lines[limit + 1].contains("left_out"), "{}", lines[limit + 1]);
-    // Whoever wants to see all of them can.
+    // At `debug`, every refusal is there.
     assert_eq!(log.lines_with("DEBUG").iter().filter(|line| line.contains("reason=\"expired\"")).count(), 1000 - limit);
 }
 
@@ -82,7 +82,7 @@ async fn a_refusal_outside_of_every_span_names_method_and_path() {
     let long: String = (0..200).map(|number| format!("/{number}")).collect();
     let line = logged(&router, Ask::get(&*long).bearer("x.y.z")).await;
     assert!(line.contains(&format!("path=\"{}...\"", &long[..128])), "{line}");
-    // Whoever refuses: a layer, an extractor, and a gate that is missing.
+    // A refusal by a layer, by an extractor, and for a missing layer.
     let weak = || mint().token().scope("x").issue();
     let router = Router::new()
         .route("/layer", get(|| async {}).layer(RequireScope::new("a")))
@@ -106,7 +106,7 @@ async fn a_refusal_within_a_span_has_no_other() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_good_and_too_weak_is_named_by_subject_client_and_id() {
+async fn token_without_scope_is_logged_by_subject_client_and_id() {
     let api = Api::new().await;
     let token =
         mint().token().subject("alice\n").claim("client_id", "app\u{1b}[31m").claim("jti", "eyJhbGciOiJ").issue();
@@ -114,14 +114,14 @@ async fn a_token_that_is_good_and_too_weak_is_named_by_subject_client_and_id() {
     for part in [r#"subject="alice\\n""#, r#"client_id="app\\u{1b}[31m""#, r#"token_id="[redacted]""#] {
         assert!(line.contains(part), "{part}: {line}");
     }
-    // Of a token whose signature was not looked at, nobody is named.
+    // Without a verified signature, no subject is logged.
     let expired = mint().token().subject("mallory").expired().issue();
     let line = logged(&api.router, Ask::get("/me").bearer(expired)).await;
     assert!(!line.contains("mallory") && !line.contains("subject="), "{line}");
 }
 
 #[tokio::test]
-async fn what_there_is_nothing_to_say_about_is_left_out() {
+async fn empty_fields_are_omitted_from_the_log() {
     let api = Api::new().await;
     let line = logged(&api.router, Ask::get("/messages").bearer(mint().token().scope("x").issue())).await;
     assert!(!line.contains("failures") && line.contains("required=\"messages:read\""), "{line}");
@@ -165,8 +165,8 @@ async fn times_are_written_out_with_their_distance_and_the_leeway() {
 }
 
 #[tokio::test]
-async fn a_slash_or_a_letters_case_that_is_all_that_differs_is_pointed_out() {
-    // So many issuers that the log does not name them all.
+async fn near_misses_of_names_are_pointed_out() {
+    // Too many issuers for the log to list.
     let others = (0..10).map(|number| Issuer::with_jwks(format!("https://{number}.example/"), mint().jwks_json()));
     let server = others.fold(resource_server().issuer(issuer()), |builder, issuer| builder.issuer(issuer));
     let api = Api::behind(server.build().await.expect("good settings"));
@@ -214,10 +214,10 @@ async fn an_id_token_is_called_one_with_the_remedy_that_fits_it() {
     assert!(!line.contains("profile"), "{line}");
 }
 
-// What the client is told.
+// What the client sees.
 
 #[tokio::test]
-async fn a_token_without_an_audience_is_not_said_to_be_for_another() {
+async fn missing_audience_is_not_reported_as_another() {
     let api = Api::new().await;
     for token in [mint().token().without_claim("aud"), mint().token().claim("aud", serde_json::json!([]))] {
         let answer = Ask::get("/me").bearer(token.issue()).of(&api.router).await;
@@ -228,7 +228,7 @@ async fn a_token_without_an_audience_is_not_said_to_be_for_another() {
 }
 
 #[tokio::test]
-async fn an_opaque_token_where_nobody_is_asked_is_not_said_to_be_malformed() {
+async fn opaque_token_without_introspection_is_not_called_malformed() {
     let api = Api::new().await;
     for opaque in ["tGzv3JOkF0XG5Qx2TlKWIA", "gho_16C7e42F292c6912E7710c838347Ae178B4a", "x"] {
         let answer = Ask::get("/me").bearer(opaque).of(&api.router).await;

@@ -1,4 +1,4 @@
-//! What an operator sees from outside: who is told of refusals and of fetches, and the health of keys.
+//! What an operator can observe: refusals, fetches, and the health of keys.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use scopegate_tests::{Ask, ISSUER, clock, issuer, mint, resource_server};
 
 use crate::remote::KeyServer;
 
-/// Writes down what it is told.
+/// Records its calls.
 #[derive(Clone, Debug, Default)]
 struct Notes(Arc<Mutex<Vec<String>>>);
 
@@ -34,7 +34,7 @@ impl Observer for Notes {
 }
 
 #[tokio::test]
-async fn an_observer_is_told_once_of_every_refusal_whoever_refuses() {
+async fn every_refusal_is_observed_once() {
     let notes = Notes::default();
     let server = resource_server().issuer(issuer()).observer(notes.clone()).build().await.expect("good settings");
     let app = Router::new()

@@ -1,4 +1,4 @@
-//! What holds whatever the input: no panic, no secret in an output, no identity but the verified one, and the tower contract.
+//! Invariants for every input: no panic, no secret in an output, no identity but the verified one, and the tower contract.
 
 use std::{
     convert::Infallible,
@@ -27,7 +27,7 @@ use crate::{
     remote::{KeyServer, poll_once, until},
 };
 
-/// A deterministic source of noise (xorshift64*), so that a failure comes back.
+/// A deterministic random generator (xorshift64*), so that failures are reproducible.
 struct Noise(u64);
 
 impl Noise {
@@ -50,7 +50,7 @@ impl Noise {
         (0..length).map(|_| self.byte()).collect()
     }
 
-    /// Bytes of this alphabet.
+    /// Random bytes of this alphabet.
     fn of(&mut self, alphabet: &[u8], length: usize) -> Vec<u8> {
         (0..length).map(|_| alphabet[self.below(alphabet.len())]).collect()
     }
@@ -81,9 +81,9 @@ impl Noise {
     }
 }
 
-// Everything runs on the thread of the test, so that a panic anywhere in the gate is a failure of the test.
+// Everything runs on the test's thread, so that every panic fails the test.
 
-/// Sends an `Authorization` value that is not a good token, and asserts that it is refused in an orderly way.
+/// Sends an `Authorization` value that is not a valid token, and asserts a regular refusal.
 async fn assert_refused(api: &Api, value: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(value) else { return };
     let mut request = Ask::get("/me").request();
@@ -111,14 +111,14 @@ async fn ops_1_no_header_bytes_make_the_gate_panic() {
 }
 
 #[tokio::test]
-async fn ops_1_no_mutation_of_a_good_token_makes_the_gate_panic_or_passes() {
+async fn ops_1_mutated_token_neither_passes_nor_panics() {
     let api = Api::new().await;
     let token = mint().token().issue();
     let value = format!("Bearer {token}");
     let mut noise = Noise(0xACCE_5570);
     for _ in 0..3000 {
         let mutation = noise.mutation(value.as_bytes());
-        // The scheme may be written in another case, with more spaces, or be unharmed.
+        // The mutation may have changed only the case of the scheme or the number of spaces, or nothing.
         let is_equivalent = mutation.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Bearer"))
             && mutation[6..].trim_ascii() == token.as_bytes();
         if !is_equivalent {
@@ -130,7 +130,7 @@ async fn ops_1_no_mutation_of_a_good_token_makes_the_gate_panic_or_passes() {
 
 #[tokio::test]
 async fn ops_1_no_signed_nonsense_makes_the_gate_panic() {
-    // The signature is good, so that whatever looks at the header and the claims gets to see them.
+    // The signature is valid, so that header and claims are parsed.
     let (api, other) = (Api::new().await, Api::new().await);
     let mut noise = Noise(0x0DD_C1A1);
     let json = br#"{}[]",:\ue+-.0123456789truefalsn iss aud exp sub"#;
@@ -147,7 +147,7 @@ async fn ops_1_no_signed_nonsense_makes_the_gate_panic() {
             assert_refused(&api, format!("Bearer {token}").as_bytes()).await;
         }
         assert_eq!(api.calls(), 0);
-        // Of good claims, a header may survive that names no key, which is no fault.
+        // A mutated header may just lack the key id, which is legal.
         let answer = Ask::get("/me").bearer(mint().token().raw_header(header).issue()).of(&other.router).await;
         assert!(matches!(answer.status.as_u16(), 200 | 401), "{answer:?}");
     }
@@ -179,7 +179,7 @@ async fn ops_1_no_other_header_or_target_makes_the_gate_panic() {
 }
 
 #[tokio::test]
-async fn ops_1_a_bad_token_causes_no_more_work_than_a_good_one() {
+async fn ops_1_rejected_token_costs_no_more_than_an_accepted_one() {
     let keys = CountingKeys::of(&mint());
     let trusted = Issuer::with_key_source(ISSUER, keys.clone());
     let api = Api::behind(resource_server().issuer(trusted).build().await.expect("good settings"));
@@ -205,7 +205,7 @@ async fn ops_1_a_bad_token_causes_no_more_work_than_a_good_one() {
 
 // Debug output.
 
-/// Asserts that `shown` has neither the token nor a part of it that could be used.
+/// Asserts that `shown` contains neither the token nor a usable part of it.
 #[track_caller]
 fn assert_redacted(shown: impl Debug, token: &str) {
     let shown = format!("{shown:?} {shown:#?}");
@@ -223,7 +223,7 @@ async fn ops_2_credentials_print_redacted() {
 }
 
 #[tokio::test]
-async fn ops_2_what_a_token_came_to_prints_without_it() {
+async fn ops_2_results_print_without_the_token() {
     let server = resource_server().issuer(issuer()).build().await.expect("good settings");
     let token = mint().token().subject("alice").scope("b a").claim("secret", "marker-1b9c").issue();
     let (parts, _) = Ask::get("/me").bearer(&token).request().into_parts();
@@ -301,7 +301,7 @@ async fn ops_3_identity_headers_of_the_client_decide_nothing() {
 }
 
 #[tokio::test]
-async fn ops_3_the_gate_adds_no_identity_header_that_a_client_could_have_set() {
+async fn ops_3_no_identity_header_is_added() {
     let server = resource_server().issuer(issuer()).build().await.expect("good settings");
     let handler = |headers: HeaderMap, _: AccessToken| async move {
         let mut names: Vec<_> = headers.keys().map(ToString::to_string).collect();
@@ -361,7 +361,7 @@ async fn ops_4_a_cors_layer_outside_answers_the_preflight() {
     let answer = preflight("/me").of(&router).await;
     assert_eq!((answer.status, answer.header("access-control-allow-headers")), (StatusCode::OK, Some("authorization")));
     assert_eq!(api.calls(), 0);
-    // It answers preflights alone; other requests are judged, and their refusals are readable by the script.
+    // The CORS layer answers preflights only; other requests are verified, and scripts can read their refusals.
     Ask::with_method(Method::OPTIONS, "/me").header("x-test", "1").of(&router).await;
     assert_eq!(api.calls(), 0);
     let refused = Ask::get("/me").header("origin", "https://app.example").of(&router).await;
@@ -380,15 +380,15 @@ async fn ops_4_a_cors_layer_inside_does_not_see_the_preflight() {
 
 // The tower contract.
 
-/// What a strict service saw.
+/// What a strict service observed.
 #[derive(Debug, Default)]
 struct Seen {
     calls: AtomicUsize,
     unready_calls: AtomicUsize,
 }
 
-/// A service that has to be polled ready before each call, and remembers when it was not. As tower says, a clone is not
-/// ready because its original is.
+/// A service that must be polled ready before each call, and records when it was not. As tower requires, a clone does not
+/// inherit readiness.
 #[derive(Debug)]
 struct Strict {
     seen: Arc<Seen>,
@@ -454,11 +454,11 @@ async fn ops_5_a_service_is_ready_when_it_is_called() {
 }
 
 #[tokio::test]
-async fn ops_5_a_service_is_ready_when_it_is_called_after_a_fetch() {
+async fn ops_5_inner_service_is_ready_when_called_after_a_fetch() {
     let keys = KeyServer::shut(mint().jwks_json());
     let (strict, seen) = Strict::new();
     let mut service = Authenticate::new(keys.resource_server().await).layer(RequireToken::new().layer(strict));
-    // Two at once: each takes with it the service that was polled ready for it.
+    // Two concurrent calls: each uses the service that was polled ready for it.
     let mut first = Box::pin(service.ready().await.expect("ready").call(with_token()));
     let mut second = Box::pin(service.ready().await.expect("ready").call(with_token()));
     assert!(poll_once(&mut first).is_pending() && poll_once(&mut second).is_pending());
@@ -467,7 +467,7 @@ async fn ops_5_a_service_is_ready_when_it_is_called_after_a_fetch() {
     assert_eq!(second.await.expect("infallible").status(), StatusCode::OK);
     assert_eq!(first.await.expect("infallible").status(), StatusCode::OK);
     seen.assert(2);
-    // And the one that stayed has to be polled ready again.
+    // The remaining clone must be polled ready again.
     assert_eq!(
         service.ready().await.expect("ready").call(with_token()).await.expect("infallible").status(),
         StatusCode::OK
@@ -486,7 +486,7 @@ async fn ops_5_a_refusal_does_not_call_the_service() {
     seen.assert(0);
 }
 
-/// A service that is never ready, and fails when asked a second time.
+/// A service that is never ready, and fails when it is polled a second time.
 #[derive(Clone, Debug, Default)]
 struct Busy {
     asked: usize,

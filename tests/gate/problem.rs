@@ -17,7 +17,7 @@ use scopegate_tests::{Answer, Api, Ask, ISSUER, exchange, issuer, mint, resource
 use scopegate_tower::RefusalBody;
 use serde_json::json;
 
-/// Keys that cannot be had.
+/// A key source that is always unavailable.
 #[derive(Debug)]
 struct NoKeys;
 
@@ -31,7 +31,7 @@ impl KeySource for NoKeys {
     }
 }
 
-/// An answer of each class, with its reason, status and title. `change` is done to each request.
+/// A response of each class, with its reason, status and title. `change` is applied to each request.
 async fn answers(change: impl Fn(Ask) -> Ask) -> Vec<(Answer, &'static str, u16, &'static str)> {
     let api = Api::new().await;
     let issuer = Issuer::with_key_source(ISSUER, NoKeys);
@@ -117,7 +117,7 @@ async fn prob_1_the_challenge_is_the_same_with_and_without_a_document() {
 }
 
 #[tokio::test]
-async fn prob_2_bodies_carry_nothing_of_the_token_the_configuration_or_a_library() {
+async fn prob_2_bodies_disclose_no_internals() {
     for (answer, ..) in answers(|ask| ask.header("host", "marker.example")).await {
         for secret in ["example", "user-1", "other", "test-client", "kid", "JWK", "serde", "down"] {
             assert!(!answer.body.contains(secret), "{secret}: {}", answer.body);
@@ -149,7 +149,7 @@ async fn prob_2_a_renderer_changes_the_body_and_no_more() {
 }
 
 #[tokio::test]
-async fn prob_2_a_renderer_is_told_what_the_client_may_know() {
+async fn prob_2_renderer_gets_the_disclosed_reason() {
     let api = rendering(|reason| html(reason.as_str())).await;
     let answer = Ask::get("/me").bearer(mint().token().key_id("unknown").issue()).of(&api.router).await;
     assert_eq!((answer.reason, &*answer.body), (Some(Reason::UnknownKey), "invalid_signature"));
@@ -169,7 +169,7 @@ async fn prob_2_a_renderer_writes_the_refusals_of_handlers_and_extractors_too() 
 }
 
 #[tokio::test]
-async fn prob_2_a_renderer_is_not_asked_about_answers_of_the_handlers_own() {
+async fn prob_2_renderer_ignores_responses_of_handlers() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let resource_server = resource_server().issuer(issuer()).build().await.unwrap();
@@ -213,7 +213,7 @@ async fn prob_3_an_accept_that_has_room_for_json_gets_the_document() {
 }
 
 #[tokio::test]
-async fn prob_3_a_head_has_the_headers_of_the_get_and_no_body() {
+async fn prob_3_head_has_the_headers_of_get_and_no_body() {
     let plain = Api::new().await;
     let rendered = rendering(|_| html("rendered")).await;
     for api in [plain, rendered] {
@@ -233,7 +233,7 @@ async fn prob_3_a_head_has_the_headers_of_the_get_and_no_body() {
 }
 
 #[tokio::test]
-async fn prob_3_a_head_without_a_framework_to_strip_it_has_no_body() {
+async fn prob_3_head_without_a_framework_has_no_body() {
     use http_body_util::BodyExt as _;
     use tower::{Layer as _, ServiceExt as _};
 
@@ -249,7 +249,7 @@ async fn prob_3_a_head_without_a_framework_to_strip_it_has_no_body() {
 }
 
 #[tokio::test]
-async fn prob_3_a_head_on_the_wire_has_the_length_of_the_document_and_no_body() {
+async fn prob_3_head_on_the_wire_has_the_documents_length() {
     let served = serve(Api::new().await.router).await;
     let request = "HEAD /me HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
     let answer = exchange(served.address, request.as_bytes()).await.unwrap();
@@ -266,11 +266,11 @@ async fn prob_3_a_renderer_writes_nothing_where_no_document_is_accepted() {
     assert_eq!((&*answer.body, answer.header("content-type")), ("", None));
 }
 
-/// The page that explains every reason.
+/// The page that documents every reason.
 const DOCS: &str = "https://docs.rs/scopegate-core/latest/scopegate_core/reason/";
 
 #[tokio::test]
-async fn prob_2_a_renderer_leaves_alone_what_another_layer_made_of_a_refusal() {
+async fn prob_2_renderer_ignores_a_refusal_that_a_layer_replaced() {
     let server = resource_server().issuer(issuer()).build().await.unwrap();
     let apology = |mut response: axum::response::Response| async move {
         *response.status_mut() = StatusCode::OK;

@@ -1,8 +1,8 @@
-//! What known authorization servers send, one test per provider: with its profile the token passes with the scopes, client
-//! and audience that it names, by the strict default it is refused as its form predicts, and the other tokens of the same
-//! issuer are refused by the profile, with and without the marks of their kind.
+//! Tokens of known authorization servers, one test per provider. With its profile, a token passes with its scopes, client and
+//! audience; with the strict default, it is refused as its form predicts; and other tokens of the issuer are refused by the
+//! profile, with and without their marks.
 //!
-//! The headers and claims are those of the vendors' documentation; the keys are the tests' own.
+//! Headers and claims are from the vendors' documentation; the keys are the tests' own.
 
 use http::HeaderName;
 use scopegate_axum::{
@@ -25,7 +25,7 @@ mod tokens;
 /// Stands for a time that a token does not have.
 const LEFT_OUT: &str = "left out";
 
-/// A recorded token: the `typ` of its header and its claims but for the times.
+/// A recorded token: the `typ` of its header, and its claims without the times.
 #[derive(Clone)]
 struct Recorded {
     typ: Option<&'static str>,
@@ -37,7 +37,7 @@ impl Recorded {
         Self { typ: typ.into(), claims }
     }
 
-    /// The same with some claims set to something else.
+    /// The same with some claims changed.
     fn with(&self, changes: Value) -> Self {
         let mut changed = self.clone();
         let (Some(claims), Value::Object(changes)) = (changed.claims.as_object_mut(), changes) else {
@@ -57,7 +57,7 @@ impl Recorded {
         Self { typ: typ.into(), ..self.clone() }
     }
 
-    /// The token, by a key of the tests, good until five minutes from now.
+    /// The token, signed with a test key and valid for five minutes.
     fn minted(&self) -> TokenBuilder {
         let mut claims = self.claims.clone();
         let members = claims.as_object_mut().expect("claims are an object");
@@ -73,7 +73,7 @@ impl Recorded {
     }
 }
 
-/// What a token came to.
+/// The result of a token.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     scope: String,
@@ -91,7 +91,7 @@ fn seen(scope: &str, subject: impl Into<Option<&'static str>>, client: impl Into
     }
 }
 
-/// An issuer with the keys of the tests.
+/// An issuer with the test keys.
 fn issuer(identifier: &str, profile: Profile) -> Issuer {
     Issuer::with_jwks(identifier, mint().jwks_json()).audiences([AUDIENCE]).profile(profile)
 }
@@ -100,7 +100,7 @@ async fn resource_server(issuer: Issuer) -> ResourceServer {
     ResourceServer::builder().issuer(issuer).clock(clock()).build().await.expect("good settings")
 }
 
-/// What a gate with this issuer makes of a token.
+/// The result of a token at a resource server with this issuer.
 async fn judged(issuer: Issuer, token: &Recorded) -> Result<Seen, Reason> {
     match judge(&resource_server(issuer).await, token.minted().issue()).await {
         Ok(token) => {
@@ -131,17 +131,17 @@ impl Provider {
         issuer(self.issuer, self.profile())
     }
 
-    /// With the profile.
+    /// The result with the provider's profile.
     async fn judge(&self, token: &Recorded) -> Result<Seen, Reason> {
         judged(self.issuer(), token).await
     }
 
-    /// By the strict default.
+    /// The result with the strict default.
     async fn strictly(&self, token: &Recorded) -> Result<Seen, Reason> {
         judged(issuer(self.issuer, Profile::rfc9068()), token).await
     }
 
-    /// Asserts that other kinds of tokens are refused under the profile for what they are.
+    /// Asserts that the profile refuses other kinds of tokens as what they are.
     async fn assert_other_kinds<'t>(&self, others: impl IntoIterator<Item = &'t Recorded>) {
         for other in others {
             assert_eq!(self.judge(other).await, Err(Reason::WrongTokenType), "{}", other.claims);
@@ -189,7 +189,7 @@ async fn at_2_auth0() {
 }
 
 #[tokio::test]
-async fn at_2_auth0_without_a_scope_grants_nothing_and_is_an_access_token_still() {
+async fn at_2_auth0_token_without_scope_is_accepted_and_grants_nothing() {
     let auth0 = Provider { issuer: "https://acme.eu.example/", name: "auth0" };
     let machine = Recorded::new(
         "JWT",
@@ -207,7 +207,7 @@ async fn at_2_auth0_without_a_scope_grants_nothing_and_is_an_access_token_still(
     Ask::get("/any").bearer(&token).of(&api).await.assert_pass();
     Ask::get("/message").bearer(&token).of(&api).await.assert_403("message");
 
-    // Rights in `permissions` alone are scopes where that was chosen, and tell the token from an ID token in any case.
+    // Where configured, `permissions` are the scopes, and they are evidence of an access token in any case.
     let user = machine.without("gty").with(json!({ "sub": "auth0|1", "permissions": ["message"] }));
     Ask::get("/any").bearer(user.minted().issue()).of(&api).await.assert_pass();
     Ask::get("/message").bearer(user.minted().issue()).of(&api).await.assert_403("message");
@@ -250,7 +250,7 @@ async fn at_2_a_chosen_scope_claim_is_evidence_under_three_names_only() {
         for other in ["rights", "groups", "https://ns.example/scope"] {
             let token = token.with(json!({ other: ["message"] }));
             assert_eq!(judged(chosen(other), &token).await, Err(Reason::WrongTokenType), "{name}: {other}");
-            // Beside the provider's own sign, it grants scopes.
+            // With the provider's own evidence, the token grants scopes.
             let token = token.with(json!({ sign: "x" }));
             assert_eq!(judged(chosen(other), &token).await.expect(name).scope, "message", "{name}: {other}");
         }
@@ -388,7 +388,7 @@ async fn at_6_roles_of_entra_are_no_scopes_and_no_evidence() {
         assert_eq!(entra.judge(&daemon.with(other.clone())).await, Err(Reason::WrongTokenType), "{other}");
     }
 
-    // An application may read its scopes from the roles. They do not become evidence by that.
+    // Scopes from roles are not evidence.
     let reading_roles = || issuer(entra.issuer, entra.profile().scope_claim(ScopeClaim::array("roles")));
     assert_eq!(judged(reading_roles(), &app_only).await, Err(Reason::WrongTokenType));
     assert_eq!(judged(reading_roles(), &with_idtyp).await, Ok(Seen { scope: "admin".to_owned(), ..expected() }));
@@ -484,7 +484,7 @@ async fn at_2_keycloak() {
 }
 
 #[tokio::test]
-async fn intro_15_a_nonce_of_keycloak_is_no_mark_where_it_is_asked_instead() {
+async fn intro_15_keycloak_nonce_is_no_mark_under_instead() {
     const ENDPOINT: &str = "https://sso.example/introspect";
     let (keycloak, token) = keycloak();
     let network = Network::new(&clock());
@@ -508,7 +508,7 @@ async fn intro_15_a_nonce_of_keycloak_is_no_mark_where_it_is_asked_instead() {
 }
 
 #[tokio::test]
-async fn at_2_a_dpop_token_of_keycloak_is_an_access_token_whose_binding_cannot_be_checked() {
+async fn at_2_keycloak_dpop_token_is_refused_for_its_binding() {
     let (keycloak, token) = keycloak();
     let bound = token.with(json!({ "typ": "DPoP", "cnf": { "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" } }));
     assert_eq!(keycloak.judge(&bound).await, Err(Reason::UnverifiableConfirmation));
@@ -564,7 +564,7 @@ async fn jwt_3_cognito() {
     let of_another_client = token.with(json!({ "client_id": "another" }));
     assert_eq!(judged(waived(), &of_another_client).await, Err(Reason::UnauthorizedParty));
 
-    // Its ID token, as it is, and made as like an access token as can be.
+    // The ID token as it is, and made as similar to an access token as possible.
     let id_token = Recorded::new(
         None,
         json!({
@@ -598,7 +598,7 @@ async fn jwt_3_keycloak_without_an_audience_is_accepted_by_its_clients_alone() {
 }
 
 #[tokio::test]
-async fn jwt_3_a_waiver_without_a_substitute_is_a_start_up_error_that_names_the_remedy() {
+async fn jwt_3_waiver_without_a_substitute_fails_the_build_with_the_remedy() {
     let (cognito, _) = cognito();
     let built = ResourceServer::builder().issuer(cognito.issuer().dangerous_waive_audience()).build().await;
     let error = built.expect_err("nothing stands in for the audience").to_string();
@@ -890,7 +890,7 @@ async fn jwt_11_cloudflare_access() {
 }
 
 #[tokio::test]
-async fn bearer_14_the_header_of_cloudflare_is_a_source_of_tokens_only_where_it_is_named() {
+async fn bearer_14_cloudflare_header_is_read_only_where_configured() {
     const HEADER: &str = "cf-access-jwt-assertion";
     let (cloudflare, token) = cloudflare();
     let token = token.minted().issue();
@@ -969,7 +969,7 @@ async fn jwt_11_github_actions() {
     let with_more = token.with(json!({ "scope": "admin", "scp": "admin", "client_id": "c", "azp": "c" }));
     assert_eq!(github.judge(&with_more).await, Ok(expected()), "there are no scopes and no client");
 
-    // The one thing that makes it safe: which repositories.
+    // Restricting the repositories makes the profile safe.
     let ours = || github.profile().evidence(Evidence::claim_one_of("repository_id", ["73", "74"]));
     assert!(judged(issuer(github.issuer, ours()), &token).await.is_ok());
     for other in ["75", "7", "74 ", "octo-org/octo-repo"] {
@@ -979,7 +979,7 @@ async fn jwt_11_github_actions() {
 }
 
 #[tokio::test]
-async fn jwt_3_the_default_audience_of_github_actions_is_a_start_up_error() {
+async fn jwt_3_default_audience_of_github_actions_fails_the_build() {
     let (github, token) = github();
     let by_default = token.with(json!({ "aud": "https://github.com/octo-org" }));
     assert_eq!(github.judge(&by_default).await, Err(Reason::WrongAudience));
@@ -1032,7 +1032,7 @@ async fn jwt_11_kubernetes() {
         ])
         .await;
 
-    // The legacy token of a secret, even by the cluster's own name and keys.
+    // The legacy token of a secret, even with the cluster's own name and keys.
     let legacy = Recorded::new(
         None,
         json!({
@@ -1149,7 +1149,7 @@ async fn scope_6_duende() {
 }
 
 #[tokio::test]
-async fn scope_4_tokens_without_scopes_do_not_get_through_to_a_route_that_demands_one() {
+async fn scope_4_token_without_scopes_is_refused_at_a_scoped_route() {
     let (github, token) = github();
     let api = axum::Router::new()
         .route("/", axum::routing::get(|| async {}).layer(RequireScope::new("admin")))
@@ -1162,7 +1162,7 @@ async fn scope_4_tokens_without_scopes_do_not_get_through_to_a_route_that_demand
 async fn at_2_no_profile_lets_an_id_token_without_marks_pass() {
     let claims =
         json!({ "sub": "u", "aud": AUDIENCE, "azp": "c", "client_id": "c", "appid": "c", "cid": "c", "tid": TENANT });
-    // An issuer that every profile could have.
+    // An issuer name that every profile accepts.
     let name_of_issuer = format!("https://as.example/{TENANT}");
     let id_token = Recorded::new("JWT", claims).with(json!({ "iss": name_of_issuer }));
     for name in Profile::names() {

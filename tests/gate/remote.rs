@@ -1,4 +1,4 @@
-//! Keys that are fetched: from a real issuer on the loopback interface, in good times and in bad.
+//! Fetched keys: from a real issuer on the loopback interface, in regular operation and during faults.
 
 use std::{
     pin::pin,
@@ -33,7 +33,7 @@ use tower::ServiceExt as _;
 
 const COOL_DOWN: Duration = Duration::from_secs(30);
 
-/// A client in which any URL has the same document, behind a gate that the test opens.
+/// A client that returns one document for every URL, once the test permits it.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyServer(Arc<State>);
 
@@ -45,7 +45,7 @@ struct State {
 }
 
 impl KeyServer {
-    /// Answers at once, with these keys.
+    /// Responds at once, with these keys.
     pub(crate) fn open(document: impl Into<Bytes>) -> Self {
         Self(Arc::new(State {
             document: Mutex::new(document.into()),
@@ -54,7 +54,7 @@ impl KeyServer {
         }))
     }
 
-    /// Answers once [`answer`](Self::answer) was called.
+    /// Responds once [`answer`](Self::answer) was called.
     pub(crate) fn shut(document: impl Into<Bytes>) -> Self {
         let server = Self::open(document);
         server.0.open.send_replace(false);
@@ -69,7 +69,7 @@ impl KeyServer {
         self.0.requests.load(Ordering::SeqCst)
     }
 
-    /// An issuer whose keys are here, and the resource server that trusts it.
+    /// A resource server that trusts an issuer with these keys.
     pub(crate) async fn resource_server(&self) -> ResourceServer {
         resource_server()
             .issuer(Issuer::with_jwks_uri(ISSUER, "https://as.example/jwks"))
@@ -102,7 +102,7 @@ pub(crate) async fn until(condition: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it comes to pass");
 }
 
-/// Polls a future once, as a client does that hangs up right away.
+/// Polls a future once, as a client that hangs up right away.
 pub(crate) fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
@@ -204,7 +204,7 @@ async fn a_new_key_passes_after_one_refetch_within_the_same_request() {
 }
 
 #[tokio::test]
-async fn an_orderly_rotation_refuses_no_good_token() {
+async fn orderly_rotation_refuses_no_valid_token() {
     let rig = Rig::new().await;
     rig.me().of(&rig.api.router).await.assert_pass();
     let before = rig.issuer.token().issue();
@@ -231,7 +231,7 @@ async fn invented_key_ids_cause_one_fetch_per_cool_down() {
 }
 
 #[tokio::test]
-async fn an_invented_key_id_during_an_outage_is_503_and_good_tokens_pass() {
+async fn unknown_key_id_during_an_outage_is_503_and_valid_tokens_pass() {
     let rig = Rig::new().await;
     rig.me().of(&rig.api.router).await.assert_pass();
     rig.clock.advance(COOL_DOWN);
@@ -241,10 +241,10 @@ async fn an_invented_key_id_during_an_outage_is_503_and_good_tokens_pass() {
     rig.me().of(&rig.api.router).await.assert_pass();
 }
 
-// Bad times.
+// Faults.
 
 #[tokio::test]
-async fn an_outage_at_cold_start_is_503_and_heals_by_itself_after_the_cool_down() {
+async fn outage_at_cold_start_is_503_and_recovers_after_the_cool_down() {
     let rig = Rig::new().await;
     rig.issuer.outage();
     let answer = rig.me().of(&rig.api.router).await;
@@ -295,7 +295,7 @@ async fn a_slow_issuer_is_503_when_its_time_is_up() {
     rig.issuer.slow(Duration::from_secs(3600));
     let (ask, router) = (rig.me(), rig.api.router.clone());
     let asking = tokio::spawn(async move { ask.of(&router).await });
-    // The metadata may be at two addresses, each of which gets its five seconds.
+    // The metadata has two well-known URLs, each with a deadline of five seconds.
     for address in 1..=2 {
         until(|| rig.issuer.requests().discovery == address).await;
         assert!(!asking.is_finished());
@@ -307,7 +307,7 @@ async fn a_slow_issuer_is_503_when_its_time_is_up() {
 }
 
 #[tokio::test]
-async fn a_refresh_in_the_background_keeps_nobody_waiting() {
+async fn background_refresh_delays_no_request() {
     let rig = Rig::new().await;
     rig.me().of(&rig.api.router).await.assert_pass();
     rig.issuer.slow(Duration::from_secs(3600));
@@ -318,7 +318,7 @@ async fn a_refresh_in_the_background_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_mid_fetch_leaves_the_keys_to_the_next_one() {
+async fn key_fetch_survives_a_client_that_hangs_up() {
     let keys = KeyServer::shut(mint().jwks_json());
     let api = Api::behind(keys.resource_server().await);
     let mut request = Box::pin(api.router.clone().oneshot(Ask::get("/me").bearer(mint().token().issue()).request()));
@@ -331,9 +331,9 @@ async fn a_client_that_hangs_up_mid_fetch_leaves_the_keys_to_the_next_one() {
     assert_eq!((keys.requests(), api.calls()), (1, 1));
 }
 
-// Answers that are not to be trusted.
+// Responses that must not be used.
 
-/// A server that sends every request elsewhere, and counts them.
+/// A server that redirects every request, and counts them.
 async fn redirecting(target: String) -> (Served, Arc<AtomicUsize>) {
     let requests = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&requests);
@@ -344,7 +344,7 @@ async fn redirecting(target: String) -> (Served, Arc<AtomicUsize>) {
     (serve(Router::new().fallback(to_target)).await, requests)
 }
 
-/// Keys behind a redirect, which would be good ones if anybody followed it.
+/// Keys behind a redirect, which would be valid if it were followed.
 async fn assert_redirected_keys_are_not_fetched(fetch: impl Fetch) {
     let target = TestIssuer::builder().audience(AUDIENCE).clock(clock()).start().await;
     let (redirecting, requests) = redirecting(format!("http://{}", target.address())).await;
@@ -356,9 +356,9 @@ async fn assert_redirected_keys_are_not_fetched(fetch: impl Fetch) {
     assert_eq!((requests.load(Ordering::SeqCst), target.requests().jwks, api.calls()), (1, 0, 0));
 }
 
-/// A metadata document behind a redirect, which would be a good one if anybody followed it.
+/// A metadata document behind a redirect, which would be valid if it were followed.
 async fn assert_redirected_metadata_is_not_fetched(fetch: impl Fetch) {
-    // The target has to name the redirecting server, which has to know the target, so the address is passed on late.
+    // The target must name the redirecting server, which must know the target, so the address is set later.
     let (late, target_address) = watch::channel(String::new());
     let redirect = move |uri: Uri| async move {
         Redirect::permanent(&format!("{}{}", target_address.borrow().as_str(), uri.path()))
@@ -411,7 +411,7 @@ async fn metadata_without_keys_is_503() {
 }
 
 #[tokio::test]
-async fn keys_at_a_plain_http_address_that_is_not_loopback_are_not_fetched() {
+async fn keys_over_plain_http_off_loopback_are_not_fetched() {
     let rig = Rig::with(|issuer| issuer.metadata_member("jwks_uri", "http://localhost.example/jwks.json")).await;
     rig.me().of(&rig.api.router).await.assert_503();
     assert_eq!(rig.issuer.requests().jwks, 0);
@@ -432,7 +432,7 @@ async fn metadata_within_the_limit_is_read() {
 
 #[tokio::test]
 async fn a_client_that_ignores_the_limit_does_not_get_round_it() {
-    // JSON may end in white space, so these are good keys in a document that is too long.
+    // JSON may end in white space, so these are valid keys in an overlong document.
     let padded = |length: usize| {
         let jwks = mint().jwks_json();
         let padding = " ".repeat(length - jwks.len());
@@ -446,7 +446,7 @@ async fn a_client_that_ignores_the_limit_does_not_get_round_it() {
 }
 
 #[tokio::test]
-async fn keys_of_which_none_can_be_used_are_503_and_never_accept_anything() {
+async fn key_set_without_a_usable_key_is_503() {
     for document in [r#"{"keys":[]}"#, r#"{"keys":null}"#, "{}", "[]", "null", "", "<html>"] {
         let api = Api::behind(KeyServer::open(document).resource_server().await);
         Ask::get("/me").bearer(mint().token().issue()).of(&api.router).await.assert_503();
@@ -456,7 +456,7 @@ async fn keys_of_which_none_can_be_used_are_503_and_never_accept_anything() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_a_200_is_503_whatever_it_holds() {
-    /// Answers with another status, and the right keys.
+    /// Responds with another status and the right keys.
     #[derive(Debug)]
     struct Status(u16);
 
@@ -474,7 +474,7 @@ async fn an_answer_that_is_not_a_200_is_503_whatever_it_holds() {
     }
 }
 
-// What is refused before anything is served.
+// Refused when the server is built.
 
 #[tokio::test]
 async fn plain_http_is_refused_when_the_server_is_built() {
@@ -491,7 +491,7 @@ async fn plain_http_is_refused_when_the_server_is_built() {
     }
 }
 
-/// The same through the client that services run on.
+/// The same through `ReqwestFetch`.
 #[cfg(feature = "aws-lc-rs")]
 mod reqwest {
     use std::io::{Read as _, Write as _};
@@ -528,9 +528,9 @@ mod reqwest {
         Ask::get("/me").bearer(issuer.token().issue()).of(&Api::behind(server).router).await.assert_pass();
     }
 
-    /// A connection belongs to the runtime that it was made in, and stands still with it.
+    /// A connection belongs to its runtime, and makes no progress while that does not run.
     #[test]
-    fn a_runtime_that_stands_still_keeps_no_other_from_keys_and_answers() {
+    fn stalled_runtime_does_not_affect_another() {
         let single = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let everywhere = tokio::runtime::Runtime::new().expect("a runtime");
         let clock = clock();
@@ -549,7 +549,7 @@ mod reqwest {
             ask(issuer.token().issue()).of(&api.router).await.assert_pass();
             ask(opaque()).of(&api.router).await.assert_pass();
         });
-        // From here on nobody drives it.
+        // From here on the runtime does not run.
         clock.advance(COOL_DOWN);
         everywhere.block_on(issuer.rotate());
         let live = single();
@@ -586,7 +586,7 @@ mod reqwest {
             let (mut stream, _) = listener.accept().await.expect("a connection");
             let _ = stream.read(&mut [0; 4096]).await;
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await;
-            // An endless body: it ends because the reader goes away.
+            // An endless body: it ends when the client disconnects.
             while stream.write_all(&[b' '; 4096]).await.is_ok() {
                 counted.fetch_add(4096, Ordering::SeqCst);
             }
@@ -603,7 +603,7 @@ mod reqwest {
         const LIMIT: usize = 64 * 1024;
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let url = format!("http://{}/", listener.local_addr().expect("an address"));
-        // What another thread takes is not counted.
+        // Allocations of another thread are not counted.
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a connection");
             assert!(stream.read(&mut [0; 4096]).expect("a request") > 0);
@@ -621,7 +621,7 @@ mod reqwest {
         let error = answer.expect("it is over").expect_err("too long");
         assert_eq!(error.to_string(), FetchError::body_too_large().to_string());
         assert!((64 * 1024..8 * 64 * 1024).contains(&taken.bytes_max), "{taken:?}");
-        // The connection is closed by a task of this runtime.
+        // A task of this runtime closes the connection.
         drop(runtime);
         server.join().expect("no panic");
     }
@@ -636,8 +636,8 @@ mod reqwest {
     }
 
     #[tokio::test]
-    async fn nobody_is_asked_but_the_address_that_was_named() {
-        // The rig's own exchange shows that the server counts; the client has to make the same one request.
+    async fn only_the_configured_address_is_contacted() {
+        // The rig's own exchange shows that the server counts; the client must make exactly the same request.
         let (redirecting, requests) = redirecting("http://127.0.0.1:9".to_owned()).await;
         let raw = exchange(redirecting.address, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
         assert!(raw.is_ok_and(|answer| answer.starts_with("HTTP/1.1 307")));
@@ -647,7 +647,7 @@ mod reqwest {
     }
 }
 
-/// A clock that stands still, with sleeps on the timer of a runtime.
+/// A clock that stands still, whose sleeps use a runtime's timer.
 #[derive(Debug)]
 struct Timer;
 
@@ -701,7 +701,7 @@ fn a_request_outside_of_every_runtime_waits_for_keys_and_answers() {
     let issuer = Issuer::discovered(ISSUER).introspection(Introspection::discovered(client));
     let builder = resource_server().clock(Timer).fetch(network.clone()).issuer(issuer);
     let server = runtime.block_on(builder.build()).expect("good settings");
-    // Time passes for the network while the threads wait for it.
+    // Time passes for the network while the threads wait.
     let (ticking, stop) = (timer, Arc::new(AtomicBool::new(false)));
     let stopped = Arc::clone(&stop);
     let ticks = runtime.spawn(async move {
@@ -722,6 +722,6 @@ fn a_request_outside_of_every_runtime_waits_for_keys_and_answers() {
     stop.store(true, Ordering::SeqCst);
     runtime.block_on(ticks).expect("no panic");
     drop(runtime);
-    // Whoever comes when the runtime is gone gets an answer as well.
+    // A request after the end of the runtime gets a response as well.
     assert_eq!(ask("another".into()), Err(Reason::IssuerUnavailable));
 }

@@ -1,9 +1,9 @@
-//! RFC 8707, RFC 9068 section 3: what this resource server is called, and that tokens call it so exactly.
+//! RFC 8707, RFC 9068 section 3: the audience, compared exactly.
 
 use scopegate_axum::{Authenticate, Issuer, Reason, ResourceServer, Tenants, api_keys::ApiKeys};
 use scopegate_tests::{AUDIENCE, Api, Ask, ISSUER, Network, clock, issuer, mint};
 
-/// An API of these names.
+/// An API with these audiences.
 async fn called<const N: usize>(audiences: [&str; N]) -> Api {
     let builder = ResourceServer::builder().clock(clock()).issuer(issuer());
     let builder = audiences.into_iter().fold(builder, |builder, audience| builder.audience(audience));
@@ -71,7 +71,7 @@ async fn res_1_an_audience_with_a_fragment_cannot_be_configured() {
 }
 
 #[tokio::test]
-async fn not_built_res_2_a_resource_server_without_an_audience_cannot_be_built() {
+async fn not_built_res_2_missing_audience_fails_the_build() {
     let error = ResourceServer::builder().issuer(issuer()).build().await.unwrap_err().to_string();
     assert!(error.contains("has no audience; name this API as its tokens do in `aud`"), "{error}");
     assert!(ResourceServer::builder().issuer(issuer()).audience("").build().await.is_err());
@@ -110,7 +110,7 @@ async fn res_2_an_audience_that_could_be_no_realm_cannot_be_configured() {
 }
 
 #[tokio::test]
-async fn jwt_3_one_issuer_without_an_audience_is_enough_to_refuse_the_build() {
+async fn jwt_3_one_issuer_without_an_audience_fails_the_build() {
     let other = Issuer::with_jwks("https://other.example", mint().jwks_json());
     let builder = ResourceServer::builder().issuer(issuer().audiences([AUDIENCE])).issuer(other);
     let error = builder.build().await.unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! RFC 6749 section 3.3, RFC 6750 section 3.1: which scope suffices, and what is said where none does.
+//! RFC 6749 section 3.3, RFC 6750 section 3.1: which scope suffices, and the challenge where none does.
 
 use std::{
     panic,
@@ -18,7 +18,7 @@ use scopegate_core::ImpliedScopes;
 use scopegate_tests::{Answer, Ask, Log, issuer, mint, resource_server};
 use serde_json::{Value, json};
 
-/// One route behind `Authenticate` and a demand, and how often its handler ran.
+/// One route behind `Authenticate` and a scope requirement, and how often its handler ran.
 pub(crate) struct Guarded {
     pub(crate) router: Router,
     calls: Arc<AtomicUsize>,
@@ -48,7 +48,7 @@ impl Guarded {
         Ask::get("/r").bearer(token).of(&self.router).await
     }
 
-    /// The answer to a token of this scope.
+    /// The response to a token with this scope.
     pub(crate) async fn with_scope(&self, scope: &str) -> Answer {
         self.ask(mint().token().scope(scope).issue()).await
     }
@@ -62,7 +62,7 @@ pub(crate) async fn server(issuer: Issuer) -> ResourceServer {
     resource_server().issuer(issuer).build().await.unwrap()
 }
 
-/// The challenge of a 403 that names `scope`, in full.
+/// The whole challenge of a 403 that names `scope`.
 fn forbidden(scope: &str) -> String {
     format!(
         r#"Bearer realm="https://api.example/r", error="insufficient_scope", error_description="the token's scope does not cover this resource", scope="{scope}""#
@@ -137,7 +137,7 @@ async fn scope_3_a_configured_implication_satisfies() {
 }
 
 #[tokio::test]
-async fn scope_3_without_a_configured_implication_admin_is_a_scope_like_any_other() {
+async fn scope_3_admin_implies_nothing_unless_configured() {
     let route = Guarded::by(RequireScope::new("read")).await;
     route.with_scope("admin").await.assert_403("read");
 }
@@ -150,7 +150,7 @@ async fn scope_4_no_credentials_on_a_scoped_route_are_401() {
 }
 
 #[tokio::test]
-async fn scope_4_an_anonymous_request_is_told_the_scope_with_its_401() {
+async fn scope_4_anonymous_request_gets_the_scope_with_its_401() {
     let authenticate = Authenticate::new(server(issuer()).await).optional();
     let route = Guarded::behind(authenticate, RequireScope::all(["a", "b"]));
     let answer = Ask::get("/r").of(&route.router).await;
@@ -160,7 +160,7 @@ async fn scope_4_an_anonymous_request_is_told_the_scope_with_its_401() {
 }
 
 #[tokio::test]
-async fn scope_4_a_bad_token_on_a_scoped_route_is_401() {
+async fn scope_4_invalid_token_on_a_scoped_route_is_401() {
     let route = Guarded::by(RequireScope::new("a")).await;
     for token in [mint().token().expired(), mint().token().tampered_signature().scope("b")] {
         route.ask(token.issue()).await.assert_401_token();
@@ -169,7 +169,7 @@ async fn scope_4_a_bad_token_on_a_scoped_route_is_401() {
     assert_eq!(route.calls(), 0);
 }
 
-/// A demand that the handler's signature states.
+/// A requirement in a handler's signature.
 struct NeedsA;
 
 impl RequiredScopes for NeedsA {
@@ -220,7 +220,7 @@ async fn scope_5_the_500_is_generic() {
     );
 }
 
-/// The answer of a route that needs `a` and `b` to a token with these claims, whose scope is in `claim`.
+/// The response of a route that requires `a` and `b` to a token with these claims, whose scope is in `claim`.
 async fn with_claims<const N: usize>(claim: jwt::ScopeClaim, claims: [(&str, Value); N]) -> Answer {
     let issuer = issuer().profile(jwt::Profile::rfc9068().scope_claim(claim));
     let route = Guarded::of(issuer, RequireScope::all(["a", "b"])).await;
@@ -289,7 +289,7 @@ async fn scope_6_one_claim_is_chosen_and_two_are_never_united() {
 }
 
 #[tokio::test]
-async fn scope_6_a_claim_of_another_shape_than_the_issuers_refuses_the_token() {
+async fn scope_6_scope_claim_of_another_shape_refuses_the_token() {
     for value in [json!(["a", "b"]), json!(1), json!(null), json!({ "a": "b" }), json!(true)] {
         let answer = with_claims(jwt::ScopeClaim::string("scope"), [("scope", value)]).await;
         answer.assert_401(Reason::MalformedClaim);
@@ -300,11 +300,11 @@ async fn scope_6_a_claim_of_another_shape_than_the_issuers_refuses_the_token() {
 }
 
 #[test]
-fn scope_7_a_demand_that_is_no_scope_token_is_refused_with_the_remedy() {
+fn scope_7_illegal_required_scope_is_refused_with_the_remedy() {
     for (name, remedy) in [
         ("a\"b", "has only visible ASCII characters other than the quote and the backslash"),
         ("", "it must not be empty"),
-        ("a b", "give each on its own, to `all` or `any`"),
+        ("a b", "pass each on its own to `all` or `any`"),
         ("a\\b", "other than the quote and the backslash"),
         ("r\u{e9}ad", "visible ASCII"),
     ] {
@@ -408,7 +408,7 @@ async fn scope_8_headers_about_the_handlers_body_go_with_it() {
     assert_eq!((answer.header("cache-control"), answer.header("x-request-id")), (Some("no-store"), Some("7")));
 }
 
-/// A handler that refuses for want of `w`, behind a layer with a realm and a metadata document.
+/// A handler that requires `w`, behind a layer with a realm and a metadata document.
 async fn refusing(change: impl FnOnce(Authenticate) -> Authenticate) -> Router {
     let authenticate = Authenticate::new(server(issuer()).await)
         .realm("messages")

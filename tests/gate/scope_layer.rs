@@ -1,4 +1,4 @@
-//! The scope layer under attack: demands that demand nothing, near misses, and stacked layers.
+//! Attacks on the scope layer: empty requirements, near misses, and stacked layers.
 
 use axum::{Router, handler::Handler, routing::get};
 use scopegate_axum::{Authenticate, Reason, RequireScope, RequireToken, jwt};
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use crate::scope::{Guarded, server};
 
 #[test]
-fn s_01_a_demand_for_none_of_all_or_any_cannot_be_made() {
+fn s_01_empty_all_or_any_is_refused() {
     let none: [&str; 0] = [];
     assert!(RequireScope::try_all(none).is_err());
     assert!(RequireScope::try_any(none).is_err());
 }
 
 #[tokio::test]
-async fn s_01_a_layer_of_its_own_demands_any_good_token() {
+async fn s_01_require_token_accepts_every_valid_token() {
     let route = |optional: bool| async move {
         let authenticate = Authenticate::new(server(issuer()).await);
         let authenticate = if optional { authenticate.optional() } else { authenticate };
@@ -69,7 +69,7 @@ fn s_03_a_space_inside_one_name_cannot_be_configured() {
 }
 
 #[tokio::test]
-async fn s_04_of_two_stacked_layers_the_one_that_refuses_names_its_own() {
+async fn s_04_refusing_layer_names_its_own_scope() {
     let router = Router::new()
         .route("/r", get((|| async {}).layer(RequireScope::new("inner")).layer(RequireScope::new("outer"))))
         .layer(Authenticate::new(server(issuer()).await));

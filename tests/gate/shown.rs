@@ -1,4 +1,4 @@
-//! OPS-2 and W-03: what each public type shows of itself. A type that is added has to be put into one of the two lists.
+//! OPS-2 and W-03: what `Debug` and `Display` of each public type show. Every new type must be added to one of the two lists.
 
 use std::{
     collections::BTreeSet,
@@ -22,13 +22,13 @@ use scopegate_tests::{Ask, INTROSPECTION_URL, ISSUER, LoopbackFetch, issuer, kee
 use serde_json::json;
 use tower::{Layer as _, Service as _};
 
-/// What no type may show: it is in the token, in the claims and in every secret below.
+/// A secret that no type may show: it is in the token, in the claims and in every secret below.
 const MARKER: &str = "marker-8d02f6a1c4";
 
 /// A token in a format of the application.
 const OPAQUE: &str = "social-55d1c0ffee9a3b72";
 
-/// Public types that are given nothing but names, numbers and what everybody may see.
+/// Public types that only ever hold names, numbers and public data.
 const HOLDS_NO_SECRET: &[&str] = &[
     "Active",
     "Algorithm",
@@ -37,7 +37,7 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "Challenge",
     "CircuitState",
     "CryptoBackend",
-    "Demand",
+    "Requirement",
     "ErrorKind",
     "Evidence",
     "ExactScopes",
@@ -97,14 +97,14 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "JwtCacheConfig",
 ];
 
-/// Every public type's name and what it prints, made of things that have [`MARKER`] in them.
+/// The name of every public type and its output, built from values that contain [`MARKER`].
 type Shown = Arc<Mutex<Vec<(&'static str, String)>>>;
 
 fn show(shown: &Shown, name: &'static str, value: &(impl Debug + ?Sized)) {
     shown.lock().expect("not poisoned").push((name, format!("{value:?} {value:#?}")));
 }
 
-/// Shows what a verifier of the application has in its hands.
+/// Shows the arguments of an application's verifier.
 #[derive(Debug)]
 struct Showing(Shown);
 
@@ -134,7 +134,7 @@ impl RequiredScopes for NeedsMessage {
     const SCOPES: &'static [&'static str] = &["message"];
 }
 
-/// Settings that are made of secrets.
+/// Settings that contain secrets.
 fn show_settings(shown: &Shown) -> scopegate_axum::ResourceServerBuilder {
     for client in [
         ClientAuthentication::bearer(MARKER),
@@ -184,7 +184,7 @@ fn show_settings(shown: &Shown) -> scopegate_axum::ResourceServerBuilder {
     builder
 }
 
-/// What a request with [`MARKER`] in its token leaves behind, a good one and a bad one.
+/// The types of requests with [`MARKER`] in their token, accepted and refused.
 async fn show_requests(shown: &Shown, builder: scopegate_axum::ResourceServerBuilder) {
     let server = builder.build().await.expect("good settings");
     show(shown, "ResourceServer", &server);

@@ -1,4 +1,4 @@
-//! Ten minutes of invented key ids, in the middle of which the issuer changes its key.
+//! Ten minutes of unknown key ids, during which the issuer rotates its key.
 
 use std::{
     pin::Pin,
@@ -19,19 +19,19 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
 const COOL_DOWN: Duration = Duration::from_secs(30);
-/// The storm lasts for so many of them.
+/// The duration of the storm, in cool-downs.
 const COOL_DOWNS: u32 = 20;
-/// How many requests with an invented key id come at once,
+/// How many requests with an unknown key id come at once.
 const AT_ONCE: usize = 64;
-/// and how often they do.
+/// How often they come.
 const WAVES: u32 = 160;
-/// The good requests among them, each time.
+/// The number of valid requests among them, each time.
 const GOOD: usize = 8;
-/// How long the issuer takes to answer.
+/// The issuer's response time.
 const ANSWER: Duration = Duration::from_secs(1);
-/// The wave with which the new key is published beside the old one,
+/// The wave with which the new key is published beside the old one.
 const PUBLISHED: u32 = 50;
-/// and the one with which the old one is withdrawn.
+/// The wave with which the old key is withdrawn.
 const WITHDRAWN: u32 = 110;
 
 static OLD: LazyLock<SigningKeys> = LazyLock::new(|| key("old"));
@@ -41,7 +41,7 @@ fn key(key_id: &str) -> SigningKeys {
     SigningKey::generate(SigningAlgorithm::Es256).with_key_id(key_id).into()
 }
 
-/// What the issuer publishes, and what it has handed over.
+/// What the issuer publishes, and what it has delivered.
 #[derive(Debug)]
 struct Published {
     keys: SigningKeys,
@@ -53,7 +53,7 @@ fn holds(keys: Option<&SigningKeys>, key_id: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_storm_of_invented_key_ids_costs_one_fetch_in_a_cool_down_and_no_good_token() {
+async fn storm_of_unknown_key_ids_costs_one_fetch_per_cool_down() {
     let clock = clock();
     let network = Network::new(&clock);
     let published = Arc::new(Mutex::new(Published { keys: OLD.clone(), handed_over: Vec::new() }));
@@ -101,7 +101,7 @@ async fn a_storm_of_invented_key_ids_costs_one_fetch_in_a_cool_down_and_no_good_
             let token = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()));
             junk += 1;
             if number % 3 == 0 {
-                // The client hangs up as soon as its request was begun.
+                // The client hangs up as soon as its request has begun.
                 let mut request = Box::pin(api.router.clone().oneshot(Ask::get("/me").bearer(token).request()));
                 let _ = Pin::new(&mut request).poll(&mut Context::from_waker(Waker::noop()));
                 hung_up += 1;
@@ -122,7 +122,7 @@ async fn a_storm_of_invented_key_ids_costs_one_fetch_in_a_cool_down_and_no_good_
                 assert!(answer.is_finished(), "wave {wave}: a token of the {key_id} key waits");
             }
         }
-        // An answer of the issuer that is under way comes within this step.
+        // A response under way arrives within this step.
         clock.advance(ANSWER);
         settle().await;
         for answer in asked_junk {
@@ -132,11 +132,11 @@ async fn a_storm_of_invented_key_ids_costs_one_fetch_in_a_cool_down_and_no_good_
         for (key_id, answer) in asked_good {
             let answer = answer.await.expect("no panic");
             passed += usize::from(answer.status == 200);
-            let (was_held, is_held) = (holds(loaded.as_ref(), key_id), holds(last().as_ref(), key_id));
-            match (was_held, is_held) {
+            let (had_key, has_key) = (holds(loaded.as_ref(), key_id), holds(last().as_ref(), key_id));
+            match (had_key, has_key) {
                 (true, _) => _ = answer.assert_pass(),
                 (false, false) => _ = answer.assert_401_token(),
-                // It came meanwhile: whoever waited for it got it, and others were refused before.
+                // The key arrived meanwhile: requests that waited for it pass, earlier ones were refused.
                 (false, true) => assert!(matches!(answer.status.as_u16(), 200 | 401), "{answer:?}"),
             }
             match (key_id, answer.status.as_u16()) {
@@ -165,14 +165,14 @@ async fn a_storm_of_invented_key_ids_costs_one_fetch_in_a_cool_down_and_no_good_
     println!("the old key stops {first_refused_old:?} after its withdrawal");
     assert_eq!(since(clock.now()), COOL_DOWN * COOL_DOWNS);
     assert!(junk >= 10_000 && good >= 1_000 && hung_up >= junk / 3);
-    // There is one rotation, and the reserve is for its new key. Tokens of the old one, once it is withdrawn, get none.
+    // There is one rotation, and the reserve is for its new key. Tokens of the withdrawn key may not use it.
     assert!(times.len() <= COOL_DOWNS as usize + 1, "{times:?}");
     assert!(of_the_reserve <= 1, "{times:?}");
     let mut early = times.windows(2).filter(|pair| pair[1] - pair[0] < COOL_DOWN).map(|pair| pair[1]);
     assert!(early.all(|early| (wave(PUBLISHED)..wave(PUBLISHED) + COOL_DOWN).contains(&early)), "{times:?}");
     assert!(first_new <= COOL_DOWN);
     assert_eq!(api.calls(), passed, "the handler runs for good tokens, and for no others");
-    // The first refresh after the withdrawal is the one with which the old key stops.
+    // The first refresh after the withdrawal removes the old key.
     let published = published.lock().expect("not poisoned");
     let next = times[handed_over_before_withdrawal];
     assert!(published.handed_over[handed_over_before_withdrawal..].iter().all(|keys| !holds(Some(keys), "old")));

@@ -1,4 +1,4 @@
-//! What strangers learn of the configuration by the answers to forged tokens: much, and with one setting nothing.
+//! What responses to forged tokens disclose of the configuration, without and with `uniform_refusals`.
 
 use std::collections::BTreeSet;
 
@@ -55,7 +55,7 @@ async fn build(change: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuild
 }
 
 #[tokio::test]
-async fn by_default_a_client_is_told_what_was_wrong() {
+async fn refusals_are_specific_by_default() {
     let router = build(|builder| builder).await;
     let mut answers = BTreeSet::new();
     for (reason, token) in tokens() {
@@ -67,7 +67,7 @@ async fn by_default_a_client_is_told_what_was_wrong() {
 }
 
 #[tokio::test]
-async fn every_jwt_that_was_not_proven_genuine_is_refused_alike_where_that_is_set() {
+async fn uniform_refusals_conceal_why_a_jwt_is_not_genuine() {
     let router = build(ResourceServerBuilder::uniform_refusals).await;
     let (log, _listening) = Log::listen();
     let expected = on_the_wire(&Ask::get("/").bearer(forged().issue()).of(&router).await);
@@ -75,7 +75,7 @@ async fn every_jwt_that_was_not_proven_genuine_is_refused_alike_where_that_is_se
     for (reason, token) in tokens() {
         let answer = Ask::get("/").bearer(&token).of(&router).await;
         assert_eq!(on_the_wire(&answer), expected, "{reason}");
-        assert_eq!(answer.reason, Some(reason), "whoever logs has the reason");
+        assert_eq!(answer.reason, Some(reason), "the log has the reason");
         assert!(!log.lines_with(&format!("reason=\"{reason}\"")).is_empty(), "{reason}");
         let head = Ask::with_method(axum::http::Method::HEAD, "/").bearer(&token).of(&router).await;
         assert_eq!(
@@ -86,7 +86,7 @@ async fn every_jwt_that_was_not_proven_genuine_is_refused_alike_where_that_is_se
 }
 
 #[tokio::test]
-async fn what_is_no_forged_jwt_is_told_as_ever() {
+async fn uniform_refusals_affect_only_unproven_jwts() {
     let router = build(ResourceServerBuilder::uniform_refusals).await;
     let weak = Ask::get("/").bearer(mint().token().scope("other").issue()).of(&router).await;
     assert_eq!((weak.status.as_u16(), weak.reason), (403, Some(Reason::InsufficientScope)));
@@ -99,7 +99,7 @@ async fn what_is_no_forged_jwt_is_told_as_ever() {
 }
 
 #[tokio::test]
-async fn a_body_of_the_application_is_told_no_more() {
+async fn renderer_gets_the_uniform_reason() {
     let renderer =
         |reason: Reason| RefusalBody::new(axum::http::HeaderValue::from_static("text/plain"), reason.as_str());
     let server = resource_server().issuer(issuer()).uniform_refusals().build().await.expect("good settings");
@@ -120,7 +120,7 @@ async fn a_tenant_that_exists_is_refused_as_one_that_does_not() {
     for uniform in [false, true] {
         let (clock, tenant) = (clock(), |name: &str| format!("https://as.example/{name}"));
         let network = Network::new(&clock);
-        // Of the trusted ones, `up` can be asked for its keys and `down` cannot.
+        // Of the trusted tenants, `up` can deliver its keys and `down` cannot.
         let metadata = json!({ "issuer": tenant("up"), "jwks_uri": "https://as.example/up/jwks" });
         network.put("https://as.example/.well-known/oauth-authorization-server/up", Reply::json(metadata));
         network.put(
@@ -148,7 +148,7 @@ async fn a_tenant_that_exists_is_refused_as_one_that_does_not() {
 }
 
 #[tokio::test]
-async fn what_an_outage_leaves_open_is_unavailable_where_refusals_are_alike() {
+async fn uniform_refusals_leave_an_outage_at_503() {
     let client = ClientAuthentication::client_secret_basic("api", "secret");
     let introspected =
         issuer().introspection(Introspection::at(INTROSPECTION_URL, client).introspect_jwts(JwtIntrospection::Instead));
@@ -164,7 +164,7 @@ async fn what_an_outage_leaves_open_is_unavailable_where_refusals_are_alike() {
 }
 
 #[tokio::test]
-async fn a_jwt_that_its_issuer_calls_inactive_is_refused_as_any_forged_one() {
+async fn inactive_jwt_is_refused_like_a_forged_one() {
     let (clock, client) = (clock(), ClientAuthentication::client_secret_basic("api", "secret"));
     let network = Network::new(&clock);
     network.put(INTROSPECTION_URL, Reply::json(json!({ "active": false })));

@@ -1,4 +1,4 @@
-//! Verdicts on JWTs that are remembered: what is looked at again for every request, and what is remembered of none.
+//! The JWT cache: what is checked again for every request, and which tokens are never cached.
 
 use std::{
     sync::{
@@ -28,7 +28,7 @@ use crate::layering::CountingKeys;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A gate that remembers, whatever the other tests do.
+/// A server with a JWT cache, whatever `JWT_CACHE` says.
 fn remembering(clock: &TestClock) -> ResourceServerBuilder {
     ResourceServer::builder().audience(AUDIENCE).clock(clock.clone()).jwt_cache(JwtCacheConfig::default())
 }
@@ -42,7 +42,7 @@ async fn ask(api: &Api, token: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn c_01_a_remembered_token_is_refused_when_it_expires_and_not_a_tick_later() {
+async fn c_01_cached_jwt_is_refused_at_its_expiry() {
     let clock = clock();
     let api = api(&clock).await;
     let token = mint().token().expires_in(10 * SECOND).issue();
@@ -54,7 +54,7 @@ async fn c_01_a_remembered_token_is_refused_when_it_expires_and_not_a_tick_later
 }
 
 #[tokio::test]
-async fn c_02_a_clock_that_steps_keeps_no_token_alive_and_no_early_one_good() {
+async fn c_02_stepping_clock_extends_no_jwt() {
     let clock = clock();
     let api = api(&clock).await;
     let start = clock.now();
@@ -86,7 +86,7 @@ async fn c_02_the_greatest_age_of_a_token_is_kept_to() {
 }
 
 #[tokio::test]
-async fn bcp_1_c_03_what_one_gate_remembers_another_judges_by_itself() {
+async fn bcp_1_c_03_servers_do_not_share_cached_jwts() {
     let clock = clock();
     let other = remembering(&clock).issuer(issuer().audiences(["https://other.example"])).build().await;
     let (ours, other) = (api(&clock).await, Api::behind(other.expect("good settings")));
@@ -98,7 +98,7 @@ async fn bcp_1_c_03_what_one_gate_remembers_another_judges_by_itself() {
 }
 
 #[tokio::test]
-async fn c_04_a_scope_is_judged_for_every_request() {
+async fn c_04_scope_is_checked_for_every_request() {
     let api = api(&clock()).await;
     let token = mint().token().scope("messages:read").issue();
     for _ in 0..2 {
@@ -132,7 +132,7 @@ async fn c_05_a_token_that_differs_in_one_character_is_another_token() {
 }
 
 #[tokio::test]
-async fn c_05_a_remembered_token_is_known_by_its_text_and_not_by_how_it_comes() {
+async fn c_05_cached_token_is_identified_by_its_text() {
     let api = api(&clock()).await;
     let token = mint().token().issue();
     assert_eq!(ask(&api, &token).await.status, 200);
@@ -146,7 +146,7 @@ async fn c_05_a_remembered_token_is_known_by_its_text_and_not_by_how_it_comes() 
         (format!("Bearer{token}"), 401),
     ] {
         let answer = Ask::get("/me").authorization(&value).of(&api.router).await;
-        // A tab is no space, so that the first is one word, and no scheme that there is.
+        // A tab is not a space, so the first value is one word, and no known scheme.
         assert!(
             [status, 400].contains(&answer.status.as_u16()) && (status == 200) == (answer.status == 200),
             "{value:.20}"
@@ -159,7 +159,7 @@ async fn c_05_a_remembered_token_is_known_by_its_text_and_not_by_how_it_comes() 
 }
 
 #[tokio::test]
-async fn c_06_bad_tokens_push_out_no_verdict() {
+async fn c_06_rejected_tokens_evict_no_cached_jwt() {
     let clock = clock();
     let counting = Arc::new(Counting::default());
     let cache = JwtCacheConfig::default().max_entries(100);
@@ -174,7 +174,7 @@ async fn c_06_bad_tokens_push_out_no_verdict() {
         let bad = mint().token().claim("jti", number.to_string()).tampered_signature().issue();
         assert_eq!(ask(&api, &bad).await.status, 401);
     }
-    // Keys are looked at once for what is remembered, and twice where it has to be verified again.
+    // A cached token uses the keys once; a token that is verified again uses them twice.
     let before = counting.0.load(std::sync::atomic::Ordering::SeqCst);
     for token in &good {
         assert_eq!(ask(&api, token).await.status, 200);
@@ -186,7 +186,7 @@ async fn c_06_bad_tokens_push_out_no_verdict() {
 #[derive(Debug, Default)]
 struct Counting(std::sync::atomic::AtomicUsize);
 
-/// Keys that count how often they are looked at.
+/// Keys that count how often they are used.
 #[derive(Debug)]
 struct Keys(SigningKeys, Arc<Counting>);
 
@@ -218,7 +218,7 @@ impl scopegate_core::keys::KeySource for Keys {
     }
 }
 
-/// A gate that fetches its keys, and a way to change them.
+/// A server with key fetching, and a way to change its keys.
 async fn fetching() -> (TestClock, Network, Api, SigningKeys, SigningKeys) {
     let key = |id: &str| SigningKeys::from(SigningKey::generate(SigningAlgorithm::Es256).with_key_id(id));
     let (clock, old, new) = (clock(), key("old"), key("new"));
@@ -242,7 +242,7 @@ async fn c_07_a_verdict_goes_with_the_key_that_it_rests_on() {
     assert_eq!(ask(&api, &later).await.status, 401, "nobody knows the key yet");
     network.publish(&new);
     clock.advance(Duration::from_secs(301));
-    assert_eq!(ask(&api, &token).await.status, 200, "the keys at hand serve while new ones are fetched");
+    assert_eq!(ask(&api, &token).await.status, 200, "cached keys are used while new ones are fetched");
     settle().await;
     assert_eq!(ask(&api, &token).await.status, 401, "its key was withdrawn");
     assert_eq!(ask(&api, &later).await.status, 200, "and what was refused is good now");
@@ -257,7 +257,7 @@ async fn c_07_a_verdict_goes_with_the_key_that_it_rests_on() {
 async fn c_07_without_keys_that_can_be_relied_on_no_verdict_can() {
     let (clock, network, api, old, _) = fetching().await;
     let mint = Mint::new(ISSUER, old).with_audience(AUDIENCE).with_clock(clock.clone());
-    // It outlives the keys by days.
+    // The token outlives the keys by days.
     let token = mint.token().expires_in(Duration::from_secs(7 * 86_400)).issue();
     assert_eq!(ask(&api, &token).await.status, 200);
     network.put(JWKS_URL, Reply::Fails("down"));
@@ -270,13 +270,13 @@ async fn c_07_without_keys_that_can_be_relied_on_no_verdict_can() {
         assert_eq!(answer.status == 200, answer.reason.is_none());
         reasons.push(answer.reason);
     }
-    // The keys last for five minutes, and for a day beyond that in an outage.
+    // Keys are fresh for five minutes, and stale keys are used for a day during an outage.
     assert!(reasons[..24].iter().all(Option::is_none), "{reasons:?}");
     assert!(reasons[24..].iter().all(|reason| *reason == Some(Reason::KeysUnavailable)), "{reasons:?}");
 }
 
 #[tokio::test]
-async fn bearer_14_a_remembered_token_beside_one_in_the_named_header_is_refused() {
+async fn bearer_14_cached_token_beside_one_in_the_configured_header_is_refused() {
     let name = http::HeaderName::from_static("cf-access-jwt-assertion");
     let builder = remembering(&clock()).issuer(issuer()).token_header(name.clone());
     let api = Api::behind(builder.build().await.expect("good settings"));
@@ -324,7 +324,7 @@ async fn not_built_c_10_a_bound_token_is_refused_each_time() {
 }
 
 #[tokio::test]
-async fn c_03_each_policy_judges_a_token_that_another_remembers() {
+async fn c_03_each_policy_checks_a_cached_token() {
     let token = mint().token().issue();
     let clock = clock();
     let (other_issuer, keys) = ("https://other.example", mint().jwks_json());
@@ -341,7 +341,7 @@ async fn c_03_each_policy_judges_a_token_that_another_remembers() {
     for (what, policy, reason) in policies {
         let strict = built(policy).await;
         let (first, second) = (Api::behind(trusting.clone()), Api::behind(strict.clone()));
-        // On one route, the token that the outer gate remembers is judged by the inner one, too.
+        // On one route, the inner server verifies the token that the outer one has cached.
         let both = Router::new().route("/me", get(|| async {})).layer(gate(strict)).layer(gate(trusting.clone()));
         for _ in 0..3 {
             assert_eq!(ask(&first, &token).await.status, 200, "{what}");
@@ -351,7 +351,7 @@ async fn c_03_each_policy_judges_a_token_that_another_remembers() {
     }
 }
 
-/// The issuer with keys of somebody else.
+/// The issuer with foreign keys.
 fn stranger() -> Issuer {
     Issuer::with_jwks(ISSUER, SigningKeys::from(SigningKey::generate(SigningAlgorithm::Es256)).jwks_json())
 }
@@ -367,7 +367,7 @@ async fn c_11_tokens_that_are_alike_have_verdicts_of_their_own() {
     }
 }
 
-/// Two sets of keys, of which one is at hand. One key has the same name in both and is another one.
+/// Two key sets, one of which is current. One key id is in both and belongs to different keys.
 #[derive(Clone, Debug)]
 struct Swapped {
     sets: [Arc<KeySet>; 2],
@@ -433,14 +433,14 @@ async fn c_12_verdicts_are_right_while_keys_are_swapped() {
         let seen = reader.await.expect("no reader fails");
         passed = std::array::from_fn(|token| passed[token] + seen[token]);
     }
-    // Each of the two that replace one another passed at times, and not always.
+    // Each of the two sets was used at times, and not always.
     assert!(swaps.load(Ordering::SeqCst) >= 200, "{swaps:?}");
     assert!(passed[1..3].iter().all(|passed| (1..1600).contains(passed)), "{passed:?}");
     assert_eq!((passed[0], passed[3]), (1600, 0));
 }
 
 #[tokio::test]
-async fn c_13_without_a_memory_or_with_a_small_one_decisions_are_the_same() {
+async fn c_13_cache_size_changes_no_decision() {
     let clock = clock();
     for cache in [
         JwtCacheConfig::off(),
@@ -469,7 +469,7 @@ async fn c_14_edges_are_kept_to_the_second_from_memory_too() {
     assert_eq!(ask(&api, &token).await.status, 200);
     for (time, status) in [(NOW - 60, 200), (NOW - 61, 401), (NOW + 69, 200), (NOW + 70, 401), (NOW + 10, 200)] {
         clock.set(at(time));
-        // Refused or not, it is the same the second time.
+        // Refused or not, the second result is the same.
         for _ in 0..2 {
             assert_eq!(ask(&api, &token).await.status.as_u16(), status, "{time}");
         }
@@ -490,7 +490,7 @@ async fn a_token_that_a_handler_keeps_keeps_no_keys_that_are_fetched() {
 }
 
 #[tokio::test]
-async fn claims_are_read_once_for_a_token_that_is_remembered() {
+async fn claims_are_deserialized_once_per_cached_token() {
     let server = remembering(&clock()).issuer(issuer()).build().await.expect("good settings");
     let token = mint().token().claim("name", "Ada").issue();
     let request = || {

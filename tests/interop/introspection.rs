@@ -1,4 +1,4 @@
-//! Opaque tokens, about which the authorization server is asked.
+//! Opaque tokens, introspected at node-oidc-provider.
 
 use std::sync::{
     Arc,
@@ -23,10 +23,10 @@ use crate::provider::API_SECRET;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// For how long it is remembered, unless set otherwise, that a token is good.
+/// The default TTL of an accepted token.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
-/// No token of the provider's, though it looks like one.
+/// Not a token of the provider, though it looks like one.
 const UNKNOWN: &str = "n7PmjUIpa9qvGkt0JpkN4ok2lqnG-FfUYH1u-2cNDR3";
 
 const OTHER_AUDIENCE: &str = "https://api.example/other";
@@ -35,7 +35,7 @@ const UNAVAILABLE: (u16, Option<Reason>) = (503, Some(Reason::IssuerUnavailable)
 const INACTIVE: (u16, Option<Reason>) = (401, Some(Reason::InactiveToken));
 const PASS: (u16, Option<Reason>) = (200, None);
 
-/// An API that asks the provider about tokens.
+/// An API that introspects at the provider.
 struct Rig {
     clock: TestClock,
     server: ResourceServer,
@@ -84,7 +84,7 @@ async fn token(provider: &Provider) -> String {
     provider.client("opaque").token(AUDIENCE, READ).await
 }
 
-/// Asserts that an API which asks in this way accepts, and refuses, what it should.
+/// Asserts that an API with this introspection accepts and refuses the right tokens.
 async fn assert_accepted(provider: &Provider, what: &str, introspection: Introspection) {
     let rig = Rig::asking(provider, introspection).await;
     let client = provider.client("opaque");
@@ -99,7 +99,7 @@ async fn assert_accepted(provider: &Provider, what: &str, introspection: Introsp
     assert_eq!(found, [PASS, INACTIVE, unscoped, elsewhere], "{what}");
 }
 
-/// The same for the endpoint that the metadata names and for the one that is configured.
+/// The same with a discovered and with a configured endpoint.
 async fn assert_authenticates(provider: &Provider, what: &str, client: ClientAuthentication) {
     let endpoint = provider.introspection_endpoint();
     assert_accepted(provider, &format!("{what}, discovered"), Introspection::discovered(client.clone())).await;
@@ -142,7 +142,7 @@ async fn intro_2_a_private_key_of_every_algorithm_authenticates() {
 }
 
 #[tokio::test]
-async fn intro_2_the_client_id_alone_will_do_where_the_server_asks_for_no_more() {
+async fn intro_2_client_id_alone_suffices_for_a_public_client() {
     let Some(provider) = Provider::start().await else { return };
     assert_authenticates(&provider, "none", ClientAuthentication::none("api:none")).await;
 }
@@ -173,7 +173,7 @@ mod tls {
     #[tokio::test]
     async fn intro_2_a_certificate_authenticates() {
         let Some(provider) = Provider::start().await else { return };
-        // By the alias in the metadata (RFC 8705 §5), since the other endpoint sees no certificate.
+        // The alias of the metadata (RFC 8705 §5): the other endpoint asks for no certificate.
         let discovered = Introspection::discovered(by_certificate()).fetch(with_certificate());
         assert_accepted(&provider, "tls_client_auth, discovered", discovered).await;
         let at = Introspection::at(format!("{}/token/introspection", provider.tls()), by_certificate());
@@ -235,10 +235,10 @@ async fn intro_6_wrong_credentials_of_our_own_are_503_whatever_the_token() {
     assert_eq!(provider.requests().await.introspection, questions, "each was asked, and refused");
 }
 
-// What is answered, and what comes of it.
+// Responses and their results.
 
 #[tokio::test]
-async fn intro_3_a_token_passes_with_what_the_answer_says() {
+async fn intro_3_token_passes_with_the_claims_of_the_response() {
     let Some(provider) = Provider::start().await else { return };
     let rig = Rig::new(&provider).await;
     let tokens = provider.client("opaque").tokens_of("alice", AUDIENCE, READ).await;
@@ -252,7 +252,7 @@ async fn intro_3_a_token_passes_with_what_the_answer_says() {
     });
     assert_eq!(rig.shown(&tokens.access_token).await, expected);
 
-    // About a client's own token, the answer names no subject. In a JWT it is the client.
+    // The response about a client's own token has no subject. In a JWT it is the client.
     expected["subject"] = Value::Null;
     expected["is_client"] = true.into();
     assert_eq!(rig.shown(&token(&provider).await).await, expected);
@@ -267,7 +267,7 @@ async fn intro_3_where_we_may_know_nothing_every_token_is_inactive() {
 }
 
 #[tokio::test]
-async fn intro_5_a_token_for_nobody_in_particular_is_401_unless_that_is_waived() {
+async fn intro_5_response_without_audience_is_401_unless_waived() {
     let Some(provider) = Provider::start().await else { return };
     let token = provider.client("opaque").opaque_token().await;
     let of_stranger = provider.client("stranger").opaque_token().await;
@@ -283,7 +283,7 @@ async fn intro_5_a_token_for_nobody_in_particular_is_401_unless_that_is_waived()
 }
 
 #[tokio::test]
-async fn intro_5_an_expired_token_is_401_though_the_answer_is_that_it_is_active() {
+async fn intro_5_expired_token_is_401_though_active() {
     let Some(provider) = Provider::start().await else { return };
     let rig = Rig::new(&provider).await;
     let token = token(&provider).await;
@@ -322,13 +322,13 @@ async fn a_refresh_token_is_no_access_token() {
     let refresh_token = tokens.refresh_token.expect("the client may have one");
     let said = provider.answer_about(&refresh_token).await;
     println!("introspection: of a refresh token, asked as an access token: {said}");
-    // Active, and neither the type nor the audience tells that it is another kind of token: there is none of either.
+    // The token is active, and neither type nor audience tells that it is another kind of token: both are absent.
     assert_eq!([&said["active"], &said["token_type"], &said["aud"]], [&json!(true), &Value::Null, &Value::Null]);
 
     let rig = Rig::new(&provider).await;
     assert_eq!(rig.ask(&refresh_token).await, (401, Some(Reason::MissingClaim)));
 
-    // Whoever waives the audience has to demand the type.
+    // Waiving the audience needs `require_token_type`.
     let waived = || Introspection::discovered(by_basic()).dangerous_accept_responses_without_audience();
     let rig = Rig::asking(&provider, waived()).await;
     assert_eq!(rig.ask(&refresh_token).await, PASS);
@@ -337,7 +337,7 @@ async fn a_refresh_token_is_no_access_token() {
     assert_eq!(rig.ask(&tokens.access_token).await, PASS);
 }
 
-// Signed answers.
+// Signed responses.
 
 fn signed_by(algorithm: &str) -> Introspection {
     let client = ClientAuthentication::client_secret_basic(format!("api:{algorithm}"), API_SECRET);
@@ -375,9 +375,9 @@ async fn ijwt_2_where_answers_have_to_be_signed_json_is_503() {
 }
 
 #[tokio::test]
-async fn intro_4_json_is_answered_to_whoever_asks_for_it() {
+async fn intro_4_json_is_sent_on_request() {
     let Some(provider) = Provider::start().await else { return };
-    // Registered for signed answers, and asks for none.
+    // Registered for signed responses, and requests none.
     let client = ClientAuthentication::client_secret_basic("api:ES256", API_SECRET);
     assert_accepted(&provider, "registered for signed answers, asks for JSON", Introspection::discovered(client)).await;
 }
@@ -385,7 +385,7 @@ async fn intro_4_json_is_answered_to_whoever_asks_for_it() {
 // Revocation.
 
 #[tokio::test]
-async fn intro_8_a_revoked_token_is_401_when_the_answer_is_no_longer_remembered() {
+async fn intro_8_revoked_token_is_401_after_the_ttl() {
     let Some(mut provider) = Provider::start().await else { return };
     let rig = Rig::new(&provider).await;
     let token = token(&provider).await;
@@ -398,12 +398,12 @@ async fn intro_8_a_revoked_token_is_401_when_the_answer_is_no_longer_remembered(
     }
     rig.clock.advance(2 * SECOND);
     assert_eq!(rig.ask(&token).await, INACTIVE);
-    // One of them is ours.
+    // One of the three requests is this test's own.
     assert_eq!(provider.requests().await.introspection, 3);
 }
 
 #[tokio::test]
-async fn intro_8_a_revoked_token_is_401_at_once_where_nothing_is_remembered() {
+async fn intro_8_revoked_token_is_401_at_once_without_a_cache() {
     let Some(provider) = Provider::start().await else { return };
     let rig = Rig::asking(&provider, Introspection::discovered(by_basic()).cache(CacheConfig::off())).await;
     let token = token(&provider).await;
@@ -413,7 +413,7 @@ async fn intro_8_a_revoked_token_is_401_at_once_where_nothing_is_remembered() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_401_at_once_where_it_is_forgotten_or_asked_about_anew() {
+async fn revoked_token_is_401_at_once_after_invalidation_or_with_require_active() {
     let Some(provider) = Provider::start().await else { return };
     let rig = Rig::new(&provider).await;
     let now = rig.api.clone().layer(RequireActive::now()).layer(Authenticate::new(rig.server.clone()));
@@ -441,10 +441,10 @@ async fn a_revoked_token_is_401_at_once_where_it_is_forgotten_or_asked_about_ane
     assert_eq!(rig.ask(&token).await, INACTIVE);
 }
 
-// Which tokens are asked about, and how often.
+// Which tokens are introspected, and how often.
 
 #[tokio::test]
-async fn intro_11_a_route_takes_both_kinds_and_asks_about_opaque_ones_only() {
+async fn intro_11_route_accepts_both_kinds_and_introspects_opaque_ones() {
     const EACH: usize = 20;
     let Some(mut provider) = Provider::start().await else { return };
     let rig = Rig::new(&provider).await;
@@ -455,7 +455,7 @@ async fn intro_11_a_route_takes_both_kinds_and_asks_about_opaque_ones_only() {
             assert_eq!(rig.ask(&jwt).await, PASS);
             jwts += 1;
         }
-        // One that fails here is not asked about in hope of something better.
+        // A JWT that fails locally is not introspected.
         assert_eq!(rig.ask(&tampered(&jwt, "scope", "admin")).await, (401, Some(Reason::InvalidSignature)));
         jwts += 1;
     }
@@ -473,13 +473,13 @@ async fn intro_11_a_route_takes_both_kinds_and_asks_about_opaque_ones_only() {
 }
 
 #[tokio::test]
-async fn a_jwt_that_has_to_be_asked_about_is_503_since_this_server_tells_about_none() {
+async fn introspected_jwt_is_503_at_a_server_that_describes_none() {
     let Some(mut provider) = Provider::start().await else { return };
     let jwt = provider.client("ES256").token(AUDIENCE, READ).await;
     let token = token(&provider).await;
     for check in [JwtIntrospection::Every(SECOND), JwtIntrospection::Instead] {
         let rig = Rig::asking(&provider, Introspection::discovered(by_basic()).introspect_jwts(check.clone())).await;
-        // More than it takes to open the circuit. A refusal of one token says nothing about the next.
+        // More than the breaker's threshold. The refusal of one token says nothing about the next.
         for _ in 0..10 {
             assert_eq!(rig.ask(&jwt).await, UNAVAILABLE, "{check:?}");
         }
@@ -528,7 +528,8 @@ async fn intro_10_a_thousand_concurrent_requests_with_one_token_are_one_question
     while arrived.load(Ordering::SeqCst) < CONNECTIONS * ON_EACH {
         tokio::task::yield_now().await;
     }
-    // One that had looked in the memory before the answer came, and looks for a question to join afterwards, would ask again.
+    // A request that missed the cache just before the answer came, and looks for a flight to join afterwards, would introspect
+    // again.
     SystemClock.sleep(SECOND).await;
     assert_eq!(provider.requests().await.introspection, 1);
     provider.release().await;
@@ -545,7 +546,7 @@ async fn intro_10_a_thousand_concurrent_requests_with_one_token_are_one_question
 // Outage.
 
 #[tokio::test]
-async fn intro_7_while_the_server_is_stopped_a_remembered_token_passes_and_any_other_is_503() {
+async fn intro_7_during_an_outage_cached_tokens_pass_and_others_are_503() {
     let Some(provider) = Provider::start().await else { return };
     let rig = Rig::new(&provider).await;
     let (known, unknown) = (token(&provider).await, token(&provider).await);
@@ -558,7 +559,7 @@ async fn intro_7_while_the_server_is_stopped_a_remembered_token_passes_and_any_o
     rig.clock.advance(2 * SECOND);
     assert_eq!((rig.ask(&known).await, rig.ask(&unknown).await), (UNAVAILABLE, UNAVAILABLE));
 
-    // Another one, which knows neither and has tokens of its own.
+    // Another process with other keys and no knowledge of these tokens.
     let provider = Provider::start_on(port).await;
     rig.clock.advance(COOLED_DOWN);
     assert_eq!(rig.ask(&token(&provider).await).await, PASS);

@@ -1,6 +1,6 @@
-//! Tokens of an authorization server that is not ours: node-oidc-provider, on the loopback interface.
+//! Tokens of an independent authorization server: node-oidc-provider, on the loopback interface.
 //!
-//! `npm ci` in this folder installs it. Without it the tests pass and say that they were skipped, unless `INTEROP` is
+//! `npm ci` in this folder installs it. Without it the tests pass and print that they were skipped, unless `INTEROP` is
 //! `required`.
 
 mod introspection;
@@ -23,18 +23,18 @@ use self::provider::{ALGORITHMS, Client, Connection, Provider};
 /// The scope of `/messages`.
 const READ: &str = "messages:read";
 
-/// More than the cool-down between two fetches of keys.
+/// More than the cool-down between two key fetches.
 const COOLED_DOWN: Duration = Duration::from_secs(31);
 
-/// Longer than keys are used while newer ones can be had.
+/// More than the time for which keys are fresh.
 const OUTDATED: Duration = Duration::from_secs(6 * 60);
 
-/// The time of the resource servers: the tokens', which come from a server that has no other, until the test moves it.
+/// The clock of the resource servers. It starts at real time, since the provider has no other clock, and the test advances it.
 fn clock() -> TestClock {
     TestClock::at(SystemClock.now())
 }
 
-/// The client that services run on, with the TLS library that comes with it.
+/// The client of production services, with its TLS library.
 #[cfg(feature = "aws-lc-rs")]
 fn fetch() -> scopegate_core::fetch::ReqwestFetch {
     scopegate_core::fetch::ReqwestFetch::new().expect("a TLS provider")
@@ -51,7 +51,7 @@ async fn resource_server(audience: &str, issuer: Issuer, clock: &TestClock) -> R
     builder.build().await.expect("good settings")
 }
 
-/// The API behind a resource server. At `/token`, what a handler sees of a token.
+/// The API behind a resource server. `/token` returns what a handler sees of a token.
 fn api_behind(server: ResourceServer) -> Router {
     let shown = Router::new().route("/token", get(show)).layer(Authenticate::new(server.clone()));
     Api::behind(server).router.merge(shown)
@@ -78,13 +78,13 @@ async fn show(token: AccessToken) -> String {
     .to_string()
 }
 
-/// The header of a token, or its claims.
+/// The header or the claims of a token.
 fn part(token: &str, index: usize) -> Value {
     let part = token.split('.').nth(index).expect("a JWT");
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("JSON")
 }
 
-/// `token` with a claim changed, under the signature of what it was.
+/// `token` with a changed claim, under its old signature.
 fn tampered(token: &str, claim: &str, value: &str) -> String {
     let mut claims = part(token, 1);
     claims[claim] = value.into();
@@ -93,7 +93,7 @@ fn tampered(token: &str, claim: &str, value: &str) -> String {
 }
 
 #[tokio::test]
-async fn alg_1_a_token_of_every_algorithm_passes_with_its_client_audience_and_scope() {
+async fn alg_1_token_of_every_algorithm_passes() {
     let Some(provider) = Provider::start().await else { return };
     let api = api(provider.issuer(), &clock()).await;
     for algorithm in ALGORITHMS {
@@ -115,7 +115,7 @@ async fn alg_1_a_token_of_every_algorithm_passes_with_its_client_audience_and_sc
 }
 
 #[tokio::test]
-async fn at_8_a_token_of_a_user_passes_and_is_told_from_its_clients_own() {
+async fn at_8_users_token_is_distinguished_from_its_clients() {
     let Some(provider) = Provider::start().await else { return };
     let api = api(provider.issuer(), &clock()).await;
     let token = provider.client("ES256").tokens_of("alice", AUDIENCE, READ).await.access_token;
@@ -163,7 +163,7 @@ async fn a_token_with_a_changed_claim_is_401_whatever_signed_it() {
 }
 
 #[tokio::test]
-async fn jwt_11_an_id_token_is_401_even_where_its_audience_is_the_api() {
+async fn jwt_11_id_token_is_401_even_with_the_apis_audience() {
     let Some(provider) = Provider::start().await else { return };
     let client = provider.client("ES256");
     let tokens = client.tokens_of("alice", AUDIENCE, READ).await;
@@ -184,7 +184,7 @@ async fn an_opaque_token_is_401_where_no_introspection_is_configured() {
 
 // Rotation.
 
-/// How many clients ask at the same time.
+/// How many clients run concurrently.
 const TASKS: usize = 8;
 
 /// How many rounds all tasks together make between two rotations.
@@ -192,21 +192,21 @@ const ROUNDS: usize = 5 * TASKS;
 
 const ROTATIONS: usize = 6;
 
-/// What a task did since it last told.
+/// The results of a task since its last report.
 struct Round {
     requests: usize,
     refusals: Vec<String>,
 }
 
-/// Gets a token and sends it, along with earlier ones, over and over, until nobody listens any more. Returns the round that
-/// nobody heard of.
+/// Gets a token and sends it along with earlier ones, repeatedly, until the receiver is dropped. Returns the round that was
+/// not received.
 async fn keep_asking(client: Client, api: SocketAddr, rounds: mpsc::UnboundedSender<Round>) -> Round {
     let mut connection = Connection::open(api).await;
     let mut tokens = Vec::new();
     loop {
         tokens.push(client.token(AUDIENCE, READ).await);
         let mut refusals = Vec::new();
-        // The new one, the oldest one and one in between. The new one again, now that its key is known for certain.
+        // The newest, the oldest and one in between; then the newest again, now that its key is fetched.
         let sent = [tokens.len() - 1, 0, tokens.len() / 2, tokens.len() - 1];
         for token in sent.map(|index| &tokens[index]) {
             let request = Request::get("/messages")
@@ -235,7 +235,7 @@ async fn key_4_rotations_under_load_refuse_no_token_whose_key_is_published() {
     for algorithm in ALGORITHMS.into_iter().cycle().take(TASKS) {
         tasks.spawn(keep_asking(provider.client(algorithm), served.address, told.clone()));
     }
-    // So that the channel ends, and with it the test, when the tasks do.
+    // So that the channel, and with it the test, ends when the tasks do.
     drop(told);
 
     let (mut requests, mut refusals) = (0, Vec::new());
@@ -247,7 +247,7 @@ async fn key_4_rotations_under_load_refuse_no_token_whose_key_is_published() {
         if rotation > 0 {
             clock.advance(COOLED_DOWN);
             provider.rotate().await;
-            // These were made before and during the rotation; those that show that it worked are to come.
+            // These rounds began before the rotation ended; only later ones count.
             while let Ok(round) = rounds.try_recv() {
                 count(round);
             }
@@ -274,7 +274,7 @@ async fn key_4_rotations_under_load_refuse_no_token_whose_key_is_published() {
 }
 
 #[tokio::test]
-async fn key_5_tokens_of_withdrawn_keys_are_401_once_the_keys_were_fetched_again() {
+async fn key_5_tokens_of_withdrawn_keys_are_401_after_a_refetch() {
     let Some(mut provider) = Provider::start().await else { return };
     let clock = clock();
     let api = api(provider.issuer(), &clock).await;
@@ -304,7 +304,7 @@ async fn key_5_tokens_of_withdrawn_keys_are_401_once_the_keys_were_fetched_again
 // Outage.
 
 #[tokio::test]
-async fn key_11_a_stopped_authorization_server_does_not_hurt_while_keys_are_at_hand() {
+async fn key_11_outage_is_harmless_while_keys_are_cached() {
     let Some(provider) = Provider::start().await else { return };
     let clock = clock();
     let api = api(provider.issuer(), &clock).await;
@@ -324,7 +324,7 @@ async fn key_11_a_stopped_authorization_server_does_not_hurt_while_keys_are_at_h
 }
 
 #[tokio::test]
-async fn key_12_a_server_that_never_had_keys_is_503_until_the_authorization_server_is_back() {
+async fn key_12_server_without_keys_is_503_until_the_issuer_is_back() {
     let Some(provider) = Provider::start().await else { return };
     let clock = clock();
     let api = api(provider.issuer(), &clock).await;

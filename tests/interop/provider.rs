@@ -16,23 +16,23 @@ use tokio::{
     time::timeout,
 };
 
-/// The algorithms, each of which has a client of that name whose tokens are signed with it.
+/// The algorithms. Each has a client of the same name, whose tokens are signed with it.
 pub(crate) const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"];
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop");
 
 const SKIPPED: &str = "skipped, no authorization server: run `npm ci` in tests/interop (needs Node.js 20 or newer)";
 
-/// The secret of the resource servers, as `provider.mjs` has it.
+/// The secret of the resource servers, as in `provider.mjs`.
 pub(crate) const API_SECRET: &str = "100% a secret: that+everybody & anybody=knows";
 
 /// The secret of every other client.
 const SECRET: &str = "a secret that is known to everybody who reads the tests";
 
-/// How long the process may take for an answer. It generates RSA keys, and may have a busy machine.
+/// The time-out of a response. The process generates RSA keys, and may share a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running authorization server. It ends when this is dropped, and when the test is killed.
+/// A running authorization server. It ends when this value is dropped or the test is killed.
 #[derive(Debug)]
 pub(crate) struct Provider {
     issuer: String,
@@ -44,7 +44,7 @@ pub(crate) struct Provider {
     answers: Lines<BufReader<ChildStdout>>,
 }
 
-/// How often the provider was asked for these.
+/// The number of requests of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Requests {
     pub(crate) discovery: usize,
@@ -53,13 +53,13 @@ pub(crate) struct Requests {
 }
 
 impl Provider {
-    /// Starts one on a free port. Where none is installed, says that the test is skipped, or fails if `INTEROP` is
+    /// Starts a server on a free port. Where it is not installed, prints that the test is skipped, or fails if `INTEROP` is
     /// `required`.
     pub(crate) async fn start() -> Option<Self> {
         Self::start_with(&[]).await
     }
 
-    /// Starts one that signs no answers about tokens.
+    /// Starts a server without signed introspection responses.
     pub(crate) async fn start_unsigned() -> Option<Self> {
         Self::start_with(&["--unsigned"]).await
     }
@@ -73,7 +73,7 @@ impl Provider {
         None
     }
 
-    /// Starts one on this port, with keys that no other has. Another test may have got the port meanwhile, and is waited for.
+    /// Starts a server on this port, with fresh keys. Waits while another test uses the port.
     pub(crate) async fn start_on(port: u16) -> Self {
         for _ in 0..30 {
             if let Some(provider) = Self::run(port, &[]).await {
@@ -84,7 +84,7 @@ impl Provider {
         panic!("no provider runs on port {port}");
     }
 
-    /// `None` where it ends at once, since it cannot have the port.
+    /// `None` where the process ends at once, since the port is taken.
     async fn run(port: u16, options: &[&str]) -> Option<Self> {
         #[derive(Deserialize)]
         struct Started {
@@ -112,28 +112,28 @@ impl Provider {
         &self.issuer
     }
 
-    /// Where it can be asked about tokens.
+    /// The introspection endpoint.
     pub(crate) fn introspection_endpoint(&self) -> String {
         format!("{}/token/introspection", self.issuer)
     }
 
-    /// Where it answers in TLS and asks for a certificate.
+    /// The TLS endpoint that asks for a client certificate.
     #[cfg(feature = "aws-lc-rs")]
     pub(crate) fn tls(&self) -> &str {
         &self.tls
     }
 
-    /// The client whose tokens are signed with this algorithm, or another of those in `provider.mjs`.
+    /// The client whose tokens are signed with this algorithm, or another client of `provider.mjs`.
     pub(crate) fn client(&self, id: &'static str) -> Client {
         Client { id, provider: self.address }
     }
 
-    /// Signs with new keys from now on. Those from before stay published.
+    /// Signs with new keys from now on. The old ones stay published.
     pub(crate) async fn rotate(&mut self) {
         self.command::<serde_json::Value>("rotate").await;
     }
 
-    /// Publishes none but the keys that sign.
+    /// Publishes only the signing keys.
     pub(crate) async fn withdraw_old_keys(&mut self) {
         self.command::<serde_json::Value>("withdraw").await;
     }
@@ -147,17 +147,17 @@ impl Provider {
         self.command("keys").await
     }
 
-    /// Lets questions about tokens wait for an answer.
+    /// Holds introspection responses back.
     pub(crate) async fn hold(&mut self) {
         self.command::<serde_json::Value>("hold").await;
     }
 
-    /// Answers them.
+    /// Releases them.
     pub(crate) async fn release(&mut self) {
         self.command::<serde_json::Value>("release").await;
     }
 
-    /// What it answers about a token, as it is.
+    /// The unprocessed introspection response about a token.
     pub(crate) async fn answer_about(&self, token: &str) -> serde_json::Value {
         let question = [
             ("client_id", "api:client_secret_post"),
@@ -173,20 +173,20 @@ impl Provider {
         next(&mut self.answers).await.expect("the provider runs")
     }
 
-    /// Kills the process, and tells on which port it was.
+    /// Kills the process and returns its port.
     pub(crate) async fn kill(mut self) -> u16 {
         self.process.kill().await.expect("it ends");
         self.address.port()
     }
 }
 
-/// The next answer of the process, unless it has ended.
+/// The next response of the process; `None` where it has ended.
 async fn next<A: DeserializeOwned>(answers: &mut Lines<BufReader<ChildStdout>>) -> Option<A> {
     let line = timeout(PATIENCE, answers.next_line()).await.expect("an answer in time").expect("text")?;
     Some(serde_json::from_str(&line).expect("the answer of the command"))
 }
 
-/// Whether there is a Node.js that is new enough, and the packages.
+/// Whether a recent Node.js and the packages are installed.
 async fn is_installed() -> bool {
     let version = Command::new("node").arg("--version").output().await.map(|output| output.stdout).unwrap_or_default();
     let version = String::from_utf8_lossy(&version);
@@ -201,7 +201,7 @@ pub(crate) struct Client {
     provider: SocketAddr,
 }
 
-/// What the token endpoint answers.
+/// The response of the token endpoint.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Tokens {
     pub(crate) access_token: String,
@@ -210,7 +210,7 @@ pub(crate) struct Tokens {
 }
 
 impl Client {
-    /// An access token of the client itself, for this resource.
+    /// An access token of the client itself for this resource.
     pub(crate) async fn token(&self, resource: &str, scope: &str) -> String {
         let grant = [("grant_type", "client_credentials"), ("resource", resource), ("scope", scope)];
         self.post::<Tokens>("/token", &grant).await.access_token
@@ -224,12 +224,12 @@ impl Client {
         serde_json::from_slice::<Tokens>(&send(self.provider, request).await).expect("tokens").access_token
     }
 
-    /// An access token of the client itself for no resource in particular, which is an opaque one.
+    /// An access token of the client itself without a resource, which is opaque.
     pub(crate) async fn opaque_token(&self) -> String {
         self.post::<Tokens>("/token", &[("grant_type", "client_credentials")]).await.access_token
     }
 
-    /// An access token and an ID token of a user who has agreed (OpenID Connect CIBA).
+    /// An access token and an ID token of a user who has consented (OpenID Connect CIBA).
     pub(crate) async fn tokens_of(&self, user: &str, resource: &str, scope: &str) -> Tokens {
         #[derive(Deserialize)]
         struct Asked {
@@ -257,7 +257,7 @@ impl Client {
         serde_json::from_slice(&answer).expect("the answer of the endpoint")
     }
 
-    /// What this client sends, along with what says who it is.
+    /// The parameters of this client, with its credentials.
     pub(crate) fn with_credentials<'a>(&self, parameters: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         [&[("client_id", self.id), ("client_secret", SECRET)], parameters].concat()
     }
@@ -267,7 +267,7 @@ async fn post(address: SocketAddr, path: &str, parameters: &[(&str, &str)]) -> B
     send(address, form(path, parameters)).await
 }
 
-/// The body of a good answer.
+/// The body of a successful response.
 async fn send(address: SocketAddr, mut request: Request<Bytes>) -> Bytes {
     let path = request.uri().clone();
     request.headers_mut().insert("host", address.to_string().parse().expect("a header value"));
@@ -276,13 +276,13 @@ async fn send(address: SocketAddr, mut request: Request<Bytes>) -> Bytes {
     body
 }
 
-/// A form that is posted.
+/// A POST of a form.
 pub(crate) fn form(uri: &str, parameters: &[(&str, &str)]) -> Request<Bytes> {
     let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
     Request::post(uri).header("content-type", "application/x-www-form-urlencoded").body(form.into()).expect("a request")
 }
 
-/// An HTTP/1.1 connection that is kept.
+/// A persistent HTTP/1.1 connection.
 #[derive(Debug)]
 pub(crate) struct Connection(SendRequest<Full<Bytes>>);
 
@@ -301,7 +301,7 @@ impl Connection {
     }
 }
 
-/// A client without TLS, for where the other one has none.
+/// A client without TLS, for builds without a TLS provider.
 #[cfg(not(feature = "aws-lc-rs"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlainFetch;

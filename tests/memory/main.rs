@@ -1,7 +1,7 @@
-//! What is remembered stays within the bytes that were set aside for it, counted by the allocator and not by the estimate.
+//! The caches stay within their bytes, counted by the allocator and not by the estimate.
 //!
-//! A test binary of its own, since it counts every byte that its thread asks for. It sends a few hundred tokens of each shape,
-//! several times what there is room for; `MEMORY_TOKENS=1000000` sends as many as a service sees in a quarter of an hour.
+//! A test binary of its own, since it counts every allocation of its thread. It sends a few hundred tokens of each shape,
+//! several times the capacity; `MEMORY_TOKENS=1000000` sends as many as a service sees in a quarter of an hour.
 
 use std::{
     collections::HashMap,
@@ -31,12 +31,12 @@ use tower::ServiceExt as _;
 
 const MAX_BYTES: usize = 128 * 1024;
 
-/// How many tokens are sent of each shape.
+/// The number of tokens of each shape.
 fn tokens() -> usize {
     env::var("MEMORY_TOKENS").map_or(400, |number| number.parse().expect("MEMORY_TOKENS is a number"))
 }
 
-/// What an application may read claims as, besides `Claims`.
+/// A claims type of an application, besides `Claims`.
 #[derive(Debug, Deserialize)]
 struct Mine {
     #[expect(dead_code, reason = "kept, and not looked at")]
@@ -64,7 +64,7 @@ fn router(server: ResourceServer) -> Router {
         .layer(Authenticate::new(server))
 }
 
-/// The claims of tokens that differ in what they take beside their text.
+/// The claims of tokens that differ in their memory beyond the text.
 fn shapes() -> [(&'static str, Value); 5] {
     let usual = json!({
         "name": "Ada Lovelace", "email": "ada@example.org", "email_verified": true, "roles": ["reader", "writer"],
@@ -83,7 +83,7 @@ fn shapes() -> [(&'static str, Value); 5] {
     ]
 }
 
-/// Sends tokens, most of them twice and some again and again, and looks at the memory that is held at each tenth.
+/// Sends tokens, most of them twice and some repeatedly, and checks the memory after each tenth.
 fn stays_within(what: &str, runtime: &Runtime, server: impl Fn() -> ResourceServer, token: impl Fn(usize) -> String) {
     let (regulars, tokens): (Vec<String>, _) = ((0..8).map(&token).collect(), tokens());
     for path in ["/none", "/one", "/three"] {
@@ -95,7 +95,7 @@ fn stays_within(what: &str, runtime: &Runtime, server: impl Fn() -> ResourceServ
                 for number in sent.clone() {
                     let token = token(number);
                     for presented in [&token, &token, &regulars[number % 8]] {
-                        // `Ask` would note every token, to look for it in the log.
+                        // `Ask` would register every token as a secret.
                         let request = Request::get(path).header("authorization", format!("Bearer {presented}"));
                         let request = request.body(Body::empty()).expect("a request");
                         let answer = runtime.block_on(router.clone().oneshot(request)).expect("infallible");
@@ -123,7 +123,7 @@ fn build(runtime: &Runtime, builder: ResourceServerBuilder) -> ResourceServer {
 }
 
 #[test]
-fn c_06_remembered_verdicts_stay_within_their_bytes_whatever_handlers_read() {
+fn c_06_jwt_cache_stays_within_its_bytes() {
     let runtime = runtime();
     let keys = SigningKeys::from(SigningKey::generate(SigningAlgorithm::Es256).with_key_id("k"));
     let mint = Mint::new(ISSUER, keys.clone()).with_audience(AUDIENCE).with_clock(clock());
@@ -139,7 +139,7 @@ fn c_06_remembered_verdicts_stay_within_their_bytes_whatever_handlers_read() {
     }
 }
 
-/// Says of every token that it is active, with these claims.
+/// Reports every token as active, with these claims.
 #[derive(Clone, Debug)]
 struct Says(Arc<Mutex<String>>);
 
@@ -152,7 +152,7 @@ impl Fetch for Says {
 }
 
 #[test]
-fn c_06_remembered_answers_stay_within_their_bytes_whatever_handlers_read() {
+fn c_06_answer_cache_stays_within_its_bytes() {
     let runtime = runtime();
     for (what, claims) in shapes() {
         let mut answer = json!({

@@ -6,7 +6,7 @@ use tower::ServiceExt as _;
 
 use crate::keep_secret;
 
-/// A request in the making.
+/// Builds a request.
 #[derive(Debug)]
 pub struct Ask {
     method: Method,
@@ -21,29 +21,29 @@ impl Ask {
         Self::with_method(Method::GET, uri)
     }
 
-    /// A request of this method.
+    /// A request with this method.
     pub fn with_method(method: Method, uri: impl Into<String>) -> Self {
         Self { method, uri: uri.into(), headers: HeaderMap::new(), body: Body::empty() }
     }
 
-    /// With `Authorization: Bearer`.
+    /// Sets `Authorization: Bearer`.
     pub fn bearer(self, token: impl AsRef<str>) -> Self {
         self.authorization(format!("Bearer {}", token.as_ref()))
     }
 
-    /// With an `Authorization` field line, besides those that are there.
+    /// Appends an `Authorization` field line.
     pub fn authorization(self, value: impl AsRef<[u8]>) -> Self {
         self.header("authorization", value)
     }
 
-    /// With a field line, besides those that are there.
+    /// Appends a field line.
     pub fn header(mut self, name: &'static str, value: impl AsRef<[u8]>) -> Self {
         let value = HeaderValue::from_bytes(value.as_ref()).expect("a header value");
         self.headers.append(HeaderName::from_static(name), value);
         self
     }
 
-    /// With a body.
+    /// Sets the body.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.body = body.into();
         self
@@ -57,7 +57,7 @@ impl Ask {
         request
     }
 
-    /// What `router` answers.
+    /// Sends the request to `router`.
     pub async fn of(self, router: &Router) -> Answer {
         let response = router.clone().oneshot(self.request()).await.expect("axum services are infallible");
         let (parts, body) = response.into_parts();
@@ -71,7 +71,7 @@ impl Ask {
     }
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -104,7 +104,7 @@ impl Answer {
         serde_json::from_str(&self.body).expect("JSON")
     }
 
-    /// Asserts that the request got through to the handler.
+    /// Asserts that the request reached the handler.
     #[track_caller]
     pub fn assert_pass(&self) -> &Self {
         assert_eq!((self.status, self.challenge(), self.reason), (StatusCode::OK, None, None), "{self:?}");
@@ -159,7 +159,7 @@ impl Answer {
         self
     }
 
-    /// Asserts the 500 of a service that is wired wrongly.
+    /// Asserts the 500 of a misconfigured service.
     #[track_caller]
     pub fn assert_500(&self) -> &Self {
         assert_eq!((self.status, self.challenge()), (StatusCode::INTERNAL_SERVER_ERROR, None), "{self:?}");

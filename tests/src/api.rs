@@ -14,16 +14,16 @@ use scopegate_testing::{Mint, SigningAlgorithm, SigningKeys, TestClock};
 
 use crate::vectors::Rig;
 
-/// The issuer of the tests that mint their tokens.
+/// The issuer of tests that mint their tokens.
 pub const ISSUER: &str = "https://as.example";
 
-/// What those tests' API is called.
+/// The audience of those tests' API.
 pub const AUDIENCE: &str = "https://api.example/r";
 
-/// The time of all tests, in seconds since 1970: 2026-01-01T00:00:00Z.
+/// The time in all tests, in seconds since 1970: 2026-01-01T00:00:00Z.
 pub const NOW: u64 = 1_767_225_600;
 
-/// One set of keys for the whole run, since RSA keys take long to generate.
+/// One set of keys for the whole run, since RSA keys are slow to generate.
 static KEYS: LazyLock<SigningKeys> = LazyLock::new(|| SigningKeys::generate(SigningAlgorithm::all()));
 
 /// A clock that stands still at [`NOW`].
@@ -31,7 +31,7 @@ pub fn clock() -> TestClock {
     TestClock::at_unix(NOW)
 }
 
-/// Makes tokens of [`ISSUER`] for [`AUDIENCE`], at [`NOW`].
+/// Signs tokens of [`ISSUER`] for [`AUDIENCE`], at [`NOW`].
 pub fn mint() -> Mint {
     Mint::new(ISSUER, KEYS.clone()).with_audience(AUDIENCE).with_clock(clock())
 }
@@ -42,7 +42,7 @@ pub fn issuer() -> Issuer {
 }
 
 /// A resource server for [`AUDIENCE`] at [`NOW`], to which issuers and settings may be added. With `JWT_CACHE=off` in the
-/// environment it remembers no verdicts.
+/// environment it has no JWT cache.
 pub fn resource_server() -> ResourceServerBuilder {
     ResourceServer::builder().audience(AUDIENCE).clock(clock()).jwt_cache(jwt_cache())
 }
@@ -71,10 +71,10 @@ pub async fn rig_resource_server() -> ResourceServer {
         .expect("the rig is well-formed")
 }
 
-/// An API behind a gate, and how often its handlers ran.
+/// An API behind `Authenticate`, and how often its handlers ran.
 #[derive(Clone, Debug)]
 pub struct Api {
-    /// `/public` (no layer), `/me` (any good token), `/messages` (`messages:read`), `/admin` (`admin` and `messages:read`).
+    /// `/public` (no layer), `/me` (any valid token), `/messages` (`messages:read`), `/admin` (`admin` and `messages:read`).
     pub router: Router,
     calls: Arc<AtomicUsize>,
 }

@@ -1,7 +1,7 @@
 use std::{env, fs, path::Path};
 
-/// Compares a page of `docs/` that is made by a test with what the test makes of it now. Where they differ, the page can be
-/// written anew, and the test fails all the same: a variable that is left in the environment does not make it pass.
+/// Compares a generated page of `docs/` with its new content. With `UPDATE_DOCS`, writes the page where they differ, and fails
+/// all the same, so that a variable left in the environment does not make the test pass.
 #[track_caller]
 pub fn assert_page(name: &str, page: &str, test: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);

@@ -1,4 +1,4 @@
-//! The rig that the tests share: an API behind a gate, a way to ask it, and an ear on its log.
+//! The rig of the tests: an API behind `Authenticate`, requests to it, and a recorder of its log.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -20,7 +20,7 @@ pub use self::{
     wire::{Served, exchange, gzip_of_spaces, serve},
 };
 
-/// H-26: what a handler trusts is made by a gate. Nobody else has a way to.
+/// H-26: only the layer makes what a handler trusts. There is no other constructor.
 ///
 /// ```compile_fail
 /// let forged = scopegate_core::Authentication::default();
@@ -49,7 +49,7 @@ pub use self::{
 /// }
 /// ```
 ///
-/// The same lines compile where they ask for what there is:
+/// The same lines compile where they only read:
 ///
 /// ```
 /// fn read(by: &scopegate_core::Authentication) -> (Option<&scopegate_core::VerifiedToken>, scopegate_core::Authentication) {
@@ -59,7 +59,7 @@ pub use self::{
 #[cfg(doctest)]
 struct Unforgeable;
 
-/// Compiles the code of the READMEs, which is written for the default features.
+/// Compiles the code of the READMEs, with the default features.
 #[cfg(all(doctest, feature = "aws-lc-rs"))]
 #[doc = include_str!("../../README.md")]
 #[doc = include_str!("../../crates/scopegate/README.md")]

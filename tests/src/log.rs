@@ -7,7 +7,7 @@ use std::{
 
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 
-/// Everything that is logged on this thread, down to TRACE, while it is installed.
+/// Everything that is logged on this thread, down to TRACE, until the guard is dropped.
 ///
 /// Use it in tests on a current-thread runtime, which `#[tokio::test]` is.
 #[derive(Clone, Debug, Default)]
@@ -18,10 +18,10 @@ thread_local! {
 }
 
 impl Log {
-    /// Starts to listen, until the guard is dropped.
+    /// Starts to record, until the guard is dropped.
     ///
-    /// One subscriber serves the whole process, since the places that log remember whether anybody listened when they were
-    /// first reached; what it hears goes to the listener of the thread.
+    /// One subscriber serves the whole process, since call sites cache whether there is a subscriber; it forwards to the
+    /// recorder of the thread.
     pub fn listen() -> (Self, impl Drop) {
         install();
         let log = Self::default();
@@ -29,12 +29,12 @@ impl Log {
         (log, StopListening)
     }
 
-    /// What was logged so far.
+    /// The log so far.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
-    /// The lines that have `part` in them.
+    /// The lines that contain `part`.
     pub fn lines_with(&self, part: &str) -> Vec<String> {
         self.text().lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
     }
@@ -47,21 +47,21 @@ fn install() {
     });
 }
 
-/// How much of a secret betrays it.
+/// The length of a piece of a secret that counts as a leak.
 const PIECE: usize = 16;
 
 /// The last [`PIECE`] octets of every part of every secret.
 static SECRETS: LazyLock<RwLock<HashSet<Box<[u8]>>>> = LazyLock::new(RwLock::default);
 
-/// The first line that had a secret in it.
+/// The first line that contained a secret.
 static BETRAYED: OnceLock<String> = OnceLock::new();
 
-/// From now on any test fails that logs this secret, or one of the parts between its dots, at any level. What is shorter than
-/// 16 octets is not looked for, and neither is one octet over and over. [`Ask`](crate::Ask) does this with the credentials that it sends.
+/// Registers a secret: from now on every test fails that logs it, or a part between its dots, at any level. Parts of less than
+/// 16 octets, and one octet over and over, are ignored. [`Ask`](crate::Ask) registers its credentials.
 ///
 /// # Panics
 ///
-/// When some task has logged a secret: not every panic of a task ends its test.
+/// When a task has logged a secret, since the panic of a task need not fail its test.
 pub fn keep_secret(secret: impl AsRef<[u8]>) {
     install();
     assert_eq!(BETRAYED.get(), None, "this was logged and has a secret in it");
@@ -76,7 +76,7 @@ pub fn keep_secret(secret: impl AsRef<[u8]>) {
     }
 }
 
-/// Whether what is logged has a secret in it.
+/// Whether a log line contains a secret.
 fn betrays(logged: &[u8]) -> bool {
     let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
     logged.windows(PIECE).any(|window| secrets.contains(window))
@@ -90,7 +90,7 @@ impl Drop for StopListening {
     }
 }
 
-/// Passes on what is logged to whoever listens on the thread.
+/// Forwards log output to the recorder of the thread.
 #[derive(Clone, Copy, Debug)]
 struct Ear;
 
@@ -128,7 +128,7 @@ thread_local! {
     static PANICS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Counts every panic on this thread from now on, wherever it happens.
+/// Counts every panic on this thread from now on.
 pub fn count_panics() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -141,7 +141,7 @@ pub fn count_panics() {
     PANICS.set(0);
 }
 
-/// How many panics were counted.
+/// The number of counted panics.
 pub fn panics() -> usize {
     PANICS.get()
 }
@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    /// The only test of this binary that keeps a secret, since from the first line that betrays one nothing passes any more.
+    /// The only test of this binary that registers a secret: after the first leak every test fails.
     #[test]
     fn w_04_a_logged_secret_fails_this_test_and_the_next() {
         let log = |line: &str| Ear.write(line.as_bytes());

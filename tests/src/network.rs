@@ -17,20 +17,20 @@ use serde_json::json;
 
 use crate::ISSUER;
 
-/// Where the metadata of [`ISSUER`] is: the OAuth form.
+/// The URL of [`ISSUER`]'s metadata: the OAuth form.
 pub const METADATA_URL: &str = "https://as.example/.well-known/oauth-authorization-server";
 
-/// Where the metadata of [`ISSUER`] may be as well: the form of OpenID Connect.
+/// The other URL of [`ISSUER`]'s metadata: the form of OpenID Connect.
 pub const OIDC_URL: &str = "https://as.example/.well-known/openid-configuration";
 
-/// Where [`ISSUER`] is asked about tokens.
+/// The introspection endpoint of [`ISSUER`].
 pub const INTROSPECTION_URL: &str = "https://as.example/introspect";
 
-/// Where the JWK Set of [`ISSUER`] is.
+/// The URL of [`ISSUER`]'s JWK Set.
 pub const JWKS_URL: &str = "https://as.example/jwks";
 
-/// A network without sockets: what each address answers is for the test to say, and every request is written down. An
-/// address of which nothing was said answers 404.
+/// A network without sockets. A test sets the response of each URL, and every request is recorded. Other URLs respond with
+/// 404.
 #[derive(Clone, Debug)]
 pub struct Network(Arc<Shared>);
 
@@ -41,37 +41,37 @@ struct Shared {
     seen: Mutex<Vec<Seen>>,
 }
 
-/// A request that was made.
+/// A recorded request.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// When.
+    /// The time.
     pub at: SystemTime,
-    /// To whom.
+    /// The URL.
     pub url: String,
-    /// By which method.
+    /// The method.
     pub method: Method,
-    /// With which headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// With which body.
+    /// The body.
     pub body: Bytes,
 }
 
-/// What an address answers.
+/// The response of a URL.
 #[derive(Clone)]
 pub enum Reply {
-    /// This, once the clock has gone on for so long, or the reason why it cannot be had.
+    /// This reply, after this time on the clock.
     After(Duration, Box<Reply>),
-    /// Nothing: the request fails, for this reason.
+    /// The request fails with this error.
     Fails(&'static str),
-    /// A status, header fields and a body.
+    /// This status, with these header fields and this body.
     Is(u16, Vec<(&'static str, String)>, Bytes),
-    /// Nothing, ever.
+    /// No response, ever.
     Never,
-    /// Nothing: the client itself breaks.
+    /// The client panics.
     Panics,
-    /// What another reply says, which depends on the request.
+    /// The reply of a function of the request.
     To(Arc<dyn Fn(&Seen) -> Reply + Send + Sync>),
-    /// What another reply says, which may differ from one request to the next.
+    /// The reply of a function, which may differ each time.
     With(Arc<dyn Fn() -> Reply + Send + Sync>),
 }
 
@@ -91,7 +91,7 @@ impl Reply {
         Self::ok(body.to_string()).field("content-type", "application/json")
     }
 
-    /// The same with a header field.
+    /// The same with another header field.
     #[must_use]
     pub fn field(self, name: &'static str, value: impl Into<String>) -> Self {
         match self {
@@ -121,7 +121,7 @@ impl fmt::Debug for Reply {
 }
 
 impl Network {
-    /// A network in which nobody answers.
+    /// A network without any server.
     pub fn new(clock: &TestClock) -> Self {
         Self(Arc::new(Shared { clock: clock.clone(), replies: Mutex::default(), seen: Mutex::default() }))
     }
@@ -139,7 +139,7 @@ impl Network {
         self.put(JWKS_URL, Reply::ok(keys.jwks_json()));
     }
 
-    /// Lets an address answer this from now on.
+    /// Sets the response of a URL.
     pub fn put(&self, url: &str, reply: Reply) {
         lock(&self.0.replies).insert(url.to_owned(), reply);
     }
@@ -149,12 +149,12 @@ impl Network {
         lock(&self.0.seen).clone()
     }
 
-    /// The addresses of the requests so far.
+    /// The URLs of the requests so far.
     pub fn urls(&self) -> Vec<String> {
         self.seen().into_iter().map(|seen| seen.url).collect()
     }
 
-    /// How many requests went to this address.
+    /// The number of requests to this URL.
     pub fn count(&self, url: &str) -> usize {
         lock(&self.0.seen).iter().filter(|seen| seen.url == url).count()
     }
@@ -210,7 +210,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets the other tasks of this runtime run until they have nothing more to do without the clock.
+/// Runs the other tasks of this runtime until all of them wait for the clock.
 pub async fn settle() {
     for _ in 0..40 {
         tokio::task::yield_now().await;

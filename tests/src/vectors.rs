@@ -1,4 +1,4 @@
-//! Test data: the project's own, and where to find third parties'.
+//! Test data: the project's own, and where third-party data is.
 
 use std::{env, path::PathBuf};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 /// The keys and issuers of the ready-made hostile tokens.
 #[derive(Debug, Deserialize)]
 pub struct Rig {
-    /// What the API is called.
+    /// The audience of the API.
     pub audience: String,
     /// The issuers that it trusts.
     pub issuers: Vec<RigIssuer>,
@@ -21,7 +21,7 @@ pub struct RigIssuer {
     pub iss: String,
     /// Its JWK Set, as published.
     pub jwks: Value,
-    /// Its private keys, from which more tokens can be minted.
+    /// Its private keys, for minting more tokens.
     pub private: Value,
 }
 
@@ -32,20 +32,20 @@ impl Rig {
     }
 }
 
-/// A ready-made token and the decision that it has to get.
+/// A ready-made token and its expected result.
 #[derive(Debug, Deserialize)]
 pub struct HostileToken {
     /// Its ID in the list of attacks.
     pub id: String,
-    /// What is wrong with it.
+    /// The fault of the token.
     pub desc: String,
-    /// Where it is sent.
+    /// The route that it is sent to.
     pub route: String,
     /// `accept`, `reject` or `either`.
     pub expect: String,
-    /// The status, or several where more than one reading can be argued.
+    /// The status, or several where more than one is defensible.
     pub status: Value,
-    /// The error code of the challenge, where there is one.
+    /// The error code of the challenge, if there is one.
     pub error: Option<String>,
     /// The token.
     pub token: Option<String>,
@@ -61,7 +61,7 @@ impl HostileToken {
     }
 }
 
-/// The folder of third parties' vectors. Without `VECTORS_DIR`, says that the test is skipped.
+/// The folder of third-party vectors. Without `VECTORS_DIR`, prints that the test is skipped.
 pub fn directory() -> Option<PathBuf> {
     let directory = env::var_os("VECTORS_DIR").map(PathBuf::from);
     if directory.is_none() {

@@ -7,10 +7,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// A router on a real socket, until it is dropped.
+/// A router on a real socket. Dropping it stops the server.
 #[derive(Debug)]
 pub struct Served {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
     task: JoinHandle<()>,
 }
@@ -31,10 +31,10 @@ pub async fn serve(router: Router) -> Served {
     Served { address, task }
 }
 
-/// Sends bytes and reads until the other side closes the connection. Say `Connection: close`, or this waits.
+/// Sends bytes and reads until the server closes the connection, so send `Connection: close`.
 pub async fn exchange(address: impl ToString, bytes: &[u8]) -> io::Result<String> {
     let mut stream = TcpStream::connect(address.to_string()).await?;
-    // A server may refuse, and close, before it has read everything.
+    // The server may respond and close before it has read everything.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer).await {
@@ -43,8 +43,8 @@ pub async fn exchange(address: impl ToString, bytes: &[u8]) -> io::Result<String
     }
 }
 
-/// So many spaces as gzip (RFC 1952), in one block with fixed codes (RFC 1951 §3.2.6): one space, and then again and again
-/// "the last byte, 258 times".
+/// This many spaces as gzip (RFC 1952), in one block with fixed codes (RFC 1951 §3.2.6): one space, and then repeatedly "the
+/// last byte, 258 times".
 pub fn gzip_of_spaces(length: usize) -> Vec<u8> {
     let mut bits: Vec<bool> = Vec::new();
     // Codes are written from their most significant bit, and bytes are filled from their least significant one.

@@ -9,7 +9,7 @@ const LINE: usize = 22;
 const HEAD: usize = 44;
 const MARGIN: usize = 16;
 
-/// One group of bars, of which a longer one is worse or better, as `title` says.
+/// One group of bars; `title` says whether longer is better.
 pub(crate) struct Panel {
     pub(crate) title: String,
     pub(crate) bars: Vec<Bar>,

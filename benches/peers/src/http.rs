@@ -1,5 +1,5 @@
-//! The same over HTTP/1.1 on loopback: each contender is served by axum in a process of its own, by one worker thread, and
-//! one thread here keeps 32 connections busy. On a machine with two cores neither takes time from the other.
+//! The same over HTTP/1.1 on loopback: axum serves each contender in a process of its own with one worker thread, and one
+//! thread here keeps 32 connections busy. On a machine with two cores neither takes time from the other.
 
 use std::{
     env, fs,
@@ -25,27 +25,26 @@ pub(crate) const SERVE: &str = "serve";
 const CONNECTIONS: usize = 32;
 /// Requests per round.
 const REQUESTS: usize = 10_000;
-/// How long an answer may take.
+/// The time-out of a response.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What requests took, in each round.
+/// The cost of a request in each round.
 #[derive(Clone, Default)]
 pub(crate) struct Rounds {
-    /// Of the clock, with all connections busy.
+    /// Elapsed time, with all connections busy.
     pub(crate) time: Vec<Duration>,
-    /// Of the server's threads. Empty where the system does not tell.
+    /// Processor time of the server's threads. Empty where the system does not report it.
     pub(crate) processor: Vec<Duration>,
 }
 
-/// What a request took: the median of the rounds.
+/// The median of the rounds.
 pub(crate) fn median(rounds: &[Duration]) -> Option<Duration> {
     let mut rounds = rounds.to_vec();
     rounds.sort_unstable();
     Some(*rounds.get(rounds.len() / 2)? / REQUESTS as u32)
 }
 
-/// How many times as many requests were served as by the other: the median of the rounds, each of which is compared by
-/// itself.
+/// The throughput relative to the other: the median of the rounds, compared round by round.
 pub(crate) fn ratio(rounds: &[Duration], other: &[Duration]) -> Option<f64> {
     let ratio = |(one, other): (&Duration, &Duration)| other.as_secs_f64() / one.as_secs_f64();
     let mut ratios: Vec<f64> = rounds.iter().zip(other).map(ratio).collect();
@@ -53,7 +52,7 @@ pub(crate) fn ratio(rounds: &[Duration], other: &[Duration]) -> Option<f64> {
     ratios.get(ratios.len() / 2).copied()
 }
 
-/// What is sent, as bytes.
+/// Requests as bytes.
 struct Raw {
     requests: Vec<Vec<u8>>,
     next: usize,
@@ -70,11 +69,11 @@ fn raw(request: &Request<()>) -> Vec<u8> {
     format!("GET {PATH} HTTP/1.1\r\nHost: api.example\r\nAuthorization: {token}\r\n\r\n").into_bytes()
 }
 
-/// Measures every peer with every workload, in turns, and returns for each peer its name and what each workload took.
+/// Measures every peer with every workload in alternating rounds. Returns the results of each peer by name.
 ///
 /// # Errors
 ///
-/// When a server does not start, or answers a good token by anything but 200.
+/// When a server does not start, or answers a valid token with anything but 200.
 pub(crate) fn measure(
     rounds: usize,
     upstream: &Upstream,
@@ -144,7 +143,7 @@ impl Server {
         }
     }
 
-    /// Sends all of them, one at a time on each connection.
+    /// Sends all requests, one at a time on each connection.
     fn send<'a>(&mut self, requests: impl Iterator<Item = &'a Vec<u8>>) -> io::Result<()> {
         let mut sent = 0;
         for request in requests {
@@ -168,7 +167,7 @@ impl Server {
         io::Error::other(format!("{}: a good token was answered by {status} over HTTP", self.name))
     }
 
-    /// What the process's threads have run, as Linux counts it.
+    /// The processor time of the process's threads, as Linux counts it.
     fn processor_time(&self) -> Option<Duration> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.process.id())).ok()?;
         let times = threads.map(|thread| {
@@ -181,7 +180,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Closed, its standard input tells it to end.
+        // Closing its standard input tells the process to end.
         drop(self.process.stdin.take());
         let _ = self.process.wait();
     }
@@ -205,7 +204,7 @@ impl Connection {
         self.stream.write_all(request)
     }
 
-    /// Reads one answer, with a body as long as it says.
+    /// Reads one response with its body.
     fn read_status(&mut self) -> io::Result<u16> {
         self.buffer.clear();
         loop {

@@ -131,14 +131,14 @@ fn ended(result: Result<(), Box<dyn Error>>) -> ExitCode {
     }
 }
 
-/// axum-jwt-auth leaves it to the application which backend of jsonwebtoken 10 is used, where both are compiled in.
+/// axum-jwt-auth leaves the choice of jsonwebtoken 10's backend to the application, where both are compiled in.
 fn backend() -> Result<(), Box<dyn Error>> {
     jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default().map_err(|_| "another backend is installed".into())
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     backend()?;
-    // Refreshes of keys are tasks of the runtime's own thread; requests are polled by this one, outside of any task.
+    // Key refreshes are tasks of the runtime's thread; this thread polls the requests, outside of any task.
     let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let _context = runtime.enter();
     let (mut sections, mut panels, mut configured) = (Vec::new(), Vec::new(), String::new());
@@ -232,13 +232,13 @@ fn time_panel(measured: &InProcess, column: usize) -> Panel {
         }),
         _ => None,
     };
-    // One without auth is enough.
+    // One row without auth suffices.
     let bars = measured.contenders.iter().skip(1).filter_map(bar).collect();
     let name = measured.workloads[column].name;
     Panel { title: format!("Time for a request, {}, {name} (shorter is better)", measured.algorithm), bars }
 }
 
-/// The second workload, for a second of processor time where that was told.
+/// The second workload, by the second of processor time where that is known.
 fn http_panel(rows: &[(String, Vec<http::Rounds>)]) -> Option<Panel> {
     let bar = |(name, columns): &(String, Vec<http::Rounds>)| {
         let rate = a_second(http::median(&columns.get(1)?.processor)?);

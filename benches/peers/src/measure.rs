@@ -1,4 +1,4 @@
-//! How it is measured in process: rounds that take turns, of which the best counts.
+//! Measurement in process: alternating rounds, of which the best counts.
 
 use std::{
     cell::Cell,
@@ -34,8 +34,7 @@ pub(crate) struct Cost {
 impl Cost {
     const NONE: Self = Self { time: Duration::MAX, allocations: 0 };
 
-    /// Does the work of a round: in the first one allocations are counted, which takes time, so that the others alone
-    /// are timed.
+    /// Runs a round. The first counts allocations, which takes time; the others are timed.
     fn round(&mut self, number: usize, work: impl FnOnce()) {
         if number == 0 {
             self.allocations = allocation_counter::measure(work).count_total / CALLS as u64;
@@ -51,29 +50,29 @@ impl Cost {
     }
 }
 
-/// What became of one kind of requests.
+/// The result of one workload.
 #[derive(Clone, Copy)]
 pub(crate) enum Outcome {
-    /// It is not sent to what checks nothing.
+    /// Not sent, since the contender checks nothing.
     NotSent,
-    /// Good tokens are refused: the crate, as it is configured, does not take these.
+    /// Valid tokens are refused: the crate, as configured, does not accept these.
     Refused(StatusCode),
     Cost(Cost),
 }
 
-/// Prepares requests, of which all are sent within `measured`, and tells whether an answer was another one than expected.
+/// Prepares requests, sends them within `measured`, and returns whether a response was unexpected.
 type Send = Box<dyn FnMut(&mut dyn Iterator<Item = &Request<()>>, StatusCode, Measured<'_>) -> Option<StatusCode>>;
 
-/// Runs what it is given, once.
+/// Runs the given closure once.
 type Measured<'a> = &'a mut dyn FnMut(&mut dyn FnMut());
 
-/// Something that answers the requests.
+/// A measured service.
 pub(crate) struct Contender {
     /// The crate, and its version where it is not of this repository.
     pub(crate) name: String,
     /// How it is configured.
     pub(crate) how: &'static str,
-    /// Whether it checks anything. What does not is sent good tokens alone.
+    /// Whether it verifies tokens. If not, it gets valid tokens only.
     guards: bool,
     pub(crate) outcomes: Vec<Outcome>,
     /// The same as an HTTP service.
@@ -103,19 +102,19 @@ impl Contender {
         Self { name: name.into(), how, guards: true, outcomes: Vec::new(), router, send, waits }
     }
 
-    /// Is the same service, which checks nothing.
+    /// Marks the service that verifies nothing.
     pub(crate) fn unguarded(mut self) -> Self {
         self.guards = false;
         self
     }
 
-    /// Sends every request once. Keys may have to arrive first, for which it waits a while.
+    /// Sends every request once, and waits a while for keys.
     ///
-    /// Where a good token is refused, that is the outcome of its column.
+    /// A refused valid token becomes the result of its column.
     ///
     /// # Errors
     ///
-    /// When a bad token is not refused, or not as expected: the costs would be of something else.
+    /// When an invalid token is not refused as expected: the costs would not be comparable.
     pub(crate) fn check(&mut self, workloads: &[Workload], misdirected: &[Workload]) -> Result<(), String> {
         let begin = Instant::now();
         while self.other_answer(&workloads[0]).is_some() && begin.elapsed() < Duration::from_secs(5) {
@@ -149,7 +148,7 @@ impl Contender {
         (self.send)(&mut workload.requests.iter(), workload.status, &mut |work| work())
     }
 
-    /// How many requests were not answered at once while it was measured.
+    /// How many requests did not get their response at once during the measurement.
     pub(crate) fn waits(&self) -> usize {
         self.waits.get()
     }
@@ -199,7 +198,7 @@ where
     })
 }
 
-/// Measures all of them in turns, and beside them the signature check alone, whose cost it returns.
+/// Measures all contenders in alternating rounds, and the signature check alone, whose cost it returns.
 pub(crate) fn measure(rounds: usize, contenders: &mut [Contender], workloads: &[Workload], bare: impl Fn()) -> Cost {
     let mut alone = Cost::NONE;
     for round in 0..=rounds {
@@ -217,7 +216,7 @@ pub(crate) fn measure(rounds: usize, contenders: &mut [Contender], workloads: &[
     alone
 }
 
-/// The service behind every gate: an empty answer, at once.
+/// The service behind every contender: an empty response.
 pub(crate) struct Inner<R>(PhantomData<fn() -> R>);
 
 impl<R> Inner<R> {

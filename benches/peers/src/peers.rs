@@ -1,5 +1,5 @@
-//! Each crate in front of the same service, configured as its documentation advises: the issuer is discovered where
-//! the crate discovers, issuer and audience are checked, claims are of the crate's default type where it has one.
+//! Each crate in front of the same service, configured as its documentation advises: with discovery where the crate has it,
+//! with issuer and audience checks, and with the crate's default claims type if there is one.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -21,7 +21,7 @@ use crate::{
 type Error = Box<dyn std::error::Error>;
 type Body = Full<Bytes>;
 
-/// All that are measured, in the order of the tables.
+/// All peers, in the order of the tables.
 #[derive(Clone, Copy)]
 pub(crate) enum Peer {
     NoAuth,

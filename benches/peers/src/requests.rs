@@ -1,4 +1,4 @@
-//! The tokens, and the requests that carry them: the same ones for everyone.
+//! The tokens and requests, the same for every peer.
 
 use std::time::Duration;
 
@@ -8,29 +8,29 @@ use scopegate_testing::{SigningAlgorithm, SigningKey, TestIssuer, TokenBuilder};
 use crate::support::{AUDIENCE, request, usual};
 
 pub(crate) const PATH: &str = "/messages";
-/// How many good tokens come in turn.
+/// The number of distinct valid tokens.
 pub(crate) const DISTINCT: usize = 50_000;
 
-/// What a crate is told of the issuer.
+/// What a peer is told about the issuer.
 #[derive(Clone)]
 pub(crate) struct Upstream {
     pub(crate) issuer: String,
     pub(crate) jwks_uri: String,
-    /// The one algorithm of its keys, by its name in a token's header.
+    /// The algorithm of its keys, as in a token's `alg`.
     pub(crate) algorithm: String,
 }
 
-/// An issuer on loopback that has one key, which signs everything.
+/// An issuer on loopback with one key.
 pub(crate) struct Provider {
     issuer: TestIssuer,
     algorithm: SigningAlgorithm,
     pub(crate) key: SigningKey,
     pub(crate) upstream: Upstream,
-    /// The token that is sent again and again.
+    /// The token that is sent repeatedly.
     pub(crate) good: String,
 }
 
-/// Requests that all have the same answer.
+/// Requests with the same expected response.
 pub(crate) struct Workload {
     pub(crate) name: &'static str,
     pub(crate) requests: Vec<Request<()>>,
@@ -62,17 +62,17 @@ impl Provider {
         provider
     }
 
-    /// Its `jti` is drawn anew for each.
+    /// Each has its own `jti`.
     fn token(&self) -> TokenBuilder {
         usual(self.issuer.token().algorithm(self.algorithm)).expires_in(Duration::from_secs(3600))
     }
 
-    /// As many tokens as come in turn, of which each has a `jti` of its own.
+    /// The distinct tokens, each with its own `jti`.
     pub(crate) fn distinct(&self) -> Vec<String> {
         (0..DISTINCT).map(|_| self.token().sign()).collect()
     }
 
-    /// The same good token every time.
+    /// The same valid token every time.
     pub(crate) fn one_token(&self) -> Workload {
         Workload::good("one token", [&self.good])
     }
@@ -81,7 +81,7 @@ impl Provider {
         Workload::good("50 000 tokens in turn", tokens)
     }
 
-    /// What everyone refuses.
+    /// Requests that every peer refuses.
     pub(crate) fn refusals(&self) -> Vec<Workload> {
         vec![
             Workload::refused("expired", Some(self.token().expired().sign())),
@@ -90,7 +90,7 @@ impl Provider {
         ]
     }
 
-    /// What is refused, too, by whoever checks issuer and audience. Not measured.
+    /// Requests that a peer with issuer and audience checks refuses. Not measured.
     pub(crate) fn misdirected(&self) -> Vec<Workload> {
         let for_another = self.token().audience("https://another.example").sign();
         let by_another = self.token().claim("iss", "https://another.example").sign();

@@ -1,4 +1,4 @@
-//! Tables, and what they say beside them.
+//! Tables and their captions.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
 
 const BARE: &str = "the signature check alone";
 
-/// Rows of cells, of which the first is the head.
+/// Rows of cells, the first of which is the head.
 pub(crate) struct Table(Vec<Vec<String>>);
 
 impl Table {
@@ -53,13 +53,13 @@ impl Table {
     }
 }
 
-/// Something that was measured, for people.
+/// A measured section, for readers.
 pub(crate) struct Section {
     pub(crate) about: String,
     pub(crate) table: Table,
 }
 
-/// What was measured in process, with one algorithm.
+/// The results in process, with one algorithm.
 pub(crate) struct InProcess {
     pub(crate) algorithm: String,
     pub(crate) token_bytes: usize,
@@ -97,7 +97,7 @@ impl InProcess {
     }
 }
 
-/// The first workload of each, which have the same contenders: how the algorithms compare.
+/// The first workload of each, for a comparison of the algorithms.
 pub(crate) fn algorithms(all: &[InProcess]) -> Section {
     let mut table = Table::new(all.iter().map(|one| format!("{}, one token", one.algorithm)));
     table.row(BARE, all.iter().map(|one| one.time(one.bare)));
@@ -116,7 +116,7 @@ fn told(outcome: Outcome, say: impl Fn(Cost) -> String) -> String {
     }
 }
 
-/// What was measured over HTTP. The first row is without auth, to which the others are compared.
+/// The results over HTTP. The first row, without auth, is the reference of the others.
 pub(crate) fn over_http(workloads: &[Workload], rows: &[(String, Vec<Rounds>)]) -> Section {
     let heads = workloads
         .iter()

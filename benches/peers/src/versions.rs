@@ -1,4 +1,4 @@
-//! Which versions were measured: those that `Cargo.lock` names.
+//! The measured versions: those of `Cargo.lock`.
 
 const LOCK: &str = include_str!("../Cargo.lock");
 

@@ -1,11 +1,11 @@
-//! The API. Everything that protects it is in [`router`].
+//! The API. [`router`] has everything that protects it.
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use scopegate_axum::{AccessToken, Authenticate, Health, RequireScope, ResourceServer, scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The claims that `/me` has a use for. What an issuer may leave out is an `Option`.
+/// The claims that `/me` reads. Optional claims are an `Option`.
 #[derive(Deserialize)]
 struct Profile {
     display_name: Option<String>,
@@ -13,8 +13,8 @@ struct Profile {
 
 /// Five routes, three of them protected.
 ///
-/// The protected ones are a router of their own: a layer covers the routes that are there when it is added, so a route
-/// added to the merged router later cannot end up behind it by half. A `route_layer` leaves unknown paths to the router's 404.
+/// The protected ones have a router of their own: a layer covers the routes that were added before it, so a route that is
+/// added to the merged router later is clearly public. A `route_layer` leaves unknown paths to the router's 404.
 pub(crate) fn router(resource_server: ResourceServer) -> Router {
     let protected = Router::new()
         .route("/me", get(me))
@@ -28,8 +28,8 @@ pub(crate) fn router(resource_server: ResourceServer) -> Router {
         .merge(protected)
 }
 
-/// Whether the keys of the issuer are there, for a readiness probe. It names the issuer and its key ids, so a service that
-/// strangers can reach would serve it on a port of its own.
+/// Whether the issuer's keys are loaded, for a readiness probe. It names the issuer and its key ids, so a public service would
+/// serve it on a separate port.
 async fn health(State(resource_server): State<ResourceServer>) -> (StatusCode, Json<Health>) {
     let health = resource_server.health_and_refresh();
     let status = if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -1,7 +1,7 @@
 //! A protected API in one command: `cargo run -p message-api`.
 //!
-//! It starts an issuer of its own on the loopback interface, an API that trusts it, and prints `curl` lines to try, with
-//! fresh tokens in them. With `ISSUER` and `AUDIENCE` set it trusts that issuer instead, and starts none.
+//! Starts an issuer of its own on the loopback interface and an API that trusts it, and prints `curl` lines to try, with fresh
+//! tokens. With `ISSUER` and `AUDIENCE` set, the API trusts that issuer instead.
 #![forbid(unsafe_code)]
 
 mod api;
@@ -29,7 +29,7 @@ Environment:
   AUDIENCE  what the issuer's tokens call this API in `aud`
 ";
 
-/// What the embedded issuer calls this API.
+/// The audience of this API at the embedded issuer.
 const AUDIENCE: &str = "https://api.example";
 
 #[tokio::main]
@@ -61,21 +61,21 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Trusts the embedded issuer as it would any other, except for one thing: there is no TLS on the way to it, since it is
-/// in this very process. That has to be said, in words that a reviewer sees.
+/// Trusts the embedded issuer like any other, except that there is no TLS: the issuer is in the same process. The name of the
+/// call shows that to reviewers.
 async fn trusting(issuer: &TestIssuer) -> Result<ResourceServer, Box<dyn Error>> {
-    // Opaque tokens mean nothing to the API, so that it asks the issuer about them, as a client of it.
+    // The API introspects opaque tokens with these credentials.
     let client = ClientAuthentication::client_secret_basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
     let issuer = Issuer::discovered(issuer.issuer())
         .introspection(Introspection::discovered(client))
         .dangerous_allow_http_on_loopback();
-    // Half a minute between two fetches is right for an issuer in the world, and long for somebody who tries a rotation.
+    // The default of 30 seconds suits real issuers, and is long for a demonstration of a rotation.
     let refresh = KeyRefresh::default().cool_down(Duration::from_secs(1));
     let builder = ResourceServer::builder().issuer(issuer).audience(AUDIENCE).key_refresh(refresh);
     Ok(builder.startup(Startup::FailFast).build().await?)
 }
 
-/// Prints what to try, and what to expect of it.
+/// Prints the lines to try and their expected results.
 fn print_lines(issuer: &TestIssuer, url: &str) {
     let lifetime = Duration::from_secs(60 * 60);
     let token =
@@ -84,7 +84,7 @@ fn print_lines(issuer: &TestIssuer, url: &str) {
     let opaque = issuer.opaque_token().audience(AUDIENCE).scope("message").expires_in(lifetime).issue();
     let lines = [
         ("200: no token is needed", format!("curl -i '{url}/public'")),
-        ("200: any good token will do", with(token("profile").issue(), "/me")),
+        ("200: every valid token is accepted", with(token("profile").issue(), "/me")),
         ("200: the token has the scope `message`", with(token("message").issue(), "/messages")),
         ("200: the token has both scopes", with(token("admin message").issue(), "/admin")),
         ("401: there is no token, and the challenge has no error", format!("curl -i '{url}/messages'")),
@@ -94,27 +94,27 @@ fn print_lines(issuer: &TestIssuer, url: &str) {
             with(token("message").audience("https://other.example").issue(), "/messages"),
         ),
         (
-            "401 invalid_token: the token is signed with a stranger's key",
+            "401 invalid_token: the token is signed with an unknown key",
             with(token("message").signed_by_stranger().issue(), "/messages"),
         ),
-        ("403 insufficient_scope: the route demands `message`", with(token("profile").issue(), "/messages")),
+        ("403 insufficient_scope: the route requires `message`", with(token("profile").issue(), "/messages")),
         ("400 invalid_request: two tokens at once", with(token("message").issue(), "/messages?access_token=x")),
-        ("200: an opaque token, which the issuer is asked about", with(opaque.clone(), "/messages")),
+        ("200: an opaque token, verified by introspection", with(opaque.clone(), "/messages")),
         (
-            "200: the issuer revokes it, and tells the API",
+            "200: the issuer revokes the token, and the API drops its cached answer",
             format!("curl -i -X POST -H 'Authorization: Bearer {opaque}' '{url}/issuer/revoke'"),
         ),
-        ("401 invalid_token: it is refused from now on", with(opaque, "/messages")),
+        ("401 invalid_token: the token is refused from now on", with(opaque, "/messages")),
         ("200: the keys of the issuer, for a readiness probe", format!("curl -i '{url}/health'")),
         (
-            "200: the issuer gets a new key; the answer has a line with a token by it",
+            "200: the issuer gets a new key; the response has a line with a token signed by it",
             format!("curl -i -X POST '{url}/issuer/rotate'"),
         ),
         ("200: the issuer goes down", format!("curl -i -X POST '{url}/issuer/outage'")),
-        ("200: its tokens are judged all the same, by the keys at hand", with(token("message").issue(), "/messages")),
-        ("200: it comes back", format!("curl -i -X POST '{url}/issuer/recover'")),
+        ("200: its tokens are still verified, with the cached keys", with(token("message").issue(), "/messages")),
+        ("200: the issuer comes back", format!("curl -i -X POST '{url}/issuer/recover'")),
     ];
-    println!("Its issuer is at {}. The tokens below are good for an hour; restart for new ones.", issuer.issuer());
+    println!("Its issuer is at {}. The tokens below are valid for an hour; restart for new ones.", issuer.issuer());
     for (expected, line) in lines {
         println!("\n# {expected}\n{line}");
     }

@@ -1,6 +1,6 @@
-//! Switches of the embedded issuer, to watch the API through a rotation, a revocation and an outage.
+//! Switches of the embedded issuer, to watch the API during a rotation, a revocation and an outage.
 //!
-//! An API has no such routes; they are here because the issuer is.
+//! A real API has no such routes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use scopegate_testing::TestIssuer;
 
 use crate::AUDIENCE;
 
-/// The routes, all of them `POST` and open to whoever can reach the loopback interface.
+/// The routes, all of them `POST` and open to everyone who reaches the loopback interface.
 pub(crate) fn router(issuer: Arc<TestIssuer>, resource_server: ResourceServer, url: String) -> Router {
     Router::new()
         .route("/issuer/rotate", post(rotate))
@@ -37,8 +37,8 @@ async fn rotate(State((issuer, url)): Switches) -> String {
     )
 }
 
-/// Revokes the token that the request comes with. The issuer answers about it as inactive from now on, and the API, which would
-/// find out when its memory of the last answer ends, is told at once: that is what a hook for revocations calls.
+/// Revokes the token of the request. The issuer reports it as inactive from now on. The API, whose cached answer would last
+/// until its TTL, is invalidated at once, as a revocation webhook would do.
 async fn revoke(
     State((issuer, resource_server)): State<(Arc<TestIssuer>, ResourceServer)>,
     headers: HeaderMap,

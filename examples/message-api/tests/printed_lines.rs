@@ -7,7 +7,7 @@ use std::process::Command;
 
 use printed_lines::{Running, answer, curl};
 
-/// How many lines there are to try.
+/// The number of printed lines.
 const LINES: usize = 18;
 
 fn example() -> Command {
@@ -17,13 +17,13 @@ fn example() -> Command {
 }
 
 #[test]
-fn every_printed_line_gets_the_answer_that_is_printed_with_it() {
+fn every_printed_line_gets_its_printed_result() {
     let running = Running::start(&mut example(), LINES);
     let answers = running.run_lines();
     let health = answer(&answers, "readiness");
     assert!(health.contains(r#""ready":true"#) && health.contains(r#""state":"fresh""#), "{health}");
     let line = answer(&answers, "a new key").lines().find(|line| line.starts_with("curl ")).unwrap();
-    // Pasted this quickly, the first time may lie within the second that two fetches are apart.
+    // So soon after the rotation, the first attempt may lie within the cool-down of a second.
     assert!((0..2).any(|_| curl(line).starts_with("HTTP/1.1 200 ")), "{line}");
     let forbidden = answer(&answers, "403");
     assert!(forbidden.contains("scope=\"message\""), "{forbidden}");

@@ -1,11 +1,11 @@
-//! The API: one route, and one handler that does not know which kind of token it was given.
+//! The API: one route, and one handler for every kind of token.
 
 use axum::{Json, Router, routing::get};
 use scopegate_axum::{AccessToken, Authenticate, RequireScope, ResourceServer, scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The claim that the handler has a use for. The local issuer writes it into its tokens, and each verifier adds it.
+/// The claim that the handler reads. The local issuer writes it into its tokens, and each verifier adds it.
 #[derive(Deserialize)]
 struct Login {
     kind: Option<String>,
@@ -17,7 +17,7 @@ pub(crate) fn router(resource_server: ResourceServer) -> Router {
         .route_layer(Authenticate::new(resource_server).scope_hint(scope("message")))
 }
 
-/// Subjects of different issuers may be equal, so a user is known by both.
+/// Subjects of different issuers may be equal, so a user is identified by both.
 async fn message(token: AccessToken<Login>) -> Json<Value> {
     Json(json!({ "issuer": token.issuer(), "subject": token.subject(), "kind": token.claims().kind }))
 }

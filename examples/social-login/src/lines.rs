@@ -1,4 +1,4 @@
-//! The lines to try, and what to expect of each.
+//! The lines to try, and their expected results.
 
 use std::time::Duration;
 
@@ -35,40 +35,43 @@ pub(crate) fn print(api: &str, issuer: &TestIssuer, stand_ins: &StandIns) {
 
     let lines = [
         ("200: a JWT of the issuer", bearer(&jwt("message").issue())),
-        ("200: an opaque token of the issuer, which is asked about it", bearer(&opaque)),
+        ("200: an opaque token of the issuer, verified by introspection", bearer(&opaque)),
         ("200: a token of GitHub", bearer(github::TOKEN)),
         ("200: a token of QQ", from_qq(qq::TOKEN)),
         ("200: a token of WeChat, in the session of its user", from_wechat(wechat::TOKEN, Sessions::OF_LI)),
         ("401: there is no token, and the challenge has no error", format!("curl -i '{api}/message'")),
         (
-            "401 invalid_token: the JWT is signed with a stranger's key",
+            "401 invalid_token: the JWT is signed with an unknown key",
             bearer(&jwt("message").signed_by_stranger().issue()),
         ),
-        ("401 invalid_token: GitHub does not know the token", bearer("gho_nobody")),
+        ("401 invalid_token: GitHub does not know the token", bearer("gho_unknown")),
         ("401 invalid_token: the token was issued to another app at GitHub", bearer(github::TOKEN_OF_ANOTHER)),
         ("401 invalid_token: QQ does not know the token", from_qq("0000000000000000")),
         ("401 invalid_token: the token was issued to another client of QQ", from_qq(qq::TOKEN_OF_ANOTHER)),
-        ("401 invalid_token: WeChat does not know the token", from_wechat("OezXnobody", Sessions::OF_LI)),
+        ("401 invalid_token: WeChat does not know the token", from_wechat("OezXunknown", Sessions::OF_LI)),
         (
-            "401 invalid_token: the session is of somebody else than the token",
+            "401 invalid_token: the session belongs to another user than the token",
             from_wechat(wechat::TOKEN, Sessions::OF_WANG),
         ),
         (
             "400 invalid_request: a token of WeChat needs a session",
             with(wechat::TOKEN, " -H 'X-Token-Provider: wechat'"),
         ),
-        ("401 invalid_token: it is no token of QQ, whatever it looks like", from_qq(github::TOKEN)),
+        ("401 invalid_token: it is not a token of QQ, whatever its prefix", from_qq(github::TOKEN)),
         ("403 insufficient_scope: the JWT lacks `message`", bearer(&jwt("profile").issue())),
-        ("403 insufficient_scope: `gist` at GitHub does not stand for `message`", bearer(github::TOKEN_FOR_GISTS)),
+        (
+            "403 insufficient_scope: the scope `gist` at GitHub does not grant `message`",
+            bearer(github::TOKEN_FOR_GISTS),
+        ),
         ("200: GitHub goes down", switch(&stand_ins.github, "outage")),
-        ("503: nobody can tell about a token that was not shown before", bearer(github::SECOND_TOKEN)),
-        ("200: a JWT is judged all the same", bearer(&jwt("message").issue())),
+        ("503: a token that is not cached cannot be verified", bearer(github::SECOND_TOKEN)),
+        ("200: a JWT is still verified", bearer(&jwt("message").issue())),
         ("200: so is a token of QQ", from_qq(qq::TOKEN)),
         ("200: GitHub comes back", switch(&stand_ins.github, "recover")),
-        ("200: now it can tell", bearer(github::SECOND_TOKEN)),
+        ("200: its tokens are verified again", bearer(github::SECOND_TOKEN)),
     ];
-    println!("The JWTs below are good for an hour; restart for new ones.");
-    println!("What a provider said of a token is remembered for half a minute.");
+    println!("The JWTs below are valid for an hour; restart for new ones.");
+    println!("The result for a token of a provider is cached for half a minute.");
     for (expected, line) in lines {
         println!("\n# {expected}\n{line}");
     }

@@ -1,7 +1,7 @@
 //! One route, five kinds of tokens: `cargo run -p social-login`.
 //!
-//! It starts an issuer of JWTs and opaque tokens, and three social providers on the loopback interface, an API that accepts the tokens of all
-//! of them on the same route, and prints `curl` lines to try.
+//! Starts an issuer of JWTs and opaque tokens, three social providers on the loopback interface, and an API that accepts the
+//! tokens of all of them on the same route. Prints `curl` lines to try.
 #![forbid(unsafe_code)]
 
 mod api;
@@ -35,7 +35,7 @@ Environment:
   PORT   the port on 127.0.0.1 to listen on; 0 picks a free one (default 3000)
 ";
 
-/// What the local issuer calls this API.
+/// The audience of this API at the local issuer.
 const AUDIENCE: &str = "https://api.example";
 
 #[tokio::main]
@@ -52,9 +52,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Whom the API trusts: the issuer for its JWTs, and for what it says of its opaque tokens; and each provider for what its verifier accepts.
+/// A resource server that trusts the issuer, for JWTs and opaque tokens, and each provider, through its verifier.
 ///
-/// A real issuer and real providers are asked over TLS, the latter at the `API` of each module in [`verifiers`].
+/// Real issuers and providers are reached over TLS, the latter at the `API` of each module in [`verifiers`].
 async fn trusting(issuer: &TestIssuer, stand_ins: &StandIns) -> Result<ResourceServer, Box<dyn Error>> {
     let client = ClientAuthentication::client_secret_basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
     let issuer = Issuer::discovered(issuer.issuer())

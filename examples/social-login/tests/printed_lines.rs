@@ -7,21 +7,21 @@ use std::process::Command;
 
 use printed_lines::{Running, answer, status};
 
-/// How many lines there are to try.
+/// The number of printed lines.
 const LINES: usize = 23;
 
 fn start() -> Running {
     Running::start(Command::new(env!("CARGO_BIN_EXE_social-login")).env("PORT", "0"), LINES)
 }
 
-/// Where the stand-in for this provider is.
+/// The URL of this provider's stand-in.
 fn stand_in<'a>(running: &'a Running, provider: &str) -> &'a str {
     let line = running.introduction.iter().find(|line| line.contains(provider)).unwrap();
     line.split(' ').next().unwrap()
 }
 
 #[test]
-fn every_printed_line_gets_the_answer_that_is_printed_with_it() {
+fn every_printed_line_gets_its_printed_result() {
     let running = start();
     let answers = running.run_lines();
     for (expected, members) in [
@@ -32,7 +32,7 @@ fn every_printed_line_gets_the_answer_that_is_printed_with_it() {
             "a token of WeChat, in",
             [r#""issuer":"https://api.weixin.qq.com""#, r#""kind":"wechat","subject":"openid-of-li""#],
         ),
-        ("now it can tell", [r#""issuer":"https://github.com""#, r#""kind":"github","subject":"583231""#]),
+        ("verified again", [r#""issuer":"https://github.com""#, r#""kind":"github","subject":"583231""#]),
     ] {
         let answer = answer(&answers, expected);
         assert!(members.iter().all(|member| answer.contains(member)), "{answer}");
@@ -51,7 +51,7 @@ fn every_printed_line_gets_the_answer_that_is_printed_with_it() {
 }
 
 #[test]
-fn an_outage_of_a_provider_is_no_verdict_and_nobody_elses() {
+fn outage_of_a_provider_is_503_and_affects_no_other() {
     let running = start();
     let of = ["a token of GitHub", "a token of QQ", "a token of WeChat, in"].map(|kind| running.line(kind));
     let stand_ins = ["api.github.com", "graph.qq.com", "api.weixin.qq.com"].map(|name| stand_in(&running, name));
@@ -63,16 +63,16 @@ fn an_outage_of_a_provider_is_no_verdict_and_nobody_elses() {
         assert_eq!(status(running.line("a JWT of the issuer")), "200");
         switch(stand_in, "recover");
         assert_eq!(status(token), "200", "{token}");
-        // What was told is remembered, so nobody has to be asked again.
+        // The results are cached, so the outage has no effect on them.
         switch(stand_in, "outage");
         assert_eq!(status(token), "200", "{token}");
     }
 }
 
 #[test]
-fn what_is_remembered_of_a_token_is_for_its_user_alone() {
+fn cached_result_of_a_token_is_for_its_user_only() {
     let running = start();
-    let (of_user, of_another) = (running.line("a token of WeChat, in"), running.line("of somebody else"));
+    let (of_user, of_another) = (running.line("a token of WeChat, in"), running.line("to another user"));
     for _ in 0..2 {
         assert_eq!(status(of_user), "200");
         assert_eq!(status(of_another), "401");
@@ -80,7 +80,7 @@ fn what_is_remembered_of_a_token_is_for_its_user_alone() {
 }
 
 #[test]
-fn a_header_that_names_no_provider_leads_nowhere() {
+fn unknown_provider_header_is_401() {
     let running = start();
     for provider in ["github", "QQ", "wechat, qq", ""] {
         let line = running.line("a token of QQ").replace("Provider: qq", &format!("Provider: {provider}"));

@@ -1,4 +1,4 @@
-//! What several targets need: a clock that stands still, requests, and futures that must not wait.
+//! Shared by the targets: a clock that stands still, requests, and futures that must not wait.
 
 use std::{
     pin::pin,
@@ -9,10 +9,10 @@ use std::{
 use http::{Request, header::AUTHORIZATION, request::Parts};
 use scopegate_core::{BoxFuture, clock::Clock};
 
-/// When every token is judged, in seconds since 1970.
+/// The time of every verification, in seconds since 1970.
 pub const NOW: u64 = 1_750_000_000;
 
-/// A clock that always says [`NOW`], and on which no wait ever ends.
+/// A clock that always shows [`NOW`] and whose sleeps never end.
 #[derive(Debug)]
 pub struct StoppedClock;
 
@@ -26,13 +26,13 @@ impl Clock for StoppedClock {
     }
 }
 
-/// A request with this bearer token; `None` where no header can hold it.
+/// A request with this bearer token; `None` where no header value can hold it.
 pub fn request(token: &[u8]) -> Option<Parts> {
     let request = Request::builder().header(AUTHORIZATION, [b"Bearer ", token].concat()).body(()).ok()?;
     Some(request.into_parts().0)
 }
 
-/// The output of a future that must be ready when it is first polled.
+/// The output of a future that must be ready on its first poll.
 pub fn at_once<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,

@@ -1,4 +1,4 @@
-//! What the benchmarks have in common: the service behind the gate, the token, and the signature check alone.
+//! Shared by the benchmarks: the service behind the layer, the token, and the signature check alone.
 
 #![allow(dead_code, reason = "no benchmark uses all of it")]
 
@@ -24,11 +24,11 @@ pub(crate) const AUDIENCE: &str = "https://api.example";
 
 pub(crate) type Body = Full<Bytes>;
 
-/// A service that answers at once, by a function.
+/// A service that calls a function.
 #[derive(Clone)]
 pub(crate) struct Answers<F>(pub(crate) F);
 
-/// The service behind the gate: an empty answer.
+/// The service behind the layer: an empty response.
 pub(crate) type Inner = Answers<fn(Request<()>) -> Response<Body>>;
 
 pub(crate) const INNER: Inner = Answers(|request| {
@@ -58,7 +58,7 @@ pub(crate) fn request(token: Option<&str>) -> Request<()> {
     }
 }
 
-/// Sends a request to a service, which has to answer it at once and like this.
+/// Sends a request to a service, which must respond at once with this status.
 pub(crate) fn call<S, B>(service: &mut S, request: Request<()>, status: StatusCode)
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
@@ -71,7 +71,7 @@ where
     }
 }
 
-/// A token about as long as those that authorization servers send: 968 bytes with RS256.
+/// A token of typical length: 968 bytes with RS256.
 pub(crate) fn usual(token: TokenBuilder) -> TokenBuilder {
     token
         .audience(AUDIENCE)
@@ -94,7 +94,7 @@ pub(crate) async fn server(mint: &Mint, cache: JwtCacheConfig) -> ResourceServer
         .unwrap()
 }
 
-/// Checks the signature of a token and nothing else, by a key that is parsed beforehand, as often as it is called.
+/// Checks the signature of a token, with a key that was parsed beforehand.
 pub(crate) fn signature_check(key: &SigningKey, token: &str) -> impl Fn() + use<> {
     let jwk = key.public_jwk();
     let member = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();

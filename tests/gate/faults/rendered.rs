@@ -6,27 +6,26 @@ use super::{Phase, Row};
 
 const INTRODUCTION: &str = "# When an issuer fails
 
-A service that verifies tokens depends on the keys of their issuers. This page lists what was made to go wrong with
-an issuer, and what requests got meanwhile:
+A service that verifies tokens depends on the keys of their issuer. This page lists faults of an issuer and the responses to
+requests meanwhile:
 
-- **at start**: the service has just started, and has never had the keys. What a good token gets.
-- **steady**: the keys are at hand. What a good token gets, for the 12 minutes that the fault lasts.
-- **during a rotation**: the keys are at hand, and the issuer has begun to sign with a new key, which it publishes beside
-  the old one. What good tokens of the old and of the new key get.
-- **recovered after**: how long after the end of the fault good tokens of all published keys are 200, with no restart and no
-  request to cause it.
+- **at start**: the service has just started and has never had the keys. The responses to valid tokens.
+- **steady**: the keys are cached. The responses to valid tokens during the 12 minutes of the fault.
+- **during a rotation**: the keys are cached, and the issuer has begun to sign with a new key, which it publishes beside the old
+  one. The responses to valid tokens of the old and of the new key.
+- **recovered after**: how long after the end of the fault all valid tokens get 200, without a restart and without a request.
 
-All settings are the defaults, except that a broken socket is given up after 150 ms instead of 5 seconds, so that the test is
+All settings are the defaults, except that a broken socket times out after 150 ms instead of 5 seconds, so that the test is
 quick. Faults of names, certificates, connections and redirects are those of real resolvers and sockets; documents are the
-answers of a test double. A 503 has a `Retry-After` and says nothing about the token. In no row and at no time did a
-forged token, an expired one or one for another audience get anything but 401 or 503, and no host was asked for keys but the
-issuer, at most once in 30 seconds and once more for a key id that is named twice.
+responses of a test double. A 503 has a `Retry-After` and says nothing about the token. In no row and at no time does a forged
+token, an expired one or one for another audience get anything but 401 or 503, and keys are fetched from the issuer alone, at
+most once in 30 seconds and once more for a key id that is named twice.
 
-A good token is 401 in one row only: where the issuer answers, and its answer does not have the key. (Where nothing is wrong
-with the issuer, the same can happen to tokens of a new key for half a minute, if the issuer was asked just before it
-published that key; see the docs of `scopegate_core::keys`.) And keys serve for a day
-beyond their lifetime, which is why a clock that goes on a day in the middle of an outage ends in 503. Where the metadata is
-of no use, a new key is found all the same for as long as the old metadata may be believed.
+A valid token gets 401 in one row only: where the issuer responds and its response lacks the key. (Where the issuer works, the
+same can happen to tokens of a new key for half a minute, if the issuer published that key just after the last fetch; see the
+docs of `scopegate_core::keys`.) Stale keys are used for a day beyond their lifetime, so a clock that jumps by a day in the
+middle of an outage ends in 503. Where the metadata is unusable, a new key is still found for as long as the old metadata is
+cached.
 
 The table is written by the test `faults` from what happened, and compared with what happens in every run.
 

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{Hits, Ledger};
 
-/// What becomes of a connection.
+/// How a connection behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wire {
     EndlessBody,
@@ -41,7 +41,7 @@ pub(super) enum Wire {
     Unresolved,
 }
 
-/// A certificate of 2020, which is its own authority, and its key.
+/// A self-signed certificate that expired in 2020, and its key.
 pub(super) const EXPIRED: (&str, &str) = (include_str!("tls/expired.crt.pem"), include_str!("tls/expired.key.pem"));
 
 /// A host that no resolver is asked for over the network, since no label is that long (RFC 1035 §2.3.4).
@@ -54,7 +54,7 @@ pub(super) struct Server {
     pub(super) issuer: String,
     wire: Wire,
     state: Arc<State>,
-    /// A port on which nobody listens, and nobody else will.
+    /// A port that refuses connections and that no process can take.
     closed: TcpSocket,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -89,7 +89,7 @@ impl Server {
         let serve = async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let state = Arc::clone(&serving);
-                // A client that gives up is nothing to report.
+                // A client that gives up is expected.
                 tokio::spawn(async move { state.serve(stream).await.ok() });
             }
         };
@@ -107,12 +107,12 @@ impl Server {
         *self.state.keys.lock().expect("not poisoned") = keys;
     }
 
-    /// How many connections came to where redirects point.
+    /// The number of connections to the target of redirects.
     pub(super) fn strays(&self) -> usize {
         self.state.strays.load(Ordering::SeqCst)
     }
 
-    /// Where the issuer's address leads to while the fault lasts.
+    /// Where the issuer's address leads while the fault lasts.
     pub(super) fn detour(&self) -> Option<String> {
         match self.wire {
             Wire::Refused => Some(format!("http://{}", self.closed.local_addr().expect("an address"))),
@@ -168,7 +168,7 @@ impl State {
         let redirect =
             |to: &str| format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
         match self.wire {
-            // What is left unread when a socket is closed makes a reset of it.
+            // Closing a socket with unread input resets the connection.
             Wire::Refused | Wire::Reset | Wire::TlsExpired | Wire::Unresolved => {}
             Wire::ResetInHead => stream.write_all(&head.as_bytes()[..40]).await?,
             Wire::ResetInBody => stream.write_all(format!("{announced}{}", &keys[..40]).as_bytes()).await?,
@@ -222,7 +222,7 @@ impl State {
     }
 }
 
-/// What answers TLS handshakes with the expired certificate.
+/// A TLS server with the expired certificate.
 #[cfg(feature = "aws-lc-rs")]
 fn expired() -> tokio_rustls::TlsAcceptor {
     use tokio_rustls::rustls::{
@@ -238,7 +238,7 @@ fn expired() -> tokio_rustls::TlsAcceptor {
     Arc::new(config).into()
 }
 
-/// The path of the request, which is left unread.
+/// The path of the request, which is not consumed.
 async fn asked_path(stream: &TcpStream) -> io::Result<String> {
     let mut buffer = [0; 8192];
     loop {
@@ -254,12 +254,12 @@ async fn asked_path(stream: &TcpStream) -> io::Result<String> {
     }
 }
 
-/// Waits for real: a socket knows of no other time.
+/// Sleeps in real time: sockets do not know the test clock.
 pub(super) async fn nap(duration: Duration) {
     SystemClock.sleep(duration).await;
 }
 
-/// Says nothing for as long as the client is there.
+/// Sends nothing until the client disconnects.
 async fn until_gone(stream: &mut TcpStream) -> io::Result<()> {
     while stream.read(&mut [0; 4096]).await? > 0 {}
     Ok(())

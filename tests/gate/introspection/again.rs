@@ -1,4 +1,4 @@
-//! When what is known of a token will not do, and somebody is asked again, or nobody is believed.
+//! When a cached answer does not suffice: the token is introspected again, or refused.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn authenticated(server: &ResourceServer, token: &str) -> Parts {
     request
 }
 
-/// A store whose answers come when the gate is opened.
+/// A store that responds when the test permits it.
 #[derive(Clone, Debug)]
 struct Gated(Shelf, Arc<Notify>);
 
@@ -55,10 +55,10 @@ impl CacheStore for Gated {
 }
 
 #[tokio::test]
-async fn bcp_3_an_answer_that_others_waited_for_is_no_older_than_demanded() {
+async fn bcp_3_shared_answer_respects_max_age() {
     let (shelf, gate, token) = (Shelf::default(), Arc::new(Notify::new()), consistent().issue());
     let sharing = |store: Gated| issuer().introspection(introspection().cache(CacheConfig::default().store(store)));
-    // Another replica has asked.
+    // Another replica has introspected the token.
     let open = Arc::new(Notify::new());
     open.notify_one();
     let other = Rig::with(sharing(Gated(shelf.clone(), open)), |builder| builder).await;
@@ -84,7 +84,7 @@ async fn bcp_3_an_answer_that_others_waited_for_is_no_older_than_demanded() {
 }
 
 #[tokio::test]
-async fn bcp_3_an_answer_that_is_not_kept_outdates_the_one_that_was() {
+async fn bcp_3_uncached_answer_invalidates_the_cached_one() {
     let rig = Rig::asking(introspection().cache(CacheConfig::default().negative_ttl(Duration::ZERO))).await;
     let router = active_router(&rig, RequireActive::now());
     let ask = async |path: &str| Ask::get(path).bearer("token").of(&router).await.status.as_u16();
@@ -96,7 +96,7 @@ async fn bcp_3_an_answer_that_is_not_kept_outdates_the_one_that_was() {
 }
 
 #[tokio::test]
-async fn bcp_3_what_was_forgotten_before_a_thousand_others_is_not_remembered() {
+async fn bcp_3_invalidation_holds_after_a_thousand_others() {
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
     let asking = rig.spawn("token");
@@ -111,7 +111,7 @@ async fn bcp_3_what_was_forgotten_before_a_thousand_others_is_not_remembered() {
     assert_eq!((rig.ask("token").await.status.as_u16(), rig.asked()), (401, 2));
 }
 
-/// Takes every token that comes with `x-legacy`, and finds it bad.
+/// Accepts every token that comes with `x-legacy`, and rejects it.
 #[derive(Debug)]
 struct Legacy;
 
@@ -130,7 +130,7 @@ impl TokenVerifier for Legacy {
 }
 
 #[tokio::test]
-async fn a_remembered_jwt_is_still_offered_to_verifiers_of_the_application() {
+async fn cached_jwt_is_still_offered_to_custom_verifiers() {
     let rig = Rig::with(issuer(), |builder| builder.verifier(Legacy)).await;
     let token = mint().token().issue();
     for _ in 0..2 {
@@ -141,18 +141,18 @@ async fn a_remembered_jwt_is_still_offered_to_verifiers_of_the_application() {
 }
 
 #[tokio::test]
-async fn ops_3_what_is_confirmed_is_the_token_that_was_authenticated() {
+async fn ops_3_require_active_verifies_the_authenticated_token() {
     let rig = Rig::with(issuer().introspection(introspection()), |builder| builder).await;
     let (token, other) = (consistent().issue(), consistent().claim("jti", "2").issue());
     rig.say(&token, active());
     rig.say(&other, active());
     let mut request = authenticated(&rig.server, &token).await;
     assert!(ResourceServer::require_active(&request, SECOND).await.is_ok());
-    // Somebody between the layers puts another token there, as good as the first.
+    // A layer in between replaces the token by another valid one.
     request.headers = parts(&other).headers;
     let error = ResourceServer::require_active(&request, SECOND).await.expect_err("another token");
     assert_eq!((error.reason(), rig.asked()), (Reason::MissingAuthenticateLayer, 1));
-    // Or there was none.
+    // Or the request was anonymous.
     let mut anonymous = Ask::get("/me").request().into_parts().0;
     anonymous.extensions.insert(rig.server.authenticate(&anonymous).await.expect("nobody"));
     anonymous.headers = parts(&other).headers;

@@ -1,4 +1,4 @@
-//! Answers about JWTs that were verified: one that is about another token refuses, and one that grants less narrows.
+//! Introspection of verified JWTs: a response about another token refuses, and a response with less scope narrows.
 
 use axum::{Router, routing::get};
 use scopegate_axum::{AccessToken, Authenticate, RequireActive, RequireScope, introspection::JwtIntrospection};
@@ -10,7 +10,7 @@ use super::{
     *,
 };
 
-/// An issuer that is asked about each JWT, besides that it is verified.
+/// An issuer whose JWTs are introspected in addition to their verification.
 async fn every() -> Rig {
     let introspection = introspection().introspect_jwts(JwtIntrospection::Every(std::time::Duration::from_secs(10)));
     Rig::with(
@@ -21,7 +21,7 @@ async fn every() -> Rig {
 }
 
 #[tokio::test]
-async fn intro_15_an_answer_that_contradicts_a_verified_jwt_refuses_it_and_is_an_error() {
+async fn intro_15_response_that_contradicts_the_jwt_refuses_it() {
     for (member, other, reason) in [
         ("sub", json!("bob"), Reason::InactiveToken),
         ("client_id", json!("other"), Reason::InactiveToken),
@@ -32,7 +32,7 @@ async fn intro_15_an_answer_that_contradicts_a_verified_jwt_refuses_it_and_is_an
         let (rig, token) = (every().await, consistent().issue());
         let (log, _listening) = Log::listen();
         rig.say(&token, active_with(json!({ member: other })));
-        // The second is by memory, and is no news.
+        // The second request uses the cache, and logs nothing.
         for _ in 0..2 {
             rig.ask(&token).await.assert_401(reason);
         }
@@ -46,7 +46,7 @@ async fn intro_15_an_answer_that_contradicts_a_verified_jwt_refuses_it_and_is_an
 }
 
 #[tokio::test]
-async fn intro_15_an_answer_need_not_say_again_what_the_jwt_says() {
+async fn intro_15_response_need_not_repeat_the_jwt() {
     let (rig, token) = (every().await, consistent().issue());
     rig.say(&token, json!({ "active": true }));
     assert_eq!(rig.ask(&token).await.status, 200);
@@ -63,21 +63,21 @@ async fn intro_15_an_answer_with_a_narrower_scope_narrows_the_jwt() {
     ] {
         let (rig, token) = (every().await, consistent().scope("admin messages:read").issue());
         rig.say(&token, active_with(json!({ "scope": scope })));
-        // The second is by memory.
+        // The second request uses the cache.
         for _ in 0..2 {
             assert_eq!(rig.ask_at("/messages", &token).await.status.as_u16(), messages, "{scope}");
             assert_eq!(rig.ask_at("/admin", &token).await.status.as_u16(), admin, "{scope}");
         }
         assert_eq!(rig.asked(), 1);
     }
-    // And none widens it.
+    // No response widens the scope.
     let (rig, token) = (every().await, consistent().issue());
     rig.say(&token, active_with(json!({ "scope": "admin messages:read" })));
     assert_eq!(rig.ask_at("/admin", &token).await.status, 403);
 }
 
 #[tokio::test]
-async fn intro_15_a_layer_that_asks_anew_narrows_for_what_is_inside_of_it() {
+async fn intro_15_require_active_narrows_the_scope_for_inner_layers() {
     let rig = Rig::with(issuer().introspection(introspection()), |builder| builder).await;
     let token = consistent().scope("admin messages:read").issue();
     rig.say(&token, active());

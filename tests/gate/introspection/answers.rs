@@ -1,4 +1,4 @@
-//! What becomes of what the issuer answers.
+//! Introspection responses and their results.
 
 use bytes::Bytes;
 use scopegate_core::Reason;
@@ -7,7 +7,7 @@ use scopegate_tests::{Log, Reply};
 use super::*;
 
 #[tokio::test]
-async fn intro_3_what_is_active_passes_and_what_is_not_is_refused() {
+async fn intro_3_active_token_passes_and_inactive_is_refused() {
     let rig = Rig::new().await;
     rig.say("good", active());
     let answer = rig.ask("good").await;
@@ -19,7 +19,7 @@ async fn intro_3_what_is_active_passes_and_what_is_not_is_refused() {
     assert_eq!(rig.api.calls(), 1);
 }
 
-/// Has the endpoint answer this to everything, and asks about a token.
+/// Sets the endpoint's response, and sends a token.
 async fn status(reply: Reply) -> Answer {
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, reply);
@@ -28,7 +28,7 @@ async fn status(reply: Reply) -> Answer {
     answer
 }
 
-/// The same with an answer of the media type, whatever comes of it.
+/// The same with a JSON response.
 async fn status_of(json: &str) -> Answer {
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, Reply::json(json));
@@ -59,7 +59,7 @@ async fn i_01_only_the_boolean_true_is_active() {
 }
 
 #[tokio::test]
-async fn intro_4_i_02_what_makes_no_sense_is_no_answer() {
+async fn intro_4_i_02_malformed_response_is_unavailable() {
     let good = active().to_string();
     for (media_type, body) in [
         ("text/html", "<html>{\"active\":true}</html>"),
@@ -81,7 +81,7 @@ async fn i_02_an_answer_that_makes_no_sense_is_unavailable() {
     is_unavailable(Reply::json("{"), "truncated").await;
 }
 
-/// An answer as issuers write it that leave nothing out.
+/// A response with explicit nulls, as some issuers send.
 const NULLS: &str = r#"{"active":true,"scope":"messages:read","client_id":"app","username":null,"token_type":"Bearer",
     "exp":null,"iat":null,"nbf":null,"sub":"u1","aud":"AUDIENCE","iss":null,"jti":null}"#;
 
@@ -92,7 +92,7 @@ async fn intro_14_a_null_member_is_absent() {
 }
 
 #[tokio::test]
-async fn intro_14_a_null_confirmation_refuses_and_a_null_active_is_no_answer() {
+async fn intro_14_null_cnf_refuses_and_null_active_is_unavailable() {
     let answer = status_of(&NULLS.replace("AUDIENCE", AUDIENCE).replace("}", r#","cnf":null}"#)).await;
     assert_eq!((answer.status.as_u16(), answer.reason), (401, Some(Reason::UnverifiableConfirmation)));
     is_unavailable(Reply::json(NULLS.replace("true", "null")), "active is null").await;
@@ -105,7 +105,7 @@ async fn intro_14_a_null_audience_is_a_missing_one() {
 }
 
 #[tokio::test]
-async fn i_14_a_signed_answer_where_a_plain_one_is_expected_is_none() {
+async fn i_14_unexpected_signed_response_is_unavailable() {
     for text in ["eyJhbGciOiJub25lIn0.eyJhY3RpdmUiOnRydWV9.", "e30.e30.e30"] {
         for media_type in ["application/token-introspection+jwt", "application/jwt", "application/json"] {
             is_unavailable(Reply::ok(text).field("content-type", media_type), media_type).await;
@@ -138,7 +138,7 @@ async fn i_13_answers_have_bounds() {
     }
 }
 
-/// What the API says to a token of which the issuer says this.
+/// The result of a token with these members in its response.
 async fn verdict(changes: Value) -> (u16, Option<Reason>) {
     let rig = Rig::new().await;
     rig.say("token", active_with(changes));
@@ -196,7 +196,7 @@ async fn i_07_a_scope_of_another_type_grants_nothing() {
     ] {
         assert_eq!(verdict(json!({ "scope": scope.clone() })).await, expected, "{scope}");
     }
-    // INTRO-14: as if it were left out.
+    // INTRO-14: `null` counts as absent.
     let null = status_of(&active().to_string().replace("\"messages:read\"", "null")).await;
     assert_eq!((null.status.as_u16(), null.reason), (403, Some(Reason::InsufficientScope)));
 }

@@ -1,4 +1,4 @@
-//! What is remembered of answers, for how long, and what is forgotten.
+//! The cache of introspection responses: lifetimes and invalidation.
 
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn intro_8_c_01_an_answer_is_remembered_and_never_beyond_the_expiry() {
+async fn intro_8_c_01_answer_is_cached_until_expiry_at_most() {
     let rig = Rig::asking(introspection().cache(CacheConfig::default().ttl(60 * SECOND))).await;
     rig.say("token", active_with(json!({ "exp": NOW + 5 })));
     assert_eq!((rig.ask("token").await.status.as_u16(), rig.ask("token").await.status.as_u16()), (200, 200));
     rig.clock.advance(4 * SECOND);
     assert_eq!((rig.ask("token").await.status.as_u16(), rig.asked()), (200, 1));
     rig.clock.advance(2 * SECOND);
-    // Within the leeway it is good still, if the issuer says so. That is not remembered.
+    // Within the leeway the issuer may still accept it. That is not cached.
     assert_eq!((rig.ask("token").await.status.as_u16(), rig.asked()), (200, 2));
     assert_eq!((rig.ask("token").await.status.as_u16(), rig.asked()), (200, 3));
 }
 
 #[tokio::test]
-async fn c_01_a_remembered_token_is_refused_at_its_expiry_and_leeway_and_not_a_tick_later() {
+async fn c_01_cached_opaque_token_is_refused_at_expiry_plus_leeway() {
     let rig = Rig::new().await;
     rig.say("token", active_with(json!({ "exp": NOW + 10 })));
     assert_eq!(rig.ask("token").await.status, 200);
@@ -39,7 +39,7 @@ async fn c_01_a_remembered_token_is_refused_at_its_expiry_and_leeway_and_not_a_t
 }
 
 #[tokio::test]
-async fn c_02_a_clock_that_steps_keeps_no_token_alive() {
+async fn c_02_stepping_clock_extends_no_cached_answer() {
     let rig = Rig::new().await;
     let start = scopegate_core::clock::Clock::now(&rig.clock);
     rig.say("token", active_with(json!({ "exp": NOW + 20 })));
@@ -59,7 +59,7 @@ async fn c_02_a_clock_that_steps_keeps_no_token_alive() {
 }
 
 #[tokio::test]
-async fn c_03_c_04_what_is_remembered_is_judged_by_each_route() {
+async fn c_03_c_04_cached_answer_is_checked_by_each_route() {
     let rig = Rig::new().await;
     rig.say("token", active());
     for _ in 0..2 {
@@ -71,7 +71,7 @@ async fn c_03_c_04_what_is_remembered_is_judged_by_each_route() {
 }
 
 #[tokio::test]
-async fn c_03_what_one_api_remembers_is_not_what_another_does() {
+async fn c_03_apis_do_not_share_cached_answers() {
     let (clock, network) = (clock(), Network::new(&clock()));
     network.put(INTROSPECTION_URL, Reply::json(active()));
     let mut statuses = Vec::new();
@@ -85,7 +85,7 @@ async fn c_03_what_one_api_remembers_is_not_what_another_does() {
 }
 
 #[tokio::test]
-async fn c_04_a_scope_is_judged_for_every_request() {
+async fn c_04_scope_is_checked_for_every_request() {
     let rig = Rig::new().await;
     rig.say("token", active_with(json!({ "scope": "admin messages:read" })));
     for path in ["/me", "/messages", "/admin"] {
@@ -94,7 +94,7 @@ async fn c_04_a_scope_is_judged_for_every_request() {
 }
 
 #[tokio::test]
-async fn c_07_a_bad_token_that_becomes_good_is_accepted_within_seconds() {
+async fn c_07_rejected_token_is_accepted_after_the_negative_ttl() {
     let rig = Rig::new().await;
     assert_eq!(rig.ask("token").await.status, 401);
     rig.say("token", active());
@@ -105,7 +105,7 @@ async fn c_07_a_bad_token_that_becomes_good_is_accepted_within_seconds() {
 }
 
 #[tokio::test]
-async fn c_08_a_revoked_token_is_refused_after_as_long_as_answers_are_remembered() {
+async fn c_08_revoked_token_is_refused_after_the_ttl() {
     let rig = Rig::new().await;
     rig.say("token", active());
     assert_eq!(rig.ask("token").await.status, 200);
@@ -117,7 +117,7 @@ async fn c_08_a_revoked_token_is_refused_after_as_long_as_answers_are_remembered
 }
 
 #[tokio::test]
-async fn c_08_the_time_that_answers_are_remembered_for_has_a_ceiling() {
+async fn c_08_ttl_has_a_ceiling() {
     let cache = CacheConfig::default().ttl(301 * SECOND);
     let issuer = Issuer::introspected(ISSUER, introspection().cache(cache));
     let error = resource_server().issuer(issuer).build().await.expect_err("too long").to_string();
@@ -125,7 +125,7 @@ async fn c_08_the_time_that_answers_are_remembered_for_has_a_ceiling() {
 }
 
 #[tokio::test]
-async fn c_09_an_expiry_in_a_million_years_is_remembered_no_longer_than_another() {
+async fn c_09_far_expiry_is_cached_for_the_ttl() {
     let rig = Rig::new().await;
     let endless = active().to_string().replace(&(NOW + 3600).to_string(), "9223372036854775808");
     rig.network.put(INTROSPECTION_URL, Reply::json(endless));
@@ -135,7 +135,7 @@ async fn c_09_an_expiry_in_a_million_years_is_remembered_no_longer_than_another(
 }
 
 #[tokio::test]
-async fn c_11_tokens_that_are_alike_have_answers_of_their_own() {
+async fn c_11_similar_tokens_have_separate_answers() {
     let rig = Rig::new().await;
     rig.say("token-a", active_with(json!({ "jti": "1" })));
     rig.say("token-b", active_with(json!({ "jti": "1", "scope": "admin messages:read" })));
@@ -146,7 +146,7 @@ async fn c_11_tokens_that_are_alike_have_answers_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn c_12_answers_that_change_while_many_read_are_never_mixed() {
+async fn c_12_answers_do_not_mix_under_concurrency() {
     let rig = Arc::new(Rig::asking(introspection().cache(CacheConfig::default().negative_ttl(Duration::ZERO))).await);
     for number in 0..8 {
         rig.say(&format!("token-{number}"), active_with(json!({ "sub": format!("user-{number}") })));
@@ -179,7 +179,7 @@ async fn c_12_answers_that_change_while_many_read_are_never_mixed() {
 }
 
 #[tokio::test]
-async fn c_13_without_a_memory_every_request_is_asked_about() {
+async fn c_13_without_a_cache_every_request_is_introspected() {
     for cache in [
         CacheConfig::off(),
         CacheConfig::default().max_bytes(0),
@@ -196,7 +196,7 @@ async fn c_13_without_a_memory_every_request_is_asked_about() {
 }
 
 #[tokio::test]
-async fn c_13_the_smallest_memory_that_may_be_set_remembers_answers() {
+async fn c_13_smallest_cache_holds_answers() {
     for bytes in [64 * 1024, 256 * 1024, 1024 * 1024] {
         let rig = Rig::asking(introspection().cache(CacheConfig::default().max_bytes(bytes))).await;
         rig.say("good", active_with(json!({ "name": "n".repeat(4000) })));
@@ -219,7 +219,7 @@ async fn c_14_edges_are_kept_to_the_second() {
     ] {
         let rig = Rig::new().await;
         rig.say("token", active_with(changes.clone()));
-        // The second is by memory, where anything was remembered.
+        // The second request uses the cache, if there is one.
         for _ in 0..2 {
             assert_eq!(rig.ask("token").await.status.as_u16(), status, "{changes}");
         }
@@ -235,8 +235,8 @@ async fn c_15_a_leeway_of_years_is_refused_at_start() {
 }
 
 #[tokio::test]
-async fn bcp_3_a_revocation_that_is_heard_of_works_at_once() {
-    /// Two tokens that are remembered as good and are not any more.
+async fn bcp_3_invalidation_takes_effect_at_once() {
+    /// Two cached tokens that are revoked meanwhile.
     async fn remembered() -> Rig {
         let rig = Rig::new().await;
         for (token, sub) in [("a", "alice"), ("b", "bob")] {
@@ -270,13 +270,13 @@ async fn bcp_3_a_revocation_that_is_heard_of_works_at_once() {
 }
 
 #[tokio::test]
-async fn bcp_3_what_is_being_asked_when_something_is_forgotten_is_not_remembered() {
+async fn bcp_3_answer_in_flight_during_an_invalidation_is_not_cached() {
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
     let asking = rig.spawn("token");
     scopegate_tests::settle().await;
     rig.server.invalidate(Invalidate::Token("token")).await.expect("no store");
-    // Whoever comes now waits for the answer too, and is not content with it.
+    // A request that comes now waits for the answer, too, and does not use it.
     let second = rig.spawn("token");
     scopegate_tests::settle().await;
     rig.network.put(INTROSPECTION_URL, Reply::json(json!({ "active": false })));
@@ -304,11 +304,11 @@ async fn bcp_3_requests_from_before_a_revocation_and_of_other_tokens_take_the_an
 }
 
 #[tokio::test]
-async fn c_02_the_greatest_age_is_looked_at_again_for_a_remembered_answer() {
+async fn c_02_max_token_age_applies_to_cached_answers() {
     let cache = CacheConfig::default().ttl(60 * SECOND);
     let issuer = Issuer::introspected(ISSUER, introspection().cache(cache));
     let rig = Rig::with(issuer, |builder| builder.max_token_age(80 * SECOND).leeway(Duration::ZERO)).await;
-    // It was issued a minute ago.
+    // The token was issued a minute ago.
     rig.say("token", active());
     assert_eq!(rig.ask("token").await.status, 200);
     rig.clock.advance(20 * SECOND);
@@ -321,7 +321,7 @@ async fn c_02_the_greatest_age_is_looked_at_again_for_a_remembered_answer() {
 }
 
 #[tokio::test]
-async fn c_02_what_was_authenticated_for_a_request_holds_while_its_times_and_age_allow() {
+async fn c_02_authentication_of_a_request_holds_while_valid() {
     let issuer = Issuer::introspected(ISSUER, introspection());
     let rig = Rig::with(issuer, |builder| builder.max_token_age(80 * SECOND).leeway(Duration::ZERO)).await;
     let start = scopegate_core::clock::Clock::now(&rig.clock);
@@ -345,7 +345,7 @@ const ORDER: [u8; 32] = [
     0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
 ];
 
-/// The same token with the other signature that is as good: s is replaced by the order less s.
+/// The same token with the other valid signature: s replaced by the order less s.
 fn respelled(token: &str) -> String {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     let (signed, signature) = token.rsplit_once('.').expect("a signature");
@@ -361,7 +361,7 @@ fn respelled(token: &str) -> String {
 }
 
 #[tokio::test]
-async fn bcp_3_a_jwt_is_forgotten_however_its_signature_is_spelled() {
+async fn bcp_3_jwt_is_invalidated_under_every_spelling() {
     for check in [JwtIntrospection::Every(30 * SECOND), JwtIntrospection::Instead] {
         let key = SigningKey::generate(SigningAlgorithm::Es256).with_key_id("es");
         let keys = SigningKeys::from(key);
@@ -383,7 +383,7 @@ async fn bcp_3_a_jwt_is_forgotten_however_its_signature_is_spelled() {
             rig.ask_at("/me", spellings[presented]).await.assert_401(Reason::InactiveToken);
             rig.server.invalidate(Invalidate::Token(&token)).await.expect("no store");
         }
-        // Another token of the same issuer is not concerned.
+        // Another token of the same issuer stays cached.
         let another = mint.token().subject("alice").client_id("app").claim("jti", "2").issue();
         rig.say(&another, active());
         assert_eq!(rig.ask_at("/me", &another).await.status, 200);
@@ -394,7 +394,7 @@ async fn bcp_3_a_jwt_is_forgotten_however_its_signature_is_spelled() {
 }
 
 #[tokio::test]
-async fn bcp_3_forgetting_says_what_it_came_to() {
+async fn bcp_3_invalidate_reports_its_outcome() {
     let jwt = |issuer: &str| mint().token().claim("iss", issuer).subject("alice").client_id("app").issue();
     let other = Issuer::with_jwks("https://other.example", mint().keys().jwks_json());
     let asked = issuer().introspection(introspection().introspect_jwts(JwtIntrospection::Every(SECOND)));

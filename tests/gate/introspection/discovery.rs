@@ -1,4 +1,4 @@
-//! The endpoint that an issuer's metadata names: how it is found, and what becomes of tokens until it is.
+//! Discovery of the introspection endpoint, and the results of tokens meanwhile.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn metadata() -> Reply {
     Reply::json(json!({ "issuer": ISSUER, "introspection_endpoint": INTROSPECTION_URL }))
 }
 
-/// The status for a token that is asked about while the clock goes on for so long.
+/// The status of a token that is introspected while the clock advances by this many seconds.
 async fn within(rig: &Rig, token: &str, seconds: u32) -> u16 {
     let asking = rig.spawn(token);
     for _ in 0..seconds * 2 {
@@ -45,7 +45,7 @@ async fn intro_2_metadata_slower_than_a_question_is_found_for_the_next() {
 }
 
 #[tokio::test]
-async fn intro_2_a_well_known_form_that_hangs_gives_way_to_the_next() {
+async fn intro_2_hanging_well_known_form_gives_way_to_the_next() {
     let rig = Rig::asking(Introspection::discovered(client())).await;
     rig.say("token", active());
     rig.network.put(METADATA_URL, Reply::Never);
@@ -88,7 +88,7 @@ async fn intro_2_discovery_is_shared_by_all_who_wait() {
 }
 
 #[tokio::test]
-async fn intro_2_nobody_who_hangs_up_stops_a_discovery() {
+async fn intro_2_client_that_hangs_up_does_not_stop_discovery() {
     let rig = rig().await;
     rig.network.put(METADATA_URL, Reply::After(SECOND / 2, Box::new(metadata())));
     let asking = rig.spawn("token-0");
@@ -100,7 +100,7 @@ async fn intro_2_nobody_who_hangs_up_stops_a_discovery() {
 }
 
 #[tokio::test]
-async fn intro_2_a_discovery_that_fails_is_remembered() {
+async fn intro_2_failed_discovery_is_cached() {
     count_panics();
     let elsewhere = json!({ "issuer": ISSUER, "introspection_endpoint": "https://elsewhere.example/introspect" });
     for (failure, wait) in [

@@ -1,4 +1,4 @@
-//! Who judges which token, and who is asked about none.
+//! Dispatch: which verifier a token goes to, and which tokens are introspected.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 const OTHER: &str = "https://other.example";
 
-/// An issuer whose JWTs are verified locally, and that is asked about opaque tokens.
+/// An issuer whose JWTs are verified locally and whose opaque tokens are introspected.
 async fn both() -> Rig {
     Rig::with(issuer().introspection(introspection()), |builder| builder).await
 }
 
-/// A JWT that says of itself what its issuer answers about it.
+/// A JWT with the same claims as the issuer's response about it.
 pub(super) fn consistent() -> TokenBuilder {
     mint().token().subject("alice").client_id("app").scope("messages:read")
 }
@@ -28,7 +28,7 @@ fn jwt() -> String {
 }
 
 #[tokio::test]
-async fn intro_11_a_token_goes_to_nobody_but_the_issuer_that_it_belongs_to() {
+async fn intro_11_token_is_sent_to_its_own_issuer_only() {
     let rig = both().await;
     rig.say("opaque", active());
     assert_eq!(rig.ask(&jwt()).await.status, 200);
@@ -66,7 +66,7 @@ async fn intro_11_two_issuers_that_nothing_tells_apart_are_a_fault() {
 }
 
 #[tokio::test]
-async fn issuers_are_told_apart_by_the_prefix_of_their_tokens() {
+async fn token_prefix_selects_the_issuer() {
     let other_url = "https://other.example/introspect";
     let ory = Issuer::introspected(ISSUER, introspection().token_prefix("ory_at_"));
     let others = Introspection::at(other_url, client());
@@ -79,18 +79,18 @@ async fn issuers_are_told_apart_by_the_prefix_of_their_tokens() {
         assert_eq!(rig.ask(token).await.body, "bob", "{token}");
     }
     assert_eq!((rig.asked(), rig.network.count(other_url)), (1, 3));
-    // Where every issuer has a prefix, a token without one is nobody's.
+    // Where every issuer has a prefix, a token without one belongs to none.
     let rig = Rig::asking(introspection().token_prefix("ory_at_")).await;
     assert_eq!((rig.ask("abc").await.status.as_u16(), rig.asked()), (401, 0));
 }
 
 #[tokio::test]
-async fn i_09_a_token_is_routed_by_what_it_is_and_never_falls_back() {
+async fn i_09_token_is_dispatched_once_without_fallback() {
     let rig = both().await;
     // Three parts do not make a JWT.
     rig.say("a.b.c", active());
     assert_eq!((rig.ask("a.b.c").await.status.as_u16(), rig.asked()), (200, 1));
-    // What fails as a JWT is refused, though the issuer would call it active.
+    // A token that fails as a JWT is refused, though the issuer calls it active.
     let good = jwt();
     let (head, signature) = good.rsplit_once('.').expect("a signature");
     let bad = [
@@ -114,7 +114,7 @@ async fn i_09_a_token_is_routed_by_what_it_is_and_never_falls_back() {
         assert_eq!(rig.ask(token).await.status, 401, "{token}");
     }
     assert_eq!(rig.asked(), 1);
-    // And a JWT is for an issuer that is asked about everything, too, if it is that one's.
+    // A JWT of the issuer that introspects everything is sent to it, too.
     let rig = Rig::new().await;
     rig.say(&good, active());
     assert_eq!((rig.ask(&good).await.status.as_u16(), rig.asked()), (200, 1));
@@ -123,9 +123,9 @@ async fn i_09_a_token_is_routed_by_what_it_is_and_never_falls_back() {
     assert_eq!((rig.ask(&foreign).await.status.as_u16(), rig.asked()), (401, 1));
 }
 
-/// RFC 7519 §7.2 applies to it, too: what is known to be no good token is not asked about, whatever the issuer would say.
+/// RFC 7519 §7.2 applies as well: a malformed token is not introspected, whatever the issuer would say.
 #[tokio::test]
-async fn jose_3_a_jwt_that_only_its_issuer_can_verify_has_one_spelling_and_a_signature() {
+async fn jose_3_introspected_jwt_has_one_spelling_and_a_signature() {
     let rig = Rig::new().await;
     let good = jwt();
     let (head, signature) = good.rsplit_once('.').expect("a signature");
@@ -161,7 +161,7 @@ async fn jose_3_a_jwt_that_only_its_issuer_can_verify_has_one_spelling_and_a_sig
 }
 
 #[tokio::test]
-async fn a_jwt_is_asked_about_as_often_as_the_configuration_says() {
+async fn jwt_is_introspected_as_often_as_configured() {
     let check = |check| issuer().introspection(introspection().introspect_jwts(check));
     let (token, still) = (jwt(), active_with(json!({ "aud": null })));
     let gone = json!({ "active": false });
@@ -187,7 +187,7 @@ async fn a_jwt_is_asked_about_as_often_as_the_configuration_says() {
     let rig = Rig::with(check(JwtIntrospection::WhereDemanded), |builder| builder).await;
     rig.say(&token, gone);
     assert_eq!((rig.ask(&token).await.status.as_u16(), rig.asked()), (200, 0));
-    // A token that does not pass locally is not asked about.
+    // A token that fails locally is not introspected.
     let rig = Rig::with(check(JwtIntrospection::Every(Duration::ZERO)), |builder| builder).await;
     assert_eq!((rig.ask(&mint().token().expired().issue()).await.status.as_u16(), rig.asked()), (401, 0));
 
@@ -196,7 +196,7 @@ async fn a_jwt_is_asked_about_as_often_as_the_configuration_says() {
     assert!(error.contains("ttl"), "{error}");
 }
 
-/// A router with a route that demands what is true now.
+/// A router with a `RequireActive` route.
 pub(super) fn active_router(rig: &Rig, layer: RequireActive) -> axum::Router {
     use axum::routing::get;
     let handler = |token: Option<scopegate_axum::AccessToken>| async move {
@@ -210,7 +210,7 @@ pub(super) fn active_router(rig: &Rig, layer: RequireActive) -> axum::Router {
 }
 
 #[tokio::test]
-async fn bcp_3_where_a_layer_demands_it_a_revoked_token_stops_working_at_once() {
+async fn bcp_3_require_active_stops_a_revoked_token_at_once() {
     let rig = both().await;
     let router = active_router(&rig, RequireActive::now());
     let ask = async |path: &str, token: &str| Ask::get(path).bearer(token).of(&router).await;
@@ -231,7 +231,7 @@ async fn bcp_3_where_a_layer_demands_it_a_revoked_token_stops_working_at_once() 
 }
 
 #[tokio::test]
-async fn a_token_that_was_asked_about_for_this_request_is_not_asked_about_twice() {
+async fn token_is_introspected_once_per_request() {
     let rig = both().await;
     let router = active_router(&rig, RequireActive::now());
     rig.say("opaque", active());
@@ -254,7 +254,7 @@ async fn a_layer_may_accept_an_answer_of_a_few_seconds_ago() {
 }
 
 #[tokio::test]
-async fn a_layer_that_demands_what_nobody_can_tell_denies() {
+async fn require_active_without_introspection_denies() {
     let rig = Rig::with(issuer(), |builder| builder).await;
     let router = active_router(&rig, RequireActive::now());
     let answer = Ask::get("/pay").bearer(jwt()).of(&router).await;
@@ -262,7 +262,7 @@ async fn a_layer_that_demands_what_nobody_can_tell_denies() {
 }
 
 #[tokio::test]
-async fn the_handler_gets_what_the_jwt_says_and_not_what_the_answer_does() {
+async fn handler_gets_the_claims_of_the_jwt() {
     let rig = both().await;
     let router = active_router(&rig, RequireActive::now());
     let token = jwt();

@@ -1,4 +1,4 @@
-//! What strangers, revocations, clocks and other replicas must not be able to bring about where tokens are asked about.
+//! Attacks, revocations, clocks and replicas that must not disturb online verification.
 
 use std::{
     pin::pin,
@@ -31,7 +31,7 @@ fn parts(token: &str) -> Parts {
     Request::get("/").header("authorization", format!("Bearer {token}")).body(()).unwrap().into_parts().0
 }
 
-/// A store in memory. Where `gate` is set, `put` waits for it.
+/// A store in memory. With `gate` set, `put` waits for it.
 #[derive(Clone, Debug, Default)]
 struct Shelf {
     answers: Arc<Mutex<HashMap<String, CacheEntry>>>,
@@ -61,7 +61,7 @@ impl CacheStore for Shelf {
     }
 }
 
-/// Tokens that begin with `x-`.
+/// Accepts tokens that begin with `x-`.
 #[derive(Debug)]
 struct Custom {
     issuer: &'static str,
@@ -99,8 +99,8 @@ impl TokenVerifier for Custom {
     }
 }
 
-/// `join_or_begin` spawns while it holds the lock. A runtime that is gone drops the task on the spot, and the task's guard
-/// takes the same lock.
+/// A task is spawned while the lock is held. A runtime that has shut down drops the task at once, and its guard takes the same
+/// lock.
 #[test]
 fn a_runtime_that_is_gone_hangs_no_request() {
     let server = {
@@ -125,7 +125,7 @@ fn a_request_during_shutdown_hangs_no_worker() {
     let (tell, told) = mpsc::channel();
     runtime.spawn(async move {
         start.send(()).ok();
-        // A handler that is busy while the service shuts down.
+        // A busy handler during the shutdown.
         std::thread::sleep(SECOND);
         let mut asking = pin!(server.authenticate(&parts("x-1")));
         let done = asking.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
@@ -133,26 +133,23 @@ fn a_request_during_shutdown_hangs_no_worker() {
     });
     started.recv().unwrap();
     runtime.shutdown_background();
-    assert!(
-        told.recv_timeout(6 * SECOND).is_ok(),
-        "a worker hangs for ever, and with it whoever waits for the runtime"
-    );
+    assert!(told.recv_timeout(6 * SECOND).is_ok(), "a worker hangs for ever, and blocks the shutdown of the runtime");
 }
 
-/// A question whose runtime nobody drives is joined for ever by others.
+/// A lookup whose runtime does not run must not block requests that join it.
 #[test]
-fn a_question_in_a_runtime_that_stands_still_denies_its_token_for_ever() {
+fn stalled_runtime_does_not_block_a_token_forever() {
     let single = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (still, live) = (single(), single());
+    let (stalled, live) = (single(), single());
     let limits = Limits::default().timeout(Duration::from_millis(100));
     let verifier = Custom { limits, ..Custom::good() };
     let server = ResourceServer::builder().audience(AUDIENCE).verifier(verifier);
     let server = live.block_on(server.build()).expect("good settings");
-    still.block_on(async {
+    stalled.block_on(async {
         let mut asking = pin!(server.authenticate(&parts("x-1")));
         assert!(asking.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     });
-    // The client hung up; nothing drives `still` at the moment. The other runtime is fine.
+    // The client has hung up, and the runtime `stalled` does not run. The other runtime does.
     let mut last = None;
     for _ in 0..3 {
         last = Some(live.block_on(async { server.authenticate(&parts("x-1")).await.err().map(|e| e.to_string()) }));
@@ -161,7 +158,7 @@ fn a_question_in_a_runtime_that_stands_still_denies_its_token_for_ever() {
     assert_eq!(last, Some(None), "after 3 time-outs of 1.2 s the token is denied still");
 }
 
-/// `Surroundings::runtime` is "where questions are asked for requests that come from outside of every runtime".
+/// `OnlineDeps::runtime` serves requests from outside of every runtime.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a thread outside of every runtime lives in real time")]
 fn a_request_from_outside_of_every_runtime_does_not_panic() {
@@ -181,7 +178,7 @@ fn a_request_from_outside_of_every_runtime_does_not_panic() {
     assert!(polled.join().is_ok(), "it panicked: no reactor");
 }
 
-/// The metadata document hangs; the endpoint is where it was, and works.
+/// The metadata document hangs, and the endpoint still works at its known URL.
 #[tokio::test]
 async fn metadata_that_hangs_takes_no_working_endpoint_away() {
     let rig = Rig::asking(Introspection::discovered(client())).await;
@@ -208,7 +205,7 @@ async fn metadata_that_hangs_takes_no_working_endpoint_away() {
 }
 
 #[tokio::test]
-async fn metadata_that_fails_is_not_asked_for_with_every_question() {
+async fn failing_metadata_is_not_fetched_for_every_token() {
     let rig = Rig::asking(Introspection::discovered(client())).await;
     let document = json!({ "issuer": ISSUER, "introspection_endpoint": INTROSPECTION_URL });
     rig.network.put(METADATA_URL, Reply::json(document));
@@ -227,7 +224,7 @@ async fn metadata_that_fails_is_not_asked_for_with_every_question() {
     );
 }
 
-/// One user whose own answer is too large, or has too many members, silences the issuer for everybody.
+/// A user whose response is too large, or has too many members, must not open the circuit for every caller.
 #[tokio::test]
 async fn one_users_odd_answer_opens_no_circuit_for_others() {
     let groups: serde_json::Map<String, Value> = (0..2100).map(|n| (format!("g{n}"), json!(1))).collect();
@@ -242,7 +239,7 @@ async fn one_users_odd_answer_opens_no_circuit_for_others() {
     }
 }
 
-/// A token that the application's verifier breaks on, again and again.
+/// A token on which the application's verifier fails, again and again.
 #[tokio::test]
 async fn one_token_that_breaks_a_verifier_opens_no_circuit_for_others() {
     let verifier = Custom::new(|token, _| {
@@ -264,7 +261,7 @@ async fn one_token_that_breaks_a_verifier_opens_no_circuit_for_others() {
     assert!(server.authenticate(&parts("x-good")).await.is_ok());
 }
 
-/// The same for a verifier of the application: what users write about themselves is nested too deeply.
+/// The same for a verifier of the application: users' data is nested too deeply.
 #[tokio::test]
 async fn one_users_odd_grant_opens_no_circuit_for_others() {
     let verifier = Custom::new(|token, _| {
@@ -284,9 +281,9 @@ async fn one_users_odd_grant_opens_no_circuit_for_others() {
     assert!(server.authenticate(&parts("x-good")).await.is_ok());
 }
 
-/// A firewall in front of the issuer answers 403 to what looks like an attack. It takes no account to send that.
+/// A firewall in front of the issuer answers 403 to suspicious tokens, which an attacker sends without an account.
 #[tokio::test]
-async fn a_strangers_token_that_a_firewall_dislikes_opens_no_circuit() {
+async fn token_blocked_by_a_firewall_opens_no_circuit() {
     let rig = Rig::asking(introspection()).await;
     let firewall = |seen: &Seen| match field(seen, "token").expect("a token").contains("../") {
         true => Reply::status(403, "<html>blocked</html>"),
@@ -299,14 +296,14 @@ async fn a_strangers_token_that_a_firewall_dislikes_opens_no_circuit() {
     assert_eq!(rig.ask("good").await.status, 200, "5 requests of a stranger deny everybody");
 }
 
-/// Whoever hears of revocations all day remembers nothing.
+/// Frequent invalidations must not keep everything out of the cache.
 #[tokio::test]
-async fn forgetting_something_else_does_not_undo_what_is_being_asked() {
+async fn unrelated_invalidation_does_not_affect_a_lookup() {
     let rig = Rig::asking(introspection()).await;
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
     let first = rig.spawn("token");
     settle().await;
-    rig.server.invalidate(Invalidate::Subject { issuer: ISSUER, subject: "somebody else" }).await.unwrap();
+    rig.server.invalidate(Invalidate::Subject { issuer: ISSUER, subject: "another subject" }).await.unwrap();
     let second = rig.spawn("token");
     settle().await;
     let shared = rig.asked();
@@ -315,9 +312,9 @@ async fn forgetting_something_else_does_not_undo_what_is_being_asked() {
     assert_eq!(shared, 1, "they do not share a question any more");
 }
 
-/// 400 is said to be about the token, and the log says that none can be accepted, at the level that wakes people.
+/// A 400 concerns one token, so the log must not say, at `error`, that no token can be accepted.
 #[tokio::test]
-async fn a_stranger_cannot_fill_the_log_with_false_alarms() {
+async fn attacker_cannot_fill_the_log_with_false_alarms() {
     let (log, _listening) = Log::listen();
     let rig = Rig::asking(introspection()).await;
     let reply = |seen: &Seen| match field(seen, "token").expect("a token").starts_with("bad") {
@@ -333,7 +330,7 @@ async fn a_stranger_cannot_fill_the_log_with_false_alarms() {
     assert!(alarms <= 1, "{alarms} alarms \"none can be accepted\" while good tokens are accepted");
 }
 
-/// `confirm` takes a freshness that was true once for true for ever, the expiry included.
+/// `require_active` must not take a past verification for a current one, nor ignore the expiry.
 #[tokio::test]
 async fn an_answer_for_this_request_grows_old_as_well() {
     let rig = Rig::asking(introspection()).await;
@@ -341,7 +338,7 @@ async fn an_answer_for_this_request_grows_old_as_well() {
     let mut parts = parts("token");
     let authentication = rig.server.authenticate(&parts).await.unwrap();
     parts.extensions.insert(authentication);
-    // A long poll, a socket, a queue in front of `RequireActive`, a retry.
+    // As in a long poll, a WebSocket, a queue in front of `RequireActive`, or a retry.
     rig.say("token", inactive());
     rig.clock.advance(20 * SECOND);
     let within = ResourceServer::require_active(&parts, 5 * SECOND).await.is_ok();
@@ -361,9 +358,9 @@ fn active_router(rig: &Rig, layer: RequireActive) -> Router {
     Router::new().route("/pay", get(handler).layer(layer)).layer(Authenticate::new(rig.server.clone()))
 }
 
-/// `RequireActive::within`: "accepts an answer that is no older than this". One that is joined may be.
+/// `RequireActive::within` must not accept an older answer from a lookup that it joins.
 #[tokio::test]
-async fn a_question_that_is_joined_is_not_older_than_what_is_demanded() {
+async fn joined_lookup_respects_max_age() {
     let rig = Rig::with(issuer().introspection(introspection()), |builder| builder).await;
     let router = active_router(&rig, RequireActive::within(SECOND));
     let token = super::dispatch::consistent().issue();
@@ -371,13 +368,13 @@ async fn a_question_that_is_joined_is_not_older_than_what_is_demanded() {
         let (router, token) = (router.clone(), token.clone());
         tokio::spawn(async move { Ask::get("/pay").bearer(token).of(&router).await.status.as_u16() })
     };
-    // The issuer has looked, and its answer is on the way for 4 seconds.
+    // The issuer has decided, and its response is under way for 4 seconds.
     rig.network.put(INTROSPECTION_URL, Reply::After(4 * SECOND, Box::new(Reply::json(active()))));
     let first = ask();
     settle().await;
     rig.clock.advance(3 * SECOND);
     settle().await;
-    // Now it is revoked, and then the second request comes.
+    // The token is revoked now, before the second request comes.
     rig.network.put(INTROSPECTION_URL, Reply::json(inactive()));
     let second = ask();
     settle().await;
@@ -386,9 +383,9 @@ async fn a_question_that_is_joined_is_not_older_than_what_is_demanded() {
     assert_eq!(second.await.unwrap(), 401, "let in by an answer to a question of 4 s ago, where 1 s is demanded");
 }
 
-/// The store is told to forget before it is told to keep.
+/// The invalidation reaches the store before the answer does.
 #[tokio::test]
-async fn bcp_3_what_is_forgotten_does_not_come_back_by_a_slow_store() {
+async fn bcp_3_slow_store_does_not_restore_an_invalidated_answer() {
     let gate = Arc::new(tokio::sync::Notify::new());
     let shelf = Shelf { gate: Some(Arc::clone(&gate)), ..Shelf::default() };
     let rig = Rig::asking(introspection().cache(CacheConfig::default().store(shelf.clone()))).await;
@@ -403,9 +400,9 @@ async fn bcp_3_what_is_forgotten_does_not_come_back_by_a_slow_store() {
     assert_eq!(rig.ask("token").await.status, 401);
 }
 
-/// An answer about a verified JWT need not repeat `sub`; then `forget` does not find it.
+/// The response about a verified JWT need not repeat `sub`; `invalidate` must still find the answer.
 #[tokio::test]
-async fn bcp_3_a_subject_is_forgotten_where_the_answer_does_not_repeat_it() {
+async fn bcp_3_subject_of_the_jwt_is_invalidated() {
     for what in [
         Invalidate::Subject { issuer: ISSUER, subject: "alice" },
         Invalidate::Session { issuer: ISSUER, session: "s1" },
@@ -423,9 +420,9 @@ async fn bcp_3_a_subject_is_forgotten_where_the_answer_does_not_repeat_it() {
     }
 }
 
-/// This replica was told that the token is bad, and five seconds later believes an older answer in the store.
+/// This replica rejected the token, and must not accept an older answer from the store five seconds later.
 #[tokio::test]
-async fn a_token_that_was_found_bad_is_not_good_again_by_the_store() {
+async fn rejected_token_is_not_accepted_again_from_the_store() {
     let shelf = Shelf::default();
     let cache = CacheConfig::default().store(shelf.clone());
     let rig = Rig::asking(introspection().cache(cache)).await;
@@ -442,7 +439,7 @@ async fn a_token_that_was_found_bad_is_not_good_again_by_the_store() {
     assert!(rig.server.authenticate(&parts("token")).await.is_err(), "accepted again, 5 s after it was found bad");
 }
 
-/// Two questions about one token: the slow one was asked first, and its answer comes last.
+/// Two lookups of one token: the slow one began first and ends last.
 #[tokio::test]
 async fn an_older_answer_does_not_replace_a_newer_one() {
     let rig = Rig::asking(introspection()).await;
@@ -463,7 +460,7 @@ async fn an_older_answer_does_not_replace_a_newer_one() {
     assert!(rig.server.authenticate(&parts("token")).await.is_err(), "accepted again, by an answer from before");
 }
 
-/// "filed under a digest of the token, of who was asked, and of who was asking"
+/// The cache key includes the token, the endpoint and the client.
 #[tokio::test]
 async fn i_12_answers_for_one_who_asks_are_not_answers_for_another() {
     let shelf = Shelf::default();
@@ -477,14 +474,14 @@ async fn i_12_answers_for_one_who_asks_are_not_answers_for_another() {
     one.say("token", active());
     assert_eq!(one.ask("token").await.status, 200);
     settle().await;
-    // The issuer does not call it active for the second one (RFC 7662 §2.2 allows that).
+    // The issuer does not call the token active for the second client (RFC 7662 §2.2 permits that).
     let answer = two.ask("token").await;
     assert_eq!((answer.status.as_u16(), two.asked()), (401, 1), "served what another client was told");
 }
 
-/// `authenticate` does not judge again where the token is the same, though the verdict rests on more than the token.
+/// `authenticate` must verify again where other inputs of the verdict differ, though the token is the same.
 #[tokio::test]
-async fn i_12_a_verdict_is_not_taken_over_where_its_other_inputs_differ() {
+async fn i_12_verdict_is_not_reused_for_other_inputs() {
     let verifier = Custom::new(|_, account| {
         Box::pin(
             async move { account.map(TokenInfo::for_subject).ok_or_else(|| VerifyError::missing_input("x-account")) },
@@ -502,8 +499,8 @@ async fn i_12_a_verdict_is_not_taken_over_where_its_other_inputs_differ() {
 
 /// Tokens of the form `random.random` (fosite, and so Ory Hydra without prefixes) begin with the byte of `{` once in 256.
 #[tokio::test]
-async fn an_opaque_token_with_a_dot_is_no_jwt_because_of_one_byte() {
-    // 7b 92 6a d1 .. is not text, let alone JSON.
+async fn opaque_token_with_a_dot_is_not_a_jwt() {
+    // 7b 92 6a d1 .. is not text, and so not JSON.
     let token = "e5Jq0dJkQ2m7Zy0s1c8fWQ.4Jm2o0lq8Zq3XyT5w1uR9A";
     let rig = Rig::asking(introspection()).await;
     rig.say(token, active());
@@ -511,9 +508,9 @@ async fn an_opaque_token_with_a_dot_is_no_jwt_because_of_one_byte() {
     assert_eq!((answer.status.as_u16(), answer.reason, rig.asked()), (200, None, 1));
 }
 
-/// A prefix that the issuer's tokens are said to have does not help either.
+/// A configured prefix of the issuer's tokens decides.
 #[tokio::test]
-async fn a_configured_prefix_says_that_a_token_is_opaque() {
+async fn configured_prefix_makes_a_token_opaque() {
     let token = "e5_Jq0dJkQ2m7Zy0s1c8fWQ.4Jm2o0lq8Zq3XyT5w1uR9A";
     let rig = Rig::asking(introspection().token_prefix("e5_")).await;
     rig.say(token, active());
@@ -521,7 +518,7 @@ async fn a_configured_prefix_says_that_a_token_is_opaque() {
 }
 
 #[tokio::test]
-async fn a_verifier_is_not_called_what_a_tenant_is_called() {
+async fn verifier_may_not_have_the_name_of_a_tenant() {
     let name = "https://acme.example";
     let tenants = Tenants::trusting("tenants", move |issuer| issuer == name);
     let verifier = Custom { issuer: name, ..Custom::good() };
@@ -536,8 +533,7 @@ async fn keys_without_a_prefix_are_a_fault() {
     assert!(built.is_err(), "every token of every kind is taken for an API key, and refused");
 }
 
-/// Of the JWKS header `build` says: it "would go to whatever host the metadata document names; name the hosts". The client
-/// secret, and every token, go there without a word.
+/// The client secret and every token must not go to whatever host the metadata document names.
 #[tokio::test]
 async fn the_secret_does_not_go_to_whatever_host_a_document_names() {
     let evil = "https://evil.example/introspect";
@@ -545,7 +541,7 @@ async fn the_secret_does_not_go_to_whatever_host_a_document_names() {
     let network = Network::new(&clock);
     network.put(METADATA_URL, Reply::json(json!({ "issuer": ISSUER, "introspection_endpoint": evil })));
     network.put(evil, Reply::json(active()));
-    // Even where hosts are named.
+    // Also where `key_hosts` are configured.
     let issuer =
         Issuer::discovered(ISSUER).key_hosts(["as.example"]).introspection(Introspection::discovered(client()));
     let server = resource_server().clock(clock).fetch(network.clone()).issuer(issuer).build().await;
@@ -560,7 +556,7 @@ async fn the_secret_does_not_go_to_whatever_host_a_document_names() {
     );
 }
 
-/// "the token's text is taken out of it"
+/// Error texts must not contain the token's text.
 #[tokio::test]
 async fn a_token_is_taken_out_however_it_was_escaped() {
     type Escape = fn(&str) -> String;
@@ -593,7 +589,7 @@ async fn a_token_is_taken_out_however_it_was_escaped() {
     assert_eq!(leaks.join().unwrap(), Vec::<&str>::new());
 }
 
-/// `ApiKey::expires_at`: "Refuses the key from then on."
+/// `ApiKey::expires_at`: the key is refused from then on.
 #[tokio::test]
 async fn a_key_is_refused_from_when_it_expires_on() {
     let digest = "9baa890b171009c370f3c7c9e9cf5cee069a16d69871a7aaf98317ec37349908";
@@ -607,9 +603,9 @@ async fn a_key_is_refused_from_when_it_expires_on() {
     assert!(server.authenticate(&request).await.is_err(), "accepted a minute after it expired");
 }
 
-/// "`Retry-After` of 429 or 503 is kept to"
+/// `Retry-After` of 429 and 503 is honoured.
 #[tokio::test]
-async fn a_wish_to_be_left_alone_is_not_cut_short_by_a_shorter_one() {
+async fn shorter_retry_after_does_not_shorten_a_longer_one() {
     let rig = Rig::asking(introspection()).await;
     let reply = |seen: &Seen| match &*field(seen, "token").expect("a token") {
         "long" => Reply::status(429, "").field("retry-after", "60"),
@@ -628,7 +624,7 @@ async fn a_wish_to_be_left_alone_is_not_cut_short_by_a_shorter_one() {
 }
 
 #[tokio::test]
-async fn a_long_wish_is_kept_to_or_not_passed_on_as_if_it_were() {
+async fn long_retry_after_is_honoured_or_not_passed_on() {
     let rig = Rig::asking(introspection()).await;
     rig.network.put(INTROSPECTION_URL, Reply::status(429, "").field("retry-after", "99999999999999999999"));
     let answer = rig.ask("token").await;
@@ -640,7 +636,7 @@ async fn a_long_wish_is_kept_to_or_not_passed_on_as_if_it_were() {
     assert_eq!(rig.asked(), before);
 }
 
-/// Of a thousand remembered good tokens, how many are so still after one user with a long biography has shown this many.
+/// Of a thousand cached tokens, how many remain after a user with a long profile has sent this many tokens.
 async fn survivors(big_tokens: usize) -> usize {
     let rig = Rig::asking(introspection()).await;
     for number in 0..1000 {
@@ -667,14 +663,14 @@ async fn survivors(big_tokens: usize) -> usize {
     1000 - (rig.asked() - asked)
 }
 
-/// One user with a long biography and a few hundred tokens pushes out what is remembered of everybody.
+/// One user with a long profile and a few hundred tokens must not evict everybody's cached answers.
 #[tokio::test]
-async fn i_13_one_user_does_not_push_out_everybody() {
+async fn i_13_one_user_does_not_evict_everybody() {
     let survivors = [survivors(0).await, survivors(100).await, survivors(200).await, survivors(400).await];
     assert!(survivors.iter().all(|left| *left >= 900), "left of 1000 after 0, 100, 200, 400 big ones: {survivors:?}");
 }
 
-/// "while the store is down, this service does without"
+/// While the store is down, the service works without it.
 #[tokio::test]
 async fn a_store_that_panics_is_done_without() {
     #[derive(Debug)]
@@ -695,8 +691,8 @@ async fn a_store_that_panics_is_done_without() {
     assert_eq!(rig.ask("token").await.status, 200);
 }
 
-/// `CacheConfig::store`: "shares good answers with other replicas of this service". Those about JWTs are put there, and
-/// nobody ever reads them.
+/// `CacheConfig::store` shares accepted answers with other replicas. Those about JWTs are never read, so they must not be
+/// written.
 #[tokio::test]
 async fn answers_about_jwts_are_shared_if_they_are_stored() {
     let shelf = Shelf::default();
@@ -715,12 +711,12 @@ async fn answers_about_jwts_are_shared_if_they_are_stored() {
     assert_eq!((other.ask(&token).await.status.as_u16(), other.asked()), (200, 0));
 }
 
-/// Claims of the provider replace what the verifier has decided, if they come after it.
+/// Claims of the provider must not replace those that the verifier has set.
 #[tokio::test]
-async fn what_users_write_about_themselves_does_not_replace_what_the_verifier_granted() {
+async fn user_data_does_not_replace_granted_claims() {
     let verifier = Custom::new(|_, _| {
         Box::pin(async {
-            // What the provider says of its user; a user can choose the names of some of its members.
+            // The provider's data about its user, who can choose the names of some members.
             let profile = json!({ "name": "Mallory", "sub": "admin", "scope": "admin", "exp": NOW + 999_999 });
             Ok(TokenInfo::for_subject("mallory")
                 .scope("messages:read")
@@ -734,9 +730,9 @@ async fn what_users_write_about_themselves_does_not_replace_what_the_verifier_gr
     assert_eq!((token.subject(), token.scope().to_string()), (Some("mallory"), "messages:read".to_owned()));
 }
 
-/// A question that a stranger's circuit trial goes to: what others are told of when to come back.
+/// An attacker's token takes the half-open trial: what `Retry-After` do the others get?
 #[tokio::test]
-async fn a_good_token_is_tried_after_the_pause_whatever_a_stranger_sends() {
+async fn valid_token_gets_a_trial_despite_an_attacker() {
     let rig = Rig::asking(introspection()).await;
     let firewall = |seen: &Seen| match field(seen, "token").expect("a token").contains("../") {
         true => Reply::status(403, "<html>blocked</html>"),
@@ -749,7 +745,7 @@ async fn a_good_token_is_tried_after_the_pause_whatever_a_stranger_sends() {
     let (mut good, mut strangers) = (0, 5);
     for second in 0..600 {
         rig.clock.advance(SECOND);
-        // The stranger asks twice a second, the client once.
+        // The attacker sends two requests a second, the client one.
         strangers += 1;
         rig.ask(&format!("../{second}")).await;
         good += u32::from(rig.ask(&format!("good-{second}")).await.status == 200);

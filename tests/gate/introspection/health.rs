@@ -1,4 +1,4 @@
-//! What the health of a resource server says of those that are asked about tokens.
+//! The health of online verifiers.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn limits() -> Limits {
     Limits::default().breaker_threshold(2).breaker_open_for(4 * SECOND, 30 * SECOND)
 }
 
-/// The only one that is asked.
+/// The only online verifier.
 fn online(rig: &Rig) -> OnlineHealth {
     let health = rig.server.health();
     assert_eq!((health.issuers().len(), health.online().len()), (0, 1));
@@ -26,7 +26,7 @@ fn online(rig: &Rig) -> OnlineHealth {
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_asked_is_ready_while_its_circuit_is_not_open() {
+async fn issuer_with_introspection_is_ready_unless_its_circuit_is_open() {
     let rig = Rig::asking(introspection().limits(limits())).await;
     let before = online(&rig);
     assert_eq!((&*before.issuer, before.circuit, before.is_failing), (ISSUER, CircuitState::Closed, false));
@@ -49,7 +49,7 @@ async fn an_issuer_that_is_asked_is_ready_while_its_circuit_is_not_open() {
     assert_eq!((closed.circuit, closed.is_failing, closed.is_ready()), (CircuitState::Closed, false, true));
 }
 
-/// A verifier of the application that cannot tell.
+/// A verifier of the application that is unavailable.
 #[derive(Debug)]
 struct Mute;
 
@@ -94,7 +94,7 @@ async fn health_has_issuers_and_verifiers_of_every_kind() {
 }
 
 #[tokio::test]
-async fn reading_health_causes_no_traffic_unless_its_name_says_so() {
+async fn reading_health_causes_no_traffic() {
     let (clock, asked) = (clock(), Issuer::introspected("https://asked.example", Introspection::discovered(client())));
     let network = Network::with_issuer(&clock, mint().keys());
     let builder =

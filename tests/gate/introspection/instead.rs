@@ -1,4 +1,4 @@
-//! JWTs that are asked about in place of a check of their signature: what they say of themselves refuses them all the same.
+//! JWTs that are introspected instead of having their signature checked: their claims can still refuse them.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -11,18 +11,18 @@ use super::{dispatch::active_router, *};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Every configuration that leads there: an issuer without keys, and one with keys that are not used.
+/// Both configurations: an issuer without keys, and one with unused keys.
 async fn rigs() -> [Rig; 2] {
     let with_keys = issuer().introspection(introspection().introspect_jwts(JwtIntrospection::Instead));
     [Rig::new().await, Rig::with(with_keys, |builder| builder).await]
 }
 
-/// A JWT that says of itself neither by its type nor by its claims that it is anything but an access token.
+/// A JWT without any mark of its kind.
 fn silent() -> TokenBuilder {
     mint().token().typ("JWT").scope("messages:read")
 }
 
-/// Sends tokens that their issuer calls active, each of which is refused for this reason before anybody is asked.
+/// Sends tokens that the issuer calls active, each of which is refused for this reason before any introspection.
 async fn refused(tokens: impl IntoIterator<Item = (TokenBuilder, Reason)>) {
     let rigs = rigs().await;
     for (number, (token, reason)) in tokens.into_iter().enumerate() {
@@ -41,7 +41,7 @@ async fn refused(tokens: impl IntoIterator<Item = (TokenBuilder, Reason)>) {
 }
 
 #[tokio::test]
-async fn intro_15_a_jwt_without_a_mark_is_for_its_issuer_to_judge() {
+async fn intro_15_unmarked_jwt_is_decided_by_introspection() {
     for rig in rigs().await {
         for token in [
             silent(),
@@ -65,7 +65,7 @@ async fn intro_15_a_jwt_without_a_mark_is_for_its_issuer_to_judge() {
 }
 
 #[tokio::test]
-async fn intro_15_a_bound_jwt_is_no_bearer_token_whatever_the_answer_says() {
+async fn intro_15_bound_jwt_is_refused_whatever_the_response() {
     let bound = [json!({ "jkt": "x" }), json!({ "x5t#S256": "x" }), json!({}), json!(null), json!("x")];
     refused(bound.into_iter().flat_map(|cnf| {
         [silent(), silent().typ("at+jwt")]
@@ -146,12 +146,12 @@ async fn intro_15_a_jwt_for_another_audience_is_refused() {
 }
 
 #[tokio::test]
-async fn intro_15_a_remembered_answer_keeps_no_expired_jwt_alive() {
+async fn intro_15_cached_answer_does_not_extend_an_expired_jwt() {
     for rig in rigs().await {
         let token = silent().expires_in(5 * SECOND).issue();
         rig.say(&token, active());
         assert_eq!(rig.ask(&token).await.status, 200);
-        // The answer names a later expiry, and is remembered for longer than this.
+        // The response has a later expiry, and is cached beyond this one.
         rig.clock.advance(6 * SECOND);
         assert_eq!(rig.ask(&token).await.status, 200, "within the leeway");
         rig.clock.advance(59 * SECOND);

@@ -1,4 +1,4 @@
-//! Opaque tokens, as the issuer answers about them.
+//! Opaque tokens and introspection.
 
 mod again;
 mod agreement;
@@ -38,7 +38,7 @@ use serde_json::{Value, json};
 const CLIENT: &str = "the-api";
 const SECRET: &str = "a secret of the API";
 
-/// An issuer that is asked about tokens, and an API that asks it.
+/// An issuer with introspection, and an API that uses it.
 struct Rig {
     clock: TestClock,
     network: Network,
@@ -57,7 +57,7 @@ fn introspection() -> Introspection {
     Introspection::at(INTROSPECTION_URL, client())
 }
 
-/// A form field, where the form has it once.
+/// A form field that occurs exactly once.
 fn field(seen: &Seen, name: &str) -> Option<String> {
     let mut values = form_urlencoded::parse(&seen.body).filter(|(key, _)| key == name).map(|(_, value)| value);
     let value = values.next()?.into_owned();
@@ -65,7 +65,7 @@ fn field(seen: &Seen, name: &str) -> Option<String> {
     Some(value)
 }
 
-/// What an honest issuer says of a good token.
+/// The issuer's response about a valid token.
 fn active() -> Value {
     json!({
         "active": true, "iss": ISSUER, "sub": "alice", "aud": AUDIENCE, "client_id": "app", "scope": "messages:read",
@@ -73,7 +73,7 @@ fn active() -> Value {
     })
 }
 
-/// The same with some members changed; null leaves one out.
+/// The same with some members changed; null removes one.
 fn active_with(changes: Value) -> Value {
     let mut answer = active();
     let members = answer.as_object_mut().expect("an object");
@@ -112,7 +112,7 @@ impl Rig {
         Self { clock, network, tokens, server, api }
     }
 
-    /// From now on the issuer says this of a token.
+    /// Sets the issuer's response about a token.
     fn say(&self, token: &str, answer: Value) {
         self.tokens.lock().expect("not poisoned").insert(token.to_owned(), answer);
     }
@@ -125,13 +125,13 @@ impl Rig {
         Ask::get(path).bearer(token).of(&self.api.router).await
     }
 
-    /// A request in a task of its own, and the status of its answer.
+    /// A request in a task of its own. Returns the status.
     fn spawn(&self, token: &str) -> tokio::task::JoinHandle<u16> {
         let (router, token) = (self.api.router.clone(), token.to_owned());
         tokio::spawn(async move { Ask::get("/me").bearer(token).of(&router).await.status.as_u16() })
     }
 
-    /// How often the issuer was asked.
+    /// How often the endpoint was called.
     fn asked(&self) -> usize {
         self.network.count(INTROSPECTION_URL)
     }

@@ -1,4 +1,4 @@
-//! Introspection through the client that services run on, and an endpoint on a real socket that does as it should not.
+//! Introspection through the real client, with a faulty endpoint on a real socket.
 
 use std::{
     io,
@@ -21,26 +21,26 @@ use tokio::{
 
 use super::*;
 
-/// How long an answer may take. A broken one is given up as soon.
+/// The time-out of a response, and so of a faulty one.
 const TIMEOUT: Duration = Duration::from_millis(250);
 
 const SECRET: &str = "marker9b2e-secret";
 
-/// What the endpoint does with a question.
+/// What the endpoint does with a request.
 #[derive(Clone, Debug)]
 enum Does {
     Answers(String),
-    /// These bytes, and then nothing more until the client goes.
+    /// Sends these bytes, and then nothing until the client disconnects.
     Stalls(Vec<u8>),
-    /// These bytes, one at a time and each after a while.
+    /// Sends these bytes one at a time.
     Trickles(Vec<u8>),
-    /// These bytes, again and again after a head.
+    /// Sends a head, and then these bytes again and again.
     Pours(Vec<u8>),
-    /// These bytes, and the connection is closed.
+    /// Sends these bytes and closes the connection.
     Closes(Vec<u8>),
 }
 
-/// An endpoint, and a place that nobody is to be led to.
+/// An endpoint, and a target that no request may reach.
 struct Endpoint {
     url: String,
     does: Arc<Mutex<Does>>,
@@ -74,7 +74,7 @@ impl Endpoint {
         let serve = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let does = Arc::clone(&doing);
-                // A client that gives up is nothing to report.
+                // A client that gives up is expected.
                 tokio::spawn(async move { serve(stream, &does).await.ok() });
             }
         });
@@ -99,7 +99,7 @@ async fn serve(mut stream: TcpStream, does: &Mutex<Does>) -> io::Result<()> {
     loop {
         let mut buffer = vec![0; 16 * 1024];
         let mut length = 0;
-        // The whole question is read, so that nothing of it makes a reset of a close.
+        // Reads the whole request, so that closing does not reset the connection.
         while !is_whole(&buffer[..length]) {
             match stream.read(&mut buffer[length..]).await? {
                 0 => return Ok(()),
@@ -136,7 +136,7 @@ async fn serve(mut stream: TcpStream, does: &Mutex<Does>) -> io::Result<()> {
     }
 }
 
-/// Whether a request has all of its body.
+/// Whether a request has its whole body.
 fn is_whole(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request);
     text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
@@ -158,14 +158,14 @@ fn basic() -> ClientAuthentication {
 }
 
 fn bomb() -> Vec<u8> {
-    // What it unpacks to is no JSON, and beyond every limit.
+    // It decompresses to text that is not JSON and exceeds every limit.
     let bomb = gzip_of_spaces(100 * 1024 * 1024);
     assert!(bomb.len() < 1024 * 1024);
     let fields = "content-type: application/json\r\ncontent-encoding: gzip\r\n";
     [format!("HTTP/1.1 200 OK\r\n{fields}content-length: {}\r\n\r\n", bomb.len()).into(), bomb].concat()
 }
 
-/// A bomb that is within the limit as it comes.
+/// A decompression bomb whose compressed size is within the limit.
 fn small_bomb() -> Vec<u8> {
     let bomb = gzip_of_spaces(4 * 1024 * 1024);
     assert!(bomb.len() < 64 * 1024, "{}", bomb.len());
@@ -174,7 +174,7 @@ fn small_bomb() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn i_04_every_fault_of_a_real_endpoint_is_503_with_its_reason_in_the_log() {
+async fn i_04_endpoint_faults_are_503_and_logged() {
     let (endpoint, other) = Endpoint::start().await;
     let json = "content-type: application/json\r\n";
     let whole = answer("200 OK", json, &active().to_string());
@@ -235,7 +235,7 @@ async fn i_04_a_connection_that_is_refused_is_503_and_tried_again() {
     }
 }
 
-/// What HTTP clients say of their requests, and every line that is logged meanwhile, has no secret in it.
+/// The errors of HTTP clients, and every log line meanwhile, contain no secret.
 #[tokio::test]
 async fn w_05_no_secret_of_a_failed_introspection_is_logged_or_answered() {
     let (endpoint, other) = Endpoint::start().await;
@@ -255,7 +255,7 @@ async fn w_05_no_secret_of_a_failed_introspection_is_logged_or_answered() {
         ] {
             let (log, _listening) = Log::listen();
             endpoint.now(does.clone());
-            // The URL may hold a secret as well.
+            // The URL may contain a secret as well.
             let api = api(&format!("{}?key={SECRET}", endpoint.url), client.clone()).await;
             let answer = Ask::get("/me").bearer(token).of(&api.router).await;
             assert_eq!(answer.status, 503, "{does:?}");
@@ -270,7 +270,7 @@ async fn w_05_no_secret_of_a_failed_introspection_is_logged_or_answered() {
     assert_eq!(endpoint.strays.load(Ordering::SeqCst), 0);
 }
 
-/// An answer of the client's own kind is read all the same.
+/// A response in the client's own encoding is read.
 #[tokio::test]
 async fn intro_1_a_question_over_a_real_socket_is_answered() {
     let (endpoint, _) = Endpoint::start().await;

@@ -1,4 +1,4 @@
-//! An issuer that does not answer, answers late, or does not take us for who we are.
+//! An issuer that does not respond, responds late, or rejects this service's credentials.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn intro_6_i_03_a_refusal_of_our_own_credentials_blames_no_token_and_is_loud() {
+async fn intro_6_i_03_rejected_credentials_are_503_and_an_error_event() {
     for status in [401, 403, 404] {
         let (log, _listening) = Log::listen();
         let rig = Rig::new().await;
@@ -26,7 +26,7 @@ async fn intro_6_i_03_a_refusal_of_our_own_credentials_blames_no_token_and_is_lo
 }
 
 #[tokio::test]
-async fn intro_6_the_error_of_a_400_decides_whether_our_credentials_are_blamed() {
+async fn intro_6_error_code_of_a_400_tells_whether_credentials_failed() {
     for code in ["unsupported_token_type", "invalid_request"] {
         let (log, _listening) = Log::listen();
         let rig = Rig::new().await;
@@ -75,7 +75,7 @@ async fn intro_6_tokens_that_are_denied_one_by_one_open_no_circuit() {
 }
 
 #[tokio::test]
-async fn intro_7_a_429_is_a_rate_limit_whatever_its_error_says() {
+async fn intro_7_429_is_a_rate_limit_whatever_its_error_code() {
     for code in ["too_many_requests", "access_denied", "invalid_client", "unauthorized_client"] {
         let (log, _listening) = Log::listen();
         let rig = Rig::new().await;
@@ -89,7 +89,7 @@ async fn intro_7_a_429_is_a_rate_limit_whatever_its_error_says() {
 }
 
 #[tokio::test]
-async fn intro_7_the_retry_after_of_a_503_is_kept_whatever_its_error_says() {
+async fn intro_7_retry_after_of_a_503_is_honoured() {
     for code in ["temporarily_unavailable", "access_denied", "invalid_client"] {
         let (log, _listening) = Log::listen();
         let rig = Rig::new().await;
@@ -102,7 +102,7 @@ async fn intro_7_the_retry_after_of_a_503_is_kept_whatever_its_error_says() {
     }
 }
 
-/// A firewall refuses odd tokens, and the issuer behind it is down or not.
+/// A firewall that refuses odd tokens, in front of an issuer that is up or down.
 fn firewall(rig: &Rig, issuer: &Reply) {
     let issuer = issuer.clone();
     let reply = move |seen: &Seen| match field(seen, "token").expect("a token").contains("..") {
@@ -130,7 +130,7 @@ async fn intro_7_odd_tokens_do_not_close_the_circuit_during_an_outage() {
 }
 
 #[tokio::test]
-async fn intro_7_odd_tokens_do_not_keep_the_circuit_open_after_an_outage() {
+async fn intro_7_odd_tokens_do_not_keep_the_circuit_open() {
     let rig = Rig::new().await;
     firewall(&rig, &Reply::status(500, ""));
     for number in 0..5 {
@@ -146,7 +146,7 @@ async fn intro_7_odd_tokens_do_not_keep_the_circuit_open_after_an_outage() {
 }
 
 #[tokio::test]
-async fn strangers_do_not_choose_how_many_lines_the_log_has() {
+async fn attackers_do_not_control_the_number_of_log_lines() {
     for status in [400, 403, 500] {
         let (log, _listening) = Log::listen();
         let rig = Rig::new().await;
@@ -174,7 +174,7 @@ async fn strangers_do_not_choose_how_many_lines_the_log_has() {
 }
 
 #[tokio::test]
-async fn what_is_about_one_token_is_not_that_the_issuer_fails() {
+async fn token_specific_failure_is_not_an_outage() {
     for status in [400, 403] {
         let rig = Rig::new().await;
         poison(&rig, &Reply::status(status, ""));
@@ -184,7 +184,7 @@ async fn what_is_about_one_token_is_not_that_the_issuer_fails() {
 }
 
 #[tokio::test]
-async fn an_outage_is_told_even_if_one_was_told_a_moment_ago() {
+async fn each_outage_is_logged() {
     let (log, _listening) = Log::listen();
     let rig = Rig::new().await;
     let fails = Reply::status(500, "");
@@ -201,14 +201,14 @@ async fn an_outage_is_told_even_if_one_was_told_a_moment_ago() {
     rig.clock.advance(60 * SECOND);
     rig.ask("token-5").await;
     assert_eq!(warnings(), 2, "an outage has one line, however long it takes");
-    // What is our own fault is told even if an outage came before.
+    // Rejected credentials are logged even after an outage.
     rig.network.put(INTROSPECTION_URL, Reply::status(401, ""));
     rig.ask("other").await;
     assert_eq!(log.lines_with("ERROR").len(), 1);
 }
 
 #[tokio::test]
-async fn w_02_the_error_of_an_issuer_is_shown_only_where_it_is_a_code() {
+async fn w_02_issuers_error_is_logged_only_if_it_is_a_code() {
     let (log, _listening) = Log::listen();
     let rig = Rig::new().await;
     let opaque = "4Zr8Qm1xTn7Kp3Wd9Lb2Vc6H";
@@ -250,7 +250,7 @@ async fn w_02_the_error_of_an_issuer_is_shown_only_where_it_is_a_code() {
 }
 
 #[tokio::test]
-async fn i_03_a_wrong_secret_is_never_a_bad_token() {
+async fn i_03_wrong_client_secret_is_never_401() {
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, Reply::status(401, r#"{"error":"invalid_client"}"#));
     for _ in 0..10 {
@@ -287,7 +287,7 @@ async fn intro_7_i_04_whatever_goes_wrong_is_unavailable() {
         let answer = asking.await.expect("an answer");
         assert_eq!(answer.status, 503, "{reply:?}");
         assert_eq!(rig.api.calls(), 0);
-        // The secret goes where it was meant to go and nowhere else.
+        // The secret is sent to the configured endpoint only.
         assert!(rig.network.urls().iter().all(|url| url == INTROSPECTION_URL));
     }
 }
@@ -302,7 +302,7 @@ async fn i_04_redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn intro_7_a_wish_to_be_left_alone_is_granted_and_passed_on() {
+async fn intro_7_retry_after_is_honoured_and_passed_on() {
     for status in [429, 503] {
         let rig = Rig::new().await;
         rig.say("token", active());
@@ -320,7 +320,7 @@ async fn intro_7_a_wish_to_be_left_alone_is_granted_and_passed_on() {
 }
 
 #[tokio::test]
-async fn intro_10_errors_are_not_remembered() {
+async fn intro_10_errors_are_not_cached() {
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, Reply::status(500, ""));
     assert_eq!(rig.ask("token").await.status, 503);
@@ -338,7 +338,7 @@ async fn a_failed_connection_is_tried_once_more_and_an_answer_is_not() {
 }
 
 #[tokio::test]
-async fn i_15_an_answer_that_comes_too_late_counts_for_nothing() {
+async fn i_15_late_response_is_ignored() {
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, Reply::After(6 * SECOND, Box::new(Reply::json(active()))));
     let asking = rig.spawn("token");
@@ -352,7 +352,7 @@ async fn i_15_an_answer_that_comes_too_late_counts_for_nothing() {
 }
 
 #[tokio::test]
-async fn remembered_answers_serve_through_an_outage() {
+async fn cached_answers_are_used_during_an_outage() {
     let rig = Rig::new().await;
     rig.say("known", active());
     assert_eq!(rig.ask("known").await.status, 200);
@@ -364,7 +364,7 @@ async fn remembered_answers_serve_through_an_outage() {
 }
 
 #[tokio::test]
-async fn intro_7_with_the_circuit_open_nobody_is_asked_and_it_closes_alone() {
+async fn intro_7_open_circuit_sends_nothing_and_closes_by_itself() {
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, Reply::status(500, ""));
     for number in 0..5 {
@@ -395,7 +395,7 @@ async fn intro_7_with_the_circuit_open_nobody_is_asked_and_it_closes_alone() {
     );
 }
 
-/// The issuer answers about `good-…` as active, and to any other token as it is told.
+/// The issuer accepts `good-…`, and gives every other token this response.
 fn poison(rig: &Rig, answer: &Reply) {
     let answer = answer.clone();
     let reply = move |seen: &Seen| match field(seen, "token") {
@@ -430,7 +430,7 @@ async fn intro_7_one_poison_token_opens_no_circuit_for_others() {
             assert_eq!(refused, 20 * poison_per_good);
             let seen = rig.network.seen();
             let asked = seen.iter().filter(|seen| field(seen, "token").as_deref() == Some("poison")).count();
-            // A failed connection is tried twice.
+            // A failed connection is retried once.
             assert!(asked <= 20, "the issuer is spared it: {asked}");
         }
     }
@@ -445,7 +445,7 @@ async fn intro_7_one_poison_token_keeps_no_circuit_open_for_others() {
     }
     assert_eq!(rig.ask("good-0").await.status, 503, "an outage, for everybody");
     poison(&rig, &Reply::status(500, ""));
-    // The outage is over, and the poison comes first after the pause.
+    // The outage is over, and an odd token takes the first trial.
     rig.clock.advance(SECOND);
     for _ in 0..10 {
         assert_eq!(rig.ask("poison").await.status, 503);

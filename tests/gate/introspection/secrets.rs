@@ -1,4 +1,4 @@
-//! Nothing of a token, a secret or an answer gets out.
+//! Tokens, secrets and responses do not leak.
 
 use std::{error::Error as _, fmt::Write as _, time::Duration};
 
@@ -18,7 +18,7 @@ use super::{store::Shelf, *};
 
 const MARKER: &str = "marker7c1f";
 
-/// A verifier whose client quotes what it was asked, as HTTP clients do.
+/// A verifier whose client quotes its request, as HTTP clients do.
 #[derive(Debug)]
 struct Talkative(Network);
 
@@ -50,7 +50,7 @@ impl TokenVerifier for Talkative {
     }
 }
 
-/// Everything that a service might print of an error: the error itself and its causes.
+/// Everything that a service might log of an error: the error and its causes.
 fn said(error: &scopegate_core::Error) -> String {
     let mut said = format!("{error} {error:?}");
     let mut cause = error.source();
@@ -62,7 +62,7 @@ fn said(error: &scopegate_core::Error) -> String {
 }
 
 #[tokio::test]
-async fn intro_9_nothing_of_a_token_a_secret_or_an_answer_gets_out() {
+async fn intro_9_tokens_secrets_and_responses_do_not_leak() {
     let (log, _listening) = Log::listen();
     let shelf = Shelf::default();
     let secret = format!("{MARKER} secret");
@@ -134,7 +134,7 @@ async fn intro_9_nothing_of_a_token_a_secret_or_an_answer_gets_out() {
     }
     write!(printed, "{server:?} {:?} {:?}", server.health(), Invalidate::Token(MARKER)).expect("a string");
 
-    // What is kept, as it is kept: keys are digests, and nothing has a token or a secret in it.
+    // The content of the store: keys are digests, and nothing contains a token or a secret.
     let kept = shelf.contents();
     assert!(!kept.answers.is_empty());
     for (key, (answer, _)) in &kept.answers {
@@ -153,7 +153,7 @@ async fn intro_9_nothing_of_a_token_a_secret_or_an_answer_gets_out() {
 
 const HOSTILE: &str = "down\r\n2026-01-01 ERROR forged \u{1b}[31m\u{202e} eyJhbGciOiJub25lIn0.e30.c2ln ";
 
-/// A store and a verifier that fail and quote what their upstream wrote.
+/// A store and a verifier that fail and quote their upstream.
 #[derive(Debug)]
 struct Quoting;
 
@@ -195,7 +195,7 @@ impl CacheStore for Quoting {
 }
 
 #[tokio::test]
-async fn w_02_text_of_an_upstream_is_escaped_and_cut_in_every_log_line() {
+async fn w_02_upstream_text_is_escaped_and_truncated_in_logs() {
     let (log, _listening) = Log::listen();
     let introspection = introspection().cache(CacheConfig::default().store(Quoting));
     let issuer = Issuer::discovered(ISSUER).introspection(introspection);

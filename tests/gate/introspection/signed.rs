@@ -1,4 +1,4 @@
-//! Signed answers (RFC 9701).
+//! Signed introspection responses (RFC 9701).
 
 use scopegate_core::Reason;
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey, SigningKeys, TokenBuilder};
@@ -12,7 +12,7 @@ async fn rig() -> Rig {
     Rig::with(issuer().introspection(introspection().signed_responses()), |builder| builder).await
 }
 
-/// A signed answer about a token, as the issuer makes it.
+/// A signed response about a token.
 fn answer(response: Value) -> TokenBuilder {
     let answer = mint().token().typ("token-introspection+jwt").audience(CLIENT).claim("token_introspection", response);
     ["sub", "client_id", "jti", "scope", "exp"].into_iter().fold(answer, TokenBuilder::without_claim)
@@ -33,7 +33,7 @@ async fn status(reply: Reply) -> (u16, Option<Reason>) {
 const UNAVAILABLE: (u16, Option<Reason>) = (503, Some(Reason::IssuerUnavailable));
 
 #[tokio::test]
-async fn ijwt_1_a_signed_answer_is_asked_for_and_has_its_media_type() {
+async fn ijwt_1_signed_response_is_requested_by_its_media_type() {
     assert_eq!(status(signed(&answer(active()))).await, (200, None));
     for other in ["application/jwt", "application/json", "text/plain"] {
         let reply = Reply::ok(answer(active()).issue()).field("content-type", other);
@@ -49,7 +49,7 @@ async fn ijwt_2_a_plain_answer_is_a_downgrade() {
 }
 
 #[tokio::test]
-async fn ijwt_3_the_answer_is_by_the_issuer_for_us_and_of_now() {
+async fn ijwt_3_signed_response_checks_issuer_audience_and_time() {
     let clock = clock();
     let at = |seconds| std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
     let stranger = SigningKey::generate(SigningAlgorithm::Es256);
@@ -66,7 +66,7 @@ async fn ijwt_3_the_answer_is_by_the_issuer_for_us_and_of_now() {
         ("future", good().issued_at(at(NOW + 61))),
         ("no iat", good().without_claim("iat")),
         ("expired", good().claim("exp", NOW - 60)),
-        ("a key of somebody else", good().signed_by_key(&stranger)),
+        ("a foreign key", good().signed_by_key(&stranger)),
         ("a stranger", good().signed_by_stranger()),
         ("tampered", good().tampered_signature()),
         ("none", good().unsigned()),
@@ -91,7 +91,7 @@ async fn ijwt_3_the_answer_is_by_the_issuer_for_us_and_of_now() {
 }
 
 #[tokio::test]
-async fn ijwt_4_what_lies_beside_the_member_is_not_looked_at() {
+async fn ijwt_4_members_beside_token_introspection_are_ignored() {
     let inner_false =
         answer(json!({ "active": false })).claim("active", true).claim("sub", "alice").claim("scope", "messages:read");
     assert_eq!(status(signed(&inner_false)).await, (401, Some(Reason::InactiveToken)));
@@ -123,7 +123,7 @@ async fn ijwt_3_the_keys_of_another_configured_issuer_sign_no_answer() {
 #[tokio::test]
 async fn ijwt_5_a_signed_answer_is_no_access_token() {
     let rig = rig().await;
-    // A good access token in everything but its type.
+    // A valid access token in everything but its type.
     let strict = mint().token().scope("messages:read").claim("token_introspection", active());
     assert_eq!(rig.ask(&strict.clone().issue()).await.status, 200);
     for typ in ["token-introspection+jwt", "application/token-introspection+jwt", "Token-Introspection+JWT"] {

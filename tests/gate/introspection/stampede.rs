@@ -17,7 +17,7 @@ use crate::remote::{poll_once, until};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn intro_10_i_10_a_thousand_requests_with_one_token_ask_one_question() {
+async fn intro_10_i_10_thousand_requests_with_one_token_introspect_once() {
     for (answer, status) in [(active(), 200), (json!({ "active": false }), 401)] {
         let rig = Rig::new().await;
         rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(answer))));
@@ -48,7 +48,7 @@ async fn i_10_without_a_memory_they_share_a_question_all_the_same() {
 }
 
 #[tokio::test]
-async fn i_11_the_first_to_ask_hangs_up_and_the_others_are_answered() {
+async fn i_11_first_client_hangs_up_and_the_others_are_answered() {
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
     let mut first = Box::pin(rig.api.router.clone().oneshot(Ask::get("/me").bearer("token").request()));
@@ -67,7 +67,7 @@ async fn i_11_the_first_to_ask_hangs_up_and_the_others_are_answered() {
 }
 
 #[tokio::test]
-async fn i_11_a_question_that_breaks_leaves_nobody_waiting() {
+async fn i_11_failing_lookup_leaves_no_request_waiting() {
     count_panics();
     let rig = Rig::new().await;
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::Panics)));
@@ -85,8 +85,8 @@ fn tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
-/// Asks about so many new tokens at once, and says how many questions are under way and how many requests have their answer
-/// already, because no more questions may wait.
+/// Sends this many new tokens at once. Returns the number of introspection requests under way, and of requests that were
+/// refused because the queue is full.
 async fn crowd(rig: &Rig, name: &str, requests: usize) -> (usize, usize, Vec<tokio::task::JoinHandle<u16>>) {
     let before = rig.asked();
     let asking: Vec<_> = (0..requests).map(|number| rig.spawn(&format!("{name}-{number}"))).collect();
@@ -96,7 +96,7 @@ async fn crowd(rig: &Rig, name: &str, requests: usize) -> (usize, usize, Vec<tok
 }
 
 #[tokio::test]
-async fn h_32_a_thousand_clients_that_hang_up_while_the_issuer_is_asked_leak_nothing() {
+async fn h_32_cancelled_requests_during_introspection_leak_nothing() {
     let limits = Limits::default().max_in_flight(64).max_queued(1024);
     for tokens in [1, 1000] {
         let rig = Rig::asking(introspection().limits(limits.clone()).cache(CacheConfig::off())).await;
@@ -116,7 +116,7 @@ async fn h_32_a_thousand_clients_that_hang_up_while_the_issuer_is_asked_leak_not
         }
         assert_eq!(tasks(), before, "every question came to its end");
 
-        // No entry is left to be joined, no permit is lost, and no place to wait.
+        // No entry is left to join, and no permit and no queue slot is lost.
         let asked = rig.asked();
         let next = rig.spawn("token-0");
         settle().await;
@@ -134,7 +134,7 @@ async fn h_32_a_thousand_clients_that_hang_up_while_the_issuer_is_asked_leak_not
 }
 
 #[tokio::test]
-async fn h_32_clients_that_hang_up_for_real_while_the_issuer_is_asked_leak_nothing() {
+async fn h_32_closed_connections_during_introspection_leak_nothing() {
     let rig = Rig::asking(introspection().limits(Limits::default().max_in_flight(100))).await;
     rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
     let served = serve(rig.api.router.clone()).await;
@@ -146,7 +146,7 @@ async fn h_32_clients_that_hang_up_for_real_while_the_issuer_is_asked_leak_nothi
         stream.write_all(request.as_bytes()).await.expect("sent");
         until(|| rig.asked() == round).await;
     }
-    // The questions are left, and no connection.
+    // The introspection requests remain, and no connection.
     until(|| tasks() <= before + 100).await;
     rig.clock.advance(SECOND);
     until(|| tasks() <= before).await;
@@ -156,7 +156,7 @@ async fn h_32_clients_that_hang_up_for_real_while_the_issuer_is_asked_leak_nothi
 }
 
 #[tokio::test]
-async fn c_06_ten_thousand_bad_tokens_push_out_no_good_one() {
+async fn c_06_ten_thousand_rejected_tokens_evict_no_accepted_one() {
     let rig = Rig::asking(introspection().cache(CacheConfig::default().max_bytes(1024 * 1024))).await;
     let good: Vec<String> = (0..100).map(|number| format!("good-{number}")).collect();
     for token in &good {

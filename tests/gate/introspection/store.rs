@@ -1,4 +1,4 @@
-//! Answers that replicas of a service share.
+//! Cached answers that replicas share.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A store in memory, that can be broken.
+/// A store in memory that can fail.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shelf(Arc<Mutex<Contents>>);
 
@@ -73,15 +73,15 @@ async fn an_answer_that_one_replica_got_serves_another() {
         assert_eq!((other.ask("token").await.body, other.asked()), ("alice".into(), 0));
     }
     assert_eq!(shelf.contents().read, 2, "each replica looked once");
-    // What the other remembers is as old as the question was.
+    // The shared answer is as old as its introspection request.
     other.clock.advance(20 * SECOND);
     other.say("token", json!({ "active": false }));
     assert_eq!((other.ask("token").await.status.as_u16(), other.asked()), (401, 1));
 }
 
 #[tokio::test]
-async fn bad_answers_are_not_shared_and_what_is_shared_is_judged_again() {
-    /// A store with an answer of these claims, asked for at this time.
+async fn only_accepted_answers_are_shared_and_checked_again() {
+    /// A store with an answer of these claims from this time.
     async fn with(claims: String, asked_at: u64) -> Shelf {
         let shelf = Shelf::default();
         let one = replica(&shelf).await;
@@ -108,7 +108,7 @@ async fn bad_answers_are_not_shared_and_what_is_shared_is_judged_again() {
         );
         assert!(shelf.contents().answers.is_empty(), "and what it says of a bad token is heard by the store");
     }
-    // Of an answer from the future of another replica's clock nobody knows how old it is, and one that is too old is none.
+    // An answer from the future of another replica's clock has no known age, and one that is too old is ignored.
     for (asked_at, asked) in [(NOW + 1, 0), (NOW + 2, 1), (NOW - 29, 0), (NOW - 30, 1)] {
         let other = replica(&with(active().to_string(), asked_at).await).await;
         other.say("token", active());
@@ -136,7 +136,7 @@ async fn a_store_that_fails_or_hangs_is_done_without() {
 }
 
 #[tokio::test]
-async fn bcp_3_what_is_forgotten_is_forgotten_by_the_store() {
+async fn bcp_3_invalidation_reaches_the_store() {
     let shelf = Shelf::default();
     let rig = replica(&shelf).await;
     for what in [Invalidate::Token("token"), Invalidate::Subject { issuer: ISSUER, subject: "alice" }] {
@@ -165,13 +165,13 @@ async fn where_an_answer_of_now_is_demanded_the_store_is_passed_by() {
     assert_eq!((rig.asked(), shelf.contents().read), (2, 0));
 }
 
-/// How many futures there are that wait for a store.
+/// The number of futures that wait for a store.
 #[derive(Clone, Debug, Default)]
 struct Hanging(Arc<()>);
 
 impl Hanging {
     fn futures(&self) -> usize {
-        // The rig's cache has one, the test the other.
+        // The rig's cache holds one reference, the test the other.
         Arc::strong_count(&self.0) - 2
     }
 

@@ -1,4 +1,4 @@
-//! What the issuer is asked, byte by byte.
+//! The introspection request, byte by byte.
 
 use http::{Method, header::AUTHORIZATION};
 use scopegate_axum::introspection::{ClientAuthentication, Introspection};
@@ -7,7 +7,7 @@ use scopegate_tests::{INTROSPECTION_URL, Reply};
 use super::*;
 
 #[tokio::test]
-async fn intro_1_a_question_is_a_form_that_is_posted_and_no_url_has_a_token() {
+async fn intro_1_request_is_a_posted_form_without_a_token_in_the_url() {
     let rig = Rig::new().await;
     rig.say("a+b/c=", active());
     assert_eq!(rig.ask("a+b/c=").await.status, 200);
@@ -93,7 +93,7 @@ async fn i_08_whatever_a_token_has_in_it_arrives_as_one_field() {
         assert_eq!(field(&rig.last(), "token").as_deref(), Some(token));
     }
     let asked = rig.asked();
-    // What is no token never gets so far.
+    // Malformed tokens are refused before they are introspected.
     for token in ["a&active=true", "a%00", "caf\u{e9}", "a b", "a\"b"] {
         let answer = Ask::get("/messages").authorization(format!("Bearer {token}")).of(&rig.api.router).await;
         assert_eq!(answer.status, 400, "{token:?}");
@@ -103,7 +103,7 @@ async fn i_08_whatever_a_token_has_in_it_arrives_as_one_field() {
 }
 
 #[tokio::test]
-async fn every_fetch_says_who_asks_and_wants_the_answer_as_it_is() {
+async fn every_fetch_has_user_agent_and_identity_encoding() {
     let version = concat!("scopegate/", env!("CARGO_PKG_VERSION"));
     for (name, expected) in [(None, version), (Some("orders-api/1.2"), "orders-api/1.2")] {
         for signed in [false, true] {

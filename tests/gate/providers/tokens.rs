@@ -1,23 +1,22 @@
-//! Beside the tokens of users that its profile accepts: what each issuer sends to a machine, and the ID token that it signs
-//! with the same keys.
+//! For each issuer, the token of a machine and the ID token by the same keys, beside the user tokens of `providers`.
 
 use super::*;
 
 /// Tokens of one issuer.
 struct Tokens {
     provider: Provider,
-    /// What a machine gets for itself.
+    /// The token that a machine gets for itself.
     machine: Recorded,
     /// Its scope and its client.
     expected: (&'static str, Option<&'static str>),
-    /// What is for a client to read, made out to this API; or, where an issuer signs no ID tokens, what comes next to it.
+    /// A token for clients, with this API as its audience; where an issuer signs no ID tokens, the most similar kind.
     id_token: Recorded,
 }
 
-/// What is only in ID tokens, and need not be.
+/// Optional claims that only ID tokens have.
 const MARKS: [&str; 4] = ["nonce", "at_hash", "c_hash", "s_hash"];
 
-/// The claims that every token of a fixture has.
+/// The claims that every recorded token has.
 fn recorded(typ: impl Into<Option<&'static str>>, issuer: &str, claims: Value) -> Recorded {
     Recorded::new(typ, json!({ "iss": issuer, "aud": AUDIENCE })).with(claims)
 }
@@ -51,7 +50,7 @@ fn tokens(name: &'static str) -> Tokens {
             ("", Some("batch")),
             (JWT, json!({ "sub": "auth0|5", "name": "Ada", "sid": "s", "nonce": "n" })),
         ),
-        // No ID token is signed with these keys; the token of the global session is.
+        // There is no ID token by these keys; the token of the global session is the most similar.
         "cloudflare-access" => (
             "https://team.cloudflareaccess.com",
             (JWT, json!({ "aud": [AUDIENCE], "type": "app", "sub": "", "common_name": "e367826f.access" })),
@@ -70,7 +69,7 @@ fn tokens(name: &'static str) -> Tokens {
                 json!({ "sub": "u", "token_use": "id", "cognito:username": "ada", "auth_time": NOW - 5, "event_id": "e", "jti": "1", "at_hash": "h", "email": "ada@example.com" }),
             ),
         ),
-        // Every token is a machine's; one of another use of the issuer names no repository.
+        // Every token is a machine's; one of another use of the issuer has no repository.
         "dangerous-github-actions" => (
             "https://token.actions.githubusercontent.com",
             (
@@ -233,7 +232,7 @@ fn tokens(name: &'static str) -> Tokens {
 }
 
 impl Tokens {
-    /// The issuer with what its profile demands besides.
+    /// The issuer with the settings that its profile requires.
     fn issuer(&self, profile: Profile) -> Issuer {
         let issuer = issuer(self.provider.issuer, profile);
         match self.provider.name {
@@ -268,7 +267,7 @@ async fn jwt_11_every_profile_refuses_the_id_token_of_its_issuer() {
 }
 
 #[tokio::test]
-async fn at_2_no_choice_of_the_scope_claim_lets_an_id_token_pass() {
+async fn at_2_no_scope_claim_lets_an_id_token_pass() {
     let rights =
         json!({ "roles": ["admin"], "groups": ["admin"], "rights": ["admin"], "name": "admin", "email": "admin" });
     for name in Profile::names() {

@@ -10,20 +10,20 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What this service is called by GitHub.
+/// The client id of this service at GitHub.
 pub(crate) const CLIENT_ID: &str = "Ov23liSocialLogin";
-/// By which it shows that it is the one.
+/// The client secret of this service.
 pub(crate) const CLIENT_SECRET: &str = "a-secret-of-this-example";
 /// A token of this app, with the scope `read:user`.
 pub(crate) const TOKEN: &str = "gho_octocat";
-/// Another one, which nobody shows before the outage.
+/// Another token of this app, which is first used during the outage.
 pub(crate) const SECOND_TOKEN: &str = "gho_octocatAgain";
-/// A token of this app, with a scope that means nothing to this service.
+/// A token of this app, with a scope that maps to no scope of this service.
 pub(crate) const TOKEN_FOR_GISTS: &str = "gho_octocatGists";
 /// A token of another app.
 pub(crate) const TOKEN_OF_ANOTHER: &str = "gho_octocatElsewhere";
 
-/// Tokens, the app that each was issued to, its scope, and until when it is good.
+/// Tokens, each with its app, its scope and its expiry.
 const TOKENS: [(&str, &str, &str, Option<&str>); 4] = [
     (TOKEN, CLIENT_ID, "read:user", None),
     (SECOND_TOKEN, CLIENT_ID, "user", Some("2099-12-31T23:59:59Z")),

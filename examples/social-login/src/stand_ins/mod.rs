@@ -1,5 +1,4 @@
-//! What stands in for the providers: on the loopback interface, one server for each, which knows a few tokens and can be
-//! switched off.
+//! Stand-ins for the providers: one server each on the loopback interface, with a few tokens and an outage switch.
 
 pub(crate) mod github;
 pub(crate) mod qq;
@@ -23,7 +22,7 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-/// Where the stand-ins are.
+/// The URLs of the stand-ins.
 pub(crate) struct StandIns {
     pub(crate) github: String,
     pub(crate) qq: String,

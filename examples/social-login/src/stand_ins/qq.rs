@@ -4,14 +4,14 @@ use axum::{Router, extract::Query, routing::get};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What this service is called by QQ.
+/// The client id of this service at QQ.
 pub(crate) const CLIENT_ID: &str = "101234567";
 /// A token that was issued to this service.
 pub(crate) const TOKEN: &str = "FE04C8A1B2D3E4F5";
-/// A token that was issued to another.
+/// A token that was issued to another client.
 pub(crate) const TOKEN_OF_ANOTHER: &str = "A7D15C9B8E6F4021";
 
-/// Tokens, which client each was issued to, and whose it is.
+/// Tokens, each with its client and its user's openid.
 const TOKENS: [(&str, &str, &str); 2] = [
     (TOKEN, CLIENT_ID, "9B1C3A57D2E84F60"),
     (TOKEN_OF_ANOTHER, "109876543", "30F6A7C1E25B498D"), // The same user, who has another openid there.

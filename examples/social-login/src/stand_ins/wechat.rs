@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// A token of Li's.
 pub(crate) const TOKEN: &str = "OezXcEiiBSKSxW0eoylIeA";
 
-/// Tokens, and for whom each is good.
+/// Tokens, each with the openid for which it is valid.
 const TOKENS: [(&str, &str); 1] = [(TOKEN, "openid-of-li")];
 
 #[derive(Deserialize)]

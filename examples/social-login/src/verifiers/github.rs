@@ -1,7 +1,7 @@
 //! Tokens of an OAuth app at GitHub.
 //!
-//! `POST /applications/{client_id}/token`, by which an app checks the tokens that were issued to it, answers 404 for every
-//! other token. So there is no audience to compare.
+//! `POST /applications/{client_id}/token`, by which an app checks its own tokens, answers 404 for every other token. So there
+//! is no audience to compare.
 
 use std::fmt;
 
@@ -13,16 +13,16 @@ use time::OffsetDateTime;
 
 use super::{ask, named_provider, text};
 
-/// Where the real one is.
+/// The real API.
 pub(crate) const API: &str = "https://api.github.com";
 
-/// What users of GitHub are known by.
+/// The issuer's name of GitHub's users.
 const ISSUER: &str = "https://github.com";
 
-/// The prefix of tokens that were issued to OAuth apps.
+/// The prefix of OAuth apps' tokens.
 const PREFIX: &str = "gho_";
 
-/// What scopes of GitHub stand for here. They say what may be done at GitHub, so one that is not listed stands for nothing.
+/// The scopes of this service for scopes of GitHub. GitHub's scopes are permissions at GitHub, so unlisted ones grant nothing.
 const SCOPES: [(&str, &str); 2] = [("read:user", "message"), ("user", "message")];
 
 pub(crate) struct GitHub {
@@ -40,7 +40,7 @@ struct Authorization {
     expires_at: Option<OffsetDateTime>,
 }
 
-/// A user can change their name; the id stays.
+/// Users can change their names; the id stays.
 #[derive(Deserialize)]
 struct User {
     id: u64,
@@ -95,7 +95,7 @@ impl TokenVerifier for GitHub {
     }
 }
 
-/// Leaves out the secret.
+/// Omits the secret.
 impl fmt::Debug for GitHub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GitHub").field("client_id", &self.client_id).finish_non_exhaustive()

@@ -1,9 +1,8 @@
-//! The verifiers of three social providers, each in a file to copy, and what they share: how a provider is asked.
+//! The verifiers of three social providers, each in a file to copy, and their shared HTTP code.
 //!
-//! A token of GitHub is told by its prefix. Those of QQ and WeChat look like nothing in particular, so a request says whose
-//! its token is, in `X-Token-Provider`. That anybody can write there what they like does no harm: it chooses among the
-//! verifiers that are configured, and the chosen one judges the token. A request that says whose its token is means it,
-//! whatever the prefix, so that no token has two verifiers.
+//! GitHub's tokens have a prefix. Those of QQ and WeChat have no recognisable form, so a request names the provider in
+//! `X-Token-Provider`. The header is not trusted: it only selects one of the configured verifiers, which then verifies the
+//! token. It takes precedence over the prefix, so that no token has two verifiers.
 
 pub(crate) mod github;
 pub(crate) mod qq;
@@ -14,16 +13,16 @@ use std::time::Duration;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER, redirect, retry};
 use scopegate_axum::token_verifier::{PresentedToken, VerifyError};
 
-/// The header in which a request says whose its token is.
+/// The header that names the provider of the token.
 const PROVIDER: &str = "x-token-provider";
 
-/// How long an answer may be, in bytes. The longest, GitHub's, has about three thousand.
+/// The longest response in bytes. The longest real one, GitHub's, has about three thousand.
 const MAX_RESPONSE: usize = 64 * 1024;
 
-/// The HTTP client of all verifiers. A token goes to the provider and nowhere else: redirects are not followed, and proxies
-/// named by the environment are not used.
+/// The HTTP client of all verifiers. It follows no redirects and uses no proxies of the environment, so that a token goes to
+/// its provider only.
 pub(crate) fn client() -> reqwest::Result<Client> {
-    // Where the process has a provider of cryptography already, that one is as good.
+    // An error means that the process has a provider already, which serves as well.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     Client::builder()
         .user_agent("scopegate-social-login") // GitHub answers nobody without a name.
@@ -34,24 +33,24 @@ pub(crate) fn client() -> reqwest::Result<Client> {
         .build()
 }
 
-/// Whose token this is, if the request says so.
+/// The provider that the request names, if any.
 fn named_provider<'r>(presented: &PresentedToken<'r>) -> Option<&'r str> {
     presented.header(PROVIDER)
 }
 
-/// Sends a request. An error is no verdict, and does not name the URL, which has a token in it.
+/// Sends a request. An error becomes *unavailable*, without the URL, which contains a token.
 async fn ask(request: RequestBuilder) -> reqwest::Result<Response> {
     request.send().await.map_err(reqwest::Error::without_url)
 }
 
-/// The text of an answer. One whose status is not of success is no verdict.
+/// The text of a response. An unsuccessful status is *unavailable*.
 async fn text(mut response: Response) -> Result<String, VerifyError> {
     if !response.status().is_success() {
         let (status, why) = (response.status(), format!("the answer has status {}", response.status()));
         let cannot_tell = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => VerifyError::misconfigured(why),
             StatusCode::TOO_MANY_REQUESTS => VerifyError::unavailable(why),
-            // What the provider dislikes about this request it need not dislike about the next.
+            // A client error may be due to this token, so it must not open the circuit breaker.
             status if status.is_client_error() => VerifyError::unavailable(why).about_this_token(),
             _ => VerifyError::unavailable(why),
         };

@@ -1,7 +1,7 @@
 //! Tokens of QQ.
 //!
-//! `GET /oauth2.0/me` tells whose a token is and which application it was issued to. It answers 200 in any case, with a
-//! script (JSONP) that calls a function with an object: `callback( {"client_id":"…","openid":"…"} );`.
+//! `GET /oauth2.0/me` returns the user and the application of a token. It always answers 200, with a script (JSONP) that calls
+//! a function with an object: `callback( {"client_id":"…","openid":"…"} );`.
 
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use serde::{Deserialize, de::Error as _};
 
 use super::{ask, named_provider, text};
 
-/// Where the real one is, and what users of QQ are known by.
+/// The real API, and the issuer's name of its users.
 pub(crate) const API: &str = "https://graph.qq.com";
 
-/// QQ does not say when a token expires. Whoever keeps a verified one has to have it judged again after this.
+/// QQ does not say when a token expires. The verified token expires after this, so that one that a handler keeps does not stay
+/// valid.
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(crate) struct Qq {
     client_id: String,
 }
 
-/// Either the first member is there, or the others are.
+/// Either the first member is present, or the others are.
 #[derive(Debug, Deserialize, PartialEq)]
 struct Me {
     error: Option<i64>,
@@ -56,11 +57,11 @@ impl TokenVerifier for Qq {
                 // The token is invalid, expired, revoked, or unknown.
                 Me { error: Some(code @ 100_013..=100_016), .. } => Err(VerifyError::invalid(format!("error {code}"))),
                 Me { error: Some(code), .. } => Err(VerifyError::unavailable(format!("error {code}"))),
-                // Any application can get a token of its users and present it here.
+                // Every application gets tokens of its users, and could present them here.
                 Me { client_id: Some(client_id), .. } if client_id != ours => {
                     Err(VerifyError::for_another_audience(client_id))
                 }
-                // QQ says nothing of a scope: whoever logged in by it may read messages.
+                // QQ returns no scope: every user who logs in by QQ may read messages.
                 Me { client_id: Some(client_id), openid: Some(openid), .. } => Ok(TokenInfo::for_subject(openid)
                     .client_id(client_id)
                     .scope("message")
@@ -72,7 +73,7 @@ impl TokenVerifier for Qq {
     }
 }
 
-/// Reads the object out of the script. The script has to be this one call: nothing of it is executed or searched through.
+/// Extracts the object from the script, which must be exactly this call: nothing of it is executed or searched.
 fn callback(script: &str) -> serde_json::Result<Me> {
     let object = script.trim_ascii_end().strip_prefix("callback(").and_then(|rest| rest.strip_suffix(");"));
     serde_json::from_str(object.ok_or_else(|| serde_json::Error::custom("the answer is not `callback(…);`"))?)

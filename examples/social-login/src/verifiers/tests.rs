@@ -1,4 +1,4 @@
-//! What each verifier makes of an answer, good and otherwise.
+//! The verifiers' results for the providers' responses.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use tokio::net::TcpListener;
 use super::{MAX_RESPONSE, client, github::GitHub, qq::Qq, wechat::WeChat};
 use crate::sessions::Sessions;
 
-/// What becomes of a token if its provider answers this to every question.
+/// The result of a token if its provider responds with this to every request.
 async fn judge(provider: &str, answer: (u16, &str)) -> Result<VerifiedToken, Reason> {
     let status = StatusCode::from_u16(answer.0).unwrap();
     let (body, elsewhere) = (answer.1.to_owned(), answer.1.to_owned());
     let app = Router::new()
-        .route("/elsewhere", any(|| async { elsewhere })) // Whoever follows a redirect takes this for the answer.
+        .route("/elsewhere", any(|| async { elsewhere })) // A client that follows redirects gets this response.
         .fallback(move || async move { (status, [(LOCATION, "/elsewhere")], body) });
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,8 +1,7 @@
 //! Tokens of WeChat.
 //!
-//! `GET /sns/auth` tells whether a token is good for a user, whom WeChat knows by an openid. It answers 200 in any case,
-//! with the verdict in `errcode`, and says neither which application the token was issued to, nor with which scope, nor
-//! until when.
+//! `GET /sns/auth` says whether a token is valid for a user, identified by an openid. It always answers 200, with the result
+//! in `errcode`, and returns neither the application, nor the scope, nor the expiry.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,10 +12,11 @@ use serde::Deserialize;
 use super::{ask, named_provider, text};
 use crate::sessions::Sessions;
 
-/// Where the real one is, and what users of WeChat are known by.
+/// The real API, and the issuer's name of its users.
 pub(crate) const API: &str = "https://api.weixin.qq.com";
 
-/// WeChat does not say when a token expires. Whoever keeps a verified one has to have it judged again after this.
+/// WeChat does not say when a token expires. The verified token expires after this, so that one that a handler keeps does not
+/// stay valid.
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Debug)]
@@ -47,9 +47,9 @@ impl TokenVerifier for WeChat {
     }
 
     fn verify(&self, presented: &PresentedToken<'_>) -> Verification {
-        // A user has another openid in each application. The one in the session comes from this application's own login,
-        // so a token that is good for it was issued to this application. If requests named the openid, a token that was
-        // issued to another application would be good here, together with the openid from there.
+        // A user has a different openid in each application. The one in the session is from this application's own login, so a
+        // token that is valid for it was issued to this application. If requests named the openid, a token and openid of
+        // another application would be accepted.
         let Some(openid) = presented.header("x-session").and_then(|session| self.sessions.openid(session)) else {
             return Verification::ready(Err(VerifyError::missing_input(
                 "no session with a login by WeChat in X-Session",
@@ -59,11 +59,12 @@ impl TokenVerifier for WeChat {
         let request = self.client.get(format!("{}/sns/auth", self.base_url)).query(&query);
         Verification::cached_by_token_and([openid.clone()], async move {
             match serde_json::from_str(&text(ask(request).await?).await?)? {
-                // It does not say what the token is for either: whoever logged in by WeChat may read messages.
+                // WeChat returns no scope: every user who logs in by WeChat may read messages.
                 Answer { errcode: 0 } => {
                     Ok(TokenInfo::for_subject(openid).scope("message").expires_in(LIFETIME).claim("kind", "wechat"))
                 }
-                // What is invalid, missing or expired. Other codes are about WeChat: -1 is "busy", 45xxx "too often".
+                // The token is invalid, missing or expired. Other codes are about WeChat itself: -1 is "busy", 45xxx "too
+                // often".
                 Answer { errcode: code @ 40_000..=42_999 } => Err(VerifyError::invalid(format!("errcode {code}"))),
                 Answer { errcode: code } => Err(VerifyError::unavailable(format!("errcode {code}"))),
             }
