@@ -41,6 +41,7 @@ impl IntrospectionClient {
                 // repeating the wait is not.
                 Err(error) if error.may_be_tried_again() && !retried => retried = true,
                 Err(error) if error.is_about_answer() => {
+                    let error = format!("{error}, which is `max_response`");
                     return Err(Unavailable::new(UnavailableKind::Upstream, error).about_token());
                 }
                 Err(error) => return Err(Unavailable::new(UnavailableKind::Upstream, error)),
