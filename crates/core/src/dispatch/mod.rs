@@ -5,27 +5,22 @@
 //! and all they can do is choose among the issuers that were configured and the tenants that the configuration trusts. Every
 //! other token is opaque, and belongs to the issuer whose prefix it has, or to the one that has none.
 
-use std::{
-    borrow::Cow,
-    cmp::Ordering,
-    collections::HashMap,
-    fmt,
-    hash::RandomState,
-    ptr,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
-};
+mod tenant_set;
 
-use quick_cache::{OptionsBuilder, UnitWeighter};
+use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
+pub(crate) use self::tenant_set::{TenantGroup, TenantSet};
 use crate::{
     custom::token_verifier::{Application, PresentedToken},
     introspection::Introspector,
     jose::is_jwt_shaped,
-    jwt::{IssuerIndex, JwtVerifier, VerifiedBy},
+    jwt::JwtVerifier,
     online::OnlineVerifier,
     refusal::{Error, FailedCheck, Reason, error},
-    token::claims::UnverifiedClaims,
+    token::{
+        claims::UnverifiedClaims,
+        verified::{IssuerContext, IssuerIndex},
+    },
 };
 
 /// What a token looks like, and whom it belongs to by that.
@@ -143,9 +138,17 @@ fn compare_roughly(one: &str, other: &str) -> Ordering {
 /// Who judges a JWT.
 pub(crate) enum JwtRoute<'i> {
     /// Its signature does, by its issuer's keys.
-    Local(ResolvedIssuer<'i>),
+    Local(ResolvedIssuer),
     /// Its issuer does, which is asked about it.
     Introspect(&'i Introspector),
+}
+
+/// The verifier of a token's issuer.
+pub(crate) struct ResolvedIssuer {
+    pub(crate) verifier: Arc<JwtVerifier>,
+    pub(crate) issuer_index: IssuerIndex,
+    /// Whether it is a tenant that no good token came from yet.
+    pub(crate) on_probation: bool,
 }
 
 impl Issuers {
@@ -191,11 +194,8 @@ impl Issuers {
         match self.named(issuer) {
             Some((number, Trusted { jwt: Some(verifier), .. })) => {
                 let issuer_index = IssuerIndex::Named(number);
-                return Ok(JwtRoute::Local(ResolvedIssuer {
-                    verifier: Cow::Borrowed(verifier),
-                    issuer_index,
-                    on_probation: false,
-                }));
+                let verifier = Arc::clone(verifier);
+                return Ok(JwtRoute::Local(ResolvedIssuer { verifier, issuer_index, on_probation: false }));
             }
             Some((_, Trusted { introspector: Some(introspector), .. })) => {
                 return Ok(JwtRoute::Introspect(introspector));
@@ -207,7 +207,7 @@ impl Issuers {
             .and_then(|(group, tenants)| {
                 let (verifier, on_probation) = tenants.verifier(issuer)?;
                 let issuer_index = IssuerIndex::Tenant(group);
-                Some(JwtRoute::Local(ResolvedIssuer { verifier: Cow::Owned(verifier), issuer_index, on_probation }))
+                Some(JwtRoute::Local(ResolvedIssuer { verifier, issuer_index, on_probation }))
             })
             .ok_or_else(unknown)
     }
@@ -235,21 +235,22 @@ impl Issuers {
         prefixed.map(|(_, introspector)| introspector).or(self.general.as_ref()).map(|introspector| &**introspector)
     }
 
-    /// Whether the keys that verified tokens of this issuer are those that it has.
-    pub(crate) fn keys_are_current(&self, issuer: &str, verified_by: &VerifiedBy) -> bool {
+    /// Whether the keys that verified a token are still those of its issuer. `false` where the token was looked up.
+    pub(crate) fn keys_are_current(&self, context: &IssuerContext) -> bool {
+        let Some(verified_by) = &context.verified_by else { return false };
+        let is_current = |verifier: &JwtVerifier| verifier.keys.is_current(&verified_by.keys);
         match verified_by.issuer_index {
-            // It stays, so that nothing has to be held on to.
             IssuerIndex::Named(number) => {
                 let verifier = self.named.get(number).and_then(|trusted| trusted.jwt.as_ref());
-                verifier.is_some_and(|verifier| verifier.keys.is_current(&verified_by.keys))
+                verifier.is_some_and(|verifier| is_current(verifier))
             }
-            // It is trusted for as long as the configuration says. When it has made room for others, it has another verifier, if
-            // any. Being looked for, it is in use, and is not the one to make room.
+            // A tenant may have ceased to be trusted, and one that was evicted has another verifier, if any. Looking it up counts
+            // as use, so that a tenant with cached tokens is not the next to be evicted.
             IssuerIndex::Tenant(_) => {
+                let issuer = &context.issuer;
                 let known = self.group_of(issuer).and_then(|(_, tenants)| tenants.known(issuer));
                 known.is_some_and(|(verifier, _)| {
-                    ptr::eq(verified_by.verifier.as_ptr(), Arc::as_ptr(&verifier))
-                        && verifier.keys.is_current(&verified_by.keys)
+                    Arc::ptr_eq(issuer, &verifier.validation.issuer) && is_current(&verifier)
                 })
             }
         }
@@ -279,142 +280,6 @@ impl Issuers {
     /// The verifiers of live tenants and probation.
     pub(crate) fn live(&self) -> impl Iterator<Item = Arc<JwtVerifier>> {
         self.tenants.iter().flat_map(TenantSet::all)
-    }
-}
-
-/// Issuers that are not named one by one: which of them are trusted, and what their tokens are held to.
-pub(crate) trait TenantGroup: fmt::Debug + Send + Sync + 'static {
-    /// What stands for all of them.
-    fn name(&self) -> &str;
-
-    /// Whether this is one of them.
-    fn trusts(&self, issuer: &str) -> bool;
-
-    /// The verifier of one of them, which was last asked for its keys at that time, if it was.
-    fn verifier(&self, issuer: &str, last_asked: Option<SystemTime>) -> Option<JwtVerifier>;
-
-    /// How many may be live.
-    fn live_limit(&self) -> usize;
-
-    /// How long one of them is left alone after it was asked for its keys.
-    fn cool_down(&self) -> Duration;
-
-    /// The time.
-    fn now(&self) -> SystemTime;
-}
-
-/// The verifier of a token's issuer.
-pub(crate) struct ResolvedIssuer<'i> {
-    pub(crate) verifier: Cow<'i, Arc<JwtVerifier>>,
-    pub(crate) issuer_index: IssuerIndex,
-    /// Whether it is a tenant that no good token came from yet.
-    pub(crate) on_probation: bool,
-}
-
-/// The tenants of one group that have a verifier: a bounded number of those that are trusted.
-pub(crate) struct TenantSet {
-    group: Box<dyn TenantGroup>,
-    /// Tenants that a good token came from.
-    live: Cache,
-    /// Tenants that none came from yet. Whoever writes tokens can put tenants here, and can push others out.
-    probation: Cache,
-    /// When the probation were asked for their keys, those that were pushed out included.
-    asked: Mutex<HashMap<Arc<str>, SystemTime>>,
-}
-
-type Cache = quick_cache::sync::Cache<Arc<str>, Arc<JwtVerifier>, UnitWeighter, RandomState>;
-
-/// In one part: of several, some would be full while there is room in others, and a tenant would be pushed out although no more
-/// are live than may be.
-fn cache(capacity: usize) -> Cache {
-    let weight = u64::try_from(capacity).unwrap_or(u64::MAX);
-    let options = OptionsBuilder::new().shards(1).estimated_items_capacity(capacity).weight_capacity(weight).build();
-    let options = options.unwrap_or_else(|_| unreachable!("all that has no default is given"));
-    Cache::with_options(options, UnitWeighter, RandomState::new(), quick_cache::sync::DefaultLifecycle::default())
-}
-
-impl TenantSet {
-    pub(crate) fn new(group: impl TenantGroup) -> Self {
-        let live = group.live_limit();
-        // More than may be live, so that strangers who name all that are trusted push nobody out where these are that few.
-        let probation = live.saturating_mul(2).max(16);
-        Self { group: Box::new(group), live: cache(live), probation: cache(probation), asked: Mutex::default() }
-    }
-
-    fn name(&self) -> &str {
-        self.group.name()
-    }
-
-    /// The verifier of a tenant that is live, or that is trusted and becomes a on_probation by this. The predicate is asked each
-    /// time, so that a tenant that is no longer trusted is refused from now on.
-    ///
-    /// Says also whether it is a on_probation.
-    fn verifier(&self, issuer: &str) -> Option<(Arc<JwtVerifier>, bool)> {
-        if !self.group.trusts(issuer) {
-            return None;
-        }
-        if let Some(known) = self.known(issuer) {
-            return Some(known);
-        }
-        // Of two requests that are the first at once, one makes the verifier that both use, and only that one counts as asking.
-        let make = || self.group.verifier(issuer, self.ask(issuer)).map(Arc::new).ok_or(());
-        let verifier = self.probation.get_or_insert_with(&Arc::from(issuer), make).ok()?;
-        Some((verifier, true))
-    }
-
-    /// The verifier that a tenant has, and whether it is a on_probation.
-    fn known(&self, issuer: &str) -> Option<(Arc<JwtVerifier>, bool)> {
-        let on_probation = || self.probation.get(issuer).map(|verifier| (verifier, true));
-        self.live.get(issuer).map(|verifier| (verifier, false)).or_else(on_probation)
-    }
-
-    /// A good token came from this tenant, which is no on_probation from now on, even if others have pushed it out meanwhile. Where
-    /// it has another verifier by then, that one's keys are newer.
-    fn establish(&self, verifier: &Arc<JwtVerifier>) {
-        let name = &verifier.validation.issuer;
-        if self.probation.get(name).is_some_and(|on_probation| !Arc::ptr_eq(&on_probation, verifier)) {
-            return;
-        }
-        // It is found all the time.
-        if !self.live.contains_key(name) {
-            self.live.insert(Arc::clone(name), Arc::clone(verifier));
-        }
-        self.probation.remove(name);
-    }
-
-    /// Notes that a tenant is about to be asked for its keys. When it was asked before, if that was less than a cool-down
-    /// ago, or if there are so many that nobody knows.
-    fn ask(&self, issuer: &str) -> Option<SystemTime> {
-        let (now, cool_down) = (self.group.now(), self.group.cool_down());
-        let is_recent = |asked: SystemTime| now.duration_since(asked).is_ok_and(|since| since < cool_down);
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = asked.get(issuer).copied().filter(|last| is_recent(*last)) {
-            return Some(last);
-        }
-        let limit = self.group.live_limit().saturating_mul(16).max(1024);
-        if asked.len() >= limit {
-            asked.retain(|_, asked| is_recent(*asked));
-            if asked.len() >= limit {
-                return Some(now);
-            }
-        }
-        asked.insert(issuer.into(), now);
-        None
-    }
-
-    /// The verifiers of live tenants and probation.
-    fn all(&self) -> impl Iterator<Item = Arc<JwtVerifier>> {
-        self.live.iter().chain(self.probation.iter()).map(|(_, verifier)| verifier)
-    }
-
-    fn is_live(&self, issuer: &str) -> bool {
-        self.live.contains_key(issuer) || self.probation.contains_key(issuer)
-    }
-}
-
-impl fmt::Debug for TenantSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TenantSet").field("group", &self.group).field("live", &self.live.len()).finish()
     }
 }
 

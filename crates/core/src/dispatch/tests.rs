@@ -1,3 +1,8 @@
+use std::{
+    sync::Mutex,
+    time::{Duration, SystemTime},
+};
+
 use super::*;
 use crate::{
     BoxFuture,
@@ -136,7 +141,7 @@ fn a_tenant_is_a_newcomer_until_a_good_token_came_from_it() {
         let claims = format!(r#"{{"iss":"{name}"}}"#);
         let claims = UnverifiedClaims::parse(claims.as_bytes(), &ClaimNames::default()).unwrap();
         match issuers.resolve(&claims) {
-            Ok(JwtRoute::Local(found)) => Some((found.verifier.into_owned(), (found.issuer_index, found.on_probation))),
+            Ok(JwtRoute::Local(found)) => Some((found.verifier, (found.issuer_index, found.on_probation))),
             _ => None,
         }
     };

@@ -15,7 +15,7 @@ pub(crate) use self::{
     checks::JwtValidation,
     profile::ProfileFault,
     providers::Settings,
-    verifier::{Decoded, IssuerIndex, JwtVerification, JwtVerifier, Unverified, VerifiedBy},
+    verifier::{DecodedJwt, JwtBuffers, JwtVerification, JwtVerifier},
 };
 pub use self::{
     profile::{Evidence, Profile, RequiredClaim, ScopeClaim},

@@ -9,11 +9,12 @@ use crate::{
     scope::{Scope, ScopeGrammar},
     token::{
         VerifiedToken,
+        checked_claims::CheckedClaims,
         claims::{
             ClaimNames, Texts, UnverifiedClaims,
             checks::{self, AllowedValues, CheckResults},
         },
-        verified::{IssuerContext, TokenParts},
+        verified::IssuerContext,
     },
 };
 
@@ -132,21 +133,19 @@ impl ResponseValidation {
             (scope, granted) => scope.or(granted.cloned()).unwrap_or_default(),
         };
         let text = |name| claims.string(name, name).ok().flatten();
-        let token = VerifiedToken::from_checked(TokenParts {
-            issuer_context: Arc::clone(&self.issuer_context),
+        let checked = CheckedClaims {
             subject,
             client_id,
+            token_id,
             audience: audience.unwrap_or_default(),
-            scope,
             expires_at,
             not_before,
             issued_at,
-            token_id,
             authentication_time: claims.date("auth_time").ok().flatten(),
             authentication_context: text("acr"),
             authentication_methods: claims.strings("amr").unwrap_or_default(),
-            claims: claims.text(),
-        });
+        };
+        let token = VerifiedToken::from_checked(Arc::clone(&self.issuer_context), checked, scope, claims.text());
         Ok(VerifiedResponse { token, session: text("sid").map(Into::into) })
     }
 

@@ -1,7 +1,9 @@
 use std::{
     collections::HashMap,
     error::Error as _,
+    pin::Pin,
     sync::{Mutex, MutexGuard},
+    task::Poll,
 };
 
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use tokio::{sync::watch, task::yield_now};
 
 use super::*;
 use crate::{
+    BoxFuture,
     crypto::tests::{jwks, token},
     custom::api_keys::{ApiKey, ApiKeys},
     jose::Algorithm,

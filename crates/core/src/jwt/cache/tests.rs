@@ -1,5 +1,5 @@
 use super::*;
-use crate::token::verified::tests::verified;
+use crate::{per_thread, token::verified::tests::verified};
 
 fn digest(number: u64) -> TokenDigest {
     TokenDigest([number, 0])
@@ -11,7 +11,7 @@ fn names(cache: &JwtCache, number: u64) -> Option<String> {
 
 /// What is in the slot of all these digests, for this thread.
 fn front(cache: &JwtCache) -> Option<String> {
-    let front = cache.caches.as_ref()?.front.as_ref()?;
+    let front = cache.levels.as_ref()?.front.as_ref()?;
     let token = front.slot(digest(0))?.token.load_full()?;
     Some(token.1.issuer().to_owned())
 }
@@ -88,11 +88,11 @@ fn what_is_forgotten_is_forgotten_by_every_thread() {
 fn what_came_last_is_within_what_may_be_remembered() {
     for (bytes, entries) in [(1 << 10, 1), (1 << 20, 100), (1 << 26, 100_000), (usize::MAX, usize::MAX)] {
         let cache = JwtCache::new(JwtCacheConfig::default().max_bytes(bytes).max_entries(entries), [0; 32]);
-        let Caches { all, front } = &**cache.caches.as_ref().unwrap();
-        let (last_bytes, last) = front.as_ref().map_or((0, 0), |last| (last.most_bytes(), last.most_entries()));
-        assert!(last_bytes <= bytes / FRONT_SHARE && last <= (entries / FRONT_SHARE).min(FRONT_SLOTS));
+        let Levels { back, front } = &**cache.levels.as_ref().unwrap();
+        let (last_bytes, last) = front.as_ref().map_or((0, 0), |last| (last.max_bytes(), last.max_entries()));
+        assert!(last_bytes <= bytes / FRONT_SHARE && last <= (entries / FRONT_SHARE).min(front::SLOTS));
         // Each part of the map is rounded up.
-        assert!(all.capacity() - all.num_shards() as u64 <= (bytes - last_bytes) as u64);
+        assert!(back.capacity() - back.num_shards() as u64 <= (bytes - last_bytes) as u64);
     }
     let (entries, bytes) = (20_000, 64 << 20);
     let cache = JwtCache::new(JwtCacheConfig::default().max_entries(entries), [0; 32]);
@@ -100,13 +100,13 @@ fn what_came_last_is_within_what_may_be_remembered() {
     for number in 0..4 * entries as u64 {
         cache.insert(TokenDigest([number.wrapping_mul(0x9e37_79b9_7f4a_7c15), number]), &token);
     }
-    let Caches { all, front: last } = &**cache.caches.as_ref().unwrap();
-    assert!(token.size() * entries < bytes && all.len() > entries / 2);
-    assert!(all.len() + last.as_ref().unwrap().most_entries() <= entries, "{}", all.len());
+    let Levels { back, front: last } = &**cache.levels.as_ref().unwrap();
+    assert!(token.size() * entries < bytes && back.len() > entries / 2);
+    assert!(back.len() + last.as_ref().unwrap().max_entries() <= entries, "{}", back.len());
     // As many parts as hold a few dozen tokens each, so that the least that may be asked for is room for all that are usual.
     for (bytes, entries) in [(MIN_BYTES, usize::MAX), (MIN_BYTES, 1), (1 << 26, 1), (1 << 26, 40)] {
         let cache = JwtCache::new(JwtCacheConfig::default().max_bytes(bytes).max_entries(entries), [0; 32]);
-        assert!(cache.caches.as_ref().unwrap().all.shard_capacity() >= 32 * 1024, "{bytes}, {entries}");
+        assert!(cache.levels.as_ref().unwrap().back.shard_capacity() >= 32 * 1024, "{bytes}, {entries}");
         for number in [1, 2] {
             cache.insert(digest(number), &token);
         }
@@ -114,7 +114,7 @@ fn what_came_last_is_within_what_may_be_remembered() {
         assert_eq!(found, entries.min(2), "{bytes}, {entries}");
     }
     // Where a share is too small for a token, or for a slot for each thread, there is none.
-    let small = JwtCacheConfig::default().max_bytes(16 * FRONT_SLOTS * 100);
+    let small = JwtCacheConfig::default().max_bytes(16 * front::SLOTS * 100);
     let cache = JwtCache::new(small, [0; 32]);
     cache.insert(digest(1), &verified("1", None, None));
     assert!((0..4).all(|_| names(&cache, 1).is_some()) && front(&cache).is_none());
@@ -141,7 +141,7 @@ fn the_low_bits_of_a_digest_choose_its_slot() {
 fn a_token_that_is_too_heavy_gets_no_place() {
     let token = verified("1", None, None);
     for (max_weight, is_kept) in [(token.size() - 1, false), (token.size(), true)] {
-        let slot = Slot::default();
+        let slot = front::Slot::default();
         for _ in 0..2 {
             slot.admit(digest(1), &token, max_weight);
         }
@@ -152,7 +152,7 @@ fn a_token_that_is_too_heavy_gets_no_place() {
 #[test]
 fn a_verdict_is_weighed_again_when_claims_are_built_of_its_token() {
     let cache = JwtCache::new(JwtCacheConfig::default(), [0; 32]);
-    let weight = || cache.caches.as_ref().unwrap().all.weight();
+    let weight = || cache.levels.as_ref().unwrap().back.weight();
     let token = verified("1", None, None);
     cache.insert(digest(1), &token);
     let light = weight();
@@ -175,7 +175,7 @@ fn a_verdict_is_weighed_again_when_claims_are_built_of_its_token() {
 
 #[test]
 fn a_token_that_becomes_too_heavy_loses_its_place() {
-    let settings = JwtCacheConfig::default().max_bytes(16 * FRONT_SLOTS * 1024);
+    let settings = JwtCacheConfig::default().max_bytes(16 * front::SLOTS * 1024);
     let cache = JwtCache::new(settings, [0; 32]);
     let token = verified("1", None, None);
     cache.insert(digest(1), &token);
@@ -191,13 +191,13 @@ fn a_token_that_becomes_too_heavy_loses_its_place() {
 fn a_token_as_heavy_as_a_slot_may_be_keeps_it() {
     let mut cache = JwtCache::new(JwtCacheConfig::default(), [0; 32]);
     let token = verified("1", None, None);
-    let caches = Arc::get_mut(cache.caches.as_mut().unwrap()).unwrap();
-    caches.front.as_mut().unwrap().max_weight = token.size();
+    let levels = Arc::get_mut(cache.levels.as_mut().unwrap()).unwrap();
+    levels.front.as_mut().unwrap().max_weight = token.size();
     cache.insert(digest(1), &token);
     for _ in 0..3 {
         names(&cache, 1);
     }
-    cache.caches.as_ref().unwrap().weigh(digest(1), &token);
+    cache.levels.as_ref().unwrap().weigh(digest(1), &token);
     assert!(front(&cache).is_some());
 }
 

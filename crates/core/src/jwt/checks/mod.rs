@@ -14,13 +14,16 @@ use crate::{
         error::{Actual, Expected},
     },
     scope::ScopeGrammar,
-    token::claims::{
-        NumericDate, Texts, UnverifiedClaims,
-        checks::{self, AllowedValues, CheckResults},
+    token::{
+        checked_claims::CheckedClaims,
+        claims::{
+            NumericDate, Texts, UnverifiedClaims,
+            checks::{self, AllowedValues, CheckResults},
+        },
     },
 };
 
-/// What an issuer's tokens are held to.
+/// The checks that an issuer's tokens have to pass.
 #[derive(Debug)]
 pub(crate) struct JwtValidation {
     pub(crate) issuer: Arc<str>,
@@ -36,30 +39,21 @@ pub(crate) struct JwtValidation {
     pub(crate) max_age: Option<Duration>,
 }
 
-/// A token whose header and claims pass every check. What is missing is the signature.
-pub(crate) struct CheckedClaims<'c> {
+/// A JWT whose header and claims pass every check. Its signature has not been checked.
+pub(crate) struct CheckedJwt<'c> {
     pub(super) algorithm: Algorithm,
-    pub(super) subject: Option<&'c str>,
-    pub(super) client_id: Option<&'c str>,
-    pub(super) audience: Texts<'c>,
     pub(super) scope: Granted<'c>,
-    pub(super) expires_at: NumericDate,
-    pub(super) not_before: Option<NumericDate>,
-    pub(super) issued_at: Option<NumericDate>,
-    pub(super) token_id: Option<&'c str>,
-    pub(super) authentication_time: Option<NumericDate>,
-    pub(super) authentication_context: Option<&'c str>,
-    pub(super) authentication_methods: Texts<'c>,
+    pub(super) claims: CheckedClaims<'c>,
 }
 
 impl JwtValidation {
-    /// Checks a header and claims whose signature has not been looked at. They may refuse the token; they never admit it.
+    /// Checks a header and claims before the signature, which alone can admit the token: they can only refuse it.
     pub(crate) fn check<'c>(
         &self,
         header: &Header<'_>,
         claims: &'c UnverifiedClaims<'_>,
         now: Duration,
-    ) -> Result<CheckedClaims<'c>, Error> {
+    ) -> Result<CheckedJwt<'c>, Error> {
         let mut results = CheckResults::default();
 
         results.record(self.profile.check_type(header.token_type.as_deref()));
@@ -104,26 +98,27 @@ impl JwtValidation {
             );
         }
         match (results.error(), algorithm, expires_at, scope) {
-            (None, Some(algorithm), Some(expires_at), Some(scope)) => Ok(CheckedClaims {
-                algorithm,
-                subject,
-                client_id,
-                audience,
-                scope,
-                expires_at,
-                not_before,
-                issued_at,
-                token_id,
-                authentication_time,
-                authentication_context,
-                authentication_methods,
-            }),
+            (None, Some(algorithm), Some(expires_at), Some(scope)) => {
+                let claims = CheckedClaims {
+                    subject,
+                    client_id,
+                    token_id,
+                    audience,
+                    expires_at: Some(expires_at),
+                    not_before,
+                    issued_at,
+                    authentication_time,
+                    authentication_context,
+                    authentication_methods,
+                };
+                Ok(CheckedJwt { algorithm, scope, claims })
+            }
             (error, ..) => Err(error.unwrap_or_else(|| Reason::MalformedToken.into())),
         }
     }
 
-    /// Checks a token whose issuer is asked about it, in place of a check of its signature. What the token says of itself refuses
-    /// it as it would anywhere else; what it does not say, the answer has to.
+    /// Checks a token whose issuer is asked about it in place of a check of its signature. A claim that is present refuses the
+    /// token as in [`check`](Self::check); one that is absent does not, since the answer has to have it.
     pub(crate) fn check_before_asking(
         &self,
         header: &Header<'_>,
@@ -156,8 +151,8 @@ impl JwtValidation {
         })
     }
 
-    /// RFC 9068 §4. Where the audience was waived, a token may name none, and its client stands in for it; one that names
-    /// some still has to name us.
+    /// RFC 9068 §4. Where the audience was waived, a token may have none, and its client is checked in its place; one that has
+    /// some still has to name this resource server.
     fn audience(&self, found: Texts<'_>) -> Result<(), FailedCheck> {
         if self.audience_waived && found.is_empty() { Ok(()) } else { checks::audience(&self.audiences, found) }
     }
@@ -193,7 +188,7 @@ impl JwtValidation {
         Ok(client)
     }
 
-    /// A claim that names somebody or something: an empty one names nobody, and counts as absent.
+    /// A claim that identifies a user, a client or a token. An empty one counts as absent.
     fn required<'c>(
         &self,
         claim: RequiredClaim,
@@ -209,14 +204,13 @@ impl JwtValidation {
         }
     }
 
-    /// RFC 9068 §2.2.1 gives these claims their types. Older dialects put other things there, and what is no use is no
-    /// harm: it counts as absent.
+    /// RFC 9068 §2.2.1 gives these claims their types. Outside of RFC 9068, a claim of another type counts as absent.
     fn about_the_user<T>(&self, results: &mut CheckResults, claim: Result<Option<T>, FailedCheck>) -> Option<T> {
         if self.profile.is_strict() { results.record(claim).flatten() } else { claim.ok().flatten() }
     }
 }
 
-/// Whether the claims are those of an ID token (OpenID Connect Core §2, §3.1.3.6, §3.3.2.11), for the log. It decides nothing.
+/// Whether the claims are those of an ID token (OpenID Connect Core §2, §3.1.3.6, §3.3.2.11). It only words the log entry.
 fn is_id_token(claims: &UnverifiedClaims<'_>) -> bool {
     let says =
         |name, kind: &str| matches!(claims.get(name), Some(Value::String(found)) if found.eq_ignore_ascii_case(kind));
@@ -225,7 +219,7 @@ fn is_id_token(claims: &UnverifiedClaims<'_>) -> bool {
     is_said || !says_other && ["at_hash", "c_hash", "nonce"].into_iter().any(|mark| claims.get(mark).is_some())
 }
 
-/// A claim that the profile knows from other tokens of the issuer.
+/// Refuses a claim that, by the profile, only other tokens of the issuer have.
 fn no_foreign_claim(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
     match profile.foreign_claims().find(|name| claims.get(name).is_some()) {
         Some(name) => Err(FailedCheck::new(Reason::WrongTokenType, "claims", "no mark of another kind of token", name)),

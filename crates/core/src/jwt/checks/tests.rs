@@ -75,7 +75,7 @@ fn checked<T>(
     validation: &JwtValidation,
     header: &Json,
     claims: &Json,
-    look: impl FnOnce(Result<CheckedClaims<'_>, Error>) -> T,
+    look: impl FnOnce(Result<CheckedJwt<'_>, Error>) -> T,
 ) -> T {
     let (header, claims) = (header.to_string(), claims.to_string());
     let mut names = ClaimNames::default();
@@ -114,12 +114,12 @@ fn a_token_that_has_everything_passes() {
         "amr": ["pwd", "otp"],
     }));
     checked(&validation(), &header("at+jwt"), &claims, |outcome| {
-        let token = outcome.unwrap();
-        assert_eq!(token.algorithm, Algorithm::Rs256);
+        let CheckedJwt { algorithm, scope, claims: token } = outcome.unwrap();
+        assert_eq!(algorithm, Algorithm::Rs256);
         assert_eq!((token.subject, token.client_id, token.token_id), (Some("alice"), Some("app"), Some("1")));
         assert_eq!(token.audience.joined(), "api other");
-        assert_eq!(token.scope.read().to_string(), "read write");
-        assert_eq!(token.expires_at.as_secs(), NOW + 60);
+        assert_eq!(scope.read().to_string(), "read write");
+        assert_eq!(token.expires_at.unwrap().as_secs(), NOW + 60);
         assert_eq!(token.issued_at.unwrap().as_secs(), NOW - 60);
         assert_eq!(token.not_before.unwrap().as_secs(), NOW - 1);
         assert_eq!(token.authentication_time.unwrap().as_secs(), NOW - 2);
@@ -266,7 +266,7 @@ fn an_empty_name_names_nobody() {
             .dangerous_waive(RequiredClaim::TokenId),
     );
     checked(&waived, &header("JWT"), &claims_with(json!({ "sub": "", "client_id": "", "jti": "" })), |outcome| {
-        let token = outcome.unwrap();
+        let token = outcome.unwrap().claims;
         assert_eq!((token.subject, token.client_id, token.token_id), (None, None, None));
     });
 }
@@ -301,7 +301,7 @@ fn jwt_10_registered_claims_have_their_types() {
 fn the_client_is_read_from_the_claim_that_the_profile_names() {
     let client = |profile: Profile, claims: Json| {
         checked(&with_profile(profile), &header("JWT"), &claims, |outcome| {
-            outcome.map(|token| token.client_id.map(str::to_owned)).map_err(|error| error.reason())
+            outcome.map(|token| token.claims.client_id.map(str::to_owned)).map_err(|error| error.reason())
         })
     };
     let both = claims_with(json!({ "azp": "party", "cid": "okta" }));
@@ -442,7 +442,7 @@ fn at_7_claims_about_the_user_have_their_types_under_rfc_9068() {
         let claims = claims_with(json!({ name: mistyped }));
         assert_eq!(failures(claims.clone()), [(Reason::MalformedClaim, name)], "{name}: {mistyped}");
         checked(&with_profile(compat()), &header("JWT"), &claims, |outcome| {
-            let token = outcome.unwrap();
+            let token = outcome.unwrap().claims;
             assert_eq!(token.authentication_time, None);
             assert_eq!(token.authentication_context, None);
             assert!(token.authentication_methods.is_empty());
@@ -450,7 +450,7 @@ fn at_7_claims_about_the_user_have_their_types_under_rfc_9068() {
     }
     let good = claims_with(json!({ "amr": ["pwd"], "acr": "0", "auth_time": 5 }));
     checked(&with_profile(compat()), &header("JWT"), &good, |outcome| {
-        let token = outcome.unwrap();
+        let token = outcome.unwrap().claims;
         assert_eq!(token.authentication_time, Some(Duration::from_secs(5)));
         assert_eq!(token.authentication_context, Some("0"));
         assert_eq!(token.authentication_methods.joined(), "pwd");
@@ -612,20 +612,20 @@ fn genauth_claims(changes: Json) -> Json {
 fn genauth_tokens_of_users_and_machines_pass() {
     let validation = with_profile(Profile::genauth());
     checked(&validation, &header("JWT"), &genauth_claims(json!({ "sub": "60194296801dc7bc2a1b2735" })), |outcome| {
-        let user = outcome.unwrap();
+        let CheckedJwt { claims: user, scope, .. } = outcome.unwrap();
         assert_eq!(user.subject, Some("60194296801dc7bc2a1b2735"));
         assert_eq!(user.client_id, Some("api"), "the client of a user's token is its audience");
-        assert_eq!(user.scope.read().to_string(), "email message openid");
+        assert_eq!(scope.read().to_string(), "email message openid");
     });
     checked(&validation, &header("JWT"), &genauth_claims(json!({ "azp": "machine" })), |outcome| {
-        let machine = outcome.unwrap();
+        let machine = outcome.unwrap().claims;
         assert_eq!((machine.subject, machine.client_id), (None, Some("machine")));
     });
     checked(&validation, &header("JWT"), &genauth_claims(json!({ "aud": ["api", "other"] })), |outcome| {
-        assert_eq!(outcome.unwrap().client_id, None, "of two audiences neither is the client");
+        assert_eq!(outcome.unwrap().claims.client_id, None, "of two audiences neither is the client");
     });
     checked(&validation, &header("JWT"), &genauth_claims(json!({ "azp": "" })), |outcome| {
-        assert_eq!(outcome.unwrap().client_id, None, "an empty name is not made up for");
+        assert_eq!(outcome.unwrap().claims.client_id, None, "an empty name is not made up for");
     });
 }
 
@@ -633,7 +633,7 @@ fn genauth_tokens_of_users_and_machines_pass() {
 fn genauth_s_audience_is_no_client_where_another_claim_was_chosen() {
     let validation = with_profile(Profile::genauth().client_claim("application"));
     checked(&validation, &header("JWT"), &genauth_claims(json!({ "sub": "u" })), |outcome| {
-        assert_eq!(outcome.unwrap().client_id, None);
+        assert_eq!(outcome.unwrap().claims.client_id, None);
     });
 }
 

@@ -1,12 +1,8 @@
-use std::{
-    ptr,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{ptr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 
-use super::checks::{CheckedClaims, JwtValidation};
+use super::checks::{CheckedJwt, JwtValidation};
 use crate::{
     jose::{Buffer, Compact, Header, KeySet, SignatureCheck},
     keys::{KeySource, Snapshot},
@@ -14,51 +10,44 @@ use crate::{
     request::credentials,
     token::{
         VerifiedToken,
-        claims::UnverifiedClaims,
-        verified::{IssuerContext, TokenParts},
+        claims::{ClaimNames, UnverifiedClaims},
+        verified::{IssuerContext, IssuerIndex, VerifiedBy},
     },
 };
 
-/// A JWT, taken apart and decoded. Nothing about it has been verified.
-pub(crate) struct Unverified<'t> {
+/// A decoded JWT. Nothing in it has been verified.
+pub(crate) struct DecodedJwt<'t> {
     compact: Compact<'t>,
-    header: &'t [u8],
-    payload: &'t [u8],
+    pub(crate) header: Header<'t>,
+    pub(crate) claims: UnverifiedClaims<'t>,
 }
 
-/// Where the header and the claims of a JWT are decoded to. Those of most tokens fit in.
-pub(crate) struct Decoded {
+/// The memory that the header and the claims of a JWT are decoded to. Those of most tokens fit without an allocation.
+pub(crate) struct JwtBuffers {
     header: Buffer<512>,
     payload: Buffer<2048>,
 }
 
-impl Decoded {
+impl JwtBuffers {
     pub(crate) const fn new() -> Self {
         Self { header: Buffer::new(), payload: Buffer::new() }
     }
 }
 
-impl<'t> Unverified<'t> {
-    /// Splits and decodes a compact JWS.
-    pub(crate) fn decode(token: &'t str, decoded: &'t mut Decoded) -> Result<Self, Reason> {
+impl<'t> DecodedJwt<'t> {
+    /// Splits and decodes a compact JWS, and reads its header and those of its claims that have these names.
+    pub(crate) fn decode(token: &'t str, buffers: &'t mut JwtBuffers, names: &ClaimNames) -> Result<Self, Reason> {
         let compact = Compact::parse(token)?;
-        let (header, payload) = (compact.header(&mut decoded.header)?, compact.payload(&mut decoded.payload)?);
-        Ok(Self { compact, header, payload })
+        let (header, payload) = (compact.header(&mut buffers.header)?, compact.payload(&mut buffers.payload)?);
+        Ok(Self { compact, header: Header::parse(header)?, claims: UnverifiedClaims::parse(payload, names)? })
     }
 
-    pub(crate) fn header(&self) -> Result<Header<'t>, Reason> {
-        Header::parse(self.header)
-    }
-
-    pub(crate) fn payload(&self) -> &'t [u8] {
-        self.payload
-    }
-
-    /// Refuses what no verifier would take, whatever its keys: a token that says of itself that it is unsigned, in any
-    /// spelling, and one whose signature is not the one encoding of some bytes. For those whose issuer checks the rest.
-    pub(crate) fn check_form(&self, header: &Header<'_>) -> Result<(), Error> {
-        if header.algorithm.eq_ignore_ascii_case("none") {
-            return Err(FailedCheck::new(Reason::AlgorithmNotAllowed, "alg", "a signature", &*header.algorithm).into());
+    /// Refuses a token that no key can verify: one whose `alg` is `none`, in any spelling, and one whose signature is not the
+    /// base64url of some bytes. For a token whose issuer is asked instead of its signature checked.
+    pub(crate) fn check_form(&self) -> Result<(), Error> {
+        let algorithm = &*self.header.algorithm;
+        if algorithm.eq_ignore_ascii_case("none") {
+            return Err(FailedCheck::new(Reason::AlgorithmNotAllowed, "alg", "a signature", algorithm).into());
         }
         self.signature(&mut Buffer::new()).map(drop)
     }
@@ -70,43 +59,24 @@ impl<'t> Unverified<'t> {
     }
 }
 
-/// The length of an RSA signature by a key of 4096 bits. Longer ones take memory of their own.
+/// The length of an RSA signature by a key of 4096 bits. Longer ones are allocated.
 const SIGNATURE: usize = 512;
 
-/// Judges the JWT access tokens of one issuer.
+/// Verifies the JWT access tokens of one issuer.
 #[derive(Debug)]
 pub(crate) struct JwtVerifier {
     pub(crate) validation: JwtValidation,
     pub(crate) keys: Arc<dyn KeySource>,
-    /// That of the tokens that the newest keys verified.
+    /// The context of the tokens that the newest keys verified.
     issuer_context: ArcSwapOption<IssuerContext>,
 }
 
-/// Where an issuer is found among those of the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum IssuerIndex {
-    /// It was named by itself, and has this number.
-    Named(usize),
-    /// It is one of the tenants of the group of this number.
-    Tenant(usize),
-}
-
-/// What a signature was verified by, and what has to stay as it was for the verdict to stand.
-///
-/// A token has these for as long as a handler keeps it, so they keep no verifier alive: its keys would be fetched long after
-/// the configuration was replaced. Nor do they keep keys that were replaced.
-pub(crate) struct VerifiedBy {
-    pub(crate) keys: Weak<KeySet>,
-    pub(crate) issuer_index: IssuerIndex,
-    pub(crate) verifier: Weak<JwtVerifier>,
-}
-
-/// What a verifier says of a token that is not bad.
+/// What the verification of a JWT came to, where that is no refusal.
 pub(crate) enum JwtVerification {
     Valid(VerifiedToken),
-    /// Nothing is wrong with it, but the key that would tell is not at hand.
+    /// All checks but that of the signature pass, and the key for that one is not cached.
     KeyMissing {
-        /// Whether a key of the name that the token gives is, and may have been replaced.
+        /// Whether there is a key of the token's `kid`, which may have been replaced.
         is_mismatch: bool,
     },
 }
@@ -116,82 +86,65 @@ impl JwtVerifier {
         Self { validation, keys, issuer_context: ArcSwapOption::empty() }
     }
 
-    /// Judges `token`: first everything that costs little, then the signature.
-    ///
-    /// `keys` are the keys to go by; without them, those at hand are asked for. `issuer_index` is where the issuer was found.
+    /// Checks the header and the claims of a JWT, which costs little, and then its signature: with `keys`, whose word is final, or
+    /// else with the cached keys. `issuer_index` is the place of the issuer in the configuration.
     pub(crate) fn verify(
-        self: &Arc<Self>,
-        token: &Unverified<'_>,
-        header: &Header<'_>,
-        claims: &UnverifiedClaims<'_>,
+        &self,
+        jwt: &DecodedJwt<'_>,
         now: Duration,
         keys: Option<&Arc<KeySet>>,
         issuer_index: IssuerIndex,
     ) -> Result<JwtVerification, Error> {
-        let claims_checked = self.validation.check(header, claims, now)?;
+        let CheckedJwt { algorithm, scope, claims } = self.validation.check(&jwt.header, &jwt.claims, now)?;
         let mut signature = Buffer::<SIGNATURE>::new();
-        let signature = token.signature(&mut signature)?;
+        let signature = jwt.signature(&mut signature)?;
         let snapshot = if keys.is_none() { self.keys.snapshot() } else { None };
         let (keys, is_final) = match (keys, &snapshot) {
             (Some(keys), _) => (keys, true),
             (None, Some(Snapshot { keys, is_authoritative, .. })) => (keys, *is_authoritative),
             (None, None) => return Ok(JwtVerification::KeyMissing { is_mismatch: false }),
         };
-        let key_id = header.key_id.as_deref();
-        match keys.verify(claims_checked.algorithm, key_id, token.compact.signing_input(), signature) {
+        let key_id = jwt.header.key_id.as_deref();
+        match keys.verify(algorithm, key_id, jwt.compact.signing_input(), signature) {
             SignatureCheck::Valid => {
                 let issuer_context = self.issuer_context(keys, issuer_index);
-                Ok(JwtVerification::Valid(vouch(issuer_context, claims_checked, claims.text())))
+                let token = VerifiedToken::from_checked(issuer_context, claims, scope.read(), jwt.claims.text());
+                Ok(JwtVerification::Valid(token))
             }
             SignatureCheck::Invalid if is_final => Err(Reason::InvalidSignature.into()),
-            SignatureCheck::WrongAlgorithm if is_final => Err(keys.no_key(claims_checked.algorithm, key_id)),
+            SignatureCheck::WrongAlgorithm if is_final => Err(keys.no_key(algorithm, key_id)),
             SignatureCheck::Invalid | SignatureCheck::WrongAlgorithm => {
                 Ok(JwtVerification::KeyMissing { is_mismatch: key_id.is_some() })
             }
             SignatureCheck::UnknownKey if snapshot.as_ref().is_some_and(|snapshot| !snapshot.is_final) => {
                 Ok(JwtVerification::KeyMissing { is_mismatch: false })
             }
-            SignatureCheck::UnknownKey => Err(keys.no_key(claims_checked.algorithm, key_id)),
+            SignatureCheck::UnknownKey => Err(keys.no_key(algorithm, key_id)),
         }
     }
 
-    /// The issuer_context of the tokens that these keys verify.
-    fn issuer_context(self: &Arc<Self>, keys: &Arc<KeySet>, issuer_index: IssuerIndex) -> Arc<IssuerContext> {
+    /// The context of the tokens that these keys verify.
+    fn issuer_context(&self, keys: &Arc<KeySet>, issuer_index: IssuerIndex) -> Arc<IssuerContext> {
         let newest = self.issuer_context.load();
-        let is_of = |issuer_context: &&Arc<IssuerContext>| {
-            issuer_context.verified_by.as_ref().is_some_and(|verified_by| {
+        let is_of_these = |context: &&Arc<IssuerContext>| {
+            context.verified_by.as_ref().is_some_and(|verified_by| {
                 ptr::eq(verified_by.keys.as_ptr(), Arc::as_ptr(keys)) && verified_by.issuer_index == issuer_index
             })
         };
-        if let Some(issuer_context) = newest.as_ref().filter(is_of) {
-            return Arc::clone(issuer_context);
+        if let Some(context) = newest.as_ref().filter(is_of_these) {
+            return Arc::clone(context);
         }
-        let JwtValidation { leeway, max_age, .. } = self.validation;
-        let verified_by = VerifiedBy { keys: Arc::downgrade(keys), issuer_index, verifier: Arc::downgrade(self) };
-        let (issuer, grammar) = (Arc::clone(&self.validation.issuer), Arc::clone(&self.validation.grammar));
-        let issuer_context =
-            Arc::new(IssuerContext { issuer, grammar, leeway, max_age, verified_by: Some(verified_by) });
-        self.issuer_context.store(Some(Arc::clone(&issuer_context)));
-        issuer_context
+        let JwtValidation { ref issuer, ref grammar, leeway, max_age, .. } = self.validation;
+        let context = Arc::new(IssuerContext {
+            issuer: Arc::clone(issuer),
+            grammar: Arc::clone(grammar),
+            leeway,
+            max_age,
+            verified_by: Some(VerifiedBy { keys: Arc::downgrade(keys), issuer_index }),
+        });
+        self.issuer_context.store(Some(Arc::clone(&context)));
+        context
     }
-}
-
-fn vouch(issuer_context: Arc<IssuerContext>, token: CheckedClaims<'_>, claims: &str) -> VerifiedToken {
-    VerifiedToken::from_checked(TokenParts {
-        issuer_context,
-        subject: token.subject,
-        client_id: token.client_id,
-        audience: token.audience,
-        scope: token.scope.read(),
-        expires_at: Some(token.expires_at),
-        not_before: token.not_before,
-        issued_at: token.issued_at,
-        token_id: token.token_id,
-        authentication_time: token.authentication_time,
-        authentication_context: token.authentication_context,
-        authentication_methods: token.authentication_methods,
-        claims,
-    })
 }
 
 #[cfg(test)]

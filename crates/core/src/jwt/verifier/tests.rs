@@ -93,10 +93,8 @@ fn verify(
 fn verdict(verifier: &Arc<JwtVerifier>, token: &str, keys: Option<&Arc<KeySet>>) -> Result<JwtVerification, Error> {
     let mut names = ClaimNames::default();
     names.add(verifier.validation.profile.claim_names());
-    let mut decoded = Decoded::new();
-    let unverified = Unverified::decode(token, &mut decoded)?;
-    let (header, claims) = (unverified.header()?, UnverifiedClaims::parse(unverified.payload(), &names)?);
-    verifier.verify(&unverified, &header, &claims, NOW, keys, IssuerIndex::Named(0))
+    let mut buffers = JwtBuffers::new();
+    verifier.verify(&DecodedJwt::decode(token, &mut buffers, &names)?, NOW, keys, IssuerIndex::Named(0))
 }
 
 #[test]

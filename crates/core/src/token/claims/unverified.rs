@@ -82,18 +82,12 @@ pub(crate) struct UnverifiedClaims<'a> {
 impl<'a> UnverifiedClaims<'a> {
     /// Reads the decoded payload: one JSON object.
     pub(crate) fn parse(payload: &'a [u8], names: &ClaimNames) -> Result<Self, Reason> {
-        let mut claims = Self::default();
-        claims.read(payload, names)?;
+        // Checked as a whole, so that strings in members that are skipped are UTF-8 as well.
+        let text = std::str::from_utf8(payload).map_err(|_| Reason::MalformedToken)?;
+        let mut claims = Self { text, ..Self::default() };
+        let others = json::place_members(text, &mut claims.registered, |name| names.place(name));
+        claims.others = others.map_err(|_| Reason::MalformedToken)?;
         Ok(claims)
-    }
-
-    /// Reads the decoded payload into this, which is large, and empty as yet.
-    pub(crate) fn read(&mut self, payload: &'a [u8], names: &ClaimNames) -> Result<(), Reason> {
-        // Checked as a whole, so that strings in members nobody keeps are UTF-8 as well.
-        self.text = std::str::from_utf8(payload).map_err(|_| Reason::MalformedToken)?;
-        let others = json::place_members(self.text, &mut self.registered, |name| names.place(name));
-        self.others = others.map_err(|_| Reason::MalformedToken)?;
-        Ok(())
     }
 
     /// The same without the members that are `null`, for an answer: what its issuer leaves out, it may write so. A `cnf` stays,

@@ -1,7 +1,10 @@
 use serde::Deserialize;
 
 use super::*;
-use crate::{scope::ExactScopes, token::Claims};
+use crate::{
+    scope::ExactScopes,
+    token::{Claims, claims::Texts},
+};
 
 /// A token of `issuer` as a verifier would vouch for it.
 pub(crate) fn verified(issuer: &str, subject: Option<&str>, client_id: Option<&str>) -> VerifiedToken {
@@ -14,27 +17,26 @@ pub(crate) fn with_claims(claims: &str) -> VerifiedToken {
 }
 
 fn of(issuer: &str, subject: Option<&str>, client_id: Option<&str>, claims: &str) -> VerifiedToken {
-    VerifiedToken::from_checked(TokenParts {
-        issuer_context: Arc::new(IssuerContext {
-            issuer: issuer.into(),
-            grammar: Arc::new(ExactScopes),
-            leeway: Duration::ZERO,
-            max_age: None,
-            verified_by: None,
-        }),
+    let issuer_context = Arc::new(IssuerContext {
+        issuer: issuer.into(),
+        grammar: Arc::new(ExactScopes),
+        leeway: Duration::ZERO,
+        max_age: None,
+        verified_by: None,
+    });
+    let checked = CheckedClaims {
         subject,
         client_id,
-        audience: claims::Texts::One("api"),
-        scope: Scope::parse("read write"),
+        token_id: None,
+        audience: Texts::One("api"),
         expires_at: Some(Duration::from_secs(100)),
         not_before: None,
         issued_at: None,
-        token_id: None,
         authentication_time: None,
         authentication_context: None,
-        authentication_methods: claims::Texts::default(),
-        claims,
-    })
+        authentication_methods: Texts::default(),
+    };
+    VerifiedToken::from_checked(issuer_context, checked, Scope::parse("read write"), claims)
 }
 
 #[test]

@@ -1,0 +1,80 @@
+use super::ResourceServer;
+use crate::{
+    BoxFuture,
+    dispatch::Dispatch,
+    jose::is_jwt_shaped,
+    jwt::{DecodedJwt, JwtBuffers},
+    online::{Invalidate, Invalidated, StoreError},
+};
+
+impl ResourceServer {
+    /// Drops the cached answers about a token, a subject or a session, for an application that learns of a revocation: the next
+    /// request that concerns it causes a new lookup. The answer to a lookup in flight is not cached either.
+    ///
+    /// The answers cached here are gone when this returns. The future does the same to a shared
+    /// [store](crate::online::CacheStore), where there is one, and gives the outcome. JWTs whose issuer is not introspected are
+    /// not concerned: they stay valid until they expire, as [`Invalidated::is_asked_about`] and a warning in the log say.
+    ///
+    /// ```
+    /// # async fn hook(resource_server: scopegate_core::ResourceServer) -> Result<(), scopegate_core::online::StoreError> {
+    /// use scopegate_core::online::Invalidate;
+    ///
+    /// resource_server.invalidate(Invalidate::Subject { issuer: "https://tenant.example", subject: "alice" }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the store fails; then other replicas may use the answers in it until these expire.
+    pub fn invalidate(&self, what: Invalidate<'_>) -> BoxFuture<'static, Result<Invalidated, StoreError>> {
+        let mut invalidated = Invalidated { answers: 0, is_asked_about: false };
+        let mut in_stores = Vec::new();
+        for online in self.server().dispatch.online_verifiers() {
+            let tag = match what {
+                // However its signature is encoded.
+                Invalidate::Token(token) => online.token_tags(token)[1],
+                Invalidate::Subject { issuer, subject } if *issuer == *online.validation.issuer => {
+                    online.digest(&[b"subject", issuer.as_bytes(), subject.as_bytes()])
+                }
+                Invalidate::Session { issuer, session } if *issuer == *online.validation.issuer => {
+                    online.digest(&[b"session", issuer.as_bytes(), session.as_bytes()])
+                }
+                Invalidate::Subject { .. } | Invalidate::Session { .. } => continue,
+            };
+            let (answers, in_store) = online.invalidate(tag);
+            invalidated.answers += answers;
+            invalidated.is_asked_about = true;
+            in_stores.push(in_store);
+        }
+        if let Invalidate::Token(token) = what {
+            invalidated.is_asked_about = self.is_looked_up(token);
+        }
+        if !invalidated.is_asked_about {
+            tracing::warn!(?what, "nobody is asked about such tokens, so that forgetting them changes nothing");
+        }
+        Box::pin(async move {
+            let mut outcome = Ok(invalidated);
+            for in_store in in_stores {
+                // Each is awaited, whether or not others failed.
+                outcome = outcome.and(in_store.await.map(|()| invalidated));
+            }
+            outcome
+        })
+    }
+
+    /// Whether this token may be looked up online: there are verifiers of the application, or its issuer has an introspection.
+    fn is_looked_up(&self, token: &str) -> bool {
+        let Dispatch { issuers, applications } = &self.server().dispatch;
+        if !applications.is_empty() {
+            return true;
+        }
+        if !is_jwt_shaped(token) {
+            return issuers.introspector_of_opaque(token).is_some();
+        }
+        let mut buffers = JwtBuffers::new();
+        let jwt = DecodedJwt::decode(token, &mut buffers, &self.server().claim_names).ok();
+        let issuer = jwt.as_ref().and_then(|jwt| jwt.claims.string("iss", "iss").ok().flatten());
+        issuer.is_some_and(|issuer| issuers.introspector(issuer).is_some())
+    }
+}

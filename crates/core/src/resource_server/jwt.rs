@@ -1,0 +1,118 @@
+//! The verification of a JWT: decode it, resolve its issuer, check its claims, verify its signature.
+
+use std::sync::Arc;
+
+use super::{Bearer, ResourceServer};
+use crate::{
+    dispatch::{JwtRoute, ResolvedIssuer},
+    introspection::Introspector,
+    jose::KeySet,
+    jwt::{DecodedJwt, JwtBuffers, JwtVerification},
+    keys::{KeysUnavailable, RefetchReason},
+    refusal::{Error, Reason},
+    token::{VerifiedToken, verified::IssuerIndex},
+};
+
+/// What the verification of a JWT without waiting came to, where that is no refusal.
+pub(super) enum JwtDecision<'s> {
+    Valid(VerifiedToken),
+    /// Only keys that are not cached can decide.
+    KeyMissing(KeyMiss),
+    /// The issuer is configured to be asked instead of its signatures checked.
+    Introspect(&'s Introspector),
+}
+
+/// The key that the signature of a JWT needs, and its issuer.
+pub(super) struct KeyMiss {
+    issuer: ResolvedIssuer,
+    key_id: Option<Box<str>>,
+    is_mismatch: bool,
+}
+
+impl ResourceServer {
+    /// Finds a JWT in the cache, or verifies it with the keys that its issuer has cached.
+    pub(super) fn verify_jwt(&self, bearer: Bearer<'_>) -> Result<JwtDecision<'_>, Error> {
+        if !bearer.cache_missed
+            && let Some(cached) = self.cached_jwt(bearer.digest)
+        {
+            return Ok(JwtDecision::Valid(cached));
+        }
+        let mut buffers = JwtBuffers::new();
+        let jwt = DecodedJwt::decode(bearer.token, &mut buffers, &self.server().claim_names)?;
+        let key_id = jwt.header.key_id.as_deref();
+        let issuer = match self.server().dispatch.issuers.resolve(&jwt.claims)? {
+            JwtRoute::Local(issuer) => issuer,
+            JwtRoute::Introspect(introspector) => {
+                jwt.check_form()?;
+                let checked = introspector.jwt_validation.check_before_asking(&jwt.header, &jwt.claims, self.now());
+                checked.map_err(|error| error.with_key_id(key_id))?;
+                return Ok(JwtDecision::Introspect(introspector));
+            }
+        };
+        Ok(match self.verify_with(bearer, &jwt, &issuer, None)? {
+            JwtVerification::Valid(token) => JwtDecision::Valid(token),
+            JwtVerification::KeyMissing { is_mismatch } => {
+                JwtDecision::KeyMissing(KeyMiss { issuer, key_id: key_id.map(Into::into), is_mismatch })
+            }
+        })
+    }
+
+    /// Fetches the keys of an issuer and verifies a JWT with them; where the fetch fails, with the cached ones. The verifier is
+    /// that of the first attempt, even if its tenant has been evicted since.
+    pub(super) async fn verify_jwt_with_refetched_keys(
+        &self,
+        bearer: Bearer<'_>,
+        missing: KeyMiss,
+    ) -> Result<VerifiedToken, Error> {
+        let KeyMiss { issuer, key_id, is_mismatch } = missing;
+        let refetched = issuer.verifier.keys.refetch(RefetchReason::of_key(key_id.as_deref(), is_mismatch)).await;
+        let mut buffers = JwtBuffers::new();
+        let jwt = DecodedJwt::decode(bearer.token, &mut buffers, &self.server().claim_names);
+        let verified = jwt.map_err(Error::from).and_then(|jwt| {
+            match self.verify_with(bearer, &jwt, &issuer, refetched.as_ref().ok())? {
+                JwtVerification::Valid(token) => Ok(Some(token)),
+                JwtVerification::KeyMissing { .. } => Ok(None),
+            }
+        });
+        match (verified.map_err(|error| self.worded(error))?, refetched) {
+            (Some(token), _) => Ok(token),
+            (None, Ok(_)) => Err(self.worded(Reason::UnknownKey.into())),
+            (None, Err(error)) => {
+                let error = unavailable(error, &issuer);
+                // This refusal must not tell a stranger that there is such a tenant.
+                let is_tenant = matches!(issuer.issuer_index, IssuerIndex::Tenant(_));
+                Err(if is_tenant { self.worded(error) } else { error })
+            }
+        }
+    }
+
+    /// Verifies a JWT of this issuer with these keys, or else with those that the issuer has cached. A token that is valid is
+    /// cached, and its tenant established.
+    fn verify_with(
+        &self,
+        bearer: Bearer<'_>,
+        jwt: &DecodedJwt<'_>,
+        issuer: &ResolvedIssuer,
+        keys: Option<&Arc<KeySet>>,
+    ) -> Result<JwtVerification, Error> {
+        let ResolvedIssuer { verifier, issuer_index, on_probation } = issuer;
+        let verification = verifier.verify(jwt, self.now(), keys, *issuer_index).map_err(|error| {
+            error.with_issuer(&verifier.validation.issuer).with_key_id(jwt.header.key_id.as_deref())
+        })?;
+        if let JwtVerification::Valid(token) = &verification {
+            if *on_probation {
+                self.server().dispatch.issuers.establish(verifier, *issuer_index);
+            }
+            self.server().jwt_cache.insert(bearer.digest, token);
+        }
+        Ok(verification)
+    }
+}
+
+fn unavailable(error: KeysUnavailable, issuer: &ResolvedIssuer) -> Error {
+    let retry_after = error.when();
+    Error::from(Reason::KeysUnavailable)
+        .with_issuer(&issuer.verifier.validation.issuer)
+        .with_retry_after(retry_after)
+        .with_source(error)
+}
