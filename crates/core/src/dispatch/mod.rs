@@ -1,9 +1,9 @@
-//! Which verifier judges a token: the one that it belongs to, and no other.
+//! The choice of the one verifier of a token.
 //!
-//! Verifiers are never tried in turn, and what one refuses is offered to no other. A token that a verifier of the application
-//! accepts is that one's. One in the shape of a JWT belongs to the issuer that its claims name; nobody has verified them yet,
-//! and all they can do is choose among the issuers that were configured and the tenants that the configuration trusts. Every
-//! other token is opaque, and belongs to the issuer whose prefix it has, or to the one that has none.
+//! Verifiers are never tried in turn: a token that one refuses is refused. A token that a verifier of the application accepts
+//! is for that verifier. A token in the shape of a JWT is for the issuer that its claims name; they are not verified yet, and
+//! can only choose among the configured issuers and the tenants that the configuration trusts. Every other token is opaque, and
+//! is for the issuer whose prefix it has, or else for the one issuer without a prefix.
 
 mod tenant_set;
 
@@ -23,17 +23,17 @@ use crate::{
     },
 };
 
-/// What a token looks like, and whom it belongs to by that.
+/// The verifier of a token, as far as its shape tells.
 pub(crate) enum Route<'d> {
-    /// It is for a verifier of the application.
+    /// A verifier of the application accepts it.
     Application(&'d Application),
-    /// It is a JWT: its claims say whose.
+    /// It is a JWT, whose claims name its issuer.
     Jwt,
-    /// It is opaque.
+    /// It is opaque, and its issuer is asked.
     Opaque(&'d Introspector),
 }
 
-/// The verifiers that a token may be for.
+/// All verifiers of a resource server.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
     pub(crate) issuers: Issuers,
@@ -41,7 +41,7 @@ pub(crate) struct Dispatch {
 }
 
 impl Dispatch {
-    /// Whose token this is.
+    /// Selects the verifier for a token.
     pub(crate) fn route(&self, presented: &PresentedToken<'_>) -> Result<Route<'_>, Error> {
         if let Some(application) = self.accepting(presented)? {
             return Ok(Route::Application(application));
@@ -56,13 +56,13 @@ impl Dispatch {
                 Err(FailedCheck::new(Reason::OpaqueToken, "token", expected, error::Actual::Fixed("an opaque one"))
                     .into())
             }
-            // All that is left for it to be is a malformed JWT.
+            // A text with a dot can only be a malformed JWT.
             None => Ok(Route::Jwt),
         }
     }
 
-    /// The one verifier of the application that takes the token for its own, if any does. All are asked, so that a token that
-    /// two of them accept never passes.
+    /// The verifier of the application that accepts the token, if any does. All are asked, so that a token which two of them
+    /// accept is refused.
     fn accepting(&self, presented: &PresentedToken<'_>) -> Result<Option<&Application>, Error> {
         let mut accepting = None;
         for application in &self.applications {
@@ -79,30 +79,30 @@ impl Dispatch {
         Ok(accepting)
     }
 
-    /// Whether whose a token is may depend on the request that it comes with.
+    /// Whether the choice may depend on more of the request than its token.
     pub(crate) fn has_custom_verifiers(&self) -> bool {
         !self.applications.is_empty()
     }
 
-    /// The issuers that have a name of their own.
+    /// The names of the issuers, except for tenants, and of the application's verifiers.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.issuers.named.iter().map(|trusted| &*trusted.name).chain(self.applications.iter().map(Application::issuer))
     }
 
-    /// Everybody who can be asked about a token.
+    /// The verifiers that look up tokens online.
     pub(crate) fn online_verifiers(&self) -> impl Iterator<Item = &Arc<OnlineVerifier>> {
         let introspectors = self.issuers.named.iter().filter_map(|trusted| trusted.introspector.as_ref());
         introspectors.map(|introspector| &introspector.online).chain(self.applications.iter().map(Application::online))
     }
 
-    /// What an issuer is called where things are counted.
+    /// The name of an issuer in metrics.
     pub(crate) fn label(&self, issuer: &str) -> Option<&str> {
         let application = || self.applications.iter().map(Application::issuer).find(|name| *name == issuer);
         self.issuers.label(issuer).or_else(application)
     }
 }
 
-/// An issuer that was named by itself: how its JWTs are verified, and how it is asked about tokens. It has one at least.
+/// An issuer that was named by itself, with a verifier of its JWTs, an introspector or both.
 #[derive(Debug)]
 pub(crate) struct Trusted {
     pub(crate) name: Arc<str>,
@@ -113,33 +113,33 @@ pub(crate) struct Trusted {
 /// The configured issuers.
 #[derive(Debug)]
 pub(crate) struct Issuers {
-    /// For the log: the issuers by name where they are few, else how many they are.
+    /// The names of the issuers, or their number where they are many, for the log.
     expected: Arc<str>,
     named: Box<[Trusted]>,
-    /// Where each of them is, by its name.
+    /// The index of each in `named`, by its name.
     numbers: HashMap<Arc<str>, usize>,
-    /// Their names [in the order](compare_roughly) where a slash at the end and the case of letters do not count, for the log.
+    /// Their names, sorted by [`compare_roughly`], to find a near miss for the log.
     nearly: Box<[Arc<str>]>,
-    /// Who is asked about opaque tokens that begin like this. No prefix is the beginning of another.
+    /// The introspectors of opaque tokens with these prefixes. No prefix is the beginning of another.
     prefixed: Box<[(Box<str>, Arc<Introspector>)]>,
-    /// Who is asked about all others.
+    /// The introspector of all other opaque tokens.
     general: Option<Arc<Introspector>>,
     tenants: Box<[TenantSet]>,
 }
 
-/// The order of names where neither a slash at their end nor the case of their letters counts: the shorter one first, so that
-/// most are told apart at once.
+/// The order of names in which neither a slash at the end nor the case of letters counts: by length first, which tells most
+/// apart at once.
 fn compare_roughly(one: &str, other: &str) -> Ordering {
     let [one, other] = [one, other].map(|name| name.strip_suffix('/').unwrap_or(name));
     let lower = |byte: u8| byte.to_ascii_lowercase();
     one.len().cmp(&other.len()).then_with(|| one.bytes().map(lower).cmp(other.bytes().map(lower)))
 }
 
-/// Who judges a JWT.
+/// How a JWT is verified.
 pub(crate) enum JwtRoute<'i> {
-    /// Its signature does, by its issuer's keys.
+    /// By its signature, with its issuer's keys.
     Local(ResolvedIssuer),
-    /// Its issuer does, which is asked about it.
+    /// By introspection at its issuer.
     Introspect(&'i Introspector),
 }
 
@@ -147,7 +147,7 @@ pub(crate) enum JwtRoute<'i> {
 pub(crate) struct ResolvedIssuer {
     pub(crate) verifier: Arc<JwtVerifier>,
     pub(crate) issuer_index: IssuerIndex,
-    /// Whether it is a tenant that no good token came from yet.
+    /// Whether it is a tenant without a valid token yet.
     pub(crate) on_probation: bool,
 }
 
@@ -175,7 +175,7 @@ impl Issuers {
         Self { expected: expected.into(), named, numbers, nearly, prefixed, general, tenants }
     }
 
-    /// The group of tenants that an issuer is one of at this moment: the first that trusts it.
+    /// The first set of tenants whose group trusts an issuer at this moment, and its index.
     fn group_of(&self, issuer: &str) -> Option<(usize, &TenantSet)> {
         self.tenants.iter().enumerate().find(|(_, tenants)| tenants.group.trusts(issuer))
     }
@@ -185,7 +185,7 @@ impl Issuers {
         Some((number, self.named.get(number)?))
     }
 
-    /// Who judges the tokens of the issuer that the claims name, compared code point by code point (RFC 9068 §4).
+    /// The verifier of the issuer that the claims name, compared code point by code point (RFC 9068 §4).
     pub(crate) fn resolve(&self, claims: &UnverifiedClaims<'_>) -> Result<JwtRoute<'_>, Error> {
         let Some(issuer) = claims.string("iss", "iss")? else {
             return Err(FailedCheck::new(Reason::MissingClaim, "iss", &self.expected, error::Actual::NONE).into());
@@ -212,7 +212,8 @@ impl Issuers {
             .ok_or_else(unknown)
     }
 
-    /// The failure of a token from another issuer. Where that is called nearly like one of ours, it is this one that was meant.
+    /// The failure of a token from an unknown issuer. Where its name is nearly that of a configured one, the log shows that
+    /// one.
     fn unknown(&self, issuer: &str) -> FailedCheck {
         let near =
             self.nearly.binary_search_by(|name| compare_roughly(name, issuer)).map(|place| &self.nearly[place]).ok();
@@ -221,7 +222,7 @@ impl Issuers {
         FailedCheck::new(Reason::UnknownIssuer, "iss", expected, issuer).with_hint(hint)
     }
 
-    /// Who is asked about the tokens of this issuer.
+    /// The introspector of this issuer, if it has one.
     pub(crate) fn introspector(&self, issuer: &str) -> Option<&Introspector> {
         if self.general.is_none() && self.prefixed.is_empty() {
             return None;
@@ -229,7 +230,7 @@ impl Issuers {
         self.named(issuer)?.1.introspector.as_deref()
     }
 
-    /// Who is asked about an opaque token: the issuer whose prefix it has, else the one that has none.
+    /// The introspector of an opaque token: that of the issuer whose prefix it has, else of the one without a prefix.
     pub(crate) fn introspector_of_opaque(&self, token: &str) -> Option<&Introspector> {
         let prefixed = self.prefixed.iter().find(|(prefix, _)| token.starts_with(&**prefix));
         prefixed.map(|(_, introspector)| introspector).or(self.general.as_ref()).map(|introspector| &**introspector)
@@ -244,8 +245,8 @@ impl Issuers {
                 let verifier = self.named.get(number).and_then(|trusted| trusted.jwt.as_ref());
                 verifier.is_some_and(|verifier| is_current(verifier))
             }
-            // A tenant may have ceased to be trusted, and one that was evicted has another verifier, if any. Looking it up counts
-            // as use, so that a tenant with cached tokens is not the next to be evicted.
+            // A tenant may have ceased to be trusted, and one that was evicted has another verifier, if any. Looking it up
+            // counts as use, so that a tenant with cached tokens is not the next to be evicted.
             IssuerIndex::Tenant(_) => {
                 let issuer = &context.issuer;
                 let known = self.group_of(issuer).and_then(|(_, tenants)| tenants.known(issuer));
@@ -256,7 +257,7 @@ impl Issuers {
         }
     }
 
-    /// A good token came from this on_probation.
+    /// Promotes a tenant after its first valid token.
     pub(crate) fn establish(&self, verifier: &Arc<JwtVerifier>, issuer_index: IssuerIndex) {
         if let IssuerIndex::Tenant(group) = issuer_index
             && let Some(tenants) = self.tenants.get(group)
@@ -265,7 +266,7 @@ impl Issuers {
         }
     }
 
-    /// What an issuer is called where things are counted: by its name, or by that of the group of tenants it belongs to.
+    /// The name of an issuer in metrics: its own, or that of its group of tenants.
     pub(crate) fn label(&self, issuer: &str) -> Option<&str> {
         let fixed = self.named(issuer).map(|(_, trusted)| &*trusted.name);
         let tenants = || self.group_of(issuer).filter(|(_, tenants)| tenants.is_live(issuer));

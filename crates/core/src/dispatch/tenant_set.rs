@@ -36,8 +36,8 @@ pub(crate) trait TenantGroup: fmt::Debug + Send + Sync + 'static {
 pub(crate) struct TenantSet {
     pub(super) group: Box<dyn TenantGroup>,
     established: Cache,
-    /// Tenants without a valid token yet. A stranger who names tenants in forged tokens can fill these and evict others of them,
-    /// and touches none that is established.
+    /// Tenants without a valid token yet. A stranger who names tenants in forged tokens can fill these and evict others of
+    /// them, and touches none that is established.
     pub(super) probation: Cache,
     /// When the keys of tenants on probation were asked for, those of evicted ones included.
     pub(super) asked: Mutex<HashMap<Arc<str>, SystemTime>>,
@@ -56,7 +56,8 @@ fn cache(capacity: usize) -> Cache {
 impl TenantSet {
     pub(crate) fn new(group: impl TenantGroup) -> Self {
         let limit = group.live_limit();
-        // Twice the limit, so that a stranger who names every trusted tenant evicts none where there are no more than the limit.
+        // Twice the limit, so that a stranger who names every trusted tenant evicts none where there are no more than the
+        // limit.
         let probation = limit.saturating_mul(2).max(16);
         Self { group: Box::new(group), established: cache(limit), probation: cache(probation), asked: Mutex::default() }
     }

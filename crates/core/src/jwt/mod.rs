@@ -1,7 +1,7 @@
-//! JWT access tokens: which checks a token has to pass, per issuer.
+//! The verification of JWT access tokens, with the checks of each issuer.
 //!
-//! A [`Profile`] says what an issuer's access tokens look like. The default is RFC 9068; issuers that send something older
-//! have a profile by name, which demands other evidence that a token is an access token. A profile knows the form of an
+//! A [`Profile`] says what an issuer's access tokens look like. The default is RFC 9068; issuers whose tokens are older
+//! have a profile by name, which requires other evidence that a token is an access token. A profile knows the form of an
 //! issuer's tokens and nothing of the issuer: its identifier, keys and audiences are settings of [`Issuer`](crate::Issuer).
 
 pub(crate) mod cache;

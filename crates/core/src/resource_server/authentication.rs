@@ -1,25 +1,24 @@
-//! What a request's credentials came to: the one extension that the rest of a service relies on.
+//! The outcome of authenticating a request: the extension that the rest of a service relies on.
 
 use std::{fmt, time::Duration};
 
 use super::ResourceServer;
 use crate::{jwt::cache::TokenDigest, refusal::ProtectionSpace, token::VerifiedToken};
 
-/// The outcome of authenticating a request: a [`VerifiedToken`], or nobody.
+/// The outcome of authenticating a request: a [`VerifiedToken`], or an anonymous caller.
 ///
-/// The `Authenticate` layer leaves one in the extensions of every request that it lets through, and replaces whatever was
-/// there. Like a verified token it has no public constructor, so no other code can put one there that a
-/// [`ResourceServer`](crate::ResourceServer) did not make.
+/// The `Authenticate` layer leaves one in the extensions of every request that it lets through, and replaces one that was there
+/// before. It has no public constructor, so each was made by a [`ResourceServer`](crate::ResourceServer).
 #[derive(Clone)]
 pub struct Authentication {
     token: Option<VerifiedToken>,
-    /// What the token that was judged is known by, so that it is not judged again.
+    /// The digest of the token that was presented, by which the same token is recognised and not verified again.
     presented: Option<TokenDigest>,
-    /// When somebody was asked about it, if that was for this very request.
+    /// When the issuer or the application was asked about it, if that was for this very request.
     asked_at: Option<Duration>,
-    /// Whether a verifier of the application judged it, which may have looked at more than the token.
+    /// Whether a verifier of the application verified it, which may depend on more of the request than the token.
     by_application: bool,
-    /// Who judged it.
+    /// The resource server that made this.
     resource_server: ResourceServer,
 }
 
@@ -32,23 +31,23 @@ impl Authentication {
         Self { token: Some(token), presented: Some(presented), ..Self::anonymous(resource_server) }
     }
 
-    /// With when somebody was asked about the token, and whether that was by a verifier of the application.
+    /// Records when the token was looked up online, and whether by a verifier of the application.
     pub(crate) fn asked(self, asked_at: Option<Duration>, by_application: bool) -> Self {
         Self { asked_at, by_application, ..self }
     }
 
-    /// Whether this is about a token that is known by that.
+    /// Whether it is about the token of this digest.
     pub(crate) fn is_about(&self, presented: TokenDigest) -> bool {
         self.presented == Some(presented)
     }
 
-    /// Whether somebody was asked about it no longer than that before, for this very request.
+    /// Whether it was looked up online for this very request, at most `max_age` ago.
     pub(crate) fn is_fresh(&self, now: Duration, max_age: Duration) -> bool {
         self.asked_at.is_some_and(|asked_at| now.checked_sub(asked_at).is_some_and(|age| age <= max_age))
     }
 
-    /// Whether `resource_server` would find the same again for the same credentials: it was the resource_server, of this very token, whose times
-    /// and age allow it still.
+    /// Whether verifying the token of this digest again by `resource_server` would give the same: this is by that resource
+    /// server and about that token, whose times still allow it.
     pub(crate) fn is_reusable(&self, resource_server: &ResourceServer, presented: TokenDigest, now: Duration) -> bool {
         self.resource_server.is(resource_server)
             && !self.by_application
@@ -56,7 +55,7 @@ impl Authentication {
             && self.token.as_ref().is_some_and(|token| token.is_valid_at(now))
     }
 
-    /// The same outcome, found by another handle of the same resource_server.
+    /// The same outcome with another handle of the same resource server.
     pub(crate) fn with_resource_server(self, resource_server: ResourceServer) -> Self {
         Self { resource_server, ..self }
     }
@@ -71,7 +70,7 @@ impl Authentication {
         &self.resource_server
     }
 
-    /// How refusals are to be worded.
+    /// The protection space that refusals name, if the resource server was given one.
     pub fn protection_space(&self) -> Option<&ProtectionSpace> {
         self.resource_server.protection_space()
     }
@@ -123,11 +122,11 @@ mod tests {
     async fn nobody_has_no_token() {
         let resource_server = fixed(&["a-es256"]).await;
         assert!(Authentication::anonymous(resource_server.clone()).token().is_none());
-        let somebody = Authentication::verified(
+        let authenticated = Authentication::verified(
             resource_server.clone(),
             resource_server.digest("token"),
             verified("https://a", None, None),
         );
-        assert_eq!(somebody.token().unwrap().issuer(), "https://a");
+        assert_eq!(authenticated.token().unwrap().issuer(), "https://a");
     }
 }

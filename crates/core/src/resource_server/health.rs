@@ -9,11 +9,12 @@ use crate::{
     online::{CircuitState, OnlineVerifier},
 };
 
-/// How a resource server's issuers are doing. Made by [`ResourceServer::health`](crate::ResourceServer::health), which causes
+/// The health of a resource server's issuers. Made by [`ResourceServer::health`](crate::ResourceServer::health), which causes
 /// no traffic, and by [`health_and_refresh`](crate::ResourceServer::health_and_refresh), which may.
 ///
-/// With `serde` it is an object with a boolean `ready` and arrays `issuers`, `tenants` and `online`; times in it are whole seconds,
-/// points in time since 1970. It names issuers and key ids, so it is for operators: serve it where they alone can ask.
+/// With `serde` it is an object with a boolean `ready` and arrays `issuers`, `tenants` and `online`; times in it are whole
+/// seconds, points in time since 1970. It names issuers and key ids, so it is for operators: serve it where only they can reach
+/// it.
 ///
 /// ```
 /// # fn respond(resource_server: scopegate_core::ResourceServer) -> serde_json::Result<(u16, String)> {
@@ -30,27 +31,27 @@ pub struct Health {
     online: Vec<OnlineHealth>,
 }
 
-/// How one issuer is doing whose JWTs are verified here.
+/// The health of one issuer whose JWTs are verified here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IssuerHealth {
     /// The issuer's identifier.
     pub issuer: Arc<str>,
-    /// How its keys are doing.
+    /// The state of its keys.
     pub keys: KeyHealth,
 }
 
-/// How one issuer is doing that is asked about tokens, or a verifier of the application.
+/// The health of one issuer that is asked about tokens, or of a verifier of the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OnlineHealth {
     /// The issuer's identifier, or what the verifier calls the issuer of its tokens.
     pub issuer: Arc<str>,
-    /// Whether it is asked.
+    /// The state of its circuit breaker: whether it is asked about tokens.
     pub circuit: CircuitState,
-    /// For how long it is not, where the circuit is open.
+    /// For how long it is not asked, where the circuit is open.
     pub retry_after: Option<Duration>,
-    /// Whether there was no answer to the last question.
+    /// Whether the last lookup failed.
     pub is_failing: bool,
 }
 
@@ -73,8 +74,8 @@ impl Health {
         &self.issuers
     }
 
-    /// The [tenants](crate::Tenants) that are live, in the order of their identifiers. Those that nobody asks for rest, with
-    /// keys as old as they may be.
+    /// The live [tenants](crate::Tenants), in the order of their identifiers. Keys of a tenant that sends no requests are not
+    /// refreshed, however old they are.
     pub fn tenants(&self) -> &[IssuerHealth] {
         &self.tenants
     }
@@ -85,14 +86,14 @@ impl Health {
         &self.online
     }
 
-    /// Whether the tokens of every issuer can be judged: there are keys for those that are verified here, and no circuit is
-    /// open of those that are asked about. Tenants do not count: strangers can name them, and they come and go.
+    /// Whether the tokens of every issuer can be verified: issuers whose JWTs are verified here have keys, and no circuit of
+    /// those that are asked is open. Tenants do not count: strangers can name them, and they come and go.
     ///
-    /// A circuit is open for the pause of its [`Limits`](crate::online::Limits), and half open from then on until somebody
-    /// asks: that counts as ready, or else a service that a probe takes out of rotation would never ask again.
+    /// A circuit is open for the time that its [`Limits`](crate::online::Limits) set, and half open from then on until the next
+    /// lookup. Half open counts as ready, or else a service that a probe takes out of rotation would never ask again.
     ///
-    /// With several issuers think twice before a probe rests on this: when one of them is down for longer than its keys
-    /// serve, the others still do.
+    /// With several issuers, consider whether a probe should depend on this: when one of them is down for longer than its keys
+    /// may be used, tokens of the others can still be verified.
     pub fn is_ready(&self) -> bool {
         self.issuers.iter().all(|issuer| issuer.keys.is_ready()) && self.online.iter().all(OnlineHealth::is_ready)
     }
@@ -110,7 +111,7 @@ impl OnlineHealth {
         Self { issuer: Arc::clone(&online.validation.issuer), circuit, retry_after, is_failing }
     }
 
-    /// Whether it is asked about the next token.
+    /// Whether it will be asked about the next token.
     pub fn is_ready(&self) -> bool {
         self.circuit != CircuitState::Open
     }

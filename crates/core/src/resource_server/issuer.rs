@@ -12,14 +12,14 @@ use crate::{
     scope::{ExactScopes, ScopeGrammar},
 };
 
-/// The settings of one issuer: who it is, where its keys are, and what its tokens are held to.
+/// The settings of one issuer: its identifier, where its keys are, and how its tokens are checked.
 ///
 /// Every setting belongs to this issuer alone; its keys verify no other issuer's tokens.
 ///
-/// The identifier is what the issuer writes into `iss`, character for character. It is a name, and may be any StringOrURI
-/// (RFC 7519 §2), such as `http://adfs.corp.example/adfs/services/trust`: nothing is fetched from it where it is said where
-/// everything is, by [`with_jwks_uri`](Self::with_jwks_uri) and its like or by [`metadata_url`](Self::metadata_url). Where the
-/// metadata is found by the identifier, it is an `https` URL without query and fragment (RFC 8414 §2).
+/// The identifier is what the issuer writes into `iss`, character for character. It is a name, and may be any StringOrURI (RFC
+/// 7519 §2), such as `http://adfs.corp.example/adfs/services/trust`, where [`with_jwks_uri`](Self::with_jwks_uri), one of its
+/// siblings or [`metadata_url`](Self::metadata_url) says what to fetch. Where the metadata document is found by the identifier,
+/// that is an `https` URL without query and fragment (RFC 8414 §2).
 ///
 /// ```
 /// use scopegate_core::{GenAuthScopes, Issuer, jwt::Profile};
@@ -75,14 +75,13 @@ pub(super) enum Keys {
     Discovered,
     File(PathBuf),
     Given(Vec<u8>),
-    /// None are needed: the issuer is asked about every token.
+    /// No keys: the issuer is asked about every token.
     None,
     Source(Arc<dyn KeySource>),
     Url(String),
 }
 
-/// A key set that was given is not shown: it is long, and one that was given by mistake has private members. Nor is the
-/// secret part of a URL.
+/// Shows neither a given key set, which is long and by mistake may have private members, nor the secret part of a URL.
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -122,24 +121,24 @@ impl Issuer {
         matches!(self.keys, Keys::Discovered | Keys::Url(_))
     }
 
-    /// Whether anything of it comes over the network, by the resource server's client.
+    /// Whether it needs the resource server's HTTP client.
     pub(super) fn needs_fetch(&self) -> bool {
         self.is_fetched() || self.introspection.as_ref().is_some_and(|introspection| introspection.fetch.is_none())
     }
 
-    /// Whether its metadata document is looked for at addresses that are made of its identifier.
+    /// Whether its metadata document is fetched from URLs that are made of its identifier.
     pub(super) fn is_found_by_name(&self) -> bool {
         self.is_discovered() && self.metadata_url.is_none()
     }
 
-    /// Whether anything of it is found through its metadata document.
+    /// Whether its metadata document is fetched.
     pub(super) fn is_discovered(&self) -> bool {
         let by_introspection =
             self.introspection.as_ref().is_some_and(|introspection| introspection.endpoint.is_none());
         matches!(self.keys, Keys::Discovered) || by_introspection
     }
 
-    /// Whether its keys may come from there.
+    /// Whether its keys may be fetched from this URL.
     pub(super) fn allows_host(&self, url: &Uri) -> bool {
         let host = url.host().unwrap_or_default().to_ascii_lowercase();
         self.key_hosts.as_ref().is_none_or(|hosts| hosts.contains(&host))
@@ -198,9 +197,9 @@ impl Issuer {
         self
     }
 
-    /// Sends this header field with requests for the JWK Set, and with no others: an API key, for an endpoint that wants
-    /// one. The value is never shown. Where the metadata document says where the keys are, it goes to
-    /// [`key_hosts`](Self::key_hosts) only, which have to be named then.
+    /// Sends this header field with requests for the JWK Set, and with no others: an API key, for an endpoint that requires
+    /// one. The value is never shown. Where the URL of the keys is in the metadata document, [`key_hosts`](Self::key_hosts) has
+    /// to name the hosts that may get it.
     pub fn jwks_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.jwks_header = Some((name.into(), value.into()));
         self
@@ -228,12 +227,12 @@ impl Issuer {
         self
     }
 
-    /// Accepts tokens that name no audience, for an issuer that does not write one. The clients stand in for it: it has to
-    /// go with [`authorized_parties`](Self::authorized_parties), and with a profile whose tokens say in so many words that
-    /// they are access tokens. A token that does name audiences still has to name this API, so an
-    /// [`audiences`](Self::audiences) is configured all the same; any name of this API will do.
+    /// Accepts tokens without `aud`, for an issuer that writes none. Their clients are checked in its place: this requires
+    /// [`authorized_parties`](Self::authorized_parties), and a profile whose tokens say themselves that they are access tokens.
+    /// A token that has `aud` still has to name this API, so that [`audiences`](Self::audiences) is required all the same; any
+    /// name of this API will do.
     ///
-    /// A token that one of these clients got for another API of the issuer is good here, too.
+    /// A token that one of these clients got for another API of the issuer is accepted here, too.
     pub fn dangerous_waive_audience(mut self) -> Self {
         self.audience_waived = true;
         self
@@ -253,16 +252,16 @@ impl Issuer {
     }
 
     /// Uses a key that does not say its algorithm with every one of the [`algorithms`](Self::algorithms) that fits it, for an
-    /// issuer that really signs with several by one key, such as RS256 and PS256. A key that has an `alg` is used with that.
+    /// issuer that does sign with several by one key, such as RS256 and PS256. A key that has an `alg` is used with that.
     ///
-    /// RFC 8725 section 3.1 wants each key to be used with exactly one algorithm: what is known of the safety of each assumes a
-    /// key of its own, and a weakness of one is then a weakness of the key.
+    /// RFC 8725 section 3.1 requires each key to be used with exactly one algorithm: the security proof of each assumes a key
+    /// of its own, and a weakness of one algorithm becomes a weakness of the key.
     pub fn dangerous_allow_several_algorithms_per_key(mut self) -> Self {
         self.several_algorithms_per_key = true;
         self
     }
 
-    /// Expects access tokens as this profile has them, instead of [`Profile::rfc9068`].
+    /// Expects access tokens of this profile, instead of [`Profile::rfc9068`].
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
@@ -275,21 +274,21 @@ impl Issuer {
     }
 
     /// Allows `http` where the host is a loopback address, for an issuer on the same machine. The address has to be written
-    /// as one, such as `127.0.0.1`: what a name like `localhost` stands for is for others to say, and is allowed by
+    /// as one, such as `127.0.0.1`: a name like `localhost` is resolved elsewhere, and is allowed by
     /// [`dangerous_allow_http_for_host`](Self::dangerous_allow_http_for_host).
     ///
-    /// Whoever can answer on that port decides which tokens are good.
+    /// A process that can answer on that port decides which tokens are accepted.
     pub fn dangerous_allow_http_on_loopback(mut self) -> Self {
         self.plain_http.on_loopback = true;
         self
     }
 
-    /// Allows `http` for whatever of this issuer is at this host: its metadata, its keys and where it is asked about tokens.
+    /// Allows `http` for all URLs of this issuer at this host: its metadata, its keys and its introspection endpoint.
     /// For an issuer inside a cluster or a compose network, such as `keycloak` for `http://keycloak:8080`. May be called
     /// several times. The host is compared without regard to case and as a whole, without the port; there are no wildcards.
     ///
-    /// Whoever can answer for that name, or change what is on its way, decides which tokens are good, and reads the opaque
-    /// tokens and the client secret that are sent there.
+    /// An attacker who can answer for that name, or change traffic on its way, decides which tokens are accepted, and reads the
+    /// opaque tokens and the client secret that are sent there.
     pub fn dangerous_allow_http_for_host(mut self, host: impl Into<String>) -> Self {
         self.plain_http.hosts.push(host.into());
         self

@@ -145,7 +145,8 @@ impl ResourceServer {
         &self.0.server
     }
 
-    /// The same resource server in front of a protection space, which later refusals of the requests that it authenticates name.
+    /// The same resource server in front of a protection space, which later refusals of the requests that it authenticates
+    /// name.
     ///
     /// It allocates a handle for each thread, so call it when a service is built, and not for each request.
     #[must_use]
@@ -164,8 +165,8 @@ impl ResourceServer {
         &self.server().default_realm
     }
 
-    /// The issuers that are trusted by their names, those of the application's verifiers included. [`Tenants`], which are trusted
-    /// by a rule, are not among them.
+    /// The issuers that are trusted by their names, those of the application's verifiers included. [`Tenants`], which are
+    /// trusted by a rule, are not among them.
     pub fn issuers(&self) -> impl Iterator<Item = &str> {
         self.server().dispatch.names()
     }

@@ -23,13 +23,13 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Startup {
-    /// Waits, and does not start without the keys of every issuer: `build` returns an error that names those that could not
-    /// be had. The issuers are asked at once, once each.
+    /// Waits for the keys of every issuer, which are fetched concurrently and once each. `build` fails with an error that names
+    /// the issuers whose keys could not be fetched.
     FailFast,
-    /// Does not wait. Until keys can be had, requests that need them are answered 503; nothing needs a restart.
+    /// Does not wait. Until keys are fetched, requests that need them are answered 503; no restart is needed.
     #[default]
     Lazy,
-    /// Waits so long at most, and then starts as [`Lazy`](Self::Lazy) does.
+    /// Waits at most so long for the keys, and then starts as [`Lazy`](Self::Lazy) does.
     WaitAtMost(Duration),
 }
 
@@ -57,7 +57,7 @@ impl Startup {
     }
 }
 
-/// Gets the keys of every issuer that has none. All are asked before the first is waited for.
+/// Fetches the keys of every issuer that has none, all of them concurrently.
 async fn loaded(issuers: &Issuers) -> Vec<(&str, Result<(), KeysUnavailable>)> {
     let missing = issuers.fixed().filter(|verifier| verifier.keys.snapshot().is_none());
     let asked: Vec<_> =

@@ -241,7 +241,7 @@ async fn refusal(server: &ResourceServer, token: &str) -> Reason {
 }
 
 #[tokio::test]
-async fn a_good_token_is_authenticated_at_once_where_the_keys_are_at_hand() {
+async fn a_good_token_is_authenticated_at_once_where_the_keys_are_cached() {
     let server = fixed(&["a-es256"]).await;
     let outcome = at_once(&server, &token_by("a-es256")).unwrap();
     let token = outcome.token().unwrap();
@@ -1069,7 +1069,7 @@ async fn key_5_a_tenant_that_made_room_is_judged_by_its_new_keys_while_its_old_o
     let (server, old) = two_tenants_live(&network, &clock).await;
     clock.advance(Duration::from_secs(40));
     settle().await;
-    // Somebody names a key that is not there, while the issuer is slow.
+    // A forged token names a key that does not exist, while the issuer is slow.
     network.put("https://idp.example/a/keys", Answer::Never);
     let unknown = token_with("b-es256", json!({ "iss": tenant("a") }));
     let waiting = tokio::spawn({

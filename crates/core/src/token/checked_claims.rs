@@ -75,8 +75,8 @@ impl Texts {
     }
 }
 
-/// Writes the text of a token: its claims, and then the texts that are written there with escapes, so that no other text is kept
-/// twice.
+/// Writes the text of a token: its claims, and then the texts that are written there with escapes, so that no other text is
+/// kept twice.
 pub(super) struct Writer<'c> {
     claims: &'c str,
     text: String,

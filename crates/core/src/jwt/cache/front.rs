@@ -5,7 +5,7 @@ use std::sync::{
 
 use arc_swap::ArcSwapOption;
 
-use super::TokenDigest;
+use super::digest::TokenDigest;
 use crate::{
     per_thread::{self, CachePadded, Striped},
     token::VerifiedToken,
@@ -73,7 +73,7 @@ impl FrontCache {
     }
 }
 
-fn slot(slots: &[Slot], digest: TokenDigest) -> Option<&Slot> {
+pub(super) fn slot(slots: &[Slot], digest: TokenDigest) -> Option<&Slot> {
     slots.get(usize::try_from(digest.0[1] & (slots.len() as u64 - 1)).ok()?)
 }
 

@@ -4,21 +4,21 @@
 //! it, whether its key is still published and whether its issuer is still trusted is checked again for each request. Refused
 //! tokens are not cached: they cannot evict valid ones.
 //!
-//! It has two levels. The back level holds every entry, behind sharded locks. The front level, [`front::FrontCache`], gives each
-//! thread slots of its own for the tokens that it sees again and again.
+//! It has two levels. The back level holds every entry, behind sharded locks. The front level, [`front::FrontCache`], gives
+//! each thread slots of its own for the tokens that it sees again and again.
 
+mod digest;
 mod front;
 
-use std::{
-    array,
-    hash::{BuildHasherDefault, Hash, Hasher},
-    sync::Arc,
-};
+use std::{hash::BuildHasherDefault, sync::Arc};
 
-use highway::{HighwayHash as _, HighwayHasher, Key};
 use quick_cache::{Weighter, sync::DefaultLifecycle};
 
-use self::front::FrontCache;
+pub(crate) use self::digest::TokenDigest;
+use self::{
+    digest::{DigestKey, IdentityHasher},
+    front::FrontCache,
+};
 use crate::token::VerifiedToken;
 
 /// How many verified JWTs are cached.
@@ -56,7 +56,8 @@ impl JwtCacheConfig {
     /// Limits the cache to so many bytes, by estimate: 0 for none, else 64 KiB or more.
     ///
     /// Claims that a handler has read in a type of its own are kept with their token, and count as what they would take as a
-    /// [`serde_json::Value`]. A type that takes more, one with a large array in it for example, can exceed the limit by as much.
+    /// [`serde_json::Value`]. A type that takes more, one with a large array in it for example, can exceed the limit by as
+    /// much.
     pub fn max_bytes(self, bytes: usize) -> Self {
         Self { max_bytes: bytes, ..self }
     }
@@ -73,41 +74,9 @@ impl JwtCacheConfig {
     }
 }
 
-/// The key of a token in the cache: a hash of 128 bits, keyed with a secret of this process, that does not leave it. A token cannot
-/// be read from it, and without the secret no two tokens with one digest can be found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TokenDigest([u64; 2]);
-
-/// Half of the digest is a hash of it.
-impl Hash for TokenDigest {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        hasher.write_u64(self.0[0]);
-    }
-}
-
-/// Passes on a number that is a hash already.
-#[derive(Default)]
-struct IdentityHasher(u64);
-
-impl Hasher for IdentityHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
-}
-
 /// The cache of one resource server.
 pub(crate) struct JwtCache {
-    secret: Key,
+    key: DigestKey,
     levels: Option<Arc<Levels>>,
 }
 
@@ -139,8 +108,8 @@ impl JwtCache {
             let front = FrontCache::new(max_bytes / FRONT_SHARE, max_entries / FRONT_SHARE);
             let (bytes, entries) = front.as_ref().map_or((0, 0), |front| (front.max_bytes(), front.max_entries()));
             let (max_bytes, max_entries) = (max_bytes - bytes, max_entries - entries);
-            // An entry weighs at least its share of the bytes, so that there are no more entries than the limit. The map refuses an
-            // entry that weighs nearly as much as the whole.
+            // An entry weighs at least its share of the bytes, so that there are no more entries than the limit. The map
+            // refuses an entry that weighs nearly as much as the whole.
             let least = max_bytes.div_ceil(max_entries).min(max_bytes / 10 * 9) as u64;
             // The map keeps the keys of half as many evicted entries, and has so many shards that each holds a few dozen.
             let expected = max_entries.min(max_bytes / TYPICAL_TOKEN_BYTES);
@@ -149,14 +118,12 @@ impl JwtCache {
                 BackCache::with(expected, max_bytes as u64, Bytes { least }, hasher, DefaultLifecycle::default());
             Arc::new(Levels { back, front })
         });
-        let (words, _) = secret.as_chunks::<8>();
-        let secret = Key(array::from_fn(|slot| words.get(slot).copied().map_or(0, u64::from_le_bytes)));
-        Self { secret, levels }
+        Self { key: DigestKey::new(secret), levels }
     }
 
     /// The key of a token.
     pub(crate) fn digest(&self, token: &[u8]) -> TokenDigest {
-        TokenDigest(HighwayHasher::new(self.secret).hash128(token))
+        self.key.digest(token)
     }
 
     /// The entry of a token, if it is still valid. One that is not is removed.

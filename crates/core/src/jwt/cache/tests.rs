@@ -125,14 +125,14 @@ fn what_came_last_is_within_what_may_be_remembered() {
 fn a_front_cache_counts_all_slots_of_all_threads() {
     let threads = per_thread::count();
     let front = FrontCache::new(4 * threads * 1000, 7 * threads).unwrap();
-    assert_eq!((front.most_entries(), front.most_bytes()), (4 * threads, 4 * threads * 1000));
+    assert_eq!((front.max_entries(), front.max_bytes()), (4 * threads, 4 * threads * 1000));
 }
 
 #[test]
 fn the_low_bits_of_a_digest_choose_its_slot() {
-    let slots: Vec<Slot> = std::iter::repeat_with(Slot::default).take(8).collect();
+    let slots: Vec<front::Slot> = std::iter::repeat_with(front::Slot::default).take(8).collect();
     for number in 0..32_u8 {
-        let chosen = slot(&slots, TokenDigest([7, number.into()])).unwrap();
+        let chosen = front::slot(&slots, TokenDigest([7, number.into()])).unwrap();
         assert!(std::ptr::eq(chosen, &slots[usize::from(number % 8)]), "{number}");
     }
 }

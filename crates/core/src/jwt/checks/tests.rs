@@ -167,7 +167,7 @@ fn jwt_2_one_exact_audience_suffices() {
     ] {
         assert_eq!(failures(claims_with(json!({ "aud": bad }))), [(Reason::WrongAudience, "aud")], "{bad}");
     }
-    // Whoever names nobody is not meant for another.
+    // A token without an audience is not for another one.
     let missing = [(Reason::MissingClaim, "aud")];
     assert_eq!(failures(claims_without("aud")), missing);
     assert_eq!(failures(claims_with(json!({ "aud": [] }))), missing);

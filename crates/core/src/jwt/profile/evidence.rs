@@ -26,8 +26,8 @@ pub(super) enum Sign {
 
 impl Evidence {
     /// The token has the profile's [scope claim](super::Profile::scope_claim), and it is not empty. Only `scope`, `scp` and
-    /// `permissions` are a sign: of a claim by another name nobody knows whether ID tokens of the issuer have it as well. Where
-    /// access tokens alone have it, say so with [`claim_present`](Self::claim_present).
+    /// `permissions` are a sign: a claim of another name may be in ID tokens of the issuer as well. Where only access
+    /// tokens have it, use [`claim_present`](Self::claim_present).
     pub fn scope_claim() -> Self {
         Self(Sign::ScopeClaim)
     }
@@ -36,13 +36,13 @@ impl Evidence {
     /// that ID tokens may have as well (`iss`, `sub`, `aud`, `azp`, `email`, `roles` and the like) are no sign, and a profile
     /// that takes one for it is refused.
     ///
-    /// Where the claim is `typ` or `token_use`, whose job it is to name the kind of token, `nonce`, `at_hash` and `c_hash` are no
-    /// marks of an ID token any more.
+    /// Where the claim is `typ` or `token_use`, whose purpose is to name the kind of token, `nonce`, `at_hash` and `c_hash` no
+    /// longer mark an ID token.
     pub fn claim(name: impl Into<Cow<'static, str>>, value: impl Into<Cow<'static, str>>) -> Self {
         Self::claim_one_of(name, [value])
     }
 
-    /// The token has a top-level claim `name` that is one of these strings. Of no strings, it is none.
+    /// The token has a top-level claim `name` that is one of these strings. Without strings, no token has this sign.
     pub fn claim_one_of<V: Into<Cow<'static, str>>>(
         name: impl Into<Cow<'static, str>>,
         values: impl IntoIterator<Item = V>,
@@ -56,7 +56,7 @@ impl Evidence {
         Self(Sign::Present(name.into()))
     }
 
-    /// The token has at least one of these signs. Of no signs, there is none.
+    /// The token has at least one of these signs. Without signs, no token has this one.
     pub fn any_of(signs: impl IntoIterator<Item = Self>) -> Self {
         Self(Sign::AnyOf(signs.into_iter().collect()))
     }
@@ -88,20 +88,20 @@ fn is_in_id_tokens(name: &str) -> bool {
     IN_ID_TOKENS.contains(&name)
 }
 
-/// Claims of ID tokens that only a word of the issuer outweighs.
+/// Claims of ID tokens, unless the token names its kind in a claim.
 const MARKS_OF_ID_TOKENS: [&str; 3] = ["nonce", "at_hash", "c_hash"];
 
 /// Claims of tokens that are not for this API in any case.
 const MARKS: [&str; 3] = ["events", "token_introspection", "status_list"];
 
-/// The claims by which a token is known to be of another kind, where `typ` does not settle it: fewer where a claim of the
-/// token itself names its kind.
+/// The claims that mark a token of another kind, where `typ` does not settle the kind; fewer where a claim of the token names
+/// it.
 pub(crate) fn marks(is_named: bool) -> impl Iterator<Item = &'static str> {
     let of_id_tokens: &[&str] = if is_named { &[] } else { &MARKS_OF_ID_TOKENS };
     of_id_tokens.iter().chain(&MARKS).copied()
 }
 
-/// What a claim says by this value, where it says that a token is of another kind.
+/// The kind that a claim names by this value, where that is not an access token.
 pub(crate) fn other_kind(claim: &str, value: &str) -> Option<&'static str> {
     const KINDS: [(&str, &[&str], &str); 2] = [
         ("token_use", &["id"], "token_use = id"),
@@ -131,7 +131,7 @@ impl Evidence {
         }
     }
 
-    /// Whether the sign is a word of the issuer for the kind of token, and not merely something that others lack.
+    /// Whether the sign is a claim by which the issuer names the kind of token, rather than one that other tokens lack.
     pub(super) fn names_the_kind(&self) -> bool {
         match &self.0 {
             Sign::AnyOf(signs) => !signs.is_empty() && signs.iter().all(Self::names_the_kind),
@@ -140,8 +140,8 @@ impl Evidence {
         }
     }
 
-    /// Whether the sign is a claim whose only job is to name the kind of token, so that it outweighs the marks of ID tokens. Of
-    /// other claims nobody knows whether ID tokens of the issuer have them as well.
+    /// Whether the sign is a claim whose only purpose is to name the kind of token, so that it outweighs the marks of ID
+    /// tokens. ID tokens of the issuer may have any other claim as well.
     pub(super) fn outweighs_marks(&self) -> bool {
         match &self.0 {
             Sign::AnyOf(signs) => !signs.is_empty() && signs.iter().all(Self::outweighs_marks),
@@ -150,7 +150,7 @@ impl Evidence {
         }
     }
 
-    /// The values that are demanded of this claim.
+    /// The required values of this claim.
     pub(super) fn values_of(&self, claim: &str) -> Option<&[Cow<'static, str>]> {
         match &self.0 {
             Sign::Claim { name, values } if name == claim => Some(values),
@@ -184,7 +184,7 @@ impl Evidence {
         }
     }
 
-    /// What is looked for, for the log.
+    /// The sign in words, for the log.
     pub(super) fn describe(&self, scope_claim: &ScopeClaim) -> String {
         match &self.0 {
             Sign::AnyOf(signs) => {
@@ -203,7 +203,7 @@ impl Evidence {
         }
     }
 
-    /// The top-level claims that are looked at.
+    /// The top-level claims that the sign depends on.
     pub(super) fn claim_names<'e>(&'e self, names: &mut Vec<&'e str>) {
         match &self.0 {
             Sign::AnyOf(signs) => signs.iter().for_each(|sign| sign.claim_names(names)),
@@ -215,7 +215,7 @@ impl Evidence {
     }
 }
 
-/// Whether a claim says anything: a string or an array that is not empty.
+/// Whether a claim is a string, an array or an object that is not empty.
 fn is_filled(value: &Value<'_>) -> bool {
     match value {
         Value::String(text) => !text.is_empty(),

@@ -11,13 +11,12 @@ pub(super) use self::{
     evidence::{marks, other_kind},
     scope_claim::Granted,
 };
-use super::providers::{self, Peculiarity};
 use crate::{
     jose::json::Value,
     refusal::{FailedCheck, Reason, error::Actual},
 };
 
-/// What the access tokens of an issuer look like.
+/// The form of an issuer's access tokens: their `typ`, the claims that they must have, and how they are told from other tokens.
 ///
 /// | profile | `typ` | claims required besides `iss` `aud` `exp` | evidence of an access token |
 /// |---|---|---|---|
@@ -26,7 +25,7 @@ use crate::{
 /// | [`compat`](Self::compat) | as given | `sub` `client_id` `iat` `jti`, unless waived | as given |
 ///
 /// [`by_name`](Self::by_name) finds a provider's profile by a name that a configuration file may hold. Each was written from
-/// the provider's documentation unless it says otherwise, and what nobody here could check is marked *(unverified)*.
+/// the provider's documentation unless it says otherwise, and what could not be tried is marked *(unverified)*.
 ///
 /// Where `typ` may be something other than `at+jwt`, it does not settle what kind of JWT a token is. Tokens that carry a mark
 /// of another kind are refused there: `nonce`, `at_hash`, `c_hash` (ID tokens), `events` (logout tokens and security events),
@@ -49,16 +48,30 @@ pub struct Profile {
     /// Whether a token without the client claim was issued to its sole audience.
     client_is_audience: bool,
     peculiarity: Option<Peculiarity>,
-    /// Whether a key may say, by a member `issuer`, whose it is.
+    /// Whether a key may name its issuer in a member `issuer`.
     keys_name_issuer: bool,
 }
 
-/// An claims_checked value of the `typ` header parameter.
+/// An accepted value of the `typ` header parameter.
 #[derive(Clone, Debug)]
 enum TokenType {
     Absent,
     Named(Cow<'static, str>),
 }
+
+/// A check that the tokens or the settings of one provider need, and no other's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peculiarity {
+    /// GitHub: callers choose the audience, and the default is no choice.
+    CustomAudience,
+    /// Google: anyone can be issued a token.
+    OpenToAll,
+    /// Entra: the issuer contains the tenant, which is in a claim as well.
+    TenantInIssuer,
+}
+
+/// The claim that names an Entra tenant.
+pub(super) const TENANT: &str = "tid";
 
 /// A claim that [`Profile::compat`] requires unless it is waived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +133,7 @@ impl Profile {
         self
     }
 
-    /// Demands this sign of an access token, besides those named before. Of several, every one is demanded.
+    /// Requires this sign of an access token, besides those named before. A token has to have every one.
     pub fn evidence(mut self, evidence: Evidence) -> Self {
         self.evidence.push(evidence);
         self
@@ -133,7 +146,7 @@ impl Profile {
         self
     }
 
-    /// Does without a claim that RFC 9068 §2.2 requires, for an issuer that does not send it.
+    /// Accepts tokens without a claim that RFC 9068 §2.2 requires, for an issuer that does not send it.
     pub fn dangerous_waive(mut self, claim: RequiredClaim) -> Self {
         self.required.retain(|&required| required != claim);
         self
@@ -266,7 +279,7 @@ impl Profile {
         self.type_is_decisive || self.evidence.iter().any(Evidence::names_the_kind)
     }
 
-    pub(crate) fn peculiarity(&self) -> Option<Peculiarity> {
+    pub(super) fn peculiarity(&self) -> Option<Peculiarity> {
         self.peculiarity
     }
 
@@ -277,7 +290,7 @@ impl Profile {
         names.extend(self.foreign_claims.iter().map(|name| &**name));
         self.evidence.iter().for_each(|evidence| evidence.claim_names(&mut names));
         if self.peculiarity == Some(Peculiarity::TenantInIssuer) {
-            names.push(providers::TENANT);
+            names.push(TENANT);
         }
         names
     }
@@ -331,8 +344,8 @@ impl Profile {
         Err(FailedCheck::new(Reason::WrongTokenType, "typ", expected, found.map_or(Actual::NONE, Actual::from)))
     }
 
-    /// Whether `typ` says that this is an access token, where its issuer is asked about it: then no `typ` at all and `JWT`, which
-    /// say nothing, are no reason to refuse. One that names another kind is.
+    /// Whether `typ` says that this is an access token, where its issuer is asked about it: then no `typ` at all and `JWT`,
+    /// which say nothing, are no reason to refuse. One that names another kind is.
     pub(super) fn check_type_before_asking(&self, found: Option<&str>) -> Result<bool, FailedCheck> {
         match found.map(media_type) {
             Some(named) if named.eq_ignore_ascii_case("at+jwt") => Ok(true),

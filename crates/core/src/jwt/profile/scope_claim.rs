@@ -6,7 +6,7 @@ use crate::{
     scope::Scope,
 };
 
-/// Where an issuer puts the scope, and in which shape.
+/// The claim that an issuer puts the scope in, and its shape.
 ///
 /// ```
 /// use scopegate_core::jwt::ScopeClaim;
@@ -17,7 +17,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct ScopeClaim {
-    /// The places to look at. The first that a token has counts, and no other.
+    /// The first of these places that a token has counts, and no other.
     pub(super) places: Vec<Place>,
 }
 
@@ -32,7 +32,7 @@ enum Shape {
     Array,
     String,
     Either,
-    /// Either, and whatever else is there counts as no scopes.
+    /// Either, and a value of another type counts as no scopes.
     Lenient,
 }
 
@@ -60,14 +60,14 @@ impl ScopeClaim {
         Self::at(vec![name.into()], Shape::Either)
     }
 
-    /// A claim inside of others, of either shape. Where a step leads nowhere, or the end is something else, there are no
-    /// scopes. An empty path leads nowhere.
+    /// A claim inside of others, of either shape. Where a step of the path is absent, or the value has another type, there are
+    /// no scopes. With an empty path there are none either.
     pub fn path<N: Into<Cow<'static, str>>>(path: impl IntoIterator<Item = N>) -> Self {
         Self::at(path.into_iter().map(Into::into).collect(), Shape::Lenient)
     }
 
-    /// The first of these claims that a token has, for an issuer whose configuration chooses the name. The others are not
-    /// looked at, even where the first is empty.
+    /// The first of these claims that a token has, for an issuer whose configuration chooses the name. The others are
+    /// ignored, even where the first is empty.
     pub fn first_of(claims: impl IntoIterator<Item = Self>) -> Self {
         Self { places: claims.into_iter().flat_map(|claim| claim.places).collect() }
     }
@@ -90,7 +90,7 @@ impl ScopeClaim {
         self.places.iter().find_map(|place| Some((place, place.find(&claim)?)))
     }
 
-    /// What a token says of its scope. An absent claim is an empty scope.
+    /// The scope of a token. An absent claim is an empty scope.
     pub(crate) fn read<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Result<Granted<'v>, FailedCheck> {
         self.find(claim).map_or(Ok(Granted::Nothing), |(place, value)| place.read(value))
     }
@@ -102,13 +102,13 @@ impl ScopeClaim {
     }
 }
 
-/// The scope of a token as it is written there. It becomes a [`Scope`] when somebody vouches for the token.
+/// The scope as a token has it. It is parsed into a [`Scope`] once the signature is verified.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Granted<'v> {
     Nothing,
     /// Scopes with spaces between them.
     Text(&'v str),
-    /// Each string without a space is one scope, and nothing else is any.
+    /// Each string without a space is one scope; other elements are none.
     Elements(&'v [Value<'v>]),
 }
 
@@ -133,7 +133,7 @@ impl Place {
         self.path.first().map(|root| &**root)
     }
 
-    /// Whether something at this place tells an access token from other tokens.
+    /// Whether a scope at this place tells an access token from other tokens.
     pub(super) fn distinguishes(&self) -> bool {
         matches!(&*self.path, [name] if SCOPES_OF_ACCESS_TOKENS.contains(&&**name))
     }

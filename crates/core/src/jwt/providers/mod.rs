@@ -1,16 +1,15 @@
-//! What the tokens of known authorization servers look like: one constructor each, and nothing but data where data will do.
+//! The profiles of known authorization servers: one constructor each, made of data wherever data suffices.
 //!
-//! A profile takes the scope from one claim and the client from one claim. What is demanded beyond the registered claims is
-//! evidence that a token is an access token; each constructor says which, and what it leaves to others.
+//! A profile takes the scope from one claim and the client from one claim. Beyond the registered claims, it requires
+//! evidence that a token is an access token; each constructor says which, and what it leaves to the application.
 
 mod peculiarity;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::peculiarity::TENANT;
+pub(crate) use self::peculiarity::Settings;
 pub use self::peculiarity::entra_tenant;
-pub(crate) use self::peculiarity::{Peculiarity, Settings};
-use super::{Evidence, Profile, RequiredClaim, ScopeClaim};
+use super::{Evidence, Profile, RequiredClaim, ScopeClaim, profile::Peculiarity};
 
 type Constructor = fn() -> Profile;
 
@@ -94,13 +93,13 @@ impl Profile {
     ///
     /// | `typ` | scope | client | not required | evidence |
     /// |---|---|---|---|---|
-    /// | `JWT` | none | `common_name` | `sub` `common_name` `jti` | `type` is `app`, and `sub` or `common_name` names somebody |
+    /// | `JWT` | none | `common_name` | `sub` `common_name` `jti` | `type` is `app`, and `sub` or `common_name` is not empty |
     ///
     /// The audience is the application's AUD tag. A user's token has a `sub` and no client; a service token's has an empty
     /// `sub`, which counts as none, and the client id in `common_name`. The token of the global session (`type` of `org`) is
-    /// refused. There are no scopes: whoever the application's policies let in may call, unless a handler says otherwise.
+    /// refused. There are no scopes: every caller that the application's policies admit may call, unless a handler refuses.
     ///
-    /// The token arrives in `Cf-Access-Jwt-Assertion`, which is looked at where it is named with
+    /// The token arrives in `Cf-Access-Jwt-Assertion`, which is read where it is named with
     /// [`token_header`](crate::ResourceServerBuilder::token_header).
     ///
     /// It is no weakening: the token is issued for this one application, after its policies were met, and for nothing else.
@@ -145,7 +144,7 @@ impl Profile {
     /// ```
     ///
     /// or check `repository_id`, `repository_owner_id`, `ref` and `environment` in the handlers (names unverified). Names of
-    /// repositories may come to belong to somebody else, and the form of `sub` is the owner's choice. A custom audience is
+    /// repositories may come to belong to another owner, and the form of `sub` is the owner's choice. A custom audience is
     /// demanded: GitHub's default, the address of the owner, is refused when the resource server is built.
     pub fn dangerous_github_actions() -> Self {
         Self::compat("GitHub Actions")
@@ -194,12 +193,11 @@ impl Profile {
     /// `tid` with `oid`.
     ///
     /// `roles` and `groups` grant no scopes. A token of an application that acts for itself has no `scp`, and `roles` is no
-    /// evidence, since ID tokens have it too. It is known by its `oid`, which is its `sub` as well (of a user they differ, since
-    /// `sub` is made for each application; unverified), or by the optional claim `idtyp`, which is then `app` (unverified);
-    /// and it has no scopes. [`is_client`](crate::VerifiedToken::is_client) does not know such a token, whose `sub` is not its
-    /// client id. Groups that did not fit, `acrs` and `xms_cc` are not looked
-    /// at. Tokens for Microsoft Graph can be verified by nobody else. A key whose member `issuer` is another tenant's is not
-    /// used.
+    /// evidence, since ID tokens have it too. It is recognised by its `oid`, which is its `sub` as well (of a user they differ,
+    /// since `sub` is made for each application; unverified), or by the optional claim `idtyp`, which is then `app`
+    /// (unverified); and it has no scopes. [`is_client`](crate::VerifiedToken::is_client) does not know such a token, whose
+    /// `sub` is not its client id. Groups that did not fit, `acrs` and `xms_cc` are ignored. Tokens for Microsoft Graph can be
+    /// verified by Microsoft alone. A key whose member `issuer` is another tenant's is not used.
     ///
     /// An API for many tenants trusts them by a template, and says which:
     ///
@@ -258,11 +256,11 @@ impl Profile {
     /// | `JWT` (unverified) | none | `azp` | `jti` | `azp` equals `sub` (unverified) |
     ///
     /// A service account asks for a token for an audience of its choice, and is its subject and authorized party by its
-    /// unique id. When somebody signs in, the authorized party is the application, so the ID tokens of users are refused, for
+    /// unique id. When a user signs in, the authorized party is the application, so the ID tokens of users are refused, for
     /// whatever audience. Google has two names for itself, `https://accounts.google.com` and `accounts.google.com`; configure
     /// two issuers, the second with [`with_jwks_uri`](crate::Issuer::with_jwks_uri), since it is no address.
     ///
-    /// Everybody can have a service account, so [`authorized_parties`](crate::Issuer::authorized_parties) is demanded when
+    /// Anyone can have a service account, so [`authorized_parties`](crate::Issuer::authorized_parties) is demanded when
     /// the resource server is built: the unique ids that may call. With them this is no weakening.
     pub fn google() -> Self {
         Self::compat("Google")

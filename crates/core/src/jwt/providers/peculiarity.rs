@@ -1,22 +1,11 @@
 use crate::{
-    jwt::Profile,
+    jwt::{
+        Profile,
+        profile::{Peculiarity, TENANT},
+    },
     refusal::{FailedCheck, Reason, error::Actual},
     token::claims::UnverifiedClaims,
 };
-
-/// What one provider has, and nobody else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Peculiarity {
-    /// GitHub: callers choose the audience, and the default is no choice.
-    CustomAudience,
-    /// Google: everybody can be issued a token.
-    OpenToAll,
-    /// Entra: the issuer contains the tenant, which is in a claim as well.
-    TenantInIssuer,
-}
-
-/// The claim that names an Entra tenant.
-pub(crate) const TENANT: &str = "tid";
 
 /// The tenant that an issuer of Microsoft Entra ID contains: the first segment of its path, where that is a GUID.
 ///
@@ -59,7 +48,7 @@ impl Profile {
         Ok(())
     }
 
-    /// What does not fit this profile in the other settings of an issuer. Each fits after "the profile".
+    /// The other settings of an issuer that contradict this profile, each worded to follow "the profile".
     pub(crate) fn misfits(&self, settings: &Settings<'_>) -> Vec<&'static str> {
         let mut misfits = Vec::new();
         if settings.audience_waived && !settings.has_parties {
@@ -101,13 +90,13 @@ impl Profile {
     }
 }
 
-/// The settings of an issuer that a profile may have something to say about.
+/// The settings of an issuer that a profile may contradict.
 pub(crate) struct Settings<'s> {
     pub(crate) issuer: &'s str,
     pub(crate) audiences: &'s [String],
     pub(crate) audience_waived: bool,
     pub(crate) has_parties: bool,
-    /// Whether the issuer stands for many, and is none of them.
+    /// Whether this is the sample by which the settings of tenants are checked.
     pub(crate) is_template: bool,
 }
 
@@ -115,7 +104,7 @@ fn is_entra_issuer(issuer: &str) -> bool {
     entra_tenant(issuer).is_some_and(|tenant| !tenant.bytes().any(|byte| byte.is_ascii_uppercase()))
 }
 
-/// Whether an audience is what GitHub takes where a workflow names none: the address of the repository's owner, on
+/// Whether an audience is GitHub's default where a workflow names none: the address of the repository's owner, on
 /// github.com or on the server that the issuer is part of.
 fn is_default_audience(audience: &str, issuer: &str) -> bool {
     let host = issuer.strip_suffix("/_services/token").unwrap_or("https://github.com");

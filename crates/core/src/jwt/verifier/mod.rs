@@ -86,8 +86,8 @@ impl JwtVerifier {
         Self { validation, keys, issuer_context: ArcSwapOption::empty() }
     }
 
-    /// Checks the header and the claims of a JWT, which costs little, and then its signature: with `keys`, whose word is final, or
-    /// else with the cached keys. `issuer_index` is the place of the issuer in the configuration.
+    /// Checks the header and the claims of a JWT, which costs little, and then its signature: with `keys`, whose word is final,
+    /// or else with the cached keys. `issuer_index` is the place of the issuer in the configuration.
     pub(crate) fn verify(
         &self,
         jwt: &DecodedJwt<'_>,

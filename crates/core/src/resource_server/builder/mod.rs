@@ -23,19 +23,19 @@ use crate::{
     token::claims::ClaimNames,
 };
 
-/// The difference between clocks that is tolerated unless [`ResourceServerBuilder::leeway`] says otherwise.
+/// The tolerated difference between clocks, unless [`ResourceServerBuilder::leeway`] says otherwise.
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
 
-/// The greatest leeway. More of it would keep expired tokens alive rather than make up for clocks.
+/// The greatest leeway. A greater one would accept expired tokens rather than tolerate clocks.
 const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
 
-/// The longest token that is read unless [`ResourceServerBuilder::max_token_length`] says otherwise, in bytes.
+/// The longest token that is read, in bytes, unless [`ResourceServerBuilder::max_token_length`] says otherwise.
 const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 
 /// Settings of a [`ResourceServer`]. Issuers and audiences are mandatory; the rest has defaults.
 ///
 /// The settings of one issuer (its profile, its algorithms, its keys) are on [`Issuer`]. Unless
-/// [`startup`](Self::startup) says otherwise, this checks the settings and contacts nobody: keys are fetched when the
+/// [`startup`](Self::startup) says otherwise, building checks the settings and makes no request: keys are fetched when the
 /// first token needs them.
 ///
 /// | setting | default |
@@ -48,7 +48,7 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 /// | [`max_token_age`](Self::max_token_age) | no limit but `exp` |
 /// | [`token_header`](Self::token_header) | none besides `Authorization` |
 /// | [`uniform_refusals`](Self::uniform_refusals) | off: a client is told what was wrong |
-/// | [`jwt_cache`](Self::jwt_cache) | 100 000 jwt_cache on JWTs, at most 64 MiB |
+/// | [`jwt_cache`](Self::jwt_cache) | 100 000 JWTs, at most 64 MiB |
 /// | [`clock`](Self::clock) | the operating system's |
 /// | [`fetch`](Self::fetch) | `ReqwestFetch`, with the feature `reqwest` |
 /// | [`user_agent`](Self::user_agent) | `scopegate/` and its version |
@@ -73,7 +73,7 @@ pub struct ResourceServerBuilder {
     fetch: Option<Arc<dyn Fetch>>,
     user_agent: HeaderValue,
     crypto: Option<CryptoBackend>,
-    /// What was wrong with a [`Config`](crate::config::Config) that the settings came from.
+    /// The faults of a [`Config`](crate::config::Config) that the settings came from.
     faults: Faults,
 }
 
@@ -116,7 +116,7 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Accepts tokens that this verifier of the application judges, besides the issuers named before.
+    /// Accepts tokens that this verifier of the application verifies, besides those of the issuers named before.
     pub fn verifier(mut self, verifier: impl TokenVerifier) -> Self {
         self.applications.push(Arc::new(verifier));
         self
@@ -129,7 +129,7 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Tolerates this much difference between the issuer's clock and ours, for `exp`, `nbf` and `iat`.
+    /// Tolerates this difference between the issuer's clock and this service's, for `exp`, `nbf` and `iat`.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
@@ -143,7 +143,8 @@ impl ResourceServerBuilder {
 
     /// Refuses tokens that were issued longer ago than this, whatever their `exp` says, and tokens without `iat`. Zero is a
     /// fault. It holds for tokens of every kind: for opaque ones `iat` is in the answer of their issuer, and verifiers of the
-    /// application say it by [`TokenInfo::issued_at`](crate::custom::token_verifier::TokenInfo::issued_at), those of API keys included.
+    /// application set [`TokenInfo::issued_at`](crate::custom::token_verifier::TokenInfo::issued_at), those of API keys
+    /// included.
     pub fn max_token_age(mut self, age: Duration) -> Self {
         self.max_token_age = Some(age);
         self
@@ -155,14 +156,14 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Says whether [`build`](Self::build) waits for the keys of its issuers. Tenants are not waited for: nobody knows them
-    /// yet.
+    /// Sets whether [`build`](Self::build) waits for the keys of its issuers. It never waits for those of tenants, which are
+    /// not known yet.
     pub fn startup(mut self, startup: Startup) -> Self {
         self.startup = startup;
         self
     }
 
-    /// Tells this observer of fetches and refusals.
+    /// Reports fetches, lookups and refusals to this observer.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observer = Some(Arc::new(observer));
         self
@@ -172,8 +173,8 @@ impl ResourceServerBuilder {
     /// and no scheme. There is one such header; the last that is named counts.
     ///
     /// A request with a token in this header and in `Authorization` is refused, and so is one with several of this header.
-    /// Whoever reaches this service without the proxy can write the header as well, so a token from it is verified like any
-    /// other.
+    /// A client that reaches this service without the proxy can write the header as well, so a token from it is verified like
+    /// any other.
     ///
     /// ```
     /// use http::HeaderName;
@@ -192,25 +193,25 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Answers every JWT that was not proven genuine alike: 401, as for a signature that is not valid, whatever was wrong with it.
+    /// Gives one answer to every JWT whose signature was not verified, whatever is wrong: 401, as for an invalid signature.
     ///
-    /// Without this, a client is told what was wrong, which saves honest developers hours. But claims are looked at before the
-    /// signature, so that anybody who writes tokens can find out by the answers which issuers are trusted, which audience,
-    /// algorithms, types and clients are accepted, and which [`Tenants`] exist. With this, none of that is told; the log and the
-    /// [`Reason`](crate::Reason) in the response's extensions have it still. A token of a tenant whose keys cannot be had is
-    /// answered 401, too, and not 503 as for other issuers: its client does not learn that another attempt may succeed.
+    /// Without this, the answer says what is wrong, which saves honest developers hours. But claims are checked before the
+    /// signature, so that forged tokens find out by the answers which issuers are trusted, which audiences, algorithms, types
+    /// and clients are accepted, and which [`Tenants`] exist. With this, only the log and the [`Reason`](crate::Reason) in the
+    /// response's extensions say so. A token of a tenant whose keys cannot be fetched is answered 401, too, and not 503 as for
+    /// other issuers: its client does not learn that another attempt may succeed.
     ///
-    /// How long an answer takes says something still: keys of a tenant are fetched for the first token that names it.
+    /// The time that an answer takes still tells something: keys of a tenant are fetched for the first token that names it.
     pub fn uniform_refusals(mut self) -> Self {
         self.uniform_refusals = true;
         self
     }
 
-    /// Remembers so many jwt_cache on JWTs, or none with [`JwtCacheConfig::off`].
+    /// Sets how many verified JWTs are cached; none with [`JwtCacheConfig::off`].
     ///
-    /// A token that was verified once is not verified again while it is remembered: a fraction of a microsecond instead of a
-    /// signature check. Its times, its key and its issuer are looked at for every request all the same, so that nothing is
-    /// accepted that would not be otherwise.
+    /// The signature of a cached token is not checked again: the token costs a fraction of a microsecond. Its times, its key
+    /// and its issuer are checked for every request all the same, so that no token is accepted that would be refused without
+    /// the cache.
     pub fn jwt_cache(mut self, cache: JwtCacheConfig) -> Self {
         self.jwt_cache = cache;
         self
@@ -228,7 +229,7 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Calls this service so in `User-Agent` (RFC 9110 §10.1.5), in requests for metadata, for keys and for introspection. An
+    /// Sends this `User-Agent` (RFC 9110 §10.1.5) in requests for metadata, for keys and for introspection. An
     /// empty name is a fault, since web application firewalls are known to answer 403 to nameless clients.
     ///
     /// ```
@@ -250,38 +251,39 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Has [`build`](Self::build) report these faults with its own.
+    /// Makes [`build`](Self::build) report these faults with its own.
     pub(crate) fn with_faults(mut self, faults: Vec<String>) -> Self {
         faults.into_iter().for_each(|fault| self.faults.add(fault));
         self
     }
 
     /// Builds the resource server. Unless [`startup`](Self::startup) says otherwise, it does not wait for its issuers: keys
-    /// are fetched when the first token needs them, and until they can be had the answer is 503.
+    /// are fetched when the first token needs them, and until they are fetched the answer is 503.
     ///
     /// # Errors
     ///
     /// With every fault at once:
     ///
     /// - a setting of a [`Config`](crate::config::Config) is unknown, cannot be read, or contradicts another;
-    /// - there is no issuer, two are equal, or one is no StringOrURI (RFC 7519 §2), or no `https` URL without query and fragment
-    ///   although its metadata is found by it;
-    /// - http is allowed for a host that is none;
-    /// - an issuer has no audience, or an audience is empty, has other characters than visible ASCII, or is a URI with a fragment;
+    /// - there is no issuer, two are equal, or one is no StringOrURI (RFC 7519 §2), or no `https` URL without query and
+    ///   fragment although its metadata is found by it;
+    /// - http is allowed for a text that is no host;
+    /// - an issuer has no audience, or an audience is empty, has other characters than visible ASCII, or is a URI with a
+    ///   fragment;
     /// - an issuer's list of algorithms, of authorized parties or of key hosts is empty;
     /// - an issuer's profile accepts no `typ`, or demands no sign of an access token where `typ` gives none;
-    /// - an issuer's other settings do not fit its profile: its audience is waived and nothing stands in for it, clients are
-    ///   listed and its tokens name none, or what the profile of a provider demands is not there;
+    /// - an issuer's other settings do not fit its profile: its audience is waived and no list of clients replaces it, clients
+    ///   are listed and its tokens name none, or what the profile of a provider requires is absent;
     /// - given keys are not a JWK Set, or none of them can be used;
-    /// - a header for the JWK Set is not a header, or is one where the keys do not come from a URL, or from who knows what host;
-    /// - the address of a metadata document is not one, or is one where the keys are not found through it;
+    /// - a header for the JWK Set is not a header, or is one where the keys do not come from a URL, or may come from any host;
+    /// - the address of a metadata document is not a URL, or is given where the keys are not found through it;
     /// - a template of tenants fits no issuer, or two templates are equal;
-    /// - the leeway is over 5 minutes, the token length or the age of tokens is 0, the token header is one of other credentials, or a setting of
-    ///   [`KeyRefresh`] is out of its bounds;
-    /// - keys have to be fetched, and there is no client (the feature `reqwest` is off and none was given, or no TLS
-    ///   provider can be had), or no tokio runtime;
+    /// - the leeway is over 5 minutes, the token length or the age of tokens is 0, the token header is one of other
+    ///   credentials, or a setting of [`KeyRefresh`] is out of its bounds;
+    /// - keys have to be fetched, and there is no client (the feature `reqwest` is off and none was given, or there is no TLS
+    ///   provider), or no tokio runtime;
     /// - neither of the features `aws-lc-rs` and `rust-crypto` is on;
-    /// - with [`Startup::FailFast`], the keys of an issuer cannot be had.
+    /// - with [`Startup::FailFast`], the keys of an issuer cannot be fetched.
     pub async fn build(mut self) -> Result<ResourceServer, BuildError> {
         let mut faults = std::mem::take(&mut self.faults);
         self.check(&mut faults);
@@ -321,7 +323,7 @@ impl ResourceServerBuilder {
         for group in self.tenants {
             name_ours(&group.settings.audiences);
             claim_names.add(group.settings.profile.claim_names());
-            // The settings are the same for every tenant, so one that nobody asks shows whether they are good.
+            // The settings are the same for every tenant, so a sample that is never asked shows their faults.
             let sample = factory.verifier(
                 group.sample(),
                 Some(Membership { is_template: true, ..group.membership(None) }),
@@ -366,7 +368,7 @@ impl ResourceServerBuilder {
         }))
     }
 
-    /// The settings that concern no issuer in particular.
+    /// The faults of the settings that all issuers share.
     fn check(&self, faults: &mut Faults) {
         if self.issuers.is_empty() && self.tenants.is_empty() && self.applications.is_empty() {
             faults
@@ -428,7 +430,7 @@ impl ResourceServerBuilder {
         }
     }
 
-    /// An opaque token has to belong to one issuer, as far as can be told by looking at it.
+    /// Opaque tokens have to be told apart by their prefixes: one issuer at most has none, and no prefix begins another.
     fn check_opaque(&self, faults: &mut Faults) {
         let asked =
             || self.issuers.iter().filter_map(|issuer| Some((&issuer.identifier, issuer.introspection.as_ref()?)));
@@ -459,7 +461,7 @@ impl ResourceServerBuilder {
         }
     }
 
-    /// Makes a client where one is needed and none was given.
+    /// Makes an HTTP client where one is needed and none was given.
     fn provide_fetch(&mut self, faults: &mut Faults) {
         let needed = !self.tenants.is_empty() || self.issuers.iter().any(Issuer::needs_fetch);
         if !needed || self.fetch.is_some() {

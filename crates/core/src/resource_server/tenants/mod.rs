@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{dispatch::TenantGroup, jwt::JwtVerifier, net::https_url};
 
-/// What stands for the tenant in a template.
+/// The placeholder of the tenant in a template.
 const PLACEHOLDER: &str = "{tenant}";
 
-/// The identifier that stands for those of all tenants where settings are checked.
+/// The identifier of the sample by which the settings of all tenants are checked.
 const SAMPLE: &str = "https://tenant.example";
 
 /// The longest name of a tenant.
@@ -24,8 +24,7 @@ const MAX_TENANT: usize = 256;
 /// Many issuers that differ in nothing but their name: the tenants of one authorization server.
 ///
 /// A tenant becomes known with its first token. Before anything is fetched for it, it has to be trusted: its `iss` has to
-/// fit the template, and the predicate has to know the tenant. What its tokens are held to is the same for all of them,
-/// except that each tenant's keys are its own.
+/// fit the template, and the predicate has to accept the tenant. All tenants have the same settings, and each has its own keys.
 ///
 /// ```
 /// use scopegate_core::{ResourceServer, Tenants};
@@ -39,19 +38,20 @@ const MAX_TENANT: usize = 256;
 ///     );
 /// ```
 ///
-/// Of the trusted tenants, 1000 are live at a time, unless [`max_live`](Self::max_live) says otherwise: their keys are at
-/// hand. One more takes the place of one that was used little, whose keys are fetched again when it comes back. Tenants that
-/// no good token has come from yet have a place of their own, so that invented tokens push out nobody who is served. Let
-/// `max_live` be no smaller than the number of tenants that are trusted: only then can nobody, by naming all of them, keep one
-/// that has not been served yet waiting for its cool-down.
+/// Of the trusted tenants, 1000 are live at a time, unless [`max_live`](Self::max_live) says otherwise: their keys are cached.
+/// One more evicts one that was used little, whose keys are fetched again with its next token. Tenants without a valid token
+/// yet are on probation and have room of their own, so that forged tokens evict no tenant that is served. Let `max_live` be no
+/// smaller than the number of trusted tenants: otherwise a stranger who names all of them can keep a tenant that has not been
+/// served yet waiting for its cool-down.
 ///
-/// Each tenant has a budget of fetches of its own, also while it is not live, so a predicate that trusts every name lets
-/// strangers cause traffic: to the hosts that the template allows, and to those that the documents there name as the place
-/// of their keys, unless [`key_hosts`](Issuer::key_hosts) in the settings allows fewer.
+/// Each tenant has its own budget of fetches, also while it is not live, so a predicate that trusts every name lets strangers
+/// cause traffic: to the hosts that the template allows, and to those that the metadata documents there name for their keys,
+/// unless [`key_hosts`](Issuer::key_hosts) in the settings allows fewer.
 ///
-/// Strangers can find out which tenants are trusted: their tokens are refused for another reason than those of others, before any
-/// signature is looked at, the answer takes longer while keys are fetched, and it is 503 where they cannot be had. Where that
-/// matters, [`uniform_refusals`](super::ResourceServerBuilder::uniform_refusals) makes all but the time it takes the same.
+/// Strangers can find out which tenants are trusted: forged tokens of those are refused for another reason, the answer takes
+/// longer while keys are fetched, and it is 503 where that fails. Where this matters,
+/// [`uniform_refusals`](super::ResourceServerBuilder::uniform_refusals) makes the answers the same in all but the time they
+/// take.
 #[derive(Clone)]
 #[must_use = "tenants have to be given to a `ResourceServerBuilder`"]
 pub struct Tenants {
@@ -71,7 +71,7 @@ struct Template {
 }
 
 impl Template {
-    /// Whether the placeholder is all there is, so that the predicate sees whole identifiers.
+    /// Whether the template is the placeholder alone, so that the predicate sees whole identifiers.
     fn is_all(&self) -> bool {
         self.before.is_empty() && self.after.is_empty()
     }
@@ -107,11 +107,10 @@ impl Tenants {
         Self::new(&template, parts, trusted)
     }
 
-    /// The issuers that the predicate trusts, by their whole identifier. `name` stands for all of them in the log and
-    /// where things are counted.
+    /// The issuers that the predicate trusts, by their whole identifier. `name` is that of all of them in logs and metrics.
     ///
-    /// The predicate is given what a stranger wrote into a token. It has to compare it with what is known, for example with
-    /// the rows of a table, and not merely look at how it begins.
+    /// The predicate gets what a stranger may have written into a token. It has to compare the whole identifier with known
+    /// ones, the rows of a table for example, and not only its beginning.
     pub fn trusting(name: impl AsRef<str>, trusted: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         let whole = Template { before: Box::default(), after: Box::default() };
         Self::new(name.as_ref(), Some(whole), trusted)
@@ -128,7 +127,7 @@ impl Tenants {
         }
     }
 
-    /// Sets what the tenants' tokens are held to: audiences, profile, algorithms, as for any [`Issuer`].
+    /// Changes the settings of all tenants: audiences, profile, algorithms, as for any [`Issuer`].
     pub fn settings(mut self, change: impl FnOnce(Issuer) -> Issuer) -> Self {
         self.settings = change(self.settings);
         self
@@ -150,18 +149,18 @@ impl Tenants {
         self
     }
 
-    /// Keeps the keys of so many tenants at hand, instead of 1000.
+    /// Caches the keys of so many tenants, instead of 1000.
     pub fn max_live(mut self, tenants: usize) -> Self {
         self.max_live = tenants;
         self
     }
 
-    /// The template, or the name that was given: what stands for all tenants in the log and where things are counted.
+    /// The template, or the name that was given: the name of all tenants in logs and metrics.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The tenant whose identifier this would be.
+    /// The tenant in an identifier that fits the template.
     fn tenant_of<'i>(&self, issuer: &'i str) -> Option<&'i str> {
         let template = self.template.as_ref()?;
         let tenant = issuer.strip_prefix(&*template.before)?.strip_suffix(&*template.after)?;
@@ -189,12 +188,12 @@ impl Tenants {
         Issuer { identifier: identifier.to_owned(), keys, ..self.settings.clone() }
     }
 
-    /// An issuer that stands for all of them.
+    /// A sample tenant, by which the settings of all are checked.
     pub(super) fn sample(&self) -> Issuer {
         self.issuer(SAMPLE, "tenant")
     }
 
-    /// Only what is fetched from has to be an address.
+    /// An identifier has to be a URL only where the metadata is fetched from it.
     fn check_identifier(&self, issuer: &str) -> Result<(), &'static str> {
         match self.jwks_uri {
             Some(_) => https_url::check_name(issuer),
@@ -206,7 +205,7 @@ impl Tenants {
         Membership { name: &self.name, last_asked, is_template: false }
     }
 
-    /// What is wrong with the template.
+    /// The fault of the template, if it has one.
     pub(super) fn fault(&self) -> Option<String> {
         let Some(template) = &self.template else {
             return Some(format!("the template has to have `{PLACEHOLDER}` in it, once"));
@@ -243,14 +242,14 @@ impl Tenants {
         };
         keys_by_tenant.is_some_and(|fetched| !fetched.keeps_to_its_domain()).then(|| {
             format!(
-                "whoever chooses the tenant would choose the host; let `{PLACEHOLDER}` be in the path, or a part of a host that \
+                "an attacker who chooses the tenant would choose the host; let `{PLACEHOLDER}` be in the path, or a part of a host that \
                  your own domain follows, such as `https://{PLACEHOLDER}.idp.example/`"
             )
         })
     }
 }
 
-/// Tenants, and what makes their verifiers.
+/// Tenants, and the settings from which their verifiers are made.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) tenants: Tenants,
@@ -293,7 +292,7 @@ impl TenantGroup for Group {
     }
 }
 
-/// Whether the text is a tenant's name: nothing in it ends a path segment or a host, or is decoded by anybody.
+/// Whether the text is a tenant's name: no character in it ends a path segment or a host, or is part of an encoding.
 pub(crate) fn is_tenant(text: &str) -> bool {
     (1..=MAX_TENANT).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))

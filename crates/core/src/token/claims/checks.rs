@@ -1,4 +1,4 @@
-//! Checks that claims have to pass whoever vouches for them: an issuer by its signature, or by its answer to a question.
+//! The checks that claims of every token have to pass, whether a signature or a lookup verifies it.
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
@@ -8,17 +8,17 @@ use crate::refusal::{
     error::{self, Actual, Expected, Failures, Side, TimeBound},
 };
 
-/// The checks that failed so far. Each is made whatever the others found, so that the log can name every one.
+/// The checks that failed so far. All checks are made, so that the log can name every one that failed.
 #[derive(Default)]
 pub(crate) struct CheckResults(Failures);
 
 impl CheckResults {
-    /// What a check found, if it passed.
+    /// Records the failure of a check; the value that it found, if it passed.
     pub(crate) fn record<T>(&mut self, check: Result<T, FailedCheck>) -> Option<T> {
         check.map_err(|failure| self.0.push(failure)).ok()
     }
 
-    /// The first failure, where it is that the token is of another kind.
+    /// The first failure, if that is the kind of token.
     pub(crate) fn wrong_kind(&mut self) -> Option<&mut FailedCheck> {
         self.0.first_mut().filter(|failure| failure.reason() == Reason::WrongTokenType)
     }
@@ -29,7 +29,7 @@ impl CheckResults {
     }
 }
 
-/// Names of which a token has to have one, and the text that tells them to an operator.
+/// Names of which a token has to have one, and their text in an operator's log.
 #[derive(Clone, Debug)]
 pub(crate) struct AllowedValues {
     names: Box<[Box<str>]>,
@@ -57,8 +57,8 @@ impl From<&AllowedValues> for Expected {
     }
 }
 
-/// RFC 7519 §4.1.3: one exact match suffices. A token that names nobody is not meant for another audience; it does not say
-/// whom it is meant for.
+/// RFC 7519 §4.1.3: one exact match suffices. A token without an audience is not for another one, so that is a missing
+/// claim.
 pub(crate) fn audience(ours: &AllowedValues, found: Texts<'_>) -> Result<(), FailedCheck> {
     if found.iter().any(|found| ours.iter().any(|ours| **ours == *found)) {
         return Ok(());
@@ -114,7 +114,7 @@ pub(crate) fn begun(not_before: Option<NumericDate>, now: Duration, leeway: Dura
 }
 
 /// RFC 7519 §4.1.6, which leaves the use of `iat` to the reader: it is not in the future, and not too long ago where a
-/// greatest age is configured. Then it has to be there.
+/// greatest age is configured, which makes it required.
 pub(crate) fn issued_at(
     claims: &UnverifiedClaims<'_>,
     max_age: Option<Duration>,

@@ -1,4 +1,4 @@
-//! The claims of a token: as somebody wrote them, as they are checked, and as a handler reads them.
+//! The claims of a token: as they are read before verification, the checks of them, and as a handler reads them.
 
 pub(crate) mod checks;
 mod unverified;

@@ -5,12 +5,12 @@ use crate::{
     refusal::{FailedCheck, Reason, error::Actual},
 };
 
-/// As many nanoseconds as are counted in 64 bits, which is a day in the year 2554. A time beyond it is as good as never, and
-/// stays within what every platform's clock can represent.
+/// The latest time that a claim can have, a day in the year 2554: as many nanoseconds as are counted in 64 bits, which every
+/// platform's clock can represent. A later time is cut to it.
 const END_OF_TIME: Duration = Duration::from_nanos(u64::MAX - 1);
 
-/// The number of a claim that is registered and looked at: its place. Of a name that is written in the code, the compiler
-/// knows it.
+/// The number of a registered claim that is checked: its place in [`UnverifiedClaims`]. For a literal name the compiler
+/// computes it.
 #[inline(always)]
 const fn registered(name: &str) -> Option<usize> {
     Some(match name.as_bytes() {
@@ -42,14 +42,14 @@ const fn registered(name: &str) -> Option<usize> {
     })
 }
 
-/// How many those are.
+/// How many registered claims are checked.
 const REGISTERED: usize = 24;
 
 /// A point in time as a claim has it: seconds since 1970, perhaps with a fraction (RFC 7519 §2).
 pub(crate) type NumericDate = Duration;
 
-/// The names of the claims that any of the configured issuers has a use for. There are few of them, and most of the claims
-/// that tokens have are none, so that comparing lengths does.
+/// The names of the claims, beside the registered ones, that the configuration of any issuer reads. They are few, and a linear
+/// search tells most other names apart by their length.
 #[derive(Debug, Default)]
 pub(crate) struct ClaimNames(Vec<Box<str>>);
 
@@ -71,7 +71,7 @@ impl ClaimNames {
     }
 }
 
-/// What a token claims, before anything is known about who wrote it.
+/// The claims of a token before its verification: an attacker may have written them.
 #[derive(Debug, Default)]
 pub(crate) struct UnverifiedClaims<'a> {
     registered: [Option<Value<'a>>; REGISTERED],
@@ -90,8 +90,8 @@ impl<'a> UnverifiedClaims<'a> {
         Ok(claims)
     }
 
-    /// The same without the members that are `null`, for an answer: what its issuer leaves out, it may write so. A `cnf` stays,
-    /// since a binding that says nothing is no sign that there is none.
+    /// The same without members that are `null`, for the answer of an issuer, which may write an absent claim so. A `cnf`
+    /// stays: a binding that is `null` does not say that the token is unbound.
     pub(crate) fn without_nulls(mut self) -> Self {
         for (number, slot) in self.registered.iter_mut().enumerate() {
             if Some(number) != registered("cnf") {
@@ -107,7 +107,7 @@ impl<'a> UnverifiedClaims<'a> {
         self.text
     }
 
-    /// A claim that is registered, or that somebody has a use for.
+    /// A claim that is registered, or whose name was given to [`parse`](Self::parse).
     #[inline(always)]
     pub(crate) fn get(&self, name: &str) -> Option<&Value<'a>> {
         match registered(name) {
@@ -163,11 +163,11 @@ impl<'a> UnverifiedClaims<'a> {
     }
 }
 
-/// The texts that a claim consists of, in order.
+/// The texts of a claim that is one string or an array of strings, in order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Texts<'c> {
     One(&'c str),
-    /// Elements that are no strings are none of them.
+    /// Elements that are no strings are skipped.
     Elements(&'c [Value<'c>]),
 }
 
@@ -194,7 +194,7 @@ impl<'c> Texts<'c> {
         self.iter().next().is_none()
     }
 
-    /// The only one.
+    /// The text, if there is exactly one.
     pub(crate) fn sole(self) -> Option<&'c str> {
         let mut texts = self.iter();
         texts.next().filter(|_| texts.next().is_none())
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_somebody_has_a_use_for_are_read_besides_the_registered_ones() {
+    fn names_that_an_issuer_reads_are_kept_besides_the_registered_ones() {
         let mut names = ClaimNames::default();
         assert!(UnverifiedClaims::parse(br#"{"scp":"x"}"#, &names).unwrap().get("scp").is_none());
         names.add(["scp"]);

@@ -124,8 +124,8 @@ fn in_memory<C>(json: &str) -> usize {
 }
 
 impl VerifiedToken {
-    /// The one place where a token becomes a verified one. The caller vouches that `checked`, which were read from the JSON object
-    /// `claims`, passed every check, and that the token is genuine.
+    /// The one place where a token becomes a verified one. The caller vouches that `checked`, which were read from the JSON
+    /// object `claims`, passed every check, and that the token is genuine.
     pub(crate) fn from_checked(
         issuer_context: Arc<IssuerContext>,
         checked: CheckedClaims<'_>,
@@ -219,8 +219,8 @@ impl VerifiedToken {
         policy.is_satisfied_by(&self.0.scope, &*self.0.issuer_context.grammar)
     }
 
-    /// When the token expires (`exp`), the leeway not added. `None` where that is not known: a JWT without `exp` is refused, but
-    /// the answer about an opaque token may have none (RFC 7662 §2.2).
+    /// When the token expires (`exp`), the leeway not added. `None` where that is not known: a JWT without `exp` is refused,
+    /// but the answer about an opaque token may have none (RFC 7662 §2.2).
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.claims.expires_at.map(time)
     }
@@ -237,7 +237,8 @@ impl VerifiedToken {
         size_of::<Inner>() + 256 + self.0.text.len() + self.0.scope.size() + built
     }
 
-    /// Has `grown` called whenever the token takes more memory than before. A second call changes nothing: one cache keeps a token.
+    /// Has `grown` called whenever the token takes more memory than before. A second call changes nothing: one cache keeps a
+    /// token.
     pub(crate) fn on_growth(&self, grown: impl Fn(&VerifiedToken) + Send + Sync + 'static) {
         let _ = self.0.growth_hook.0.set(Box::new(grown));
     }
