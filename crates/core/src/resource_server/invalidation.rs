@@ -31,17 +31,7 @@ impl ResourceServer {
         let mut invalidated = Invalidated { answers: 0, is_asked_about: false };
         let mut in_stores = Vec::new();
         for online in self.server().dispatch.online_verifiers() {
-            let tag = match what {
-                // However its signature is encoded.
-                Invalidate::Token(token) => online.token_tags(token)[1],
-                Invalidate::Subject { issuer, subject } if *issuer == *online.validation.issuer => {
-                    online.digest(&[b"subject", issuer.as_bytes(), subject.as_bytes()])
-                }
-                Invalidate::Session { issuer, session } if *issuer == *online.validation.issuer => {
-                    online.digest(&[b"session", issuer.as_bytes(), session.as_bytes()])
-                }
-                Invalidate::Subject { .. } | Invalidate::Session { .. } => continue,
-            };
+            let Some(tag) = online.tag_of(what) else { continue };
             let (answers, in_store) = online.invalidate(tag);
             invalidated.answers += answers;
             invalidated.is_asked_about = true;

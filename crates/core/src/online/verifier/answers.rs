@@ -72,15 +72,13 @@ impl OnlineVerifier {
 
     /// The tags by which an answer is invalidated: its token, and the subject and session that it or its verified token names.
     fn tags(&self, target: &LookupTarget, response: &VerifiedResponse) -> Vec<CacheKey> {
-        let issuer = self.validation.issuer.as_bytes();
         let verified = target.verified.as_ref();
         let session = verified.and_then(session);
         let subjects = [response.token.subject(), verified.and_then(VerifiedToken::subject)];
         let sessions = [response.session.as_deref(), session.as_deref()];
         let mut tags = target.token.to_vec();
-        for (kind, texts) in [(b"subject", subjects), (b"session", sessions)] {
-            tags.extend(texts.into_iter().flatten().map(|text| self.digest(&[kind, issuer, text.as_bytes()])));
-        }
+        tags.extend(subjects.into_iter().flatten().map(|subject| self.subject_tag(subject)));
+        tags.extend(sessions.into_iter().flatten().map(|session| self.session_tag(session)));
         tags.dedup();
         tags
     }

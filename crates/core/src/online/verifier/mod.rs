@@ -4,6 +4,7 @@ mod answers;
 mod caching;
 mod invalidation_log;
 mod reporter;
+mod tags;
 
 use std::{
     fmt,
@@ -29,7 +30,6 @@ use crate::{
     BoxFuture,
     clock::{Clock, timeout},
     crypto::CryptoBackend,
-    jose::signed_part,
     observe::Observer,
     refusal::Error,
     single_flight::{Flight, SingleFlight},
@@ -156,11 +156,6 @@ impl OnlineVerifier {
     /// The digest of several texts, with their lengths, so that no text can pass for the end of the one before.
     pub(crate) fn digest(&self, parts: &[&[u8]]) -> CacheKey {
         digest(self.deps.backend, parts)
-    }
-
-    /// The tags by which a token is invalidated.
-    pub(crate) fn token_tags(&self, token: &str) -> TokenTags {
-        [token, signed_part(token)].map(|text| self.digest(&[b"token", text.as_bytes()]))
     }
 
     /// The cached verdict, unless it is older than `max_age`.
