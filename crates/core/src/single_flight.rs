@@ -1,20 +1,20 @@
 //! Single flight: callers that need the same thing at the same time share one task and its outcome.
 //!
-//! The task belongs to none of its callers, so that a client that hangs up cancels nothing. However it ends, by its result, by
-//! a panic or with its runtime, its callers get an outcome, and the next caller starts another flight. How long a flight may
-//! take is for its owner to say: one whose runtime does not run ends never.
+//! The task belongs to none of its callers, so that a client that hangs up cancels nothing. However the task ends, with a
+//! result, by a panic or with its runtime, its callers get an outcome, and the next caller starts another flight. There is no
+//! time limit here: a flight whose runtime does not run never ends, so that the owner has to give it up.
 
 use std::{collections::HashMap, hash::Hash, time::SystemTime};
 
 use tokio::sync::watch;
 
-/// The flights under way, one for each key at most. The owner keeps it under the lock of the state that a flight changes.
+/// The flights under way, at most one for each key. The owner keeps it under the lock that guards what a flight changes.
 pub(crate) struct SingleFlight<K, T> {
     flights: HashMap<K, Flight<T>>,
     started: u64,
 }
 
-/// A flight, as those see it that wait for its outcome.
+/// A flight to wait for.
 #[derive(Clone)]
 pub(crate) struct Flight<T> {
     /// Later flights have higher numbers.
@@ -23,7 +23,7 @@ pub(crate) struct Flight<T> {
     outcome: watch::Receiver<Option<T>>,
 }
 
-/// The duty to end a flight, for the task that does its work.
+/// The duty to end a flight. Turn it into a [`guard`](Self::guard) that the task owns.
 pub(crate) struct Leader<T>(watch::Sender<Option<T>>);
 
 impl<K, T> Default for SingleFlight<K, T> {
@@ -49,14 +49,14 @@ impl<K: Eq + Hash, T: Clone> SingleFlight<K, T> {
         (flight, Leader(tx))
     }
 
-    /// Ends the flight of this key and number. `None` where it was given up or replaced before, so that its result is void.
+    /// Removes the flight of this key and number. `None` where it was given up or replaced before: then its result is void.
     pub(crate) fn finish(&mut self, key: &K, number: u64) -> Option<Flight<T>> {
         if self.get(key)?.number == number { self.flights.remove(key) } else { None }
     }
 }
 
 impl<T: Clone> Flight<T> {
-    /// A flight that has ended already.
+    /// A flight that has ended with this outcome, for an answer that needs no work.
     pub(crate) fn ended(outcome: T, now: SystemTime) -> Self {
         Self { number: 0, began: now, outcome: watch::channel(Some(outcome)).1 }
     }
@@ -68,10 +68,10 @@ impl<T: Clone> Flight<T> {
 }
 
 impl<T> Leader<T> {
-    /// The guard of the task. `conclude` gets the result of the work, or `None` where the task ended early; it has to
-    /// [`finish`](SingleFlight::finish) the flight, and makes its outcome.
+    /// The guard of the task. `conclude` runs once, with the result of the work or with `None` if the task ended early. It has
+    /// to [`finish`](SingleFlight::finish) the flight, and returns its outcome.
     ///
-    /// A runtime that is gone drops a task as it is spawned, and the guard with it: spawn it without the owner's lock.
+    /// A runtime that is gone drops a task, and its guard, while it is spawned: release the owner's lock before that.
     pub(crate) fn guard<R>(self, conclude: impl FnOnce(Option<R>) -> T + Send + 'static) -> FlightGuard<R, T> {
         FlightGuard { conclude: Some(Box::new(conclude)), tx: self.0 }
     }
@@ -84,7 +84,7 @@ pub(crate) struct FlightGuard<R, T> {
 }
 
 impl<R, T> FlightGuard<R, T> {
-    /// Ends the flight with this result of its work, and hands the outcome to all who wait for it.
+    /// Ends the flight with the result of its work.
     pub(crate) fn end(mut self, result: R) {
         self.conclude(Some(result));
     }

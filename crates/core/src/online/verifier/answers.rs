@@ -1,4 +1,4 @@
-//! What becomes of a response: the answer that is cached and from which each request gets its verdict.
+//! Makes answers of responses: what an issuer or a verifier said of a token, held to the rules and ready to be cached.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,14 +18,15 @@ use crate::{
 
 /// The token of a lookup.
 pub(super) struct LookupTarget {
-    /// The number of the flight: an answer replaces those of earlier ones.
+    /// The number of the flight: in the cache, an answer replaces those of earlier flights alone.
     pub(super) number: u64,
     pub(super) token: TokenTags,
     pub(super) verified: Option<VerifiedToken>,
 }
 
 impl OnlineVerifier {
-    /// Holds an answer to the rules of this issuer.
+    /// Holds a response to the rules of this issuer. One that breaks them is a refusal, which is cached as such; one that is
+    /// not a JSON object within bounds is no answer.
     pub(super) fn verify(
         &self,
         status: TokenStatus,

@@ -7,7 +7,8 @@ use crate::online::CacheKey;
 /// How many invalidations are kept. A lookup that began before the oldest of them counts as invalidated.
 const MAX_INVALIDATIONS: usize = 1024;
 
-/// Answers whether a lookup was overtaken by an invalidation: its answer may be from before a revocation and must not be cached.
+/// Answers whether a lookup was overtaken by an invalidation: its answer may be from before a revocation and must not be
+/// cached.
 ///
 /// Epochs order lookups and invalidations: each invalidation begins a new one, and a lookup belongs to the one it began in.
 #[derive(Default)]

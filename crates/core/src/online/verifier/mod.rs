@@ -44,19 +44,19 @@ pub(crate) struct OnlineVerifier {
     store: Option<SharedStore>,
     ttl: Duration,
     negative_ttl: Duration,
-    /// How long one call may take, and how long a lookup waits for its permit.
+    /// The time limit of a call, and that of the wait for its permit.
     timeout: Duration,
     breaker: CircuitBreaker,
-    /// One for each call at the same time.
+    /// One permit for each call in flight.
     permits: Semaphore,
-    /// One for each lookup, those that wait for a permit included.
+    /// One permit for each lookup, in flight or waiting for its call. Without one left, requests get 503.
     queue: Arc<Semaphore>,
     in_flight: Mutex<InFlight>,
     reporter: Reporter,
     deps: OnlineDeps,
 }
 
-/// What all online verifiers of a resource server share.
+/// The dependencies that all online verifiers of a resource server share.
 #[derive(Clone, Debug)]
 pub(crate) struct OnlineDeps {
     pub(crate) clock: Arc<dyn Clock>,
@@ -66,7 +66,7 @@ pub(crate) struct OnlineDeps {
     pub(crate) runtime: Option<Handle>,
 }
 
-/// How old an answer may be where one of this moment is demanded: a request takes a while, and so does an answer.
+/// How old an answer may be where `max_age` is zero: both a request and an answer take a while.
 pub(crate) const MAX_AGE_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// The lookups under way and the invalidations they may have missed. Under one lock, so that no answer is cached between an
@@ -77,7 +77,7 @@ struct InFlight {
     invalidations: InvalidationLog,
 }
 
-/// The key of the answer, and whether the lookup bypasses the store.
+/// The key of the answer, and whether the lookup bypasses the shared store.
 type FlightKey = (CacheKey, bool);
 
 #[derive(Clone)]
@@ -147,7 +147,8 @@ impl OnlineVerifier {
         self.deps.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 
-    /// The state of the breaker, for how long it stays open, and whether the last lookup failed.
+    /// The state of the breaker, for how long it stays open, and whether the last lookup failed, not counting failures that the
+    /// token may have caused.
     pub(crate) fn health(&self) -> (CircuitState, Option<Duration>, bool) {
         let (breaker, open_for) = self.breaker.state(self.now());
         (breaker, open_for, self.reporter.is_failing())
@@ -223,6 +224,11 @@ impl OnlineVerifier {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Joins a flight for this key that is recent enough, or takes `lookup` and spawns its task.
+    ///
+    /// # Errors
+    ///
+    /// When no call may be made: the breaker is open, the queue is full, there is no runtime, or `lookup` was taken before.
     fn join_or_start(
         self: &Arc<Self>,
         key: Option<CacheKey>,
@@ -284,7 +290,7 @@ impl OnlineVerifier {
         Ok(flight)
     }
 
-    /// The answer, from the store or by a call.
+    /// Gets the answer from the store, or by a call that waits for a permit and is permitted by the breaker.
     async fn look_up(&self, lookup: LookupRequest, number: u64, bypasses_store: bool) -> LookupResult {
         let LookupRequest { key, token, verified, ask, max_age } = lookup;
         let target = LookupTarget { number, token, verified };
@@ -313,8 +319,8 @@ impl OnlineVerifier {
         result.map(Arc::new)
     }
 
-    /// Removes the cached answers with this tag, keeps lookups in flight from caching theirs, and returns how many were removed.
-    /// The future does the same to the store.
+    /// Removes the cached answers with this tag, keeps lookups in flight from caching theirs, and returns how many were
+    /// removed. The future does the same to the store.
     pub(crate) fn invalidate(&self, tag: CacheKey) -> (usize, BoxFuture<'static, Result<(), StoreError>>) {
         self.in_flight().invalidations.record(tag);
         let answers = self.local.invalidate(&tag);
@@ -371,7 +377,7 @@ fn took_too_long() -> Unavailable {
     Unavailable::new(UnavailableKind::Upstream, "the answer took too long")
 }
 
-/// A time since 1970 as one of the clock.
+/// A time since 1970 as [`Clock::now`] has it.
 fn at(since_1970: Duration) -> SystemTime {
     SystemTime::UNIX_EPOCH + since_1970
 }

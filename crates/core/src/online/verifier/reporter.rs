@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// What is known, outside of the cache, of the lookups of one verifier.
+/// Reports the lookups of one verifier, and keeps whether the last one failed.
 pub(super) struct Reporter {
     issuer: Arc<str>,
     observer: Option<Arc<dyn Observer>>,
@@ -30,7 +30,7 @@ impl Reporter {
         Self { issuer, observer, failing: AtomicBool::new(false), failure_log: FailureLog::default() }
     }
 
-    /// Whether the last lookup failed, those left out that failed because of their token.
+    /// Whether the last lookup failed, not counting failures that the token may have caused.
     pub(super) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
     }
