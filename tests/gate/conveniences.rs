@@ -132,8 +132,7 @@ fn algorithm_parses_from_its_name() {
 
 #[tokio::test]
 async fn a_resource_server_shows_its_issuers_and_audiences() {
-    let other =
-        Issuer::with_jwks("https://other.example", mint().jwks_json()).audiences(["urn:own"]).audiences([AUDIENCE]);
+    let other = Issuer::with_jwks("https://other.example", mint().jwks_json()).audiences(["urn:own", AUDIENCE]);
     let keys = ApiKeys::new("https://api.example/keys", "sk_");
     let tenants = Tenants::template("https://{tenant}.idp.example", |_| true)
         .settings(|issuer| issuer.audiences(["urn:tenants"]));

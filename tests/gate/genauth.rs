@@ -235,8 +235,12 @@ async fn a_machine_s_token_is_accepted_and_names_its_client() {
 async fn machine_token_may_have_its_own_key_as_audience() {
     let token = machine().audience("machine-1");
     assert_eq!(reason_now(issuer(), &token).await, Some(Reason::WrongAudience));
-    assert_eq!(reason_now(issuer().audiences(["machine-1"]), &token).await, None);
-    assert_eq!(reason_now(issuer().audiences(["machine-1"]), &machine()).await, None, "besides the application's");
+    assert_eq!(reason_now(issuer().audiences([APPLICATION, "machine-1"]), &token).await, None);
+    assert_eq!(
+        reason_now(issuer().audiences([APPLICATION, "machine-1"]), &machine()).await,
+        None,
+        "besides the application's"
+    );
 }
 
 #[tokio::test]
