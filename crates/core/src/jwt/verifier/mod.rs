@@ -39,7 +39,9 @@ impl<'t> DecodedJwt<'t> {
     pub(crate) fn decode(token: &'t str, buffers: &'t mut JwtBuffers, names: &ClaimNames) -> Result<Self, Reason> {
         let compact = Compact::parse(token)?;
         let (header, payload) = (compact.header(&mut buffers.header)?, compact.payload(&mut buffers.payload)?);
-        Ok(Self { compact, header: Header::parse(header)?, claims: UnverifiedClaims::parse(payload, names)? })
+        let mut jwt = Self { compact, header: Header::parse(header)?, claims: UnverifiedClaims::default() };
+        jwt.claims.read(payload, names)?;
+        Ok(jwt)
     }
 
     /// Refuses a token that no key can verify: one whose `alg` is `none`, in any spelling, and one whose signature is not the

@@ -82,12 +82,18 @@ pub(crate) struct UnverifiedClaims<'a> {
 impl<'a> UnverifiedClaims<'a> {
     /// Reads the decoded payload: one JSON object.
     pub(crate) fn parse(payload: &'a [u8], names: &ClaimNames) -> Result<Self, Reason> {
-        // Checked as a whole, so that strings in members that are skipped are UTF-8 as well.
-        let text = std::str::from_utf8(payload).map_err(|_| Reason::MalformedToken)?;
-        let mut claims = Self { text, ..Self::default() };
-        let others = json::place_members(text, &mut claims.registered, |name| names.place(name));
-        claims.others = others.map_err(|_| Reason::MalformedToken)?;
+        let mut claims = Self::default();
+        claims.read(payload, names)?;
         Ok(claims)
+    }
+
+    /// Reads the decoded payload into this, which is large to move, and empty as yet.
+    pub(crate) fn read(&mut self, payload: &'a [u8], names: &ClaimNames) -> Result<(), Reason> {
+        // Checked as a whole, so that strings in members that are skipped are UTF-8 as well.
+        self.text = std::str::from_utf8(payload).map_err(|_| Reason::MalformedToken)?;
+        let others = json::place_members(self.text, &mut self.registered, |name| names.place(name));
+        self.others = others.map_err(|_| Reason::MalformedToken)?;
+        Ok(())
     }
 
     /// The same without members that are `null`, for the answer of an issuer, which may write an absent claim so. A `cnf`
