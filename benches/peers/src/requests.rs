@@ -58,7 +58,7 @@ impl Provider {
             algorithm: algorithm.name().to_owned(),
         };
         let mut provider = Self { issuer, algorithm, key, upstream, good: String::new() };
-        provider.good = provider.token().sign();
+        provider.good = provider.token().issue();
         provider
     }
 
@@ -69,7 +69,7 @@ impl Provider {
 
     /// The distinct tokens, each with its own `jti`.
     pub(crate) fn distinct(&self) -> Vec<String> {
-        (0..DISTINCT).map(|_| self.token().sign()).collect()
+        (0..DISTINCT).map(|_| self.token().issue()).collect()
     }
 
     /// The same valid token every time.
@@ -84,16 +84,16 @@ impl Provider {
     /// Requests that every peer refuses.
     pub(crate) fn refusals(&self) -> Vec<Workload> {
         vec![
-            Workload::refused("expired", Some(self.token().expired().sign())),
+            Workload::refused("expired", Some(self.token().expired().issue())),
             Workload::refused("no credentials", None),
-            Workload::refused("bad signature", Some(self.token().tampered_signature().sign())),
+            Workload::refused("bad signature", Some(self.token().tampered_signature().issue())),
         ]
     }
 
     /// Requests that a peer with issuer and audience checks refuses. Not measured.
     pub(crate) fn misdirected(&self) -> Vec<Workload> {
-        let for_another = self.token().audience("https://another.example").sign();
-        let by_another = self.token().claim("iss", "https://another.example").sign();
+        let for_another = self.token().audience("https://another.example").issue();
+        let by_another = self.token().claim("iss", "https://another.example").issue();
         vec![
             Workload::refused("wrong audience", Some(for_another)),
             Workload::refused("wrong issuer", Some(by_another)),

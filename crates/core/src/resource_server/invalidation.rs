@@ -5,6 +5,7 @@ use crate::{
     jose::is_jwt_shaped,
     jwt::{DecodedJwt, JwtBuffers},
     online::{Invalidate, Invalidated, StoreError},
+    token::claims::UnverifiedClaims,
 };
 
 impl ResourceServer {
@@ -62,8 +63,8 @@ impl ResourceServer {
         if !is_jwt_shaped(token) {
             return issuers.introspector_of_opaque(token).is_some();
         }
-        let mut buffers = JwtBuffers::new();
-        let jwt = DecodedJwt::decode(token, &mut buffers, &self.server().claim_names).ok();
+        let (mut buffers, mut claims) = (JwtBuffers::new(), UnverifiedClaims::default());
+        let jwt = DecodedJwt::decode(token, &mut buffers, &mut claims, &self.server().claim_names).ok();
         let issuer = jwt.as_ref().and_then(|jwt| jwt.claims.string("iss", "iss").ok().flatten());
         issuer.is_some_and(|issuer| issuers.introspector(issuer).is_some())
     }

@@ -10,7 +10,7 @@ use crate::{
     jwt::{DecodedJwt, JwtBuffers, JwtVerification},
     keys::{KeysUnavailable, RefetchReason},
     refusal::{Error, Reason},
-    token::{VerifiedToken, verified::IssuerIndex},
+    token::{VerifiedToken, claims::UnverifiedClaims, verified::IssuerIndex},
 };
 
 /// What the verification of a JWT without waiting came to, where that is no refusal.
@@ -37,14 +37,14 @@ impl ResourceServer {
         {
             return Ok(JwtDecision::Valid(cached));
         }
-        let mut buffers = JwtBuffers::new();
-        let jwt = DecodedJwt::decode(bearer.token, &mut buffers, &self.server().claim_names)?;
+        let (mut buffers, mut claims) = (JwtBuffers::new(), UnverifiedClaims::default());
+        let jwt = DecodedJwt::decode(bearer.token, &mut buffers, &mut claims, &self.server().claim_names)?;
         let key_id = jwt.header.key_id.as_deref();
-        let issuer = match self.server().dispatch.issuers.resolve(&jwt.claims)? {
+        let issuer = match self.server().dispatch.issuers.resolve(jwt.claims)? {
             JwtRoute::Local(issuer) => issuer,
             JwtRoute::Introspect(introspector) => {
                 jwt.check_form()?;
-                let checked = introspector.jwt_validation.check_before_asking(&jwt.header, &jwt.claims, self.now());
+                let checked = introspector.jwt_validation.check_before_asking(&jwt.header, jwt.claims, self.now());
                 checked.map_err(|error| error.with_key_id(key_id))?;
                 return Ok(JwtDecision::Introspect(introspector));
             }
@@ -66,8 +66,8 @@ impl ResourceServer {
     ) -> Result<VerifiedToken, Error> {
         let KeyMiss { issuer, key_id, is_mismatch } = missing;
         let refetched = issuer.verifier.keys.refetch(RefetchReason::of_key(key_id.as_deref(), is_mismatch)).await;
-        let mut buffers = JwtBuffers::new();
-        let jwt = DecodedJwt::decode(bearer.token, &mut buffers, &self.server().claim_names);
+        let (mut buffers, mut claims) = (JwtBuffers::new(), UnverifiedClaims::default());
+        let jwt = DecodedJwt::decode(bearer.token, &mut buffers, &mut claims, &self.server().claim_names);
         let verified = jwt.map_err(Error::from).and_then(|jwt| {
             match self.verify_with(bearer, &jwt, &issuer, refetched.as_ref().ok())? {
                 JwtVerification::Valid(token) => Ok(Some(token)),

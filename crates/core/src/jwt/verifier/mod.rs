@@ -19,7 +19,8 @@ use crate::{
 pub(crate) struct DecodedJwt<'t> {
     compact: Compact<'t>,
     pub(crate) header: Header<'t>,
-    pub(crate) claims: UnverifiedClaims<'t>,
+    /// Borrowed, since they are large to move.
+    pub(crate) claims: &'t UnverifiedClaims<'t>,
 }
 
 /// The memory that the header and the claims of a JWT are decoded to. Those of most tokens fit without an allocation.
@@ -35,13 +36,18 @@ impl JwtBuffers {
 }
 
 impl<'t> DecodedJwt<'t> {
-    /// Splits and decodes a compact JWS, and reads its header and those of its claims that have these names.
-    pub(crate) fn decode(token: &'t str, buffers: &'t mut JwtBuffers, names: &ClaimNames) -> Result<Self, Reason> {
+    /// Splits and decodes a compact JWS, and reads its header, and into `claims` those of its claims that have these names.
+    pub(crate) fn decode<'b: 't>(
+        token: &'t str,
+        buffers: &'b mut JwtBuffers,
+        claims: &'t mut UnverifiedClaims<'b>,
+        names: &ClaimNames,
+    ) -> Result<Self, Reason> {
         let compact = Compact::parse(token)?;
         let (header, payload) = (compact.header(&mut buffers.header)?, compact.payload(&mut buffers.payload)?);
-        let mut jwt = Self { compact, header: Header::parse(header)?, claims: UnverifiedClaims::default() };
-        jwt.claims.read(payload, names)?;
-        Ok(jwt)
+        let header = Header::parse(header)?;
+        claims.read(payload, names)?;
+        Ok(Self { compact, header, claims })
     }
 
     /// Refuses a token that no key can verify: one whose `alg` is `none`, in any spelling, and one whose signature is not the

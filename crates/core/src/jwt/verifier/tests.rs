@@ -93,8 +93,8 @@ fn verify(
 fn verdict(verifier: &Arc<JwtVerifier>, token: &str, keys: Option<&Arc<KeySet>>) -> Result<JwtVerification, Error> {
     let mut names = ClaimNames::default();
     names.add(verifier.validation.profile.claim_names());
-    let mut buffers = JwtBuffers::new();
-    verifier.verify(&DecodedJwt::decode(token, &mut buffers, &names)?, NOW, keys, IssuerIndex::Named(0))
+    let (mut buffers, mut claims) = (JwtBuffers::new(), UnverifiedClaims::default());
+    verifier.verify(&DecodedJwt::decode(token, &mut buffers, &mut claims, &names)?, NOW, keys, IssuerIndex::Named(0))
 }
 
 #[test]

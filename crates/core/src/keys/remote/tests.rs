@@ -623,7 +623,7 @@ async fn keys_that_nobody_asks_for_may_rest() {
     assert!(has(&source, "a-es256"));
     clock.advance(AHEAD + SECOND);
     settle().await;
-    assert_eq!(network.requests(), [JWKS_URL], "somebody asked for them");
+    assert_eq!(network.requests(), [JWKS_URL], "a request asked for them");
     for _ in 0..10 {
         clock.advance(AHEAD);
         settle().await;
