@@ -103,7 +103,7 @@ impl JwtVerifier {
         keys: Option<&Arc<KeySet>>,
         issuer_index: IssuerIndex,
     ) -> Result<JwtVerification, Error> {
-        let CheckedJwt { algorithm, scope, claims } = self.validation.check(&jwt.header, &jwt.claims, now)?;
+        let CheckedJwt { algorithm, scope, claims } = self.validation.check(&jwt.header, jwt.claims, now)?;
         let mut signature = Buffer::<SIGNATURE>::new();
         let signature = jwt.signature(&mut signature)?;
         let snapshot = if keys.is_none() { self.keys.snapshot() } else { None };
