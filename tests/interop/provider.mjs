@@ -164,7 +164,7 @@ function newProvider(issuer, keys) {
         validateRequestContext: () => undefined,
         verifyUserCode: () => undefined,
         async triggerAuthenticationDevice(ctx, request) {
-          const grant = new provider.TokenInfo({ accountId: request.accountId, clientId: request.clientId });
+          const grant = new provider.Grant({ accountId: request.accountId, clientId: request.clientId });
           grant.addOIDCScope('openid');
           for (const resource of [request.params.resource].flat().filter(Boolean)) {
             grant.addResourceScope(resource, 'messages:read');
