@@ -1,5 +1,5 @@
 use std::{
-    sync::Mutex,
+    sync::{Mutex, Weak},
     time::{Duration, SystemTime},
 };
 
@@ -10,7 +10,7 @@ use crate::{
     jwt::{JwtValidation, Profile},
     keys::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
     scope::ExactScopes,
-    token::claims::ClaimNames,
+    token::{claims::ClaimNames, verified::VerifiedBy},
 };
 
 #[derive(Debug)]
@@ -23,6 +23,11 @@ impl KeySource for NoKeys {
 
     fn refetch(&self, _: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
         Box::pin(async { Err(KeysUnavailable::new("none")) })
+    }
+
+    /// So that only the verifier tells one cached token from another.
+    fn is_current(&self, _: &Weak<KeySet>) -> bool {
+        true
     }
 }
 
@@ -220,4 +225,25 @@ fn key_3_a_tenant_that_was_pushed_out_keeps_its_cool_down() {
     assert!(tenants.asked.lock().unwrap().len() <= 1024);
     group.advance(Duration::from_secs(30));
     assert_eq!(asked("v"), None, "they are forgotten");
+}
+
+/// The context of a token of tenant `t` that its verifier in this set has verified.
+fn context_in(issuers: &Issuers, set: usize) -> IssuerContext {
+    let (verifier, _) = issuers.tenants[set].verifier("t").unwrap();
+    let verified_by = Some(VerifiedBy { keys: Weak::new(), issuer_index: IssuerIndex::Tenant(set) });
+    let (issuer, grammar) = (Arc::clone(&verifier.validation.issuer), Arc::new(ExactScopes));
+    IssuerContext { issuer, grammar, leeway: Duration::ZERO, max_age: None, verified_by }
+}
+
+#[test]
+fn c_03_cached_token_is_not_valid_by_another_verifier_of_its_tenant() {
+    let issuers = Issuers::new([], [TenantSet::new(Everybody::default()), TenantSet::new(Everybody::default())]);
+    let context = context_in(&issuers, 0);
+    assert!(issuers.keys_are_current(&context));
+    issuers.tenants[0].probation.clear();
+    assert!(!issuers.keys_are_current(&context), "its verifier is evicted");
+    let newer = context_in(&issuers, 0);
+    assert!(issuers.keys_are_current(&newer) && !issuers.keys_are_current(&context), "the tenant has another verifier");
+    let of_second_set = context_in(&issuers, 1);
+    assert!(!issuers.keys_are_current(&of_second_set), "the first set that trusts the tenant decides");
 }

@@ -301,7 +301,7 @@ impl OnlineVerifier {
         }
         let permit = timeout(&*self.deps.clock, self.timeout, self.permits.acquire()).await;
         let Some(Ok(_permit)) = permit else {
-            return Err(Unavailable::new(UnavailableKind::Upstream, "its turn to be asked about did not come in time")
+            return Err(Unavailable::new(UnavailableKind::Upstream, "no permit for a call came in time")
                 .about_token()
                 .with_retry_after(Some(Duration::from_secs(1))));
         };
