@@ -7,8 +7,10 @@ use std::{
 };
 
 use super::{
-    Config, IssuerTable, JwtCacheTable, RefreshTable,
+    Config,
+    caching::{JwtCacheTable, RefreshTable},
     introspection::{CacheTable, IntrospectionTable, LimitsTable},
+    issuer::{GrammarTable, HeaderTable, IssuerTable},
     value::{Address, List, Secret},
 };
 
@@ -129,7 +131,7 @@ impl IssuerTable {
             "ALGORITHMS" => self.algorithms = Some(list(&value)?),
             "PROFILE" => self.profile = Some(value),
             "SCOPE_CLAIM" => self.scope_claim = Some(list(&value)?),
-            "SCOPE_GRAMMAR" => self.scope_grammar = Some(super::GrammarTable::Named(value)),
+            "SCOPE_GRAMMAR" => self.scope_grammar = Some(GrammarTable::Named(value)),
             "JWKS_URI" => self.jwks_uri = Some(Address(value)),
             "METADATA_URL" => self.metadata_url = Some(Address(value)),
             "JWKS_FILE" => self.jwks_file = Some(value.into()),
@@ -156,7 +158,7 @@ impl IssuerTable {
         Ok(())
     }
 
-    fn header(&mut self) -> &mut super::HeaderTable {
+    fn header(&mut self) -> &mut HeaderTable {
         self.jwks_header.get_or_insert_default()
     }
 }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::Deserialize;
 
 use super::{
-    Place, Unknown, algorithm, not_null,
-    value::{Address, List, Quantity, Secret},
+    place::{Place, Unknown, not_null},
+    value::{Address, List, Quantity, Secret, algorithm},
 };
 use crate::{
     introspection::{ClientAuthentication, Introspection},

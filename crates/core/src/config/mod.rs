@@ -180,35 +180,34 @@
 //! `parameters`, or the query of a URL. A TOML reader quotes the line that it cannot read, which is one more reason to keep
 //! secrets in files of their own.
 
+mod caching;
 mod env;
 mod introspection;
+mod issuer;
+mod place;
 mod value;
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt,
-    path::PathBuf,
-};
-
 use http::{HeaderName, HeaderValue};
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::Deserialize;
 
 use self::{
-    introspection::IntrospectionTable,
-    value::{Address, List, Quantity, Secret},
+    caching::{JwtCacheTable, RefreshTable},
+    issuer::IssuerTable,
+    place::{Place, Unknown, not_null},
+    value::{List, Quantity},
 };
 #[cfg(doc)]
 use crate::{
-    introspection::ClientAuthentication,
+    introspection::{ClientAuthentication, Introspection, JwtIntrospection},
+    jose::Algorithm,
+    jwt::{JwtCacheConfig, ScopeClaim},
     online::{CacheConfig, Limits},
+    resource_server::Issuer,
+    scope::{GenAuthScopes, ImpliedScopes},
 };
 use crate::{
-    introspection::{Introspection, JwtIntrospection},
-    jose::Algorithm,
-    jwt::{JwtCacheConfig, Profile, ScopeClaim},
     keys::KeyRefresh,
-    resource_server::{Issuer, ResourceServer, ResourceServerBuilder, Tenants, is_tenant},
-    scope::{ExactScopes, GenAuthScopes, ImpliedScopes},
+    resource_server::{ResourceServer, ResourceServerBuilder},
 };
 
 /// The configuration of a resource server, as an operator writes it.
@@ -233,86 +232,6 @@ pub struct Config {
     /// The faults of the variables.
     #[serde(skip)]
     faults: Vec<String>,
-    #[serde(flatten)]
-    unknown: Unknown,
-}
-
-/// Unknown settings of a table, kept to report them all. `deny_unknown_fields` reports only the first, in an error in which a
-/// TOML reader quotes the line, value and all.
-type Unknown = BTreeMap<String, IgnoredAny>;
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct IssuerTable {
-    /// The variable that holds the settings, if they are not from a file.
-    #[serde(skip)]
-    place: Option<String>,
-    issuer: Option<Address>,
-    template: Option<Address>,
-    trusted_tenants: Option<List>,
-    max_live_tenants: Option<Quantity>,
-    audience: Option<List>,
-    profile: Option<String>,
-    #[serde(deserialize_with = "not_null")]
-    algorithms: Option<List>,
-    #[serde(deserialize_with = "not_null")]
-    authorized_parties: Option<List>,
-    scope_claim: Option<List>,
-    scope_grammar: Option<GrammarTable>,
-    jwks_uri: Option<Address>,
-    jwks_file: Option<PathBuf>,
-    metadata_url: Option<Address>,
-    jwks_header: Option<HeaderTable>,
-    #[serde(deserialize_with = "not_null")]
-    key_hosts: Option<List>,
-    key_refresh: Option<RefreshTable>,
-    #[serde(deserialize_with = "not_null")]
-    introspection: Option<IntrospectionTable>,
-    dangerous_allow_http_on_loopback: bool,
-    dangerous_allow_http_for_host: Option<List>,
-    dangerous_allow_several_algorithms_per_key: bool,
-    dangerous_waive_audience: bool,
-    #[serde(flatten)]
-    unknown: Unknown,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "the name of a grammar, or a table of scopes and what each implies")]
-enum GrammarTable {
-    Named(String),
-    Implied(BTreeMap<String, List>),
-}
-
-/// The name of the header is as secret as its value, since an operator may swap the two.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct HeaderTable {
-    name: Option<Secret>,
-    value: Option<Secret>,
-    value_file: Option<PathBuf>,
-    #[serde(flatten)]
-    unknown: Unknown,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct RefreshTable {
-    cool_down: Option<Quantity>,
-    min_interval: Option<Quantity>,
-    max_interval: Option<Quantity>,
-    max_stale: Option<Quantity>,
-    timeout: Option<Quantity>,
-    max_document: Option<Quantity>,
-    max_keys: Option<Quantity>,
-    #[serde(flatten)]
-    unknown: Unknown,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct JwtCacheTable {
-    max_bytes: Option<Quantity>,
-    max_entries: Option<Quantity>,
     #[serde(flatten)]
     unknown: Unknown,
 }
@@ -366,310 +285,6 @@ impl Config {
             builder = issuer.add_to(builder, &refresh, &mut Place { prefix, faults: &mut faults });
         }
         builder.with_faults(faults)
-    }
-}
-
-/// An explicit `null` is an error: taken for an absent list or check, it would allow everything.
-fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
-
-fn algorithm(name: &str) -> Result<Algorithm, String> {
-    Algorithm::from_name(name).ok_or_else(|| {
-        let all: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
-        format!("{name:?} is not supported; use one of {}", all.join(", "))
-    })
-}
-
-/// Signed responses are verified with the issuer's keys, even where its JWTs are not.
-fn needs_keys(introspection: &Introspection) -> bool {
-    introspection.signed || introspection.jwts != JwtIntrospection::Instead
-}
-
-impl IssuerTable {
-    /// The prefix of an entry's faults.
-    fn name(&self, index: usize) -> String {
-        match (&self.issuer, &self.template) {
-            (Some(issuer), _) => format!("issuer {issuer:?}"),
-            (None, Some(template)) => format!("tenants {template:?}"),
-            (None, None) => self.place.clone().unwrap_or_else(|| format!("issuers[{index}]")),
-        }
-    }
-
-    /// Adds the issuer, or the tenants, of this entry to the builder.
-    fn add_to(
-        mut self,
-        builder: ResourceServerBuilder,
-        refresh: &KeyRefresh,
-        place: &mut Place<'_>,
-    ) -> ResourceServerBuilder {
-        match (self.issuer.take(), self.template.take()) {
-            (Some(Address(identifier)), None) => {
-                for (setting, given) in [
-                    ("trusted_tenants", self.trusted_tenants.is_some()),
-                    ("max_live_tenants", self.max_live_tenants.is_some()),
-                ] {
-                    if given {
-                        place.fault(setting, "is for tenants; remove it, or give a `template` instead of an `issuer`");
-                    }
-                }
-                if self.jwks_uri.is_some() && self.jwks_file.is_some() {
-                    place.fault("jwks_uri", "is given beside `jwks_file`; keep one of them");
-                }
-                let introspection = self.introspection.take().map(|table| table.read(place));
-                let mut issuer = match (self.jwks_uri.take(), self.jwks_file.take(), &introspection) {
-                    (Some(Address(url)), ..) => Issuer::with_jwks_uri(identifier, url),
-                    (None, Some(path), _) => Issuer::with_jwks_file(identifier, path),
-                    (None, None, Some(asked)) if !needs_keys(asked) => Issuer::introspected(identifier, asked.clone()),
-                    (None, None, _) => Issuer::discovered(identifier),
-                };
-                if let Some(introspection) = introspection {
-                    issuer = issuer.introspection(introspection);
-                }
-                if let Some(Address(url)) = self.metadata_url.take() {
-                    issuer = issuer.metadata_url(url);
-                }
-                builder.issuer(self.apply_to(issuer, refresh, place))
-            }
-            (None, Some(Address(template))) => {
-                if self.jwks_file.is_some() {
-                    place.fault(
-                        "jwks_file",
-                        "is not for tenants, whose keys are found through their metadata or by `jwks_uri`",
-                    );
-                }
-                if self.metadata_url.is_some() {
-                    place.fault("metadata_url", "is not for tenants, each of which has a metadata document of its own");
-                }
-                if self.introspection.take().is_some() {
-                    place.fault("introspection", "is not for tenants; give the issuer an entry of its own");
-                }
-                let trusted = self.trusted_tenants.take().map(|List(trusted)| trusted).unwrap_or_default();
-                if trusted.is_empty() {
-                    place.fault("trusted_tenants", "is missing; name the tenants whose tokens are accepted");
-                }
-                for malformed in trusted.iter().filter(|tenant| !is_tenant(tenant)) {
-                    place.fault(
-                        "trusted_tenants",
-                        format_args!(
-                            "{malformed:?} is not the name of a tenant; use up to 256 letters, digits and `-._~`"
-                        ),
-                    );
-                }
-                let trusted: HashSet<String> = trusted.into_iter().collect();
-                let mut tenants = Tenants::template(template, move |tenant| trusted.contains(tenant));
-                if let Some(Address(url)) = self.jwks_uri.take() {
-                    tenants = tenants.jwks_uri(url);
-                }
-                if let Some(most) = place.read("max_live_tenants", self.max_live_tenants.take(), Quantity::size) {
-                    tenants = tenants.max_live(most);
-                }
-                builder.tenants(tenants.settings(|issuer| self.apply_to(issuer, refresh, place)))
-            }
-            (issuer, _) => {
-                place.fault(
-                    "issuer",
-                    if issuer.is_some() {
-                        "is given beside `template`; keep one of them"
-                    } else {
-                        "is missing; give the identifier, or a `template` for many tenants"
-                    },
-                );
-                // Reads the other settings for their faults.
-                let _ = self.introspection.take().map(|table| table.read(place));
-                let _ = self.apply_to(Issuer::discovered(""), refresh, place);
-                builder
-            }
-        }
-    }
-
-    /// Applies the settings that tenants may have as well.
-    fn apply_to(self, mut issuer: Issuer, refresh: &KeyRefresh, place: &mut Place<'_>) -> Issuer {
-        place.unknown("", self.unknown);
-        if let Some(audiences) = place.list("audience", self.audience) {
-            issuer = issuer.audiences(audiences);
-        }
-        let mut chosen = Profile::rfc9068();
-        if let Some(name) = &self.profile {
-            match Profile::by_name(name) {
-                Some(profile) => chosen = profile,
-                None => place.fault(
-                    "profile",
-                    format_args!(
-                        "{name:?} is not a profile; use one of {}",
-                        Profile::names().collect::<Vec<_>>().join(", ")
-                    ),
-                ),
-            }
-        }
-        match place.list("scope_claim", self.scope_claim).unwrap_or_default().as_slice() {
-            [] => {}
-            [name] => chosen = chosen.scope_claim(ScopeClaim::string_or_array(name.clone())),
-            path => chosen = chosen.scope_claim(ScopeClaim::path(path.to_vec())),
-        }
-        issuer = issuer.profile(chosen);
-        if let Some(names) = place.list("algorithms", self.algorithms) {
-            let known: Vec<Algorithm> =
-                names.iter().filter_map(|name| place.ok("algorithms", algorithm(name))).collect();
-            if !known.is_empty() {
-                issuer = issuer.algorithms(known);
-            }
-        }
-        if let Some(parties) = place.list("authorized_parties", self.authorized_parties) {
-            issuer = issuer.authorized_parties(parties);
-        }
-        if let Some(hosts) = place.list("key_hosts", self.key_hosts) {
-            issuer = issuer.key_hosts(hosts);
-        }
-        if let Some(grammar) = self.scope_grammar {
-            issuer = grammar.apply_to(issuer, place);
-        }
-        if let Some(header) = self.jwks_header {
-            issuer = header.apply_to(issuer, place);
-        }
-        if self.dangerous_allow_http_on_loopback {
-            issuer = issuer.dangerous_allow_http_on_loopback();
-        }
-        for host in place.list("dangerous_allow_http_for_host", self.dangerous_allow_http_for_host).unwrap_or_default()
-        {
-            issuer = issuer.dangerous_allow_http_for_host(host);
-        }
-        if self.dangerous_allow_several_algorithms_per_key {
-            issuer = issuer.dangerous_allow_several_algorithms_per_key();
-        }
-        if self.dangerous_waive_audience {
-            issuer = issuer.dangerous_waive_audience();
-        }
-        match self.key_refresh {
-            Some(own) => issuer.key_refresh(own.over(refresh.clone(), place)),
-            None => issuer,
-        }
-    }
-}
-
-impl GrammarTable {
-    fn apply_to(self, issuer: Issuer, place: &mut Place<'_>) -> Issuer {
-        match self {
-            Self::Named(name) if name == "exact" => issuer.scope_grammar(ExactScopes),
-            Self::Named(name) if name == "genauth" => issuer.scope_grammar(GenAuthScopes),
-            Self::Named(name) => {
-                place.fault(
-                    "scope_grammar",
-                    format_args!(
-                        "{name:?} is not a grammar; write \"exact\" or \"genauth\", or a table of scopes and what each implies"
-                    ),
-                );
-                issuer
-            }
-            Self::Implied(implications) => {
-                let mut grammar = ImpliedScopes::new();
-                for (scope, List(implied)) in &implications {
-                    match grammar.clone().imply(scope, implied.iter().map(String::as_str)) {
-                        Ok(more) => grammar = more,
-                        Err(error) => place.fault("scope_grammar", format_args!("of {scope:?}: {error}")),
-                    }
-                }
-                issuer.scope_grammar(grammar)
-            }
-        }
-    }
-}
-
-impl HeaderTable {
-    fn apply_to(self, issuer: Issuer, place: &mut Place<'_>) -> Issuer {
-        place.unknown("jwks_header.", self.unknown);
-        let name = self.name.map_or_else(|| Err("is missing".into()), Secret::text);
-        let name = place.ok("jwks_header.name", name);
-        let value = place.ok("jwks_header.value", Secret::from_either(self.value, self.value_file));
-        match name.zip(value) {
-            Some((name, value)) => issuer.jwks_header(name, value),
-            None => issuer,
-        }
-    }
-}
-
-impl RefreshTable {
-    /// These settings, with those of `refresh` for the omitted ones.
-    fn over(self, mut refresh: KeyRefresh, place: &mut Place<'_>) -> KeyRefresh {
-        place.unknown("key_refresh.", self.unknown);
-        for (setting, given, time) in [
-            ("key_refresh.cool_down", self.cool_down, &mut refresh.cool_down),
-            ("key_refresh.min_interval", self.min_interval, &mut refresh.min_interval),
-            ("key_refresh.max_interval", self.max_interval, &mut refresh.max_interval),
-            ("key_refresh.max_stale", self.max_stale, &mut refresh.max_stale),
-            ("key_refresh.timeout", self.timeout, &mut refresh.timeout),
-        ] {
-            if let Some(given) = place.read(setting, given, Quantity::duration) {
-                *time = given;
-            }
-        }
-        for (setting, given, size) in [
-            ("key_refresh.max_document", self.max_document, &mut refresh.max_document),
-            ("key_refresh.max_keys", self.max_keys, &mut refresh.max_keys),
-        ] {
-            if let Some(given) = place.read(setting, given, Quantity::size) {
-                *size = given;
-            }
-        }
-        refresh
-    }
-}
-
-impl JwtCacheTable {
-    fn read(self, place: &mut Place<'_>) -> JwtCacheConfig {
-        place.unknown("jwt_cache.", self.unknown);
-        let mut cache = JwtCacheConfig::default();
-        if let Some(bytes) = place.read("jwt_cache.max_bytes", self.max_bytes, Quantity::size) {
-            cache = cache.max_bytes(bytes);
-        }
-        if let Some(entries) = place.read("jwt_cache.max_entries", self.max_entries, Quantity::size) {
-            cache = cache.max_entries(entries);
-        }
-        cache
-    }
-}
-
-/// A table and its faults.
-struct Place<'f> {
-    /// The prefix of a setting's name.
-    prefix: String,
-    faults: &'f mut Vec<String>,
-}
-
-impl Place<'_> {
-    fn fault(&mut self, setting: &str, fault: impl fmt::Display) {
-        self.faults.push(format!("{}{setting}: {fault}", self.prefix));
-    }
-
-    fn ok<T>(&mut self, setting: &str, outcome: Result<T, String>) -> Option<T> {
-        outcome.map_err(|fault| self.fault(setting, fault)).ok()
-    }
-
-    fn read<T>(
-        &mut self,
-        setting: &str,
-        given: Option<Quantity>,
-        read: impl FnOnce(&Quantity) -> Result<T, String>,
-    ) -> Option<T> {
-        self.ok(setting, read(&given?))
-    }
-
-    fn list(&mut self, setting: &str, given: Option<List>) -> Option<Vec<String>> {
-        let List(texts) = given?;
-        if texts.is_empty() {
-            self.fault(setting, "is an empty list; remove it for the default");
-            return None;
-        }
-        Some(texts)
-    }
-
-    fn unknown(&mut self, table: &str, unknown: Unknown) {
-        for name in unknown.into_keys() {
-            self.fault(
-                &format!("{table}{}", name.escape_debug()),
-                "is not a setting; check its spelling and its table",
-            );
-        }
     }
 }
 

@@ -1,19 +1,22 @@
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, Request, header::AUTHORIZATION};
 use serde_json::{Value, json};
 
-use super::*;
+use super::{value::Address, *};
 use crate::{
     crypto::tests::{BACKENDS, jwks, private_pem, token},
-    introspection::ClientAuthentication,
+    introspection::{ClientAuthentication, Introspection, JwtIntrospection},
+    jose::Algorithm,
+    jwt::{JwtCacheConfig, Profile, ScopeClaim},
     online::{CacheConfig, Limits},
     refusal::Reason,
     resource_server::{
-        BuildError, Startup,
+        BuildError, Issuer, Startup, Tenants,
         tests::{Answer, ISSUER, JWKS_URL, Network, SetClock},
     },
+    scope::{GenAuthScopes, ImpliedScopes},
     token::VerifiedToken,
 };
 

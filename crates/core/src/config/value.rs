@@ -13,6 +13,7 @@ use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
     introspection::JwtIntrospection,
+    jose::Algorithm,
     redact::{self, REDACTED},
     resource_server::Startup,
 };
@@ -199,6 +200,14 @@ impl Secret {
         }
         if text.is_empty() { Err("is empty".into()) } else { Ok(text) }
     }
+}
+
+/// The algorithm of a registered name.
+pub(super) fn algorithm(name: &str) -> Result<Algorithm, String> {
+    Algorithm::from_name(name).ok_or_else(|| {
+        let all: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
+        format!("{name:?} is not supported; use one of {}", all.join(", "))
+    })
 }
 
 #[cfg(test)]

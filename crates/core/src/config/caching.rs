@@ -1,0 +1,73 @@
+//! The settings of cached keys and cached JWTs.
+
+use serde::Deserialize;
+
+use super::{
+    place::{Place, Unknown},
+    value::Quantity,
+};
+use crate::{jwt::JwtCacheConfig, keys::KeyRefresh};
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RefreshTable {
+    pub(super) cool_down: Option<Quantity>,
+    pub(super) min_interval: Option<Quantity>,
+    pub(super) max_interval: Option<Quantity>,
+    pub(super) max_stale: Option<Quantity>,
+    pub(super) timeout: Option<Quantity>,
+    pub(super) max_document: Option<Quantity>,
+    pub(super) max_keys: Option<Quantity>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+impl RefreshTable {
+    /// These settings, with those of `refresh` for the omitted ones.
+    pub(super) fn over(self, mut refresh: KeyRefresh, place: &mut Place<'_>) -> KeyRefresh {
+        place.unknown("key_refresh.", self.unknown);
+        for (setting, given, time) in [
+            ("key_refresh.cool_down", self.cool_down, &mut refresh.cool_down),
+            ("key_refresh.min_interval", self.min_interval, &mut refresh.min_interval),
+            ("key_refresh.max_interval", self.max_interval, &mut refresh.max_interval),
+            ("key_refresh.max_stale", self.max_stale, &mut refresh.max_stale),
+            ("key_refresh.timeout", self.timeout, &mut refresh.timeout),
+        ] {
+            if let Some(given) = place.read(setting, given, Quantity::duration) {
+                *time = given;
+            }
+        }
+        for (setting, given, size) in [
+            ("key_refresh.max_document", self.max_document, &mut refresh.max_document),
+            ("key_refresh.max_keys", self.max_keys, &mut refresh.max_keys),
+        ] {
+            if let Some(given) = place.read(setting, given, Quantity::size) {
+                *size = given;
+            }
+        }
+        refresh
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct JwtCacheTable {
+    pub(super) max_bytes: Option<Quantity>,
+    pub(super) max_entries: Option<Quantity>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+impl JwtCacheTable {
+    pub(super) fn read(self, place: &mut Place<'_>) -> JwtCacheConfig {
+        place.unknown("jwt_cache.", self.unknown);
+        let mut cache = JwtCacheConfig::default();
+        if let Some(bytes) = place.read("jwt_cache.max_bytes", self.max_bytes, Quantity::size) {
+            cache = cache.max_bytes(bytes);
+        }
+        if let Some(entries) = place.read("jwt_cache.max_entries", self.max_entries, Quantity::size) {
+            cache = cache.max_entries(entries);
+        }
+        cache
+    }
+}
