@@ -16,7 +16,7 @@ use crate::{
     jose::is_jwt_shaped,
     jwt::JwtVerifier,
     online::OnlineVerifier,
-    refusal::{Error, FailedCheck, Reason, error},
+    refusal::{Error, FailedCheck, Reason, failed_check},
     token::{
         claims::UnverifiedClaims,
         verified::{IssuerContext, IssuerIndex},
@@ -53,8 +53,13 @@ impl Dispatch {
             Some(introspector) => Ok(Route::Opaque(introspector)),
             None if !presented.token().contains('.') => {
                 let expected = "a JWT, since no issuer is asked about opaque tokens and no verifier accepts it";
-                Err(FailedCheck::new(Reason::OpaqueToken, "token", expected, error::Actual::Fixed("an opaque one"))
-                    .into())
+                Err(FailedCheck::new(
+                    Reason::OpaqueToken,
+                    "token",
+                    expected,
+                    failed_check::Actual::Fixed("an opaque one"),
+                )
+                .into())
             }
             // A text with a dot can only be a malformed JWT.
             None => Ok(Route::Jwt),
@@ -188,7 +193,9 @@ impl Issuers {
     /// The verifier of the issuer that the claims name, compared code point by code point (RFC 9068 §4).
     pub(crate) fn resolve(&self, claims: &UnverifiedClaims<'_>) -> Result<JwtRoute<'_>, Error> {
         let Some(issuer) = claims.string("iss", "iss")? else {
-            return Err(FailedCheck::new(Reason::MissingClaim, "iss", &self.expected, error::Actual::NONE).into());
+            return Err(
+                FailedCheck::new(Reason::MissingClaim, "iss", &self.expected, failed_check::Actual::NONE).into()
+            );
         };
         let unknown = || self.unknown(issuer).into();
         match self.named(issuer) {
@@ -217,7 +224,7 @@ impl Issuers {
     fn unknown(&self, issuer: &str) -> FailedCheck {
         let near =
             self.nearly.binary_search_by(|name| compare_roughly(name, issuer)).map(|place| &self.nearly[place]).ok();
-        let hint = near.and_then(|name| error::near_miss(name, issuer));
+        let hint = near.and_then(|name| failed_check::near_miss(name, issuer));
         let expected = near.filter(|_| hint.is_some()).unwrap_or(&self.expected);
         FailedCheck::new(Reason::UnknownIssuer, "iss", expected, issuer).with_hint(hint)
     }

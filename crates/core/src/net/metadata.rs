@@ -18,7 +18,7 @@ use crate::{
         https_url::{self, PlainHttp},
     },
     redact::excerpt,
-    refusal::error::near_miss,
+    refusal::failed_check::near_miss,
 };
 
 /// The member that is read from an issuer's metadata document.

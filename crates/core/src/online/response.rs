@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     confirmation,
     jose::json::Value,
-    refusal::{Error, FailedCheck, Reason, error::near_miss},
+    refusal::{Error, FailedCheck, Reason, failed_check::near_miss},
     scope::{Scope, ScopeGrammar},
     token::{
         VerifiedToken,

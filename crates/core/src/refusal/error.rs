@@ -1,98 +1,15 @@
-//! Errors: one opaque [`Error`], its [`ErrorKind`], and the table from kind to status and code.
+//! The refusal of a request: its reason, with what the operator needs to know about it.
 
-use std::{borrow::Cow, error::Error as StdError, fmt, mem, slice, sync::Arc, time::Duration};
-
-use http::StatusCode;
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use crate::{
-    clock::text,
-    jose::Algorithm,
     redact::{Excerpt, chain},
-    refusal::Reason,
+    refusal::{
+        Reason,
+        failed_check::{Actual, FailedCheck, Failures},
+        kind::ErrorKind,
+    },
 };
-
-/// The class of a refusal.
-///
-/// | kind | status | OAuth error code | gRPC status |
-/// |---|---|---|---|
-/// | [`InvalidRequest`](Self::InvalidRequest) | 400 | `invalid_request` | 16 `UNAUTHENTICATED` |
-/// | [`MissingCredentials`](Self::MissingCredentials) | 401 | none | 16 `UNAUTHENTICATED` |
-/// | [`InvalidToken`](Self::InvalidToken) | 401 | `invalid_token` | 16 `UNAUTHENTICATED` |
-/// | [`InsufficientScope`](Self::InsufficientScope) | 403 | `insufficient_scope` | 7 `PERMISSION_DENIED` |
-/// | [`Misconfigured`](Self::Misconfigured) | 500 | no challenge | 13 `INTERNAL` |
-/// | [`Unavailable`](Self::Unavailable) | 503 | no challenge, `Retry-After` | 14 `UNAVAILABLE` |
-///
-/// Statuses and codes are those of RFC 6750 §3.1; the gRPC statuses are Scopegate's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The token is valid and lacks scope for this request.
-    InsufficientScope,
-    /// The credentials are malformed, or there are several.
-    InvalidRequest,
-    /// The token is invalid.
-    InvalidToken,
-    /// The service is misconfigured, or code of the application panicked. The client cannot remedy it.
-    Misconfigured,
-    /// There are no credentials.
-    MissingCredentials,
-    /// The token cannot be verified at the moment. This says nothing about the token.
-    Unavailable,
-}
-
-struct Row {
-    status: StatusCode,
-    code: Option<&'static str>,
-    grpc: u16,
-    challenged: bool,
-}
-
-impl ErrorKind {
-    /// The row of the table above.
-    const fn row(self) -> Row {
-        let (status, code, grpc, challenged) = match self {
-            Self::InvalidRequest => (StatusCode::BAD_REQUEST, Some("invalid_request"), 16, true),
-            Self::MissingCredentials => (StatusCode::UNAUTHORIZED, None, 16, true),
-            Self::InvalidToken => (StatusCode::UNAUTHORIZED, Some("invalid_token"), 16, true),
-            Self::InsufficientScope => (StatusCode::FORBIDDEN, Some("insufficient_scope"), 7, true),
-            Self::Misconfigured => (StatusCode::INTERNAL_SERVER_ERROR, None, 13, false),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None, 14, false),
-        };
-        Row { status, code, grpc, challenged }
-    }
-
-    /// The HTTP status.
-    pub const fn status(self) -> StatusCode {
-        self.row().status
-    }
-
-    /// The value of the challenge's `error` parameter, if it has one.
-    pub const fn code(self) -> Option<&'static str> {
-        self.row().code
-    }
-
-    /// The name of the class, for a client that gets no description.
-    pub(crate) const fn title(self) -> &'static str {
-        match self {
-            Self::InsufficientScope => "insufficient scope",
-            Self::InvalidRequest => "invalid request",
-            Self::InvalidToken => "invalid token",
-            Self::Misconfigured => "misconfigured",
-            Self::MissingCredentials => "missing credentials",
-            Self::Unavailable => "unavailable",
-        }
-    }
-
-    /// The gRPC status code, for gRPC requests to a service that speaks it.
-    pub const fn grpc_status(self) -> u16 {
-        self.row().grpc
-    }
-
-    /// Whether the answer carries a `WWW-Authenticate` challenge.
-    pub const fn is_challenged(self) -> bool {
-        self.row().challenged
-    }
-}
 
 /// A refused request.
 ///
@@ -115,7 +32,7 @@ struct Context {
 
 impl Error {
     pub(crate) fn from_failures(failures: Failures) -> Option<Self> {
-        let reason = failures.as_slice().first()?.reason;
+        let reason = failures.as_slice().first()?.reason();
         Some(Self { reason, context: Some(Box::new(Context { failures, ..Context::default() })) })
     }
 
@@ -149,7 +66,7 @@ impl Error {
         if let Some(key_id) = key_id {
             // Where no key was found, the failed check holds the key id already.
             let kept = self.failed_checks().iter().find_map(|failure| match &failure.found {
-                Actual::Excerpt(found) if failure.reason == Reason::UnknownKey => Some(found.clone()),
+                Actual::Excerpt(found) if failure.reason() == Reason::UnknownKey => Some(found.clone()),
                 _ => None,
             });
             self.context().key_id = Some(kept.unwrap_or_else(|| Excerpt::new(key_id)));
@@ -224,7 +141,7 @@ impl From<Reason> for Error {
 
 impl From<FailedCheck> for Error {
     fn from(failure: FailedCheck) -> Self {
-        let (reason, failures) = (failure.reason, Failures::One(failure));
+        let (reason, failures) = (failure.reason(), Failures::One(failure));
         Self { reason, context: Some(Box::new(Context { failures, ..Context::default() })) }
     }
 }
@@ -258,264 +175,13 @@ impl StdError for Error {
     }
 }
 
-/// The failed checks, in order. Most refusals have one, which needs no allocation.
-#[derive(Default)]
-pub(crate) enum Failures {
-    #[default]
-    None,
-    One(FailedCheck),
-    Several(Vec<FailedCheck>),
-}
-
-impl Failures {
-    pub(crate) fn push(&mut self, failure: FailedCheck) {
-        *self = match mem::take(self) {
-            Self::None => Self::One(failure),
-            Self::One(first) => Self::Several(vec![first, failure]),
-            Self::Several(mut all) => {
-                all.push(failure);
-                Self::Several(all)
-            }
-        };
-    }
-
-    pub(crate) fn first_mut(&mut self) -> Option<&mut FailedCheck> {
-        match self {
-            Self::None => None,
-            Self::One(failure) => Some(failure),
-            Self::Several(failures) => failures.first_mut(),
-        }
-    }
-
-    fn as_slice(&self) -> &[FailedCheck] {
-        match self {
-            Self::None => &[],
-            Self::One(failure) => slice::from_ref(failure),
-            Self::Several(failures) => failures,
-        }
-    }
-}
-
-impl FromIterator<FailedCheck> for Failures {
-    fn from_iter<I: IntoIterator<Item = FailedCheck>>(all: I) -> Self {
-        let mut failures = Self::None;
-        all.into_iter().for_each(|failure| failures.push(failure));
-        failures
-    }
-}
-
-/// One failed check: the field, the expected value and the actual one.
-#[derive(Clone, PartialEq, Eq)]
-pub struct FailedCheck {
-    reason: Reason,
-    field: &'static str,
-    expected: Expected,
-    found: Actual,
-    hint: Option<&'static str>,
-}
-
-/// What would have passed. Formatted only when it is read, since most refusals never are.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Expected {
-    Algorithms(Arc<[Algorithm]>),
-    Fixed(&'static str),
-    Text(Arc<str>),
-    Time(TimeBound),
-}
-
-/// The bound that a time was compared with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TimeBound {
-    pub(crate) side: Side,
-    pub(crate) now: Duration,
-    pub(crate) leeway: Duration,
-}
-
-/// On which side of now a time must be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    LaterThanNow,
-    NoLaterThanNow,
-    AtMostBefore(Duration),
-}
-
-/// The actual value.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Actual {
-    Fixed(&'static str),
-    Excerpt(Excerpt),
-    Time(Duration),
-}
-
-impl Actual {
-    pub(crate) const NONE: Self = Self::Fixed("none");
-}
-
-impl FailedCheck {
-    pub(crate) fn new(
-        reason: Reason,
-        field: &'static str,
-        expected: impl Into<Expected>,
-        found: impl Into<Actual>,
-    ) -> Self {
-        Self { reason, field, expected: expected.into(), found: found.into(), hint: None }
-    }
-
-    /// Adds a likely explanation for the operator.
-    pub(crate) fn with_hint(self, hint: Option<&'static str>) -> Self {
-        Self { hint, ..self }
-    }
-
-    /// The reason that this check stands for.
-    pub fn reason(&self) -> Reason {
-        self.reason
-    }
-
-    /// The claim or header parameter that was checked.
-    pub fn field(&self) -> &'static str {
-        self.field
-    }
-
-    /// What would have passed.
-    pub fn expected(&self) -> Cow<'_, str> {
-        match &self.expected {
-            Expected::Algorithms(algorithms) => {
-                algorithms.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(" or ").into()
-            }
-            Expected::Fixed(text) => Cow::Borrowed(text),
-            Expected::Text(text) => Cow::Borrowed(text),
-            Expected::Time(TimeBound { side, now, .. }) => {
-                let now = text::rfc3339(*now);
-                match side {
-                    Side::LaterThanNow => format!("later than {now}").into(),
-                    Side::NoLaterThanNow => format!("no later than {now}").into(),
-                    Side::AtMostBefore(age) => format!("at most {} before {now}", text::span(*age)).into(),
-                }
-            }
-        }
-    }
-
-    /// The actual value, escaped and truncated. A time is in RFC 3339 with its distance from now and the leeway.
-    pub fn found(&self) -> Cow<'_, str> {
-        match (&self.found, &self.expected) {
-            (Actual::Fixed(text), _) => Cow::Borrowed(text),
-            (Actual::Excerpt(text), _) => Cow::Borrowed(text.as_str()),
-            (Actual::Time(time), Expected::Time(TimeBound { side, now, leeway })) => {
-                let distance = text::span(now.abs_diff(*time));
-                let distance = match side {
-                    Side::LaterThanNow => format!("expired {distance} ago"),
-                    Side::NoLaterThanNow => format!("{distance} from now"),
-                    Side::AtMostBefore(_) => format!("{distance} ago"),
-                };
-                format!("{} ({distance}, leeway {})", text::rfc3339(*time), text::span(*leeway)).into()
-            }
-            (Actual::Time(time), _) => text::rfc3339(*time).into(),
-        }
-    }
-
-    /// A likely explanation, where there is one.
-    pub fn hint(&self) -> Option<&'static str> {
-        self.hint
-    }
-}
-
-/// How two names differ, where the difference is easily overlooked. They remain different names.
-pub(crate) fn near_miss(one: &str, other: &str) -> Option<&'static str> {
-    let bare = |name: &str| name.strip_suffix('/').unwrap_or(name).len();
-    let (slash, rest) =
-        (one.ends_with('/') != other.ends_with('/'), (one.get(..bare(one))?, other.get(..bare(other))?));
-    match (slash, rest.0 == rest.1, rest.0.eq_ignore_ascii_case(rest.1)) {
-        (true, true, _) => Some("they differ by the slash at the end alone"),
-        (false, false, true) => Some("they differ by upper and lower case alone"),
-        (true, false, true) => Some("they differ by the slash at the end and by upper and lower case alone"),
-        _ => None,
-    }
-}
-
-impl From<&'static str> for Expected {
-    fn from(text: &'static str) -> Self {
-        Self::Fixed(text)
-    }
-}
-
-impl From<String> for Expected {
-    fn from(text: String) -> Self {
-        Self::Text(text.into())
-    }
-}
-
-impl From<&Arc<str>> for Expected {
-    fn from(text: &Arc<str>) -> Self {
-        Self::Text(Arc::clone(text))
-    }
-}
-
-/// Text that may come from a request.
-impl From<&str> for Actual {
-    fn from(text: &str) -> Self {
-        Self::Excerpt(Excerpt::new(text))
-    }
-}
-
-impl From<String> for Actual {
-    fn from(text: String) -> Self {
-        Self::from(&*text)
-    }
-}
-
-impl From<Duration> for Actual {
-    fn from(time: Duration) -> Self {
-        Self::Time(time)
-    }
-}
-
-impl fmt::Display for FailedCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected {}, found {}", self.field, self.expected(), self.found())?;
-        self.hint.map_or(Ok(()), |hint| write!(f, "; {hint}"))
-    }
-}
-
-impl fmt::Debug for FailedCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::failed_check::{Expected, Side, TimeBound};
 
-    fn bound(side: Side, now: Duration) -> Expected {
-        Expected::Time(TimeBound { side, now, leeway: Duration::from_secs(60) })
-    }
-
-    #[test]
-    fn names_that_differ_by_a_slash_or_by_case_alone_are_pointed_out() {
-        let (slash, case) =
-            (Some("they differ by the slash at the end alone"), "they differ by upper and lower case alone");
-        for (one, other, expected) in [
-            ("https://as.example", "https://as.example/", slash),
-            ("https://as.example/a/", "https://as.example/a", slash),
-            ("https://as.example", "https://AS.example", Some(case)),
-            ("API", "api", Some(case)),
-            (
-                "https://as.example/A",
-                "https://as.example/a/",
-                Some("they differ by the slash at the end and by upper and lower case alone"),
-            ),
-            ("https://as.example", "https://as.example", None),
-            ("https://as.example", "https://as.example//", None),
-            ("https://as.example", "https://as.example/b", None),
-            ("/", "", slash),
-            ("\u{e9}", "\u{e8}", None),
-        ] {
-            assert_eq!(near_miss(one, other), expected, "{one} {other}");
-            assert_eq!(near_miss(other, one), expected, "{other} {one}");
-        }
-        let failure = FailedCheck::new(Reason::WrongAudience, "aud", "api", "API").with_hint(near_miss("api", "API"));
-        assert_eq!(failure.to_string(), format!("aud: expected api, found API; {case}"));
-        assert_eq!(failure.hint(), Some(case));
+    fn later_than(now: Duration) -> Expected {
+        Expected::Time(TimeBound { side: Side::LaterThanNow, now, leeway: Duration::from_secs(60) })
     }
 
     #[test]
@@ -523,7 +189,7 @@ mod tests {
         let (now, expiry) = (Duration::from_secs(1_767_225_720), Duration::from_secs(1_767_225_600));
         let failures = [
             FailedCheck::new(Reason::WrongAudience, "aud", "https://api.example", "x"),
-            FailedCheck::new(Reason::Expired, "exp", bound(Side::LaterThanNow, now), expiry),
+            FailedCheck::new(Reason::Expired, "exp", later_than(now), expiry),
         ];
         let error = Error::from_failures(failures.into_iter().collect())
             .unwrap()
@@ -559,31 +225,6 @@ mod tests {
     }
 
     #[test]
-    fn what_was_expected_and_found_is_written_out_when_it_is_read() {
-        let written = |expected: Expected, found: Actual| {
-            let failure = FailedCheck::new(Reason::Expired, "x", expected, found);
-            (failure.expected().into_owned(), failure.found().into_owned())
-        };
-        let algorithms = Expected::Algorithms([Algorithm::Rs256, Algorithm::Es256].into());
-        let text = |text: &str| Actual::from(text);
-        assert_eq!(written(algorithms, text("none\n")), ("RS256 or ES256".into(), "none\\n".into()));
-        let (early, late) = (Duration::from_secs(1), Duration::from_millis(2999));
-        assert_eq!(
-            written(bound(Side::NoLaterThanNow, early), late.into()),
-            ("no later than 1970-01-01T00:00:01Z".into(), "1970-01-01T00:00:02Z (1 s from now, leeway 60 s)".into())
-        );
-        assert_eq!(
-            written(bound(Side::AtMostBefore(Duration::from_secs(3600)), Duration::from_secs(86400)), early.into()),
-            (
-                "at most 60 min before 1970-01-02T00:00:00Z".into(),
-                "1970-01-01T00:00:01Z (23 h ago, leeway 60 s)".into()
-            )
-        );
-        assert_eq!(written("x".into(), early.into()).1, "1970-01-01T00:00:01Z");
-        assert_eq!(written(Expected::from("a".to_owned()), Actual::NONE), ("a".into(), "none".into()));
-    }
-
-    #[test]
     fn a_key_that_was_not_found_is_named_once_and_kept_once() {
         let unknown = FailedCheck::new(Reason::UnknownKey, "kid", "a", "b\n");
         let error = Error::from(unknown).with_key_id(Some("b\n"));
@@ -603,23 +244,5 @@ mod tests {
         assert_eq!(Error::missing_credentials().reason(), Reason::MissingCredentials);
         assert_eq!(Error::missing_authenticate_layer().reason(), Reason::MissingAuthenticateLayer);
         assert_eq!(Error::from(Reason::Expired).with_key_id(None).key_id(), None);
-    }
-
-    #[test]
-    fn chal_4_each_kind_has_one_status_and_one_code() {
-        let table = [
-            (ErrorKind::InvalidRequest, 400, Some("invalid_request"), 16, true),
-            (ErrorKind::MissingCredentials, 401, None, 16, true),
-            (ErrorKind::InvalidToken, 401, Some("invalid_token"), 16, true),
-            (ErrorKind::InsufficientScope, 403, Some("insufficient_scope"), 7, true),
-            (ErrorKind::Misconfigured, 500, None, 13, false),
-            (ErrorKind::Unavailable, 503, None, 14, false),
-        ];
-        for (kind, status, code, grpc, challenged) in table {
-            assert_eq!(kind.status().as_u16(), status);
-            assert_eq!(kind.code(), code);
-            assert_eq!(kind.grpc_status(), grpc);
-            assert_eq!(kind.is_challenged(), challenged);
-        }
     }
 }

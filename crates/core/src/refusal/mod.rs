@@ -1,11 +1,15 @@
 //! Refusals: the error with its failed checks, the reasons with their status and code, and the challenge for the client.
 
 mod challenge;
-pub(crate) mod error;
+mod error;
+pub(crate) mod failed_check;
+mod kind;
 pub mod reason;
 
 pub use self::{
     challenge::{Challenge, InvalidProtectionSpace, ProtectionSpace},
-    error::{Error, ErrorKind, FailedCheck},
+    error::Error,
+    failed_check::FailedCheck,
+    kind::ErrorKind,
     reason::Reason,
 };

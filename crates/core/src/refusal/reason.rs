@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use crate::refusal::ErrorKind;
+use crate::refusal::kind::ErrorKind;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $kind:ident, $description:literal;)*) => {

@@ -17,7 +17,7 @@ use memchr::memchr_iter;
 
 use crate::{
     redact::REDACTED,
-    refusal::{Error, FailedCheck, Reason, error::Actual},
+    refusal::{Error, FailedCheck, Reason, failed_check::Actual},
     request::RequestHead,
 };
 

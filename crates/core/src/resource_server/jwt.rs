@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Bearer, ResourceServer};
+use super::inner::{Bearer, Inner};
 use crate::{
     dispatch::{JwtRoute, ResolvedIssuer},
     introspection::Introspector,
@@ -29,7 +29,7 @@ pub(super) struct KeyMiss {
     is_mismatch: bool,
 }
 
-impl ResourceServer {
+impl Inner {
     /// Finds a JWT in the cache, or verifies it with the keys that its issuer has cached.
     pub(super) fn verify_jwt(&self, bearer: Bearer<'_>) -> Result<JwtDecision<'_>, Error> {
         if !bearer.cache_missed
@@ -38,9 +38,9 @@ impl ResourceServer {
             return Ok(JwtDecision::Valid(cached));
         }
         let (mut buffers, mut claims) = (JwtBuffers::new(), UnverifiedClaims::default());
-        let jwt = DecodedJwt::decode(bearer.token, &mut buffers, &mut claims, &self.server().claim_names)?;
+        let jwt = DecodedJwt::decode(bearer.token, &mut buffers, &mut claims, &self.claim_names)?;
         let key_id = jwt.header.key_id.as_deref();
-        let issuer = match self.server().dispatch.issuers.resolve(jwt.claims)? {
+        let issuer = match self.dispatch.issuers.resolve(jwt.claims)? {
             JwtRoute::Local(issuer) => issuer,
             JwtRoute::Introspect(introspector) => {
                 jwt.check_form()?;
@@ -67,7 +67,7 @@ impl ResourceServer {
         let KeyMiss { issuer, key_id, is_mismatch } = missing;
         let refetched = issuer.verifier.keys.refetch(RefetchReason::of_key(key_id.as_deref(), is_mismatch)).await;
         let (mut buffers, mut claims) = (JwtBuffers::new(), UnverifiedClaims::default());
-        let jwt = DecodedJwt::decode(bearer.token, &mut buffers, &mut claims, &self.server().claim_names);
+        let jwt = DecodedJwt::decode(bearer.token, &mut buffers, &mut claims, &self.claim_names);
         let verified = jwt.map_err(Error::from).and_then(|jwt| {
             match self.verify_with(bearer, &jwt, &issuer, refetched.as_ref().ok())? {
                 JwtVerification::Valid(token) => Ok(Some(token)),
@@ -101,9 +101,9 @@ impl ResourceServer {
         })?;
         if let JwtVerification::Valid(token) = &verification {
             if *on_probation {
-                self.server().dispatch.issuers.establish(verifier, *issuer_index);
+                self.dispatch.issuers.establish(verifier, *issuer_index);
             }
-            self.server().jwt_cache.insert(bearer.digest, token);
+            self.jwt_cache.insert(bearer.digest, token);
         }
         Ok(verification)
     }

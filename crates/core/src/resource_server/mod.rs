@@ -5,6 +5,7 @@ mod builder;
 mod faults;
 mod future;
 mod health;
+mod inner;
 mod invalidation;
 mod issuer;
 mod jwt;
@@ -14,13 +15,10 @@ mod verifiers;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    sync::{Arc, PoisonError},
+    time::Duration,
 };
 
-use http::HeaderName;
-
-use self::jwt::JwtDecision;
 pub(crate) use self::tenants::is_tenant;
 pub use self::{
     authentication::Authentication,
@@ -32,18 +30,22 @@ pub use self::{
     startup::Startup,
     tenants::Tenants,
 };
+use self::{
+    inner::{Bearer, Inner},
+    jwt::JwtDecision,
+};
 use crate::{
     clock::Clock,
     custom::token_verifier::PresentedToken,
-    dispatch::{Dispatch, Route},
+    dispatch::Route,
     introspection::Introspector,
-    jwt::cache::{JwtCache, TokenDigest},
-    observe::{LogSampler, Observer},
+    jwt::cache::TokenDigest,
+    observe::Observer,
     online::{Lookup, MAX_AGE_TOLERANCE, Verified},
     per_thread::PerThread,
     refusal::{Error, ErrorKind, ProtectionSpace, Reason},
     request::{Credentials, RequestHead},
-    token::{VerifiedToken, claims::ClaimNames},
+    token::VerifiedToken,
 };
 
 /// Verifies the access tokens of requests: a resource server in the sense of RFC 6749 §1.1.
@@ -93,20 +95,6 @@ struct Handle {
     space: Option<Arc<ProtectionSpace>>,
 }
 
-struct Inner {
-    default_realm: Box<str>,
-    audiences: Box<[Box<str>]>,
-    dispatch: Dispatch,
-    claim_names: ClaimNames,
-    max_token_length: usize,
-    token_header: Option<HeaderName>,
-    uniform_refusals: bool,
-    observer: Option<Arc<dyn Observer>>,
-    log_sampler: Mutex<LogSampler>,
-    clock: Arc<dyn Clock>,
-    jwt_cache: JwtCache,
-}
-
 /// A token that is verified by a lookup, which may need the network.
 enum Kind {
     Application,
@@ -115,15 +103,6 @@ enum Kind {
     UnverifiedJwt,
     /// A JWT that passed every check here.
     VerifiedJwt(VerifiedToken),
-}
-
-/// A token as it was presented, and its key in the JWT cache.
-#[derive(Clone, Copy)]
-struct Bearer<'t> {
-    token: &'t str,
-    digest: TokenDigest,
-    /// Whether it was looked up in the cache a moment ago and not found.
-    cache_missed: bool,
 }
 
 impl ResourceServer {
@@ -194,7 +173,7 @@ impl ResourceServer {
         let ordinary = Credentials::peek(request, token_header);
         let digest =
             ordinary.filter(|_| self.cache_may_answer(request)).map(|token| self.server().jwt_cache.digest(token));
-        let cached = digest.and_then(|digest| self.cached_jwt(digest));
+        let cached = digest.and_then(|digest| self.server().cached_jwt(digest));
         let cache_missed = digest.is_some() && cached.is_none();
         if let (Some(digest), Some(verified)) = (digest, cached)
             && self.introspector(&verified).is_none()
@@ -213,7 +192,7 @@ impl ResourceServer {
                 Err(error) => return AuthenticateFuture::ready(Err(error)),
             },
         };
-        let is_reusable = |earlier: &&Authentication| earlier.is_reusable(self, bearer.digest, self.now());
+        let is_reusable = |earlier: &&Authentication| earlier.is_reusable(self, bearer.digest, self.server().now());
         if let Some(earlier) = request.extensions().get::<Authentication>().filter(is_reusable) {
             return AuthenticateFuture::ready(Ok(earlier.clone().with_resource_server(self.for_this_thread())));
         }
@@ -223,13 +202,6 @@ impl ResourceServer {
     /// Whether the JWT cache alone may answer: no custom verifier, no earlier `Authentication`.
     fn cache_may_answer(&self, request: RequestHead<'_>) -> bool {
         !self.server().dispatch.has_custom_verifiers() && request.extensions().get::<Authentication>().is_none()
-    }
-
-    /// The verified token of a JWT from the cache, if its times and its issuer's keys still allow it.
-    fn cached_jwt(&self, digest: TokenDigest) -> Option<VerifiedToken> {
-        self.server().jwt_cache.get(digest, |token| {
-            token.is_valid_at(self.now()) && self.server().dispatch.issuers.keys_are_current(token.issuer_context())
-        })
     }
 
     /// The introspector of the issuer of this token.
@@ -263,8 +235,8 @@ impl ResourceServer {
             // The request was anonymous, or its credentials were changed since.
             return AuthenticateFuture::ready(Err(Reason::MissingAuthenticateLayer.into()));
         }
-        if earlier.is_fresh(server.now(), max_age.max(MAX_AGE_TOLERANCE))
-            && earlier.is_reusable(server, bearer.digest, server.now())
+        if earlier.is_fresh(server.server().now(), max_age.max(MAX_AGE_TOLERANCE))
+            && earlier.is_reusable(server, bearer.digest, server.server().now())
         {
             return AuthenticateFuture::ready(Ok(earlier.clone()));
         }
@@ -285,20 +257,20 @@ impl ResourceServer {
         let (lookup, kind) = match self.server().dispatch.route(&presented) {
             Ok(Route::Application(application)) => (application.look_up(&presented, max_age), Kind::Application),
             Ok(Route::Opaque(introspector)) => (introspector.look_up(token, max_age, None), Kind::Opaque),
-            Ok(Route::Jwt) => match self.verify_jwt(bearer) {
+            Ok(Route::Jwt) => match self.server().verify_jwt(bearer) {
                 Ok(JwtDecision::Valid(verified)) => return self.check_online(bearer, verified, max_age),
                 Ok(JwtDecision::KeyMissing(missing)) => {
                     let (server, token, digest) = (self.clone(), token.to_owned(), bearer.digest);
                     return AuthenticateFuture::pending(async move {
                         let bearer = Bearer { token: &token, digest, cache_missed: true };
-                        let verified = server.verify_jwt_with_refetched_keys(bearer, missing).await?;
+                        let verified = server.server().verify_jwt_with_refetched_keys(bearer, missing).await?;
                         server.check_online(bearer, verified, max_age).await
                     });
                 }
                 Ok(JwtDecision::Introspect(introspector)) => {
                     (introspector.look_up(token, max_age, None), Kind::UnverifiedJwt)
                 }
-                Err(error) => return AuthenticateFuture::ready(Err(self.worded(error))),
+                Err(error) => return AuthenticateFuture::ready(Err(self.server().worded(error))),
             },
             Err(error) => return AuthenticateFuture::ready(Err(error)),
         };
@@ -335,7 +307,7 @@ impl ResourceServer {
             let Verified { token, asked_at } = match (&kind, found) {
                 (_, Ok(found)) => found,
                 (Kind::UnverifiedJwt, Err(error)) if error.kind() == ErrorKind::InvalidToken => {
-                    return Err(server.worded(error));
+                    return Err(server.server().worded(error));
                 }
                 (_, Err(error)) => return Err(error),
             };
@@ -349,11 +321,6 @@ impl ResourceServer {
             Lookup::Ready(found) => AuthenticateFuture::ready(conclusion(found)),
             Lookup::Pending(asked) => AuthenticateFuture::pending(async move { conclusion(asked.await) }),
         }
-    }
-
-    /// The refusal of a JWT whose signature was not verified, without what it says of the issuer if refusals are uniform.
-    fn worded(&self, error: Error) -> Error {
-        if self.server().uniform_refusals { error.concealed() } else { error }
     }
 
     /// The health of the issuers: the keys of those that were named and of the live tenants, and the circuit breakers of those
@@ -399,10 +366,6 @@ impl ResourceServer {
     #[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
     pub(crate) fn digest(&self, token: &str) -> TokenDigest {
         self.server().jwt_cache.digest(token.as_bytes())
-    }
-
-    fn now(&self) -> Duration {
-        self.server().clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
     pin::Pin,
     sync::{Mutex, MutexGuard},
     task::Poll,
+    time::SystemTime,
 };
 
 use bytes::Bytes;

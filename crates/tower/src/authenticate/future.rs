@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use scopegate_core::{AuthenticateFuture, Authentication};
 use tower_service::Service;
 
-use super::layer::{Admitted, Settings};
+use super::settings::{Admitted, Settings};
 use crate::{ResponseBody, refusal::ResponseForm};
 
 pin_project! {

@@ -1,20 +1,15 @@
 use std::{fmt, sync::Arc};
 
-use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
-    header::{ACCESS_CONTROL_EXPOSE_HEADERS, WWW_AUTHENTICATE},
-};
 use scopegate_core::{
-    Authentication, Error, InvalidProtectionSpace, InvalidScopePolicy, ProtectionSpace, Reason, RequestHead,
-    ResourceServer, ScopePolicy, VerifiedToken,
+    InvalidProtectionSpace, InvalidScopePolicy, ProtectionSpace, Reason, ResourceServer, ScopePolicy,
 };
 use tower_layer::Layer;
 
-use super::AuthenticateService;
-use crate::{
-    Requirement, ResponseBody, UnmetRequirement,
-    refusal::{Refusal, RefusalBody, Renderer, ResponseForm, render},
+use super::{
+    AuthenticateService,
+    settings::{Finish, Settings},
 };
+use crate::{Requirement, refusal::RefusalBody};
 
 /// Layer: verifies the access token of every request, or refuses the request. See the [module docs](super).
 ///
@@ -37,22 +32,6 @@ use crate::{
 #[must_use = "a layer does nothing until it is applied"]
 pub struct Authenticate {
     settings: Arc<Settings>,
-}
-
-#[derive(Clone)]
-pub(super) struct Settings {
-    /// Has a protection space, which `Authenticate::new` sets.
-    pub(super) resource_server: ResourceServer,
-    optional: bool,
-    hint: Requirement,
-    finish: Finish,
-}
-
-/// What this layer adds to refusals, its own and those of layers further in.
-#[derive(Clone, Default)]
-struct Finish {
-    exposed: bool,
-    renderer: Option<Renderer>,
 }
 
 impl Authenticate {
@@ -172,86 +151,6 @@ impl Authenticate {
     }
 }
 
-impl Settings {
-    /// The `Authentication` for the handler, or the refusal.
-    #[expect(clippy::result_large_err, reason = "a refusal is moved once; boxing it would cost an allocation")]
-    pub(super) fn admit<B>(
-        &self,
-        outcome: Result<Authentication, Error>,
-        request: RequestHead<'_>,
-        form: ResponseForm,
-    ) -> Result<Authentication, Response<ResponseBody<B>>> {
-        let admitted = match outcome {
-            Ok(authentication) if authentication.token().is_some() || self.optional => Ok(authentication),
-            Ok(_) => Err(Error::missing_credentials()),
-            Err(error) => Err(error),
-        };
-        admitted.map_err(|error| {
-            // A malformed request (400) needs no other scope.
-            let hint = self.hint.challenge().filter(|_| error.disclosed().kind().status() == StatusCode::UNAUTHORIZED);
-            let refusal = Refusal::new(&error).by(&self.resource_server).to(request);
-            let mut response = refusal.requiring(hint).respond(form);
-            self.finish.apply(&mut response, form);
-            response
-        })
-    }
-}
-
-/// What remains to do with the response to an admitted request. It shares what the request owns, not the layer's settings: one
-/// reference count for all threads would be contended.
-pub(super) struct Admitted {
-    resource_server: ResourceServer,
-    token: Option<VerifiedToken>,
-    finish: Finish,
-}
-
-impl Admitted {
-    pub(super) fn new(authentication: &Authentication, settings: &Settings) -> Self {
-        Self {
-            resource_server: authentication.resource_server().clone(),
-            token: authentication.token().cloned(),
-            finish: settings.finish.clone(),
-        }
-    }
-
-    /// The response for the client: turns the mark of an [`UnmetRequirement`] into a refusal, and applies this layer's
-    /// settings to refusals from further in.
-    pub(super) fn complete<B>(self, response: Response<B>, form: ResponseForm) -> Response<ResponseBody<B>> {
-        let mut response = response.map(ResponseBody::inner);
-        if let Some(requirement) = response.extensions_mut().remove::<UnmetRequirement>() {
-            let is_known = self.token.is_some();
-            let error = if is_known { Error::insufficient_scope() } else { Error::missing_credentials() };
-            Refusal::new(&error)
-                .by(&self.resource_server)
-                .of(self.token.as_ref())
-                .requiring(Some(requirement.challenge()))
-                .overwrite(&mut response, form);
-        }
-        self.finish.apply(&mut response, form);
-        response
-    }
-}
-
-impl Finish {
-    fn apply<B>(&self, response: &mut Response<ResponseBody<B>>, form: ResponseForm) {
-        if let Some(renderer) = &self.renderer {
-            render(response, renderer, form);
-        }
-        if self.exposed && response.headers().contains_key(WWW_AUTHENTICATE) {
-            expose_challenge(response.headers_mut());
-        }
-    }
-}
-
-fn expose_challenge(headers: &mut HeaderMap) {
-    let exposed = headers.get_all(ACCESS_CONTROL_EXPOSE_HEADERS);
-    let names =
-        || exposed.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
-    if !names().any(|name| name.eq_ignore_ascii_case(WWW_AUTHENTICATE.as_str())) {
-        headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate"));
-    }
-}
-
 fn or_panic<T>(built: Result<T, InvalidProtectionSpace>) -> T {
     built.unwrap_or_else(|error| panic!("{error}"))
 }
@@ -267,16 +166,5 @@ impl<S> Layer<S> for Authenticate {
 impl fmt::Debug for Authenticate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.settings.fmt(f)
-    }
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authenticate")
-            .field("resource_server", &self.resource_server)
-            .field("space", &self.resource_server.protection_space())
-            .field("optional", &self.optional)
-            .field("scope_hint", &self.hint.challenge())
-            .finish_non_exhaustive()
     }
 }

@@ -82,5 +82,6 @@
 mod future;
 mod layer;
 mod service;
+mod settings;
 
 pub use self::{future::ResponseFuture, layer::Authenticate, service::AuthenticateService};

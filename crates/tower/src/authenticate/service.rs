@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{ResponseFuture, layer::Settings};
+use super::{ResponseFuture, settings::Settings};
 use crate::refusal::ResponseForm;
 
 /// The service of [`Authenticate`](super::Authenticate). See the [module docs](super).

@@ -1,6 +1,6 @@
 use std::{borrow::Cow, collections::HashSet};
 
-use super::{Malformed, PRIVATE};
+use super::malformed::{Malformed, PRIVATE};
 
 /// Up to this many names are compared one by one; more are hashed, so that parsing stays linear in the length of the text.
 const FEW: usize = 16;

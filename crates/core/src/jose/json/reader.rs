@@ -1,6 +1,13 @@
 use std::borrow::Cow;
 
-use super::{Element, MAX_DEPTH, MAX_MEMBERS, Malformed, Number, Value, names::Names};
+use super::{
+    malformed::{MAX_DEPTH, MAX_MEMBERS, Malformed},
+    names::Names,
+    value::{Number, Value},
+};
+
+/// One element of an array, and the first rule that it breaks, in which case the value may be incomplete.
+pub(crate) type Element<'a> = (Value<'a>, Option<Malformed>);
 
 /// The largest number that is not an integer. Beyond it, parsers disagree about what is out of range.
 const LARGEST: f64 = 1e308;

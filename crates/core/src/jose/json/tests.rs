@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::{names::mark, reader::plain, *};
 
 fn all(text: &str) -> Result<Vec<(Cow<'_, str>, Value<'_>)>, Malformed> {

@@ -1,8 +1,9 @@
-use std::{borrow::Cow, error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt};
 
 use super::{
     jwk::{self, Jwk},
     key_set::{Key, KeySet},
+    skipped_key::SkippedKey,
 };
 use crate::{
     crypto::CryptoBackend,
@@ -11,7 +12,6 @@ use crate::{
         json::{self, Malformed},
         rsa_modulus::{self, Examination},
     },
-    redact::excerpt,
 };
 
 /// The default limit of keys per set.
@@ -142,30 +142,6 @@ impl JwkSet {
         }
         let length = self.keys.len() + self.skipped.len() - skipped.len();
         KeySet::new(keys, length, skipped)
-    }
-}
-
-/// A key of a JWK Set that is not used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SkippedKey {
-    pub(super) index: usize,
-    pub(super) id: Option<Box<str>>,
-    pub(super) why: Cow<'static, str>,
-}
-
-impl SkippedKey {
-    /// The key's `kid`.
-    pub fn key_id(&self) -> Option<&str> {
-        self.id.as_deref()
-    }
-}
-
-impl fmt::Display for SkippedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.id {
-            Some(id) => write!(f, "key \"{}\" is not used: {}", excerpt(id), self.why),
-            None => write!(f, "key number {} is not used: {}", self.index, self.why),
-        }
     }
 }
 

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use super::SkippedKey;
+use super::skipped_key::SkippedKey;
 use crate::{
     crypto::{PublicKey, VerifyingKey},
     jose::Algorithm,
     redact::excerpt,
     refusal::{
         Error, FailedCheck, Reason,
-        error::{Actual, Expected, Failures},
+        failed_check::{Actual, Expected, Failures},
     },
 };
 

@@ -3,12 +3,14 @@
 mod jwk;
 mod jwk_set;
 mod key_set;
+mod skipped_key;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod tests;
 
 pub(crate) use self::key_set::SignatureCheck;
 pub use self::{
-    jwk_set::{JwkSet, JwkSetError, SkippedKey},
+    jwk_set::{JwkSet, JwkSetError},
     key_set::KeySet,
+    skipped_key::SkippedKey,
 };

@@ -11,7 +11,7 @@ use crate::{
     jose::{Algorithm, Header, json::Value},
     refusal::{
         Error, FailedCheck, Reason,
-        error::{Actual, Expected},
+        failed_check::{Actual, Expected},
     },
     scope::ScopeGrammar,
     token::{

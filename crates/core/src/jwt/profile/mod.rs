@@ -13,7 +13,7 @@ pub(super) use self::{
 };
 use crate::{
     jose::json::Value,
-    refusal::{FailedCheck, Reason, error::Actual},
+    refusal::{FailedCheck, Reason, failed_check::Actual},
 };
 
 /// The form of an issuer's access tokens: their `typ`, the claims that they must have, and how they are told from other tokens.

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use crate::{
     jose::json::Value,
-    refusal::{FailedCheck, Reason, error::Actual},
+    refusal::{FailedCheck, Reason, failed_check::Actual},
     scope::Scope,
 };
 

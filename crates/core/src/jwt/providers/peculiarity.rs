@@ -3,7 +3,7 @@ use crate::{
         Profile,
         profile::{Peculiarity, TENANT},
     },
-    refusal::{FailedCheck, Reason, error::Actual},
+    refusal::{FailedCheck, Reason, failed_check::Actual},
     token::claims::UnverifiedClaims,
 };
 

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{FetchKeysError, Loaded};
-use crate::{jose::KeySet, observe::FetchOutcome, redact::chain};
+use crate::{
+    jose::KeySet,
+    keys::fetcher::{FetchKeysError, Loaded},
+    observe::FetchOutcome,
+    redact::chain,
+};
 
 /// The end of an attempt.
 pub(super) enum Event {

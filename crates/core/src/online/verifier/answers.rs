@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::{OnlineVerifier, TokenTags};
+use super::{OnlineVerifier, lookup::LookupTarget};
 use crate::{
     jose::json::{self, Value},
     online::{
@@ -15,14 +15,6 @@ use crate::{
     refusal::Error,
     token::VerifiedToken,
 };
-
-/// The token of a lookup.
-pub(super) struct LookupTarget {
-    /// The number of the flight: in the cache, an answer replaces those of earlier flights alone.
-    pub(super) number: u64,
-    pub(super) token: TokenTags,
-    pub(super) verified: Option<VerifiedToken>,
-}
 
 impl OnlineVerifier {
     /// Holds a response to the rules of this issuer. One that breaks them is a refusal, which is cached as such; one that is

@@ -1,67 +1,14 @@
-//! Where answers are cached: in this process, and in the shared store. An error or a delay of the store costs a line in the
-//! log and no request.
+//! Where answers are cached: in this process, and in the shared store.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::task::JoinSet;
 
-use super::{MAX_AGE_TOLERANCE, OnlineVerifier, answers::LookupTarget};
-use crate::{
-    BoxFuture,
-    clock::{Clock, timeout},
-    online::{
-        CacheEntry, CacheKey, CacheStore, StoreError,
-        local_cache::{Answer, Verdict},
-    },
-    redact::chain,
+use super::{MAX_AGE_TOLERANCE, OnlineVerifier, lookup::LookupTarget};
+use crate::online::{
+    CacheEntry, CacheKey,
+    local_cache::{Answer, Verdict},
 };
-
-/// How long the store may take for one call. Most issuers answer sooner than that.
-pub(super) const STORE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// A [`CacheStore`] with a time limit, whose failures are logged.
-pub(super) struct SharedStore {
-    pub(super) store: Arc<dyn CacheStore>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) issuer: Arc<str>,
-}
-
-impl SharedStore {
-    /// Gets an entry in a task of its own, so that a store that panics fails this call alone. The task of a store that hangs is
-    /// aborted with the set.
-    pub(super) async fn get(&self, key: CacheKey) -> Option<CacheEntry> {
-        let mut task = JoinSet::new();
-        task.spawn(self.store.get(key));
-        let joined = async { task.join_next().await.unwrap_or(Ok(Ok(None))).unwrap_or_else(|error| Err(error.into())) };
-        self.logged(joined).await.flatten()
-    }
-
-    pub(super) async fn put(&self, key: CacheKey, entry: CacheEntry, lifetime: Duration) {
-        self.logged(self.store.put(key, entry, lifetime)).await;
-    }
-
-    pub(super) async fn invalidate(&self, tag: CacheKey) {
-        self.logged(self.store.invalidate(tag)).await;
-    }
-
-    /// Invalidates for a caller that needs to know whether it worked, and waits for it.
-    pub(super) fn try_invalidate(&self, tag: CacheKey) -> BoxFuture<'static, Result<(), StoreError>> {
-        self.store.invalidate(tag)
-    }
-
-    async fn logged<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
-        let issuer = &*self.issuer;
-        match timeout(&*self.clock, STORE_TIMEOUT, call).await {
-            Some(Ok(value)) => return Some(value),
-            Some(Err(error)) => {
-                tracing::warn!(issuer, error = chain(&*error), "the store of answers failed; doing without");
-            }
-            None => tracing::warn!(issuer, "the store of answers took too long; doing without"),
-        }
-        None
-    }
-}
 
 /// How an answer changes the shared store.
 pub(super) enum StoreChange {

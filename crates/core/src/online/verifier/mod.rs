@@ -3,7 +3,9 @@
 mod answers;
 mod caching;
 mod invalidation_log;
+mod lookup;
 mod reporter;
+mod shared_store;
 mod tags;
 
 use std::{
@@ -14,11 +16,12 @@ use std::{
 
 use tokio::{runtime::Handle, sync::Semaphore};
 
+pub(crate) use self::lookup::{Lookup, LookupRequest, TokenTags, Verified};
 use self::{
-    answers::LookupTarget,
-    caching::{STORE_TIMEOUT, SharedStore},
     invalidation_log::InvalidationLog,
+    lookup::LookupTarget,
     reporter::Reporter,
+    shared_store::{STORE_TIMEOUT, SharedStore},
 };
 use super::{
     CacheConfig, CacheKey, CircuitState, Limits, ResponseValidation, StoreError, TokenStatus, Unavailable,
@@ -88,39 +91,6 @@ struct FlightOutcome {
 }
 
 type LookupResult = Result<Arc<Answer>, Unavailable>;
-
-type Ask = Box<dyn FnOnce() -> BoxFuture<'static, Result<TokenStatus, Unavailable>> + Send>;
-
-/// The tags by which a token is invalidated: the digest of the token, and that of the part that its signature covers. A token
-/// that is no JWT has the same digest twice.
-pub(crate) type TokenTags = [CacheKey; 2];
-
-/// A request to verify a token online.
-pub(crate) struct LookupRequest {
-    /// The key of the answer. A lookup without one is neither shared nor cached.
-    pub(crate) key: Option<CacheKey>,
-    pub(crate) token: TokenTags,
-    /// The token, where it was verified locally and only its revocation is in question.
-    pub(crate) verified: Option<VerifiedToken>,
-    /// The greatest age of the answer, if that is limited.
-    pub(crate) max_age: Option<Duration>,
-    /// Makes the call, once it has a permit.
-    pub(crate) ask: Ask,
-}
-
-/// A token that was verified online.
-#[derive(Debug)]
-pub(crate) struct Verified {
-    pub(crate) token: VerifiedToken,
-    /// When the call was made, in time since 1970. `None` where the answer is from a cache.
-    pub(crate) asked_at: Option<Duration>,
-}
-
-/// A verdict from the cache, or one that takes a call.
-pub(crate) enum Lookup {
-    Ready(Result<Verified, Error>),
-    Pending(BoxFuture<'static, Result<Verified, Error>>),
-}
 
 impl OnlineVerifier {
     pub(crate) fn new(validation: ResponseValidation, cache: &CacheConfig, limits: Limits, deps: OnlineDeps) -> Self {

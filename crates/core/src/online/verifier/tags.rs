@@ -1,6 +1,6 @@
 //! The tags by which cached answers are invalidated: digests of a token, of a subject and of a session.
 
-use super::{OnlineVerifier, TokenTags};
+use super::{OnlineVerifier, lookup::TokenTags};
 use crate::{
     jose::signed_part,
     online::{CacheKey, Invalidate},

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use super::{NumericDate, Texts, UnverifiedClaims};
 use crate::refusal::{
     Error, FailedCheck, Reason,
-    error::{self, Actual, Expected, Failures, Side, TimeBound},
+    failed_check::{self, Actual, Expected, Failures, Side, TimeBound},
 };
 
 /// The checks that failed so far. All checks are made, so that the log can name every one that failed.
@@ -67,7 +67,7 @@ pub(crate) fn audience(ours: &AllowedValues, found: Texts<'_>) -> Result<(), Fai
         return Err(FailedCheck::new(Reason::MissingClaim, "aud", ours, Actual::NONE));
     }
     let named = found.sole().map_or_else(|| found.joined().into(), Actual::from);
-    let hint = found.iter().find_map(|found| ours.iter().find_map(|ours| error::near_miss(ours, found)));
+    let hint = found.iter().find_map(|found| ours.iter().find_map(|ours| failed_check::near_miss(ours, found)));
     Err(FailedCheck::new(Reason::WrongAudience, "aud", ours, named).with_hint(hint))
 }
 
@@ -158,7 +158,7 @@ pub(crate) fn authorized_party(parties: Option<&AllowedValues>, client: Option<&
     match parties {
         Some(parties) if !client.is_some_and(|client| parties.iter().any(|party| **party == *client)) => {
             let found = client.map_or(Actual::NONE, Actual::from);
-            let near_miss = |client| parties.iter().find_map(|party| error::near_miss(party, client));
+            let near_miss = |client| parties.iter().find_map(|party| failed_check::near_miss(party, client));
             let hint = client.and_then(near_miss);
             Err(FailedCheck::new(Reason::UnauthorizedParty, "client_id", parties, found).with_hint(hint))
         }

@@ -2,7 +2,7 @@ use std::{borrow::Cow, time::Duration};
 
 use crate::{
     jose::json::{self, Number, Place, Value},
-    refusal::{FailedCheck, Reason, error::Actual},
+    refusal::{FailedCheck, Reason, failed_check::Actual},
 };
 
 /// The latest time that a claim can have, a day in the year 2554: as many nanoseconds as are counted in 64 bits, which every

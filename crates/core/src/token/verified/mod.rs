@@ -17,7 +17,7 @@ use super::{
 use crate::{
     jose::KeySet,
     per_thread::LocalArc,
-    refusal::{Error, FailedCheck, Reason, error::Actual},
+    refusal::{Error, FailedCheck, Reason, failed_check::Actual},
     scope::{Scope, ScopeGrammar, ScopePolicy},
 };
 

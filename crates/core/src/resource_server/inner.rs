@@ -1,0 +1,58 @@
+//! What the clones of a resource server share.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use http::HeaderName;
+
+use crate::{
+    clock::Clock,
+    dispatch::Dispatch,
+    jwt::cache::{JwtCache, TokenDigest},
+    observe::{LogSampler, Observer},
+    refusal::Error,
+    token::{VerifiedToken, claims::ClaimNames},
+};
+
+pub(super) struct Inner {
+    pub(super) default_realm: Box<str>,
+    pub(super) audiences: Box<[Box<str>]>,
+    pub(super) dispatch: Dispatch,
+    pub(super) claim_names: ClaimNames,
+    pub(super) max_token_length: usize,
+    pub(super) token_header: Option<HeaderName>,
+    pub(super) uniform_refusals: bool,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) log_sampler: Mutex<LogSampler>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) jwt_cache: JwtCache,
+}
+
+/// A token as it was presented, and its key in the JWT cache.
+#[derive(Clone, Copy)]
+pub(super) struct Bearer<'t> {
+    pub(super) token: &'t str,
+    pub(super) digest: TokenDigest,
+    /// Whether it was looked up in the cache a moment ago and not found.
+    pub(super) cache_missed: bool,
+}
+
+impl Inner {
+    pub(super) fn now(&self) -> Duration {
+        self.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    /// The verified token of a JWT from the cache, if its times and its issuer's keys still allow it.
+    pub(super) fn cached_jwt(&self, digest: TokenDigest) -> Option<VerifiedToken> {
+        self.jwt_cache.get(digest, |token| {
+            token.is_valid_at(self.now()) && self.dispatch.issuers.keys_are_current(token.issuer_context())
+        })
+    }
+
+    /// The refusal of a JWT whose signature was not verified, without what it says of the issuer if refusals are uniform.
+    pub(super) fn worded(&self, error: Error) -> Error {
+        if self.uniform_refusals { error.concealed() } else { error }
+    }
+}
