@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use scopegate_core::clock::{Clock, SystemClock};
 
-use crate::{Shape, SigningKeys, TokenBuilder};
+use crate::SigningKeys;
 
 /// Signs tokens of an issuer, without a server.
 ///
@@ -88,21 +88,6 @@ impl Mint {
     /// The JWK Set of the keys, as JSON: see [`SigningKeys::jwks_json`].
     pub fn jwks_json(&self) -> String {
         self.keys.jwks_json()
-    }
-
-    /// Starts an access token of [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068), valid unless changed.
-    pub fn token(&self) -> TokenBuilder {
-        self.token_shaped(Shape::Rfc9068)
-    }
-
-    /// Starts an ID token of the same issuer and keys, which a resource server must refuse.
-    pub fn id_token(&self) -> TokenBuilder {
-        self.token_shaped(Shape::IdToken)
-    }
-
-    /// Starts a token of the given shape.
-    pub fn token_shaped(&self, shape: Shape) -> TokenBuilder {
-        TokenBuilder::new(self.clone(), shape)
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {

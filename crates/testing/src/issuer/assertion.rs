@@ -2,14 +2,9 @@
 //! 3](https://www.rfc-editor.org/rfc/rfc7523#section-3), [OpenID Connect Core, section
 //! 9](https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication)).
 
-use std::{
-    collections::HashSet,
-    sync::{Mutex, PoisonError},
-};
-
 use serde_json::Value;
 
-use super::{clients::Credentials, form::Form, refusal::Refusal, server::Shared};
+use super::{clients::Credentials, form::Form, refusal::Refusal, shared::Shared};
 use crate::{SigningAlgorithm, clock::numeric_date, compact::UnverifiedJwt, sign};
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -21,20 +16,6 @@ const HS256: &str = "HS256";
 pub(super) fn algorithms() -> Vec<&'static str> {
     let signatures = SigningAlgorithm::all().chain([SigningAlgorithm::Ed25519]);
     [HS256].into_iter().chain(signatures.map(SigningAlgorithm::name)).collect()
-}
-
-/// The used assertions, as pairs of client and `jti`.
-#[derive(Default)]
-pub(super) struct UsedAssertions {
-    used: Mutex<HashSet<(String, String)>>,
-}
-
-impl UsedAssertions {
-    /// Whether the assertion is used for the first time.
-    fn is_first_use(&self, client_id: &str, jti: &str) -> bool {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.insert((client_id.to_owned(), jti.to_owned()))
-    }
 }
 
 /// The client that signed the assertion, which must be for this endpoint or for the issuer.

@@ -7,7 +7,7 @@ use super::{
     assertion,
     form::{Form, decoded},
     refusal::Refusal,
-    server::Shared,
+    shared::Shared,
 };
 
 /// The client, authenticated by [`client`] or by an active access token, which [RFC 7662, section

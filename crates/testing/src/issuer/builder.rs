@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     Site, TestIssuer,
     clients::{Clients, Credentials},
-    server::Shared,
+    shared::Shared,
 };
 use crate::{Mint, SigningAlgorithm, SigningKeys, changes::Changes, keys::PublicKey};
 

@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::{assertion, server::Shared};
+use super::{assertion, shared::Shared};
 
 /// The metadata document, one for OpenID Connect Discovery and for [RFC
 /// 8414](https://www.rfc-editor.org/rfc/rfc8414#section-2).

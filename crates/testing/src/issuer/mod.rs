@@ -17,11 +17,14 @@ mod metadata;
 mod opaque;
 mod recorded;
 mod refusal;
+mod responses;
 mod revocation;
 mod server;
+mod shared;
 mod site;
 mod token_endpoint;
 mod tokens;
+mod used_assertions;
 
 pub use self::{
     builder::TestIssuerBuilder, condition::RequestCounts, introspection::IntrospectionTrouble,
@@ -29,7 +32,8 @@ pub use self::{
 };
 use self::{
     condition::{Condition, Failure},
-    server::{Listener, Shared},
+    server::Listener,
+    shared::Shared,
     site::Site,
 };
 

@@ -6,7 +6,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::server::Shared;
+use super::shared::Shared;
 use crate::{TokenBuilder, token::unique};
 
 /// Builds an opaque token. Started by [`TestIssuer::opaque_token`](crate::TestIssuer::opaque_token).

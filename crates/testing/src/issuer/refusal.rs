@@ -3,7 +3,7 @@ use http::{HeaderValue, Response, StatusCode, header::WWW_AUTHENTICATE};
 use http_body_util::Full;
 use serde_json::json;
 
-use super::{server::json_response, site::Site};
+use super::{responses::json_response, site::Site};
 
 /// An error of [RFC 6749, section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2), or `invalid_token` of [RFC 6750,
 /// section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1).

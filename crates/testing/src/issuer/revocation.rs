@@ -8,7 +8,8 @@ use super::{
     authentication,
     form::{Form, Received},
     refusal::Refusal,
-    server::{Shared, never_stored},
+    responses::never_stored,
+    shared::Shared,
 };
 
 /// Every client may revoke every token. The hint is ignored, since all tokens are in one place.

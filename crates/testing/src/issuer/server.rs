@@ -3,84 +3,32 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA},
+    header::{ALLOW, CONTENT_TYPE},
 };
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
     task::{JoinHandle, JoinSet},
 };
 
 use super::{
-    assertion::UsedAssertions,
-    clients::Clients,
-    condition::{Condition, Counters, Failure},
+    condition::Failure,
     form, introspection, metadata,
     recorded::RecordedRequest,
+    responses::{error, with_json},
     revocation,
-    site::{Endpoint, Site},
+    shared::Shared,
+    site::Endpoint,
     token_endpoint,
-    tokens::Tokens,
 };
-use crate::{Mint, SigningKeys, changes::Changes};
-
-/// The state that the handle and the server's task share.
-pub(super) struct Shared {
-    pub(super) site: Site,
-    pub(super) clients: Clients,
-    pub(super) metadata: Changes,
-    pub(super) signs_introspection: bool,
-    pub(super) tokens: Tokens,
-    pub(super) assertions: UsedAssertions,
-    pub(super) counters: Counters,
-    last_introspection: Mutex<Option<RecordedRequest>>,
-    mint: RwLock<Mint>,
-    condition: Mutex<Condition>,
-}
-
-impl Shared {
-    pub(super) fn new(site: Site, mint: Mint, clients: Clients, metadata: Changes, signs_introspection: bool) -> Self {
-        Self {
-            site,
-            clients,
-            metadata,
-            signs_introspection,
-            tokens: Tokens::default(),
-            assertions: UsedAssertions::default(),
-            counters: Counters::default(),
-            last_introspection: Mutex::default(),
-            mint: RwLock::new(mint),
-            condition: Mutex::new(Condition::default()),
-        }
-    }
-
-    /// A mint with the current keys.
-    pub(super) fn mint(&self) -> Mint {
-        self.mint.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn set_keys(&self, keys: SigningKeys) {
-        let mut mint = self.mint.write().unwrap_or_else(PoisonError::into_inner);
-        *mint = mint.clone().with_keys(keys);
-    }
-
-    pub(super) fn last_introspection(&self) -> MutexGuard<'_, Option<RecordedRequest>> {
-        self.last_introspection.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn condition(&self) -> MutexGuard<'_, Condition> {
-        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A loopback listener.
 pub(super) struct Listener {
@@ -168,27 +116,5 @@ fn method_not_allowed(endpoint: Endpoint) -> Response<Full<Bytes>> {
     let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
     let allow = if endpoint.takes_forms() { "POST" } else { "GET, HEAD" };
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-    response
-}
-
-fn error(status: StatusCode, code: &'static str) -> Response<Full<Bytes>> {
-    with_json(status, json!({ "error": code }).to_string())
-}
-
-pub(super) fn json_response(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
-    with_json(status, body.to_string())
-}
-
-fn with_json(status: StatusCode, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-/// Adds the headers of responses that contain or describe tokens.
-pub(super) fn never_stored(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
     response
 }

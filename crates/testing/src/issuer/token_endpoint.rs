@@ -10,7 +10,8 @@ use super::{
     authentication,
     form::{Form, Received},
     refusal::Refusal,
-    server::{Shared, json_response, never_stored},
+    responses::{json_response, never_stored},
+    shared::Shared,
 };
 use crate::token::{LIFETIME, TOKEN_TYPE, unique};
 

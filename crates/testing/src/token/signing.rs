@@ -1,22 +1,12 @@
 //! From a builder's settings to the compact form.
 
-use std::{fmt, sync::LazyLock, time::Duration};
+use std::{sync::LazyLock, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::{LIFETIME, Signer, TokenBuilder, Validity, WELL_BEYOND_LEEWAY};
+use super::builder::{Forgery, LIFETIME, Signer, TokenBuilder, Validity, WELL_BEYOND_LEEWAY};
 use crate::{SigningAlgorithm, SigningKey, clock::numeric_date, sign};
-
-/// A fault of the signature.
-#[derive(Clone)]
-pub(super) enum Forgery {
-    Hs256(Vec<u8>),
-    Hs256WithPublicKey,
-    UnknownKey,
-    Tampered,
-    Unsigned,
-}
 
 impl TokenBuilder {
     /// Signs the token and returns its compact form.
@@ -130,16 +120,4 @@ fn tampered(mut signature: Vec<u8>) -> Vec<u8> {
     let middle = signature.len() / 2;
     signature[middle] ^= 1;
     signature
-}
-
-impl fmt::Debug for Forgery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Hs256(_) => "Hs256([redacted])",
-            Self::Hs256WithPublicKey => "Hs256WithPublicKey",
-            Self::UnknownKey => "UnknownKey",
-            Self::Tampered => "Tampered",
-            Self::Unsigned => "Unsigned",
-        })
-    }
 }

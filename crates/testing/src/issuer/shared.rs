@@ -1,0 +1,62 @@
+//! What the handle and the server's task share.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use super::{
+    clients::Clients,
+    condition::{Condition, Counters},
+    recorded::RecordedRequest,
+    site::Site,
+    tokens::Tokens,
+    used_assertions::UsedAssertions,
+};
+use crate::{Mint, SigningKeys, changes::Changes};
+
+/// The state that the handle and the server's task share.
+pub(super) struct Shared {
+    pub(super) site: Site,
+    pub(super) clients: Clients,
+    pub(super) metadata: Changes,
+    pub(super) signs_introspection: bool,
+    pub(super) tokens: Tokens,
+    pub(super) assertions: UsedAssertions,
+    pub(super) counters: Counters,
+    last_introspection: Mutex<Option<RecordedRequest>>,
+    mint: RwLock<Mint>,
+    condition: Mutex<Condition>,
+}
+
+impl Shared {
+    pub(super) fn new(site: Site, mint: Mint, clients: Clients, metadata: Changes, signs_introspection: bool) -> Self {
+        Self {
+            site,
+            clients,
+            metadata,
+            signs_introspection,
+            tokens: Tokens::default(),
+            assertions: UsedAssertions::default(),
+            counters: Counters::default(),
+            last_introspection: Mutex::default(),
+            mint: RwLock::new(mint),
+            condition: Mutex::new(Condition::default()),
+        }
+    }
+
+    /// A mint with the current keys.
+    pub(super) fn mint(&self) -> Mint {
+        self.mint.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_keys(&self, keys: SigningKeys) {
+        let mut mint = self.mint.write().unwrap_or_else(PoisonError::into_inner);
+        *mint = mint.clone().with_keys(keys);
+    }
+
+    pub(super) fn last_introspection(&self) -> MutexGuard<'_, Option<RecordedRequest>> {
+        self.last_introspection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn condition(&self) -> MutexGuard<'_, Condition> {
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
