@@ -251,7 +251,7 @@ fn failures() -> Vec<(TokenBuilder, Reason)> {
         (token().claim("jti", 1), Reason::MalformedClaim),
         (token().claim("cnf", json!({ "jkt": "x" })), Reason::UnverifiableConfirmation),
         (token().key_id("x"), Reason::UnknownKey),
-        (token().signed_by_stranger(), Reason::InvalidSignature),
+        (token().signed_by_wrong_key(), Reason::InvalidSignature),
     ]
 }
 

@@ -474,7 +474,7 @@ async fn chal_9_a_hint_demands_nothing() {
 #[tokio::test]
 async fn chal_10_unavailable_keys_are_503_without_a_challenge() {
     let api = api_without_keys(None).await;
-    for token in [mint().token().issue(), mint().token().signed_by_stranger().issue()] {
+    for token in [mint().token().issue(), mint().token().signed_by_wrong_key().issue()] {
         let answer = Ask::get("/me").bearer(token).of(&api.router).await;
         assert_eq!(answer.assert_503().header("retry-after"), Some("5"));
         assert_eq!(answer.reason, Some(Reason::KeysUnavailable));

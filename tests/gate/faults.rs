@@ -43,7 +43,7 @@ const RECOVERY: u64 = 10 * 60;
 /// How long keys are fresh by default.
 const LIFETIME: u64 = 5 * 60;
 /// How long stale keys are used while the issuer is down.
-const MAX_STALE: u64 = DAY;
+const STALE_IF_ERROR: u64 = DAY;
 const DAY: u64 = 24 * 60 * 60;
 /// The least time between two attempts.
 const COOL_DOWN: u64 = 30;
@@ -418,7 +418,7 @@ fn judge(kind: Kind, answer: &Answer, before: Facts, after: Facts) -> Verdict {
     if !well_formed {
         return Verdict::Wrong("neither 200, nor 401 with a challenge, nor 503 with a time to come again");
     }
-    let serves = |age: Option<u64>| age.is_some_and(|age| age <= LIFETIME + MAX_STALE);
+    let serves = |age: Option<u64>| age.is_some_and(|age| age <= LIFETIME + STALE_IF_ERROR);
     match (kind, answer.status.as_u16()) {
         (Kind::Good(which), status) => {
             let (first, last) = (before.age_of(which), after.age_of(which));

@@ -121,7 +121,7 @@ async fn grpc_2_invalid_token_is_unauthenticated() {
     let served = gated().await;
     for (authorization, message) in [
         (bearer(&mint().token().expired()), "the token has expired"),
-        (bearer(&mint().token().signed_by_stranger()), "the token's signature is not valid"),
+        (bearer(&mint().token().signed_by_wrong_key()), "the token's signature is not valid"),
         ("Bearer".to_owned(), "the Authorization header is malformed"),
         ("Basic dTpw".to_owned(), "this resource needs an access token"),
     ] {

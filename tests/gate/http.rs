@@ -36,7 +36,7 @@ fn good() -> String {
 }
 
 fn bad() -> String {
-    mint().token().signed_by_stranger().issue()
+    mint().token().signed_by_wrong_key().issue()
 }
 
 /// The status of a raw answer.

@@ -903,7 +903,7 @@ async fn jose_15_wrong_signature_of_the_right_length_is_refused() {
         }
         let forged = mint().token().algorithm(algorithm).tampered_signature().issue();
         assert_eq!(outcome(forged).await, Err(Reason::InvalidSignature), "{algorithm}");
-        let strange = mint().token().algorithm(algorithm).signed_by_stranger().issue();
+        let strange = mint().token().algorithm(algorithm).signed_by_wrong_key().issue();
         assert_eq!(outcome(strange).await, Err(Reason::InvalidSignature), "{algorithm}");
     }
 }
@@ -937,7 +937,7 @@ async fn jose_16_a_token_that_its_claims_refuse_causes_no_traffic() {
         (mint().token().typ("JWT"), Reason::WrongTokenType),
         (mint().token().header("alg", "HS256"), Reason::AlgorithmNotAllowed),
     ] {
-        assert_eq!(outcome_at(&api, token.signed_by_stranger().issue()).await, Err(reason));
+        assert_eq!(outcome_at(&api, token.signed_by_wrong_key().issue()).await, Err(reason));
     }
     assert!(network.asked().is_empty());
 }
@@ -945,7 +945,7 @@ async fn jose_16_a_token_that_its_claims_refuse_causes_no_traffic() {
 #[tokio::test]
 async fn jose_16_claims_never_admit() {
     let (api, network) = api_with_network().await;
-    assert_eq!(outcome_at(&api, mint().token().signed_by_stranger().issue()).await, Err(Reason::InvalidSignature));
+    assert_eq!(outcome_at(&api, mint().token().signed_by_wrong_key().issue()).await, Err(Reason::InvalidSignature));
     assert_eq!(network.asked(), [JWKS_URL], "its own issuer is asked, and nobody else");
 }
 
@@ -955,7 +955,7 @@ async fn jose_16_claims_of_a_forged_token_do_not_shape_the_response() {
     let mut answers = Vec::new();
     for marker in ["urn:marker:one", "urn:marker:two\"><script>"] {
         let token = mint().token().claim("iss", marker).subject(marker).scope(marker).key_id(marker);
-        let answer = Ask::get("/me").bearer(token.signed_by_stranger().issue()).of(&api.router).await;
+        let answer = Ask::get("/me").bearer(token.signed_by_wrong_key().issue()).of(&api.router).await;
         answer.assert_401(Reason::UnknownIssuer);
         assert!(!format!("{answer:?}").contains("marker"));
         answers.push((answer.headers, answer.body));

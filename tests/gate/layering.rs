@@ -125,7 +125,7 @@ fn good() -> String {
 }
 
 fn forged() -> String {
-    mint().token().scope("message").signed_by_stranger().issue()
+    mint().token().scope("message").signed_by_wrong_key().issue()
 }
 
 /// Asserts that `/r` of `router` requires `message`.

@@ -36,7 +36,7 @@ async fn refusals_are_sampled_per_reason_and_issuer() {
         let lines = log.lines_with(&format!("reason=\"{reason}\""));
         lines.into_iter().filter(|line| line.contains(" INFO ")).collect::<Vec<_>>()
     };
-    let (expired, forged) = (mint().token().expired().issue(), mint().token().signed_by_stranger().issue());
+    let (expired, forged) = (mint().token().expired().issue(), mint().token().signed_by_wrong_key().issue());
     for _ in 0..1000 {
         ask(&expired).await;
     }

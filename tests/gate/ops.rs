@@ -199,7 +199,7 @@ async fn ops_1_rejected_token_costs_no_more_than_an_accepted_one() {
         Ask::get("/me").bearer(cheap).of(&api.router).await.assert_401_token();
     }
     assert_eq!(keys.asked(), of_a_good_one, "no key is looked for");
-    Ask::get("/me").bearer(mint().token().signed_by_stranger().issue()).of(&api.router).await.assert_401_token();
+    Ask::get("/me").bearer(mint().token().signed_by_wrong_key().issue()).of(&api.router).await.assert_401_token();
     assert!(keys.asked() <= 2 * of_a_good_one);
 }
 
@@ -250,7 +250,7 @@ async fn ops_2_errors_print_without_the_token() {
     let server = resource_server().issuer(issuer()).build().await.expect("good settings");
     for token in [
         mint().token().expired().issue(),
-        mint().token().signed_by_stranger().issue(),
+        mint().token().signed_by_wrong_key().issue(),
         mint().token().typ("JWT").issue(),
         "marker-5e2d".to_owned(),
     ] {

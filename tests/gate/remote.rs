@@ -167,7 +167,7 @@ async fn a_request_that_needs_no_key_causes_no_fetch() {
 async fn a_forged_token_is_401_on_the_cold_path_too() {
     let rig = Rig::new().await;
     let key_id = rig.issuer.mint().keys().iter().next().and_then(|key| key.key_id()).expect("a kid").to_owned();
-    let forged = rig.issuer.token().signed_by_stranger().key_id(key_id).issue();
+    let forged = rig.issuer.token().signed_by_wrong_key().key_id(key_id).issue();
     Ask::get("/me").bearer(forged).of(&rig.api.router).await.assert_401(Reason::InvalidSignature);
     assert_eq!((rig.issuer.requests().jwks, rig.api.calls()), (1, 0));
 }
@@ -223,7 +223,7 @@ async fn invented_key_ids_cause_one_fetch_per_cool_down() {
     rig.me().of(&rig.api.router).await.assert_pass();
     rig.clock.advance(COOL_DOWN);
     for number in 0..50 {
-        let junk = rig.issuer.token().signed_by_stranger().key_id(format!("junk-{number}")).issue();
+        let junk = rig.issuer.token().signed_by_wrong_key().key_id(format!("junk-{number}")).issue();
         Ask::get("/me").bearer(junk).of(&rig.api.router).await.assert_401(Reason::UnknownKey);
         rig.me().of(&rig.api.router).await.assert_pass();
     }
@@ -236,7 +236,7 @@ async fn unknown_key_id_during_an_outage_is_503_and_valid_tokens_pass() {
     rig.me().of(&rig.api.router).await.assert_pass();
     rig.clock.advance(COOL_DOWN);
     rig.issuer.outage();
-    let junk = rig.issuer.token().signed_by_stranger().key_id("junk").issue();
+    let junk = rig.issuer.token().signed_by_wrong_key().key_id("junk").issue();
     Ask::get("/me").bearer(junk).of(&rig.api.router).await.assert_503();
     rig.me().of(&rig.api.router).await.assert_pass();
 }

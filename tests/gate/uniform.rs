@@ -24,7 +24,7 @@ fn on_the_wire(answer: &Answer) -> (u16, HeaderMap, String) {
 }
 
 fn forged() -> TokenBuilder {
-    mint().token().scope("message").signed_by_stranger()
+    mint().token().scope("message").signed_by_wrong_key()
 }
 
 /// Forged tokens, and why each is refused.
@@ -168,7 +168,7 @@ async fn inactive_jwt_is_refused_like_a_forged_one() {
     let (clock, client) = (clock(), ClientAuthentication::client_secret_basic("api", "secret"));
     let network = Network::new(&clock);
     network.put(INTROSPECTION_URL, Reply::json(json!({ "active": false })));
-    for check in [JwtIntrospection::Instead, JwtIntrospection::Every(std::time::Duration::ZERO)] {
+    for check in [JwtIntrospection::Instead, JwtIntrospection::NoOlderThan(std::time::Duration::ZERO)] {
         let introspection = Introspection::at(INTROSPECTION_URL, client.clone()).introspect_jwts(check.clone());
         let builder = resource_server().issuer(issuer().introspection(introspection)).clock(clock.clone());
         let server = builder.fetch(network.clone()).uniform_refusals().build().await.expect("good settings");

@@ -305,7 +305,7 @@ async fn bcp_2_w_04_log_has_no_token_at_any_level() {
     for token in [
         marked(),
         marked().tampered_signature(),
-        marked().signed_by_stranger(),
+        marked().signed_by_wrong_key(),
         marked().expired(),
         marked().key_id("unknown"),
         marked().claim("aud", "urn:other"),
@@ -394,8 +394,8 @@ async fn w_06_unknown_kid_reads_like_an_invalid_signature() {
         mint().token().key_id("unknown"),
         mint().token().key_id(""),
         mint().token().key_id("unknown").tampered_signature(),
-        mint().token().signed_by_stranger(),
-        mint().token().without_key_id().signed_by_stranger(),
+        mint().token().signed_by_wrong_key(),
+        mint().token().without_key_id().signed_by_wrong_key(),
     ] {
         assert_eq!(seen(&ask(token).await), seen(&bad_signature));
     }

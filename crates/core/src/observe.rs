@@ -185,7 +185,7 @@ pub struct KeyFetch<'a> {
 pub enum FetchOutcome {
     /// The keys differ from those before.
     Changed,
-    /// The fetch failed. The previous keys stay in use until [`max_stale`](crate::keys::KeyRefresh::max_stale).
+    /// The fetch failed. The previous keys stay in use until [`stale_if_error`](crate::keys::KeyRefresh::stale_if_error).
     Failed,
     /// The keys are the same as before.
     Unchanged,

@@ -22,7 +22,7 @@
 //! let insufficient = issuer.token().scope("profile").issue();
 //! let expired = issuer.token().scope("message").expired().issue();
 //! let wrong_audience = issuer.token().scope("message").audience("https://other.example").issue();
-//! let forged = issuer.token().scope("message").signed_by_stranger().issue();
+//! let forged = issuer.token().scope("message").signed_by_wrong_key().issue();
 //! # for token in [valid, insufficient, expired, wrong_audience, forged] {
 //! #     assert_eq!(token.split('.').count(), 3);
 //! # }

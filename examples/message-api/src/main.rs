@@ -95,7 +95,7 @@ fn print_lines(issuer: &TestIssuer, url: &str) {
         ),
         (
             "401 invalid_token: the token is signed with an unknown key",
-            with(token("message").signed_by_stranger().issue(), "/messages"),
+            with(token("message").signed_by_wrong_key().issue(), "/messages"),
         ),
         ("403 insufficient_scope: the route requires `message`", with(token("profile").issue(), "/messages")),
         ("400 invalid_request: two tokens at once", with(token("message").issue(), "/messages?access_token=x")),

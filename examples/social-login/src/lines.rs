@@ -42,7 +42,7 @@ pub(crate) fn print(api: &str, issuer: &TestIssuer, stand_ins: &StandIns) {
         ("401: there is no token, and the challenge has no error", format!("curl -i '{api}/message'")),
         (
             "401 invalid_token: the JWT is signed with an unknown key",
-            bearer(&jwt("message").signed_by_stranger().issue()),
+            bearer(&jwt("message").signed_by_wrong_key().issue()),
         ),
         ("401 invalid_token: GitHub does not know the token", bearer("gho_unknown")),
         ("401 invalid_token: the token was issued to another app at GitHub", bearer(github::TOKEN_OF_ANOTHER)),

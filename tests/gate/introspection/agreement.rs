@@ -12,7 +12,8 @@ use super::{
 
 /// An issuer whose JWTs are introspected in addition to their verification.
 async fn every() -> Rig {
-    let introspection = introspection().introspect_jwts(JwtIntrospection::Every(std::time::Duration::from_secs(10)));
+    let introspection =
+        introspection().introspect_jwts(JwtIntrospection::NoOlderThan(std::time::Duration::from_secs(10)));
     Rig::with(issuer().audiences(["https://second.example", AUDIENCE]).introspection(introspection), |builder| builder)
         .await
 }

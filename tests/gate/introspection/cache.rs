@@ -362,7 +362,7 @@ fn respelled(token: &str) -> String {
 
 #[tokio::test]
 async fn bcp_3_jwt_is_invalidated_under_every_spelling() {
-    for check in [JwtIntrospection::Every(30 * SECOND), JwtIntrospection::Instead] {
+    for check in [JwtIntrospection::NoOlderThan(30 * SECOND), JwtIntrospection::Instead] {
         let key = SigningKey::generate(SigningAlgorithm::Es256).with_key_id("es");
         let keys = SigningKeys::from(key);
         let issuer = Issuer::with_jwks(ISSUER, keys.jwks_json()).introspection(introspection().introspect_jwts(check));
@@ -397,7 +397,7 @@ async fn bcp_3_jwt_is_invalidated_under_every_spelling() {
 async fn bcp_3_invalidate_reports_its_outcome() {
     let jwt = |issuer: &str| mint().token().claim("iss", issuer).subject("alice").client_id("app").issue();
     let other = Issuer::with_jwks("https://other.example", mint().keys().jwks_json());
-    let asked = issuer().introspection(introspection().introspect_jwts(JwtIntrospection::Every(SECOND)));
+    let asked = issuer().introspection(introspection().introspect_jwts(JwtIntrospection::NoOlderThan(SECOND)));
     let rig = Rig::with(asked, |builder| builder.issuer(other)).await;
     let (ours, theirs) = (jwt(ISSUER), jwt("https://other.example"));
     rig.say(&ours, active());

@@ -96,7 +96,7 @@ async fn i_09_token_is_dispatched_once_without_fallback() {
     let bad = [
         mint().token().expired().issue(),
         mint().token().audience(OTHER).issue(),
-        mint().token().signed_by_stranger().issue(),
+        mint().token().signed_by_wrong_key().issue(),
         mint().token().unsigned().issue(),
         mint().token().typ("JWT").issue(),
         format!("{head}.{}", signature.chars().rev().collect::<String>()),
@@ -166,7 +166,7 @@ async fn jwt_is_introspected_as_often_as_configured() {
     let (token, still) = (jwt(), active_with(json!({ "aud": null })));
     let gone = json!({ "active": false });
 
-    let rig = Rig::with(check(JwtIntrospection::Every(Duration::ZERO)), |builder| builder).await;
+    let rig = Rig::with(check(JwtIntrospection::NoOlderThan(Duration::ZERO)), |builder| builder).await;
     rig.say(&token, still.clone());
     assert_eq!([rig.ask(&token).await.status.as_u16(), rig.ask(&token).await.status.as_u16()], [200, 200]);
     assert_eq!(rig.asked(), 2, "always");
@@ -175,7 +175,7 @@ async fn jwt_is_introspected_as_often_as_configured() {
     rig.network.put(INTROSPECTION_URL, Reply::status(500, ""));
     assert_eq!(rig.ask(&token).await.status, 503, "an outage passes nobody");
 
-    let rig = Rig::with(check(JwtIntrospection::Every(10 * SECOND)), |builder| builder).await;
+    let rig = Rig::with(check(JwtIntrospection::NoOlderThan(10 * SECOND)), |builder| builder).await;
     rig.say(&token, still.clone());
     assert_eq!(rig.ask(&token).await.status, 200);
     rig.say(&token, gone.clone());
@@ -184,14 +184,14 @@ async fn jwt_is_introspected_as_often_as_configured() {
     rig.clock.advance(Duration::from_nanos(1));
     assert_eq!((rig.ask(&token).await.status.as_u16(), rig.asked()), (401, 2));
 
-    let rig = Rig::with(check(JwtIntrospection::WhereDemanded), |builder| builder).await;
+    let rig = Rig::with(check(JwtIntrospection::WhereRequired), |builder| builder).await;
     rig.say(&token, gone);
     assert_eq!((rig.ask(&token).await.status.as_u16(), rig.asked()), (200, 0));
     // A token that fails locally is not introspected.
-    let rig = Rig::with(check(JwtIntrospection::Every(Duration::ZERO)), |builder| builder).await;
+    let rig = Rig::with(check(JwtIntrospection::NoOlderThan(Duration::ZERO)), |builder| builder).await;
     assert_eq!((rig.ask(&mint().token().expired().issue()).await.status.as_u16(), rig.asked()), (401, 0));
 
-    let long = check(JwtIntrospection::Every(31 * SECOND));
+    let long = check(JwtIntrospection::NoOlderThan(31 * SECOND));
     let error = resource_server().issuer(long).build().await.expect_err("longer than it is remembered").to_string();
     assert!(error.contains("ttl"), "{error}");
 }

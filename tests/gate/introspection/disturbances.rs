@@ -408,7 +408,7 @@ async fn bcp_3_subject_of_the_jwt_is_invalidated() {
         Invalidate::Session { issuer: ISSUER, session: "s1" },
         Invalidate::Token("TOKEN"),
     ] {
-        let check = introspection().introspect_jwts(JwtIntrospection::Every(30 * SECOND));
+        let check = introspection().introspect_jwts(JwtIntrospection::NoOlderThan(30 * SECOND));
         let rig = Rig::with(issuer().introspection(check), |builder| builder).await;
         let token = super::dispatch::consistent().claim("sid", "s1").issue();
         rig.say(&token, json!({ "active": true }));
@@ -698,7 +698,7 @@ async fn answers_about_jwts_are_shared_if_they_are_stored() {
     let shelf = Shelf::default();
     let replica = || {
         let cache = CacheConfig::default().store(shelf.clone());
-        let check = introspection().cache(cache).introspect_jwts(JwtIntrospection::Every(30 * SECOND));
+        let check = introspection().cache(cache).introspect_jwts(JwtIntrospection::NoOlderThan(30 * SECOND));
         Rig::with(issuer().introspection(check), |builder| builder)
     };
     let (one, other) = (replica().await, replica().await);

@@ -52,7 +52,7 @@ async fn intro_15_unmarked_jwt_is_decided_by_introspection() {
             silent().typ("at+jwt").claim("nonce", "n"),
             silent().without_claim("aud").without_claim("exp").without_claim("iat"),
             silent().claim("token_use", "access").claim("typ", "Bearer").claim("htm", "GET"),
-            silent().signed_by_stranger(),
+            silent().signed_by_wrong_key(),
             silent().hs256_with_secret("known to the issuer alone"),
         ] {
             let token = token.issue();

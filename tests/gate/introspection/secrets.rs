@@ -69,7 +69,7 @@ async fn intro_9_tokens_secrets_and_responses_do_not_leak() {
     let introspection =
         Introspection::at(INTROSPECTION_URL, ClientAuthentication::client_secret_basic(CLIENT, &secret))
             .parameter("api_key", &secret)
-            .introspect_jwts(JwtIntrospection::Every(Duration::ZERO))
+            .introspect_jwts(JwtIntrospection::NoOlderThan(Duration::ZERO))
             .cache(CacheConfig::default().store(shelf.clone()));
     let settings = format!("{introspection:?}");
     assert!(settings.contains(INTROSPECTION_URL) && settings.contains("api_key"), "{settings}");

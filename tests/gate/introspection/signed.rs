@@ -67,7 +67,7 @@ async fn ijwt_3_signed_response_checks_issuer_audience_and_time() {
         ("no iat", good().without_claim("iat")),
         ("expired", good().claim("exp", NOW - 60)),
         ("a foreign key", good().signed_by_key(&stranger)),
-        ("a stranger", good().signed_by_stranger()),
+        ("a stranger", good().signed_by_wrong_key()),
         ("tampered", good().tampered_signature()),
         ("none", good().unsigned()),
         ("hmac", good().hs256_with_public_key()),

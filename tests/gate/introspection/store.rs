@@ -157,7 +157,7 @@ async fn where_an_answer_of_now_is_demanded_the_store_is_passed_by() {
 
     let shelf = Shelf::default();
     let cache = CacheConfig::default().store(shelf.clone());
-    let check = introspection().cache(cache).introspect_jwts(JwtIntrospection::Every(Duration::ZERO));
+    let check = introspection().cache(cache).introspect_jwts(JwtIntrospection::NoOlderThan(Duration::ZERO));
     let rig = Rig::with(issuer().introspection(check), |builder| builder).await;
     let token = super::dispatch::consistent().issue();
     rig.say(&token, active());

@@ -14,7 +14,7 @@ pub(super) struct RefreshTable {
     pub(super) cool_down: Option<Quantity>,
     pub(super) min_interval: Option<Quantity>,
     pub(super) max_interval: Option<Quantity>,
-    pub(super) max_stale: Option<Quantity>,
+    pub(super) stale_if_error: Option<Quantity>,
     pub(super) timeout: Option<Quantity>,
     pub(super) max_document: Option<Quantity>,
     pub(super) max_keys: Option<Quantity>,
@@ -30,7 +30,7 @@ impl RefreshTable {
             ("key_refresh.cool_down", self.cool_down, &mut refresh.cool_down),
             ("key_refresh.min_interval", self.min_interval, &mut refresh.min_interval),
             ("key_refresh.max_interval", self.max_interval, &mut refresh.max_interval),
-            ("key_refresh.max_stale", self.max_stale, &mut refresh.max_stale),
+            ("key_refresh.stale_if_error", self.stale_if_error, &mut refresh.stale_if_error),
             ("key_refresh.timeout", self.timeout, &mut refresh.timeout),
         ] {
             if let Some(given) = place.read(setting, given, Quantity::duration) {

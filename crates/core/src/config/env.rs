@@ -239,7 +239,7 @@ impl RefreshTable {
             "COOL_DOWN" => &mut self.cool_down,
             "MIN_INTERVAL" => &mut self.min_interval,
             "MAX_INTERVAL" => &mut self.max_interval,
-            "MAX_STALE" => &mut self.max_stale,
+            "STALE_IF_ERROR" => &mut self.stale_if_error,
             "TIMEOUT" => &mut self.timeout,
             "MAX_DOCUMENT" => &mut self.max_document,
             "MAX_KEYS" => &mut self.max_keys,

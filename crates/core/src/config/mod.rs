@@ -95,7 +95,7 @@
 //! |---|---|---|
 //! | `cool_down` | `"30s"` | time: between two [attempts](KeyRefresh::cool_down) |
 //! | `min_interval`, `max_interval` | `"5min"`, `"24h"` | times: how long keys are [fresh](KeyRefresh::interval) |
-//! | `max_stale` | `"24h"` | time: how long [stale keys](KeyRefresh::max_stale) are used during an outage |
+//! | `stale_if_error` | `"24h"` | time: how long [stale keys](KeyRefresh::stale_if_error) are used during an outage |
 //! | `timeout` | `"5s"` | time: for [one document](KeyRefresh::timeout) |
 //! | `max_document` | `524288` | bytes: the [longest document](KeyRefresh::max_document) |
 //! | `max_keys` | `100` | the [most keys](KeyRefresh::max_keys) of a set |
@@ -120,7 +120,7 @@
 //! | `require_token_type` | `false` | requires a [`token_type`](Introspection::require_token_type) in responses |
 //! | `scope_may_be_array` | `false` | `scope` may be an [array](Introspection::scope_may_be_array) |
 //! | `dangerous_accept_responses_without_audience` | `false` | accepts responses [without an audience](Introspection::dangerous_accept_responses_without_audience) |
-//! | `introspect_jwts` | `"where-demanded"` | which [JWTs](JwtIntrospection) are introspected: `"where-demanded"`, `"instead"`, or a time, the greatest age of a cached response |
+//! | `introspect_jwts` | `"where-required"` | which [JWTs](JwtIntrospection) are introspected: `"where-required"`, `"instead"`, or a time, the greatest age of a cached response |
 //! | `cache` | | table, see below |
 //! | `limits` | | table, see below |
 //! | `max_response` | `65536` | bytes: the [longest response](Introspection::max_response) |

@@ -162,7 +162,7 @@ fn example_in_code() -> ResourceServerBuilder {
         .issuer(
             Issuer::discovered("https://as.example").introspection(
                 Introspection::discovered(ClientAuthentication::client_secret_basic("orders-api", "s3cret"))
-                    .introspect_jwts(JwtIntrospection::Every(Duration::from_secs(10)))
+                    .introspect_jwts(JwtIntrospection::NoOlderThan(Duration::from_secs(10)))
                     .cache(CacheConfig::default().ttl(Duration::from_secs(10))),
             ),
         )
@@ -286,13 +286,13 @@ fn variables_that_say_the_same_make_the_same() {
 #[test]
 fn every_setting_of_the_refresh_of_keys_is_its_own() {
     let refresh = json!({
-        "cool_down": 1, "min_interval": 2, "max_interval": 3, "max_stale": 4, "timeout": 5, "max_document": 6000,
+        "cool_down": 1, "min_interval": 2, "max_interval": 3, "stale_if_error": 4, "timeout": 5, "max_document": 6000,
         "max_keys": 7,
     });
     let expected = KeyRefresh::default()
         .cool_down(Duration::from_secs(1))
         .interval(Duration::from_secs(2), Duration::from_secs(3))
-        .max_stale(Duration::from_secs(4))
+        .stale_if_error(Duration::from_secs(4))
         .timeout(Duration::from_secs(5))
         .max_document(6000)
         .max_keys(7);
@@ -1062,10 +1062,10 @@ fn every_setting_of_introspection_is_its_own() {
         ),
         (json!({ "require_token_type": true }), plain().require_token_type()),
         (json!({ "scope_may_be_array": true }), plain().scope_may_be_array()),
-        (json!({ "introspect_jwts": "where-demanded" }), plain()),
+        (json!({ "introspect_jwts": "where-required" }), plain()),
         (json!({ "introspect_jwts": "instead" }), plain().introspect_jwts(JwtIntrospection::Instead)),
-        (json!({ "introspect_jwts": "10s" }), plain().introspect_jwts(JwtIntrospection::Every(seconds(10)))),
-        (json!({ "introspect_jwts": 0 }), plain().introspect_jwts(JwtIntrospection::Every(seconds(0)))),
+        (json!({ "introspect_jwts": "10s" }), plain().introspect_jwts(JwtIntrospection::NoOlderThan(seconds(10)))),
+        (json!({ "introspect_jwts": 0 }), plain().introspect_jwts(JwtIntrospection::NoOlderThan(seconds(0)))),
         (json!({ "cache": { "ttl": 1 } }), plain().cache(cache().ttl(seconds(1)))),
         (json!({ "cache": { "negative_ttl": 2 } }), plain().cache(cache().negative_ttl(seconds(2)))),
         (json!({ "cache": { "max_bytes": 65536 } }), plain().cache(cache().max_bytes(65_536))),
@@ -1314,7 +1314,7 @@ async fn what_is_wrong_with_an_introspection_is_a_fault_with_its_remedy() {
             with(json!({ "introspect_jwts": "always" })),
             vec![(
                 "introspect_jwts",
-                "\"always\" is not a way to introspect JWTs; write \"where-demanded\", \"instead\", or how old a cached response may \
+                "\"always\" is not a way to introspect JWTs; write \"where-required\", \"instead\", or how old a cached response may \
                  be, such as \"10s\"",
             )],
         ),

@@ -91,10 +91,10 @@ impl Quantity {
     pub(super) fn jwt_introspection(&self) -> Result<JwtIntrospection, String> {
         match self.0.as_str() {
             "instead" => Ok(JwtIntrospection::Instead),
-            "where-demanded" => Ok(JwtIntrospection::WhereDemanded),
-            text => self.as_duration().map(JwtIntrospection::Every).ok_or_else(|| {
+            "where-required" => Ok(JwtIntrospection::WhereRequired),
+            text => self.as_duration().map(JwtIntrospection::NoOlderThan).ok_or_else(|| {
                 format!(
-                    "{text:?} is not a way to introspect JWTs; write \"where-demanded\", \"instead\", or how old a cached \
+                    "{text:?} is not a way to introspect JWTs; write \"where-required\", \"instead\", or how old a cached \
                      response may be, such as \"10s\""
                 )
             }),
@@ -290,10 +290,10 @@ mod tests {
 
     #[test]
     fn a_check_of_jwts_is_a_name_or_a_time() {
-        assert_eq!(quantity("where-demanded").jwt_introspection(), Ok(JwtIntrospection::WhereDemanded));
+        assert_eq!(quantity("where-required").jwt_introspection(), Ok(JwtIntrospection::WhereRequired));
         assert_eq!(quantity("instead").jwt_introspection(), Ok(JwtIntrospection::Instead));
-        assert_eq!(quantity("10s").jwt_introspection(), Ok(JwtIntrospection::Every(Duration::from_secs(10))));
-        assert_eq!(quantity("0").jwt_introspection(), Ok(JwtIntrospection::Every(Duration::ZERO)));
+        assert_eq!(quantity("10s").jwt_introspection(), Ok(JwtIntrospection::NoOlderThan(Duration::from_secs(10))));
+        assert_eq!(quantity("0").jwt_introspection(), Ok(JwtIntrospection::NoOlderThan(Duration::ZERO)));
         for text in ["", "Instead", "where_demanded", "10 s", "always"] {
             assert!(quantity(text).jwt_introspection().is_err(), "{text}");
         }

@@ -65,11 +65,11 @@ impl Introspector {
     }
 
     /// The greatest age of a response about a JWT that was verified locally; `None` where it is not introspected.
-    pub(crate) fn max_age_for_jwts(&self, demanded: Option<Duration>) -> Option<Duration> {
-        match (&self.jwts, demanded) {
-            (JwtIntrospection::Every(every), Some(demanded)) => Some(demanded.min(*every)),
-            (JwtIntrospection::Every(every), None) => Some(*every),
-            (_, demanded) => demanded,
+    pub(crate) fn max_age_for_jwts(&self, required: Option<Duration>) -> Option<Duration> {
+        match (&self.jwts, required) {
+            (JwtIntrospection::NoOlderThan(max_age), Some(required)) => Some(required.min(*max_age)),
+            (JwtIntrospection::NoOlderThan(max_age), None) => Some(*max_age),
+            (_, required) => required,
         }
     }
 }

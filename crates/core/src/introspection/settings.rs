@@ -20,7 +20,7 @@ const OURS: [&str; 6] =
 /// |---|---|
 /// | [`cache`](Self::cache) | [`CacheConfig::default`]: a revoked token works for at most 30 s |
 /// | [`limits`](Self::limits) | [`Limits::default`] |
-/// | [`introspect_jwts`](Self::introspect_jwts) | [`JwtIntrospection::WhereDemanded`] |
+/// | [`introspect_jwts`](Self::introspect_jwts) | [`JwtIntrospection::WhereRequired`] |
 /// | [`signed_responses`](Self::signed_responses) | plain JSON |
 /// | [`token_prefix`](Self::token_prefix) | none |
 /// | [`max_response`](Self::max_response) | 64 KiB |
@@ -52,9 +52,9 @@ pub struct Introspection {
 pub enum JwtIntrospection {
     /// JWTs are verified locally, and introspected on routes with a `RequireActive` layer.
     #[default]
-    WhereDemanded,
+    WhereRequired,
     /// JWTs are verified locally and introspected; a cached response may be this old. Zero introspects for every request.
-    Every(Duration),
+    NoOlderThan(Duration),
     /// JWTs are introspected and their signatures are not checked: the response decides. Before that, the claims of the token
     /// can refuse it: `cnf` (RFC 7800 §3.1), a `typ` other than `at+jwt`, `JWT` and those of the issuer's
     /// [`Profile`](crate::jwt::Profile), a claim that marks another kind of token, an `exp`, `nbf` or `iat` that does not fit
@@ -212,7 +212,7 @@ impl Introspection {
         if !(1024..=16 * 1024 * 1024).contains(&self.max_response) {
             faults.push("`max_response` is not between 1 KiB and 16 MiB; the default is 64 KiB".into());
         }
-        if let JwtIntrospection::Every(age) = self.jwts
+        if let JwtIntrospection::NoOlderThan(age) = self.jwts
             && age > self.cache.ttl
         {
             faults.push(format!(

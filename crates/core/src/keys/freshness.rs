@@ -50,11 +50,11 @@ impl Freshness {
         now.duration_since(self.loaded_at).unwrap_or_default()
     }
 
-    pub(super) fn state(&self, now: SystemTime, max_stale: Duration) -> KeyState {
+    pub(super) fn state(&self, now: SystemTime, stale_if_error: Duration) -> KeyState {
         let age = self.age(now);
         if age <= self.lifetime {
             KeyState::Fresh
-        } else if age <= self.lifetime.saturating_add(max_stale) {
+        } else if age <= self.lifetime.saturating_add(stale_if_error) {
             KeyState::Stale
         } else {
             KeyState::Unavailable

@@ -37,7 +37,7 @@ pub enum KeyState {
     /// The keys are within their lifetime, or configured.
     Fresh,
     /// The keys are beyond their lifetime. They are used during an outage of the issuer, for the time that
-    /// [`KeyRefresh::max_stale`](super::KeyRefresh::max_stale) allows; without an outage, the next token refreshes them.
+    /// [`KeyRefresh::stale_if_error`](super::KeyRefresh::stale_if_error) allows; without an outage, the next token refreshes them.
     Stale,
     /// No keys may be used: none were ever loaded, or an outage has lasted too long. Requests get 503.
     Unavailable,

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// |---|---|---|
 /// | [`cool_down`](Self::cool_down) | 30 s | 1 s to 1 h |
 /// | [`interval`](Self::interval) | 5 min to 24 h | from the cool-down to 7 days |
-/// | [`max_stale`](Self::max_stale) | 24 h | up to 30 days |
+/// | [`stale_if_error`](Self::stale_if_error) | 24 h | up to 30 days |
 /// | [`timeout`](Self::timeout) | 5 s a document, 10 s in all | 100 ms to 60 s |
 /// | [`max_document`](Self::max_document) | 512 KiB | 1 KiB to 16 MiB |
 /// | [`max_keys`](Self::max_keys) | 100 | 1 to 1000 |
@@ -27,7 +27,7 @@ pub struct KeyRefresh {
     pub(crate) cool_down: Duration,
     pub(crate) min_interval: Duration,
     pub(crate) max_interval: Duration,
-    pub(crate) max_stale: Duration,
+    pub(crate) stale_if_error: Duration,
     pub(crate) timeout: Duration,
     pub(crate) max_document: usize,
     pub(crate) max_keys: usize,
@@ -39,7 +39,7 @@ impl Default for KeyRefresh {
             cool_down: Duration::from_secs(30),
             min_interval: Duration::from_secs(5 * 60),
             max_interval: Duration::from_secs(24 * 60 * 60),
-            max_stale: Duration::from_secs(24 * 60 * 60),
+            stale_if_error: Duration::from_secs(24 * 60 * 60),
             timeout: Duration::from_secs(5),
             max_document: 512 * 1024,
             max_keys: 100,
@@ -61,7 +61,7 @@ impl KeyRefresh {
     /// `Cache-Control` and `Expires` choose a time between the two; for an issuer that states none it is `min`.
     ///
     /// `min` keeps a wrong header from causing a fetch for every request. `max` bounds how long a key is trusted that the issuer
-    /// has withdrawn, as after its theft; during an outage that is `max` and [`max_stale`](Self::max_stale) together.
+    /// has withdrawn, as after its theft; during an outage that is `max` and [`stale_if_error`](Self::stale_if_error) together.
     pub fn interval(mut self, min: Duration, max: Duration) -> Self {
         (self.min_interval, self.max_interval) = (min, max);
         self
@@ -71,8 +71,8 @@ impl KeyRefresh {
     /// of a night stops no service. After it, requests get 503.
     ///
     /// It bounds how long a withdrawn key is trusted if an attacker can keep this service from reaching the issuer.
-    pub fn max_stale(mut self, max_stale: Duration) -> Self {
-        self.max_stale = max_stale;
+    pub fn stale_if_error(mut self, stale_if_error: Duration) -> Self {
+        self.stale_if_error = stale_if_error;
         self
     }
 
@@ -118,7 +118,7 @@ impl KeyRefresh {
                  lower end comes first; the default is 5 minutes to 24 hours",
             ),
             (
-                self.max_stale > 30 * DAY,
+                self.stale_if_error > 30 * DAY,
                 "stale keys would be used for more than 30 days; the default is 24 hours",
             ),
             (
@@ -154,8 +154,8 @@ mod tests {
             refresh().cool_down(second),
             refresh().cool_down(hour).interval(hour, hour),
             refresh().interval(second * 30, 7 * day),
-            refresh().max_stale(Duration::ZERO),
-            refresh().max_stale(30 * day),
+            refresh().stale_if_error(Duration::ZERO),
+            refresh().stale_if_error(30 * day),
             refresh().timeout(second / 10),
             refresh().timeout(60 * second),
             refresh().max_document(1024).max_keys(1),
@@ -169,7 +169,7 @@ mod tests {
             (refresh().interval(second * 30 - tick, day), "interval"),
             (refresh().interval(day, day - tick), "interval"),
             (refresh().interval(day, 7 * day + tick), "interval"),
-            (refresh().max_stale(30 * day + tick), "stale"),
+            (refresh().stale_if_error(30 * day + tick), "stale"),
             (refresh().timeout(second / 10 - tick), "time-out"),
             (refresh().timeout(60 * second + tick), "time-out"),
             (refresh().max_document(1023), "document"),

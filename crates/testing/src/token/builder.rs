@@ -36,7 +36,7 @@ pub(super) const WELL_BEYOND_LEEWAY: Duration = Duration::from_secs(60 * 60);
 /// // Invalid ones.
 /// mint.token().expired().issue();
 /// mint.token().without_claim("sub").issue();
-/// mint.token().signed_by_stranger().issue();
+/// mint.token().signed_by_wrong_key().issue();
 /// mint.token().unsigned().issue();
 /// ```
 #[derive(Clone)]
@@ -258,7 +258,7 @@ impl TokenBuilder {
     /// Invalid: signed by a key of the right type that is in no key set, under the `kid` of the right key.
     ///
     /// The RSA key for this is generated once per process, any other for each token.
-    pub fn signed_by_stranger(self) -> Self {
+    pub fn signed_by_wrong_key(self) -> Self {
         self.forged(Forgery::UnknownKey)
     }
 

@@ -62,7 +62,7 @@ async fn an_active_access_token_opens_introspection() {
     }
     for token in [
         issuer.token().expired().issue(),
-        issuer.token().signed_by_stranger().issue(),
+        issuer.token().signed_by_wrong_key().issue(),
         issuer.opaque_token().refresh_token().issue(),
         issuer.token().without_claim("client_id").without_claim("sub").issue(),
         "unknown".to_owned(),
@@ -153,7 +153,7 @@ async fn assertions_are_refused_alike_whatever_is_wrong_with_them() {
         good().without_claim("jti"),
         good().unsigned(),
         good().tampered_signature(),
-        good().signed_by_stranger(),
+        good().signed_by_wrong_key(),
         good().hs256_with_public_key(),
         good().hs256_with_secret(""),
         test.assertion("robot"),

@@ -37,7 +37,7 @@ async fn what_the_current_keys_have_not_signed_is_not_active() {
     issuer.rotate().await;
     for token in [
         retired,
-        issuer.token().signed_by_stranger().issue(),
+        issuer.token().signed_by_wrong_key().issue(),
         issuer.token().tampered_signature().issue(),
         issuer.token().unsigned().issue(),
         issuer.token().hs256_with_public_key().issue(),

@@ -111,7 +111,7 @@ async fn a_signed_answer_can_be_wrong_on_purpose() {
     let (header, ..) = spoiled(TokenBuilder::unsigned).await;
     assert_eq!(header["alg"], "none");
 
-    assert!(!spoiled(TokenBuilder::signed_by_stranger).await.2);
+    assert!(!spoiled(TokenBuilder::signed_by_wrong_key).await.2);
     let foreign = SigningKey::generate(SigningAlgorithm::Es256).with_key_id("foreign");
     let (header, _, is_signed) = spoiled(move |answer| answer.signed_by_key(&foreign)).await;
     assert_eq!((&header["kid"], is_signed), (&json!("foreign"), false));

@@ -247,7 +247,7 @@ impl Shared {
     }
 
     fn trust(&self, loaded: &Loaded, now: SystemTime) -> KeyState {
-        loaded.freshness.state(now, self.fetcher.refresh.max_stale)
+        loaded.freshness.state(now, self.fetcher.refresh.stale_if_error)
     }
 
     /// Whether the keys may be used. Stale ones may while newer ones are fetched, and while the issuer is known to be down.
