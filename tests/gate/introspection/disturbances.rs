@@ -23,19 +23,20 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn inactive() -> Value {
+pub(super) fn inactive() -> Value {
     json!({ "active": false })
 }
 
-fn parts(token: &str) -> Parts {
+pub(super) fn parts(token: &str) -> Parts {
     Request::get("/").header("authorization", format!("Bearer {token}")).body(()).unwrap().into_parts().0
 }
 
-/// A store in memory. With `gate` set, `put` waits for it.
+/// A store in memory. With `gate` set, `put` waits for it; with `invalidation_gate`, `invalidate` does.
 #[derive(Clone, Debug, Default)]
-struct Shelf {
-    answers: Arc<Mutex<HashMap<String, CacheEntry>>>,
-    gate: Option<Arc<tokio::sync::Notify>>,
+pub(super) struct Shelf {
+    pub(super) answers: Arc<Mutex<HashMap<String, CacheEntry>>>,
+    pub(super) gate: Option<Arc<tokio::sync::Notify>>,
+    pub(super) invalidation_gate: Option<Arc<tokio::sync::Notify>>,
 }
 
 impl CacheStore for Shelf {
@@ -56,8 +57,14 @@ impl CacheStore for Shelf {
     }
 
     fn invalidate(&self, tag: CacheKey) -> BoxFuture<'static, Result<(), StoreError>> {
-        self.answers.lock().unwrap().retain(|_, answer| !answer.tags.contains(&tag));
-        Box::pin(async { Ok(()) })
+        let shelf = self.clone();
+        Box::pin(async move {
+            if let Some(gate) = &shelf.invalidation_gate {
+                gate.notified().await;
+            }
+            shelf.answers.lock().unwrap().retain(|_, answer| !answer.tags.contains(&tag));
+            Ok(())
+        })
     }
 }
 

@@ -12,6 +12,7 @@ mod instead;
 #[cfg(feature = "aws-lc-rs")]
 mod network;
 mod outage;
+mod revocation;
 mod secrets;
 mod signed;
 mod stampede;

@@ -69,7 +69,7 @@ impl OnlineVerifier {
         let session = verified.and_then(session);
         let subjects = [response.token.subject(), verified.and_then(VerifiedToken::subject)];
         let sessions = [response.session.as_deref(), session.as_deref()];
-        let mut tags = target.token.to_vec();
+        let mut tags = vec![target.token.exact, target.token.signed_part];
         tags.extend(subjects.into_iter().flatten().map(|subject| self.subject_tag(subject)));
         tags.extend(sessions.into_iter().flatten().map(|session| self.session_tag(session)));
         tags.dedup();
@@ -78,7 +78,7 @@ impl OnlineVerifier {
 
     fn rejected(&self, error: &Error, target: &LookupTarget, asked_at: Duration) -> Answer {
         let keep_until = asked_at + self.negative_ttl;
-        let (number, tags) = (target.number, target.token.to_vec());
+        let (number, tags) = (target.number, vec![target.token.exact, target.token.signed_part]);
         Answer { verdict: Verdict::bad(error), number, asked_at, keep_until, tags, from_upstream: true }
     }
 }

@@ -18,10 +18,18 @@ pub(super) enum StoreChange {
 
 impl OnlineVerifier {
     /// Caches an answer, unless it was invalidated since its lookup began. Returns how the shared store has to change.
+    ///
+    /// A rejection invalidates the answers that began before it: that of a slower lookup, and one on its way to the store.
     pub(super) fn cache(&self, key: CacheKey, answer: &Arc<Answer>, epoch: u64) -> Option<StoreChange> {
-        let in_flight = self.in_flight();
+        let mut in_flight = self.in_flight();
         if in_flight.invalidations.has_any(&answer.tags, epoch) {
             return None;
+        }
+        if matches!(answer.verdict, Verdict::Bad { .. })
+            && in_flight.unfinished.get(&key).is_some_and(|lookups| *lookups > 1)
+            && let Some(exact) = answer.tags.first()
+        {
+            in_flight.invalidations.record(*exact);
         }
         let now = self.now();
         self.local.note_time(now);
@@ -55,8 +63,8 @@ impl OnlineVerifier {
                 let tags = entry.tags.clone();
                 store.put(key, entry, lifetime).await;
                 // An invalidation meanwhile may have reached the store before the entry did.
-                if let Some(token) = tags.first().filter(|_| self.in_flight().invalidations.has_any(&tags, epoch)) {
-                    store.invalidate(*token).await;
+                if let Some(exact) = tags.first().filter(|_| self.in_flight().invalidations.has_any(&tags, epoch)) {
+                    store.invalidate(*exact).await;
                 }
             }
         }

@@ -9,9 +9,15 @@ use crate::{
     token::VerifiedToken,
 };
 
-/// The tags by which a token is invalidated: the digest of the token, and that of the part that its signature covers. A token
-/// that is no JWT has the same digest twice.
-pub(crate) type TokenTags = [CacheKey; 2];
+/// The digests of a token, which are the first tags of its answer.
+#[derive(Clone, Copy)]
+pub(crate) struct TokenTags {
+    /// That of the text. After a rejection, the store drops the answers about this very text.
+    pub(super) exact: CacheKey,
+    /// That of the part which the signature covers, however the signature is encoded; of the text, where it is no JWT. Tokens
+    /// are invalidated by it, and failures are counted by it.
+    pub(super) signed_part: CacheKey,
+}
 
 /// A request to verify a token online.
 pub(crate) struct LookupRequest {
@@ -40,7 +46,7 @@ pub(super) struct LookupTarget {
 #[derive(Debug)]
 pub(crate) struct Verified {
     pub(crate) token: VerifiedToken,
-    /// When the call was made, in time since 1970. `None` where the answer is from a cache.
+    /// When the call was made, in time since 1970. `None` where the answer was cached before the request came.
     pub(crate) asked_at: Option<Duration>,
 }
 

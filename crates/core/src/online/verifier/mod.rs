@@ -9,6 +9,7 @@ mod shared_store;
 mod tags;
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -72,12 +73,15 @@ pub(crate) struct OnlineDeps {
 /// How old an answer may be where `max_age` is zero: both a request and an answer take a while.
 pub(crate) const MAX_AGE_TOLERANCE: Duration = Duration::from_secs(1);
 
-/// The lookups under way and the invalidations they may have missed. Under one lock, so that no answer is cached between an
-/// invalidation and the removal of what it concerns.
+/// The lookups under way and the invalidations they may have missed. Under one lock, in which an answer is compared with the
+/// invalidations and cached: an invalidation is recorded before that, and the answer is not cached, or after it, and the answer
+/// is removed.
 #[derive(Default)]
 struct InFlight {
     lookups: SingleFlight<FlightKey, FlightOutcome>,
     invalidations: InvalidationLog,
+    /// How many lookups of each key have not ended, those included that are putting their answers into the shared store.
+    unfinished: HashMap<CacheKey, usize>,
 }
 
 /// The key of the answer, and whether the lookup bypasses the shared store.
@@ -185,7 +189,7 @@ impl OnlineVerifier {
         }
     }
 
-    /// How long a lookup takes at most: the wait for a permit, the call, and two calls of the store.
+    /// How long a lookup takes at most: the store, the wait for a permit and the call, with half a second to spare.
     fn longest(&self) -> Duration {
         self.timeout * 2 + STORE_TIMEOUT * 2
     }
@@ -220,7 +224,7 @@ impl OnlineVerifier {
             return Ok(Flight::ended(FlightOutcome { epoch, result: Ok(answer) }, at(now)));
         }
         if self.store.is_none()
-            && let Some(left) = lookup.as_ref().and_then(|lookup| self.breaker.open_for(&lookup.token[1], now))
+            && let Some(left) = lookup.as_ref().and_then(|lookup| self.breaker.open_for(&lookup.token.signed_part, now))
         {
             return Err(paused(left));
         }
@@ -235,6 +239,7 @@ impl OnlineVerifier {
         let lookup = lookup.take().ok_or_else(ended_early)?;
 
         let (flight, leader) = in_flight.lookups.start(flight_key, at(now));
+        let unfinished = key.map(|key| Unfinished::begin(self, &mut in_flight, key));
         drop(in_flight);
         let number = flight.number;
         let (verifier, concluding) = (Arc::clone(self), Arc::clone(self));
@@ -256,6 +261,7 @@ impl OnlineVerifier {
             if let Some((key, change)) = change {
                 verifier.change_store(key, change, epoch).await;
             }
+            drop(unfinished);
         });
         Ok(flight)
     }
@@ -276,7 +282,7 @@ impl OnlineVerifier {
                 .with_retry_after(Some(Duration::from_secs(1))));
         };
         let asked_at = self.now();
-        let attempt = self.breaker.try_acquire(target.token[1], asked_at).map_err(paused)?;
+        let attempt = self.breaker.try_acquire(target.token.signed_part, asked_at).map_err(paused)?;
 
         let status = timeout(&*self.deps.clock, self.timeout, ask()).await.unwrap_or_else(|| Err(took_too_long()));
         let now = self.now();
@@ -284,21 +290,28 @@ impl OnlineVerifier {
         let change = attempt.record(now, outcome(&result));
         self.reporter.looked_up(&result, now.saturating_sub(asked_at), at(now));
         if change == Change::Opened {
-            self.reporter.breaker_opened(self.breaker.open_for(&target.token[1], now).unwrap_or_default());
+            self.reporter.breaker_opened(self.breaker.open_for(&target.token.signed_part, now).unwrap_or_default());
         }
         result.map(Arc::new)
     }
 
     /// Removes the cached answers with this tag, keeps lookups in flight from caching theirs, and returns how many were
-    /// removed. The future does the same to the store.
-    pub(crate) fn invalidate(&self, tag: CacheKey) -> (usize, BoxFuture<'static, Result<(), StoreError>>) {
-        self.in_flight().invalidations.record(tag);
-        let answers = self.local.invalidate(&tag);
-        let in_store = match &self.store {
-            Some(store) => store.try_invalidate(tag),
-            None => Box::pin(std::future::ready(Ok(()))),
+    /// removed. The future does the same to the store, and then to what lookups read from the store meanwhile.
+    pub(crate) fn invalidate(self: &Arc<Self>, tag: CacheKey) -> (usize, BoxFuture<'static, Result<(), StoreError>>) {
+        let answers = self.invalidate_here(tag);
+        let verifier = Arc::clone(self);
+        let in_store = async move {
+            let Some(store) = &verifier.store else { return Ok(()) };
+            let outcome = store.try_invalidate(tag).await;
+            verifier.invalidate_here(tag);
+            outcome
         };
-        (answers, in_store)
+        (answers, Box::pin(in_store))
+    }
+
+    fn invalidate_here(&self, tag: CacheKey) -> usize {
+        self.in_flight().invalidations.record(tag);
+        self.local.invalidate(&tag)
     }
 }
 
@@ -306,6 +319,30 @@ pub(crate) fn digest(backend: CryptoBackend, parts: &[&[u8]]) -> CacheKey {
     let lengths: Vec<[u8; 8]> = parts.iter().map(|part| (part.len() as u64).to_be_bytes()).collect();
     let texts: Vec<&[u8]> = lengths.iter().zip(parts).flat_map(|(length, part)| [length.as_slice(), *part]).collect();
     CacheKey::new(backend.sha256(&texts))
+}
+
+/// Counts a lookup among the unfinished ones of its key until it is dropped.
+struct Unfinished {
+    verifier: Arc<OnlineVerifier>,
+    key: CacheKey,
+}
+
+impl Unfinished {
+    fn begin(verifier: &Arc<OnlineVerifier>, in_flight: &mut InFlight, key: CacheKey) -> Self {
+        *in_flight.unfinished.entry(key).or_default() += 1;
+        Self { verifier: Arc::clone(verifier), key }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut lookups) = self.verifier.in_flight().unfinished.entry(self.key) {
+            *lookups.get_mut() -= 1;
+            if *lookups.get() == 0 {
+                lookups.remove();
+            }
+        }
+    }
 }
 
 impl InFlight {

@@ -5,7 +5,6 @@ use std::{future::Future, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
 use crate::{
-    BoxFuture,
     clock::{Clock, timeout},
     online::{CacheEntry, CacheKey, CacheStore, StoreError},
     redact::chain,
@@ -39,9 +38,10 @@ impl SharedStore {
         self.logged(self.store.invalidate(tag)).await;
     }
 
-    /// Invalidates for a caller that needs to know whether it worked, and waits for it.
-    pub(super) fn try_invalidate(&self, tag: CacheKey) -> BoxFuture<'static, Result<(), StoreError>> {
-        self.store.invalidate(tag)
+    /// Invalidates for a caller that needs to know whether it worked.
+    pub(super) async fn try_invalidate(&self, tag: CacheKey) -> Result<(), StoreError> {
+        let call = self.store.invalidate(tag);
+        timeout(&*self.clock, STORE_TIMEOUT, call).await.unwrap_or_else(|| Err("the store took too long".into()))
     }
 
     async fn logged<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Option<T> {

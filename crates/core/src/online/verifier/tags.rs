@@ -7,9 +7,9 @@ use crate::{
 };
 
 impl OnlineVerifier {
-    /// The tags of a token: of its text, and of the part that is the same however its signature is encoded.
     pub(crate) fn token_tags(&self, token: &str) -> TokenTags {
-        [token, signed_part(token)].map(|text| self.digest(&[b"token", text.as_bytes()]))
+        let digest = |text: &str| self.digest(&[b"token", text.as_bytes()]);
+        TokenTags { exact: digest(token), signed_part: digest(signed_part(token)) }
     }
 
     pub(super) fn subject_tag(&self, subject: &str) -> CacheKey {
@@ -24,7 +24,7 @@ impl OnlineVerifier {
     pub(crate) fn tag_of(&self, what: Invalidate<'_>) -> Option<CacheKey> {
         let is_ours = |issuer: &str| *issuer == *self.validation.issuer;
         match what {
-            Invalidate::Token(token) => Some(self.token_tags(token)[1]),
+            Invalidate::Token(token) => Some(self.token_tags(token).signed_part),
             Invalidate::Subject { issuer, subject } => is_ours(issuer).then(|| self.subject_tag(subject)),
             Invalidate::Session { issuer, session } => is_ours(issuer).then(|| self.session_tag(session)),
         }
