@@ -4,7 +4,12 @@
 //! result, by a panic or with its runtime, its callers get an outcome, and the next caller starts another flight. There is no
 //! time limit here: a flight whose runtime does not run never ends, so that the owner has to give it up.
 
-use std::{collections::HashMap, hash::Hash, time::SystemTime};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::SystemTime,
+};
 
 use tokio::sync::watch;
 
@@ -98,7 +103,8 @@ impl<R, T> FlightGuard<R, T> {
 
 impl<R, T> Drop for FlightGuard<R, T> {
     fn drop(&mut self) {
-        self.conclude(None);
+        // A panic here may be the second, after that of the task, and would end the process.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.conclude(None)));
     }
 }
 
@@ -170,6 +176,18 @@ mod tests {
         let (flight, leader) = SingleFlight::<(), u32>::default().start(None, NOW);
         let guard = leader.guard(|_: Option<u32>| panic!("as an observer may"));
         assert!(tokio::spawn(async move { guard.end(7) }).await.is_err());
+        assert_eq!(flight.outcome().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_conclusion_that_panics_after_its_task_has_ends_no_process() {
+        let (flight, leader) = SingleFlight::<(), u32>::default().start(None, NOW);
+        let guard = leader.guard(|_: Option<u32>| panic!("as an observer may"));
+        let task = tokio::spawn(async move {
+            let _guard = guard;
+            panic!("as a client may")
+        });
+        assert!(task.await.is_err());
         assert_eq!(flight.outcome().await, None);
     }
 
