@@ -2,8 +2,9 @@
 
 use std::{
     collections::hash_map::RandomState,
+    ops::Deref,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -25,7 +26,7 @@ const LEAST_HEAVIEST: u64 = 8 * 1024;
 
 /// Cached answers. Good and bad ones have a cache each, so that no number of bad tokens evicts a good one.
 pub(super) struct LocalCache {
-    good: Arc<Cache>,
+    good: Arc<GoodAnswers>,
     bad: Cache,
     /// The heaviest entry, before its claims are deserialized. Otherwise one user with a long answer would evict many others.
     heaviest: u64,
@@ -115,16 +116,34 @@ impl Weighter<CacheKey, Weighed> for Bytes {
     }
 }
 
-/// Weighs an entry again whose token has grown, if it is still cached.
-fn weigh(cache: &Cache, key: CacheKey, answer: &Arc<Answer>) {
-    let is_same = |weighed: &Weighed| Arc::ptr_eq(&weighed.answer, answer);
-    // Another thread may have made it grow and replaced the entry meanwhile.
-    while cache.peek(&key).as_ref().is_some_and(is_same) {
-        let weighed = Weighed::new(Arc::clone(answer));
-        let weight = weighed.weight;
-        if cache.replace(key, weighed, true).is_err() || Weighed::new(Arc::clone(answer)).weight == weight {
-            break;
+/// The cache of good answers, whose weight may change.
+struct GoodAnswers {
+    cache: Cache,
+    /// Held while an answer is inserted or weighed again, so that one that was replaced meanwhile does not come back.
+    changes: Mutex<()>,
+}
+
+impl GoodAnswers {
+    fn insert(&self, key: CacheKey, weighed: Weighed) {
+        let _change = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        self.cache.insert(key, weighed);
+    }
+
+    /// Weighs an entry again whose token has grown, if it is still cached.
+    fn weigh(&self, key: CacheKey, answer: &Arc<Answer>) {
+        let _change = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.cache.peek(&key).is_some_and(|weighed| Arc::ptr_eq(&weighed.answer, answer)) {
+            // Where it is gone by now, it stays so.
+            let _ = self.cache.replace(key, Weighed::new(Arc::clone(answer)), true);
         }
+    }
+}
+
+impl Deref for GoodAnswers {
+    type Target = Cache;
+
+    fn deref(&self) -> &Cache {
+        &self.cache
     }
 }
 
@@ -136,7 +155,12 @@ impl LocalCache {
         };
         let bytes = settings.max_bytes as u64;
         let heaviest = (bytes / 512).max(LEAST_HEAVIEST);
-        Self { good: Arc::new(cache(bytes)), bad: cache(bytes / 8), heaviest, latest: AtomicU64::new(0) }
+        Self {
+            good: Arc::new(GoodAnswers { cache: cache(bytes), changes: Mutex::default() }),
+            bad: cache(bytes / 8),
+            heaviest,
+            latest: AtomicU64::new(0),
+        }
     }
 
     /// Clears the cache if the clock has stepped back by more than a second: the ages of its answers are unknown from then on.
@@ -170,7 +194,7 @@ impl LocalCache {
                 let (good, same) = (Arc::downgrade(&self.good), Arc::downgrade(&answer));
                 token.on_growth(move |_| {
                     if let (Some(good), Some(answer)) = (good.upgrade(), same.upgrade()) {
-                        weigh(&good, key, &answer);
+                        good.weigh(key, &answer);
                     }
                 });
                 self.bad.remove(&key);
@@ -191,7 +215,7 @@ impl LocalCache {
     /// Removes the answers with this tag, and returns how many. Takes time in proportion to the size of the cache.
     pub(super) fn invalidate(&self, tag: &CacheKey) -> usize {
         let forgotten = AtomicUsize::new(0);
-        for cache in [&*self.good, &self.bad] {
+        for cache in [&self.good.cache, &self.bad] {
             cache.retain(|_, weighed| {
                 let is_kept = !weighed.answer.tags.contains(tag);
                 forgotten.fetch_add(usize::from(!is_kept), Ordering::Relaxed);

@@ -143,3 +143,25 @@ fn c_01_a_good_answer_is_refused_once_its_token_has_expired() {
     assert!(verdict(Duration::from_secs(100) - Duration::from_nanos(1)).is_ok());
     assert_eq!(verdict(Duration::from_secs(100)).err(), Some(Reason::Expired));
 }
+
+#[test]
+fn an_answer_that_is_weighed_while_it_is_replaced_does_not_come_back() {
+    let cache = LocalCache::new(&CacheConfig::default());
+    let (old, new) = (good(), good());
+    let mut returned = 0;
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                cache.good.weigh(key(1), &old);
+            }
+        });
+        for _ in 0..100_000 {
+            cache.insert(key(1), Arc::clone(&old));
+            cache.insert(key(1), Arc::clone(&new));
+            returned += usize::from((0..3).any(|_| Arc::ptr_eq(&cache.get(&key(1)).unwrap(), &old)));
+        }
+        is_done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(returned, 0);
+}
