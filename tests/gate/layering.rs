@@ -1,8 +1,13 @@
 //! Every order of the layers. The right orders work, and no other lets a request reach a handler that requires a token.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
 };
 
 use axum::{
@@ -26,7 +31,8 @@ use scopegate_core::{
 use scopegate_testing::Mint;
 use scopegate_tests::{Api, Ask, ISSUER, Log, issuer, mint, resource_server};
 use scopegate_tower::UnmetRequirement;
-use tower::ServiceBuilder;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::{Layer as _, Service, ServiceBuilder, ServiceExt as _};
 use tower_http::trace::TraceLayer;
 
 /// The keys of a mint, and how often they were used for a signature check.
@@ -868,4 +874,51 @@ async fn the_api_of_the_rig_is_layered_rightly() {
     assert_eq!(api.calls(), 0);
     Ask::get("/messages").bearer(mint().token().scope("messages:read").issue()).of(&api.router).await.assert_pass();
     assert_eq!(api.calls(), 1);
+}
+
+/// A service with room for one request, which `poll_ready` takes and the request, or the end of the service, gives back.
+struct OneSlot {
+    free: Arc<Semaphore>,
+    taken: Option<OwnedSemaphorePermit>,
+}
+
+impl Clone for OneSlot {
+    fn clone(&self) -> Self {
+        Self { free: Arc::clone(&self.free), taken: None }
+    }
+}
+
+impl Service<Request> for OneSlot {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Ready<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        if self.taken.is_none() {
+            self.taken = Arc::clone(&self.free).try_acquire_owned().ok();
+        }
+        if self.taken.is_some() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn call(&mut self, _: Request) -> Self::Future {
+        assert!(self.taken.take().is_some(), "called without being ready");
+        ready(Ok(().into_response()))
+    }
+}
+
+#[tokio::test]
+async fn a_refused_request_leaves_no_room_of_the_inner_service_taken() {
+    let free = Arc::new(Semaphore::new(1));
+    let slot = OneSlot { free: Arc::clone(&free), taken: None };
+    // The service of a connection that its client keeps open.
+    let mut connection = authenticate().await.layer(slot);
+    for (token, status) in [(None, 401), (Some(forged()), 401), (Some(good()), 200), (None, 401)] {
+        let mut ask = Ask::get("/");
+        if let Some(token) = token {
+            ask = ask.bearer(token);
+        }
+        let service = connection.ready().await.expect("infallible");
+        let response = service.call(ask.request()).await.expect("infallible");
+        assert_eq!((response.status().as_u16(), free.available_permits()), (status, 1));
+    }
 }

@@ -46,7 +46,11 @@ where
                 Ok(authentication) => {
                     ResponseFuture::admitted(&mut self.inner, request, authentication, &self.settings, form)
                 }
-                Err(response) => ResponseFuture::refused(response, form),
+                Err(response) => {
+                    // What the inner service reserved by being ready goes with it: the client may leave the connection idle.
+                    self.inner = self.inner.clone();
+                    ResponseFuture::refused(response, form)
+                }
             },
             Err(authenticating) => {
                 // The service that was polled ready is the one that has to be called; its clone may not be ready.
