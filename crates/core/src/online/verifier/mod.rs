@@ -398,3 +398,7 @@ impl fmt::Debug for OnlineVerifier {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+mod tests;
