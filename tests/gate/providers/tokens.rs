@@ -1,5 +1,8 @@
 //! For each issuer, the token of a machine and the ID token by the same keys, beside the user tokens of `providers`.
 
+use http::Request;
+use scopegate_testing::{Mint, Shape, SigningAlgorithm, SigningKeys};
+
 use super::*;
 
 /// Tokens of one issuer.
@@ -281,5 +284,43 @@ async fn at_2_no_scope_claim_lets_an_id_token_pass() {
                 assert_eq!(judged, Err(Reason::WrongTokenType), "{name}, {claim}: {}", id_token.claims);
             }
         }
+    }
+}
+
+/// What the test kit writes for an issuer is what its profile accepts, with the scope where that issuer has it.
+#[tokio::test]
+async fn at_2_tokens_of_the_test_kit_are_as_their_issuers_write_them() {
+    for (shape, profile) in [
+        (Shape::Auth0, Profile::auth0()),
+        (Shape::Cognito, Profile::cognito()),
+        (Shape::EntraV2, Profile::entra_v2()),
+        (Shape::GenAuthUser, Profile::genauth()),
+        (Shape::Keycloak, Profile::keycloak()),
+        (Shape::Okta, Profile::okta()),
+        (Shape::Rfc9068, Profile::rfc9068()),
+    ] {
+        let tenant = if shape == Shape::EntraV2 { "/00000000-0000-4000-8000-000000000002/v2.0" } else { "" };
+        let keys = SigningKeys::generate([SigningAlgorithm::Es256]);
+        let mint = Mint::new(format!("https://as.example{tenant}"), keys);
+        let issuer = Issuer::with_jwks(mint.issuer(), mint.jwks_json()).profile(profile);
+        let issuer = match shape {
+            Shape::Cognito => issuer.dangerous_waive_audience().authorized_parties([Mint::CLIENT_ID, "another"]),
+            _ => issuer,
+        };
+        let server = ResourceServer::builder().issuer(issuer).audience(Mint::AUDIENCE).build().await;
+        let server = server.expect("good settings");
+        let judged = async |token: TokenBuilder| {
+            let request = Request::get("/").header("authorization", format!("Bearer {}", token.issue())).body(());
+            let authentication = server.authenticate(&request.expect("a request")).await;
+            authentication.map(|authentication| authentication.token().expect("a token").clone())
+        };
+        let scoped = judged(mint.token_shaped(shape).scope("orders:read orders:write")).await;
+        let scoped = scoped.unwrap_or_else(|error| panic!("{shape:?}: {error}"));
+        assert_eq!(scoped.scope().iter().collect::<Vec<_>>(), ["orders:read", "orders:write"], "{shape:?}");
+        assert_eq!(scoped.subject(), Some(Mint::SUBJECT), "{shape:?}");
+        let untouched = judged(mint.token_shaped(shape)).await;
+        assert!(untouched.is_ok(), "{shape:?}: {untouched:?}");
+        let id_token = judged(mint.id_token().audience(Mint::AUDIENCE)).await.map_err(|error| error.reason());
+        assert!(matches!(id_token, Err(Reason::WrongTokenType | Reason::MissingClaim)), "{shape:?}: {id_token:?}");
     }
 }

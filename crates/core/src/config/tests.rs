@@ -652,7 +652,8 @@ async fn tenants_are_trusted_by_name_or_not_at_all() {
 #[tokio::test]
 async fn an_entry_without_an_issuer_is_a_fault_that_says_which() {
     let fault = "issuer: is missing; give the identifier, or a `template` for many tenants";
-    let none = "issuer: none is configured; name at least one, with `ResourceServer::discover`, `.issuer(..)` or in the configuration";
+    let none =
+        "issuer: none is configured; name at least one, with `.issuer(Issuer::discovered(..))` or in the configuration";
     assert_eq!(
         faults(from_json(json!({ "issuers": [{ "profile": "genauth" }] }))).await,
         [format!("issuers[0]: {fault}").as_str(), none]

@@ -1,6 +1,6 @@
 //! The choice of the one verifier of a token.
 //!
-//! Verifiers are never tried in turn: a token that one refuses is refused. A token that a verifier of the application accepts
+//! VerifierFactory are never tried in turn: a token that one refuses is refused. A token that a verifier of the application accepts
 //! is for that verifier. A token in the shape of a JWT is for the issuer that its claims name; they are not verified yet, and
 //! can only choose among the configured issuers and the tenants that the configuration trusts. Every other token is opaque, and
 //! is for the issuer whose prefix it has, or else for the one issuer without a prefix.
@@ -281,12 +281,12 @@ impl Issuers {
     }
 
     /// The verifiers of the issuers that were named one by one.
-    pub(crate) fn fixed(&self) -> impl Iterator<Item = &Arc<JwtVerifier>> {
+    pub(crate) fn named_verifiers(&self) -> impl Iterator<Item = &Arc<JwtVerifier>> {
         self.named.iter().filter_map(|trusted| trusted.jwt.as_ref())
     }
 
     /// The verifiers of live tenants and probation.
-    pub(crate) fn live(&self) -> impl Iterator<Item = Arc<JwtVerifier>> {
+    pub(crate) fn tenant_verifiers(&self) -> impl Iterator<Item = Arc<JwtVerifier>> {
         self.tenants.iter().flat_map(TenantSet::all)
     }
 }

@@ -83,8 +83,10 @@ impl TenantSet {
 
     /// The verifier that a tenant has, and whether it is on probation.
     pub(super) fn known(&self, issuer: &str) -> Option<(Arc<JwtVerifier>, bool)> {
-        let on_probation = || self.probation.get(issuer).map(|verifier| (verifier, true));
-        self.established.get(issuer).map(|verifier| (verifier, false)).or_else(on_probation)
+        // `establish` inserts it into the one cache before it removes it from the other: read in the opposite order, one of them
+        // has it at any time.
+        let on_probation = self.probation.get(issuer).map(|verifier| (verifier, true));
+        on_probation.or_else(|| self.established.get(issuer).map(|verifier| (verifier, false)))
     }
 
     /// Promotes a tenant after its first valid token, even if it has been evicted meanwhile. Where it has another verifier by
@@ -94,7 +96,7 @@ impl TenantSet {
         if self.probation.get(name).is_some_and(|on_probation| !Arc::ptr_eq(&on_probation, verifier)) {
             return;
         }
-        // In this order, so that a concurrent request finds it in one or the other.
+        // In this order: see `known`.
         if !self.established.contains_key(name) {
             self.established.insert(Arc::clone(name), Arc::clone(verifier));
         }

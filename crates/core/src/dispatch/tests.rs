@@ -164,7 +164,7 @@ fn a_tenant_is_a_newcomer_until_a_good_token_came_from_it() {
         (issuers.label("t"), issuers.label("fixed"), issuers.label("other")),
         (Some("everybody"), Some("fixed"), None)
     );
-    assert_eq!(issuers.live().count(), 1);
+    assert_eq!(issuers.tenant_verifiers().count(), 1);
     assert!(format!("{issuers:?}").contains("live: 1"));
     // What others have pushed out meanwhile is establish all the same.
     let gone = Arc::new(verifier_of("gone"));

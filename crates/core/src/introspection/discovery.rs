@@ -16,7 +16,8 @@ use crate::{
     single_flight::{Flight, SingleFlight},
 };
 
-/// How long a discovered endpoint is used: as long as its document's caching headers say, within these bounds.
+/// How long a discovered endpoint is used before its document is fetched again: as long as the document's caching headers say,
+/// within these bounds. While that fails, the endpoint stays in use.
 const LIFETIME: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::from_secs(24 * 60 * 60));
 
 /// The pause after a failed attempt, unless the issuer asks for a longer one. It bounds the load on an issuer that is down.

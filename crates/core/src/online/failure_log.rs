@@ -8,7 +8,8 @@ use std::{
 use super::{Unavailable, UnavailableKind};
 use crate::redact::chain;
 
-/// Logs failed lookups: one line a minute for each kind of failure, and one when it is over.
+/// Logs failed lookups: an outage once when it begins, at most once a minute, and once when it is over; failures that their
+/// tokens may have caused once a minute.
 ///
 /// Clients choose tokens, and with them how often lookups fail and succeed in turn. The limit keeps them from filling the log.
 #[derive(Debug, Default)]

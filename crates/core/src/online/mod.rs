@@ -18,10 +18,12 @@
 //!
 //! While an answer is cached, a revocation of its token goes unnoticed: for 30 seconds unless [`CacheConfig::ttl`] says
 //! otherwise, and for 5 minutes at most. [`ResourceServer::invalidate`](crate::ResourceServer::invalidate) removes at once what
-//! a revocation concerns, and a `RequireActive` layer makes a new call on the routes where that matters.
+//! a revocation concerns, in this process and in the shared store, and a `RequireActive` layer makes a new call on the routes
+//! where that matters.
 //!
-//! The key of an answer is a SHA-256 digest of the token, the issuer, the endpoint and the client id of the call. The token
-//! itself is not kept.
+//! The key of an answer is a SHA-256 digest of the token and of all that its answer depends on: for introspection the issuer,
+//! the endpoint, the client, the parameters and the audiences; for a verifier of the application its issuer and the inputs that
+//! it names. The token itself is not kept.
 
 mod circuit_breaker;
 mod failure_log;

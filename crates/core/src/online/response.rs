@@ -43,7 +43,7 @@ pub(crate) enum Audience {
     /// One of these names. An answer without an audience is refused unless it `may_be_absent`.
     Ours { names: AllowedValues, may_be_absent: bool },
     /// Any: the verifier of the application has checked it.
-    SeenTo,
+    CheckedByVerifier,
 }
 
 /// A valid token, and its session (`sid`).
@@ -194,7 +194,7 @@ impl ResponseValidation {
 
     fn audience(&self, found: Texts<'_>, is_verified: bool) -> Result<(), FailedCheck> {
         match &self.audience {
-            Audience::SeenTo => Ok(()),
+            Audience::CheckedByVerifier => Ok(()),
             Audience::Ours { may_be_absent, .. } if found.is_empty() && (*may_be_absent || is_verified) => Ok(()),
             Audience::Ours { names, .. } => checks::audience(names, found),
         }
@@ -231,7 +231,7 @@ impl ResponseValidation {
     /// Whether the answer and the token have one of our audiences in common.
     fn is_for_both(&self, token: &VerifiedToken, audience: Texts<'_>) -> bool {
         let is_ours = |found: &str| match &self.audience {
-            Audience::SeenTo => true,
+            Audience::CheckedByVerifier => true,
             Audience::Ours { names, .. } => names.iter().any(|ours| **ours == *found),
         };
         token.audience().any(|own| is_ours(own) && audience.iter().any(|found| found == own))

@@ -14,7 +14,7 @@ pub struct Authentication {
     token: Option<VerifiedToken>,
     /// The digest of the token that was presented, by which the same token is recognised and not verified again.
     presented: Option<TokenDigest>,
-    /// When the issuer or the application was asked about it, if that was for this very request.
+    /// When the issuer or the application was asked about it, if the answer was not cached when this request came.
     asked_at: Option<Duration>,
     /// Whether a verifier of the application verified it, which may depend on more of the request than the token.
     by_application: bool,
@@ -41,13 +41,13 @@ impl Authentication {
         self.presented == Some(presented)
     }
 
-    /// Whether it was looked up online for this very request, at most `max_age` ago.
+    /// Whether it was looked up online, for this request or one at the same time, at most `max_age` ago.
     pub(crate) fn is_fresh(&self, now: Duration, max_age: Duration) -> bool {
         self.asked_at.is_some_and(|asked_at| now.checked_sub(asked_at).is_some_and(|age| age <= max_age))
     }
 
-    /// Whether verifying the token of this digest again by `resource_server` would give the same: this is by that resource
-    /// server and about that token, whose times still allow it.
+    /// Whether this stands for verifying the token of this digest by `resource_server` again, in the same request: it is by that
+    /// resource server and about that token, whose times still allow it. Keys and revocation are not checked again.
     pub(crate) fn is_reusable(&self, resource_server: &ResourceServer, presented: TokenDigest, now: Duration) -> bool {
         self.resource_server.is(resource_server)
             && !self.by_application

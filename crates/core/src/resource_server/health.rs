@@ -58,8 +58,8 @@ pub struct OnlineHealth {
 impl Health {
     pub(super) fn of(dispatch: &Dispatch) -> Self {
         let mut health = Self {
-            issuers: dispatch.issuers.fixed().map(|verifier| IssuerHealth::of(verifier)).collect(),
-            tenants: dispatch.issuers.live().map(|verifier| IssuerHealth::of(&verifier)).collect(),
+            issuers: dispatch.issuers.named_verifiers().map(|verifier| IssuerHealth::of(verifier)).collect(),
+            tenants: dispatch.issuers.tenant_verifiers().map(|verifier| IssuerHealth::of(&verifier)).collect(),
             online: dispatch.online_verifiers().map(|online| OnlineHealth::of(online)).collect(),
         };
         for reports in [&mut health.issuers, &mut health.tenants] {

@@ -32,7 +32,7 @@ pub(super) struct Inner {
 
 /// A token as it was presented, and its key in the JWT cache.
 #[derive(Clone, Copy)]
-pub(super) struct Bearer<'t> {
+pub(super) struct DigestedToken<'t> {
     pub(super) token: &'t str,
     pub(super) digest: TokenDigest,
     /// Whether it was looked up in the cache a moment ago and not found.

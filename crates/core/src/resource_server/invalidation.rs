@@ -9,12 +9,23 @@ use crate::{
 };
 
 impl ResourceServer {
-    /// Drops the cached answers about a token, a subject or a session, for an application that learns of a revocation: the next
-    /// request that concerns it causes a new lookup. The answer to a lookup in flight is not cached either.
+    /// Drops the cached answers about a token, a subject or a session, for an application that learns of a revocation. The next
+    /// request that needs such an answer causes a new lookup, and the answer to a lookup in flight is not cached.
     ///
     /// The answers cached here are gone when this returns. The future does the same to a shared
-    /// [store](crate::online::CacheStore), where there is one, and gives the outcome. JWTs whose issuer is not introspected are
-    /// not concerned: they stay valid until they expire, as [`Invalidated::is_asked_about`] and a warning in the log say.
+    /// [store](crate::online::CacheStore), where there is one, and gives the outcome after half a second for each issuer at
+    /// most.
+    ///
+    /// Not concerned are:
+    ///
+    /// - JWTs that are verified locally and not introspected: without an
+    ///   [`Introspection`](crate::introspection::Introspection) of their issuer, and with
+    ///   [`JwtIntrospection::WhereRequired`](crate::introspection::JwtIntrospection) on routes without `RequireActive`. They
+    ///   stay valid until they expire. Where such tokens are never looked up, [`Invalidated::is_asked_about`] and a warning in
+    ///   the log say so;
+    /// - other replicas. What they have in their own memory stays there for up to
+    ///   [`CacheConfig::ttl`](crate::online::CacheConfig::ttl), and a lookup that one of them has in flight may put its answer
+    ///   into the store after this. Tell each replica of a revocation that matters.
     ///
     /// ```
     /// # async fn hook(resource_server: scopegate_core::ResourceServer) -> Result<(), scopegate_core::online::StoreError> {
@@ -27,7 +38,7 @@ impl ResourceServer {
     ///
     /// # Errors
     ///
-    /// When the store fails; then other replicas may use the answers in it until these expire.
+    /// When the store fails or takes too long; then all replicas may use the answers in it until these expire.
     pub fn invalidate(&self, what: Invalidate<'_>) -> BoxFuture<'static, Result<Invalidated, StoreError>> {
         let mut invalidated = Invalidated { answers: 0, is_asked_about: false };
         let mut in_stores = Vec::new();

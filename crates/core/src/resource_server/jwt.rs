@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::inner::{Bearer, Inner};
+use super::inner::{DigestedToken, Inner};
 use crate::{
     dispatch::{JwtRoute, ResolvedIssuer},
     introspection::Introspector,
@@ -31,14 +31,14 @@ pub(super) struct KeyMiss {
 
 impl Inner {
     /// Finds a JWT in the cache, or verifies it with the keys that its issuer has cached.
-    pub(super) fn verify_jwt(&self, bearer: Bearer<'_>) -> Result<JwtDecision<'_>, Error> {
-        if !bearer.cache_missed
-            && let Some(cached) = self.cached_jwt(bearer.digest)
+    pub(super) fn verify_jwt(&self, digested: DigestedToken<'_>) -> Result<JwtDecision<'_>, Error> {
+        if !digested.cache_missed
+            && let Some(cached) = self.cached_jwt(digested.digest)
         {
             return Ok(JwtDecision::Valid(cached));
         }
         let (mut buffers, mut claims) = (JwtBuffers::new(), UnverifiedClaims::default());
-        let jwt = DecodedJwt::decode(bearer.token, &mut buffers, &mut claims, &self.claim_names)?;
+        let jwt = DecodedJwt::decode(digested.token, &mut buffers, &mut claims, &self.claim_names)?;
         let key_id = jwt.header.key_id.as_deref();
         let issuer = match self.dispatch.issuers.resolve(jwt.claims)? {
             JwtRoute::Local(issuer) => issuer,
@@ -49,7 +49,7 @@ impl Inner {
                 return Ok(JwtDecision::Introspect(introspector));
             }
         };
-        Ok(match self.verify_with(bearer, &jwt, &issuer, None)? {
+        Ok(match self.verify_with(digested, &jwt, &issuer, None)? {
             JwtVerification::Valid(token) => JwtDecision::Valid(token),
             JwtVerification::KeyMissing { is_mismatch } => {
                 JwtDecision::KeyMissing(KeyMiss { issuer, key_id: key_id.map(Into::into), is_mismatch })
@@ -61,15 +61,15 @@ impl Inner {
     /// that of the first attempt, even if its tenant has been evicted since.
     pub(super) async fn verify_jwt_with_refetched_keys(
         &self,
-        bearer: Bearer<'_>,
+        digested: DigestedToken<'_>,
         missing: KeyMiss,
     ) -> Result<VerifiedToken, Error> {
         let KeyMiss { issuer, key_id, is_mismatch } = missing;
         let refetched = issuer.verifier.keys.refetch(RefetchReason::of_key(key_id.as_deref(), is_mismatch)).await;
         let (mut buffers, mut claims) = (JwtBuffers::new(), UnverifiedClaims::default());
-        let jwt = DecodedJwt::decode(bearer.token, &mut buffers, &mut claims, &self.claim_names);
+        let jwt = DecodedJwt::decode(digested.token, &mut buffers, &mut claims, &self.claim_names);
         let verified = jwt.map_err(Error::from).and_then(|jwt| {
-            match self.verify_with(bearer, &jwt, &issuer, refetched.as_ref().ok())? {
+            match self.verify_with(digested, &jwt, &issuer, refetched.as_ref().ok())? {
                 JwtVerification::Valid(token) => Ok(Some(token)),
                 JwtVerification::KeyMissing { .. } => Ok(None),
             }
@@ -90,7 +90,7 @@ impl Inner {
     /// cached, and its tenant established.
     fn verify_with(
         &self,
-        bearer: Bearer<'_>,
+        digested: DigestedToken<'_>,
         jwt: &DecodedJwt<'_>,
         issuer: &ResolvedIssuer,
         keys: Option<&Arc<KeySet>>,
@@ -103,7 +103,7 @@ impl Inner {
             if *on_probation {
                 self.dispatch.issuers.establish(verifier, *issuer_index);
             }
-            self.jwt_cache.insert(bearer.digest, token);
+            self.jwt_cache.insert(digested.digest, token);
         }
         Ok(verification)
     }

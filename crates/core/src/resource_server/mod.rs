@@ -11,7 +11,7 @@ mod issuer;
 mod jwt;
 mod startup;
 mod tenants;
-mod verifiers;
+mod verifier_factory;
 
 use std::{
     fmt,
@@ -31,7 +31,7 @@ pub use self::{
     tenants::Tenants,
 };
 use self::{
-    inner::{Bearer, Inner},
+    inner::{DigestedToken, Inner},
     jwt::JwtDecision,
 };
 use crate::{
@@ -96,7 +96,7 @@ struct Handle {
 }
 
 /// A token that is verified by a lookup, which may need the network.
-enum Kind {
+enum LookupKind {
     Application,
     Opaque,
     /// A JWT whose signature is not checked here.
@@ -157,8 +157,8 @@ impl ResourceServer {
 
     /// Authenticates a request: finds its credentials and verifies its token.
     ///
-    /// The future is ready at once unless keys have to be fetched or the token has to be looked up online; dropping it cancels
-    /// neither. A request without credentials gives an anonymous [`Authentication`], for the caller to accept or refuse. An
+    /// The future is ready at once unless keys have to be fetched or the token has to be looked up online. Once it has been
+    /// polled, dropping it cancels neither. A request without credentials gives an anonymous [`Authentication`], for the caller to accept or refuse. An
     /// [`Authentication`] that this resource server left with the request is reused while its token is the same and valid.
     ///
     /// # Errors
@@ -180,23 +180,23 @@ impl ResourceServer {
         {
             return AuthenticateFuture::ready(Ok(Authentication::verified(self.for_this_thread(), digest, verified)));
         }
-        let bearer = match ordinary.and_then(Credentials::of_token) {
+        let digested = match ordinary.and_then(Credentials::of_token) {
             Some(credentials) => {
                 let token = credentials.token();
                 let digest = digest.unwrap_or_else(|| self.server().jwt_cache.digest(token.as_bytes()));
-                Bearer { token, digest, cache_missed }
+                DigestedToken { token, digest, cache_missed }
             }
             None => match Credentials::from_request_with(request, token_header) {
-                Ok(Some(credentials)) => self.bearer(credentials.token()),
+                Ok(Some(credentials)) => self.digested(credentials.token()),
                 Ok(None) => return AuthenticateFuture::ready(Ok(Authentication::anonymous(self.for_this_thread()))),
                 Err(error) => return AuthenticateFuture::ready(Err(error)),
             },
         };
-        let is_reusable = |earlier: &&Authentication| earlier.is_reusable(self, bearer.digest, self.server().now());
+        let is_reusable = |earlier: &&Authentication| earlier.is_reusable(self, digested.digest, self.server().now());
         if let Some(earlier) = request.extensions().get::<Authentication>().filter(is_reusable) {
             return AuthenticateFuture::ready(Ok(earlier.clone().with_resource_server(self.for_this_thread())));
         }
-        self.verify(request, bearer, None)
+        self.verify(request, digested, None)
     }
 
     /// Whether the JWT cache alone may answer: no custom verifier, no earlier `Authentication`.
@@ -209,8 +209,8 @@ impl ResourceServer {
         self.server().dispatch.issuers.introspector(token.issuer())
     }
 
-    /// Re-introspects the token of an authenticated request unless a cached answer is at most `max_age` old; zero accepts an
-    /// answer from the present second.
+    /// Looks the token of an authenticated request up once more, unless there is an answer younger than `max_age`. With zero,
+    /// only an answer will do whose call began for this request, or at most a second before it.
     ///
     /// It is done by the resource server that authenticated the request. A JWT is introspected at its issuer, which needs an
     /// [`Introspection`](crate::introspection::Introspection).
@@ -226,93 +226,100 @@ impl ResourceServer {
             return AuthenticateFuture::ready(Err(Reason::MissingAuthenticateLayer.into()));
         };
         let server = earlier.resource_server();
-        let bearer = match Credentials::from_request_with(request, server.server().token_header.as_ref()) {
-            Ok(Some(credentials)) => server.bearer(credentials.token()),
+        let digested = match Credentials::from_request_with(request, server.server().token_header.as_ref()) {
+            Ok(Some(credentials)) => server.digested(credentials.token()),
             Ok(None) => return AuthenticateFuture::ready(Err(Reason::MissingCredentials.into())),
             Err(error) => return AuthenticateFuture::ready(Err(error)),
         };
-        if !earlier.is_about(bearer.digest) {
+        if !earlier.is_about(digested.digest) {
             // The request was anonymous, or its credentials were changed since.
             return AuthenticateFuture::ready(Err(Reason::MissingAuthenticateLayer.into()));
         }
         if earlier.is_fresh(server.server().now(), max_age.max(MAX_AGE_TOLERANCE))
-            && earlier.is_reusable(server, bearer.digest, server.server().now())
+            && earlier.is_reusable(server, digested.digest, server.server().now())
         {
             return AuthenticateFuture::ready(Ok(earlier.clone()));
         }
-        server.verify(request, bearer, Some(max_age))
+        server.verify(request, digested, Some(max_age))
     }
 
-    fn bearer<'t>(&self, token: &'t str) -> Bearer<'t> {
-        Bearer { token, digest: self.server().jwt_cache.digest(token.as_bytes()), cache_missed: false }
+    fn digested<'t>(&self, token: &'t str) -> DigestedToken<'t> {
+        DigestedToken { token, digest: self.server().jwt_cache.digest(token.as_bytes()), cache_missed: false }
     }
 
     /// Verifies a token with its one verifier. With `max_age`, it has to be looked up online, by an answer no older than that.
-    fn verify(&self, request: RequestHead<'_>, bearer: Bearer<'_>, max_age: Option<Duration>) -> AuthenticateFuture {
-        let token = bearer.token;
+    fn verify(
+        &self,
+        request: RequestHead<'_>,
+        digested: DigestedToken<'_>,
+        max_age: Option<Duration>,
+    ) -> AuthenticateFuture {
+        let token = digested.token;
         if token.len() > self.server().max_token_length {
             return AuthenticateFuture::ready(Err(Reason::TokenTooLong.into()));
         }
         let presented = PresentedToken::new(token, request);
         let (lookup, kind) = match self.server().dispatch.route(&presented) {
-            Ok(Route::Application(application)) => (application.look_up(&presented, max_age), Kind::Application),
-            Ok(Route::Opaque(introspector)) => (introspector.look_up(token, max_age, None), Kind::Opaque),
-            Ok(Route::Jwt) => match self.server().verify_jwt(bearer) {
-                Ok(JwtDecision::Valid(verified)) => return self.check_online(bearer, verified, max_age),
+            Ok(Route::Application(application)) => (application.look_up(&presented, max_age), LookupKind::Application),
+            Ok(Route::Opaque(introspector)) => (introspector.look_up(token, max_age, None), LookupKind::Opaque),
+            Ok(Route::Jwt) => match self.server().verify_jwt(digested) {
+                Ok(JwtDecision::Valid(verified)) => return self.check_online(digested, verified, max_age),
                 Ok(JwtDecision::KeyMissing(missing)) => {
-                    let (server, token, digest) = (self.clone(), token.to_owned(), bearer.digest);
+                    let (server, token, digest) = (self.clone(), token.to_owned(), digested.digest);
                     return AuthenticateFuture::pending(async move {
-                        let bearer = Bearer { token: &token, digest, cache_missed: true };
-                        let verified = server.server().verify_jwt_with_refetched_keys(bearer, missing).await?;
-                        server.check_online(bearer, verified, max_age).await
+                        let digested = DigestedToken { token: &token, digest, cache_missed: true };
+                        let verified = server.server().verify_jwt_with_refetched_keys(digested, missing).await?;
+                        server.check_online(digested, verified, max_age).await
                     });
                 }
                 Ok(JwtDecision::Introspect(introspector)) => {
-                    (introspector.look_up(token, max_age, None), Kind::UnverifiedJwt)
+                    (introspector.look_up(token, max_age, None), LookupKind::UnverifiedJwt)
                 }
                 Err(error) => return AuthenticateFuture::ready(Err(self.server().worded(error))),
             },
             Err(error) => return AuthenticateFuture::ready(Err(error)),
         };
-        self.conclude(bearer.digest, lookup, kind)
+        self.conclude(digested.digest, lookup, kind)
     }
 
     /// Introspects a JWT that passed every check here, where its issuer's configuration or the caller requires that.
     fn check_online(
         &self,
-        bearer: Bearer<'_>,
+        digested: DigestedToken<'_>,
         verified: VerifiedToken,
         required: Option<Duration>,
     ) -> AuthenticateFuture {
         match self.introspector(&verified).map(|introspector| (introspector, introspector.max_age_for_jwts(required))) {
             Some((introspector, Some(max_age))) => {
-                let lookup = introspector.look_up(bearer.token, Some(max_age), Some(&verified));
-                self.conclude(bearer.digest, lookup, Kind::VerifiedJwt(verified))
+                let lookup = introspector.look_up(digested.token, Some(max_age), Some(&verified));
+                self.conclude(digested.digest, lookup, LookupKind::VerifiedJwt(verified))
             }
             None if required.is_some() => {
                 let error = Error::from(Reason::NoIntrospection).with_issuer(&verified.issuer_context().issuer);
                 AuthenticateFuture::ready(Err(error))
             }
-            Some((_, None)) | None => {
-                AuthenticateFuture::ready(Ok(Authentication::verified(self.for_this_thread(), bearer.digest, verified)))
-            }
+            Some((_, None)) | None => AuthenticateFuture::ready(Ok(Authentication::verified(
+                self.for_this_thread(),
+                digested.digest,
+                verified,
+            ))),
         }
     }
 
     /// The outcome of a lookup. A JWT that was verified here keeps what it says, with the scope narrowed to the answer's.
-    fn conclude(&self, digest: TokenDigest, lookup: Lookup, kind: Kind) -> AuthenticateFuture {
+    fn conclude(&self, digest: TokenDigest, lookup: Lookup, kind: LookupKind) -> AuthenticateFuture {
         let server = self.for_this_thread();
         let conclusion = move |found: Result<Verified, Error>| {
-            let by_application = matches!(kind, Kind::Application);
+            let by_application = matches!(kind, LookupKind::Application);
             let Verified { token, asked_at } = match (&kind, found) {
                 (_, Ok(found)) => found,
-                (Kind::UnverifiedJwt, Err(error)) if error.kind() == ErrorKind::InvalidToken => {
+                (LookupKind::UnverifiedJwt, Err(error)) if error.kind() == ErrorKind::InvalidToken => {
                     return Err(server.server().worded(error));
                 }
                 (_, Err(error)) => return Err(error),
             };
             let token = match kind {
-                Kind::VerifiedJwt(verified) => verified.with_scope(token.scope()),
+                LookupKind::VerifiedJwt(verified) => verified.with_scope(token.scope()),
                 _ => token,
             };
             Ok(Authentication::verified(server, digest, token).asked(asked_at, by_application))
@@ -333,7 +340,7 @@ impl ResourceServer {
     /// are asked for them, in the background and within their budget, so that a service which gets no requests before its
     /// probe succeeds comes to have keys. Tokens are not looked up, and tenants' keys are not fetched.
     pub fn health_and_refresh(&self) -> Health {
-        self.server().dispatch.issuers.fixed().for_each(|verifier| verifier.keys.refresh());
+        self.server().dispatch.issuers.named_verifiers().for_each(|verifier| verifier.keys.refresh());
         self.health()
     }
 

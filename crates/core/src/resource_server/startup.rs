@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{future, task::Poll, time::Duration};
 
 use super::faults::{BuildError, Faults};
 use crate::{
@@ -26,7 +26,8 @@ pub enum Startup {
     /// Waits for the keys of every issuer, which are fetched concurrently and once each. `build` fails with an error that names
     /// the issuers whose keys could not be fetched.
     FailFast,
-    /// Does not wait. Until keys are fetched, requests that need them are answered 503; no restart is needed.
+    /// Does not wait. The first request that needs keys waits for them, and is answered 503 where they cannot be fetched; no
+    /// restart is needed.
     #[default]
     Lazy,
     /// Waits at most so long for the keys, and then starts as [`Lazy`](Self::Lazy) does.
@@ -59,12 +60,21 @@ impl Startup {
 
 /// Fetches the keys of every issuer that has none, all of them concurrently.
 async fn loaded(issuers: &Issuers) -> Vec<(&str, Result<(), KeysUnavailable>)> {
-    let missing = issuers.fixed().filter(|verifier| verifier.keys.snapshot().is_none());
-    let asked: Vec<_> =
-        missing.map(|verifier| (&*verifier.validation.issuer, verifier.keys.refetch(RefetchReason::NoKid))).collect();
-    let mut outcomes = Vec::with_capacity(asked.len());
-    for (issuer, answer) in asked {
-        outcomes.push((issuer, answer.await.map(drop)));
-    }
-    outcomes
+    let missing = issuers.named_verifiers().filter(|verifier| verifier.keys.snapshot().is_none());
+    let mut fetches: Vec<_> = missing
+        .map(|verifier| (&*verifier.validation.issuer, verifier.keys.refetch(RefetchReason::NoKid), None))
+        .collect();
+    // A source of the application may do nothing until it is polled, so all are polled in turn.
+    future::poll_fn(|context| {
+        let mut poll = Poll::Ready(());
+        for (_, fetch, outcome) in fetches.iter_mut().filter(|(_, _, outcome)| outcome.is_none()) {
+            match fetch.as_mut().poll(context) {
+                Poll::Ready(ended) => *outcome = Some(ended.map(drop)),
+                Poll::Pending => poll = Poll::Pending,
+            }
+        }
+        poll
+    })
+    .await;
+    fetches.into_iter().filter_map(|(issuer, _, outcome)| Some((issuer, outcome?))).collect()
 }

@@ -18,8 +18,9 @@ use crate::{
     BoxFuture,
     crypto::tests::{jwks, token},
     custom::api_keys::{ApiKey, ApiKeys},
-    jose::Algorithm,
+    jose::{Algorithm, KeySet},
     jwt::Profile,
+    keys::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
     net::fetch::{Fetch, FetchError, FetchLimits},
     observe::KeyFetch,
     refusal::ErrorKind,
@@ -827,6 +828,34 @@ async fn start_up_fails_fast_or_waits_or_does_neither() {
         let server = builder().startup(startup.clone()).build().await.unwrap();
         assert!(at_once(&server, &token_by("a-es256")).is_ok(), "{startup:?}");
     }
+}
+
+/// A source that does nothing until it is polled, and then waits for the other of its kind.
+#[derive(Debug)]
+struct Lazy(Arc<tokio::sync::Barrier>);
+
+impl KeySource for Lazy {
+    fn snapshot(&self) -> Option<Snapshot> {
+        None
+    }
+
+    fn refetch(&self, _: RefetchReason<'_>) -> BoxFuture<'static, Result<Arc<KeySet>, KeysUnavailable>> {
+        let both = Arc::clone(&self.0);
+        Box::pin(async move {
+            both.wait().await;
+            Err(KeysUnavailable::new("none"))
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_of_the_application_are_asked_concurrently_at_the_start() {
+    let both = Arc::new(tokio::sync::Barrier::new(2));
+    let issuer = |name: &str| Issuer::with_key_source(name, Lazy(Arc::clone(&both)));
+    let builder = ResourceServer::builder().issuer(issuer("https://a.example")).issuer(issuer("https://b.example"));
+    let building = builder.audience("api").startup(Startup::FailFast).build();
+    let error = tokio::time::timeout(MINUTE, building).await.expect("neither waits for the other").unwrap_err();
+    assert_eq!(error.faults().count(), 2, "{error}");
 }
 
 async fn with_tenants_at(network: &Network, clock: &SetClock, max_live: usize) -> ResourceServer {

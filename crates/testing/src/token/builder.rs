@@ -130,9 +130,10 @@ impl TokenBuilder {
         self.claim("aud", aud.into_iter().map(Into::into).collect::<Vec<String>>())
     }
 
-    /// Sets `scope`, space-delimited.
+    /// Sets the scope, space-delimited, in the claim where tokens of this shape have it: `scope`, or `scp`.
     pub fn scope(self, scope: impl Into<String>) -> Self {
-        self.claim("scope", scope.into())
+        let (name, value) = self.shape.scope(scope.into());
+        self.claim(name, value)
     }
 
     /// Sets `client_id`.

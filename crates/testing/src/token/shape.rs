@@ -2,12 +2,22 @@ use serde_json::{Map, Value, json};
 
 use crate::{Mint, SigningAlgorithm};
 
-/// The dialect of a token: its header type and its claims before the test changes any.
+/// The dialect of a token: its header type and its claims before the test changes any, and where its scope is.
 ///
-/// `iss`, `iat`, `exp` and, except in an ID token, a unique `jti` are in every shape.
+/// `iss`, `iat` and `exp` are in every shape. A resource server accepts the access tokens of an issuer by the `Profile` of the
+/// same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shape {
+    /// An access token of a user from Auth0: `typ: JWT`, `azp` for the client, and the scope `openid`.
+    Auth0,
+    /// An access token of a user from Amazon Cognito: no `typ`, `token_use: access`, the scope
+    /// `aws.cognito.signin.user.admin`, and no `aud`. The resource server waives the audience and lists the clients.
+    Cognito,
+    /// An access token of a user from Microsoft Entra ID, version 2.0: `typ: JWT`, `azp` for the client, and the scope
+    /// `access_as_user` in `scp`. Its issuer has the tenant in its name: give it
+    /// [`path("/00000000-0000-4000-8000-000000000002/v2.0")`](crate::TestIssuerBuilder::path).
+    EntraV2,
     /// A GenAuth (formerly Authing) machine token, from the client credentials grant: `typ: JWT`, `azp` for the
     /// client, a scope, and neither `sub` nor `client_id`.
     ///
@@ -21,16 +31,33 @@ pub enum Shape {
     GenAuthUser,
     /// An OpenID Connect ID token: `typ: JWT`, the client as audience, `nonce` and `auth_time`, and no scope.
     IdToken,
+    /// An access token of a user from Keycloak: `typ: JWT` in the header, the claim `typ: Bearer`, `azp` for the client,
+    /// `account` beside the audience, and the scope `email profile`.
+    Keycloak,
+    /// An access token of a user from Okta: no `typ`, `cid` for the client, and the scope `openid` in the array `scp`.
+    Okta,
     /// An access token of [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068), with all required claims: `typ: at+jwt`,
     /// `sub`, `aud`, `client_id` and `jti`. It has no scope until given one.
     Rfc9068,
 }
 
 impl Shape {
-    pub(super) fn typ(self) -> &'static str {
+    pub(super) fn typ(self) -> Option<&'static str> {
         match self {
-            Self::GenAuthMachine | Self::GenAuthUser | Self::IdToken => "JWT",
-            Self::Rfc9068 => "at+jwt",
+            Self::Auth0 | Self::EntraV2 | Self::GenAuthMachine | Self::GenAuthUser | Self::IdToken | Self::Keycloak => {
+                Some("JWT")
+            }
+            Self::Cognito | Self::Okta => None,
+            Self::Rfc9068 => Some("at+jwt"),
+        }
+    }
+
+    /// The claim with this scope.
+    pub(super) fn scope(self, scope: String) -> (&'static str, Value) {
+        match self {
+            Self::EntraV2 => ("scp", scope.into()),
+            Self::Okta => ("scp", scope.split_ascii_whitespace().collect()),
+            _ => ("scope", scope.into()),
         }
     }
 
@@ -38,13 +65,40 @@ impl Shape {
     pub(super) fn preferred_algorithm(self) -> Option<SigningAlgorithm> {
         match self {
             Self::GenAuthMachine | Self::GenAuthUser => Some(SigningAlgorithm::Rs256),
-            Self::IdToken | Self::Rfc9068 => None,
+            _ => None,
         }
     }
 
     /// The claims of a valid token, without the times that the builder sets.
     pub(super) fn claims(self, mint: &Mint, issued_at: i64, unique: &str) -> Map<String, Value> {
         let claims = match self {
+            Self::Auth0 => json!({
+                "aud": mint.audience(),
+                "azp": Mint::CLIENT_ID,
+                "scope": "openid",
+                "sub": Mint::SUBJECT,
+            }),
+            Self::Cognito => json!({
+                "auth_time": issued_at,
+                "client_id": Mint::CLIENT_ID,
+                "jti": unique,
+                "scope": "aws.cognito.signin.user.admin",
+                "sub": Mint::SUBJECT,
+                "token_use": "access",
+                "username": Mint::SUBJECT,
+                "version": 2,
+            }),
+            Self::EntraV2 => json!({
+                "aud": mint.audience(),
+                "azp": Mint::CLIENT_ID,
+                "azpacr": "1",
+                "oid": "00000000-0000-4000-8000-000000000001",
+                "scp": "access_as_user",
+                "sub": Mint::SUBJECT,
+                "tid": "00000000-0000-4000-8000-000000000002",
+                "uti": unique,
+                "ver": "2.0",
+            }),
             Self::GenAuthMachine => json!({
                 "aud": mint.audience(),
                 "azp": Mint::CLIENT_ID,
@@ -62,6 +116,24 @@ impl Shape {
                 "auth_time": issued_at,
                 "nonce": unique,
                 "sub": Mint::SUBJECT,
+            }),
+            Self::Keycloak => json!({
+                "aud": [mint.audience(), "account"],
+                "azp": Mint::CLIENT_ID,
+                "jti": unique,
+                "preferred_username": Mint::SUBJECT,
+                "scope": "email profile",
+                "sub": Mint::SUBJECT,
+                "typ": "Bearer",
+            }),
+            Self::Okta => json!({
+                "aud": mint.audience(),
+                "cid": Mint::CLIENT_ID,
+                "jti": format!("AT.{unique}"),
+                "scp": ["openid"],
+                "sub": Mint::SUBJECT,
+                "uid": Mint::SUBJECT,
+                "ver": 1,
             }),
             Self::Rfc9068 => json!({
                 "aud": mint.audience(),

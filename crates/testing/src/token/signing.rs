@@ -62,7 +62,9 @@ impl TokenBuilder {
         };
         let mut header = Map::new();
         header.insert("alg".to_owned(), alg.into());
-        header.insert("typ".to_owned(), self.shape.typ().into());
+        if let Some(typ) = self.shape.typ() {
+            header.insert("typ".to_owned(), typ.into());
+        }
         if let Some(kid) = key.key_id() {
             header.insert("kid".to_owned(), kid.into());
         }

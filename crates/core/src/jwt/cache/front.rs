@@ -23,8 +23,8 @@ const SLOT_BYTES: usize = 320;
 /// The front level of the JWT cache: the hot tokens of each thread, read without a lock and without a reference count that
 /// another thread touches. [`PerThread`](crate::per_thread::PerThread) has the figure that pays for it.
 ///
-/// It may hold a token for a moment after the back level has dropped it. That is harmless: what either level has is used only
-/// after the check that it is still valid.
+/// It may hold a token after the back level has dropped it, until another takes its slot. That is harmless: what either level
+/// has is used only after the check that it is still valid.
 pub(super) struct FrontCache {
     striped: Striped<CachePadded<Box<[Slot]>>>,
     /// How many bytes a token may take to be kept here.

@@ -1,8 +1,9 @@
 //! The cache of verified JWTs, so that a token's signature is not checked for every request.
 //!
-//! An entry says that a signature was verified by these keys, and what the token says. Whether the token's times still allow
-//! it, whether its key is still published and whether its issuer is still trusted is checked again for each request. Refused
-//! tokens are not cached: they cannot evict valid ones.
+//! An entry says that a signature was verified by these keys, and what the token says. For each request it is checked
+//! again whether the token's times still allow it, whether the key set is still the one that verified it, and whether its
+//! issuer is still trusted. Another key set, even with one key more, costs each token one more signature check. Refused tokens
+//! are not cached: they cannot evict valid ones.
 //!
 //! It has two levels. The back level holds every entry, behind sharded locks. The front level, [`front::FrontCache`], gives
 //! each thread slots of its own for the tokens that it sees again and again.

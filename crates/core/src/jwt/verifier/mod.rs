@@ -107,7 +107,7 @@ impl JwtVerifier {
         let mut signature = Buffer::<SIGNATURE>::new();
         let signature = jwt.signature(&mut signature)?;
         let snapshot = if keys.is_none() { self.keys.snapshot() } else { None };
-        let (keys, is_final) = match (keys, &snapshot) {
+        let (keys, may_refuse) = match (keys, &snapshot) {
             (Some(keys), _) => (keys, true),
             (None, Some(Snapshot { keys, is_authoritative, .. })) => (keys, *is_authoritative),
             (None, None) => return Ok(JwtVerification::KeyMissing { is_mismatch: false }),
@@ -119,8 +119,8 @@ impl JwtVerifier {
                 let token = VerifiedToken::from_checked(issuer_context, claims, scope.read(), jwt.claims.text());
                 Ok(JwtVerification::Valid(token))
             }
-            SignatureCheck::Invalid if is_final => Err(Reason::InvalidSignature.into()),
-            SignatureCheck::WrongAlgorithm if is_final => Err(keys.no_key(algorithm, key_id)),
+            SignatureCheck::Invalid if may_refuse => Err(Reason::InvalidSignature.into()),
+            SignatureCheck::WrongAlgorithm if may_refuse => Err(keys.no_key(algorithm, key_id)),
             SignatureCheck::Invalid | SignatureCheck::WrongAlgorithm => {
                 Ok(JwtVerification::KeyMissing { is_mismatch: key_id.is_some() })
             }

@@ -263,8 +263,8 @@ fn clients_ages_and_audiences_are_as_the_configuration_has_them() {
     let waived = ResponseValidation { audience: waived, ..rules() };
     assert!(verify(&waived, &with(json!({ "aud": null })), false).is_ok());
     assert_eq!(verify(&waived, &with(json!({ "aud": "stranger" })), false).unwrap_err(), Reason::WrongAudience);
-    let seen_to = ResponseValidation { audience: Audience::SeenTo, ..rules() };
-    assert!(verify(&seen_to, &with(json!({ "aud": "stranger" })), false).is_ok());
+    let checked_by_verifier = ResponseValidation { audience: Audience::CheckedByVerifier, ..rules() };
+    assert!(verify(&checked_by_verifier, &with(json!({ "aud": "stranger" })), false).is_ok());
 }
 
 #[test]

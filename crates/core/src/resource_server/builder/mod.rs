@@ -7,7 +7,7 @@ use super::{
     Inner, Issuer, ResourceServer, Startup, Tenants,
     faults::{BuildError, Faults},
     tenants::Group,
-    verifiers::{Membership, Verifiers, audience_faults},
+    verifier_factory::{Membership, VerifierFactory, audience_faults},
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -209,9 +209,9 @@ impl ResourceServerBuilder {
 
     /// Sets how many verified JWTs are cached; none with [`JwtCacheConfig::off`].
     ///
-    /// The signature of a cached token is not checked again: the token costs a fraction of a microsecond. Its times, its key
-    /// and its issuer are checked for every request all the same, so that no token is accepted that would be refused without
-    /// the cache.
+    /// The signature of a cached token is not checked again: the token costs a fraction of a microsecond. Its times, its
+    /// keys and its issuer are checked for every request all the same, so that no token is accepted that would be refused
+    /// without the cache: when the issuer's key set changes, every signature is checked once more.
     pub fn jwt_cache(mut self, cache: JwtCacheConfig) -> Self {
         self.jwt_cache = cache;
         self
@@ -258,7 +258,7 @@ impl ResourceServerBuilder {
     }
 
     /// Builds the resource server. Unless [`startup`](Self::startup) says otherwise, it does not wait for its issuers: keys
-    /// are fetched when the first token needs them, and until they are fetched the answer is 503.
+    /// are fetched when the first token needs them, and the answer is 503 where they cannot be fetched.
     ///
     /// # Errors
     ///
@@ -289,7 +289,7 @@ impl ResourceServerBuilder {
         self.check(&mut faults);
         self.provide_fetch(&mut faults);
 
-        let factory = Verifiers {
+        let factory = VerifierFactory {
             audiences: self.audiences,
             leeway: self.leeway,
             max_token_age: self.max_token_age,
@@ -372,7 +372,7 @@ impl ResourceServerBuilder {
     fn check(&self, faults: &mut Faults) {
         if self.issuers.is_empty() && self.tenants.is_empty() && self.applications.is_empty() {
             faults
-                .add("issuer: none is configured; name at least one, with `ResourceServer::discover`, `.issuer(..)` or in the configuration");
+                .add("issuer: none is configured; name at least one, with `.issuer(Issuer::discovered(..))` or in the configuration");
         }
         let mut seen_issuers = HashSet::new();
         for issuer in &self.issuers {

@@ -39,7 +39,7 @@ async fn no_issuer_is_a_fault() {
     assert_eq!(
         faults(ResourceServer::builder().audience("api")).await,
         [
-            "issuer: none is configured; name at least one, with `ResourceServer::discover`, `.issuer(..)` or in the configuration"
+            "issuer: none is configured; name at least one, with `.issuer(Issuer::discovered(..))` or in the configuration"
         ]
     );
 }

@@ -8,7 +8,7 @@ use super::{
     Issuer,
     faults::Faults,
     issuer::Keys,
-    verifiers::{Membership, Verifiers},
+    verifier_factory::{Membership, VerifierFactory},
 };
 use crate::{dispatch::TenantGroup, jwt::JwtVerifier, net::https_url};
 
@@ -253,7 +253,7 @@ impl Tenants {
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) tenants: Tenants,
-    pub(super) verifiers: Verifiers,
+    pub(super) verifiers: VerifierFactory,
 }
 
 impl TenantGroup for Group {

@@ -28,7 +28,7 @@ use crate::{
 /// The settings that all issuers share. Makes the verifier of an issuer from them and the issuer's own: when a resource server
 /// is built, and when the first token of a tenant comes.
 #[derive(Clone, Debug)]
-pub(crate) struct Verifiers {
+pub(crate) struct VerifierFactory {
     /// Those of the issuers without their own.
     pub(super) audiences: Vec<String>,
     pub(super) leeway: Duration,
@@ -52,7 +52,7 @@ pub(crate) struct Membership<'g> {
     pub(super) is_template: bool,
 }
 
-impl Verifiers {
+impl VerifierFactory {
     /// The verifiers of an issuer: of its JWTs, of its other tokens, or both.
     pub(crate) fn trusted(&self, issuer: Issuer, faults: &mut Faults) -> Option<Trusted> {
         let name: Arc<str> = issuer.identifier.as_str().into();
@@ -81,7 +81,7 @@ impl Verifiers {
         }
         let rules = online::ResponseValidation::new(
             verifier.issuer().into(),
-            Audience::SeenTo,
+            Audience::CheckedByVerifier,
             verifier.scope_grammar(),
             self.leeway,
             self.max_token_age,

@@ -6,7 +6,7 @@ use http::{
     header::{ACCEPT, ACCEPT_ENCODING, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE},
 };
 
-use super::{Membership, Verifiers};
+use super::{Membership, VerifierFactory};
 use crate::{
     BoxFuture,
     jose::JwkSet,
@@ -19,7 +19,7 @@ use crate::{
     resource_server::{Issuer, faults::IssuerFaults, issuer::Keys},
 };
 
-impl Verifiers {
+impl VerifierFactory {
     /// The key source of an issuer; `None` where it has no keys, or its settings a fault.
     pub(super) fn keys(
         &self,

@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, atomic::AtomicUsize};
 
-use super::Verifiers;
+use super::VerifierFactory;
 use crate::{
     introspection::{
         Authenticator, Discovery, Endpoint, Introspection, IntrospectionClient, Introspector, SignedResponses,
@@ -15,7 +15,7 @@ use crate::{
     resource_server::{Issuer, faults::IssuerFaults, issuer::Keys},
 };
 
-impl Verifiers {
+impl VerifierFactory {
     /// The introspector of an issuer.
     pub(super) fn introspector(
         &self,
