@@ -82,6 +82,8 @@ mod request;
 mod resource_server;
 mod scope;
 mod single_flight;
+#[cfg(test)]
+mod test_log;
 mod token;
 
 use std::{future::Future, pin::Pin};

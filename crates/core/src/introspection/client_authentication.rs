@@ -467,6 +467,15 @@ mod tests {
     }
 
     #[test]
+    fn i_12_a_client_is_identified_by_its_id_or_else_by_its_token() {
+        let identity = |authentication: ClientAuthentication| authentication.prepare(BACKENDS[0]).unwrap().identity();
+        assert_eq!(identity(ClientAuthentication::client_secret_basic("api", SECRET)), b"api");
+        assert_eq!(identity(ClientAuthentication::client_secret_jwt("api", SECRET)), b"api");
+        assert_eq!(identity(ClientAuthentication::bearer("token")), b"Bearer token");
+        assert_eq!(identity(ClientAuthentication::bearer_with(|| "token".into())), b"", "it is another one each time");
+    }
+
+    #[test]
     fn a_renewed_bearer_token_is_asked_for_at_each_request_and_checked() {
         let tokens = std::sync::Mutex::new(vec!["", "a\nb", "a b", "second", "first"]);
         let authenticator = ClientAuthentication::bearer_with(move || tokens.lock().unwrap().pop().unwrap().to_owned())

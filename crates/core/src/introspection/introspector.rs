@@ -73,3 +73,144 @@ impl Introspector {
         }
     }
 }
+
+#[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::{
+        crypto::tests::BACKENDS,
+        introspection::{ClientAuthentication, Discovery, Endpoint},
+        jose::Algorithm,
+        jwt::{JwtValidation, Profile},
+        net::{
+            fetch::{FetchLimits, USER_AGENT_NAME, document::Documents},
+            https_url::PlainHttp,
+        },
+        online::{CacheConfig, Limits, OnlineDeps, ResponseValidation},
+        resource_server::tests::{ISSUER, Network, SetClock},
+        scope::ExactScopes,
+    };
+
+    /// The settings that decide which answers are the same.
+    #[derive(Clone)]
+    struct Settings {
+        issuer: &'static str,
+        /// `None` for a discovered one.
+        endpoint: Option<&'static str>,
+        client: ClientAuthentication,
+        parameters: &'static [(&'static str, &'static str)],
+        audience: &'static [&'static str],
+        jwts: JwtIntrospection,
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            issuer: ISSUER,
+            endpoint: Some("https://as.example/introspect"),
+            client: ClientAuthentication::client_secret_basic("api", "secret"),
+            parameters: &[("a", "bc")],
+            audience: &["api"],
+            jwts: JwtIntrospection::WhereRequired,
+        }
+    }
+
+    fn introspector(settings: Settings) -> Introspector {
+        let clock = Arc::new(SetClock::new());
+        let limits = FetchLimits::new(1024, Duration::from_secs(5));
+        let audiences = || settings.audience.iter().copied().collect();
+        let audience = Audience::Ours { names: audiences(), may_be_absent: false };
+        let grammar = Arc::new(ExactScopes);
+        let validation =
+            ResponseValidation::new(settings.issuer.into(), audience, grammar.clone(), Duration::ZERO, None);
+        let deps = OnlineDeps { clock: clock.clone(), observer: None, backend: BACKENDS[0], runtime: None };
+        let online = OnlineVerifier::new(validation, &CacheConfig::default(), Limits::default(), deps);
+        let documents = Documents {
+            fetch: Arc::new(Network::new()),
+            clock: clock.clone(),
+            limits: limits.clone(),
+            user_agent: USER_AGENT_NAME,
+        };
+        let discovered = || Discovery {
+            issuer: settings.issuer.into(),
+            documents,
+            metadata_url: None,
+            plain_http: PlainHttp::REFUSED,
+            by_certificate: false,
+            hosts: Vec::new(),
+            first_form: AtomicUsize::new(0),
+            state: std::sync::Mutex::default(),
+        };
+        let endpoint = match settings.endpoint {
+            Some(url) => Endpoint::At(url.parse().unwrap()),
+            None => Endpoint::Discovered(Arc::new(discovered())),
+        };
+        let client = IntrospectionClient {
+            issuer: settings.issuer.into(),
+            endpoint,
+            client: settings.client.prepare(BACKENDS[0]).unwrap(),
+            parameters: settings.parameters.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            token_type_hint: true,
+            signed: None,
+            fetch: Arc::new(Network::new()),
+            clock,
+            limits,
+            user_agent: HeaderValue::from_static("test"),
+        };
+        let jwt_validation = JwtValidation {
+            issuer: settings.issuer.into(),
+            audiences: audiences(),
+            audience_waived: false,
+            authorized_parties: None,
+            algorithms: Algorithm::DEFAULT.into(),
+            profile: Profile::rfc9068(),
+            grammar,
+            leeway: Duration::ZERO,
+            max_age: None,
+        };
+        Introspector::new(online, client, settings.jwts, jwt_validation, Vec::new())
+    }
+
+    #[test]
+    fn i_12_an_answer_is_reused_for_the_same_token_endpoint_client_and_audience_alone() {
+        let key = |settings| introspector(settings).key("token", false);
+        let basic = ClientAuthentication::client_secret_basic;
+        let others = [
+            key(settings()),
+            introspector(settings()).key("token", true),
+            introspector(settings()).key("other", false),
+            key(Settings { issuer: "https://other", ..settings() }),
+            key(Settings { endpoint: Some("https://as.example/other"), ..settings() }),
+            key(Settings { endpoint: None, ..settings() }),
+            key(Settings { client: basic("other", "secret"), ..settings() }),
+            key(Settings { client: ClientAuthentication::bearer("one"), ..settings() }),
+            key(Settings { client: ClientAuthentication::bearer("two"), ..settings() }),
+            key(Settings { parameters: &[], ..settings() }),
+            key(Settings { parameters: &[("ab", "c")], ..settings() }),
+            key(Settings { audience: &["api", "other"], ..settings() }),
+        ];
+        for (i, other) in others.iter().enumerate() {
+            assert!(!others[i + 1..].contains(other), "{i}");
+        }
+        assert_eq!(key(settings()), others[0]);
+        assert_eq!(key(Settings { client: basic("api", "renewed"), ..settings() }), others[0], "it is the same client");
+    }
+
+    #[test]
+    fn the_greatest_age_of_an_answer_about_a_jwt_is_the_shorter_of_what_is_configured_and_demanded() {
+        let (short, long) = (Duration::from_secs(1), Duration::from_secs(9));
+        for (jwts, demanded, max_age) in [
+            (JwtIntrospection::NoOlderThan(short), Some(long), Some(short)),
+            (JwtIntrospection::NoOlderThan(long), Some(short), Some(short)),
+            (JwtIntrospection::NoOlderThan(long), None, Some(long)),
+            (JwtIntrospection::WhereRequired, Some(long), Some(long)),
+            (JwtIntrospection::WhereRequired, None, None),
+        ] {
+            let introspector = introspector(Settings { jwts: jwts.clone(), ..settings() });
+            assert_eq!(introspector.max_age_for_jwts(demanded), max_age, "{jwts:?} {demanded:?}");
+        }
+    }
+}

@@ -242,3 +242,50 @@ impl fmt::Debug for Introspection {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn introspection() -> Introspection {
+        Introspection::at("https://as.example/introspect", ClientAuthentication::none("api"))
+    }
+
+    #[test]
+    fn settings_have_bounds_that_their_ends_are_within() {
+        let second = Duration::from_secs(1);
+        for within in [
+            introspection(),
+            introspection().max_response(1024),
+            introspection().max_response(16 * 1024 * 1024),
+            introspection().parameter("tenant", ""),
+            introspection().token_prefix("aZ09-._~+/"),
+            introspection().introspect_jwts(JwtIntrospection::NoOlderThan(30 * second)),
+            introspection().introspect_jwts(JwtIntrospection::NoOlderThan(Duration::ZERO)).cache(CacheConfig::off()),
+        ] {
+            assert_eq!(within.faults(), [""; 0], "{within:?}");
+        }
+        for (beyond, named) in [
+            (introspection().max_response(1023), "`max_response`"),
+            (introspection().max_response(16 * 1024 * 1024 + 1), "`max_response`"),
+            (introspection().parameter("token", "t"), "`token`"),
+            (introspection().parameter("", "t"), "``"),
+            (introspection().token_prefix(""), "``"),
+            (introspection().token_prefix("a b"), "`a b`"),
+            (introspection().token_prefix("a="), "`a=`"),
+            (introspection().introspect_jwts(JwtIntrospection::NoOlderThan(31 * second)), "every 31s"),
+            (introspection().limits(Limits::default().max_in_flight(0)), "introspection "),
+        ] {
+            let faults = beyond.faults();
+            assert!(faults.len() == 1 && faults[0].contains(named), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_found_at_once() {
+        let faults = OURS.iter().fold(introspection().token_prefix("a b").max_response(0), |introspection, name| {
+            introspection.parameter(*name, "value")
+        });
+        assert_eq!(faults.faults().len(), OURS.len() + 2);
+    }
+}

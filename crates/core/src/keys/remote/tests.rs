@@ -12,6 +12,7 @@ use crate::{
         https_url::PlainHttp,
     },
     resource_server::tests::{Answer, ISSUER, JWKS_URL, METADATA_URL, Network, SetClock, settle},
+    test_log::TestLog,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -849,6 +850,102 @@ async fn key_3_a_refresh_that_comes_within_the_cool_down_is_put_off_until_its_en
     assert_eq!(source.0.until_due(), due, "a token puts off nothing");
     assert!(source.0.attempt(RefetchReason::RefreshDue).is_none());
     assert_eq!(source.0.until_due(), Some(20 * SECOND + Duration::from_millis(1)));
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_under_way_is_looked_at_again_beyond_its_limit() {
+    let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+    let source = source(&network, &clock);
+    source.0.attempt(RefetchReason::RefreshDue).unwrap();
+    assert_eq!(source.0.until_due(), Some(12 * SECOND + Duration::from_millis(1)));
+}
+
+#[tokio::test]
+async fn key_3_a_reserve_that_brought_a_new_key_is_free_after_a_cool_down_and_another_after_ten() {
+    for (published, is_free) in [(["a-es256", "b-es256"].as_slice(), true), (&["a-es256"], false)] {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        let source = loaded(&network, &clock).await;
+        network.publish(published);
+        for _ in 0..2 {
+            named(&source, "b-es256").await.unwrap();
+        }
+        assert_eq!(network.requests(), [JWKS_URL], "the reserve is spent");
+        clock.advance(COOL_DOWN);
+        refetch(&source).await.unwrap();
+        network.requests();
+        network.publish(&["a-es384"]);
+        for _ in 0..2 {
+            named(&source, "a-es384").await.unwrap();
+        }
+        assert_eq!(network.requests().len(), usize::from(is_free), "{published:?}");
+    }
+}
+
+#[tokio::test]
+async fn key_3_the_id_of_a_key_that_was_withdrawn_is_no_sign_of_a_rotation() {
+    let (network, clock) = (Network::with_issuer(&["a-es256", "b-es256"]), SetClock::new());
+    let source = loaded(&network, &clock).await;
+    network.publish(&["b-es256"]);
+    clock.advance(COOL_DOWN);
+    refetch(&source).await.unwrap();
+    network.requests();
+    for _ in 0..3 {
+        named(&source, "a-es256").await.unwrap();
+    }
+    assert!(network.requests().is_empty(), "its tokens go on for a while");
+    for _ in 0..2 {
+        named(&source, "a-es384").await.unwrap();
+    }
+    assert_eq!(network.requests(), [JWKS_URL], "another id may be one");
+}
+
+#[tokio::test]
+async fn the_task_of_a_source_ends_with_it() {
+    let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+    let source = loaded(&network, &clock).await;
+    let refresh_task = source.0.attempts().refresh_task.clone().unwrap();
+    drop(source);
+    settle().await;
+    assert!(refresh_task.is_finished(), "and not when the keys would have been due, which may be a day later");
+}
+
+#[tokio::test]
+async fn keys_that_were_refreshed_meanwhile_are_not_refreshed_again() {
+    let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+    let source = loaded(&network, &clock).await;
+    clock.advance(AHEAD + SECOND);
+    // The task wakes up after the next attempt was put off.
+    source.0.schedule(source.0.now() + DAY);
+    settle().await;
+    assert!(network.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_log_tells_what_changed_and_when_an_outage_begins_and_ends() {
+    let (network, clock) = (Network::with_issuer(&["a-es256", "b-es256"]), SetClock::new());
+    let source = source(&network, &clock);
+    let (log, _guard) = TestLog::listen();
+    let lines = async || {
+        let _ = refetch(&source).await;
+        clock.advance(COOL_DOWN);
+        log.take().into_iter().map(|line| line.replace(r#" issuer="https://as.example""#, "")).collect::<Vec<_>>()
+    };
+    assert_eq!(lines().await, ["INFO loaded the keys of an issuer keys=2"]);
+    assert_eq!(lines().await, [""; 0]);
+    let mut set: serde_json::Value = serde_json::from_slice(&jwks(&["b-es256", "a-es384", "a-ed25519"])).unwrap();
+    set["keys"].as_array_mut().unwrap().push(json!({ "kty": "oct", "kid": "secret", "k": "AQAB" }));
+    network.put(JWKS_URL, Answer::Is(200, set.to_string().into()));
+    let changed = lines().await;
+    assert!(changed[0].starts_with("WARN a key of an issuer is not used key="), "{changed:?}");
+    assert_eq!(changed[1..], ["INFO the keys of an issuer have changed keys=3 added=2 removed=1"]);
+
+    network.put(JWKS_URL, Answer::Fails);
+    let why = r#"error="the request failed: connection refused""#;
+    assert_eq!(lines().await, [format!("WARN cannot get the keys of an issuer {why}")]);
+    assert_eq!(lines().await, [format!("DEBUG still cannot get the keys of an issuer {why} in_a_row=2")]);
+    network.put(JWKS_URL, Answer::Is(200, jwks(&["b-es256", "a-es384", "a-ed25519"])));
+    let recovered = lines().await;
+    assert_eq!(recovered[0], "INFO the keys of an issuer can be had again");
 }
 
 mod hostile {

@@ -185,7 +185,7 @@ impl OnlineVerifier {
             if lookup.is_none() || !(is_too_old || is_invalidated) {
                 return Ok(answer);
             }
-            bypasses_store |= is_too_old;
+            bypasses_store = bypasses_store || is_too_old;
         }
     }
 

@@ -15,6 +15,7 @@ use crate::{
     refusal::Reason,
     resource_server::tests::{ISSUER, SetClock, settle},
     scope::ExactScopes,
+    test_log::TestLog,
     token::verified::tests::{verified, with_claims},
 };
 
@@ -611,6 +612,7 @@ struct Shelf {
     /// What each of the next calls waits for.
     holds: Mutex<VecDeque<oneshot::Receiver<()>>>,
     fault: Mutex<Option<&'static str>>,
+    reads: AtomicUsize,
 }
 
 impl Shelf {
@@ -645,6 +647,7 @@ struct Shared(Arc<Shelf>);
 
 impl CacheStore for Shared {
     fn get(&self, key: CacheKey) -> BoxFuture<'static, Result<Option<CacheEntry>, StoreError>> {
+        self.0.reads.fetch_add(1, Ordering::Relaxed);
         self.0.call(self.0.entries.lock().unwrap().get(&key).cloned())
     }
 
@@ -779,9 +782,23 @@ mod store {
         settle().await;
         assert_eq!(subject(first.await.unwrap()), "stored");
         assert_eq!(subject(lenient.await.unwrap()), "stored");
-        assert_eq!(rig.calls(), 1);
+        assert_eq!((rig.calls(), store.reads.load(Ordering::Relaxed)), (1, 1));
         reply.send(active("asked")).unwrap();
         assert_eq!(subject(strict.await.unwrap()), "asked");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_demands_a_call_makes_one_also_where_an_invalidation_overtook_the_one_it_joined() {
+        let (rig, store) = rig();
+        let (_first, reply) = rig.start("t", Some(Duration::ZERO)).await;
+        let _ = rig.online.invalidate(rig.subject("alice"));
+        let (after, later_reply) = rig.start("t", Some(Duration::ZERO)).await;
+        put(&rig, &store, rig.now());
+        reply.send(active("alice")).unwrap();
+        settle().await;
+        assert_eq!((rig.calls(), store.reads.load(Ordering::Relaxed)), (2, 0));
+        later_reply.send(active("asked")).unwrap();
+        assert_eq!(subject(after.await.unwrap()), "asked");
     }
 
     #[tokio::test]
@@ -913,6 +930,20 @@ mod reports {
             let told = std::mem::take(&mut *recorder.0.lock().unwrap());
             assert_eq!(told, if is_cached { vec![format!("{ISSUER} hit")] } else { vec![] });
         }
+    }
+
+    #[tokio::test]
+    async fn the_log_tells_that_the_breaker_opened_and_for_how_long_once() {
+        let rig = Rig::new();
+        let (log, _guard) = TestLog::listen();
+        let told = || log.take().into_iter().filter(|line| line.contains("nobody is asked")).collect::<Vec<_>>();
+        rig.answered("t", Err(unavailable())).await.unwrap_err();
+        assert_eq!(told(), [""; 0], "one failure opens nothing");
+        rig.answered("u", Err(unavailable().with_retry_after(Some(7 * SECOND)))).await.unwrap_err();
+        let line = r#"WARN nobody is asked about tokens for a while issuer="https://as.example" retry_after=7s"#;
+        assert_eq!(told(), [line]);
+        rig.answered("v", active("alice")).await.unwrap_err();
+        assert_eq!(told(), [""; 0]);
     }
 
     #[tokio::test]
