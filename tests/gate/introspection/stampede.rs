@@ -7,6 +7,7 @@ use std::{
 };
 
 use scopegate_axum::online::{CacheConfig, Limits};
+use scopegate_core::clock::Clock as _;
 use scopegate_tests::{count_panics, exchange, serve, settle};
 use tokio::io::AsyncWriteExt as _;
 use tower::ServiceExt as _;
@@ -45,6 +46,20 @@ async fn i_10_without_a_memory_they_share_a_question_all_the_same() {
         assert_eq!(request.await.expect("an answer"), 200);
     }
     assert_eq!(rig.asked(), 1);
+}
+
+/// Two threads may read the clock in one order and act in the other.
+#[tokio::test]
+async fn i_10_a_lookup_is_joined_by_a_request_whose_clock_reads_a_moment_less() {
+    let rig = Rig::new().await;
+    rig.network.put(INTROSPECTION_URL, Reply::After(SECOND, Box::new(Reply::json(active()))));
+    let first = rig.spawn("token");
+    settle().await;
+    rig.clock.set(rig.clock.now() - Duration::from_nanos(1));
+    let second = rig.spawn("token");
+    settle().await;
+    rig.clock.advance(SECOND + Duration::from_nanos(1));
+    assert_eq!((first.await.expect("an answer"), second.await.expect("an answer"), rig.asked()), (200, 200, 1));
 }
 
 #[tokio::test]

@@ -56,6 +56,17 @@ impl<T: Clock + ?Sized> Clock for std::sync::Arc<T> {
     }
 }
 
+/// A smaller step back of the clock is not one: two threads may read it in one order and act in the other.
+pub(crate) const CLOCK_STEP: Duration = Duration::from_secs(1);
+
+/// The time since `then`, where less than a [`CLOCK_STEP`] ahead counts as now; `None` where the clock was set back since.
+pub(crate) fn since(then: SystemTime, now: SystemTime) -> Option<Duration> {
+    match now.duration_since(then) {
+        Ok(since) => Some(since),
+        Err(ahead) => (ahead.duration() <= CLOCK_STEP).then_some(Duration::ZERO),
+    }
+}
+
 /// The output of `future`, or `None` once `limit` has passed on this clock.
 ///
 /// Outside of a tokio runtime there may be no timer, and no limit is applied. Requests wait there for tasks of a runtime, which

@@ -6,7 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{CLOCK_STEP, RefetchReason};
+use super::RefetchReason;
+use crate::clock::since;
 
 /// How many unknown key ids are recorded between two fetches. Beyond it, in a flood of invented ids, a genuine new key waits
 /// for the end of the cool-down.
@@ -125,15 +126,6 @@ impl FetchBudget {
         if self.absent.len() < MAX_UNKNOWN_KIDS {
             self.absent.insert(id);
         }
-    }
-}
-
-/// The time since `then`; `None` where it is in the future, so that the clock was set back. Less than a [`CLOCK_STEP`] ahead
-/// counts as now: two threads may read the clock in one order and get here in the other.
-fn since(then: SystemTime, now: SystemTime) -> Option<Duration> {
-    match now.duration_since(then) {
-        Ok(since) => Some(since),
-        Err(ahead) => (ahead.duration() <= CLOCK_STEP).then_some(Duration::ZERO),
     }
 }
 

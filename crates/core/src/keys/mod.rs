@@ -47,9 +47,6 @@ pub use self::{
 };
 use crate::{BoxFuture, jose::KeySet};
 
-/// A smaller step back of the clock is not one: two threads may read it in one order and act in the other.
-const CLOCK_STEP: Duration = Duration::from_secs(1);
-
 /// A source of an issuer's keys. See the [module docs](self).
 ///
 /// ```

@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::CLOCK_STEP;
 
 const COOL_DOWN: Duration = Duration::from_secs(30);
 

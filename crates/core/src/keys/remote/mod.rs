@@ -17,14 +17,14 @@ use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
 use self::event::Event;
 use super::{
-    CLOCK_STEP, FailedRefresh, KeyHealth, KeySource, KeyState, KeysUnavailable, RefetchReason, Snapshot,
+    FailedRefresh, KeyHealth, KeySource, KeyState, KeysUnavailable, RefetchReason, Snapshot,
     fetch_budget::FetchBudget,
     fetcher::{Discovered, FetchKeysError, KeyFetcher, Loaded},
     freshness::{STALE_WHILE_REVALIDATE, back_off, max_back_off},
 };
 use crate::{
     BoxFuture,
-    clock::timeout,
+    clock::{CLOCK_STEP, timeout},
     jose::KeySet,
     observe::{KeyFetch, Observer},
     redact::chain,

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     BoxFuture,
-    clock::{Clock, timeout},
+    clock::{Clock, since, timeout},
     crypto::CryptoBackend,
     observe::Observer,
     refusal::Error,
@@ -353,7 +353,7 @@ impl InFlight {
         now: Duration,
         longest: Duration,
     ) -> Option<Flight<FlightOutcome>> {
-        let is_recent = |flight: &&Flight<_>| at(now).duration_since(flight.began).is_ok_and(|age| age <= longest);
+        let is_recent = |flight: &&Flight<_>| since(flight.began, at(now)).is_some_and(|age| age <= longest);
         let of = |bypasses_store| self.lookups.get(&(key, bypasses_store)).filter(is_recent);
         of(true).or_else(|| if bypasses_store { None } else { of(false) }).cloned()
     }
