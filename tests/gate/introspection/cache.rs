@@ -58,6 +58,24 @@ async fn c_02_stepping_clock_extends_no_cached_answer() {
     }
 }
 
+/// The clock is set back while the issuer answers, so that the lookup lies in the future, and its age cannot be told there.
+#[tokio::test]
+async fn c_02_answer_from_before_a_step_back_of_the_clock_is_not_cached() {
+    let rig = Rig::new().await;
+    let start = scopegate_core::clock::Clock::now(&rig.clock);
+    let clock = rig.clock.clone();
+    let reply = move |_: &Seen| {
+        clock.set(start - 3600 * SECOND);
+        Reply::json(active_with(json!({ "iat": null })))
+    };
+    rig.network.put(INTROSPECTION_URL, Reply::To(Arc::new(reply)));
+    assert_eq!(rig.ask("token").await.status, 200);
+    rig.network.put(INTROSPECTION_URL, Reply::json(json!({ "active": false })));
+    // An hour later.
+    rig.clock.set(start + SECOND);
+    assert_eq!(rig.ask("token").await.status, 401);
+}
+
 #[tokio::test]
 async fn c_03_c_04_cached_answer_is_checked_by_each_route() {
     let rig = Rig::new().await;

@@ -33,7 +33,8 @@ impl OnlineVerifier {
         }
         let now = self.now();
         self.local.note_time(now);
-        let lifetime = answer.keep_until.checked_sub(now).filter(|left| !left.is_zero());
+        // An answer from the future has no known age: the clock was set back since the call.
+        let lifetime = answer.keep_until.checked_sub(now).filter(|left| !left.is_zero() && answer.asked_at <= now);
         match lifetime {
             Some(_) => self.local.insert(key, Arc::clone(answer)),
             // The entry before is out of date all the same.
