@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use scopegate_axum::online::Limits;
-use scopegate_core::Reason;
+use scopegate_core::{Reason, clock::Clock as _};
 use scopegate_tests::{METADATA_URL, OIDC_URL, count_panics, settle};
 
 use super::*;
@@ -85,6 +85,21 @@ async fn intro_2_discovery_is_shared_by_all_who_wait() {
         assert_eq!(asking.await.expect("an answer"), 200);
     }
     assert_eq!((rig.network.count(METADATA_URL), rig.asked()), (1, 50));
+}
+
+/// Two threads may read the clock in one order and act in the other.
+#[tokio::test]
+async fn intro_2_discovery_is_joined_by_a_caller_whose_clock_reads_a_moment_less() {
+    let rig = rig().await;
+    rig.network.put(METADATA_URL, Reply::After(SECOND / 2, Box::new(metadata())));
+    let first = rig.spawn("token-0");
+    settle().await;
+    rig.clock.set(rig.clock.now() - Duration::from_nanos(1));
+    let second = rig.spawn("token-1");
+    settle().await;
+    rig.clock.advance(SECOND / 2 + Duration::from_nanos(1));
+    assert_eq!((first.await.expect("an answer"), second.await.expect("an answer")), (200, 200));
+    assert_eq!(rig.network.count(METADATA_URL), 1);
 }
 
 #[tokio::test]

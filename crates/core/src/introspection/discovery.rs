@@ -6,6 +6,7 @@ use std::{
 use http::Uri;
 
 use crate::{
+    clock::since,
     net::{
         fetch::document::Documents,
         https_url::PlainHttp,
@@ -91,7 +92,7 @@ impl Discovery {
             let known = state.found.as_ref().map(|found| found.url.clone());
             let began_lately = |attempt: &&Flight<Outcome>| {
                 // An attempt beyond its limit was on a runtime that no longer runs.
-                now.duration_since(attempt.began).is_ok_and(|took| took <= self.limit())
+                since(attempt.began, now).is_some_and(|took| took <= self.limit())
             };
             let in_flight = state.attempts.get(&()).filter(began_lately).cloned();
             let attempt = match (in_flight, state.pause(now)) {
