@@ -35,7 +35,7 @@ pub(crate) trait TenantGroup: fmt::Debug + Send + Sync + 'static {
 /// valid token.
 pub(crate) struct TenantSet {
     pub(super) group: Box<dyn TenantGroup>,
-    established: Cache,
+    pub(super) established: Cache,
     /// Tenants without a valid token yet. A stranger who names tenants in forged tokens can fill these and evict others of
     /// them, and touches none that is established.
     pub(super) probation: Cache,

@@ -1,7 +1,12 @@
 use std::{
-    sync::{Mutex, Weak},
+    sync::{
+        Mutex, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
+
+use quick_cache::sync::EntryAction;
 
 use super::*;
 use crate::{
@@ -186,6 +191,30 @@ fn as_many_tenants_are_live_as_may_be() {
         tenants.establish(&verifier);
     }
     assert!(names.iter().all(|name| tenants.known(name).is_some_and(|(_, on_probation)| !on_probation)));
+}
+
+#[test]
+fn a_tenant_is_known_while_it_is_promoted() {
+    for _ in 0..100 {
+        let tenants = TenantSet::new(Everybody::default());
+        let (verifier, _) = tenants.verifier("t").unwrap();
+        let (name, is_looking) = (Arc::<str>::from("t"), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            // The lock that is held here lets a look at the established tenants pass, and none at those on probation.
+            tenants.probation.entry(&name, None, |_, _| {
+                scope.spawn(|| {
+                    is_looking.store(true, Ordering::Relaxed);
+                    assert!(tenants.known("t").is_some());
+                });
+                while !is_looking.load(Ordering::Relaxed) {
+                    std::thread::yield_now();
+                }
+                (0..10).for_each(|_| std::thread::yield_now());
+                tenants.established.insert(Arc::clone(&name), verifier);
+                EntryAction::<()>::Remove
+            });
+        });
+    }
 }
 
 #[test]
