@@ -1,6 +1,6 @@
 //! The choice of the one verifier of a token.
 //!
-//! VerifierFactory are never tried in turn: a token that one refuses is refused. A token that a verifier of the application accepts
+//! Verifiers are never tried in turn: a token that one refuses is refused. A token that a verifier of the application accepts
 //! is for that verifier. A token in the shape of a JWT is for the issuer that its claims name; they are not verified yet, and
 //! can only choose among the configured issuers and the tenants that the configuration trusts. Every other token is opaque, and
 //! is for the issuer whose prefix it has, or else for the one issuer without a prefix.
