@@ -37,7 +37,7 @@ async fn bcp_3_what_a_request_reads_while_the_store_invalidates_is_invalidated_t
     rig.say("token", inactive());
     let invalidation = tokio::spawn(rig.server.invalidate(Invalidate::Token("token")));
     settle().await;
-    assert_eq!(rig.ask("token").await.status, 200, "the store has the answer still");
+    assert_eq!(rig.ask("token").await.status, 401, "the store has the answer still, and it is not used");
     gate.notify_one();
     assert!(invalidation.await.expect("no panic").is_ok());
     assert_eq!(rig.ask("token").await.status, 401, "the invalidation is over, and the answer of before is used");

@@ -150,6 +150,62 @@ async fn bcp_3_invalidation_reaches_the_store() {
     assert!(rig.server.invalidate(Invalidate::Token("token")).await.is_err());
 }
 
+/// A store that begins to invalidate when its future is polled.
+#[derive(Clone, Debug, Default)]
+struct Remote(Shelf);
+
+impl CacheStore for Remote {
+    fn get(&self, key: CacheKey) -> BoxFuture<'static, Result<Option<CacheEntry>, StoreError>> {
+        self.0.get(key)
+    }
+
+    fn put(&self, key: CacheKey, answer: CacheEntry, lifetime: Duration) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.0.put(key, answer, lifetime)
+    }
+
+    fn invalidate(&self, tag: CacheKey) -> BoxFuture<'static, Result<(), StoreError>> {
+        let shelf = self.0.clone();
+        Box::pin(async move { shelf.invalidate(tag).await })
+    }
+}
+
+#[tokio::test]
+async fn bcp_3_answer_in_the_store_from_before_an_invalidation_is_not_used() {
+    let store = Remote::default();
+    let rig = Rig::asking(introspection().cache(CacheConfig::default().store(store.clone()))).await;
+    for what in [Invalidate::Token("token"), Invalidate::Subject { issuer: ISSUER, subject: "alice" }] {
+        rig.say("token", active());
+        assert_eq!(rig.ask("token").await.status, 200);
+        settle().await;
+        rig.say("token", json!({ "active": false }));
+        rig.clock.advance(2 * SECOND);
+        let in_store = rig.server.invalidate(what);
+        assert_eq!(store.0.contents().answers.len(), 1);
+        assert_eq!(rig.ask("token").await.status, 401, "{what:?}");
+        in_store.await.expect("the store works");
+        assert_eq!(rig.ask("token").await.status, 401, "{what:?}");
+        rig.clock.advance(30 * SECOND);
+    }
+}
+
+/// The clock of the replica that wrote it may be ahead.
+#[tokio::test]
+async fn bcp_3_answer_in_the_store_is_not_used_up_to_a_second_after_an_invalidation() {
+    for (asked_at, asked) in [(NOW + 1, 2), (NOW + 2, 1)] {
+        let store = Remote::default();
+        let rig = Rig::asking(introspection().cache(CacheConfig::default().store(store.clone()))).await;
+        rig.say("token", active());
+        assert_eq!(rig.ask("token").await.status, 200);
+        settle().await;
+        for (answer, _) in store.0.contents().answers.values_mut() {
+            *answer = CacheEntry::new(active().to_string(), Duration::from_secs(asked_at), answer.tags.clone());
+        }
+        drop(rig.server.invalidate(Invalidate::Token("token")));
+        rig.clock.advance(2 * SECOND);
+        assert_eq!((rig.ask("token").await.status.as_u16(), rig.asked()), (200, asked), "{asked_at}");
+    }
+}
+
 #[tokio::test]
 async fn where_an_answer_of_now_is_demanded_the_store_is_passed_by() {
     use scopegate_axum::introspection::JwtIntrospection;

@@ -21,6 +21,7 @@ impl OnlineVerifier {
     ///
     /// A rejection invalidates the answers that began before it: that of a slower lookup, and one on its way to the store.
     pub(super) fn cache(&self, key: CacheKey, answer: &Arc<Answer>, epoch: u64) -> Option<StoreChange> {
+        let now = self.now();
         let mut in_flight = self.in_flight();
         if in_flight.invalidations.has_any(&answer.tags, epoch) {
             return None;
@@ -29,9 +30,8 @@ impl OnlineVerifier {
             && in_flight.unfinished.get(&key).is_some_and(|lookups| *lookups > 1)
             && let Some(exact) = answer.tags.first()
         {
-            in_flight.invalidations.record(*exact);
+            in_flight.invalidations.record(*exact, now);
         }
-        let now = self.now();
         self.local.note_time(now);
         // An answer from the future has no known age: the clock was set back since the call.
         let lifetime = answer.keep_until.checked_sub(now).filter(|left| !left.is_zero() && answer.asked_at <= now);
@@ -83,6 +83,11 @@ impl OnlineVerifier {
         // The clock of another replica may differ a little. If it differs by more, the age of the answer is unknown.
         let asked_at = Some(entry.asked_at).filter(|asked_at| *asked_at <= now + MAX_AGE_TOLERANCE)?.min(now);
         let answer = self.verify_claims(&entry.claims, target, asked_at, now)?.ok()?;
+        // The store may not have heard of an invalidation yet, and the clock of another replica may differ.
+        let from = asked_at.saturating_sub(MAX_AGE_TOLERANCE);
+        if self.in_flight().invalidations.has_any_from(&answer.tags, from) {
+            return None;
+        }
         answer.is_current(now, max_age).then_some(Answer { from_upstream: false, ..answer })
     }
 }

@@ -1,6 +1,7 @@
-//! The log of recent invalidations, for lookups that were in flight when they happened.
+//! The log of recent invalidations, for lookups that were in flight when they happened, and for a shared store that they have
+//! not reached yet.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use crate::online::CacheKey;
 
@@ -14,10 +15,18 @@ const MAX_INVALIDATIONS: usize = 1024;
 #[derive(Default)]
 pub(super) struct InvalidationLog {
     epoch: u64,
-    /// The tags that were invalidated, with the epochs that this began.
-    entries: VecDeque<(u64, CacheKey)>,
-    /// Invalidations up to this epoch were dropped; assume that any tag matched.
-    dropped_up_to: u64,
+    entries: VecDeque<Invalidation>,
+    /// The last invalidation that was dropped. Up to it, assume that any tag matched.
+    dropped: Option<Invalidation>,
+}
+
+#[derive(Clone, Copy)]
+struct Invalidation {
+    tag: CacheKey,
+    /// The epoch that it began.
+    epoch: u64,
+    /// When it happened, in time since 1970.
+    at: Duration,
 }
 
 impl InvalidationLog {
@@ -25,19 +34,27 @@ impl InvalidationLog {
         self.epoch
     }
 
-    pub(super) fn record(&mut self, tag: CacheKey) {
+    pub(super) fn record(&mut self, tag: CacheKey, at: Duration) {
         self.epoch += 1;
-        if self.entries.len() >= MAX_INVALIDATIONS
-            && let Some((epoch, _)) = self.entries.pop_front()
-        {
-            self.dropped_up_to = epoch;
+        if self.entries.len() >= MAX_INVALIDATIONS {
+            self.dropped = self.entries.pop_front();
         }
-        self.entries.push_back((self.epoch, tag));
+        self.entries.push_back(Invalidation { tag, epoch: self.epoch, at });
     }
 
     /// Whether one of these tags was invalidated after the epoch `since`.
     pub(super) fn has_any(&self, tags: &[CacheKey], since: u64) -> bool {
-        self.dropped_up_to > since || self.entries.iter().any(|(epoch, tag)| *epoch > since && tags.contains(tag))
+        self.has(tags, |invalidation| invalidation.epoch > since)
+    }
+
+    /// Whether one of these tags was invalidated at this time or later.
+    pub(super) fn has_any_from(&self, tags: &[CacheKey], time: Duration) -> bool {
+        self.has(tags, |invalidation| invalidation.at >= time)
+    }
+
+    fn has(&self, tags: &[CacheKey], is_later: impl Fn(&Invalidation) -> bool) -> bool {
+        let is_of = |invalidation: &Invalidation| is_later(invalidation) && tags.contains(&invalidation.tag);
+        self.dropped.as_ref().is_some_and(&is_later) || self.entries.iter().any(is_of)
     }
 }
 
@@ -51,13 +68,17 @@ mod tests {
         CacheKey::new(digest)
     }
 
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
     #[test]
     fn a_lookup_is_overtaken_by_later_invalidations_of_its_tags_alone() {
         let mut log = InvalidationLog::default();
-        log.record(tag(1));
+        log.record(tag(1), at(1));
         let began = log.epoch();
         assert!(!log.has_any(&[tag(1)], began), "it began after that");
-        log.record(tag(2));
+        log.record(tag(2), at(2));
         assert!(log.has_any(&[tag(1), tag(2)], began) && !log.has_any(&[tag(1), tag(3)], began));
         assert!(!log.has_any(&[tag(2)], log.epoch()));
     }
@@ -67,11 +88,21 @@ mod tests {
         let mut log = InvalidationLog::default();
         let began = log.epoch();
         let most = MAX_INVALIDATIONS as u64;
-        (0..most).for_each(|number| log.record(tag(number)));
+        (0..most).for_each(|number| log.record(tag(number), at(number)));
         assert!(!log.has_any(&[tag(most)], began));
-        log.record(tag(most + 1));
+        log.record(tag(most + 1), at(most));
         assert!(log.has_any(&[tag(most)], began), "the first entry was dropped");
         assert!(!log.has_any(&[tag(most)], began + 1));
         assert_eq!(log.entries.len(), MAX_INVALIDATIONS);
+    }
+
+    #[test]
+    fn an_answer_is_overtaken_by_invalidations_from_its_time_on() {
+        let (mut log, tick) = (InvalidationLog::default(), Duration::from_nanos(1));
+        log.record(tag(1), at(100));
+        assert!(log.has_any_from(&[tag(0), tag(1)], at(0)) && log.has_any_from(&[tag(1)], at(100)));
+        assert!(!log.has_any_from(&[tag(1)], at(100) + tick) && !log.has_any_from(&[tag(2)], at(0)));
+        (0..MAX_INVALIDATIONS).for_each(|_| log.record(tag(3), at(200)));
+        assert!(log.has_any_from(&[tag(2)], at(100)) && !log.has_any_from(&[tag(2)], at(100) + tick));
     }
 }

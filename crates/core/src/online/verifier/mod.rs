@@ -310,7 +310,8 @@ impl OnlineVerifier {
     }
 
     fn invalidate_here(&self, tag: CacheKey) -> usize {
-        self.in_flight().invalidations.record(tag);
+        let now = self.now();
+        self.in_flight().invalidations.record(tag, now);
         self.local.invalidate(&tag)
     }
 }
