@@ -110,6 +110,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_outcome_is_fresh_for_as_long_as_is_demanded_after_the_call_for_it() {
+        let resource_server = fixed(&["a-es256"]).await;
+        let (second, tick) = (Duration::from_secs(1), Duration::from_nanos(1));
+        let outcome = |asked_at| Authentication::anonymous(resource_server.clone()).asked(asked_at, false);
+        let asked = outcome(Some(100 * second));
+        assert!(asked.is_fresh(100 * second, Duration::ZERO) && asked.is_fresh(107 * second, 7 * second));
+        assert!(!asked.is_fresh(107 * second + tick, 7 * second));
+        assert!(!asked.is_fresh(100 * second - tick, 7 * second), "from the future");
+        assert!(!outcome(None).is_fresh(100 * second, 7 * second));
+    }
+
+    #[tokio::test]
+    async fn what_a_verifier_of_the_application_said_is_not_reused() {
+        let resource_server = fixed(&["a-es256"]).await;
+        let digest = resource_server.digest("token");
+        let outcome = || Authentication::verified(resource_server.clone(), digest, verified("https://a", None, None));
+        let is_reusable = |outcome: Authentication| outcome.is_reusable(&resource_server, digest, Duration::ZERO);
+        assert!(is_reusable(outcome().asked(None, false)));
+        assert!(!is_reusable(outcome().asked(None, true)), "it may have read more of the request than the token");
+    }
+
+    #[tokio::test]
     async fn an_outcome_prints_without_the_token_that_was_presented() {
         let token = verified("https://a", Some("alice"), None);
         let resource_server = fixed(&["a-es256"]).await;

@@ -147,3 +147,64 @@ impl Serialize for IssuerHealth {
         issuer.end()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::KeyState;
+
+    fn issuer(name: &str, state: KeyState) -> IssuerHealth {
+        IssuerHealth { issuer: name.into(), keys: KeyHealth { state, ..KeyHealth::cached(None) } }
+    }
+
+    fn online(name: &str, circuit: CircuitState) -> OnlineHealth {
+        OnlineHealth { issuer: name.into(), circuit, retry_after: None, is_failing: circuit != CircuitState::Closed }
+    }
+
+    #[test]
+    fn a_server_is_ready_if_every_issuer_has_keys_and_no_circuit_is_open_whatever_tenants_do() {
+        use CircuitState::{Closed, HalfOpen, Open};
+        use KeyState::{Fresh, Stale, Unavailable};
+        for (issuers, circuits, is_ready) in [
+            (&[][..], &[][..], true),
+            (&[Fresh, Stale], &[Closed, HalfOpen], true),
+            (&[Fresh, Unavailable], &[Closed], false),
+            (&[Unavailable], &[], false),
+            (&[Fresh], &[Closed, Open], false),
+            (&[], &[Open], false),
+        ] {
+            let health = Health {
+                issuers: issuers.iter().map(|state| issuer("i", *state)).collect(),
+                tenants: vec![issuer("t", Unavailable)],
+                online: circuits.iter().map(|circuit| online("o", *circuit)).collect(),
+            };
+            assert_eq!(health.is_ready(), is_ready, "{health:?}");
+        }
+        assert!(online("o", Closed).is_ready() && online("o", HalfOpen).is_ready() && !online("o", Open).is_ready());
+    }
+
+    #[test]
+    fn health_is_written_as_it_is_read() {
+        let health = Health {
+            issuers: vec![issuer("i", KeyState::Fresh)],
+            tenants: vec![issuer("t", KeyState::Stale)],
+            online: vec![OnlineHealth {
+                retry_after: Some(Duration::from_millis(7_900)),
+                ..online("o", CircuitState::Open)
+            }],
+        };
+        assert_eq!((health.issuers(), health.tenants()), (&health.issuers[..], &health.tenants[..]));
+        assert_eq!(health.online(), &health.online[..]);
+        let written = serde_json::to_value(&health).unwrap();
+        assert_eq!(written["ready"], false);
+        assert_eq!(
+            (&written["issuers"][0]["issuer"], &written["issuers"][0]["keys"]["state"]),
+            (&"i".into(), &"fresh".into())
+        );
+        assert_eq!(written["tenants"][0]["keys"]["state"], "stale");
+        assert_eq!(
+            written["online"],
+            serde_json::json!([{ "issuer": "o", "circuit": "open", "retry_after": 7, "failing": true }])
+        );
+    }
+}

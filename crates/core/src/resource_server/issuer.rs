@@ -294,3 +294,99 @@ impl Issuer {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        BoxFuture,
+        introspection::ClientAuthentication,
+        net::fetch::{Fetch, FetchError, FetchLimits},
+    };
+
+    const NAME: &str = "https://as.example";
+
+    #[derive(Debug)]
+    struct NoNetwork;
+
+    impl Fetch for NoNetwork {
+        fn fetch(
+            &self,
+            _: http::Request<bytes::Bytes>,
+            _: FetchLimits,
+        ) -> BoxFuture<'static, Result<http::Response<bytes::Bytes>, FetchError>> {
+            Box::pin(async { Err(FetchError::failed("there is none")) })
+        }
+    }
+
+    #[test]
+    fn an_issuer_needs_a_client_for_its_keys_and_for_introspection_without_one_of_its_own() {
+        let introspection = || Introspection::discovered(ClientAuthentication::none("api"));
+        let own = || introspection().fetch(NoNetwork);
+        let given = || Issuer::with_jwks(NAME, "{}");
+        for (issuer, is_fetched, needs_fetch) in [
+            (Issuer::discovered(NAME), true, true),
+            (Issuer::with_jwks_uri(NAME, "https://as.example/jwks"), true, true),
+            (Issuer::discovered(NAME).introspection(own()), true, true),
+            (Issuer::with_jwks_file(NAME, "jwks.json"), false, false),
+            (given(), false, false),
+            (given().introspection(introspection()), false, true),
+            (given().introspection(own()), false, false),
+            (Issuer::introspected(NAME, introspection()), false, true),
+            (Issuer::introspected(NAME, own()), false, false),
+        ] {
+            assert_eq!((issuer.is_fetched(), issuer.needs_fetch()), (is_fetched, needs_fetch), "{issuer:?}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_found_by_its_name_where_its_metadata_is_needed_and_has_no_address() {
+        let client = || ClientAuthentication::none("api");
+        let at = || Introspection::at("https://as.example/introspect", client());
+        for (issuer, is_discovered) in [
+            (Issuer::discovered(NAME), true),
+            (Issuer::with_jwks_uri(NAME, "https://as.example/jwks"), false),
+            (Issuer::introspected(NAME, Introspection::discovered(client())), true),
+            (Issuer::introspected(NAME, at()), false),
+            (Issuer::discovered(NAME).introspection(at()), true),
+        ] {
+            assert_eq!((issuer.is_discovered(), issuer.is_found_by_name()), (is_discovered, is_discovered));
+            let elsewhere = issuer.metadata_url("https://other.example/metadata");
+            assert_eq!((elsewhere.is_discovered(), elsewhere.is_found_by_name()), (is_discovered, false));
+        }
+    }
+
+    #[test]
+    fn an_introspected_issuer_has_no_keys_and_decides_about_jwts() {
+        let issuer = Issuer::introspected(NAME, Introspection::discovered(ClientAuthentication::none("api")));
+        assert!(matches!(issuer.keys, Keys::None));
+        assert_eq!(issuer.introspection.unwrap().jwts, JwtIntrospection::Instead);
+    }
+
+    #[test]
+    fn k_11_keys_are_fetched_from_the_hosts_that_are_named_without_regard_to_case_and_port() {
+        let allows = |issuer: &Issuer, url: &'static str| issuer.allows_host(&Uri::from_static(url));
+        let any = Issuer::discovered(NAME);
+        assert!(allows(&any, "https://other.example/jwks"));
+        let named = any.key_hosts(["Keys.Example"]);
+        assert!(allows(&named, "https://keys.example/jwks") && allows(&named, "https://KEYS.example:8443/jwks"));
+        assert!(!allows(&named, "https://as.example/jwks") && !allows(&named, "https://a.keys.example/jwks"));
+        assert!(!allows(&named, "/jwks"));
+    }
+
+    #[test]
+    fn an_issuer_prints_where_its_keys_are_and_no_secret() {
+        let secret = "s3cret";
+        for (issuer, shown) in [
+            (Issuer::discovered(NAME), "Discovered"),
+            (Issuer::with_jwks_uri(NAME, format!("https://u:{secret}@as.example/jwks?key={secret}")), "Url("),
+            (Issuer::with_jwks_file(NAME, "keys.json"), r#"File("keys.json")"#),
+            (Issuer::with_jwks(NAME, secret), "Given(..)"),
+            (Issuer::introspected(NAME, Introspection::discovered(ClientAuthentication::none("api"))), "None"),
+        ] {
+            let printed = format!("{:?}", issuer.jwks_header("x-api-key", secret));
+            assert!(printed.starts_with("Issuer {") && printed.contains(NAME) && printed.contains(shown), "{printed}");
+            assert!(!printed.contains(secret), "{printed}");
+        }
+    }
+}

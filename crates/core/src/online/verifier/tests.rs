@@ -331,6 +331,44 @@ mod invalidation {
     }
 
     #[tokio::test]
+    async fn bcp_3_a_rejection_invalidates_what_slower_lookups_of_its_token_bring() {
+        let rig = Rig::with(CacheConfig::default().negative_ttl(Duration::ZERO), Limits::default());
+        let (slow, reply) = rig.start("t", None).await;
+        let (fast, fast_reply) = rig.start("t", Some(Duration::ZERO)).await;
+        fast_reply.send(rejected()).unwrap();
+        assert_eq!(fast.await.unwrap().unwrap_err().reason(), Reason::InactiveToken);
+        assert_eq!(rig.online.in_flight().invalidations.epoch(), 1);
+        reply.send(active("alice")).unwrap();
+        assert!(slow.await.unwrap().is_ok(), "it came before the rejection");
+        assert!(rig.cached("t").is_none());
+        rig.answered("t", active("alice")).await.unwrap();
+        assert!(rig.cached("t").is_some(), "a later answer is cached");
+    }
+
+    #[tokio::test]
+    async fn a_rejection_invalidates_nothing_where_no_other_lookup_of_its_token_is_under_way() {
+        let rig = Rig::new();
+        for status in [active("alice"), Err(unavailable()), rejected()] {
+            let _ = rig.answered("t", status).await;
+            rig.clock.advance(30 * SECOND);
+        }
+        let (_other, _held) = rig.start("u", None).await;
+        rig.answered("t", rejected()).await.unwrap_err();
+        assert_eq!(rig.online.in_flight().invalidations.epoch(), 0);
+        assert_eq!(rig.online.in_flight().unfinished.len(), 1, "that of the other token");
+    }
+
+    #[test]
+    fn a_lookup_whose_runtime_is_gone_is_not_counted() {
+        let rig = Rig::new();
+        let gone = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        gone.block_on(async { rig.flight("t", false, None) });
+        assert_eq!(rig.online.in_flight().unfinished.len(), 1);
+        drop(gone);
+        assert_eq!(rig.online.in_flight().unfinished.len(), 0);
+    }
+
+    #[tokio::test]
     async fn what_is_invalidated_is_counted_and_gone() {
         let rig = Rig::new();
         for (token, subject) in [("t", "alice"), ("u", "alice"), ("v", "bob")] {
@@ -881,6 +919,24 @@ mod store {
             let expected = if is_overtaken { vec![Err(rig.online.token_tags("t").exact)] } else { vec![] };
             assert_eq!(store.changes(), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn bcp_3_an_entry_that_a_rejection_overtook_is_taken_out_again() {
+        let (rig, store) = rig();
+        drop(store.hold());
+        let release = store.hold();
+        rig.answered("t", active("alice")).await.unwrap();
+        let token = rig.online.token_tags("t").exact;
+        let (request, reply) = rig.start("t", Some(Duration::ZERO)).await;
+        reply.send(rejected()).unwrap();
+        request.await.unwrap().unwrap_err();
+        settle().await;
+        assert_eq!(store.changes(), [Ok(30 * SECOND), Err(token)]);
+        release.send(()).unwrap();
+        settle().await;
+        assert_eq!(store.changes(), [Err(token)]);
+        assert!(rig.online.in_flight().unfinished.is_empty());
     }
 
     #[tokio::test]

@@ -119,3 +119,23 @@ fn tenants_do_not_choose_the_host_of_their_keys() {
     assert!(whole.fault().is_some(), "a whole identifier is no part of a path");
     assert_eq!(tenants("urn:{tenant}").jwks_uri("https://{tenant}.idp.example/certs").fault(), None);
 }
+
+#[test]
+fn a_template_has_one_placeholder_and_something_around_it() {
+    for (template, is_one) in [
+        ("https://idp.example/{tenant}", true),
+        ("{tenant}.idp.example", true),
+        ("https://idp.example/", false),
+        ("https://idp.example/{tenant}/{tenant}", false),
+        ("{tenant}", false),
+        ("", false),
+    ] {
+        assert_eq!(tenants(template).template.is_some(), is_one, "{template}");
+    }
+}
+
+#[test]
+fn tenants_print_their_name_and_settings() {
+    let printed = format!("{:?}", Tenants::trusting("everybody", |_| true).max_live(7));
+    assert!(printed.starts_with(r#"Tenants { name: "everybody", max_live: 7, settings: Issuer {"#), "{printed}");
+}
