@@ -20,8 +20,8 @@ use axum::{
 };
 use http::{HeaderValue, Method, StatusCode, header::AUTHORIZATION};
 use scopegate_axum::{
-    AccessToken, Authenticate, Authentication, InsufficientScope, Issuer, Reason, RequireScope, RequireToken,
-    ResourceServer, scope,
+    AccessToken, Authenticate, Authentication, InsufficientScope, Issuer, Reason, RequireActive, RequireScope,
+    RequireToken, ResourceServer, scope,
 };
 use scopegate_core::{
     BoxFuture, CryptoBackend,
@@ -435,19 +435,32 @@ async fn h_23_unknown_path_with_route_layer_is_404() {
 }
 
 #[tokio::test]
-async fn h_23_mixed_layer_and_route_layer_is_named_in_the_log() {
-    let router = Router::new()
-        .route("/r", get(|| async { "ran" }))
-        .layer(RequireScope::new("message"))
-        .route_layer(authenticate().await);
-    let (log, _guard) = Log::listen();
-    for _ in 0..100 {
-        Ask::get("/unknown").bearer(good()).of(&router).await.assert_500();
+async fn h_23_an_unknown_path_is_404_where_layer_and_route_layer_are_mixed() {
+    let active = RequireActive::within(std::time::Duration::from_secs(60));
+    let inner = || Router::new().route("/r", get(|| async { "ran" })).fallback(|| async { "fallback" });
+    for router in
+        [inner().layer(RequireScope::new("message")), inner().layer(RequireToken::new()), inner().layer(active)]
+    {
+        let router = Router::new().nest("/nested", router.clone()).merge(router).route_layer(authenticate().await);
+        let (log, _guard) = Log::listen();
+        for path in ["/unknown", "/nested/unknown", "/favicon.ico"] {
+            let answer = Ask::get(path).bearer(good()).of(&router).await;
+            assert_eq!((answer.status, &*answer.body), (StatusCode::NOT_FOUND, ""), "{path}");
+        }
+        assert!(log.lines_with("ERROR").is_empty(), "{}", log.text());
     }
-    let errors = log.lines_with("ERROR");
-    assert!(errors.len() <= 20, "{} lines", errors.len());
-    assert!(errors[0].contains("use `route_layer` for both"), "{errors:?}");
+    let router = inner().layer(RequireScope::new("message")).route_layer(authenticate().await);
     Ask::get("/r").bearer(good()).of(&router).await.assert_pass();
+}
+
+/// Without `Authenticate`, a known path is a fault of the service whatever else is answered.
+#[tokio::test]
+async fn h_27_a_route_without_authenticate_is_500_in_a_nested_router_too() {
+    let scoped = || Router::new().route("/r", get(|| async { "ran" })).layer(RequireScope::new("message"));
+    let router = Router::new().nest("/nested", scoped()).merge(scoped());
+    for path in ["/r", "/nested/r"] {
+        Ask::get(path).bearer(good()).of(&router).await.assert_500();
+    }
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod log;
 mod observe;
 mod ops;
 mod problem;
+mod protected_router;
 mod providers;
 mod readme;
 mod remote;

@@ -77,6 +77,7 @@
 //! - `rust-crypto`: signature checks by the RustCrypto crates. With both features, AWS-LC is used unless
 //!   [`ResourceServerBuilder::crypto`] says otherwise; with neither, `build` returns an error.
 //! - `reqwest` (default): the HTTP client for discovery, keys and introspection.
+//! - `router` (default): [`ProtectedRouter`], which depends on axum itself and not on `axum-core` alone.
 //! - `metrics`: counts key fetches, introspection and refusals through the `metrics` facade.
 //!
 //! # One dependency
@@ -90,6 +91,8 @@
 mod access_token;
 mod insufficient_scope;
 mod rejection;
+#[cfg(feature = "router")]
+mod router;
 mod scoped;
 
 #[doc(inline)]
@@ -103,6 +106,8 @@ pub use scopegate_core::{
 #[doc(inline)]
 pub use scopegate_tower::{Authenticate, RefusalBody, RequireActive, RequireScope, RequireToken};
 
+#[cfg(feature = "router")]
+pub use self::router::{Access, ProtectedRouter, RouteInfo, Routes, authenticated, optional, public};
 pub use self::{
     access_token::AccessToken,
     insufficient_scope::InsufficientScope,

@@ -370,8 +370,7 @@ impl<'a> Refusal<'a> {
                 "a route requires a token and no `Authenticate` layer runs in front of it: add the layer outside of what \
                  requires the token. On an axum `Router`, add the routes, call `.route_layer(RequireScope::new(..))` or \
                  `.route_layer(RequireActive::now())`, and then `.route_layer(Authenticate::new(..))`; in a \
-                 `tower::ServiceBuilder`, put `Authenticate` first. Where only unknown paths are answered so, one of the two was \
-                 added with `layer` and the other with `route_layer`: use `route_layer` for both"
+                 `tower::ServiceBuilder`, put `Authenticate` first"
             ),
             _ => event!(INFO, "credentials were refused"),
         }

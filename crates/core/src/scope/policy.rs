@@ -175,6 +175,13 @@ impl BitOr for ScopePolicy {
     }
 }
 
+/// The scopes, with `&` and `|` and the parentheses that they need: `(message & (read | admin))`.
+impl fmt::Display for ScopePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl fmt::Debug for ScopePolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ScopePolicy")?;

@@ -12,14 +12,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use scopegate_core::{AuthenticateFuture, Authentication, Error, ResourceServer};
+use scopegate_core::{AuthenticateFuture, ResourceServer};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{
-    ResponseBody,
-    refusal::{Refusal, ResponseForm},
-};
+use super::refused::refused;
+use crate::ResponseBody;
 
 /// Layer: lets only requests through whose token its issuer, or the application's verifier, confirms as active now. A revoked
 /// JWT is refused here before it expires.
@@ -158,20 +156,13 @@ where
                             request.extensions_mut().insert(authentication);
                             State::Verified { future: inner.call(request) }
                         }
-                        Err(error) => return Poll::Ready(Ok(refused(&error, &request))),
+                        Err(error) => return Poll::Ready(Ok(refused(&error, &request, None))),
                     }
                 }
             };
             this.state.set(next);
         }
     }
-}
-
-fn refused<ReqBody, ResBody>(error: &Error, request: &Request<ReqBody>) -> Response<ResponseBody<ResBody>> {
-    let authentication = request.extensions().get::<Authentication>();
-    let form =
-        ResponseForm::for_bodies::<ResBody>(request.into(), authentication.and_then(Authentication::protection_space));
-    Refusal::new(error).after(authentication).to(request).respond(form)
 }
 
 impl<S, ReqBody, ResBody> fmt::Debug for ActiveFuture<S, ReqBody, ResBody>

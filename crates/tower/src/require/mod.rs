@@ -9,6 +9,7 @@
 //! | a token whose scope does not suffice | 403 `insufficient_scope`, naming the whole scope that would suffice |
 //! | an anonymous request (where tokens are optional) | 401 without an error code, naming the scope |
 //! | a request that no `Authenticate` has seen | 500, and an error in the log that names the remedy |
+//! | such a request for which axum has no route (with the feature `axum`) | 404 |
 //!
 //! [`RequireActive`] asks the issuer, or the application's verifier, whether the token is still active.
 //!
@@ -18,6 +19,7 @@
 mod active;
 mod future;
 mod layer;
+mod refused;
 mod service;
 
 pub use self::{

@@ -9,11 +9,8 @@ use http_body::Body;
 use scopegate_core::Authentication;
 use tower_service::Service;
 
-use super::ResponseFuture;
-use crate::{
-    Requirement, ResponseBody,
-    refusal::{Refusal, ResponseForm},
-};
+use super::{ResponseFuture, refused::refused};
+use crate::{Requirement, ResponseBody};
 
 /// The service of [`RequireScope`](super::RequireScope) and [`RequireToken`](super::RequireToken). See the
 /// [module docs](super).
@@ -47,8 +44,6 @@ where
         let Err(error) = self.requirement.check(authentication) else {
             return ResponseFuture::inner(self.inner.call(request));
         };
-        let refusal = Refusal::new(&error).after(authentication).to(&request).requiring(self.requirement.challenge());
-        let space = authentication.and_then(Authentication::protection_space);
-        ResponseFuture::refused(refusal.respond(ResponseForm::for_bodies::<ResBody>((&request).into(), space)))
+        ResponseFuture::refused(refused(&error, &request, self.requirement.challenge()))
     }
 }

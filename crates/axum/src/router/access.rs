@@ -1,0 +1,65 @@
+use std::fmt;
+
+use scopegate_core::ScopePolicy;
+
+/// Who may call a route of a [`ProtectedRouter`](crate::ProtectedRouter): [`public`], [`optional`], [`authenticated`], or a
+/// scope, by [`scope`](crate::scope) or any other [`ScopePolicy`].
+#[derive(Clone, Debug)]
+pub struct Access(pub(super) Kind);
+
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    Public,
+    Optional,
+    Authenticated,
+    Scope(ScopePolicy),
+}
+
+/// Anybody may call the route. Its request is not authenticated: a handler that takes an `AccessToken` answers 500 there.
+pub fn public() -> Access {
+    Access(Kind::Public)
+}
+
+/// Anybody may call the route without credentials. Credentials that do not verify are refused, and the handler takes an
+/// `Option<AccessToken>`.
+pub fn optional() -> Access {
+    Access(Kind::Optional)
+}
+
+/// Whoever has a valid token may call the route, whatever its scope.
+pub fn authenticated() -> Access {
+    Access(Kind::Authenticated)
+}
+
+impl Access {
+    /// Whether a request without credentials is let through.
+    pub fn admits_anonymous(&self) -> bool {
+        matches!(self.0, Kind::Public | Kind::Optional)
+    }
+
+    /// The scope that a token needs; `None` where none is required.
+    pub fn scope(&self) -> Option<&ScopePolicy> {
+        match &self.0 {
+            Kind::Scope(policy) => Some(policy),
+            Kind::Public | Kind::Optional | Kind::Authenticated => None,
+        }
+    }
+}
+
+impl From<ScopePolicy> for Access {
+    fn from(policy: ScopePolicy) -> Self {
+        Self(Kind::Scope(policy))
+    }
+}
+
+/// `public`, `optional`, `authenticated`, or the scopes that a challenge names.
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match &self.0 {
+            Kind::Public => "public",
+            Kind::Optional => "optional",
+            Kind::Authenticated => "authenticated",
+            Kind::Scope(policy) => return f.pad(&policy.to_string()),
+        })
+    }
+}

@@ -1,0 +1,363 @@
+//! A router on which every route says who may call it.
+
+mod access;
+mod methods;
+mod routes;
+
+use std::{convert::Infallible, fmt};
+
+use axum::{
+    Router,
+    extract::Request,
+    handler::Handler,
+    response::IntoResponse,
+    routing::{MethodRouter, Route, any, any_service},
+};
+use http::StatusCode;
+use scopegate_tower::{Authenticate, RequireScope};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use self::{access::Kind, methods::Methods};
+pub use self::{
+    access::{Access, authenticated, optional, public},
+    routes::{RouteInfo, Routes},
+};
+
+/// A router that denies by default: a route cannot be added without saying who may call it.
+///
+/// ```
+/// use axum::routing::{get, post};
+/// use scopegate_axum::{Authenticate, ProtectedRouter, authenticated, public, scope};
+///
+/// # async fn list() {}
+/// # async fn create() {}
+/// fn app(authenticate: Authenticate) -> axum::Router {
+///     let admin = ProtectedRouter::new(authenticate.clone()).route("/users", scope("admin"), get(list));
+///     ProtectedRouter::new(authenticate)
+///         .route("/health", public(), get(async || "ok"))
+///         .route("/me", authenticated(), get(list))
+///         .route("/messages", scope("message:read"), get(list))
+///         .route("/messages", scope("message:read") & scope("message:write"), post(create))
+///         .nest("/admin", admin)
+///         .into_router()
+/// }
+/// ```
+///
+/// An [`Authenticate`] and, where a scope is required, a [`RequireScope`] run in front of each route, as if they had been added
+/// as layers. A method without a handler gets 405 and an unknown path 404, both without a look at the token; see
+/// [`authenticate_unmatched`](Self::authenticate_unmatched).
+///
+/// [`into_router`](Self::into_router) gives a plain router. What has to run outside of the authentication, such as CORS,
+/// tracing and limits, is a layer of that one. A route that is added to it later is not protected.
+///
+/// # Panics
+///
+/// While the router is built, as axum's own does: for a path that is malformed or overlaps another, and for a route without
+/// methods.
+#[must_use = "a router does nothing until it is made into a service"]
+pub struct ProtectedRouter<S = ()> {
+    authenticate: Authenticate,
+    nodes: Vec<Node<S>>,
+    fallback: Option<Guarded<S>>,
+    authenticates_unmatched: bool,
+}
+
+enum Node<S> {
+    Route { path: String, guarded: Guarded<S> },
+    Service { path: String, guarded: Guarded<()> },
+    Nested { path: String, nodes: Vec<Node<S>>, fallback: Option<Guarded<S>> },
+}
+
+/// Handlers, and what runs in front of them.
+struct Guarded<S> {
+    access: Access,
+    authenticate: Authenticate,
+    handlers: MethodRouter<S>,
+}
+
+impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
+    /// Begins a router whose routes are authenticated by `authenticate`, with all its settings.
+    pub fn new(authenticate: Authenticate) -> Self {
+        Self { authenticate, nodes: Vec::new(), fallback: None, authenticates_unmatched: false }
+    }
+
+    fn guarded<T>(&self, access: Access, handlers: MethodRouter<T>) -> Guarded<T> {
+        Guarded { access, authenticate: self.authenticate.clone(), handlers }
+    }
+
+    /// Adds a route. Further methods of the same path may be added by another call, with another access.
+    ///
+    /// # Panics
+    ///
+    /// When `handlers` has no method.
+    #[track_caller]
+    pub fn route(mut self, path: &str, access: impl Into<Access>, handlers: MethodRouter<S>) -> Self {
+        match Methods::of(&handlers) {
+            Methods::Only(methods) if methods.is_empty() => {
+                panic!("the route {path:?} has no method; give it one, such as `get(handler)`")
+            }
+            Methods::Unknown => panic!(
+                "the methods of {path:?} cannot be told: this version of axum prints its routers in another way; use one that \
+                 this version of scopegate-axum was tested with"
+            ),
+            Methods::Only(_) | Methods::Every => {}
+        }
+        let guarded = self.guarded(access.into(), handlers);
+        self.nodes.push(Node::Route { path: path.to_owned(), guarded });
+        self
+    }
+
+    /// Adds a service for every method of a path.
+    #[track_caller]
+    pub fn route_service<T>(self, path: &str, access: impl Into<Access>, service: T) -> Self
+    where
+        T: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
+        T::Response: IntoResponse + 'static,
+        T::Future: Send + 'static,
+    {
+        self.route(path, access, any_service(service))
+    }
+
+    /// Adds a service for every method of all paths below `path`, which is taken off the request's path.
+    pub fn nest_service<T>(mut self, path: &str, access: impl Into<Access>, service: T) -> Self
+    where
+        T: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
+        T::Response: IntoResponse + 'static,
+        T::Future: Send + 'static,
+    {
+        let guarded = self.guarded(access.into(), any_service(service));
+        self.nodes.push(Node::Service { path: path.to_owned(), guarded });
+        self
+    }
+
+    /// Adds the routes of another router below `path`. They keep their access, and are authenticated by their own
+    /// `Authenticate`.
+    pub fn nest(mut self, path: &str, other: Self) -> Self {
+        self.authenticates_unmatched |= other.authenticates_unmatched;
+        self.nodes.push(Node::Nested { path: path.to_owned(), nodes: other.nodes, fallback: other.fallback });
+        self
+    }
+
+    /// Adds the routes of another router. They keep their access, and are authenticated by their own `Authenticate`.
+    ///
+    /// # Panics
+    ///
+    /// When both have a fallback.
+    #[track_caller]
+    pub fn merge(mut self, other: Self) -> Self {
+        self.authenticates_unmatched |= other.authenticates_unmatched;
+        self.nodes.extend(other.nodes);
+        self.fallback = match (self.fallback, other.fallback) {
+            (Some(_), Some(_)) => panic!("both routers have a fallback, and only one can be used; remove one of them"),
+            (own, others) => own.or(others),
+        };
+        self
+    }
+
+    /// Answers requests that no route matches. Without a fallback, they get 404.
+    pub fn fallback<H: Handler<T, S>, T: 'static>(mut self, access: impl Into<Access>, handler: H) -> Self {
+        self.fallback = Some(self.guarded(access.into(), any(handler)));
+        self
+    }
+
+    /// Refuses requests without a valid token before it is said that there is no such path (404) or method (405), so that
+    /// strangers cannot list the routes. By default these answers need no token, as in axum.
+    ///
+    /// Public routes, and those with an optional token, stay as they are.
+    pub fn authenticate_unmatched(self) -> Self {
+        Self { authenticates_unmatched: true, ..self }
+    }
+
+    /// Adds a layer to all routes that were added before. It runs inside of the authentication: it sees requests that may
+    /// call the handler, with their `Authentication` in the extensions. For a layer outside of it, add it to the router that
+    /// [`into_router`](Self::into_router) gives.
+    pub fn layer<L>(self, layer: L) -> Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        let nodes = self.nodes.into_iter().map(|node| node.layer(&layer)).collect();
+        let fallback = self.fallback.map(|guarded| guarded.layer(&layer));
+        Self { nodes, fallback, ..self }
+    }
+
+    /// Gives the state to all handlers.
+    pub fn with_state<S2>(self, state: S) -> ProtectedRouter<S2> {
+        let Self { authenticate, nodes, fallback, authenticates_unmatched } = self;
+        let nodes = nodes.into_iter().map(|node| node.with_state(&state)).collect();
+        let fallback = fallback.map(|guarded| guarded.with_state(&state));
+        ProtectedRouter { authenticate, nodes, fallback, authenticates_unmatched }
+    }
+
+    /// Every route, with who may call it.
+    pub fn routes(&self) -> Routes {
+        let mut routes = Vec::new();
+        list(&self.nodes, self.fallback.as_ref(), "", &mut routes);
+        Routes(routes)
+    }
+
+    /// The router, with everything in front of its routes.
+    pub fn into_router(self) -> Router<S> {
+        let Self { authenticate, nodes, mut fallback, authenticates_unmatched } = self;
+        if authenticates_unmatched && fallback.is_none() {
+            let not_found = any(async || StatusCode::NOT_FOUND);
+            fallback = Some(Guarded { access: authenticated(), authenticate, handlers: not_found });
+        }
+        build(nodes, fallback, authenticates_unmatched)
+    }
+}
+
+fn build<S: Clone + Send + Sync + 'static>(
+    nodes: Vec<Node<S>>,
+    fallback: Option<Guarded<S>>,
+    authenticates_unmatched: bool,
+) -> Router<S> {
+    let mut router = Router::new();
+    for node in nodes {
+        router = match node {
+            Node::Route { path, guarded } => router.route(&path, guarded.into_handlers(authenticates_unmatched)),
+            Node::Service { path, guarded } => {
+                router.nest_service(&path, guarded.into_handlers(authenticates_unmatched))
+            }
+            Node::Nested { path, nodes, fallback } => {
+                router.nest(&path, build(nodes, fallback, authenticates_unmatched))
+            }
+        };
+    }
+    match fallback {
+        Some(guarded) => router.fallback(guarded.into_handlers(authenticates_unmatched)),
+        None => router,
+    }
+}
+
+fn list<S: Clone + Send + Sync + 'static>(
+    nodes: &[Node<S>],
+    fallback: Option<&Guarded<S>>,
+    prefix: &str,
+    routes: &mut Vec<RouteInfo>,
+) {
+    for node in nodes {
+        match node {
+            Node::Route { path, guarded } => guarded.list(nested(prefix, path), routes),
+            Node::Service { path, guarded } => guarded.list(nested(prefix, path) + "/*", routes),
+            Node::Nested { path, nodes, fallback } => list(nodes, fallback.as_ref(), &nested(prefix, path), routes),
+        }
+    }
+    if let Some(guarded) = fallback {
+        guarded.list(format!("{prefix}/*"), routes);
+    }
+}
+
+/// The path of a nested route, as axum composes it.
+fn nested(prefix: &str, path: &str) -> String {
+    match (prefix, path) {
+        ("", path) => path.to_owned(),
+        (prefix, "/") => prefix.to_owned(),
+        (prefix, path) => format!("{}{path}", prefix.strip_suffix('/').unwrap_or(prefix)),
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Node<S> {
+    fn layer<L>(self, layer: &L) -> Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        match self {
+            Self::Route { path, guarded } => Self::Route { path, guarded: guarded.layer(layer) },
+            Self::Service { path, guarded } => Self::Service { path, guarded: guarded.layer(layer) },
+            Self::Nested { path, nodes, fallback } => Self::Nested {
+                path,
+                nodes: nodes.into_iter().map(|node| node.layer(layer)).collect(),
+                fallback: fallback.map(|guarded| guarded.layer(layer)),
+            },
+        }
+    }
+
+    fn with_state<S2>(self, state: &S) -> Node<S2> {
+        match self {
+            Self::Route { path, guarded } => Node::Route { path, guarded: guarded.with_state(state) },
+            Self::Service { path, guarded } => Node::Service { path, guarded },
+            Self::Nested { path, nodes, fallback } => Node::Nested {
+                path,
+                nodes: nodes.into_iter().map(|node| node.with_state(state)).collect(),
+                fallback: fallback.map(|guarded| guarded.with_state(state)),
+            },
+        }
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Guarded<S> {
+    fn layer<L>(self, layer: &L) -> Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        Self { handlers: self.handlers.layer(layer.clone()), ..self }
+    }
+
+    fn with_state<S2>(self, state: &S) -> Guarded<S2> {
+        let Self { access, authenticate, handlers } = self;
+        Guarded { access, authenticate, handlers: handlers.with_state(state.clone()) }
+    }
+
+    /// The handlers with what runs in front of them. With `authenticates_unmatched`, that also covers the answer to a method
+    /// that has no handler.
+    fn into_handlers(self, authenticates_unmatched: bool) -> MethodRouter<S> {
+        let Self { access, authenticate, handlers } = self;
+        // `route_layer` covers the methods alone, and not a fallback, which `any` and services are.
+        let covers_fallback = authenticates_unmatched || !matches!(Methods::of(&handlers), Methods::Only(_));
+        match access.0 {
+            Kind::Public => handlers,
+            // Its 405 needs no token either way.
+            Kind::Optional => with(handlers, authenticate.optional(), covers_fallback),
+            Kind::Authenticated => with(handlers, authenticate, covers_fallback),
+            Kind::Scope(policy) => {
+                let scoped = with(handlers, RequireScope::new(policy), covers_fallback);
+                with(scoped, authenticate, covers_fallback)
+            }
+        }
+    }
+
+    fn list(&self, path: String, routes: &mut Vec<RouteInfo>) {
+        let access = &self.access;
+        let route = |method| RouteInfo { method, path: path.clone(), access: access.clone() };
+        match Methods::of(&self.handlers) {
+            Methods::Only(methods) => routes.extend(methods.into_iter().map(|method| route(Some(method)))),
+            Methods::Every | Methods::Unknown => routes.push(route(None)),
+        }
+    }
+}
+
+fn with<S, L>(handlers: MethodRouter<S>, layer: L, covers_fallback: bool) -> MethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    L: Layer<Route> + Clone + Send + Sync + 'static,
+    L::Service: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
+    <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+    <L::Service as Service<Request>>::Future: Send + 'static,
+{
+    if covers_fallback { handlers.layer(layer) } else { handlers.route_layer(layer) }
+}
+
+impl<S: Clone + Send + Sync + 'static> From<ProtectedRouter<S>> for Router<S> {
+    fn from(router: ProtectedRouter<S>) -> Self {
+        router.into_router()
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> fmt::Debug for ProtectedRouter<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProtectedRouter").field("routes", &self.routes().0).finish_non_exhaustive()
+    }
+}

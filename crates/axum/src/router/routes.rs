@@ -1,0 +1,72 @@
+use std::fmt;
+
+use http::Method;
+
+use super::access::Access;
+
+/// The routes of a [`ProtectedRouter`](crate::ProtectedRouter), in the order in which they were added.
+///
+/// `Display` prints them as a table, for a review or for a test that compares it with a file:
+///
+/// ```text
+/// GET    /health    public
+/// GET    /messages  message:read
+/// POST   /messages  message:write
+/// *      /files/*   authenticated
+/// ```
+#[derive(Clone, Debug)]
+pub struct Routes(pub(super) Vec<RouteInfo>);
+
+/// One route: a method and a path, and who may call it.
+#[derive(Clone, Debug)]
+pub struct RouteInfo {
+    pub(super) method: Option<Method>,
+    pub(super) path: String,
+    pub(super) access: Access,
+}
+
+impl Routes {
+    /// The routes, one for each method of a path.
+    pub fn iter(&self) -> impl Iterator<Item = &RouteInfo> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl RouteInfo {
+    /// The method; `None` for a route that takes every method. A route for `GET` also answers `HEAD`, as in axum.
+    pub fn method(&self) -> Option<&Method> {
+        self.method.as_ref()
+    }
+
+    /// The path as it was declared, with the prefixes of the routers that it is nested in. It ends with `/*` where a nested
+    /// service or a fallback answers all paths below.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Who may call it.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+}
+
+impl fmt::Display for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.iter().map(|route| route.path.chars().count()).max().unwrap_or_default();
+        for route in self.iter() {
+            let method = route.method.as_ref().map_or("*", Method::as_str);
+            writeln!(f, "{method:<7} {:<width$}  {}", route.path, route.access)?;
+        }
+        Ok(())
+    }
+}

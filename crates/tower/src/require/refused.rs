@@ -1,0 +1,42 @@
+//! The response to a request that a requirement refuses.
+
+use http::{Extensions, Request, Response, StatusCode};
+use scopegate_core::{Authentication, Error, Reason};
+
+use crate::{
+    ResponseBody,
+    refusal::{Refusal, ResponseForm},
+};
+
+/// The refusal, which names the scope `required`. A request that axum has found no route for is answered 404 where no
+/// `Authenticate` has seen it: the layer covers the fallback of a router on which `Authenticate` covers the routes alone.
+pub(super) fn refused<ReqBody, ResBody>(
+    error: &Error,
+    request: &Request<ReqBody>,
+    required: Option<&str>,
+) -> Response<ResponseBody<ResBody>> {
+    if error.reason() == Reason::MissingAuthenticateLayer && is_unmatched(request.extensions()) {
+        tracing::debug!(target: "scopegate", path = request.uri().path(), "no route, and no `Authenticate` in front");
+        let mut response = Response::new(ResponseBody::default());
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        return response;
+    }
+    let authentication = request.extensions().get::<Authentication>();
+    let space = authentication.and_then(Authentication::protection_space);
+    let form = ResponseForm::for_bodies::<ResBody>(request.into(), space);
+    Refusal::new(error).after(authentication).to(request).requiring(required).respond(form)
+}
+
+/// Whether an axum router has found no route for the request.
+#[cfg(feature = "axum")]
+fn is_unmatched(extensions: &Extensions) -> bool {
+    use axum::extract::{MatchedPath, OriginalUri};
+
+    // Every router leaves the one, and only a route the other.
+    extensions.get::<OriginalUri>().is_some() && extensions.get::<MatchedPath>().is_none()
+}
+
+#[cfg(not(feature = "axum"))]
+fn is_unmatched(_: &Extensions) -> bool {
+    false
+}
