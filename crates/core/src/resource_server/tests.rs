@@ -22,7 +22,7 @@ use crate::{
     jwt::Profile,
     keys::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
     net::fetch::{Fetch, FetchError, FetchLimits},
-    observe::KeyFetch,
+    observe::{KeyFetch, LogSampler},
     refusal::ErrorKind,
 };
 
@@ -249,6 +249,41 @@ async fn a_good_token_is_authenticated_at_once_where_the_keys_are_cached() {
     let token = outcome.token().unwrap();
     assert_eq!((token.issuer(), token.subject()), (ISSUER, Some("alice")));
     assert!(server.authenticate(&request(&token_by("a-es256"))).await.is_ok(), "awaited, it is the same");
+}
+
+#[tokio::test]
+async fn a_token_that_was_verified_is_cached() {
+    let server = fixed(&["a-es256"]).await;
+    let token = token_by("a-es256");
+    assert!(server.server().cached_jwt(server.digest(&token)).is_none());
+    at_once(&server, &token).unwrap();
+    assert_eq!(server.server().cached_jwt(server.digest(&token)).unwrap().subject(), Some("alice"));
+}
+
+#[tokio::test]
+async fn twenty_refusals_of_a_kind_are_logged_in_a_period_and_the_next_says_how_many_were_not() {
+    let clock = SetClock::new();
+    let server = fixed_with(&["a-es256"], |builder| builder.clock(clock.clone())).await;
+    let of = |reason: Reason| Error::from(reason).with_issuer(&ISSUER.into());
+    let admit = |reason| server.admit_to_log(&of(reason), None);
+    for _ in 0..20 {
+        assert_eq!(admit(Reason::Expired), Some(0));
+    }
+    assert_eq!((admit(Reason::Expired), admit(Reason::Expired)), (None, None));
+    assert_eq!(admit(Reason::UnknownKey), Some(0), "another kind");
+    clock.advance(LogSampler::PERIOD);
+    assert_eq!(admit(Reason::Expired), Some(2));
+}
+
+#[tokio::test]
+async fn a_resource_server_keeps_the_protection_space_it_was_given() {
+    let server = fixed(&["a-es256"]).await;
+    assert!(server.protection_space().is_none());
+    let guarded = server.with_protection_space(ProtectionSpace::new("orders").unwrap());
+    assert!(guarded.protection_space().is_some() && guarded.is(&server));
+    let outcome = at_once(&guarded, &token_by("a-es256")).unwrap();
+    assert!(outcome.protection_space().is_some());
+    assert!(outcome.with_resource_server(server).protection_space().is_none());
 }
 
 #[tokio::test]

@@ -415,11 +415,113 @@ async fn keys_to_be_fetched_need_a_client() {
 
 #[cfg(feature = "reqwest")]
 #[tokio::test]
-async fn the_client_of_the_feature_is_used_where_none_is_given() {
-    assert_eq!(
-        faults(ResourceServer::builder().issuer(Issuer::discovered("https://as.example")).audience("api")).await,
-        NONE
-    );
+async fn a_client_is_made_where_one_is_needed_and_none_was_given() {
+    let provided = |mut builder: ResourceServerBuilder| {
+        let mut faults = Faults::default();
+        builder.provide_fetch(&mut faults);
+        faults.none().unwrap();
+        builder.fetch
+    };
+    let bare = || ResourceServer::builder().audience("api");
+    let discovering = || bare().issuer(Issuer::discovered("https://as.example"));
+    assert!(provided(discovering()).is_some());
+    assert!(provided(bare().tenants(Tenants::trusting("all", |_| true))).is_some());
+    assert!(provided(bare().issuer(issuer())).is_none());
+    let given = discovering().fetch(Network::new());
+    let client = given.fetch.clone().unwrap();
+    assert!(Arc::ptr_eq(&provided(given).unwrap(), &client), "that one is used");
+}
+
+#[tokio::test]
+async fn keys_in_a_file_need_no_client() {
+    let issuer = Issuer::with_jwks_file("https://as.example", "keys.json");
+    let server = ResourceServer::builder().issuer(issuer).audience("api").build().await.unwrap();
+    assert_eq!(server.health().issuers().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refresh_for_every_issuer_is_checked_where_an_issuer_has_none_of_its_own() {
+    let wrong = || KeyRefresh::default().cool_down(Duration::ZERO);
+    let found = faults(builder(issuer()).key_refresh(wrong())).await;
+    assert!(found.len() == 1 && found[0].contains("cool-down"), "{found:?}");
+    assert_eq!(faults(builder(issuer().key_refresh(KeyRefresh::default())).key_refresh(wrong())).await, NONE);
+}
+
+#[tokio::test]
+async fn requests_name_the_user_agent_that_was_given() {
+    let network = Network::with_issuer(&["a-es256"]);
+    let builder = ResourceServer::builder().issuer(Issuer::discovered("https://as.example")).audience("api");
+    let named = builder.user_agent(HeaderValue::from_static("orders-api/1.2")).fetch(network.clone());
+    named.startup(Startup::FailFast).build().await.unwrap();
+    assert_eq!(network.headers()["user-agent"], "orders-api/1.2");
+}
+
+#[tokio::test]
+async fn k_11_a_url_of_keys_is_at_a_host_for_keys() {
+    let issuer = || Issuer::with_jwks_uri("https://as.example", "https://keys.example/jwks");
+    let fault =
+        r#"issuer "https://as.example": the JWKS URL "https://keys.example/jwks" is not at one of its hosts for keys"#;
+    assert_eq!(faults_of(issuer().key_hosts(["as.example"])).await, [fault]);
+    assert_eq!(faults_of(issuer().key_hosts(["as.example", "keys.example"])).await, NONE);
+}
+
+#[tokio::test]
+async fn a_header_for_keys_is_none_that_is_sent_anyway() {
+    let issuer = || Issuer::with_jwks_uri("https://as.example", "https://keys.example/jwks");
+    for ours in ["accept", "Accept-Encoding", "host", "if-none-match", "if-modified-since", "range"] {
+        let found = faults_of(issuer().jwks_header(ours, "value")).await;
+        assert!(found.len() == 1 && found[0].ends_with("for its JWK Set is for us to send"), "{found:?}");
+    }
+    assert_eq!(faults_of(issuer().jwks_header("x-api-key", "value")).await, NONE);
+}
+
+#[tokio::test]
+async fn a_name_of_a_verifier_is_its_own() {
+    let keys = |name: &str, prefix: &str| ApiKeys::new(name, prefix);
+    let named = || builder(issuer()).verifier(keys("https://api.example/keys", "a_"));
+    assert_eq!(faults(named().verifier(keys("https://api.example/other", "b_"))).await, NONE);
+    for taken in [
+        named().verifier(keys("https://api.example/keys", "b_")),
+        named().verifier(keys("https://as.example", "b_")),
+        named()
+            .tenants(Tenants::trusting("all", |name| name == "https://tenant.example"))
+            .verifier(keys("https://tenant.example", "b_")),
+    ] {
+        let found = faults(taken).await;
+        assert!(found.len() == 1 && found[0].contains("is called the same"), "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn intro_11_opaque_tokens_are_told_apart_by_prefixes_of_which_none_begins_another() {
+    let asked = |name: &str, prefixes: &[&str]| {
+        let at = Introspection::at("https://as.example/introspect", ClientAuthentication::none("api"));
+        let introspection = prefixes.iter().fold(at, |introspection, prefix| introspection.token_prefix(*prefix));
+        Issuer::introspected(name, introspection).audiences(["api"])
+    };
+    for (first, second, fault) in [
+        (&[][..], &["b_"][..], None),
+        (&["a_"], &["b_", "c_"], None),
+        (&[], &[], Some("would be asked about the same opaque tokens")),
+        (&["a_"], &["a_b_"], Some("a token may have both")),
+        (&["a_b_"], &["a_"], Some("a token may have both")),
+        (&["a_"], &["a_"], Some("a token may have both")),
+    ] {
+        let builder = builder(asked("https://a.example", first)).issuer(asked("https://b.example", second));
+        let found = faults(builder).await;
+        assert_eq!(found.len(), usize::from(fault.is_some()), "{found:?}");
+        assert!(found.iter().all(|found| fault.is_some_and(|fault| found.contains(fault))), "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn names_of_this_api_are_listed_once() {
+    let other = Issuer::with_jwks("https://b.example", jwks(&["a-es256"]));
+    let builder = builder(issuer().audiences(["a", "b"]))
+        .issuer(other.audiences(["b", "c"]))
+        .issuer(Issuer::with_jwks("https://c.example", jwks(&["a-es256"])));
+    let server = builder.build().await.unwrap();
+    assert_eq!(server.audiences().collect::<Vec<_>>(), ["a", "b", "c", "https://api.example"]);
 }
 
 #[tokio::test]
