@@ -92,7 +92,9 @@ async fn a_route_is_for_those_whom_its_declaration_names() {
         }
     }
     assert_eq!(Ask::get("/files/a/b").bearer(read).of(&router).await.body, "/a/b", "as a nested service");
-    Ask::get("/messages").of(&router).await.assert_401_bare();
+    let answer = Ask::get("/messages").of(&router).await;
+    assert_eq!(answer.challenge(), Some("Bearer realm=\"https://api.example/r\", scope=\"read\""));
+    Ask::get("/me").of(&router).await.assert_401_bare();
     Ask::get("/messages").bearer(none).of(&router).await.assert_403("read");
 }
 

@@ -5,16 +5,15 @@
 use std::error::Error;
 
 use axum::{Router, routing::get};
-use scopegate_axum::{AccessToken, Authenticate, Issuer, RequireScope, ResourceServer};
+use scopegate_axum::{AccessToken, Authenticate, Issuer, ProtectedRouter, ResourceServer, public, scope};
 use scopegate_testing::TestIssuer;
 use tokio::net::TcpListener;
 
 fn app(resource_server: ResourceServer) -> Router {
-    let protected = Router::new()
-        .route("/messages", get(messages))
-        .route_layer(RequireScope::new("message")) // Runs second: is the permission there?
-        .route_layer(Authenticate::new(resource_server)); // Runs first: who is asking?
-    Router::new().route("/public", get(|| async { "Anyone may read this.\n" })).merge(protected)
+    ProtectedRouter::new(Authenticate::new(resource_server))
+        .route("/public", public(), get(async || "Anyone may read this.\n"))
+        .route("/messages", scope("message"), get(messages))
+        .into_router()
 }
 
 async fn messages(token: AccessToken) -> String {

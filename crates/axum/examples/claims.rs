@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use axum::{Router, routing::get};
-use scopegate_axum::{AccessToken, Authenticate, Issuer, ResourceServer};
+use scopegate_axum::{AccessToken, Authenticate, Issuer, ProtectedRouter, ResourceServer, authenticated};
 use scopegate_testing::TestIssuer;
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -19,7 +19,7 @@ struct Profile {
 }
 
 fn app(resource_server: ResourceServer) -> Router {
-    Router::new().route("/me", get(me)).route_layer(Authenticate::new(resource_server))
+    ProtectedRouter::new(Authenticate::new(resource_server)).route("/me", authenticated(), get(me)).into_router()
 }
 
 async fn me(token: AccessToken<Profile>) -> String {

@@ -9,18 +9,19 @@ use axum::{
     routing::{get, post},
 };
 use scopegate_axum::{
-    AccessToken, Authenticate, Issuer, RequireActive, RequireScope, ResourceServer,
+    AccessToken, Authenticate, Issuer, ProtectedRouter, RequireActive, ResourceServer,
     introspection::{ClientAuthentication, Introspection},
+    scope,
 };
 use scopegate_testing::TestIssuer;
 use tokio::net::TcpListener;
 
 fn app(resource_server: ResourceServer) -> Router {
-    Router::new()
-        .route("/messages", get(messages)) // A cached answer of up to 30 seconds will do.
-        .route("/pay", post(|| async { "Paid.\n" }).layer(RequireActive::now())) // Introspects for every request.
-        .route_layer(RequireScope::new("message"))
-        .route_layer(Authenticate::new(resource_server))
+    let pay = post(async || "Paid.\n").layer(RequireActive::now()); // Introspects for every request.
+    ProtectedRouter::new(Authenticate::new(resource_server))
+        .route("/messages", scope("message"), get(messages)) // A cached answer of up to 30 seconds will do.
+        .route("/pay", scope("message"), pay)
+        .into_router()
 }
 
 /// The handler is the same for JWTs and for opaque tokens.

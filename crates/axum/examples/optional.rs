@@ -5,15 +5,15 @@
 use std::error::Error;
 
 use axum::{Router, routing::get};
-use scopegate_axum::{AccessToken, Authenticate, Issuer, RequireScope, ResourceServer};
+use scopegate_axum::{AccessToken, Authenticate, Issuer, ProtectedRouter, ResourceServer, optional, scope};
 use scopegate_testing::TestIssuer;
 use tokio::net::TcpListener;
 
 fn app(resource_server: ResourceServer) -> Router {
-    Router::new()
-        .route("/greeting", get(greeting))
-        .route("/messages", get(messages).layer(RequireScope::new("message"))) // Refuses anonymous requests.
-        .route_layer(Authenticate::new(resource_server).optional())
+    ProtectedRouter::new(Authenticate::new(resource_server))
+        .route("/greeting", optional(), get(greeting))
+        .route("/messages", scope("message"), get(messages))
+        .into_router()
 }
 
 /// `None` means that the request has no token. A token that does not verify is refused before the handler runs.

@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
-//! use scopegate_axum::{AccessToken, Authenticate, Issuer, RequireScope, ResourceServer};
+//! use scopegate_axum::{AccessToken, Authenticate, Issuer, ProtectedRouter, ResourceServer, public, scope};
 //!
 //! # async fn build() -> Result<(), scopegate_axum::BuildError> {
 //! let resource_server = ResourceServer::builder()
@@ -11,10 +11,10 @@
 //!     .build()
 //!     .await?;
 //!
-//! let app: Router = Router::new()
-//!     .route("/messages", get(messages))
-//!     .route_layer(RequireScope::new("message")) // Runs second: is the permission there?
-//!     .route_layer(Authenticate::new(resource_server)); // Runs first: who is asking?
+//! let app: Router = ProtectedRouter::new(Authenticate::new(resource_server))
+//!     .route("/health", public(), get(async || "ok"))
+//!     .route("/messages", scope("message"), get(messages))
+//!     .into_router();
 //!
 //! async fn messages(token: AccessToken) -> String {
 //!     format!("for {:?}", token.subject())
@@ -24,6 +24,9 @@
 //! # }
 //! ```
 //!
+//! A route cannot be added to a [`ProtectedRouter`] without saying who may call it. On a plain router the layers
+//! [`Authenticate`] and [`RequireScope`] do the same.
+//!
 //! A handler with one of this crate's extractors never runs without an `Authenticate` layer in front of it: the answer is
 //! 500, and the log names the remedy. (A handler that takes a `Result` of an extractor does run, and gets the [`Rejection`].)
 //!
@@ -32,7 +35,9 @@
 //! | you want to | see |
 //! |---|---|
 //! | accept an issuer's tokens | [`ResourceServer`], [`Issuer`]; [`jwt::Profile`] for an issuer that does not follow RFC 9068 |
-//! | require a token | [`Authenticate`] |
+//! | require a token or a scope on each route of a router | [`ProtectedRouter`] |
+//! | review which routes there are, and for whom | [`ProtectedRouter::routes`] |
+//! | require a token on a plain router | [`Authenticate`] |
 //! | let anonymous requests through as well | [`Authenticate::optional`], and `Option<`[`AccessToken`]`>` in the handler |
 //! | require a scope around a route | [`RequireScope`], [`ScopePolicy`] |
 //! | require a scope in the handler's signature | [`Scoped`] |
@@ -52,6 +57,8 @@
 //! | test the API | the crate `scopegate-testing`: an issuer in the test's process |
 //!
 //! # Order of layers
+//!
+//! On a plain router; [`ProtectedRouter`] sees to all of this.
 //!
 //! 1. The layer that is added last runs first, so `Authenticate` is added after [`RequireScope`] and [`RequireActive`].
 //! 2. A layer covers the routes that were added before it. A route added later is open: give protected routes a router of

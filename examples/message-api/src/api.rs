@@ -1,7 +1,9 @@
 //! The API. [`router`] has everything that protects it.
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
-use scopegate_axum::{AccessToken, Authenticate, Health, RequireScope, ResourceServer, scope};
+use scopegate_axum::{
+    AccessToken, Authenticate, Health, ProtectedRouter, ResourceServer, authenticated, public, scope,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -11,21 +13,15 @@ struct Profile {
     display_name: Option<String>,
 }
 
-/// Five routes, three of them protected.
-///
-/// The protected ones have a router of their own: a layer covers the routes that were added before it, so a route that is
-/// added to the merged router later is clearly public. A `route_layer` leaves unknown paths to the router's 404.
+/// Five routes, each of which says who may call it.
 pub(crate) fn router(resource_server: ResourceServer) -> Router {
-    let protected = Router::new()
-        .route("/me", get(me))
-        .route("/messages", get(messages).layer(RequireScope::new("message")))
-        .route("/admin", get(admin).layer(RequireScope::all(["admin", "message"])))
-        .route_layer(Authenticate::new(resource_server.clone()).scope_hint(scope("message")));
-
-    Router::new()
-        .route("/public", get(|| async { "Anyone may read this.\n" }))
-        .route("/health", get(health).with_state(resource_server))
-        .merge(protected)
+    ProtectedRouter::new(Authenticate::new(resource_server.clone()))
+        .route("/public", public(), get(async || "Anyone may read this.\n"))
+        .route("/health", public(), get(health).with_state(resource_server))
+        .route("/me", authenticated(), get(me))
+        .route("/messages", scope("message"), get(messages))
+        .route("/admin", scope("admin") & scope("message"), get(admin))
+        .into_router()
 }
 
 /// Whether the issuer's keys are loaded, for a readiness probe. It names the issuer and its key ids, so a public service would
@@ -46,7 +42,7 @@ async fn me(token: AccessToken<Profile>) -> Json<Value> {
 }
 
 async fn messages(token: AccessToken) -> Json<Value> {
-    Json(json!([{ "to": token.subject(), "text": "Your token has the scope that this route demands." }]))
+    Json(json!([{ "to": token.subject(), "text": "Your token has the scope that this route requires." }]))
 }
 
 async fn admin(token: AccessToken) -> Json<Value> {

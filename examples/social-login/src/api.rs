@@ -1,7 +1,7 @@
 //! The API: one route, and one handler for every kind of token.
 
 use axum::{Json, Router, routing::get};
-use scopegate_axum::{AccessToken, Authenticate, RequireScope, ResourceServer, scope};
+use scopegate_axum::{AccessToken, Authenticate, ProtectedRouter, ResourceServer, scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,9 +12,9 @@ struct Login {
 }
 
 pub(crate) fn router(resource_server: ResourceServer) -> Router {
-    Router::new()
-        .route("/message", get(message).layer(RequireScope::new("message")))
-        .route_layer(Authenticate::new(resource_server).scope_hint(scope("message")))
+    ProtectedRouter::new(Authenticate::new(resource_server))
+        .route("/message", scope("message"), get(message))
+        .into_router()
 }
 
 /// Subjects of different issuers may be equal, so a user is identified by both.

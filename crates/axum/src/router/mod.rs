@@ -45,7 +45,7 @@ pub use self::{
 /// ```
 ///
 /// An [`Authenticate`] and, where a scope is required, a [`RequireScope`] run in front of each route, as if they had been added
-/// as layers. A method without a handler gets 405 and an unknown path 404, both without a look at the token; see
+/// as layers. The scope is named in the challenge of a 401, too, as by [`Authenticate::scope_hint`]. A method without a handler gets 405 and an unknown path 404, both without a look at the token; see
 /// [`authenticate_unmatched`](Self::authenticate_unmatched).
 ///
 /// [`into_router`](Self::into_router) gives a plain router. What has to run outside of the authentication, such as CORS,
@@ -323,6 +323,8 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
             Kind::Optional => with(handlers, authenticate.optional(), covers_fallback),
             Kind::Authenticated => with(handlers, authenticate, covers_fallback),
             Kind::Scope(policy) => {
+                // A client without a token reads at once which scope it has to ask for.
+                let authenticate = authenticate.scope_hint(policy.clone());
                 let scoped = with(handlers, RequireScope::new(policy), covers_fallback);
                 with(scoped, authenticate, covers_fallback)
             }
