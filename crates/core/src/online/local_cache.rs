@@ -147,11 +147,15 @@ impl Deref for GoodAnswers {
     }
 }
 
+/// How many entries a cache of so many bytes is laid out for. It may have more or fewer.
+fn estimated_entries(bytes: u64) -> usize {
+    usize::try_from(bytes / (2 * OVERHEAD)).unwrap_or(usize::MAX).clamp(1, 1 << 20)
+}
+
 impl LocalCache {
     pub(super) fn new(settings: &CacheConfig) -> Self {
         let cache = |bytes: u64| {
-            let entries = usize::try_from(bytes / (2 * OVERHEAD)).unwrap_or(usize::MAX).clamp(1, 1 << 20);
-            Cache::with(entries, bytes, Bytes, RandomState::new(), DefaultLifecycle::default())
+            Cache::with(estimated_entries(bytes), bytes, Bytes, RandomState::new(), DefaultLifecycle::default())
         };
         let bytes = settings.max_bytes as u64;
         let heaviest = (bytes / 512).max(LEAST_HEAVIEST);

@@ -302,6 +302,41 @@ async fn the_cause_of_a_failed_request_is_kept() {
     network.put(JWKS_URL, Answer::Is(200, b"{}".into()));
     let error = refetch(&source(&network, &clock)).await.unwrap_err();
     assert!(error.source().unwrap().source().is_none());
+    network.put(METADATA_URL, Answer::Fails);
+    let error = refetch(&source(&network, &clock)).await.unwrap_err();
+    assert_eq!(error.source().unwrap().source().unwrap().to_string(), "connection refused");
+    let location = Location::File("/nowhere/keys.json".into());
+    let error = refetch(&source_at(KeyFetcher { location, ..fetcher(&network, &clock) })).await.unwrap_err();
+    assert!(error.source().unwrap().source().is_some());
+}
+
+#[tokio::test]
+async fn key_10_one_validator_is_enough_to_compare_by() {
+    for validator in [("etag", "\"1\""), ("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT")] {
+        let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+        network.put(JWKS_URL, Answer::With(200, vec![validator], jwks(&["a-es256"])));
+        let source = loaded(&network, &clock).await;
+        network.put(JWKS_URL, Answer::With(304, vec![validator], Vec::new()));
+        clock.advance(COOL_DOWN);
+        assert!(refetch(&source).await.is_ok(), "{validator:?}");
+        assert_eq!(network.requests(), [JWKS_URL]);
+    }
+}
+
+#[tokio::test]
+async fn the_log_tells_once_that_the_keys_are_at_another_host() {
+    let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+    let foreign = "https://keys.example/jwks";
+    network.put(METADATA_URL, Answer::Is(200, json!({ "issuer": ISSUER, "jwks_uri": foreign }).to_string().into()));
+    network.put(foreign, Answer::Is(200, jwks(&["a-es256"])));
+    let source = source(&network, &clock);
+    let (log, _guard) = TestLog::listen();
+    for lines in [1, 0] {
+        refetch(&source).await.unwrap();
+        assert!(network.requests().contains(&METADATA_URL.to_owned()));
+        clock.advance(LIFETIME + SECOND);
+        assert_eq!(log.take().iter().filter(|line| line.contains("another host")).count(), lines);
+    }
 }
 
 #[tokio::test]

@@ -79,6 +79,27 @@ fn c_13_what_is_too_heavy_is_not_remembered_and_takes_the_place_of_what_was() {
 }
 
 #[test]
+fn an_answer_of_the_greatest_weight_is_kept_and_one_beyond_is_not() {
+    let cache = LocalCache::new(&CacheConfig::default());
+    let weight = |bytes| Weighed::new(good_of(bytes)).weight;
+    let fits = usize::try_from(cache.heaviest - weight(0)).unwrap();
+    assert_eq!((weight(fits), weight(fits + 1)), (cache.heaviest, cache.heaviest + 1));
+    cache.insert(key(1), good_of(fits));
+    cache.insert(key(2), good_of(fits + 1));
+    assert!(cache.get(&key(1)).is_some() && cache.get(&key(2)).is_none());
+}
+
+#[test]
+fn a_bad_answer_weighs_as_much_as_it_has_failures() {
+    let weight = |failures: usize| {
+        let failed = || FailedCheck::new(Reason::InactiveToken, "token", "an active one", "another");
+        let failures = std::iter::repeat_with(failed).take(failures).collect();
+        Weighed::new(answer(Verdict::Bad { reason: Reason::InactiveToken, failures })).weight
+    };
+    assert_eq!([0, 1, 3].map(weight), [OVERHEAD, OVERHEAD + 256, OVERHEAD + 3 * 256]);
+}
+
+#[test]
 fn an_answer_is_weighed_again_when_claims_are_built_of_it() {
     let cache = LocalCache::new(&CacheConfig::default());
     let (one, other) = (good(), good());
