@@ -595,3 +595,16 @@ async fn every_backend_can_be_chosen() {
         assert_eq!(faults(builder(issuer()).crypto(backend)).await, NONE);
     }
 }
+
+#[tokio::test]
+async fn answers_are_held_to_what_the_introspection_and_its_issuer_are_set_to() {
+    let at = || Introspection::at("https://as.example/introspect", ClientAuthentication::none("api"));
+    let strict = at().require_token_type().issuer_alias("old").scope_may_be_array();
+    let parties = Issuer::introspected("https://as.example", strict).authorized_parties(["app"]);
+    for (issuer, is_set) in [(parties, true), (Issuer::introspected("https://as.example", at()), false)] {
+        let server = builder(issuer).build().await.unwrap();
+        let rules = &server.server().dispatch.issuers.introspector("https://as.example").unwrap().online.validation;
+        assert_eq!((rules.demands_token_type, rules.scope_may_be_array), (is_set, is_set));
+        assert_eq!((rules.aliases.len(), rules.authorized_parties.is_some()), (usize::from(is_set), is_set));
+    }
+}
