@@ -10,6 +10,7 @@ mod extractors;
 mod faults;
 mod genauth;
 mod grpc;
+mod guard;
 mod handwritten;
 mod hostile;
 mod http;

@@ -11,8 +11,10 @@ use std::{
 use axum::{Router, extract::Request, routing::get};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use scopegate_axum::{
-    AccessToken, Authenticate, Authentication, RequireActive, RequireToken, RequiredScopes, Scoped,
+    AccessToken, Authenticate, Authentication, DenyUnauthenticated, ProtectedRouter, RequireActive, RequireToken,
+    RequiredScopes, Scoped,
     api_keys::{ApiKey, ApiKeys},
+    authenticated,
     introspection::{ClientAuthentication, Introspection},
     online::{CacheConfig, CacheEntry, CacheKey, Invalidate},
     token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification, VerifyError},
@@ -81,6 +83,10 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "RequireToken",
     "RequiredClaim",
     "ReqwestFetch",
+    "RouteInfo",
+    "Routes",
+    "Access",
+    "DenyUnauthenticated",
     "ResponseForm",
     "Scheme",
     "Scope",
@@ -228,6 +234,10 @@ async fn show_requests(shown: &Shown, builder: scopegate_axum::ResourceServerBui
     show(shown, "ResponseFuture", &gate.call(Ask::get("/r").bearer(&good).request()));
     let mut gate = RequireActive::now().layer(tower::service_fn(answer));
     show(shown, "ActiveFuture", &gate.call(Ask::get("/r").bearer(&good).request()));
+    let mut guarded = DenyUnauthenticated::new().layer(layer.layer(tower::service_fn(answer)));
+    show(shown, "Guarded", &DenyUnauthenticated::new().layer(layer.layer(RequireToken::new().layer(()))));
+    show(shown, "GuardedFuture", &guarded.call(Ask::get("/r").bearer(&good).request()));
+    show(shown, "ProtectedRouter", &ProtectedRouter::<()>::new(layer).route("/r", authenticated(), get(async || "")));
 }
 
 async fn answer(_: Request) -> Result<axum::response::Response, std::convert::Infallible> {

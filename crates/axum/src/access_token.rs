@@ -82,7 +82,7 @@ impl<C: DeserializeOwned + Send + Sync + 'static> AccessToken<C> {
     }
 
     fn meeting(requirement: &Requirement, extensions: &Extensions) -> Result<Self, Error> {
-        let token = requirement.check(extensions.get::<Authentication>())?;
+        let token = requirement.check(extensions)?;
         Ok(Self { token: token.clone(), claims: token.claims_as()? })
     }
 

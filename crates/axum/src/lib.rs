@@ -37,6 +37,7 @@
 //! | accept an issuer's tokens | [`ResourceServer`], [`Issuer`]; [`jwt::Profile`] for an issuer that does not follow RFC 9068 |
 //! | require a token or a scope on each route of a router | [`ProtectedRouter`] |
 //! | review which routes there are, and for whom | [`ProtectedRouter::routes`] |
+//! | find the open routes of a router that exists already | [`DenyUnauthenticated`] |
 //! | require a token on a plain router | [`Authenticate`] |
 //! | let anonymous requests through as well | [`Authenticate::optional`], and `Option<`[`AccessToken`]`>` in the handler |
 //! | require a scope around a route | [`RequireScope`], [`ScopePolicy`] |
@@ -111,7 +112,7 @@ pub use scopegate_core::{
     observe, online, scope, token_verifier,
 };
 #[doc(inline)]
-pub use scopegate_tower::{Authenticate, RefusalBody, RequireActive, RequireScope, RequireToken};
+pub use scopegate_tower::{Authenticate, DenyUnauthenticated, RefusalBody, RequireActive, RequireScope, RequireToken};
 
 #[cfg(feature = "router")]
 pub use self::router::{Access, ProtectedRouter, RouteInfo, Routes, authenticated, optional, public};

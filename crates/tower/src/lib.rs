@@ -37,6 +37,7 @@
 //! |---|---|
 //! | require a token; know which requests pass, and in which order layers go | [`authenticate`] |
 //! | require a scope, or a token that is still active at its issuer | [`require`] |
+//! | find and deny routes that no layer protects | [`guard`] |
 //! | know what a refusal looks like to the client and in the log | [`refusal`] |
 //! | write extractors for another framework | [`Requirement`], [`UnmetRequirement`], [`refusal::Refusal`] |
 #![forbid(unsafe_code)]
@@ -44,6 +45,7 @@
 
 pub mod authenticate;
 mod body;
+pub mod guard;
 pub mod refusal;
 pub mod require;
 mod requirement;
@@ -51,6 +53,7 @@ mod requirement;
 pub use self::{
     authenticate::Authenticate,
     body::ResponseBody,
+    guard::DenyUnauthenticated,
     refusal::RefusalBody,
     require::{RequireActive, RequireScope, RequireToken},
     requirement::{Requirement, UnmetRequirement},

@@ -172,12 +172,13 @@ pub struct Refusal<'a> {
     token: Option<&'a VerifiedToken>,
     resource_server: Option<&'a ResourceServer>,
     request: Option<RequestHead<'a>>,
+    is_logged: bool,
 }
 
 impl<'a> Refusal<'a> {
     /// The refusal of a request for this reason.
     pub fn new(error: &'a Error) -> Self {
-        Self { error, space: None, required: None, token: None, resource_server: None, request: None }
+        Self { error, space: None, required: None, token: None, resource_server: None, request: None, is_logged: true }
     }
 
     /// Writes the refusal for the protection space of this resource server, and reports it to the server's observer. Without a
@@ -215,6 +216,11 @@ impl<'a> Refusal<'a> {
         self
     }
 
+    /// Leaves the refusal out of the log, for a caller that has written a line of its own.
+    pub(crate) fn unlogged(self) -> Self {
+        Self { is_logged: false, ..self }
+    }
+
     /// Logs the refusal and builds its response.
     pub fn respond<B>(self, form: ResponseForm) -> Response<ResponseBody<B>> {
         let mut response = Response::new(ResponseBody::default());
@@ -228,7 +234,9 @@ impl<'a> Refusal<'a> {
         if let Some(resource_server) = self.resource_server {
             resource_server.observe_refusal(self.error, self.token);
         }
-        self.log();
+        if self.is_logged {
+            self.log();
+        }
 
         let no_space = Error::missing_authenticate_layer();
         let is_challenged = self.error.disclosed().kind().is_challenged();

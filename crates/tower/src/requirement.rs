@@ -1,4 +1,7 @@
+use http::Extensions;
 use scopegate_core::{Authentication, Error, ScopePolicy, VerifiedToken};
+
+use crate::guard::Decided;
 
 /// What a route requires of a token: that it is valid, or also that its scope meets a policy.
 ///
@@ -26,15 +29,18 @@ impl Requirement {
         Some(&*self.challenge).filter(|challenge| !challenge.is_empty())
     }
 
-    /// The token, if it meets the requirement.
+    /// The token of the request with these extensions, if it meets the requirement.
     ///
     /// # Errors
     ///
     /// - `missing_authenticate_layer` (500) where no `Authenticate` has seen the request;
     /// - `missing_credentials` (401) where the request is anonymous;
     /// - `insufficient_scope` (403) where the scope does not suffice.
-    pub fn check<'r>(&self, authentication: Option<&'r Authentication>) -> Result<&'r VerifiedToken, Error> {
-        let authentication = authentication.ok_or_else(Error::missing_authenticate_layer)?;
+    pub fn check<'r>(&self, request: &'r Extensions) -> Result<&'r VerifiedToken, Error> {
+        if self.policy.is_some() {
+            Decided::note_scope(request);
+        }
+        let authentication = request.get::<Authentication>().ok_or_else(Error::missing_authenticate_layer)?;
         let token = authentication.token().ok_or_else(Error::missing_credentials)?;
         match &self.policy {
             Some(policy) if !token.satisfies(policy) => Err(Error::insufficient_scope()),

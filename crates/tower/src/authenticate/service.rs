@@ -10,7 +10,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{ResponseFuture, settings::Settings};
-use crate::refusal::ResponseForm;
+use crate::{guard::Decided, refusal::ResponseForm};
 
 /// The service of [`Authenticate`](super::Authenticate). See the [module docs](super).
 #[derive(Clone)]
@@ -39,6 +39,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        Decided::note_authenticated(request.extensions());
         let space = self.settings.resource_server.protection_space();
         let form = ResponseForm::for_bodies::<ResBody>((&request).into(), space);
         match self.settings.resource_server.authenticate(&request).try_now() {

@@ -6,7 +6,6 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use scopegate_core::Authentication;
 use tower_service::Service;
 
 use super::{ResponseFuture, refused::refused};
@@ -40,8 +39,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let authentication = request.extensions().get::<Authentication>();
-        let Err(error) = self.requirement.check(authentication) else {
+        let Err(error) = self.requirement.check(request.extensions()) else {
             return ResponseFuture::inner(self.inner.call(request));
         };
         ResponseFuture::refused(refused(&error, &request, self.requirement.challenge()))
