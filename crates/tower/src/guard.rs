@@ -1,4 +1,4 @@
-//! A net around a whole service: no success leaves it unless somebody decided who may have it.
+//! A net around a whole service: no success leaves it that no layer has authenticated.
 //!
 //! [`DenyUnauthenticated`] is for a router that exists already, on which a route that was added after a layer is open without
 //! a word. It is the outermost of the layers of this crate:

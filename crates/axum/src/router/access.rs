@@ -26,7 +26,7 @@ pub fn optional() -> Access {
     Access(Kind::Optional)
 }
 
-/// Whoever has a valid token may call the route, whatever its scope.
+/// A caller with a valid token may call the route, whatever its scope.
 pub fn authenticated() -> Access {
     Access(Kind::Authenticated)
 }
