@@ -55,8 +55,11 @@ const MAX_LOGGED: usize = 64;
 pub struct DenyUnauthenticated {
     settings: Arc<Settings>,
     /// Shared by all services of this layer: axum makes one for each request of a handler.
-    logged: Arc<Mutex<HashSet<(Method, Box<str>)>>>,
+    logged: Arc<Logged>,
 }
+
+/// The routes that are in the log already.
+type Logged = Mutex<HashSet<(Method, Box<str>)>>;
 
 #[derive(Clone, Debug, Default)]
 struct Settings {
@@ -174,7 +177,7 @@ impl<S> Layer<S> for DenyUnauthenticated {
 pub struct Guarded<S> {
     inner: S,
     settings: Arc<Settings>,
-    logged: Arc<Mutex<HashSet<(Method, Box<str>)>>>,
+    logged: Arc<Logged>,
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Guarded<S>
@@ -220,7 +223,7 @@ struct Watched {
     path: Box<str>,
     decided: Decided,
     only_logs: bool,
-    logged: Arc<Mutex<HashSet<(Method, Box<str>)>>>,
+    logged: Arc<Logged>,
 }
 
 impl Watched {

@@ -453,7 +453,7 @@ mod limits {
         assert_eq!((error.reason(), error.retry_after()), (Reason::IssuerUnavailable, Some(SECOND)));
         assert_eq!(error.cause().unwrap(), "too many lookups wait already");
         assert_eq!((rig.calls(), rig.online.health()), (1, (CircuitState::Closed, None, false)));
-        // Whoever joins takes no place in the queue.
+        // A request that joins takes no place in the queue.
         let (joined, _unused) = rig.start("b", None).await;
         reply.send(active("alice")).unwrap();
         assert!(first.await.unwrap().is_ok());
