@@ -219,6 +219,22 @@ mod tests {
     }
 
     #[test]
+    fn intro_2_after_a_failure_the_issuer_is_left_alone_for_half_a_minute_or_as_long_as_it_asks_up_to_five() {
+        let seconds = Duration::from_secs;
+        for (wish, pause) in [(None, 30), (Some(1), 30), (Some(120), 120), (Some(3600), 300)] {
+            let discovery = discovery();
+            let now = discovery.documents.clock.now();
+            let number = discovery.state().attempts.start(Some(()), now).0.number;
+            let error = Unavailable::new(UnavailableKind::Upstream, "503");
+            let outcome = discovery.conclude(number, Err((error, wish.map(seconds))));
+            assert_eq!(outcome.unwrap_err().retry_after(), Some(seconds(pause)));
+            let left = |after| discovery.state().pause(now + after).map(|(left, _)| left);
+            assert_eq!(left(Duration::ZERO), Some(seconds(pause)), "{wish:?}");
+            assert_eq!((left(seconds(pause - 1)), left(seconds(pause))), (Some(seconds(1)), None), "{wish:?}");
+        }
+    }
+
+    #[test]
     fn an_attempt_may_take_as_long_as_its_documents_and_a_second() {
         assert_eq!(discovery().limit(), Duration::from_secs(16));
     }
