@@ -453,6 +453,19 @@ async fn h_23_an_unknown_path_is_404_where_layer_and_route_layer_are_mixed() {
     Ask::get("/r").bearer(good()).of(&router).await.assert_pass();
 }
 
+/// axum names no `MatchedPath` below a nested service, so it cannot be told from an unknown path by the status.
+#[tokio::test]
+async fn h_27_a_nested_service_without_authenticate_is_shut_and_named_in_the_log() {
+    let service = RequireScope::new("message").layer(get(|| async { "ran" }));
+    let router = Router::new().nest_service("/files", service);
+    Ask::get("/files").bearer(good()).of(&router).await.assert_500();
+    let (log, _guard) = Log::listen();
+    let answer = Ask::get("/files/a").bearer(good()).of(&router).await;
+    assert_eq!((answer.status, &*answer.body), (StatusCode::NOT_FOUND, ""));
+    assert_eq!(log.lines_with("WARN").len(), 1, "{}", log.text());
+    assert!(log.text().contains("no `Authenticate` in front of a nested service"), "{}", log.text());
+}
+
 /// Without `Authenticate`, a known path is a fault of the service whatever else is answered.
 #[tokio::test]
 async fn h_27_a_route_without_authenticate_is_500_in_a_nested_router_too() {

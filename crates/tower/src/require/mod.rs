@@ -11,6 +11,9 @@
 //! | a request that no `Authenticate` has seen | 500, and an error in the log that names the remedy |
 //! | such a request for which axum has no route (with the feature `axum`) | 404 |
 //!
+//! axum does not tell a path below `nest_service` from one without a route. So 404 may also mean that `Authenticate` is missing
+//! in front of a nested service; a layer on the service, and not around the whole router, warns of it in the log.
+//!
 //! [`RequireActive`] asks the issuer, or the application's verifier, whether the token is still active.
 //!
 //! State the whole requirement of a route in one layer. Of two stacked layers both must be met, but each names only its own

@@ -16,7 +16,12 @@ pub(super) fn refused<ReqBody, ResBody>(
     required: Option<&str>,
 ) -> Response<ResponseBody<ResBody>> {
     if error.reason() == Reason::MissingAuthenticateLayer && is_unmatched(request.extensions()) {
-        tracing::debug!(target: "scopegate", path = request.uri().path(), "no route, and no `Authenticate` in front");
+        let path = request.uri().path();
+        if is_nested(request.extensions()) {
+            tracing::warn!(target: "scopegate", path, "no `Authenticate` in front of a nested service or fallback; answered 404");
+        } else {
+            tracing::debug!(target: "scopegate", path, "no route, and no `Authenticate` in front");
+        }
         let mut response = Response::new(ResponseBody::default());
         *response.status_mut() = StatusCode::NOT_FOUND;
         return response;
@@ -32,11 +37,22 @@ pub(super) fn refused<ReqBody, ResBody>(
 fn is_unmatched(extensions: &Extensions) -> bool {
     use axum::extract::{MatchedPath, OriginalUri};
 
-    // Every router leaves the one, and only a route the other.
+    // Every router leaves the one, and only a route the other, but none of the paths below a nested service.
     extensions.get::<OriginalUri>().is_some() && extensions.get::<MatchedPath>().is_none()
+}
+
+/// Whether that may be so because the path is one below a nested service, and not only below a nested router.
+#[cfg(feature = "axum")]
+fn is_nested(extensions: &Extensions) -> bool {
+    extensions.get::<axum::extract::NestedPath>().is_some()
 }
 
 #[cfg(not(feature = "axum"))]
 fn is_unmatched(_: &Extensions) -> bool {
+    false
+}
+
+#[cfg(not(feature = "axum"))]
+fn is_nested(_: &Extensions) -> bool {
     false
 }
