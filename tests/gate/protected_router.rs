@@ -239,6 +239,10 @@ async fn what_cannot_be_told_when_it_is_compiled_panics_with_the_remedy() {
         router.fallback(public(), async || "a").merge(other)
     });
     assert!(text.expect("a text").contains("remove one of them"));
+    for path in ["", "/", "a"] {
+        let text = panics(&|router| router.nest(path, ProtectedRouter::new(authenticate.clone())));
+        assert!(text.expect("a text").contains("name a path below `/`"));
+    }
     let twice = |router: ProtectedRouter| {
         router.route("/r", public(), get(async || "a")).route("/r", scope("admin"), get(async || "b"))
     };
@@ -455,6 +459,7 @@ async fn no_request_reaches_a_handler_that_is_not_for_its_caller() {
         seed += 1;
         let mut random = Random(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15));
         let mut paths = vec!["/".to_owned(), "/unknown".to_owned(), "/nested/unknown".to_owned(), "//a".to_owned()];
+        let authenticate = if seed % 2 == 0 { authenticate.clone() } else { authenticate.clone().optional() };
         let mut protected = tree(&mut random, &authenticate, 2, "", &mut paths);
         if random.below(4) == 0 {
             protected = protected.authenticate_unmatched();
@@ -499,4 +504,209 @@ async fn a_refusal_says_what_the_declaration_requires() {
     Ask::get("/messages").bearer(forged()).of(&router).await.assert_401(Reason::InvalidSignature);
     let answer = Ask::get("/files/x").bearer(token("")).of(&router).await;
     answer.assert_403("read");
+}
+
+#[tokio::test]
+async fn an_optional_authenticate_opens_no_route_that_requires_a_token() {
+    let router = ProtectedRouter::new(authenticate().await.optional())
+        .route("/me", authenticated(), get(async || "me"))
+        .route("/messages", scope("read"), get(async || "messages"))
+        .fallback(authenticated(), async || "other")
+        .into_router();
+    for path in ["/me", "/messages", "/other"] {
+        assert_eq!(status(&router, Method::GET, path, None).await, 401, "{path}");
+        assert_eq!(status(&router, Method::GET, path, Some(&token("read"))).await, 200, "{path}");
+    }
+    let unmatched = ProtectedRouter::<()>::new(authenticate().await.optional()).authenticate_unmatched().into_router();
+    assert_eq!(status(&unmatched, Method::GET, "/unknown", None).await, 401);
+}
+
+/// axum puts a layer around its answer 405 as well.
+#[tokio::test]
+async fn a_layer_does_not_see_a_method_that_has_no_handler() {
+    let ran = Arc::new(AtomicUsize::new(0));
+    let counted = |State(ran): State<Arc<AtomicUsize>>, _: Request, _: Next| async move {
+        ran.fetch_add(1, Ordering::SeqCst);
+        "served by the layer"
+    };
+    let answer = middleware::from_fn_with_state(Arc::clone(&ran), counted);
+    for access in [optional(), authenticated(), scope("read").into()] {
+        let router = ProtectedRouter::new(authenticate().await)
+            .route("/own", access.clone(), get(async || "own").layer(answer.clone()))
+            .route("/all", access.clone(), get(async || "all"))
+            .route("/two", public(), get(async || "two"))
+            .route("/two", access.clone(), post(async || "two").layer(answer.clone()))
+            .layer(tower_http::trace::TraceLayer::new_for_http())
+            .layer(answer.clone());
+        let router = router.into_router();
+        for path in ["/own", "/all", "/two"] {
+            for caller in [None, Some(forged()), Some(token("write"))] {
+                let ask = Ask::with_method(Method::DELETE, path);
+                let answer = caller.iter().fold(ask, |ask, token| ask.bearer(token)).of(&router).await;
+                assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{access} {path}");
+                assert!(answer.headers["allow"].to_str().expect("text").contains("GET"), "{access} {path}");
+            }
+        }
+        assert_eq!(ran.load(Ordering::SeqCst), 0, "{access}");
+    }
+}
+
+/// axum drops the fallback of a router that is nested in one without a fallback.
+#[tokio::test]
+async fn the_fallback_of_a_deeply_nested_router_is_used() {
+    let new = async || ProtectedRouter::<()>::new(authenticate().await);
+    let innermost = new()
+        .await
+        .route("/r", scope("read"), get(async |uri: OriginalUri, inner: http::Uri| format!("{} {inner}", uri.path())))
+        .fallback(scope("admin"), async |inner: http::Uri| format!("innermost {inner}"));
+    let outer = new().await.nest("/a", new().await.nest("/b", innermost)).fallback(public(), async || "outer");
+    assert_eq!(outer.routes().to_string(), "GET     /a/b/r  read\n*       /a/b/*  admin\n*       /*      public\n");
+    let router = outer.into_router();
+    assert_eq!(status(&router, Method::GET, "/a/b/unknown", None).await, 401);
+    assert_eq!(Ask::get("/a/b/x").bearer(token("admin")).of(&router).await.body, "innermost /x");
+    assert_eq!(Ask::get("/a/b").bearer(token("admin")).of(&router).await.body, "innermost /");
+    assert_eq!(Ask::get("/a/b/r").bearer(token("read")).of(&router).await.body, "/a/b/r /r");
+    assert_eq!(Ask::get("/a/x").of(&router).await.body, "outer");
+}
+
+#[tokio::test]
+async fn a_list_of_routes_is_unambiguous() {
+    let new = async || ProtectedRouter::<()>::new(authenticate().await);
+    let nested = new().await.route("/", public(), get(async || "")).fallback(authenticated(), async || "");
+    let router = new()
+        .await
+        .route("/a", public(), get(async || ""))
+        .route("/b", scope("public"), get(async || ""))
+        .nest_service("/s/", scope("optional"), get(async || ""))
+        .nest("/n/", nested);
+    let expected = "\
+GET     /a    public
+GET     /b    \"public\"
+*       /s/*  \"optional\"
+GET     /n/   public
+*       /n/*  authenticated
+";
+    assert_eq!(router.routes().to_string(), expected);
+}
+
+#[tokio::test]
+async fn strangers_cannot_tell_a_route_from_an_unknown_path_where_that_is_asked_for() {
+    let authenticate = authenticate().await;
+    let nested = ProtectedRouter::new(authenticate.clone()).route("/r", scope("admin"), get(async || ""));
+    let router = ProtectedRouter::new(authenticate)
+        .route("/me", authenticated(), get(async || ""))
+        .route("/messages", scope("read"), get(async || ""))
+        .route("/messages", scope("write"), post(async || ""))
+        .route("/mixed", public(), get(async || ""))
+        .route("/mixed", scope("write"), post(async || ""))
+        .route("/every", scope("read"), get(async || "").fallback(async || "fallback"))
+        .route("/every", scope("write"), post(async || ""))
+        .nest("/nested", nested)
+        .nest_service("/service", scope("read"), any(async || ""))
+        .authenticate_unmatched()
+        .into_router();
+    let unknown = Ask::get("/unknown").of(&router).await;
+    for path in ["/me", "/messages", "/mixed", "/every", "/nested/r", "/nested/x", "/service/x", "/service", "/unknown"]
+    {
+        for method in [Method::GET, Method::PUT, Method::OPTIONS] {
+            if (path, &method) == ("/mixed", &Method::GET) {
+                continue;
+            }
+            let answer = Ask::with_method(method.clone(), path).of(&router).await;
+            assert_eq!(
+                (answer.status, &answer.headers, &answer.body),
+                (unknown.status, &unknown.headers, &unknown.body),
+                "{method} {path}"
+            );
+        }
+    }
+    assert_eq!(Ask::with_method(Method::PUT, "/every").bearer(token("read")).of(&router).await.body, "fallback");
+    assert_eq!(status(&router, Method::GET, "/every", Some(&token("read"))).await, 200);
+    assert_eq!(status(&router, Method::POST, "/every", Some(&token("read"))).await, 403);
+    // Whoever has a good token is told, whatever its scope.
+    for path in ["/me", "/messages", "/mixed", "/nested/r"] {
+        let answer = Ask::with_method(Method::PUT, path).bearer(token("")).of(&router).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert!(answer.headers["allow"].to_str().expect("text").starts_with("GET,HEAD"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn no_form_of_a_request_target_gets_around_a_declaration() {
+    let nested = ProtectedRouter::new(authenticate().await).route("/", scope("read"), get(async || ""));
+    let protected = ProtectedRouter::new(authenticate().await)
+        .route("/me", scope("read"), get(async || ""))
+        .route("/{id}/x", scope("read"), any(async || ""))
+        .nest("/nested", nested.fallback(scope("read"), async || ""))
+        .nest_service("/service/{id}", scope("read"), any(async || ""))
+        .fallback(scope("read"), async || "");
+    for router in [protected.into_router(), app().await.authenticate_unmatched().into_router()] {
+        for target in [
+            "/me",
+            "/me/",
+            "//me",
+            "/me//",
+            "/%6de",
+            "/./me",
+            "/x/../me",
+            "/me?a",
+            "/me%2f",
+            "/me;a",
+            "/ME",
+            "http://other.example/me",
+            "http://other.example",
+            "other.example:443",
+            "*",
+            "/",
+            "/nested",
+            "/nested/",
+            "/nested//",
+            "/nested/a",
+            "//nested/a",
+            "/nested%2fa",
+            "/service/1",
+            "/service/1/",
+            "/service/1//a",
+            "/service//a",
+            "/service/1/../../me",
+            "//x",
+            "/1/x",
+        ] {
+            for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::CONNECT, Method::PUT] {
+                for caller in [None, Some(forged())] {
+                    let answer = status(&router, method.clone(), target, caller.as_deref()).await;
+                    assert!(matches!(answer, 401 | 405), "{method} {target}: {answer}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_added_outside_leaves_the_declared_routes_as_they_are() {
+    let plain = async || "plain";
+    let inside = app().await.into_router().fallback(plain).method_not_allowed_fallback(plain);
+    let outside = Router::new()
+        .nest("/api", app().await.into_router())
+        .merge(app().await.into_router())
+        .route("/messages", axum::routing::put(plain))
+        .method_not_allowed_fallback(plain)
+        .fallback(plain);
+    let unmatched = app().await.authenticate_unmatched().into_router().method_not_allowed_fallback(plain);
+    assert_eq!(status(&unmatched, Method::PUT, "/messages", None).await, 401);
+    for (router, prefix) in [(&inside, ""), (&outside, ""), (&outside, "/api"), (&unmatched, "")] {
+        for (method, path) in [
+            (Method::GET, "/me"),
+            (Method::GET, "/messages"),
+            (Method::POST, "/messages"),
+            (Method::GET, "/admin"),
+            (Method::DELETE, "/admin/users/7"),
+            (Method::PUT, "/files/a"),
+        ] {
+            let path = format!("{prefix}{path}");
+            for caller in [None, Some(forged())] {
+                assert_eq!(status(router, method.clone(), &path, caller.as_deref()).await, 401, "{method} {path}");
+            }
+        }
+    }
 }

@@ -52,14 +52,18 @@ impl From<ScopePolicy> for Access {
     }
 }
 
-/// `public`, `optional`, `authenticated`, or the scopes that a challenge names.
+/// `public`, `optional`, `authenticated`, or the scope policy. A scope that is called one of these is quoted.
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match &self.0 {
             Kind::Public => "public",
             Kind::Optional => "optional",
             Kind::Authenticated => "authenticated",
-            Kind::Scope(policy) => return f.pad(&policy.to_string()),
+            Kind::Scope(policy) => {
+                let policy = policy.to_string();
+                let is_ambiguous = ["public", "optional", "authenticated"].contains(&policy.as_str());
+                return f.pad(&if is_ambiguous { format!("{policy:?}") } else { policy });
+            }
         })
     }
 }

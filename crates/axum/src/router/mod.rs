@@ -3,6 +3,7 @@
 mod access;
 mod methods;
 mod routes;
+mod unmatched;
 
 use std::{convert::Infallible, fmt};
 
@@ -13,12 +14,11 @@ use axum::{
     response::IntoResponse,
     routing::{MethodRouter, Route, any, any_service},
 };
-use http::StatusCode;
-use scopegate_tower::{Authenticate, RequireScope};
+use scopegate_tower::{Authenticate, RequireScope, RequireToken};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use self::{access::Kind, methods::Methods};
+use self::{access::Kind, methods::Methods, unmatched::Unmatched};
 pub use self::{
     access::{Access, authenticated, optional, public},
     routes::{RouteInfo, Routes},
@@ -44,8 +44,9 @@ pub use self::{
 /// }
 /// ```
 ///
-/// An [`Authenticate`] and, where a scope is required, a [`RequireScope`] run in front of each route, as if they had been added
-/// as layers. The scope is named in the challenge of a 401, too, as by [`Authenticate::scope_hint`]. A method without a handler gets 405 and an unknown path 404, both without a look at the token; see
+/// An [`Authenticate`] and a [`RequireToken`] or [`RequireScope`] run in front of each route, as if they had been added as
+/// layers. The scope is named in the challenge of a 401, too, as by [`Authenticate::scope_hint`]. A method without a handler
+/// gets 405 and an unknown path 404, both without a look at the token; see
 /// [`authenticate_unmatched`](Self::authenticate_unmatched).
 ///
 /// [`into_router`](Self::into_router) gives a plain router. What has to run outside of the authentication, such as CORS,
@@ -77,7 +78,8 @@ struct Guarded<S> {
 }
 
 impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
-    /// Begins a router whose routes are authenticated by `authenticate`, with all its settings.
+    /// Begins a router whose routes are authenticated by `authenticate`, with all its settings but
+    /// [`optional`](Authenticate::optional), which each route says for itself.
     pub fn new(authenticate: Authenticate) -> Self {
         Self { authenticate, nodes: Vec::new(), fallback: None, authenticates_unmatched: false }
     }
@@ -87,6 +89,9 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
     }
 
     /// Adds a route. Further methods of the same path may be added by another call, with another access.
+    ///
+    /// A layer on `handlers` is inside of the authentication, as one of [`layer`](Self::layer) is: the 405 for a method that
+    /// has no handler is outside of both, unless the route is public.
     ///
     /// # Panics
     ///
@@ -133,7 +138,16 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
 
     /// Adds the routes of another router below `path`. They keep their access, and are authenticated by their own
     /// `Authenticate`.
+    ///
+    /// # Panics
+    ///
+    /// When `path` does not begin with `/` or is nothing else.
+    #[track_caller]
     pub fn nest(mut self, path: &str, other: Self) -> Self {
+        assert!(
+            path.starts_with('/') && path != "/",
+            "cannot nest a router at {path:?}; name a path below `/`, or merge it"
+        );
         self.authenticates_unmatched |= other.authenticates_unmatched;
         self.nodes.push(Node::Nested { path: path.to_owned(), nodes: other.nodes, fallback: other.fallback });
         self
@@ -155,7 +169,8 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
         self
     }
 
-    /// Answers requests that no route matches. Without a fallback, they get 404.
+    /// Answers requests that no route matches. Without a fallback, they get 404. That of a nested router answers the paths below
+    /// its prefix and the prefix itself, but as in axum not the prefix with a slash behind it.
     pub fn fallback<H: Handler<T, S>, T: 'static>(mut self, access: impl Into<Access>, handler: H) -> Self {
         self.fallback = Some(self.guarded(access.into(), any(handler)));
         self
@@ -164,14 +179,17 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
     /// Refuses requests without a valid token before it is said that there is no such path (404) or method (405), so that
     /// strangers cannot list the routes. By default these answers need no token, as in axum.
     ///
-    /// Public routes, and those with an optional token, stay as they are.
+    /// Handlers of public routes, and those with an optional token, stay as they are, and so does a fallback. The challenge of
+    /// a 401 then names no scope. Its realm would tell routers apart whose `Authenticate` have different ones.
+    ///
+    /// Called on a router that is nested or merged, it applies to the whole.
     pub fn authenticate_unmatched(self) -> Self {
         Self { authenticates_unmatched: true, ..self }
     }
 
-    /// Adds a layer to all routes that were added before. It runs inside of the authentication: it sees requests that may
-    /// call the handler, with their `Authentication` in the extensions. For a layer outside of it, add it to the router that
-    /// [`into_router`](Self::into_router) gives.
+    /// Adds a layer to all routes, and to the fallback, that were added before. It runs inside of the authentication: it sees
+    /// requests that may call the handler, with their `Authentication` in the extensions unless the route is public. For a
+    /// layer outside of it, add it to the router that [`into_router`](Self::into_router) gives.
     pub fn layer<L>(self, layer: L) -> Self
     where
         L: Layer<Route> + Clone + Send + Sync + 'static,
@@ -202,36 +220,46 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
 
     /// The router, with everything in front of its routes.
     pub fn into_router(self) -> Router<S> {
-        let Self { authenticate, nodes, mut fallback, authenticates_unmatched } = self;
-        if authenticates_unmatched && fallback.is_none() {
-            let not_found = any(async || StatusCode::NOT_FOUND);
-            fallback = Some(Guarded { access: authenticated(), authenticate, handlers: not_found });
-        }
-        build(nodes, fallback, authenticates_unmatched)
+        let mut unmatched =
+            self.authenticates_unmatched.then(|| Unmatched::new(self.authenticate.clone(), &self.routes()));
+        let fallback = self.fallback.or_else(|| unmatched.as_ref().map(Unmatched::not_found));
+        add(Router::new(), "", self.nodes, fallback, &mut unmatched)
     }
 }
 
-fn build<S: Clone + Send + Sync + 'static>(
+/// Adds the routes to `router` below `prefix`, those of nested routers directly: axum drops the fallback of a router that is
+/// nested in one without a fallback.
+fn add<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    prefix: &str,
     nodes: Vec<Node<S>>,
     fallback: Option<Guarded<S>>,
-    authenticates_unmatched: bool,
+    unmatched: &mut Option<Unmatched>,
 ) -> Router<S> {
-    let mut router = Router::new();
+    let names_scope = unmatched.is_none();
+    let mut own = match fallback {
+        Some(guarded) => Router::new().fallback(guarded.into_handlers(names_scope)),
+        None => Router::new(),
+    };
+    let mut inner = Vec::new();
     for node in nodes {
-        router = match node {
-            Node::Route { path, guarded } => router.route(&path, guarded.into_handlers(authenticates_unmatched)),
-            Node::Service { path, guarded } => {
-                router.nest_service(&path, guarded.into_handlers(authenticates_unmatched))
+        own = match node {
+            Node::Route { path, guarded } => {
+                let handlers = match unmatched {
+                    Some(unmatched) => unmatched.handlers_of(&nested(prefix, &path), guarded),
+                    None => guarded.into_handlers(names_scope),
+                };
+                own.route(&path, handlers)
             }
+            Node::Service { path, guarded } => own.nest_service(&path, guarded.into_handlers(names_scope)),
             Node::Nested { path, nodes, fallback } => {
-                router.nest(&path, build(nodes, fallback, authenticates_unmatched))
+                inner.push((nested(prefix, &path), nodes, fallback));
+                own
             }
         };
     }
-    match fallback {
-        Some(guarded) => router.fallback(guarded.into_handlers(authenticates_unmatched)),
-        None => router,
-    }
+    let router = if prefix.is_empty() { own } else { router.nest(prefix, own) };
+    inner.into_iter().fold(router, |router, (prefix, nodes, fallback)| add(router, &prefix, nodes, fallback, unmatched))
 }
 
 fn list<S: Clone + Send + Sync + 'static>(
@@ -243,12 +271,12 @@ fn list<S: Clone + Send + Sync + 'static>(
     for node in nodes {
         match node {
             Node::Route { path, guarded } => guarded.list(nested(prefix, path), routes),
-            Node::Service { path, guarded } => guarded.list(nested(prefix, path) + "/*", routes),
+            Node::Service { path, guarded } => guarded.list(nested(&nested(prefix, path), "/*"), routes),
             Node::Nested { path, nodes, fallback } => list(nodes, fallback.as_ref(), &nested(prefix, path), routes),
         }
     }
     if let Some(guarded) = fallback {
-        guarded.list(format!("{prefix}/*"), routes);
+        guarded.list(nested(prefix, "/*"), routes);
     }
 }
 
@@ -311,23 +339,19 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
         Guarded { access, authenticate, handlers: handlers.with_state(state.clone()) }
     }
 
-    /// The handlers with what runs in front of them. With `authenticates_unmatched`, that also covers the answer to a method
-    /// that has no handler.
-    fn into_handlers(self, authenticates_unmatched: bool) -> MethodRouter<S> {
+    /// The handlers with what runs in front of them. A 401 names the scope if `names_scope`.
+    fn into_handlers(self, names_scope: bool) -> MethodRouter<S> {
         let Self { access, authenticate, handlers } = self;
-        // `route_layer` covers the methods alone, and not a fallback, which `any` and services are.
-        let covers_fallback = authenticates_unmatched || !matches!(Methods::of(&handlers), Methods::Only(_));
         match access.0 {
             Kind::Public => handlers,
-            // Its 405 needs no token either way.
-            Kind::Optional => with(handlers, authenticate.optional(), covers_fallback),
-            Kind::Authenticated => with(handlers, authenticate, covers_fallback),
-            Kind::Scope(policy) => {
-                // A client without a token reads at once which scope it has to ask for.
-                let authenticate = authenticate.scope_hint(policy.clone());
-                let scoped = with(handlers, RequireScope::new(policy), covers_fallback);
-                with(scoped, authenticate, covers_fallback)
+            Kind::Optional => with(handlers, authenticate.optional()),
+            // `authenticate` may be optional, which no requirement is.
+            Kind::Authenticated => with(handlers, (authenticate, RequireToken::new())),
+            // A client without a token reads at once which scope it has to ask for.
+            Kind::Scope(policy) if names_scope => {
+                with(handlers, (authenticate.scope_hint(policy.clone()), RequireScope::new(policy)))
             }
+            Kind::Scope(policy) => with(handlers, (authenticate, RequireToken::new(), RequireScope::new(policy))),
         }
     }
 
@@ -341,7 +365,8 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
     }
 }
 
-fn with<S, L>(handlers: MethodRouter<S>, layer: L, covers_fallback: bool) -> MethodRouter<S>
+/// The layer around all handlers.
+fn with<S, L>(handlers: MethodRouter<S>, layer: L) -> MethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     L: Layer<Route> + Clone + Send + Sync + 'static,
@@ -349,7 +374,13 @@ where
     <L::Service as Service<Request>>::Response: IntoResponse + 'static,
     <L::Service as Service<Request>>::Future: Send + 'static,
 {
-    if covers_fallback { handlers.layer(layer) } else { handlers.route_layer(layer) }
+    match Methods::of(&handlers) {
+        // `route_layer` leaves out the 405, which needs no token. It may have layers already, which may do anything: a merge
+        // takes the 405 of the other, which is bare.
+        Methods::Only(_) => handlers.merge(MethodRouter::new()).route_layer(layer),
+        // `any` and services are fallbacks.
+        Methods::Every | Methods::Unknown => handlers.layer(layer),
+    }
 }
 
 impl<S: Clone + Send + Sync + 'static> From<ProtectedRouter<S>> for Router<S> {

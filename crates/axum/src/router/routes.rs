@@ -49,7 +49,7 @@ impl RouteInfo {
     }
 
     /// The path as it was declared, with the prefixes of the routers that it is nested in. It ends with `/*` where a nested
-    /// service or a fallback answers all paths below.
+    /// service or a fallback answers the path before the `/*` and all below.
     pub fn path(&self) -> &str {
         &self.path
     }
