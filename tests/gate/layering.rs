@@ -460,8 +460,10 @@ async fn h_27_a_nested_service_without_authenticate_is_shut_and_named_in_the_log
     let router = Router::new().nest_service("/files", service);
     Ask::get("/files").bearer(good()).of(&router).await.assert_500();
     let (log, _guard) = Log::listen();
-    let answer = Ask::get("/files/a").bearer(good()).of(&router).await;
-    assert_eq!((answer.status, &*answer.body), (StatusCode::NOT_FOUND, ""));
+    for _ in 0..3 {
+        let answer = Ask::get("/files/a").bearer(good()).of(&router).await;
+        assert_eq!((answer.status, &*answer.body), (StatusCode::NOT_FOUND, ""));
+    }
     assert_eq!(log.lines_with("WARN").len(), 1, "{}", log.text());
     assert!(log.text().contains("no `Authenticate` in front of a nested service"), "{}", log.text());
 }

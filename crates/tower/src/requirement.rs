@@ -1,3 +1,8 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use http::Extensions;
 use scopegate_core::{Authentication, Error, ScopePolicy, VerifiedToken};
 
@@ -11,22 +16,28 @@ use crate::guard::Decided;
 pub struct Requirement {
     policy: Option<ScopePolicy>,
     challenge: Box<str>,
+    has_warned: Arc<AtomicBool>,
 }
 
 impl Requirement {
     /// Requires a valid token, whatever its scope.
     pub fn any_token() -> Self {
-        Self { policy: None, challenge: "".into() }
+        Self { policy: None, challenge: "".into(), has_warned: Arc::default() }
     }
 
     /// Requires a valid token whose scope meets `policy`.
     pub fn scope(policy: ScopePolicy) -> Self {
-        Self { challenge: policy.challenge().into(), policy: Some(policy) }
+        Self { challenge: policy.challenge().into(), policy: Some(policy), has_warned: Arc::default() }
     }
 
     /// The scopes that a challenge names, space-delimited; `None` where the requirement is for any token.
     pub fn challenge(&self) -> Option<&str> {
         Some(&*self.challenge).filter(|challenge| !challenge.is_empty())
+    }
+
+    /// Whether a fault of the service is to be logged at `warn`: the first time. Any client can name a path that does not exist.
+    pub(crate) fn is_first_warning(&self) -> bool {
+        !self.has_warned.swap(true, Ordering::Relaxed)
     }
 
     /// The token of the request with these extensions, if it meets the requirement.

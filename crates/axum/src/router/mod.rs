@@ -1,6 +1,7 @@
 //! A router on which every route says who may call it.
 
 mod access;
+mod guarded;
 mod methods;
 mod routes;
 mod unmatched;
@@ -14,15 +15,17 @@ use axum::{
     response::IntoResponse,
     routing::{MethodRouter, Route, any, any_service},
 };
-use scopegate_tower::{Authenticate, RequireScope, RequireToken};
+use scopegate_tower::Authenticate;
+#[cfg(doc)]
+use scopegate_tower::{RequireScope, RequireToken};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use self::{access::Kind, methods::Methods, unmatched::Unmatched};
 pub use self::{
     access::{Access, authenticated, optional, public},
     routes::{RouteInfo, Routes},
 };
+use self::{guarded::Guarded, methods::Methods, unmatched::Unmatched};
 
 /// A router that denies by default: a route cannot be added without saying who may call it.
 ///
@@ -68,13 +71,6 @@ enum Node<S> {
     Route { path: String, guarded: Guarded<S> },
     Service { path: String, guarded: Guarded<()> },
     Nested { path: String, nodes: Vec<Node<S>>, fallback: Option<Guarded<S>> },
-}
-
-/// Handlers, and what runs in front of them.
-struct Guarded<S> {
-    access: Access,
-    authenticate: Authenticate,
-    handlers: MethodRouter<S>,
 }
 
 impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
@@ -319,67 +315,6 @@ impl<S: Clone + Send + Sync + 'static> Node<S> {
                 fallback: fallback.map(|guarded| guarded.with_state(state)),
             },
         }
-    }
-}
-
-impl<S: Clone + Send + Sync + 'static> Guarded<S> {
-    fn layer<L>(self, layer: &L) -> Self
-    where
-        L: Layer<Route> + Clone + Send + Sync + 'static,
-        L::Service: Service<Request> + Clone + Send + Sync + 'static,
-        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
-        <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
-        <L::Service as Service<Request>>::Future: Send + 'static,
-    {
-        Self { handlers: self.handlers.layer(layer.clone()), ..self }
-    }
-
-    fn with_state<S2>(self, state: &S) -> Guarded<S2> {
-        let Self { access, authenticate, handlers } = self;
-        Guarded { access, authenticate, handlers: handlers.with_state(state.clone()) }
-    }
-
-    /// The handlers with what runs in front of them. A 401 names the scope if `names_scope`.
-    fn into_handlers(self, names_scope: bool) -> MethodRouter<S> {
-        let Self { access, authenticate, handlers } = self;
-        match access.0 {
-            Kind::Public => handlers,
-            Kind::Optional => with(handlers, authenticate.optional()),
-            // `authenticate` may be optional, which no requirement is.
-            Kind::Authenticated => with(handlers, (authenticate, RequireToken::new())),
-            // A client without a token reads at once which scope it has to ask for.
-            Kind::Scope(policy) if names_scope => {
-                with(handlers, (authenticate.scope_hint(policy.clone()), RequireScope::new(policy)))
-            }
-            Kind::Scope(policy) => with(handlers, (authenticate, RequireToken::new(), RequireScope::new(policy))),
-        }
-    }
-
-    fn list(&self, path: String, routes: &mut Vec<RouteInfo>) {
-        let access = &self.access;
-        let route = |method| RouteInfo { method, path: path.clone(), access: access.clone() };
-        match Methods::of(&self.handlers) {
-            Methods::Only(methods) => routes.extend(methods.into_iter().map(|method| route(Some(method)))),
-            Methods::Every | Methods::Unknown => routes.push(route(None)),
-        }
-    }
-}
-
-/// The layer around all handlers.
-fn with<S, L>(handlers: MethodRouter<S>, layer: L) -> MethodRouter<S>
-where
-    S: Clone + Send + Sync + 'static,
-    L: Layer<Route> + Clone + Send + Sync + 'static,
-    L::Service: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
-    <L::Service as Service<Request>>::Response: IntoResponse + 'static,
-    <L::Service as Service<Request>>::Future: Send + 'static,
-{
-    match Methods::of(&handlers) {
-        // `route_layer` leaves out the 405, which needs no token. It may have layers already, which may do anything: a merge
-        // takes the 405 of the other, which is bare.
-        Methods::Only(_) => handlers.merge(MethodRouter::new()).route_layer(layer),
-        // `any` and services are fallbacks.
-        Methods::Every | Methods::Unknown => handlers.layer(layer),
     }
 }
 

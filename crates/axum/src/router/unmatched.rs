@@ -6,7 +6,7 @@ use axum::routing::{MethodRouter, any};
 use http::{HeaderValue, Method, StatusCode, header::ALLOW};
 use scopegate_tower::Authenticate;
 
-use super::{Guarded, Methods, Routes, authenticated};
+use super::{access::authenticated, guarded::Guarded, methods::Methods, routes::Routes};
 
 /// The answers 404 and 405 behind an [`Authenticate`].
 pub(super) struct Unmatched {

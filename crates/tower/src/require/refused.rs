@@ -4,20 +4,20 @@ use http::{Extensions, Request, Response, StatusCode};
 use scopegate_core::{Authentication, Error, Reason};
 
 use crate::{
-    ResponseBody,
+    Requirement, ResponseBody,
     refusal::{Refusal, ResponseForm},
 };
 
-/// The refusal, which names the scope `required`. A request that axum has found no route for is answered 404 where no
+/// The refusal, which names the scope that is `required`. A request that axum has found no route for is answered 404 where no
 /// `Authenticate` has seen it: the layer covers the fallback of a router on which `Authenticate` covers the routes alone.
 pub(super) fn refused<ReqBody, ResBody>(
     error: &Error,
     request: &Request<ReqBody>,
-    required: Option<&str>,
+    required: Option<&Requirement>,
 ) -> Response<ResponseBody<ResBody>> {
     if error.reason() == Reason::MissingAuthenticateLayer && is_unmatched(request.extensions()) {
         let path = request.uri().path();
-        if is_nested(request.extensions()) {
+        if is_nested(request.extensions()) && required.is_some_and(Requirement::is_first_warning) {
             tracing::warn!(target: "scopegate", path, "no `Authenticate` in front of a nested service or fallback; answered 404");
         } else {
             tracing::debug!(target: "scopegate", path, "no route, and no `Authenticate` in front");
@@ -29,7 +29,11 @@ pub(super) fn refused<ReqBody, ResBody>(
     let authentication = request.extensions().get::<Authentication>();
     let space = authentication.and_then(Authentication::protection_space);
     let form = ResponseForm::for_bodies::<ResBody>(request.into(), space);
-    Refusal::new(error).after(authentication).to(request).requiring(required).respond(form)
+    Refusal::new(error)
+        .after(authentication)
+        .to(request)
+        .requiring(required.and_then(Requirement::challenge))
+        .respond(form)
 }
 
 /// Whether an axum router has found no route for the request.

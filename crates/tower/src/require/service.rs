@@ -42,6 +42,6 @@ where
         let Err(error) = self.requirement.check(request.extensions()) else {
             return ResponseFuture::inner(self.inner.call(request));
         };
-        ResponseFuture::refused(refused(&error, &request, self.requirement.challenge()))
+        ResponseFuture::refused(refused(&error, &request, Some(&self.requirement)))
     }
 }

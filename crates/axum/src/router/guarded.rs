@@ -1,0 +1,86 @@
+//! The handlers of a route, and what runs in front of them.
+
+use std::convert::Infallible;
+
+use axum::{
+    extract::Request,
+    response::IntoResponse,
+    routing::{MethodRouter, Route},
+};
+use scopegate_tower::{Authenticate, RequireScope, RequireToken};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{
+    access::{Access, Kind},
+    methods::Methods,
+    routes::RouteInfo,
+};
+
+/// Handlers, and what runs in front of them.
+pub(super) struct Guarded<S> {
+    pub(super) access: Access,
+    pub(super) authenticate: Authenticate,
+    pub(super) handlers: MethodRouter<S>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Guarded<S> {
+    pub(super) fn layer<L>(self, layer: &L) -> Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Error: Into<Infallible> + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        Self { handlers: self.handlers.layer(layer.clone()), ..self }
+    }
+
+    pub(super) fn with_state<S2>(self, state: &S) -> Guarded<S2> {
+        let Self { access, authenticate, handlers } = self;
+        Guarded { access, authenticate, handlers: handlers.with_state(state.clone()) }
+    }
+
+    /// The handlers with what runs in front of them. A 401 names the scope if `names_scope`.
+    pub(super) fn into_handlers(self, names_scope: bool) -> MethodRouter<S> {
+        let Self { access, authenticate, handlers } = self;
+        match access.0 {
+            Kind::Public => handlers,
+            Kind::Optional => with(handlers, authenticate.optional()),
+            // `authenticate` may be optional, which no requirement is.
+            Kind::Authenticated => with(handlers, (authenticate, RequireToken::new())),
+            // A client without a token reads at once which scope it has to ask for.
+            Kind::Scope(policy) if names_scope => {
+                with(handlers, (authenticate.scope_hint(policy.clone()), RequireScope::new(policy)))
+            }
+            Kind::Scope(policy) => with(handlers, (authenticate, RequireToken::new(), RequireScope::new(policy))),
+        }
+    }
+
+    pub(super) fn list(&self, path: String, routes: &mut Vec<RouteInfo>) {
+        let access = &self.access;
+        let route = |method| RouteInfo { method, path: path.clone(), access: access.clone() };
+        match Methods::of(&self.handlers) {
+            Methods::Only(methods) => routes.extend(methods.into_iter().map(|method| route(Some(method)))),
+            Methods::Every | Methods::Unknown => routes.push(route(None)),
+        }
+    }
+}
+
+/// The layer around all handlers.
+fn with<S, L>(handlers: MethodRouter<S>, layer: L) -> MethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    L: Layer<Route> + Clone + Send + Sync + 'static,
+    L::Service: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
+    <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+    <L::Service as Service<Request>>::Future: Send + 'static,
+{
+    match Methods::of(&handlers) {
+        // `route_layer` leaves out the 405, which needs no token. It may have layers already, which may do anything: a merge
+        // takes the 405 of the other, which is bare.
+        Methods::Only(_) => handlers.merge(MethodRouter::new()).route_layer(layer),
+        // `any` and services are fallbacks.
+        Methods::Every | Methods::Unknown => handlers.layer(layer),
+    }
+}
