@@ -2,6 +2,7 @@
 
 mod access_token_profile;
 mod algorithms;
+mod assert_protected;
 mod bearer;
 mod challenge;
 mod configuration;

@@ -105,17 +105,17 @@ mod scoped;
 
 #[doc(inline)]
 pub use scopegate_core::{
-    Authentication, BuildError, Claims, CryptoBackend, Error, ErrorKind, ExactScopes, GenAuthScopes, Health,
+    Access, Authentication, BuildError, Claims, CryptoBackend, Error, ErrorKind, ExactScopes, GenAuthScopes, Health,
     ImpliedScopes, InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, JwtCacheConfig,
-    OnlineHealth, Principal, Reason, ResourceServer, ResourceServerBuilder, Scope, ScopeGrammar, ScopePolicy,
-    ScopeToken, Startup, Tenants, VerifiedToken, api_keys, clock, config, fetch, introspection, jose, jwt, keys,
-    observe, online, scope, token_verifier,
+    OnlineHealth, Principal, Reason, ResourceServer, ResourceServerBuilder, RouteInfo, Routes, Scope, ScopeGrammar,
+    ScopePolicy, ScopeToken, Startup, Tenants, VerifiedToken, api_keys, authenticated, clock, config, fetch,
+    introspection, jose, jwt, keys, observe, online, optional, public, scope, token_verifier,
 };
 #[doc(inline)]
 pub use scopegate_tower::{Authenticate, DenyUnauthenticated, RefusalBody, RequireActive, RequireScope, RequireToken};
 
 #[cfg(feature = "router")]
-pub use self::router::{Access, ProtectedRouter, RouteInfo, Routes, authenticated, optional, public};
+pub use self::router::ProtectedRouter;
 pub use self::{
     access_token::AccessToken,
     insufficient_scope::InsufficientScope,

@@ -100,8 +100,8 @@ pub use self::{
         ResourceServerBuilder, Startup, Tenants,
     },
     scope::{
-        ExactScopes, GenAuthScopes, ImpliedScopes, InvalidScopePolicy, InvalidScopeToken, Scope, ScopeGrammar,
-        ScopePolicy, ScopeToken, policy, scope,
+        Access, ExactScopes, GenAuthScopes, ImpliedScopes, InvalidScopePolicy, InvalidScopeToken, RouteInfo, Routes,
+        Scope, ScopeGrammar, ScopePolicy, ScopeToken, authenticated, optional, policy, public, scope,
     },
     token::{Claims, Principal, VerifiedToken},
 };

@@ -104,6 +104,7 @@ mod compact;
 mod issuer;
 mod keys;
 mod mint;
+mod protected;
 mod sign;
 mod token;
 
@@ -113,5 +114,6 @@ pub use self::{
     issuer::{IntrospectionTrouble, OpaqueTokenBuilder, RecordedRequest, RequestCounts, TestIssuer, TestIssuerBuilder},
     keys::{KeyError, SigningKey, SigningKeys},
     mint::Mint,
+    protected::{TokenSource, assert_protected},
     token::{Shape, TokenBuilder},
 };

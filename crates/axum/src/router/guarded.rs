@@ -7,15 +7,12 @@ use axum::{
     response::IntoResponse,
     routing::{MethodRouter, Route},
 };
+use scopegate_core::{Access, Routes};
 use scopegate_tower::{Authenticate, RequireScope, RequireToken};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{
-    access::{Access, Kind},
-    methods::Methods,
-    routes::RouteInfo,
-};
+use super::methods::Methods;
 
 /// Handlers, and what runs in front of them.
 pub(super) struct Guarded<S> {
@@ -44,25 +41,25 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
     /// The handlers with what runs in front of them. A 401 names the scope if `names_scope`.
     pub(super) fn into_handlers(self, names_scope: bool) -> MethodRouter<S> {
         let Self { access, authenticate, handlers } = self;
-        match access.0 {
-            Kind::Public => handlers,
-            Kind::Optional => with(handlers, authenticate.optional()),
+        match access.scope().cloned() {
+            _ if access.is_public() => handlers,
+            _ if access.admits_anonymous() => with(handlers, authenticate.optional()),
             // `authenticate` may be optional, which no requirement is.
-            Kind::Authenticated => with(handlers, (authenticate, RequireToken::new())),
+            None => with(handlers, (authenticate, RequireToken::new())),
             // A client without a token reads at once which scope it has to ask for.
-            Kind::Scope(policy) if names_scope => {
+            Some(policy) if names_scope => {
                 with(handlers, (authenticate.scope_hint(policy.clone()), RequireScope::new(policy)))
             }
-            Kind::Scope(policy) => with(handlers, (authenticate, RequireToken::new(), RequireScope::new(policy))),
+            Some(policy) => with(handlers, (authenticate, RequireToken::new(), RequireScope::new(policy))),
         }
     }
 
-    pub(super) fn list(&self, path: String, routes: &mut Vec<RouteInfo>) {
-        let access = &self.access;
-        let route = |method| RouteInfo { method, path: path.clone(), access: access.clone() };
+    /// Adds this route to `routes`, once for each method.
+    pub(super) fn list(&self, path: &str, routes: Routes) -> Routes {
+        let add = |routes: Routes, method| routes.route(method, path, self.access.clone());
         match Methods::of(&self.handlers) {
-            Methods::Only(methods) => routes.extend(methods.into_iter().map(|method| route(Some(method)))),
-            Methods::Every | Methods::Unknown => routes.push(route(None)),
+            Methods::Only(methods) => methods.into_iter().map(Some).fold(routes, add),
+            Methods::Every | Methods::Unknown => add(routes, None),
         }
     }
 }

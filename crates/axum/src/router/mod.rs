@@ -1,9 +1,7 @@
 //! A router on which every route says who may call it.
 
-mod access;
 mod guarded;
 mod methods;
-mod routes;
 mod unmatched;
 
 use std::{convert::Infallible, fmt};
@@ -15,16 +13,13 @@ use axum::{
     response::IntoResponse,
     routing::{MethodRouter, Route, any, any_service},
 };
+use scopegate_core::{Access, Routes};
 use scopegate_tower::Authenticate;
 #[cfg(doc)]
 use scopegate_tower::{RequireScope, RequireToken};
 use tower_layer::Layer;
 use tower_service::Service;
 
-pub use self::{
-    access::{Access, authenticated, optional, public},
-    routes::{RouteInfo, Routes},
-};
 use self::{guarded::Guarded, methods::Methods, unmatched::Unmatched};
 
 /// A router that denies by default: a route cannot be added without saying who may call it.
@@ -209,9 +204,7 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
 
     /// Every route, with who may call it.
     pub fn routes(&self) -> Routes {
-        let mut routes = Vec::new();
-        list(&self.nodes, self.fallback.as_ref(), "", &mut routes);
-        Routes(routes)
+        list(&self.nodes, self.fallback.as_ref(), "", Routes::new())
     }
 
     /// The router, with everything in front of its routes.
@@ -262,17 +255,16 @@ fn list<S: Clone + Send + Sync + 'static>(
     nodes: &[Node<S>],
     fallback: Option<&Guarded<S>>,
     prefix: &str,
-    routes: &mut Vec<RouteInfo>,
-) {
-    for node in nodes {
-        match node {
-            Node::Route { path, guarded } => guarded.list(nested(prefix, path), routes),
-            Node::Service { path, guarded } => guarded.list(nested(&nested(prefix, path), "/*"), routes),
-            Node::Nested { path, nodes, fallback } => list(nodes, fallback.as_ref(), &nested(prefix, path), routes),
-        }
-    }
-    if let Some(guarded) = fallback {
-        guarded.list(nested(prefix, "/*"), routes);
+    routes: Routes,
+) -> Routes {
+    let routes = nodes.iter().fold(routes, |routes, node| match node {
+        Node::Route { path, guarded } => guarded.list(&nested(prefix, path), routes),
+        Node::Service { path, guarded } => guarded.list(&nested(&nested(prefix, path), "/*"), routes),
+        Node::Nested { path, nodes, fallback } => list(nodes, fallback.as_ref(), &nested(prefix, path), routes),
+    });
+    match fallback {
+        Some(guarded) => guarded.list(&nested(prefix, "/*"), routes),
+        None => routes,
     }
 }
 
@@ -326,6 +318,6 @@ impl<S: Clone + Send + Sync + 'static> From<ProtectedRouter<S>> for Router<S> {
 
 impl<S: Clone + Send + Sync + 'static> fmt::Debug for ProtectedRouter<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProtectedRouter").field("routes", &self.routes().0).finish_non_exhaustive()
+        f.debug_struct("ProtectedRouter").field("routes", &self.routes()).finish_non_exhaustive()
     }
 }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use axum::routing::{MethodRouter, any};
 use http::{HeaderValue, Method, StatusCode, header::ALLOW};
+use scopegate_core::{Routes, authenticated};
 use scopegate_tower::Authenticate;
 
-use super::{access::authenticated, guarded::Guarded, methods::Methods, routes::Routes};
+use super::{guarded::Guarded, methods::Methods};
 
 /// The answers 404 and 405 behind an [`Authenticate`].
 pub(super) struct Unmatched {

@@ -1,18 +1,22 @@
-//! Scope tokens, sets of them, and grammars, by which one scope implies others.
+//! Scope tokens, sets of them, and grammars, by which one scope implies others; and the routes that require them.
 //!
 //! RFC 6749 §3.3 defines scope as an unordered list of case-sensitive strings. A granted scope satisfies a required one only
 //! if the two are equal, unless the issuer's [`ScopeGrammar`] says more.
 
+mod access;
 mod grammar;
 pub mod policy;
+mod routes;
 
 use std::{borrow::Cow, cmp::Ordering, error::Error as StdError, fmt, iter};
 
 use crate::redact::excerpt;
 
 pub use self::{
+    access::{Access, authenticated, optional, public},
     grammar::{ExactScopes, GenAuthScopes, ImpliedScopes, ScopeGrammar},
     policy::{InvalidScopePolicy, ScopePolicy, scope},
+    routes::{RouteInfo, Routes},
 };
 
 /// One scope, a legal `scope-token` of RFC 6749 §3.3.

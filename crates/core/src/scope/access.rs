@@ -1,14 +1,16 @@
+//! Who may call a route.
+
 use std::fmt;
 
-use scopegate_core::ScopePolicy;
+use crate::scope::policy::ScopePolicy;
 
-/// Who may call a route of a [`ProtectedRouter`](crate::ProtectedRouter): [`public`], [`optional`], [`authenticated`], or a
-/// scope, by [`scope`](crate::scope) or any other [`ScopePolicy`].
+/// Who may call a route: [`public`], [`optional`], [`authenticated`], or a scope, by [`scope`](crate::scope) or any other
+/// [`ScopePolicy`].
 #[derive(Clone, Debug)]
-pub struct Access(pub(super) Kind);
+pub struct Access(Kind);
 
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+enum Kind {
     Public,
     Optional,
     Authenticated,
@@ -32,6 +34,11 @@ pub fn authenticated() -> Access {
 }
 
 impl Access {
+    /// Whether requests are not authenticated at all.
+    pub fn is_public(&self) -> bool {
+        matches!(self.0, Kind::Public)
+    }
+
     /// Whether a request without credentials is let through.
     pub fn admits_anonymous(&self) -> bool {
         matches!(self.0, Kind::Public | Kind::Optional)

@@ -1,10 +1,23 @@
+//! The routes of a service, each with who may call it.
+
 use std::fmt;
 
 use http::Method;
 
-use super::access::Access;
+use crate::scope::access::Access;
 
-/// The routes of a [`ProtectedRouter`](crate::ProtectedRouter), in the order in which they were added.
+/// The routes of a service, in the order in which they were added. A `ProtectedRouter` of `scopegate-axum` gives its own; for
+/// another router they are listed by hand, for a test:
+///
+/// ```
+/// use http::Method;
+/// use scopegate_core::{Routes, public, scope};
+///
+/// let routes = Routes::new()
+///     .route(Method::GET, "/health", public())
+///     .route(Method::GET, "/messages/{id}", scope("message:read"));
+/// assert_eq!(routes.len(), 2);
+/// ```
 ///
 /// `Display` prints them as a table, for a review or for a test that compares it with a file:
 ///
@@ -14,18 +27,35 @@ use super::access::Access;
 /// POST   /messages  message:write
 /// *      /files/*   authenticated
 /// ```
-#[derive(Clone, Debug)]
-pub struct Routes(pub(super) Vec<RouteInfo>);
+#[derive(Clone, Debug, Default)]
+pub struct Routes(Vec<RouteInfo>);
 
 /// One route: a method and a path, and who may call it.
 #[derive(Clone, Debug)]
 pub struct RouteInfo {
-    pub(super) method: Option<Method>,
-    pub(super) path: String,
-    pub(super) access: Access,
+    method: Option<Method>,
+    path: String,
+    access: Access,
 }
 
 impl Routes {
+    /// No routes yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a route; with `None` for a method, one that takes every method.
+    #[must_use]
+    pub fn route(
+        mut self,
+        method: impl Into<Option<Method>>,
+        path: impl Into<String>,
+        access: impl Into<Access>,
+    ) -> Self {
+        self.0.push(RouteInfo { method: method.into(), path: path.into(), access: access.into() });
+        self
+    }
+
     /// The routes, one for each method of a path.
     pub fn iter(&self) -> impl Iterator<Item = &RouteInfo> {
         self.0.iter()

@@ -1,0 +1,176 @@
+//! `assert_protected` on an application of thirty routes: it passes as it is, and each mistake in it is found.
+
+use axum::{
+    Router,
+    handler::Handler as _,
+    routing::{MethodRouter, any, get, post},
+};
+use http::{Method, StatusCode};
+use scopegate_axum::{
+    AccessToken, Authenticate, ProtectedRouter, RequireScope, Routes, authenticated, optional, public, scope,
+};
+use scopegate_testing::assert_protected;
+use scopegate_tests::{issuer, mint, resource_server};
+
+async fn authenticate() -> Authenticate {
+    Authenticate::new(resource_server().issuer(issuer()).build().await.expect("good settings"))
+}
+
+async fn answer() -> &'static str {
+    "answer"
+}
+
+const SCOPES: [&str; 4] = ["orders:read", "orders:write", "users:read", "users:write"];
+
+/// Thirty routes.
+async fn app() -> ProtectedRouter {
+    let authenticate = authenticate().await;
+    let not_found = || get(async || StatusCode::NOT_FOUND);
+    let mut router = ProtectedRouter::new(authenticate.clone())
+        .route("/health", public(), get(answer))
+        .route("/version", public(), get(answer))
+        .route("/hello", optional(), get(async |_: Option<AccessToken>| "hello"))
+        .route("/me", authenticated(), get(async |_: AccessToken| "me"))
+        .route("/logout", authenticated(), post(answer))
+        .route("/both", scope("orders:read") & scope("users:read"), get(answer))
+        .route("/either", scope("orders:read") | scope("users:read"), get(answer))
+        .route("/orders/{id}", scope("orders:read"), not_found())
+        .route("/any", scope("users:write"), any(answer));
+    for (index, name) in SCOPES.into_iter().enumerate() {
+        let path = format!("/resource-{index}");
+        router = router.route(&path, scope(name), get(answer)).route(&path, scope("orders:write"), post(answer));
+        router = router.route(&format!("{path}/{{id}}"), scope(name), get(answer).delete(answer));
+    }
+    let admin = ProtectedRouter::new(authenticate)
+        .route("/", scope("users:write"), get(answer))
+        .route("/users/{id}", scope("users:read"), get(answer))
+        .fallback(authenticated(), answer);
+    router.nest("/admin", admin).nest_service("/files", scope("orders:read"), any(answer))
+}
+
+/// What `assert_protected` says of this; nothing if it passes.
+async fn findings(app: Router, routes: &Routes) -> Vec<String> {
+    let routes = routes.clone();
+    let checked = tokio::spawn(async move { assert_protected(app, &routes, &mint()).await }).await;
+    let Err(error) = checked else { return Vec::new() };
+    let panic = error.into_panic();
+    let text = panic.downcast_ref::<String>().expect("a text");
+    text.lines().skip(1).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn an_application_that_is_as_declared_passes() {
+    let app = app().await;
+    let routes = app.routes();
+    assert!(routes.len() >= 28, "{} routes", routes.len());
+    assert_eq!(findings(app.into_router(), &routes).await, [""; 0]);
+}
+
+/// The application with one route in the place of that of the list.
+async fn with(path: &str, handlers: MethodRouter, listed: Routes) -> Vec<String> {
+    let app = app().await;
+    let routes = listed.iter().fold(app.routes(), |routes, route| {
+        routes.route(route.method().cloned(), route.path(), route.access().clone())
+    });
+    let router = app.into_router().route(path, handlers);
+    findings(router, &routes).await
+}
+
+fn listed(method: Method, path: &str, access: impl Into<scopegate_axum::Access>) -> Routes {
+    Routes::new().route(method, path, access)
+}
+
+#[tokio::test]
+async fn each_mistake_is_found_and_named() {
+    let layer = authenticate().await;
+    let scoped = || answer.layer(RequireScope::new("orders:read"));
+    let lists = |access: scopegate_axum::Access| listed(Method::GET, "/new", access);
+    let anonymous =
+        "GET /new, without a token: expected 401 with a challenge without an error, found 200 without a challenge";
+    for (mistake, found, expected) in [
+        ("an open route", with("/new", get(answer), lists(scope("orders:read").into())).await, anonymous),
+        ("an open route for any token", with("/new", get(answer), lists(authenticated())).await, anonymous),
+        (
+            "a forgotten scope",
+            with("/new", get(answer).route_layer(layer.clone()), lists(scope("orders:read").into())).await,
+            "GET /new, with a good token without the scope: expected 403 with the error `insufficient_scope` and \
+             scope=\"orders:read\", found 200 without a challenge",
+        ),
+        (
+            "another scope",
+            with("/new", get(scoped()).route_layer(layer.clone()), lists(scope("users:read").into())).await,
+            "GET /new, with a good token: expected the handler, found 403 with Bearer",
+        ),
+        (
+            "an optional token where one is required",
+            with("/new", get(answer).route_layer(layer.clone().optional()), lists(authenticated())).await,
+            anonymous,
+        ),
+        (
+            "a public route that is shut",
+            with("/new", get(answer).route_layer(layer.clone()), lists(public())).await,
+            "GET /new, without a token: expected the handler, found 401 with Bearer",
+        ),
+        (
+            "a route that is not there",
+            with("/other", get(answer).route_layer(layer.clone()), lists(public())).await,
+            "GET /new, without a token: expected the handler, found 404, so that there is no such route",
+        ),
+        (
+            "a method that is not there",
+            with("/new", get(scoped()).route_layer(layer.clone()), listed(Method::POST, "/new", scope("orders:read")))
+                .await,
+            "POST /new, with a good token: expected the handler, found 405, so that there is no such route",
+        ),
+        (
+            "a path that the list does not have",
+            with("/unlisted", get(answer), Routes::new()).await,
+            "/unlisted: the router has this path, and the list of routes has not",
+        ),
+        (
+            "a handler that wants a token on a public route",
+            with("/new", get(async |_: AccessToken| ""), lists(public())).await,
+            "GET /new, without a token: expected the handler, found 500 without a challenge (missing_authenticate_layer)",
+        ),
+        (
+            "a layer on one method of two",
+            with(
+                "/new",
+                get(scoped()).post(answer).route_layer(layer.clone()),
+                listed(Method::POST, "/new", scope("orders:read")),
+            )
+            .await,
+            "POST /new, with a good token without the scope: expected 403",
+        ),
+        (
+            "a scope layer without authentication",
+            with("/new", get(scoped()), lists(scope("orders:read").into())).await,
+            "GET /new, with a good token: expected the handler, found 500 without a challenge (missing_authenticate_layer)",
+        ),
+    ] {
+        assert!(found.iter().any(|finding| finding.starts_with(expected)), "{mistake}: {found:#?}");
+        println!("{mistake}: {}", found.join("\n  "));
+    }
+}
+
+#[tokio::test]
+#[should_panic(expected = "there are no routes")]
+async fn a_list_without_routes_checks_nothing_and_fails() {
+    assert_protected(Router::new(), &Routes::new(), &mint()).await;
+}
+
+/// axum prints the paths of a router, on which the search for unlisted ones rests.
+#[tokio::test]
+async fn axum_prints_the_paths_of_a_router() {
+    let nested = Router::new().route("/b", get(answer));
+    let router = Router::new()
+        .route("/a/{id}", get(answer))
+        .nest("/nested", nested)
+        .merge(Router::new().route("/c", get(answer)));
+    let found = findings(router, &listed(Method::GET, "/c", public())).await;
+    for path in ["/a/{id}", "/nested/b"] {
+        let expected = format!("{path}: the router has this path, and the list of routes has not");
+        assert!(found.contains(&expected), "{found:?}");
+    }
+    assert_eq!(found.len(), 2, "{found:?}");
+}
