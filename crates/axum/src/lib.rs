@@ -1,6 +1,8 @@
 //! Makes an axum API an OAuth 2.0 resource server.
 //!
 //! ```no_run
+//! # #[cfg(feature = "router")]
+//! # mod example {
 //! use axum::{Router, routing::get};
 //! use scopegate_axum::{AccessToken, Authenticate, Issuer, ProtectedRouter, ResourceServer, public, scope};
 //!
@@ -21,6 +23,7 @@
 //! }
 //! # let _ = app;
 //! # Ok(())
+//! # }
 //! # }
 //! ```
 //!
