@@ -1,9 +1,9 @@
 use std::borrow::Cow;
 
 use super::{
+    Number, Value,
     malformed::{MAX_DEPTH, MAX_MEMBERS, Malformed},
     names::Names,
-    value::{Number, Value},
 };
 
 /// One element of an array, and the first rule that it breaks, in which case the value may be incomplete.
