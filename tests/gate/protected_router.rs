@@ -623,7 +623,7 @@ async fn strangers_cannot_tell_a_route_from_an_unknown_path_where_that_is_asked_
     assert_eq!(Ask::with_method(Method::PUT, "/every").bearer(token("read")).of(&router).await.body, "fallback");
     assert_eq!(status(&router, Method::GET, "/every", Some(&token("read"))).await, 200);
     assert_eq!(status(&router, Method::POST, "/every", Some(&token("read"))).await, 403);
-    // Whoever has a good token is told, whatever its scope.
+    // A caller with a good token is told, whatever its scope.
     for path in ["/me", "/messages", "/mixed", "/nested/r"] {
         let answer = Ask::with_method(Method::PUT, path).bearer(token("")).of(&router).await;
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");

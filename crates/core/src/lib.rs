@@ -82,8 +82,6 @@ mod request;
 mod resource_server;
 mod scope;
 mod single_flight;
-#[cfg(test)]
-mod test_log;
 mod token;
 
 use std::{future::Future, pin::Pin};

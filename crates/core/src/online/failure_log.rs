@@ -81,7 +81,7 @@ impl FailureLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_log::TestLog;
+    use crate::online::test_log::TestLog;
 
     const MINUTE: Duration = Duration::from_secs(60);
     const ISSUER: &str = "https://as.example";

@@ -31,6 +31,8 @@ mod local_cache;
 mod response;
 mod settings;
 mod store;
+#[cfg(test)]
+pub(crate) mod test_log;
 mod verifier;
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};

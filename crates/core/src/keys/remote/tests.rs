@@ -11,8 +11,8 @@ use crate::{
         fetch::{FetchLimits, USER_AGENT_NAME, document::Documents},
         https_url::PlainHttp,
     },
+    online::test_log::TestLog,
     resource_server::tests::{Answer, ISSUER, JWKS_URL, METADATA_URL, Network, SetClock, settle},
-    test_log::TestLog,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -11,11 +11,10 @@ use super::*;
 use crate::{
     crypto::tests::BACKENDS,
     observe::{OnlineOutcome, OnlineVerification},
-    online::{Audience, CacheEntry, CacheStore, Invalidate, local_cache::Verdict},
+    online::{Audience, CacheEntry, CacheStore, Invalidate, local_cache::Verdict, test_log::TestLog},
     refusal::Reason,
     resource_server::tests::{ISSUER, SetClock, settle},
     scope::ExactScopes,
-    test_log::TestLog,
     token::verified::tests::{verified, with_claims},
 };
 
