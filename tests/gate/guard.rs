@@ -132,6 +132,15 @@ async fn what_is_protected_or_public_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_guard_inside_of_another_hides_nothing_from_it() {
+    let router = Router::new().route("/me", get(async || "me")).route_layer(authenticate().await);
+    let router = router.layer(GUARD()).layer(GUARD()).route("/late", get(async || "secret")).layer(GUARD());
+    assert_eq!(Ask::get("/me").bearer(token("")).of(&router).await.body, "me");
+    assert_eq!(stranger(&router, "/me").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(stranger(&router, "/late").await.status, StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
 async fn refusals_in_the_form_of_grpc_are_left_alone() {
     let router = Router::new()
         .route("/pkg.Service/Method", post((async || "").layer(RequireScope::new("read"))))

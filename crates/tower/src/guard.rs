@@ -203,7 +203,8 @@ where
             },
             method: request.method().clone(),
             path: path.into(),
-            decided: Decided::default(),
+            // Of a guard further out, so that both learn what is decided inside.
+            decided: request.extensions().get::<Decided>().cloned().unwrap_or_default(),
             only_logs: self.settings.only_logs,
             logged: Arc::clone(&self.logged),
         });
