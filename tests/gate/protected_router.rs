@@ -17,7 +17,8 @@ use axum::{
 };
 use http::{Method, StatusCode};
 use scopegate_axum::{
-    Access, AccessToken, Authenticate, ProtectedRouter, Reason, RequireScope, authenticated, optional, public, scope,
+    Access, AccessToken, Authenticate, ProtectedRouter, Reason, RequireAccess, RequireScope, TokenPolicy,
+    VerifiedToken, authenticated, optional, public, scope,
 };
 use scopegate_tests::{Ask, issuer, mint, resource_server};
 
@@ -114,6 +115,95 @@ DELETE  /admin/users/{id}  admin
     let app = app().await;
     assert_eq!(app.routes().to_string(), expected);
     assert_eq!(app.with_state::<()>(()).routes().to_string(), expected);
+}
+
+/// Requires that the token was issued to this client.
+struct OwnClient(&'static str);
+
+impl TokenPolicy for OwnClient {
+    fn name(&self) -> &str {
+        "own client"
+    }
+
+    fn is_met_by(&self, token: &VerifiedToken) -> bool {
+        token.client_id() == Some(self.0)
+    }
+}
+
+#[tokio::test]
+async fn a_policy_of_the_application_stands_where_a_scope_does() {
+    let api = ProtectedRouter::new(authenticate().await)
+        .route("/own", OwnClient("us"), get(async || "ran"))
+        .route("/both", scope("read").and(OwnClient("us")), get(async || "ran"))
+        .route("/neither", authenticated().and(OwnClient("us")).and(OwnClient("them")), get(async || "ran"));
+    assert_eq!(
+        api.routes().to_string(),
+        "GET     /own      own client\nGET     /both     read, own client\nGET     /neither  own client, own client\n"
+    );
+    let of = |client: &str, scope: &str| mint().token().claim("client_id", client).scope(scope).issue();
+    for router in [api.into_router(), plain_router().await] {
+        for (path, client, scope, expected) in [
+            ("/own", "us", "", 200),
+            ("/own", "them", "read", 403),
+            ("/both", "us", "read", 200),
+            ("/both", "us", "", 403),
+            ("/both", "them", "read", 403),
+        ] {
+            let answer = Ask::get(path).bearer(of(client, scope)).of(&router).await;
+            assert_eq!(answer.status, expected, "{path} {client} {scope}");
+            if expected == 403 {
+                // A scope is named only where it would help.
+                let reason = if scope == "read" { Reason::PolicyNotMet } else { Reason::InsufficientScope };
+                assert_eq!(answer.reason, Some(reason), "{path} {client} {scope}");
+                let challenge = answer.challenge().expect("a challenge");
+                assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
+                assert_eq!(challenge.contains("scope=\"read\""), scope.is_empty(), "{challenge}");
+            }
+        }
+        Ask::get("/own").of(&router).await.assert_401_bare();
+        assert_eq!(status(&router, Method::GET, "/both", Some(&forged())).await, 401);
+    }
+    let router = ProtectedRouter::new(authenticate().await)
+        .route("/neither", authenticated().and(OwnClient("us")).and(OwnClient("them")), get(async || "ran"))
+        .into_router();
+    for client in ["us", "them"] {
+        assert_eq!(status(&router, Method::GET, "/neither", Some(&of(client, ""))).await, 403, "{client}");
+    }
+}
+
+/// The same routes by layers.
+async fn plain_router() -> Router {
+    let route = |access: Access| get(async || "ran").route_layer(RequireAccess::new(access));
+    Router::new()
+        .route("/own", route(OwnClient("us").into()))
+        .route("/both", route(scope("read").and(OwnClient("us"))))
+        .route_layer(authenticate().await)
+}
+
+#[test]
+fn a_requirement_of_anonymous_callers_is_a_panic_with_the_remedy() {
+    for access in [public, optional] {
+        let panic = catch_unwind(|| RequireAccess::new(access())).expect_err("nothing is required");
+        let message = panic.downcast_ref::<String>().expect("a message");
+        assert!(message.contains("leave the layer out"), "{message}");
+        let panic = catch_unwind(|| access().and(OwnClient("us"))).expect_err("there may be no token");
+        let message = panic.downcast_ref::<String>().expect("a message");
+        assert!(message.contains("begin with `authenticated()`"), "{message}");
+    }
+}
+
+#[test]
+fn mcp_8_offline_access_cannot_be_required() {
+    for require in [
+        || drop(RequireScope::new("offline_access")),
+        || drop(RequireScope::all(["read", "offline_access"])),
+        || drop(scope("offline_access")),
+    ] {
+        let panic = catch_unwind(require).expect_err("it is no scope of a resource");
+        let message = panic.downcast_ref::<String>().expect("a message");
+        assert!(message.contains("leave it out"), "{message}");
+    }
+    assert!(RequireScope::try_new("offline_access").is_err());
 }
 
 #[tokio::test]

@@ -79,6 +79,7 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "RefusalBody",
     "Require",
     "RequireActive",
+    "RequireAccess",
     "RequireScope",
     "RequireToken",
     "RequiredClaim",

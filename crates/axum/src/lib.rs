@@ -44,6 +44,7 @@
 //! | require a token on a plain router | [`Authenticate`] |
 //! | let anonymous requests through as well | [`Authenticate::optional`], and `Option<`[`AccessToken`]`>` in the handler |
 //! | require a scope around a route | [`RequireScope`], [`ScopePolicy`] |
+//! | require something else of a token | [`TokenPolicy`] |
 //! | require a scope in the handler's signature | [`Scoped`] |
 //! | decide in the handler, by the resource | [`VerifiedToken::satisfies`], [`InsufficientScope`] |
 //! | read the subject, the client or claims of your own | [`AccessToken`] |
@@ -111,11 +112,13 @@ pub use scopegate_core::{
     Access, Authentication, BuildError, Claims, CryptoBackend, Error, ErrorKind, ExactScopes, GenAuthScopes, Health,
     ImpliedScopes, InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, JwtCacheConfig,
     OnlineHealth, Principal, Reason, ResourceServer, ResourceServerBuilder, RouteInfo, Routes, Scope, ScopeGrammar,
-    ScopePolicy, ScopeToken, Startup, Tenants, VerifiedToken, api_keys, authenticated, clock, config, fetch,
-    introspection, jose, jwt, keys, observe, online, optional, public, scope, token_verifier,
+    ScopePolicy, ScopeToken, Startup, Tenants, TokenPolicy, VerifiedToken, api_keys, authenticated, clock, config,
+    fetch, introspection, jose, jwt, keys, observe, online, optional, public, scope, token_verifier,
 };
 #[doc(inline)]
-pub use scopegate_tower::{Authenticate, DenyUnauthenticated, RefusalBody, RequireActive, RequireScope, RequireToken};
+pub use scopegate_tower::{
+    Authenticate, DenyUnauthenticated, RefusalBody, RequireAccess, RequireActive, RequireScope, RequireToken,
+};
 
 #[cfg(feature = "router")]
 pub use self::router::ProtectedRouter;

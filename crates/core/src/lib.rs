@@ -99,7 +99,7 @@ pub use self::{
     },
     scope::{
         Access, ExactScopes, GenAuthScopes, ImpliedScopes, InvalidScopePolicy, InvalidScopeToken, RouteInfo, Routes,
-        Scope, ScopeGrammar, ScopePolicy, ScopeToken, authenticated, optional, policy, public, scope,
+        Scope, ScopeGrammar, ScopePolicy, ScopeToken, TokenPolicy, authenticated, optional, policy, public, scope,
     },
     token::{Claims, Principal, VerifiedToken},
 };

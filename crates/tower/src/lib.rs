@@ -55,6 +55,6 @@ pub use self::{
     body::ResponseBody,
     guard::DenyUnauthenticated,
     refusal::RefusalBody,
-    require::{RequireActive, RequireScope, RequireToken},
+    require::{RequireAccess, RequireActive, RequireScope, RequireToken},
     requirement::{Requirement, UnmetRequirement},
 };

@@ -210,9 +210,10 @@ impl<'a> Refusal<'a> {
         self
     }
 
-    /// Names the scope that the request needs, space-delimited, in the challenge and in the log event.
+    /// Names the scope that the request needs, space-delimited, in the challenge and in the log event; not where it was a
+    /// policy that was not met, since no scope would help.
     pub fn requiring(mut self, scope: Option<&'a str>) -> Self {
-        self.required = scope.filter(|scope| !scope.is_empty());
+        self.required = scope.filter(|scope| !scope.is_empty() && self.error.reason() != Reason::PolicyNotMet);
         self
     }
 

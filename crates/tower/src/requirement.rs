@@ -4,17 +4,18 @@ use std::sync::{
 };
 
 use http::Extensions;
-use scopegate_core::{Authentication, Error, ScopePolicy, VerifiedToken};
+use scopegate_core::{Access, Authentication, Error, ScopePolicy, VerifiedToken, authenticated};
 
 use crate::guard::Decided;
 
-/// What a route requires of a token: that it is valid, or also that its scope meets a policy.
+/// What a route requires of a token: that it is valid, or also that its scope meets a policy, or what else an [`Access`] says.
 ///
-/// [`RequireScope`](crate::RequireScope), [`RequireToken`](crate::RequireToken) and the extractors of `scopegate-axum` all
-/// check it here; extractors of other frameworks should too.
+/// The layers [`RequireScope`](crate::RequireScope), [`RequireToken`](crate::RequireToken) and
+/// [`RequireAccess`](crate::RequireAccess) and the extractors of `scopegate-axum` all check it here; extractors of other
+/// frameworks should too.
 #[derive(Clone, Debug)]
 pub struct Requirement {
-    policy: Option<ScopePolicy>,
+    access: Access,
     challenge: Box<str>,
     has_warned: Arc<AtomicBool>,
 }
@@ -22,12 +23,22 @@ pub struct Requirement {
 impl Requirement {
     /// Requires a valid token, whatever its scope.
     pub fn any_token() -> Self {
-        Self { policy: None, challenge: "".into(), has_warned: Arc::default() }
+        Self::new(authenticated())
     }
 
     /// Requires a valid token whose scope meets `policy`.
     pub fn scope(policy: ScopePolicy) -> Self {
-        Self { challenge: policy.challenge().into(), policy: Some(policy), has_warned: Arc::default() }
+        Self::new(policy.into())
+    }
+
+    /// What `access` requires; `None` where it admits anonymous callers.
+    pub fn of(access: &Access) -> Option<Self> {
+        (!access.admits_anonymous()).then(|| Self::new(access.clone()))
+    }
+
+    fn new(access: Access) -> Self {
+        let challenge = access.scope().map(ScopePolicy::challenge).unwrap_or_default();
+        Self { access, challenge: challenge.into(), has_warned: Arc::default() }
     }
 
     /// The scopes that a challenge names, space-delimited; `None` where the requirement is for any token.
@@ -46,17 +57,16 @@ impl Requirement {
     ///
     /// - `missing_authenticate_layer` (500) where no `Authenticate` has seen the request;
     /// - `missing_credentials` (401) where the request is anonymous;
-    /// - `insufficient_scope` (403) where the scope does not suffice.
+    /// - `insufficient_scope` (403) where the scope does not suffice;
+    /// - `policy_not_met` (403) where a `TokenPolicy` is not met.
     pub fn check<'r>(&self, request: &'r Extensions) -> Result<&'r VerifiedToken, Error> {
-        if self.policy.is_some() {
+        if self.access.scope().is_some() {
             Decided::note_scope(request);
         }
         let authentication = request.get::<Authentication>().ok_or_else(Error::missing_authenticate_layer)?;
         let token = authentication.token().ok_or_else(Error::missing_credentials)?;
-        match &self.policy {
-            Some(policy) if !token.satisfies(policy) => Err(Error::insufficient_scope()),
-            _ => Ok(token),
-        }
+        self.access.check(token)?;
+        Ok(token)
     }
 }
 

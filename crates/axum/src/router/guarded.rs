@@ -8,7 +8,7 @@ use axum::{
     routing::{MethodRouter, Route},
 };
 use scopegate_core::{Access, Routes};
-use scopegate_tower::{Authenticate, RequireScope, RequireToken};
+use scopegate_tower::{Authenticate, RequireAccess, RequireToken};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -41,17 +41,16 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
     /// The handlers with what runs in front of them. A 401 names the scope if `names_scope`.
     pub(super) fn into_handlers(self, names_scope: bool) -> MethodRouter<S> {
         let Self { access, authenticate, handlers } = self;
-        match access.scope().cloned() {
-            _ if access.is_public() => handlers,
-            _ if access.admits_anonymous() => with(handlers, authenticate.optional()),
-            // `authenticate` may be optional, which no requirement is.
-            None => with(handlers, (authenticate, RequireToken::new())),
+        let authenticate = match access.scope().cloned() {
+            _ if access.is_public() => return handlers,
+            _ if access.admits_anonymous() => return with(handlers, authenticate.optional()),
             // A client without a token reads at once which scope it has to ask for.
-            Some(policy) if names_scope => {
-                with(handlers, (authenticate.scope_hint(policy.clone()), RequireScope::new(policy)))
-            }
-            Some(policy) => with(handlers, (authenticate, RequireToken::new(), RequireScope::new(policy))),
-        }
+            Some(policy) if names_scope => authenticate.scope_hint(policy),
+            // `authenticate` may be optional, which no requirement is; then the 401 is that of `RequireToken`.
+            Some(_) => return with(handlers, (authenticate, RequireToken::new(), RequireAccess::new(access))),
+            None => authenticate,
+        };
+        with(handlers, (authenticate, RequireAccess::new(access)))
     }
 
     /// Adds this route to `routes`, once for each method.

@@ -116,6 +116,8 @@ reasons! {
     NotYetValid = "not_yet_valid", InvalidToken, "the token is not valid yet";
     /// [`opaque_token`](self#opaque_token)
     OpaqueToken = "opaque_token", InvalidToken, "opaque tokens are not accepted here";
+    /// [`policy_not_met`](self#policy_not_met)
+    PolicyNotMet = "policy_not_met", InsufficientScope, "the token does not meet a policy of this resource";
     /// [`token_too_long`](self#token_too_long)
     TokenTooLong = "token_too_long", InvalidToken, "the token is too long";
     /// [`token_too_old`](self#token_too_old)

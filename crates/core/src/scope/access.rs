@@ -1,76 +1,173 @@
 //! Who may call a route.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use crate::scope::policy::ScopePolicy;
+use crate::{
+    refusal::{Error, FailedCheck, Reason},
+    scope::policy::ScopePolicy,
+    token::VerifiedToken,
+};
 
-/// Who may call a route: [`public`], [`optional`], [`authenticated`], or a scope, by [`scope`](crate::scope) or any other
-/// [`ScopePolicy`].
-#[derive(Clone, Debug)]
-pub struct Access(Kind);
+/// Who may call a route: [`public`], [`optional`], [`authenticated`], a scope, by [`scope`](crate::scope) or any other
+/// [`ScopePolicy`], or a [`TokenPolicy`] of the application.
+#[derive(Clone)]
+pub struct Access {
+    caller: Caller,
+    scope: Option<ScopePolicy>,
+    policies: Vec<Arc<dyn TokenPolicy>>,
+}
 
-#[derive(Clone, Debug)]
-enum Kind {
-    Public,
-    Optional,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    Anybody,
+    Anonymous,
     Authenticated,
-    Scope(ScopePolicy),
+}
+
+/// A condition on a valid token that is not about its scope: on a claim, the client, or the time of login. It stands where a
+/// scope does, or beside one by [`Access::and`].
+///
+/// ```
+/// use scopegate_core::{TokenPolicy, VerifiedToken, scope};
+///
+/// struct OwnClient;
+///
+/// impl TokenPolicy for OwnClient {
+///     fn name(&self) -> &str {
+///         "own client"
+///     }
+///
+///     fn is_met_by(&self, token: &VerifiedToken) -> bool {
+///         token.client_id() == Some("our-app")
+///     }
+/// }
+///
+/// let access = scope("message:write").and(OwnClient);
+/// assert_eq!(access.to_string(), "message:write, own client");
+/// ```
+///
+/// A token that does not meet it is refused with 403 `insufficient_scope` (RFC 6750 §3.1: "the request requires higher
+/// privileges"), and the log names the policy. The client is not told which it is.
+pub trait TokenPolicy: Send + Sync + 'static {
+    /// The name of the policy, in the list of routes and in the log.
+    fn name(&self) -> &str;
+
+    /// Whether a token meets the policy. It is called for each request, after the scope was found to suffice.
+    fn is_met_by(&self, token: &VerifiedToken) -> bool;
 }
 
 /// Anybody may call the route. Its request is not authenticated: a handler that takes an `AccessToken` answers 500 there.
 pub fn public() -> Access {
-    Access(Kind::Public)
+    Access::to(Caller::Anybody)
 }
 
 /// Anybody may call the route without credentials. Credentials that do not verify are refused, and the handler takes an
 /// `Option<AccessToken>`.
 pub fn optional() -> Access {
-    Access(Kind::Optional)
+    Access::to(Caller::Anonymous)
 }
 
 /// A caller with a valid token may call the route, whatever its scope.
 pub fn authenticated() -> Access {
-    Access(Kind::Authenticated)
+    Access::to(Caller::Authenticated)
 }
 
 impl Access {
+    fn to(caller: Caller) -> Self {
+        Self { caller, scope: None, policies: Vec::new() }
+    }
+
+    /// Requires `policy` of the token, too.
+    ///
+    /// # Panics
+    ///
+    /// When this access is [`public`] or [`optional`], which callers without a token have.
+    #[must_use]
+    #[track_caller]
+    pub fn and(mut self, policy: impl TokenPolicy) -> Self {
+        assert!(
+            !self.admits_anonymous(),
+            "{self} access requires no token that {:?} could hold for; begin with `authenticated()`",
+            policy.name()
+        );
+        self.policies.push(Arc::new(policy));
+        self
+    }
+
     /// Whether requests are not authenticated at all.
     pub fn is_public(&self) -> bool {
-        matches!(self.0, Kind::Public)
+        self.caller == Caller::Anybody
     }
 
     /// Whether a request without credentials is let through.
     pub fn admits_anonymous(&self) -> bool {
-        matches!(self.0, Kind::Public | Kind::Optional)
+        self.caller != Caller::Authenticated
     }
 
     /// The scope that a token needs; `None` where none is required.
     pub fn scope(&self) -> Option<&ScopePolicy> {
-        match &self.0 {
-            Kind::Scope(policy) => Some(policy),
-            Kind::Public | Kind::Optional | Kind::Authenticated => None,
+        self.scope.as_ref()
+    }
+
+    /// Whether a valid token may call the route.
+    ///
+    /// # Errors
+    ///
+    /// `insufficient_scope` or `policy_not_met`, both 403.
+    pub fn check(&self, token: &VerifiedToken) -> Result<(), Error> {
+        if self.scope.as_ref().is_some_and(|policy| !token.satisfies(policy)) {
+            return Err(Error::insufficient_scope());
         }
+        match self.policies.iter().find(|policy| !policy.is_met_by(token)) {
+            Some(policy) => {
+                Err(FailedCheck::new(Reason::PolicyNotMet, "policy", policy.name().to_owned(), "not met").into())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl ScopePolicy {
+    /// Requires `policy` of the token, too.
+    #[must_use]
+    pub fn and(self, policy: impl TokenPolicy) -> Access {
+        Access::from(self).and(policy)
     }
 }
 
 impl From<ScopePolicy> for Access {
     fn from(policy: ScopePolicy) -> Self {
-        Self(Kind::Scope(policy))
+        Self { scope: Some(policy), ..authenticated() }
     }
 }
 
-/// `public`, `optional`, `authenticated`, or the scope policy. A scope that is called one of these is quoted.
+impl<P: TokenPolicy> From<P> for Access {
+    fn from(policy: P) -> Self {
+        authenticated().and(policy)
+    }
+}
+
+/// `public`, `optional`, `authenticated`, or the scope policy and the names of other policies. A scope that is called one of
+/// the three is quoted.
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match &self.0 {
-            Kind::Public => "public",
-            Kind::Optional => "optional",
-            Kind::Authenticated => "authenticated",
-            Kind::Scope(policy) => {
-                let policy = policy.to_string();
-                let is_ambiguous = ["public", "optional", "authenticated"].contains(&policy.as_str());
-                return f.pad(&if is_ambiguous { format!("{policy:?}") } else { policy });
-            }
+        let scope = self.scope.as_ref().map(ToString::to_string).map(|scope| {
+            let is_ambiguous = ["public", "optional", "authenticated"].contains(&scope.as_str());
+            if is_ambiguous { format!("{scope:?}") } else { scope }
+        });
+        let policies = self.policies.iter().map(|policy| policy.name().to_owned());
+        let required: Vec<_> = scope.into_iter().chain(policies).collect();
+        f.pad(match self.caller {
+            Caller::Anybody => "public",
+            Caller::Anonymous => "optional",
+            Caller::Authenticated if required.is_empty() => "authenticated",
+            Caller::Authenticated => return f.pad(&required.join(", ")),
         })
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Access({self})")
     }
 }

@@ -13,7 +13,7 @@ use std::{borrow::Cow, cmp::Ordering, error::Error as StdError, fmt, iter};
 use crate::redact::excerpt;
 
 pub use self::{
-    access::{Access, authenticated, optional, public},
+    access::{Access, TokenPolicy, authenticated, optional, public},
     grammar::{ExactScopes, GenAuthScopes, ImpliedScopes, ScopeGrammar},
     policy::{InvalidScopePolicy, ScopePolicy, scope},
     routes::{RouteInfo, Routes},

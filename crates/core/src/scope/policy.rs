@@ -42,7 +42,7 @@ enum Node {
 ///
 /// # Panics
 ///
-/// When `name` is not a legal scope token, with the remedy. [`ScopePolicy::one`] returns the error instead.
+/// When `name` is not a legal scope token or is `offline_access`, with the remedy. [`ScopePolicy::one`] returns the error instead.
 pub fn scope(name: &'static str) -> ScopePolicy {
     ScopePolicy::one(name).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -52,16 +52,16 @@ impl ScopePolicy {
     ///
     /// # Errors
     ///
-    /// When `name` is not a legal scope token.
+    /// When `name` is not a legal scope token, or is `offline_access`.
     pub fn one(name: impl Into<Cow<'static, str>>) -> Result<Self, InvalidScopePolicy> {
-        Ok(Self(Node::One(ScopeToken::new(name)?)))
+        ScopeToken::new(name)?.try_into()
     }
 
     /// Requires every one of `names`.
     ///
     /// # Errors
     ///
-    /// When there are no names, or one is not a legal scope token.
+    /// When there are no names, or one is not a legal scope token or `offline_access`.
     pub fn all<N: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = N>) -> Result<Self, InvalidScopePolicy> {
         nodes(names).map(|nodes| Self(Node::All(nodes)))
     }
@@ -70,7 +70,7 @@ impl ScopePolicy {
     ///
     /// # Errors
     ///
-    /// When there are no names, or one is not a legal scope token.
+    /// When there are no names, or one is not a legal scope token or `offline_access`.
     pub fn any<N: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = N>) -> Result<Self, InvalidScopePolicy> {
         nodes(names).map(|nodes| Self(Node::Any(nodes)))
     }
@@ -90,9 +90,12 @@ impl ScopePolicy {
     }
 }
 
-impl From<ScopeToken> for ScopePolicy {
-    fn from(token: ScopeToken) -> Self {
-        Self(Node::One(token))
+impl TryFrom<ScopeToken> for ScopePolicy {
+    type Error = InvalidScopePolicy;
+
+    /// Requires this scope.
+    fn try_from(token: ScopeToken) -> Result<Self, InvalidScopePolicy> {
+        node(token).map(Self)
     }
 }
 
@@ -112,11 +115,19 @@ macro_rules! from_a_name {
 from_a_name!(&'static str, String, Cow<'static, str>);
 
 fn nodes<N: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = N>) -> Result<Vec<Node>, InvalidScopePolicy> {
-    let nodes = names
-        .into_iter()
-        .map(|name| Ok(Node::One(ScopeToken::new(name)?)))
-        .collect::<Result<Vec<_>, InvalidScopeToken>>()?;
+    let nodes =
+        names.into_iter().map(|name| node(ScopeToken::new(name)?)).collect::<Result<Vec<_>, InvalidScopePolicy>>()?;
     if nodes.is_empty() { Err(InvalidScopePolicy(Fault::Empty)) } else { Ok(nodes) }
+}
+
+/// OpenID Connect Core 1.0 §11: `offline_access` asks the authorization server for a refresh token, which is none of a
+/// resource's business. A client that reads it in a challenge would ask for one.
+fn node(token: ScopeToken) -> Result<Node, InvalidScopePolicy> {
+    if token.as_str() == "offline_access" {
+        Err(InvalidScopePolicy(Fault::OfflineAccess))
+    } else {
+        Ok(Node::One(token))
+    }
 }
 
 impl Node {
@@ -191,13 +202,14 @@ impl fmt::Debug for ScopePolicy {
     }
 }
 
-/// The policy is empty, or has an illegal scope token.
+/// The policy is empty, or has an illegal scope token or `offline_access`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidScopePolicy(Fault);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fault {
     Empty,
+    OfflineAccess,
     Token(InvalidScopeToken),
 }
 
@@ -220,6 +232,9 @@ impl fmt::Display for InvalidScopePolicy {
             Fault::Empty => f.write_str(
                 "a scope policy without scopes demands nothing; name at least one, or use `RequireToken` for a route that \
                  any good token may use",
+            ),
+            Fault::OfflineAccess => f.write_str(
+                "`offline_access` asks an authorization server for a refresh token, and no resource needs it; leave it out",
             ),
             Fault::Token(error) => error.fmt(f),
         }
@@ -287,5 +302,13 @@ mod tests {
         assert!(ScopePolicy::all(["a", "b c"]).unwrap_err().to_string().contains("\"b c\" is not a scope token"));
         assert!(ScopePolicy::any([""]).is_err());
         assert!(ScopePolicy::one("a\"b").is_err());
+        for policy in [
+            ScopePolicy::one("offline_access"),
+            ScopePolicy::all(["a", "offline_access"]),
+            ScopePolicy::any(["offline_access"]),
+            ScopeToken::new("offline_access").unwrap().try_into(),
+        ] {
+            assert!(policy.unwrap_err().to_string().contains("refresh token"));
+        }
     }
 }

@@ -1,6 +1,6 @@
 use std::{borrow::Cow, sync::Arc};
 
-use scopegate_core::{InvalidScopePolicy, ScopePolicy};
+use scopegate_core::{Access, InvalidScopePolicy, ScopePolicy};
 use tower_layer::Layer;
 
 use super::Require;
@@ -130,6 +130,38 @@ impl Default for RequireToken {
 }
 
 impl<S> Layer<S> for RequireToken {
+    type Service = Require<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Require::new(inner, Arc::clone(&self.requirement))
+    }
+}
+
+/// Layer: refuses requests that may not call a route, as an [`Access`] says: a scope, a
+/// [`TokenPolicy`](scopegate_core::TokenPolicy), or both. See the [module docs](super).
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is applied"]
+pub struct RequireAccess {
+    requirement: Arc<Requirement>,
+}
+
+impl RequireAccess {
+    /// Requires what `access` says.
+    ///
+    /// # Panics
+    ///
+    /// When `access` is `public()` or `optional()`, which require nothing.
+    #[track_caller]
+    pub fn new(access: impl Into<Access>) -> Self {
+        let access = access.into();
+        let requirement = Requirement::of(&access);
+        let requirement =
+            requirement.unwrap_or_else(|| panic!("{access} access requires nothing; leave the layer out"));
+        Self { requirement: Arc::new(requirement) }
+    }
+}
+
+impl<S> Layer<S> for RequireAccess {
     type Service = Require<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
