@@ -11,6 +11,7 @@ mod extractors;
 mod faults;
 mod genauth;
 mod grpc;
+mod grpc_scopes;
 mod guard;
 mod handwritten;
 mod hostile;

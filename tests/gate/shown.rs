@@ -11,8 +11,8 @@ use std::{
 use axum::{Router, extract::Request, routing::get};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use scopegate_axum::{
-    AccessToken, Authenticate, Authentication, DenyUnauthenticated, ProtectedRouter, RequireActive, RequireToken,
-    RequiredScopes, Scoped,
+    AccessToken, Authenticate, Authentication, DenyUnauthenticated, GrpcScopes, ProtectedRouter, RequireActive,
+    RequireToken, RequiredScopes, Scoped,
     api_keys::{ApiKey, ApiKeys},
     authenticated,
     introspection::{ClientAuthentication, Introspection},
@@ -238,6 +238,11 @@ async fn show_requests(shown: &Shown, builder: scopegate_axum::ResourceServerBui
     let mut guarded = DenyUnauthenticated::new().layer(layer.layer(tower::service_fn(answer)));
     show(shown, "Guarded", &DenyUnauthenticated::new().layer(layer.layer(RequireToken::new().layer(()))));
     show(shown, "GuardedFuture", &guarded.call(Ask::get("/r").bearer(&good).request()));
+    let methods = GrpcScopes::new(layer.clone()).method("/pkg.Service/Method", authenticated());
+    show(shown, "GrpcScopes", &methods);
+    let mut methods = methods.layer(tower::service_fn(answer));
+    show(shown, "GrpcScoped", &GrpcScopes::new(layer.clone()).layer(()));
+    show(shown, "ResponseFuture", &methods.call(Ask::get("/pkg.Service/Method").bearer(&good).request()));
     show(shown, "ProtectedRouter", &ProtectedRouter::<()>::new(layer).route("/r", authenticated(), get(async || "")));
 }
 

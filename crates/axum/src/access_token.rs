@@ -81,7 +81,7 @@ impl<C: DeserializeOwned + Send + Sync + 'static> AccessToken<C> {
         Self::meeting(&Requirement::any_token(), extensions)
     }
 
-    fn meeting(requirement: &Requirement, extensions: &Extensions) -> Result<Self, Error> {
+    pub(crate) fn meeting(requirement: &Requirement, extensions: &Extensions) -> Result<Self, Error> {
         let token = requirement.check(extensions)?;
         Ok(Self { token: token.clone(), claims: token.claims_as()? })
     }

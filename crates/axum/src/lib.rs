@@ -39,6 +39,7 @@
 //! |---|---|
 //! | accept an issuer's tokens | [`ResourceServer`], [`Issuer`]; [`jwt::Profile`] for an issuer that does not follow RFC 9068 |
 //! | require a token or a scope on each route of a router | [`ProtectedRouter`] |
+//! | say who may call each method of a gRPC service | [`GrpcScopes`] |
 //! | review which routes there are, and for whom | [`ProtectedRouter::routes`] |
 //! | find the open routes of a router that exists already | [`DenyUnauthenticated`] |
 //! | require a token on a plain router | [`Authenticate`] |
@@ -117,7 +118,8 @@ pub use scopegate_core::{
 };
 #[doc(inline)]
 pub use scopegate_tower::{
-    Authenticate, DenyUnauthenticated, RefusalBody, RequireAccess, RequireActive, RequireScope, RequireToken,
+    Authenticate, DenyUnauthenticated, GrpcScopes, RefusalBody, RequireAccess, RequireActive, RequireScope,
+    RequireToken,
 };
 
 #[cfg(feature = "router")]

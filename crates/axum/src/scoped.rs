@@ -1,8 +1,8 @@
 use std::{fmt, marker::PhantomData, ops::Deref};
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
-use http::request::Parts;
-use scopegate_core::{Claims, ScopePolicy, ScopeToken};
+use http::{Extensions, request::Parts};
+use scopegate_core::{Claims, Error, ScopePolicy, ScopeToken};
 use scopegate_tower::Requirement;
 use serde::de::DeserializeOwned;
 
@@ -75,6 +75,19 @@ impl<R, C> Scoped<R, C> {
     /// The token, without the proof of its scopes.
     pub fn into_inner(self) -> AccessToken<C> {
         self.token
+    }
+}
+
+impl<R: RequiredScopes, C: DeserializeOwned + Send + Sync + 'static> Scoped<R, C> {
+    /// Takes the token from the extensions of a request, for code that has no request parts: a method of a gRPC service, or a
+    /// WebSocket handler.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AccessToken::from_extensions`], and `insufficient_scope` where the token lacks a scope. They are neither
+    /// logged nor counted.
+    pub fn from_extensions(extensions: &Extensions) -> Result<Self, Error> {
+        AccessToken::meeting(&requirement::<R>(), extensions).map(Self::of)
     }
 }
 

@@ -37,6 +37,7 @@
 //! |---|---|
 //! | require a token; know which requests pass, and in which order layers go | [`authenticate`] |
 //! | require a scope, or a token that is still active at its issuer | [`require`] |
+//! | say who may call each method of a gRPC service | [`grpc`] |
 //! | find and deny routes that no layer protects | [`guard`] |
 //! | know what a refusal looks like to the client and in the log | [`refusal`] |
 //! | write extractors for another framework | [`Requirement`], [`UnmetRequirement`], [`refusal::Refusal`] |
@@ -45,6 +46,7 @@
 
 pub mod authenticate;
 mod body;
+pub mod grpc;
 pub mod guard;
 pub mod refusal;
 pub mod require;
@@ -53,6 +55,7 @@ mod requirement;
 pub use self::{
     authenticate::Authenticate,
     body::ResponseBody,
+    grpc::GrpcScopes,
     guard::DenyUnauthenticated,
     refusal::RefusalBody,
     require::{RequireAccess, RequireActive, RequireScope, RequireToken},

@@ -88,6 +88,9 @@ impl GrpcType {
 }
 
 impl ResponseForm {
+    /// A gRPC response that ends with its headers.
+    pub(crate) const GRPC: Self = Self(Form::Grpc(GrpcType::Grpc));
+
     /// The form for this request. It is gRPC only where `space` [answers gRPC](ProtectionSpace::answering_grpc): a client
     /// chooses its content type, and must not turn the refusals of a REST route into HTTP 200.
     pub fn of<'r>(request: impl Into<RequestHead<'r>>, space: Option<&ProtectionSpace>) -> Self {

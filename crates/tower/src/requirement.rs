@@ -3,10 +3,13 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use http::Extensions;
+use http::{Extensions, HeaderMap};
 use scopegate_core::{Access, Authentication, Error, ScopePolicy, VerifiedToken, authenticated};
 
-use crate::guard::Decided;
+use crate::{
+    guard::Decided,
+    refusal::{Refusal, ResponseForm},
+};
 
 /// What a route requires of a token: that it is valid, or also that its scope meets a policy, or what else an [`Access`] says.
 ///
@@ -67,6 +70,26 @@ impl Requirement {
         let token = authentication.token().ok_or_else(Error::missing_credentials)?;
         self.access.check(token)?;
         Ok(token)
+    }
+
+    /// [`check`](Self::check), for a method of a gRPC service that decides by itself. It refuses as the layers do, by the
+    /// headers of a response that ends with them: `grpc-status`, `grpc-message`, and the challenge as metadata. The refusal is
+    /// logged and observed here. In tonic:
+    ///
+    /// ```text
+    /// let token = requirement
+    ///     .check_grpc(request.extensions())
+    ///     .map_err(|refusal| Status::from_header_map(&refusal).unwrap_or_else(|| Status::internal("refused")))?;
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The headers of the refusal, for the reasons of `check`.
+    pub fn check_grpc<'r>(&self, request: &'r Extensions) -> Result<&'r VerifiedToken, HeaderMap> {
+        self.check(request).map_err(|error| {
+            let refusal = Refusal::new(&error).after(request.get()).requiring(self.challenge());
+            refusal.respond::<()>(ResponseForm::GRPC).into_parts().0.headers
+        })
     }
 }
 
