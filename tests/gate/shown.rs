@@ -20,6 +20,7 @@ use scopegate_axum::{
     token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification, VerifyError},
 };
 use scopegate_core::{Credentials, RequestHead};
+use scopegate_mcp::{MessageBody, Operations, RequireMcpScopes};
 use scopegate_tests::{Ask, INTROSPECTION_URL, ISSUER, LoopbackFetch, issuer, keep_secret, mint, resource_server};
 use serde_json::json;
 use tower::{Layer as _, Service as _};
@@ -73,10 +74,6 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "JwtIntrospection",
     "OnlineHealth",
     "Profile",
-    "ProtectedResource",
-    "ResourceMetadata",
-    "ServeResourceMetadata",
-    "WithResourceMetadata",
     "ProtectionSpace",
     "Reason",
     "Refusal",
@@ -105,6 +102,8 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "Tenants",
     "UnknownAlgorithm",
     "UnmetRequirement",
+    "RequestId",
+    "RequireMcpScopes",
     "JwtCacheConfig",
 ];
 
@@ -247,7 +246,37 @@ async fn show_requests(shown: &Shown, builder: scopegate_axum::ResourceServerBui
     let mut methods = methods.layer(tower::service_fn(answer));
     show(shown, "GrpcScoped", &GrpcScopes::new(layer.clone()).layer(()));
     show(shown, "ResponseFuture", &methods.call(Ask::get("/pkg.Service/Method").bearer(&good).request()));
+    show_mcp(shown, &layer, &good).await;
     show(shown, "ProtectedRouter", &ProtectedRouter::<()>::new(layer).route("/r", authenticated(), get(async || "")));
+}
+
+/// A message of MCP with [`MARKER`] in its arguments.
+async fn show_mcp(shown: &Shown, authenticate: &Authenticate, token: &str) {
+    let of_call = Arc::clone(shown);
+    let scopes = RequireMcpScopes::new().tool_with("echo", authenticated(), move |call| {
+        show(&of_call, "Call", call);
+        authenticated()
+    });
+    show(shown, "McpService", &scopes.layer(()));
+    let of_inner = Arc::clone(shown);
+    let service = tower::service_fn(move |request: http::Request<MessageBody>| {
+        let operations = request.extensions().get::<Operations>().expect("it was judged");
+        show(&of_inner, "Operations", operations);
+        operations.iter().for_each(|operation| show(&of_inner, "Operation", operation));
+        show(&of_inner, "MessageBody", request.body());
+        async { Ok::<_, std::convert::Infallible>(axum::response::Response::new(axum::body::Body::from(MARKER))) }
+    });
+    let mut service = authenticate.layer(scopes.layer(service));
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "echo", "arguments": {"a": MARKER}}});
+    let ask = Ask::with_method(http::Method::POST, "/mcp").header("content-type", "application/json");
+    let future = service.call(ask.bearer(token).body(call.to_string()).request());
+    let response = future.await.expect("it is infallible");
+    assert_eq!(response.status(), 200);
+    show(shown, "McpResponseBody", response.body());
+    let mut service = scopes.layer(tower::service_fn(async |_: http::Request<MessageBody>| {
+        Ok::<axum::response::Response, std::convert::Infallible>(axum::response::Response::default())
+    }));
+    show(shown, "McpFuture", &service.call(Ask::get("/mcp").request()));
 }
 
 async fn answer(_: Request) -> Result<axum::response::Response, std::convert::Infallible> {
@@ -261,7 +290,7 @@ struct Picky {
 
 /// The names of the public types in the sources of the published crates.
 fn public_types() -> BTreeSet<String> {
-    let mut folders = ["core", "tower", "axum"]
+    let mut folders = ["core", "tower", "axum", "mcp"]
         .map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates").join(name).join("src"))
         .to_vec();
     let mut types = BTreeSet::new();

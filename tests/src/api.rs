@@ -47,8 +47,7 @@ pub fn resource_server() -> ResourceServerBuilder {
     ResourceServer::builder().audience(AUDIENCE).clock(clock()).jwt_cache(jwt_cache())
 }
 
-/// The JWT cache of tests: none with `JWT_CACHE=off` in the environment.
-pub fn jwt_cache() -> JwtCacheConfig {
+fn jwt_cache() -> JwtCacheConfig {
     match std::env::var("JWT_CACHE").as_deref() {
         Ok("off") => JwtCacheConfig::off(),
         Err(_) => JwtCacheConfig::default(),

@@ -12,7 +12,7 @@ mod wire;
 
 pub use self::{
     answer::{Answer, Ask},
-    api::{AUDIENCE, Api, ISSUER, NOW, clock, issuer, jwt_cache, mint, resource_server, rig_resource_server, router},
+    api::{AUDIENCE, Api, ISSUER, NOW, clock, issuer, mint, resource_server, rig_resource_server, router},
     docs::assert_page,
     fetch::LoopbackFetch,
     log::{Log, count_panics, keep_secret, panics},
@@ -66,6 +66,7 @@ struct Unforgeable;
 #[doc = include_str!("../../crates/core/README.md")]
 #[doc = include_str!("../../crates/tower/README.md")]
 #[doc = include_str!("../../crates/axum/README.md")]
+#[doc = include_str!("../../crates/mcp/README.md")]
 #[doc = include_str!("../../crates/testing/README.md")]
 struct Readmes;
 
@@ -73,7 +74,6 @@ struct Readmes;
 #[cfg(all(doctest, feature = "aws-lc-rs"))]
 #[doc = include_str!("../../docs/guide/getting-started.md")]
 #[doc = include_str!("../../docs/guide/routes.md")]
-#[doc = include_str!("../../docs/guide/protected-resource.md")]
 #[doc = include_str!("../../docs/guide/claims-and-scopes.md")]
 #[doc = include_str!("../../docs/guide/issuers.md")]
 #[doc = include_str!("../../docs/guide/opaque-tokens.md")]
@@ -83,6 +83,7 @@ struct Readmes;
 #[doc = include_str!("../../docs/guide/configuration.md")]
 #[doc = include_str!("../../docs/guide/errors.md")]
 #[doc = include_str!("../../docs/guide/testing.md")]
+#[doc = include_str!("../../docs/guide/mcp.md")]
 #[doc = include_str!("../../docs/guide/tonic.md")]
 #[doc = include_str!("../../docs/guide/production.md")]
 #[doc = include_str!("../../docs/guide/migrating.md")]

@@ -7,7 +7,6 @@ use std::{
 
 use http::HeaderName;
 
-use super::protected_resource::Resource;
 use crate::{
     clock::Clock,
     dispatch::Dispatch,
@@ -20,7 +19,6 @@ use crate::{
 pub(super) struct Inner {
     pub(super) default_realm: Box<str>,
     pub(super) audiences: Box<[Box<str>]>,
-    pub(super) resources: Box<[Resource]>,
     pub(super) dispatch: Dispatch,
     pub(super) claim_names: ClaimNames,
     pub(super) max_token_length: usize,

@@ -5,7 +5,6 @@ use crate::{
     introspection::{ClientAuthentication, Introspection},
     jose::Algorithm,
     jwt::{Evidence, Profile},
-    redact,
     resource_server::tests::Network,
 };
 
