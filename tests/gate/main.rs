@@ -28,6 +28,7 @@ mod log;
 mod observe;
 mod ops;
 mod problem;
+mod protected_resource;
 mod protected_router;
 mod providers;
 mod readme;

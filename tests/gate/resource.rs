@@ -71,7 +71,7 @@ async fn res_1_an_audience_with_a_fragment_cannot_be_configured() {
 }
 
 #[tokio::test]
-async fn not_built_res_2_missing_audience_fails_the_build() {
+async fn res_2_missing_audience_fails_the_build() {
     let error = ResourceServer::builder().issuer(issuer()).build().await.unwrap_err().to_string();
     assert!(error.contains("has no audience; name this API as its tokens do in `aud`"), "{error}");
     assert!(ResourceServer::builder().issuer(issuer()).audience("").build().await.is_err());

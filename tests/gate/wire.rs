@@ -283,7 +283,7 @@ async fn w_03_the_testing_kit_shows_no_private_key() {
 fn w_03_demands_and_refusals_can_be_shown() {
     assert!(shown(&RequireScope::new("message")).contains("message"));
     assert!(shown(&InsufficientScope::new(scope("message"))).contains("message"));
-    assert!(shown(&scopegate_tower::ResponseBody::<axum::body::Body>::default()).starts_with("ResponseBody::Refusal"));
+    assert!(shown(&scopegate_tower::ResponseBody::<axum::body::Body>::default()).starts_with("ResponseBody::Whole"));
 }
 
 #[tokio::test]

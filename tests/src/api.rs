@@ -47,7 +47,8 @@ pub fn resource_server() -> ResourceServerBuilder {
     ResourceServer::builder().audience(AUDIENCE).clock(clock()).jwt_cache(jwt_cache())
 }
 
-fn jwt_cache() -> JwtCacheConfig {
+/// The JWT cache of tests: none with `JWT_CACHE=off` in the environment.
+pub fn jwt_cache() -> JwtCacheConfig {
     match std::env::var("JWT_CACHE").as_deref() {
         Ok("off") => JwtCacheConfig::off(),
         Err(_) => JwtCacheConfig::default(),

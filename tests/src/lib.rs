@@ -12,7 +12,7 @@ mod wire;
 
 pub use self::{
     answer::{Answer, Ask},
-    api::{AUDIENCE, Api, ISSUER, NOW, clock, issuer, mint, resource_server, rig_resource_server, router},
+    api::{AUDIENCE, Api, ISSUER, NOW, clock, issuer, jwt_cache, mint, resource_server, rig_resource_server, router},
     docs::assert_page,
     fetch::LoopbackFetch,
     log::{Log, count_panics, keep_secret, panics},
@@ -74,6 +74,7 @@ struct Readmes;
 #[cfg(all(doctest, feature = "aws-lc-rs"))]
 #[doc = include_str!("../../docs/guide/getting-started.md")]
 #[doc = include_str!("../../docs/guide/routes.md")]
+#[doc = include_str!("../../docs/guide/protected-resource.md")]
 #[doc = include_str!("../../docs/guide/claims-and-scopes.md")]
 #[doc = include_str!("../../docs/guide/issuers.md")]
 #[doc = include_str!("../../docs/guide/opaque-tokens.md")]

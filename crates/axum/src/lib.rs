@@ -42,6 +42,7 @@
 //! | say who may call each method of a gRPC service | [`GrpcScopes`] |
 //! | review which routes there are, and for whom | [`ProtectedRouter::routes`] |
 //! | find the open routes of a router that exists already | [`DenyUnauthenticated`] |
+//! | tell clients where to get a token (RFC 9728) | [`ProtectedResource`] |
 //! | require a token on a plain router | [`Authenticate`] |
 //! | let anonymous requests through as well | [`Authenticate::optional`], and `Option<`[`AccessToken`]`>` in the handler |
 //! | require a scope around a route | [`RequireScope`], [`ScopePolicy`] |
@@ -112,14 +113,15 @@ mod scoped;
 pub use scopegate_core::{
     Access, Authentication, BuildError, Claims, CryptoBackend, Error, ErrorKind, ExactScopes, GenAuthScopes, Health,
     ImpliedScopes, InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, JwtCacheConfig,
-    OnlineHealth, Principal, Reason, ResourceServer, ResourceServerBuilder, RouteInfo, Routes, Scope, ScopeGrammar,
-    ScopePolicy, ScopeToken, Startup, Tenants, TokenPolicy, VerifiedToken, api_keys, authenticated, clock, config,
-    fetch, introspection, jose, jwt, keys, observe, online, optional, public, scope, token_verifier,
+    OnlineHealth, Principal, ProtectedResource, Reason, ResourceMetadata, ResourceServer, ResourceServerBuilder,
+    RouteInfo, Routes, Scope, ScopeGrammar, ScopePolicy, ScopeToken, Startup, Tenants, TokenPolicy, VerifiedToken,
+    api_keys, authenticated, clock, config, fetch, introspection, jose, jwt, keys, observe, online, optional, public,
+    scope, token_verifier,
 };
 #[doc(inline)]
 pub use scopegate_tower::{
     Authenticate, DenyUnauthenticated, GrpcScopes, RefusalBody, RequireAccess, RequireActive, RequireScope,
-    RequireToken,
+    RequireToken, ServeResourceMetadata,
 };
 
 #[cfg(feature = "router")]

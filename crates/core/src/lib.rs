@@ -94,8 +94,8 @@ pub use self::{
     refusal::{Challenge, Error, ErrorKind, FailedCheck, InvalidProtectionSpace, ProtectionSpace, Reason, reason},
     request::{Credentials, RequestHead, Scheme},
     resource_server::{
-        AuthenticateFuture, Authentication, BuildError, Health, Issuer, IssuerHealth, OnlineHealth, ResourceServer,
-        ResourceServerBuilder, Startup, Tenants,
+        AuthenticateFuture, Authentication, BuildError, Health, Issuer, IssuerHealth, OnlineHealth, ProtectedResource,
+        ResourceMetadata, ResourceServer, ResourceServerBuilder, Startup, Tenants,
     },
     scope::{
         Access, ExactScopes, GenAuthScopes, ImpliedScopes, InvalidScopePolicy, InvalidScopeToken, RouteInfo, Routes,

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of a layer's response: the inner service's, or that of a refusal.
+    /// The body of a layer's response: the inner service's, or that of its own answer.
     ///
     /// A refusal carries a body whatever the body type of the inner service is, so the layers of this crate answer with this
     /// type.
@@ -23,7 +23,7 @@ pin_project! {
     #[project = KindProjection]
     enum Kind<B> {
         Inner { #[pin] body: B },
-        Refusal { text: Option<Bytes> },
+        Whole { text: Option<Bytes> },
     }
 }
 
@@ -32,9 +32,9 @@ impl<B> ResponseBody<B> {
         Self { kind: Kind::Inner { body } }
     }
 
-    /// The body of a refusal; no body where `text` is empty.
-    pub(crate) fn refusal(text: Bytes) -> Self {
-        Self { kind: Kind::Refusal { text: Some(text).filter(|text| !text.is_empty()) } }
+    /// A body of this text; no body where `text` is empty.
+    pub(crate) fn whole(text: Bytes) -> Self {
+        Self { kind: Kind::Whole { text: Some(text).filter(|text| !text.is_empty()) } }
     }
 }
 
@@ -45,21 +45,21 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
             KindProjection::Inner { body } => body.poll_frame(context),
-            KindProjection::Refusal { text } => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            KindProjection::Whole { text } => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Inner { body } => body.is_end_stream(),
-            Kind::Refusal { text } => text.is_none(),
+            Kind::Whole { text } => text.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Inner { body } => body.size_hint(),
-            Kind::Refusal { text } => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Kind::Whole { text } => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
         }
     }
 }
@@ -67,7 +67,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
 /// An empty body, which some frameworks require of every body type.
 impl<B> Default for ResponseBody<B> {
     fn default() -> Self {
-        Self::refusal(Bytes::new())
+        Self::whole(Bytes::new())
     }
 }
 
@@ -75,7 +75,7 @@ impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.kind {
             Kind::Inner { .. } => "ResponseBody::Inner",
-            Kind::Refusal { .. } => "ResponseBody::Refusal",
+            Kind::Whole { .. } => "ResponseBody::Whole",
         })
     }
 }

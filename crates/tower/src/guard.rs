@@ -157,6 +157,11 @@ impl Decided {
         Self::note(extensions, SCOPE);
     }
 
+    /// Notes that this request is answered by what everybody may read.
+    pub(crate) fn note_public(extensions: &http::Extensions) {
+        Self::note(extensions, AUTHENTICATED | SCOPE);
+    }
+
     fn note(extensions: &http::Extensions, what: u8) {
         if let Some(decided) = extensions.get::<Self>() {
             decided.0.fetch_or(what, Ordering::Relaxed);

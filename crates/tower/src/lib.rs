@@ -38,6 +38,7 @@
 //! | require a token; know which requests pass, and in which order layers go | [`authenticate`] |
 //! | require a scope, or a token that is still active at its issuer | [`require`] |
 //! | say who may call each method of a gRPC service | [`grpc`] |
+//! | tell clients where to get a token | [`metadata`] |
 //! | find and deny routes that no layer protects | [`guard`] |
 //! | know what a refusal looks like to the client and in the log | [`refusal`] |
 //! | write extractors for another framework | [`Requirement`], [`UnmetRequirement`], [`refusal::Refusal`] |
@@ -48,6 +49,7 @@ pub mod authenticate;
 mod body;
 pub mod grpc;
 pub mod guard;
+pub mod metadata;
 pub mod refusal;
 pub mod require;
 mod requirement;
@@ -57,6 +59,7 @@ pub use self::{
     body::ResponseBody,
     grpc::GrpcScopes,
     guard::DenyUnauthenticated,
+    metadata::ServeResourceMetadata,
     refusal::RefusalBody,
     require::{RequireAccess, RequireActive, RequireScope, RequireToken},
     requirement::{Requirement, UnmetRequirement},

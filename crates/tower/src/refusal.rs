@@ -428,7 +428,7 @@ impl RefusalBody {
         if form.0 == Form::Head {
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(self.text.len()));
         } else {
-            *response.body_mut() = ResponseBody::refusal(self.text);
+            *response.body_mut() = ResponseBody::whole(self.text);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A router on which every route says who may call it.
 
 mod guarded;
+mod metadata;
 mod methods;
 mod unmatched;
 
@@ -13,14 +14,14 @@ use axum::{
     response::IntoResponse,
     routing::{MethodRouter, Route, any, any_service},
 };
-use scopegate_core::{Access, Routes};
+use scopegate_core::{Access, Routes, public};
 use scopegate_tower::Authenticate;
 #[cfg(doc)]
 use scopegate_tower::{RequireScope, RequireToken};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use self::{guarded::Guarded, methods::Methods, unmatched::Unmatched};
+use self::{guarded::Guarded, metadata::Resources, methods::Methods, unmatched::Unmatched};
 
 /// A router that denies by default: a route cannot be added without saying who may call it.
 ///
@@ -50,10 +51,14 @@ use self::{guarded::Guarded, methods::Methods, unmatched::Unmatched};
 /// [`into_router`](Self::into_router) gives a plain router. What has to run outside of the authentication, such as CORS,
 /// tracing and limits, is a layer of that one. A route that is added to it later is not protected.
 ///
+/// Where the resource server has a [protected resource](scopegate_core::ProtectedResource), its metadata document (RFC 9728)
+/// is among the routes, with the scopes that they require, and challenges name it. Its path begins at the root of the host, so
+/// routers are joined by [`nest`](Self::nest) and [`merge`](Self::merge) here, before `into_router`.
+///
 /// # Panics
 ///
-/// While the router is built, as axum's own does: for a path that is malformed or overlaps another, and for a route without
-/// methods.
+/// While the router is built, as axum's own does: for a path that is malformed or overlaps another, such as that of a metadata
+/// document which is served already, and for a route without methods.
 #[must_use = "a router does nothing until it is made into a service"]
 pub struct ProtectedRouter<S = ()> {
     authenticate: Authenticate,
@@ -202,17 +207,26 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
         ProtectedRouter { authenticate, nodes, fallback, authenticates_unmatched }
     }
 
-    /// Every route, with who may call it.
+    /// Every route, with who may call it; those of metadata documents last.
     pub fn routes(&self) -> Routes {
-        list(&self.nodes, self.fallback.as_ref(), "", Routes::new())
+        self.resources().list(list(&self.nodes, self.fallback.as_ref(), "", Routes::new()))
+    }
+
+    /// The protected resource of this router, and those of the routers in it that have others.
+    fn resources(&self) -> Resources {
+        let mut resources = Resources::default();
+        resources.add(&self.authenticate, &public());
+        find_resources(&self.nodes, self.fallback.as_ref(), &mut resources);
+        resources
     }
 
     /// The router, with everything in front of its routes.
     pub fn into_router(self) -> Router<S> {
         let mut unmatched =
             self.authenticates_unmatched.then(|| Unmatched::new(self.authenticate.clone(), &self.routes()));
+        let resources = self.resources();
         let fallback = self.fallback.or_else(|| unmatched.as_ref().map(Unmatched::not_found));
-        add(Router::new(), "", self.nodes, fallback, &mut unmatched)
+        resources.serve(add(Router::new(), "", self.nodes, fallback, &mut unmatched))
     }
 }
 
@@ -265,6 +279,19 @@ fn list<S: Clone + Send + Sync + 'static>(
     match fallback {
         Some(guarded) => guarded.list(&nested(prefix, "/*"), routes),
         None => routes,
+    }
+}
+
+fn find_resources<S>(nodes: &[Node<S>], fallback: Option<&Guarded<S>>, resources: &mut Resources) {
+    for node in nodes {
+        match node {
+            Node::Route { guarded, .. } => resources.add(&guarded.authenticate, &guarded.access),
+            Node::Service { guarded, .. } => resources.add(&guarded.authenticate, &guarded.access),
+            Node::Nested { nodes, fallback, .. } => find_resources(nodes, fallback.as_ref(), resources),
+        }
+    }
+    if let Some(guarded) = fallback {
+        resources.add(&guarded.authenticate, &guarded.access);
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     caching::{JwtCacheTable, RefreshTable},
     introspection::{CacheTable, IntrospectionTable, LimitsTable},
     issuer::{GrammarTable, HeaderTable, IssuerTable},
+    resource::ResourceTable,
     value::{Address, List, Secret},
 };
 
@@ -107,6 +108,9 @@ impl Config {
                 }
                 if let Some(name) = name.strip_prefix("JWT_CACHE_") {
                     return self.jwt_cache.set(name, value);
+                }
+                if let Some(name) = name.strip_prefix("PROTECTED_RESOURCE_") {
+                    return self.protected_resource.get_or_insert_default().set(name, value);
                 }
                 let (number, name) = numbered(name).map_or((None, name), |(number, name)| (Some(number), name));
                 // An unknown name must not add an issuer.
@@ -246,6 +250,24 @@ impl RefreshTable {
             _ => return Err(UNKNOWN.to_owned()),
         };
         *setting = Some(value.into());
+        Ok(())
+    }
+}
+
+impl ResourceTable {
+    fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        match name {
+            "AUDIENCE" => self.audience = Some(list(&value)?),
+            "AUTHORIZATION_SERVERS" => self.authorization_servers = Some(list(&value)?),
+            "SCOPES" => self.scopes = Some(list(&value)?),
+            "IDENTIFIER" => self.identifier = Some(value),
+            "NAME" => self.name = Some(value),
+            "DOCUMENTATION" => self.documentation = Some(value),
+            "POLICY" => self.policy = Some(value),
+            "TERMS_OF_SERVICE" => self.terms_of_service = Some(value),
+            "SIGNED_METADATA" => self.signed_metadata = Some(value),
+            _ => return Err(UNKNOWN.to_owned()),
+        }
         Ok(())
     }
 }

@@ -65,6 +65,7 @@
 //! | `startup` | `"lazy"` | `"lazy"`, `"fail-fast"`, or a time to [wait](crate::Startup) at most |
 //! | `key_refresh` | | table, see below |
 //! | `jwt_cache` | | table, see below |
+//! | `protected_resource` | none | table, see below |
 //! | `issuers` | | list of tables, see below: at least one |
 //!
 //! | of an issuer | default | |
@@ -101,6 +102,14 @@
 //! | `max_keys` | `100` | the [most keys](KeyRefresh::max_keys) of a set |
 //!
 //! Settings that an issuer's `key_refresh` omits are those at the top.
+//!
+//! | of `protected_resource` | default | |
+//! |---|---|---|
+//! | `identifier` | | the [URL](crate::ProtectedResource::new) that clients call |
+//! | `audience` | `audience` at the top, or the identifier | list: [how tokens name it](crate::ProtectedResource::audiences) |
+//! | `authorization_servers` | the issuers | list: [where clients get tokens](crate::ProtectedResource::authorization_servers) |
+//! | `scopes` | those of the routes of a `ProtectedRouter` | list: [further scopes](crate::ProtectedResource::scopes) |
+//! | `name`, `documentation`, `policy`, `terms_of_service`, `signed_metadata` | none | members of the [metadata document](crate::ProtectedResource) |
 //!
 //! | of `jwt_cache` | default | |
 //! |---|---|---|
@@ -160,6 +169,7 @@
 //! |---|---|
 //! | `SCOPEGATE_AUDIENCE`, `_LEEWAY`, `_MAX_TOKEN_AGE`, `_MAX_TOKEN_LENGTH`, `_STARTUP` | those at the top |
 //! | `SCOPEGATE_KEY_REFRESH_COOL_DOWN`, `_KEY_REFRESH_TIMEOUT`, … | those of the `key_refresh` at the top |
+//! | `SCOPEGATE_PROTECTED_RESOURCE_IDENTIFIER`, `_PROTECTED_RESOURCE_NAME` and so on | those of `protected_resource` |
 //! | `SCOPEGATE_JWT_CACHE_MAX_BYTES`, `_JWT_CACHE_MAX_ENTRIES` | those of `jwt_cache` |
 //! | `SCOPEGATE_ISSUER`, `_PROFILE`, `_ALGORITHMS`, `_JWKS_URI`, `_TEMPLATE`, … | those of the issuer |
 //! | `SCOPEGATE_JWKS_HEADER_NAME`, and `_JWKS_HEADER_VALUE` or `_JWKS_HEADER_VALUE_FILE` | those of its `jwks_header` |
@@ -185,6 +195,7 @@ mod env;
 mod introspection;
 mod issuer;
 mod place;
+mod resource;
 mod value;
 
 use http::{HeaderName, HeaderValue};
@@ -194,6 +205,7 @@ use self::{
     caching::{JwtCacheTable, RefreshTable},
     issuer::IssuerTable,
     place::{Place, Unknown, not_null},
+    resource::ResourceTable,
     value::{List, Quantity},
 };
 #[cfg(doc)]
@@ -228,6 +240,7 @@ pub struct Config {
     startup: Option<Quantity>,
     key_refresh: RefreshTable,
     jwt_cache: JwtCacheTable,
+    protected_resource: Option<ResourceTable>,
     issuers: Vec<IssuerTable>,
     /// The faults of the variables.
     #[serde(skip)]
@@ -280,6 +293,9 @@ impl Config {
         }
         let refresh = self.key_refresh.over(KeyRefresh::default(), &mut top);
         builder = builder.key_refresh(refresh.clone()).jwt_cache(self.jwt_cache.read(&mut top));
+        if let Some(resource) = self.protected_resource.and_then(|table| table.read(&mut top)) {
+            builder = builder.protected_resource(resource);
+        }
         for (index, issuer) in self.issuers.into_iter().enumerate() {
             let prefix = format!("{}: ", issuer.name(index));
             builder = issuer.add_to(builder, &refresh, &mut Place { prefix, faults: &mut faults });

@@ -13,7 +13,7 @@ use crate::{
     online::{CacheConfig, Limits},
     refusal::Reason,
     resource_server::{
-        BuildError, Issuer, Startup, Tenants,
+        BuildError, Issuer, ProtectedResource, Startup, Tenants,
         tests::{Answer, ISSUER, JWKS_URL, Network, SetClock},
     },
     scope::{GenAuthScopes, ImpliedScopes},
@@ -316,6 +316,55 @@ fn verdicts_are_remembered_as_far_as_is_said() {
         let (bytes, verdicts) = (bytes.to_string(), verdicts.to_string());
         let vars = [("SCOPEGATE_JWT_CACHE_MAX_BYTES", &*bytes), ("SCOPEGATE_JWT_CACHE_MAX_ENTRIES", &*verdicts)];
         assert_eq!(shown(&from_vars(&vars).into_builder()), in_code);
+    }
+}
+
+#[test]
+fn a_protected_resource_is_what_the_table_says() {
+    let expected = ProtectedResource::new("https://api.example/orders")
+        .audiences(["urn:orders", "orders"])
+        .authorization_servers(["https://as.example/"])
+        .scopes(["read", "write"])
+        .name("Orders")
+        .documentation("https://api.example/docs")
+        .policy("https://api.example/policy")
+        .terms_of_service("https://api.example/terms")
+        .signed_metadata("a.b.c");
+    let in_code = shown(&ResourceServer::builder().protected_resource(expected));
+    let table = json!({
+        "identifier": "https://api.example/orders",
+        "audience": ["urn:orders", "orders"],
+        "authorization_servers": "https://as.example/",
+        "scopes": ["read", "write"],
+        "name": "Orders",
+        "documentation": "https://api.example/docs",
+        "policy": "https://api.example/policy",
+        "terms_of_service": "https://api.example/terms",
+        "signed_metadata": "a.b.c",
+    });
+    assert_eq!(shown(&from_json(json!({ "protected_resource": table })).into_builder()), in_code);
+    let members = table.as_object().unwrap().iter().map(|(name, value)| {
+        let list =
+            value.as_array().map(|texts| texts.iter().map(|text| text.as_str().unwrap()).collect::<Vec<_>>().join(","));
+        (
+            format!("X_PROTECTED_RESOURCE_{}", name.to_uppercase()),
+            list.unwrap_or_else(|| value.as_str().unwrap().into()),
+        )
+    });
+    assert_eq!(shown(&Config::from_vars("X", members).into_builder()), in_code);
+}
+
+#[tokio::test]
+async fn a_faulty_protected_resource_is_named() {
+    for (table, fault) in [
+        (json!({ "name": "Orders" }), "protected_resource.identifier: is missing; give the URL that clients call"),
+        (json!({ "identifier": "https://h", "names": 1 }), "protected_resource.names: is not a setting"),
+        (json!({ "identifier": "https://h", "scopes": [] }), "protected_resource.scopes: is an empty list"),
+        (json!({ "identifier": "http://h" }), "protected resource \"http://h\": is not an https URL"),
+    ] {
+        let config = json!({ "audience": "api", "issuers": [{ "issuer": ISSUER }], "protected_resource": table });
+        let found = faults(from_json(config)).await;
+        assert!(found.len() == 1 && found[0].starts_with(fault), "{fault}: {found:?}");
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     introspection::Introspector,
     jose::is_jwt_shaped,
     jwt::JwtVerifier,
+    net::https_url,
     online::OnlineVerifier,
     refusal::{Error, FailedCheck, Reason, failed_check},
     token::{
@@ -178,6 +179,11 @@ impl Issuers {
         let prefixed = prefixed.collect();
         let general = introspectors().find(|introspector| introspector.prefixes.is_empty()).cloned();
         Self { expected: expected.into(), named, numbers, nearly, prefixed, general, tenants }
+    }
+
+    /// The names of issuers that are URLs, where a client can look for an authorization server.
+    pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
+        self.named.iter().map(|trusted| &*trusted.name).filter(|name| https_url::is_http(name))
     }
 
     /// The first set of tenants whose group trusts an issuer at this moment, and its index.

@@ -49,6 +49,11 @@ pub(crate) fn is_for_clients(url: &str) -> bool {
     })
 }
 
+/// Whether this is an absolute URL, `https` or `http`.
+pub(crate) fn is_http(url: &str) -> bool {
+    absolute(url).is_ok_and(|(uri, _)| matches!(uri.scheme_str(), Some("https" | "http")))
+}
+
 /// Parses a URL with a host and without user information or fragment.
 fn absolute(url: &str) -> Result<(Uri, String), &'static str> {
     if url.contains('#') {

@@ -196,7 +196,7 @@ impl ResponseValidation {
         match &self.audience {
             Audience::CheckedByVerifier => Ok(()),
             Audience::Ours { may_be_absent, .. } if found.is_empty() && (*may_be_absent || is_verified) => Ok(()),
-            Audience::Ours { names, .. } => checks::audience(names, found),
+            Audience::Ours { names, .. } => checks::audience(names, found.iter()),
         }
     }
 

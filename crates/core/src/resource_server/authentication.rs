@@ -3,7 +3,11 @@
 use std::{fmt, time::Duration};
 
 use super::ResourceServer;
-use crate::{jwt::cache::TokenDigest, refusal::ProtectionSpace, token::VerifiedToken};
+use crate::{
+    jwt::cache::TokenDigest,
+    refusal::{Error, ProtectionSpace},
+    token::VerifiedToken,
+};
 
 /// The outcome of authenticating a request: a [`VerifiedToken`], or an anonymous caller.
 ///
@@ -27,8 +31,14 @@ impl Authentication {
         Self { token: None, presented: None, asked_at: None, by_application: false, resource_server }
     }
 
-    pub(crate) fn verified(resource_server: ResourceServer, presented: TokenDigest, token: VerifiedToken) -> Self {
-        Self { token: Some(token), presented: Some(presented), ..Self::anonymous(resource_server) }
+    /// The outcome of a token that was verified, unless it is for another protected resource than the one that is served.
+    pub(crate) fn verified(
+        resource_server: ResourceServer,
+        presented: TokenDigest,
+        token: VerifiedToken,
+    ) -> Result<Self, Error> {
+        resource_server.check_resource(&token)?;
+        Ok(Self { token: Some(token), presented: Some(presented), ..Self::anonymous(resource_server) })
     }
 
     /// Records when the token was looked up online, and whether by a verifier of the application.
@@ -94,7 +104,8 @@ mod tests {
         let token = verified("https://a", None, None);
         let expiry = token.expires_at().unwrap().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
         let before = expiry - Duration::from_nanos(1);
-        let outcome = Authentication::verified(resource_server.clone(), resource_server.digest("token"), token);
+        let outcome =
+            Authentication::verified(resource_server.clone(), resource_server.digest("token"), token).unwrap();
         assert!(
             outcome.is_reusable(&resource_server, resource_server.digest("token"), before)
                 && outcome.resource_server().is(&resource_server)
@@ -125,7 +136,8 @@ mod tests {
     async fn what_a_verifier_of_the_application_said_is_not_reused() {
         let resource_server = fixed(&["a-es256"]).await;
         let digest = resource_server.digest("token");
-        let outcome = || Authentication::verified(resource_server.clone(), digest, verified("https://a", None, None));
+        let outcome =
+            || Authentication::verified(resource_server.clone(), digest, verified("https://a", None, None)).unwrap();
         let is_reusable = |outcome: Authentication| outcome.is_reusable(&resource_server, digest, Duration::ZERO);
         assert!(is_reusable(outcome().asked(None, false)));
         assert!(!is_reusable(outcome().asked(None, true)), "it may have read more of the request than the token");
@@ -136,7 +148,7 @@ mod tests {
         let token = verified("https://a", Some("alice"), None);
         let resource_server = fixed(&["a-es256"]).await;
         let digest = resource_server.digest("presented");
-        let printed = format!("{:?}", Authentication::verified(resource_server, digest, token));
+        let printed = format!("{:?}", Authentication::verified(resource_server, digest, token).unwrap());
         assert!(printed.contains("alice") && !printed.contains("presented"), "{printed}");
     }
 
@@ -148,7 +160,8 @@ mod tests {
             resource_server.clone(),
             resource_server.digest("token"),
             verified("https://a", None, None),
-        );
+        )
+        .unwrap();
         assert_eq!(authenticated.token().unwrap().issuer(), "https://a");
     }
 }

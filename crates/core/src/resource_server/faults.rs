@@ -11,6 +11,10 @@ impl Faults {
         self.0.push(fault.into());
     }
 
+    pub(super) fn extend(&mut self, faults: impl IntoIterator<Item = String>) {
+        self.0.extend(faults);
+    }
+
     pub(super) fn of<'f>(&'f mut self, issuer: &str) -> IssuerFaults<'f> {
         IssuerFaults { issuer: format!("{:?}", redact::url(issuer)), faults: self }
     }

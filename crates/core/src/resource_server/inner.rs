@@ -7,6 +7,7 @@ use std::{
 
 use http::HeaderName;
 
+use super::protected_resource::Resource;
 use crate::{
     clock::Clock,
     dispatch::Dispatch,
@@ -19,6 +20,7 @@ use crate::{
 pub(super) struct Inner {
     pub(super) default_realm: Box<str>,
     pub(super) audiences: Box<[Box<str>]>,
+    pub(super) resources: Box<[Resource]>,
     pub(super) dispatch: Dispatch,
     pub(super) claim_names: ClaimNames,
     pub(super) max_token_length: usize,

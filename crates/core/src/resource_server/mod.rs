@@ -9,6 +9,7 @@ mod inner;
 mod invalidation;
 mod issuer;
 mod jwt;
+mod protected_resource;
 mod startup;
 mod tenants;
 mod verifier_factory;
@@ -27,12 +28,14 @@ pub use self::{
     future::AuthenticateFuture,
     health::{Health, IssuerHealth, OnlineHealth},
     issuer::Issuer,
+    protected_resource::{ProtectedResource, ResourceMetadata},
     startup::Startup,
     tenants::Tenants,
 };
 use self::{
     inner::{DigestedToken, Inner},
     jwt::JwtDecision,
+    protected_resource::Resource,
 };
 use crate::{
     clock::Clock,
@@ -45,6 +48,7 @@ use crate::{
     per_thread::PerThread,
     refusal::{Error, ErrorKind, ProtectionSpace, Reason},
     request::{Credentials, RequestHead},
+    scope::ScopeToken,
     token::VerifiedToken,
 };
 
@@ -88,10 +92,12 @@ use crate::{
 #[derive(Clone)]
 pub struct ResourceServer(PerThread<Handle>);
 
-/// A resource server and the protection space that it serves.
+/// A resource server, the one of its protected resources that it serves, and the protection space.
 #[derive(Clone)]
 struct Handle {
     server: Arc<Inner>,
+    /// The index of the protected resource. Without any, it has no meaning.
+    resource: usize,
     space: Option<Arc<ProtectionSpace>>,
 }
 
@@ -112,7 +118,7 @@ impl ResourceServer {
     }
 
     fn new(server: Inner) -> Self {
-        Self(PerThread::new(Handle { server: Arc::new(server), space: None }))
+        Self(PerThread::new(Handle { server: Arc::new(server), resource: 0, space: None }))
     }
 
     /// A clone for a request that this thread serves.
@@ -130,8 +136,53 @@ impl ResourceServer {
     /// It allocates a handle for each thread, so call it when a service is built, and not for each request.
     #[must_use]
     pub fn with_protection_space(&self, space: ProtectionSpace) -> Self {
+        Self(PerThread::new(Handle { space: Some(Arc::new(space)), ..Handle::clone(&self.0) }))
+    }
+
+    /// The same resource server, with its keys and caches, in front of another of its
+    /// [protected resources](ResourceServerBuilder::protected_resource): it accepts tokens for that one alone. It begins
+    /// without a protection space.
+    ///
+    /// # Panics
+    ///
+    /// When no protected resource has this identifier.
+    #[must_use]
+    #[track_caller]
+    pub fn for_resource(&self, identifier: &str) -> Self {
         let server = Arc::clone(&self.0.server);
-        Self(PerThread::new(Handle { server, space: Some(Arc::new(space)) }))
+        let resource = server.resources.iter().position(|other| other.resource.identifier() == identifier);
+        let resource = resource.unwrap_or_else(|| {
+            let known: Vec<&str> = server.resources.iter().map(|resource| resource.resource.identifier()).collect();
+            panic!(
+                "{identifier:?} is not a protected resource of this resource server, which has {known:?}; name it with \
+                 `.protected_resource(..)` of the builder"
+            )
+        });
+        Self(PerThread::new(Handle { server, resource, space: None }))
+    }
+
+    fn resource(&self) -> Option<&Resource> {
+        self.server().resources.get(self.0.resource)
+    }
+
+    /// The protected resource that it serves: of several the first, unless [`for_resource`](Self::for_resource) chose another.
+    pub fn protected_resource(&self) -> Option<&ProtectedResource> {
+        self.resource().map(|resource| &resource.resource)
+    }
+
+    /// The metadata document of its protected resource (RFC 9728), in which clients read that they may ask for `scopes`.
+    pub fn resource_metadata(&self, scopes: &[ScopeToken]) -> Option<ResourceMetadata> {
+        let issuers = self.server().dispatch.issuers.urls().collect();
+        Some(self.protected_resource()?.metadata(issuers, scopes))
+    }
+
+    /// Whether a token that was verified is for the protected resource that this serves. Where there is one only, its
+    /// audiences were checked with the token's other claims.
+    fn check_resource(&self, token: &VerifiedToken) -> Result<(), Error> {
+        match self.resource() {
+            Some(resource) if self.server().resources.len() > 1 => Ok(token.check_audience(&resource.audiences)?),
+            _ => Ok(()),
+        }
     }
 
     /// The protection space, if it was given one.
@@ -139,9 +190,10 @@ impl ResourceServer {
         self.0.space.as_deref()
     }
 
-    /// The realm of challenges that are not given another: the first audience.
+    /// The realm of challenges that are not given another: the first audience of its protected resource, or of all.
     pub fn default_realm(&self) -> &str {
-        &self.server().default_realm
+        let of_resource = self.resource().and_then(|resource| resource.audiences.first());
+        of_resource.filter(|_| self.server().resources.len() > 1).unwrap_or(&self.server().default_realm)
     }
 
     /// The issuers that are trusted by their names, those of the application's verifiers included. [`Tenants`], which are
@@ -178,7 +230,7 @@ impl ResourceServer {
         if let (Some(digest), Some(verified)) = (digest, cached)
             && self.introspector(&verified).is_none()
         {
-            return AuthenticateFuture::ready(Ok(Authentication::verified(self.for_this_thread(), digest, verified)));
+            return AuthenticateFuture::ready(Authentication::verified(self.for_this_thread(), digest, verified));
         }
         let digested = match ordinary.and_then(Credentials::of_token) {
             Some(credentials) => {
@@ -298,11 +350,9 @@ impl ResourceServer {
                 let error = Error::from(Reason::NoIntrospection).with_issuer(&verified.issuer_context().issuer);
                 AuthenticateFuture::ready(Err(error))
             }
-            Some((_, None)) | None => AuthenticateFuture::ready(Ok(Authentication::verified(
-                self.for_this_thread(),
-                digested.digest,
-                verified,
-            ))),
+            Some((_, None)) | None => {
+                AuthenticateFuture::ready(Authentication::verified(self.for_this_thread(), digested.digest, verified))
+            }
         }
     }
 
@@ -322,7 +372,7 @@ impl ResourceServer {
                 LookupKind::VerifiedJwt(verified) => verified.with_scope(token.scope()),
                 _ => token,
             };
-            Ok(Authentication::verified(server, digest, token).asked(asked_at, by_application))
+            Ok(Authentication::verified(server, digest, token)?.asked(asked_at, by_application))
         };
         match lookup {
             Lookup::Ready(found) => AuthenticateFuture::ready(conclusion(found)),
@@ -365,9 +415,9 @@ impl ResourceServer {
         self.server().dispatch.label(error.issuer().or(token.map(VerifiedToken::issuer))?)
     }
 
-    /// Whether the other one is a clone of this resource server.
+    /// Whether the other one is a clone of this resource server, in front of the same protected resource.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0.server, &other.0.server)
+        Arc::ptr_eq(&self.0.server, &other.0.server) && self.0.resource == other.0.resource
     }
 
     #[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]

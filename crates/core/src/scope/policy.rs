@@ -80,6 +80,13 @@ impl ScopePolicy {
         self.0.is_satisfied_by(granted, grammar)
     }
 
+    /// Every scope that the policy mentions, alternatives included, each once.
+    pub fn scopes(&self) -> Vec<&ScopeToken> {
+        let mut scopes = Vec::new();
+        self.0.mentioned(&mut scopes);
+        scopes
+    }
+
     /// The scopes that a challenge names: one sufficient set, each scope once, space-delimited.
     ///
     /// Of alternatives it names only the first, since a client that requests them all gets more than it needs.
@@ -136,6 +143,14 @@ impl Node {
             Self::One(required) => grammar.satisfies(granted, required),
             Self::All(nodes) => nodes.iter().all(|node| node.is_satisfied_by(granted, grammar)),
             Self::Any(nodes) => nodes.iter().any(|node| node.is_satisfied_by(granted, grammar)),
+        }
+    }
+
+    fn mentioned<'a>(&'a self, scopes: &mut Vec<&'a ScopeToken>) {
+        match self {
+            Self::One(token) if scopes.contains(&token) => {}
+            Self::One(token) => scopes.push(token),
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().for_each(|node| node.mentioned(scopes)),
         }
     }
 
@@ -275,6 +290,7 @@ mod tests {
         assert!(!satisfied(&policy, "a") && !satisfied(&policy, "b c"));
         assert_eq!(policy.challenge(), "a b");
         assert_eq!((scope("c") & scope("a") | scope("b")).challenge(), "c a");
+        assert_eq!(policy.scopes().iter().map(|scope| scope.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(format!("{policy:?}"), "ScopePolicy(a & (b | (c & a)))");
         assert_eq!(format!("{:?}", scope("a")), "ScopePolicy(a)");
     }

@@ -66,7 +66,7 @@ pub(super) enum Texts {
 }
 
 impl Texts {
-    pub(super) fn iter(&self) -> impl Iterator<Item = Text> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Text> + Clone {
         let (one, several) = match self {
             Self::One(text) => (*text, &[][..]),
             Self::Several(texts) => (None, &**texts),

@@ -35,9 +35,13 @@ pub struct Authenticate {
 }
 
 impl Authenticate {
-    /// Requires a token that this resource server accepts. The realm is the resource server's first audience.
+    /// Requires a token that this resource server accepts. The realm is the resource server's first audience, and where it has a
+    /// [protected resource](scopegate_core::ProtectedResource), challenges name its metadata document.
     pub fn new(resource_server: ResourceServer) -> Self {
-        let space = or_panic(ProtectionSpace::new(resource_server.default_realm()));
+        let mut space = or_panic(ProtectionSpace::new(resource_server.default_realm()));
+        if let Some(resource) = resource_server.protected_resource() {
+            space = or_panic(space.with_resource_metadata(&resource.metadata_url()));
+        }
         Self {
             settings: Arc::new(Settings {
                 resource_server: resource_server.with_protection_space(space),
@@ -55,6 +59,11 @@ impl Authenticate {
 
     fn with_space(self, space: ProtectionSpace) -> Self {
         self.with(|settings| settings.resource_server = settings.resource_server.with_protection_space(space))
+    }
+
+    /// The resource server.
+    pub fn resource_server(&self) -> &ResourceServer {
+        &self.settings.resource_server
     }
 
     fn protection_space(&self) -> ProtectionSpace {
@@ -100,7 +109,8 @@ impl Authenticate {
         Ok(self.with_space(space))
     }
 
-    /// Names the protected-resource metadata document (RFC 9728 §5.1) in every challenge. Default: none.
+    /// Names the protected-resource metadata document (RFC 9728 §5.1) in every challenge, where another service serves it.
+    /// Default: that of the resource server's [protected resource](scopegate_core::ProtectedResource), if it has one.
     ///
     /// # Panics
     ///
@@ -110,7 +120,8 @@ impl Authenticate {
         or_panic(self.try_resource_metadata(url))
     }
 
-    /// Names the protected-resource metadata document (RFC 9728 §5.1) in every challenge. Default: none.
+    /// Names the protected-resource metadata document (RFC 9728 §5.1) in every challenge, where another service serves it.
+    /// Default: that of the resource server's [protected resource](scopegate_core::ProtectedResource), if it has one.
     ///
     /// # Errors
     ///

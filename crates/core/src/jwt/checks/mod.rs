@@ -154,7 +154,7 @@ impl JwtValidation {
     /// RFC 9068 §4. Where the audience was waived, a token may have none, and its client is checked in its place; one that has
     /// some still has to name this resource server.
     fn audience(&self, found: Texts<'_>) -> Result<(), FailedCheck> {
-        if self.audience_waived && found.is_empty() { Ok(()) } else { checks::audience(&self.audiences, found) }
+        if self.audience_waived && found.is_empty() { Ok(()) } else { checks::audience(&self.audiences, found.iter()) }
     }
 
     fn expiry(&self, claims: &UnverifiedClaims<'_>, now: Duration) -> Result<NumericDate, FailedCheck> {

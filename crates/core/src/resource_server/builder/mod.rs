@@ -1,13 +1,16 @@
-use std::{collections::HashSet, sync::Arc, time::Duration};
+mod faults;
+
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use tokio::runtime::Handle;
 
 use super::{
-    Inner, Issuer, ResourceServer, Startup, Tenants,
+    Inner, Issuer, ProtectedResource, ResourceServer, Startup, Tenants,
     faults::{BuildError, Faults},
+    protected_resource::Resource,
     tenants::Group,
-    verifier_factory::{Membership, VerifierFactory, audience_faults},
+    verifier_factory::{Membership, VerifierFactory},
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -18,16 +21,11 @@ use crate::{
     keys::KeyRefresh,
     net::fetch::{Fetch, USER_AGENT_NAME},
     observe::Observer,
-    redact,
-    request::credentials::token_header_fault,
     token::claims::ClaimNames,
 };
 
 /// The tolerated difference between clocks, unless [`ResourceServerBuilder::leeway`] says otherwise.
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
-
-/// The greatest leeway. A greater one would accept expired tokens rather than tolerate clocks.
-const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
 
 /// The longest token that is read, in bytes, unless [`ResourceServerBuilder::max_token_length`] says otherwise.
 const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
@@ -40,6 +38,7 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 ///
 /// | setting | default |
 /// |---|---|
+/// | [`protected_resource`](Self::protected_resource) | none: no metadata document |
 /// | [`startup`](Self::startup) | [`Startup::Lazy`]: serve at once |
 /// | [`key_refresh`](Self::key_refresh) | [`KeyRefresh::default`] |
 /// | [`observer`](Self::observer) | none |
@@ -60,6 +59,7 @@ pub struct ResourceServerBuilder {
     tenants: Vec<Tenants>,
     applications: Vec<Arc<dyn TokenVerifier>>,
     audiences: Vec<String>,
+    resources: Vec<ProtectedResource>,
     leeway: Duration,
     max_token_length: usize,
     max_token_age: Option<Duration>,
@@ -84,6 +84,7 @@ impl Default for ResourceServerBuilder {
             tenants: Vec::new(),
             applications: Vec::new(),
             audiences: Vec::new(),
+            resources: Vec::new(),
             leeway: DEFAULT_LEEWAY,
             max_token_length: DEFAULT_MAX_TOKEN_LENGTH,
             max_token_age: None,
@@ -126,6 +127,20 @@ impl ResourceServerBuilder {
     /// several times; a token has to have one of them, character for character.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
+        self
+    }
+
+    /// Names the protected resource that this is (RFC 9728): the URL that clients call. Its audiences are those of this resource
+    /// server, unless [`audience`](Self::audience) names others. Challenges point to its metadata document, which a
+    /// `ProtectedRouter` serves, and elsewhere the layer `ServeResourceMetadata`.
+    ///
+    /// Called several times, one process serves several resources with one set of keys and caches. Each accepts the tokens
+    /// that name it and no others: what is built serves the first, and
+    /// [`for_resource`](ResourceServer::for_resource) gives the others. Audiences then belong to the resources, and to nothing
+    /// else, and a token has to name one: those of a verifier of the application by
+    /// [`TokenInfo::audience`](crate::custom::token_verifier::TokenInfo::audience).
+    pub fn protected_resource(mut self, resource: ProtectedResource) -> Self {
+        self.resources.push(resource);
         self
     }
 
@@ -268,6 +283,8 @@ impl ResourceServerBuilder {
     /// - there is no issuer, two are equal, or one is no StringOrURI (RFC 7519 §2), or no `https` URL without query and
     ///   fragment although its metadata is found by it;
     /// - http is allowed for a text that is no host;
+    /// - a protected resource is no `https` URL without a fragment, or what it says of itself is malformed; or there are several
+    ///   whose tokens could not be told apart;
     /// - an issuer has no audience, or an audience is empty, has other characters than visible ASCII, or is a URI with a
     ///   fragment;
     /// - an issuer's list of algorithms, of authorized parties or of key hosts is empty;
@@ -288,6 +305,9 @@ impl ResourceServerBuilder {
         let mut faults = std::mem::take(&mut self.faults);
         self.check(&mut faults);
         self.provide_fetch(&mut faults);
+        if self.audiences.is_empty() {
+            self.audiences = self.resources.iter().flat_map(ProtectedResource::names).cloned().collect();
+        }
 
         let factory = VerifierFactory {
             audiences: self.audiences,
@@ -356,6 +376,11 @@ impl ResourceServerBuilder {
         Ok(ResourceServer::new(Inner {
             default_realm: default_realm.unwrap_or_default().into(),
             audiences: audiences.into(),
+            resources: self
+                .resources
+                .into_iter()
+                .map(|resource| Resource { audiences: resource.names().iter().map(String::as_str).collect(), resource })
+                .collect(),
             dispatch: Dispatch { issuers, applications: applications.into() },
             claim_names,
             max_token_length: self.max_token_length,
@@ -366,99 +391,6 @@ impl ResourceServerBuilder {
             clock: self.clock,
             jwt_cache: JwtCache::new(self.jwt_cache, secret.unwrap_or_default()),
         }))
-    }
-
-    /// The faults of the settings that all issuers share.
-    fn check(&self, faults: &mut Faults) {
-        if self.issuers.is_empty() && self.tenants.is_empty() && self.applications.is_empty() {
-            faults
-                .add("issuer: none is configured; name at least one, with `.issuer(Issuer::discovered(..))` or in the configuration");
-        }
-        let mut seen_issuers = HashSet::new();
-        for issuer in &self.issuers {
-            if !seen_issuers.insert(&*issuer.identifier) {
-                faults.add(format!(
-                    "issuer {:?}: is configured twice; give each issuer once, with all its audiences",
-                    redact::url(&issuer.identifier)
-                ));
-            }
-        }
-        let mut seen = HashSet::new();
-        for tenants in &self.tenants {
-            if let Some(fault) = tenants.fault() {
-                faults.add(format!("tenants {:?}: {fault}", redact::url(&tenants.name)));
-            }
-            if !seen.insert(&tenants.name) {
-                faults.add(format!("tenants {:?}: are configured twice", redact::url(&tenants.name)));
-            }
-        }
-        for (name, others) in
-            self.applications.iter().enumerate().map(|(at, one)| (one.issuer(), &self.applications[..at]))
-        {
-            let is_taken = others.iter().any(|other| other.issuer() == name)
-                || seen_issuers.contains(name)
-                || self.tenants.iter().any(|tenants| tenants.trusts(name));
-            if is_taken {
-                faults.add(format!("verifier {name:?}: another issuer or verifier is called the same; subjects of one could be taken for the other's"));
-            }
-        }
-        self.check_opaque(faults);
-        for (audience, fault) in audience_faults(&self.audiences) {
-            faults.add(format!("audience: {audience:?} {fault}"));
-        }
-        if self.max_token_age == Some(Duration::ZERO) {
-            faults.add("max_token_age: is zero, so that every token would be too old; leave it out for no limit");
-        }
-        if self.leeway > MAX_LEEWAY {
-            faults.add(format!("leeway: {:?} is over 5 minutes; synchronize the clocks instead", self.leeway));
-        }
-        if self.max_token_length == 0 {
-            faults.add("max_token_length: is 0, so that every token would be refused; the default is 16384 bytes");
-        }
-        if let Some(fault) = self.jwt_cache.fault() {
-            faults.add(format!("jwt_cache: {fault}"));
-        }
-        if let Some((name, fault)) = self.token_header.as_ref().and_then(|name| Some((name, token_header_fault(name)?)))
-        {
-            faults.add(format!("token_header: {name} {fault}"));
-        }
-        if self.user_agent.as_bytes().trim_ascii().is_empty() {
-            faults.add("user_agent: is empty; leave it out for the default, or name this service");
-        }
-        if self.crypto.is_none() {
-            faults.add("crypto: no backend is compiled in; enable the feature `aws-lc-rs` or `rust-crypto`");
-        }
-    }
-
-    /// Opaque tokens have to be told apart by their prefixes: one issuer at most has none, and no prefix begins another.
-    fn check_opaque(&self, faults: &mut Faults) {
-        let asked =
-            || self.issuers.iter().filter_map(|issuer| Some((&issuer.identifier, issuer.introspection.as_ref()?)));
-        let general: Vec<String> = asked()
-            .filter(|(_, introspection)| introspection.prefixes.is_empty())
-            .map(|(issuer, _)| redact::url(issuer))
-            .collect();
-        if general.len() > 1 {
-            faults.add(format!(
-                "introspection: {} would be asked about the same opaque tokens; say by which prefixes they are told apart, with \
-                 `Introspection::token_prefix` or `token_prefixes` in a configuration, for all but one",
-                general.join(" and ")
-            ));
-        }
-        let prefixes: Vec<(&str, &str)> = asked()
-            .flat_map(|(issuer, introspection)| introspection.prefixes.iter().map(move |prefix| (&**prefix, &**issuer)))
-            .collect();
-        for (at, (prefix, issuer)) in prefixes.iter().enumerate() {
-            for (other, whose) in &prefixes[..at] {
-                if prefix.starts_with(other) || other.starts_with(prefix) {
-                    faults.add(format!(
-                        "introspection: a token may have both the prefix {prefix:?} of {} and {other:?} of {}",
-                        redact::url(issuer),
-                        redact::url(whose)
-                    ));
-                }
-            }
-        }
     }
 
     /// Makes an HTTP client where one is needed and none was given.

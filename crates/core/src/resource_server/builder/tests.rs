@@ -5,6 +5,7 @@ use crate::{
     introspection::{ClientAuthentication, Introspection},
     jose::Algorithm,
     jwt::{Evidence, Profile},
+    redact,
     resource_server::tests::Network,
 };
 

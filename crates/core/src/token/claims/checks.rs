@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
-use super::{NumericDate, Texts, UnverifiedClaims};
+use super::{NumericDate, UnverifiedClaims};
 use crate::refusal::{
     Error, FailedCheck, Reason,
     failed_check::{self, Actual, Expected, Failures, Side, TimeBound},
@@ -59,15 +59,19 @@ impl From<&AllowedValues> for Expected {
 
 /// RFC 7519 §4.1.3: one exact match suffices. A token without an audience is not for another one, so that is a missing
 /// claim.
-pub(crate) fn audience(ours: &AllowedValues, found: Texts<'_>) -> Result<(), FailedCheck> {
-    if found.iter().any(|found| ours.iter().any(|ours| **ours == *found)) {
+pub(crate) fn audience<'f>(
+    ours: &AllowedValues,
+    mut found: impl Iterator<Item = &'f str> + Clone,
+) -> Result<(), FailedCheck> {
+    if found.clone().any(|found| ours.iter().any(|ours| **ours == *found)) {
         return Ok(());
     }
-    if found.is_empty() {
+    let all: Vec<&str> = found.clone().collect();
+    if all.is_empty() {
         return Err(FailedCheck::new(Reason::MissingClaim, "aud", ours, Actual::NONE));
     }
-    let named = found.sole().map_or_else(|| found.joined().into(), Actual::from);
-    let hint = found.iter().find_map(|found| ours.iter().find_map(|ours| failed_check::near_miss(ours, found)));
+    let hint = found.find_map(|found| ours.iter().find_map(|ours| failed_check::near_miss(ours, found)));
+    let named = all.join(" ");
     Err(FailedCheck::new(Reason::WrongAudience, "aud", ours, named).with_hint(hint))
 }
 

@@ -184,7 +184,7 @@ impl Default for Texts<'_> {
 }
 
 impl<'c> Texts<'c> {
-    pub(crate) fn iter(self) -> impl Iterator<Item = &'c str> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'c str> + Clone {
         let (one, elements) = match self {
             Self::One(text) => (Some(text), &[][..]),
             Self::Elements(elements) => (None, elements),

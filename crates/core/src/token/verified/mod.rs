@@ -12,7 +12,10 @@ use serde::de::DeserializeOwned;
 
 use super::{
     checked_claims::{CheckedClaims, StoredClaims, Text, Writer, short},
-    claims::{NumericDate, checks},
+    claims::{
+        NumericDate,
+        checks::{self, AllowedValues},
+    },
 };
 use crate::{
     jose::KeySet,
@@ -207,6 +210,11 @@ impl VerifiedToken {
     /// The audiences (`aud`) that the issuer named, at least one of which is this resource server.
     pub fn audience(&self) -> impl Iterator<Item = &str> {
         self.0.claims.audience.iter().map(|text| self.text(text))
+    }
+
+    /// Checks that the token names one of these audiences.
+    pub(crate) fn check_audience(&self, ours: &AllowedValues) -> Result<(), FailedCheck> {
+        checks::audience(ours, self.0.claims.audience.iter().map(|text| self.text(text)))
     }
 
     /// The scope that was granted.
