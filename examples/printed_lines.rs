@@ -81,16 +81,18 @@ pub(crate) fn answer<'a>(answers: &'a [(&str, String)], expected: &str) -> &'a s
     &answers.iter().find(|(text, _)| text.contains(expected)).unwrap().1
 }
 
-/// Does what `curl -i [-X POST] [-H 'HEADER']... 'URL'` does, so that the test needs no curl.
+/// Does what `curl -i [-X POST] [-H 'HEADER']... [-d 'BODY'] 'URL'` does, so that the test needs no curl.
 pub(crate) fn curl(line: &str) -> String {
     let mut quoted: Vec<&str> = line.split('\'').skip(1).step_by(2).collect();
     let (authority, path) = quoted.pop().unwrap().strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let body = if line.contains(" -d '") { quoted.pop().unwrap() } else { "" };
     let headers: String = quoted.iter().map(|header| format!("{header}\r\n")).collect();
     let method = if line.contains(" -X POST ") { "POST" } else { "GET" };
     let mut stream = TcpStream::connect(authority).unwrap();
     write!(
         stream,
-        "{method} /{path} HTTP/1.1\r\nHost: {authority}\r\nContent-Length: 0\r\n{headers}Connection: close\r\n\r\n"
+        "{method} /{path} HTTP/1.1\r\nHost: {authority}\r\nContent-Length: {}\r\n{headers}Connection: close\r\n\r\n{body}",
+        body.len()
     )
     .unwrap();
     let mut answer = String::new();

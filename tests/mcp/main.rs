@@ -1,5 +1,6 @@
 //! A real MCP server, of the Rust SDK, behind `RequireMcpScopes`. Its counters say what ran.
 
+mod claims;
 mod lists;
 mod operations;
 mod rig;

@@ -2,9 +2,9 @@
 
 use http::{Method, StatusCode};
 use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
-use scopegate_axum::{ImpliedScopes, Reason};
+use scopegate_axum::{Authenticate, ImpliedScopes, ProtectedResource, ProtectedRouter, Reason, authenticated};
 use scopegate_mcp::RequireMcpScopes;
-use scopegate_tests::{Answer, Ask, issuer, mint, resource_server};
+use scopegate_tests::{Answer, Ask, ISSUER, issuer, mint, resource_server};
 use serde_json::{Value, json};
 use tower::Layer as _;
 
@@ -25,6 +25,28 @@ fn assert_403(answer: &Answer, scope: Option<&str>) {
         Some(scope) => assert!(challenge.contains(&format!("scope=\"{scope}\"")), "{challenge}"),
         None => assert!(!challenge.contains("scope="), "{challenge}"),
     }
+}
+
+#[tokio::test]
+async fn mcp_1_the_metadata_document_is_at_the_path_and_at_the_root() {
+    let scopes = scopes();
+    let resource = ProtectedResource::new("https://h/public/mcp").scopes(scopes.scopes());
+    let resource_server =
+        resource_server().issuer(issuer()).protected_resource(resource).build().await.expect("good settings");
+    let router = ProtectedRouter::new(Authenticate::new(resource_server))
+        .route_service("/public/mcp", authenticated(), scopes.layer(axum::routing::get(async || "ran")))
+        .into_router();
+    for path in ["/.well-known/oauth-protected-resource/public/mcp", "/.well-known/oauth-protected-resource"] {
+        let answer = Ask::get(path).of(&router).await;
+        let document: Value = serde_json::from_str(&answer.assert_pass().body).expect("JSON");
+        assert_eq!(document["resource"], "https://h/public/mcp");
+        assert_eq!(document["authorization_servers"], json!([ISSUER]));
+        let supported = ["files", "files:read", "a", "b", "pay", "custom"];
+        assert_eq!(document["scopes_supported"], json!(supported), "each that was declared");
+    }
+    let answer = Ask::with_method(Method::POST, "/public/mcp").of(&router).await;
+    let challenge = answer.assert_401_bare().challenge().expect("a challenge");
+    assert!(challenge.contains("resource_metadata=\"https://h/.well-known/oauth-protected-resource/public/mcp\""));
 }
 
 #[tokio::test]

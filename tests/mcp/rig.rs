@@ -243,6 +243,16 @@ impl Mcp {
     ) -> Self {
         let ran = Ran::default();
         let server = Server { ran: ran.clone() };
+        Self { ran, ..Self::serving(scopes, config, authenticate, server) }
+    }
+
+    /// With another server than that of the tests.
+    pub(crate) fn serving<S: ServerHandler + Clone>(
+        scopes: RequireMcpScopes,
+        config: StreamableHttpServerConfig,
+        authenticate: Authenticate,
+        server: S,
+    ) -> Self {
         let service = StreamableHttpService::new(
             move || Ok(server.clone()),
             Arc::new(LocalSessionManager::default()),
@@ -251,7 +261,7 @@ impl Mcp {
         let router = ProtectedRouter::new(authenticate)
             .route_service("/mcp", authenticated(), scopes.layer(service))
             .into_router();
-        Self { router, ran }
+        Self { router, ran: Ran::default() }
     }
 
     pub(crate) async fn post(&self, token: &str, body: impl Into<Cow<'static, [u8]>>) -> Answer {
@@ -259,7 +269,13 @@ impl Mcp {
     }
 
     pub(crate) async fn call(&self, token: &str, method: &str, params: Value) -> Answer {
-        self.post(token, request(method, params).to_string().into_bytes()).await
+        self.call_within(None, token, method, params).await
+    }
+
+    pub(crate) async fn call_within(&self, session: Option<&str>, token: &str, method: &str, params: Value) -> Answer {
+        let ask = ask(Method::POST).bearer(token).body(request(method, params).to_string());
+        let ask = session.into_iter().fold(ask, |ask, session| ask.header("mcp-session-id", session));
+        ask.of(&self.router).await
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::rig::{Mcp, ask, request, scopes, token, token_of};
 
-async fn initialize(mcp: &Mcp, token: &str) -> String {
+pub(crate) async fn initialize(mcp: &Mcp, token: &str) -> String {
     let params =
         json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
     let answer = mcp.call(token, "initialize", params).await;

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use scopegate_core::Access;
+use scopegate_core::{Access, ScopeToken};
 use tower_layer::Layer;
 
 use crate::{
@@ -87,7 +87,9 @@ impl RequireMcpScopes {
         access: impl Into<Access>,
         per_call: Option<PerCall>,
     ) -> Self {
-        rules(self.policy()).add(pattern, &access.into(), per_call);
+        let access = access.into();
+        rules(self.policy()).add(pattern, &access, per_call);
+        self.policy().note_scopes(&access);
         self
     }
 
@@ -188,10 +190,18 @@ impl RequireMcpScopes {
             !crate::message::is_known_method(name),
             "{name:?} is decided by what it asks for; declare the tool, prompt or resource"
         );
-        let requirement = requirement(name, &access.into());
+        let access = access.into();
+        let requirement = requirement(name, &access);
+        self.policy().note_scopes(&access);
         let is_new = self.policy().methods.insert(name.into(), requirement).is_none();
         assert!(is_new, "{name:?} is declared twice; state its whole requirement once");
         self
+    }
+
+    /// Every scope that was declared, each once, for [`ProtectedResource::scopes`](scopegate_core::ProtectedResource::scopes): a
+    /// client without a token reads there what it may ask for. Scopes that only a closure names are not known before a call.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.settings.policy.scopes.iter().map(ScopeToken::as_str)
     }
 
     /// Limits the size of a body that is read, in bytes: that of a request, and of a response or event in which there may be a

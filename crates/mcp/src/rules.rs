@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc};
 
-use scopegate_core::Access;
+use scopegate_core::{Access, ScopePolicy, ScopeToken};
 use scopegate_tower::Requirement;
 use serde_json::{Map, Value};
 
@@ -196,9 +196,19 @@ pub(crate) struct Policy {
     pub(crate) prompts: Rules,
     pub(crate) resources: Rules,
     pub(crate) methods: HashMap<Box<str>, Requirement>,
+    /// Each scope that was declared, once, in that order.
+    pub(crate) scopes: Vec<ScopeToken>,
 }
 
 impl Policy {
+    pub(crate) fn note_scopes(&mut self, access: &Access) {
+        for scope in access.scope().into_iter().flat_map(ScopePolicy::scopes) {
+            if !self.scopes.contains(scope) {
+                self.scopes.push(scope.clone());
+            }
+        }
+    }
+
     /// What a message requires besides a valid token; `None` where it is denied.
     pub(crate) fn requirements(
         &self,
