@@ -2,7 +2,7 @@
 //! beside the same service without the layer, in one run.
 //!
 //! `cargo bench -p scopegate-tests --bench cost`, or `-- "same token"` to filter by name, `-- memory` for the size of a cached
-//! token, or `-- threads` for two threads beside one
+//! token, `-- threads` for two threads beside one, or `-- router` for `ProtectedRouter` beside the layers on axum's router
 //!
 //! Each figure is the best of many alternating rounds, so that other load on the machine does not matter; for two threads it
 //! is the median. Allocations are counted, not estimated.
@@ -20,13 +20,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::{Router, routing::get};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{
     HeaderValue, Request, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
-use scopegate_axum::{Authenticate, JwtCacheConfig, Reason, RequireScope};
+use scopegate_axum::{Authenticate, JwtCacheConfig, ProtectedRouter, Reason, RequireScope, scope};
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKey};
 use tower::{Layer as _, Service};
 
@@ -170,6 +171,39 @@ async fn threads() {
     println!("\ntwo threads: {without:.2} times one without a gate, {with:.2} with it: {:.2}", with / without);
 }
 
+/// The time of a cached, routed request by `ProtectedRouter` relative to the same layers on a router of axum.
+async fn router() {
+    let mint = Mint::new(ISSUER, SigningKey::generate(SigningAlgorithm::Rs256).into());
+    let server = server(&mint, JwtCacheConfig::default()).await;
+    let handler = || get(async || StatusCode::OK);
+    let layers = Router::new()
+        .route("/messages", handler().route_layer(RequireScope::new("message")))
+        .route_layer(Authenticate::new(server.clone()));
+    let protected = ProtectedRouter::new(server).route("/messages", scope("message"), handler()).into_router();
+    let token = usual(mint.token()).issue();
+    let mut batches = [layers, protected].map(|mut router| {
+        let request = request(Some(&token)).map(|()| axum::body::Body::empty());
+        let (head, _) = request.into_parts();
+        move || {
+            let requests = || Request::from_parts(head.clone(), axum::body::Body::empty());
+            let batch: Vec<_> = std::iter::repeat_with(requests).take(CALLS).collect();
+            let work = || batch.into_iter().for_each(|request| call(&mut router, request, StatusCode::OK));
+            measured(Metric::Time, work).0.as_nanos() as f64
+        }
+    });
+    let ratios = (0..50 * ROUNDS)
+        .map(|round| {
+            // Each goes first in every other round.
+            let (first, second) = (round % 2, 1 - round % 2);
+            let mut times = [0.0; 2];
+            times[first] = batches[first]();
+            times[second] = batches[second]();
+            times[1] / times[0]
+        })
+        .collect();
+    println!("\nProtectedRouter: {:.3} times the same layers on axum's router", median(ratios));
+}
+
 fn median(mut ratios: Vec<f64>) -> f64 {
     ratios.sort_unstable_by(f64::total_cmp);
     ratios[ratios.len() / 2]
@@ -208,6 +242,7 @@ async fn main() {
     match env::args().nth(1).as_deref() {
         Some("memory") => return memory().await,
         Some("threads") => return threads().await,
+        Some("router") => return router().await,
         _ => {}
     }
     println!("{:34} {:>11} {:>9} {:>9} {:>7}", "", "time", "/ bare", "+ bare", "allocs");
@@ -276,4 +311,5 @@ async fn main() {
     }
     memory().await;
     threads().await;
+    router().await;
 }

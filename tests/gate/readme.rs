@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use axum::{Router, body::Body, routing::get};
+use axum::{body::Body, routing::get};
 use http::{Request, header::AUTHORIZATION};
-use scopegate_axum::{AccessToken, Authenticate, Issuer, ResourceServer, config::Config, jwt::Profile};
+use scopegate_axum::{AccessToken, Issuer, ProtectedRouter, ResourceServer, config::Config, jwt::Profile, scope};
 use scopegate_core::ErrorKind;
 use scopegate_testing::{Mint, SigningAlgorithm, SigningKeys};
 use scopegate_tests::LoopbackFetch;
@@ -58,11 +58,12 @@ fn the_status_table_is_the_table_of_the_code() {
 }
 
 #[test]
-fn the_first_program_has_ten_lines_and_a_profile() {
+fn the_first_program_is_short_and_has_a_profile_and_a_scope() {
     let program = blocks(README, "rust,no_run")[0];
     let lines: Vec<_> = program.lines().filter(|line| !line.trim().is_empty()).collect();
-    assert_eq!(lines.iter().filter(|line| **line != "}").count(), 10);
-    assert!(program.contains("Issuer::discover") && program.contains(".profile(Profile::"));
+    assert_eq!(lines.iter().filter(|line| **line != "}").count(), 11);
+    assert!(program.contains("Issuer::discover") && program.contains(".profile(jwt::Profile::"));
+    assert!(program.contains("ProtectedRouter::new") && program.contains("scope("));
 }
 
 #[test]
@@ -90,7 +91,7 @@ async fn an_id_token_gets_the_401_of_the_readme() {
     let issuer = Issuer::with_jwks("https://sso.example/realms/shop", mint.jwks_json()).profile(Profile::keycloak());
     let server = ResourceServer::builder().issuer(issuer).audience("orders").build().await.expect("good settings");
     let hello = async |token: AccessToken| format!("hello, {:?}", token.subject());
-    let app = Router::new().route("/", get(hello)).route_layer(Authenticate::new(server));
+    let app = ProtectedRouter::new(server).route("/", scope("orders:read"), get(hello)).into_router();
 
     let id_token = mint.token().audience("orders").typ("JWT").claim("typ", "ID").claim("azp", "orders").issue();
     let request = Request::get("/").header(AUTHORIZATION, format!("Bearer {id_token}"));

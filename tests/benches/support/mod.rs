@@ -59,9 +59,9 @@ pub(crate) fn request(token: Option<&str>) -> Request<()> {
 }
 
 /// Sends a request to a service, which must respond at once with this status.
-pub(crate) fn call<S, B>(service: &mut S, request: Request<()>, status: StatusCode)
+pub(crate) fn call<S, R, B>(service: &mut S, request: Request<R>, status: StatusCode)
 where
-    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+    S: Service<Request<R>, Response = Response<B>, Error = Infallible>,
 {
     let context = &mut Context::from_waker(Waker::noop());
     let _ = service.poll_ready(context);

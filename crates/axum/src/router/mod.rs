@@ -74,9 +74,10 @@ enum Node<S> {
 }
 
 impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
-    /// Begins a router whose routes are authenticated by `authenticate`, with all its settings but
-    /// [`optional`](Authenticate::optional), which each route says for itself.
-    pub fn new(authenticate: Authenticate) -> Self {
+    /// Begins a router whose routes are authenticated by a [`ResourceServer`](scopegate_core::ResourceServer), or by an
+    /// [`Authenticate`] with all its settings but [`optional`](Authenticate::optional), which each route says for itself.
+    pub fn new(authenticate: impl Into<Authenticate>) -> Self {
+        let authenticate = authenticate.into();
         Self { authenticate, nodes: Vec::new(), fallback: None, authenticates_unmatched: false }
     }
 

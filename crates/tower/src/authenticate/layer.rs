@@ -162,6 +162,13 @@ impl Authenticate {
     }
 }
 
+impl From<ResourceServer> for Authenticate {
+    /// [`Authenticate::new`].
+    fn from(resource_server: ResourceServer) -> Self {
+        Self::new(resource_server)
+    }
+}
+
 fn or_panic<T>(built: Result<T, InvalidProtectionSpace>) -> T {
     built.unwrap_or_else(|error| panic!("{error}"))
 }

@@ -15,11 +15,11 @@ pub struct GrpcScopes {
 }
 
 impl GrpcScopes {
-    /// Begins a declaration in which every method is denied. Requests are authenticated by `authenticate`, with all its
-    /// settings but [`optional`](Authenticate::optional), which each method says for itself. It
-    /// [answers gRPC](Authenticate::answer_grpc).
-    pub fn new(authenticate: Authenticate) -> Self {
-        Self { methods: Arc::new(Methods::new(authenticate)) }
+    /// Begins a declaration in which every method is denied. Requests are authenticated by a
+    /// [`ResourceServer`](scopegate_core::ResourceServer), or by an [`Authenticate`] with all its settings but
+    /// [`optional`](Authenticate::optional), which each method says for itself. It [answers gRPC](Authenticate::answer_grpc).
+    pub fn new(authenticate: impl Into<Authenticate>) -> Self {
+        Self { methods: Arc::new(Methods::new(authenticate.into())) }
     }
 
     /// Says who may call the method of this path, such as `/shop.Orders/Refund`. It precedes what is said of its service.
