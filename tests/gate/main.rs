@@ -38,6 +38,7 @@ mod scope;
 mod scope_layer;
 mod shown;
 mod storm;
+mod streams;
 mod troubleshooting;
 mod uniform;
 mod verdicts;

@@ -214,7 +214,10 @@ async fn show_requests(shown: &Shown, builder: scopegate_axum::ResourceServerBui
         let authenticating = server.authenticate(&parts);
         show(shown, "AuthenticateFuture", &authenticating);
         match authenticating.await {
-            Ok(authentication) => show(shown, "Authentication", &authentication),
+            Ok(authentication) => {
+                show(shown, "Authentication", &authentication);
+                show(shown, "TokenEnd", &authentication.token_end().expect("a token"));
+            }
             Err(error) => {
                 show(shown, "Error", &error);
                 error.failed_checks().iter().for_each(|failure| show(shown, "FailedCheck", failure));

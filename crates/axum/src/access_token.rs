@@ -2,7 +2,7 @@ use std::{fmt, ops::Deref, sync::Arc};
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::{Extensions, request::Parts};
-use scopegate_core::{Authentication, Claims, Error, VerifiedToken};
+use scopegate_core::{Authentication, Claims, Error, TokenEnd, VerifiedToken};
 use scopegate_tower::Requirement;
 use serde::de::DeserializeOwned;
 
@@ -41,7 +41,8 @@ use crate::Rejection;
 #[doc(alias = "bearer")]
 #[doc(alias = "jwt")]
 pub struct AccessToken<C = Claims> {
-    token: VerifiedToken,
+    /// Has a token.
+    authentication: Authentication,
     claims: Arc<C>,
 }
 
@@ -54,6 +55,28 @@ impl<C> AccessToken<C> {
     /// The claims as `C`, for a task that outlives the token.
     pub fn shared_claims(&self) -> Arc<C> {
         Arc::clone(&self.claims)
+    }
+
+    /// Completes when the token has expired or was invalidated, for a handler that outlives its request, such as that of a
+    /// WebSocket. It does not borrow from the token. See [`TokenEnd`] for what ends a token, and for a grace.
+    ///
+    /// ```
+    /// # async fn next_message() -> Option<String> { None }
+    /// async fn serve(token: scopegate_axum::AccessToken) {
+    ///     let mut ended = token.ended();
+    ///     loop {
+    ///         tokio::select! {
+    ///             reason = &mut ended => return println!("closing: {}", reason.description()),
+    ///             Some(message) = next_message() => println!("{message}"),
+    ///             else => return,
+    ///         }
+    ///     }
+    /// }
+    /// # let _ = serve;
+    /// ```
+    pub fn ended(&self) -> TokenEnd {
+        let end = self.authentication.token_end();
+        end.unwrap_or_else(|| unreachable!("it was made of an authentication with a token"))
     }
 }
 
@@ -82,8 +105,9 @@ impl<C: DeserializeOwned + Send + Sync + 'static> AccessToken<C> {
     }
 
     pub(crate) fn meeting(requirement: &Requirement, extensions: &Extensions) -> Result<Self, Error> {
-        let token = requirement.check(extensions)?;
-        Ok(Self { token: token.clone(), claims: token.claims_as()? })
+        let claims = requirement.check(extensions)?.claims_as()?;
+        let authentication = extensions.get::<Authentication>().ok_or_else(Error::missing_authenticate_layer)?;
+        Ok(Self { authentication: authentication.clone(), claims })
     }
 
     /// Takes the token from a request, or refuses the request where the token does not meet `requirement`.
@@ -129,19 +153,19 @@ impl<C> Deref for AccessToken<C> {
     type Target = VerifiedToken;
 
     fn deref(&self) -> &VerifiedToken {
-        &self.token
+        self.authentication.token().unwrap_or_else(|| unreachable!("it was made of an authentication with a token"))
     }
 }
 
 impl<C> Clone for AccessToken<C> {
     fn clone(&self) -> Self {
-        Self { token: self.token.clone(), claims: Arc::clone(&self.claims) }
+        Self { authentication: self.authentication.clone(), claims: Arc::clone(&self.claims) }
     }
 }
 
 /// Shows the registered claims and omits those of `C`, which may be personal data.
 impl<C> fmt::Debug for AccessToken<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AccessToken").field(&self.token).finish()
+        f.debug_tuple("AccessToken").field(&**self).finish()
     }
 }

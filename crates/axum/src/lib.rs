@@ -52,6 +52,7 @@
 //! | read the subject, the client or claims of your own | [`AccessToken`] |
 //! | require a token on some routes only | [`RequireToken`] behind an optional `Authenticate` |
 //! | stop a revoked token at once | [`RequireActive`] |
+//! | end a stream or a WebSocket when its token ends | [`Authenticate::end_streams`], [`AccessToken::ended`] |
 //! | accept opaque tokens | [`introspection`]; [`online`] for its cache and its outages |
 //! | accept API keys, or tokens of another format | [`api_keys`], [`token_verifier`] |
 //! | accept the tokens of many tenants | [`Tenants`] |
@@ -114,9 +115,9 @@ pub use scopegate_core::{
     Access, Authentication, BuildError, Claims, CryptoBackend, Error, ErrorKind, ExactScopes, GenAuthScopes, Health,
     ImpliedScopes, InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, JwtCacheConfig,
     OnlineHealth, Principal, ProtectedResource, Reason, ResourceMetadata, ResourceServer, ResourceServerBuilder,
-    RouteInfo, Routes, Scope, ScopeGrammar, ScopePolicy, ScopeToken, Startup, Tenants, TokenPolicy, VerifiedToken,
-    api_keys, authenticated, clock, config, fetch, introspection, jose, jwt, keys, observe, online, optional, public,
-    scope, token_verifier,
+    RouteInfo, Routes, Scope, ScopeGrammar, ScopePolicy, ScopeToken, Startup, Tenants, TokenEnd, TokenPolicy,
+    VerifiedToken, api_keys, authenticated, clock, config, fetch, introspection, jose, jwt, keys, observe, online,
+    optional, public, scope, token_verifier,
 };
 #[doc(inline)]
 pub use scopegate_tower::{

@@ -1,4 +1,5 @@
 use std::{
+    error::Error as StdError,
     fmt,
     pin::Pin,
     task::{Context, Poll},
@@ -8,11 +9,17 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use crate::stream::Stream;
+
+/// What bodies fail with: the error of the inner body, or that a token ended before the body did.
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+
 pin_project! {
     /// The body of a layer's response: the inner service's, or that of its own answer.
     ///
     /// A refusal carries a body whatever the body type of the inner service is, so the layers of this crate answer with this
-    /// type.
+    /// type. Its error is boxed: a body that [ends with its token](crate::Authenticate::end_streams) may fail where the inner
+    /// one does not.
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -23,6 +30,8 @@ pin_project! {
     #[project = KindProjection]
     enum Kind<B> {
         Inner { #[pin] body: B },
+        // Boxed, since few responses are streams.
+        Stream { body: Pin<Box<Stream<B>>> },
         Whole { text: Option<Bytes> },
     }
 }
@@ -32,19 +41,28 @@ impl<B> ResponseBody<B> {
         Self { kind: Kind::Inner { body } }
     }
 
+    /// A body that ends with a token.
+    pub(crate) fn stream(body: Stream<B>) -> Self {
+        Self { kind: Kind::Stream { body: Box::pin(body) } }
+    }
+
     /// A body of this text; no body where `text` is empty.
     pub(crate) fn whole(text: Bytes) -> Self {
         Self { kind: Kind::Whole { text: Some(text).filter(|text| !text.is_empty()) } }
     }
 }
 
-impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
+impl<B> Body for ResponseBody<B>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().kind.project() {
-            KindProjection::Inner { body } => body.poll_frame(context),
+            KindProjection::Inner { body } => body.poll_frame(context).map_err(Into::into),
+            KindProjection::Stream { body } => body.as_mut().poll_frame(context),
             KindProjection::Whole { text } => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
         }
     }
@@ -52,6 +70,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Inner { body } => body.is_end_stream(),
+            Kind::Stream { body } => body.is_end_stream(),
             Kind::Whole { text } => text.is_none(),
         }
     }
@@ -59,6 +78,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Inner { body } => body.size_hint(),
+            Kind::Stream { body } => body.size_hint(),
             Kind::Whole { text } => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
         }
     }
@@ -75,6 +95,7 @@ impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.kind {
             Kind::Inner { .. } => "ResponseBody::Inner",
+            Kind::Stream { .. } => "ResponseBody::Stream",
             Kind::Whole { .. } => "ResponseBody::Whole",
         })
     }

@@ -53,6 +53,7 @@ pub mod metadata;
 pub mod refusal;
 pub mod require;
 mod requirement;
+mod stream;
 
 pub use self::{
     authenticate::Authenticate,

@@ -48,8 +48,8 @@ use crate::ResponseBody;
 /// `Retry-After` where neither the issuer nor the circuit breaker gives a time.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+pub(crate) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// The form in which the client of a request can read a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ enum Form {
 
 /// The content type of a gRPC response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum GrpcType {
+pub(crate) enum GrpcType {
     Grpc,
     Web,
     WebText,
@@ -128,8 +128,8 @@ fn is_of_tonic<B>() -> bool {
     type_name::<B>().contains("tonic::body::")
 }
 
-/// The content type to answer a gRPC request with; `None` where the request is not gRPC.
-fn grpc_content_type(headers: &HeaderMap) -> Option<GrpcType> {
+/// Which gRPC these headers are of, and so the content type to answer a request with; `None` where they are of no gRPC.
+pub(crate) fn grpc_content_type(headers: &HeaderMap) -> Option<GrpcType> {
     let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     GrpcType::ALL.into_iter().find(|answer| {
         let Some((prefix, rest)) = content_type.split_at_checked(answer.as_str().len()) else { return false };
@@ -189,12 +189,6 @@ impl<'a> Refusal<'a> {
     pub fn by(mut self, resource_server: &'a ResourceServer) -> Self {
         self.space = resource_server.protection_space();
         self.resource_server = Some(resource_server);
-        self
-    }
-
-    /// Adds the token that lacks scope to the log event.
-    pub(crate) fn of(mut self, token: Option<&'a VerifiedToken>) -> Self {
-        self.token = token;
         self
     }
 

@@ -17,6 +17,7 @@ mod secrets;
 mod signed;
 mod stampede;
 mod store;
+mod streams;
 mod wire;
 
 use std::{

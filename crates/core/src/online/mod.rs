@@ -27,6 +27,7 @@
 
 mod circuit_breaker;
 mod failure_log;
+mod invalidation_log;
 mod local_cache;
 mod response;
 mod settings;
@@ -45,6 +46,7 @@ pub use self::{
     store::{CacheEntry, CacheKey, CacheStore, Invalidate, Invalidated, StoreError},
 };
 pub(crate) use self::{
+    invalidation_log::InvalidationLog,
     response::{Audience, ResponseValidation},
     settings::faults,
     verifier::{Lookup, LookupRequest, MAX_AGE_TOLERANCE, OnlineDeps, OnlineVerifier, Verified},

@@ -2,12 +2,23 @@
 
 use std::{fmt, time::Duration};
 
-use super::ResourceServer;
+use super::{ResourceServer, token_end::TokenEnd};
 use crate::{
     jwt::cache::TokenDigest,
     refusal::{Error, ProtectionSpace},
     token::VerifiedToken,
 };
+
+/// What is known of a token beside what it says.
+#[derive(Clone, Copy)]
+pub(crate) struct TokenIdentity {
+    /// The digest of its text, by which the same token is recognised and not verified again.
+    pub(super) digest: TokenDigest,
+    /// The digest of what its signature covers, of a JWT that is known only by its issuer's answer.
+    pub(super) signed_part: Option<TokenDigest>,
+    /// The epoch of invalidations in which its request came.
+    pub(super) epoch: u64,
+}
 
 /// The outcome of authenticating a request: a [`VerifiedToken`], or an anonymous caller.
 ///
@@ -16,8 +27,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Authentication {
     token: Option<VerifiedToken>,
-    /// The digest of the token that was presented, by which the same token is recognised and not verified again.
-    presented: Option<TokenDigest>,
+    /// The token that was presented.
+    presented: Option<TokenIdentity>,
     /// When the issuer or the application was asked about it, if the answer was not cached when this request came.
     asked_at: Option<Duration>,
     /// Whether a verifier of the application verified it, which may depend on more of the request than the token.
@@ -34,7 +45,7 @@ impl Authentication {
     /// The outcome of a token that was verified, unless it is for another protected resource than the one that is served.
     pub(crate) fn verified(
         resource_server: ResourceServer,
-        presented: TokenDigest,
+        presented: TokenIdentity,
         token: VerifiedToken,
     ) -> Result<Self, Error> {
         resource_server.check_resource(&token)?;
@@ -48,7 +59,7 @@ impl Authentication {
 
     /// Whether it is about the token of this digest.
     pub(crate) fn is_about(&self, presented: TokenDigest) -> bool {
-        self.presented == Some(presented)
+        self.presented.is_some_and(|own| own.digest == presented)
     }
 
     /// Whether it was looked up online, for this request or one at the same time, at most `max_age` ago.
@@ -75,6 +86,12 @@ impl Authentication {
         self.token.as_ref()
     }
 
+    /// Completes when the token is no longer valid, for what outlives the request: a stream, a WebSocket, a job. `None` where the
+    /// request came without credentials.
+    pub fn token_end(&self) -> Option<TokenEnd> {
+        Some(TokenEnd::new(self.resource_server.server(), self.token.as_ref()?, self.presented?))
+    }
+
     /// The resource server that authenticated the request.
     pub fn resource_server(&self) -> &ResourceServer {
         &self.resource_server
@@ -98,6 +115,10 @@ mod tests {
     use super::*;
     use crate::{resource_server::tests::fixed, token::verified::tests::verified};
 
+    fn of(digest: TokenDigest) -> TokenIdentity {
+        TokenIdentity { digest, signed_part: None, epoch: 0 }
+    }
+
     #[tokio::test]
     async fn an_outcome_is_of_one_judge_and_one_token_while_its_times_allow() {
         let (resource_server, other) = (fixed(&["a-es256"]).await, fixed(&["a-es256"]).await);
@@ -105,7 +126,7 @@ mod tests {
         let expiry = token.expires_at().unwrap().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
         let before = expiry - Duration::from_nanos(1);
         let outcome =
-            Authentication::verified(resource_server.clone(), resource_server.digest("token"), token).unwrap();
+            Authentication::verified(resource_server.clone(), of(resource_server.digest("token")), token).unwrap();
         assert!(
             outcome.is_reusable(&resource_server, resource_server.digest("token"), before)
                 && outcome.resource_server().is(&resource_server)
@@ -136,8 +157,9 @@ mod tests {
     async fn what_a_verifier_of_the_application_said_is_not_reused() {
         let resource_server = fixed(&["a-es256"]).await;
         let digest = resource_server.digest("token");
-        let outcome =
-            || Authentication::verified(resource_server.clone(), digest, verified("https://a", None, None)).unwrap();
+        let outcome = || {
+            Authentication::verified(resource_server.clone(), of(digest), verified("https://a", None, None)).unwrap()
+        };
         let is_reusable = |outcome: Authentication| outcome.is_reusable(&resource_server, digest, Duration::ZERO);
         assert!(is_reusable(outcome().asked(None, false)));
         assert!(!is_reusable(outcome().asked(None, true)), "it may have read more of the request than the token");
@@ -148,7 +170,7 @@ mod tests {
         let token = verified("https://a", Some("alice"), None);
         let resource_server = fixed(&["a-es256"]).await;
         let digest = resource_server.digest("presented");
-        let printed = format!("{:?}", Authentication::verified(resource_server, digest, token).unwrap());
+        let printed = format!("{:?}", Authentication::verified(resource_server, of(digest), token).unwrap());
         assert!(printed.contains("alice") && !printed.contains("presented"), "{printed}");
     }
 
@@ -158,7 +180,7 @@ mod tests {
         assert!(Authentication::anonymous(resource_server.clone()).token().is_none());
         let authenticated = Authentication::verified(
             resource_server.clone(),
-            resource_server.digest("token"),
+            of(resource_server.digest("token")),
             verified("https://a", None, None),
         )
         .unwrap();

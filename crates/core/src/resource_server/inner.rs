@@ -1,13 +1,16 @@
 //! What the clones of a resource server share.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
 use http::HeaderName;
 
-use super::protected_resource::Resource;
+use super::{authentication::TokenIdentity, protected_resource::Resource, token_end::Invalidations};
 use crate::{
     clock::Clock,
     dispatch::Dispatch,
@@ -30,6 +33,9 @@ pub(super) struct Inner {
     pub(super) log_sampler: Mutex<LogSampler>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) jwt_cache: JwtCache,
+    /// Changes with each invalidation. Beside the log of them, which requests do not look at.
+    pub(super) invalidation_epoch: AtomicU64,
+    pub(super) invalidations: Arc<Invalidations>,
 }
 
 /// A token as it was presented, and its key in the JWT cache.
@@ -39,11 +45,24 @@ pub(super) struct DigestedToken<'t> {
     pub(super) digest: TokenDigest,
     /// Whether it was looked up in the cache a moment ago and not found.
     pub(super) cache_missed: bool,
+    /// The epoch of invalidations when the request came.
+    pub(super) epoch: u64,
+}
+
+impl DigestedToken<'_> {
+    pub(super) fn presented(self) -> TokenIdentity {
+        TokenIdentity { digest: self.digest, signed_part: None, epoch: self.epoch }
+    }
 }
 
 impl Inner {
     pub(super) fn now(&self) -> Duration {
         self.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    /// The epoch of invalidations now. Read before any cache is, so that an invalidation which a cached answer missed is later.
+    pub(super) fn epoch(&self) -> u64 {
+        self.invalidation_epoch.load(Ordering::Acquire)
     }
 
     /// The verified token of a JWT from the cache, if its times and its issuer's keys still allow it.

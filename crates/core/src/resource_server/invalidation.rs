@@ -12,6 +12,8 @@ impl ResourceServer {
     /// Drops the cached answers about a token, a subject or a session, for an application that learns of a revocation. The next
     /// request that needs such an answer causes a new lookup, and the answer to a lookup in flight is not cached.
     ///
+    /// What waits for the [end](crate::TokenEnd) of such a token, as a stream does, is told so, whatever verified the token.
+    ///
     /// The answers cached here are gone when this returns. The future does the same to a shared
     /// [store](crate::online::CacheStore), where there is one, and gives the outcome after half a second for each issuer at
     /// most.
@@ -21,7 +23,7 @@ impl ResourceServer {
     /// - JWTs that are verified locally and not introspected: without an
     ///   [`Introspection`](crate::introspection::Introspection) of their issuer, and with
     ///   [`JwtIntrospection::WhereRequired`](crate::introspection::JwtIntrospection) on routes without `RequireActive`. They
-    ///   stay valid until they expire. Where such tokens are never looked up, [`Invalidated::is_asked_about`] and a warning in
+    ///   stay valid until they expire, so that a client whose stream was ended may begin another. Where such tokens are never looked up, [`Invalidated::is_asked_about`] and a warning in
     ///   the log say so;
     /// - other replicas. What they have in their own memory stays there for up to
     ///   [`CacheConfig::ttl`](crate::online::CacheConfig::ttl), and a lookup that one of them has in flight may put its answer
@@ -52,8 +54,12 @@ impl ResourceServer {
         if let Invalidate::Token(token) = what {
             invalidated.is_asked_about = self.is_looked_up(token);
         }
+        self.server().end_tokens(what);
         if !invalidated.is_asked_about {
-            tracing::warn!(?what, "nobody is asked about such tokens, so that forgetting them changes nothing");
+            tracing::warn!(
+                ?what,
+                "nobody is asked about such tokens: what waits for their end is ended, and they stay valid"
+            );
         }
         Box::pin(async move {
             let mut outcome = Ok(invalidated);

@@ -12,6 +12,7 @@ mod jwt;
 mod protected_resource;
 mod startup;
 mod tenants;
+mod token_end;
 mod verifier_factory;
 
 use std::{
@@ -31,8 +32,10 @@ pub use self::{
     protected_resource::{ProtectedResource, ResourceMetadata},
     startup::Startup,
     tenants::Tenants,
+    token_end::TokenEnd,
 };
 use self::{
+    authentication::TokenIdentity,
     inner::{DigestedToken, Inner},
     jwt::JwtDecision,
     protected_resource::Resource,
@@ -42,7 +45,7 @@ use crate::{
     custom::token_verifier::PresentedToken,
     dispatch::Route,
     introspection::Introspector,
-    jwt::cache::TokenDigest,
+    jose::signed_part,
     observe::Observer,
     online::{Lookup, MAX_AGE_TOLERANCE, Verified},
     per_thread::PerThread,
@@ -221,7 +224,7 @@ impl ResourceServer {
     }
 
     fn authenticate_head(&self, request: RequestHead<'_>) -> AuthenticateFuture {
-        let token_header = self.server().token_header.as_ref();
+        let (token_header, epoch) = (self.server().token_header.as_ref(), self.server().epoch());
         let ordinary = Credentials::peek(request, token_header);
         let digest =
             ordinary.filter(|_| self.cache_may_answer(request)).map(|token| self.server().jwt_cache.digest(token));
@@ -230,13 +233,14 @@ impl ResourceServer {
         if let (Some(digest), Some(verified)) = (digest, cached)
             && self.introspector(&verified).is_none()
         {
-            return AuthenticateFuture::ready(Authentication::verified(self.for_this_thread(), digest, verified));
+            let presented = TokenIdentity { digest, signed_part: None, epoch };
+            return AuthenticateFuture::ready(Authentication::verified(self.for_this_thread(), presented, verified));
         }
         let digested = match ordinary.and_then(Credentials::of_token) {
             Some(credentials) => {
                 let token = credentials.token();
                 let digest = digest.unwrap_or_else(|| self.server().jwt_cache.digest(token.as_bytes()));
-                DigestedToken { token, digest, cache_missed }
+                DigestedToken { token, digest, cache_missed, epoch }
             }
             None => match Credentials::from_request_with(request, token_header) {
                 Ok(Some(credentials)) => self.digested(credentials.token()),
@@ -296,7 +300,8 @@ impl ResourceServer {
     }
 
     fn digested<'t>(&self, token: &'t str) -> DigestedToken<'t> {
-        DigestedToken { token, digest: self.server().jwt_cache.digest(token.as_bytes()), cache_missed: false }
+        let digest = self.server().jwt_cache.digest(token.as_bytes());
+        DigestedToken { token, digest, cache_missed: false, epoch: self.server().epoch() }
     }
 
     /// Verifies a token with its one verifier. With `max_age`, it has to be looked up online, by an answer no older than that.
@@ -310,28 +315,31 @@ impl ResourceServer {
         if token.len() > self.server().max_token_length {
             return AuthenticateFuture::ready(Err(Reason::TokenTooLong.into()));
         }
-        let presented = PresentedToken::new(token, request);
-        let (lookup, kind) = match self.server().dispatch.route(&presented) {
-            Ok(Route::Application(application)) => (application.look_up(&presented, max_age), LookupKind::Application),
+        let text = PresentedToken::new(token, request);
+        let mut presented = digested.presented();
+        let (lookup, kind) = match self.server().dispatch.route(&text) {
+            Ok(Route::Application(application)) => (application.look_up(&text, max_age), LookupKind::Application),
             Ok(Route::Opaque(introspector)) => (introspector.look_up(token, max_age, None), LookupKind::Opaque),
             Ok(Route::Jwt) => match self.server().verify_jwt(digested) {
                 Ok(JwtDecision::Valid(verified)) => return self.check_online(digested, verified, max_age),
                 Ok(JwtDecision::KeyMissing(missing)) => {
-                    let (server, token, digest) = (self.clone(), token.to_owned(), digested.digest);
+                    let (server, token, TokenIdentity { digest, epoch, .. }) =
+                        (self.clone(), token.to_owned(), presented);
                     return AuthenticateFuture::pending(async move {
-                        let digested = DigestedToken { token: &token, digest, cache_missed: true };
+                        let digested = DigestedToken { token: &token, digest, cache_missed: true, epoch };
                         let verified = server.server().verify_jwt_with_refetched_keys(digested, missing).await?;
                         server.check_online(digested, verified, max_age).await
                     });
                 }
                 Ok(JwtDecision::Introspect(introspector)) => {
+                    presented.signed_part = Some(self.server().jwt_cache.digest(signed_part(token).as_bytes()));
                     (introspector.look_up(token, max_age, None), LookupKind::UnverifiedJwt)
                 }
                 Err(error) => return AuthenticateFuture::ready(Err(self.server().worded(error))),
             },
             Err(error) => return AuthenticateFuture::ready(Err(error)),
         };
-        self.conclude(digested.digest, lookup, kind)
+        self.conclude(presented, lookup, kind)
     }
 
     /// Introspects a JWT that passed every check here, where its issuer's configuration or the caller requires that.
@@ -344,20 +352,22 @@ impl ResourceServer {
         match self.introspector(&verified).map(|introspector| (introspector, introspector.max_age_for_jwts(required))) {
             Some((introspector, Some(max_age))) => {
                 let lookup = introspector.look_up(digested.token, Some(max_age), Some(&verified));
-                self.conclude(digested.digest, lookup, LookupKind::VerifiedJwt(verified))
+                self.conclude(digested.presented(), lookup, LookupKind::VerifiedJwt(verified))
             }
             None if required.is_some() => {
                 let error = Error::from(Reason::NoIntrospection).with_issuer(&verified.issuer_context().issuer);
                 AuthenticateFuture::ready(Err(error))
             }
-            Some((_, None)) | None => {
-                AuthenticateFuture::ready(Authentication::verified(self.for_this_thread(), digested.digest, verified))
-            }
+            Some((_, None)) | None => AuthenticateFuture::ready(Authentication::verified(
+                self.for_this_thread(),
+                digested.presented(),
+                verified,
+            )),
         }
     }
 
     /// The outcome of a lookup. A JWT that was verified here keeps what it says, with the scope narrowed to the answer's.
-    fn conclude(&self, digest: TokenDigest, lookup: Lookup, kind: LookupKind) -> AuthenticateFuture {
+    fn conclude(&self, presented: TokenIdentity, lookup: Lookup, kind: LookupKind) -> AuthenticateFuture {
         let server = self.for_this_thread();
         let conclusion = move |found: Result<Verified, Error>| {
             let by_application = matches!(kind, LookupKind::Application);
@@ -372,7 +382,7 @@ impl ResourceServer {
                 LookupKind::VerifiedJwt(verified) => verified.with_scope(token.scope()),
                 _ => token,
             };
-            Ok(Authentication::verified(server, digest, token)?.asked(asked_at, by_application))
+            Ok(Authentication::verified(server, presented, token)?.asked(asked_at, by_application))
         };
         match lookup {
             Lookup::Ready(found) => AuthenticateFuture::ready(conclusion(found)),
@@ -421,7 +431,7 @@ impl ResourceServer {
     }
 
     #[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
-    pub(crate) fn digest(&self, token: &str) -> TokenDigest {
+    pub(crate) fn digest(&self, token: &str) -> crate::jwt::cache::TokenDigest {
         self.server().jwt_cache.digest(token.as_bytes())
     }
 }

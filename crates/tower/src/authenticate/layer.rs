@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use scopegate_core::{
     InvalidProtectionSpace, InvalidScopePolicy, ProtectionSpace, Reason, ResourceServer, ScopePolicy,
@@ -48,6 +48,7 @@ impl Authenticate {
                 optional: false,
                 hint: Requirement::any_token(),
                 finish: Finish::default(),
+                stream_grace: None,
             }),
         }
     }
@@ -147,6 +148,18 @@ impl Authenticate {
     pub fn answer_grpc(self) -> Self {
         let space = self.protection_space().answering_grpc();
         self.with_space(space)
+    }
+
+    /// Ends a response that is still being sent when its token expires, is too old or is invalidated. Default: a token is checked
+    /// when its request comes, and the response goes on. See [Streams](super#streams).
+    pub fn end_streams(self) -> Self {
+        self.end_streams_within(Duration::ZERO)
+    }
+
+    /// [`end_streams`](Self::end_streams), with so much time after the token has expired or is too old. An invalidated token has
+    /// none.
+    pub fn end_streams_within(self, grace: Duration) -> Self {
+        self.with(|settings| settings.stream_grace = Some(grace))
     }
 
     /// Adds `WWW-Authenticate` to the `Access-Control-Expose-Headers` of every refusal, so that scripts of other origins can

@@ -34,6 +34,28 @@
 //! `tower::util::option_layer` may wrap these layers. It may not sit inside of them: its two branches would need one response
 //! body type. On an axum `Router`, use an `if`: a router has the same type with and without the layer.
 //!
+//! # Streams
+//!
+//! A token is checked when its request comes. With [`end_streams`](Authenticate::end_streams), a response that is still being
+//! sent when the token expires, is older than its issuer's tokens may be, or is
+//! [invalidated](scopegate_core::ResourceServer::invalidate), is ended: server-sent events, a call of a streaming gRPC method, a
+//! download. [`TokenEnd`](scopegate_core::TokenEnd) says what ends a token and what does not.
+//!
+//! | `Content-Type` of the response | its end | because |
+//! |---|---|---|
+//! | `text/event-stream` | the body ends | the client connects again, with a new token or to a 401 |
+//! | `application/grpc` | trailers with `grpc-status` 16 | this is how a gRPC call ends |
+//! | `application/grpc-web` | the same, as the last frame of the body | |
+//! | any other | the body fails: no last chunk in HTTP/1.1, `RST_STREAM` in HTTP/2 | a part is not taken for the whole |
+//!
+//! Not concerned are the responses to anonymous requests, bodies of at most 64 KiB whose length is known beforehand, and what
+//! no body says: a connection that was upgraded is its handler's, which can wait for the
+//! [`token_end`](scopegate_core::Authentication::token_end). Nor is the body of the request ended. While a client does not
+//! read, nothing is sent, and its response ends when it reads on.
+//!
+//! A stream has one timer, from the first time that its body is polled, which has to be within a tokio runtime, until its body
+//! has ended or the client is gone.
+//!
 //! # Example
 //!
 //! ```

@@ -1,16 +1,19 @@
 //! What a layer was told to do with a request and with its response.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{ACCESS_CONTROL_EXPOSE_HEADERS, WWW_AUTHENTICATE},
 };
-use scopegate_core::{Authentication, Error, RequestHead, ResourceServer, VerifiedToken};
+use http_body::Body;
+use scopegate_core::{Authentication, Error, RequestHead, ResourceServer, TokenEnd};
 
 use crate::{
     Requirement, ResponseBody, UnmetRequirement,
     refusal::{Refusal, Renderer, ResponseForm, render},
+    stream::{Stream, is_whole},
 };
 
 #[derive(Clone)]
@@ -20,6 +23,8 @@ pub(super) struct Settings {
     pub(super) optional: bool,
     pub(super) hint: Requirement,
     pub(super) finish: Finish,
+    /// How long streams may go on after their token; `None` where they do not end with it.
+    pub(super) stream_grace: Option<Duration>,
 }
 
 /// What this layer adds to refusals, its own and those of layers further in.
@@ -61,6 +66,7 @@ impl fmt::Debug for Settings {
             .field("space", &self.resource_server.protection_space())
             .field("optional", &self.optional)
             .field("scope_hint", &self.hint.challenge())
+            .field("stream_grace", &self.stream_grace)
             .finish_non_exhaustive()
     }
 }
@@ -68,35 +74,50 @@ impl fmt::Debug for Settings {
 /// What remains to do with the response to an admitted request. It shares what the request owns, not the layer's settings: one
 /// reference count for all threads would be contended.
 pub(super) struct Admitted {
-    resource_server: ResourceServer,
-    token: Option<VerifiedToken>,
+    authentication: Authentication,
     finish: Finish,
+    stream_grace: Option<Duration>,
 }
 
 impl Admitted {
     pub(super) fn new(authentication: &Authentication, settings: &Settings) -> Self {
         Self {
-            resource_server: authentication.resource_server().clone(),
-            token: authentication.token().cloned(),
+            authentication: authentication.clone(),
             finish: settings.finish.clone(),
+            stream_grace: settings.stream_grace,
         }
     }
 
-    /// The response for the client: turns the mark of an [`UnmetRequirement`] into a refusal, and applies this layer's
-    /// settings to refusals from further in.
-    pub(super) fn complete<B>(self, response: Response<B>, form: ResponseForm) -> Response<ResponseBody<B>> {
-        let mut response = response.map(ResponseBody::inner);
+    /// The response for the client: turns the mark of an [`UnmetRequirement`] into a refusal, applies this layer's settings to
+    /// refusals from further in, and has a stream end with its token.
+    pub(super) fn complete<B>(self, response: Response<B>, form: ResponseForm) -> Response<ResponseBody<B>>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let mut response = match self.stream_end(response.body()) {
+            Some(end) => {
+                let (head, body) = response.into_parts();
+                let body = ResponseBody::stream(Stream::new(body, end, &head.headers));
+                Response::from_parts(head, body)
+            }
+            None => response.map(ResponseBody::inner),
+        };
         if let Some(requirement) = response.extensions_mut().remove::<UnmetRequirement>() {
-            let is_known = self.token.is_some();
+            let is_known = self.authentication.token().is_some();
             let error = if is_known { Error::insufficient_scope() } else { Error::missing_credentials() };
             Refusal::new(&error)
-                .by(&self.resource_server)
-                .of(self.token.as_ref())
+                .after(Some(&self.authentication))
                 .requiring(Some(requirement.challenge()))
                 .overwrite(&mut response, form);
         }
         self.finish.apply(&mut response, form);
         response
+    }
+
+    /// What ends this body, where something does.
+    fn stream_end(&self, body: &impl Body) -> Option<TokenEnd> {
+        let grace = self.stream_grace.filter(|_| !is_whole(body))?;
+        Some(self.authentication.token_end()?.with_grace(grace))
     }
 }
 

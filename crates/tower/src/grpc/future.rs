@@ -11,7 +11,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{ResponseBody, authenticate, require::Require};
+use crate::{ResponseBody, authenticate, body::BoxError, require::Require};
 
 /// The future of a method for which a token is optional.
 type Optional<S, ReqBody, ResBody> = authenticate::ResponseFuture<S, ReqBody, ResBody>;
@@ -27,7 +27,7 @@ pin_project! {
     pub struct ResponseFuture<S, ReqBody, ResBody>
     where
         S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-        ResBody: Body<Data = Bytes>,
+        ResBody: Body<Data = Bytes, Error: Into<BoxError>>,
     {
         #[pin]
         kind: Kind<S::Future, Optional<S, ReqBody, ResBody>, Protected<S, ReqBody, ResBody>>,
@@ -46,7 +46,7 @@ pin_project! {
 impl<S, ReqBody, ResBody> ResponseFuture<S, ReqBody, ResBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    ResBody: Body<Data = Bytes>,
+    ResBody: Body<Data = Bytes, Error: Into<BoxError>>,
 {
     pub(super) fn public(future: S::Future) -> Self {
         Self { kind: Kind::Public { future } }
@@ -64,7 +64,7 @@ where
 impl<S, ReqBody, ResBody> Future for ResponseFuture<S, ReqBody, ResBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    ResBody: Body<Data = Bytes>,
+    ResBody: Body<Data = Bytes, Error: Into<BoxError>>,
 {
     type Output = Result<Response<ResponseBody<ResponseBody<ResBody>>>, S::Error>;
 
@@ -85,7 +85,7 @@ where
 impl<S, ReqBody, ResBody> fmt::Debug for ResponseFuture<S, ReqBody, ResBody>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    ResBody: Body<Data = Bytes>,
+    ResBody: Body<Data = Bytes, Error: Into<BoxError>>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("grpc::ResponseFuture").finish_non_exhaustive()

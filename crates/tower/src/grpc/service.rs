@@ -14,7 +14,7 @@ use super::{
     ResponseFuture,
     methods::{Methods, Rule},
 };
-use crate::ResponseBody;
+use crate::{ResponseBody, body::BoxError};
 
 /// The service of [`GrpcScopes`](super::GrpcScopes). See the [module docs](super).
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl<S> GrpcScoped<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for GrpcScoped<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
-    ResBody: Body<Data = Bytes>,
+    ResBody: Body<Data = Bytes, Error: Into<BoxError>>,
 {
     type Response = Response<ResponseBody<ResponseBody<ResBody>>>;
     type Error = S::Error;

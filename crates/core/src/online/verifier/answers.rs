@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use super::{OnlineVerifier, lookup::LookupTarget};
 use crate::{
-    jose::json::{self, Value},
     online::{
         CacheKey, TokenStatus, Unavailable, UnavailableKind,
         local_cache::{Answer, Verdict},
@@ -66,7 +65,7 @@ impl OnlineVerifier {
     /// The tags by which an answer is invalidated: its token, and the subject and session that it or its verified token names.
     fn tags(&self, target: &LookupTarget, response: &VerifiedResponse) -> Vec<CacheKey> {
         let verified = target.verified.as_ref();
-        let session = verified.and_then(session);
+        let session = verified.and_then(VerifiedToken::session);
         let subjects = [response.token.subject(), verified.and_then(VerifiedToken::subject)];
         let sessions = [response.session.as_deref(), session.as_deref()];
         let mut tags = vec![target.token.exact, target.token.signed_part];
@@ -81,13 +80,4 @@ impl OnlineVerifier {
         let (number, tags) = (target.number, vec![target.token.exact, target.token.signed_part]);
         Answer { verdict: Verdict::bad(error), number, asked_at, keep_until, tags, from_upstream: true }
     }
-}
-
-/// The session (`sid`) of a verified token.
-fn session(token: &VerifiedToken) -> Option<String> {
-    let members = json::object(token.payload(), |name| name == "sid").ok()?;
-    members.into_iter().find_map(|(_, value)| match value {
-        Value::String(session) => Some(session.into_owned()),
-        _ => None,
-    })
 }

@@ -2,7 +2,6 @@
 
 mod answers;
 mod caching;
-mod invalidation_log;
 mod lookup;
 mod reporter;
 mod shared_store;
@@ -19,7 +18,6 @@ use tokio::{runtime::Handle, sync::Semaphore};
 
 pub(crate) use self::lookup::{Lookup, LookupRequest, TokenTags, Verified};
 use self::{
-    invalidation_log::InvalidationLog,
     lookup::LookupTarget,
     reporter::Reporter,
     shared_store::{STORE_TIMEOUT, SharedStore},
@@ -28,6 +26,7 @@ use super::{
     CacheConfig, CacheKey, CircuitState, Limits, ResponseValidation, StoreError, TokenStatus, Unavailable,
     UnavailableKind,
     circuit_breaker::{Change, CircuitBreaker, Outcome},
+    invalidation_log::InvalidationLog,
     local_cache::{Answer, LocalCache},
 };
 use crate::{
@@ -79,7 +78,7 @@ pub(crate) const MAX_AGE_TOLERANCE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 struct InFlight {
     lookups: SingleFlight<FlightKey, FlightOutcome>,
-    invalidations: InvalidationLog,
+    invalidations: InvalidationLog<CacheKey>,
     /// How many lookups of each key have not ended, those included that are putting their answers into the shared store.
     unfinished: HashMap<CacheKey, usize>,
 }

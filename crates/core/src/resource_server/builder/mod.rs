@@ -1,6 +1,9 @@
 mod faults;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use http::{HeaderName, HeaderValue};
 use tokio::runtime::Handle;
@@ -10,6 +13,7 @@ use super::{
     faults::{BuildError, Faults},
     protected_resource::Resource,
     tenants::Group,
+    token_end::Invalidations,
     verifier_factory::{Membership, VerifierFactory},
 };
 use crate::{
@@ -373,6 +377,7 @@ impl ResourceServerBuilder {
         );
         self.startup.wait_for(&issuers, &*self.clock).await?;
 
+        let invalidations = Arc::new(Invalidations::new(Arc::clone(&self.clock)));
         Ok(ResourceServer::new(Inner {
             default_realm: default_realm.unwrap_or_default().into(),
             audiences: audiences.into(),
@@ -390,6 +395,8 @@ impl ResourceServerBuilder {
             log_sampler: Default::default(),
             clock: self.clock,
             jwt_cache: JwtCache::new(self.jwt_cache, secret.unwrap_or_default()),
+            invalidation_epoch: AtomicU64::default(),
+            invalidations,
         }))
     }
 

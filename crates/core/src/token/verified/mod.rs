@@ -18,7 +18,10 @@ use super::{
     },
 };
 use crate::{
-    jose::KeySet,
+    jose::{
+        KeySet,
+        json::{self, Value},
+    },
     per_thread::LocalArc,
     refusal::{Error, FailedCheck, Reason, failed_check::Actual},
     scope::{Scope, ScopeGrammar, ScopePolicy},
@@ -170,7 +173,7 @@ impl VerifiedToken {
         text.of(&self.0.text)
     }
 
-    fn json(&self) -> &str {
+    pub(crate) fn json(&self) -> &str {
         self.0.text.get(..self.0.end as usize).unwrap_or_default()
     }
 
@@ -263,6 +266,28 @@ impl VerifiedToken {
     /// The claims as a JSON object.
     pub(crate) fn payload(&self) -> &[u8] {
         self.json().as_bytes()
+    }
+
+    /// The session (`sid`).
+    pub(crate) fn session(&self) -> Option<String> {
+        let members = json::object(self.payload(), |name| name == "sid").ok()?;
+        members.into_iter().find_map(|(_, value)| match value {
+            Value::String(session) => Some(session.into_owned()),
+            _ => None,
+        })
+    }
+
+    /// From when its times do not allow it any more, in time since 1970, and why. `None` where nothing limits it.
+    pub(crate) fn valid_until(&self) -> Option<(Duration, Reason)> {
+        let IssuerContext { leeway, max_age, .. } = *self.0.issuer_context;
+        let StoredClaims { expires_at, issued_at, .. } = self.0.claims;
+        let expiry = expires_at.map(|time| (time.saturating_add(leeway), Reason::Expired));
+        let age = issued_at.zip(max_age).map(|(time, max_age)| {
+            // At its greatest age, a token is not too old yet.
+            let oldest = time.saturating_add(max_age).saturating_add(leeway);
+            (oldest.saturating_add(Duration::from_nanos(1)), Reason::TokenTooOld)
+        });
+        expiry.into_iter().chain(age).min_by_key(|(time, _)| *time)
     }
 
     /// Before when the token is not valid (`nbf`).

@@ -1,40 +1,43 @@
-//! The log of recent invalidations, for lookups that were in flight when they happened, and for a shared store that they have
-//! not reached yet.
+//! The log of recent invalidations, for lookups that were in flight when they happened, for a shared store that they have not
+//! reached yet, and for those who wait for the end of a token.
 
 use std::{collections::VecDeque, time::Duration};
 
-use crate::online::CacheKey;
-
-/// How many invalidations are kept. A lookup that began before the oldest of them counts as invalidated.
+/// How many invalidations are kept. What began before the oldest of them counts as invalidated.
 const MAX_INVALIDATIONS: usize = 1024;
 
 /// Answers whether a lookup was overtaken by an invalidation: its answer may be from before a revocation and must not be
 /// cached.
 ///
 /// Epochs order lookups and invalidations: each invalidation begins a new one, and a lookup belongs to the one it began in.
-#[derive(Default)]
-pub(super) struct InvalidationLog {
+pub(crate) struct InvalidationLog<T> {
     epoch: u64,
-    entries: VecDeque<Invalidation>,
+    entries: VecDeque<Invalidation<T>>,
     /// The last invalidation that was dropped. Up to it, assume that any tag matched.
-    dropped: Option<Invalidation>,
+    dropped: Option<Invalidation<T>>,
 }
 
 #[derive(Clone, Copy)]
-struct Invalidation {
-    tag: CacheKey,
+struct Invalidation<T> {
+    tag: T,
     /// The epoch that it began.
     epoch: u64,
     /// When it happened, in time since 1970.
     at: Duration,
 }
 
-impl InvalidationLog {
-    pub(super) fn epoch(&self) -> u64 {
+impl<T> Default for InvalidationLog<T> {
+    fn default() -> Self {
+        Self { epoch: 0, entries: VecDeque::new(), dropped: None }
+    }
+}
+
+impl<T: Copy + PartialEq> InvalidationLog<T> {
+    pub(crate) fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    pub(super) fn record(&mut self, tag: CacheKey, at: Duration) {
+    pub(crate) fn record(&mut self, tag: T, at: Duration) {
         self.epoch += 1;
         if self.entries.len() >= MAX_INVALIDATIONS {
             self.dropped = self.entries.pop_front();
@@ -43,17 +46,17 @@ impl InvalidationLog {
     }
 
     /// Whether one of these tags was invalidated after the epoch `since`.
-    pub(super) fn has_any(&self, tags: &[CacheKey], since: u64) -> bool {
+    pub(crate) fn has_any(&self, tags: &[T], since: u64) -> bool {
         self.has(tags, |invalidation| invalidation.epoch > since)
     }
 
     /// Whether one of these tags was invalidated at this time or later.
-    pub(super) fn has_any_from(&self, tags: &[CacheKey], time: Duration) -> bool {
+    pub(crate) fn has_any_from(&self, tags: &[T], time: Duration) -> bool {
         self.has(tags, |invalidation| invalidation.at >= time)
     }
 
-    fn has(&self, tags: &[CacheKey], is_later: impl Fn(&Invalidation) -> bool) -> bool {
-        let is_of = |invalidation: &Invalidation| is_later(invalidation) && tags.contains(&invalidation.tag);
+    fn has(&self, tags: &[T], is_later: impl Fn(&Invalidation<T>) -> bool) -> bool {
+        let is_of = |invalidation: &Invalidation<T>| is_later(invalidation) && tags.contains(&invalidation.tag);
         self.dropped.as_ref().is_some_and(&is_later) || self.entries.iter().any(is_of)
     }
 }
@@ -61,6 +64,7 @@ impl InvalidationLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::online::CacheKey;
 
     fn tag(number: u64) -> CacheKey {
         let mut digest = [0; 32];

@@ -1,0 +1,144 @@
+//! Response bodies that end with the token of their request.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::Future as _,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use scopegate_core::{Reason, TokenEnd};
+
+use crate::{
+    body::BoxError,
+    refusal::{GRPC_MESSAGE, GRPC_STATUS, GrpcType, grpc_content_type},
+};
+
+/// A body whose length is known and no greater is as good as sent: nothing waits for the end of its token.
+const MAX_WHOLE: u64 = 64 * 1024;
+
+/// Whether a body is not to be ended.
+pub(crate) fn is_whole(body: &impl Body) -> bool {
+    body.is_end_stream() || body.size_hint().exact().is_some_and(|length| length <= MAX_WHOLE)
+}
+
+/// How the end of a token looks to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// The body fails, so that what was sent is not taken for the whole.
+    Abort,
+    /// The body ends: a client of server-sent events connects again.
+    Close,
+    /// The trailers of a gRPC call.
+    Grpc,
+    /// The same as the last frame of a gRPC-Web body.
+    GrpcWeb,
+}
+
+impl Ending {
+    fn of(headers: &HeaderMap) -> Self {
+        match grpc_content_type(headers) {
+            Some(GrpcType::Grpc) => return Self::Grpc,
+            Some(GrpcType::Web) => return Self::GrpcWeb,
+            // Its frames are encoded, and one that ends amid three octets cannot be continued.
+            Some(GrpcType::WebText) => return Self::Abort,
+            None => {}
+        }
+        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        if media_type.eq_ignore_ascii_case("text/event-stream") { Self::Close } else { Self::Abort }
+    }
+
+    /// What the body yields in the end.
+    fn last(self, reason: Reason) -> Option<Result<Frame<Bytes>, BoxError>> {
+        let (status, message) = (reason.kind().grpc_status(), reason.description());
+        match self {
+            Self::Abort => Some(Err(Box::new(TokenEnded(reason)))),
+            Self::Close => None,
+            Self::Grpc => {
+                let mut trailers = HeaderMap::new();
+                trailers.insert(GRPC_STATUS, HeaderValue::from(status));
+                trailers.insert(GRPC_MESSAGE, HeaderValue::from_static(message));
+                Some(Ok(Frame::trailers(trailers)))
+            }
+            Self::GrpcWeb => {
+                let trailers = format!("grpc-status:{status}\r\ngrpc-message:{message}\r\n");
+                let mut frame = BytesMut::with_capacity(5 + trailers.len());
+                frame.put_u8(0x80);
+                frame.put_u32(trailers.len() as u32);
+                frame.put_slice(trailers.as_bytes());
+                Some(Ok(Frame::data(frame.freeze())))
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// A body that ends with a token.
+    pub(crate) struct Stream<B> {
+        // `None` once it has ended.
+        #[pin]
+        body: Option<B>,
+        end: Option<TokenEnd>,
+        ending: Ending,
+    }
+}
+
+impl<B> Stream<B> {
+    /// The body of a response with these headers.
+    pub(crate) fn new(body: B, end: TokenEnd, headers: &HeaderMap) -> Self {
+        Self { body: Some(body), end: Some(end), ending: Ending::of(headers) }
+    }
+}
+
+impl<B> Body for Stream<B>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut this = self.project();
+        if let Some(end) = this.end
+            && let Poll::Ready(reason) = Pin::new(end).poll(context)
+        {
+            tracing::debug!(target: "scopegate", reason = reason.as_str(), "a stream was ended with its token");
+            *this.end = None;
+            this.body.set(None);
+            return Poll::Ready(this.ending.last(reason));
+        }
+        let Some(body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let frame = ready!(body.poll_frame(context));
+        let is_last = !matches!(&frame, Some(Ok(frame)) if frame.is_data());
+        if is_last {
+            *this.end = None;
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// Why a body failed: its token ended before it did.
+#[derive(Debug)]
+struct TokenEnded(Reason);
+
+impl fmt::Display for TokenEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the response was ended with its token: {}", self.0.description())
+    }
+}
+
+impl StdError for TokenEnded {}
