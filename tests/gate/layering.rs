@@ -20,8 +20,8 @@ use axum::{
 };
 use http::{HeaderValue, Method, StatusCode, header::AUTHORIZATION};
 use scopegate_axum::{
-    AccessToken, Authenticate, Authentication, InsufficientScope, Issuer, Reason, RequireActive, RequireScope,
-    RequireToken, ResourceServer, scope,
+    AccessToken, Authenticate, Authentication, InsufficientScope, Issuer, ProtectedResource, Reason, RequireActive,
+    RequireScope, RequireToken, ResourceServer, ServeResourceMetadata, scope,
 };
 use scopegate_core::{
     BoxFuture, CryptoBackend,
@@ -948,5 +948,19 @@ async fn a_refused_request_leaves_no_room_of_the_inner_service_taken() {
         let service = connection.ready().await.expect("infallible");
         let response = service.call(ask.request()).await.expect("infallible");
         assert_eq!((response.status().as_u16(), free.available_permits()), (status, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_metadata_document_leaves_no_room_of_the_inner_service_taken() {
+    let resource = ProtectedResource::new("https://h/r");
+    let server = ResourceServer::builder().issuer(issuer()).protected_resource(resource).build().await;
+    let free = Arc::new(Semaphore::new(1));
+    let slot = OneSlot { free: Arc::clone(&free), taken: None };
+    let mut connection = ServeResourceMetadata::of(&server.expect("good settings")).layer(slot);
+    for path in ["/.well-known/oauth-protected-resource/r", "/", "/.well-known/oauth-protected-resource"] {
+        let service = connection.ready().await.expect("infallible");
+        let response = service.call(Ask::get(path).request()).await.expect("infallible");
+        assert_eq!((response.status().as_u16(), free.available_permits()), (200, 1), "{path}");
     }
 }

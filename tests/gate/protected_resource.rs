@@ -1,6 +1,9 @@
 //! RFC 9728: protected resource metadata, and several protected resources in one process.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -10,12 +13,12 @@ use http::{Method, StatusCode};
 use scopegate_axum::{
     Authenticate, DenyUnauthenticated, Issuer, ProtectedResource, ProtectedRouter, Reason, ResourceServer,
     ResourceServerBuilder, ServeResourceMetadata, authenticated,
-    introspection::{ClientAuthentication, Introspection},
+    introspection::{ClientAuthentication, Introspection, JwtIntrospection},
     optional, public, scope,
     token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification},
 };
 use scopegate_testing::{TestIssuer, assert_protected};
-use scopegate_tests::{Answer, Ask, ISSUER, clock, issuer, jwt_cache, mint};
+use scopegate_tests::{Answer, Ask, INTROSPECTION_URL, ISSUER, Log, Network, Reply, clock, issuer, jwt_cache, mint};
 use serde_json::{Value, json};
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -84,6 +87,49 @@ async fn prm_1_a_query_is_part_of_the_address() {
 }
 
 #[tokio::test]
+async fn prm_1_documents_that_differ_by_their_queries_alone_are_told_apart() {
+    let server = builder()
+        .protected_resource(ProtectedResource::new("https://h/r?x=1"))
+        .protected_resource(ProtectedResource::new("https://h/r?x=2"))
+        .protected_resource(ProtectedResource::new("https://h/r"))
+        .build()
+        .await
+        .expect("good settings");
+    let [first, second, third] = ["https://h/r?x=1", "https://h/r?x=2", "https://h/r"]
+        .map(|name| ProtectedRouter::new(Authenticate::new(server.for_resource(name))));
+    let api = first
+        .route("/one", scope("one"), get(async || "ran"))
+        .merge(second.route("/two", scope("two"), get(async || "ran")))
+        .merge(third.route("/three", scope("three"), get(async || "ran")));
+    let routes = api.routes();
+    let router = api.into_router();
+    for query in ["?x=1", "?x=2", ""] {
+        let document = document(&router, &format!("{WELL_KNOWN}/r{query}")).await;
+        assert_eq!(document["resource"], format!("https://h/r{query}"));
+    }
+    let tokens = || mint().token().audiences(["https://h/r?x=1", "https://h/r?x=2", "https://h/r"]);
+    assert_protected(router, &routes, &tokens).await;
+}
+
+#[tokio::test]
+async fn prm_1_an_address_with_a_query_is_in_the_list_of_routes_as_it_is_called() {
+    let api = api(ProtectedResource::new("https://h/r?x=1")).await;
+    let routes = api.routes();
+    assert!(routes.to_string().contains("/.well-known/oauth-protected-resource/r?x=1"), "{routes}");
+    let tokens = || mint().token().audience("https://h/r?x=1");
+    assert_protected(api.into_router(), &routes, &tokens).await;
+}
+
+#[tokio::test]
+async fn prm_1_a_path_is_served_whatever_it_means_to_a_router() {
+    for path in ["/:tenant/mcp", "/a/*b", "/a/**", "/%7Bid%7D", "/a/:", "/a//b", "/(a)/$'!;,=@"] {
+        let identifier = format!("https://h{path}");
+        let router = api(ProtectedResource::new(&identifier)).await.into_router();
+        assert_eq!(document(&router, &format!("{WELL_KNOWN}{path}")).await["resource"], identifier);
+    }
+}
+
+#[tokio::test]
 async fn prm_2_the_document_is_served_where_strangers_are_refused_first() {
     let router = api(ProtectedResource::new("https://h/r1")).await.authenticate_unmatched().into_router();
     assert_eq!(Ask::get(format!("{WELL_KNOWN}/r1")).of(&router).await.status, 200);
@@ -92,7 +138,9 @@ async fn prm_2_the_document_is_served_where_strangers_are_refused_first() {
 
 #[tokio::test]
 async fn prm_3_an_identifier_that_no_client_could_call_fails_the_build() {
-    for bad in ["https://h/r#f", "http://h/r", "urn:h:r", "h", ""] {
+    // Clients take dot segments away before they call (RFC 3986 §5.2.4).
+    let dots = ["https://h/a/../r", "https://h/.", "https://h/a/%2E%2e", "https://h/.%2e/r", "https://h/..?x=1"];
+    for bad in ["https://h/r#f", "http://h/r", "urn:h:r", "h", ""].into_iter().chain(dots) {
         let error = builder().protected_resource(ProtectedResource::new(bad)).build().await.expect_err(bad).to_string();
         assert!(error.contains("give the URL that clients call"), "{bad}: {error}");
     }
@@ -303,6 +351,58 @@ async fn res_1_a_token_for_one_resource_is_refused_at_the_other() {
     assert_eq!(only_outer.challenge().map(|challenge| challenge.contains("realm=\"urn:b\"")), Some(true));
     Ask::get("/").bearer(both).of(&stacked).await.assert_pass();
     assert_eq!(server.for_resource("https://h/a/b").default_realm(), "urn:b");
+}
+
+#[tokio::test]
+async fn res_1_an_answer_that_names_one_resource_makes_a_token_for_both_one_for_that() {
+    let clock = clock();
+    let network = Network::new(&clock);
+    let client = ClientAuthentication::client_secret_basic("the-api", "one of the API");
+    let introspection = Introspection::at(INTROSPECTION_URL, client)
+        .introspect_jwts(JwtIntrospection::NoOlderThan(Duration::from_secs(10)));
+    let server = ResourceServer::builder()
+        .clock(clock)
+        .fetch(network.clone())
+        .issuer(issuer().introspection(introspection))
+        .protected_resource(ProtectedResource::new("https://h/a"))
+        .protected_resource(ProtectedResource::new("https://h/b"))
+        .build()
+        .await
+        .expect("good settings");
+    let at = |resource: &str| {
+        Router::new().route("/", get(async || "ran")).layer(Authenticate::new(server.for_resource(resource)))
+    };
+    let (a, b) = (at("https://h/a"), at("https://h/b"));
+    let token = |id: &str| mint().token().audiences(["https://h/a", "https://h/b"]).claim("jti", id).issue();
+    for (answer, at_a) in [
+        (json!({ "active": true, "aud": "https://h/b" }), false),
+        (json!({ "active": true, "aud": ["https://h/b", "https://h/c"] }), false),
+        (json!({ "active": true, "aud": ["https://h/b", "https://h/a"] }), true),
+        (json!({ "active": true }), true),
+    ] {
+        network.put(INTROSPECTION_URL, Reply::json(&answer));
+        let token = token(&answer.to_string());
+        // The second time the answer is cached.
+        for _ in 0..2 {
+            Ask::get("/").bearer(&token).of(&b).await.assert_pass();
+            let answered = Ask::get("/").bearer(&token).of(&a).await;
+            if at_a {
+                answered.assert_pass();
+            } else {
+                answered.assert_401(Reason::WrongAudience);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_another_resource_is_logged_with_its_issuer() {
+    let (server, _) = nested().await;
+    let router = Router::new().route("/", get(async || "ran")).layer(Authenticate::new(server));
+    let (log, _listening) = Log::listen();
+    Ask::get("/").bearer(token_for("urn:b", "")).of(&router).await.assert_401(Reason::WrongAudience);
+    let lines: Vec<_> = log.text().lines().filter(|line| line.contains("wrong_audience")).map(str::to_owned).collect();
+    assert!(lines.len() == 1 && lines[0].contains(&format!("issuer=\"{ISSUER}\"")), "{lines:?}");
 }
 
 #[tokio::test]

@@ -96,9 +96,12 @@ impl ServeResourceMetadata {
         })])
     }
 
-    /// The paths of the documents, without queries: for a router to mount [`answer`](Self::answer) at.
+    /// The paths of the documents, without queries and each once: for a router to mount [`answer`](Self::answer) at.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         let paths = self.documents.iter().map(|document| path(document.path_and_query()));
+        let others = paths.clone();
+        let is_first = move |&(at, path): &(usize, &str)| !others.clone().take(at).any(|other| other == path);
+        let paths = paths.enumerate().filter(is_first).map(|(_, path)| path);
         paths.chain(self.is_at_root().then_some(ResourceMetadata::WELL_KNOWN_PATH))
     }
 
@@ -165,7 +168,7 @@ pub struct WithResourceMetadata<S> {
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for WithResourceMetadata<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     ResBody: Body<Data = Bytes>,
 {
     type Response = Response<ResponseBody<ResBody>>;
@@ -180,6 +183,8 @@ where
         let kind = match self.metadata.answer(request.method(), request.uri()) {
             Some(response) => {
                 Decided::note_public(request.extensions());
+                // What the inner service reserved by being ready goes with it: the client may leave the connection idle.
+                self.inner = self.inner.clone();
                 Kind::Metadata { response: Some(response) }
             }
             None => Kind::Inner { future: self.inner.call(request) },

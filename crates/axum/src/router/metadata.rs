@@ -5,7 +5,7 @@ use axum::{
     routing::{any, any_service},
 };
 use http::{Method, StatusCode};
-use scopegate_core::{Access, ResourceServer, Routes, ScopeToken, public};
+use scopegate_core::{Access, ResourceMetadata, ResourceServer, Routes, ScopeToken, public};
 use scopegate_tower::{Authenticate, ServeResourceMetadata};
 use tower_layer::Layer;
 
@@ -31,18 +31,27 @@ impl Resources {
         }
     }
 
-    fn served(&self) -> ServeResourceMetadata {
-        ServeResourceMetadata::new(self.0.iter().filter_map(|(resource, scopes)| resource.resource_metadata(scopes)))
+    fn documents(&self) -> impl Iterator<Item = ResourceMetadata> {
+        self.0.iter().filter_map(|(resource, scopes)| resource.resource_metadata(scopes))
     }
 
     /// Adds the documents to the list of routes.
     pub(super) fn list(&self, routes: Routes) -> Routes {
-        self.served().paths().fold(routes, |routes, path| routes.route(Method::GET, path, public()))
+        let mut addresses: Vec<_> = self.documents().map(|document| document.path_and_query().to_owned()).collect();
+        let served = ServeResourceMetadata::new(self.documents());
+        // The root, where the one document is served, too.
+        let is_known = |path| addresses.iter().any(|address| address.split('?').next() == Some(path));
+        let root: Vec<_> = served.paths().filter(|path| !is_known(path)).map(str::to_owned).collect();
+        addresses.extend(root);
+        addresses.into_iter().fold(routes, |routes, address| routes.route(Method::GET, address, public()))
     }
 
     /// Adds the documents to the router.
     pub(super) fn serve<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
-        let served = self.served();
+        let served = ServeResourceMetadata::new(self.documents());
+        // An identifier may have segments that meant something in paths of axum 0.7.
+        let is_literal = served.paths().any(|path| path.contains("/:") || path.contains("/*"));
+        let router = if is_literal { router.without_v07_checks() } else { router };
         served.paths().fold(router, |router, path| {
             // Where the query is another than that of the document.
             let unknown = any(async || StatusCode::NOT_FOUND);

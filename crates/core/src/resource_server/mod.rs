@@ -183,7 +183,9 @@ impl ResourceServer {
     /// audiences were checked with the token's other claims.
     fn check_resource(&self, token: &VerifiedToken) -> Result<(), Error> {
         match self.resource() {
-            Some(resource) if self.server().resources.len() > 1 => Ok(token.check_audience(&resource.audiences)?),
+            Some(resource) if self.server().resources.len() > 1 => token
+                .check_audience(&resource.audiences)
+                .map_err(|failure| Error::from(failure).with_issuer(&token.issuer_context().issuer)),
             _ => Ok(()),
         }
     }
@@ -379,7 +381,13 @@ impl ResourceServer {
                 (_, Err(error)) => return Err(error),
             };
             let token = match kind {
-                LookupKind::VerifiedJwt(verified) => verified.with_scope(token.scope()),
+                LookupKind::VerifiedJwt(verified) => {
+                    // The answer may name fewer of the protected resources than the token does.
+                    if token.audience().next().is_some() {
+                        server.check_resource(&token)?;
+                    }
+                    verified.with_scope(token.scope())
+                }
                 _ => token,
             };
             Ok(Authentication::verified(server, presented, token)?.asked(asked_at, by_application))

@@ -49,8 +49,9 @@ pub struct ProtectedResource {
 }
 
 impl ProtectedResource {
-    /// A protected resource of this identifier: the `https` URL that clients call, without a fragment. Strict clients compare
-    /// it with the URL that they called (RFC 9728 §3.3), so it names the path that all routes share. `http` is accepted on
+    /// A protected resource of this identifier: the `https` URL that clients call, without a fragment and without `.` and `..`
+    /// in its path. Strict clients compare it with the URL that they called (RFC 9728 §3.3), so it names the path that all routes
+    /// share. `http` is accepted on
     /// `localhost` and loopback addresses, for development. A query is legal and rarely of use.
     pub fn new(identifier: impl Into<String>) -> Self {
         Self {
@@ -146,7 +147,8 @@ impl ProtectedResource {
         let mut faults = Vec::new();
         if !is_identifier(&self.identifier) {
             faults.push(
-                "is not an https URL without a fragment (http on localhost, 127.0.0.1 or [::1]); give the URL that clients call"
+                "is not an https URL without a fragment and without dot segments (http on localhost, 127.0.0.1 or [::1]); give \
+                 the URL that clients call"
                     .to_owned(),
             );
         }
@@ -238,7 +240,13 @@ impl ProtectedResource {
 /// An absolute URL for clients, of characters that a URI has (RFC 3986 §2): a router and a quoted-string take them as they are.
 fn is_identifier(text: &str) -> bool {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%".contains(&byte);
-    text.bytes().all(is_legal) && https_url::is_for_clients(text)
+    text.bytes().all(is_legal) && !has_dot_segments(text) && https_url::is_for_clients(text)
+}
+
+/// Whether the path has segments that clients take away before they call (RFC 3986 §5.2.4), and the well-known path with them.
+fn has_dot_segments(url: &str) -> bool {
+    let path = url.split('?').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
+    path.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 /// A metadata document (RFC 9728 §3.2) and its address.

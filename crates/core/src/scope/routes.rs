@@ -79,7 +79,8 @@ impl RouteInfo {
     }
 
     /// The path as it was declared, with the prefixes of the routers that it is nested in. It ends with `/*` where a nested
-    /// service or a fallback answers the path before the `/*` and all below.
+    /// service or a fallback answers the path before the `/*` and all below. That of a metadata document (RFC 9728) may have a
+    /// query.
     pub fn path(&self) -> &str {
         &self.path
     }

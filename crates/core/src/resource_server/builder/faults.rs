@@ -88,14 +88,17 @@ impl ResourceServerBuilder {
                 faults.add(format!("protected resource {identifier:?}: the audience {audience:?} {fault}"));
             }
             if others.iter().any(|other| other.metadata_url() == resource.metadata_url()) {
-                faults.add(format!("protected resource {identifier:?}: another one has the same metadata document"));
+                faults.add(format!(
+                    "protected resource {identifier:?}: another one has the same metadata document; \
+                     give each a path of its own"
+                ));
             }
             if let Some(name) =
                 resource.names().iter().find(|name| others.iter().any(|other| other.names().contains(name)))
             {
                 faults.add(format!(
                     "protected resource {identifier:?}: another one has the audience {name:?}, so that tokens for one would be \
-                     accepted by both"
+                     accepted by both; give each audiences of its own with `ProtectedResource::audiences`"
                 ));
             }
             if !resource.audiences.is_empty() && !self.audiences.is_empty() {
