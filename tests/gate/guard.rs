@@ -86,6 +86,13 @@ async fn a_forgotten_scope_is_denied_where_scopes_are_required() {
 }
 
 #[tokio::test]
+async fn what_requires_nothing_behind_an_optional_token_is_denied_where_scopes_are_required() {
+    let router = Router::new().route("/forgotten", get(async || "secret")).route_layer(authenticate().await.optional());
+    assert_eq!(stranger(&router.clone().layer(GUARD()), "/forgotten").await.status, StatusCode::OK);
+    assert_denied(router, GUARD().require_scopes(), Method::GET, "/forgotten", None).await;
+}
+
+#[tokio::test]
 async fn a_method_beside_a_layered_one_is_denied_where_scopes_are_required() {
     let handlers = get(async || "a").layer(RequireScope::new("read")).post(async || "secret");
     let router = Router::new().route("/r", handlers).route_layer(authenticate().await);
@@ -159,6 +166,29 @@ async fn an_encoded_path_is_not_public() {
     let router = router.layer(GUARD().public("/health").public("/assets/*"));
     assert_eq!(stranger(&router, "/health").await.status, StatusCode::OK);
     for path in ["/%68ealth", "/health/", "/HEALTH", "/assets", "//health"] {
+        assert_eq!(stranger(&router, path).await.status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_leads_out_of_a_public_prefix_is_not_public() {
+    // Such as a proxy, behind which dot segments are taken away.
+    let router = Router::new().fallback(async || "secret").layer(GUARD().public("/assets/*"));
+    for path in ["/assets/logo", "/assets/a/b", "/assets/", "/assets/..logo", "/assets/a..b/...", "/assets/.well"] {
+        assert_eq!(stranger(&router, path).await.status, StatusCode::OK, "{path}");
+    }
+    for path in [
+        "/assets/../me",
+        "/assets/..",
+        "/assets/a/../../me",
+        "/assets/./../me",
+        "/assets/%2e%2E/me",
+        "/assets/.%2e/me",
+        "/assets/..%2fme",
+        "/assets/a%2F..%2F../me",
+        "/assets/..\\me",
+        "/assets/..%5Cme",
+    ] {
         assert_eq!(stranger(&router, path).await.status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
     }
 }

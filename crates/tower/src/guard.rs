@@ -1,4 +1,4 @@
-//! A net around a whole service: no success leaves it that no layer has authenticated.
+//! A net around a whole service: no success leaves it that no `Authenticate` has decided on.
 //!
 //! [`DenyUnauthenticated`] is for a router that exists already, on which a route that was added after a layer is open without
 //! a word. It is the outermost of the layers of this crate:
@@ -13,7 +13,8 @@
 //! It looks at the answer, so the handler has run: it finds an open route in a test or at the first request, and is no
 //! substitute for the layer that is missing there. Code that replaces the request's extensions on the way hides the
 //! authentication from it; what it then refuses is a success that may have been authenticated. CORS layers, which answer
-//! preflight requests themselves, go outside.
+//! preflight requests themselves, go outside. An [`Authenticate`](crate::Authenticate) that is `optional` decides that strangers
+//! are admitted: what requires nothing behind it is found with [`require_scopes`](DenyUnauthenticated::require_scopes) alone.
 //!
 //! ```
 //! use scopegate_tower::DenyUnauthenticated;
@@ -89,8 +90,15 @@ impl Paths {
     }
 
     fn contain(&self, path: &str) -> bool {
-        self.whole.contains(path) || self.prefixes.iter().any(|prefix| path.starts_with(&**prefix))
+        let is_below = || self.prefixes.iter().any(|prefix| path.starts_with(&**prefix));
+        self.whole.contains(path) || is_below() && !has_dot_segments(path)
     }
+}
+
+/// Whether the path has dot segments, however they are encoded: what serves it may take them away, and leave the prefix.
+fn has_dot_segments(path: &str) -> bool {
+    let path = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\");
+    path.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."))
 }
 
 impl DenyUnauthenticated {
@@ -105,7 +113,8 @@ impl DenyUnauthenticated {
     }
 
     /// Names a path that anybody may call. `/assets/*` stands for all paths below `/assets/`. The path is compared as the
-    /// client writes it: one that is encoded in another way is not public.
+    /// client writes it: one that is encoded in another way is not public, and neither is one with a dot segment, such as
+    /// `/assets/../me`.
     ///
     /// # Panics
     ///
