@@ -7,7 +7,8 @@ use axum::{
 };
 use http::{Method, StatusCode};
 use scopegate_axum::{
-    AccessToken, Authenticate, ProtectedRouter, RequireScope, Routes, authenticated, optional, public, scope,
+    AccessToken, Authenticate, ProtectedRouter, RequireScope, Routes, TokenPolicy, VerifiedToken, authenticated,
+    optional, public, scope,
 };
 use scopegate_testing::assert_protected;
 use scopegate_tests::{issuer, mint, resource_server};
@@ -143,6 +144,43 @@ async fn each_mistake_is_found_and_named() {
             "POST /new, with a good token without the scope: expected 403",
         ),
         (
+            "an open method of a listed path",
+            with("/new", get(scoped()).route_layer(layer.clone()).post(answer), lists(scope("orders:read").into()))
+                .await,
+            "POST /new: the router has this route, and the list of routes has not: 200",
+        ),
+        (
+            "an open method that wants a body",
+            with("/new", get(answer).put(async |_: axum::Json<u8>| ""), lists(public())).await,
+            "PUT /new: the router has this route, and the list of routes has not: 415",
+        ),
+        (
+            "an open HEAD beside a layer",
+            with("/new", get(scoped()).route_layer(layer.clone()).head(answer), lists(scope("orders:read").into()))
+                .await,
+            "HEAD /new: the router has this route, and the list of routes has not: 200",
+        ),
+        (
+            "an open method of a path that takes every one",
+            with(
+                "/new",
+                any(scoped()).layer(layer.clone()).delete(answer),
+                Routes::new().route(None, "/new", scope("orders:read")),
+            )
+            .await,
+            "DELETE /new, without a token: expected 401 with a challenge without an error, found 200",
+        ),
+        (
+            "one alternative of two",
+            with(
+                "/new",
+                get(scoped()).route_layer(layer.clone()),
+                lists((scope("orders:read") | scope("users:read")).into()),
+            )
+            .await,
+            "GET /new, with a good token of scope \"users:read\": expected the handler, found 403",
+        ),
+        (
             "a scope layer without authentication",
             with("/new", get(scoped()), lists(scope("orders:read").into())).await,
             "GET /new, with a good token: expected the handler, found 500 without a challenge (missing_authenticate_layer)",
@@ -173,4 +211,72 @@ async fn axum_prints_the_paths_of_a_router() {
         assert!(found.contains(&expected), "{found:?}");
     }
     assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[tokio::test]
+async fn a_fallback_that_the_list_does_not_have_is_found() {
+    let app = app().await;
+    let routes = app.routes();
+    let found = findings(app.into_router().fallback(answer), &routes).await;
+    let [found] = &found[..] else { panic!("{found:?}") };
+    assert!(found.contains("no route of the list") && found.contains("`/*`"), "{found}");
+    let app = self::app().await;
+    let routes = app.routes().route(None, "/*", public());
+    assert_eq!(findings(app.into_router().fallback(answer), &routes).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_root_that_the_list_does_not_have_is_found_beside_a_fallback() {
+    let api = ProtectedRouter::new(authenticate().await)
+        .route("/me", authenticated(), get(answer))
+        .fallback(authenticated(), answer);
+    let routes = api.routes();
+    let found = findings(api.into_router().route("/", get(answer)), &routes).await;
+    assert_eq!(found, ["/: the router has this path, and the list of routes has not"]);
+}
+
+struct OwnClient(&'static str);
+
+impl TokenPolicy for OwnClient {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    fn is_met_by(&self, token: &VerifiedToken) -> bool {
+        token.client_id() == Some(self.0)
+    }
+}
+
+/// What the handler answers does not matter, and handlers answer all sorts of things to an empty request.
+#[tokio::test]
+async fn an_application_whose_handlers_refuse_passes() {
+    let status = |status: StatusCode| get(async move || status);
+    let api = ProtectedRouter::new(authenticate().await)
+        .route("/login", public(), post(async || StatusCode::UNAUTHORIZED))
+        .route("/forbidden", authenticated(), status(StatusCode::FORBIDDEN))
+        .route("/profile", authenticated(), status(StatusCode::NOT_FOUND))
+        .route("/failing", scope("orders:read"), status(StatusCode::INTERNAL_SERVER_ERROR))
+        .route("/moved", optional(), status(StatusCode::PERMANENT_REDIRECT))
+        .route("/number/{id}", scope("orders:read"), get(async |_: axum::extract::Path<std::net::Ipv6Addr>| ""))
+        .route("/clients/one", OwnClient("one"), get(answer))
+        .route("/clients/two", scope("orders:read").and(OwnClient("two")), get(answer))
+        .route_service("/service", scope("orders:read"), get(answer))
+        .nest_service("/files", public(), get(answer))
+        .nest(
+            "/orders",
+            ProtectedRouter::new(authenticate().await)
+                .route("/{id}", scope("orders:read"), get(answer))
+                .fallback(public(), answer),
+        )
+        .route("/{name}", scope("users:read"), get(answer))
+        .fallback(optional(), answer);
+    let routes = api.routes();
+    assert_eq!(findings(api.into_router(), &routes).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn strangers_who_are_refused_first_make_no_difference() {
+    let api = app().await.authenticate_unmatched();
+    let routes = api.routes();
+    assert_eq!(findings(api.into_router(), &routes).await, [""; 0]);
 }

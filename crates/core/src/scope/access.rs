@@ -109,6 +109,11 @@ impl Access {
         self.scope.as_ref()
     }
 
+    /// The names of the policies that a token has to meet besides.
+    pub fn policies(&self) -> impl Iterator<Item = &str> {
+        self.policies.iter().map(|policy| policy.name())
+    }
+
     /// Whether a valid token may call the route.
     ///
     /// # Errors
@@ -147,16 +152,17 @@ impl<P: TokenPolicy> From<P> for Access {
     }
 }
 
-/// `public`, `optional`, `authenticated`, or the scope policy and the names of other policies. A scope that is called one of
-/// the three is quoted.
+/// A name, in quotation marks where it would read as another access.
+fn quoted(name: &str) -> String {
+    if ["", "public", "optional", "authenticated"].contains(&name) { format!("{name:?}") } else { name.to_owned() }
+}
+
+/// `public`, `optional`, `authenticated`, or the scope policy and the names of other policies. A scope or a policy that is
+/// called one of the three is quoted.
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scope = self.scope.as_ref().map(ToString::to_string).map(|scope| {
-            let is_ambiguous = ["public", "optional", "authenticated"].contains(&scope.as_str());
-            if is_ambiguous { format!("{scope:?}") } else { scope }
-        });
-        let policies = self.policies.iter().map(|policy| policy.name().to_owned());
-        let required: Vec<_> = scope.into_iter().chain(policies).collect();
+        let scope = self.scope.as_ref().map(|scope| quoted(&scope.to_string()));
+        let required: Vec<_> = scope.into_iter().chain(self.policies().map(quoted)).collect();
         f.pad(match self.caller {
             Caller::Anybody => "public",
             Caller::Anonymous => "optional",
@@ -169,5 +175,36 @@ impl fmt::Display for Access {
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Access({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::scope;
+
+    struct Named(&'static str);
+
+    impl TokenPolicy for Named {
+        fn name(&self) -> &str {
+            self.0
+        }
+
+        fn is_met_by(&self, _: &VerifiedToken) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_policy_does_not_read_as_another_access() {
+        for (access, expected) in [
+            (Named("public").into(), "\"public\""),
+            (scope("optional").and(Named("authenticated")), "\"optional\", \"authenticated\""),
+            (Named("").into(), "\"\""),
+            (scope("read").and(Named("own client")), "read, own client"),
+        ] {
+            let access: Access = access;
+            assert_eq!(access.to_string(), expected);
+        }
     }
 }

@@ -1,18 +1,24 @@
 //! Whether every route of a service is protected as its list of routes says.
 
-use std::{
-    collections::BTreeSet,
-    fmt::{self, Write as _},
-    future::poll_fn,
-};
+mod paths;
+
+use std::{fmt, future::poll_fn};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header::WWW_AUTHENTICATE};
 use http_body_util::Empty;
-use scopegate_core::{Access, Reason, RouteInfo, Routes};
+use scopegate_core::{Access, ExactScopes, Reason, RouteInfo, Routes, Scope, ScopePolicy, ScopeToken};
 use tower_service::Service;
 
+use self::paths::{Printed, filled};
 use crate::{Mint, TestIssuer, TokenBuilder};
+
+/// The methods with which a route that takes every method is called.
+const EVERY: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// The methods that a path should not have unless they are listed. CORS layers answer `OPTIONS` on every path.
+const OTHERS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::TRACE];
 
 /// Makes the tokens of [`assert_protected`]: a [`TestIssuer`], a [`Mint`], or a function, for tokens of another
 /// [`Shape`](crate::Shape).
@@ -42,7 +48,8 @@ impl<F: Fn() -> TokenBuilder> TokenSource for F {
 /// Asserts that every route is protected as `routes` says, and that an axum router has no others.
 ///
 /// Each method of each route is called without a token, with garbage, with an expired token, with one for another audience,
-/// with one without the scope, and with a good one. What the handler answers does not matter, only whether it was reached.
+/// with one without the scope, and with a good one, of each scope that suffices. What the handler answers does not matter, only
+/// whether it was reached.
 ///
 /// | access | no token | garbage, expired, another audience | no scope | good |
 /// |---|---|---|---|---|
@@ -51,8 +58,17 @@ impl<F: Fn() -> TokenBuilder> TokenSource for F {
 /// | authenticated | 401 without an error code | 401 `invalid_token` | reached | reached |
 /// | a scope | 401 without an error code | 401 `invalid_token` | 403 `insufficient_scope` with the scope | reached |
 ///
-/// `app` is the whole service, such as an axum `Router`; its handlers run. Parameters of a path are filled with `1`. Where
-/// `app` prints its paths, as a `Router` does, a path that `routes` does not have is a failure, too.
+/// `app` is the whole service, such as an axum `Router`; its handlers run. Parameters of a path are filled with `1`. A route
+/// for every method is called with `GET`, `POST`, `PUT`, `PATCH` and `DELETE`.
+///
+/// Where `app` prints its paths, as a `Router` does, what `routes` does not have is a failure, too:
+///
+/// - a path;
+/// - another method of a path but `OPTIONS`, if its answer without a token is none of 401, 403, 404, 405 and 501;
+/// - a fallback that answers 2xx without a token: list it as `/*`.
+///
+/// Not checked: whether a [`TokenPolicy`](scopegate_core::TokenPolicy) is enforced, for which tokens would have to be made
+/// that it refuses. A good token that it refuses is no failure.
 ///
 /// With a `ProtectedRouter` of `scopegate-axum`: `assert_protected(api.into_router(), &routes, &issuer).await`, where `routes`
 /// is `api.routes()`.
@@ -66,68 +82,117 @@ where
     S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error: fmt::Debug> + Clone + fmt::Debug,
 {
     assert!(!routes.is_empty(), "there are no routes to check");
-    let mut failures = unlisted(&format!("{app:?}"), routes);
+    let printed = Printed::read(&format!("{app:?}"));
+    let mut failures = printed.unlisted(routes);
     for route in routes.iter() {
-        let methods = route.method().map_or(vec![Method::GET, Method::POST], |method| vec![method.clone()]);
+        let methods = route.method().map_or(EVERY.to_vec(), |method| vec![method.clone()]);
+        let sufficient = route.access().scope().map(sufficient).unwrap_or_default();
+        let cases = Case::ALL.into_iter().chain(sufficient.iter().map(|scope| Case::Good(Some(scope))));
         for method in methods {
-            for case in Case::ALL {
-                let (expected, found) = (
-                    case.expected(route.access()),
-                    Found::of(call(app.clone(), &method, route, case.token(route.access(), tokens)).await, route),
-                );
+            for case in cases.clone() {
+                let token = case.token(route.access(), tokens);
+                let expected = case.expected(route.access());
+                let found =
+                    Found::of(call(app.clone(), &method, filled(route.path(), routes), token).await, route, &printed);
                 if !found.is(&expected, route.access()) {
                     failures.push(format!("{method} {}, {case}: expected {expected}, found {found}", route.path()));
                 }
             }
         }
     }
+    for (method, path) in unlisted_methods(routes).into_iter().filter(|(_, path)| printed.has(path)) {
+        let status = call(app.clone(), &method, filled(path, routes), None).await.status();
+        if !matches!(status.as_u16(), 401 | 403 | 404 | 405 | 501) {
+            failures.push(format!(
+                "{method} {path}: the router has this route, and the list of routes has not: {} without a token",
+                status.as_u16()
+            ));
+        }
+    }
+    if let Some(path) = printed.path_of_nothing(routes) {
+        let status = call(app, &Method::GET, path.to_owned(), None).await.status();
+        if status.is_success() {
+            failures.push(format!(
+                "GET {path}: no route of the list has this path, and the answer without a token is {}: list the fallback, as `/*`",
+                status.as_u16()
+            ));
+        }
+    }
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
-async fn call<S, B>(mut app: S, method: &Method, route: &RouteInfo, token: Option<String>) -> Response<B>
+/// The methods of listed paths that are not listed.
+fn unlisted_methods(routes: &Routes) -> Vec<(Method, &str)> {
+    let mut unlisted: Vec<(Method, &str)> = Vec::new();
+    for path in routes.iter().map(RouteInfo::path) {
+        let of_path = || routes.iter().filter(|route| route.path() == path);
+        // As in axum, `GET` answers `HEAD`.
+        let is_listed = |method: &Method| {
+            let is_head = |route: &RouteInfo| {
+                *method == Method::HEAD && route.method() == Some(&Method::GET) && route.access().admits_anonymous()
+            };
+            of_path().any(|route| route.method().is_none_or(|listed| listed == method) || is_head(route))
+        };
+        if !unlisted.iter().any(|(_, known)| *known == path) {
+            unlisted.extend(OTHERS.into_iter().filter(|method| !is_listed(method)).map(|method| (method, path)));
+        }
+    }
+    unlisted
+}
+
+/// The scopes that suffice besides the one of a challenge: with each scope that the policy mentions, the least that it needs.
+fn sufficient(policy: &ScopePolicy) -> Vec<String> {
+    let mentioned = policy.scopes();
+    let mut sufficient = vec![policy.challenge()];
+    for scope in &mentioned {
+        let mut least = mentioned.clone();
+        for other in mentioned.iter().filter(|other| other != &scope) {
+            let without: Vec<_> = least.iter().copied().filter(|kept| kept != other).collect();
+            if policy.is_satisfied_by(&Scope::parse(&joined(&without)), &ExactScopes) {
+                least = without;
+            }
+        }
+        let least = joined(&least);
+        if !sufficient.contains(&least) {
+            sufficient.push(least);
+        }
+    }
+    sufficient.split_off(1)
+}
+
+fn joined(scopes: &[&ScopeToken]) -> String {
+    scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+async fn call<S, B>(mut app: S, method: &Method, path: String, token: Option<String>) -> Response<B>
 where
     S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error: fmt::Debug>,
 {
-    let mut request = Request::builder().method(method).uri(filled(route.path()));
+    let mut request = Request::builder().method(method).uri(&path);
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
-    let request = request.body(Empty::new()).unwrap_or_else(|error| panic!("{} is no path: {error}", route.path()));
+    let request = request.body(Empty::new()).unwrap_or_else(|error| panic!("{path} is no path: {error}"));
     let ready = poll_fn(|context| app.poll_ready(context)).await;
     ready.unwrap_or_else(|error| panic!("the service is not ready: {error:?}"));
-    app.call(request).await.unwrap_or_else(|error| panic!("{method} {} failed: {error:?}", route.path()))
-}
-
-/// The path with its parameters filled.
-fn filled(path: &str) -> String {
-    let mut filled = String::new();
-    for segment in path.split('/').skip(1) {
-        let literal = if segment == "*" { "1" } else { segment };
-        filled.push('/');
-        match (literal.find('{'), literal.rfind('}')) {
-            (Some(begin), Some(end)) if !literal.contains("{{") => {
-                let _ = write!(filled, "{}1{}", &literal[..begin], &literal[end + 1..]);
-            }
-            _ => filled.push_str(&literal.replace("{{", "{").replace("}}", "}")),
-        }
-    }
-    filled
+    app.call(request).await.unwrap_or_else(|error| panic!("{method} {path} failed: {error:?}"))
 }
 
 /// A request that each route gets.
 #[derive(Clone, Copy)]
-enum Case {
+enum Case<'a> {
     NoToken,
     Garbage,
     Expired,
     AnotherAudience,
     NoScope,
-    Good,
+    /// With the scope that the challenge names, or another that suffices.
+    Good(Option<&'a str>),
 }
 
-impl Case {
+impl Case<'_> {
     const ALL: [Self; 6] =
-        [Self::NoToken, Self::Garbage, Self::Expired, Self::AnotherAudience, Self::NoScope, Self::Good];
+        [Self::NoToken, Self::Garbage, Self::Expired, Self::AnotherAudience, Self::NoScope, Self::Good(None)];
 
     fn token(self, access: &Access, tokens: &(impl TokenSource + ?Sized)) -> Option<String> {
         let scope = access.scope().map(|policy| policy.challenge()).unwrap_or_default();
@@ -138,7 +203,8 @@ impl Case {
             Self::Expired => good().expired().issue(),
             Self::AnotherAudience => good().audience("https://another.example").issue(),
             Self::NoScope => tokens.token().scope("a-scope-that-no-route-requires").issue(),
-            Self::Good => good().issue(),
+            Self::Good(None) => good().issue(),
+            Self::Good(Some(scope)) => tokens.token().scope(scope).issue(),
         })
     }
 
@@ -152,20 +218,21 @@ impl Case {
                 Some(policy) => Expected::InsufficientScope(policy.challenge()),
                 None => Expected::Reached,
             },
-            Self::Good => Expected::Reached,
+            Self::Good(_) => Expected::Reached,
         }
     }
 }
 
-impl fmt::Display for Case {
+impl fmt::Display for Case<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Good(Some(scope)) => return write!(f, "with a good token of scope {scope:?}"),
             Self::NoToken => "without a token",
             Self::Garbage => "with garbage for a token",
             Self::Expired => "with an expired token",
             Self::AnotherAudience => "with a token for another audience",
             Self::NoScope => "with a good token without the scope",
-            Self::Good => "with a good token",
+            Self::Good(None) => "with a good token",
         })
     }
 }
@@ -199,15 +266,20 @@ struct Found {
 }
 
 impl Found {
-    fn of<B>(response: Response<B>, route: &RouteInfo) -> Self {
+    fn of<B>(response: Response<B>, route: &RouteInfo, printed: &Printed) -> Self {
         let status = response.status();
-        // A handler may answer 404 itself, where it does not know what a parameter names.
-        let may_be_missing = !route.path().contains(['{', '*']);
+        // A handler may answer 404 itself, where it does not know what a parameter or a subject names, and a service for every
+        // method 405.
+        let is_missing = match status {
+            StatusCode::METHOD_NOT_ALLOWED => route.method().is_some(),
+            StatusCode::NOT_FOUND => !route.path().contains(['{', '*']) && !printed.has(route.path()),
+            _ => false,
+        };
         Self {
             status,
             challenge: challenge(response.headers()),
             reason: response.extensions().get().copied(),
-            is_missing: status == StatusCode::METHOD_NOT_ALLOWED || may_be_missing && status == StatusCode::NOT_FOUND,
+            is_missing,
         }
     }
 
@@ -216,9 +288,10 @@ impl Found {
         let has = |text: &str| challenge.starts_with("Bearer ") && challenge.contains(text);
         match expected {
             Expected::Reached => {
-                let is_refused = matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-                let is_challenged = self.challenge.is_some() && !access.is_public();
-                self.reason.is_none() && !is_refused && !is_challenged && !self.is_missing
+                let is_refusal = matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+                let is_challenged = self.challenge.is_some() && (is_refusal || !access.is_public());
+                let by_policy = self.reason == Some(Reason::PolicyNotMet) && access.policies().next().is_some();
+                by_policy || self.reason.is_none() && !is_challenged && !self.is_missing
             }
             Expected::Challenge => self.status == StatusCode::UNAUTHORIZED && has("") && !challenge.contains("error="),
             Expected::InvalidToken => self.status == StatusCode::UNAUTHORIZED && has("error=\"invalid_token\""),
@@ -246,45 +319,4 @@ impl fmt::Display for Found {
 fn challenge(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(WWW_AUTHENTICATE)?;
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
-}
-
-/// The paths that a printed axum router has and `routes` does not.
-fn unlisted(printed: &str, routes: &Routes) -> Vec<String> {
-    let listed: BTreeSet<&str> = routes.iter().map(RouteInfo::path).collect();
-    let below = |path: &str| routes.iter().any(|route| route.path().strip_suffix("/*") == Some(path));
-    // What follows are the paths of fallbacks.
-    let printed = printed.split_once("fallback_router").map_or(printed, |(before, _)| before);
-    let paths: BTreeSet<&str> = printed
-        .split("RouteId(")
-        .skip(1)
-        .filter_map(|rest| rest.split_once("): \"")?.1.split_once('"'))
-        .map(|(path, _)| path)
-        // Of these axum makes several for a nested service.
-        .filter(|path| !path.contains("__private__axum"))
-        .collect();
-    paths
-        .into_iter()
-        .filter(|path| !listed.contains(path) && !below(path.strip_suffix('/').unwrap_or(path)))
-        .map(|path| format!("{path}: the router has this path, and the list of routes has not"))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parameters_of_a_path_are_filled() {
-        for (path, expected) in [
-            ("/", "/"),
-            ("/a/b", "/a/b"),
-            ("/a/{id}", "/a/1"),
-            ("/a/{id}.json", "/a/1.json"),
-            ("/{a}/b/{*rest}", "/1/b/1"),
-            ("/files/*", "/files/1"),
-            ("/a/{{b}}", "/a/{b}"),
-        ] {
-            assert_eq!(filled(path), expected, "{path}");
-        }
-    }
 }
