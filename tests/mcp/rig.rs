@@ -58,6 +58,12 @@ pub(crate) struct Server {
     ran: Ran,
 }
 
+impl Server {
+    pub(crate) fn new(ran: &Ran) -> Self {
+        Self { ran: ran.clone() }
+    }
+}
+
 fn object(value: Value) -> serde_json::Map<String, Value> {
     value.as_object().cloned().expect("an object")
 }
@@ -242,7 +248,7 @@ impl Mcp {
         authenticate: Authenticate,
     ) -> Self {
         let ran = Ran::default();
-        let server = Server { ran: ran.clone() };
+        let server = Server::new(&ran);
         Self { ran, ..Self::serving(scopes, config, authenticate, server) }
     }
 
