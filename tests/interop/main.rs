@@ -1,9 +1,11 @@
-//! Tokens of an independent authorization server: node-oidc-provider, on the loopback interface.
+//! Tokens of an independent authorization server: node-oidc-provider, on the loopback interface. And an independent client of
+//! MCP, the TypeScript SDK.
 //!
 //! `npm ci` in this folder installs it. Without it the tests pass and print that they were skipped, unless `INTEROP` is
 //! `required`.
 
 mod introspection;
+mod mcp;
 mod provider;
 
 use std::{net::SocketAddr, time::Duration};

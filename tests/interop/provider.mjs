@@ -74,13 +74,18 @@ async function generateKeys() {
   }));
 }
 
+// The scopes of the MCP server, which clients ask for that have registered themselves.
+const MCP_SCOPES = ['notes:read', 'notes:write'];
+
 // Any absolute URI is a resource, so the tests choose their audience. The client's id is the algorithm of its tokens, if
-// they are JWTs.
+// they are JWTs. A client that has registered itself has an id by chance.
 function getResourceServerInfo(ctx, resource, client) {
   const info = { audience: resource, scope: 'messages:read admin', accessTokenTTL: 3600 };
-  return ALGORITHMS.includes(client.clientId)
-    ? { ...info, accessTokenFormat: 'jwt', jwt: { sign: { alg: client.clientId } } }
-    : { ...info, accessTokenFormat: 'opaque' };
+  if (ALGORITHMS.includes(client.clientId)) {
+    return { ...info, accessTokenFormat: 'jwt', jwt: { sign: { alg: client.clientId } } };
+  }
+  if (clients.some(({ client_id: id }) => id === client.clientId)) return { ...info, accessTokenFormat: 'opaque' };
+  return { ...info, scope: MCP_SCOPES.join(' '), accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } } };
 }
 
 // The clients that get tokens: one for each algorithm, and three whose tokens are opaque. Those of `bound` are bound to the
@@ -128,12 +133,33 @@ function resourceServers() {
   ];
 }
 
+// The user `alice` signs in and agrees to whatever is asked for.
+async function interact(provider, request, response) {
+  const { prompt, params, session, grantId } = await provider.interactionDetails(request, response);
+  if (prompt.name === 'login') {
+    return provider.interactionFinished(request, response, { login: { accountId: 'alice' } });
+  }
+  const { missingOIDCScope, missingResourceScopes = {} } = prompt.details;
+  const grant = grantId
+    ? await provider.Grant.find(grantId)
+    : new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
+  if (missingOIDCScope) grant.addOIDCScope(missingOIDCScope.join(' '));
+  for (const [resource, scopes] of Object.entries(missingResourceScopes)) grant.addResourceScope(resource, scopes.join(' '));
+  const consent = { grantId: await grant.save() };
+  return provider.interactionFinished(request, response, { consent }, { mergeWithLastSubmission: true });
+}
+
+const clients = [...tokenClients(), ...resourceServers()];
+
 // `keys` begin with those that sign, since the first one that fits is taken.
 function newProvider(issuer, keys) {
   const provider = new Provider(issuer, {
     jwks: { keys },
-    clients: [...tokenClients(), ...resourceServers()],
+    clients,
+    scopes: ['openid', 'offline_access', ...MCP_SCOPES],
     clientAuthMethods: METHODS,
+    cookies: { keys: ['known to everybody who reads the tests'] },
+    interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
     enabledJWA: { clientAuthSigningAlgValues: ['HS256', ...Object.keys(ASSERTION_KEY_TYPES)] },
     discovery: { mtls_endpoint_aliases: { introspection_endpoint: `${tls}/token/introspection` } },
     issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
@@ -155,6 +181,7 @@ function newProvider(issuer, keys) {
       },
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
+      registration: { enabled: true },
       resourceIndicators: { enabled: true, getResourceServerInfo },
       // How a user's tokens are had without a browser: the user agrees at once, on no device.
       ciba: {
@@ -177,7 +204,16 @@ function newProvider(issuer, keys) {
     findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   });
   provider.on('server_error', (ctx, error) => console.error(error));
-  return provider.callback();
+  // A client registers with the scope that it asks for first. It may ask for more later (RFC 7591 §3.2.1: the server may
+  // replace what the client submitted).
+  provider.on('registration_create.success', (ctx, client) => {
+    const { scope, ...others } = client.metadata();
+    return provider.Client.adapter.upsert(client.clientId, others);
+  });
+  const callback = provider.callback();
+  return (request, response) => (request.url.startsWith('/interaction/')
+    ? interact(provider, request, response).catch((error) => response.writeHead(500).end(String(error)))
+    : callback(request, response));
 }
 
 const { port, unsigned } = parseArgs({

@@ -19,7 +19,7 @@ use tokio::{
 /// The algorithms. Each has a client of the same name, whose tokens are signed with it.
 pub(crate) const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"];
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop");
+pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop");
 
 const SKIPPED: &str = "skipped, no authorization server: run `npm ci` in tests/interop (needs Node.js 20 or newer)";
 
