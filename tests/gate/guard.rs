@@ -160,6 +160,27 @@ async fn refusals_in_the_form_of_grpc_are_left_alone() {
     }
 }
 
+/// A gRPC service says so of a method that it does not have, where HTTP has 404.
+#[tokio::test]
+async fn errors_in_the_form_of_grpc_are_left_alone_where_nothing_follows_them() {
+    let grpc = |status: &'static str, body: &'static str| {
+        let answer = [("content-type", "application/grpc"), ("grpc-status", status)];
+        Router::new().fallback(async move || (answer, body)).layer(GUARD())
+    };
+    let ask = || Ask::with_method(Method::POST, "/pkg.Service/Unknown").header("content-type", "application/grpc");
+    let (log, _listening) = Log::listen();
+    let answer = ask().of(&grpc("12", "")).await;
+    assert_eq!((answer.status, answer.headers["grpc-status"].to_str().ok()), (StatusCode::OK, Some("12")));
+    assert!(log.lines_with("ERROR").is_empty(), "{}", log.text());
+    for (status, body) in [("0", ""), ("12", "secret"), ("0", "secret")] {
+        assert_eq!(
+            ask().of(&grpc(status, body)).await.reason,
+            Some(Reason::MissingAuthenticateLayer),
+            "{status} {body}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn an_encoded_path_is_not_public() {
     let router = Router::new().route("/health", get(async || "ok")).fallback(async || "fallback");

@@ -12,7 +12,7 @@ use axum::{
 use http::{Method, StatusCode};
 use scopegate_axum::{
     Authenticate, DenyUnauthenticated, Issuer, ProtectedResource, ProtectedRouter, Reason, ResourceServer,
-    ResourceServerBuilder, ServeResourceMetadata, authenticated,
+    ResourceServerBuilder, ScopeToken, ServeResourceMetadata, authenticated,
     introspection::{ClientAuthentication, Introspection, JwtIntrospection},
     optional, public, scope,
     token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification},
@@ -165,6 +165,15 @@ async fn prm_5_the_document_says_what_is_enforced() {
     Ask::get("/r1/messages").bearer(&token).of(&router).await.assert_pass();
     let in_query = Ask::get(format!("/r1/messages?access_token={token}")).of(&router).await;
     assert_eq!(in_query.status, 401, "a token in the query is none");
+}
+
+#[tokio::test]
+async fn mcp_8_no_client_is_told_to_ask_for_a_refresh_token() {
+    let server = of(ProtectedResource::new("https://h/r1")).await;
+    let scopes = ["read", "offline_access"].map(|name| ScopeToken::new(name).expect("legal"));
+    let document = server.resource_metadata(&scopes).expect("it has a resource");
+    let document: Value = serde_json::from_slice(document.document()).expect("JSON");
+    assert_eq!(document["scopes_supported"], json!(["read"]));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@
 //! | an `Authenticate` has admitted or refused the request | is left alone |
 //! | none has, and the path was named public | is left alone |
 //! | none has, and the status is 2xx or 101 | becomes 500, and an error in the log names method and path |
-//! | none has, with another status, such as 404 | is left alone |
+//! | none has, with another status, such as 404, or a gRPC error without a body | is left alone |
 //!
 //! It looks at the answer, so the handler has run: it finds an open route in a test or at the first request, and is no
 //! substitute for the layer that is missing there. Code that replaces the request's extensions on the way hides the
@@ -44,7 +44,7 @@ use tower_service::Service;
 
 use crate::{
     ResponseBody,
-    refusal::{Refusal, ResponseForm},
+    refusal::{GRPC_STATUS, Refusal, ResponseForm},
 };
 
 /// How many distinct paths are named in the log.
@@ -242,19 +242,18 @@ struct Watched {
 }
 
 impl Watched {
-    fn complete<B>(self, response: Response<B>) -> Response<ResponseBody<B>> {
-        let response = response.map(ResponseBody::inner);
+    fn complete<B: Body<Data = Bytes>>(self, response: Response<B>) -> Response<ResponseBody<B>> {
         let status = response.status();
         let is_success = status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS;
         let decided = self.decided.0.load(Ordering::Relaxed);
         // A refusal in the form of gRPC is a 200 that `Authenticate` has decided on, before any scope was looked at.
         let is_refusal = response.extensions().get::<Reason>().is_some();
-        if !is_success || is_refusal || decided & self.required == self.required {
-            return response;
+        if !is_success || is_refusal || is_grpc_error(&response) || decided & self.required == self.required {
+            return response.map(ResponseBody::inner);
         }
         self.log(decided);
         if self.only_logs {
-            return response;
+            return response.map(ResponseBody::inner);
         }
         // A new response: the headers of the old one are as much the handler's as its body.
         Refusal::new(&Error::missing_authenticate_layer()).unlogged().respond(self.form)
@@ -277,6 +276,12 @@ impl Watched {
     }
 }
 
+/// Whether this is a gRPC error and nothing else, as the answer to an unknown method is. Its status is 200.
+fn is_grpc_error<B: Body>(response: &Response<B>) -> bool {
+    let status = response.headers().get(GRPC_STATUS);
+    status.is_some_and(|status| status != "0") && response.body().is_end_stream()
+}
+
 pin_project! {
     /// The response future of [`Guarded`].
     #[must_use = "futures do nothing unless polled"]
@@ -290,6 +295,7 @@ pin_project! {
 impl<F, B, E> Future for GuardedFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
+    B: Body<Data = Bytes>,
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 

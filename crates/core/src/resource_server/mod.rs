@@ -173,7 +173,8 @@ impl ResourceServer {
         self.resource().map(|resource| &resource.resource)
     }
 
-    /// The metadata document of its protected resource (RFC 9728), in which clients read that they may ask for `scopes`.
+    /// The metadata document of its protected resource (RFC 9728), in which clients read that they may ask for `scopes`;
+    /// `offline_access` is left out.
     pub fn resource_metadata(&self, scopes: &[ScopeToken]) -> Option<ResourceMetadata> {
         let issuers = self.server().dispatch.issuers.urls().collect();
         Some(self.protected_resource()?.metadata(issuers, scopes))

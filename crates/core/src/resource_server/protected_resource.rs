@@ -208,11 +208,12 @@ impl ProtectedResource {
         }
     }
 
-    /// The metadata document. `issuers` are the authorization servers unless others were named, `scopes` those of the routes.
+    /// The metadata document. `issuers` are the authorization servers unless others were named, `routes` the scopes of the routes.
+    /// No client should ask for a refresh token on behalf of a resource, whatever a route says.
     pub(super) fn metadata(&self, issuers: Vec<&str>, routes: &[ScopeToken]) -> ResourceMetadata {
         let mut scopes: Vec<&str> = Vec::new();
         for scope in self.scopes.iter().map(String::as_str).chain(routes.iter().map(ScopeToken::as_str)) {
-            if !scopes.contains(&scope) {
+            if scope != "offline_access" && !scopes.contains(&scope) {
                 scopes.push(scope);
             }
         }
