@@ -112,6 +112,8 @@ impl Dispatch {
 #[derive(Debug)]
 pub(crate) struct Trusted {
     pub(crate) name: Arc<str>,
+    /// Whether its metadata is found by its name, which clients can do as well.
+    pub(crate) is_discovered: bool,
     pub(crate) jwt: Option<Arc<JwtVerifier>>,
     pub(crate) introspector: Option<Arc<Introspector>>,
 }
@@ -181,6 +183,16 @@ impl Issuers {
         Self { expected: expected.into(), named, numbers, nearly, prefixed, general, tenants }
     }
 
+    /// The issuers that were named by themselves.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &Trusted> {
+        self.named.iter()
+    }
+
+    /// Whether there are tenants, which are trusted by a rule.
+    pub(crate) fn has_tenants(&self) -> bool {
+        !self.tenants.is_empty()
+    }
+
     /// The names of issuers that are URLs, where a client can look for an authorization server.
     pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
         self.named.iter().map(|trusted| &*trusted.name).filter(|name| https_url::is_http(name))
@@ -191,7 +203,7 @@ impl Issuers {
         self.tenants.iter().enumerate().find(|(_, tenants)| tenants.group.trusts(issuer))
     }
 
-    fn named(&self, issuer: &str) -> Option<(usize, &Trusted)> {
+    fn by_name(&self, issuer: &str) -> Option<(usize, &Trusted)> {
         let number = *self.numbers.get(issuer)?;
         Some((number, self.named.get(number)?))
     }
@@ -204,7 +216,7 @@ impl Issuers {
             );
         };
         let unknown = || self.unknown(issuer).into();
-        match self.named(issuer) {
+        match self.by_name(issuer) {
             Some((number, Trusted { jwt: Some(verifier), .. })) => {
                 let issuer_index = IssuerIndex::Named(number);
                 let verifier = Arc::clone(verifier);
@@ -240,7 +252,7 @@ impl Issuers {
         if self.general.is_none() && self.prefixed.is_empty() {
             return None;
         }
-        self.named(issuer)?.1.introspector.as_deref()
+        self.by_name(issuer)?.1.introspector.as_deref()
     }
 
     /// The introspector of an opaque token: that of the issuer whose prefix it has, else of the one without a prefix.
@@ -281,7 +293,7 @@ impl Issuers {
 
     /// The name of an issuer in metrics: its own, or that of its group of tenants.
     pub(crate) fn label(&self, issuer: &str) -> Option<&str> {
-        let fixed = self.named(issuer).map(|(_, trusted)| &*trusted.name);
+        let fixed = self.by_name(issuer).map(|(_, trusted)| &*trusted.name);
         let tenants = || self.group_of(issuer).filter(|(_, tenants)| tenants.is_live(issuer));
         fixed.or_else(|| tenants().map(|(_, tenants)| tenants.name()))
     }

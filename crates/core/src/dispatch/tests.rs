@@ -41,7 +41,7 @@ fn issuers(names: &[&str]) -> Issuers {
 }
 
 fn trusted(name: &str) -> Trusted {
-    Trusted { name: name.into(), jwt: Some(Arc::new(verifier_of(name))), introspector: None }
+    Trusted { name: name.into(), is_discovered: false, jwt: Some(Arc::new(verifier_of(name))), introspector: None }
 }
 
 fn verifier_of(name: &str) -> JwtVerifier {

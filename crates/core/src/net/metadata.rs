@@ -40,11 +40,17 @@ impl Wanted {
     }
 }
 
+const OIDC: &str = "/.well-known/openid-configuration";
+
+/// The address of an issuer's document by OpenID Connect Discovery 1.0 §4.1.
+pub(crate) fn openid_configuration(issuer: &str) -> String {
+    format!("{}{OIDC}", issuer.strip_suffix('/').unwrap_or(issuer))
+}
+
 /// The three well-known URLs of an issuer's document, in the order in which they are tried: the OAuth form (RFC 8414 §3.1),
 /// the OIDC form inserted between host and path (RFC 8414 §5), and the OIDC form appended (OIDC Discovery §4.1).
 fn well_known(issuer: &str) -> Vec<String> {
     const OAUTH: &str = "/.well-known/oauth-authorization-server";
-    const OIDC: &str = "/.well-known/openid-configuration";
 
     let after_scheme = issuer.find("://").map_or(0, |at| at + 3);
     let (origin, path) = issuer.split_at(issuer[after_scheme..].find('/').map_or(issuer.len(), |at| after_scheme + at));

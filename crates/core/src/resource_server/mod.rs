@@ -13,6 +13,7 @@ mod protected_resource;
 mod startup;
 mod tenants;
 mod token_end;
+mod token_source;
 mod verifier_factory;
 
 use std::{
@@ -33,6 +34,7 @@ pub use self::{
     startup::Startup,
     tenants::Tenants,
     token_end::TokenEnd,
+    token_source::TokenSource,
 };
 use self::{
     authentication::TokenIdentity,

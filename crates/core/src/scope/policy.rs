@@ -16,6 +16,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeSet,
     convert::Infallible,
     error::Error as StdError,
     fmt,
@@ -85,6 +86,15 @@ impl ScopePolicy {
         let mut scopes = Vec::new();
         self.0.mentioned(&mut scopes);
         scopes
+    }
+
+    /// The smallest sets of scopes that meet the policy: of `a & (b | c)` these are `a b` and `a c`. Each set is sorted, and none
+    /// contains another. `None` where there are more than `max`, since their number can be exponential in the length of the
+    /// policy.
+    ///
+    /// A grammar plays no part: scopes that imply these meet the policy as well.
+    pub fn alternatives(&self, max: usize) -> Option<Vec<BTreeSet<&ScopeToken>>> {
+        self.0.alternatives(max)
     }
 
     /// The scopes that a challenge names: one sufficient set, each scope once, space-delimited.
@@ -166,6 +176,30 @@ impl Node {
         }
     }
 
+    fn alternatives(&self, max: usize) -> Option<Vec<BTreeSet<&ScopeToken>>> {
+        let mut found = Vec::new();
+        match self {
+            Self::One(token) => add_alternative(&mut found, BTreeSet::from([token])),
+            Self::Any(nodes) => {
+                for node in nodes {
+                    node.alternatives(max)?.into_iter().for_each(|set| add_alternative(&mut found, set));
+                }
+            }
+            Self::All(nodes) => {
+                found.push(BTreeSet::new());
+                for node in nodes {
+                    let others = node.alternatives(max)?;
+                    let mut combined = Vec::new();
+                    for (set, other) in found.iter().flat_map(|set| others.iter().map(move |other| (set, other))) {
+                        add_alternative(&mut combined, set | other);
+                    }
+                    found = (combined.len() <= max).then_some(combined)?;
+                }
+            }
+        }
+        (found.len() <= max).then_some(found)
+    }
+
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (nodes, operator) = match self {
             Self::One(token) => return fmt::Display::fmt(token, f),
@@ -180,6 +214,14 @@ impl Node {
             node.fmt(f)?;
         }
         f.write_str(")")
+    }
+}
+
+/// Adds a set unless a smaller one is there, and takes out those that it makes superfluous.
+fn add_alternative<'a>(sets: &mut Vec<BTreeSet<&'a ScopeToken>>, set: BTreeSet<&'a ScopeToken>) {
+    if !sets.iter().any(|other| other.is_subset(&set)) {
+        sets.retain(|other| !set.is_subset(other));
+        sets.push(set);
     }
 }
 
@@ -293,6 +335,32 @@ mod tests {
         assert_eq!(policy.scopes().iter().map(|scope| scope.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(format!("{policy:?}"), "ScopePolicy(a & (b | (c & a)))");
         assert_eq!(format!("{:?}", scope("a")), "ScopePolicy(a)");
+    }
+
+    #[test]
+    fn alternatives_are_the_smallest_sufficient_sets() {
+        let alternatives = |policy: &ScopePolicy, max| {
+            let sets = policy.alternatives(max)?;
+            let text =
+                |set: BTreeSet<&ScopeToken>| set.into_iter().map(ScopeToken::as_str).collect::<Vec<_>>().join(" ");
+            Some(sets.into_iter().map(text).collect::<Vec<_>>())
+        };
+        for (policy, expected) in [
+            (scope("a"), &["a"][..]),
+            (scope("b") & scope("a") & scope("b"), &["a b"]),
+            (scope("b") | scope("a") | scope("b"), &["b", "a"]),
+            (scope("a") & (scope("b") | scope("c")), &["a b", "a c"]),
+            (scope("a") & scope("b") | scope("a"), &["a"]),
+            ((scope("a") | scope("b")) & (scope("a") | scope("c")), &["a", "b c"]),
+        ] {
+            assert_eq!(alternatives(&policy, 2).unwrap(), expected, "{policy}");
+        }
+        let names: Vec<(String, String)> = (0..40).map(|n| (format!("a{n}"), format!("b{n}"))).collect();
+        let pairs = names.into_iter().map(|(a, b)| ScopePolicy::any([a, b]).unwrap());
+        let exponential = pairs.reduce(|all, pair| all & pair).unwrap();
+        assert_eq!(alternatives(&exponential, 64), None);
+        let three = ScopePolicy::any(["a", "b", "c"]).unwrap();
+        assert_eq!((alternatives(&three, 2), alternatives(&three, 3).unwrap().len()), (None, 3));
     }
 
     #[test]

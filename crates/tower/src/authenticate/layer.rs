@@ -173,6 +173,11 @@ impl Authenticate {
     pub fn render_refusals(self, renderer: impl Fn(Reason) -> RefusalBody + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.finish.renderer = Some(Arc::new(renderer)))
     }
+
+    /// Whether the bodies of refusals are the application's, by [`render_refusals`](Self::render_refusals).
+    pub fn renders_refusals(&self) -> bool {
+        self.settings.finish.renderer.is_some()
+    }
 }
 
 impl From<ResourceServer> for Authenticate {

@@ -56,16 +56,17 @@ impl VerifierFactory {
     /// The verifiers of an issuer: of its JWTs, of its other tokens, or both.
     pub(crate) fn trusted(&self, issuer: Issuer, faults: &mut Faults) -> Option<Trusted> {
         let name: Arc<str> = issuer.identifier.as_str().into();
+        let is_discovered = issuer.is_found_by_name();
         let Some(introspection) = issuer.introspection.clone() else {
             let jwt = self.verifier(issuer, None, faults)?;
-            return Some(Trusted { name, jwt: Some(Arc::new(jwt)), introspector: None });
+            return Some(Trusted { name, is_discovered, jwt: Some(Arc::new(jwt)), introspector: None });
         };
         let jwt = self.verifier(issuer.clone(), None, faults);
         let keys = jwt.as_ref().map(|jwt| Arc::clone(&jwt.keys));
         let jwt = jwt.filter(|_| introspection.jwts != JwtIntrospection::Instead).map(Arc::new);
         let mut faults = faults.of(&issuer.identifier);
         let introspector = Arc::new(self.introspector(&issuer, introspection, keys, &mut faults)?);
-        Some(Trusted { name, jwt, introspector: Some(introspector) })
+        Some(Trusted { name, is_discovered, jwt, introspector: Some(introspector) })
     }
 
     /// A verifier of the application, with an [`OnlineVerifier`] of its own for cache, limits and circuit breaker.
