@@ -73,6 +73,10 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "RefetchReason",
     "JwtIntrospection",
     "OnlineHealth",
+    "OpenApiError",
+    "OperationChange",
+    "SecurityScheme",
+    "TokenSource",
     "Profile",
     "ProtectedResource",
     "ResourceMetadata",
@@ -254,7 +258,9 @@ async fn show_requests(shown: &Shown, builder: scopegate_axum::ResourceServerBui
     show(shown, "GrpcScoped", &GrpcScopes::new(layer.clone()).layer(()));
     show(shown, "ResponseFuture", &methods.call(Ask::get("/pkg.Service/Method").bearer(&good).request()));
     show_mcp(shown, &layer, &good).await;
-    show(shown, "ProtectedRouter", &ProtectedRouter::<()>::new(layer).route("/r", authenticated(), get(async || "")));
+    let router = ProtectedRouter::<()>::new(layer).route("/r", authenticated(), get(async || ""));
+    show(shown, "OpenApiSecurity", &router.openapi_security());
+    show(shown, "ProtectedRouter", &router);
 }
 
 /// A message of MCP with [`MARKER`] in its arguments.

@@ -76,6 +76,7 @@ struct Readmes;
 #[doc = include_str!("../../docs/guide/routes.md")]
 #[doc = include_str!("../../docs/guide/protected-resource.md")]
 #[doc = include_str!("../../docs/guide/streams.md")]
+#[doc = include_str!("../../docs/guide/openapi.md")]
 #[doc = include_str!("../../docs/guide/claims-and-scopes.md")]
 #[doc = include_str!("../../docs/guide/issuers.md")]
 #[doc = include_str!("../../docs/guide/opaque-tokens.md")]

@@ -41,6 +41,7 @@
 //! | require a token or a scope on each route of a router | [`ProtectedRouter`] |
 //! | say who may call each method of a gRPC service | [`GrpcScopes`] |
 //! | review which routes there are, and for whom | [`ProtectedRouter::routes`] |
+//! | have an OpenAPI document say what the routes require | `ProtectedRouter::openapi_security`, by the feature `utoipa` or `aide` |
 //! | find the open routes of a router that exists already | [`DenyUnauthenticated`] |
 //! | tell clients where to get a token (RFC 9728) | [`ProtectedResource`] |
 //! | require a token on a plain router | [`Authenticate`] |
@@ -84,6 +85,8 @@
 //! - [`basic`](https://docs.rs/crate/scopegate-axum/latest/source/examples/basic.rs): a route that requires a scope.
 //! - [`claims`](https://docs.rs/crate/scopegate-axum/latest/source/examples/claims.rs): the claims as a type of yours.
 //! - [`optional`](https://docs.rs/crate/scopegate-axum/latest/source/examples/optional.rs): a route for anonymous requests, too.
+//! - [`openapi`](https://docs.rs/crate/scopegate-axum/latest/source/examples/openapi.rs): an OpenAPI document with what the
+//!   router enforces.
 //! - [`opaque`](https://docs.rs/crate/scopegate-axum/latest/source/examples/opaque.rs): opaque tokens, verified by introspection.
 //!
 //! # Features
@@ -93,6 +96,8 @@
 //!   [`ResourceServerBuilder::crypto`] says otherwise; with neither, `build` returns an error.
 //! - `reqwest` (default): the HTTP client for discovery, keys and introspection.
 //! - `router` (default): [`ProtectedRouter`], which depends on axum itself and not on `axum-core` alone.
+//! - `utoipa`, `aide`: OpenAPI documents of these libraries get the security of the routes, by
+//!   `ProtectedRouter::openapi_security`.
 //! - `metrics`: counts key fetches, introspection and refusals through the `metrics` facade.
 //!
 //! # One dependency
@@ -105,6 +110,8 @@
 
 mod access_token;
 mod insufficient_scope;
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+mod openapi;
 mod rejection;
 #[cfg(feature = "router")]
 mod router;
@@ -116,8 +123,8 @@ pub use scopegate_core::{
     ImpliedScopes, InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken, Issuer, IssuerHealth, JwtCacheConfig,
     OnlineHealth, Principal, ProtectedResource, Reason, ResourceMetadata, ResourceServer, ResourceServerBuilder,
     RouteInfo, Routes, Scope, ScopeGrammar, ScopePolicy, ScopeToken, Startup, Tenants, TokenEnd, TokenPolicy,
-    VerifiedToken, api_keys, authenticated, clock, config, fetch, introspection, jose, jwt, keys, observe, online,
-    optional, public, scope, token_verifier,
+    TokenSource, VerifiedToken, api_keys, authenticated, clock, config, fetch, introspection, jose, jwt, keys, observe,
+    online, optional, public, scope, token_verifier,
 };
 #[doc(inline)]
 pub use scopegate_tower::{
@@ -125,6 +132,8 @@ pub use scopegate_tower::{
     RequireToken, ServeResourceMetadata,
 };
 
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+pub use self::openapi::{OpenApiDocument, OpenApiError, OpenApiSecurity, SecurityScheme};
 #[cfg(feature = "router")]
 pub use self::router::ProtectedRouter;
 pub use self::{

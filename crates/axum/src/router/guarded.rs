@@ -7,7 +7,7 @@ use axum::{
     response::IntoResponse,
     routing::{MethodRouter, Route},
 };
-use scopegate_core::{Access, Routes};
+use scopegate_core::Access;
 use scopegate_tower::{Authenticate, RequireAccess, RequireToken};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -51,15 +51,6 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
             None => authenticate,
         };
         with(handlers, (authenticate, RequireAccess::new(access)))
-    }
-
-    /// Adds this route to `routes`, once for each method.
-    pub(super) fn list(&self, path: &str, routes: Routes) -> Routes {
-        let add = |routes: Routes, method| routes.route(method, path, self.access.clone());
-        match Methods::of(&self.handlers) {
-            Methods::Only(methods) => methods.into_iter().map(Some).fold(routes, add),
-            Methods::Every | Methods::Unknown => add(routes, None),
-        }
     }
 }
 

@@ -4,9 +4,12 @@ mod guarded;
 mod metadata;
 mod methods;
 mod unmatched;
+mod visit;
 
 use std::{convert::Infallible, fmt};
 
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+use crate::OpenApiSecurity;
 use axum::{
     Router,
     extract::Request,
@@ -21,7 +24,13 @@ use scopegate_tower::{RequireScope, RequireToken};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use self::{guarded::Guarded, metadata::Resources, methods::Methods, unmatched::Unmatched};
+use self::{
+    guarded::Guarded,
+    metadata::Resources,
+    methods::Methods,
+    unmatched::Unmatched,
+    visit::{Visited, visit},
+};
 
 /// A router that denies by default: a route cannot be added without saying who may call it.
 ///
@@ -210,14 +219,26 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
 
     /// Every route, with who may call it; those of metadata documents last.
     pub fn routes(&self) -> Routes {
-        self.resources().list(list(&self.nodes, self.fallback.as_ref(), "", Routes::new()))
+        let routes = self.visited().iter().fold(Routes::new(), |routes, visited| visited.list(routes));
+        self.resources().list(routes)
+    }
+
+    /// What the routes require, to be written to an OpenAPI document.
+    #[cfg(any(feature = "aide", feature = "utoipa"))]
+    pub fn openapi_security(&self) -> OpenApiSecurity {
+        OpenApiSecurity::new(self.visited().into_iter().filter_map(Visited::secured).collect())
+    }
+
+    /// Every route, those of nested routers and the fallbacks included.
+    fn visited(&self) -> Vec<Visited<'_>> {
+        visit(&self.nodes, self.fallback.as_ref(), "")
     }
 
     /// The protected resource of this router, and those of the routers in it that have others.
     fn resources(&self) -> Resources {
         let mut resources = Resources::default();
         resources.add(&self.authenticate, &public());
-        find_resources(&self.nodes, self.fallback.as_ref(), &mut resources);
+        self.visited().iter().for_each(|visited| resources.add(visited.authenticate, visited.access));
         resources
     }
 
@@ -264,36 +285,6 @@ fn add<S: Clone + Send + Sync + 'static>(
     }
     let router = if prefix.is_empty() { own } else { router.nest(prefix, own) };
     inner.into_iter().fold(router, |router, (prefix, nodes, fallback)| add(router, &prefix, nodes, fallback, unmatched))
-}
-
-fn list<S: Clone + Send + Sync + 'static>(
-    nodes: &[Node<S>],
-    fallback: Option<&Guarded<S>>,
-    prefix: &str,
-    routes: Routes,
-) -> Routes {
-    let routes = nodes.iter().fold(routes, |routes, node| match node {
-        Node::Route { path, guarded } => guarded.list(&nested(prefix, path), routes),
-        Node::Service { path, guarded } => guarded.list(&nested(&nested(prefix, path), "/*"), routes),
-        Node::Nested { path, nodes, fallback } => list(nodes, fallback.as_ref(), &nested(prefix, path), routes),
-    });
-    match fallback {
-        Some(guarded) => guarded.list(&nested(prefix, "/*"), routes),
-        None => routes,
-    }
-}
-
-fn find_resources<S>(nodes: &[Node<S>], fallback: Option<&Guarded<S>>, resources: &mut Resources) {
-    for node in nodes {
-        match node {
-            Node::Route { guarded, .. } => resources.add(&guarded.authenticate, &guarded.access),
-            Node::Service { guarded, .. } => resources.add(&guarded.authenticate, &guarded.access),
-            Node::Nested { nodes, fallback, .. } => find_resources(nodes, fallback.as_ref(), resources),
-        }
-    }
-    if let Some(guarded) = fallback {
-        resources.add(&guarded.authenticate, &guarded.access);
-    }
 }
 
 /// The path of a nested route, as axum composes it.
