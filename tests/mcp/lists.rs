@@ -150,15 +150,10 @@ async fn list(router: &Router) -> Answer {
 }
 
 /// The body of a stream as far as it came, and whether it broke off.
-async fn stream(
-    router: &Router,
-    method: Method,
-    headers: &[(&'static str, &'static str)],
-) -> (StatusCode, String, bool) {
+async fn stream(router: &Router, method: Method) -> (StatusCode, String, bool) {
     let body = if method == Method::POST { request("tools/list", json!({})).to_string() } else { String::new() };
-    let ask =
-        headers.iter().fold(ask(method).bearer(token("")).body(body), |ask, (name, value)| ask.header(name, value));
-    let response = router.clone().oneshot(ask.request()).await.expect("it is infallible");
+    let response =
+        router.clone().oneshot(ask(method).bearer(token("")).body(body).request()).await.expect("it is infallible");
     let (status, mut body) = (response.status(), response.into_body());
     let mut text = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -264,7 +259,7 @@ async fn an_event_stream_is_filtered_wherever_its_pieces_and_lines_end() {
             })
             .await;
             for method in [Method::POST, Method::GET] {
-                let (status, body, is_broken) = stream(&router, method, &[]).await;
+                let (status, body, is_broken) = stream(&router, method).await;
                 assert_eq!((status, is_broken), (StatusCode::OK, false));
                 assert_eq!(body, expected, "{line_end:?} in pieces of {size}");
             }
@@ -285,7 +280,7 @@ async fn an_event_that_cannot_be_read_strictly_ends_the_stream() {
     ] {
         let router =
             answering(move || with("text/event-stream", format!("data: {SECRET}\n\n{broken}data: {SECRET}\n\n"))).await;
-        let (status, body, is_broken) = stream(&router, Method::GET, &[("last-event-id", "1")]).await;
+        let (status, body, is_broken) = stream(&router, Method::GET).await;
         assert_eq!((status, body.as_str(), is_broken), (StatusCode::OK, format!("data: {SHOWN}\n\n").as_str(), true));
     }
 }
@@ -300,7 +295,7 @@ async fn what_some_clients_read_of_an_event_stream_is_filtered_too() {
         format!("data\ndata:{SECRET}\n\n"),
     ] {
         let router = answering(move || with("text/event-stream", text.clone())).await;
-        let (_, body, is_broken) = stream(&router, Method::POST, &[]).await;
+        let (_, body, is_broken) = stream(&router, Method::POST).await;
         assert!(!is_broken && !body.contains("undeclared") && body.contains("\"echo\""), "{body}");
     }
 }

@@ -113,6 +113,22 @@ async fn mcp_4_a_token_for_another_server_is_401_and_the_token_is_not_passed_on(
 }
 
 #[tokio::test]
+async fn mcp_4_a_token_in_a_header_of_its_own_is_not_passed_on() {
+    let name = http::HeaderName::from_static("cf-access-jwt-assertion");
+    let resource_server = resource_server().issuer(issuer()).token_header(name).build().await.expect("good settings");
+    let service = tower::ServiceBuilder::new().layer(Authenticate::new(resource_server)).layer(scopes()).service_fn(
+        async |request: http::Request<scopegate_mcp::MessageBody>| {
+            let seen = format!("{}", request.headers().contains_key("cf-access-jwt-assertion"));
+            Ok::<_, std::convert::Infallible>(http::Response::new(axum::body::Body::from(seen)))
+        },
+    );
+    let router = axum::Router::new().route_service("/mcp", service);
+    let body = request("tools/call", tool("echo")).to_string();
+    let answer = ask(Method::POST).header("cf-access-jwt-assertion", token("")).body(body).of(&router).await;
+    assert_eq!(answer.assert_pass().body, "false");
+}
+
+#[tokio::test]
 async fn mcp_5_statuses_tell_tokens_headers_and_permissions_apart() {
     let mcp = Mcp::stateless(scopes()).await;
     let body = || request("tools/call", tool("files/read")).to_string();

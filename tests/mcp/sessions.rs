@@ -95,6 +95,27 @@ async fn an_unknown_session_is_404_as_one_of_another_caller_is() {
 }
 
 #[tokio::test]
+async fn a_stream_is_resumed_within_a_session_alone() {
+    let resource_server = resource_server().issuer(issuer()).build().await.expect("good settings");
+    let service = tower::ServiceBuilder::new().layer(Authenticate::new(resource_server)).layer(scopes()).service_fn(
+        async |request: http::Request<scopegate_mcp::MessageBody>| {
+            let seen = format!("{}", request.headers().contains_key("last-event-id"));
+            let mut response = http::Response::new(axum::body::Body::from(seen));
+            response.headers_mut().insert("content-type", "application/octet-stream".parse().expect("a value"));
+            Ok::<_, std::convert::Infallible>(response)
+        },
+    );
+    let router = axum::Router::new().route_service("/mcp", service);
+    // An event id is no credential either, and it is not known whose it is.
+    let answer = ask(Method::GET).header("last-event-id", "7").bearer(token("")).of(&router).await;
+    assert_eq!((answer.status, answer.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, Some("POST, DELETE")));
+    // In a request it means nothing, and a server cannot take it for something.
+    let body = request("tools/call", json!({"name": "echo"})).to_string();
+    let answer = ask(Method::POST).header("last-event-id", "7").bearer(token("")).body(body).of(&router).await;
+    assert_eq!(answer.assert_pass().body, "false");
+}
+
+#[tokio::test]
 async fn a_session_that_was_deleted_is_unknown() {
     let mcp = Mcp::stateful(scopes()).await;
     let session = initialize(&mcp, &token("")).await;

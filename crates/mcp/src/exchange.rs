@@ -128,7 +128,15 @@ async fn admit<B: Body>(settings: &Settings, parts: &mut Parts, body: B) -> Resu
         return Err(Problem::Method.into());
     }
     let caller = authentication.token().map(|token| known_caller(settings, parts, token)).transpose()?;
-    let mut lists = !is_post || parts.headers.contains_key(LAST_EVENT_ID);
+    // An event id is no credential, and outside of a session it is not known whose stream it is of.
+    if !is_post && parts.headers.contains_key(LAST_EVENT_ID) && !parts.headers.contains_key(SESSION_ID) {
+        return Err(if caller.is_some() {
+            Problem::ResumedOutsideOfSession.into()
+        } else {
+            Error::missing_credentials().into()
+        });
+    }
+    let mut lists = !is_post;
     let mut forwarded = MessageBody::default();
     if is_post {
         check_type(&parts.headers)?;
@@ -153,7 +161,11 @@ async fn admit<B: Body>(settings: &Settings, parts: &mut Parts, body: B) -> Resu
     }
     // A token is for this server alone, and nothing behind it may pass it on (MCP, "Token Handling").
     headers.remove(AUTHORIZATION);
+    if let Some(name) = authentication.resource_server().token_header() {
+        headers.remove(name);
+    }
     if is_post {
+        headers.remove(LAST_EVENT_ID);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(http_body::Body::size_hint(&forwarded).lower()));
     }
@@ -300,7 +312,10 @@ where
     if is_events {
         return Ok(Response::from_parts(parts, McpResponseBody::events(body, EventFilter::new(filter))));
     }
-    let text = collect(body, filter.max_size()).await.map_err(|_| Fault::TooLarge)?;
+    let text = collect(body, filter.max_size()).await.map_err(|error| match error {
+        Uncollected::TooLarge => Fault::TooLarge,
+        Uncollected::Failed => Fault::Incomplete,
+    })?;
     let mut written = Vec::new();
     filter.rewrite(&text, &mut written)?;
     parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(written.len()));

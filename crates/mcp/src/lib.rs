@@ -70,8 +70,9 @@
 //! number; a parameter whose name differs in case alone from one that is judged. Numbers are forwarded as they were written.
 //! [`Operations`], in the extensions of the forwarded request, says what was judged.
 //!
-//! The `Authorization` header is not forwarded: a token is for this server alone (MCP, "Token Handling"). A
-//! [`RequireActive`](scopegate_tower::RequireActive) goes outside of this layer. Bodies of `GET` and `DELETE` are dropped.
+//! The `Authorization` header, and another one that carries tokens, is not forwarded: a token is for this server alone (MCP, "Token
+//! Handling"). A [`RequireActive`](scopegate_tower::RequireActive) goes outside of this layer. Bodies of `GET` and `DELETE` are
+//! dropped, and so is the `Last-Event-ID` of a `POST`.
 //!
 //! # Lists
 //!
@@ -90,7 +91,8 @@
 //!
 //! A session id is no credential: each request needs a token (MCP, "Session Hijacking"). A session is bound to the principal
 //! that the server named it to: the issuer and the subject, or the client where it acts for itself. For others, and when it is
-//! unknown, it is answered 404, upon which clients begin another session. Sessions are known to one process: behind a load
+//! unknown, it is answered 404, upon which clients begin another session. A stream is resumed (`Last-Event-ID`) within a session
+//! alone; elsewhere the answer is 405, upon which clients go on without it. Sessions are known to one process: behind a load
 //! balancer, send a session to the replica that began it, or run the server without sessions, which is all that revision
 //! 2026-07-28 has.
 //!

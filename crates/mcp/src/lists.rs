@@ -14,6 +14,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Fault {
     Encoded,
+    Incomplete,
     Json(Unreadable),
     NotAList,
     TooLarge,
@@ -25,6 +26,7 @@ impl fmt::Display for Fault {
         f.write_str("the response of the MCP server holds a list and cannot be filtered: ")?;
         match self {
             Self::Encoded => f.write_str("it is compressed; compress outside of this layer"),
+            Self::Incomplete => f.write_str("it broke off"),
             Self::Json(error) => error.fmt(f),
             Self::NotAList => f.write_str("the list, or an item of it, is not what MCP says"),
             Self::TooLarge => f.write_str("it is larger than `max_message_size`"),

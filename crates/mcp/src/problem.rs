@@ -15,6 +15,7 @@ pub(crate) enum Problem {
     Incomplete,
     Malformed(Malformed),
     Method,
+    ResumedOutsideOfSession,
     SeveralSessions,
     TooLarge,
     UnknownSession,
@@ -26,7 +27,7 @@ impl Problem {
     fn status(self) -> StatusCode {
         match self {
             Self::Incomplete | Self::Malformed(_) | Self::SeveralSessions => StatusCode::BAD_REQUEST,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Method | Self::ResumedOutsideOfSession => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownSession => StatusCode::NOT_FOUND,
             Self::UnreadableResponse => StatusCode::INTERNAL_SERVER_ERROR,
@@ -39,6 +40,7 @@ impl Problem {
             Self::Incomplete => "the body is incomplete",
             Self::Malformed(malformed) => malformed.title(),
             Self::Method => "the method is not POST, GET or DELETE",
+            Self::ResumedOutsideOfSession => "a stream is resumed within a session alone",
             Self::SeveralSessions => "the request has more than one session id",
             Self::TooLarge => "the body is too large",
             Self::UnknownSession => "there is no such session",
@@ -59,8 +61,11 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self == Self::Method {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
+        match self {
+            Self::Method => drop(headers.insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"))),
+            // Clients know by this status that there is no stream, and go on without one.
+            Self::ResumedOutsideOfSession => drop(headers.insert(ALLOW, HeaderValue::from_static("POST, DELETE"))),
+            _ => {}
         }
         response
     }

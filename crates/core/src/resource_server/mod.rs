@@ -193,6 +193,12 @@ impl ResourceServer {
         }
     }
 
+    /// The header that carries tokens besides `Authorization`, if one was
+    /// [configured](ResourceServerBuilder::token_header), for what must not pass tokens on.
+    pub fn token_header(&self) -> Option<&http::HeaderName> {
+        self.server().token_header.as_ref()
+    }
+
     /// The protection space, if it was given one.
     pub fn protection_space(&self) -> Option<&ProtectionSpace> {
         self.0.space.as_deref()
