@@ -12,6 +12,10 @@ use super::{Node, guarded::Guarded, methods::Methods, nested};
 pub(super) struct Visited<'r> {
     /// The path with the prefixes of the routers around it. That of a service or a fallback ends with `/*`.
     pub(super) path: String,
+    #[cfg_attr(
+        not(any(feature = "aide", feature = "utoipa")),
+        expect(dead_code, reason = "only an OpenAPI document is without fallbacks")
+    )]
     pub(super) kind: Kind,
     pub(super) methods: Methods,
     pub(super) access: &'r Access,
