@@ -26,6 +26,7 @@ mod kinds;
 mod layering;
 mod log;
 mod observe;
+mod one_declaration;
 mod openapi;
 mod ops;
 mod problem;
