@@ -1,6 +1,6 @@
 use std::{
     error::Error as StdError,
-    fmt,
+    fmt, mem,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -8,8 +8,9 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use scopegate_core::TokenEnd;
 
-use crate::stream::Stream;
+use crate::stream::{self, Ending, Stream};
 
 /// What bodies fail with: the error of the inner body, or that a token ended before the body did.
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -41,9 +42,20 @@ impl<B> ResponseBody<B> {
         Self { kind: Kind::Inner { body } }
     }
 
-    /// A body that ends with a token.
-    pub(crate) fn stream(body: Stream<B>) -> Self {
-        Self { kind: Kind::Stream { body: Box::pin(body) } }
+    /// Whether this is the body of the inner service and may take long, so that a token can end before it does.
+    pub(crate) fn may_go_on(&self) -> bool
+    where
+        B: Body,
+    {
+        matches!(&self.kind, Kind::Inner { body } if !stream::is_whole(body))
+    }
+
+    /// Has the body of the inner service end with a token.
+    pub(crate) fn end_with(&mut self, end: TokenEnd, ending: Ending) {
+        self.kind = match mem::replace(&mut self.kind, Kind::Whole { text: None }) {
+            Kind::Inner { body } => Kind::Stream { body: Box::pin(Stream::new(body, end, ending)) },
+            other => other,
+        };
     }
 
     /// A body of this text; no body where `text` is empty.

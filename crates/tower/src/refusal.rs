@@ -192,6 +192,12 @@ impl<'a> Refusal<'a> {
         self
     }
 
+    /// Adds the token that lacks scope to the log event.
+    pub(crate) fn of(mut self, token: Option<&'a VerifiedToken>) -> Self {
+        self.token = token;
+        self
+    }
+
     /// Takes the protection space, the observer and the token for the log from the `Authentication` of the request.
     pub fn after(mut self, authentication: Option<&'a Authentication>) -> Self {
         self.token = authentication.and_then(Authentication::token);

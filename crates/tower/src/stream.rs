@@ -29,7 +29,7 @@ pub(crate) fn is_whole(body: &impl Body) -> bool {
 
 /// How the end of a token looks to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
+pub(crate) enum Ending {
     /// The body fails, so that what was sent is not taken for the whole.
     Abort,
     /// The body ends: a client of server-sent events connects again.
@@ -41,7 +41,8 @@ enum Ending {
 }
 
 impl Ending {
-    fn of(headers: &HeaderMap) -> Self {
+    /// That of a response with these headers.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         match grpc_content_type(headers) {
             Some(GrpcType::Grpc) => return Self::Grpc,
             Some(GrpcType::Web) => return Self::GrpcWeb,
@@ -90,9 +91,8 @@ pin_project! {
 }
 
 impl<B> Stream<B> {
-    /// The body of a response with these headers.
-    pub(crate) fn new(body: B, end: TokenEnd, headers: &HeaderMap) -> Self {
-        Self { body: Some(body), end: Some(end), ending: Ending::of(headers) }
+    pub(crate) fn new(body: B, end: TokenEnd, ending: Ending) -> Self {
+        Self { body: Some(body), end: Some(end), ending }
     }
 }
 

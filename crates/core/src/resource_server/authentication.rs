@@ -1,6 +1,6 @@
 //! The outcome of authenticating a request: the extension that the rest of a service relies on.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{ResourceServer, token_end::TokenEnd};
 use crate::{
@@ -10,12 +10,13 @@ use crate::{
 };
 
 /// What is known of a token beside what it says.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct TokenIdentity {
     /// The digest of its text, by which the same token is recognised and not verified again.
     pub(super) digest: TokenDigest,
-    /// The digest of what its signature covers, of a JWT that is known only by its issuer's answer.
-    pub(super) signed_part: Option<TokenDigest>,
+    /// The digest of what its signature covers, of a JWT that is known only by its issuer's answer. Elsewhere, since few are and
+    /// every request moves this.
+    pub(super) signed_part: Option<Arc<TokenDigest>>,
     /// The epoch of invalidations in which its request came.
     pub(super) epoch: u64,
 }
@@ -59,7 +60,7 @@ impl Authentication {
 
     /// Whether it is about the token of this digest.
     pub(crate) fn is_about(&self, presented: TokenDigest) -> bool {
-        self.presented.is_some_and(|own| own.digest == presented)
+        self.presented.as_ref().is_some_and(|own| own.digest == presented)
     }
 
     /// Whether it was looked up online, for this request or one at the same time, at most `max_age` ago.
@@ -89,7 +90,7 @@ impl Authentication {
     /// Completes when the token is no longer valid, for what outlives the request: a stream, a WebSocket, a job. `None` where the
     /// request came without credentials.
     pub fn token_end(&self) -> Option<TokenEnd> {
-        Some(TokenEnd::new(self.resource_server.server(), self.token.as_ref()?, self.presented?))
+        Some(TokenEnd::new(self.resource_server.server(), self.token.as_ref()?, self.presented.as_ref()?))
     }
 
     /// The resource server that authenticated the request.

@@ -343,7 +343,8 @@ impl ResourceServer {
                     });
                 }
                 Ok(JwtDecision::Introspect(introspector)) => {
-                    presented.signed_part = Some(self.server().jwt_cache.digest(signed_part(token).as_bytes()));
+                    presented.signed_part =
+                        Some(Arc::new(self.server().jwt_cache.digest(signed_part(token).as_bytes())));
                     (introspector.look_up(token, max_age, None), LookupKind::UnverifiedJwt)
                 }
                 Err(error) => return AuthenticateFuture::ready(Err(self.server().worded(error))),

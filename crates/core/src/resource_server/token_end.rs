@@ -92,10 +92,10 @@ impl Inner {
     }
 
     /// The tags that end this token.
-    fn tags_of(&self, token: &VerifiedToken, presented: TokenIdentity) -> Vec<TokenDigest> {
+    fn tags_of(&self, token: &VerifiedToken, presented: &TokenIdentity) -> Vec<TokenDigest> {
         let issuer = token.issuer();
         let mut tags = vec![presented.digest];
-        tags.extend(presented.signed_part);
+        tags.extend(presented.signed_part.as_deref());
         if token.issuer_context().verified_by.is_some() {
             tags.push(self.tag("claims", "", token.json()));
         }
@@ -142,7 +142,7 @@ enum State {
 }
 
 impl TokenEnd {
-    pub(super) fn new(server: &Inner, token: &VerifiedToken, presented: TokenIdentity) -> Self {
+    pub(super) fn new(server: &Inner, token: &VerifiedToken, presented: &TokenIdentity) -> Self {
         Self {
             invalidations: Arc::clone(&server.invalidations),
             tags: server.tags_of(token, presented).into(),

@@ -8,12 +8,12 @@ use http::{
     header::{ACCESS_CONTROL_EXPOSE_HEADERS, WWW_AUTHENTICATE},
 };
 use http_body::Body;
-use scopegate_core::{Authentication, Error, RequestHead, ResourceServer, TokenEnd};
+use scopegate_core::{Authentication, Error, RequestHead, ResourceServer, VerifiedToken};
 
 use crate::{
     Requirement, ResponseBody, UnmetRequirement,
     refusal::{Refusal, Renderer, ResponseForm, render},
-    stream::{Stream, is_whole},
+    stream::Ending,
 };
 
 #[derive(Clone)]
@@ -74,17 +74,27 @@ impl fmt::Debug for Settings {
 /// What remains to do with the response to an admitted request. It shares what the request owns, not the layer's settings: one
 /// reference count for all threads would be contended.
 pub(super) struct Admitted {
-    authentication: Authentication,
+    resource_server: ResourceServer,
+    token: Option<VerifiedToken>,
     finish: Finish,
-    stream_grace: Option<Duration>,
+    /// `None` where streams do not end with their token.
+    stream_end: Option<Box<StreamEnd>>,
+}
+
+/// What a stream ends by, if the response is one.
+struct StreamEnd {
+    authentication: Authentication,
+    grace: Duration,
 }
 
 impl Admitted {
     pub(super) fn new(authentication: &Authentication, settings: &Settings) -> Self {
+        let stream_end = |grace| Box::new(StreamEnd { authentication: authentication.clone(), grace });
         Self {
-            authentication: authentication.clone(),
+            resource_server: authentication.resource_server().clone(),
+            token: authentication.token().cloned(),
             finish: settings.finish.clone(),
-            stream_grace: settings.stream_grace,
+            stream_end: settings.stream_grace.map(stream_end),
         }
     }
 
@@ -94,30 +104,35 @@ impl Admitted {
     where
         B: Body<Data = Bytes>,
     {
-        let mut response = match self.stream_end(response.body()) {
-            Some(end) => {
-                let (head, body) = response.into_parts();
-                let body = ResponseBody::stream(Stream::new(body, end, &head.headers));
-                Response::from_parts(head, body)
-            }
-            None => response.map(ResponseBody::inner),
-        };
+        let mut response = response.map(ResponseBody::inner);
         if let Some(requirement) = response.extensions_mut().remove::<UnmetRequirement>() {
-            let is_known = self.authentication.token().is_some();
+            let is_known = self.token.is_some();
             let error = if is_known { Error::insufficient_scope() } else { Error::missing_credentials() };
             Refusal::new(&error)
-                .after(Some(&self.authentication))
+                .by(&self.resource_server)
+                .of(self.token.as_ref())
                 .requiring(Some(requirement.challenge()))
                 .overwrite(&mut response, form);
         }
         self.finish.apply(&mut response, form);
+        if let Some(end) = self.stream_end {
+            end.apply(&mut response);
+        }
         response
     }
+}
 
-    /// What ends this body, where something does.
-    fn stream_end(&self, body: &impl Body) -> Option<TokenEnd> {
-        let grace = self.stream_grace.filter(|_| !is_whole(body))?;
-        Some(self.authentication.token_end()?.with_grace(grace))
+impl StreamEnd {
+    fn apply<B>(self, response: &mut Response<ResponseBody<B>>)
+    where
+        B: Body<Data = Bytes>,
+    {
+        if response.body().may_go_on()
+            && let Some(end) = self.authentication.token_end()
+        {
+            let ending = Ending::of(response.headers());
+            response.body_mut().end_with(end.with_grace(self.grace), ending);
+        }
     }
 }
 
