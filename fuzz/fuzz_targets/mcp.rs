@@ -21,7 +21,7 @@ use std::{cell::RefCell, convert::Infallible, sync::LazyLock};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use libfuzzer_sys::{Corpus, fuzz_target};
@@ -33,7 +33,7 @@ use serde_json::{Map, Value, json};
 use tower_layer::Layer as _;
 use tower_service::Service;
 
-use support::{NOW, StoppedClock, at_once};
+use support::{NOW, StoppedClock, at_once, request};
 
 const ISSUER: &str = "https://as.example";
 const AUDIENCE: &str = "https://api.example/mcp";
@@ -53,7 +53,7 @@ static AUTHENTICATE: LazyLock<Authenticate> = LazyLock::new(|| {
     Authenticate::new(at_once(builder.build()).unwrap())
 });
 
-static AUTHORIZATION: LazyLock<String> = LazyLock::new(|| {
+static TOKEN: LazyLock<String> = LazyLock::new(|| {
     let header = json!({"alg": "EdDSA", "typ": "at+jwt", "kid": "k"});
     let claims = json!({
         "iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "client_id": "app", "jti": "1", "scope": "all",
@@ -61,7 +61,7 @@ static AUTHORIZATION: LazyLock<String> = LazyLock::new(|| {
     });
     let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
     let signature = URL_SAFE_NO_PAD.encode(KEY.sign(format!("{header}.{claims}").as_bytes()));
-    format!("Bearer {header}.{claims}.{signature}")
+    format!("{header}.{claims}.{signature}")
 });
 
 thread_local! {
@@ -90,11 +90,10 @@ thread_local! {
 /// The status of a body, and what is forwarded of it.
 fn judge(body: &[u8]) -> (StatusCode, Option<(Operations, Bytes)>) {
     FORWARDED.take();
-    let request = Request::post("/mcp")
-        .header("authorization", AUTHORIZATION.as_str())
-        .header("content-type", "application/json")
-        .body(Full::new(Bytes::copy_from_slice(body)))
-        .unwrap();
+    let mut parts = request(TOKEN.as_bytes()).unwrap();
+    parts.method = Method::POST;
+    parts.headers.insert("content-type", HeaderValue::from_static("application/json"));
+    let request = Request::from_parts(parts, Full::new(Bytes::copy_from_slice(body)));
     let mut service = AUTHENTICATE.layer(SCOPES.layer(Inner));
     let status = at_once(service.call(request)).unwrap().status();
     (status, FORWARDED.take())

@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
 use scopegate_axum::{Authenticate, ImpliedScopes, ProtectedResource, ProtectedRouter, Reason, authenticated};
 use scopegate_mcp::RequireMcpScopes;
-use scopegate_tests::{Answer, Ask, ISSUER, issuer, mint, resource_server};
+use scopegate_tests::{Answer, Ask, ISSUER, Log, issuer, mint, resource_server};
 use serde_json::{Value, json};
 use tower::Layer as _;
 
@@ -388,4 +388,16 @@ async fn methods_sizes_and_types_are_http_errors() {
         }
     }
     assert_eq!(mcp.ran.take().len(), 2);
+}
+
+#[tokio::test]
+async fn the_log_names_what_was_not_declared_and_cannot_be_forged() {
+    let (log, _guard) = Log::listen();
+    let mcp = Mcp::stateless(scopes()).await;
+    let name = "undeclared\n2026-01-01 ERROR forged";
+    assert_403(&mcp.call(&token(""), "tools/call", tool(name)).await, None);
+    let lines = log.lines_with("asks for what is not declared");
+    assert!(lines.len() == 1 && lines[0].contains("tools/call") && lines[0].contains("undeclared"), "{lines:?}");
+    assert!(lines[0].contains("forged"), "on the same line");
+    assert_eq!(log.lines_with("policy_not_met").len(), 1);
 }

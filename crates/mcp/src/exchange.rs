@@ -11,7 +11,7 @@ use http::{
     request::Parts,
 };
 use http_body::Body;
-use scopegate_core::{Authentication, Error, Reason, VerifiedToken};
+use scopegate_core::{Authentication, Error, Reason, VerifiedToken, observe::log_excerpt};
 use scopegate_tower::{
     Requirement, ResponseBody,
     refusal::{Refusal, ResponseForm},
@@ -224,7 +224,16 @@ fn check(settings: &Settings, parts: &Parts, messages: &[Message<'_>]) -> Result
     for message in messages {
         match settings.policy.requirements(message.method, &message.asks_for)? {
             Some(requirements) => required.extend(requirements),
-            None => is_denied = true,
+            None => {
+                is_denied = true;
+                let names: Vec<_> = message.asks_for.names().iter().map(|name| log_excerpt(name)).collect();
+                tracing::debug!(
+                    target: "scopegate",
+                    method = message.method.map(log_excerpt),
+                    names = names.join(", "),
+                    "a message asks for what is not declared: declare it on `RequireMcpScopes`"
+                );
+            }
         }
     }
     if let Err(error) = Requirement::any_token().check(&parts.extensions) {
