@@ -8,10 +8,10 @@ use axum::routing::{any, get, post};
 use http::{HeaderValue, Method};
 use scopegate_axum::{
     AccessToken, Authenticate, Issuer, OpenApiError, OpenApiSecurity, ProtectedRouter, RequiredScopes, ResourceServer,
-    Scoped, SecurityScheme, TokenPolicy, VerifiedToken, authenticated, optional, public, scope,
+    Scoped, SecurityScheme, Tenants, TokenPolicy, TokenSource, VerifiedToken, authenticated, optional, public, scope,
     token_verifier::{PresentedToken, TokenVerifier, Verification, VerifyError},
 };
-use scopegate_tests::{Ask, ISSUER, issuer, mint, resource_server};
+use scopegate_tests::{Ask, ISSUER, LoopbackFetch, issuer, mint, resource_server};
 use scopegate_tower::RefusalBody;
 use serde_json::{Value, json};
 
@@ -403,6 +403,17 @@ async fn each_issuer_has_a_scheme_and_the_others_share_one() {
     let names: Vec<&String> =
         security.as_array().unwrap().iter().flat_map(|all| all.as_object().unwrap().keys()).collect();
     assert_eq!(names, ["as.example_t1", "as.example_t1_2", "as.example", "legacy_key"]);
+}
+
+#[tokio::test]
+async fn tenants_have_the_scheme_of_bearer_tokens() {
+    let tenants = Tenants::template("https://{tenant}.idp.example", |_| true);
+    let server = resource_server().fetch(LoopbackFetch).tenants(tenants).build().await.unwrap();
+    assert_eq!(server.token_sources().collect::<Vec<_>>(), [TokenSource::Tenants]);
+    let document = written(&app(Authenticate::new(server)).openapi_security(), &document(&["GET /messages"]));
+    let required = (json!([{ "bearer": ["read"] }]), ["400", "401", "403", "503"].map(str::to_owned).to_vec());
+    assert_eq!(shown(&document, "/messages", "get"), required);
+    assert_eq!(document["components"]["securitySchemes"], json!({ "bearer": { "type": "http", "scheme": "bearer" } }));
 }
 
 struct Write;

@@ -7,7 +7,7 @@ use scopegate_core::ErrorKind;
 use serde_json::Value;
 
 use super::{
-    document::{Document, OpenApiDocument, OperationChange},
+    document::{Document, OpenApiDocument, OperationChange, Requirement},
     operation::HANDLER_SCOPES,
     responses,
 };
@@ -32,23 +32,20 @@ impl Document for OpenApi {
         Ok(())
     }
 
-    fn set_operation(&mut self, path: &str, method: &str, change: OperationChange) -> serde_json::Result<()> {
-        let paths = self.paths.iter_mut().flat_map(|paths| &mut paths.paths);
-        let item = paths.filter(|(other, _)| *other == path).find_map(|(_, item)| item.as_item_mut());
-        let operations = item.into_iter().flat_map(aide::util::iter_operations_mut);
-        for (_, operation) in operations.filter(|(other, _)| *other == method) {
-            operation.extensions.shift_remove(HANDLER_SCOPES);
-            operation.security = change
-                .security
-                .iter()
-                .map(|all| all.clone().into_iter().map(|(name, scopes)| (name, scopes.into_iter().collect())).collect())
-                .collect();
-            let responses = &mut operation.responses.get_or_insert_default().responses;
-            for (status, response) in &change.responses {
-                responses.insert(StatusCode::Code(*status), serde_json::from_value(response.clone())?);
-            }
+    fn set_operation(&mut self, path: &str, method: &str, change: OperationChange) -> serde_json::Result<bool> {
+        let item = self.paths.as_mut().and_then(|paths| paths.paths.get_mut(path)?.as_item_mut());
+        let mut operations = item.into_iter().flat_map(aide::util::iter_operations_mut);
+        let Some((_, operation)) = operations.find(|(other, _)| *other == method) else { return Ok(false) };
+        operation.extensions.shift_remove(HANDLER_SCOPES);
+        let requirement = |requirement: Requirement| {
+            requirement.into_iter().map(|(name, scopes)| (name, scopes.into_iter().collect())).collect()
+        };
+        operation.security = change.security.into_iter().map(requirement).collect();
+        let responses = &mut operation.responses.get_or_insert_default().responses;
+        for (status, response) in change.responses {
+            responses.insert(StatusCode::Code(status), serde_json::from_value(response)?);
         }
-        Ok(())
+        Ok(true)
     }
 }
 

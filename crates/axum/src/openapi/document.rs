@@ -21,8 +21,8 @@ pub trait Document: Clone {
 
     fn set_response(&mut self, name: &str, response: Value) -> serde_json::Result<()>;
 
-    /// Sets the security of an operation, and adds or replaces these responses.
-    fn set_operation(&mut self, path: &str, method: &str, change: OperationChange) -> serde_json::Result<()>;
+    /// Sets the security of an operation, and adds or replaces these responses. `false` where there is no such operation.
+    fn set_operation(&mut self, path: &str, method: &str, change: OperationChange) -> serde_json::Result<bool>;
 }
 
 /// What is written to an operation.

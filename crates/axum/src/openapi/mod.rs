@@ -14,7 +14,7 @@ mod utoipa;
 
 use std::collections::BTreeMap;
 
-use self::plan::Plan;
+use self::plan::{Plan, Settings};
 pub(crate) use self::routes::SecuredRoute;
 pub use self::{document::OpenApiDocument, error::OpenApiError, scheme::SecurityScheme};
 
@@ -63,27 +63,23 @@ pub use self::{document::OpenApiDocument, error::OpenApiError, scheme::SecurityS
 /// The scopes of a `bearer` scheme are what OpenAPI 3.1 has them for; 3.0 does not permit them there.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is written until `write_to` is called"]
-pub struct OpenApiSecurity {
-    routes: Vec<SecuredRoute>,
-    schemes: BTreeMap<String, SecurityScheme>,
-    denies_undocumented: bool,
-}
+pub struct OpenApiSecurity(Settings);
 
 impl OpenApiSecurity {
     pub(crate) fn new(routes: Vec<SecuredRoute>) -> Self {
-        Self { routes, schemes: BTreeMap::new(), denies_undocumented: false }
+        Self(Settings { routes, schemes: BTreeMap::new(), denies_undocumented: false })
     }
 
     /// Says how clients get the tokens of an issuer, or of a verifier of the application. The default is in the
     /// [table](Self) above.
     pub fn scheme(mut self, issuer: impl Into<String>, scheme: SecurityScheme) -> Self {
-        self.schemes.insert(issuer.into(), scheme);
+        self.0.schemes.insert(issuer.into(), scheme);
         self
     }
 
     /// Makes a route that is neither public nor in the document a fault. By default a document need not have all routes.
     pub fn deny_undocumented(mut self) -> Self {
-        self.denies_undocumented = true;
+        self.0.denies_undocumented = true;
         self
     }
 
@@ -103,6 +99,6 @@ impl OpenApiSecurity {
     /// - a security scheme or a response of another meaning by the name of one that is written;
     /// - a scope policy that has more than 64 alternatives.
     pub fn write_to(&self, document: &mut impl OpenApiDocument) -> Result<(), OpenApiError> {
-        Plan::new(self, document)?.write_to(document)
+        Plan::new(&self.0, document)?.write_to(document)
     }
 }

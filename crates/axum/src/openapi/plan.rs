@@ -4,19 +4,29 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::Method;
 use scopegate_core::{Access, ErrorKind, ScopeToken, TokenSource};
+use serde::ser;
 use serde_json::{Value, json};
 
 use super::{
-    OpenApiError, OpenApiSecurity,
     document::{Document, OperationChange, Requirement},
+    error::OpenApiError,
     operation::{self, Operation},
     responses,
     routes::{SecuredRoute, route_of},
-    scheme::Schemes,
+    scheme::{Schemes, SecurityScheme},
 };
 
 /// How many alternatives a scope policy may have.
 const MAX_ALTERNATIVES: usize = 64;
+
+/// The routes, and what the application chose.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) routes: Vec<SecuredRoute>,
+    /// By the name of the issuer.
+    pub(super) schemes: BTreeMap<String, SecurityScheme>,
+    pub(super) denies_undocumented: bool,
+}
 
 pub(super) struct Plan {
     schemes: Vec<(String, Value)>,
@@ -25,18 +35,18 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(security: &OpenApiSecurity, document: &impl Document) -> Result<Self, OpenApiError> {
+    pub(super) fn new(settings: &Settings, document: &impl Document) -> Result<Self, OpenApiError> {
         let mut faults = Vec::new();
         let document = document.to_json().unwrap_or_else(|error| {
             faults.push(format!("the document cannot be written as JSON: {error}"));
             Value::Null
         });
         let mut planner =
-            Planner { security, document: &document, schemes: Schemes::default(), responses: BTreeMap::new() };
+            Planner { settings, document: &document, schemes: Schemes::default(), responses: BTreeMap::new() };
         let mut documented = BTreeSet::new();
         let mut operations = Vec::new();
         for operation in operation::all(&document, &mut faults) {
-            let Some(index) = route_of(&security.routes, operation.path, &operation.method) else {
+            let Some(index) = route_of(&settings.routes, operation.path, &operation.method) else {
                 faults.push(format!(
                     "{operation} is not a route of the router; correct the document, or add the route, with `public()` if \
                      anybody may call it"
@@ -44,20 +54,20 @@ impl Plan {
                 continue;
             };
             documented.insert((index, operation.method.to_string()));
-            match planner.change(&operation, &security.routes[index]) {
+            match planner.change(&operation, &settings.routes[index]) {
                 Ok(change) => operations.push((operation.path.to_owned(), operation.key.to_owned(), change)),
                 Err(fault) => faults.push(format!("{operation} {fault}")),
             }
         }
-        if security.denies_undocumented {
-            faults.extend(undocumented(&security.routes, &documented));
+        if settings.denies_undocumented {
+            faults.extend(undocumented(&settings.routes, &documented));
         }
         let Planner { mut schemes, responses, .. } = planner;
         // A scheme is known from the operations, and also from routes that the document does not have.
-        for route in &security.routes {
-            schemes.names_of(route.authenticate.resource_server(), &security.schemes);
+        for route in &settings.routes {
+            schemes.names_of(route.authenticate.resource_server(), &settings.schemes);
         }
-        faults.extend(schemes.unknown(&security.schemes).map(|issuer| {
+        faults.extend(schemes.unknown(&settings.schemes).map(|issuer| {
             format!("a scheme is given for {issuer:?}, whose tokens no route accepts; write the name as the resource server has it")
         }));
         let used: BTreeSet<&String> =
@@ -78,9 +88,7 @@ impl Plan {
         let mut written = document.clone();
         let mut faults = Vec::new();
         let mut check = |what: &str, result: serde_json::Result<()>| {
-            if let Err(error) = result {
-                faults.push(format!("{what} cannot be written: {error}"));
-            }
+            faults.extend(result.err().map(|error| format!("{what} cannot be written: {error}")));
         };
         for (name, scheme) in self.schemes {
             check(&name, written.set_scheme(&name, scheme));
@@ -89,7 +97,10 @@ impl Plan {
             check(&name, written.set_response(&name, response));
         }
         for (path, method, change) in self.operations {
-            check(&format!("{method} {path}"), written.set_operation(&path, &method, change));
+            let found = written.set_operation(&path, &method, change).and_then(|is_found| {
+                is_found.then_some(()).ok_or_else(|| ser::Error::custom("it is in the document as JSON alone"))
+            });
+            check(&format!("{method} {path}"), found);
         }
         OpenApiError::none(faults)?;
         *document = written;
@@ -98,7 +109,7 @@ impl Plan {
 }
 
 struct Planner<'p> {
-    security: &'p OpenApiSecurity,
+    settings: &'p Settings,
     document: &'p Value,
     schemes: Schemes,
     /// The components that operations refer to.
@@ -151,7 +162,7 @@ impl Planner<'_> {
             return Ok(vec![Requirement::new()]);
         }
         let mut required = Vec::new();
-        let schemes = self.schemes.names_of(route.authenticate.resource_server(), &self.security.schemes);
+        let schemes = self.schemes.names_of(route.authenticate.resource_server(), &self.settings.schemes);
         for scopes in alternatives(&route.access, of_handler)? {
             for scheme in &schemes {
                 self.schemes.add_scopes(scheme, &scopes);

@@ -29,9 +29,9 @@ impl Document for OpenApi {
         Ok(())
     }
 
-    fn set_operation(&mut self, path: &str, method: &str, change: OperationChange) -> serde_json::Result<()> {
+    fn set_operation(&mut self, path: &str, method: &str, change: OperationChange) -> serde_json::Result<bool> {
         let Some(operation) = self.paths.paths.get_mut(path).and_then(|item| operation(item, method)) else {
-            return Ok(());
+            return Ok(false);
         };
         let requirement = |requirement: Requirement| {
             requirement.into_iter().fold(SecurityRequirement::default(), |all, (name, scopes)| all.add(name, scopes))
@@ -40,7 +40,7 @@ impl Document for OpenApi {
         for (status, response) in change.responses {
             operation.responses.responses.insert(status.to_string(), serde_json::from_value(response)?);
         }
-        Ok(())
+        Ok(true)
     }
 }
 
