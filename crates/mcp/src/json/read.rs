@@ -94,7 +94,10 @@ impl<'t> Reader<'t> {
         loop {
             match self.next()? {
                 JsonEvent::EndArray => return Ok(Json::Array(items)),
-                event => items.push(self.value(event)?),
+                event => {
+                    let item = self.value(event)?;
+                    push(&mut items, item);
+                }
             }
         }
     }
@@ -111,10 +114,19 @@ impl<'t> Reader<'t> {
                 return Err(Unreadable::ReservedMember);
             }
             let event = self.next()?;
-            members.push((name, self.value(event)?));
+            let value = self.value(event)?;
+            push(&mut members, (name, value));
         }
         if has_duplicates(&members) { Err(Unreadable::DuplicateMember) } else { Ok(Json::Object(members)) }
     }
+}
+
+/// A vector begins with room for four. Of a message of arrays in arrays that would be most of it, so the first is alone.
+fn push<T>(items: &mut Vec<T>, item: T) {
+    if items.is_empty() {
+        items.reserve_exact(1);
+    }
+    items.push(item);
 }
 
 fn has_duplicates(members: &[(Cow<'_, str>, Json<'_>)]) -> bool {
@@ -209,6 +221,15 @@ mod tests {
         assert_eq!(of(&"[".repeat(1_000_000)), Err(Unreadable::TooDeep));
         assert_eq!(of(&r#"{"a":"#.repeat(1_000_000)), Err(Unreadable::TooDeep));
         assert!(of(&format!("[{}[]]", "[],".repeat(10_000))).is_ok(), "siblings add no depth");
+    }
+
+    #[test]
+    fn what_has_one_item_has_room_for_one() {
+        let [array, object] = [r#"[[[1]]]"#, r#"{"a":{"a":1}}"#].map(|text| of(text).unwrap());
+        let Json::Array(outer) = array else { panic!("an array") };
+        let Json::Array(inner) = &outer[0] else { panic!("an array") };
+        let Json::Object(members) = object else { panic!("an object") };
+        assert_eq!((outer.capacity(), inner.capacity(), members.capacity()), (1, 1, 1));
     }
 
     #[test]
