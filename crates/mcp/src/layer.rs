@@ -23,8 +23,13 @@ const MOST_DEPTH: usize = 127;
 /// Layer: requires scopes for each tool, prompt and resource of an MCP server. See the [crate docs](crate).
 ///
 /// Names are compared character for character. A pattern with a `*` at its end stands for all names that begin with what is
-/// before it; the whole name decides first, then the longest pattern. A pattern covers no name with a path segment `.` or `..`
-/// in it, also not one that is percent-encoded. What matches nothing is denied.
+/// before it; the whole name decides first, then the longest pattern. What matches nothing is denied.
+///
+/// A pattern covers no name that a lenient server may take for something else: none with a path segment `.` or `..` in it, and
+/// none that another declaration would decide, were the name percent-decoded (up to three times), its white space and control
+/// characters dropped, `\` and `//` made `/`, and ASCII letters taken without regard to case. With `file:///*` and
+/// `file:///secret/*`, nobody gets `file:///%73ecret/a`. What else the server takes for the same, such as `file:/secret/a` or a
+/// symbolic link, is its own: give patterns that begin alike the same scheme and host, and no `*` alone beside narrower ones.
 ///
 /// ```
 /// use scopegate_core::{authenticated, scope};
@@ -205,7 +210,8 @@ impl RequireMcpScopes {
     }
 
     /// Limits the size of a body that is read, in bytes: that of a request, and of a response or event in which there may be a
-    /// list. Default: 4 MiB. A larger request is refused with 413.
+    /// list. Default: 4 MiB. A larger request is refused with 413. While it is judged, a message of many small values takes up to
+    /// 35 times its size in memory.
     ///
     /// # Panics
     ///

@@ -1,6 +1,11 @@
 //! Who may use which tool, prompt or resource: names and prefixes, each with its requirement.
 
-use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use scopegate_core::{Access, ScopePolicy, ScopeToken};
 use scopegate_tower::Requirement;
@@ -54,6 +59,10 @@ pub(crate) struct Rules {
     whole: HashMap<Box<str>, Rule>,
     /// The longest first.
     prefixes: Vec<(Box<str>, Rule)>,
+    /// The [`reading`]s of the whole names.
+    whole_readings: HashSet<Vec<u8>>,
+    /// Those of the prefixes, the longest first.
+    prefix_readings: Vec<Vec<u8>>,
 }
 
 /// The requirement that `access` is, where every request has a token.
@@ -95,19 +104,26 @@ impl Rules {
             self.whole.contains_key(name)
         };
         assert!(!is_known, "{pattern:?} is declared twice; state its whole requirement once");
+        let (reading, _) = reading(name);
         if is_prefix {
             self.prefixes.push((name.into(), rule));
             self.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+            self.prefix_readings.push(reading);
+            self.prefix_readings.sort_by_key(|prefix| std::cmp::Reverse(prefix.len()));
         } else {
             self.whole.insert(name.into(), rule);
+            self.whole_readings.insert(reading);
         }
     }
 
-    /// The rule for a name: that of the whole name, or of its longest prefix.
+    /// The rule for a name: that of the whole name, or of its longest prefix. A prefix covers no name that a lenient server
+    /// may take for one that another rule is about.
     fn find(&self, name: &str) -> Option<&Rule> {
         self.whole.get(name).or_else(|| {
-            let (_, rule) = self.prefixes.iter().find(|(prefix, _)| name.starts_with(&**prefix))?;
-            (!has_dot_segment(name)).then_some(rule)
+            let (prefix, rule) = self.prefixes.iter().find(|(prefix, _)| name.starts_with(&**prefix))?;
+            let (name, stays) = reading(name);
+            let longest = self.prefix_readings.iter().find(|prefix| name.starts_with(prefix))?;
+            (stays && !self.whole_readings.contains(&name) && *longest == reading(prefix).0).then_some(rule)
         })
     }
 
@@ -139,25 +155,37 @@ impl Rules {
     }
 }
 
-/// How many times a name is percent-decoded in search of a dot segment. Servers decode once, and some twice.
+/// How many times a name is percent-decoded in search of what else it may stand for. Servers decode once, and some twice.
 const MAX_DECODINGS: usize = 3;
 
-/// Whether a path in the name would lead out of the prefix that it begins with, also one that is percent-encoded. A name that
-/// is encoded more often than any server decodes counts as such.
-fn has_dot_segment(name: &str) -> bool {
-    let mut decoded = name.as_bytes().to_vec();
+/// What a name may stand for to a server that is lenient: one that percent-decodes, drops white space and control characters as
+/// URL parsers do, or has a file system that knows neither case nor doubled slashes. Two names with one reading may be the same
+/// thing. Second, whether it stays below what it begins with: no segment is `.` or `..`, and it is not encoded more often than
+/// any server decodes.
+fn reading(name: &str) -> (Vec<u8>, bool) {
+    let mut reading = name.as_bytes().to_vec();
+    let mut stays = true;
     for _ in 0..MAX_DECODINGS {
-        let mut segments = decoded.split(|byte| matches!(byte, b'/' | b'\\' | b'?' | b'#'));
-        // What follows a semicolon is a parameter of the segment (RFC 3986 §3.3).
-        if segments.any(|segment| matches!(segment.split(|byte| *byte == b';').next(), Some(b"." | b".."))) {
-            return true;
-        }
-        match percent_decoded(&decoded) {
-            Some(again) => decoded = again,
-            None => return false,
+        reading.retain(|byte| *byte > b' ' && *byte != 0x7f);
+        stays &= !has_dot_segment(&reading);
+        match percent_decoded(&reading) {
+            Some(again) => reading = again,
+            None => {
+                reading
+                    .iter_mut()
+                    .for_each(|byte| *byte = if *byte == b'\\' { b'/' } else { byte.to_ascii_lowercase() });
+                reading.dedup_by(|byte, before| *byte == b'/' && *before == b'/');
+                return (reading, stays);
+            }
         }
     }
-    true
+    (reading, false)
+}
+
+fn has_dot_segment(name: &[u8]) -> bool {
+    let mut segments = name.split(|byte| matches!(byte, b'/' | b'\\' | b'?' | b'#'));
+    // What follows a semicolon is a parameter of the segment (RFC 3986 §3.3).
+    segments.any(|segment| matches!(segment.split(|byte| *byte == b';').next(), Some(b"." | b"..")))
 }
 
 /// The text with each `%` and two hexadecimal digits as the byte that they stand for; `None` where there are none.
@@ -260,7 +288,7 @@ mod tests {
             ("files/secret", "files"),
             ("files/", "files"),
             ("files", "any"),
-            ("Files/x", "any"),
+            ("file/x", "any"),
         ] {
             assert_eq!(rules.to_list(name).unwrap().challenge(), Some(expected), "{name}");
         }
@@ -285,13 +313,67 @@ mod tests {
             "file:///docs/..#a",
             "file:///docs/%25%32%65./a",
             "file:///docs/%25252525a",
+            "file:///docs/.\t./a",
+            "file:///docs/\n../a",
+            "file:///docs/..\r/a",
+            "file:///docs/.%0a./a",
+            "file:///docs/%2\te%2e/a",
+            "file:///docs/.. ",
+            "file:///docs/..\u{0}",
         ] {
             assert!(rules.to_list(name).is_none(), "{name}");
         }
-        for name in
-            ["file:///docs/a..b", "file:///docs/...", "file:///docs/.hidden", "file:///docs/100%25", "file:///x/../y"]
-        {
+        for name in [
+            "file:///docs/a..b",
+            "file:///docs/...",
+            "file:///docs/.hidden",
+            "file:///docs/a. b",
+            "file:///docs/100%25",
+            "file:///x/../y",
+        ] {
             assert!(rules.to_list(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_covers_no_name_that_may_be_one_of_another_rule() {
+        let rules = rules(&[
+            ("file:///*", "any"),
+            ("file:///docs/*", "docs"),
+            ("file:///docs/secret/*", "secret"),
+            ("file:///docs/plan.txt", "plan"),
+            ("file:///docs/.*", "hidden"),
+        ]);
+        for name in [
+            "file:///docs/%73ecret/a",
+            "file:///docs/%2573ecret/a",
+            "file:///docs/secret%2fa",
+            "file:///docs%2Fa",
+            "file:///docs/secret\\a",
+            "file:///docs\\a",
+            "file:///docs//secret/a",
+            "file:////docs/a",
+            "file:///docs/SECRET/a",
+            "file:///docs/sec\tret/a",
+            "file:///docs/plan%2etxt",
+            "file:///docs/plan.txt ",
+            "file:///docs/Plan.txt",
+            "file:///docs/%2Ehidden",
+        ] {
+            assert!(rules.to_list(name).is_none(), "{name}");
+        }
+        for (name, expected) in [
+            ("file:///a%20b", "any"),
+            ("file:///docs", "any"),
+            ("file:///Docs2/a", "any"),
+            ("file:///docs/a%20b//c%2Fd", "docs"),
+            ("file:///docs/secrets", "docs"),
+            ("file:///docs/secret/%41//b", "secret"),
+            ("file:///docs/plan.txt2", "docs"),
+            ("file:///docs/plan.txt", "plan"),
+            ("file:///docs/.hidden", "hidden"),
+        ] {
+            assert_eq!(rules.to_list(name).and_then(Requirement::challenge), Some(expected), "{name}");
         }
     }
 
