@@ -176,7 +176,11 @@ async fn a_list_in_any_response_is_filtered_whatever_its_id_is() {
         (format!("[{SECRET},{SECRET}]"), format!("[{SHOWN},{SHOWN}]")),
         (
             r#"{"jsonrpc":"2.0","id":1,"result":{"cacheScope":"public","ttlMs":5,"prompts":[{"name":"x"}],"resources":[{"uri":"x"}],"resourceTemplates":[{"uriTemplate":"x"}]}}"#.to_owned(),
-            r#"{"jsonrpc":"2.0","id":1,"result":{"cacheScope":"private","ttlMs":5,"prompts":[],"resources":[],"resourceTemplates":[]}}"#.to_owned(),
+            r#"{"jsonrpc":"2.0","id":1,"result":{"ttlMs":5,"prompts":[],"resources":[],"resourceTemplates":[],"cacheScope":"private"}}"#.to_owned(),
+        ),
+        (
+            SECRET.replace("\"tools\"", "\"ttlMs\":5,\"tools\""),
+            SHOWN.replace("\"tools\"", "\"ttlMs\":5,\"tools\"").replace("]}", "],\"cacheScope\":\"private\"}"),
         ),
         (
             r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"x"}}"#.to_owned(),
@@ -239,6 +243,13 @@ async fn errors_of_http_and_empty_responses_are_passed_on() {
     })
     .await;
     assert_eq!(list(&router).await.status, 202);
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_may_be_answered_with_any_text() {
+    let router = answering(|| with("text/plain", "ended")).await;
+    let answer = ask(Method::DELETE).bearer(token("")).of(&router).await;
+    assert_eq!(answer.assert_pass().body, "ended");
 }
 
 #[tokio::test]

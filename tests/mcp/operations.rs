@@ -129,6 +129,23 @@ async fn mcp_4_a_token_in_a_header_of_its_own_is_not_passed_on() {
 }
 
 #[tokio::test]
+async fn a_request_does_not_leave_http_by_an_upgrade() {
+    let resource_server = resource_server().issuer(issuer()).build().await.expect("good settings");
+    let service = tower::ServiceBuilder::new().layer(Authenticate::new(resource_server)).layer(scopes()).service_fn(
+        async |request: http::Request<scopegate_mcp::MessageBody>| {
+            let mut response = http::Response::new(axum::body::Body::empty());
+            if request.headers().contains_key("upgrade") {
+                *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            }
+            Ok::<_, std::convert::Infallible>(response)
+        },
+    );
+    let router = axum::Router::new().route_service("/mcp", service);
+    let ask = ask(Method::GET).bearer(token("")).header("connection", "upgrade").header("upgrade", "websocket");
+    assert_eq!(ask.of(&router).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn mcp_5_statuses_tell_tokens_headers_and_permissions_apart() {
     let mcp = Mcp::stateless(scopes()).await;
     let body = || request("tools/call", tool("files/read")).to_string();

@@ -58,6 +58,8 @@ async fn mcp_7_a_session_is_used_by_its_principal_alone() {
     }
     let answer = within(&session, Method::GET).body("").of(&mcp.router).await;
     answer.assert_401_bare();
+    let resumed = within(&session, Method::GET).header("last-event-id", "9/9").bearer(token("")).of(&mcp.router).await;
+    assert_eq!((resumed.status, resumed.body.as_str()), (StatusCode::OK, ""), "there is no such event");
     call(&mcp, &session, &token("")).await.assert_pass();
 }
 

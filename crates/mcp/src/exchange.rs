@@ -7,6 +7,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response,
     header::{
         ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, RANGE, TRANSFER_ENCODING,
+        UPGRADE,
     },
     request::Parts,
 };
@@ -136,7 +137,7 @@ async fn admit<B: Body>(settings: &Settings, parts: &mut Parts, body: B) -> Resu
             Error::missing_credentials().into()
         });
     }
-    let mut lists = !is_post;
+    let mut lists = parts.method == Method::GET;
     let mut forwarded = MessageBody::default();
     if is_post {
         check_type(&parts.headers)?;
@@ -156,7 +157,8 @@ async fn admit<B: Body>(settings: &Settings, parts: &mut Parts, body: B) -> Resu
 
     let headers = &mut parts.headers;
     ABOUT_BYTES.iter().for_each(|name| drop(headers.remove(name)));
-    for name in [CONTENT_ENCODING, TRANSFER_ENCODING, RANGE] {
+    // Behind an upgrade there would be messages that nobody reads.
+    for name in [CONTENT_ENCODING, TRANSFER_ENCODING, RANGE, UPGRADE] {
         headers.remove(name);
     }
     // A token is for this server alone, and nothing behind it may pass it on (MCP, "Token Handling").

@@ -72,16 +72,17 @@
 //!
 //! The `Authorization` header, and another one that carries tokens, is not forwarded: a token is for this server alone (MCP, "Token
 //! Handling"). A [`RequireActive`](scopegate_tower::RequireActive) goes outside of this layer. Bodies of `GET` and `DELETE` are
-//! dropped, and so is the `Last-Event-ID` of a `POST`.
+//! dropped, and so are the `Last-Event-ID` of a `POST` and `Upgrade`, behind which there would be messages that nobody reads.
 //!
 //! # Lists
 //!
 //! What the token may not use is left out of lists, by the same requirement that guards the call; what a closure requires
 //! depends on arguments, and plays no part. A page may be short, or empty, and still have a `nextCursor`. A
-//! `cacheScope` becomes `private`, since the list is this caller's. Responses are read as strictly as requests. One that cannot
-//! be read, or is larger than [`max_message_size`](RequireMcpScopes::max_message_size), is answered 500, and an event stream
-//! ends; nothing is passed on unfiltered. `Accept-Encoding` is not forwarded with a list request, since what is compressed
-//! cannot be read: compress outside of this layer.
+//! `cacheScope` becomes `private`, and one is added where there is a `ttlMs`, since the list is this caller's. Responses are
+//! read as strictly as requests. One that cannot be read, or is larger than
+//! [`max_message_size`](RequireMcpScopes::max_message_size), is answered 500, and an event stream ends; nothing is passed on
+//! unfiltered. `Accept-Encoding` is not forwarded with a list request, since what is compressed cannot be read: compress outside
+//! of this layer.
 //!
 //! Filtered are the responses to requests with a list in them, and whatever comes by `GET`, since a stream that is resumed
 //! repeats earlier responses. There, a list is known by its shape (`tools`, `prompts`, `resources` or `resourceTemplates` in a
@@ -101,6 +102,8 @@
 //! - Arguments are not validated against a tool's schema, nor anything in a result but the names in lists.
 //! - The headers `Mcp-Method`, `Mcp-Name` and `Mcp-Param-…` are forwarded and not read. A server that follows MCP 2026-07-28
 //!   compares them with the body.
+//! - Whether the event of a `Last-Event-ID` is one of the session. A server whose store of events is shared by sessions has to
+//!   compare them, or to give events ids that nobody guesses.
 //! - `Host` and `Origin`, which the server checks against DNS rebinding.
 //! - What one tool does on behalf of another, and what the server asks of the client.
 //!

@@ -89,9 +89,14 @@ impl ListFilter {
                 is_list = true;
             }
         }
-        // What is left is this caller's, and no cache between may give it to another (MCP 2026-07-28, "Caching").
-        if is_list && let Some(scope) = result.get_mut("cacheScope") {
-            *scope = Json::String("private".into());
+        // What is left is this caller's, and no cache between may give it to another. A list that may be kept for a time and does
+        // not say for whom is anybody's (MCP 2026-07-28, "Caching").
+        if is_list && let Json::Object(members) = result {
+            let is_kept = members.iter().any(|(name, _)| name == "ttlMs" || name == "cacheScope");
+            members.retain(|(name, _)| name != "cacheScope");
+            if is_kept {
+                members.push(("cacheScope".into(), Json::String("private".into())));
+            }
         }
         Ok(())
     }
