@@ -214,6 +214,34 @@ async fn mcp_6_a_batch_is_decided_as_a_whole_with_the_scopes_of_all() {
 }
 
 #[tokio::test]
+async fn mcp_6_of_several_servers_each_names_its_own_metadata_and_takes_its_own_tokens() {
+    let [first, second] = ["https://api.example/mcp", "https://api.example/other"];
+    let resource_server = scopegate_axum::ResourceServer::builder()
+        .clock(scopegate_tests::clock())
+        .issuer(issuer())
+        .protected_resource(ProtectedResource::new(first))
+        .protected_resource(ProtectedResource::new(second))
+        .build()
+        .await
+        .expect("good settings");
+    let mcp = Mcp::behind(
+        scopes(),
+        StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true),
+        Authenticate::new(resource_server.for_resource(second)),
+    );
+    let of = |audience: &str| mint().token().audience(audience).scope("other").issue();
+    let answer = mcp.call(&of(second), "tools/call", tool("both")).await;
+    let challenge = answer.challenge().expect("a challenge");
+    assert_eq!(answer.status, StatusCode::FORBIDDEN, "{answer:?}");
+    assert!(
+        challenge.contains("scope=\"a b\"") && challenge.contains("oauth-protected-resource/other\""),
+        "{challenge}"
+    );
+    mcp.call(&of(first), "tools/call", tool("echo")).await.assert_401(Reason::WrongAudience);
+    assert!(mcp.ran.take().is_empty());
+}
+
+#[tokio::test]
 async fn mcp_7_a_session_id_is_no_credential_and_a_token_in_the_query_is_not_read() {
     let mcp = Mcp::stateless(scopes()).await;
     let body = || request("tools/call", tool("echo")).to_string();
