@@ -1,13 +1,25 @@
 //! A session belongs to the caller that it was given to.
 
+use std::sync::Arc;
+
 use http::{Method, StatusCode};
-use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
+use http_body_util::BodyExt as _;
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    model::{
+        CallToolRequestParams, CallToolResponse, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
+        ServerConfig, Tool,
+    },
+    service::RequestContext,
+    transport::streamable_http_server::StreamableHttpServerConfig,
+};
 use scopegate_axum::{
     Authenticate,
     jwt::{Profile, RequiredClaim},
 };
 use scopegate_tests::{Answer, Ask, issuer, mint, resource_server};
 use serde_json::json;
+use tower::ServiceExt as _;
 
 use crate::rig::{Mcp, ask, request, scopes, token, token_of};
 
@@ -142,4 +154,51 @@ async fn sessions_are_bounded_and_a_forgotten_one_is_unknown() {
         }
     }
     assert!((1..=4).contains(&known), "{known} of 20 sessions are known");
+}
+
+/// Lists its tools as soon as one of them is called, which never returns.
+#[derive(Clone, Default)]
+struct Slow(Arc<tokio::sync::Notify>);
+
+impl ServerHandler for Slow {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        self.0.notified().await;
+        let tool = |name| Tool::new(name, "a tool", serde_json::Map::new());
+        Ok(ListToolsResult::with_all_items(vec![tool("echo"), tool("undeclared")]))
+    }
+
+    async fn call_tool(
+        &self,
+        _: CallToolRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        self.0.notify_one();
+        std::future::pending().await
+    }
+}
+
+/// A server knows the stream of a response by the id of the request, which the client chooses.
+#[tokio::test]
+async fn mcp_9_a_list_in_the_stream_of_another_request_with_its_id_is_filtered() {
+    let resource_server = resource_server().issuer(issuer()).build().await.expect("good settings");
+    let config = StreamableHttpServerConfig::default();
+    let mcp = Mcp::serving(scopes(), config, Authenticate::new(resource_server), Slow::default());
+    let session = initialize(&mcp, &token("")).await;
+    let send = |method, params| {
+        let body = request(method, params).to_string();
+        mcp.router.clone().oneshot(within(&session, Method::POST).bearer(token("")).body(body).request())
+    };
+    let _list = send("tools/list", json!({})).await.expect("it is infallible");
+    let call = send("tools/call", json!({"name": "echo"})).await.expect("it is infallible");
+    let events = call.into_body().collect().await.expect("a whole stream").to_bytes();
+    let events = String::from_utf8_lossy(&events);
+    assert!(events.contains("\"tools\"") && !events.contains("undeclared"), "{events}");
 }

@@ -78,6 +78,8 @@ impl From<Error> for Stop {
 struct Admitted {
     body: MessageBody,
     filter: Option<ListFilter>,
+    /// Whether it is an answer with a list, or a stream, and what is neither JSON nor a stream is a fault.
+    expects_list: bool,
     caller: Caller,
 }
 
@@ -93,7 +95,7 @@ impl<B: Body> Exchange<B> {
         R: Body<Data = Bytes, Error: Into<BoxError>>,
     {
         let Self { settings, mut parts, body } = self;
-        let Admitted { body, filter, caller } = match admit(&settings, &mut parts, body).await {
+        let Admitted { body, filter, expects_list, caller } = match admit(&settings, &mut parts, body).await {
             Ok(admitted) => admitted,
             Err(Stop::Problem(problem)) => return Ok(problem.respond()),
             Err(Stop::Refusal(error, scope)) => return Ok(refuse(&parts, &error, scope.as_deref())),
@@ -109,7 +111,7 @@ impl<B: Body> Exchange<B> {
         }
         let Some(filter) = filter else { return Ok(response.map(McpResponseBody::inner)) };
         response.headers_mut().remove(ETAG);
-        Ok(match filtered(response, filter).await {
+        Ok(match filtered(response, filter, expects_list).await {
             Ok(response) => response,
             Err(fault) => {
                 tracing::error!(target: "scopegate", "{fault}; answered 500");
@@ -137,7 +139,7 @@ async fn admit<B: Body>(settings: &Settings, parts: &mut Parts, body: B) -> Resu
             Error::missing_credentials().into()
         });
     }
-    let mut lists = parts.method == Method::GET;
+    let mut expects_list = parts.method == Method::GET;
     let mut forwarded = MessageBody::default();
     if is_post {
         check_type(&parts.headers)?;
@@ -148,7 +150,7 @@ async fn admit<B: Body>(settings: &Settings, parts: &mut Parts, body: B) -> Resu
         let json = json::read(&text, settings.max_depth).map_err(Malformed::Json)?;
         let messages = messages(&json)?;
         check(settings, parts, &messages)?;
-        lists |= messages.iter().any(|message| message.asks_for == Target::List);
+        expects_list |= messages.iter().any(|message| message.asks_for == Target::List);
         parts.extensions.insert(Operations::of(&messages));
         forwarded = MessageBody::new(json.to_bytes());
     }
@@ -171,11 +173,13 @@ async fn admit<B: Body>(settings: &Settings, parts: &mut Parts, body: B) -> Resu
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(http_body::Body::size_hint(&forwarded).lower()));
     }
-    let filter = lists.then(|| {
+    // A server may know the stream of a response by the id of the request alone, which another request of the session may have.
+    let may_list = expects_list || (is_post && headers.contains_key(SESSION_ID));
+    let filter = may_list.then(|| {
         headers.remove(ACCEPT_ENCODING);
         ListFilter::new(Arc::clone(&settings.policy), settings.max_message_size, settings.max_depth, authentication)
     });
-    Ok(Admitted { body: forwarded, filter, caller })
+    Ok(Admitted { body: forwarded, filter, expects_list, caller })
 }
 
 /// The caller, if the session that the request names is the caller's.
@@ -297,7 +301,11 @@ async fn collect<B: Body>(body: B, max: usize) -> Result<Vec<u8>, Uncollected> {
 }
 
 /// The response without what the caller may not use.
-async fn filtered<R>(response: Response<R>, filter: ListFilter) -> Result<Response<McpResponseBody<R>>, Fault>
+async fn filtered<R>(
+    response: Response<R>,
+    filter: ListFilter,
+    expects_list: bool,
+) -> Result<Response<McpResponseBody<R>>, Fault>
 where
     R: Body<Data = Bytes, Error: Into<BoxError>>,
 {
@@ -311,7 +319,7 @@ where
     let is_events = essence.as_deref() == Some("text/event-stream");
     if !is_json && !is_events {
         // An error of HTTP, or nothing at all.
-        let is_list = response.status().is_success() && !response.body().is_end_stream();
+        let is_list = expects_list && response.status().is_success() && !response.body().is_end_stream();
         return if is_list { Err(Fault::UnknownType) } else { Ok(response.map(McpResponseBody::inner)) };
     }
     if response.headers().contains_key(CONTENT_ENCODING) || response.headers().get_all(CONTENT_TYPE).iter().count() > 1

@@ -182,7 +182,7 @@ impl RequireMcpScopes {
     }
 
     /// Says who may call a method that this crate does not know, such as `tasks/get` or one of an extension. Its parameters are
-    /// not looked at, and neither is its result. A notification is declared by its method, too, unless that begins with
+    /// not looked at, and neither is its result, but for lists within a session. A notification is declared by its method, too, unless that begins with
     /// `notifications/`.
     ///
     /// # Panics
@@ -210,7 +210,7 @@ impl RequireMcpScopes {
     }
 
     /// Limits the size of a body that is read, in bytes: that of a request, and of a response or event in which there may be a
-    /// list. Default: 4 MiB. A larger request is refused with 413. While it is judged, a message of many small values takes up to
+    /// list, which are all within a session. Default: 4 MiB. A larger request is refused with 413. While it is judged, a message of many small values takes up to
     /// 35 times its size in memory.
     ///
     /// # Panics

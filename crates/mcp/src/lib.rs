@@ -84,9 +84,10 @@
 //! unfiltered. `Accept-Encoding` is not forwarded with a list request, since what is compressed cannot be read: compress outside
 //! of this layer.
 //!
-//! Filtered are the responses to requests with a list in them, and whatever comes by `GET`, since a stream that is resumed
-//! repeats earlier responses. There, a list is known by its shape (`tools`, `prompts`, `resources` or `resourceTemplates` in a
-//! result), not by its id. Responses to other requests are passed on as they are.
+//! Filtered are the responses to requests with a list in them, whatever comes by `GET`, since a stream that is resumed repeats
+//! earlier responses, and all responses within a session, since a server may send a list by the stream of another request that
+//! has the same id. There, a list is known by its shape (`tools`, `prompts`, `resources` or `resourceTemplates` in a result), not
+//! by its id. Other responses are passed on as they are.
 //!
 //! # Sessions
 //!
