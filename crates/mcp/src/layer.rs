@@ -182,8 +182,8 @@ impl RequireMcpScopes {
     }
 
     /// Says who may call a method that this crate does not know, such as `tasks/get` or one of an extension. Its parameters are
-    /// not looked at, and neither is its result, but for lists within a session. A notification is declared by its method, too, unless that begins with
-    /// `notifications/`.
+    /// not looked at, and neither is its result, but for lists within a session. A notification is declared by its method, too,
+    /// unless that begins with `notifications/`.
     ///
     /// # Panics
     ///
