@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 /// How many invalidations are kept. What began before the oldest of them counts as invalidated.
-const MAX_INVALIDATIONS: usize = 1024;
+const MAX_INVALIDATIONS: u64 = 1024;
 
 /// Answers whether a lookup was overtaken by an invalidation: its answer may be from before a revocation and must not be
 /// cached.
@@ -38,11 +38,17 @@ impl<T: Copy + PartialEq> InvalidationLog<T> {
     }
 
     pub(crate) fn record(&mut self, tag: T, at: Duration) {
+        self.record_all([tag], at);
+    }
+
+    /// Records one invalidation, of what has any of these tags.
+    pub(crate) fn record_all(&mut self, tags: impl IntoIterator<Item = T>, at: Duration) {
         self.epoch += 1;
-        if self.entries.len() >= MAX_INVALIDATIONS {
+        let epoch = self.epoch;
+        while self.entries.front().is_some_and(|oldest| oldest.epoch + MAX_INVALIDATIONS <= epoch) {
             self.dropped = self.entries.pop_front();
         }
-        self.entries.push_back(Invalidation { tag, epoch: self.epoch, at });
+        self.entries.extend(tags.into_iter().map(|tag| Invalidation { tag, epoch, at }));
     }
 
     /// Whether one of these tags was invalidated after the epoch `since`.
@@ -91,13 +97,13 @@ mod tests {
     fn a_lookup_from_before_the_oldest_entry_counts_as_invalidated() {
         let mut log = InvalidationLog::default();
         let began = log.epoch();
-        let most = MAX_INVALIDATIONS as u64;
+        let most = MAX_INVALIDATIONS;
         (0..most).for_each(|number| log.record(tag(number), at(number)));
         assert!(!log.has_any(&[tag(most)], began));
         log.record(tag(most + 1), at(most));
         assert!(log.has_any(&[tag(most)], began), "the first entry was dropped");
         assert!(!log.has_any(&[tag(most)], began + 1));
-        assert_eq!(log.entries.len(), MAX_INVALIDATIONS);
+        assert_eq!(log.entries.len() as u64, MAX_INVALIDATIONS);
     }
 
     #[test]

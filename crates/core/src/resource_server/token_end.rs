@@ -70,7 +70,7 @@ impl Inner {
         };
         let now = self.now();
         self.invalidations.log.send_modify(|log| {
-            tags.into_iter().for_each(|tag| log.record(tag, now));
+            log.record_all(tags, now);
             self.invalidation_epoch.store(log.epoch(), Ordering::Release);
         });
     }
@@ -119,7 +119,7 @@ impl Inner {
 /// A token without `exp`, as an opaque one may be, ends by an invalidation alone. What does not end a token: the issuer is not
 /// asked about it again, so a revocation counts once this process is told of it; and a key that the issuer withdraws ends no
 /// token that it has verified, since the token is not kept to be verified by another key. The next request finds out both.
-/// The last 1024 invalidations are remembered: a token whose end is first waited for after more has ended.
+/// The last 1024 invalidations are remembered: a token whose end was not polled while more came has ended.
 ///
 /// Time is that of the resource server's [`Clock`]; a clock that is set is noticed within a minute. Poll it within a tokio
 /// runtime, whose time driver the [`SystemClock`](crate::clock::SystemClock) needs. Once complete, it stays so. It keeps neither
