@@ -7,8 +7,9 @@ use aide::axum::{
 use axum::routing::{any, get, post};
 use http::{HeaderValue, Method};
 use scopegate_axum::{
-    AccessToken, Authenticate, Issuer, OpenApiError, OpenApiSecurity, ProtectedRouter, RequiredScopes, ResourceServer,
-    Scoped, SecurityScheme, Tenants, TokenPolicy, TokenSource, VerifiedToken, authenticated, optional, public, scope,
+    AccessToken, Authenticate, Issuer, OpenApiError, OpenApiSecurity, ProtectedResource, ProtectedRouter,
+    RequiredScopes, ResourceServer, Scoped, SecurityScheme, Tenants, TokenPolicy, TokenSource, VerifiedToken,
+    authenticated, optional, public, scope,
     token_verifier::{PresentedToken, TokenVerifier, Verification, VerifyError},
 };
 use scopegate_tests::{Ask, ISSUER, LoopbackFetch, issuer, mint, resource_server};
@@ -238,6 +239,33 @@ async fn every_contradiction_is_named_at_once() {
         assert_eq!(found, 1, "{expected}: {faults:#?}");
     }
     assert_eq!(faults.len(), 13, "{faults:#?}");
+}
+
+#[tokio::test]
+async fn prm_documents_of_the_router_are_public_routes() {
+    let resource = ProtectedResource::new("https://api.example/v1");
+    let server = ResourceServer::builder().issuer(issuer()).protected_resource(resource).build().await;
+    let router = ProtectedRouter::new(server.expect("good settings")).route("/v1/me", authenticated(), get(nothing));
+    const PATH: &str = "/.well-known/oauth-protected-resource/v1";
+    let document =
+        written(&router.openapi_security().deny_undocumented(), &document(&[&format!("GET {PATH}"), "GET /v1/me"]));
+    assert_eq!(shown(&document, PATH, "get"), (json!([{}]), Vec::new()));
+    assert_eq!(Ask::get(PATH).of(&router.into_router()).await.status, 200);
+}
+
+#[tokio::test]
+async fn segment_with_a_prefix_is_closer_than_a_parameter_alone() {
+    let router = ProtectedRouter::new(discovered().await).route("/{any}/x", public(), get(nothing)).route(
+        "/v{version}/x",
+        scope("read"),
+        get(nothing),
+    );
+    let document = written(&router.openapi_security(), &document(&["GET /v1/x", "GET /w/x"]));
+    assert_eq!(shown(&document, "/v1/x", "get").0, json!([{ SCHEME: ["read"] }]));
+    assert_eq!(shown(&document, "/w/x", "get").0, json!([{}]));
+    let router = router.into_router();
+    assert_eq!(Ask::get("/w/x").of(&router).await.status, 200);
+    assert_ne!(Ask::get("/v1/x").of(&router).await.status, 200);
 }
 
 #[tokio::test]

@@ -86,7 +86,8 @@ impl OpenApiSecurity {
     /// Writes to a document that is otherwise complete, once.
     ///
     /// The paths of the document are those of the router; the names of their parameters may differ. Fallbacks are no routes of
-    /// the document. Callbacks and webhooks, which clients answer, stay as they are.
+    /// the document, and metadata documents (RFC 9728) are public ones. Callbacks and webhooks, which clients answer, stay as
+    /// they are.
     ///
     /// # Errors
     ///

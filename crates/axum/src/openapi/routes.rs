@@ -1,5 +1,7 @@
 //! The route that answers an operation.
 
+use std::cmp::Reverse;
+
 use http::Method;
 use scopegate_core::Access;
 use scopegate_tower::Authenticate;
@@ -21,6 +23,8 @@ pub(crate) struct SecuredRoute {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Closeness {
     Same,
+    /// A parameter behind so many octets that are the same.
+    Prefixed(Reverse<usize>),
     Parameter,
     Rest,
 }
@@ -39,10 +43,14 @@ impl SecuredRoute {
             let segment = segments.next()?;
             closeness.push(match (template(route), template(segment)) {
                 (route, segment) if route == segment => Closeness::Same,
-                (route, segment) if route == "{}" && !segment.is_empty() && !segment.contains("{}") => {
-                    Closeness::Parameter
-                }
-                _ => return None,
+                (_, segment) if segment.contains("{}") => return None,
+                (route, segment) => match route.strip_suffix("{}") {
+                    Some("") if !segment.is_empty() => Closeness::Parameter,
+                    Some(prefix) if segment.len() > prefix.len() && segment.starts_with(prefix) => {
+                        Closeness::Prefixed(Reverse(prefix.len()))
+                    }
+                    _ => return None,
+                },
             });
         }
         match segments.next() {

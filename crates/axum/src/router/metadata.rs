@@ -9,6 +9,9 @@ use scopegate_core::{Access, ResourceMetadata, ResourceServer, Routes, ScopeToke
 use scopegate_tower::{Authenticate, ServeResourceMetadata};
 use tower_layer::Layer;
 
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+use crate::openapi::SecuredRoute;
+
 /// The protected resources of a router, in the order in which they were met, each with the scopes of its routes.
 #[derive(Default)]
 pub(super) struct Resources(Vec<(ResourceServer, Vec<ScopeToken>)>);
@@ -44,6 +47,19 @@ impl Resources {
         let root: Vec<_> = served.paths().filter(|path| !is_known(path)).map(str::to_owned).collect();
         addresses.extend(root);
         addresses.into_iter().fold(routes, |routes, address| routes.route(Method::GET, address, public()))
+    }
+
+    /// The documents as routes for OpenAPI documents.
+    #[cfg(any(feature = "aide", feature = "utoipa"))]
+    pub(super) fn secured(&self, authenticate: &Authenticate) -> Vec<SecuredRoute> {
+        let route = |path: &str| SecuredRoute {
+            path: path.to_owned(),
+            is_prefix: false,
+            methods: Some(vec![Method::GET]),
+            access: public(),
+            authenticate: authenticate.clone(),
+        };
+        ServeResourceMetadata::new(self.documents()).paths().map(route).collect()
     }
 
     /// Adds the documents to the router.

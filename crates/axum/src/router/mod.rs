@@ -226,7 +226,8 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
     /// What the routes require, to be written to an OpenAPI document.
     #[cfg(any(feature = "aide", feature = "utoipa"))]
     pub fn openapi_security(&self) -> OpenApiSecurity {
-        OpenApiSecurity::new(self.visited().into_iter().filter_map(Visited::secured).collect())
+        let routes = self.visited().into_iter().filter_map(Visited::secured);
+        OpenApiSecurity::new(routes.chain(self.resources().secured(&self.authenticate)).collect())
     }
 
     /// Every route, those of nested routers and the fallbacks included.
