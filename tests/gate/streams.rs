@@ -86,10 +86,44 @@ async fn begin(
     let clock = clock();
     let server = server(&clock).await;
     let (sender, stream) = channel();
-    let stream = Arc::new(Mutex::new(Some(stream)));
+    let response = endless(content_type, stream);
+    let mut sent = ask(clock, server, sender, response, change, token).await;
+    assert_eq!(sent.says("first").await.expect("data"), "first");
+    sent
+}
+
+/// Begins a response of this content type to a good token, and ends it with the token. The handler has sent `first`.
+async fn begin_with(content_type: &'static str, first: &'static str) -> Sent {
+    let (clock, (sender, stream)) = (clock(), channel());
+    let server = server(&clock).await;
+    let response = endless(content_type, stream);
+    let token = token().issue();
+    let mut sent = ask(clock, server, sender, response, Authenticate::end_streams, Some(&token)).await;
+    assert_eq!(sent.says(first).await.expect("data"), first);
+    sent
+}
+
+/// As [`begin_with`], with a body of its own.
+async fn begin_body(content_type: &'static str, body: Body) -> Sent {
+    let clock = clock();
+    let server = server(&clock).await;
+    let response = ([("content-type", content_type)], body).into_response();
+    ask(clock, server, channel().0, response, Authenticate::end_streams, Some(&token().issue())).await
+}
+
+/// Gets this response from behind the layer.
+async fn ask(
+    clock: TestClock,
+    server: ResourceServer,
+    sender: Sender,
+    response: Response,
+    change: impl FnOnce(Authenticate) -> Authenticate,
+    token: Option<&str>,
+) -> Sent {
+    let response = Arc::new(Mutex::new(Some(response)));
     let handler = move || {
-        let stream = stream.lock().expect("not poisoned").take().expect("one request");
-        async move { endless(content_type, stream) }
+        let response = response.lock().expect("not poisoned").take().expect("one request");
+        async move { response }
     };
     let router = Router::new().route("/r", any(handler));
     let router = router.layer(change(Authenticate::new(server.clone())));
@@ -97,9 +131,7 @@ async fn begin(
     let response = tower::ServiceExt::oneshot(router, ask.request()).await.expect("an answer");
     assert_eq!(response.status(), StatusCode::OK);
     let (head, body) = response.into_parts();
-    let mut sent = Sent { clock, server, sender, headers: head.headers, body };
-    assert_eq!(sent.says("first").await.expect("data"), "first");
-    sent
+    Sent { clock, server, sender, headers: head.headers, body }
 }
 
 /// How a body went on.
@@ -194,13 +226,40 @@ async fn grpc_5_a_stream_ends_with_its_token_in_the_form_of_its_content_type() {
         }
         assert!(matches!(sent.next().await, Next::End) && sent.sender.is_closed());
     }
-    let mut sent = begin("application/grpc-web+proto", Authenticate::end_streams, Some(&token().issue())).await;
+    let mut sent = begin_with("application/grpc-web+proto", "\0\0\0\0\x01a").await;
     let last = sent.after(|clock, _| clock.advance(LIFETIME)).await.expect("a frame");
     let trailers = "grpc-status:16\r\ngrpc-message:the token has expired\r\n";
     assert_eq!(last.chars().next(), Some('\u{fffd}'), "0x80 marks trailers");
     assert_eq!(last.as_bytes()[3..7], u32::try_from(trailers.len()).expect("short").to_be_bytes());
     assert_eq!(&last[7..], trailers);
     assert!(matches!(sent.next().await, Next::End));
+}
+
+#[tokio::test]
+async fn grpc_5_trailers_of_grpc_web_neither_complete_a_message_nor_come_twice() {
+    // Five octets of a message, of which the handler has sent two: octets of trailers would be taken for the rest.
+    for (parts, is_cut) in [
+        (&["\0\0\0\0\x05ab"][..], true),
+        (&["\0\0", "\0\0\x05ab"], true),
+        (&["\0\0\0"], true),
+        (&["\0\0\0\0\x05ab", "cde", "\0\0\0\0\x01f\0\0\0\0\0"], false),
+    ] {
+        let mut sent = begin_with("application/grpc-web", parts[0]).await;
+        for part in &parts[1..] {
+            assert_eq!(sent.says(part).await.expect("data"), *part);
+        }
+        match sent.after(|clock, _| clock.advance(LIFETIME)).await {
+            Next::Failed(error) => assert!(is_cut && error.contains("the token has expired"), "{parts:?}: {error}"),
+            Next::Data(last) => assert!(!is_cut && last.contains("grpc-status:16"), "{parts:?}: {last}"),
+            other => panic!("{parts:?}: {other:?}"),
+        }
+        assert!(matches!(sent.next().await, Next::End));
+    }
+    let trailers = Bytes::from_static(b"\x80\0\0\0\x0fgrpc-status:0\r\n");
+    let frames = tokio_stream::once(Ok::<_, Infallible>(Frame::data(trailers))).chain(tokio_stream::pending());
+    let mut sent = begin_body("application/grpc-web", Body::new(StreamBody::new(frames))).await;
+    sent.next().await.expect("trailers");
+    assert!(matches!(sent.after(|clock, _| clock.advance(LIFETIME)).await, Next::End), "the call has its status");
 }
 
 #[tokio::test]
@@ -339,6 +398,18 @@ async fn more_invalidations_than_are_kept_end_a_stream_that_has_not_looked() {
         Reason::InactiveToken,
         "it may be among the lost ones"
     );
+}
+
+#[tokio::test]
+async fn an_invalidation_of_a_token_takes_one_place_of_those_that_are_kept() {
+    let server = server(&clock()).await;
+    let (head, ()) = Ask::get("/r").bearer(token().issue()).request().map(drop).into_parts();
+    let authentication = server.authenticate(&head).await.expect("a good token");
+    let other = mint().token().subject("bob").issue();
+    (0..1024).for_each(|_| invalidate(&server, Invalidate::Token(&other)));
+    assert_pending(&mut authentication.token_end().expect("a token")).await;
+    invalidate(&server, Invalidate::Token(&other));
+    assert_eq!(authentication.token_end().expect("a token").await, Reason::InactiveToken);
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ pub(crate) enum Ending {
     Close,
     /// The trailers of a gRPC call.
     Grpc,
-    /// The same as the last frame of a gRPC-Web body.
+    /// The same as the last frame of a gRPC-Web body, where no frame is cut by it.
     GrpcWeb,
 }
 
@@ -79,6 +79,50 @@ impl Ending {
     }
 }
 
+/// Where a gRPC-Web body has got to. Frames of data end anywhere, and what is sent amid a message counts as part of it.
+#[derive(Debug, Default)]
+struct WebFrames {
+    /// A flag, and the length of what follows.
+    head: [u8; 5],
+    /// How many octets of the head there are; none between frames and within the payload of one.
+    in_head: usize,
+    /// How many octets of the payload are to come.
+    left: u64,
+    has_trailers: bool,
+}
+
+impl WebFrames {
+    fn read(&mut self, mut data: &[u8]) {
+        while !data.is_empty() {
+            if self.left > 0 {
+                let read = data.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+                self.left -= read as u64;
+                data = &data[read..];
+                continue;
+            }
+            let read = data.len().min(self.head.len() - self.in_head);
+            self.head[self.in_head..][..read].copy_from_slice(&data[..read]);
+            self.in_head += read;
+            data = &data[read..];
+            if self.in_head == self.head.len() {
+                let [flag, length @ ..] = self.head;
+                self.has_trailers |= flag & 0x80 != 0;
+                (self.in_head, self.left) = (0, u32::from_be_bytes(length).into());
+            }
+        }
+    }
+
+    /// How the body can end here.
+    fn ending(&self) -> Ending {
+        match self {
+            Self { in_head: 0, left: 0, has_trailers: false, .. } => Ending::GrpcWeb,
+            // The call has its status already.
+            Self { in_head: 0, left: 0, has_trailers: true, .. } => Ending::Close,
+            _ => Ending::Abort,
+        }
+    }
+}
+
 pin_project! {
     /// A body that ends with a token.
     pub(crate) struct Stream<B> {
@@ -87,12 +131,13 @@ pin_project! {
         body: Option<B>,
         end: Option<TokenEnd>,
         ending: Ending,
+        frames: WebFrames,
     }
 }
 
 impl<B> Stream<B> {
     pub(crate) fn new(body: B, end: TokenEnd, ending: Ending) -> Self {
-        Self { body: Some(body), end: Some(end), ending }
+        Self { body: Some(body), end: Some(end), ending, frames: WebFrames::default() }
     }
 }
 
@@ -111,13 +156,16 @@ where
             tracing::debug!(target: "scopegate", reason = reason.as_str(), "a stream was ended with its token");
             *this.end = None;
             this.body.set(None);
-            return Poll::Ready(this.ending.last(reason));
+            let ending = if *this.ending == Ending::GrpcWeb { this.frames.ending() } else { *this.ending };
+            return Poll::Ready(ending.last(reason));
         }
         let Some(body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let frame = ready!(body.poll_frame(context));
-        let is_last = !matches!(&frame, Some(Ok(frame)) if frame.is_data());
-        if is_last {
-            *this.end = None;
+        match frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+            Some(data) if *this.ending == Ending::GrpcWeb => this.frames.read(data),
+            Some(_) => {}
+            // The last of it.
+            None => *this.end = None,
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }

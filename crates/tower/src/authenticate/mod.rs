@@ -45,7 +45,7 @@
 //! |---|---|---|
 //! | `text/event-stream` | the body ends | the client connects again, with a new token or to a 401 |
 //! | `application/grpc` | trailers with `grpc-status` 16 | this is how a gRPC call ends |
-//! | `application/grpc-web` | the same, as the last frame of the body | |
+//! | `application/grpc-web` | the same, as the last frame of the body; amid a message, the body fails | trailers are not taken for the rest of a message |
 //! | any other | the body fails: no last chunk in HTTP/1.1, `RST_STREAM` in HTTP/2 | a part is not taken for the whole |
 //!
 //! Not concerned are the responses to anonymous requests, bodies of at most 64 KiB whose length is known beforehand, and what
