@@ -149,6 +149,13 @@ async fn prm_3_an_identifier_that_no_client_could_call_fails_the_build() {
 }
 
 #[tokio::test]
+async fn mcp_1_a_document_that_would_send_clients_nowhere_fails_the_build() {
+    let nowhere = ProtectedResource::new("https://h/r").authorization_servers([""; 0]);
+    let error = builder().protected_resource(nowhere).build().await.expect_err("no server is named").to_string();
+    assert!(error.contains("leave it out for the configured issuers"), "{error}");
+}
+
+#[tokio::test]
 async fn prm_5_the_document_says_what_is_enforced() {
     let router = api(ProtectedResource::new("https://h/r1")).await.into_router();
     let document = document(&router, &format!("{WELL_KNOWN}/r1")).await;

@@ -161,6 +161,13 @@ impl ProtectedResource {
                 faults.push(format!("{what} is not an absolute https URL"));
             }
         }
+        if self.authorization_servers.as_ref().is_some_and(Vec::is_empty) {
+            faults.push(
+                "the list of authorization servers is empty, so that no client would know where to get a token; leave it out for \
+                 the configured issuers"
+                    .to_owned(),
+            );
+        }
         for issuer in self.authorization_servers.iter().flatten() {
             if !https_url::is_for_clients(issuer) {
                 faults.push(format!(
