@@ -1,5 +1,4 @@
 use std::{
-    error::Error as StdError,
     fmt, mem,
     pin::Pin,
     task::{Context, Poll},
@@ -10,10 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use scopegate_core::TokenEnd;
 
-use crate::stream::{self, Ending, Stream};
-
-/// What bodies fail with: the error of the inner body, or that a token ended before the body did.
-pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+use crate::stream::{self, BoxError, Ending, Stream};
 
 pin_project! {
     /// The body of a layer's response: the inner service's, or that of its own answer.

@@ -14,10 +14,10 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use scopegate_core::{Reason, TokenEnd};
 
-use crate::{
-    body::BoxError,
-    refusal::{GRPC_MESSAGE, GRPC_STATUS, GrpcType, grpc_content_type},
-};
+use crate::refusal::{GRPC_MESSAGE, GRPC_STATUS, GrpcType, grpc_content_type};
+
+/// What bodies fail with: the error of the inner body, or that a token ended before the body did.
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// A body whose length is known and no greater is as good as sent: nothing waits for the end of its token.
 const MAX_WHOLE: u64 = 64 * 1024;

@@ -1,25 +1,13 @@
 //! The outcome of authenticating a request: the extension that the rest of a service relies on.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
-use super::{ResourceServer, token_end::TokenEnd};
+use super::{ResourceServer, token_end::TokenEnd, token_identity::TokenIdentity};
 use crate::{
     jwt::cache::TokenDigest,
     refusal::{Error, ProtectionSpace},
     token::VerifiedToken,
 };
-
-/// What is known of a token beside what it says.
-#[derive(Clone)]
-pub(crate) struct TokenIdentity {
-    /// The digest of its text, by which the same token is recognised and not verified again.
-    pub(super) digest: TokenDigest,
-    /// The digest of what its signature covers, of a JWT that is known only by its issuer's answer. Elsewhere, since few are and
-    /// every request moves this.
-    pub(super) signed_part: Option<Arc<TokenDigest>>,
-    /// The epoch of invalidations in which its request came.
-    pub(super) epoch: u64,
-}
 
 /// The outcome of authenticating a request: a [`VerifiedToken`], or an anonymous caller.
 ///
@@ -90,7 +78,7 @@ impl Authentication {
     /// Completes when the token is no longer valid, for what outlives the request: a stream, a WebSocket, a job. `None` where the
     /// request came without credentials.
     pub fn token_end(&self) -> Option<TokenEnd> {
-        Some(TokenEnd::new(self.resource_server.server(), self.token.as_ref()?, self.presented.as_ref()?))
+        Some(self.resource_server.server().token_end(self.token.as_ref()?, self.presented.as_ref()?))
     }
 
     /// The resource server that authenticated the request.

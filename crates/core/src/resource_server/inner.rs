@@ -10,7 +10,7 @@ use std::{
 
 use http::HeaderName;
 
-use super::{authentication::TokenIdentity, protected_resource::Resource, token_end::Invalidations};
+use super::{protected_resource::Resource, token_end::Invalidations, token_identity::TokenIdentity};
 use crate::{
     clock::Clock,
     dispatch::Dispatch,

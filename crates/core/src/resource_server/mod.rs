@@ -2,6 +2,7 @@
 
 mod authentication;
 mod builder;
+mod ended_tokens;
 mod faults;
 mod future;
 mod health;
@@ -13,6 +14,7 @@ mod protected_resource;
 mod startup;
 mod tenants;
 mod token_end;
+mod token_identity;
 mod token_source;
 mod verifier_factory;
 
@@ -37,10 +39,10 @@ pub use self::{
     token_source::TokenSource,
 };
 use self::{
-    authentication::TokenIdentity,
     inner::{DigestedToken, Inner},
     jwt::JwtDecision,
     protected_resource::Resource,
+    token_identity::TokenIdentity,
 };
 use crate::{
     clock::Clock,

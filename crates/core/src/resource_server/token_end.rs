@@ -4,22 +4,15 @@ use std::{
     fmt,
     future::{self, Future},
     pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
 use tokio::sync::watch;
 
-use super::{authentication::TokenIdentity, inner::Inner};
 use crate::{
-    BoxFuture,
-    clock::Clock,
-    jose::signed_part,
-    jwt::{DecodedJwt, JwtBuffers, cache::TokenDigest},
-    online::{Invalidate, InvalidationLog},
-    refusal::Reason,
-    token::{VerifiedToken, claims::UnverifiedClaims},
+    BoxFuture, clock::Clock, jwt::cache::TokenDigest, online::InvalidationLog, refusal::Reason, token::VerifiedToken,
 };
 
 /// The longest sleep. A clock that was set, or a machine that slept, is noticed after it.
@@ -41,6 +34,15 @@ impl Invalidations {
         self.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 
+    /// Records the invalidation of these tags, and gives the epoch that it begins to `publish` before anybody who waits runs.
+    pub(super) fn record(&self, tags: Vec<TokenDigest>, publish: impl FnOnce(u64)) {
+        let now = self.now();
+        self.log.send_modify(|log| {
+            log.record_all(tags, now);
+            publish(log.epoch());
+        });
+    }
+
     /// Waits until one of these tags is invalidated after the epoch `since`.
     async fn invalidated(&self, tags: &[TokenDigest], mut since: u64) {
         let is_invalidated = |log: &InvalidationLog<TokenDigest>| {
@@ -56,52 +58,6 @@ impl Invalidations {
         while let Some(left) = time.checked_sub(self.now()).filter(|left| !left.is_zero()) {
             self.clock.sleep(left.min(MAX_SLEEP)).await;
         }
-    }
-}
-
-impl Inner {
-    /// Ends the tokens that an invalidation concerns. Their answers are gone from the caches by now: a request that comes after
-    /// this in the new epoch has a new answer.
-    pub(super) fn end_tokens(&self, what: Invalidate<'_>) {
-        let tags = match what {
-            Invalidate::Token(token) => self.tags_of_text(token),
-            Invalidate::Subject { issuer, subject } => vec![self.tag("subject", issuer, subject)],
-            Invalidate::Session { issuer, session } => vec![self.tag("session", issuer, session)],
-        };
-        let now = self.now();
-        self.invalidations.log.send_modify(|log| {
-            log.record_all(tags, now);
-            self.invalidation_epoch.store(log.epoch(), Ordering::Release);
-        });
-    }
-
-    fn tag(&self, kind: &str, issuer: &str, value: &str) -> TokenDigest {
-        self.jwt_cache.digest(format!("{kind} {} {issuer} {value}", issuer.len()).as_bytes())
-    }
-
-    /// The tags of every token that may have this text, or is the same JWT with another signature.
-    fn tags_of_text(&self, token: &str) -> Vec<TokenDigest> {
-        let mut tags =
-            vec![self.jwt_cache.digest(token.as_bytes()), self.jwt_cache.digest(signed_part(token).as_bytes())];
-        let (mut buffers, mut claims) = (JwtBuffers::new(), UnverifiedClaims::default());
-        if let Ok(jwt) = DecodedJwt::decode(token, &mut buffers, &mut claims, &self.claim_names) {
-            tags.push(self.tag("claims", "", jwt.claims.text()));
-        }
-        tags.dedup();
-        tags
-    }
-
-    /// The tags that end this token.
-    fn tags_of(&self, token: &VerifiedToken, presented: &TokenIdentity) -> Vec<TokenDigest> {
-        let issuer = token.issuer();
-        let mut tags = vec![presented.digest];
-        tags.extend(presented.signed_part.as_deref());
-        if token.issuer_context().verified_by.is_some() {
-            tags.push(self.tag("claims", "", token.json()));
-        }
-        tags.extend(token.subject().map(|subject| self.tag("subject", issuer, subject)));
-        tags.extend(token.session().map(|session| self.tag("session", issuer, &session)));
-        tags
     }
 }
 
@@ -142,11 +98,17 @@ enum State {
 }
 
 impl TokenEnd {
-    pub(super) fn new(server: &Inner, token: &VerifiedToken, presented: &TokenIdentity) -> Self {
+    /// The end of `token`, or an invalidation of one of `tags` after the epoch `since`.
+    pub(super) fn new(
+        invalidations: &Arc<Invalidations>,
+        tags: Vec<TokenDigest>,
+        since: u64,
+        token: &VerifiedToken,
+    ) -> Self {
         Self {
-            invalidations: Arc::clone(&server.invalidations),
-            tags: server.tags_of(token, presented).into(),
-            since: presented.epoch,
+            invalidations: Arc::clone(invalidations),
+            tags: tags.into(),
+            since,
             until: token.valid_until(),
             grace: Duration::ZERO,
             state: State::Idle,

@@ -11,7 +11,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{ResponseBody, authenticate, body::BoxError, require::Require};
+use crate::{ResponseBody, authenticate, require::Require, stream::BoxError};
 
 /// The future of a method for which a token is optional.
 type Optional<S, ReqBody, ResBody> = authenticate::ResponseFuture<S, ReqBody, ResBody>;

@@ -14,7 +14,7 @@ use super::{
     ResponseFuture,
     methods::{Methods, Rule},
 };
-use crate::{ResponseBody, body::BoxError};
+use crate::{ResponseBody, stream::BoxError};
 
 /// The service of [`GrpcScopes`](super::GrpcScopes). See the [module docs](super).
 #[derive(Clone, Debug)]
