@@ -336,6 +336,29 @@ async fn responses_of_the_application_stay() {
 }
 
 #[tokio::test]
+async fn response_by_a_reference_to_a_reference_gets_the_challenge() {
+    let security = app(discovered().await).openapi_security();
+    let with_401 = |name: &str| {
+        let reference = json!({ "$ref": format!("#/components/responses/{name}") });
+        let mut document = with_operations([("GET /me", json!({ "responses": { "401": reference } }))]);
+        document["components"]["responses"] = json!({
+            "Alias": { "$ref": "#/components/responses/Mine" },
+            "Mine": { "description": "mine" },
+            "Circle": { "$ref": "#/components/responses/Circle" },
+        });
+        document
+    };
+    let document = written(&security, &with_401("Alias"));
+    let response = &document["paths"]["/me"]["get"]["responses"]["401"];
+    assert!(response["headers"]["WWW-Authenticate"].is_object() && response["description"] == "mine", "{response}");
+    let faults = faults(&security, &with_401("Circle"));
+    assert!(
+        faults[0].starts_with("GET /me has a response for 401 that is no component of the document; "),
+        "{faults:?}"
+    );
+}
+
+#[tokio::test]
 async fn bodies_of_the_application_are_not_described() {
     let html = RefusalBody::new(HeaderValue::from_static("text/html"), "no");
     let authenticate = discovered().await.render_refusals(move |_| html.clone());

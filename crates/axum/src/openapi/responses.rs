@@ -56,12 +56,16 @@ pub(super) fn existing(responses: &Value, status: u16) -> Option<&Value> {
         .find_map(|key| responses.get(key.as_str()))
 }
 
+/// How many references lead to a response, each to the next.
+const MAX_REFERENCES: usize = 8;
+
 /// The response that a reference of an operation is about; `None` where it is not a component of the document.
-pub(super) fn resolved<'d>(response: &'d Value, components: &'d Value) -> Option<&'d Value> {
-    match response.get("$ref").map(Value::as_str) {
-        None => Some(response),
-        Some(reference) => components.get(reference?.strip_prefix("#/components/responses/")?),
+pub(super) fn resolved<'d>(mut response: &'d Value, components: &'d Value) -> Option<&'d Value> {
+    for _ in 0..=MAX_REFERENCES {
+        let Some(reference) = response.get("$ref") else { return Some(response) };
+        response = components.get(reference.as_str()?.strip_prefix("#/components/responses/")?)?;
     }
+    None
 }
 
 /// A response of the application that can be a refusal, too.
