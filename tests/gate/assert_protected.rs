@@ -207,8 +207,8 @@ async fn axum_prints_the_paths_of_a_router() {
         .merge(Router::new().route("/c", get(answer)));
     let found = findings(router, &listed(Method::GET, "/c", public())).await;
     for path in ["/a/{id}", "/nested/b"] {
-        let expected = format!("{path}: the router has this path, and the list of routes has not");
-        assert!(found.contains(&expected), "{found:?}");
+        let expected = format!("{path}: the router has this path, and the list of routes has not; add it");
+        assert!(found.iter().any(|found| found.starts_with(&expected)), "{found:?}");
     }
     assert_eq!(found.len(), 2, "{found:?}");
 }
@@ -232,7 +232,8 @@ async fn a_root_that_the_list_does_not_have_is_found_beside_a_fallback() {
         .fallback(authenticated(), answer);
     let routes = api.routes();
     let found = findings(api.into_router().route("/", get(answer)), &routes).await;
-    assert_eq!(found, ["/: the router has this path, and the list of routes has not"]);
+    let [found] = &found[..] else { panic!("{found:?}") };
+    assert!(found.starts_with("/: the router has this path, and the list of routes has not"), "{found}");
 }
 
 struct OwnClient(&'static str);

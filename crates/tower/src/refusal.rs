@@ -379,8 +379,9 @@ impl<'a> Refusal<'a> {
             ),
             ErrorKind::Misconfigured => event!(
                 ERROR,
-                "a route requires a token and no `Authenticate` layer runs in front of it: add the layer outside of what \
-                 requires the token. On an axum `Router`, add the routes, call `.route_layer(RequireScope::new(..))` or \
+                "a route requires a token and no `Authenticate` layer runs in front of it. On a `ProtectedRouter` the route is \
+                 `public()`: say `authenticated()`, or `optional()` for an `Option<AccessToken>`. Elsewhere add the layer outside \
+                 of what requires the token: on an axum `Router`, add the routes, call `.route_layer(RequireScope::new(..))` or \
                  `.route_layer(RequireActive::now())`, and then `.route_layer(Authenticate::new(..))`; in a \
                  `tower::ServiceBuilder`, put `Authenticate` first"
             ),

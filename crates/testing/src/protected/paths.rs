@@ -54,9 +54,18 @@ impl Printed {
             self.has(&format!("{path}{NESTED}")) && listed.contains(&*format!("{path}/*"))
         };
         let paths = self.0.iter().map(|path| path.strip_suffix(NESTED).unwrap_or(path));
-        let unlisted: BTreeSet<&str> =
-            paths.filter(|path| !listed.contains(path) && !is_listed_service(path)).collect();
-        let say = |path| format!("{path}: the router has this path, and the list of routes has not");
+        // A wildcard of the application, such as that of tonic for each service.
+        let is_listed_wildcard =
+            |path: &str| path.rsplit_once("/{*").is_some_and(|(prefix, _)| listed.contains(&*format!("{prefix}/*")));
+        let unlisted: BTreeSet<&str> = paths
+            .filter(|path| !listed.contains(path) && !is_listed_service(path) && !is_listed_wildcard(path))
+            .collect();
+        let say = |path| {
+            format!(
+                "{path}: the router has this path, and the list of routes has not; add it to the `ProtectedRouter`, or to the \
+                 list with `.route(Method::GET, {path:?}, public())`"
+            )
+        };
         unlisted.into_iter().map(say).collect()
     }
 
@@ -95,5 +104,13 @@ mod tests {
         ] {
             assert_eq!(filled(path, &routes), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn a_wildcard_is_what_the_list_has_with_a_star() {
+        let printed = Printed::read("RouteId(1): \"/pkg.Service/{*rest}\", RouteId(2): \"/pkg.Other/{*rest}\"");
+        let routes = Routes::new().route(None, "/pkg.Service/*", public()).route(None, "/pkg.Other/Method", public());
+        let unlisted = printed.unlisted(&routes);
+        assert!(unlisted.len() == 1 && unlisted[0].starts_with("/pkg.Other/{*rest}: "), "{unlisted:?}");
     }
 }
