@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 const SCHEME: &str = "as.example";
 
 async fn authenticate(issuer: Issuer) -> Authenticate {
-    Authenticate::new(resource_server().issuer(issuer).build().await.expect("good settings"))
+    Authenticate::new(resource_server().issuer(issuer).fetch(LoopbackFetch).build().await.expect("good settings"))
 }
 
 async fn discovered() -> Authenticate {
@@ -390,6 +390,7 @@ impl TokenVerifier for Legacy {
 #[tokio::test]
 async fn each_issuer_has_a_scheme_and_the_others_share_one() {
     let server: ResourceServer = resource_server()
+        .fetch(LoopbackFetch)
         .issuer(Issuer::discovered("https://as.example/t1/"))
         .issuer(Issuer::discovered("https://as.example/t1"))
         .issuer(issuer())

@@ -18,7 +18,9 @@ use scopegate_axum::{
     token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification},
 };
 use scopegate_testing::{TestIssuer, assert_protected};
-use scopegate_tests::{Answer, Ask, INTROSPECTION_URL, ISSUER, Log, Network, Reply, clock, issuer, jwt_cache, mint};
+use scopegate_tests::{
+    Answer, Ask, INTROSPECTION_URL, ISSUER, Log, LoopbackFetch, Network, Reply, clock, issuer, jwt_cache, mint,
+};
 use serde_json::{Value, json};
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -470,6 +472,7 @@ async fn tokens_of_every_kind_are_for_one_resource() {
                 .dangerous_allow_http_on_loopback(),
         )
         .verifier(Social)
+        .fetch(LoopbackFetch)
         .protected_resource(ProtectedResource::new("https://h/a").audiences(["a"]))
         .protected_resource(ProtectedResource::new("https://h/b").audiences(["b"]))
         .build()

@@ -20,9 +20,14 @@ impl Fetch for LoopbackFetch {
         Box::pin(async move {
             let authority = request.uri().authority().map(ToString::to_string).unwrap_or_default();
             let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-            let text =
-                format!("{} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n", request.method());
-            let raw = exchange(&authority, text.as_bytes()).await.map_err(FetchError::failed)?;
+            let mut text =
+                format!("{} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n", request.method());
+            for (name, value) in request.headers() {
+                text += &format!("{name}: {}\r\n", value.to_str().map_err(FetchError::failed)?);
+            }
+            text += &format!("Content-Length: {}\r\n\r\n", request.body().len());
+            let raw =
+                exchange(&authority, &[text.as_bytes(), request.body()].concat()).await.map_err(FetchError::failed)?;
             let (head, body) = raw.split_once("\r\n\r\n").ok_or_else(|| FetchError::failed("no response"))?;
             let status = head
                 .split(' ')
@@ -32,7 +37,10 @@ impl Fetch for LoopbackFetch {
             if body.len() > limits.body {
                 return Err(FetchError::body_too_large());
             }
-            Response::builder().status(status).body(Bytes::from(body.to_owned())).map_err(FetchError::failed)
+            let fields = head.lines().skip(1).filter_map(|line| line.split_once(": "));
+            let response =
+                fields.fold(Response::builder().status(status), |response, (name, value)| response.header(name, value));
+            response.body(Bytes::from(body.to_owned())).map_err(FetchError::failed)
         })
     }
 }
