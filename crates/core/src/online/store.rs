@@ -113,10 +113,10 @@ pub enum Invalidate<'a> {
 pub struct Invalidated {
     /// How many answers were removed from the cache of this process. A shared store may have had others.
     pub answers: usize,
-    /// Whether such tokens may be looked up online. `false` is certain, and then nothing has changed but for streams that
-    /// were ended: a JWT of an issuer without
-    /// an [`Introspection`](crate::introspection::Introspection) stays valid until it expires. `true` is an upper bound: a
-    /// verifier of the application may accept any token, and an introspection may be for some routes alone.
+    /// Whether such tokens may be looked up online. `false` is certain, and then nothing has changed but for streams that were
+    /// ended: a JWT of an issuer without an [`Introspection`](crate::introspection::Introspection) stays valid until it expires.
+    /// `true` is an upper bound: a verifier of the application may accept any token, and an introspection may be for some
+    /// routes alone.
     pub is_asked_about: bool,
 }
 

@@ -16,8 +16,8 @@
 //!
 //! A method that is not declared is denied and not `UNIMPLEMENTED` (12): whether it exists is known to the service alone, and a
 //! denial says what is true of a method that exists and was forgotten here. Its challenge names no scope, since none would
-//! suffice, and its line in the log says that the method is not declared. With [`otherwise`](GrpcScopes::otherwise), callers with a token reach the
-//! service, whose answer to an unknown method is `UNIMPLEMENTED`.
+//! suffice, and its line in the log says that the method is not declared. With [`otherwise`](GrpcScopes::otherwise), callers
+//! with a token reach the service, whose answer to an unknown method is `UNIMPLEMENTED`.
 //!
 //! The path of a request is compared octet by octet: what differs in case, in a slash or by percent-encoding is not declared.
 //!
