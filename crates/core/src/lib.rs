@@ -87,6 +87,7 @@ mod token;
 use std::{future::Future, pin::Pin};
 
 pub use self::{
+    confirmation::dpop,
     crypto::CryptoBackend,
     custom::{api_keys, token_verifier},
     jwt::JwtCacheConfig,

@@ -3,6 +3,8 @@
 //! The client that presents such a token must prove possession of the key. A binding that cannot be checked refuses the token,
 //! whichever member it is in: accepting it as a bearer token would undo its issuer's protection.
 
+pub mod dpop;
+
 use crate::{
     jose::json::Value,
     refusal::{FailedCheck, Reason},
