@@ -1,7 +1,26 @@
+//! The compact form of a JWS (RFC 7515, section 7.1): writing, and reading without verification.
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use crate::{SigningAlgorithm, SigningKey};
+use crate::{SigningAlgorithm, SigningKey, forgery::Forgery};
+
+/// Signs and encodes a header and a payload, by `key` and `algorithm` unless the signature is forged.
+pub(crate) fn write(
+    header: &str,
+    payload: &[u8],
+    key: &SigningKey,
+    algorithm: SigningAlgorithm,
+    forgery: Option<&Forgery>,
+) -> String {
+    let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+    let message = input.as_bytes();
+    let signature = match forgery {
+        None => key.sign(algorithm, message),
+        Some(forgery) => forgery.signature(key, algorithm, message),
+    };
+    format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
 
 /// A JWT in the compact form, split and not verified.
 pub(crate) struct UnverifiedJwt<'a> {

@@ -37,9 +37,10 @@
 //! - [`TokenBuilder`]: a token, valid unless changed. [`Shape`] has dialects other than RFC 9068.
 //! - [`OpaqueTokenBuilder`]: an opaque token of the introspection endpoint, and [`IntrospectionTrouble`], that endpoint's
 //!   faults.
+//! - [`DpopClient`]: a client with a key, to which tokens are bound, and its proofs; [`ProofBuilder`] has a proof's faults.
 //! - [`Mint`]: the same tokens without a server, for tests with a fixed key set.
 //! - [`SigningKeys`] and [`SigningKey`]: generated or read from private JWKs; published as they are or with changed members.
-//! - [`TestClock`]: a clock that the test sets and advances, for the service, the issuer and the mint.
+//! - [`TestClock`]: a clock that the test sets and advances, for the service, the issuer, the mint and DPoP clients.
 //!
 //! # Opaque tokens
 //!
@@ -74,6 +75,37 @@
 //! # }
 //! ```
 //!
+//! # Sender-constrained tokens
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use scopegate_testing::{DpopClient, SigningAlgorithm, TestClock, TestIssuer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let clock = TestClock::at_unix(1_700_000_000); // And for the service.
+//! let issuer = TestIssuer::builder().clock(clock.clone()).start().await;
+//! let client = DpopClient::generate(SigningAlgorithm::Es256).with_clock(clock);
+//! let url = "https://api.example/messages";
+//!
+//! // `Authorization: DPoP` and `DPoP`. The token can be opaque as well: `issuer.opaque_token().bound_to(&client)`.
+//! let token = issuer.token().scope("message").bound_to(&client).issue();
+//! let headers = client.headers("GET", url, &token);
+//!
+//! // Invalid proofs, each for one reason.
+//! let proof = client.proof("GET", url).for_token(&token);
+//! let other_method = proof.clone().method("POST").issue();
+//! let late = proof.clone().issued_ago(Duration::from_secs(600)).issue();
+//! let with_private_key = proof.with_private_key_in_header().issue();
+//!
+//! // Bound to a TLS client certificate, of which the test has the DER.
+//! let der = b"..";
+//! let token = issuer.token().scope("message").bound_to_certificate(der).issue();
+//! # let _ = (headers, other_method, late, with_private_key, token);
+//! # }
+//! ```
+//!
 //! # Without a socket
 //!
 //! ```
@@ -101,6 +133,8 @@ mod algorithm;
 mod changes;
 mod clock;
 mod compact;
+mod dpop;
+mod forgery;
 mod issuer;
 mod keys;
 mod mint;
@@ -111,6 +145,7 @@ mod token;
 pub use self::{
     algorithm::SigningAlgorithm,
     clock::TestClock,
+    dpop::{DpopClient, ProofBuilder},
     issuer::{IntrospectionTrouble, OpaqueTokenBuilder, RecordedRequest, RequestCounts, TestIssuer, TestIssuerBuilder},
     keys::{KeyError, SigningKey, SigningKeys},
     mint::Mint,

@@ -7,13 +7,13 @@ use std::{
 use serde_json::Value;
 
 use super::shared::Shared;
-use crate::{TokenBuilder, token::unique};
+use crate::{DpopClient, TokenBuilder, token::unique};
 
 /// Builds an opaque token. Started by [`TestIssuer::opaque_token`](crate::TestIssuer::opaque_token).
 ///
 /// By default it is a valid access token with the claims of a JWT by [`TestIssuer::token`](crate::TestIssuer::token). Each
-/// claim is a member of the introspection response, beside `active: true` and `token_type: Bearer`, which can be changed in
-/// the same way.
+/// claim is a member of the introspection response, beside `active: true` and `token_type`, which can be changed in the same
+/// way. `token_type` is `DPoP` for a token with `jkt` in its `cnf`, and `Bearer` for any other.
 ///
 /// [`issue`](Self::issue) can be called repeatedly: each call reads the clock and draws a new text.
 ///
@@ -106,6 +106,18 @@ impl OpaqueTokenBuilder {
     /// Sets `client_id`.
     pub fn client_id(self, client_id: impl Into<String>) -> Self {
         self.with(|claims| claims.client_id(client_id))
+    }
+
+    /// Binds the token to the client's key: `jkt` in `cnf`, beside what else `cnf` is set to, and `token_type: DPoP` ([RFC 9449,
+    /// section 6.2](https://www.rfc-editor.org/rfc/rfc9449#section-6.2)).
+    pub fn bound_to(self, client: &DpopClient) -> Self {
+        self.with(|claims| claims.bound_to(client))
+    }
+
+    /// Binds the token to a TLS client certificate in DER: `x5t#S256` in `cnf`, beside what else `cnf` is set to ([RFC 8705,
+    /// section 3.2](https://www.rfc-editor.org/rfc/rfc8705#section-3.2)). The bytes are hashed and not parsed.
+    pub fn bound_to_certificate(self, der: &[u8]) -> Self {
+        self.with(|claims| claims.bound_to_certificate(der))
     }
 
     /// Sets any member to any JSON value.

@@ -13,7 +13,7 @@ use super::{
     responses::{json_response, never_stored},
     shared::Shared,
 };
-use crate::token::{LIFETIME, TOKEN_TYPE, unique};
+use crate::token::{LIFETIME, unique};
 
 pub(super) fn respond(shared: &Shared, request: &Received) -> Response<Full<Bytes>> {
     let response = grant(shared, request).map(|body| json_response(StatusCode::OK, &body));
@@ -51,8 +51,9 @@ fn grant(shared: &Shared, request: &Received) -> Result<Value, Refusal> {
     if let Some(scope) = scope {
         token = token.scope(scope);
     }
+    let token_type = token.token_type();
     let token = if is_opaque { shared.tokens.issue(unique(), false, &token) } else { token.issue() };
-    let mut answer = json!({ "access_token": token, "token_type": TOKEN_TYPE, "expires_in": LIFETIME.as_secs() });
+    let mut answer = json!({ "access_token": token, "token_type": token_type, "expires_in": LIFETIME.as_secs() });
     if let Some(scope) = scope {
         answer["scope"] = scope.into();
     }

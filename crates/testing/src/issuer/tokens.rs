@@ -5,7 +5,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use crate::{Mint, TokenBuilder, clock::numeric_date, compact::UnverifiedJwt, token::TOKEN_TYPE};
+use crate::{Mint, TokenBuilder, clock::numeric_date, compact::UnverifiedJwt, token::token_type};
 
 /// The opaque tokens, and the revoked tokens of all kinds.
 #[derive(Default)]
@@ -31,7 +31,7 @@ impl Tokens {
     pub(super) fn issue(&self, text: String, is_refresh_token: bool, claims: &TokenBuilder) -> String {
         let mut others = Map::from_iter([("active".to_owned(), true.into())]);
         if !is_refresh_token {
-            others.insert("token_type".to_owned(), TOKEN_TYPE.into());
+            others.insert("token_type".to_owned(), claims.token_type().into());
         }
         let token = Opaque { members: claims.claims_beside(others), is_refresh_token };
         let mut known = self.known();
@@ -61,8 +61,9 @@ impl Tokens {
             Some(opaque) => opaque.members,
             None => {
                 let mut claims = UnverifiedJwt::parse(text)?.verified_by(mint.keys().iter())?;
+                let token_type = token_type(claims.get("cnf"));
                 claims.insert("active".to_owned(), true.into());
-                claims.insert("token_type".to_owned(), TOKEN_TYPE.into());
+                claims.insert("token_type".to_owned(), token_type.into());
                 claims
             }
         };

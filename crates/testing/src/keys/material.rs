@@ -3,7 +3,7 @@
 //! AWS-LC generates and parses keys, and checks that the parts of an imported key belong together.
 
 use aws_lc_rs::{
-    encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
+    encoding::{AsBigEndian as _, AsDer, Pkcs8V1Der, PublicKeyX509Der},
     rsa::{KeySize, PublicKeyComponents},
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
@@ -57,6 +57,8 @@ pub(super) struct Material {
     pub(super) public_der: Vec<u8>,
     /// `kty` and the public parameters.
     pub(super) public_members: Map<String, Value>,
+    /// The private parameters.
+    pub(super) private_members: Map<String, Value>,
 }
 
 impl Material {
@@ -110,10 +112,12 @@ impl Material {
             private_der,
             public_der: spki(pair.public_key()),
             public_members: members([("kty", "EC".into()), ("crv", crv.into()), ("x", b64(x)), ("y", b64(y))]),
+            private_members: members([("d", b64(pair.private_key().as_be_bytes().expect(SERIALIZES).as_ref()))]),
         }
     }
 
     fn ed25519(pair: &Ed25519KeyPair) -> Self {
+        let seed = pair.seed().expect(SERIALIZES);
         let private_der = pair.to_pkcs8().expect(SERIALIZES).as_ref().to_vec();
         Self {
             kind: Kind::Ed25519,
@@ -125,6 +129,7 @@ impl Material {
                 ("crv", "Ed25519".into()),
                 ("x", b64(pair.public_key().as_ref())),
             ]),
+            private_members: members([("d", b64(seed.as_be_bytes().expect(SERIALIZES).as_ref()))]),
         }
     }
 
@@ -133,13 +138,15 @@ impl Material {
         // prefix has a fixed length: two headers with lengths of two bytes, version and algorithm.
         const PKCS8_PREFIX: usize = 26;
         let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(pair).expect(SERIALIZES);
+        let private = &pkcs8.as_ref()[PKCS8_PREFIX..];
         let public = PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
         Self {
             kind: Kind::Rsa,
-            private: EncodingKey::from_rsa_der(&pkcs8.as_ref()[PKCS8_PREFIX..]),
+            private: EncodingKey::from_rsa_der(private),
             private_der: pkcs8.as_ref().to_vec(),
             public_der: spki(pair.public_key()),
             public_members: members([("kty", "RSA".into()), ("n", b64(&public.n)), ("e", b64(&public.e))]),
+            private_members: rsa_private_members(private),
         }
     }
 }
@@ -165,6 +172,30 @@ fn text<'a>(jwk: &'a Map<String, Value>, member: &'static str) -> Result<&'a str
 
 fn octets(jwk: &Map<String, Value>, member: &'static str) -> Result<Vec<u8>, KeyError> {
     URL_SAFE_NO_PAD.decode(text(jwk, member)?).map_err(|_| KeyError::member(member))
+}
+
+/// The private parameters of an RSAPrivateKey of AWS-LC, in DER: the reverse of [`rsa_private_key`].
+fn rsa_private_members(der: &[u8]) -> Map<String, Value> {
+    let (mut integers, _) = content(der);
+    let mut private = Map::new();
+    for name in ["version", "n", "e", "d", "p", "q", "dp", "dq", "qi"] {
+        let (magnitude, rest) = content(integers);
+        integers = rest;
+        if !["version", "n", "e"].contains(&name) {
+            private.insert(name.to_owned(), b64(magnitude.strip_prefix(&[0]).unwrap_or(magnitude)).into());
+        }
+    }
+    private
+}
+
+/// The content of the first element of well-formed DER, and what follows the element.
+fn content(der: &[u8]) -> (&[u8], &[u8]) {
+    let (short, rest) = (usize::from(der[1]), &der[2..]);
+    if short < 0x80 {
+        return rest.split_at(short);
+    }
+    let (length, rest) = rest.split_at(short & 0x7F);
+    rest.split_at(length.iter().fold(0, |length, octet| length << 8 | usize::from(*octet)))
 }
 
 /// The RSAPrivateKey of RFC 8017, appendix A.1.2, in DER.

@@ -10,9 +10,10 @@ mod error;
 mod material;
 mod public_key;
 mod signing_key;
+mod thumbprint;
 
-pub(crate) use self::public_key::PublicKey;
 pub use self::{error::KeyError, signing_key::SigningKey};
+pub(crate) use self::{public_key::PublicKey, thumbprint::sha256};
 
 /// An issuer's keys, in the order of its JWK Set.
 ///

@@ -6,7 +6,10 @@ use std::{
 use serde_json::Value;
 
 use super::shape::Shape;
-use crate::{Mint, SigningAlgorithm, SigningKey, changes::Changes, clock::numeric_date};
+use crate::{
+    DpopClient, Mint, SigningAlgorithm, SigningKey, changes::Changes, clock::numeric_date, forgery::Forgery,
+    keys::sha256,
+};
 
 /// The default lifetime of a token.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(5 * 60);
@@ -69,16 +72,6 @@ pub(super) enum Signer {
     Algorithm,
     /// This key, which need not be the mint's.
     Key(Box<SigningKey>),
-}
-
-/// A fault of the signature.
-#[derive(Clone)]
-pub(super) enum Forgery {
-    Hs256(Vec<u8>),
-    Hs256WithPublicKey,
-    UnknownKey,
-    Tampered,
-    Unsigned,
 }
 
 impl Mint {
@@ -179,6 +172,23 @@ impl TokenBuilder {
     /// Sets `iat` only: `exp` still follows from the clock.
     pub fn issued_at(self, time: SystemTime) -> Self {
         self.claim("iat", numeric_date(time))
+    }
+
+    /// Binds the token to the client's key: `jkt` in `cnf`, beside what else `cnf` is set to ([RFC 9449, section
+    /// 6.1](https://www.rfc-editor.org/rfc/rfc9449#section-6.1)).
+    pub fn bound_to(self, client: &DpopClient) -> Self {
+        self.confirmed_by("jkt", client.thumbprint())
+    }
+
+    /// Binds the token to a TLS client certificate in DER: `x5t#S256` in `cnf`, beside what else `cnf` is set to ([RFC 8705,
+    /// section 3.1](https://www.rfc-editor.org/rfc/rfc8705#section-3.1)). The bytes are hashed and not parsed.
+    pub fn bound_to_certificate(self, der: &[u8]) -> Self {
+        self.confirmed_by("x5t#S256", sha256(der))
+    }
+
+    fn confirmed_by(mut self, member: &str, thumbprint: String) -> Self {
+        self.claims.set_within("cnf", member, thumbprint.into());
+        self
     }
 
     /// Sets the payload's bytes, JSON or not, in place of the claims. They are encoded and signed as usual.
@@ -302,17 +312,5 @@ impl fmt::Debug for TokenBuilder {
             .field("algorithm", &self.algorithm)
             .field("forgery", &self.forgery)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Forgery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Hs256(_) => "Hs256([redacted])",
-            Self::Hs256WithPublicKey => "Hs256WithPublicKey",
-            Self::UnknownKey => "UnknownKey",
-            Self::Tampered => "Tampered",
-            Self::Unsigned => "Unsigned",
-        })
     }
 }

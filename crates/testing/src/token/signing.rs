@@ -1,12 +1,15 @@
 //! From a builder's settings to the compact form.
 
-use std::{sync::LazyLock, time::Duration};
+use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::builder::{Forgery, LIFETIME, Signer, TokenBuilder, Validity, WELL_BEYOND_LEEWAY};
-use crate::{SigningAlgorithm, SigningKey, clock::numeric_date, sign};
+use super::{
+    builder::{LIFETIME, Signer, TokenBuilder, Validity, WELL_BEYOND_LEEWAY},
+    token_type,
+};
+use crate::{SigningAlgorithm, SigningKey, clock::numeric_date, compact, forgery::Forgery};
 
 impl TokenBuilder {
     /// Signs the token and returns its compact form.
@@ -19,17 +22,7 @@ impl TokenBuilder {
     #[must_use]
     pub fn issue(&self) -> String {
         let (algorithm, key) = self.signer();
-        let input = format!("{}.{}", base64url(self.header_text(algorithm, key)), base64url(self.payload()));
-        let message = input.as_bytes();
-        let signature = match &self.forgery {
-            None => key.sign(algorithm, message),
-            Some(Forgery::Hs256(secret)) => sign::hs256(secret, message),
-            Some(Forgery::Hs256WithPublicKey) => sign::hs256(key.public_key_pem().as_bytes(), message),
-            Some(Forgery::UnknownKey) => unknown_key(algorithm).sign(algorithm, message),
-            Some(Forgery::Tampered) => tampered(key.sign(algorithm, message)),
-            Some(Forgery::Unsigned) => Vec::new(),
-        };
-        format!("{input}.{}", base64url(signature))
+        compact::write(&self.header_text(algorithm, key), &self.payload(), key, algorithm, self.forgery.as_ref())
     }
 
     fn signer(&self) -> (SigningAlgorithm, &SigningKey) {
@@ -55,11 +48,7 @@ impl TokenBuilder {
         if let Some(raw) = &self.raw_header {
             return raw.clone();
         }
-        let alg = match self.forgery {
-            Some(Forgery::Hs256(_) | Forgery::Hs256WithPublicKey) => "HS256",
-            Some(Forgery::Unsigned) => "none",
-            Some(Forgery::UnknownKey | Forgery::Tampered) | None => algorithm.name(),
-        };
+        let alg = self.forgery.as_ref().and_then(Forgery::alg).unwrap_or(algorithm.name());
         let mut header = Map::new();
         header.insert("alg".to_owned(), alg.into());
         if let Some(typ) = self.shape.typ() {
@@ -76,6 +65,11 @@ impl TokenBuilder {
             return raw.clone();
         }
         Value::Object(self.claims_beside(Map::new())).to_string().into_bytes()
+    }
+
+    /// The `token_type` of the token.
+    pub(crate) fn token_type(&self) -> &'static str {
+        token_type(self.claims.get("cnf"))
     }
 
     /// The claims at the current time of the clock. `others` are defaults that the builder's own claims override.
@@ -97,29 +91,9 @@ impl TokenBuilder {
     }
 }
 
-fn base64url(octets: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(octets)
-}
-
 /// 128 random bits, as text.
 pub(crate) fn unique() -> String {
     let mut octets = [0; 16];
     aws_lc_rs::rand::fill(&mut octets).expect("the operating system has randomness");
-    base64url(octets)
-}
-
-/// A key that is in no key set. RSA keys are slow to generate, so one serves the whole process.
-fn unknown_key(algorithm: SigningAlgorithm) -> SigningKey {
-    static RSA: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate(SigningAlgorithm::Rs256));
-    match algorithm {
-        SigningAlgorithm::Ps256 | SigningAlgorithm::Rs256 => RSA.clone(),
-        _ => SigningKey::generate(algorithm),
-    }
-}
-
-/// The signature with one bit flipped in the middle, where it changes a number and not the form.
-fn tampered(mut signature: Vec<u8>) -> Vec<u8> {
-    let middle = signature.len() / 2;
-    signature[middle] ^= 1;
-    signature
+    URL_SAFE_NO_PAD.encode(octets)
 }

@@ -1,6 +1,7 @@
 //! The crate's behaviour, seen from outside.
 
 mod client_authentication;
+mod dpop;
 mod http;
 mod introspection;
 mod introspection_trouble;

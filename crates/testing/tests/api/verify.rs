@@ -26,7 +26,12 @@ pub(crate) fn is_signed(token: &str, jwks: &str) -> bool {
     let parts = parts(token);
     let jwks: Value = serde_json::from_str(jwks).unwrap();
     let keys = jwks["keys"].as_array().unwrap();
-    let Some(jwk) = keys.iter().find(|jwk| jwk["kid"] == parts.header["kid"]) else { return false };
+    keys.iter().find(|jwk| jwk["kid"] == parts.header["kid"]).is_some_and(|jwk| is_signed_by(token, jwk))
+}
+
+/// Whether the token is signed with this key, by the algorithm of its header.
+pub(crate) fn is_signed_by(token: &str, jwk: &Value) -> bool {
+    let parts = parts(token);
     let member = |name: &str| octets(jwk[name].as_str().unwrap());
     let point = || [vec![4], member("x"), member("y")].concat();
     match parts.header["alg"].as_str().unwrap() {
