@@ -39,9 +39,14 @@ impl<'a> UnverifiedJwt<'a> {
         Some(Self { header: object(header)?, claims: object(claims)?, message, signature: octets(signature)? })
     }
 
+    /// A header parameter.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&Value> {
+        self.header.get(name)
+    }
+
     /// The header's `alg`.
     pub(crate) fn alg(&self) -> &str {
-        self.header.get("alg").and_then(Value::as_str).unwrap_or_default()
+        self.parameter("alg").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// A string claim that is needed before the signature can be checked.

@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::{assertion, shared::Shared};
+use super::{assertion, proof, shared::Shared};
 
 /// The metadata document, one for OpenID Connect Discovery and for [RFC
 /// 8414](https://www.rfc-editor.org/rfc/rfc8414#section-2).
@@ -24,6 +24,7 @@ pub(super) fn document(shared: &Shared) -> String {
         ("revocation_endpoint", json!(site.revocation_endpoint)),
         ("revocation_endpoint_auth_methods_supported", json!(methods)),
         ("revocation_endpoint_auth_signing_alg_values_supported", json!(assertion::algorithms())),
+        ("dpop_signing_alg_values_supported", json!(proof::algorithms())),
         ("grant_types_supported", json!(["client_credentials"])),
         // Both specifications require the member, and the second forbids an empty array, yet there is no authorization
         // endpoint here. `none` is the registered response type that issues nothing.

@@ -15,6 +15,7 @@ mod form;
 mod introspection;
 mod metadata;
 mod opaque;
+mod proof;
 mod recorded;
 mod refusal;
 mod responses;
@@ -60,7 +61,9 @@ use self::{
 /// curl -u test-client:test-secret -d grant_type=client_credentials -d scope=message http://127.0.0.1:PORT/token
 /// ```
 ///
-/// With `-d token_format=opaque`, a parameter of this crate alone, it issues an opaque token.
+/// With `-d token_format=opaque`, a parameter of this crate alone, it issues an opaque token. With a `DPoP` header, it binds the
+/// token to the key of that proof ([RFC 9449](https://www.rfc-editor.org/rfc/rfc9449#section-5)), which it verifies except that
+/// a proof can be used again; `iat` may be off by five minutes.
 ///
 /// The introspection endpoint describes opaque tokens, and JWTs that the current keys signed, whatever their claims: to every
 /// client with its credentials, and to every sender of an active access token as `Bearer`. Every client may revoke every

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{
     authentication,
     form::{Form, Received},
+    proof,
     refusal::Refusal,
     responses::{json_response, never_stored},
     shared::Shared,
@@ -50,6 +51,9 @@ fn grant(shared: &Shared, request: &Received) -> Result<Value, Refusal> {
     };
     if let Some(scope) = scope {
         token = token.scope(scope);
+    }
+    if let Some(thumbprint) = proof::key_thumbprint(shared, request.headers())? {
+        token = token.confirmed_by("jkt", thumbprint);
     }
     let token_type = token.token_type();
     let token = if is_opaque { shared.tokens.issue(unique(), false, &token) } else { token.issue() };

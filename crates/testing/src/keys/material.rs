@@ -36,6 +36,15 @@ impl Kind {
         }
     }
 
+    /// The members of a public JWK that its thumbprint is of (RFC 7638, section 3.2; RFC 8037, section 2).
+    pub(super) fn required_members(self) -> &'static [&'static str] {
+        match self {
+            Self::Ed25519 => &["crv", "kty", "x"],
+            Self::P256 | Self::P384 => &["crv", "kty", "x", "y"],
+            Self::Rsa => &["e", "kty", "n"],
+        }
+    }
+
     /// The algorithm of a key of this type whose JWK names none.
     pub(super) fn usual_algorithm(self) -> SigningAlgorithm {
         match self {

@@ -13,7 +13,7 @@ mod signing_key;
 mod thumbprint;
 
 pub use self::{error::KeyError, signing_key::SigningKey};
-pub(crate) use self::{public_key::PublicKey, thumbprint::sha256};
+pub(crate) use self::{public_key::PublicKey, signing_key::PRIVATE_MEMBERS, thumbprint::sha256};
 
 /// An issuer's keys, in the order of its JWK Set.
 ///

@@ -1,7 +1,7 @@
 use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
-use super::material::Kind;
+use super::{material::Kind, thumbprint::thumbprint};
 use crate::{SigningAlgorithm, sign};
 
 /// The public half of a key, for checking signatures.
@@ -9,6 +9,7 @@ use crate::{SigningAlgorithm, sign};
 pub(crate) struct PublicKey {
     kind: Kind,
     key: DecodingKey,
+    thumbprint: String,
 }
 
 impl PublicKey {
@@ -22,7 +23,14 @@ impl PublicKey {
             ("RSA", _) => (Kind::Rsa, DecodingKey::from_rsa_components(text("n")?, text("e")?)),
             _ => return None,
         };
-        Some(Self { kind, key: key.ok()? })
+        let is_required = |(name, _): &(&String, &Value)| kind.required_members().contains(&name.as_str());
+        let members = jwk.iter().filter(is_required).map(|(name, value)| (name.clone(), value.clone())).collect();
+        Some(Self { kind, key: key.ok()?, thumbprint: thumbprint(&members) })
+    }
+
+    /// The thumbprint of RFC 7638.
+    pub(crate) fn thumbprint(self) -> String {
+        self.thumbprint
     }
 
     /// Whether this key signed the message. The algorithm must fit the key's type.

@@ -11,7 +11,7 @@ use super::{
 use crate::{SigningAlgorithm, sign};
 
 /// The private members of a JWK (RFC 7518, section 6).
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+pub(crate) const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// A private key, and the JWK that publishes its public half.
 ///

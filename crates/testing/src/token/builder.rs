@@ -186,7 +186,7 @@ impl TokenBuilder {
         self.confirmed_by("x5t#S256", sha256(der))
     }
 
-    fn confirmed_by(mut self, member: &str, thumbprint: String) -> Self {
+    pub(crate) fn confirmed_by(mut self, member: &str, thumbprint: String) -> Self {
         self.claims.set_within("cnf", member, thumbprint.into());
         self
     }

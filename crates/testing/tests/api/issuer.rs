@@ -41,6 +41,7 @@ async fn metadata_names_the_issuer_and_its_endpoints() {
                     ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"],
                 "revocation_endpoint_auth_signing_alg_values_supported":
                     ["HS256", "ES256", "ES384", "EdDSA", "PS256", "RS256", "Ed25519"],
+                "dpop_signing_alg_values_supported": ["ES256", "ES384", "EdDSA", "PS256", "RS256", "Ed25519"],
                 "grant_types_supported": ["client_credentials"],
                 "response_types_supported": ["none"],
                 "subject_types_supported": ["public"],

@@ -1,6 +1,8 @@
+use std::time::{Duration, UNIX_EPOCH};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Request, request};
-use scopegate_testing::{Mint, TestIssuer};
+use scopegate_testing::{DpopClient, Mint, ProofBuilder, SigningAlgorithm, SigningKey, TestClock, TestIssuer};
 use serde_json::json;
 
 use crate::{
@@ -157,4 +159,77 @@ async fn opaque_tokens_are_there_for_the_asking() {
     let jwt = ask(&issuer, known(), &format!("{form}jwt")).await.json();
     assert_eq!(parts(jwt["access_token"].as_str().unwrap()).header["typ"], "at+jwt");
     assert_eq!(refused(&issuer, known(), &format!("{form}saml")).await, (400, "invalid_request".into()));
+}
+
+#[tokio::test]
+async fn dpop_13_a_proof_binds_the_token_to_its_key() {
+    let issuer = TestIssuer::start().await;
+    for algorithm in SigningAlgorithm::all().chain([SigningAlgorithm::Ed25519]) {
+        let client = DpopClient::generate(algorithm);
+        let extra = client.key().clone().with_key_id("k").public_jwk();
+        let proof = client.proof("POST", issuer.token_endpoint()).jwk(extra);
+        for (format, typ) in [("jwt", "dpop+jwt"), ("opaque", "DPoP+JWT")] {
+            let request = client::known("/token").header("dpop", proof.clone().token_type(typ).issue());
+            let form = format!("grant_type=client_credentials&token_format={format}");
+            let body = ask(&issuer, request, &form).await.json();
+            assert_eq!(body["token_type"], "DPoP", "{body}");
+            let response = client::introspect(&issuer, body["access_token"].as_str().unwrap()).await;
+            assert_eq!(response["token_type"], "DPoP");
+            assert_eq!(response["cnf"], json!({ "jkt": client.thumbprint() }), "{algorithm}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn dpop_2_to_10_a_proof_with_a_fault_gets_no_token() {
+    let now = 1_700_000_000;
+    let clock = TestClock::at_unix(now);
+    let issuer = TestIssuer::builder().clock(clock.clone()).start().await;
+    let client = DpopClient::generate(SigningAlgorithm::Es256).with_clock(clock);
+    let proof = || client.proof("POST", issuer.token_endpoint());
+    let form = "grant_type=client_credentials";
+    let refusal = (400, "invalid_dpop_proof".to_owned());
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+
+    let other = SigningKey::generate(SigningAlgorithm::Es256);
+    let faults: [ProofBuilder; 22] = [
+        proof().token_type("JWT"),
+        proof().without_token_type(),
+        proof().algorithm_name("ES384"),
+        proof().algorithm_name("ES512"),
+        proof().without_header("alg"),
+        proof().without_jwk(),
+        proof().jwk("text"),
+        proof().jwk(json!({ "kty": "oct", "k": "" })),
+        proof().jwk(json!({ "kty": "EC", "crv": "P-521" })),
+        proof().with_private_key_in_header(),
+        proof().signed_by(&other),
+        proof().tampered(),
+        proof().unsigned(),
+        proof().hs256_with_public_key(),
+        proof().raw_payload("[]"),
+        proof().method("post"),
+        proof().url(issuer.issuer()),
+        proof().issued_ago(minutes(5) + Duration::from_secs(1)),
+        proof().issued_ahead(minutes(5) + Duration::from_secs(1)),
+        proof().claim("iat", "now"),
+        proof().jti(""),
+        proof().without_claim("jti"),
+    ];
+    for fault in faults {
+        let request = client::known("/token").header("dpop", fault.issue());
+        assert_eq!(refused(&issuer, request, form).await, refusal, "{fault:?}");
+    }
+    for proofs in [vec![proof().issue(); 2], vec![String::new()], vec!["a, b".to_owned()]] {
+        let request = proofs.iter().fold(client::known("/token"), |request, proof| request.header("dpop", proof));
+        assert_eq!(refused(&issuer, request, form).await, refusal, "{proofs:?}");
+    }
+    for good in [
+        proof().issued_ago(minutes(5)),
+        proof().issued_ahead(minutes(5)),
+        proof().issued_at(UNIX_EPOCH + Duration::from_secs(now)),
+    ] {
+        let request = client::known("/token").header("dpop", good.issue());
+        assert_eq!(ask(&issuer, request, form).await.status, 200, "{good:?}");
+    }
 }
