@@ -4,8 +4,13 @@
 mod clock_steps;
 #[cfg_attr(not(test), expect(dead_code, reason = "proofs are not verified yet"))]
 mod memory;
+#[cfg_attr(not(test), expect(dead_code, reason = "proofs are not verified yet"))]
+mod nonce;
 pub(crate) mod replay;
 #[cfg_attr(not(test), expect(dead_code, reason = "proofs are not verified yet"))]
 mod target;
 
-pub use self::replay::{ProofUse, ReplayKey, ReplayStore, UsedProof};
+pub use self::{
+    nonce::DpopNonces,
+    replay::{ProofUse, ReplayKey, ReplayStore, UsedProof},
+};
