@@ -135,6 +135,32 @@ fn d_17_room_comes_back_with_each_second_that_expires() {
 }
 
 #[test]
+fn d_17_room_comes_back_from_proofs_that_came_later_and_expire_earlier() {
+    let store = MemoryReplayStore::new(64 << 10);
+    let insert = |numbers: std::ops::Range<u64>, lifetime: u64, now: Duration| {
+        numbers.filter(|&number| store.insert(key(number), now + Duration::from_secs(lifetime), now).is_ok()).count()
+    };
+    assert!(insert(0..1_700, 1_000, NOW) > 1_600);
+    assert!(insert(10_000..15_000, 1, NOW) < 1_000, "it is full");
+    assert!(insert(20_000..20_300, 1_000, NOW) < 10, "it is full");
+    assert!(insert(30_000..30_300, 1_000, NOW + Duration::from_secs(10)) > 250);
+}
+
+#[test]
+fn d_17_a_full_store_is_not_swept_by_each_request() {
+    let store = MemoryReplayStore::new(64 << 10);
+    let tables = || store.shards.iter().map(|shard| shard.lock().unwrap().slots.as_ptr()).collect::<Vec<_>>();
+    for number in 0..10_000 {
+        let _until_it_is_full = store.insert(key(number), NOW + MINUTE, NOW);
+    }
+    let before = tables();
+    for number in 10_000..10_500 {
+        assert_eq!(store.insert(key(number), NOW + MINUTE, NOW + MINUTE), Err(Full));
+        assert_eq!(tables(), before);
+    }
+}
+
+#[test]
 fn d_17_expired_proofs_take_no_room_for_ever() {
     let store = MemoryReplayStore::new(64 << 20);
     for second in 0..600 {
