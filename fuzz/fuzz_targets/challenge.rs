@@ -40,9 +40,9 @@ fuzz_target!(|text: &str| {
     let error = Error::from(reason);
     let described = scope.is_none_or(|scope| scope.len() % 2 == 0);
     let space = if described { space } else { space.without_descriptions() };
-    let challenge = space.challenge(&error, scope);
-    assert_eq!(challenge.is_some(), error.kind().status().is_client_error());
-    let Some(challenge) = challenge else { return };
+    let challenges = space.challenges(&error, scope, None);
+    assert_eq!(challenges.len(), usize::from(error.kind().status().is_client_error()));
+    let Some(challenge) = challenges.first() else { return };
     let value = challenge.to_header_value();
     let value = value.to_str().expect("visible ASCII");
     assert_eq!(value, challenge.to_string());

@@ -19,7 +19,10 @@ use scopegate_axum::{
     online::{CacheConfig, CacheEntry, CacheKey, Invalidate},
     token_verifier::{PresentedToken, TokenInfo, TokenVerifier, Verification, VerifyError},
 };
-use scopegate_core::{Credentials, RequestHead};
+use scopegate_core::{
+    Credentials, RequestHead,
+    dpop::{Dpop, DpopNonces},
+};
 use scopegate_mcp::{MessageBody, Operations, RequireMcpScopes};
 use scopegate_tests::{Ask, INTROSPECTION_URL, ISSUER, LoopbackFetch, issuer, keep_secret, mint, resource_server};
 use serde_json::json;
@@ -33,6 +36,15 @@ const OPAQUE: &str = "social-55d1c0ffee9a3b72";
 
 /// Public types that only ever hold names, numbers and public data.
 const HOLDS_NO_SECRET: &[&str] = &[
+    "Binding",
+    "CertificateBinding",
+    "ClientCertificate",
+    "ConfirmationMethod",
+    "PeerAddress",
+    "ProofUse",
+    "ReplayKey",
+    "TrustedPeers",
+    "UsedProof",
     "Active",
     "Algorithm",
     "CacheKey",
@@ -169,6 +181,9 @@ fn show_settings(shown: &Shown) -> scopegate_axum::ResourceServerBuilder {
     show(shown, "Introspection", &introspection);
     let issuer = issuer().introspection(introspection);
     show(shown, "Issuer", &issuer);
+    let nonces = DpopNonces::from_secret(MARKER.repeat(2)).previous_secret(MARKER.repeat(3));
+    show(shown, "DpopNonces", &nonces);
+    show(shown, "Dpop", &Dpop::new().nonces(nonces));
     let key = ApiKey::from_sha256(&"0".repeat(64)).expect("a digest").client_id("job");
     show(shown, "ApiKey", &key);
     let keys = ApiKeys::new("https://api.example/keys", "sk_").keys([key]);

@@ -39,6 +39,7 @@
 //! | configure from a file or from environment variables | [`config`] |
 //! | read a verified token | [`VerifiedToken`], [`Claims`] |
 //! | require scopes | [`policy`]; [`Scope`], [`ScopeToken`], [`ScopeGrammar`] |
+//! | accept tokens that only their client can use | [`dpop`], [`mtls`]; [`Binding`] |
 //! | answer a refused request | [`Error`], [`ErrorKind`], [`reason`], [`ProtectionSpace`] |
 //! | know when keys are fetched, or supply them by other means | [`keys`] |
 //! | accept many issuers that differ only in their name | [`Tenants`] |
@@ -58,7 +59,6 @@
 //!
 //! The resource server's side alone. This crate is neither client nor authorization server; it obtains no tokens and keeps no
 //! sessions.
-//! Sender-constrained tokens (DPoP, mutual TLS) are not supported yet, and are refused as unverifiable.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -87,7 +87,7 @@ mod token;
 use std::{future::Future, pin::Pin};
 
 pub use self::{
-    confirmation::dpop,
+    confirmation::{Binding, ConfirmationMethod, certificate as mtls, dpop},
     crypto::CryptoBackend,
     custom::{api_keys, token_verifier},
     jwt::JwtCacheConfig,

@@ -2,7 +2,8 @@
 //!
 //! Layers and extractors all answer through [`Refusal`], so that every refusal has the same form:
 //!
-//! - the status and, where the client can remedy the refusal, one `WWW-Authenticate` challenge;
+//! - the status and, where the client can remedy the refusal, a `WWW-Authenticate` field line with a challenge for each scheme,
+//!   and a `DPoP-Nonce` where proofs need one;
 //! - `Cache-Control: no-store`, and `Retry-After` with a 503;
 //! - a problem document (RFC 9457), unless the request's `Accept` excludes JSON; for a `HEAD` only the headers that go with
 //!   it;
@@ -49,6 +50,7 @@ use crate::ResponseBody;
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 pub(crate) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// The form in which the client of a request can read a refusal.
@@ -262,8 +264,14 @@ impl<'a> Refusal<'a> {
             headers.remove(name);
         }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(challenge) = self.space.and_then(|space| space.challenge_value(error, self.required)) {
-            headers.insert(WWW_AUTHENTICATE, challenge);
+        if let Some(space) = self.space.filter(|_| kind.is_challenged()) {
+            headers.remove(WWW_AUTHENTICATE);
+            for challenge in &*space.challenge_values(error, self.required, self.token) {
+                headers.append(WWW_AUTHENTICATE, challenge.clone());
+            }
+            if let Some(nonce) = self.resource_server.and_then(ResourceServer::dpop_nonce) {
+                headers.insert(DPOP_NONCE, nonce);
+            }
         }
         if kind == ErrorKind::Unavailable {
             // Whole seconds, rounded up: a client that retries earlier is refused again.

@@ -1,50 +1,18 @@
-//! Tokens bound to a key or certificate (`cnf`, RFC 7800 §3.1).
+//! Tokens bound to a key or certificate (`cnf`, RFC 7800 §3.1), which only its holder can use.
 //!
-//! The client that presents such a token must prove possession of the key. A binding that cannot be checked refuses the token,
-//! whichever member it is in: accepting it as a bearer token would undo its issuer's protection.
+//! The client that presents such a token proves that it has the key, with every request: by a proof that it signs
+//! ([`dpop`]), or by the certificate of its TLS connection. A binding that cannot be checked refuses the token, whichever
+//! member it is in: accepting it as a bearer token would undo its issuer's protection.
 
+mod binding;
+pub mod certificate;
 pub mod dpop;
+mod evidence;
+mod verifier;
 
-use crate::{
-    jose::json::Value,
-    refusal::{FailedCheck, Reason},
+pub use self::binding::{Binding, ConfirmationMethod};
+pub(crate) use self::{
+    binding::{Checkable, Confirmation},
+    evidence::Evidence,
+    verifier::{ConfirmationVerifier, Confirmed, Verdict},
 };
-
-/// Checks the `cnf` claim of a bearer token.
-///
-/// No binding is supported yet, so every `cnf` refuses, also an empty or malformed one.
-pub(crate) fn check(cnf: Option<&Value<'_>>) -> Result<(), FailedCheck> {
-    let Some(cnf) = cnf else { return Ok(()) };
-    let found = match cnf {
-        Value::Object(members) => {
-            let names: Vec<&str> = members.iter().map(|(name, _)| &**name).collect();
-            format!("the methods [{}]", names.join(", "))
-        }
-        other => other.type_name().to_owned(),
-    };
-    Err(FailedCheck::new(
-        Reason::UnverifiableConfirmation,
-        "cnf",
-        "no confirmation, since none can be checked here",
-        found,
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_confirmation_refuses() {
-        assert!(check(None).is_ok());
-        for cnf in [
-            Value::Null,
-            Value::String("x".into()),
-            Value::Object(vec![]),
-            Value::Object(vec![("jkt".into(), Value::String("x".into()))]),
-            Value::Array(vec![]),
-        ] {
-            assert_eq!(check(Some(&cnf)).unwrap_err().reason(), Reason::UnverifiableConfirmation, "{cnf:?}");
-        }
-    }
-}

@@ -174,6 +174,15 @@ impl PublicKey {
         self.key_type().algorithms().contains(&algorithm)
     }
 
+    /// The members of its JWK that are the key, in the order of a thumbprint (RFC 7638 §3.2, RFC 8037 §2).
+    pub(crate) const fn members(&self) -> &'static [&'static str] {
+        match self {
+            Self::Ec { .. } => &["crv", "kty", "x", "y"],
+            Self::Ed25519 { .. } => &["crv", "kty", "x"],
+            Self::Rsa { .. } => &["e", "kty", "n"],
+        }
+    }
+
     fn key_type(&self) -> KeyType {
         match self {
             Self::Ec { curve, .. } => KeyType::Ec(*curve),

@@ -11,6 +11,7 @@ use quick_cache::sync::EntryAction;
 use super::*;
 use crate::{
     BoxFuture,
+    confirmation::Checkable,
     jose::{Algorithm, KeySet},
     jwt::{JwtValidation, Profile},
     keys::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
@@ -55,6 +56,7 @@ fn verifier_of(name: &str) -> JwtVerifier {
         grammar: Arc::new(ExactScopes),
         leeway: Duration::ZERO,
         max_age: None,
+        confirmations: Checkable::default(),
     };
     JwtVerifier::new(rules, Arc::new(NoKeys))
 }

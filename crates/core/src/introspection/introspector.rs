@@ -82,6 +82,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        confirmation::Checkable,
         crypto::tests::BACKENDS,
         introspection::{ClientAuthentication, Discovery, Endpoint},
         jose::Algorithm,
@@ -170,6 +171,7 @@ mod tests {
             grammar,
             leeway: Duration::ZERO,
             max_age: None,
+            confirmations: Checkable::default(),
         };
         Introspector::new(online, client, settings.jwts, jwt_validation, Vec::new())
     }

@@ -20,7 +20,7 @@ impl<const FEW: usize> Buffer<FEW> {
         Self { few: [const { MaybeUninit::uninit() }; FEW], many: Vec::new() }
     }
 
-    pub(super) fn decode(&mut self, text: &str) -> Option<&[u8]> {
+    pub(crate) fn decode(&mut self, text: &str) -> Option<&[u8]> {
         // Three bytes from four characters, without padding: two or three remaining characters are one or two bytes.
         if text.len() * 3 / 4 > FEW {
             self.many = decode(text)?;

@@ -22,5 +22,5 @@ pub(crate) use self::{
     base64url::Buffer,
     compact::{Compact, is_jwt_shaped, signed_part},
     header::Header,
-    key::SignatureCheck,
+    key::{EmbeddedKey, SignatureCheck},
 };

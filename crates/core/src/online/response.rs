@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    confirmation,
+    confirmation::{Checkable, Confirmation},
     jose::json::Value,
     refusal::{Error, FailedCheck, Reason, failed_check::near_miss},
     scope::{Scope, ScopeGrammar},
@@ -33,6 +33,8 @@ pub(crate) struct ResponseValidation {
     /// Whether `scope` may be an array of strings.
     pub(crate) scope_may_be_array: bool,
     pub(crate) issuer_context: Arc<IssuerContext>,
+    /// The bindings that can be checked.
+    pub(crate) confirmations: Checkable,
     /// The claims that are read.
     pub(crate) names: ClaimNames,
 }
@@ -74,6 +76,7 @@ impl ResponseValidation {
             demands_token_type: false,
             scope_may_be_array: false,
             issuer_context,
+            confirmations: Checkable::default(),
             names,
         }
     }
@@ -122,7 +125,8 @@ impl ResponseValidation {
             }
         };
         let token_id = results.record(claims.string("jti", "jti")).flatten();
-        results.record(confirmation::check(claims.get("cnf")));
+        let confirmation = results.record(Confirmation::read(claims.get("cnf"), self.confirmations)).flatten();
+        results.record(self.is_bound_as_its_type_says(claims, confirmation.as_deref()));
         let scope = results.record(self.scope(claims)).flatten();
 
         if let Some(error) = results.error() {
@@ -144,6 +148,7 @@ impl ResponseValidation {
             authentication_time: claims.date("auth_time").ok().flatten(),
             authentication_context: text("acr"),
             authentication_methods: claims.strings("amr").unwrap_or_default(),
+            confirmation,
         };
         let token = VerifiedToken::from_checked(Arc::clone(&self.issuer_context), checked, scope, claims.text());
         Ok(VerifiedResponse { token, session: text("sid").map(Into::into) })
@@ -158,10 +163,8 @@ impl ResponseValidation {
         match claims.string("token_type", "token_type")? {
             Some(bearer) if bearer.eq_ignore_ascii_case("Bearer") => {}
             None if !self.demands_token_type => {}
-            // RFC 9449 §6.2: the token is bound to a key, even if the answer does not name it.
-            Some(dpop) if dpop.eq_ignore_ascii_case("DPoP") => {
-                return Err(FailedCheck::new(Reason::UnverifiableConfirmation, "token_type", "Bearer", dpop));
-            }
+            // Whether it is bound to a key is checked with its `cnf`.
+            Some(dpop) if dpop.eq_ignore_ascii_case("DPoP") => {}
             found => return wrong("Bearer", found.unwrap_or("none")),
         }
         let is_one_of = |name: &str, words: &[&str]| match claims.get(name) {
@@ -175,6 +178,24 @@ impl ResponseValidation {
             return wrong("no mark of another kind of token", "typ = ID, Refresh, Offline or Logout");
         }
         Ok(())
+    }
+
+    /// RFC 9449 §6.2: a token of the type DPoP is bound to a key, even if the answer does not name it.
+    fn is_bound_as_its_type_says(
+        &self,
+        claims: &UnverifiedClaims<'_>,
+        confirmation: Option<&Confirmation>,
+    ) -> Result<(), FailedCheck> {
+        match claims.string("token_type", "token_type") {
+            Ok(Some(dpop))
+                if dpop.eq_ignore_ascii_case("DPoP")
+                    && confirmation.is_none_or(|confirmation| confirmation.key.is_none()) =>
+            {
+                let expected = if self.confirmations.dpop { "Bearer, or the key in cnf" } else { "Bearer" };
+                Err(FailedCheck::new(Reason::UnverifiableConfirmation, "token_type", expected, dpop))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Checks that an answer with an `iss` names the issuer that was asked.

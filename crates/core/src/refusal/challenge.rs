@@ -2,15 +2,18 @@
 //!
 //! One writer, one quoting routine. A challenge consists of configuration and fixed texts, never of anything from the request.
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 
+use super::error::Schemes;
 use crate::{
+    confirmation::ConfirmationMethod,
     net::https_url,
     refusal::{Error, Reason, reason::class_problem},
     request::Scheme,
+    token::VerifiedToken,
 };
 
 /// Resources under one realm (RFC 9110 §11.5), and what their challenges have in common.
@@ -23,7 +26,20 @@ pub struct ProtectionSpace {
     resource_metadata: Option<Box<str>>,
     described: bool,
     grpc: bool,
+    schemes: OfferedSchemes,
     cache: CachedChallenges,
+}
+
+/// The schemes by which clients may present tokens.
+#[derive(Clone, Debug)]
+pub(crate) struct OfferedSchemes {
+    pub(crate) bearer: bool,
+    /// The algorithms of proofs, where the scheme DPoP is offered.
+    pub(crate) dpop: Option<Box<str>>,
+}
+
+impl OfferedSchemes {
+    const BEARER: Self = Self { bearer: true, dpop: None };
 }
 
 /// How many challenges are cached. A service has as many as it has pairs of a reason and a required scope.
@@ -31,10 +47,10 @@ const MAX_CACHED: usize = 256;
 
 /// Cached challenges. They consist of configuration alone, so that no client can fill the cache.
 #[derive(Debug, Default)]
-struct CachedChallenges(ArcSwap<Vec<(ChallengeKey, HeaderValue)>>);
+struct CachedChallenges(ArcSwap<Vec<(ChallengeKey, Arc<[HeaderValue]>)>>);
 
-/// The reason, and the required scope where a challenge names one.
-type ChallengeKey = (Reason, Option<Box<str>>);
+/// The reason, the schemes that were used, and the required scope where a challenge names one.
+type ChallengeKey = (Reason, Schemes, Option<Box<str>>);
 
 /// A clone starts with an empty cache, since its settings may still change.
 impl Clone for CachedChallenges {
@@ -55,6 +71,7 @@ impl ProtectionSpace {
             resource_metadata: None,
             described: true,
             grpc: false,
+            schemes: OfferedSchemes::BEARER,
             cache: CachedChallenges::default(),
         }
         .with_realm(realm)
@@ -110,6 +127,12 @@ impl ProtectionSpace {
         self.grpc
     }
 
+    /// Offers these schemes. Without it, Bearer is offered.
+    pub(crate) fn offering(mut self, schemes: OfferedSchemes) -> Self {
+        self.schemes = schemes;
+        self.with_empty_cache()
+    }
+
     /// The same space with an empty cache.
     fn with_empty_cache(mut self) -> Self {
         self.cache = CachedChallenges::default();
@@ -131,40 +154,86 @@ impl ProtectionSpace {
         if self.described { reason.disclosed().description() } else { reason.kind().title() }
     }
 
-    /// The challenge for `error`, naming the required `scope` if given. `None` where the client cannot remedy the refusal.
-    pub fn challenge<'a>(&'a self, error: &Error, scope: Option<&'a str>) -> Option<Challenge<'a>> {
+    /// The challenges for `error`, one for each scheme, naming the required `scope` if given. None where the client cannot
+    /// remedy the refusal.
+    ///
+    /// The error code is in the challenge of the scheme that the request used (RFC 9449 §7.1): that of the refused credentials,
+    /// or of the valid `token` of a request that is not permitted. Challenges of other schemes have none.
+    pub fn challenges<'a>(
+        &'a self,
+        error: &Error,
+        scope: Option<&'a str>,
+        token: Option<&VerifiedToken>,
+    ) -> Vec<Challenge<'a>> {
+        self.of_schemes(error, scope, used(error, token))
+    }
+
+    fn of_schemes<'a>(&'a self, error: &Error, scope: Option<&'a str>, used: Schemes) -> Vec<Challenge<'a>> {
         let kind = error.disclosed().kind();
-        kind.is_challenged().then(|| Challenge {
-            scheme: Scheme::Bearer,
-            realm: &self.realm,
-            error: kind.code(),
-            description: (self.described && kind.code().is_some()).then(|| error.disclosed().description()),
-            scope: scope.filter(|scope| !scope.is_empty()),
-            resource_metadata: self.resource_metadata.as_deref(),
-        })
+        if !kind.is_challenged() {
+            return Vec::new();
+        }
+        let OfferedSchemes { bearer, ref dpop } = self.schemes;
+        let used = match used {
+            Schemes::None if !bearer => Schemes::Dpop,
+            Schemes::None => Schemes::Bearer,
+            used => used,
+        };
+        let challenge = |scheme, algorithms| {
+            let code = kind.code().filter(|_| used.include(scheme));
+            Challenge {
+                scheme,
+                realm: &self.realm,
+                error: code,
+                description: code.filter(|_| self.described).map(|_| error.disclosed().description()),
+                scope: scope.filter(|scope| !scope.is_empty()),
+                resource_metadata: self.resource_metadata.as_deref(),
+                algorithms,
+            }
+        };
+        let bearer = (bearer || used.include(Scheme::Bearer)).then(|| challenge(Scheme::Bearer, None));
+        let dpop = dpop.as_deref().map(|algorithms| challenge(Scheme::Dpop, Some(algorithms)));
+        bearer.into_iter().chain(dpop).collect()
+    }
+}
+
+/// The schemes that the refused request used.
+fn used(error: &Error, token: Option<&VerifiedToken>) -> Schemes {
+    match token.map(VerifiedToken::binding) {
+        Some(binding) if binding.is_by(ConfirmationMethod::Dpop) => Schemes::Dpop,
+        Some(_) | None => error.schemes(),
     }
 }
 
 impl ProtectionSpace {
-    /// The field value of the challenge for `error`, from the cache if it was written before. See
-    /// [`challenge`](Self::challenge).
-    pub fn challenge_value(&self, error: &Error, scope: Option<&str>) -> Option<HeaderValue> {
+    /// The field values of the challenges for `error`, each for a field line of its own, from the cache if they were written
+    /// before. See [`challenges`](Self::challenges).
+    pub fn challenge_values(
+        &self,
+        error: &Error,
+        scope: Option<&str>,
+        token: Option<&VerifiedToken>,
+    ) -> Arc<[HeaderValue]> {
         let (reason, scope) = (error.disclosed(), scope.filter(|scope| !scope.is_empty()));
+        let used = used(error, token);
         let cached = self.cache.0.load();
-        let known = cached.iter().find(|((other, required), _)| *other == reason && required.as_deref() == scope);
-        if let Some((_, value)) = known {
-            return Some(value.clone());
+        let is_it = |(other, schemes, required): &ChallengeKey| {
+            *other == reason && *schemes == used && required.as_deref() == scope
+        };
+        if let Some((_, values)) = cached.iter().find(|(key, _)| is_it(key)) {
+            return Arc::clone(values);
         }
-        let value = self.challenge(error, scope)?.to_header_value();
-        if cached.len() < MAX_CACHED {
+        let values: Arc<[HeaderValue]> =
+            self.of_schemes(error, scope, used).iter().map(Challenge::to_header_value).collect();
+        if cached.len() < MAX_CACHED && !values.is_empty() {
             self.cache.0.rcu(|cached| {
                 let mut all = Vec::clone(cached);
-                all.push(((reason, scope.map(Into::into)), value.clone()));
+                all.push(((reason, used, scope.map(Into::into)), Arc::clone(&values)));
                 all.truncate(MAX_CACHED);
                 all
             });
         }
-        Some(value)
+        values
     }
 }
 
@@ -177,6 +246,8 @@ pub struct Challenge<'a> {
     description: Option<&'static str>,
     scope: Option<&'a str>,
     resource_metadata: Option<&'a str>,
+    /// The algorithms of proofs (RFC 9449 §7.1).
+    algorithms: Option<&'a str>,
 }
 
 impl Challenge<'_> {
@@ -196,6 +267,7 @@ impl fmt::Display for Challenge<'_> {
             ("error_description", self.description),
             ("scope", self.scope),
             ("resource_metadata", self.resource_metadata),
+            ("algs", self.algorithms),
         ];
         let present = parameters.into_iter().filter_map(|(name, value)| Some((name, value?)));
         for (index, (name, value)) in present.enumerate() {
@@ -245,7 +317,7 @@ mod tests {
     }
 
     fn written(error: Error, scope: Option<&str>) -> String {
-        space().challenge(&error, scope).unwrap().to_string()
+        space().challenges(&error, scope, None)[0].to_string()
     }
 
     #[test]
@@ -264,8 +336,8 @@ mod tests {
             r#"Bearer realm="https://api.example", error="insufficient_scope", error_description="the token's scope does not cover this resource", scope="a""#
         );
         assert_eq!(written(Error::missing_credentials(), Some("")), written(Error::missing_credentials(), None));
-        assert_eq!(space().challenge(&Reason::KeysUnavailable.into(), None), None);
-        assert_eq!(space().challenge(&Error::missing_authenticate_layer(), None), None);
+        assert_eq!(space().challenges(&Reason::KeysUnavailable.into(), None, None), []);
+        assert_eq!(space().challenges(&Error::missing_authenticate_layer(), None, None), []);
     }
 
     #[test]
@@ -278,21 +350,52 @@ mod tests {
             (Error::insufficient_scope(), Some("b")),
             (Error::from(Reason::Expired), None),
         ] {
-            let expected = space.challenge(&error, scope).unwrap().to_header_value();
+            let expected = space.challenges(&error, scope, None)[0].to_header_value();
             for _ in 0..2 {
-                assert_eq!(space.challenge_value(&error, scope).unwrap(), expected);
+                assert_eq!(space.challenge_values(&error, scope, None).to_vec(), vec![expected.clone()]);
             }
         }
         assert_eq!(space.cache.0.load().len(), 5);
-        assert_eq!(space.challenge_value(&Reason::KeysUnavailable.into(), None), None);
+        assert!(space.challenge_values(&Reason::KeysUnavailable.into(), None, None).is_empty());
         let other = space.clone().with_realm("other").unwrap();
-        assert_eq!(other.challenge_value(&Error::missing_credentials(), None).unwrap(), "Bearer realm=\"other\"");
+        assert_eq!(*other.challenge_values(&Error::missing_credentials(), None, None), ["Bearer realm=\"other\""]);
         for number in 0..1000 {
             let scope = number.to_string();
-            let expected = space.challenge(&Error::insufficient_scope(), Some(&scope)).unwrap().to_header_value();
-            assert_eq!(space.challenge_value(&Error::insufficient_scope(), Some(&scope)).unwrap(), expected);
+            let expected = space.challenges(&Error::insufficient_scope(), Some(&scope), None)[0].to_header_value();
+            assert_eq!(*space.challenge_values(&Error::insufficient_scope(), Some(&scope), None), [expected]);
         }
         assert_eq!(space.cache.0.load().len(), MAX_CACHED);
+    }
+
+    #[test]
+    fn dpop_19_the_error_is_in_the_challenge_of_the_scheme_that_was_used() {
+        let both = OfferedSchemes { bearer: true, dpop: Some("ES256 Ed25519".into()) };
+        let dpop = OfferedSchemes { bearer: false, ..both.clone() };
+        let written = |offered: &OfferedSchemes, error: &Error| {
+            let space = ProtectionSpace::new("r").unwrap().without_descriptions().offering(offered.clone());
+            let values = space.challenge_values(error, None, None);
+            values.iter().map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let (bearer, with_dpop) = (r#"Bearer realm="r""#, r#"DPoP realm="r", algs="ES256 Ed25519""#);
+        let invalid_bearer = r#"Bearer realm="r", error="invalid_token""#;
+        let invalid_dpop = r#"DPoP realm="r", error="invalid_token", algs="ES256 Ed25519""#;
+        let expired = || Error::from(Reason::Expired);
+        assert_eq!(written(&both, &Error::missing_credentials()), [bearer, with_dpop]);
+        assert_eq!(written(&dpop, &Error::missing_credentials()), [with_dpop]);
+        assert_eq!(written(&both, &expired()), [invalid_bearer, with_dpop]);
+        assert_eq!(written(&both, &expired().under(Scheme::Bearer)), [invalid_bearer, with_dpop]);
+        assert_eq!(written(&both, &expired().under(Scheme::Dpop)), [bearer, invalid_dpop]);
+        assert_eq!(written(&dpop, &expired().under(Scheme::Dpop)), [invalid_dpop]);
+        assert_eq!(written(&dpop, &expired().under(Scheme::Bearer)), [invalid_bearer, with_dpop]);
+        assert_eq!(written(&dpop, &expired()), [invalid_dpop]);
+        let twice = Error::from(Reason::DuplicateCredentials).under(Scheme::Bearer).under(Scheme::Dpop);
+        assert_eq!(
+            written(&both, &twice),
+            [
+                r#"Bearer realm="r", error="invalid_request""#,
+                r#"DPoP realm="r", error="invalid_request", algs="ES256 Ed25519""#
+            ]
+        );
     }
 
     #[test]
@@ -301,7 +404,7 @@ mod tests {
             .without_descriptions()
             .with_resource_metadata("https://api.example/.well-known/oauth-protected-resource")
             .unwrap();
-        let challenge = space.challenge(&Reason::Expired.into(), None).unwrap();
+        let challenge = &space.challenges(&Reason::Expired.into(), None, None)[0];
         assert_eq!(
             challenge.to_header_value(),
             r#"Bearer realm="https://api.example", error="invalid_token", resource_metadata="https://api.example/.well-known/oauth-protected-resource""#
@@ -336,7 +439,7 @@ mod tests {
     fn a_realm_is_quoted_and_must_be_visible_ascii() {
         let space = ProtectionSpace::new(r#"a "b" \c"#).unwrap();
         assert_eq!(
-            space.challenge(&Error::missing_credentials(), None).unwrap().to_string(),
+            space.challenges(&Error::missing_credentials(), None, None)[0].to_string(),
             r#"Bearer realm="a \"b\" \\c""#
         );
         for bad in ["", "a\r\nb", "\u{e9}", "a\tb", "\u{7f}"] {
@@ -350,7 +453,7 @@ mod tests {
         let error = Error::from(Reason::Expired);
         let written = || {
             let space = ProtectionSpace::new("old").unwrap();
-            assert!(space.challenge_value(&error, None).is_some());
+            assert!(!space.challenge_values(&error, None, None).is_empty());
             space
         };
         for changed in [
@@ -358,8 +461,8 @@ mod tests {
             written().with_resource_metadata("https://h/x").unwrap(),
             written().without_descriptions(),
         ] {
-            let anew = changed.challenge(&error, None).map(|challenge| challenge.to_header_value());
-            assert_eq!(changed.challenge_value(&error, None), anew);
+            let anew = changed.challenges(&error, None, None)[0].to_header_value();
+            assert_eq!(*changed.challenge_values(&error, None, None), [anew]);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::{
         failed_check::{Actual, FailedCheck, Failures},
         kind::ErrorKind,
     },
+    request::Scheme,
 };
 
 /// A refused request.
@@ -17,7 +18,37 @@ use crate::{
 /// from a token is escaped and truncated. The client gets [`Reason::description`] at most.
 pub struct Error {
     reason: Reason,
+    schemes: Schemes,
     context: Option<Box<Context>>,
+}
+
+/// The authentication schemes that a refused request used: the error code is in the challenges of those alone (RFC 9449 §7.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Schemes {
+    /// None that is known.
+    #[default]
+    None,
+    Bearer,
+    Dpop,
+    Both,
+}
+
+impl Schemes {
+    pub(crate) fn and(self, scheme: Scheme) -> Self {
+        match (self, scheme) {
+            (Self::None | Self::Bearer, Scheme::Bearer) => Self::Bearer,
+            (Self::None | Self::Dpop, Scheme::Dpop) => Self::Dpop,
+            _ => Self::Both,
+        }
+    }
+
+    /// Whether this scheme was used. What is known of none was Bearer's.
+    pub(crate) fn include(self, scheme: Scheme) -> bool {
+        match scheme {
+            Scheme::Bearer => self != Self::Dpop,
+            Scheme::Dpop => matches!(self, Self::Dpop | Self::Both),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -33,7 +64,11 @@ struct Context {
 impl Error {
     pub(crate) fn from_failures(failures: Failures) -> Option<Self> {
         let reason = failures.as_slice().first()?.reason();
-        Some(Self { reason, context: Some(Box::new(Context { failures, ..Context::default() })) })
+        Some(Self {
+            reason,
+            schemes: Schemes::None,
+            context: Some(Box::new(Context { failures, ..Context::default() })),
+        })
     }
 
     /// The refusal of a handler or layer that requires more scope than the token has.
@@ -49,6 +84,16 @@ impl Error {
     /// The refusal of a request that no `Authenticate` layer has seen.
     pub fn missing_authenticate_layer() -> Self {
         Reason::MissingAuthenticateLayer.into()
+    }
+
+    /// Adds a scheme that the request used.
+    pub(crate) fn under(mut self, scheme: Scheme) -> Self {
+        self.schemes = self.schemes.and(scheme);
+        self
+    }
+
+    pub(crate) fn schemes(&self) -> Schemes {
+        self.schemes
     }
 
     pub(crate) fn with_issuer(mut self, issuer: &Arc<str>) -> Self {
@@ -135,14 +180,14 @@ impl Error {
 
 impl From<Reason> for Error {
     fn from(reason: Reason) -> Self {
-        Self { reason, context: None }
+        Self { reason, schemes: Schemes::None, context: None }
     }
 }
 
 impl From<FailedCheck> for Error {
     fn from(failure: FailedCheck) -> Self {
         let (reason, failures) = (failure.reason(), Failures::One(failure));
-        Self { reason, context: Some(Box::new(Context { failures, ..Context::default() })) }
+        Self { reason, schemes: Schemes::None, context: Some(Box::new(Context { failures, ..Context::default() })) }
     }
 }
 

@@ -9,16 +9,20 @@ use http::StatusCode;
 /// | [`InvalidRequest`](Self::InvalidRequest) | 400 | `invalid_request` | 16 `UNAUTHENTICATED` |
 /// | [`MissingCredentials`](Self::MissingCredentials) | 401 | none | 16 `UNAUTHENTICATED` |
 /// | [`InvalidToken`](Self::InvalidToken) | 401 | `invalid_token` | 16 `UNAUTHENTICATED` |
+/// | [`InvalidDpopProof`](Self::InvalidDpopProof) | 401 | `invalid_dpop_proof` | 16 `UNAUTHENTICATED` |
+/// | [`UseDpopNonce`](Self::UseDpopNonce) | 401 | `use_dpop_nonce` | 16 `UNAUTHENTICATED` |
 /// | [`InsufficientScope`](Self::InsufficientScope) | 403 | `insufficient_scope` | 7 `PERMISSION_DENIED` |
 /// | [`Misconfigured`](Self::Misconfigured) | 500 | no challenge | 13 `INTERNAL` |
 /// | [`Unavailable`](Self::Unavailable) | 503 | no challenge, `Retry-After` | 14 `UNAVAILABLE` |
 ///
-/// Statuses and codes are those of RFC 6750 §3.1; the gRPC statuses are Scopegate's.
+/// Statuses and codes are those of RFC 6750 §3.1 and RFC 9449 §7.1 and §9; the gRPC statuses are Scopegate's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The token is valid and lacks scope for this request.
     InsufficientScope,
+    /// The proof that comes with a token is invalid (RFC 9449 §7.1).
+    InvalidDpopProof,
     /// The credentials are malformed, or there are several.
     InvalidRequest,
     /// The token is invalid.
@@ -29,6 +33,8 @@ pub enum ErrorKind {
     MissingCredentials,
     /// The token cannot be verified at the moment. This says nothing about the token.
     Unavailable,
+    /// The proof that comes with a token lacks a nonce of this service (RFC 9449 §9). The response has one.
+    UseDpopNonce,
 }
 
 struct Row {
@@ -45,6 +51,8 @@ impl ErrorKind {
             Self::InvalidRequest => (StatusCode::BAD_REQUEST, Some("invalid_request"), 16, true),
             Self::MissingCredentials => (StatusCode::UNAUTHORIZED, None, 16, true),
             Self::InvalidToken => (StatusCode::UNAUTHORIZED, Some("invalid_token"), 16, true),
+            Self::InvalidDpopProof => (StatusCode::UNAUTHORIZED, Some("invalid_dpop_proof"), 16, true),
+            Self::UseDpopNonce => (StatusCode::UNAUTHORIZED, Some("use_dpop_nonce"), 16, true),
             Self::InsufficientScope => (StatusCode::FORBIDDEN, Some("insufficient_scope"), 7, true),
             Self::Misconfigured => (StatusCode::INTERNAL_SERVER_ERROR, None, 13, false),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None, 14, false),
@@ -66,11 +74,13 @@ impl ErrorKind {
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::InsufficientScope => "insufficient scope",
+            Self::InvalidDpopProof => "invalid DPoP proof",
             Self::InvalidRequest => "invalid request",
             Self::InvalidToken => "invalid token",
             Self::Misconfigured => "misconfigured",
             Self::MissingCredentials => "missing credentials",
             Self::Unavailable => "unavailable",
+            Self::UseDpopNonce => "DPoP nonce required",
         }
     }
 
@@ -95,6 +105,8 @@ mod tests {
             (ErrorKind::InvalidRequest, 400, Some("invalid_request"), 16, true),
             (ErrorKind::MissingCredentials, 401, None, 16, true),
             (ErrorKind::InvalidToken, 401, Some("invalid_token"), 16, true),
+            (ErrorKind::InvalidDpopProof, 401, Some("invalid_dpop_proof"), 16, true),
+            (ErrorKind::UseDpopNonce, 401, Some("use_dpop_nonce"), 16, true),
             (ErrorKind::InsufficientScope, 403, Some("insufficient_scope"), 7, true),
             (ErrorKind::Misconfigured, 500, None, 13, false),
             (ErrorKind::Unavailable, 503, None, 14, false),

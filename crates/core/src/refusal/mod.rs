@@ -6,6 +6,9 @@ pub(crate) mod failed_check;
 mod kind;
 pub mod reason;
 
+pub(crate) use self::challenge::OfferedSchemes;
+#[cfg(test)]
+pub(crate) use self::error::Schemes;
 pub use self::{
     challenge::{Challenge, InvalidProtectionSpace, ProtectionSpace},
     error::Error,

@@ -58,6 +58,8 @@ macro_rules! docs {
 macro_rules! problem {
     ($name:literal, $title:literal, InvalidRequest) => { problem!(@ $name, $title, "400") };
     ($name:literal, $title:literal, InvalidToken) => { problem!(@ $name, $title, "401") };
+    ($name:literal, $title:literal, InvalidDpopProof) => { problem!(@ $name, $title, "401") };
+    ($name:literal, $title:literal, UseDpopNonce) => { problem!(@ $name, $title, "401") };
     ($name:literal, $title:literal, MissingCredentials) => { problem!(@ $name, $title, "401") };
     ($name:literal, $title:literal, InsufficientScope) => { problem!(@ $name, $title, "403") };
     ($name:literal, $title:literal, Misconfigured) => { problem!(@ $name, $title, "500") };
@@ -72,10 +74,14 @@ reasons! {
     AlgorithmNotAllowed = "algorithm_not_allowed", InvalidToken, "the token is signed with an algorithm that is not accepted";
     /// [`ambiguous_token`](self#ambiguous_token)
     AmbiguousToken = "ambiguous_token", Misconfigured, "the service is misconfigured";
+    /// [`binding_mismatch`](self#binding_mismatch)
+    BindingMismatch = "binding_mismatch", InvalidToken, "the token is bound to another key or certificate";
     /// [`claims_mismatch`](self#claims_mismatch)
     ClaimsMismatch = "claims_mismatch", InvalidToken, "the token lacks claims that this resource needs";
     /// [`critical_header`](self#critical_header)
     CriticalHeader = "critical_header", InvalidToken, "the token demands an extension that is not supported";
+    /// [`dpop_required`](self#dpop_required)
+    DpopRequired = "dpop_required", InvalidToken, "the token is bound to a key and has to be sent with a DPoP proof";
     /// [`duplicate_credentials`](self#duplicate_credentials)
     DuplicateCredentials = "duplicate_credentials", InvalidRequest, "the request has more than one Authorization header";
     /// [`encrypted_token`](self#encrypted_token)
@@ -86,6 +92,8 @@ reasons! {
     InactiveToken = "inactive_token", InvalidToken, "the token is not active";
     /// [`insufficient_scope`](self#insufficient_scope)
     InsufficientScope = "insufficient_scope", InsufficientScope, "the token's scope does not cover this resource";
+    /// [`invalid_dpop_proof`](self#invalid_dpop_proof)
+    InvalidDpopProof = "invalid_dpop_proof", InvalidDpopProof, "the DPoP proof is not valid";
     /// [`invalid_signature`](self#invalid_signature)
     InvalidSignature = "invalid_signature", InvalidToken, "the token's signature is not valid";
     /// [`issued_in_future`](self#issued_in_future)
@@ -104,8 +112,12 @@ reasons! {
     MissingAuthenticateLayer = "missing_authenticate_layer", Misconfigured, "the service is misconfigured";
     /// [`missing_claim`](self#missing_claim)
     MissingClaim = "missing_claim", InvalidToken, "the token lacks a required claim";
+    /// [`missing_client_certificate`](self#missing_client_certificate)
+    MissingClientCertificate = "missing_client_certificate", InvalidToken, "the token is bound to a client certificate that the request lacks";
     /// [`missing_credentials`](self#missing_credentials)
     MissingCredentials = "missing_credentials", MissingCredentials, "this resource needs an access token";
+    /// [`missing_dpop_proof`](self#missing_dpop_proof)
+    MissingDpopProof = "missing_dpop_proof", InvalidDpopProof, "the request has no DPoP proof";
     /// [`missing_input`](self#missing_input)
     MissingInput = "missing_input", InvalidRequest, "the request lacks an input that the token requires";
     /// [`multiple_transports`](self#multiple_transports)
@@ -118,18 +130,26 @@ reasons! {
     OpaqueToken = "opaque_token", InvalidToken, "opaque tokens are not accepted here";
     /// [`policy_not_met`](self#policy_not_met)
     PolicyNotMet = "policy_not_met", InsufficientScope, "the token does not meet a policy of this resource";
+    /// [`repeated_dpop_proof`](self#repeated_dpop_proof)
+    RepeatedDpopProof = "repeated_dpop_proof", InvalidDpopProof, "the DPoP proof was used before";
+    /// [`replay_check_unavailable`](self#replay_check_unavailable)
+    ReplayCheckUnavailable = "replay_check_unavailable", Unavailable, "the DPoP proof cannot be checked at the moment";
     /// [`token_too_long`](self#token_too_long)
     TokenTooLong = "token_too_long", InvalidToken, "the token is too long";
     /// [`token_too_old`](self#token_too_old)
     TokenTooOld = "token_too_old", InvalidToken, "the token was issued too long ago";
     /// [`unauthorized_party`](self#unauthorized_party)
     UnauthorizedParty = "unauthorized_party", InvalidToken, "the token was issued to a client that is not accepted";
+    /// [`unbound_token`](self#unbound_token)
+    UnboundToken = "unbound_token", InvalidToken, "the token is not bound to a key as it has to be";
     /// [`unknown_issuer`](self#unknown_issuer)
     UnknownIssuer = "unknown_issuer", InvalidToken, "the token is from an issuer that is not accepted";
     /// [`unknown_key`](self#unknown_key)
     UnknownKey = "unknown_key", InvalidToken, "the token's signature is not valid";
     /// [`unverifiable_confirmation`](self#unverifiable_confirmation)
     UnverifiableConfirmation = "unverifiable_confirmation", InvalidToken, "the token is bound to a key that cannot be checked";
+    /// [`use_dpop_nonce`](self#use_dpop_nonce)
+    UseDpopNonce = "use_dpop_nonce", UseDpopNonce, "the DPoP proof needs a nonce of this service";
     /// [`verifier_panicked`](self#verifier_panicked)
     VerifierPanicked = "verifier_panicked", Misconfigured, "the service failed to check the token";
     /// [`wrong_audience`](self#wrong_audience)
@@ -161,11 +181,13 @@ impl fmt::Display for Reason {
 pub(crate) const fn class_problem(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InsufficientScope => problem!("insufficient_scope", "Forbidden", InsufficientScope),
+        ErrorKind::InvalidDpopProof => problem!("invalid_dpop_proof", "Unauthorized", InvalidDpopProof),
         ErrorKind::InvalidRequest => problem!("invalid_request", "Bad Request", InvalidRequest),
         ErrorKind::InvalidToken => problem!("invalid_token", "Unauthorized", InvalidToken),
         ErrorKind::Misconfigured => problem!("misconfigured", "Internal Server Error", Misconfigured),
         ErrorKind::MissingCredentials => problem!("missing_credentials", "Unauthorized", MissingCredentials),
         ErrorKind::Unavailable => problem!("unavailable", "Service Unavailable", Unavailable),
+        ErrorKind::UseDpopNonce => problem!("use_dpop_nonce", "Unauthorized", UseDpopNonce),
     }
 }
 

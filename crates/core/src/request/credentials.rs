@@ -27,6 +27,8 @@ use crate::{
 pub enum Scheme {
     /// RFC 6750.
     Bearer,
+    /// RFC 9449 §7.1: a token that is bound to a key, with a proof of it.
+    Dpop,
 }
 
 impl Scheme {
@@ -34,13 +36,23 @@ impl Scheme {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
         }
     }
 
     /// Scheme names are case-insensitive (RFC 9110 §11.1).
     fn from_name(name: &str) -> Option<Self> {
-        name.eq_ignore_ascii_case("Bearer").then_some(Self::Bearer)
+        [Self::Bearer, Self::Dpop].into_iter().find(|scheme| name.eq_ignore_ascii_case(scheme.as_str()))
     }
+}
+
+/// Where the tokens of a resource server may be.
+#[derive(Clone, Copy)]
+pub(crate) struct Transports<'s> {
+    /// A header that holds a token and no scheme.
+    pub(crate) token_header: Option<&'s HeaderName>,
+    /// Whether the scheme DPoP is known; else its credentials are none, as those of any other scheme (RFC 6750 §3.1).
+    pub(crate) dpop: bool,
 }
 
 /// A token as presented, and its scheme. Nothing about it has been verified.
@@ -51,7 +63,7 @@ pub struct Credentials<'a> {
 }
 
 impl<'a> Credentials<'a> {
-    /// Extracts the credentials of a request.
+    /// Extracts the credentials of a request under the scheme Bearer.
     ///
     /// `Ok(None)` means that the request has none: no `Authorization` header, or one of another scheme, such as `Basic`.
     ///
@@ -61,20 +73,26 @@ impl<'a> Credentials<'a> {
     /// - [`Reason::MalformedCredentials`]: not one scheme, one or more spaces, and one `token68` (RFC 9110 §11.2).
     /// - [`Reason::MultipleTransports`]: a token in the header and an `access_token` parameter in the query.
     pub fn from_request(request: impl Into<RequestHead<'a>>) -> Result<Option<Self>, Error> {
-        Self::from_request_with(request.into(), None)
+        Self::from_request_with(request.into(), Transports { token_header: None, dpop: false })
     }
 
     /// Extracts the credentials of a request, from `Authorization` or from the configured header.
     pub(crate) fn from_request_with(
         request: RequestHead<'a>,
-        token_header: Option<&HeaderName>,
+        transports: Transports<'_>,
     ) -> Result<Option<Self>, Error> {
         let authorization = match sole(request.headers(), &AUTHORIZATION) {
-            Ok(Some(value)) => Self::parse(value.as_bytes())?,
+            Ok(Some(value)) => Self::parse(value.as_bytes(), transports.dpop)?,
             Ok(None) => None,
-            Err(Several) => return Err(Reason::DuplicateCredentials.into()),
+            Err(Several) => {
+                let lines = request.headers().get_all(AUTHORIZATION).iter();
+                let schemes = lines
+                    .filter_map(|line| scheme(line.as_bytes()).ok()?.0)
+                    .filter(|scheme| transports.dpop || *scheme == Scheme::Bearer);
+                return Err(schemes.fold(Reason::DuplicateCredentials.into(), Error::under));
+            }
         };
-        let named = match token_header.map(|name| sole(request.headers(), name)) {
+        let named = match transports.token_header.map(|name| sole(request.headers(), name)) {
             Some(Ok(Some(value))) => Some(Self::bare(value.as_bytes())),
             Some(Err(Several)) => return Err(Reason::MultipleTransports.into()),
             Some(Ok(None)) | None => None,
@@ -114,19 +132,15 @@ impl<'a> Credentials<'a> {
     }
 
     /// Parses the value of one `Authorization` header.
-    fn parse(value: &'a [u8]) -> Result<Option<Self>, Error> {
-        let malformed = || Error::from(Reason::MalformedCredentials);
+    fn parse(value: &'a [u8], dpop: bool) -> Result<Option<Self>, Error> {
+        let (scheme, rest) = scheme(value)?;
+        let Some(scheme) = scheme.filter(|scheme| dpop || *scheme == Scheme::Bearer) else { return Ok(None) };
+        let malformed = |error: Error| error.under(scheme);
 
-        let scheme_end = value.iter().position(|&byte| byte == b' ').unwrap_or(value.len());
-        let (scheme, rest) = value.split_at(scheme_end);
-        if scheme.is_empty() || !scheme.iter().copied().all(is_tchar) {
-            return Err(malformed());
-        }
-        let Some(scheme) = std::str::from_utf8(scheme).ok().and_then(Scheme::from_name) else { return Ok(None) };
-
-        let token = std::str::from_utf8(rest).map_err(|_| malformed())?.trim_start_matches(' ');
+        let token = std::str::from_utf8(rest).map_err(|_| malformed(Reason::MalformedCredentials.into()))?;
+        let token = token.trim_start_matches(' ');
         if !is_token68(token) {
-            return Err(no_token(Reason::MalformedCredentials, token.as_bytes()));
+            return Err(malformed(no_token(Reason::MalformedCredentials, token.as_bytes())));
         }
         Ok(Some(Self { scheme, token }))
     }
@@ -146,6 +160,16 @@ impl fmt::Debug for Credentials<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("scheme", &self.scheme).field("token", &REDACTED).finish()
     }
+}
+
+/// The scheme of an `Authorization` header, if it is a known one, and what follows.
+fn scheme(value: &[u8]) -> Result<(Option<Scheme>, &[u8]), Reason> {
+    let end = value.iter().position(|&byte| byte == b' ').unwrap_or(value.len());
+    let (name, rest) = value.split_at(end);
+    if name.is_empty() || !name.iter().copied().all(is_tchar) {
+        return Err(Reason::MalformedCredentials);
+    }
+    Ok((std::str::from_utf8(name).ok().and_then(Scheme::from_name), rest))
 }
 
 /// A field that may occur once occurs several times.
@@ -221,9 +245,10 @@ fn has_access_token(query: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::Schemes;
 
     fn parse(value: &[u8]) -> Result<Option<&str>, Reason> {
-        Credentials::parse(value).map(|found| found.map(|c| c.token())).map_err(|error| error.reason())
+        Credentials::parse(value, false).map(|found| found.map(|c| c.token())).map_err(|error| error.reason())
     }
 
     #[test]
@@ -244,7 +269,7 @@ mod tests {
         for padded in ["QQ==.QUI=.QUI", "QQ.QUI=.QUI=", "QUJD=.QQ.QQ", "QQ==.QQ==.QQ=="] {
             let bare = Credentials::bare(padded.as_bytes()).unwrap_err();
             assert_eq!(bare.reason(), Reason::MalformedToken, "{padded}");
-            let bearer = Credentials::parse(format!("Bearer {padded}").as_bytes()).unwrap_err();
+            let bearer = Credentials::parse(format!("Bearer {padded}").as_bytes(), false).unwrap_err();
             assert_eq!(bearer.reason(), Reason::MalformedCredentials, "{padded}");
             assert!(named(bare) && named(bearer), "{padded}");
         }
@@ -317,6 +342,19 @@ mod tests {
     }
 
     #[test]
+    fn dpop_1_the_scheme_is_known_where_it_is_switched_on() {
+        for value in ["DPoP a.b", "dpop a.b", "DPOP  a.b"] {
+            let found = Credentials::parse(value.as_bytes(), true).unwrap().unwrap();
+            assert_eq!((found.scheme(), found.token()), (Scheme::Dpop, "a.b"), "{value}");
+            assert!(Credentials::parse(value.as_bytes(), false).unwrap().is_none(), "{value}");
+        }
+        let malformed = Credentials::parse(b"DPoP a b", true).unwrap_err();
+        assert_eq!((malformed.reason(), malformed.schemes()), (Reason::MalformedCredentials, Schemes::Dpop));
+        let bearer = Credentials::parse(b"Bearer a b", true).unwrap_err();
+        assert_eq!(bearer.schemes(), Schemes::Bearer);
+    }
+
+    #[test]
     fn a_parameter_is_found_under_every_spelling_of_its_name() {
         for query in ["access_token=x", "a=b&access_token", "access%5Ftoken=x", "%61ccess_toke%6e=x&y"] {
             assert!(has_access_token(query), "{query}");
@@ -354,7 +392,7 @@ mod tests {
     #[test]
     fn debug_shows_no_token() {
         assert_eq!(
-            format!("{:?}", Credentials::parse(b"Bearer secret").unwrap().unwrap()),
+            format!("{:?}", Credentials::parse(b"Bearer secret", false).unwrap().unwrap()),
             r#"Credentials { scheme: Bearer, token: "[redacted]" }"#
         );
     }

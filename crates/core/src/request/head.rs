@@ -20,6 +20,8 @@ pub struct RequestHead<'r> {
     uri: &'r Uri,
     headers: &'r HeaderMap,
     extensions: &'r Extensions,
+    /// The target as the client sent it, where a router has taken a prefix off.
+    original_uri: &'r Uri,
 }
 
 impl<'r> RequestHead<'r> {
@@ -31,6 +33,19 @@ impl<'r> RequestHead<'r> {
     /// The target.
     pub fn uri(self) -> &'r Uri {
         self.uri
+    }
+
+    /// The target as the client sent it: what [`with_original_uri`](Self::with_original_uri) named, or else
+    /// [`uri`](Self::uri).
+    pub fn original_uri(self) -> &'r Uri {
+        self.original_uri
+    }
+
+    /// Names the target as the client sent it, where a router has taken a prefix off its path. A proof of possession is for that
+    /// one.
+    #[must_use]
+    pub fn with_original_uri(self, uri: &'r Uri) -> Self {
+        Self { original_uri: uri, ..self }
     }
 
     /// The header fields.
@@ -46,7 +61,13 @@ impl<'r> RequestHead<'r> {
 
 impl<'r> From<&'r Parts> for RequestHead<'r> {
     fn from(parts: &'r Parts) -> Self {
-        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers, extensions: &parts.extensions }
+        Self {
+            method: &parts.method,
+            uri: &parts.uri,
+            headers: &parts.headers,
+            extensions: &parts.extensions,
+            original_uri: &parts.uri,
+        }
     }
 }
 
@@ -57,6 +78,7 @@ impl<'r, B> From<&'r Request<B>> for RequestHead<'r> {
             uri: request.uri(),
             headers: request.headers(),
             extensions: request.extensions(),
+            original_uri: request.uri(),
         }
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod credentials;
 mod head;
 
+pub(crate) use self::credentials::Transports;
 pub use self::{
     credentials::{Credentials, Scheme},
     head::RequestHead,

@@ -2,8 +2,11 @@
 
 use std::{fmt, time::Duration};
 
+use http::{HeaderName, HeaderValue};
+
 use super::{ResourceServer, token_end::TokenEnd, token_identity::TokenIdentity};
 use crate::{
+    confirmation::{ConfirmationMethod, Confirmed},
     jwt::cache::TokenDigest,
     refusal::{Error, ProtectionSpace},
     token::VerifiedToken,
@@ -22,28 +25,57 @@ pub struct Authentication {
     asked_at: Option<Duration>,
     /// Whether a verifier of the application verified it, which may depend on more of the request than the token.
     by_application: bool,
+    confirmed: Confirmed,
     /// The resource server that made this.
     resource_server: ResourceServer,
 }
 
 impl Authentication {
     pub(crate) fn anonymous(resource_server: ResourceServer) -> Self {
-        Self { token: None, presented: None, asked_at: None, by_application: false, resource_server }
+        Self {
+            token: None,
+            presented: None,
+            asked_at: None,
+            by_application: false,
+            confirmed: Confirmed::ANONYMOUS,
+            resource_server,
+        }
     }
 
-    /// The outcome of a token that was verified, unless it is for another protected resource than the one that is served.
+    /// The outcome of a token that was verified and confirmed, unless it is for another protected resource than the one that is
+    /// served.
     pub(crate) fn verified(
         resource_server: ResourceServer,
         presented: TokenIdentity,
         token: VerifiedToken,
+        confirmed: Confirmed,
     ) -> Result<Self, Error> {
         resource_server.check_resource(&token)?;
-        Ok(Self { token: Some(token), presented: Some(presented), ..Self::anonymous(resource_server) })
+        Ok(Self { token: Some(token), presented: Some(presented), confirmed, ..Self::anonymous(resource_server) })
     }
 
     /// Records when the token was looked up online, and whether by a verifier of the application.
     pub(crate) fn asked(self, asked_at: Option<Duration>, by_application: bool) -> Self {
         Self { asked_at, by_application, ..self }
+    }
+
+    /// What was confirmed of the token of this digest by a resource server that shares everything with this one.
+    pub(crate) fn confirmed(&self, resource_server: &ResourceServer, presented: TokenDigest) -> Option<Confirmed> {
+        let is_it = self.resource_server.shares_all_with(resource_server) && self.is_about(presented);
+        is_it.then(|| self.confirmed.clone())
+    }
+
+    /// A nonce for the next proof of the client, if it is time for one (RFC 9449 §8.2): the response has to carry it as
+    /// `DPoP-Nonce`, and must not be stored by caches.
+    pub fn next_dpop_nonce(&self) -> Option<&HeaderValue> {
+        self.confirmed.next_nonce()
+    }
+
+    /// The request header that the response depends on, because it named the certificate that the token is bound to: the response
+    /// has to have it in `Vary` (RFC 9440 §2.4).
+    pub fn depends_on(&self) -> Option<&HeaderName> {
+        let is_bound = self.token.as_ref()?.binding().is_by(ConfirmationMethod::ClientCertificate);
+        self.resource_server.server().confirmation.certificates.as_ref()?.vary().filter(|_| is_bound)
     }
 
     /// Whether it is about the token of this digest.
@@ -114,8 +146,13 @@ mod tests {
         let token = verified("https://a", None, None);
         let expiry = token.expires_at().unwrap().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
         let before = expiry - Duration::from_nanos(1);
-        let outcome =
-            Authentication::verified(resource_server.clone(), of(resource_server.digest("token")), token).unwrap();
+        let outcome = Authentication::verified(
+            resource_server.clone(),
+            of(resource_server.digest("token")),
+            token,
+            Confirmed::ANONYMOUS,
+        )
+        .unwrap();
         assert!(
             outcome.is_reusable(&resource_server, resource_server.digest("token"), before)
                 && outcome.resource_server().is(&resource_server)
@@ -147,7 +184,13 @@ mod tests {
         let resource_server = fixed(&["a-es256"]).await;
         let digest = resource_server.digest("token");
         let outcome = || {
-            Authentication::verified(resource_server.clone(), of(digest), verified("https://a", None, None)).unwrap()
+            Authentication::verified(
+                resource_server.clone(),
+                of(digest),
+                verified("https://a", None, None),
+                Confirmed::ANONYMOUS,
+            )
+            .unwrap()
         };
         let is_reusable = |outcome: Authentication| outcome.is_reusable(&resource_server, digest, Duration::ZERO);
         assert!(is_reusable(outcome().asked(None, false)));
@@ -159,7 +202,10 @@ mod tests {
         let token = verified("https://a", Some("alice"), None);
         let resource_server = fixed(&["a-es256"]).await;
         let digest = resource_server.digest("presented");
-        let printed = format!("{:?}", Authentication::verified(resource_server, of(digest), token).unwrap());
+        let printed = format!(
+            "{:?}",
+            Authentication::verified(resource_server, of(digest), token, Confirmed::ANONYMOUS).unwrap()
+        );
         assert!(printed.contains("alice") && !printed.contains("presented"), "{printed}");
     }
 
@@ -171,6 +217,7 @@ mod tests {
             resource_server.clone(),
             of(resource_server.digest("token")),
             verified("https://a", None, None),
+            Confirmed::ANONYMOUS,
         )
         .unwrap();
         assert_eq!(authenticated.token().unwrap().issuer(), "https://a");

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::Authentication;
-use crate::{BoxFuture, refusal::Error};
+use crate::{BoxFuture, refusal::Error, request::Scheme};
 
 /// The future of [`ResourceServer::authenticate`](super::ResourceServer::authenticate).
 #[must_use = "futures do nothing unless polled"]
@@ -24,6 +24,16 @@ impl AuthenticateFuture {
 
     pub(super) fn pending(outcome: impl Future<Output = Result<Authentication, Error>> + Send + 'static) -> Self {
         Self(State::Pending(Box::pin(outcome)))
+    }
+
+    /// The same with the scheme of the credentials in the refusal, whose challenge has the error.
+    pub(super) fn under(self, scheme: Scheme) -> Self {
+        match self.0 {
+            // What is known of no scheme was Bearer's.
+            _ if scheme == Scheme::Bearer => self,
+            State::Ready(outcome) => Self(State::Ready(outcome.map(|it| it.map_err(|error| error.under(scheme))))),
+            State::Pending(outcome) => Self::pending(async move { outcome.await.map_err(|error| error.under(scheme)) }),
+        }
     }
 
     /// The outcome, where it is known without waiting.

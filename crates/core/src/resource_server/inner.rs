@@ -13,10 +13,12 @@ use http::HeaderName;
 use super::{protected_resource::Resource, token_end::Invalidations, token_identity::TokenIdentity};
 use crate::{
     clock::Clock,
+    confirmation::ConfirmationVerifier,
     dispatch::Dispatch,
     jwt::cache::{JwtCache, TokenDigest},
     observe::{LogSampler, Observer},
     refusal::Error,
+    request::{Scheme, Transports},
     token::{VerifiedToken, claims::ClaimNames},
 };
 
@@ -28,6 +30,7 @@ pub(super) struct Inner {
     pub(super) claim_names: ClaimNames,
     pub(super) max_token_length: usize,
     pub(super) token_header: Option<HeaderName>,
+    pub(super) confirmation: ConfirmationVerifier,
     pub(super) uniform_refusals: bool,
     pub(super) observer: Option<Arc<dyn Observer>>,
     pub(super) log_sampler: Mutex<LogSampler>,
@@ -41,6 +44,7 @@ pub(super) struct Inner {
 /// A token as it was presented, and its key in the JWT cache.
 #[derive(Clone, Copy)]
 pub(super) struct DigestedToken<'t> {
+    pub(super) scheme: Scheme,
     pub(super) token: &'t str,
     pub(super) digest: TokenDigest,
     /// Whether it was looked up in the cache a moment ago and not found.
@@ -56,6 +60,11 @@ impl DigestedToken<'_> {
 }
 
 impl Inner {
+    /// Where tokens may be.
+    pub(super) fn transports(&self) -> Transports<'_> {
+        Transports { token_header: self.token_header.as_ref(), dpop: self.confirmation.dpop.is_some() }
+    }
+
     pub(super) fn now(&self) -> Duration {
         self.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::inner::{DigestedToken, Inner};
 use crate::{
+    confirmation::Confirmation,
     dispatch::{JwtRoute, ResolvedIssuer},
     introspection::Introspector,
     jose::KeySet,
@@ -19,7 +20,11 @@ pub(super) enum JwtDecision<'s> {
     /// Only keys that are not cached can decide.
     KeyMissing(KeyMiss),
     /// The issuer is configured to be asked instead of its signatures checked.
-    Introspect(&'s Introspector),
+    Introspect {
+        introspector: &'s Introspector,
+        /// What the unverified token says that it is bound to.
+        confirmation: Option<Box<Confirmation>>,
+    },
 }
 
 /// The key that the signature of a JWT needs, and its issuer.
@@ -45,8 +50,8 @@ impl Inner {
             JwtRoute::Introspect(introspector) => {
                 jwt.check_form()?;
                 let checked = introspector.jwt_validation.check_before_asking(&jwt.header, jwt.claims, self.now());
-                checked.map_err(|error| error.with_key_id(key_id))?;
-                return Ok(JwtDecision::Introspect(introspector));
+                let confirmation = checked.map_err(|error| error.with_key_id(key_id))?;
+                return Ok(JwtDecision::Introspect { introspector, confirmation });
             }
         };
         Ok(match self.verify_with(digested, &jwt, &issuer, None)? {

@@ -24,6 +24,8 @@ use std::{
     time::Duration,
 };
 
+use http::HeaderValue;
+
 pub(crate) use self::tenants::is_tenant;
 pub use self::{
     authentication::Authentication,
@@ -46,6 +48,7 @@ use self::{
 };
 use crate::{
     clock::Clock,
+    confirmation::{Confirmation, Confirmed, Evidence, Verdict},
     custom::token_verifier::PresentedToken,
     dispatch::Route,
     introspection::Introspector,
@@ -53,8 +56,8 @@ use crate::{
     observe::Observer,
     online::{Lookup, MAX_AGE_TOLERANCE, Verified},
     per_thread::PerThread,
-    refusal::{Error, ErrorKind, ProtectionSpace, Reason},
-    request::{Credentials, RequestHead},
+    refusal::{Error, ErrorKind, FailedCheck, ProtectionSpace, Reason, failed_check::Actual},
+    request::{Credentials, RequestHead, Scheme},
     scope::ScopeToken,
     token::VerifiedToken,
 };
@@ -86,7 +89,8 @@ use crate::{
 /// 4. `aud` names this resource server, or is absent where a list of clients was configured in its place; `exp`, `nbf` and
 ///    `iat` fit the time; the required claims are present;
 /// 5. `cnf` demands no proof that cannot be checked;
-/// 6. the signature is by a key that the issuer publishes for this use and this algorithm.
+/// 6. the signature is by a key that the issuer publishes for this use and this algorithm;
+/// 7. the client has proven that it has the key or the certificate that the token is bound to, if it is bound ([`dpop`](crate::dpop)).
 ///
 /// What is **not** checked of a JWT: whether it was revoked before it expires (unless its issuer
 /// [introspects](crate::introspection::JwtIntrospection) it), whether its subject still exists, and whether it was presented
@@ -112,10 +116,32 @@ struct Handle {
 enum LookupKind {
     Application,
     Opaque,
-    /// A JWT whose signature is not checked here.
-    UnverifiedJwt,
+    /// A JWT whose signature is not checked here, and what it says that it is bound to.
+    UnverifiedJwt(Option<Box<Confirmation>>),
     /// A JWT that passed every check here.
     VerifiedJwt(VerifiedToken),
+}
+
+/// A token that was verified, before its client has confirmed it.
+struct OfToken {
+    presented: TokenIdentity,
+    token: VerifiedToken,
+    asked_at: Option<Duration>,
+}
+
+impl OfToken {
+    fn confirm(self, server: ResourceServer, by_application: bool, evidence: Option<&Evidence>) -> AuthenticateFuture {
+        let verdict = server.server().confirmation.confirm(&self.token, evidence);
+        let complete = move |confirmed: Result<Confirmed, Error>| {
+            let Self { presented, token, asked_at } = self;
+            let confirmed = confirmed.map_err(|error| error.with_issuer(&token.issuer_context().issuer))?;
+            Ok(Authentication::verified(server, presented, token, confirmed)?.asked(asked_at, by_application))
+        };
+        match verdict {
+            Verdict::Ready(confirmed) => AuthenticateFuture::ready(complete(confirmed)),
+            Verdict::Pending(asking) => AuthenticateFuture::pending(async move { complete(asking.await) }),
+        }
+    }
 }
 
 impl ResourceServer {
@@ -143,6 +169,7 @@ impl ResourceServer {
     /// It allocates a handle for each thread, so call it when a service is built, and not for each request.
     #[must_use]
     pub fn with_protection_space(&self, space: ProtectionSpace) -> Self {
+        let space = space.offering(self.server().confirmation.schemes());
         Self(PerThread::new(Handle { space: Some(Arc::new(space)), ..Handle::clone(&self.0) }))
     }
 
@@ -181,7 +208,7 @@ impl ResourceServer {
     /// `offline_access` is left out.
     pub fn resource_metadata(&self, scopes: &[ScopeToken]) -> Option<ResourceMetadata> {
         let issuers = self.server().dispatch.issuers.urls().collect();
-        Some(self.protected_resource()?.metadata(issuers, scopes))
+        Some(self.protected_resource()?.metadata(issuers, scopes, &self.server().confirmation))
     }
 
     /// Whether a token that was verified is for the protected resource that this serves. Where there is one only, its
@@ -199,6 +226,17 @@ impl ResourceServer {
     /// [configured](ResourceServerBuilder::token_header), for what must not pass tokens on.
     pub fn token_header(&self) -> Option<&http::HeaderName> {
         self.server().token_header.as_ref()
+    }
+
+    /// Whether it accepts tokens that are bound to a key, with a proof of it in each request ([`dpop`](crate::dpop)).
+    pub fn accepts_dpop(&self) -> bool {
+        self.server().confirmation.dpop.is_some()
+    }
+
+    /// A nonce for a client's next proof (RFC 9449 §8), where proofs need one: a refusal with challenges carries it as
+    /// `DPoP-Nonce`.
+    pub fn dpop_nonce(&self) -> Option<HeaderValue> {
+        self.server().confirmation.fresh_nonce()
     }
 
     /// The protection space, if it was given one.
@@ -237,26 +275,28 @@ impl ResourceServer {
     }
 
     fn authenticate_head(&self, request: RequestHead<'_>) -> AuthenticateFuture {
-        let (token_header, epoch) = (self.server().token_header.as_ref(), self.server().epoch());
-        let ordinary = Credentials::peek(request, token_header);
+        let (transports, epoch) = (self.server().transports(), self.server().epoch());
+        let ordinary = Credentials::peek(request, transports.token_header);
         let digest =
             ordinary.filter(|_| self.cache_may_answer(request)).map(|token| self.server().jwt_cache.digest(token));
         let cached = digest.and_then(|digest| self.server().cached_jwt(digest));
         let cache_missed = digest.is_some() && cached.is_none();
         if let (Some(digest), Some(verified)) = (digest, cached)
             && self.introspector(&verified).is_none()
+            && let Some(confirmed) = self.server().confirmation.unbound(Scheme::Bearer, &verified)
         {
             let presented = TokenIdentity { digest, signed_part: None, epoch };
-            return AuthenticateFuture::ready(Authentication::verified(self.for_this_thread(), presented, verified));
+            let server = self.for_this_thread();
+            return AuthenticateFuture::ready(Authentication::verified(server, presented, verified, confirmed));
         }
         let digested = match ordinary.and_then(Credentials::of_token) {
             Some(credentials) => {
-                let token = credentials.token();
+                let (scheme, token) = (credentials.scheme(), credentials.token());
                 let digest = digest.unwrap_or_else(|| self.server().jwt_cache.digest(token.as_bytes()));
-                DigestedToken { token, digest, cache_missed, epoch }
+                DigestedToken { scheme, token, digest, cache_missed, epoch }
             }
-            None => match Credentials::from_request_with(request, token_header) {
-                Ok(Some(credentials)) => self.digested(credentials.token()),
+            None => match Credentials::from_request_with(request, transports) {
+                Ok(Some(credentials)) => self.digested(credentials),
                 Ok(None) => return AuthenticateFuture::ready(Ok(Authentication::anonymous(self.for_this_thread()))),
                 Err(error) => return AuthenticateFuture::ready(Err(error)),
             },
@@ -265,7 +305,7 @@ impl ResourceServer {
         if let Some(earlier) = request.extensions().get::<Authentication>().filter(is_reusable) {
             return AuthenticateFuture::ready(Ok(earlier.clone().with_resource_server(self.for_this_thread())));
         }
-        self.verify(request, digested, None)
+        self.verify(request, digested, None).under(digested.scheme)
     }
 
     /// Whether the JWT cache alone may answer: no custom verifier, no earlier `Authentication`.
@@ -295,8 +335,8 @@ impl ResourceServer {
             return AuthenticateFuture::ready(Err(Reason::MissingAuthenticateLayer.into()));
         };
         let server = earlier.resource_server();
-        let digested = match Credentials::from_request_with(request, server.server().token_header.as_ref()) {
-            Ok(Some(credentials)) => server.digested(credentials.token()),
+        let digested = match Credentials::from_request_with(request, server.server().transports()) {
+            Ok(Some(credentials)) => server.digested(credentials),
             Ok(None) => return AuthenticateFuture::ready(Err(Reason::MissingCredentials.into())),
             Err(error) => return AuthenticateFuture::ready(Err(error)),
         };
@@ -309,12 +349,13 @@ impl ResourceServer {
         {
             return AuthenticateFuture::ready(Ok(earlier.clone()));
         }
-        server.verify(request, digested, Some(max_age))
+        server.verify(request, digested, Some(max_age)).under(digested.scheme)
     }
 
-    fn digested<'t>(&self, token: &'t str) -> DigestedToken<'t> {
+    fn digested<'t>(&self, credentials: Credentials<'t>) -> DigestedToken<'t> {
+        let (scheme, token) = (credentials.scheme(), credentials.token());
         let digest = self.server().jwt_cache.digest(token.as_bytes());
-        DigestedToken { token, digest, cache_missed: false, epoch: self.server().epoch() }
+        DigestedToken { scheme, token, digest, cache_missed: false, epoch: self.server().epoch() }
     }
 
     /// Verifies a token with its one verifier. With `max_age`, it has to be looked up online, by an answer no older than that.
@@ -329,31 +370,34 @@ impl ResourceServer {
             return AuthenticateFuture::ready(Err(Reason::TokenTooLong.into()));
         }
         let text = PresentedToken::new(token, request);
+        let earlier = request.extensions().get::<Authentication>();
+        let earlier = earlier.and_then(|earlier| earlier.confirmed(self, digested.digest));
+        let evidence = self.server().confirmation.evidence(digested.scheme, token, request, earlier);
         let mut presented = digested.presented();
         let (lookup, kind) = match self.server().dispatch.route(&text) {
             Ok(Route::Application(application)) => (application.look_up(&text, max_age), LookupKind::Application),
             Ok(Route::Opaque(introspector)) => (introspector.look_up(token, max_age, None), LookupKind::Opaque),
             Ok(Route::Jwt) => match self.server().verify_jwt(digested) {
-                Ok(JwtDecision::Valid(verified)) => return self.check_online(digested, verified, max_age),
+                Ok(JwtDecision::Valid(verified)) => return self.check_online(digested, verified, max_age, evidence),
                 Ok(JwtDecision::KeyMissing(missing)) => {
-                    let (server, token, TokenIdentity { digest, epoch, .. }) =
-                        (self.clone(), token.to_owned(), presented);
+                    let (server, token, scheme) = (self.clone(), token.to_owned(), digested.scheme);
+                    let TokenIdentity { digest, epoch, .. } = presented;
                     return AuthenticateFuture::pending(async move {
-                        let digested = DigestedToken { token: &token, digest, cache_missed: true, epoch };
+                        let digested = DigestedToken { scheme, token: &token, digest, cache_missed: true, epoch };
                         let verified = server.server().verify_jwt_with_refetched_keys(digested, missing).await?;
-                        server.check_online(digested, verified, max_age).await
+                        server.check_online(digested, verified, max_age, evidence).await
                     });
                 }
-                Ok(JwtDecision::Introspect(introspector)) => {
+                Ok(JwtDecision::Introspect { introspector, confirmation }) => {
                     presented.signed_part =
                         Some(Arc::new(self.server().jwt_cache.digest(signed_part(token).as_bytes())));
-                    (introspector.look_up(token, max_age, None), LookupKind::UnverifiedJwt)
+                    (introspector.look_up(token, max_age, None), LookupKind::UnverifiedJwt(confirmation))
                 }
                 Err(error) => return AuthenticateFuture::ready(Err(self.server().worded(error))),
             },
             Err(error) => return AuthenticateFuture::ready(Err(error)),
         };
-        self.conclude(presented, lookup, kind)
+        self.conclude(presented, lookup, kind, evidence)
     }
 
     /// Introspects a JWT that passed every check here, where its issuer's configuration or the caller requires that.
@@ -362,52 +406,88 @@ impl ResourceServer {
         digested: DigestedToken<'_>,
         verified: VerifiedToken,
         required: Option<Duration>,
+        evidence: Option<Box<Evidence>>,
     ) -> AuthenticateFuture {
         match self.introspector(&verified).map(|introspector| (introspector, introspector.max_age_for_jwts(required))) {
             Some((introspector, Some(max_age))) => {
                 let lookup = introspector.look_up(digested.token, Some(max_age), Some(&verified));
-                self.conclude(digested.presented(), lookup, LookupKind::VerifiedJwt(verified))
+                self.conclude(digested.presented(), lookup, LookupKind::VerifiedJwt(verified), evidence)
             }
             None if required.is_some() => {
                 let error = Error::from(Reason::NoIntrospection).with_issuer(&verified.issuer_context().issuer);
                 AuthenticateFuture::ready(Err(error))
             }
-            Some((_, None)) | None => AuthenticateFuture::ready(Authentication::verified(
-                self.for_this_thread(),
-                digested.presented(),
-                verified,
-            )),
+            Some((_, None)) | None => {
+                let server = self.for_this_thread();
+                let of_token = OfToken { presented: digested.presented(), token: verified, asked_at: None };
+                of_token.confirm(server, false, evidence.as_deref())
+            }
         }
     }
 
     /// The outcome of a lookup. A JWT that was verified here keeps what it says, with the scope narrowed to the answer's.
-    fn conclude(&self, presented: TokenIdentity, lookup: Lookup, kind: LookupKind) -> AuthenticateFuture {
+    fn conclude(
+        &self,
+        presented: TokenIdentity,
+        lookup: Lookup,
+        kind: LookupKind,
+        evidence: Option<Box<Evidence>>,
+    ) -> AuthenticateFuture {
         let server = self.for_this_thread();
         let conclusion = move |found: Result<Verified, Error>| {
             let by_application = matches!(kind, LookupKind::Application);
-            let Verified { token, asked_at } = match (&kind, found) {
-                (_, Ok(found)) => found,
-                (LookupKind::UnverifiedJwt, Err(error)) if error.kind() == ErrorKind::InvalidToken => {
-                    return Err(server.server().worded(error));
-                }
-                (_, Err(error)) => return Err(error),
+            let (token, asked_at) = match server.narrowed(kind, found) {
+                Ok(narrowed) => narrowed,
+                Err(error) => return AuthenticateFuture::ready(Err(error)),
             };
-            let token = match kind {
-                LookupKind::VerifiedJwt(verified) => {
-                    // The answer may name fewer of the protected resources than the token does.
-                    if token.audience().next().is_some() {
-                        server.check_resource(&token)?;
-                    }
-                    verified.with_scope(token.scope())
-                }
-                _ => token,
-            };
-            Ok(Authentication::verified(server, presented, token)?.asked(asked_at, by_application))
+            OfToken { presented, token, asked_at }.confirm(server, by_application, evidence.as_deref())
         };
         match lookup {
-            Lookup::Ready(found) => AuthenticateFuture::ready(conclusion(found)),
-            Lookup::Pending(asked) => AuthenticateFuture::pending(async move { conclusion(asked.await) }),
+            Lookup::Ready(found) => conclusion(found),
+            Lookup::Pending(asked) => AuthenticateFuture::pending(async move { conclusion(asked.await).await }),
         }
+    }
+
+    /// The token that was looked up, and when. What the token itself says and what the answer says both hold.
+    fn narrowed(
+        &self,
+        kind: LookupKind,
+        found: Result<Verified, Error>,
+    ) -> Result<(VerifiedToken, Option<Duration>), Error> {
+        let Verified { token: answer, asked_at } = match (&kind, found) {
+            (_, Ok(found)) => found,
+            (LookupKind::UnverifiedJwt(_), Err(error)) if error.kind() == ErrorKind::InvalidToken => {
+                return Err(self.server().worded(error));
+            }
+            (_, Err(error)) => return Err(error),
+        };
+        let both = |own: Option<&Confirmation>| match (own, answer.confirmation()) {
+            (Some(own), Some(answered)) => {
+                let contradiction = || {
+                    let found = Actual::Fixed("another key or certificate");
+                    FailedCheck::new(Reason::BindingMismatch, "cnf", "what the token itself says", found)
+                };
+                own.and(*answered).map(Some).ok_or_else(contradiction)
+            }
+            (own, answered) => Ok(own.or(answered).copied()),
+        };
+        let token = match kind {
+            LookupKind::VerifiedJwt(verified) => {
+                // The answer may name fewer of the protected resources than the token does.
+                if answer.audience().next().is_some() {
+                    self.check_resource(&answer)?;
+                }
+                let confirmation = both(verified.confirmation())?;
+                verified.narrowed(answer.scope(), confirmation)
+            }
+            LookupKind::UnverifiedJwt(own) => {
+                let confirmation = both(own.as_deref())?;
+                let scope = answer.scope().clone();
+                answer.narrowed(&scope, confirmation)
+            }
+            LookupKind::Application | LookupKind::Opaque => answer,
+        };
+        Ok((token, asked_at))
     }
 
     /// The health of the issuers: the keys of those that were named and of the live tenants, and the circuit breakers of those
@@ -443,6 +523,11 @@ impl ResourceServer {
     /// The name of the issuer of a refused token in metrics and logs.
     fn label<'s>(&'s self, error: &'s Error, token: Option<&'s VerifiedToken>) -> Option<&'s str> {
         self.server().dispatch.label(error.issuer().or(token.map(VerifiedToken::issuer))?)
+    }
+
+    /// Whether the other one is this resource server, perhaps in front of another protected resource.
+    pub(crate) fn shares_all_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0.server, &other.0.server)
     }
 
     /// Whether the other one is a clone of this resource server, in front of the same protected resource.

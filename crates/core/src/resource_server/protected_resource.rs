@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::{
+    confirmation::ConfirmationVerifier,
     jose::{Buffer, Compact, json},
     net::https_url,
     scope::ScopeToken,
@@ -138,6 +139,11 @@ impl ProtectedResource {
         (origin, bare.unwrap_or(rest))
     }
 
+    /// Scheme and authority.
+    pub(super) fn origin(&self) -> &str {
+        self.split().0
+    }
+
     /// How tokens for the resource name it.
     pub(super) fn names(&self) -> &[String] {
         if self.audiences.is_empty() { std::slice::from_ref(&self.identifier) } else { &self.audiences }
@@ -217,7 +223,12 @@ impl ProtectedResource {
 
     /// The metadata document. `issuers` are the authorization servers unless others were named, `routes` the scopes of the routes.
     /// No client should ask for a refresh token on behalf of a resource, whatever a route says.
-    pub(super) fn metadata(&self, issuers: Vec<&str>, routes: &[ScopeToken]) -> ResourceMetadata {
+    pub(super) fn metadata(
+        &self,
+        issuers: Vec<&str>,
+        routes: &[ScopeToken],
+        confirmation: &ConfirmationVerifier,
+    ) -> ResourceMetadata {
         let mut scopes: Vec<&str> = Vec::new();
         for scope in self.scopes.iter().map(String::as_str).chain(routes.iter().map(ScopeToken::as_str)) {
             if scope != "offline_access" && !scopes.contains(&scope) {
@@ -230,6 +241,12 @@ impl ProtectedResource {
             authorization_servers: named.unwrap_or(issuers),
             scopes_supported: scopes,
             bearer_methods_supported: &["header"],
+            dpop_signing_alg_values_supported: confirmation
+                .dpop
+                .as_ref()
+                .map(|dpop| dpop.algorithms().iter().map(|algorithm| algorithm.as_str()).collect()),
+            dpop_bound_access_tokens_required: confirmation.demands_dpop(),
+            tls_client_certificate_bound_access_tokens: confirmation.certificates.is_some(),
             resource_name: self.name.as_deref(),
             resource_documentation: self.documentation.as_deref(),
             resource_policy_uri: self.policy.as_deref(),
@@ -295,6 +312,12 @@ struct Document<'a> {
     scopes_supported: Vec<&'a str>,
     bearer_methods_supported: &'a [&'a str],
     #[serde(skip_serializing_if = "Option::is_none")]
+    dpop_signing_alg_values_supported: Option<Vec<&'static str>>,
+    #[serde(skip_serializing_if = "is_false")]
+    dpop_bound_access_tokens_required: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    tls_client_certificate_bound_access_tokens: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     resource_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_documentation: Option<&'a str>,
@@ -304,6 +327,11 @@ struct Document<'a> {
     resource_tos_uri: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signed_metadata: Option<&'a str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A protected resource, and the names of which a token for it has one.
@@ -321,7 +349,10 @@ mod tests {
     use super::*;
 
     fn document(resource: &ProtectedResource) -> Value {
-        serde_json::from_slice(resource.metadata(vec!["https://as.example/"], &[]).document()).unwrap()
+        serde_json::from_slice(
+            resource.metadata(vec!["https://as.example/"], &[], &ConfirmationVerifier::default()).document(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -340,7 +371,7 @@ mod tests {
             let resource = ProtectedResource::new(identifier);
             assert_eq!(resource.metadata_url(), url);
             assert_eq!(resource.faults(), Vec::<String>::new());
-            let metadata = resource.metadata(Vec::new(), &[]);
+            let metadata = resource.metadata(Vec::new(), &[], &ConfirmationVerifier::default());
             assert_eq!(metadata.url(), url);
             assert!(url.ends_with(metadata.path_and_query()) && metadata.path_and_query().starts_with(WELL_KNOWN));
         }
@@ -398,7 +429,7 @@ mod tests {
             .signed_metadata(&*jwt);
         assert_eq!(full.faults(), Vec::<String>::new());
         let routes = [ScopeToken::new("a").unwrap(), ScopeToken::new("c").unwrap()];
-        let metadata = full.metadata(vec!["https://as.example"], &routes);
+        let metadata = full.metadata(vec!["https://as.example"], &routes, &ConfirmationVerifier::default());
         assert_eq!(
             serde_json::from_slice::<Value>(metadata.document()).unwrap(),
             json!({

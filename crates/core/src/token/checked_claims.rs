@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::claims::{self, NumericDate};
+use crate::confirmation::Confirmation;
 
 /// What a token says of itself in registered claims. `S` is a text and `L` a list of texts: [borrowed](CheckedClaims) from the
 /// claims while these are checked, [positions](StoredClaims) in the text of the token from then on.
@@ -18,6 +19,8 @@ pub(crate) struct TokenClaims<S, L> {
     pub(crate) authentication_time: Option<NumericDate>,
     pub(crate) authentication_context: Option<S>,
     pub(crate) authentication_methods: L,
+    /// What the token is bound to. Boxed, since few tokens are.
+    pub(crate) confirmation: Option<Box<Confirmation>>,
 }
 
 /// Claims that pass every check. They make a verified token once the signature, or the answer of the issuer, admits it.
@@ -39,6 +42,7 @@ impl CheckedClaims<'_> {
             authentication_time: self.authentication_time,
             authentication_context: self.authentication_context.map(|text| writer.text(text)),
             authentication_methods: writer.texts(self.authentication_methods),
+            confirmation: self.confirmation,
         }
     }
 }

@@ -162,8 +162,8 @@ impl Authenticate {
         self.with(|settings| settings.stream_grace = Some(grace))
     }
 
-    /// Adds `WWW-Authenticate` to the `Access-Control-Expose-Headers` of every refusal, so that scripts of other origins can
-    /// read the challenge. Default: not added. The rest of CORS is for a CORS layer outside of this one.
+    /// Adds `WWW-Authenticate` to the `Access-Control-Expose-Headers` of every refusal, and `DPoP-Nonce` to that of every response
+    /// with one, so that scripts of other origins can read the challenge and the nonce. Default: not added. The rest of CORS is for a CORS layer outside of this one.
     pub fn expose_challenges_to_browsers(self) -> Self {
         self.with(|settings| settings.finish.exposed = true)
     }

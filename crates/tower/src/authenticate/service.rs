@@ -7,6 +7,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use scopegate_core::RequestHead;
 use tower_service::Service;
 
 use super::{ResponseFuture, settings::Settings};
@@ -22,6 +23,18 @@ pub struct AuthenticateService<S> {
 impl<S> AuthenticateService<S> {
     pub(super) fn new(inner: S, settings: Arc<Settings>) -> Self {
         Self { inner, settings }
+    }
+
+    /// The head of a request, with the target that its client sent where proofs name it.
+    fn head<'r, B>(&self, request: &'r Request<B>) -> RequestHead<'r> {
+        let head = RequestHead::from(request);
+        #[cfg(feature = "axum")]
+        if self.settings.resource_server.accepts_dpop()
+            && let Some(axum::extract::OriginalUri(uri)) = request.extensions().get()
+        {
+            return head.with_original_uri(uri);
+        }
+        head
     }
 }
 
@@ -42,7 +55,7 @@ where
         Decided::note_authenticated(request.extensions());
         let space = self.settings.resource_server.protection_space();
         let form = ResponseForm::for_bodies::<ResBody>((&request).into(), space);
-        match self.settings.resource_server.authenticate(&request).try_now() {
+        match self.settings.resource_server.authenticate(self.head(&request)).try_now() {
             Ok(outcome) => match self.settings.admit(outcome, (&request).into(), form) {
                 Ok(authentication) => {
                     ResponseFuture::admitted(&mut self.inner, request, authentication, &self.settings, form)

@@ -4,15 +4,15 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
-    header::{ACCESS_CONTROL_EXPOSE_HEADERS, WWW_AUTHENTICATE},
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, VARY, WWW_AUTHENTICATE},
 };
 use http_body::Body;
 use scopegate_core::{Authentication, Error, RequestHead, ResourceServer, VerifiedToken};
 
 use crate::{
     Requirement, ResponseBody, UnmetRequirement,
-    refusal::{Refusal, Renderer, ResponseForm, render},
+    refusal::{DPOP_NONCE, Refusal, Renderer, ResponseForm, render},
     stream::Ending,
 };
 
@@ -77,8 +77,39 @@ pub(super) struct Admitted {
     resource_server: ResourceServer,
     token: Option<VerifiedToken>,
     finish: Finish,
+    /// What a binding of the token adds to the response.
+    fields: Option<Box<BindingFields>>,
     /// `None` where streams do not end with their token.
     stream_end: Option<Box<StreamEnd>>,
+}
+
+/// The fields that a response to a bound token may need.
+struct BindingFields {
+    /// For the client's next proof (RFC 9449 §8.2).
+    next_dpop_nonce: Option<HeaderValue>,
+    /// The header of the request that named the certificate (RFC 9440 §2.4).
+    vary: Option<HeaderName>,
+}
+
+impl BindingFields {
+    fn of(authentication: &Authentication) -> Option<Box<Self>> {
+        if authentication.token()?.binding().is_none() {
+            return None;
+        }
+        let next_dpop_nonce = authentication.next_dpop_nonce().cloned();
+        Some(Box::new(Self { next_dpop_nonce, vary: authentication.depends_on().cloned() }))
+    }
+
+    /// Caches must give a nonce to nobody else.
+    fn put_into(self, headers: &mut HeaderMap) {
+        if let Some(nonce) = self.next_dpop_nonce {
+            headers.entry(DPOP_NONCE).or_insert(nonce);
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        if let Some(header) = self.vary {
+            headers.append(VARY, header.into());
+        }
+    }
 }
 
 /// What a stream ends by, if the response is one.
@@ -94,6 +125,7 @@ impl Admitted {
             resource_server: authentication.resource_server().clone(),
             token: authentication.token().cloned(),
             finish: settings.finish.clone(),
+            fields: BindingFields::of(authentication),
             stream_end: settings.stream_grace.map(stream_end),
         }
     }
@@ -113,6 +145,9 @@ impl Admitted {
                 .of(self.token.as_ref())
                 .requiring(Some(requirement.challenge()))
                 .overwrite(&mut response, form);
+        }
+        if let Some(fields) = self.fields {
+            fields.put_into(response.headers_mut());
         }
         self.finish.apply(&mut response, form);
         if let Some(end) = self.stream_end {
@@ -141,17 +176,22 @@ impl Finish {
         if let Some(renderer) = &self.renderer {
             render(response, renderer, form);
         }
-        if self.exposed && response.headers().contains_key(WWW_AUTHENTICATE) {
-            expose_challenge(response.headers_mut());
+        if self.exposed {
+            expose(&WWW_AUTHENTICATE, "WWW-Authenticate", response.headers_mut());
+            expose(&DPOP_NONCE, "DPoP-Nonce", response.headers_mut());
         }
     }
 }
 
-fn expose_challenge(headers: &mut HeaderMap) {
+/// Lets scripts of other origins read a field, if it is there.
+fn expose(field: &HeaderName, name: &'static str, headers: &mut HeaderMap) {
+    if !headers.contains_key(field) {
+        return;
+    }
     let exposed = headers.get_all(ACCESS_CONTROL_EXPOSE_HEADERS);
     let names =
         || exposed.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
-    if !names().any(|name| name.eq_ignore_ascii_case(WWW_AUTHENTICATE.as_str())) {
-        headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate"));
+    if !names().any(|known| known.eq_ignore_ascii_case(name)) {
+        headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(name));
     }
 }

@@ -119,7 +119,6 @@ impl CertificateBinding {
     ///
     /// When a trusted peer sent a header that names no certificate, or more than one. The error says what was found, in words
     /// of this crate alone.
-    #[allow(dead_code, reason = "confirmations are not verified yet")]
     pub(crate) fn certificate(
         &self,
         request: RequestHead<'_>,
@@ -136,13 +135,11 @@ impl CertificateBinding {
     }
 
     /// The header that responses depend on, if one is configured (RFC 9440 §2.4).
-    #[allow(dead_code, reason = "confirmations are not verified yet")]
     pub(crate) fn vary(&self) -> Option<&HeaderName> {
         self.header.as_ref().map(|header| &header.name)
     }
 
     /// The faults of these settings.
-    #[allow(dead_code, reason = "confirmations are not verified yet")]
     pub(crate) fn faults(&self) -> impl Iterator<Item = String> {
         let several = self.has_several.then(|| {
             "certificate_binding: names several headers, and the certificate of a request must come from one place; keep one \

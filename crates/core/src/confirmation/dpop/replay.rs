@@ -9,7 +9,6 @@ use crate::{BoxFuture, online::StoreError};
 pub struct ReplayKey([u8; 32]);
 
 impl ReplayKey {
-    #[cfg_attr(not(test), expect(dead_code, reason = "proofs are not verified yet"))]
     pub(crate) fn new(digest: [u8; 32]) -> Self {
         Self(digest)
     }

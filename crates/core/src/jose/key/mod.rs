@@ -1,5 +1,6 @@
 //! The keys of an issuer: one JWK, the JWK Set, and the prepared keys.
 
+mod embedded;
 mod jwk;
 mod jwk_set;
 mod key_set;
@@ -8,7 +9,7 @@ mod skipped_key;
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod tests;
 
-pub(crate) use self::key_set::SignatureCheck;
+pub(crate) use self::{embedded::EmbeddedKey, key_set::SignatureCheck};
 pub use self::{
     jwk_set::{JwkSet, JwkSetError},
     key_set::KeySet,

@@ -7,7 +7,7 @@ use super::{
     profile::{self, Granted, other_kind},
 };
 use crate::{
-    confirmation,
+    confirmation::{Checkable, Confirmation},
     jose::{Algorithm, Header, json::Value},
     refusal::{
         Error, FailedCheck, Reason,
@@ -37,6 +37,8 @@ pub(crate) struct JwtValidation {
     pub(crate) grammar: Arc<dyn ScopeGrammar>,
     pub(crate) leeway: Duration,
     pub(crate) max_age: Option<Duration>,
+    /// The bindings that can be checked.
+    pub(crate) confirmations: Checkable,
 }
 
 /// A JWT whose header and claims pass every check. Its signature has not been checked.
@@ -86,7 +88,7 @@ impl JwtValidation {
         let authentication_methods =
             self.about_the_user(&mut results, claims.strings("amr").map(Some)).unwrap_or_default();
 
-        results.record(confirmation::check(claims.get("cnf")));
+        let confirmation = results.record(Confirmation::read(claims.get("cnf"), self.confirmations)).flatten();
         let scope = results.record(self.profile.scope_from().read(|name| claims.get(name)));
 
         if let Some(failure) = results.wrong_kind().filter(|_| is_id_token(claims)) {
@@ -110,6 +112,7 @@ impl JwtValidation {
                     authentication_time,
                     authentication_context,
                     authentication_methods,
+                    confirmation,
                 };
                 Ok(CheckedJwt { algorithm, scope, claims })
             }
@@ -118,13 +121,14 @@ impl JwtValidation {
     }
 
     /// Checks a token whose issuer is asked about it in place of a check of its signature. A claim that is present refuses the
-    /// token as in [`check`](Self::check); one that is absent does not, since the answer has to have it.
+    /// token as in [`check`](Self::check); one that is absent does not, since the answer has to have it. Returns what the token
+    /// says that it is bound to, which binds it even if the answer does not say so.
     pub(crate) fn check_before_asking(
         &self,
         header: &Header<'_>,
         claims: &UnverifiedClaims<'_>,
         now: Duration,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Box<Confirmation>>, Error> {
         let mut results = CheckResults::default();
         let is_access_token = results.record(self.profile.check_type_before_asking(header.token_type.as_deref()));
         if is_access_token != Some(true) {
@@ -138,8 +142,8 @@ impl JwtValidation {
         results.record(checks::not_before(claims, now, self.leeway));
         let max_age = self.max_age.filter(|_| claims.get("iat").is_some());
         results.record(checks::issued_at(claims, max_age, now, self.leeway));
-        results.record(confirmation::check(claims.get("cnf")));
-        results.error().map_or(Ok(()), |error| Err(error.with_issuer(&self.issuer)))
+        let confirmation = results.record(Confirmation::read(claims.get("cnf"), self.confirmations)).flatten();
+        results.error().map_or(Ok(confirmation), |error| Err(error.with_issuer(&self.issuer)))
     }
 
     /// RFC 8725 §3.1: nothing outside the issuer's list is ever run.

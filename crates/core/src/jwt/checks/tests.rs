@@ -23,6 +23,7 @@ fn validation() -> JwtValidation {
         grammar: Arc::new(ExactScopes),
         leeway: Duration::from_secs(60),
         max_age: None,
+        confirmations: Checkable::default(),
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     BoxFuture,
+    confirmation::Checkable,
     crypto::tests::{BACKENDS, jwks, token},
     jose::{Algorithm, JwkSet},
     jwt::Profile,
@@ -49,6 +50,7 @@ fn verifier_by(keys: CachedKeys) -> Arc<JwtVerifier> {
         grammar: Arc::new(ExactScopes),
         leeway: Duration::ZERO,
         max_age: None,
+        confirmations: Checkable::default(),
     };
     Arc::new(JwtVerifier::new(validation, Arc::new(keys)))
 }

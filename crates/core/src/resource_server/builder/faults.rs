@@ -4,9 +4,10 @@ use std::{collections::HashSet, time::Duration};
 
 use super::ResourceServerBuilder;
 use crate::{
+    confirmation::{certificate::CertificateBinding, dpop::PublicUrl},
     redact,
     request::credentials::token_header_fault,
-    resource_server::{faults::Faults, verifier_factory::audience_faults},
+    resource_server::{ProtectedResource, faults::Faults, verifier_factory::audience_faults},
 };
 
 /// The greatest leeway. A greater one would accept expired tokens rather than tolerate clocks.
@@ -49,6 +50,7 @@ impl ResourceServerBuilder {
         }
         self.check_opaque(faults);
         self.check_resources(faults);
+        self.check_bindings(faults);
         for (audience, fault) in audience_faults(&self.audiences) {
             faults.add(format!("audience: {audience:?} {fault}"));
         }
@@ -74,6 +76,45 @@ impl ResourceServerBuilder {
         if self.crypto.is_none() {
             faults.add("crypto: no backend is compiled in; enable the feature `aws-lc-rs` or `rust-crypto`");
         }
+    }
+
+    /// The settings of bindings, except for those of DPoP.
+    fn check_bindings(&self, faults: &mut Faults) {
+        self.certificates.iter().flat_map(CertificateBinding::faults).for_each(|fault| faults.add(fault));
+        if self.demands_binding && self.dpop.is_none() && self.certificates.is_none() {
+            faults.add(
+                "require_bound_tokens: no binding is switched on, so that every token would be refused; switch one on with \
+                 `.dpop(..)` or `.certificate_binding(..)`",
+            );
+        }
+    }
+
+    /// The public URLs of a server with DPoP: those that were named, or else the origins of its protected resources.
+    pub(super) fn public_urls(&self, faults: &mut Faults) -> Box<[PublicUrl]> {
+        let Some(dpop) = &self.dpop else { return [].into() };
+        dpop.faults().for_each(|fault| faults.add(format!("dpop: {fault}")));
+        let origins: Vec<&str> = self.resources.iter().map(ProtectedResource::origin).collect();
+        let named: Vec<&str> = dpop.public_urls.iter().map(String::as_str).collect();
+        let urls = if named.is_empty() { origins } else { named };
+        if urls.is_empty() {
+            faults.add(
+                "dpop: no public URL is named, with which the `htu` of proofs has to begin; name the one that clients call with \
+                 `Dpop::public_url`",
+            );
+        }
+        let mut public = Vec::with_capacity(urls.len());
+        for named_url in urls {
+            match PublicUrl::parse(named_url) {
+                Ok(url) if url.is_plain_http() => faults.add(format!(
+                    "dpop: the public URL {:?} is not https, so that tokens and proofs can be read on the way; http is for \
+                     localhost alone",
+                    redact::url(named_url)
+                )),
+                Ok(url) => public.push(url),
+                Err(fault) => faults.add(format!("dpop: the public URL {:?} {fault}", redact::url(named_url))),
+            }
+        }
+        public.into()
     }
 
     /// With several protected resources, each token has to be for one of them.

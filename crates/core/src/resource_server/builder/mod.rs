@@ -18,6 +18,11 @@ use super::{
 };
 use crate::{
     clock::{Clock, SystemClock},
+    confirmation::{
+        Checkable, ConfirmationVerifier,
+        certificate::CertificateBinding,
+        dpop::{Dpop, DpopVerifier},
+    },
     crypto::CryptoBackend,
     custom::token_verifier::TokenVerifier,
     dispatch::{Dispatch, Issuers, TenantSet},
@@ -50,6 +55,9 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 /// | [`max_token_length`](Self::max_token_length) | 16 KiB |
 /// | [`max_token_age`](Self::max_token_age) | no limit but `exp` |
 /// | [`token_header`](Self::token_header) | none besides `Authorization` |
+/// | [`dpop`](Self::dpop) | off: tokens that are bound to a key are refused |
+/// | [`certificate_binding`](Self::certificate_binding) | off: tokens that are bound to a certificate are refused |
+/// | [`require_bound_tokens`](Self::require_bound_tokens) | off: bearer tokens are accepted |
 /// | [`uniform_refusals`](Self::uniform_refusals) | off: a client is told what was wrong |
 /// | [`jwt_cache`](Self::jwt_cache) | 100 000 JWTs, at most 64 MiB |
 /// | [`clock`](Self::clock) | the operating system's |
@@ -71,6 +79,9 @@ pub struct ResourceServerBuilder {
     startup: Startup,
     observer: Option<Arc<dyn Observer>>,
     token_header: Option<HeaderName>,
+    dpop: Option<Dpop>,
+    certificates: Option<CertificateBinding>,
+    demands_binding: bool,
     uniform_refusals: bool,
     jwt_cache: JwtCacheConfig,
     clock: Arc<dyn Clock>,
@@ -96,6 +107,9 @@ impl Default for ResourceServerBuilder {
             startup: Startup::Lazy,
             observer: None,
             token_header: None,
+            dpop: None,
+            certificates: None,
+            demands_binding: false,
             uniform_refusals: false,
             jwt_cache: JwtCacheConfig::default(),
             clock: Arc::new(SystemClock),
@@ -212,6 +226,26 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Accepts tokens that are bound to a key of the client, with a proof of it in each request (RFC 9449). See
+    /// [`dpop`](crate::dpop).
+    pub fn dpop(mut self, dpop: Dpop) -> Self {
+        self.dpop = Some(dpop);
+        self
+    }
+
+    /// Accepts tokens that are bound to the certificate of the client's TLS connection (RFC 8705 §3). See [`mtls`](crate::mtls).
+    pub fn certificate_binding(mut self, certificates: CertificateBinding) -> Self {
+        self.certificates = Some(certificates);
+        self
+    }
+
+    /// Refuses bearer tokens, which work for whoever has them (RFC 9700 §2.2.1): a token has to be bound by a method that is
+    /// switched on.
+    pub fn require_bound_tokens(mut self) -> Self {
+        self.demands_binding = true;
+        self
+    }
+
     /// Gives one answer to every JWT whose signature was not verified, whatever is wrong: 401, as for an invalid signature.
     ///
     /// Without this, the answer says what is wrong, which saves honest developers hours. But claims are checked before the
@@ -299,6 +333,9 @@ impl ResourceServerBuilder {
     /// - a header for the JWK Set is not a header, or is one where the keys do not come from a URL, or may come from any host;
     /// - the address of a metadata document is not a URL, or is given where the keys are not found through it;
     /// - a template of tenants fits no issuer, or two templates are equal;
+    /// - a setting of [`CertificateBinding`] is no address, or contradicts another;
+    /// - DPoP is switched on without a public URL, or a setting of [`Dpop`] is out of its bounds; or bound tokens are required
+    ///   and no binding is switched on;
     /// - the leeway is over 5 minutes, the token length or the age of tokens is 0, the token header is one of other
     ///   credentials, or a setting of [`KeyRefresh`] is out of its bounds;
     /// - keys have to be fetched, and there is no client (the feature `reqwest` is off and none was given, or there is no TLS
@@ -308,6 +345,7 @@ impl ResourceServerBuilder {
     pub async fn build(mut self) -> Result<ResourceServer, BuildError> {
         let mut faults = std::mem::take(&mut self.faults);
         self.check(&mut faults);
+        let public_urls = self.public_urls(&mut faults);
         self.provide_fetch(&mut faults);
         if self.audiences.is_empty() {
             self.audiences = self.resources.iter().flat_map(ProtectedResource::names).cloned().collect();
@@ -324,6 +362,7 @@ impl ResourceServerBuilder {
             user_agent: self.user_agent,
             crypto: self.crypto,
             runtime: Handle::try_current().ok(),
+            confirmations: Checkable { certificate: self.certificates.is_some(), dpop: self.dpop.is_some() },
         };
         let mut claim_names = ClaimNames::default();
         let mut trusted = Vec::with_capacity(self.issuers.len());
@@ -377,6 +416,12 @@ impl ResourceServerBuilder {
         );
         self.startup.wait_for(&issuers, &*self.clock).await?;
 
+        let confirmation = ConfirmationVerifier {
+            dpop: self.dpop.map(|dpop| DpopVerifier::new(dpop, public_urls, Arc::clone(&self.clock))),
+            certificates: self.certificates,
+            demands_binding: self.demands_binding,
+            crypto: self.crypto,
+        };
         let invalidations = Arc::new(Invalidations::new(Arc::clone(&self.clock)));
         Ok(ResourceServer::new(Inner {
             default_realm: default_realm.unwrap_or_default().into(),
@@ -390,6 +435,7 @@ impl ResourceServerBuilder {
             claim_names,
             max_token_length: self.max_token_length,
             token_header: self.token_header,
+            confirmation,
             uniform_refusals: self.uniform_refusals,
             observer: self.observer,
             log_sampler: Default::default(),

@@ -72,6 +72,7 @@ impl VerifierFactory {
                 .map(|parties| parties.iter().map(String::as_str).collect()),
             demands_token_type: introspection.demands_token_type,
             scope_may_be_array: introspection.scope_may_be_array,
+            confirmations: self.confirmations,
             ..online::ResponseValidation::new(
                 Arc::clone(&name),
                 Audience::Ours { names: audiences.clone(), may_be_absent: introspection.audience_waived },

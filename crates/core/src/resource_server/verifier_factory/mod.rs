@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use super::{Issuer, faults::Faults};
 use crate::{
     clock::Clock,
+    confirmation::Checkable,
     crypto::CryptoBackend,
     custom::token_verifier::{Application, TokenVerifier},
     dispatch::Trusted,
@@ -40,6 +41,7 @@ pub(crate) struct VerifierFactory {
     pub(super) user_agent: HeaderValue,
     pub(super) crypto: Option<CryptoBackend>,
     pub(super) runtime: Option<Handle>,
+    pub(super) confirmations: Checkable,
 }
 
 /// The group of tenants that an issuer belongs to.
@@ -80,13 +82,16 @@ impl VerifierFactory {
         if verifier.issuer().is_empty() {
             faults.add("a verifier has to call the issuer of its tokens something");
         }
-        let rules = online::ResponseValidation::new(
-            verifier.issuer().into(),
-            Audience::CheckedByVerifier,
-            verifier.scope_grammar(),
-            self.leeway,
-            self.max_token_age,
-        );
+        let rules = online::ResponseValidation {
+            confirmations: self.confirmations,
+            ..online::ResponseValidation::new(
+                verifier.issuer().into(),
+                Audience::CheckedByVerifier,
+                verifier.scope_grammar(),
+                self.leeway,
+                self.max_token_age,
+            )
+        };
         let deps = self.deps();
         deps.map(|deps| Application::new(verifier, OnlineVerifier::new(rules, &cache, limits, deps)))
     }
@@ -206,6 +211,7 @@ impl VerifierFactory {
             grammar: Arc::clone(&issuer.grammar),
             leeway: self.leeway,
             max_age: self.max_token_age,
+            confirmations: self.confirmations,
         }
     }
 }

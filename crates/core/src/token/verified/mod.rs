@@ -18,6 +18,7 @@ use super::{
     },
 };
 use crate::{
+    confirmation::{Binding, Confirmation},
     jose::{
         KeySet,
         json::{self, Value},
@@ -151,12 +152,14 @@ impl VerifiedToken {
         }))
     }
 
-    /// The same token with the scope that the answer about it has narrowed.
-    pub(crate) fn with_scope(self, scope: &Scope) -> Self {
-        if self.scope() == scope {
+    /// The same token with the scope and the binding of the answer about it, which has narrowed them.
+    pub(crate) fn narrowed(self, scope: &Scope, confirmation: Option<Confirmation>) -> Self {
+        if self.scope() == scope && self.confirmation() == confirmation.as_ref() {
             return self;
         }
-        Self(LocalArc::new(Inner { scope: scope.clone(), ..Inner::clone(&self.0) }))
+        let mut inner = Inner { scope: scope.clone(), ..Inner::clone(&self.0) };
+        inner.claims.confirmation = confirmation.map(Box::new);
+        Self(LocalArc::new(inner))
     }
 
     /// The same token with a reference count of its own, for one thread to clone.
@@ -288,6 +291,18 @@ impl VerifiedToken {
             (oldest.saturating_add(Duration::from_nanos(1)), Reason::TokenTooOld)
         });
         expiry.into_iter().chain(age).min_by_key(|(time, _)| *time)
+    }
+
+    /// How the client of the request has proven that the token is its own. A bearer token has no binding.
+    ///
+    /// A token that is bound comes to a handler only with proof of everything that it is bound to.
+    pub fn binding(&self) -> Binding {
+        self.confirmation().map(Confirmation::binding).unwrap_or_default()
+    }
+
+    /// What the token is bound to.
+    pub(crate) fn confirmation(&self) -> Option<&Confirmation> {
+        self.0.claims.confirmation.as_deref()
     }
 
     /// Before when the token is not valid (`nbf`).

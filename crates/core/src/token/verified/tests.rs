@@ -25,6 +25,7 @@ fn of(issuer: &str, subject: Option<&str>, client_id: Option<&str>, claims: &str
         verified_by: None,
     });
     let checked = CheckedClaims {
+        confirmation: None,
         subject,
         client_id,
         token_id: None,

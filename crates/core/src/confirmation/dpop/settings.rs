@@ -1,0 +1,149 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{DpopNonces, ReplayStore};
+use crate::jose::Algorithm;
+
+/// The greatest age of a proof, unless [`Dpop::max_proof_age`] says otherwise: a request takes less, and the clocks of clients
+/// are rarely further off.
+const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
+
+/// How much memory used proofs take at most, unless [`Dpop::replay_memory`] says otherwise.
+const DEFAULT_MEMORY: usize = 64 * 1024 * 1024;
+
+/// The greatest age that can be set: a proof of that age says little of who sends it.
+const MAX_MAX_AGE: Duration = Duration::from_secs(5 * 60);
+
+/// The least memory that can be set.
+const LEAST_MEMORY: usize = 64 * 1024;
+
+/// Accepts tokens that are bound to a key of the client (RFC 9449), for
+/// [`ResourceServerBuilder::dpop`](crate::ResourceServerBuilder::dpop).
+///
+/// | setting | default |
+/// |---|---|
+/// | [`public_url`](Self::public_url) | the origins of the protected resources |
+/// | [`algorithms`](Self::algorithms) | ES256, ES384, Ed25519, PS256, RS256 |
+/// | [`max_proof_age`](Self::max_proof_age) | 60 s, at most 5 min |
+/// | [`nonces`](Self::nonces) | none: the time of a proof says that it is fresh |
+/// | [`replay_memory`](Self::replay_memory) | 64 MiB, a million proofs |
+/// | [`replay_store`](Self::replay_store) | the memory of this process |
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing until a resource server is built with them"]
+pub struct Dpop {
+    pub(crate) public_urls: Vec<String>,
+    pub(super) algorithms: Vec<Algorithm>,
+    pub(super) max_age: Duration,
+    pub(super) nonces: Option<DpopNonces>,
+    pub(super) replay: ReplayCheck,
+}
+
+/// Where used proofs are remembered.
+#[derive(Clone)]
+pub(super) enum ReplayCheck {
+    Memory { bytes: usize },
+    Shared(Arc<dyn ReplayStore>),
+    Off,
+}
+
+impl fmt::Debug for ReplayCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory { bytes } => f.debug_struct("Memory").field("bytes", bytes).finish(),
+            Self::Shared(store) => store.fmt(f),
+            Self::Off => f.write_str("Off"),
+        }
+    }
+}
+
+impl Default for Dpop {
+    fn default() -> Self {
+        Self {
+            public_urls: Vec::new(),
+            algorithms: vec![
+                Algorithm::Es256,
+                Algorithm::Es384,
+                Algorithm::Ed25519,
+                Algorithm::Ps256,
+                Algorithm::Rs256,
+            ],
+            max_age: DEFAULT_MAX_AGE,
+            nonces: None,
+            replay: ReplayCheck::Memory { bytes: DEFAULT_MEMORY },
+        }
+    }
+}
+
+impl Dpop {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names a URL at which clients reach this service, with which the `htu` of a proof has to begin; the path of the request
+    /// follows. Its own path is the prefix that a proxy takes off, and is usually empty. May be called several times.
+    ///
+    /// Nothing that a request says of its host counts, since whoever captured a proof for another host could say so.
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.public_urls.push(url.into());
+        self
+    }
+
+    /// Accepts proofs with these algorithms, in place of the default ones. They are named in challenges.
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.algorithms = algorithms.into_iter().collect();
+        self
+    }
+
+    /// Refuses proofs that were made longer ago (RFC 9449 §11.1). One that is more than 10 seconds ahead of this service's clock
+    /// is refused as well. With [`nonces`](Self::nonces) neither counts, but the age of the nonce.
+    pub fn max_proof_age(mut self, age: Duration) -> Self {
+        self.max_age = age;
+        self
+    }
+
+    /// Demands a nonce of this service in each proof (RFC 9449 §9), so that no proof can be made ahead of time, and the clocks
+    /// of clients do not matter.
+    pub fn nonces(mut self, nonces: DpopNonces) -> Self {
+        self.nonces = Some(nonces);
+        self
+    }
+
+    /// Remembers used proofs in this process, in so many bytes at most. A proof takes less than 64 bytes. Once they are full,
+    /// requests with a proof are answered 503 until older proofs have expired: none is forgotten early.
+    pub fn replay_memory(mut self, bytes: usize) -> Self {
+        self.replay = ReplayCheck::Memory { bytes };
+        self
+    }
+
+    /// Remembers used proofs in this store, which the replicas of a service share. Without one, a proof can be used once at each
+    /// replica.
+    pub fn replay_store(mut self, store: impl ReplayStore) -> Self {
+        self.replay = ReplayCheck::Shared(Arc::new(store));
+        self
+    }
+
+    /// What is wrong with the settings, except for the public URLs.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = String> {
+        let mut faults = Vec::new();
+        if self.algorithms.is_empty() {
+            faults.push(
+                "the list of algorithms is empty, so that every proof would be refused; leave it out for the default",
+            );
+        }
+        if self.max_age.is_zero() || self.max_age > MAX_MAX_AGE {
+            faults
+                .push("the greatest age of a proof is zero or over 5 minutes; give nonces where clocks differ by more");
+        }
+        if matches!(self.replay, ReplayCheck::Memory { bytes } if bytes < LEAST_MEMORY) {
+            faults.push("the memory for used proofs is less than 64 KiB, a thousand proofs");
+        }
+        let nonces = self.nonces.iter().flat_map(DpopNonces::faults);
+        faults.into_iter().map(str::to_owned).chain(nonces)
+    }
+
+    /// Accepts a proof any number of times while it is fresh. Whoever captures a request can then repeat it.
+    pub fn dangerous_accept_repeated_proofs(mut self) -> Self {
+        self.replay = ReplayCheck::Off;
+        self
+    }
+}

@@ -1,0 +1,251 @@
+//! The checks of a proof, in the order of their cost: what it says, who signed it, whose key that is, and whether it was used
+//! before. A proof that nobody signed is never remembered (RFC 9449 §11.1).
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::HeaderValue;
+
+use super::{
+    Dpop, DpopNonces, ReplayKey, ReplayStore, UsedProof,
+    clock_steps::ClockSteps,
+    memory::MemoryReplayStore,
+    nonce::NonceCheck,
+    proof::{CheckedProof, DecodedProof, ProofBuffers, ProofDemands, Window, failure},
+    replay::ProofUse,
+    settings::ReplayCheck,
+    target::{self, PublicUrl},
+};
+use crate::{
+    BoxFuture,
+    clock::{self, Clock},
+    confirmation::{Evidence, binding::Thumbprint, evidence::ProofField},
+    crypto::CryptoBackend,
+    jose::Algorithm,
+    refusal::{
+        Error, FailedCheck, Reason,
+        failed_check::{Actual, Expected, Side, TimeBound},
+    },
+    token::claims::{ClaimNames, NumericDate},
+};
+
+/// How far ahead of this service's clock a proof may be (FAPI 2.0 §5.3.2.1, note 3: clocks differ by seconds).
+pub(super) const AHEAD: Duration = Duration::from_secs(10);
+
+/// How much longer than a proof can be used it is remembered, since the clocks of replicas differ.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// How long a shared store may take.
+const STORE_DEADLINE: Duration = Duration::from_millis(500);
+
+/// Checks proofs for a resource server.
+pub(crate) struct DpopVerifier {
+    urls: Box<[PublicUrl]>,
+    algorithms: Arc<[Algorithm]>,
+    window: Window,
+    nonces: Option<DpopNonces>,
+    replay: Replay,
+    clock_steps: ClockSteps,
+    claim_names: ClaimNames,
+    clock: Arc<dyn Clock>,
+}
+
+enum Replay {
+    Memory(MemoryReplayStore),
+    Shared(Arc<dyn ReplayStore>),
+    Off,
+}
+
+/// A proof that is good, unless it was used before.
+pub(crate) struct GoodProof {
+    pub(crate) used: Use,
+    /// The nonce to offer with the response.
+    pub(crate) next_nonce: Option<HeaderValue>,
+}
+
+/// What is remembered of a proof.
+pub(crate) struct Use {
+    key: ReplayKey,
+    freshness: Freshness,
+    now: Duration,
+}
+
+/// When a proof can be used, in time since 1970.
+#[derive(Clone, Copy)]
+struct Freshness {
+    /// When the proof or its nonce was made.
+    made_at: Duration,
+    from: Duration,
+    until: Duration,
+}
+
+impl DpopVerifier {
+    /// The verifier of these settings, whose faults were found to be none.
+    pub(crate) fn new(settings: Dpop, urls: Box<[PublicUrl]>, clock: Arc<dyn Clock>) -> Self {
+        let mut claim_names = ClaimNames::default();
+        claim_names.add(["ath"]);
+        Self {
+            urls,
+            algorithms: settings.algorithms.into(),
+            window: Window { max_age: settings.max_age, ahead: AHEAD },
+            nonces: settings.nonces,
+            replay: match settings.replay {
+                ReplayCheck::Memory { bytes } => Replay::Memory(MemoryReplayStore::new(bytes)),
+                ReplayCheck::Shared(store) => Replay::Shared(store),
+                ReplayCheck::Off => Replay::Off,
+            },
+            clock_steps: ClockSteps::default(),
+            claim_names,
+            clock,
+        }
+    }
+
+    /// The algorithms of proofs.
+    pub(crate) fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
+    /// A nonce for the next proof, where proofs need one.
+    pub(crate) fn fresh_nonce(&self, crypto: CryptoBackend) -> Option<HeaderValue> {
+        HeaderValue::try_from(self.nonces.as_ref()?.issue(crypto, self.now())).ok()
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    /// Checks the proof of a request for a token that is bound to the key with the thumbprint `bound_to` (RFC 9449 §4.3, §7.1).
+    pub(crate) fn check(
+        &self,
+        evidence: &Evidence,
+        bound_to: &Thumbprint,
+        crypto: CryptoBackend,
+    ) -> Result<GoodProof, Error> {
+        let text = match &evidence.proof {
+            ProofField::One(line) => line.as_bytes(),
+            ProofField::None => return Err(Reason::MissingDpopProof.into()),
+            ProofField::Several => {
+                return Err(failure("DPoP", "one field line", Actual::Fixed("several")).into());
+            }
+        };
+        let now = self.now();
+        let mut buffers = ProofBuffers::new();
+        let proof = DecodedProof::decode(text, &mut buffers, &self.claim_names)?;
+        let demands = ProofDemands {
+            algorithms: &self.algorithms,
+            expected_algorithms: &Expected::Algorithms(Arc::clone(&self.algorithms)),
+            method: evidence.method.as_str(),
+            token_digest: evidence.token_digest.unwrap_or_default(),
+        };
+        let path = evidence.target.path();
+        let checked = proof.check(
+            &demands,
+            |htu| target::matched(htu, &self.urls, path),
+            || self.urls.iter().filter_map(|url| url.target(path)).collect::<Vec<_>>().join(" or ").into(),
+        )?;
+        let (freshness, next_nonce) = self.freshness(&checked, crypto, now)?;
+        let key = proof.key(checked.algorithm)?;
+        match key.verify(checked.algorithm, crypto, proof.signing_input(), proof.signature()) {
+            Some(true) => {}
+            Some(false) => return Err(failure("signature", "one by the key in jwk", Actual::Fixed("another")).into()),
+            None => return Err(failure("jwk", "a valid public key", Actual::Fixed("numbers that are none")).into()),
+        }
+        let thumbprint = key.thumbprint(crypto);
+        if thumbprint != *bound_to {
+            return Err(FailedCheck::new(
+                Reason::BindingMismatch,
+                "jkt",
+                "the key that the token is bound to",
+                Actual::Fixed("a proof by another key"),
+            )
+            .into());
+        }
+        if let Some(weakness) = key.weakness() {
+            return Err(failure("jwk", "a key by which only its holder can sign", Actual::Fixed(weakness)).into());
+        }
+        let key =
+            ReplayKey::new(crypto.sha256(&[&thumbprint, checked.target.as_bytes(), b"\0", checked.id.as_bytes()]));
+        Ok(GoodProof { used: Use { key, freshness, now }, next_nonce })
+    }
+
+    /// Whether a proof is fresh: by its nonce where this service demands one, and else by its own time (RFC 9449 §4.3, numbers
+    /// 10 and 11).
+    fn freshness(
+        &self,
+        proof: &CheckedProof<'_>,
+        crypto: CryptoBackend,
+        now: Duration,
+    ) -> Result<(Freshness, Option<HeaderValue>), Error> {
+        let Some(nonces) = &self.nonces else { return Ok((self.by_time(proof.issued_at, now)?, None)) };
+        let expected = "one that this service has given lately";
+        let refused = |found| Err(FailedCheck::new(Reason::UseDpopNonce, "nonce", expected, found).into());
+        let Some(nonce) = proof.nonce else { return refused(Actual::NONE) };
+        match nonces.check(crypto, nonce, now) {
+            NonceCheck::Valid { issued_at, valid_until, renew } => {
+                let next = if renew { self.fresh_nonce(crypto) } else { None };
+                Ok((Freshness { made_at: issued_at, from: issued_at, until: valid_until }, next))
+            }
+            NonceCheck::Expired => refused(Actual::Fixed("one that has expired")),
+            NonceCheck::Unknown => refused(Actual::Fixed("one that this service has not given")),
+        }
+    }
+
+    fn by_time(&self, issued_at: NumericDate, now: Duration) -> Result<Freshness, FailedCheck> {
+        let Window { max_age, ahead } = self.window;
+        let bound = |side, leeway| Expected::Time(TimeBound { side, now, leeway });
+        if issued_at > now + ahead {
+            return Err(failure("iat", bound(Side::NoLaterThanNow, ahead), issued_at));
+        }
+        let until = issued_at.saturating_add(max_age);
+        if now > until {
+            return Err(failure("iat", bound(Side::AtMostBefore(max_age), Duration::ZERO), issued_at));
+        }
+        Ok(Freshness { made_at: issued_at, from: issued_at.saturating_sub(ahead), until })
+    }
+
+    /// Remembers a proof, and refuses it if it was used before: at once, or by the future that asks the shared store.
+    pub(crate) fn use_up(&self, used: Use) -> Result<Option<BoxFuture<'static, Result<(), Error>>>, Error> {
+        let Use { key, freshness: Freshness { made_at, from, until }, now } = used;
+        let until = until.saturating_add(MARGIN);
+        if matches!(self.replay, Replay::Off) {
+            return Ok(None);
+        }
+        self.clock_steps.check(now, made_at).map_err(|error| unknown(error.into()))?;
+        match &self.replay {
+            Replay::Off => Ok(None),
+            Replay::Memory(memory) => {
+                let found = memory.insert(key, until, now).map_err(|full| unknown(full.into()))?;
+                first(found).map(|()| None)
+            }
+            Replay::Shared(store) => {
+                let proof = UsedProof { key, acceptable_from: from, lifetime: until.saturating_sub(now) };
+                let (asking, clock) = (store.insert_if_absent(proof), Arc::clone(&self.clock));
+                Ok(Some(Box::pin(async move {
+                    let answer = clock::timeout(&*clock, STORE_DEADLINE, asking).await;
+                    let answer = answer.unwrap_or_else(|| Err("it has not answered within half a second".into()));
+                    first(answer.map_err(unknown)?)
+                })))
+            }
+        }
+    }
+}
+
+fn first(found: ProofUse) -> Result<(), Error> {
+    match found {
+        ProofUse::First => Ok(()),
+        ProofUse::Repeated => Err(Reason::RepeatedDpopProof.into()),
+    }
+}
+
+/// Whether the proof was used before cannot be told.
+fn unknown(cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::from(Reason::ReplayCheckUnavailable).with_source(cause)
+}
+
+impl fmt::Debug for DpopVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DpopVerifier")
+            .field("urls", &self.urls)
+            .field("algorithms", &self.algorithms)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,206 @@
+//! The step of the trip that confirms a token: whether its client has proven whatever the token is bound to.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::{
+    Confirmation, Evidence, binding::Thumbprint, certificate::CertificateBinding, dpop::DpopVerifier,
+    evidence::ProofField,
+};
+use crate::{
+    BoxFuture,
+    crypto::CryptoBackend,
+    refusal::{Error, FailedCheck, OfferedSchemes, Reason, failed_check::Actual},
+    request::{RequestHead, Scheme},
+    token::VerifiedToken,
+};
+
+/// Evidence that a token was confirmed: it is bound to nothing, or its client has proven everything that it is bound to. The
+/// functions of [`ConfirmationVerifier`] alone make one.
+#[derive(Clone, Debug)]
+pub(crate) struct Confirmed(Option<Arc<Proven>>);
+
+#[derive(Debug)]
+struct Proven {
+    /// The nonce to offer with the response.
+    next_nonce: Option<HeaderValue>,
+}
+
+impl Confirmed {
+    /// Of no token.
+    pub(crate) const ANONYMOUS: Self = Self(None);
+
+    const UNBOUND: Self = Self(None);
+
+    fn proven(next_nonce: Option<HeaderValue>) -> Self {
+        Self(Some(Arc::new(Proven { next_nonce })))
+    }
+
+    /// Whether something was proven.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(crate) fn next_nonce(&self) -> Option<&HeaderValue> {
+        self.0.as_ref()?.next_nonce.as_ref()
+    }
+}
+
+/// The outcome of a confirmation.
+pub(crate) enum Verdict {
+    Ready(Result<Confirmed, Error>),
+    /// The store of used proofs is asked.
+    Pending(BoxFuture<'static, Result<Confirmed, Error>>),
+}
+
+impl From<Error> for Verdict {
+    fn from(error: Error) -> Self {
+        Self::Ready(Err(error))
+    }
+}
+
+/// Confirms tokens for a resource server.
+#[derive(Debug, Default)]
+pub(crate) struct ConfirmationVerifier {
+    pub(crate) dpop: Option<DpopVerifier>,
+    pub(crate) certificates: Option<CertificateBinding>,
+    /// Whether a token that is bound to nothing is refused.
+    pub(crate) demands_binding: bool,
+    pub(crate) crypto: Option<CryptoBackend>,
+}
+
+impl ConfirmationVerifier {
+    /// Whether tokens may be bound: whether any method is switched on.
+    pub(crate) fn is_on(&self) -> bool {
+        self.dpop.is_some() || self.certificates.is_some()
+    }
+
+    /// The schemes by which clients may present tokens. Those that are bound to a certificate are presented as bearer tokens.
+    pub(crate) fn schemes(&self) -> OfferedSchemes {
+        let names = |dpop: &DpopVerifier| {
+            dpop.algorithms().iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(" ").into()
+        };
+        OfferedSchemes { bearer: !self.demands_dpop(), dpop: self.dpop.as_ref().map(names) }
+    }
+
+    /// Whether every token has to be bound to a key.
+    pub(crate) fn demands_dpop(&self) -> bool {
+        self.demands_binding && self.dpop.is_some() && self.certificates.is_none()
+    }
+
+    /// A nonce for a client's next proof, where proofs need one.
+    pub(crate) fn fresh_nonce(&self) -> Option<HeaderValue> {
+        self.dpop.as_ref()?.fresh_nonce(self.crypto?)
+    }
+
+    /// Confirms a token that is bound to nothing, where that is allowed. `None` where there is something to check.
+    pub(crate) fn unbound(&self, scheme: Scheme, token: &VerifiedToken) -> Option<Confirmed> {
+        let is_bearer = scheme == Scheme::Bearer && token.confirmation().is_none() && !self.demands_binding;
+        is_bearer.then_some(Confirmed::UNBOUND)
+    }
+
+    /// What a request shows; `None` where no method is switched on, so that no bound token gets here.
+    pub(crate) fn evidence(
+        &self,
+        scheme: Scheme,
+        token: &str,
+        request: RequestHead<'_>,
+        earlier: Option<Confirmed>,
+    ) -> Option<Box<Evidence>> {
+        let crypto = self.crypto.filter(|_| self.is_on())?;
+        let is_dpop = scheme == Scheme::Dpop;
+        Some(Box::new(Evidence {
+            scheme,
+            method: request.method().clone(),
+            target: request.original_uri().clone(),
+            proof: if is_dpop { ProofField::of(request) } else { ProofField::None },
+            token_digest: is_dpop.then(|| crypto.sha256(&[token.as_bytes()])),
+            certificate: self.certificates.as_ref().map_or(Ok(None), |binding| binding.certificate(request, crypto)),
+            earlier: earlier.filter(Confirmed::is_proven),
+        }))
+    }
+
+    /// Confirms a token: its client has to prove everything that the token is bound to.
+    ///
+    /// The proof is checked last, and is used up only by a request that everything else permits.
+    pub(crate) fn confirm(&self, token: &VerifiedToken, evidence: Option<&Evidence>) -> Verdict {
+        let scheme = evidence.map_or(Scheme::Bearer, |evidence| evidence.scheme);
+        if let Some(unbound) = self.unbound(scheme, token) {
+            return Verdict::Ready(Ok(unbound));
+        }
+        let (Some(confirmation), Some(evidence)) = (token.confirmation(), evidence) else {
+            return unbound_token(scheme).into();
+        };
+        if let Some(earlier) = &evidence.earlier {
+            return Verdict::Ready(Ok(earlier.clone()));
+        }
+        if let Err(failure) =
+            check_scheme(confirmation, scheme).and_then(|()| check_certificate(confirmation, evidence))
+        {
+            return Error::from(failure).into();
+        }
+        match (confirmation.key, &self.dpop, self.crypto) {
+            (None, ..) => Verdict::Ready(Ok(Confirmed::proven(None))),
+            (Some(key), Some(dpop), Some(crypto)) => confirm_by_proof(dpop, &key, evidence, crypto),
+            // A server without DPoP refuses such a token with its other claims.
+            (Some(_), ..) => Error::from(Reason::UnverifiableConfirmation).into(),
+        }
+    }
+}
+
+fn confirm_by_proof(dpop: &DpopVerifier, key: &Thumbprint, evidence: &Evidence, crypto: CryptoBackend) -> Verdict {
+    let checked = match dpop.check(evidence, key, crypto) {
+        Ok(checked) => checked,
+        Err(error) => return error.into(),
+    };
+    let confirmed = Confirmed::proven(checked.next_nonce);
+    match dpop.use_up(checked.used) {
+        Ok(None) => Verdict::Ready(Ok(confirmed)),
+        Ok(Some(asking)) => Verdict::Pending(Box::pin(async move { asking.await.map(|()| confirmed) })),
+        Err(error) => error.into(),
+    }
+}
+
+fn unbound_token(scheme: Scheme) -> Error {
+    let expected = match scheme {
+        Scheme::Bearer => "a token that is bound to a key or a certificate",
+        Scheme::Dpop => "a token that is bound to a key, as the DPoP scheme says",
+    };
+    FailedCheck::new(Reason::UnboundToken, "cnf", expected, Actual::NONE).into()
+}
+
+/// RFC 9449 §7.1 and §7.2: a token that is bound to a key is sent under the scheme DPoP, and no other is.
+fn check_scheme(confirmation: &Confirmation, scheme: Scheme) -> Result<(), FailedCheck> {
+    match (scheme, confirmation.key) {
+        (Scheme::Bearer, Some(_)) => Err(FailedCheck::new(
+            Reason::DpopRequired,
+            "Authorization",
+            "the scheme DPoP, with a proof: the token is bound to a key (RFC 9449 section 7.1)",
+            Actual::Fixed("the scheme Bearer, or a header without a scheme"),
+        )),
+        (Scheme::Dpop, None) => Err(FailedCheck::new(
+            Reason::UnboundToken,
+            "cnf",
+            "a key in jkt, as the DPoP scheme says",
+            Actual::Fixed("a certificate alone"),
+        )),
+        (Scheme::Bearer, None) | (Scheme::Dpop, Some(_)) => Ok(()),
+    }
+}
+
+/// RFC 8705 §3.
+fn check_certificate(confirmation: &Confirmation, evidence: &Evidence) -> Result<(), FailedCheck> {
+    let Some(bound_to) = confirmation.certificate else { return Ok(()) };
+    let expected = "the client certificate that the token is bound to";
+    match evidence.certificate {
+        Ok(Some(certificate)) if certificate == bound_to => Ok(()),
+        Ok(Some(_)) => {
+            Err(FailedCheck::new(Reason::BindingMismatch, "x5t#S256", expected, Actual::Fixed("another certificate")))
+        }
+        Ok(None) => Err(FailedCheck::new(Reason::MissingClientCertificate, "x5t#S256", expected, Actual::NONE)),
+        Err(fault) => {
+            Err(FailedCheck::new(Reason::MissingClientCertificate, "x5t#S256", expected, Actual::Fixed(fault)))
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A public key that a JWS brings along.
+
+use std::borrow::Cow;
+
+use super::jwk::Jwk;
+use crate::{
+    crypto::{CryptoBackend, VerifyingKey},
+    jose::{Algorithm, json::Value, rsa_modulus::Examination},
+};
+
+/// The public key in a header (`jwk`, RFC 7515 §4.1.3), within the bounds that hold for keys of a set. It proves who signed and
+/// nothing else: whether that is somebody to trust is for the caller to know.
+pub(crate) struct EmbeddedKey<'v> {
+    jwk: Jwk,
+    /// The members that its thumbprint is made of, in order.
+    members: Vec<(&'static str, &'v str)>,
+}
+
+impl<'v> EmbeddedKey<'v> {
+    pub(crate) fn read(element: &'v Value<'v>) -> Result<Self, Cow<'static, str>> {
+        let jwk = Jwk::read(0, element)?;
+        let Value::Object(all) = element else { return Err("it is not an object".into()) };
+        let find = |wanted: &'static str| {
+            all.iter().find_map(|(name, value)| match value {
+                Value::String(text) if name == wanted => Some((wanted, &**text)),
+                _ => None,
+            })
+        };
+        let members = jwk.public_key.members().iter().filter_map(|name| find(name)).collect();
+        Ok(Self { jwk, members })
+    }
+
+    /// Whether signatures of this algorithm can be by this key.
+    pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
+        self.jwk.algorithm.is_none_or(|own| own == algorithm) && self.jwk.public_key.fits(algorithm)
+    }
+
+    /// Whether the key made this signature. `None` where it is no valid key.
+    pub(crate) fn verify(
+        &self,
+        algorithm: Algorithm,
+        backend: CryptoBackend,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Option<bool> {
+        Some(VerifyingKey::new(backend, algorithm, &self.jwk.public_key)?.verify(message, signature))
+    }
+
+    /// The SHA-256 thumbprint (RFC 7638 §3), of the members as they were written: a key has one canonical form.
+    pub(crate) fn thumbprint(&self, backend: CryptoBackend) -> [u8; 32] {
+        let mut parts: Vec<&[u8]> = Vec::with_capacity(20);
+        for (index, (name, value)) in self.members.iter().enumerate() {
+            let before: &[u8] = if index == 0 { b"{\"" } else { b",\"" };
+            parts.extend([before, name.as_bytes(), b"\":\"", value.as_bytes(), b"\""]);
+        }
+        parts.push(b"}");
+        backend.sha256(&parts)
+    }
+
+    /// Why others than the key's holder may sign with it. It takes some milliseconds for an RSA key that was not seen before, so
+    /// ask it of keys that somebody vouches for.
+    pub(crate) fn weakness(&self) -> Option<&'static str> {
+        self.jwk.modulus().and_then(|modulus| Examination::of(modulus).finish())
+    }
+}
+
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+    use super::*;
+    use crate::{crypto::tests::BACKENDS, jose::json};
+
+    fn thumbprint(jwk: &str) -> String {
+        let members = json::object(jwk.as_bytes(), |_| true).unwrap();
+        let value = Value::Object(members);
+        let key = EmbeddedKey::read(&value).unwrap_or_else(|fault| panic!("{fault}"));
+        let mut digests = BACKENDS.iter().map(|backend| URL_SAFE_NO_PAD.encode(key.thumbprint(*backend)));
+        let digest = digests.next().unwrap();
+        assert!(digests.all(|other| other == digest));
+        digest
+    }
+
+    #[test]
+    fn dpop_13_thumbprints_are_those_of_the_rfcs() {
+        // RFC 7638 §3.1.
+        let rsa = r#"{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}"#;
+        assert_eq!(thumbprint(rsa), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+        // RFC 8037 §A.3.
+        let ed25519 = r#"{"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        assert_eq!(thumbprint(ed25519), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        // RFC 9449 §6.1, whose key is that of §4.1.
+        let p256 = r#"{"y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","kty":"EC","ext":true,"x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","crv":"P-256"}"#;
+        assert_eq!(thumbprint(p256), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
+    }
+}
