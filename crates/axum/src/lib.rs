@@ -128,8 +128,8 @@ pub use scopegate_core::{
 };
 #[doc(inline)]
 pub use scopegate_tower::{
-    Authenticate, DenyUnauthenticated, GrpcScopes, RefusalBody, RequireAccess, RequireActive, RequireScope,
-    RequireToken, ServeResourceMetadata,
+    Authenticate, DenyUnauthenticated, GrpcScopes, RefusalBody, RequireAccess, RequireActive, RequireBound,
+    RequireScope, RequireToken, ServeResourceMetadata,
 };
 
 #[cfg(any(feature = "aide", feature = "utoipa"))]

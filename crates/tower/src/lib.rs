@@ -62,6 +62,6 @@ pub use self::{
     guard::DenyUnauthenticated,
     metadata::ServeResourceMetadata,
     refusal::RefusalBody,
-    require::{RequireAccess, RequireActive, RequireScope, RequireToken},
+    require::{RequireAccess, RequireActive, RequireBound, RequireScope, RequireToken},
     requirement::{Requirement, UnmetRequirement},
 };

@@ -39,7 +39,7 @@ impl Requirement {
         (!access.admits_anonymous()).then(|| Self::new(access.clone()))
     }
 
-    fn new(access: Access) -> Self {
+    pub(crate) fn new(access: Access) -> Self {
         let challenge = access.scope().map(ScopePolicy::challenge).unwrap_or_default();
         Self { access, challenge: challenge.into(), has_warned: Arc::default() }
     }
@@ -60,6 +60,7 @@ impl Requirement {
     ///
     /// - `missing_authenticate_layer` (500) where no `Authenticate` has seen the request;
     /// - `missing_credentials` (401) where the request is anonymous;
+    /// - `unbound_token` (401) where a bearer token does not do;
     /// - `insufficient_scope` (403) where the scope does not suffice;
     /// - `policy_not_met` (403) where a `TokenPolicy` is not met.
     pub fn check<'r>(&self, request: &'r Extensions) -> Result<&'r VerifiedToken, Error> {

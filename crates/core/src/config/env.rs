@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     Config,
+    binding::{CertificateTable, DpopTable},
     caching::{JwtCacheTable, RefreshTable},
     introspection::{CacheTable, IntrospectionTable, LimitsTable},
     issuer::{GrammarTable, HeaderTable, IssuerTable},
@@ -98,6 +99,7 @@ impl Config {
             "LEEWAY" => self.leeway = Some(value.into()),
             "TOKEN_HEADER" => self.token_header = Some(value),
             "USER_AGENT" => self.user_agent = Some(value),
+            "REQUIRE_BOUND_TOKENS" => self.require_bound_tokens = boolean(&value)?,
             "UNIFORM_REFUSALS" => self.uniform_refusals = boolean(&value)?,
             "MAX_TOKEN_AGE" => self.max_token_age = Some(value.into()),
             "MAX_TOKEN_LENGTH" => self.max_token_length = Some(value.into()),
@@ -108,6 +110,12 @@ impl Config {
                 }
                 if let Some(name) = name.strip_prefix("JWT_CACHE_") {
                     return self.jwt_cache.set(name, value);
+                }
+                if let Some(name) = name.strip_prefix("DPOP_") {
+                    return self.dpop.get_or_insert_default().set(name, value);
+                }
+                if let Some(name) = name.strip_prefix("CERTIFICATE_BINDING_") {
+                    return self.certificate_binding.get_or_insert_default().set(name, value);
                 }
                 if let Some(name) = name.strip_prefix("PROTECTED_RESOURCE_") {
                     return self.protected_resource.get_or_insert_default().set(name, value);
@@ -266,6 +274,37 @@ impl ResourceTable {
             "POLICY" => self.policy = Some(value),
             "TERMS_OF_SERVICE" => self.terms_of_service = Some(value),
             "SIGNED_METADATA" => self.signed_metadata = Some(value),
+            _ => return Err(UNKNOWN.to_owned()),
+        }
+        Ok(())
+    }
+}
+
+impl DpopTable {
+    fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        match name {
+            "PUBLIC_URL" => self.public_url = Some(list(&value)?),
+            "ALGORITHMS" => self.algorithms = Some(list(&value)?),
+            "MAX_PROOF_AGE" => self.max_proof_age = Some(value.into()),
+            "NONCES" => self.nonces = Some(boolean(&value)?),
+            "NONCE_SECRET" => self.nonce_secret = Some(Secret::Text(value)),
+            "NONCE_SECRET_FILE" => self.nonce_secret_file = Some(value.into()),
+            "PREVIOUS_NONCE_SECRET" => self.previous_nonce_secret = Some(Secret::Text(value)),
+            "PREVIOUS_NONCE_SECRET_FILE" => self.previous_nonce_secret_file = Some(value.into()),
+            "NONCE_LIFETIME" => self.nonce_lifetime = Some(value.into()),
+            "REPLAY_MEMORY" => self.replay_memory = Some(value.into()),
+            _ => return Err(UNKNOWN.to_owned()),
+        }
+        Ok(())
+    }
+}
+
+impl CertificateTable {
+    fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        match name {
+            "SOURCE" => self.source = Some(value),
+            "HEADER" => self.header = Some(value),
+            "TRUSTED_PEERS" => self.trusted_peers = Some(list(&value)?),
             _ => return Err(UNKNOWN.to_owned()),
         }
         Ok(())

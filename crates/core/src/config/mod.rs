@@ -66,6 +66,9 @@
 //! | `key_refresh` | | table, see below |
 //! | `jwt_cache` | | table, see below |
 //! | `protected_resource` | none | table, see below |
+//! | `dpop` | none | table, see below: accepts tokens that are [bound to a key](ResourceServerBuilder::dpop) |
+//! | `certificate_binding` | none | table, see below: accepts tokens that are [bound to a certificate](ResourceServerBuilder::certificate_binding) |
+//! | `require_bound_tokens` | `false` | refuses [bearer tokens](ResourceServerBuilder::require_bound_tokens) |
 //! | `issuers` | | list of tables, see below: at least one |
 //!
 //! | of an issuer | default | |
@@ -110,6 +113,23 @@
 //! | `authorization_servers` | the issuers | list: [where clients get tokens](crate::ProtectedResource::authorization_servers) |
 //! | `scopes` | those of the routes of a `ProtectedRouter` | list: [further scopes](crate::ProtectedResource::scopes) |
 //! | `name`, `documentation`, `policy`, `terms_of_service`, `signed_metadata` | none | members of the [metadata document](crate::ProtectedResource) |
+//!
+//! | of `dpop` | default | |
+//! |---|---|---|
+//! | `public_url` | the origin of `protected_resource` | list: the [URLs](Dpop::public_url) that clients call |
+//! | `algorithms` | [these](Dpop::algorithms) | list of registered names: the algorithms of proofs |
+//! | `max_proof_age` | `"60s"` | time: how [old](Dpop::max_proof_age) a proof may be |
+//! | `nonces` | `false` | demands [nonces](Dpop::nonces), with a secret of [this process](DpopNonces::of_this_process) |
+//! | `nonce_secret` or `nonce_secret_file` | none | demands nonces, with the [secret](DpopNonces::from_secret) that replicas share |
+//! | `previous_nonce_secret` or `previous_nonce_secret_file` | none | the secret that is [being replaced](DpopNonces::previous_secret) |
+//! | `nonce_lifetime` | `"5min"` | time: how long a nonce [may be used](DpopNonces::lifetime) |
+//! | `replay_memory` | `67108864` | bytes: [memory](Dpop::replay_memory) for used proofs; code gives a [shared store](Dpop::replay_store) |
+//!
+//! | of `certificate_binding` | default | |
+//! |---|---|---|
+//! | `source` | `"connection"` | where the [certificate](CertificateBinding) comes from: `"connection"`, or the header `"client-cert"` (RFC 9440), `"nginx"` or `"envoy"` of a proxy |
+//! | `header` | none | the [header](CertificateBinding::nginx_header) that nginx sets |
+//! | `trusted_peers` | none | list: the [addresses and networks](TrustedPeers::addresses) of the proxies, and `"unix"` for a [socket](TrustedPeers::unix_sockets) |
 //!
 //! | of `jwt_cache` | default | |
 //! |---|---|---|
@@ -167,9 +187,11 @@
 //!
 //! | variable | setting |
 //! |---|---|
-//! | `SCOPEGATE_AUDIENCE`, `_LEEWAY`, `_MAX_TOKEN_AGE`, `_MAX_TOKEN_LENGTH`, `_STARTUP` | those at the top |
+//! | `SCOPEGATE_AUDIENCE`, `_LEEWAY`, `_MAX_TOKEN_AGE`, `_MAX_TOKEN_LENGTH`, `_STARTUP`, `_REQUIRE_BOUND_TOKENS` | those at the top |
 //! | `SCOPEGATE_KEY_REFRESH_COOL_DOWN`, `_KEY_REFRESH_TIMEOUT`, … | those of the `key_refresh` at the top |
 //! | `SCOPEGATE_PROTECTED_RESOURCE_IDENTIFIER`, `_PROTECTED_RESOURCE_NAME` and so on | those of `protected_resource` |
+//! | `SCOPEGATE_DPOP_PUBLIC_URL`, `_DPOP_NONCE_SECRET_FILE` and so on | those of `dpop` |
+//! | `SCOPEGATE_CERTIFICATE_BINDING_SOURCE` and so on | those of `certificate_binding` |
 //! | `SCOPEGATE_JWT_CACHE_MAX_BYTES`, `_JWT_CACHE_MAX_ENTRIES` | those of `jwt_cache` |
 //! | `SCOPEGATE_ISSUER`, `_PROFILE`, `_ALGORITHMS`, `_JWKS_URI`, `_TEMPLATE`, … | those of the issuer |
 //! | `SCOPEGATE_JWKS_HEADER_NAME`, and `_JWKS_HEADER_VALUE` or `_JWKS_HEADER_VALUE_FILE` | those of its `jwks_header` |
@@ -184,12 +206,14 @@
 //!
 //! # Secrets
 //!
-//! `value_file`, `client_secret_file`, `private_key_file` and `bearer_token_file` name a file that holds only the secret, in
+//! `value_file`, `client_secret_file`, `private_key_file`, `bearer_token_file`, `nonce_secret_file` and
+//! `previous_nonce_secret_file` name a file that holds only the secret, in
 //! UTF-8, at most 16 KiB; one line break at its end is ignored. It is read once, when the builder is made: a bearer token that
 //! is renewed needs [code](ClientAuthentication::bearer_with). `Debug` and this crate's errors never show a secret, a value of
 //! `parameters`, or the query of a URL. A TOML reader quotes the line that it cannot read, which is one more reason to keep
 //! secrets in files of their own.
 
+mod binding;
 mod caching;
 mod env;
 mod introspection;
@@ -202,6 +226,7 @@ use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use self::{
+    binding::{CertificateTable, DpopTable},
     caching::{JwtCacheTable, RefreshTable},
     issuer::IssuerTable,
     place::{Place, Unknown, not_null},
@@ -210,6 +235,10 @@ use self::{
 };
 #[cfg(doc)]
 use crate::{
+    confirmation::{
+        certificate::{CertificateBinding, TrustedPeers},
+        dpop::{Dpop, DpopNonces},
+    },
     introspection::{ClientAuthentication, Introspection, JwtIntrospection},
     jose::Algorithm,
     jwt::{JwtCacheConfig, ScopeClaim},
@@ -241,6 +270,9 @@ pub struct Config {
     key_refresh: RefreshTable,
     jwt_cache: JwtCacheTable,
     protected_resource: Option<ResourceTable>,
+    dpop: Option<DpopTable>,
+    certificate_binding: Option<CertificateTable>,
+    require_bound_tokens: bool,
     issuers: Vec<IssuerTable>,
     /// The faults of the variables.
     #[serde(skip)]
@@ -295,6 +327,15 @@ impl Config {
         builder = builder.key_refresh(refresh.clone()).jwt_cache(self.jwt_cache.read(&mut top));
         if let Some(resource) = self.protected_resource.and_then(|table| table.read(&mut top)) {
             builder = builder.protected_resource(resource);
+        }
+        if let Some(table) = self.dpop {
+            builder = builder.dpop(table.read(&mut top));
+        }
+        if let Some(table) = self.certificate_binding {
+            builder = builder.certificate_binding(table.read(&mut top));
+        }
+        if self.require_bound_tokens {
+            builder = builder.require_bound_tokens();
         }
         for (index, issuer) in self.issuers.into_iter().enumerate() {
             let prefix = format!("{}: ", issuer.name(index));

@@ -76,7 +76,7 @@ async fn faults(config: Config) -> Vec<String> {
 
 const NONE: [String; 0] = [];
 
-fn shown(builder: &ResourceServerBuilder) -> String {
+pub(super) fn shown(builder: &ResourceServerBuilder) -> String {
     format!("{builder:#?}")
 }
 

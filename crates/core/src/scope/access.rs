@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    refusal::{Error, FailedCheck, Reason},
+    confirmation::ConfirmationMethod,
+    refusal::{Error, FailedCheck, Reason, failed_check::Actual},
     scope::policy::ScopePolicy,
     token::VerifiedToken,
 };
@@ -14,7 +15,15 @@ use crate::{
 pub struct Access {
     caller: Caller,
     scope: Option<ScopePolicy>,
+    binding: Option<RequiredBinding>,
     policies: Vec<Arc<dyn TokenPolicy>>,
+}
+
+/// What a token has to be bound by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RequiredBinding {
+    Any,
+    By(ConfirmationMethod),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,7 +83,7 @@ pub fn authenticated() -> Access {
 
 impl Access {
     fn to(caller: Caller) -> Self {
-        Self { caller, scope: None, policies: Vec::new() }
+        Self { caller, scope: None, binding: None, policies: Vec::new() }
     }
 
     /// Requires `policy` of the token, too.
@@ -92,6 +101,38 @@ impl Access {
         );
         self.policies.push(Arc::new(policy));
         self
+    }
+
+    /// Requires that the token is bound to a key or a certificate, of which its client has given proof (RFC 9700 §2.2.1). Bearer
+    /// tokens are refused with 401.
+    ///
+    /// # Panics
+    ///
+    /// When this access is [`public`] or [`optional`], which callers without a token have.
+    #[must_use]
+    #[track_caller]
+    pub fn bound(self) -> Self {
+        self.requiring(RequiredBinding::Any)
+    }
+
+    /// Requires that the token is [bound](Self::bound) by this method, perhaps among others.
+    ///
+    /// # Panics
+    ///
+    /// When this access is [`public`] or [`optional`], which callers without a token have.
+    #[must_use]
+    #[track_caller]
+    pub fn bound_by(self, method: ConfirmationMethod) -> Self {
+        self.requiring(RequiredBinding::By(method))
+    }
+
+    #[track_caller]
+    fn requiring(self, binding: RequiredBinding) -> Self {
+        assert!(
+            !self.admits_anonymous(),
+            "{self} access requires no token that could be bound; begin with `authenticated()`"
+        );
+        Self { binding: Some(binding), ..self }
     }
 
     /// Whether requests are not authenticated at all.
@@ -118,8 +159,11 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// `insufficient_scope` or `policy_not_met`, both 403.
+    /// `unbound_token`, which is 401; `insufficient_scope` or `policy_not_met`, both 403.
     pub fn check(&self, token: &VerifiedToken) -> Result<(), Error> {
+        if let Some(binding) = self.binding {
+            binding.check(token)?;
+        }
         if self.scope.as_ref().is_some_and(|policy| !token.satisfies(policy)) {
             return Err(Error::insufficient_scope());
         }
@@ -132,7 +176,29 @@ impl Access {
     }
 }
 
+impl RequiredBinding {
+    fn check(self, token: &VerifiedToken) -> Result<(), FailedCheck> {
+        let (is_met, expected) = match self {
+            Self::Any => (!token.binding().is_none(), "a token that is bound to a key or a certificate"),
+            Self::By(method @ ConfirmationMethod::ClientCertificate) => {
+                (token.binding().is_by(method), "a token that is bound to a client certificate")
+            }
+            Self::By(method @ ConfirmationMethod::Dpop) => {
+                (token.binding().is_by(method), "a token that is bound to a key, with a proof of it")
+            }
+        };
+        let found = if token.binding().is_none() { Actual::NONE } else { Actual::Fixed("another binding") };
+        if is_met { Ok(()) } else { Err(FailedCheck::new(Reason::UnboundToken, "cnf", expected, found)) }
+    }
+}
+
 impl ScopePolicy {
+    /// Requires that the token is bound, too. See [`Access::bound`].
+    #[must_use]
+    pub fn bound(self) -> Access {
+        Access::from(self).bound()
+    }
+
     /// Requires `policy` of the token, too.
     #[must_use]
     pub fn and(self, policy: impl TokenPolicy) -> Access {
@@ -154,7 +220,11 @@ impl<P: TokenPolicy> From<P> for Access {
 
 /// A name, in quotation marks where it would read as another access.
 fn quoted(name: &str) -> String {
-    if ["", "public", "optional", "authenticated"].contains(&name) { format!("{name:?}") } else { name.to_owned() }
+    if ["", "public", "optional", "authenticated", "bound"].contains(&name) {
+        format!("{name:?}")
+    } else {
+        name.to_owned()
+    }
 }
 
 /// `public`, `optional`, `authenticated`, or the scope policy and the names of other policies. A scope or a policy that is
@@ -162,7 +232,13 @@ fn quoted(name: &str) -> String {
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scope = self.scope.as_ref().map(|scope| quoted(&scope.to_string()));
-        let required: Vec<_> = scope.into_iter().chain(self.policies().map(quoted)).collect();
+        let binding = self.binding.map(|binding| match binding {
+            RequiredBinding::Any => "bound",
+            RequiredBinding::By(ConfirmationMethod::ClientCertificate) => "bound to a certificate",
+            RequiredBinding::By(ConfirmationMethod::Dpop) => "bound by DPoP",
+        });
+        let required = scope.into_iter().chain(binding.map(str::to_owned)).chain(self.policies().map(quoted));
+        let required: Vec<_> = required.collect();
         f.pad(match self.caller {
             Caller::Anybody => "public",
             Caller::Anonymous => "optional",

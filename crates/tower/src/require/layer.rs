@@ -1,6 +1,6 @@
 use std::{borrow::Cow, sync::Arc};
 
-use scopegate_core::{Access, InvalidScopePolicy, ScopePolicy};
+use scopegate_core::{Access, ConfirmationMethod, InvalidScopePolicy, ScopePolicy, authenticated};
 use tower_layer::Layer;
 
 use super::Require;
@@ -130,6 +130,47 @@ impl Default for RequireToken {
 }
 
 impl<S> Layer<S> for RequireToken {
+    type Service = Require<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Require::new(inner, Arc::clone(&self.requirement))
+    }
+}
+
+/// Layer: refuses bearer tokens, which work for whoever has them: a token has to be bound to a key or a certificate, of which its
+/// client has given proof. See the [module docs](super).
+///
+/// A resource server that accepts no bearer token on any route has
+/// [`require_bound_tokens`](scopegate_core::ResourceServerBuilder::require_bound_tokens), and says so in its challenges.
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is applied"]
+pub struct RequireBound {
+    requirement: Arc<Requirement>,
+}
+
+impl RequireBound {
+    /// Requires a token that is bound by any method.
+    pub fn new() -> Self {
+        Self::of(authenticated().bound())
+    }
+
+    /// Requires a token that is bound by this method, perhaps among others.
+    pub fn by(method: ConfirmationMethod) -> Self {
+        Self::of(authenticated().bound_by(method))
+    }
+
+    fn of(access: Access) -> Self {
+        Self { requirement: Arc::new(Requirement::new(access)) }
+    }
+}
+
+impl Default for RequireBound {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> Layer<S> for RequireBound {
     type Service = Require<S>;
 
     fn layer(&self, inner: S) -> Self::Service {

@@ -1,13 +1,14 @@
 //! Requires scopes of a token, or that it is still active.
 //!
 //! [`RequireScope`] lets a request through when its token's scope meets a policy, [`RequireToken`] when it has any valid
-//! token, and [`RequireAccess`] when it meets a policy of the application. All read the extension of [`Authenticate`](crate::Authenticate), which must run first:
+//! token, [`RequireBound`] when it is no bearer token, and [`RequireAccess`] when it meets a policy of the application. All read the extension of [`Authenticate`](crate::Authenticate), which must run first:
 //!
 //! | the layer sees | it answers |
 //! |---|---|
 //! | a token whose scope suffices | what the inner service answers |
 //! | a token whose scope does not suffice | 403 `insufficient_scope`, naming the whole scope that would suffice |
 //! | a token that does not meet a policy | 403 `insufficient_scope`, naming no scope |
+//! | a bearer token where one has to be bound | 401 `invalid_token` |
 //! | an anonymous request (where tokens are optional) | 401 without an error code, naming the scope |
 //! | a request that no `Authenticate` has seen | 500, and an error in the log that names the remedy |
 //! | such a request for which axum has no route (with the feature `axum`) | 404 |
@@ -29,6 +30,6 @@ mod service;
 pub use self::{
     active::{Active, ActiveFuture, RequireActive},
     future::ResponseFuture,
-    layer::{RequireAccess, RequireScope, RequireToken},
+    layer::{RequireAccess, RequireBound, RequireScope, RequireToken},
     service::Require,
 };
