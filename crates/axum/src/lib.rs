@@ -98,6 +98,7 @@
 //! - `router` (default): [`ProtectedRouter`], which depends on axum itself and not on `axum-core` alone.
 //! - `utoipa`, `aide`: OpenAPI documents of these libraries get the security of the routes, by
 //!   `ProtectedRouter::openapi_security`.
+//! - `rustls`: `tls`, a TLS listener that puts the client's certificate into requests.
 //! - `metrics`: counts key fetches, introspection and refusals through the `metrics` facade.
 //!
 //! # One dependency
@@ -131,6 +132,10 @@ pub use scopegate_tower::{
     Authenticate, DenyUnauthenticated, GrpcScopes, RefusalBody, RequireAccess, RequireActive, RequireBound,
     RequireScope, RequireToken, ServeResourceMetadata,
 };
+
+#[cfg(feature = "rustls")]
+#[doc(inline)]
+pub use scopegate_tower::tls;
 
 #[cfg(any(feature = "aide", feature = "utoipa"))]
 pub use self::openapi::{OpenApiDocument, OpenApiError, OpenApiSecurity, SecurityScheme};

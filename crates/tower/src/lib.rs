@@ -39,6 +39,7 @@
 //! | require a scope, or a token that is still active at its issuer | [`require`] |
 //! | say who may call each method of a gRPC service | [`grpc`] |
 //! | tell clients where to get a token | [`metadata`] |
+//! | accept tokens that are bound to a client certificate | `tls`, by the feature `rustls` |
 //! | find and deny routes that no layer protects | [`guard`] |
 //! | know what a refusal looks like to the client and in the log | [`refusal`] |
 //! | write extractors for another framework | [`Requirement`], [`UnmetRequirement`], [`refusal::Refusal`] |
@@ -54,6 +55,8 @@ pub mod refusal;
 pub mod require;
 mod requirement;
 mod stream;
+#[cfg(feature = "rustls")]
+pub mod tls;
 
 pub use self::{
     authenticate::Authenticate,
