@@ -47,6 +47,11 @@ impl Running {
 
     /// Runs every line in turn, and compares the response with the status and code printed above it.
     pub(crate) fn run_lines(&self) -> Vec<(&str, String)> {
+        self.run_lines_by(curl)
+    }
+
+    /// Does the same with another `curl`.
+    pub(crate) fn run_lines_by(&self, curl: impl Fn(&str) -> String) -> Vec<(&str, String)> {
         let answers: Vec<_> = self.lines.iter().map(|(expected, line)| (expected.as_str(), curl(line))).collect();
         for (expected, answer) in &answers {
             let (status, what) = expected.split_once(':').unwrap();
