@@ -1,11 +1,13 @@
 //! Tokens of an independent authorization server: node-oidc-provider, on the loopback interface. And an independent client of
-//! MCP, the TypeScript SDK.
+//! MCP, the TypeScript SDK. And nginx, as a proxy that terminates TLS.
 //!
 //! `npm ci` in this folder installs it. Without it the tests pass and print that they were skipped, unless `INTEROP` is
 //! `required`.
 
 mod introspection;
 mod mcp;
+#[cfg(feature = "aws-lc-rs")]
+mod nginx;
 mod provider;
 
 use std::{net::SocketAddr, time::Duration};

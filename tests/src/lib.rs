@@ -82,6 +82,7 @@ struct Readmes;
 #[doc = include_str!("../../docs/guide/opaque-tokens.md")]
 #[doc = include_str!("../../docs/guide/custom-formats.md")]
 #[doc = include_str!("../../docs/guide/api-keys.md")]
+#[doc = include_str!("../../docs/guide/client-certificates.md")]
 #[doc = include_str!("../../docs/guide/outages.md")]
 #[doc = include_str!("../../docs/guide/configuration.md")]
 #[doc = include_str!("../../docs/guide/errors.md")]
