@@ -89,6 +89,11 @@ impl ConfirmationVerifier {
         self.demands_binding && self.dpop.is_some() && self.certificates.is_none()
     }
 
+    /// The scheme whose challenge has the error of a refusal that names none.
+    pub(crate) fn default_scheme(&self) -> Scheme {
+        if self.demands_dpop() { Scheme::Dpop } else { Scheme::Bearer }
+    }
+
     /// A nonce for a client's next proof, where proofs need one.
     pub(crate) fn fresh_nonce(&self) -> Option<HeaderValue> {
         self.dpop.as_ref()?.fresh_nonce(self.crypto?)

@@ -26,11 +26,11 @@ impl AuthenticateFuture {
         Self(State::Pending(Box::pin(outcome)))
     }
 
-    /// The same with the scheme of the credentials in the refusal, whose challenge has the error.
-    pub(super) fn under(self, scheme: Scheme) -> Self {
+    /// The same with the scheme of the credentials in the refusal, whose challenge has the error. Where a challenge has it
+    /// anyway, under the `default` scheme, nothing is done.
+    pub(super) fn under(self, scheme: Scheme, default: Scheme) -> Self {
         match self.0 {
-            // What is known of no scheme was Bearer's.
-            _ if scheme == Scheme::Bearer => self,
+            _ if scheme == default => self,
             State::Ready(outcome) => Self(State::Ready(outcome.map(|it| it.map_err(|error| error.under(scheme))))),
             State::Pending(outcome) => Self::pending(async move { outcome.await.map_err(|error| error.under(scheme)) }),
         }

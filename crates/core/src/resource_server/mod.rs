@@ -305,7 +305,7 @@ impl ResourceServer {
         if let Some(earlier) = request.extensions().get::<Authentication>().filter(is_reusable) {
             return AuthenticateFuture::ready(Ok(earlier.clone().with_resource_server(self.for_this_thread())));
         }
-        self.verify(request, digested, None).under(digested.scheme)
+        self.verify(request, digested, None).under(digested.scheme, self.server().confirmation.default_scheme())
     }
 
     /// Whether the JWT cache alone may answer: no custom verifier, no earlier `Authentication`.
@@ -349,7 +349,8 @@ impl ResourceServer {
         {
             return AuthenticateFuture::ready(Ok(earlier.clone()));
         }
-        server.verify(request, digested, Some(max_age)).under(digested.scheme)
+        let default_scheme = server.server().confirmation.default_scheme();
+        server.verify(request, digested, Some(max_age)).under(digested.scheme, default_scheme)
     }
 
     fn digested<'t>(&self, credentials: Credentials<'t>) -> DigestedToken<'t> {

@@ -16,6 +16,7 @@ use tokio::{sync::watch, task::yield_now};
 use super::*;
 use crate::{
     BoxFuture,
+    confirmation::dpop::Dpop,
     crypto::tests::{jwks, token},
     custom::api_keys::{ApiKey, ApiKeys},
     jose::{Algorithm, KeySet},
@@ -284,6 +285,33 @@ async fn a_resource_server_keeps_the_protection_space_it_was_given() {
     let outcome = at_once(&guarded, &token_by("a-es256")).unwrap();
     assert!(outcome.protection_space().is_some());
     assert!(outcome.with_resource_server(server).protection_space().is_none());
+}
+
+#[tokio::test]
+async fn dpop_15_a_bearer_token_is_refused_under_bearer_where_dpop_is_demanded() {
+    let dpop = Dpop::new().public_url("https://api.example");
+    let server = fixed_with(&["a-es256"], |builder| builder.dpop(dpop).require_bound_tokens()).await;
+    let space =
+        ProtectionSpace::new("r").unwrap().without_descriptions().offering(server.server().confirmation.schemes());
+    let bound = token_with("a-es256", json!({ "cnf": { "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" } }));
+    let algorithms = r#"algs="ES256 ES384 Ed25519 PS256 RS256""#;
+    for token in [token_by("a-es256"), bound] {
+        for scheme in ["Bearer", "DPoP"] {
+            let request = Request::builder().header(AUTHORIZATION, format!("{scheme} {token}")).body(()).unwrap();
+            let error = server.authenticate(&request.into_parts().0).await.unwrap_err();
+            let code = error.kind().code().unwrap();
+            let expected = match scheme {
+                "Bearer" => vec![
+                    r#"Bearer realm="r", error="invalid_token""#.to_owned(),
+                    format!(r#"DPoP realm="r", {algorithms}"#),
+                ],
+                _ => vec![format!(r#"DPoP realm="r", error="{code}", {algorithms}"#)],
+            };
+            assert_eq!(*space.challenge_values(&error, None, None), *expected, "{error:?}");
+        }
+    }
+    let missing = space.challenge_values(&Error::missing_credentials(), None, None);
+    assert_eq!(*missing, [format!(r#"DPoP realm="r", {algorithms}"#)]);
 }
 
 #[tokio::test]
