@@ -1,9 +1,10 @@
-//! Tokens of an independent authorization server: node-oidc-provider, on the loopback interface. And an independent client of
-//! MCP, the TypeScript SDK. And nginx, as a proxy that terminates TLS.
+//! Tokens of an independent authorization server: node-oidc-provider, on the loopback interface. And independent clients: of MCP,
+//! the TypeScript SDK; of DPoP, oauth4webapi. And nginx, as a proxy that terminates TLS.
 //!
 //! `npm ci` in this folder installs it. Without it the tests pass and print that they were skipped, unless `INTEROP` is
 //! `required`.
 
+mod dpop;
 mod introspection;
 mod mcp;
 #[cfg(feature = "aws-lc-rs")]

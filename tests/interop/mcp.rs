@@ -1,6 +1,6 @@
 //! The TypeScript SDK of MCP, unchanged, finds its way from a URL to a tool call, and from a refused call to the scope for it.
 
-use std::{env, path::Path, process::Stdio, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -13,15 +13,13 @@ use rmcp::{
 use scopegate_axum::{Authenticate, Issuer, ProtectedResource, ProtectedRouter, ResourceServer, authenticated, scope};
 use scopegate_mcp::RequireMcpScopes;
 use serde::Deserialize;
-use tokio::{net::TcpListener, process::Command, time::timeout};
+use tokio::net::TcpListener;
 use tower::Layer as _;
 
 use crate::{
     fetch,
-    provider::{FOLDER, Provider},
+    provider::{Provider, is_installed, run_client},
 };
-
-const SKIPPED: &str = "skipped, no MCP client: run `npm ci` in tests/interop (needs Node.js 20 or newer)";
 
 #[derive(Clone)]
 struct Notes;
@@ -63,9 +61,7 @@ struct Report {
 #[tokio::test(flavor = "multi_thread")]
 async fn mcp_2_mcp_6_typescript_sdk_comes_from_a_url_to_a_tool_and_steps_up() {
     let Some(provider) = Provider::start().await else { return };
-    if !Path::new(FOLDER).join("node_modules/@modelcontextprotocol/sdk").is_dir() {
-        assert!(env::var_os("INTEROP").is_none_or(|wish| wish != "required"), "{SKIPPED}");
-        println!("{SKIPPED}");
+    if !is_installed("@modelcontextprotocol/sdk").await {
         return;
     }
     // With sessions, which outlive the change of tokens, and without.
@@ -107,15 +103,7 @@ async fn run(provider: &Provider, config: StreamableHttpServerConfig) -> Report 
         .into_router();
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
 
-    let client = Command::new("node")
-        .args(["mcp_client.mjs", &url, "notes_read", "notes_write"])
-        .current_dir(FOLDER)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = timeout(Duration::from_secs(60), client).await.expect("it ends in time").expect("node runs");
+    let report = run_client("mcp_client.mjs", &[&url, "notes_read", "notes_write"]).await;
     server.abort();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no report: {errors}"))
+    report
 }

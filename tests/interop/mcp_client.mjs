@@ -14,31 +14,12 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 
+import { browse } from './browser.mjs';
+
 const [, , url, read, write] = process.argv;
 const REDIRECT = 'http://127.0.0.1:9/callback';
 const authorizations = [];
 const responses = [];
-
-// Follows the redirects of the authorization server, with its cookies, until one of them leads to the client.
-async function browse(start) {
-  const cookies = new Map();
-  for (let next = start; ;) {
-    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const response = await fetch(next, { redirect: 'manual', headers: { cookie } });
-    const location = response.headers.get('location');
-    if (!location) throw new Error(`${response.status} of ${next}: ${await response.text()}`);
-    for (const line of response.headers.getSetCookie()) {
-      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
-      cookies.set(name, value);
-    }
-    next = new URL(location, next);
-    if (next.href.startsWith(REDIRECT)) {
-      const code = next.searchParams.get('code');
-      if (!code) throw new Error(`no code: ${next}`);
-      return code;
-    }
-  }
-}
 
 // What an application has to bring: a place for what the SDK wants kept, and a way to the user.
 class User {
@@ -71,7 +52,7 @@ class User {
 
   async redirectToAuthorization(authorization) {
     authorizations.push(authorization.searchParams.get('scope'));
-    this.code = browse(authorization);
+    this.code = browse(authorization, REDIRECT).then((callback) => callback.searchParams.get('code'));
   }
 }
 

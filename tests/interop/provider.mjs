@@ -16,7 +16,7 @@
 //
 // There is no HTTP endpoint for any of this, so the server under test has nothing that a real one has not.
 
-import { generateKeyPair } from 'node:crypto';
+import { generateKeyPair, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -40,6 +40,11 @@ const KEY_TYPES = {
   Ed25519: ['ed25519', {}],
 };
 const ALGORITHMS = Object.keys(KEY_TYPES);
+
+// Of proofs of possession (RFC 9449): those that a resource server accepts by default.
+const PROOF_ALGORITHMS = ['ES256', 'ES384', 'EdDSA', 'Ed25519', 'PS256', 'RS256'];
+
+const nonceSecret = randomBytes(32);
 
 const SECRET = 'a secret that is known to everybody who reads the tests';
 
@@ -84,6 +89,7 @@ function getResourceServerInfo(ctx, resource, client) {
   if (ALGORITHMS.includes(client.clientId)) {
     return { ...info, accessTokenFormat: 'jwt', jwt: { sign: { alg: client.clientId } } };
   }
+  if (client.clientId === 'dpop:jwt') return { ...info, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } } };
   if (clients.some(({ client_id: id }) => id === client.clientId)) return { ...info, accessTokenFormat: 'opaque' };
   return { ...info, scope: MCP_SCOPES.join(' '), accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } } };
 }
@@ -101,6 +107,21 @@ function tokenClients() {
     tls_client_certificate_bound_access_tokens: id === 'bound',
     redirect_uris: [],
     response_types: [],
+  }));
+}
+
+// The clients whose tokens are bound to a key (RFC 9449 §5): JWTs, and opaque ones.
+function keyHolders() {
+  return ['dpop:jwt', 'dpop:opaque'].map((id) => ({
+    client_id: id,
+    client_secret: SECRET,
+    token_endpoint_auth_method: 'client_secret_post',
+    grant_types: ['client_credentials', 'authorization_code'],
+    application_type: 'native',
+    redirect_uris: ['http://127.0.0.1:9/callback'],
+    response_types: ['code'],
+    id_token_signed_response_alg: 'ES256',
+    dpop_bound_access_tokens: true,
   }));
 }
 
@@ -149,7 +170,7 @@ async function interact(provider, request, response) {
   return provider.interactionFinished(request, response, { consent }, { mergeWithLastSubmission: true });
 }
 
-const clients = [...tokenClients(), ...resourceServers()];
+const clients = [...tokenClients(), ...keyHolders(), ...resourceServers()];
 
 // `keys` begin with those that sign, since the first one that fits is taken.
 function newProvider(issuer, keys) {
@@ -160,7 +181,10 @@ function newProvider(issuer, keys) {
     clientAuthMethods: METHODS,
     cookies: { keys: ['known to everybody who reads the tests'] },
     interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
-    enabledJWA: { clientAuthSigningAlgValues: ['HS256', ...Object.keys(ASSERTION_KEY_TYPES)] },
+    enabledJWA: {
+      clientAuthSigningAlgValues: ['HS256', ...Object.keys(ASSERTION_KEY_TYPES)],
+      dPoPSigningAlgValues: PROOF_ALGORITHMS,
+    },
     discovery: { mtls_endpoint_aliases: { introspection_endpoint: `${tls}/token/introspection` } },
     issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
     features: {
@@ -178,6 +202,12 @@ function newProvider(issuer, keys) {
         certificateAuthorized: (ctx) => ctx.socket.authorized,
         certificateSubjectMatches: (ctx, property, expected) => property === 'tls_client_auth_san_dns'
           && ctx.socket.getPeerX509Certificate().subjectAltName === `DNS:${expected}`,
+      },
+      // Nonces of this server, which are none of the resource server.
+      dPoP: {
+        enabled: true,
+        nonceSecret,
+        requireNonce: (ctx) => ctx.oidc.client?.clientId.startsWith('dpop:') ?? false,
       },
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },

@@ -19,15 +19,15 @@ use tokio::{
 /// The algorithms. Each has a client of the same name, whose tokens are signed with it.
 pub(crate) const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"];
 
-pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop");
 
-const SKIPPED: &str = "skipped, no authorization server: run `npm ci` in tests/interop (needs Node.js 20 or newer)";
+const SKIPPED: &str = "skipped, it is not installed: run `npm ci` in tests/interop (needs Node.js 20 or newer)";
 
 /// The secret of the resource servers, as in `provider.mjs`.
 pub(crate) const API_SECRET: &str = "100% a secret: that+everybody & anybody=knows";
 
 /// The secret of every other client.
-const SECRET: &str = "a secret that is known to everybody who reads the tests";
+pub(crate) const SECRET: &str = "a secret that is known to everybody who reads the tests";
 
 /// The time-out of a response. The process generates RSA keys, and may share a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,8 +53,7 @@ pub(crate) struct Requests {
 }
 
 impl Provider {
-    /// Starts a server on a free port. Where it is not installed, prints that the test is skipped, or fails if `INTEROP` is
-    /// `required`.
+    /// Starts a server on a free port, if it [is installed](is_installed).
     pub(crate) async fn start() -> Option<Self> {
         Self::start_with(&[]).await
     }
@@ -65,11 +64,9 @@ impl Provider {
     }
 
     async fn start_with(options: &[&str]) -> Option<Self> {
-        if is_installed().await {
+        if is_installed("oidc-provider").await {
             return Some(Self::run(0, options).await.expect("the provider runs"));
         }
-        assert!(env::var_os("INTEROP").is_none_or(|wish| wish != "required"), "{SKIPPED}");
-        println!("{SKIPPED}");
         None
     }
 
@@ -186,12 +183,33 @@ async fn next<A: DeserializeOwned>(answers: &mut Lines<BufReader<ChildStdout>>) 
     Some(serde_json::from_str(&line).expect("the answer of the command"))
 }
 
-/// Whether a recent Node.js and the packages are installed.
-async fn is_installed() -> bool {
+/// Whether a recent Node.js and this package are installed. Where they are not, prints that the test is skipped, or fails if
+/// `INTEROP` is `required`.
+pub(crate) async fn is_installed(package: &str) -> bool {
     let version = Command::new("node").arg("--version").output().await.map(|output| output.stdout).unwrap_or_default();
     let version = String::from_utf8_lossy(&version);
     let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
-    major.is_some_and(|major| major >= 20) && Path::new(FOLDER).join("node_modules/oidc-provider").is_dir()
+    let found = major.is_some_and(|major| major >= 20) && Path::new(FOLDER).join("node_modules").join(package).is_dir();
+    if !found {
+        assert!(env::var_os("INTEROP").is_none_or(|wish| wish != "required"), "{package}: {SKIPPED}");
+        println!("{package}: {SKIPPED}");
+    }
+    found
+}
+
+/// Runs a client in a process of its own, and returns what it reports on stdout.
+pub(crate) async fn run_client<R: DeserializeOwned>(script: &str, arguments: &[&str]) -> R {
+    let client = Command::new("node")
+        .arg(script)
+        .args(arguments)
+        .current_dir(FOLDER)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(2 * PATIENCE, client).await.expect("it ends in time").expect("node runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no report: {errors}"))
 }
 
 /// A client of the provider.
