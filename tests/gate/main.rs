@@ -8,6 +8,7 @@ mod challenge;
 mod configuration;
 mod conveniences;
 mod extractors;
+mod fapi;
 mod faults;
 mod genauth;
 mod grpc;

@@ -210,6 +210,7 @@ mod tests {
             &[("X_DPOP_PUBLIC_URL", "https://a.example"), ("X_DPOP_NONCES", "true")],
             &ResourceServer::builder().dpop(of_this_process),
         );
+        assert_same("fapi_2_0", json!(true), &[("X_FAPI_2_0", "true")], &ResourceServer::builder().fapi_2_0());
         assert_same(
             "require_bound_tokens",
             json!(true),

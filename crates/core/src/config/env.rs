@@ -100,6 +100,7 @@ impl Config {
             "TOKEN_HEADER" => self.token_header = Some(value),
             "USER_AGENT" => self.user_agent = Some(value),
             "REQUIRE_BOUND_TOKENS" => self.require_bound_tokens = boolean(&value)?,
+            "FAPI_2_0" => self.fapi_2_0 = boolean(&value)?,
             "UNIFORM_REFUSALS" => self.uniform_refusals = boolean(&value)?,
             "MAX_TOKEN_AGE" => self.max_token_age = Some(value.into()),
             "MAX_TOKEN_LENGTH" => self.max_token_length = Some(value.into()),

@@ -63,6 +63,7 @@
 //! | `uniform_refusals` | `false` | [conceals](ResourceServerBuilder::uniform_refusals) why a JWT that is not proven genuine was refused |
 //! | `max_token_length` | `16384` | bytes: the [longest token](ResourceServerBuilder::max_token_length) |
 //! | `startup` | `"lazy"` | `"lazy"`, `"fail-fast"`, or a time to [wait](crate::Startup) at most |
+//! | `fapi_2_0` | `false` | holds to the [FAPI 2.0 Security Profile](ResourceServerBuilder::fapi_2_0) |
 //! | `key_refresh` | | table, see below |
 //! | `jwt_cache` | | table, see below |
 //! | `protected_resource` | none | table, see below |
@@ -187,7 +188,7 @@
 //!
 //! | variable | setting |
 //! |---|---|
-//! | `SCOPEGATE_AUDIENCE`, `_LEEWAY`, `_MAX_TOKEN_AGE`, `_MAX_TOKEN_LENGTH`, `_STARTUP`, `_REQUIRE_BOUND_TOKENS` | those at the top |
+//! | `SCOPEGATE_AUDIENCE`, `_LEEWAY`, `_MAX_TOKEN_AGE`, `_MAX_TOKEN_LENGTH`, `_STARTUP`, `_REQUIRE_BOUND_TOKENS`, `_FAPI_2_0` | those at the top |
 //! | `SCOPEGATE_KEY_REFRESH_COOL_DOWN`, `_KEY_REFRESH_TIMEOUT`, … | those of the `key_refresh` at the top |
 //! | `SCOPEGATE_PROTECTED_RESOURCE_IDENTIFIER`, `_PROTECTED_RESOURCE_NAME` and so on | those of `protected_resource` |
 //! | `SCOPEGATE_DPOP_PUBLIC_URL`, `_DPOP_NONCE_SECRET_FILE` and so on | those of `dpop` |
@@ -273,6 +274,7 @@ pub struct Config {
     dpop: Option<DpopTable>,
     certificate_binding: Option<CertificateTable>,
     require_bound_tokens: bool,
+    fapi_2_0: bool,
     issuers: Vec<IssuerTable>,
     /// The faults of the variables.
     #[serde(skip)]
@@ -336,6 +338,9 @@ impl Config {
         }
         if self.require_bound_tokens {
             builder = builder.require_bound_tokens();
+        }
+        if self.fapi_2_0 {
+            builder = builder.fapi_2_0();
         }
         for (index, issuer) in self.issuers.into_iter().enumerate() {
             let prefix = format!("{}: ", issuer.name(index));

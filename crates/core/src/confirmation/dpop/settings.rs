@@ -31,7 +31,7 @@ const LEAST_MEMORY: usize = 64 * 1024;
 #[must_use = "settings do nothing until a resource server is built with them"]
 pub struct Dpop {
     pub(crate) public_urls: Vec<String>,
-    pub(super) algorithms: Vec<Algorithm>,
+    pub(crate) algorithms: Vec<Algorithm>,
     pub(super) max_age: Duration,
     pub(super) nonces: Option<DpopNonces>,
     pub(super) replay: ReplayCheck,
@@ -59,13 +59,7 @@ impl Default for Dpop {
     fn default() -> Self {
         Self {
             public_urls: Vec::new(),
-            algorithms: vec![
-                Algorithm::Es256,
-                Algorithm::Es384,
-                Algorithm::Ed25519,
-                Algorithm::Ps256,
-                Algorithm::Rs256,
-            ],
+            algorithms: Self::DEFAULT_ALGORITHMS.to_vec(),
             max_age: DEFAULT_MAX_AGE,
             nonces: None,
             replay: ReplayCheck::Memory { bytes: DEFAULT_MEMORY },
@@ -74,6 +68,10 @@ impl Default for Dpop {
 }
 
 impl Dpop {
+    /// Those in wide use, the cheapest for clients first.
+    pub(crate) const DEFAULT_ALGORITHMS: &[Algorithm] =
+        &[Algorithm::Es256, Algorithm::Es384, Algorithm::Ed25519, Algorithm::Ps256, Algorithm::Rs256];
+
     /// The defaults.
     pub fn new() -> Self {
         Self::default()

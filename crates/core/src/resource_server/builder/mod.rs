@@ -1,3 +1,4 @@
+mod fapi;
 mod faults;
 
 use std::{
@@ -58,6 +59,7 @@ const DEFAULT_MAX_TOKEN_LENGTH: usize = 16 * 1024;
 /// | [`dpop`](Self::dpop) | off: tokens that are bound to a key are refused |
 /// | [`certificate_binding`](Self::certificate_binding) | off: tokens that are bound to a certificate are refused |
 /// | [`require_bound_tokens`](Self::require_bound_tokens) | off: bearer tokens are accepted |
+/// | [`fapi_2_0`](Self::fapi_2_0) | off |
 /// | [`uniform_refusals`](Self::uniform_refusals) | off: a client is told what was wrong |
 /// | [`jwt_cache`](Self::jwt_cache) | 100 000 JWTs, at most 64 MiB |
 /// | [`clock`](Self::clock) | the operating system's |
@@ -82,6 +84,7 @@ pub struct ResourceServerBuilder {
     dpop: Option<Dpop>,
     certificates: Option<CertificateBinding>,
     demands_binding: bool,
+    is_fapi: bool,
     uniform_refusals: bool,
     jwt_cache: JwtCacheConfig,
     clock: Arc<dyn Clock>,
@@ -110,6 +113,7 @@ impl Default for ResourceServerBuilder {
             dpop: None,
             certificates: None,
             demands_binding: false,
+            is_fapi: false,
             uniform_refusals: false,
             jwt_cache: JwtCacheConfig::default(),
             clock: Arc::new(SystemClock),
@@ -336,6 +340,7 @@ impl ResourceServerBuilder {
     /// - a setting of [`CertificateBinding`] is no address, or contradicts another;
     /// - DPoP is switched on without a public URL, or a setting of [`Dpop`] is out of its bounds; or bound tokens are required
     ///   and no binding is switched on;
+    /// - a setting contradicts [`fapi_2_0`](Self::fapi_2_0);
     /// - the leeway is over 5 minutes, the token length or the age of tokens is 0, the token header is one of other
     ///   credentials, or a setting of [`KeyRefresh`] is out of its bounds;
     /// - keys have to be fetched, and there is no client (the feature `reqwest` is off and none was given, or there is no TLS
@@ -344,6 +349,7 @@ impl ResourceServerBuilder {
     /// - with [`Startup::FailFast`], the keys of an issuer cannot be fetched.
     pub async fn build(mut self) -> Result<ResourceServer, BuildError> {
         let mut faults = std::mem::take(&mut self.faults);
+        self.apply_fapi(&mut faults);
         self.check(&mut faults);
         let public_urls = self.public_urls(&mut faults);
         self.provide_fetch(&mut faults);
