@@ -5,6 +5,7 @@ mod algorithms;
 mod assert_protected;
 mod bearer;
 mod challenge;
+mod client_certificates;
 mod configuration;
 mod conveniences;
 mod extractors;
