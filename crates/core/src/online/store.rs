@@ -18,6 +18,11 @@ impl CacheKey {
         Self(digest)
     }
 
+    /// The key or tag of this digest, as an implementation of [`CacheStore`] reads it back.
+    pub fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// The digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -13,6 +13,11 @@ impl ReplayKey {
         Self(digest)
     }
 
+    /// The proof of this digest, for the tests of a [`ReplayStore`].
+    pub fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// The digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -43,6 +48,13 @@ pub struct UsedProof {
     pub acceptable_from: Duration,
     /// How long the proof can still be used, by any replica. The store has to remember it for so long.
     pub lifetime: Duration,
+}
+
+impl UsedProof {
+    /// A proof, for the tests of a [`ReplayStore`].
+    pub fn new(key: ReplayKey, acceptable_from: Duration, lifetime: Duration) -> Self {
+        Self { key, acceptable_from, lifetime }
+    }
 }
 
 /// Whether a proof was used before.
