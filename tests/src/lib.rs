@@ -67,6 +67,7 @@ struct Unforgeable;
 #[doc = include_str!("../../crates/tower/README.md")]
 #[doc = include_str!("../../crates/axum/README.md")]
 #[doc = include_str!("../../crates/mcp/README.md")]
+#[doc = include_str!("../../crates/redis/README.md")]
 #[doc = include_str!("../../crates/testing/README.md")]
 struct Readmes;
 
