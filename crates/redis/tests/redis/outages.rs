@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -182,6 +183,59 @@ async fn nothing_is_left_when_a_store_is_dropped() {
     while clients() > 1 || tasks() > tasks_before {
         wait(Duration::from_millis(5)).await;
     }
+}
+
+/// Also while Redis does not answer, and a call waits for it.
+#[tokio::test]
+async fn nothing_is_left_when_a_store_is_dropped_while_redis_hangs() {
+    let redis = redis_or_skip!();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let store = redis.store();
+    works_again(&store, 1).await;
+    let () = redis.ask("CLIENT PAUSE 3000 ALL");
+    let paused = now();
+    assert!(insert(&store, proof(2)).await.is_err());
+    drop(store);
+    while tasks() > before {
+        wait(Duration::from_millis(5)).await;
+        assert!(now() - paused < 2 * SECOND, "a task waits for Redis");
+    }
+}
+
+/// As one that Redis closes because it was idle.
+#[tokio::test]
+async fn a_connection_that_was_closed_costs_no_call() {
+    let redis = redis_or_skip!();
+    let store = redis.store();
+    works_again(&store, 0).await;
+    for number in 1..10 {
+        assert_eq!(redis.ask::<u64>("CLIENT KILL TYPE normal"), 1);
+        wait(Duration::from_millis(20)).await;
+        assert_eq!(insert(&store, proof(number)).await.unwrap(), ProofUse::First);
+    }
+}
+
+/// An attempt to connect that a resting runtime does not go on with is given up.
+#[test]
+fn a_store_is_used_by_a_second_runtime_while_the_first_rests_amid_connecting() {
+    let redis = redis_or_skip!();
+    let store = redis.builder().deadline(Duration::from_millis(100)).build().unwrap();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    first.block_on(async {
+        let mut call = Box::pin(insert(&store, proof(1)));
+        let is_pending = std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending())).await;
+        assert!(is_pending);
+    });
+    second.block_on(async {
+        assert!(insert(&store, proof(2)).await.is_err(), "it waits for the attempt");
+        let began = now();
+        while insert(&store, proof(3)).await.is_err() {
+            assert!(now() - began < 4 * SECOND, "it waits for ever");
+            wait(Duration::from_millis(20)).await;
+        }
+    });
 }
 
 /// A connection that belongs to a runtime that ended is replaced.
