@@ -10,8 +10,9 @@
 #![cfg_attr(not(feature = "axum"), doc = "```ignore")]
 //! use std::sync::Arc;
 //!
-//! use scopegate_tower::tls::{MakeTlsService, TlsListener, rustls::ServerConfig};
+//! use scopegate_tower::tls::{MakeTlsService, TlsListener};
 //! use tokio::net::TcpListener;
+//! use tokio_rustls::rustls::ServerConfig;
 //!
 //! # async fn serve(config: ServerConfig, app: axum::Router) -> std::io::Result<()> {
 //! let listener = TlsListener::new(TcpListener::bind("0.0.0.0:443").await?, Arc::new(config));
@@ -46,7 +47,7 @@
 //!
 //! # The certificates that may connect
 //!
-//! The [`ServerConfig`](rustls::ServerConfig) has a verifier of client certificates, and decides which ones may connect:
+//! The [`ServerConfig`](tokio_rustls::rustls::ServerConfig) has a verifier of client certificates, and decides which ones may connect:
 //!
 //! - rustls's `WebPkiClientVerifier`: those of the authorities that it is given. With `allow_unauthenticated`, clients without
 //!   a certificate can still use what needs none.
@@ -63,7 +64,7 @@ mod peer;
 mod verifier;
 
 pub use scopegate_core::mtls::{ClientCertificate, PeerAddress};
-pub use tokio_rustls::{rustls, server::TlsStream};
+pub use tokio_rustls::server::TlsStream;
 
 #[cfg(feature = "axum")]
 pub use self::make_service::MakeTlsService;
