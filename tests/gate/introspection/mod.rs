@@ -3,6 +3,7 @@
 mod again;
 mod agreement;
 mod answers;
+mod bound;
 mod cache;
 mod discovery;
 mod dispatch;

@@ -23,6 +23,8 @@ pub(crate) struct Confirmed(Option<Arc<Proven>>);
 
 #[derive(Debug)]
 struct Proven {
+    /// The key of which there was a proof.
+    key: Option<Thumbprint>,
     /// The nonce to offer with the response.
     next_nonce: Option<HeaderValue>,
 }
@@ -33,8 +35,13 @@ impl Confirmed {
 
     const UNBOUND: Self = Self(None);
 
-    fn proven(next_nonce: Option<HeaderValue>) -> Self {
-        Self(Some(Arc::new(Proven { next_nonce })))
+    fn proven(key: Option<Thumbprint>, next_nonce: Option<HeaderValue>) -> Self {
+        Self(Some(Arc::new(Proven { key, next_nonce })))
+    }
+
+    /// Whether there was a proof of this key.
+    fn is_of_key(&self, key: &Thumbprint) -> bool {
+        self.0.as_ref().is_some_and(|proven| proven.key.as_ref() == Some(key))
     }
 
     /// Whether something was proven.
@@ -137,17 +144,18 @@ impl ConfirmationVerifier {
         let (Some(confirmation), Some(evidence)) = (token.confirmation(), evidence) else {
             return unbound_token(scheme).into();
         };
-        if let Some(earlier) = &evidence.earlier {
-            return Verdict::Ready(Ok(earlier.clone()));
-        }
         if let Err(failure) =
             check_scheme(confirmation, scheme).and_then(|()| check_certificate(confirmation, evidence))
         {
             return Error::from(failure).into();
         }
         match (confirmation.key, &self.dpop, self.crypto) {
-            (None, ..) => Verdict::Ready(Ok(Confirmed::proven(None))),
-            (Some(key), Some(dpop), Some(crypto)) => confirm_by_proof(dpop, &key, evidence, crypto),
+            (None, ..) => Verdict::Ready(Ok(Confirmed::proven(None, None))),
+            (Some(key), Some(dpop), Some(crypto)) => match &evidence.earlier {
+                // An outer layer has used up the proof of this request.
+                Some(earlier) if earlier.is_of_key(&key) => Verdict::Ready(Ok(earlier.clone())),
+                _ => confirm_by_proof(dpop, &key, evidence, crypto),
+            },
             // A server without DPoP refuses such a token with its other claims.
             (Some(_), ..) => Error::from(Reason::UnverifiableConfirmation).into(),
         }
@@ -159,7 +167,7 @@ fn confirm_by_proof(dpop: &DpopVerifier, key: &Thumbprint, evidence: &Evidence, 
         Ok(checked) => checked,
         Err(error) => return error.into(),
     };
-    let confirmed = Confirmed::proven(checked.next_nonce);
+    let confirmed = Confirmed::proven(Some(*key), checked.next_nonce);
     match dpop.use_up(checked.used) {
         Ok(None) => Verdict::Ready(Ok(confirmed)),
         Ok(Some(asking)) => Verdict::Pending(Box::pin(async move { asking.await.map(|()| confirmed) })),

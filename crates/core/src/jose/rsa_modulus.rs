@@ -69,17 +69,10 @@ impl Examination {
         if let Some(weakness) = EXAMINED.lock().unwrap_or_else(PoisonError::into_inner).get(modulus) {
             return Self::Done(*weakness);
         }
-        let limbs: Vec<u64> =
-            modulus.rchunks(8).map(|chunk| chunk.iter().fold(0, |limb, &byte| limb << 8 | u64::from(byte))).collect();
-        let residues = PRIMES.map(|prime| residue(&limbs, prime));
-        if residues.contains(&0) {
-            Self::Done(Some("its modulus has a factor below 752, so that everyone can sign with it"))
-        } else if has_roca_fingerprint(&residues) {
-            Self::Done(Some(
-                "its modulus has the fingerprint of CVE-2017-15361 (ROCA), so that others can sign with it",
-            ))
-        } else {
-            Self::ForPrime(modulus.into(), Fermat::new(limbs))
+        let limbs = limbs(modulus);
+        match weakness_by_residues(&limbs) {
+            Some(weakness) => Self::Done(Some(weakness)),
+            None => Self::ForPrime(modulus.into(), Fermat::new(limbs)),
         }
     }
 
@@ -106,6 +99,26 @@ impl Examination {
                 return weakness;
             }
         }
+    }
+}
+
+/// The weakness of a modulus, if it has one but that of being a prime. It takes some ten microseconds, and nothing is kept.
+pub(crate) fn quickly_found_weakness(modulus: &[u8]) -> Weakness {
+    weakness_by_residues(&limbs(modulus))
+}
+
+fn limbs(modulus: &[u8]) -> Vec<u64> {
+    modulus.rchunks(8).map(|chunk| chunk.iter().fold(0, |limb, &byte| limb << 8 | u64::from(byte))).collect()
+}
+
+fn weakness_by_residues(limbs: &[u64]) -> Weakness {
+    let residues = PRIMES.map(|prime| residue(limbs, prime));
+    if residues.contains(&0) {
+        Some("its modulus has a factor below 752, so that everyone can sign with it")
+    } else if has_roca_fingerprint(&residues) {
+        Some("its modulus has the fingerprint of CVE-2017-15361 (ROCA), so that others can sign with it")
+    } else {
+        None
     }
 }
 

@@ -126,7 +126,8 @@ impl ResponseValidation {
         };
         let token_id = results.record(claims.string("jti", "jti")).flatten();
         let confirmation = results.record(Confirmation::read(claims.get("cnf"), self.confirmations)).flatten();
-        results.record(self.is_bound_as_its_type_says(claims, confirmation.as_deref()));
+        let bound_to = confirmation.as_deref().or_else(|| verified?.confirmation());
+        results.record(self.is_bound_as_its_type_says(claims, bound_to));
         let scope = results.record(self.scope(claims)).flatten();
 
         if let Some(error) = results.error() {

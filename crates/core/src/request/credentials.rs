@@ -97,14 +97,15 @@ impl<'a> Credentials<'a> {
             Some(Err(Several)) => return Err(Reason::MultipleTransports.into()),
             Some(Ok(None)) | None => None,
         };
+        let several = |scheme| Err(Error::from(Reason::MultipleTransports).under(scheme));
         let credentials = match (authorization, named) {
-            (Some(_), Some(_)) => return Err(Reason::MultipleTransports.into()),
+            (Some(credentials), Some(_)) => return several(credentials.scheme),
             (Some(credentials), None) => credentials,
             (None, Some(credentials)) => credentials?,
             (None, None) => return Ok(None),
         };
         if request.uri().query().is_some_and(has_access_token) {
-            return Err(Reason::MultipleTransports.into());
+            return several(credentials.scheme);
         }
         Ok(Some(credentials))
     }

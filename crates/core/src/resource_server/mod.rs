@@ -131,6 +131,10 @@ struct OfToken {
 
 impl OfToken {
     fn confirm(self, server: ResourceServer, by_application: bool, evidence: Option<&Evidence>) -> AuthenticateFuture {
+        // A proof is used up by a request that everything else permits.
+        if let Err(error) = server.check_resource(&self.token) {
+            return AuthenticateFuture::ready(Err(error));
+        }
         let verdict = server.server().confirmation.confirm(&self.token, evidence);
         let complete = move |confirmed: Result<Confirmed, Error>| {
             let Self { presented, token, asked_at } = self;

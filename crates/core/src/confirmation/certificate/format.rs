@@ -117,9 +117,14 @@ fn xfcc_hash(value: &[u8]) -> Result<[u8; 32], &'static str> {
     let mut hash = None;
     let mut rest = value;
     loop {
-        let (name, after) = split_at_byte(rest, b'=').ok_or("an element with something other than pairs")?;
+        let other_than_pairs = "an element with something other than pairs";
+        let (name, after) = split_at_byte(rest, b'=').ok_or(other_than_pairs)?;
+        // A client's own text, to which a proxy has appended its element, may end before its `=`.
+        if name.is_empty() || !name.iter().all(u8::is_ascii_alphanumeric) {
+            return Err(other_than_pairs);
+        }
         let (value, after) = xfcc_value(after).ok_or("an element with a badly quoted value")?;
-        if name.trim_ascii().eq_ignore_ascii_case(b"Hash") && hash.replace(value).is_some() {
+        if name.eq_ignore_ascii_case(b"Hash") && hash.replace(value).is_some() {
             return Err("more than one `Hash`");
         }
         match after {

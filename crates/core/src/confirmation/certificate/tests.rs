@@ -244,7 +244,12 @@ fn d_21_names_in_a_certificate_do_not_replace_envoys_hash() {
         // What a certificate with such a name, which Envoy does not quote, comes to.
         (format!("Hash={hash};URI=x:;Hash={wanted}"), "more than one `Hash`"),
         (format!("Hash={hash};URI=x:;hASH={hash}"), "more than one `Hash`"),
-        (format!("Hash={hash};URI=x:;Hash ={wanted}"), "more than one `Hash`"),
+        (format!("Hash={hash};URI=x:;Hash ={wanted}"), "an element with something other than pairs"),
+        // To the client's own text, the proxy has appended its element.
+        (format!("Hash={wanted};x,Hash={hash};Subject=\"CN=a\""), "an element with something other than pairs"),
+        (format!("Hash={wanted};,Hash={hash}"), "an element with something other than pairs"),
+        (format!("Hash={wanted};x,By=spiffe://p;Hash={hash}"), "an element with something other than pairs"),
+        (format!("Hash={wanted};x\"y,Hash={hash}"), "an element with something other than pairs"),
         (
             format!("Hash={hash};URI=x:,Hash={wanted}"),
             "more than one element, so that another proxy or the client wrote one",

@@ -111,11 +111,10 @@ impl DpopNonces {
 
     /// The nonce of this time, in time since 1970: 32 characters, each of them an NQCHAR (RFC 6749 appendix A).
     ///
-    /// It is the same for a sixteenth of the lifetime. Without a secret, which is a [fault](Self::faults), it is none that is
+    /// It is the same for a second. Without a secret, which is a [fault](Self::faults), it is none that is
     /// accepted.
     pub(crate) fn issue(&self, crypto: CryptoBackend, now: Duration) -> String {
-        let step = (self.lifetime.as_secs() / 16).max(1);
-        let time = (now.as_secs() / step * step).to_be_bytes();
+        let time = now.as_secs().to_be_bytes();
         let mut nonce = [0; LENGTH];
         nonce[..TIME_LENGTH].copy_from_slice(&time);
         if let Some(secret) = self.secrets.first() {
@@ -162,7 +161,7 @@ fn code(crypto: CryptoBackend, secret: &[u8], time: [u8; TIME_LENGTH]) -> [u8; L
 pub(crate) enum NonceCheck {
     /// Times are since 1970.
     Valid {
-        /// When it was given, or up to a sixteenth of its lifetime before.
+        /// When it was given, to the second.
         issued_at: Duration,
         /// Whether half of its lifetime is over, and the next one is to be offered.
         renew: bool,

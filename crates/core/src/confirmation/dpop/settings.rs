@@ -107,7 +107,11 @@ impl Dpop {
     }
 
     /// Remembers used proofs in this process, in so many bytes at most. A proof takes less than 64 bytes. Once they are full,
-    /// requests with a proof are answered 503 until older proofs have expired: none is forgotten early.
+    /// requests with a proof are answered 503 until older proofs have expired: none is forgotten early. A proof is remembered
+    /// for as long as it can be used, which is 80 seconds, or the [lifetime](DpopNonces::lifetime) of nonces.
+    ///
+    /// They are gone when the process ends: a proof that was captured can then be used once more while it is fresh. Nonces
+    /// [of the process](DpopNonces::of_this_process) rule that out, and so does a [shared store](Self::replay_store).
     pub fn replay_memory(mut self, bytes: usize) -> Self {
         self.replay = ReplayCheck::Memory { bytes };
         self

@@ -21,6 +21,7 @@ use crate::{
     confirmation::{Evidence, binding::Thumbprint, evidence::ProofField},
     crypto::CryptoBackend,
     jose::Algorithm,
+    redact,
     refusal::{
         Error, FailedCheck, Reason,
         failed_check::{Actual, Expected, Side, TimeBound},
@@ -140,7 +141,10 @@ impl DpopVerifier {
         let checked = proof.check(
             &demands,
             |htu| target::matched(htu, &self.urls, path),
-            || self.urls.iter().filter_map(|url| url.target(path)).collect::<Vec<_>>().join(" or ").into(),
+            || {
+                let targets: Vec<String> = self.urls.iter().filter_map(|url| url.target(path)).collect();
+                redact::excerpt(&targets.join(" or ")).into()
+            },
         )?;
         let (freshness, next_nonce) = self.freshness(&checked, crypto, now)?;
         let key = proof.key(checked.algorithm)?;

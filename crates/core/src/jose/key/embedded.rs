@@ -5,8 +5,11 @@ use std::borrow::Cow;
 use super::jwk::Jwk;
 use crate::{
     crypto::{CryptoBackend, VerifyingKey},
-    jose::{Algorithm, json::Value, rsa_modulus::Examination},
+    jose::{Algorithm, json::Value, rsa_modulus},
 };
+
+/// The longest RSA modulus, in bytes. Strangers send keys, and the cost of a check grows with the square of the length.
+const MAX_MODULUS: usize = 512;
 
 /// The public key in a header (`jwk`, RFC 7515 §4.1.3), within the bounds that hold for keys of a set. It proves who signed and
 /// nothing else: whether that is somebody to trust is for the caller to know.
@@ -19,6 +22,9 @@ pub(crate) struct EmbeddedKey<'v> {
 impl<'v> EmbeddedKey<'v> {
     pub(crate) fn read(element: &'v Value<'v>) -> Result<Self, Cow<'static, str>> {
         let jwk = Jwk::read(0, element)?;
+        if jwk.modulus().is_some_and(|modulus| modulus.len() > MAX_MODULUS) {
+            return Err("its modulus is longer than 4096 bits, and so the check of a signature".into());
+        }
         let Value::Object(all) = element else { return Err("it is not an object".into()) };
         let find = |wanted: &'static str| {
             all.iter().find_map(|(name, value)| match value {
@@ -57,10 +63,10 @@ impl<'v> EmbeddedKey<'v> {
         backend.sha256(&parts)
     }
 
-    /// Why others than the key's holder may sign with it. It takes some milliseconds for an RSA key that was not seen before, so
-    /// ask it of keys that somebody vouches for.
+    /// Why others than the key's holder may sign with it, so far as that is told quickly. Whether an RSA modulus is a prime is not
+    /// examined, which takes a third of a second in the worst case: it is the client's own key, and its own loss.
     pub(crate) fn weakness(&self) -> Option<&'static str> {
-        self.jwk.modulus().and_then(|modulus| Examination::of(modulus).finish())
+        self.jwk.modulus().and_then(rsa_modulus::quickly_found_weakness)
     }
 }
 

@@ -28,7 +28,8 @@ impl ResourceServerBuilder {
     ///   [`max_token_age`](Self::max_token_age) of at most 15 minutes bounds what a revoked token can do;
     /// - tokens are read from headers alone, and proofs are at most 10 seconds ahead of this service's clock, as everywhere.
     ///
-    /// What is **not** done: TLS (§5.2), which is for the listener or the proxy, and message signing.
+    /// What is **not** done: TLS (§5.2), which is for the listener or the proxy, and message signing. Whether a token of a
+    /// [verifier](Self::verifier) of the application was revoked is for that verifier to find out.
     pub fn fapi_2_0(mut self) -> Self {
         self.is_fapi = true;
         self.demands_binding = true;
