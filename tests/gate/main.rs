@@ -37,6 +37,7 @@ mod protected_router;
 mod providers;
 mod readme;
 mod remote;
+mod replay_store;
 mod resource;
 mod scope;
 mod scope_layer;

@@ -3,7 +3,7 @@
 //! Layers and extractors all answer through [`Refusal`], so that every refusal has the same form:
 //!
 //! - the status and, where the client can remedy the refusal, a `WWW-Authenticate` field line with a challenge for each scheme,
-//!   and a `DPoP-Nonce` where proofs need one;
+//!   and a `DPoP-Nonce` where proofs need one, also with a 503 since nothing is known of used proofs;
 //! - `Cache-Control: no-store`, and `Retry-After` with a 503;
 //! - a problem document (RFC 9457), unless the request's `Accept` excludes JSON; for a `HEAD` only the headers that go with
 //!   it;
@@ -269,9 +269,11 @@ impl<'a> Refusal<'a> {
             for challenge in &*space.challenge_values(error, self.required, self.token) {
                 headers.append(WWW_AUTHENTICATE, challenge.clone());
             }
-            if let Some(nonce) = self.resource_server.and_then(ResourceServer::dpop_nonce) {
-                headers.insert(DPOP_NONCE, nonce);
-            }
+        }
+        // A store that was restarted cannot tell of proofs with an earlier nonce, and its clients would keep theirs.
+        let wants_proof = kind.is_challenged() || disclosed == Reason::ReplayCheckUnavailable;
+        if let Some(nonce) = self.resource_server.filter(|_| wants_proof).and_then(ResourceServer::dpop_nonce) {
+            headers.insert(DPOP_NONCE, nonce);
         }
         if kind == ErrorKind::Unavailable {
             // Whole seconds, rounded up: a client that retries earlier is refused again.

@@ -237,8 +237,9 @@ impl ResourceServer {
         self.server().confirmation.dpop.is_some()
     }
 
-    /// A nonce for a client's next proof (RFC 9449 §8), where proofs need one: a refusal with challenges carries it as
-    /// `DPoP-Nonce`.
+    /// A nonce for a client's next proof (RFC 9449 §8), where proofs need one. A refusal with challenges carries it as
+    /// `DPoP-Nonce`, and so does a [`ReplayCheckUnavailable`](crate::Reason::ReplayCheckUnavailable), which a later nonce may
+    /// remedy.
     pub fn dpop_nonce(&self) -> Option<HeaderValue> {
         self.server().confirmation.fresh_nonce()
     }
