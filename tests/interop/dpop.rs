@@ -166,6 +166,39 @@ async fn dpop_1_oauth4webapi_calls_with_every_algorithm_and_reads_every_refusal(
     }
 }
 
+/// The client of the guide, which is shown without what a test needs.
+#[tokio::test(flavor = "multi_thread")]
+async fn dpop_17_the_guides_client_gets_a_nonce_and_passes() {
+    let Some(provider) = Provider::start().await else { return };
+    if !is_installed("oauth4webapi").await {
+        return;
+    }
+    let with_nonces =
+        |builder: ResourceServerBuilder, dpop: Dpop| builder.dpop(dpop.nonces(DpopNonces::of_this_process()));
+    let url = run_api(&provider, Router::new(), with_nonces).await;
+    let guide = include_str!("../../docs/guide/sender-constrained.md");
+    let (_, code) = guide.split_once("```js\n").expect("a client");
+    let (code, _) = code.split_once("```").expect("its end");
+    let insecure = "[oauth.allowInsecureRequests]: true";
+    let code = [
+        ("'https://tenant.example'", format!("'{}'", provider.issuer())),
+        ("'https://api.example/messages'", format!("'{url}/messages'")),
+        ("'https://api.example'", format!("'{AUDIENCE}'")),
+        ("'my-app'", "'dpop:jwt'".to_owned()),
+        ("process.env.CLIENT_SECRET", format!("'{SECRET}'")),
+        ("discoveryRequest(issuer)", format!("discoveryRequest(issuer, {{ {insecure} }})")),
+        ("{ DPoP }", format!("{{ DPoP, {insecure} }}")),
+    ]
+    .into_iter()
+    .fold(code.to_owned(), |code, (shown, run)| {
+        assert!(code.contains(shown), "{shown}");
+        code.replace(shown, &run)
+    });
+    let code = format!("{code}\nconsole.log(JSON.stringify([response.status, await response.text()]));");
+    let report: (u16, String) = run_client("--input-type=module", &["--eval", &code]).await;
+    assert_eq!(report, (200, "dpop:jwt".to_owned()));
+}
+
 /// Good calls pass; those that need a nonce, at the second attempt if the client has none that is good.
 fn check_calls(calls: &[Call]) {
     for call in calls {

@@ -83,6 +83,7 @@ struct Readmes;
 #[doc = include_str!("../../docs/guide/opaque-tokens.md")]
 #[doc = include_str!("../../docs/guide/custom-formats.md")]
 #[doc = include_str!("../../docs/guide/api-keys.md")]
+#[doc = include_str!("../../docs/guide/sender-constrained.md")]
 #[doc = include_str!("../../docs/guide/client-certificates.md")]
 #[doc = include_str!("../../docs/guide/outages.md")]
 #[doc = include_str!("../../docs/guide/configuration.md")]
