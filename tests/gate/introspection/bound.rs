@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scopegate_axum::introspection::JwtIntrospection;
 use scopegate_core::{
-    Binding, ConfirmationMethod, ResourceServer,
+    Binding, ConfirmationMethod, Reason, ResourceServer,
     dpop::{Dpop, DpopNonces},
     mtls::CertificateBinding,
 };
