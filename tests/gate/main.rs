@@ -8,6 +8,7 @@ mod challenge;
 mod client_certificates;
 mod configuration;
 mod conveniences;
+mod dpop;
 mod extractors;
 mod fapi;
 mod faults;

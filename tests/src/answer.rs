@@ -1,5 +1,5 @@
 use axum::{Router, body::Body};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header::AUTHORIZATION};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header::AUTHORIZATION};
 use http_body_util::BodyExt as _;
 use scopegate_core::Reason;
 use tower::ServiceExt as _;
@@ -12,6 +12,7 @@ pub struct Ask {
     method: Method,
     uri: String,
     headers: HeaderMap,
+    extensions: Extensions,
     body: Body,
 }
 
@@ -23,12 +24,22 @@ impl Ask {
 
     /// A request with this method.
     pub fn with_method(method: Method, uri: impl Into<String>) -> Self {
-        Self { method, uri: uri.into(), headers: HeaderMap::new(), body: Body::empty() }
+        Self { method, uri: uri.into(), headers: HeaderMap::new(), extensions: Extensions::new(), body: Body::empty() }
     }
 
     /// Sets `Authorization: Bearer`.
     pub fn bearer(self, token: impl AsRef<str>) -> Self {
         self.authorization(format!("Bearer {}", token.as_ref()))
+    }
+
+    /// Sets `Authorization: DPoP` and the proof.
+    pub fn dpop(self, token: impl AsRef<str>, proof: impl AsRef<[u8]>) -> Self {
+        self.dpop_without_proof(token).header("dpop", proof)
+    }
+
+    /// Sets `Authorization: DPoP` alone.
+    pub fn dpop_without_proof(self, token: impl AsRef<str>) -> Self {
+        self.authorization(format!("DPoP {}", token.as_ref()))
     }
 
     /// Appends an `Authorization` field line.
@@ -43,6 +54,12 @@ impl Ask {
         self
     }
 
+    /// Adds an extension, as a layer or an acceptor further out does.
+    pub fn extension<T: Clone + Send + Sync + 'static>(mut self, extension: T) -> Self {
+        self.extensions.insert(extension);
+        self
+    }
+
     /// Sets the body.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.body = body.into();
@@ -51,9 +68,10 @@ impl Ask {
 
     /// The request. Its credentials are [kept secret](keep_secret).
     pub fn request(self) -> Request<Body> {
-        self.headers.get_all(AUTHORIZATION).iter().for_each(keep_secret);
+        self.headers.get_all(AUTHORIZATION).iter().chain(self.headers.get_all("dpop")).for_each(keep_secret);
         let mut request = Request::builder().method(self.method).uri(self.uri).body(self.body).expect("a request");
         *request.headers_mut() = self.headers;
+        *request.extensions_mut() = self.extensions;
         request
     }
 
@@ -98,6 +116,21 @@ impl Answer {
         self.header("www-authenticate")
     }
 
+    /// The challenges, each in a field line of its own.
+    pub fn challenges(&self) -> Vec<&str> {
+        let values = self.headers.get_all("www-authenticate").iter();
+        values.map(|value| value.to_str().expect("visible ASCII")).collect()
+    }
+
+    /// The challenge of this scheme. There is one at most.
+    pub fn challenge_of(&self, scheme: &str) -> Option<&str> {
+        let mut challenges =
+            self.challenges().into_iter().filter(|challenge| challenge.starts_with(&format!("{scheme} ")));
+        let challenge = challenges.next();
+        assert_eq!(challenges.next(), None, "more than one challenge of {scheme}");
+        challenge
+    }
+
     /// The problem document.
     pub fn problem(&self) -> serde_json::Value {
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
@@ -132,6 +165,40 @@ impl Answer {
     pub fn assert_401(&self, reason: Reason) -> &Self {
         assert_eq!(self.reason, Some(reason), "{self:?}");
         self.assert_401_token()
+    }
+
+    /// Asserts a 401 with `invalid_dpop_proof` in the challenge of DPoP and no error in others, for this reason.
+    #[track_caller]
+    pub fn assert_401_dpop(&self, reason: Reason) -> &Self {
+        self.assert_error_under("DPoP", StatusCode::UNAUTHORIZED, "invalid_dpop_proof", reason)
+    }
+
+    /// Asserts a 401 with `invalid_token` in the challenge of this scheme and no error in others, for this reason.
+    #[track_caller]
+    pub fn assert_401_under(&self, scheme: &str, reason: Reason) -> &Self {
+        self.assert_error_under(scheme, StatusCode::UNAUTHORIZED, "invalid_token", reason)
+    }
+
+    /// Asserts a 401 with `use_dpop_nonce` in the challenge of DPoP and no error in others. Returns the nonce.
+    #[track_caller]
+    pub fn assert_use_nonce(&self) -> &str {
+        self.assert_error_under("DPoP", StatusCode::UNAUTHORIZED, "use_dpop_nonce", Reason::UseDpopNonce);
+        self.header("dpop-nonce").unwrap_or_else(|| panic!("no nonce: {self:?}"))
+    }
+
+    /// Asserts that the challenge of this scheme has the error `code` and that of no other has any, for this reason, and that a
+    /// challenge of DPoP names algorithms.
+    #[track_caller]
+    pub fn assert_error_under(&self, scheme: &str, status: StatusCode, code: &str, reason: Reason) -> &Self {
+        assert_eq!((self.status, self.reason), (status, Some(reason)), "{self:?}");
+        assert_eq!(self.header("cache-control"), Some("no-store"), "{self:?}");
+        let own = self.challenge_of(scheme).unwrap_or_else(|| panic!("no challenge of {scheme}: {self:?}"));
+        assert!(own.contains(&format!("error=\"{code}\"")), "{own}");
+        for challenge in self.challenges() {
+            assert!(challenge == own || !challenge.contains("error"), "{challenge}");
+            assert_eq!(challenge.contains("algs=\""), challenge.starts_with("DPoP "), "{challenge}");
+        }
+        self
     }
 
     /// Asserts a 400 with `invalid_request`.
