@@ -72,7 +72,6 @@ async fn mtls_5_an_answer_may_bind_a_jwt_to_more_and_not_to_less() {
     for (cnf, token_type, expected) in [
         (json!({ "jkt": own, "x5t#S256": certificate }), "DPoP", Some(Reason::MissingClientCertificate)),
         (json!({ "jkt": certificate }), "DPoP", Some(Reason::BindingMismatch)),
-        (json!(null), "DPoP", Some(Reason::UnverifiableConfirmation)),
         (json!({ "jkt": own }), "DPoP", None),
     ] {
         let token = mint().token().bound_to(&client).issue();
@@ -117,5 +116,5 @@ async fn d_18_after_a_step_back_a_client_with_nonces_is_served_as_soon_as_the_ti
         refused += 1;
         assert!(refused < 10, "still refused");
     }
-    assert_eq!(refused, 4, "until the clock is past the nonce that was accepted");
+    assert_eq!(refused, 1, "the next nonce is not of the second of which one was accepted");
 }
