@@ -1,19 +1,29 @@
 //! RFC 9449: tokens that are bound to a key, and the proofs of it.
 
 mod binding;
+mod challenges;
 mod forms;
 mod freshness;
+mod keys;
+mod kinds;
+mod layers;
+mod nonces;
+mod replay;
 mod schemes;
+mod store;
 mod target;
 
 use std::{sync::LazyLock, time::Duration};
 
-use scopegate_axum::{ResourceServer, ResourceServerBuilder, dpop::Dpop};
+use scopegate_axum::{Issuer, ProtectedResource, ResourceServer, ResourceServerBuilder, dpop::Dpop};
 use scopegate_testing::{DpopClient, Mint, ProofBuilder, SigningAlgorithm, SigningKey, TestClock};
-use scopegate_tests::{Answer, Api, Ask, NOW, clock, issuer, mint, resource_server};
+use scopegate_tests::{Answer, Api, Ask, NOW, clock, issuer, jwt_cache, mint, resource_server};
 
 /// Where clients reach the API of these tests.
 const ORIGIN: &str = "https://api.example";
+
+/// The protected resources of a server that has two.
+const RESOURCES: [&str; 2] = ["https://api.example/r", "https://api.example/other"];
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -42,17 +52,38 @@ impl Rig {
         Self::of(dpop()).await
     }
 
+    /// With a token that is valid for two hours before and after [`NOW`].
+    async fn with_lasting_token() -> Self {
+        let mut rig = Self::new().await;
+        let token = rig.mint.token().scope("messages:read").bound_to(&rig.client);
+        rig.token = token.claim("iat", NOW - 7200).claim("exp", NOW + 7200).issue();
+        rig
+    }
+
+    /// In front of two protected resources, at which the audiences of tokens are `https://api.example/r` and `…/other`.
+    async fn with_two_resources() -> Self {
+        let [one, other] = RESOURCES.map(ProtectedResource::new);
+        let builder = ResourceServer::builder().jwt_cache(jwt_cache()).issuer(issuer()).dpop(dpop());
+        Self::behind(clock(), builder.protected_resource(one).protected_resource(other)).await
+    }
+
     async fn of(dpop: Dpop) -> Self {
         Self::with(|builder| builder.dpop(dpop)).await
     }
 
     async fn with(change: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder) -> Self {
-        let clock = clock();
+        Self::trusting(issuer(), change).await
+    }
+
+    async fn trusting(issuer: Issuer, change: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder) -> Self {
+        Self::behind(clock(), change(resource_server().issuer(issuer))).await
+    }
+
+    async fn behind(clock: TestClock, builder: ResourceServerBuilder) -> Self {
         let mint = mint().with_clock(clock.clone());
         let client = |key: &SigningKey| DpopClient::new(key.clone()).with_clock(clock.clone());
         let (client, other) = (client(&KEY), client(&OTHER_KEY));
-        let builder = resource_server().clock(clock.clone()).issuer(issuer());
-        let server = change(builder).build().await.expect("good settings");
+        let server = builder.clock(clock.clone()).build().await.expect("good settings");
         let token = mint.token().scope("messages:read").bound_to(&client).issue();
         Self { api: Api::behind(server.clone()), clock, mint, client, other, token, server }
     }

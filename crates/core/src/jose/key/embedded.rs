@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::jwk::Jwk;
+use super::jwk::{Jwk, PRIVATE};
 use crate::{
     crypto::{CryptoBackend, VerifyingKey},
     jose::{Algorithm, json::Value, rsa_modulus},
@@ -26,6 +26,10 @@ impl<'v> EmbeddedKey<'v> {
             return Err("its modulus is longer than 4096 bits, and so the check of a signature".into());
         }
         let Value::Object(all) = element else { return Err("it is not an object".into()) };
+        // Where a member is `null`, it is absent from a key of an issuer, and too much of one for a client.
+        if all.iter().any(|(name, _)| PRIVATE.contains(&&**name)) {
+            return Err("it has a private member, or is symmetric".into());
+        }
         let find = |wanted: &'static str| {
             all.iter().find_map(|(name, value)| match value {
                 Value::String(text) if name == wanted => Some((wanted, &**text)),

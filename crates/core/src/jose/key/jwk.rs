@@ -16,6 +16,9 @@ const RSA_MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// The bounds of an RSA public exponent: above 2^16 (FIPS 186-5 §5.1), and no longer than both libraries accept.
 const RSA_EXPONENT: std::ops::RangeInclusive<u64> = 65_537..=8_589_934_591;
 
+/// The members of private and of symmetric keys.
+pub(super) const PRIVATE: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
+
 #[derive(Clone, Debug)]
 pub(super) struct Jwk {
     /// The key's index in the set, which identifies a key without an id in reports.
@@ -64,7 +67,7 @@ impl Jwk {
     }
 
     pub(super) fn read(index: usize, element: &Value<'_>) -> Result<Self, Cow<'static, str>> {
-        if ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"].iter().any(|name| find(element, name).is_some()) {
+        if PRIVATE.iter().any(|name| find(element, name).is_some()) {
             return Err("it has a private member, or is symmetric".into());
         }
         let key_type = member(element, "kty")?.ok_or("it has no `kty`")?;
