@@ -219,7 +219,7 @@ impl ProofBuilder {
 
     /// Invalid: `jwk` is the client's private key, with all of its private members.
     pub fn with_private_key_in_header(self) -> Self {
-        let private = self.client.key().private_members();
+        let private = self.client.key().private_jwk();
         self.jwk(private)
     }
 

@@ -105,6 +105,14 @@ impl SigningKey {
         pem("PRIVATE KEY", &self.material.private_der)
     }
 
+    /// The private JWK, with the required members of the public one and no others, which [`from_jwk`](Self::from_jwk) reads: for a
+    /// key that another process uses.
+    pub fn private_jwk(&self) -> Value {
+        let mut members = self.material.public_members.clone();
+        members.extend(self.material.private_members.clone());
+        Value::Object(members)
+    }
+
     /// Publishes the key under another `kid`.
     #[must_use]
     pub fn with_key_id(self, kid: impl Into<String>) -> Self {
@@ -144,13 +152,6 @@ impl SigningKey {
     /// The required members of the public JWK, whatever is published.
     pub(crate) fn public_members(&self) -> &Map<String, Value> {
         &self.material.public_members
-    }
-
-    /// The private JWK, with the required members of the public one.
-    pub(crate) fn private_members(&self) -> Map<String, Value> {
-        let mut members = self.material.public_members.clone();
-        members.extend(self.material.private_members.clone());
-        members
     }
 
     /// The thumbprint of the key, whatever is published.

@@ -165,3 +165,14 @@ fn public_types_are_send_and_sync() {
     check::<Mint>();
     check::<SigningKeys>();
 }
+
+#[test]
+fn private_jwk_is_the_key_once_more() {
+    for algorithm in SigningAlgorithm::all() {
+        let key = SigningKey::generate(algorithm);
+        let copy = SigningKey::from_jwk(&key.private_jwk()).unwrap();
+        assert_eq!(copy.private_key_pem(), key.private_key_pem(), "{algorithm}");
+        assert_eq!(copy.public_key_der(), key.public_key_der(), "{algorithm}");
+        assert_eq!(copy.key_id(), None, "{algorithm}");
+    }
+}
