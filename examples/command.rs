@@ -1,24 +1,35 @@
 //! Shared by the examples' commands: help, log, port, and shutdown.
 
+#![allow(dead_code, reason = "no example uses all of it")]
+
 use std::{env, error::Error, io::IsTerminal as _, process::ExitCode};
 
 use tokio::net::TcpListener;
 
 /// Runs the command `name`, which takes no arguments but `--help`.
 pub(crate) async fn main(name: &str, help: &str, run: impl AsyncFnOnce() -> Result<(), Box<dyn Error>>) -> ExitCode {
-    match env::args().nth(1).as_deref() {
-        None => {}
-        Some("--help" | "-h") => {
-            print!("{help}");
-            return ExitCode::SUCCESS;
-        }
-        Some(_) => {
-            eprint!("{name} takes no arguments.\n\n{help}");
-            return ExitCode::from(2);
-        }
+    main_with(name, help, |arguments| arguments.is_empty().then_some(()), async |()| run().await).await
+}
+
+/// Runs the command `name` with what its arguments mean; `None` is for arguments that it does not take.
+pub(crate) async fn main_with<A>(
+    name: &str,
+    help: &str,
+    parse: impl FnOnce(&[&str]) -> Option<A>,
+    run: impl AsyncFnOnce(A) -> Result<(), Box<dyn Error>>,
+) -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let ["--help" | "-h", ..] = arguments[..] {
+        print!("{help}");
+        return ExitCode::SUCCESS;
     }
+    let Some(arguments) = parse(&arguments) else {
+        eprint!("{name} does not take these arguments.\n\n{help}");
+        return ExitCode::from(2);
+    };
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
-    match run().await {
+    match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{name}: {error}");

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use std::{
+    cell::RefCell,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     process::{Child, ChildStdout, Command, Stdio},
@@ -14,7 +15,7 @@ pub(crate) struct Running {
     /// Kept open, since printing to a closed pipe would end the example.
     _stdout: BufReader<ChildStdout>,
     pub(crate) introduction: Vec<String>,
-    /// The lines to try, each after the text above it.
+    /// The lines to try, each after the text above it. A line that needs a new proof begins with the line that makes it.
     pub(crate) lines: Vec<(String, String)>,
 }
 
@@ -23,13 +24,18 @@ impl Running {
     pub(crate) fn start(command: &mut Command, count: usize) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let (mut introduction, mut lines, mut expected) = (Vec::new(), Vec::new(), String::new());
+        let (mut introduction, mut lines) = (Vec::new(), Vec::new());
+        let (mut expected, mut proof) = (String::new(), String::new());
         for line in stdout.by_ref().lines() {
             let line = line.unwrap();
-            if let Some(text) = line.strip_prefix("# ") {
+            if let Some(header) = line.strip_prefix("#   ") {
+                expected += &format!("\n{header}");
+            } else if let Some(text) = line.strip_prefix("# ") {
                 expected = text.to_owned();
+            } else if line.starts_with("PROOF=") {
+                proof = line + "\n";
             } else if line.starts_with("curl ") {
-                lines.push((expected.clone(), line));
+                lines.push((expected.clone(), std::mem::take(&mut proof) + &line));
             } else {
                 introduction.push(line);
             }
@@ -45,7 +51,7 @@ impl Running {
         &self.lines.iter().find(|(text, _)| text.contains(expected)).unwrap().1
     }
 
-    /// Runs every line in turn, and compares the response with the status and code printed above it.
+    /// Runs every line in turn, and compares the response with the status, code and header fields printed above it.
     pub(crate) fn run_lines(&self) -> Vec<(&str, String)> {
         self.run_lines_by(curl)
     }
@@ -60,6 +66,9 @@ impl Running {
             assert_eq!(answer.contains("error="), code.is_some(), "{what}: {answer}");
             if let Some(code) = code {
                 assert!(answer.contains(&format!("error=\"{code}\"")), "{expected}: {answer}");
+            }
+            for header in what.lines().skip(1) {
+                assert!(answer.lines().any(|line| line == header), "{expected}: {answer}");
             }
         }
         answers
@@ -103,6 +112,39 @@ pub(crate) fn curl(line: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
+}
+
+/// Runs lines that send proofs of DPoP: `PROOF="$(cargo run -q -p NAME -- ARGUMENT 'ARGUMENT'...)"`, and `curl` with `$PROOF`.
+pub(crate) struct Proofs {
+    /// What `cargo run` would run.
+    program: &'static str,
+    proof: RefCell<String>,
+    /// The nonce of the last response that had one. It takes the place of `NONCE` in the arguments.
+    nonce: RefCell<String>,
+}
+
+impl Proofs {
+    pub(crate) fn by(program: &'static str) -> Self {
+        Self { program, proof: RefCell::default(), nonce: RefCell::default() }
+    }
+
+    pub(crate) fn curl(&self, line: &str) -> String {
+        let (proof, line) = line.split_once('\n').unwrap_or(("", line));
+        if let Some((_, arguments)) = proof.split_once(" -- ") {
+            let arguments =
+                arguments.strip_suffix(")\"").unwrap().split(' ').map(|argument| argument.trim_matches('\''));
+            let nonce = self.nonce.borrow().clone();
+            let arguments = arguments.map(|argument| if argument == "NONCE" { &nonce } else { argument });
+            let output = Command::new(self.program).args(arguments).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            self.proof.replace(String::from_utf8(output.stdout).unwrap().trim_end().to_owned());
+        }
+        let answer = curl(&line.replace("\"DPoP: $PROOF\"", &format!("'DPoP: {}'", self.proof.borrow())));
+        if let Some(nonce) = answer.lines().find_map(|line| line.strip_prefix("dpop-nonce: ")) {
+            self.nonce.replace(nonce.to_owned());
+        }
+        answer
+    }
 }
 
 pub(crate) fn status(line: &str) -> String {
