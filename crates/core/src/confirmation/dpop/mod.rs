@@ -29,6 +29,7 @@
 //! keeps its key to itself.
 
 mod clock_steps;
+mod known_keys;
 mod memory;
 mod nonce;
 mod proof;

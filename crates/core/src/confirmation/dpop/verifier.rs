@@ -8,6 +8,7 @@ use http::HeaderValue;
 use super::{
     Dpop, DpopNonces, ReplayKey, ReplayStore, UsedProof,
     clock_steps::ClockSteps,
+    known_keys::{KnownKey, KnownKeys},
     memory::MemoryReplayStore,
     nonce::NonceCheck,
     proof::{CheckedProof, DecodedProof, ProofBuffers, ProofDemands, Window, failure},
@@ -19,7 +20,7 @@ use crate::{
     BoxFuture,
     clock::{self, Clock},
     confirmation::{Evidence, binding::Thumbprint, evidence::ProofField},
-    crypto::CryptoBackend,
+    crypto::{CryptoBackend, VerifyingKey},
     jose::Algorithm,
     redact,
     refusal::{
@@ -46,6 +47,7 @@ pub(crate) struct DpopVerifier {
     nonces: Option<DpopNonces>,
     replay: Replay,
     clock_steps: ClockSteps,
+    known_keys: KnownKeys,
     claim_names: ClaimNames,
     clock: Arc<dyn Clock>,
 }
@@ -95,6 +97,7 @@ impl DpopVerifier {
                 ReplayCheck::Off => Replay::Off,
             },
             clock_steps: ClockSteps::default(),
+            known_keys: KnownKeys::default(),
             claim_names,
             clock,
         }
@@ -147,14 +150,38 @@ impl DpopVerifier {
             },
         )?;
         let (freshness, next_nonce) = self.freshness(&checked, crypto, now)?;
-        let key = proof.key(checked.algorithm)?;
-        match key.verify(checked.algorithm, crypto, proof.signing_input(), proof.signature()) {
-            Some(true) => {}
-            Some(false) => return Err(failure("signature", "one by the key in jwk", Actual::Fixed("another")).into()),
-            None => return Err(failure("jwk", "a valid public key", Actual::Fixed("numbers that are none")).into()),
-        }
+        let thumbprint = self.signer(&proof, checked.algorithm, bound_to, crypto)?;
+        let key =
+            ReplayKey::new(crypto.sha256(&[&thumbprint, checked.target.as_bytes(), b"\0", checked.id.as_bytes()]));
+        Ok(GoodProof { used: Use { key, freshness, now }, next_nonce })
+    }
+
+    /// Checks the signature (RFC 9449 §4.3, number 6) and that the token is bound to the key that made it; returns the key's
+    /// thumbprint.
+    fn signer(
+        &self,
+        proof: &DecodedProof<'_>,
+        algorithm: Algorithm,
+        bound_to: &Thumbprint,
+        crypto: CryptoBackend,
+    ) -> Result<Thumbprint, Error> {
+        let verify = |key: &VerifyingKey| {
+            let is_valid = key.verify(proof.signing_input(), proof.signature());
+            let failed = || failure("signature", "one by the key in jwk", Actual::Fixed("another"));
+            if is_valid { Ok(()) } else { Err(failed()) }
+        };
+        let key = proof.key(algorithm)?;
         let thumbprint = key.thumbprint(crypto);
-        if thumbprint != *bound_to {
+        let is_it = thumbprint == *bound_to;
+        if let Some(known) = is_it.then(|| self.known_keys.get(&thumbprint, algorithm)).flatten() {
+            verify(&known.key)?;
+            return Ok(thumbprint);
+        }
+        let prepared = key
+            .prepare(algorithm, crypto)
+            .ok_or_else(|| failure("jwk", "a valid public key", Actual::Fixed("numbers that are none")))?;
+        verify(&prepared)?;
+        if !is_it {
             return Err(FailedCheck::new(
                 Reason::BindingMismatch,
                 "jkt",
@@ -166,9 +193,8 @@ impl DpopVerifier {
         if let Some(weakness) = key.weakness() {
             return Err(failure("jwk", "a key by which only its holder can sign", Actual::Fixed(weakness)).into());
         }
-        let key =
-            ReplayKey::new(crypto.sha256(&[&thumbprint, checked.target.as_bytes(), b"\0", checked.id.as_bytes()]));
-        Ok(GoodProof { used: Use { key, freshness, now }, next_nonce })
+        self.known_keys.insert(KnownKey { thumbprint, algorithm, key: prepared });
+        Ok(thumbprint)
     }
 
     /// Whether a proof is fresh: by its nonce where this service demands one, and else by its own time (RFC 9449 §4.3, numbers
@@ -253,3 +279,7 @@ impl fmt::Debug for DpopVerifier {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+mod tests;

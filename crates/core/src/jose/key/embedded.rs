@@ -45,15 +45,9 @@ impl<'v> EmbeddedKey<'v> {
         self.jwk.algorithm.is_none_or(|own| own == algorithm) && self.jwk.public_key.fits(algorithm)
     }
 
-    /// Whether the key made this signature. `None` where it is no valid key.
-    pub(crate) fn verify(
-        &self,
-        algorithm: Algorithm,
-        backend: CryptoBackend,
-        message: &[u8],
-        signature: &[u8],
-    ) -> Option<bool> {
-        Some(VerifyingKey::new(backend, algorithm, &self.jwk.public_key)?.verify(message, signature))
+    /// The key, ready to verify signatures of an algorithm that fits it. `None` where it is no valid key.
+    pub(crate) fn prepare(&self, algorithm: Algorithm, backend: CryptoBackend) -> Option<VerifyingKey> {
+        VerifyingKey::new(backend, algorithm, &self.jwk.public_key)
     }
 
     /// The SHA-256 thumbprint (RFC 7638 §3), of the members as they were written: a key has one canonical form.
