@@ -95,7 +95,7 @@
 //! - `rust-crypto`: signature checks by the RustCrypto crates. With both features, AWS-LC is used unless
 //!   [`ResourceServerBuilder::crypto`] says otherwise; with neither, `build` returns an error.
 //! - `reqwest` (default): the HTTP client for discovery, keys and introspection.
-//! - `router` (default): [`ProtectedRouter`], which depends on axum itself and not on `axum-core` alone.
+//! - `router` (default): [`ProtectedRouter`].
 //! - `utoipa`, `aide`: OpenAPI documents of these libraries get the security of the routes, by
 //!   `ProtectedRouter::openapi_security`.
 //! - `rustls`: `tls`, a TLS listener that puts the client's certificate into requests.

@@ -67,7 +67,8 @@ impl fmt::Debug for CacheEntry {
     }
 }
 
-/// Why a call of a store failed. It is logged, and the service does without the store.
+/// Why a call of a store failed. It is logged. The service does without shared answers, and refuses what a store of used proofs
+/// cannot tell.
 pub type StoreError = Box<dyn StdError + Send + Sync>;
 
 /// A cache of answers that the replicas of a service share.
