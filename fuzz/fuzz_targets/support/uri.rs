@@ -24,7 +24,7 @@ pub fn normalized(uri: &str) -> Option<String> {
     let host = match authority.host_parsed() {
         Host::IpvFuture { .. } => return None,
         // The text form of the standard library: another one may write a mapped address in another way.
-        Host::Ipv6(_) => format!("[{}]", authority.host().trim_matches(['[', ']']).parse::<Ipv6Addr>().ok()?),
+        Host::Ipv6 { .. } => format!("[{}]", authority.host().trim_matches(['[', ']']).parse::<Ipv6Addr>().ok()?),
         _ => authority.host().to_owned(),
     };
     let port = authority.port_to_u16().ok()?.filter(|port| *port != default_port);
