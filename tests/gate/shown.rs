@@ -36,6 +36,12 @@ const OPAQUE: &str = "social-55d1c0ffee9a3b72";
 
 /// Public types that only ever hold names, numbers and public data.
 const HOLDS_NO_SECRET: &[&str] = &[
+    "AnyClientCertificate",
+    "MakeTlsService",
+    "RequireBound",
+    "TlsListener",
+    "TlsPeer",
+    "TlsService",
     "Binding",
     "CertificateBinding",
     "ClientCertificate",

@@ -95,7 +95,8 @@
 //! - `rust-crypto`: signature checks by the RustCrypto crates. With both features, AWS-LC is used unless
 //!   [`ResourceServerBuilder::crypto`] says otherwise; with neither, `build` returns an error.
 //! - `reqwest` (default): the HTTP client for discovery, keys and introspection.
-//! - `router` (default): [`ProtectedRouter`].
+//! - `router` (default): [`ProtectedRouter`], which depends on axum itself and not on `axum-core` alone. Without it, a DPoP proof is
+//!   compared with the path that a nested router has left: put `Authenticate` around the outermost router there.
 //! - `utoipa`, `aide`: OpenAPI documents of these libraries get the security of the routes, by
 //!   `ProtectedRouter::openapi_security`.
 //! - `rustls`: `tls`, a TLS listener that puts the client's certificate into requests.
