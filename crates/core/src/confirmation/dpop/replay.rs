@@ -69,7 +69,17 @@ pub enum ProofUse {
 
 /// The proofs that were used, which the replicas of a service share.
 ///
-/// Each proof is inserted after its signature and everything else about it has been checked.
+/// Each proof is inserted after its signature and everything else about it has been checked, so that a forged proof never gets
+/// here.
+///
+/// A store may err in one direction alone:
+///
+/// - **To forget** a proof within its lifetime lets a captured request be repeated. A store that cannot rule that out, since it
+///   was emptied or has remembered for less long than since [`acceptable_from`](UsedProof::acceptable_from), has to fail.
+/// - **To fail** costs the client a 503 with `Retry-After`, and it tries again with a new proof.
+/// - **To call a new proof [`Repeated`](ProofUse::Repeated)** costs the client a 401, and it makes another one.
+///
+/// A call that takes longer than half a second counts as failed. `scopegate-redis` has an implementation.
 pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
     /// Remembers a proof unless it is known, as one atomic step: of any number of calls with one key within its lifetime, by any
     /// replica, one gets [`ProofUse::First`] and the others get [`ProofUse::Repeated`] or an error.
