@@ -47,6 +47,11 @@ impl<'a> Compact<'a> {
         self.signature.ends_with('=')
     }
 
+    /// The header, still encoded.
+    pub(crate) fn encoded_header(&self) -> &'a str {
+        self.header
+    }
+
     /// The signing input: header and payload, still encoded.
     pub(crate) fn signing_input(&self) -> &'a [u8] {
         self.signing_input.as_bytes()

@@ -1,7 +1,8 @@
 //! A proof (RFC 9449 §4.2): what its client signed, and the checks of it that need no key.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
+use super::known_keys::KnownKey;
 use crate::{
     confirmation::binding::{self, Thumbprint},
     jose::{
@@ -12,7 +13,7 @@ use crate::{
         Error, FailedCheck, Reason,
         failed_check::{Actual, Expected},
     },
-    token::claims::{ClaimNames, NumericDate, UnverifiedClaims, checks::CheckResults},
+    token::claims::{NumericDate, checks::CheckResults, numeric_date},
 };
 
 /// The longest proof that is read, in bytes. One with a key of 4096 bits has less than 3 KiB.
@@ -33,10 +34,17 @@ impl ProofBuffers {
 
 /// The parts of a proof, decoded. Nothing in it has been verified.
 pub(super) struct DecodedProof<'p> {
-    header: ProofHeader<'p>,
-    claims: UnverifiedClaims<'p>,
+    header: Header<'p>,
+    encoded_header: &'p str,
+    claims: ProofClaims<'p>,
     signing_input: &'p [u8],
     signature: &'p [u8],
+}
+
+enum Header<'p> {
+    /// That of an earlier proof, which was good.
+    Known(Arc<KnownKey>),
+    New(ProofHeader<'p>),
 }
 
 /// The parameters of the header that matter. `kid`, `jku`, `x5c` and `x5u` are ignored: the key is in `jwk`.
@@ -65,6 +73,66 @@ impl<'p> ProofHeader<'p> {
         }
         Ok(Self { algorithm, token_type, key })
     }
+
+    /// Media types are compared without regard to case, and `application/` may be there (RFC 7515 §4.1.9).
+    fn check_type(&self) -> Result<(), FailedCheck> {
+        let found = match &self.token_type {
+            Some(Value::String(found)) => {
+                let bare = match found.split_at_checked("application/".len()) {
+                    Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") => rest,
+                    _ => found,
+                };
+                if bare.eq_ignore_ascii_case("dpop+jwt") {
+                    return Ok(());
+                }
+                Actual::from(&**found)
+            }
+            other => kind(other.as_ref()),
+        };
+        Err(failure("typ", "dpop+jwt", found))
+    }
+
+    fn algorithm(&self, demands: &ProofDemands<'_>) -> Result<Algorithm, FailedCheck> {
+        let found = match &self.algorithm {
+            Some(Value::String(name)) => {
+                match Algorithm::from_name(name).filter(|algorithm| demands.algorithms.contains(algorithm)) {
+                    Some(algorithm) => return Ok(algorithm),
+                    None => Actual::from(&**name),
+                }
+            }
+            other => kind(other.as_ref()),
+        };
+        Err(failure("alg", demands.expected_algorithms.clone(), found))
+    }
+}
+
+/// The claims that matter (RFC 9449 §4.2).
+struct ProofClaims<'p> {
+    id: Option<Value<'p>>,
+    method: Option<Value<'p>>,
+    target: Option<Value<'p>>,
+    issued_at: Option<Value<'p>>,
+    token_digest: Option<Value<'p>>,
+    nonce: Option<Value<'p>>,
+}
+
+impl<'p> ProofClaims<'p> {
+    fn parse(text: &'p [u8]) -> Result<Self, FailedCheck> {
+        let text = std::str::from_utf8(text).map_err(|_| malformed("claims that are not UTF-8"))?;
+        let mut claims = [const { None }; 6];
+        json::place_members(text, &mut claims, |claim| match claim {
+            "jti" => Place::Slot(0),
+            "htm" => Place::Slot(1),
+            "htu" => Place::Slot(2),
+            "iat" => Place::Slot(3),
+            "ath" => Place::Slot(4),
+            "nonce" => Place::Slot(5),
+            _ => Place::Nowhere,
+        })
+        .map_err(|_| malformed("claims that are no JSON object without duplicate members"))?;
+        let [id, method, target, issued_at, token_digest, nonce] = claims;
+        Ok(Self { id, method, target, issued_at, token_digest, nonce })
+    }
 }
 
 /// What a proof has to say.
@@ -86,11 +154,11 @@ pub(super) struct CheckedProof<'p> {
 }
 
 impl<'p> DecodedProof<'p> {
-    /// Decodes a compact JWS (RFC 9449 §4.3, number 2).
+    /// Decodes a compact JWS (RFC 9449 §4.3, number 2), whose header is not read where it is `known`.
     pub(super) fn decode(
         text: &'p [u8],
         buffers: &'p mut ProofBuffers,
-        names: &ClaimNames,
+        known: impl FnOnce(&str) -> Option<Arc<KnownKey>>,
     ) -> Result<Self, FailedCheck> {
         if text.len() > MAX_LENGTH {
             return Err(malformed("more than 8 KiB"));
@@ -98,13 +166,20 @@ impl<'p> DecodedProof<'p> {
         let text = std::str::from_utf8(text).map_err(|_| malformed("bytes that are not ASCII"))?;
         let compact = Compact::parse(text).map_err(|_| malformed("a text that has not three parts"))?;
         let not_base64url = |_| malformed("a part that is not base64url without padding");
-        let header = compact.header(&mut buffers.header).map_err(not_base64url)?;
-        let payload = compact.payload(&mut buffers.payload).map_err(not_base64url)?;
-        let signature = compact.signature(&mut buffers.signature).map_err(not_base64url)?;
-        let header = ProofHeader::parse(header)?;
-        let claims = UnverifiedClaims::parse(payload, names)
-            .map_err(|_| malformed("claims that are no JSON object without duplicate members"))?;
-        Ok(Self { header, claims, signing_input: compact.signing_input(), signature })
+        let header = match known(compact.encoded_header()) {
+            Some(key) => Header::Known(key),
+            None => {
+                let header = compact.header(&mut buffers.header).map_err(not_base64url)?;
+                Header::New(ProofHeader::parse(header)?)
+            }
+        };
+        Ok(Self {
+            header,
+            encoded_header: compact.encoded_header(),
+            claims: ProofClaims::parse(compact.payload(&mut buffers.payload).map_err(not_base64url)?)?,
+            signing_input: compact.signing_input(),
+            signature: compact.signature(&mut buffers.signature).map_err(not_base64url)?,
+        })
     }
 
     /// Makes every check that needs no key (RFC 9449 §4.3, numbers 3 to 5, 8, 9 and 12). `target` normalises an `htu` that is
@@ -115,23 +190,30 @@ impl<'p> DecodedProof<'p> {
         target: impl FnOnce(&'c str) -> Option<Cow<'c, str>>,
         expected_target: impl FnOnce() -> Expected,
     ) -> Result<CheckedProof<'c>, Error> {
+        let claims = &self.claims;
         let mut results = CheckResults::default();
-        results.record(self.check_type());
-        let algorithm = results.record(self.algorithm(demands));
-        let id = results.record(self.text("jti").and_then(not_empty));
-        results.record(self.text("htm").and_then(|method| {
+        let algorithm = match &self.header {
+            Header::Known(key) => Some(key.algorithm),
+            Header::New(header) => {
+                results.record(header.check_type());
+                results.record(header.algorithm(demands))
+            }
+        };
+        let id = results.record(text("jti", claims.id.as_ref()).and_then(not_empty));
+        results.record(text("htm", claims.method.as_ref()).and_then(|method| {
             let is_it = method == demands.method;
             if is_it { Ok(()) } else { Err(failure("htm", demands.method.to_owned(), method)) }
         }));
         let target = results.record(
-            self.text("htu").and_then(|found| target(found).ok_or_else(|| failure("htu", expected_target(), found))),
+            text("htu", claims.target.as_ref())
+                .and_then(|found| target(found).ok_or_else(|| failure("htu", expected_target(), found))),
         );
-        let issued_at = results.record(self.issued_at());
-        results.record(self.text("ath").and_then(|found| {
+        let issued_at = results.record(date("iat", claims.issued_at.as_ref()));
+        results.record(text("ath", claims.token_digest.as_ref()).and_then(|found| {
             let is_it = binding::thumbprint(found) == Some(demands.token_digest);
             if is_it { Ok(()) } else { Err(failure("ath", "the digest of the token in base64url", found)) }
         }));
-        let nonce = results.record(self.nonce()).flatten();
+        let nonce = results.record(claims.nonce.as_ref().map(|nonce| text("nonce", Some(nonce))).transpose()).flatten();
         match (results.error(), algorithm, id, target, issued_at) {
             (None, Some(algorithm), Some(id), Some(target), Some(issued_at)) => {
                 Ok(CheckedProof { algorithm, id, target, issued_at, nonce })
@@ -140,14 +222,30 @@ impl<'p> DecodedProof<'p> {
         }
     }
 
-    /// The key that the proof brings along, within the bounds of keys in a set (RFC 9449 §4.3, number 7).
+    /// The key, prepared, and its header checked, by an earlier proof.
+    pub(super) fn known_key(&self) -> Option<&KnownKey> {
+        match &self.header {
+            Header::Known(key) => Some(key),
+            Header::New(_) => None,
+        }
+    }
+
+    /// The key that the proof brings along, within the bounds of keys in a set (RFC 9449 §4.3, number 7). Not for a known one.
     pub(super) fn key(&self, algorithm: Algorithm) -> Result<EmbeddedKey<'_>, FailedCheck> {
-        let key = self.header.key.as_ref().ok_or_else(|| failure("jwk", "a public key", Actual::NONE))?;
+        let key = match &self.header {
+            Header::Known(_) => None,
+            Header::New(header) => header.key.as_ref(),
+        };
+        let key = key.ok_or_else(|| failure("jwk", "a public key", Actual::NONE))?;
         let key = EmbeddedKey::read(key).map_err(|fault| failure("jwk", "a public key", fault.into_owned()))?;
         if !key.fits(algorithm) {
             return Err(failure("jwk", "a key that fits alg", Actual::Fixed("a key of another type")));
         }
         Ok(key)
+    }
+
+    pub(super) fn encoded_header(&self) -> &str {
+        self.encoded_header
     }
 
     pub(super) fn signing_input(&self) -> &[u8] {
@@ -157,54 +255,21 @@ impl<'p> DecodedProof<'p> {
     pub(super) fn signature(&self) -> &[u8] {
         self.signature
     }
+}
 
-    /// Media types are compared without regard to case, and `application/` may be there (RFC 7515 §4.1.9).
-    fn check_type(&self) -> Result<(), FailedCheck> {
-        let found = match &self.header.token_type {
-            Some(Value::String(found)) => {
-                let bare = match found.split_at_checked("application/".len()) {
-                    Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") => rest,
-                    _ => found,
-                };
-                if bare.eq_ignore_ascii_case("dpop+jwt") {
-                    return Ok(());
-                }
-                Actual::from(&**found)
-            }
-            other => kind(other.as_ref()),
-        };
-        Err(failure("typ", "dpop+jwt", found))
+fn text<'v>(name: &'static str, found: Option<&'v Value<'_>>) -> Result<&'v str, FailedCheck> {
+    match found {
+        Some(Value::String(text)) => Ok(text),
+        other => Err(failure(name, "a string", kind(other))),
     }
+}
 
-    fn algorithm(&self, demands: &ProofDemands<'_>) -> Result<Algorithm, FailedCheck> {
-        let found = match &self.header.algorithm {
-            Some(Value::String(name)) => {
-                match Algorithm::from_name(name).filter(|algorithm| demands.algorithms.contains(algorithm)) {
-                    Some(algorithm) => return Ok(algorithm),
-                    None => Actual::from(&**name),
-                }
-            }
-            other => kind(other.as_ref()),
-        };
-        Err(failure("alg", demands.expected_algorithms.clone(), found))
-    }
-
-    fn text(&self, name: &'static str) -> Result<&str, FailedCheck> {
-        match self.claims.get(name) {
-            Some(Value::String(text)) => Ok(text),
-            other => Err(failure(name, "a string", kind(other))),
-        }
-    }
-
-    fn nonce(&self) -> Result<Option<&str>, FailedCheck> {
-        if self.claims.get("nonce").is_some() { self.text("nonce").map(Some) } else { Ok(None) }
-    }
-
-    fn issued_at(&self) -> Result<NumericDate, FailedCheck> {
-        let expected = "a time in seconds since 1970";
-        let found = || kind(self.claims.get("iat"));
-        self.claims.date("iat").ok().flatten().ok_or_else(|| failure("iat", expected, found()))
-    }
+fn date(name: &'static str, found: Option<&Value<'_>>) -> Result<NumericDate, FailedCheck> {
+    let date = match found {
+        Some(Value::Number(number)) => numeric_date(*number),
+        _ => None,
+    };
+    date.ok_or_else(|| failure(name, "a time in seconds since 1970", kind(found)))
 }
 
 fn not_empty(id: &str) -> Result<&str, FailedCheck> {

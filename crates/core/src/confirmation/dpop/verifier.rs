@@ -27,7 +27,7 @@ use crate::{
         Error, FailedCheck, Reason,
         failed_check::{Actual, Expected, Side, TimeBound},
     },
-    token::claims::{ClaimNames, NumericDate},
+    token::claims::NumericDate,
 };
 
 /// How far ahead of this service's clock a proof may be (FAPI 2.0 §5.3.2.1, note 3: clocks differ by seconds).
@@ -48,7 +48,6 @@ pub(crate) struct DpopVerifier {
     replay: Replay,
     clock_steps: ClockSteps,
     known_keys: KnownKeys,
-    claim_names: ClaimNames,
     clock: Arc<dyn Clock>,
 }
 
@@ -84,8 +83,6 @@ struct Freshness {
 impl DpopVerifier {
     /// The verifier of these settings, whose faults were found to be none.
     pub(crate) fn new(settings: Dpop, urls: Box<[PublicUrl]>, clock: Arc<dyn Clock>) -> Self {
-        let mut claim_names = ClaimNames::default();
-        claim_names.add(["ath"]);
         Self {
             urls,
             algorithms: settings.algorithms.into(),
@@ -98,7 +95,6 @@ impl DpopVerifier {
             },
             clock_steps: ClockSteps::default(),
             known_keys: KnownKeys::default(),
-            claim_names,
             clock,
         }
     }
@@ -133,7 +129,7 @@ impl DpopVerifier {
         };
         let now = self.now();
         let mut buffers = ProofBuffers::new();
-        let proof = DecodedProof::decode(text, &mut buffers, &self.claim_names)?;
+        let proof = DecodedProof::decode(text, &mut buffers, |header| self.known_keys.get(bound_to, header))?;
         let demands = ProofDemands {
             algorithms: &self.algorithms,
             expected_algorithms: &Expected::Algorithms(Arc::clone(&self.algorithms)),
@@ -150,38 +146,33 @@ impl DpopVerifier {
             },
         )?;
         let (freshness, next_nonce) = self.freshness(&checked, crypto, now)?;
-        let thumbprint = self.signer(&proof, checked.algorithm, bound_to, crypto)?;
-        let key =
-            ReplayKey::new(crypto.sha256(&[&thumbprint, checked.target.as_bytes(), b"\0", checked.id.as_bytes()]));
+        self.check_signature(&proof, checked.algorithm, bound_to, crypto)?;
+        let key = ReplayKey::new(crypto.sha256(&[bound_to, checked.target.as_bytes(), b"\0", checked.id.as_bytes()]));
         Ok(GoodProof { used: Use { key, freshness, now }, next_nonce })
     }
 
-    /// Checks the signature (RFC 9449 §4.3, number 6) and that the token is bound to the key that made it; returns the key's
-    /// thumbprint.
-    fn signer(
+    /// Checks the signature (RFC 9449 §4.3, number 6) and that the token is bound to the key that made it.
+    fn check_signature(
         &self,
         proof: &DecodedProof<'_>,
         algorithm: Algorithm,
         bound_to: &Thumbprint,
         crypto: CryptoBackend,
-    ) -> Result<Thumbprint, Error> {
+    ) -> Result<(), Error> {
         let verify = |key: &VerifyingKey| {
             let is_valid = key.verify(proof.signing_input(), proof.signature());
             let failed = || failure("signature", "one by the key in jwk", Actual::Fixed("another"));
             if is_valid { Ok(()) } else { Err(failed()) }
         };
-        let key = proof.key(algorithm)?;
-        let thumbprint = key.thumbprint(crypto);
-        let is_it = thumbprint == *bound_to;
-        if let Some(known) = is_it.then(|| self.known_keys.get(&thumbprint, algorithm)).flatten() {
-            verify(&known.key)?;
-            return Ok(thumbprint);
+        if let Some(known) = proof.known_key() {
+            return Ok(verify(&known.key)?);
         }
+        let key = proof.key(algorithm)?;
         let prepared = key
             .prepare(algorithm, crypto)
             .ok_or_else(|| failure("jwk", "a valid public key", Actual::Fixed("numbers that are none")))?;
         verify(&prepared)?;
-        if !is_it {
+        if key.thumbprint(crypto) != *bound_to {
             return Err(FailedCheck::new(
                 Reason::BindingMismatch,
                 "jkt",
@@ -193,8 +184,13 @@ impl DpopVerifier {
         if let Some(weakness) = key.weakness() {
             return Err(failure("jwk", "a key by which only its holder can sign", Actual::Fixed(weakness)).into());
         }
-        self.known_keys.insert(KnownKey { thumbprint, algorithm, key: prepared });
-        Ok(thumbprint)
+        self.known_keys.insert(KnownKey {
+            thumbprint: *bound_to,
+            header: proof.encoded_header().into(),
+            algorithm,
+            key: prepared,
+        });
+        Ok(())
     }
 
     /// Whether a proof is fresh: by its nonce where this service demands one, and else by its own time (RFC 9449 §4.3, numbers

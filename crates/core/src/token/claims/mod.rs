@@ -8,7 +8,7 @@ use std::{fmt, ops::Deref};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub(crate) use self::unverified::{ClaimNames, NumericDate, Texts, UnverifiedClaims};
+pub(crate) use self::unverified::{ClaimNames, NumericDate, Texts, UnverifiedClaims, numeric_date};
 
 /// All claims of a token as JSON, for handlers that name no type of their own.
 ///

@@ -216,7 +216,8 @@ fn mistyped(subject: &'static str, expected: &'static str, found: &'static str) 
     FailedCheck::new(Reason::MalformedClaim, subject, expected, Actual::Fixed(found))
 }
 
-fn numeric_date(number: Number) -> Option<NumericDate> {
+/// The time that a number is as a `NumericDate`; none is negative.
+pub(crate) fn numeric_date(number: Number) -> Option<NumericDate> {
     let date = match number {
         Number::Unsigned(seconds) => Duration::from_secs(seconds),
         Number::Negative(_) => return None,
