@@ -4,6 +4,7 @@ mod binding;
 mod challenges;
 mod forms;
 mod freshness;
+mod http2;
 mod keys;
 mod kinds;
 mod layers;
