@@ -1,7 +1,9 @@
-//! The caches stay within their bytes, counted by the allocator and not by the estimate.
+//! The caches and the memory of used proofs stay within their bytes, counted by the allocator and not by the estimate.
 //!
 //! A test binary of its own, since it counts every allocation of its thread. It sends a few hundred tokens of each shape,
 //! several times the capacity; `MEMORY_TOKENS=1000000` sends as many as a service sees in a quarter of an hour.
+
+mod dpop;
 
 use std::{
     collections::HashMap,
