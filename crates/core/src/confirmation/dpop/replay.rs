@@ -43,10 +43,10 @@ impl fmt::Debug for ReplayKey {
 pub struct UsedProof {
     /// What the store has to remember.
     pub key: ReplayKey,
-    /// The earliest time, since 1970, at which this proof can have been used before. A store that has remembered for less long
-    /// cannot tell, and has to fail.
+    /// The earliest time, since 1970, at which this replica can have accepted the proof before. It is by this replica's clock, as
+    /// `lifetime` is: a store allows for what the clocks of others, and its own, differ by.
     pub acceptable_from: Duration,
-    /// How long the proof can still be used, by any replica. The store has to remember it for so long.
+    /// How long the proof can still be used, by any replica whose clock is up to ten seconds behind this one's.
     pub lifetime: Duration,
 }
 
@@ -69,19 +69,110 @@ pub enum ProofUse {
 
 /// The proofs that were used, which the replicas of a service share.
 ///
-/// Each proof is inserted after its signature and everything else about it has been checked, so that a forged proof never gets
-/// here.
+/// `scopegate-redis` has an implementation.
 ///
-/// A store may err in one direction alone:
+/// # Security and availability
 ///
-/// - **To forget** a proof within its lifetime lets a captured request be repeated. A store that cannot rule that out, since it
-///   was emptied or has remembered for less long than since [`acceptable_from`](UsedProof::acceptable_from), has to fail.
-/// - **To fail** costs the client a 503 with `Retry-After`, and it tries again with a new proof.
-/// - **To call a new proof [`Repeated`](ProofUse::Repeated)** costs the client a 401, and it makes another one.
+/// A store may err in one direction alone, towards refusal:
 ///
-/// A call that takes longer than half a second counts as failed. `scopegate-redis` has an implementation.
+/// - **To forget** a proof within its lifetime is not permitted: a captured request can then be repeated.
+/// - **To fail** is always permitted, and is what a store does that cannot tell. The request is answered 503 with `Retry-After`.
+///   The client tries again with a new proof, since the call that failed may have remembered the old one.
+/// - **To call a new proof [`Repeated`](ProofUse::Repeated)** is permitted where it is rare. The request is answered 401 with
+///   `invalid_dpop_proof`, which is final for many clients.
+///
+/// Each proof gets here after its signature and everything else about it has been checked: a forged one takes no room. The holder
+/// of a token can still make any number of proofs, so that a store needs a bound, and fails beyond it.
+///
+/// A call that takes longer than half a second counts as failed.
+///
+/// # Examples
+///
+/// An implementation for the tests of an application. The comments say what a shared one does instead.
+///
+/// ```
+/// use std::{
+///     collections::HashMap,
+///     future,
+///     sync::{Mutex, PoisonError},
+///     time::{Duration, SystemTime},
+/// };
+///
+/// use scopegate_core::{
+///     BoxFuture,
+///     dpop::{ProofUse, ReplayKey, ReplayStore, UsedProof},
+///     online::StoreError,
+/// };
+///
+/// #[derive(Debug)]
+/// struct UsedProofs {
+///     /// When it began to remember. A shared store keeps this time beside the proofs, so that it is lost with them: where it is
+///     /// missing, it is set to the present time, as one step with the insertion.
+///     since: Duration,
+///     /// Until when each proof is remembered.
+///     until: Mutex<HashMap<ReplayKey, Duration>>,
+/// }
+///
+/// impl ReplayStore for UsedProofs {
+///     fn insert_if_absent(&self, proof: UsedProof) -> BoxFuture<'static, Result<ProofUse, StoreError>> {
+///         Box::pin(future::ready(self.insert(proof)))
+///     }
+/// }
+///
+/// impl UsedProofs {
+///     fn insert(&self, proof: UsedProof) -> Result<ProofUse, StoreError> {
+///         // A shared store takes off `acceptable_from`, and adds to `lifetime`, what its clock and this one differ by.
+///         if proof.acceptable_from <= self.since {
+///             return Err("it has remembered for less long than this proof may have been used".into());
+///         }
+///         // The lock makes one step of what follows. A shared store needs one command for it, such as `SET … NX PX` in Redis or
+///         // `INSERT … ON CONFLICT` in SQL. To ask first and to insert then lets a proof pass twice.
+///         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+///         let now = now();
+///         until.retain(|_, until| *until > now);
+///         if until.contains_key(&proof.key) {
+///             return Ok(ProofUse::Repeated);
+///         }
+///         if until.len() >= 100_000 {
+///             return Err("it is full".into());
+///         }
+///         until.insert(proof.key, now + proof.lifetime);
+///         Ok(ProofUse::First)
+///     }
+/// }
+///
+/// fn now() -> Duration {
+///     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), StoreError> {
+/// let store = UsedProofs { since: now(), until: Mutex::default() };
+/// let proof = |number, acceptable_from, seconds| {
+///     UsedProof::new(ReplayKey::from_bytes([number; 32]), acceptable_from, Duration::from_secs(seconds))
+/// };
+/// let later = now() + Duration::from_secs(1);
+///
+/// assert_eq!(store.insert_if_absent(proof(1, later, 80)).await?, ProofUse::First);
+/// assert_eq!(store.insert_if_absent(proof(1, later, 80)).await?, ProofUse::Repeated);
+///
+/// // One that may have been used before it began to remember.
+/// let earlier = store.since - Duration::from_secs(1);
+/// assert!(store.insert_if_absent(proof(2, earlier, 80)).await.is_err());
+///
+/// // One whose lifetime is over is remembered no longer.
+/// assert_eq!(store.insert_if_absent(proof(3, later, 0)).await?, ProofUse::First);
+/// assert_eq!(store.insert_if_absent(proof(3, later, 0)).await?, ProofUse::First);
+/// # Ok(())
+/// # }
+/// ```
 pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
-    /// Remembers a proof unless it is known, as one atomic step: of any number of calls with one key within its lifetime, by any
-    /// replica, one gets [`ProofUse::First`] and the others get [`ProofUse::Repeated`] or an error.
+    /// Remembers a proof for its lifetime unless it is known, as one atomic step: of any number of calls with one key within that
+    /// time, by any replica, one gets [`ProofUse::First`] at most, and the others get [`ProofUse::Repeated`] or an error.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot rule out that the proof was used before: it cannot be reached, it is full, it was emptied, or it has not
+    /// remembered since before [`acceptable_from`](UsedProof::acceptable_from).
     fn insert_if_absent(&self, proof: UsedProof) -> BoxFuture<'static, Result<ProofUse, StoreError>>;
 }
