@@ -11,7 +11,7 @@ use std::{
 use axum::{Router, extract::Request, routing::get};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use scopegate_axum::{
-    AccessToken, Authenticate, Authentication, DenyUnauthenticated, GrpcScopes, ProtectedRouter, RequireActive,
+    AccessToken, Authenticate, Authentication, DenyUnauthenticated, GrpcScopes, Issuer, ProtectedRouter, RequireActive,
     RequireToken, RequiredScopes, Scoped,
     api_keys::{ApiKey, ApiKeys},
     authenticated,
@@ -21,9 +21,10 @@ use scopegate_axum::{
 };
 use scopegate_core::{
     Credentials, RequestHead,
-    dpop::{Dpop, DpopNonces},
+    dpop::{Dpop, DpopNonces, ReplayKey, ReplayStore as _, UsedProof},
 };
 use scopegate_mcp::{MessageBody, Operations, RequireMcpScopes};
+use scopegate_redis::{EncryptionKey, RedisStore};
 use scopegate_tests::{Ask, INTROSPECTION_URL, ISSUER, LoopbackFetch, issuer, keep_secret, mint, resource_server};
 use serde_json::json;
 use tower::{Layer as _, Service as _};
@@ -54,7 +55,6 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "Active",
     "Algorithm",
     "CacheKey",
-    "BuildError",
     "Challenge",
     "CircuitState",
     "CryptoBackend",
@@ -223,6 +223,60 @@ fn show_settings(shown: &Shown) -> scopegate_axum::ResourceServerBuilder {
     builder
 }
 
+/// The faults of settings that contain secrets.
+async fn show_faults(shown: &Shown) {
+    let client = ClientAuthentication::client_secret_jwt("api", MARKER);
+    let introspection = Introspection::at(format!("https://api:{MARKER}@as.example/introspect"), client);
+    let dpop = Dpop::new().public_url(format!("https://user:{MARKER}@api.example"));
+    let builder = resource_server()
+        .issuer(Issuer::with_jwks("https://other.example", format!(r#"{{"keys":[{{"kty":"oct","k":"{MARKER}"}}]}}"#)))
+        .issuer(issuer().introspection(introspection))
+        .dpop(dpop.nonces(DpopNonces::from_secret(MARKER)));
+    let error = builder.build().await.expect_err("bad settings");
+    assert!(error.faults().count() >= 4, "{error}");
+    show(shown, "BuildError", &error);
+    show(shown, "BuildError", &error.to_string());
+}
+
+/// The settings of a Redis, with [`MARKER`] in its password, its certificates and its encryption keys, and the errors about it.
+async fn show_redis(shown: &Shown) {
+    let builder = RedisStore::builder(format!("redis+unix:///nonexistent/redis.sock?user=api&pass={MARKER}"));
+    show(shown, "RedisStoreBuilder", &builder.clone().ca_certificate_pem(MARKER));
+    let others = [format!("redis://api:{MARKER}@10.0.0.1")];
+    show(shown, "RedisStoreBuilder", &builder.clone().sentinel("main", others.clone()));
+    show(shown, "RedisStoreBuilder", &builder.clone().cluster(others));
+    let store = builder.build().expect("good settings");
+    show(shown, "RedisStore", &store);
+    show(shown, "Dpop", &Dpop::new().replay_store(store.clone()));
+    let key = EncryptionKey::from_bytes(&MARKER.repeat(2).as_bytes()[..32]).expect("32 bytes");
+    show(shown, "EncryptionKey", &key);
+    let cache = store.cache(key.clone()).previous_encryption_key(key);
+    show(shown, "RedisCache", &cache);
+    show(shown, "RedisCache", &store.dangerous_store_claims_in_plain_text());
+    show(shown, "CacheConfig", &CacheConfig::default().store(cache));
+
+    let proof = UsedProof::new(ReplayKey::from_bytes([0; 32]), std::time::Duration::ZERO, std::time::Duration::ZERO);
+    let unreachable = store.insert_if_absent(proof).await.expect_err("there is no such socket");
+    show(shown, "RedisStore", &unreachable);
+    show(shown, "RedisStore", &unreachable.to_string());
+    let too_long = EncryptionKey::from_bytes(MARKER.as_bytes()).expect_err("17 bytes");
+    let malformed = [
+        format!("redis://api:{MARKER}@10.0.0.1/x"),
+        format!("redis://api:{MARKER}@10.0.0.1:port"),
+        format!("redis://api:{MARKER}#@10.0.0.1"),
+        format!("{MARKER}://10.0.0.1"),
+        MARKER.to_owned(),
+    ];
+    let malformed = malformed.map(|url| RedisStore::builder(url).build().expect_err("a malformed URL"));
+    let certificate = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----", STANDARD.encode(MARKER));
+    let certificate = RedisStore::builder("rediss://10.0.0.1").ca_certificate_pem(certificate).build();
+    let certificate = certificate.expect_err("no certificate");
+    for error in malformed.into_iter().chain([too_long, certificate]) {
+        show(shown, "BuildError", &error);
+        show(shown, "BuildError", &error.to_string());
+    }
+}
+
 /// The types of requests with [`MARKER`] in their token, accepted and refused.
 async fn show_requests(shown: &Shown, builder: scopegate_axum::ResourceServerBuilder) {
     let server = builder.build().await.expect("good settings");
@@ -324,7 +378,7 @@ struct Picky {
 
 /// The names of the public types in the sources of the published crates.
 fn public_types() -> BTreeSet<String> {
-    let mut folders = ["core", "tower", "axum", "mcp"]
+    let mut folders = ["core", "tower", "axum", "mcp", "redis"]
         .map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates").join(name).join("src"))
         .to_vec();
     let mut types = BTreeSet::new();
@@ -354,11 +408,15 @@ async fn ops_2_w_03_no_public_type_shows_a_secret() {
     let shown = Shown::default();
     let builder = show_settings(&shown);
     show_requests(&shown, builder).await;
+    show_faults(&shown).await;
+    show_redis(&shown).await;
     let shown = std::mem::take(&mut *shown.lock().expect("not poisoned"));
     let encoded = STANDARD.encode(MARKER);
+    let as_numbers = format!("{:?}", MARKER.as_bytes());
+    let as_numbers = as_numbers.trim_matches(['[', ']']);
     for (name, text) in &shown {
         assert!(
-            !text.is_empty() && [MARKER, OPAQUE, &encoded].iter().all(|secret| !text.contains(secret)),
+            !text.is_empty() && [MARKER, OPAQUE, &encoded, as_numbers].iter().all(|secret| !text.contains(secret)),
             "{name}: {text}"
         );
     }
