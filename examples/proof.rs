@@ -12,7 +12,7 @@ use scopegate_testing::{DpopClient, SigningAlgorithm, SigningKey};
 /// A client with a fresh key, which is written to this file.
 pub(crate) fn new_client(file: &Path) -> io::Result<DpopClient> {
     let key = SigningKey::generate(SigningAlgorithm::Es256);
-    // One that is there may belong to somebody else, or be a link.
+    // One that is there may belong to another user, or be a link.
     if let Err(error) = fs::remove_file(file)
         && error.kind() != io::ErrorKind::NotFound
     {

@@ -107,8 +107,8 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Accepts a DPoP proof when Redis cannot be reached, although it may have been used before: whoever got hold of a request can
-    /// repeat it then. By default such a request is answered 503. A warning is logged every ten seconds.
+    /// Accepts a DPoP proof when Redis cannot be reached, although it may have been used before: an attacker who captured a
+    /// request can repeat it then. By default such a request is answered 503. A warning is logged every ten seconds.
     ///
     /// A Redis that answers with an error, or that has not remembered for long enough, is not one that cannot be reached.
     pub fn dangerous_allow_proofs_when_unreachable(mut self) -> Self {

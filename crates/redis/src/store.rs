@@ -54,8 +54,8 @@ impl RedisStore {
         RedisCache::new(self.clone(), Seal::Encrypted { current: key.into(), previous: Vec::new() })
     }
 
-    /// A cache of introspection responses as they are, which are likely to be personal data. Whoever can read Redis, its backups
-    /// or the network to it reads them; whoever can write there makes any token valid.
+    /// A cache of introspection responses as they are, which are likely to be personal data. A reader of
+    /// Redis, of its backups or of the network to it sees them; write access is the power to make any token valid.
     pub fn dangerous_store_claims_in_plain_text(&self) -> RedisCache {
         RedisCache::new(self.clone(), Seal::PlainText)
     }

@@ -38,7 +38,7 @@ pub(crate) fn print(issuer: &TestIssuer, client: &DpopClient, url: &str, key: &P
     };
     print_line(text, &[], &[format!("PROOF=\"$({proof}{nonce})\""), with_proof("/messages")]);
     print_line(
-        "401 invalid_dpop_proof: the same once more, as whoever captured it would send it",
+        "401 invalid_dpop_proof: the same once more, as an attacker who captured it would send it",
         &refused("/messages", "invalid_dpop_proof", "the DPoP proof was used before"),
         &[with_proof("/messages")],
     );

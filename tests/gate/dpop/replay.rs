@@ -1,4 +1,4 @@
-//! A proof is used once, whoever tries, and the memory of it is bounded.
+//! A proof is used once, by any client, and the memory of it is bounded.
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -34,7 +34,7 @@ impl ConfirmationMethod {
 
 /// The methods by which the client of a request has proven that the token is its own: all that the token is bound by.
 ///
-/// A bearer token, which works for whoever has it, has none.
+/// A bearer token, which any party in possession of it can use, has none.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Binding {
     certificate: bool,

@@ -111,7 +111,7 @@ async fn a_redis_without_memory_left_is_an_error() {
     assert!(error.unwrap_err().to_string().contains("OOM"), "it answers, so that it can be reached");
 }
 
-/// Somebody else's keys under our names are no reason to accept a proof.
+/// Keys that another application wrote under this prefix are no reason to accept a proof.
 #[tokio::test]
 async fn a_marker_of_another_form_is_not_relied_on() {
     let redis = redis_or_skip!();

@@ -28,7 +28,7 @@ use crate::{SigningAlgorithm, SigningKey};
 /// let token = mint.token().scope("message").bound_to(&client).issue();
 /// let headers = client.headers("GET", "https://api.example/messages", &token); // 200, once
 ///
-/// // Invalid: the same token with a late proof, and with a proof by somebody else's key.
+/// // Invalid: the same token with a late proof, and with a proof by another client's key.
 /// let proof = client.proof("GET", "https://api.example/messages").for_token(&token);
 /// let late = proof.issued_ago(Duration::from_secs(3600)).issue();
 /// let thief = DpopClient::generate(SigningAlgorithm::Es256);

@@ -137,8 +137,8 @@ impl<S> Layer<S> for RequireToken {
     }
 }
 
-/// Layer: refuses bearer tokens, which work for whoever has them: a token has to be bound to a key or a certificate, of which its
-/// client has given proof. See the [module docs](super).
+/// Layer: refuses bearer tokens, which any party in possession of them can use: a token has to be bound to a key or a
+/// certificate, of which its client has given proof. See the [module docs](super).
 ///
 /// A resource server that accepts no bearer token on any route has
 /// [`require_bound_tokens`](scopegate_core::ResourceServerBuilder::require_bound_tokens), and says so in its challenges.

@@ -29,8 +29,8 @@
 //!
 //! # What is not checked
 //!
-//! Neither the chain nor the validity period of a certificate: the token names the certificate itself (RFC 8705 §3). Whoever
-//! terminates TLS decides which certificates may connect.
+//! Neither the chain nor the validity period of a certificate: the token names the certificate itself (RFC 8705 §3). The
+//! server or proxy that terminates TLS decides which certificates may connect.
 
 mod client_certificate;
 mod format;

@@ -29,8 +29,8 @@ pub(crate) struct MemoryReplayStore {
     shards: Box<[Mutex<Shard>]>,
     /// The longest that a table may be.
     max_slots: usize,
-    /// Whoever has a key makes proofs at will, and can choose among their digests. A keyed hash hides which of them would meet in
-    /// one place.
+    /// A client makes proofs at will, and can choose among their digests. A keyed hash hides which of them would meet in one
+    /// place.
     hasher: RandomState,
 }
 

@@ -1,6 +1,6 @@
 //! DPoP (RFC 9449): tokens that work only for the holder of a key, who proves it with every request.
 //!
-//! A stolen token, from a log or by a proxy, is of no use to whoever lacks the key. [`Dpop`] switches it on:
+//! A token that was stolen, from a log or by a proxy, is of no use to an attacker who lacks the key. [`Dpop`] switches it on:
 //!
 //! ```
 //! use scopegate_core::{Issuer, ResourceServer, dpop::Dpop};

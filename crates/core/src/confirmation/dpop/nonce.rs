@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How long a nonce can be used, unless [`DpopNonces::lifetime`] says otherwise: longer than most pauses of a client, and brief
-/// for whoever got hold of proofs.
+/// for an attacker who captured proofs.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// A shorter lifetime would be over before the response is used, and a longer one would protect little.

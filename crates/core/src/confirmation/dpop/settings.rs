@@ -80,7 +80,7 @@ impl Dpop {
     /// Names a URL at which clients reach this service, with which the `htu` of a proof has to begin; the path of the request
     /// follows. Its own path is the prefix that a proxy takes off, and is usually empty. May be called several times.
     ///
-    /// Nothing that a request says of its host counts, since whoever captured a proof for another host could say so.
+    /// Nothing that a request says of its host counts, since an attacker who captured a proof for another host could name that.
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.public_urls.push(url.into());
         self
@@ -143,7 +143,7 @@ impl Dpop {
         faults.into_iter().map(str::to_owned).chain(nonces)
     }
 
-    /// Accepts a proof any number of times while it is fresh. Whoever captures a request can then repeat it.
+    /// Accepts a proof any number of times while it is fresh. An attacker who captures a request can then repeat it.
     pub fn dangerous_accept_repeated_proofs(mut self) -> Self {
         self.replay = ReplayCheck::Off;
         self

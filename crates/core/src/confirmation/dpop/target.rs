@@ -46,7 +46,8 @@ impl PublicUrl {
         Ok(Self(url))
     }
 
-    /// Whether this is `http`, and not to the client's own machine: whoever is on the way can read the token and the proof.
+    /// Whether this is `http`, and not to the client's own machine: an attacker on the network path can read the token and the
+    /// proof.
     pub(crate) fn is_plain_http(&self) -> bool {
         !https_url::is_for_clients(&self.0)
     }

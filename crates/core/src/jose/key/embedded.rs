@@ -12,7 +12,7 @@ use crate::{
 const MAX_MODULUS: usize = 512;
 
 /// The public key in a header (`jwk`, RFC 7515 §4.1.3), within the bounds that hold for keys of a set. It proves who signed and
-/// nothing else: whether that is somebody to trust is for the caller to know.
+/// nothing else: whether the signer is to be trusted is for the caller to know.
 pub(crate) struct EmbeddedKey<'v> {
     jwk: Jwk,
     /// The members that its thumbprint is made of, in order.

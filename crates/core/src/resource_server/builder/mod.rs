@@ -243,8 +243,8 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Refuses bearer tokens, which work for whoever has them (RFC 9700 §2.2.1): a token has to be bound by a method that is
-    /// switched on.
+    /// Refuses bearer tokens, which any party in possession of them can use (RFC 9700 §2.2.1): a token has to be bound by a
+    /// method that is switched on.
     pub fn require_bound_tokens(mut self) -> Self {
         self.demands_binding = true;
         self

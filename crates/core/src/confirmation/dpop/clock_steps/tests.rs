@@ -38,7 +38,7 @@ fn d_18_a_step_back_of_ten_minutes_refuses_what_may_have_been_used() {
     run(&steps, NOW, 660);
     let used = NOW + seconds(59);
     let now = NOW + seconds(60);
-    // At once, whoever notices it, and ten minutes later.
+    // At once, by whichever request the step is noticed, and ten minutes later.
     assert_eq!(steps.check(now, used), Err(SteppedBack));
     for later in [0, 30, 300, 600, 659] {
         let made_at = NOW + seconds(later);
