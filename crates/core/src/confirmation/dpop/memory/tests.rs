@@ -140,7 +140,8 @@ fn d_17_room_comes_back_from_proofs_that_came_later_and_expire_earlier() {
     let insert = |numbers: std::ops::Range<u64>, lifetime: u64, now: Duration| {
         numbers.filter(|&number| store.insert(key(number), now + Duration::from_secs(lifetime), now).is_ok()).count()
     };
-    assert!(insert(0..1_700, 1_000, NOW) > 1_600);
+    // Few enough that no part of the store is full of them, wherever they come to be.
+    assert!(insert(0..1_500, 1_000, NOW) > 1_450);
     assert!(insert(10_000..15_000, 1, NOW) < 1_000, "it is full");
     assert!(insert(20_000..20_300, 1_000, NOW) < 10, "it is full");
     assert!(insert(30_000..30_300, 1_000, NOW + Duration::from_secs(10)) > 250);
