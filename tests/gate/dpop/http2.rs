@@ -94,6 +94,8 @@ async fn dpop_8_dpop_9_d_07_htu_over_http2_is_the_public_url_and_the_path_that_w
         ("https://api.example", "/a%2fb", "https://api.example", "/a/b", false),
         ("https://api.example", "/a/b", "https://api.example", "/a%2Fb", false),
         ("https://api.example", "/%2541", "https://api.example", "/A", false),
+        ("https://api.example", "/a|b", "https://api.example", "/a|b", true),
+        ("https://api.example", "/a[0]", "https://api.example", "/a%5B0%5D", true),
         // Slashes, dots and case.
         ("https://api.example", "/r/", "https://api.example", "/r/", true),
         ("https://api.example", "/r/", "https://api.example", "/r", false),

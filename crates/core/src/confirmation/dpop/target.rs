@@ -2,7 +2,8 @@
 //!
 //! Two URIs are the same here if they are after syntax-based and scheme-based normalisation (RFC 3986 §6.2.2 and §6.2.3), as
 //! RFC 9449 §4.3 recommends. What is more than that is not done: a path is case-sensitive, `//` and a trailing slash matter,
-//! and `%2F` is no `/`.
+//! and `%2F` is no `/`. One thing is: four characters that no path may have, and that browsers do not encode there, count as
+//! their percent-encoding, in `htu` and in the request alike. What routers and handlers see stays as it was sent.
 
 use std::{borrow::Cow, fmt, fmt::Write as _, net::Ipv6Addr};
 
@@ -185,13 +186,25 @@ fn push_path(output: &mut Output<'_>, path: &str) -> Option<()> {
             Octet::Plain(byte) if is_unreserved(byte) || is_sub_delimiter(byte) || matches!(byte, b':' | b'@') => {
                 output.push(byte);
             }
-            Octet::Plain(_) => return None,
+            Octet::Plain(byte) => output.push_encoded(encoded(byte)?),
             Octet::Encoded(digits) => output.push_encoded(digits),
         }
         Some(())
     })?;
     output.resolve_dots(segment, root);
     Some(())
+}
+
+/// The hexadecimal digits of an octet that RFC 3986 §3.3 does not allow in a path, and that clients leave there as it is: the URL
+/// Standard, by which browsers, Node.js and reqwest write URLs, encodes all but these (`^` lately).
+fn encoded(byte: u8) -> Option<[u8; 2]> {
+    match byte {
+        b'[' => Some(*b"5B"),
+        b']' => Some(*b"5D"),
+        b'^' => Some(*b"5E"),
+        b'|' => Some(*b"7C"),
+        _ => None,
+    }
 }
 
 enum Octet {
@@ -246,7 +259,8 @@ impl<'a> Output<'a> {
         match self {
             Self::Borrowed { source, length } if source.as_bytes().get(*length) == Some(&byte) => *length += 1,
             Self::Borrowed { source, length } => {
-                // Only a slash at the end and the canonical form of an IPv6 address make it longer than it was.
+                // A slash at the end and the canonical form of an IPv6 address make it longer than it was, and so do octets that
+                // are encoded, which are rare.
                 let mut text = String::with_capacity(source.len() + 8);
                 text.push_str(&source[..*length]);
                 text.push(char::from(byte));
