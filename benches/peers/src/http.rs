@@ -15,7 +15,7 @@ use httparse::Status;
 use tokio::runtime::{self, Runtime};
 
 use crate::{
-    peers::Peer,
+    peers::{Peer, Tokens},
     requests::{PATH, Upstream, Workload},
 };
 
@@ -244,7 +244,7 @@ pub(crate) async fn serve(arguments: &[String]) -> Result<(), Box<dyn std::error
     let [peer, issuer, jwks_uri, algorithm] = arguments else { return Err("four arguments are needed".into()) };
     let upstream = Upstream { issuer: issuer.clone(), jwks_uri: jwks_uri.clone(), algorithm: algorithm.clone() };
     let peer = Peer::ALL.get(peer.parse::<usize>()?).ok_or("there is no such peer")?;
-    let contender = peer.contender(&upstream).await?;
+    let contender = peer.contender(&upstream, Tokens::Bearer).await?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
     println!("{} {}", listener.local_addr()?.port(), contender.name);

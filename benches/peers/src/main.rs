@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod chart;
+mod dpop;
 mod http;
 mod measure;
 mod peers;
@@ -22,8 +23,8 @@ use tokio::runtime::{self, Runtime};
 
 use crate::{
     chart::{Bar, Panel},
-    measure::{Contender, Outcome, measure},
-    peers::Peer,
+    measure::{Contender, Cost, Outcome, measure},
+    peers::{Peer, Tokens},
     requests::{Provider, Workload},
     support::signature_check,
     table::{InProcess, Section, a_second, microseconds},
@@ -45,6 +46,10 @@ Parts, of which all are measured when none is named:
                audience or issuer among them. A cell has the time of a request, the same as a multiple of the signature
                check alone, and the allocations.
   algorithms   ES256 and EdDSA, one token, in process
+  dpop         tokens that are bound to a key of the client, in process, through the crates that check DPoP. The token
+               is an RS256 one and always the same; each request has a new proof, by ES256 or EdDSA. Before anything is
+               measured, each crate has to refuse a proof that was used and every bad one. A cell has the time of a
+               request, the same as a multiple of the check of the proof's signature alone, and the allocations.
   http         RS256 over HTTP/1.1 on loopback: each crate in a process of its own, served by axum with one worker
                thread, one token and 50 000 in turn, sent by one thread over 32 connections. A cell has the requests a
                second, or those for a second of the server's processor time (where the system is Linux), and the ratio
@@ -62,6 +67,7 @@ Options:
 enum Part {
     InProcess,
     Algorithms,
+    Dpop,
     Http,
 }
 
@@ -90,12 +96,13 @@ impl Options {
                 "--http-rounds" => options.http_rounds = number(value()?)?,
                 "in-process" => options.parts.push(Part::InProcess),
                 "algorithms" => options.parts.push(Part::Algorithms),
+                "dpop" => options.parts.push(Part::Dpop),
                 "http" => options.parts.push(Part::Http),
                 _ => return Err(format!("unknown argument: {argument}")),
             }
         }
         if options.parts.is_empty() {
-            options.parts = vec![Part::InProcess, Part::Algorithms, Part::Http];
+            options.parts = vec![Part::InProcess, Part::Algorithms, Part::Dpop, Part::Http];
         }
         Ok(Some(options))
     }
@@ -131,9 +138,11 @@ fn ended(result: Result<(), Box<dyn Error>>) -> ExitCode {
     }
 }
 
-/// axum-jwt-auth leaves the choice of jsonwebtoken 10's backend to the application, where both are compiled in.
+/// Where both backends of jsonwebtoken 10 or 11 are compiled in, the choice is the application's.
 fn backend() -> Result<(), Box<dyn Error>> {
-    jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default().map_err(|_| "another backend is installed".into())
+    jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default().map_err(|_| "another backend is installed")?;
+    jsonwebtoken11::crypto::aws_lc::DEFAULT_PROVIDER.install_default().map_err(|_| "another backend is installed")?;
+    Ok(())
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
@@ -155,9 +164,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             show(&mut sections, measured.times());
             show(&mut sections, measured.allocations());
             panels.extend([time_panel(&measured, 0), time_panel(&measured, 1)]);
-            for contender in &measured.contenders {
-                let _ = writeln!(configured, "- {}: {}.", contender.name, contender.how);
-            }
+            configured += &described("How each was configured", &measured.contenders);
         }
         if wanted(Part::Http) {
             let workloads = [provider.one_token(), Provider::in_turn(&tokens)];
@@ -173,7 +180,19 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             let workloads = vec![provider.one_token()];
             measured.push(in_process(&runtime, options.rounds, &provider, workloads)?);
         }
-        show(&mut sections, table::algorithms(&measured));
+        show(&mut sections, table::algorithms("In process, other algorithms", &measured, InProcess::time));
+    }
+    if wanted(Part::Dpop) {
+        let provider = runtime.block_on(Provider::start(SigningAlgorithm::Rs256));
+        let mut measured = Vec::new();
+        for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa] {
+            measured.push(dpop::in_process(&runtime, options.rounds, &provider, algorithm)?);
+        }
+        let about = "DPoP-bound tokens, in process, by the algorithm of the proofs";
+        show(&mut sections, table::algorithms(format!("{about}: µs for a request"), &measured, InProcess::time));
+        let allocations = |_: &InProcess, cost: Cost| cost.allocations.to_string();
+        show(&mut sections, table::algorithms(format!("{about}: allocations for a request"), &measured, allocations));
+        configured += &described("How each was configured for DPoP-bound tokens", &measured[0].contenders);
     }
 
     if let Some(file) = &options.write {
@@ -181,10 +200,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         for section in &sections {
             let _ = writeln!(text, "{}:\n\n{}", section.about, section.table.markdown());
         }
-        if !configured.is_empty() {
-            let _ = write!(text, "How each was configured:\n\n{configured}");
-        }
-        fs::write(file, text)?;
+        fs::write(file, text + &configured)?;
     }
     if let Some(file) = &options.chart {
         fs::write(file, chart::svg(&panels))?;
@@ -201,14 +217,12 @@ fn in_process(
     let misdirected = provider.misdirected();
     let mut contenders = Vec::new();
     for peer in Peer::ALL {
-        let mut contender = runtime.block_on(peer.contender(&provider.upstream))?;
+        let mut contender = runtime.block_on(peer.contender(&provider.upstream, Tokens::Bearer))?;
         contender.check(&workloads, &misdirected)?;
         contenders.push(contender);
     }
     let bare = measure(rounds, &mut contenders, &workloads, signature_check(&provider.key, &provider.good));
-    for contender in contenders.iter().filter(|contender| contender.waits() > 0) {
-        println!("{}: {} answers had to be waited for", contender.name, contender.waits());
-    }
+    tell_waits(&contenders);
     Ok(InProcess {
         algorithm: provider.upstream.algorithm.clone(),
         token_bytes: provider.good.len(),
@@ -216,6 +230,20 @@ fn in_process(
         contenders,
         bare,
     })
+}
+
+fn tell_waits(contenders: &[Contender]) {
+    for contender in contenders.iter().filter(|contender| contender.waits() > 0) {
+        println!("{}: {} answers had to be waited for", contender.name, contender.waits());
+    }
+}
+
+fn described(title: &str, contenders: &[Contender]) -> String {
+    let mut text = format!("{title}:\n\n");
+    for contender in contenders {
+        let _ = writeln!(text, "- {}: {}.", contender.name, contender.how);
+    }
+    text + "\n"
 }
 
 fn show(sections: &mut Vec<Section>, section: Section) {

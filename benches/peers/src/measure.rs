@@ -32,7 +32,7 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    const NONE: Self = Self { time: Duration::MAX, allocations: 0 };
+    pub(crate) const NONE: Self = Self { time: Duration::MAX, allocations: 0 };
 
     /// Runs a round. The first counts allocations, which takes time; the others are timed.
     fn round(&mut self, number: usize, work: impl FnOnce()) {
@@ -128,13 +128,7 @@ impl Contender {
                 match self.other_answer(workload) {
                     None => Outcome::Cost(Cost::NONE),
                     Some(other) if good => Outcome::Refused(other),
-                    Some(other) => {
-                        let (name, asked) = (&self.name, workload.name);
-                        return Err(format!(
-                            "{name}: \"{asked}\" is answered by {other} and not by {}",
-                            workload.status
-                        ));
-                    }
+                    Some(other) => return Err(self.unexpected(workload, other)),
                 }
             };
             self.outcomes.push(outcome);
@@ -142,6 +136,26 @@ impl Contender {
         self.outcomes.truncate(workloads.len());
         self.waits.set(0);
         Ok(())
+    }
+
+    /// Sends every request once, in this order. What is measured is one workload with accepted requests.
+    ///
+    /// # Errors
+    ///
+    /// When an answer is not the expected one.
+    pub(crate) fn check_in_order(&mut self, workloads: &[Workload]) -> Result<(), String> {
+        for workload in workloads {
+            if let Some(other) = self.other_answer(workload) {
+                return Err(self.unexpected(workload, other));
+            }
+        }
+        self.outcomes = vec![Outcome::Cost(Cost::NONE)];
+        self.waits.set(0);
+        Ok(())
+    }
+
+    fn unexpected(&self, workload: &Workload, other: StatusCode) -> String {
+        format!("{}: \"{}\" is answered by {other} and not by {}", self.name, workload.name, workload.status)
     }
 
     fn other_answer(&mut self, workload: &Workload) -> Option<StatusCode> {
@@ -201,19 +215,30 @@ where
 /// Measures all contenders in alternating rounds, and the signature check alone, whose cost it returns.
 pub(crate) fn measure(rounds: usize, contenders: &mut [Contender], workloads: &[Workload], bare: impl Fn()) -> Cost {
     let mut alone = Cost::NONE;
-    for round in 0..=rounds {
-        alone.round(round, || {
-            for _ in 0..CALLS {
-                bare();
-            }
-        });
-        for (column, workload) in workloads.iter().enumerate() {
-            for contender in &mut *contenders {
-                contender.round(round, column, workload);
-            }
-        }
+    for number in 0..=rounds {
+        round(number, contenders, workloads, &mut alone, &bare);
     }
     alone
+}
+
+/// One round of all contenders, and of the signature check alone.
+pub(crate) fn round(
+    number: usize,
+    contenders: &mut [Contender],
+    workloads: &[Workload],
+    alone: &mut Cost,
+    mut bare: impl FnMut(),
+) {
+    alone.round(number, || {
+        for _ in 0..CALLS {
+            bare();
+        }
+    });
+    for (column, workload) in workloads.iter().enumerate() {
+        for contender in &mut *contenders {
+            contender.round(number, column, workload);
+        }
+    }
 }
 
 /// The service behind every contender: an empty response.

@@ -7,11 +7,12 @@ use axum::handler::Handler as _;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use scopegate_axum::{Authenticate, Issuer, JwtCacheConfig, ResourceServer};
+use scopegate_axum::{Authenticate, Issuer, JwtCacheConfig, ResourceServer, dpop::Dpop};
 use serde::Deserialize;
 use tower::{Layer as _, Service as _, service_fn};
 
 use crate::{
+    dpop::UsedProofs,
     measure::{Contender, Inner},
     requests::Upstream,
     support::AUDIENCE,
@@ -33,6 +34,16 @@ pub(crate) enum Peer {
     AxumJwtAuth,
     OauthResourceServer,
     HuskarlResourceServer,
+    /// Measured with bound tokens only.
+    AuthkestraResource,
+}
+
+/// The tokens that a peer is configured for.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Tokens {
+    Bearer,
+    /// Bound to a key of the client (DPoP).
+    Bound,
 }
 
 impl Peer {
@@ -48,17 +59,22 @@ impl Peer {
         Self::HuskarlResourceServer,
     ];
 
-    pub(crate) async fn contender(self, upstream: &Upstream) -> Result<Contender, Error> {
+    /// Those that check DPoP.
+    pub(crate) const BOUND: [Self; 4] =
+        [Self::Scopegate, Self::ScopegateForgetful, Self::HuskarlResourceServer, Self::AuthkestraResource];
+
+    pub(crate) async fn contender(self, upstream: &Upstream, tokens: Tokens) -> Result<Contender, Error> {
         match self {
             Self::NoAuth => Ok(no_auth()),
             Self::NoAuthAxum => Ok(no_auth_axum()),
-            Self::Scopegate => scopegate(upstream, true).await,
-            Self::ScopegateForgetful => scopegate(upstream, false).await,
+            Self::Scopegate => scopegate(upstream, tokens, true).await,
+            Self::ScopegateForgetful => scopegate(upstream, tokens, false).await,
             Self::TowerOauth2ResourceServer => tower_oauth2_resource_server(upstream).await,
             Self::JwtAuthorizer => jwt_authorizer(upstream).await,
             Self::AxumJwtAuth => axum_jwt_auth(upstream).await,
             Self::OauthResourceServer => oauth_resource_server(upstream).await,
-            Self::HuskarlResourceServer => huskarl_resource_server(upstream).await,
+            Self::HuskarlResourceServer => huskarl_resource_server(upstream, tokens).await,
+            Self::AuthkestraResource => Ok(authkestra_resource(upstream)),
         }
     }
 }
@@ -78,19 +94,26 @@ fn no_auth_axum() -> Contender {
         .unguarded()
 }
 
-async fn scopegate(upstream: &Upstream, remembers: bool) -> Result<Contender, Error> {
-    let (name, how, cache) = if remembers {
-        ("Scopegate", "metadata discovered, JWT cache as by default; AWS-LC", JwtCacheConfig::default())
+async fn scopegate(upstream: &Upstream, tokens: Tokens, remembers: bool) -> Result<Contender, Error> {
+    let (name, cache) = if remembers {
+        ("Scopegate", JwtCacheConfig::default())
     } else {
-        ("Scopegate, JwtCacheConfig::off()", "metadata discovered, no JWT cached; AWS-LC", JwtCacheConfig::off())
+        ("Scopegate, JwtCacheConfig::off()", JwtCacheConfig::off())
     };
-    let server = ResourceServer::builder()
+    let how = match (tokens, remembers) {
+        (Tokens::Bearer, true) => "metadata discovered, JWT cache as by default; AWS-LC",
+        (Tokens::Bearer, false) => "metadata discovered, no JWT cached; AWS-LC",
+        (Tokens::Bound, true) => "`Dpop` with its `public_url`, memory of used proofs and JWT cache as by default",
+        (Tokens::Bound, false) => "`Dpop` with its `public_url`, memory of used proofs as by default, no JWT cached",
+    };
+    let mut builder = ResourceServer::builder()
         .jwt_cache(cache)
         .issuer(Issuer::discovered(&upstream.issuer).dangerous_allow_http_on_loopback())
-        .audience(AUDIENCE)
-        .build()
-        .await?;
-    let service = Authenticate::new(server).layer(Inner::<Body>::new());
+        .audience(AUDIENCE);
+    if tokens == Tokens::Bound {
+        builder = builder.dpop(Dpop::new().public_url(AUDIENCE));
+    }
+    let service = Authenticate::new(builder.build().await?).layer(Inner::<Body>::new());
     Ok(Contender::new::<_, (), _>(name, how, service))
 }
 
@@ -167,7 +190,7 @@ async fn oauth_resource_server(upstream: &Upstream) -> Result<Contender, Error> 
     Ok(Contender::new::<_, (), _>(named("oauth-resource-server"), how, service))
 }
 
-async fn huskarl_resource_server(upstream: &Upstream) -> Result<Contender, Error> {
+async fn huskarl_resource_server(upstream: &Upstream, tokens: Tokens) -> Result<Contender, Error> {
     use huskarl_reqwest::ReqwestClient;
     use huskarl_resource_server::{
         core::server_metadata::AuthorizationServerMetadata, validator::rfc9068::Rfc9068Validator,
@@ -176,8 +199,12 @@ async fn huskarl_resource_server(upstream: &Upstream) -> Result<Contender, Error
     let client = ReqwestClient::builder().build().await?;
     let metadata =
         AuthorizationServerMetadata::oidc_fetch().http_client(&client).issuer(&upstream.issuer).call().await?;
-    let validator: Rfc9068Validator =
-        Rfc9068Validator::builder_from_metadata(&metadata).jwks_source(client).audience(AUDIENCE).build().await?;
+    let validator: Rfc9068Validator = Rfc9068Validator::builder_from_metadata(&metadata)
+        .jwks_source(client)
+        .audience(AUDIENCE)
+        .maybe_dpop_jti_checker((tokens == Tokens::Bound).then(UsedProofs::shared))
+        .build()
+        .await?;
     let validator = Arc::new(validator);
     let service = service_fn(move |request: Request<()>| {
         let (validator, mut inner) = (validator.clone(), Inner::<Body>::new());
@@ -194,7 +221,50 @@ async fn huskarl_resource_server(upstream: &Upstream) -> Result<Contender, Error
             Ok::<_, Infallible>(answer.body(Body::default()).expect("its headers are legal"))
         }
     });
-    let how = "`Rfc9068Validator` from discovered metadata, called by a tower service as its example does; its default \
-               verifier platform (RustCrypto)";
+    let how = match tokens {
+        Tokens::Bearer => {
+            "`Rfc9068Validator` from discovered metadata, called by a tower service as its example does; its default \
+             verifier platform (RustCrypto)"
+        }
+        Tokens::Bound => {
+            "`Rfc9068Validator`, which checks proofs by default, with a `dpop_jti_checker`, which the application \
+             supplies: here a set in memory; its default verifier platform (RustCrypto)"
+        }
+    };
     Ok(Contender::new(named("huskarl-resource-server"), how, service))
+}
+
+fn authkestra_resource(upstream: &Upstream) -> Contender {
+    use authkestra_engine::{store::memory::MemoryStore, token::Claims};
+    use authkestra_resource::{
+        DpopJtiRecord, Guard,
+        jwt::{JwtStrategy, ValidationConfig},
+    };
+
+    let config = ValidationConfig::builder()
+        .jwks_url(&upstream.jwks_uri)
+        .issuer(&upstream.issuer)
+        .audience(AUDIENCE)
+        .require_dpop(true)
+        .dpop_resource_origin(AUDIENCE)
+        .build();
+    let strategy =
+        JwtStrategy::<Claims>::new(config).with_dpop_replay_store(Arc::new(MemoryStore::<DpopJtiRecord>::new()));
+    let guard = Arc::new(Guard::builder().strategy(strategy).build());
+    let service = service_fn(move |request: Request<()>| {
+        let (guard, mut inner) = (guard.clone(), Inner::<Body>::new());
+        async move {
+            let (parts, ()) = request.into_parts();
+            let status = match guard.authenticate(&parts).await {
+                Ok(Some(_)) => return inner.call(Request::from_parts(parts, ())).await,
+                Ok(None) => StatusCode::UNAUTHORIZED,
+                Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            let answer = Response::builder().status(status);
+            Ok::<_, Infallible>(answer.body(Body::default()).expect("it has no headers"))
+        }
+    });
+    let how = "`JwtStrategy` with `require_dpop`, `dpop_resource_origin` and a `MemoryStore` of used proofs, in a `Guard` \
+               that is called by a tower service; `Claims`; jsonwebtoken 11 with `aws_lc_rs`";
+    Contender::new(named("authkestra-resource"), how, service)
 }

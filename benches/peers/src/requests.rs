@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use scopegate_testing::{SigningAlgorithm, SigningKey, TestIssuer, TokenBuilder};
+use scopegate_testing::{DpopClient, SigningAlgorithm, SigningKey, TestIssuer, TokenBuilder};
 
 use crate::support::{AUDIENCE, request, usual};
 
@@ -65,6 +65,11 @@ impl Provider {
     /// Each has its own `jti`.
     fn token(&self) -> TokenBuilder {
         usual(self.issuer.token().algorithm(self.algorithm)).expires_in(Duration::from_secs(3600))
+    }
+
+    /// A valid token that is bound to the key of this client.
+    pub(crate) fn bound_to(&self, client: &DpopClient) -> String {
+        self.token().bound_to(client).issue()
     }
 
     /// The distinct tokens, each with its own `jti`.

@@ -82,7 +82,7 @@ impl InProcess {
         Section { about: format!("In process, {}: allocations for a request", self.algorithm), table }
     }
 
-    fn time(&self, cost: Cost) -> String {
+    pub(crate) fn time(&self, cost: Cost) -> String {
         let times = cost.nanoseconds() / self.bare.nanoseconds();
         format!("{} µs ({times:.2}×)", microseconds(cost.time))
     }
@@ -98,14 +98,18 @@ impl InProcess {
 }
 
 /// The first workload of each, for a comparison of the algorithms.
-pub(crate) fn algorithms(all: &[InProcess]) -> Section {
-    let mut table = Table::new(all.iter().map(|one| format!("{}, one token", one.algorithm)));
-    table.row(BARE, all.iter().map(|one| one.time(one.bare)));
+pub(crate) fn algorithms(
+    about: impl Into<String>,
+    all: &[InProcess],
+    say: impl Fn(&InProcess, Cost) -> String,
+) -> Section {
+    let mut table = Table::new(all.iter().map(|one| format!("{}, {}", one.algorithm, one.workloads[0].name)));
+    table.row(BARE, all.iter().map(|one| say(one, one.bare)));
     for (number, contender) in all.first().map_or(&[][..], |one| &one.contenders).iter().enumerate() {
-        let cells = all.iter().map(|one| told(one.contenders[number].outcomes[0], |cost| one.time(cost)));
+        let cells = all.iter().map(|one| told(one.contenders[number].outcomes[0], |cost| say(one, cost)));
         table.row(&contender.name, cells);
     }
-    Section { about: "In process, other algorithms".to_owned(), table }
+    Section { about: about.into(), table }
 }
 
 fn told(outcome: Outcome, say: impl Fn(Cost) -> String) -> String {
