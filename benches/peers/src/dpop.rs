@@ -5,6 +5,7 @@ use std::{
     collections::HashSet,
     error::Error,
     hint::black_box,
+    slice,
     sync::{Arc, Mutex},
 };
 
@@ -55,7 +56,7 @@ impl Client {
         let of_another = DpopClient::generate(self.key.key().algorithm()).proof("GET", URL).for_token(&self.token);
         let refused = |name, proof: String| self.workload(name, StatusCode::UNAUTHORIZED, &[proof]);
         vec![
-            self.workload("a new proof", StatusCode::OK, &[good.clone()]),
+            self.workload("a new proof", StatusCode::OK, slice::from_ref(&good)),
             refused("a used proof", good),
             refused("a proof by another key", of_another.issue()),
             refused("a proof with a bad signature", self.proof.clone().tampered().issue()),
