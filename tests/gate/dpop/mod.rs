@@ -10,6 +10,7 @@ mod kinds;
 mod layers;
 mod nonces;
 mod replay;
+mod replicas;
 mod schemes;
 mod store;
 mod target;

@@ -5,7 +5,7 @@ use axum::{
     routing::{any, get},
 };
 use http::Method;
-use scopegate_axum::{Authenticate, ProtectedResource, ProtectedRouter, Reason, authenticated};
+use scopegate_axum::{Authenticate, ProtectedResource, ProtectedRouter, Reason, authenticated, dpop::Dpop};
 use scopegate_tests::{exchange, serve};
 
 use super::*;
@@ -308,4 +308,20 @@ async fn dpop_8_a_path_that_is_none_is_refused() {
         let answer = Ask::with_method(method, target).dpop(&rig.token, proof).of(&router).await;
         answer.assert_401_dpop(Reason::InvalidDpopProof);
     }
+}
+
+/// A proof for a host of one protected resource is none for the host of another one.
+#[tokio::test]
+async fn dpop_8_a_proof_for_the_origin_of_one_resource_is_refused_by_another() {
+    let names = ["https://a.example", "https://b.example"];
+    let [one, other] = names.map(ProtectedResource::new);
+    let builder = ResourceServer::builder().jwt_cache(jwt_cache()).issuer(issuer()).dpop(Dpop::new());
+    let rig = Rig::behind(clock(), builder.protected_resource(one).protected_resource(other)).await;
+    let token = rig.mint.token().audiences(names).bound_to(&rig.client).issue();
+    let at_b =
+        Router::new().route("/me", get(async || "b")).layer(Authenticate::new(rig.server.for_resource(names[1])));
+    let for_b = rig.client.proof("GET", "https://b.example/me").for_token(&token).issue();
+    Ask::get("/me").dpop(&token, &for_b).of(&at_b).await.assert_pass();
+    let for_a = rig.client.proof("GET", "https://a.example/me").for_token(&token).issue();
+    Ask::get("https://b.example/me").dpop(&token, &for_a).of(&at_b).await.assert_401_dpop(Reason::InvalidDpopProof);
 }

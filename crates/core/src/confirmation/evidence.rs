@@ -14,6 +14,8 @@ const DPOP: HeaderName = HeaderName::from_static("dpop");
 pub(crate) struct Evidence {
     pub(super) scheme: Scheme,
     pub(super) method: Method,
+    /// The index of the protected resource that it is for.
+    pub(super) resource: usize,
     /// As the client sent it, before any router took a prefix off its path.
     pub(super) target: Uri,
     pub(super) proof: ProofField,

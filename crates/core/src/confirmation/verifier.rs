@@ -112,12 +112,18 @@ impl ConfirmationVerifier {
         is_bearer.then_some(Confirmed::UNBOUND)
     }
 
-    /// What a request shows; `None` where no method is switched on, so that no bound token gets here.
+    /// Whether what a client has proven for one protected resource is proven for the other one.
+    pub(crate) fn is_the_same_for(&self, one: usize, other: usize) -> bool {
+        self.dpop.as_ref().is_none_or(|dpop| dpop.is_the_same_for(one, other))
+    }
+
+    /// What a request for a protected resource shows; `None` where no method is switched on, so that no bound token gets here.
     pub(crate) fn evidence(
         &self,
         scheme: Scheme,
         token: &str,
         request: RequestHead<'_>,
+        resource: usize,
         earlier: Option<Confirmed>,
     ) -> Option<Box<Evidence>> {
         let crypto = self.crypto.filter(|_| self.is_on())?;
@@ -125,6 +131,7 @@ impl ConfirmationVerifier {
         Some(Box::new(Evidence {
             scheme,
             method: request.method().clone(),
+            resource,
             target: request.original_uri().clone(),
             proof: if is_dpop { ProofField::of(request) } else { ProofField::None },
             token_digest: is_dpop.then(|| crypto.sha256(&[token.as_bytes()])),

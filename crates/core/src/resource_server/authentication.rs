@@ -59,9 +59,9 @@ impl Authentication {
         Self { asked_at, by_application, ..self }
     }
 
-    /// What was confirmed of the token of this digest by a resource server that shares everything with this one.
+    /// What was confirmed of the token of this digest, if it is confirmed by that for this resource server.
     pub(crate) fn confirmed(&self, resource_server: &ResourceServer, presented: TokenDigest) -> Option<Confirmed> {
-        let is_it = self.resource_server.shares_all_with(resource_server) && self.is_about(presented);
+        let is_it = self.resource_server.confirms_as(resource_server) && self.is_about(presented);
         is_it.then(|| self.confirmed.clone())
     }
 

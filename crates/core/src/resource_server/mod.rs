@@ -378,7 +378,7 @@ impl ResourceServer {
         let text = PresentedToken::new(token, request);
         let earlier = request.extensions().get::<Authentication>();
         let earlier = earlier.and_then(|earlier| earlier.confirmed(self, digested.digest));
-        let evidence = self.server().confirmation.evidence(digested.scheme, token, request, earlier);
+        let evidence = self.server().confirmation.evidence(digested.scheme, token, request, self.0.resource, earlier);
         let mut presented = digested.presented();
         let (lookup, kind) = match self.server().dispatch.route(&text) {
             Ok(Route::Application(application)) => (application.look_up(&text, max_age), LookupKind::Application),
@@ -534,6 +534,11 @@ impl ResourceServer {
     /// Whether the other one is this resource server, perhaps in front of another protected resource.
     pub(crate) fn shares_all_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0.server, &other.0.server)
+    }
+
+    /// Whether what the client of a token has proven to the other one is proven to this one.
+    pub(crate) fn confirms_as(&self, other: &Self) -> bool {
+        self.shares_all_with(other) && self.server().confirmation.is_the_same_for(self.0.resource, other.0.resource)
     }
 
     /// Whether the other one is a clone of this resource server, in front of the same protected resource.

@@ -43,4 +43,7 @@ pub use self::{
     replay::{ProofUse, ReplayKey, ReplayStore, UsedProof},
     settings::Dpop,
 };
-pub(crate) use self::{target::PublicUrl, verifier::DpopVerifier};
+pub(crate) use self::{
+    target::{PublicUrl, PublicUrls},
+    verifier::DpopVerifier,
+};

@@ -7,6 +7,7 @@ use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use base64_simd::{Out, URL_SAFE_NO_PAD};
 
+use super::verifier::CLOCK_DIFFERENCE;
 use crate::{
     crypto::{self, CryptoBackend},
     redact::REDACTED,
@@ -21,9 +22,6 @@ const LIFETIMES: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::
 
 /// The length of an HMAC key that RFC 2104 §3 recommends at least for SHA-256.
 const LEAST_SECRET: usize = 32;
-
-/// How far ahead the clock of another replica may be.
-const AHEAD: Duration = Duration::from_secs(60);
 
 /// What is authenticated begins with it, so that a secret that is used for something else too gives no nonces there.
 const DOMAIN: &[u8] = b"scopegate DPoP nonce 1\0";
@@ -89,8 +87,6 @@ impl DpopNonces {
     }
 
     /// How long a nonce can be used. Default: 5 minutes; from 10 seconds to 1 hour.
-    ///
-    /// Up to a sixteenth of it is over when a nonce is given.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
@@ -137,7 +133,7 @@ impl DpopNonces {
             return NonceCheck::Unknown;
         }
         let issued_at = Duration::from_secs(u64::from_be_bytes(*time));
-        if issued_at > now.saturating_add(AHEAD) {
+        if issued_at > now.saturating_add(CLOCK_DIFFERENCE) {
             return NonceCheck::Unknown;
         }
         let valid_until = issued_at.saturating_add(self.lifetime);
@@ -170,7 +166,7 @@ pub(crate) enum NonceCheck {
     },
     /// Given by this service, too long ago.
     Expired,
-    /// Not given by this service, or by a clock that is far ahead.
+    /// Not given by this service, or by a clock that is too far ahead.
     Unknown,
 }
 

@@ -80,6 +80,9 @@ impl Dpop {
     /// Names a URL at which clients reach this service, with which the `htu` of a proof has to begin; the path of the request
     /// follows. Its own path is the prefix that a proxy takes off, and is usually empty. May be called several times.
     ///
+    /// Without a call it is the origin of each protected resource, for that resource alone. A URL that is named here counts for all
+    /// of them.
+    ///
     /// Nothing that a request says of its host counts, since an attacker who captured a proof for another host could name that.
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.public_urls.push(url.into());

@@ -5,7 +5,7 @@
 //! and `%2F` is no `/`. One thing is: four characters that no path may have, and that browsers do not encode there, count as
 //! their percent-encoding, in `htu` and in the request alike. What routers and handlers see stays as it was sent.
 
-use std::{borrow::Cow, fmt, fmt::Write as _, net::Ipv6Addr};
+use std::{borrow::Cow, fmt, fmt::Write as _, net::Ipv6Addr, slice};
 
 use crate::net::https_url;
 
@@ -65,6 +65,25 @@ impl PublicUrl {
 impl fmt::Debug for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// The URLs under which clients reach a resource server.
+#[derive(Debug)]
+pub(crate) enum PublicUrls {
+    /// Those that were named, for all of its protected resources.
+    Named(Box<[PublicUrl]>),
+    /// The origin of each protected resource, in their order, for that resource alone.
+    OfResources(Box<[PublicUrl]>),
+}
+
+impl PublicUrls {
+    /// Those of the protected resource with this index.
+    pub(crate) fn of(&self, resource: usize) -> &[PublicUrl] {
+        match self {
+            Self::Named(urls) => urls,
+            Self::OfResources(origins) => origins.get(resource).map(slice::from_ref).unwrap_or_default(),
+        }
     }
 }
 

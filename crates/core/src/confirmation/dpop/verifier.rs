@@ -1,7 +1,11 @@
 //! The checks of a proof, in the order of their cost: what it says, who signed it, whose key that is, and whether it was used
 //! before. A proof that nobody signed is never remembered (RFC 9449 §11.1).
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use http::HeaderValue;
 
@@ -14,7 +18,7 @@ use super::{
     proof::{CheckedProof, DecodedProof, ProofBuffers, ProofDemands, Window, failure},
     replay::ProofUse,
     settings::ReplayCheck,
-    target::{self, PublicUrl},
+    target::{self, PublicUrls},
 };
 use crate::{
     BoxFuture,
@@ -33,15 +37,15 @@ use crate::{
 /// How far ahead of this service's clock a proof may be (FAPI 2.0 §5.3.2.1, note 3: clocks differ by seconds).
 pub(super) const AHEAD: Duration = Duration::from_secs(10);
 
-/// How much longer than a proof can be used it is remembered, since the clocks of replicas differ.
-const MARGIN: Duration = Duration::from_secs(10);
+/// How much the clocks of replicas may differ. A proof is remembered for so much longer than it can be used.
+pub(super) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(10);
 
 /// How long a shared store may take.
 const STORE_DEADLINE: Duration = Duration::from_millis(500);
 
 /// Checks proofs for a resource server.
 pub(crate) struct DpopVerifier {
-    urls: Box<[PublicUrl]>,
+    urls: PublicUrls,
     algorithms: Arc<[Algorithm]>,
     window: Window,
     nonces: Option<DpopNonces>,
@@ -68,7 +72,6 @@ pub(crate) struct GoodProof {
 pub(crate) struct Use {
     key: ReplayKey,
     freshness: Freshness,
-    now: Duration,
 }
 
 /// When a proof can be used, in time since 1970.
@@ -82,7 +85,7 @@ struct Freshness {
 
 impl DpopVerifier {
     /// The verifier of these settings, whose faults were found to be none.
-    pub(crate) fn new(settings: Dpop, urls: Box<[PublicUrl]>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(settings: Dpop, urls: PublicUrls, clock: Arc<dyn Clock>) -> Self {
         Self {
             urls,
             algorithms: settings.algorithms.into(),
@@ -104,13 +107,18 @@ impl DpopVerifier {
         &self.algorithms
     }
 
+    /// Whether a proof for one protected resource is one for the other.
+    pub(crate) fn is_the_same_for(&self, one: usize, other: usize) -> bool {
+        self.urls.of(one) == self.urls.of(other)
+    }
+
     /// A nonce for the next proof, where proofs need one.
     pub(crate) fn fresh_nonce(&self, crypto: CryptoBackend) -> Option<HeaderValue> {
         HeaderValue::try_from(self.nonces.as_ref()?.issue(crypto, self.now())).ok()
     }
 
     fn now(&self) -> Duration {
-        self.clock.now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default()
+        since_1970(&*self.clock)
     }
 
     /// Checks the proof of a request for a token that is bound to the key with the thumbprint `bound_to` (RFC 9449 §4.3, §7.1).
@@ -127,28 +135,29 @@ impl DpopVerifier {
                 return Err(failure("DPoP", "one field line", Actual::Fixed("several")).into());
             }
         };
-        let now = self.now();
+        let Some(token_digest) = evidence.token_digest else { return Err(Reason::DpopRequired.into()) };
+        let (now, urls) = (self.now(), self.urls.of(evidence.resource));
         let mut buffers = ProofBuffers::new();
         let proof = DecodedProof::decode(text, &mut buffers, |header| self.known_keys.get(bound_to, header))?;
         let demands = ProofDemands {
             algorithms: &self.algorithms,
             expected_algorithms: &Expected::Algorithms(Arc::clone(&self.algorithms)),
             method: evidence.method.as_str(),
-            token_digest: evidence.token_digest.unwrap_or_default(),
+            token_digest,
         };
         let path = evidence.target.path();
         let checked = proof.check(
             &demands,
-            |htu| target::matched(htu, &self.urls, path),
+            |htu| target::matched(htu, urls, path),
             || {
-                let targets: Vec<String> = self.urls.iter().filter_map(|url| url.target(path)).collect();
+                let targets: Vec<String> = urls.iter().filter_map(|url| url.target(path)).collect();
                 redact::excerpt(&targets.join(" or ")).into()
             },
         )?;
         let (freshness, next_nonce) = self.freshness(&checked, crypto, now)?;
         self.check_signature(&proof, checked.algorithm, bound_to, crypto)?;
         let key = ReplayKey::new(crypto.sha256(&[bound_to, checked.target.as_bytes(), b"\0", checked.id.as_bytes()]));
-        Ok(GoodProof { used: Use { key, freshness, now }, next_nonce })
+        Ok(GoodProof { used: Use { key, freshness }, next_nonce })
     }
 
     /// Checks the signature (RFC 9449 §4.3, number 6) and that the token is bound to the key that made it.
@@ -229,30 +238,49 @@ impl DpopVerifier {
     }
 
     /// Remembers a proof, and refuses it if it was used before: at once, or by the future that asks the shared store.
+    ///
+    /// The clock is read anew, and after the answer of a shared store again: while this process stood still, whatever remembers
+    /// used proofs may have forgotten this one.
     pub(crate) fn use_up(&self, used: Use) -> Result<Option<BoxFuture<'static, Result<(), Error>>>, Error> {
-        let Use { key, freshness: Freshness { made_at, from, until }, now } = used;
-        let until = until.saturating_add(MARGIN);
+        let Use { key, freshness } = used;
+        let now = self.now();
+        let forgotten_at = freshness.until.saturating_add(CLOCK_DIFFERENCE);
         if matches!(self.replay, Replay::Off) {
             return Ok(None);
         }
-        self.clock_steps.check(now, made_at).map_err(|error| unknown(error.into()))?;
+        freshness.has_lasted_to(now)?;
+        self.clock_steps.check(now, freshness.made_at).map_err(|error| unknown(error.into()))?;
         match &self.replay {
             Replay::Off => Ok(None),
             Replay::Memory(memory) => {
-                let found = memory.insert(key, until, now).map_err(|full| unknown(full.into()))?;
+                let found = memory.insert(key, forgotten_at, now).map_err(|full| unknown(full.into()))?;
                 first(found).map(|()| None)
             }
             Replay::Shared(store) => {
-                let proof = UsedProof { key, acceptable_from: from, lifetime: until.saturating_sub(now) };
+                let lifetime = forgotten_at.saturating_sub(now);
+                let proof = UsedProof { key, acceptable_from: freshness.from, lifetime };
                 let (asking, clock) = (store.insert_if_absent(proof), Arc::clone(&self.clock));
                 Ok(Some(Box::pin(async move {
                     let answer = clock::timeout(&*clock, STORE_DEADLINE, asking).await;
                     let answer = answer.unwrap_or_else(|| Err("it has not answered within half a second".into()));
-                    first(answer.map_err(unknown)?)
+                    let found = answer.map_err(unknown)?;
+                    freshness.has_lasted_to(since_1970(&*clock))?;
+                    first(found)
                 })))
             }
         }
     }
+}
+
+impl Freshness {
+    /// Fails where a proof that was fresh is not any more, through no fault of its client.
+    fn has_lasted_to(self, now: Duration) -> Result<(), Error> {
+        if now <= self.until { Ok(()) } else { Err(unknown("it got too old while it was checked".into())) }
+    }
+}
+
+fn since_1970(clock: &dyn Clock) -> Duration {
+    clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 fn first(found: ProofUse) -> Result<(), Error> {

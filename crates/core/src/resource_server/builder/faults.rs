@@ -4,7 +4,10 @@ use std::{collections::HashSet, time::Duration};
 
 use super::ResourceServerBuilder;
 use crate::{
-    confirmation::{certificate::CertificateBinding, dpop::PublicUrl},
+    confirmation::{
+        certificate::CertificateBinding,
+        dpop::{PublicUrl, PublicUrls},
+    },
     redact,
     request::credentials::token_header_fault,
     resource_server::{ProtectedResource, faults::Faults, verifier_factory::audience_faults},
@@ -90,12 +93,13 @@ impl ResourceServerBuilder {
     }
 
     /// The public URLs of a server with DPoP: those that were named, or else the origins of its protected resources.
-    pub(super) fn public_urls(&self, faults: &mut Faults) -> Box<[PublicUrl]> {
-        let Some(dpop) = &self.dpop else { return [].into() };
+    pub(super) fn public_urls(&self, faults: &mut Faults) -> PublicUrls {
+        let Some(dpop) = &self.dpop else { return PublicUrls::Named([].into()) };
         dpop.faults().for_each(|fault| faults.add(format!("dpop: {fault}")));
         let origins: Vec<&str> = self.resources.iter().map(ProtectedResource::origin).collect();
         let named: Vec<&str> = dpop.public_urls.iter().map(String::as_str).collect();
-        let urls = if named.is_empty() { origins } else { named };
+        let of_resources = named.is_empty();
+        let urls = if of_resources { origins } else { named };
         if urls.is_empty() {
             faults.add(
                 "dpop: no public URL is named, with which the `htu` of proofs has to begin; name the one that clients call with \
@@ -114,7 +118,7 @@ impl ResourceServerBuilder {
                 Err(fault) => faults.add(format!("dpop: the public URL {:?} {fault}", redact::url(named_url))),
             }
         }
-        public.into()
+        if of_resources { PublicUrls::OfResources(public.into()) } else { PublicUrls::Named(public.into()) }
     }
 
     /// With several protected resources, each token has to be for one of them.

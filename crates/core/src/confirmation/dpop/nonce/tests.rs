@@ -61,11 +61,11 @@ fn d_16_a_nonce_expires_to_the_second() {
 }
 
 #[test]
-fn d_16_a_nonce_of_a_clock_that_is_ahead_by_a_minute_is_accepted() {
+fn d_16_a_nonce_of_a_clock_that_is_ahead_by_ten_seconds_is_accepted() {
     let nonces = DpopNonces::from_secret(SECRET);
     let nonce = nonces.issue(BACKENDS[0], NOW);
-    assert!(is_valid(&nonces, &nonce, NOW - seconds(60)));
-    for before in [Duration::from_millis(60_001), seconds(61), NOW] {
+    assert!(is_valid(&nonces, &nonce, NOW - seconds(10)));
+    for before in [Duration::from_millis(10_001), seconds(11), NOW] {
         assert_eq!(nonces.check(BACKENDS[0], &nonce, NOW - before), NonceCheck::Unknown, "{before:?}");
     }
     let last = nonces.issue(BACKENDS[0], Duration::MAX);

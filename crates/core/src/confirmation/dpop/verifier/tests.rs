@@ -3,7 +3,7 @@ use std::time::SystemTime;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::*;
+use super::{target::PublicUrl, *};
 use crate::{
     clock::SystemClock,
     crypto::tests::{BACKENDS, private_jwk, public_jwk, token},
@@ -14,7 +14,7 @@ const URL: &str = "https://api.example";
 
 fn verifier() -> DpopVerifier {
     let url = PublicUrl::parse(URL).unwrap();
-    DpopVerifier::new(Dpop::new(), [url].into(), Arc::new(SystemClock))
+    DpopVerifier::new(Dpop::new(), PublicUrls::Named([url].into()), Arc::new(SystemClock))
 }
 
 /// The claims of a proof for the requests of [`check`], whose token has a digest of zeros.
@@ -40,6 +40,7 @@ fn check(
     let evidence = Evidence {
         scheme: Scheme::Dpop,
         method: Method::GET,
+        resource: 0,
         target: "/".parse().unwrap(),
         proof: ProofField::One(proof.try_into().unwrap()),
         token_digest: Some([0; 32]),
@@ -160,5 +161,232 @@ fn dpop_4_a_header_with_another_type_or_key_is_not_that_of_a_known_key() {
             assert_eq!(check(&verifier, &proof, &key, crypto).err(), Some(Reason::InvalidDpopProof), "{parameter}");
         }
         assert!(check(&verifier, &good, &key, crypto).is_ok());
+    }
+}
+
+/// A clock that a test sets.
+#[derive(Debug)]
+struct SetClock(std::sync::Mutex<SystemTime>);
+
+impl SetClock {
+    fn advance(&self, by: Duration) {
+        *self.0.lock().unwrap() += by;
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> SystemTime {
+        *self.0.lock().unwrap()
+    }
+
+    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// The outcome of a proof that is used up.
+fn use_up(verifier: &DpopVerifier, good: GoodProof) -> Result<(), Reason> {
+    verifier.use_up(good.used).map(|asking| assert!(asking.is_none())).map_err(|error| error.reason())
+}
+
+/// All threads of the process stand still for two seconds while one is between its reading of the clock and the used proofs.
+#[test]
+fn a_pause_of_the_process_is_no_step_of_its_clock() {
+    let crypto = BACKENDS[0];
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let clock = Arc::new(SetClock(std::sync::Mutex::new(start)));
+    let url = PublicUrl::parse(URL).unwrap();
+    let verifier = DpopVerifier::new(Dpop::new(), PublicUrls::Named([url].into()), clock.clone());
+    let made = |id: &str, after: u64| {
+        let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": public_jwk("a-es256") });
+        let mut claims = claims();
+        claims["jti"] = id.into();
+        claims["iat"] = (1_800_000_000 + after).into();
+        token("a-es256", &header, &claims)
+    };
+    let key = thumbprint(&made("x", 0), Algorithm::Es256, crypto);
+    let checked = |proof: &str| check(&verifier, proof, &key, crypto);
+
+    assert_eq!(use_up(&verifier, checked(&made("earlier", 0)).unwrap()), Ok(()));
+    let paused = checked(&made("paused", 0)).unwrap();
+    clock.advance(Duration::from_secs(2));
+    // Of a client whose clock is ten seconds ahead.
+    let other = checked(&made("other", 12)).unwrap();
+    assert_eq!(use_up(&verifier, other), Ok(()));
+    let mut outcomes = vec![use_up(&verifier, paused)];
+    for second in 2..16 {
+        let good = checked(&made(&format!("later {second}"), second)).unwrap();
+        outcomes.push(use_up(&verifier, good));
+        clock.advance(Duration::from_secs(1));
+    }
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+}
+
+/// What a verifier that knows headers says is what one that knows none says.
+#[test]
+fn dpop_6_a_known_header_changes_no_verdict() {
+    use crate::crypto::tests::sign;
+    use Algorithm::{Ed25519, Es256, Es384, Ps256, Rs256};
+    use base64_simd::URL_SAFE_NO_PAD;
+    for &crypto in BACKENDS {
+        let warm = verifier();
+        let keys = [
+            ("a-es256", vec![Es256]),
+            ("b-es256", vec![Es256]),
+            ("a-es384", vec![Es384]),
+            ("a-ed25519", vec![Ed25519]),
+            ("a-rsa-noalg", vec![Rs256, Ps256]),
+        ];
+        let thumbprints: Vec<_> =
+            keys.iter().map(|(id, list)| thumbprint(&proof(id, list[0]), list[0], crypto)).collect();
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut draw = |most: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 20).unwrap() % most
+        };
+        let (mut passed, mut known) = (0, 0);
+        for round in 0..3000 {
+            let mostly = |draw: &mut dyn FnMut(usize) -> usize, usual: usize, most: usize| {
+                if draw(4) > 0 { usual } else { draw(most) }
+            };
+            let signer = draw(keys.len());
+            let (signer_id, algorithms) = &keys[signer];
+            let by = algorithms[draw(algorithms.len())];
+            let shown = mostly(&mut draw, signer, keys.len());
+            let bound = mostly(&mut draw, signer, keys.len());
+            let named = if draw(5) > 0 { by } else { [Es256, Es384, Ed25519, Rs256, Ps256][draw(5)] };
+            let mut header = json!({ "typ": "dpop+jwt", "alg": named.as_str(), "jwk": public_jwk(keys[shown].0) });
+            match draw(20) {
+                0 => header["typ"] = "JWT".into(),
+                1 => header["typ"] = "application/DPoP+JWT".into(),
+                2 => header["crit"] = json!(["b64"]),
+                3 => header["jwk"] = private_jwk(keys[shown].0),
+                4 => header["jwk"]["use"] = "enc".into(),
+                5 => header["jwk"]["key_ops"] = json!(["sign"]),
+                6 => header["kid"] = "1".into(),
+                7 => header["alg"] = "none".into(),
+                8 => header["alg"] = "HS256".into(),
+                9 => header["b64"] = false.into(),
+                10 => header["jwk"]["x"] = json!("AA"),
+                _ => {}
+            }
+            let mut claims = claims();
+            match draw(20) {
+                0 => claims["htm"] = "get".into(),
+                1 => claims["iat"] = 1.into(),
+                2 => claims["ath"] = "B".into(),
+                3 => claims["nonce"] = json!(null),
+                _ => {}
+            }
+            let mut encoded = URL_SAFE_NO_PAD.encode_to_string(header.to_string());
+            match draw(30) {
+                0 => encoded.push('='),
+                1 => encoded = encoded.to_ascii_lowercase(),
+                2 => encoded.truncate(encoded.len() - 1),
+                3 => encoded.insert(0, ' '),
+                _ => {}
+            }
+            let input = format!("{encoded}.{}", URL_SAFE_NO_PAD.encode_to_string(claims.to_string()));
+            let mut signature = sign(signer_id, by, input.as_bytes());
+            if draw(8) == 0 {
+                let place = draw(signature.len());
+                signature[place] ^= 1 << draw(8);
+            }
+            let text = format!("{input}.{}", URL_SAFE_NO_PAD.encode_to_string(signature));
+            known += usize::from(warm.known_keys.get(&thumbprints[bound], &encoded).is_some());
+            let warm_verdict = check(&warm, &text, &thumbprints[bound], crypto).map(drop);
+            let cold = check(&verifier(), &text, &thumbprints[bound], crypto).map(drop);
+            assert_eq!(warm_verdict, cold, "{round}: {header} {claims} signer {signer_id} bound {}", keys[bound].0);
+            passed += usize::from(cold.is_ok());
+        }
+        assert!(passed > 300 && known > 300, "{passed} {known}");
+    }
+}
+
+/// (r, n − s) is a signature of the same text as (r, s).
+#[test]
+fn dpop_11_another_encoding_of_the_signature_makes_no_other_proof() {
+    use base64_simd::URL_SAFE_NO_PAD;
+    const ORDER: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad,
+        0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    for &crypto in BACKENDS {
+        let verifier = verifier();
+        let good = proof("a-es256", Algorithm::Es256);
+        let key = thumbprint(&good, Algorithm::Es256, crypto);
+        let (input, signature) = good.rsplit_once('.').unwrap();
+        let mut bytes = URL_SAFE_NO_PAD.decode_to_vec(signature).unwrap();
+        let mut borrow = 0_i32;
+        for place in (0..32).rev() {
+            let difference = i32::from(ORDER[place]) - i32::from(bytes[32 + place]) - borrow;
+            borrow = i32::from(difference < 0);
+            bytes[32 + place] = u8::try_from(difference.rem_euclid(256)).unwrap();
+        }
+        let other = format!("{input}.{}", URL_SAFE_NO_PAD.encode_to_string(bytes));
+        assert_eq!(use_up(&verifier, check(&verifier, &good, &key, crypto).unwrap()), Ok(()));
+        let outcome = check(&verifier, &other, &key, crypto).and_then(|good| use_up(&verifier, good));
+        assert_eq!(outcome, Err(Reason::RepeatedDpopProof));
+    }
+}
+
+/// A store that remembers each proof for its lifetime, by the same clock.
+#[derive(Debug)]
+struct Forgetful(Arc<SetClock>, std::sync::Mutex<std::collections::HashMap<ReplayKey, SystemTime>>);
+
+impl ReplayStore for Forgetful {
+    fn insert_if_absent(&self, proof: UsedProof) -> BoxFuture<'static, Result<ProofUse, crate::online::StoreError>> {
+        let (now, mut until) = (self.0.now(), self.1.lock().unwrap());
+        let known = until.get(&proof.key).is_some_and(|until| *until > now);
+        if !known {
+            until.insert(proof.key, now + proof.lifetime);
+        }
+        Box::pin(std::future::ready(Ok(if known { ProofUse::Repeated } else { ProofUse::First })))
+    }
+}
+
+/// The process stands still between the check of a repeated proof and the question whether it was used.
+#[tokio::test]
+async fn dpop_11_a_proof_that_expires_while_the_process_stands_still_is_not_accepted() {
+    let crypto = BACKENDS[0];
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let clock = Arc::new(SetClock(std::sync::Mutex::new(start)));
+    let url = PublicUrl::parse(URL).unwrap();
+    let settings = Dpop::new().replay_store(Forgetful(clock.clone(), std::sync::Mutex::default()));
+    let verifier = DpopVerifier::new(settings, PublicUrls::Named([url].into()), clock.clone());
+    let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": public_jwk("a-es256") });
+    let mut claims = claims();
+    claims["iat"] = 1_800_000_000.into();
+    let proof = token("a-es256", &header, &claims);
+    let key = thumbprint(&proof, Algorithm::Es256, crypto);
+    let first = check(&verifier, &proof, &key, crypto).unwrap();
+    assert!(verifier.use_up(first.used).unwrap().unwrap().await.is_ok());
+    let repeated = check(&verifier, &proof, &key, crypto).unwrap();
+    clock.advance(Duration::from_secs(75));
+    let outcome = verifier.use_up(repeated.used).map(drop).map_err(|error| error.reason());
+    assert_eq!(outcome, Err(Reason::ReplayCheckUnavailable));
+}
+
+/// The process stands still while the store is asked.
+#[tokio::test]
+async fn dpop_11_an_answer_of_a_store_that_comes_too_late_is_none() {
+    let crypto = BACKENDS[0];
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let clock = Arc::new(SetClock(std::sync::Mutex::new(start)));
+    let url = PublicUrl::parse(URL).unwrap();
+    let settings = Dpop::new().replay_store(Forgetful(clock.clone(), std::sync::Mutex::default()));
+    let verifier = DpopVerifier::new(settings, PublicUrls::Named([url].into()), clock.clone());
+    let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": public_jwk("a-es256") });
+    let mut claims = claims();
+    claims["iat"] = 1_800_000_000.into();
+    let proof = token("a-es256", &header, &claims);
+    let key = thumbprint(&proof, Algorithm::Es256, crypto);
+    for (pause, reason) in [(60, None), (1, Some(Reason::ReplayCheckUnavailable))] {
+        let good = check(&verifier, &proof, &key, crypto).unwrap();
+        let asking = verifier.use_up(good.used).unwrap().unwrap();
+        clock.advance(Duration::from_secs(pause));
+        assert_eq!(asking.await.err().map(|error| error.reason()), reason, "{pause}");
     }
 }
