@@ -52,7 +52,7 @@ impl<'v> EmbeddedKey<'v> {
 
     /// The SHA-256 thumbprint (RFC 7638 §3), of the members as they were written: a key has one canonical form.
     pub(crate) fn thumbprint(&self, backend: CryptoBackend) -> [u8; 32] {
-        let mut parts: Vec<&[u8]> = Vec::with_capacity(20);
+        let mut parts: Vec<&[u8]> = Vec::with_capacity(21);
         for (index, (name, value)) in self.members.iter().enumerate() {
             let before: &[u8] = if index == 0 { b"{\"" } else { b",\"" };
             parts.extend([before, name.as_bytes(), b"\":\"", value.as_bytes(), b"\""]);
