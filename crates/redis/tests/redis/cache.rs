@@ -85,11 +85,13 @@ async fn an_answer_from_before_an_invalidation_is_never_returned() {
     let before = entry("before", &[7]);
     wait(Duration::from_millis(5)).await;
     cache.invalidate(key(7)).await.unwrap();
-    cache.put(key(1), before, MINUTE).await.unwrap();
+    cache.put(key(1), before.clone(), MINUTE).await.unwrap();
     assert_eq!(claims(&cache, 1).await, None);
     wait(Duration::from_millis(5)).await;
     cache.put(key(1), entry("after", &[7]), MINUTE).await.unwrap();
     assert_eq!(claims(&cache, 1).await.as_deref(), Some("after"));
+    cache.put(key(1), before, MINUTE).await.unwrap();
+    assert_eq!(claims(&cache, 1).await.as_deref(), Some("after"), "it is not displaced either");
 }
 
 #[tokio::test]
