@@ -238,5 +238,14 @@ mod tests {
         let failure = Confirmation::read(Some(&Value::Object(members)), Checkable::default()).unwrap_err();
         assert!(failure.hint().is_some_and(|hint| hint.contains("::dpop ")), "{failure}");
         assert!(failure.found().contains("jkt"), "{failure}");
+        for (checkable, expected) in [
+            (Checkable::default(), "no confirmation, since"),
+            (Checkable { dpop: false, ..ALL }, "in x5t#S256, and"),
+            (Checkable { certificate: false, ..ALL }, "in jkt, and"),
+            (ALL, "in jkt or x5t#S256, and"),
+        ] {
+            let failure = Confirmation::read(Some(&Value::Null), checkable).unwrap_err();
+            assert!(failure.expected().contains(expected), "{failure}");
+        }
     }
 }

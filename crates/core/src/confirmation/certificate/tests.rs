@@ -94,6 +94,7 @@ fn mtls_1_the_certificate_is_that_of_the_connection() {
     request.extensions_mut().insert(certificate.clone());
     assert_eq!(found(&binding, &request), Ok(Some(thumbprint(&der(300)))));
     assert_eq!(certificate.thumbprint(crypto()), thumbprint(&der(300)));
+    assert_eq!(certificate.as_der(), der(300));
     assert_eq!(binding.vary(), None);
     assert_eq!(format!("{certificate:?}"), format!("ClientCertificate({})", hex(&thumbprint(&der(300)))));
 }
@@ -213,11 +214,11 @@ fn mtls_3_d_21_whatever_is_not_one_certificate_is_refused() {
     }
 
     let binding = CertificateBinding::new().nginx_header(NGINX, trusted());
+    for value in ["%", "%2", "%zz"] {
+        assert_eq!(read(&binding, NGINX.as_str(), value.as_bytes()), Err("no percent-encoded text"), "{value}");
+    }
     for value in [
         "",
-        "%",
-        "%2",
-        "%zz",
         &pem(&one).replace('\n', "\t"),
         &escaped(&pem(&one)).replace("%0A", "%"),
         &escaped(&format!("{}{}", pem(&one), pem(&other))),
@@ -285,6 +286,11 @@ fn d_21_a_long_value_is_not_read() {
     // Base64 makes four bytes of three, and there are two colons.
     let longest = der(MAX_LENGTH / 4 * 3 - 9);
     assert!(read(&binding, "client-cert", byte_sequence(&longest).as_bytes()).is_ok());
+    // With the spaces that may surround it, to the byte.
+    let longest = byte_sequence(&der(MAX_LENGTH / 4 * 3 - 7));
+    let with_spaces = |spaces: usize| format!("{longest}{}", " ".repeat(MAX_LENGTH - longest.len() + spaces));
+    assert!(read(&binding, "client-cert", with_spaces(0).as_bytes()).is_ok());
+    assert_eq!(read(&binding, "client-cert", with_spaces(1).as_bytes()), Err("more than 16384 bytes"));
     for length in [MAX_LENGTH, 60_000] {
         assert_eq!(read(&binding, "client-cert", byte_sequence(&der(length)).as_bytes()), Err("more than 16384 bytes"));
     }

@@ -82,6 +82,25 @@ fn a_smaller_step_than_a_second_is_none() {
 }
 
 #[test]
+fn d_18_a_step_back_within_a_minute_is_noticed() {
+    let steps = ClockSteps::default();
+    run(&steps, NOW, 30);
+    assert_eq!(steps.check(NOW + seconds(20), NOW + seconds(15)), Err(SteppedBack));
+    assert_eq!(SteppedBack.to_string(), "the clock was set back, and this proof may have been used before");
+}
+
+#[test]
+fn a_pause_of_a_minute_is_no_leap() {
+    let steps = ClockSteps::default();
+    let eras = |now: Duration| {
+        assert_eq!(steps.check(now, now), Ok(()));
+        steps.past().accepted.len()
+    };
+    assert_eq!([0, 1, 30, 90].map(|second| eras(NOW + seconds(second))), [0; 4], "one era, which goes on");
+    assert_eq!(eras(NOW + seconds(150) + Duration::from_millis(1)), 1, "a second one");
+}
+
+#[test]
 fn a_clock_that_was_ahead_for_a_while_refuses_for_seconds() {
     // No proof was accepted meanwhile, as clients went by the right time; or some were, with nonces of the wrong one.
     for accepted_meanwhile in [0, 30] {
@@ -146,7 +165,7 @@ fn d_18_a_step_while_a_proof_is_checked() {
             thread::yield_now();
         }
     };
-    let accepted: Vec<bool> = thread::scope(|scope| {
+    let (accepted, after): (Vec<bool>, _) = thread::scope(|scope| {
         let checks = scope.spawn(|| {
             let check = |(steps, there): &(ClockSteps, AtomicUsize)| {
                 both(there);
@@ -154,14 +173,34 @@ fn d_18_a_step_while_a_proof_is_checked() {
             };
             rounds.iter().map(check).collect()
         });
-        for (steps, there) in &rounds {
-            both(there);
-            assert_eq!(steps.check(NOW, NOW + seconds(1)), Ok(()));
-        }
-        checks.join().unwrap()
+        // Looked at after the scope, since the other thread would wait for ever for one that has panicked.
+        let after: Vec<_> = rounds
+            .iter()
+            .map(|(steps, there)| {
+                both(there);
+                steps.check(NOW, NOW + seconds(1))
+            })
+            .collect();
+        (checks.join().unwrap(), after)
     });
+    assert!(after.iter().all(Result::is_ok));
     for (round, ((steps, _), accepted)) in rounds.iter().zip(&accepted).enumerate() {
         assert!(!accepted || steps.check(NOW, made_at) == Err(SteppedBack), "{round}");
     }
     assert!(accepted.contains(&true));
+}
+
+#[test]
+fn of_more_eras_than_are_kept_the_nearest_are_joined() {
+    let joined = |seconds: &[u32]| {
+        let mut eras = seconds.iter().map(|&oldest| Era { oldest, newest: oldest + 10 }).collect();
+        join_nearest(&mut eras);
+        eras.into_iter().map(|era| (era.oldest, era.newest)).collect::<Vec<_>>()
+    };
+    let apart: Vec<_> = (1..).take(MAX_ERAS).map(|number| number * 1000).collect();
+    let kept: Vec<_> = apart.iter().map(|&oldest| (oldest, oldest + 10)).collect();
+    assert_eq!(joined(&apart), kept);
+    let mut expected = kept;
+    expected[5] = (6000, 6510);
+    assert_eq!(joined(&[&apart[..], &[6500]].concat()), expected);
 }

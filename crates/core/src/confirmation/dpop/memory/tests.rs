@@ -203,4 +203,5 @@ fn its_debug_output_is_short() {
     let store = MemoryReplayStore::new(1 << 20);
     assert_eq!(store.insert(key(1), NOW + MINUTE, NOW), Ok(ProofUse::First));
     assert_eq!(format!("{store:?}"), "MemoryReplayStore { len: 1, bytes: 320, .. }");
+    assert_eq!(format!("{:?}", key(1)), "9e3779b97f4a7c150000000000000001".to_owned() + &"0".repeat(32));
 }

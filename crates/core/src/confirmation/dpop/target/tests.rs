@@ -350,3 +350,16 @@ fn dpop_9_a_public_url_is_an_absolute_http_url() {
         assert!(url(plain).is_plain_http(), "{plain}");
     }
 }
+
+#[test]
+fn the_host_of_a_url_ends_before_its_port() {
+    for (text, expected) in [
+        ("https://api.example/r", "api.example"),
+        ("https://api.example:8443/r:1", "api.example"),
+        ("https://[2001:db8::1]/", "[2001:db8::1]"),
+        ("https://[::1]:8443/]", "[::1]"),
+    ] {
+        assert_eq!(host(text), expected, "{text}");
+    }
+    assert_eq!(format!("{:?}", url("https://api.example:8443/v1/")), "https://api.example:8443/v1");
+}
