@@ -44,11 +44,6 @@ impl Confirmed {
         self.0.as_ref().is_some_and(|proven| proven.key.as_ref() == Some(key))
     }
 
-    /// Whether something was proven.
-    pub(crate) fn is_proven(&self) -> bool {
-        self.0.is_some()
-    }
-
     pub(crate) fn next_nonce(&self) -> Option<&HeaderValue> {
         self.0.as_ref()?.next_nonce.as_ref()
     }
@@ -136,7 +131,7 @@ impl ConfirmationVerifier {
             proof: if is_dpop { ProofField::of(request) } else { ProofField::None },
             token_digest: is_dpop.then(|| crypto.sha256(&[token.as_bytes()])),
             certificate: self.certificates.as_ref().map_or(Ok(None), |binding| binding.certificate(request, crypto)),
-            earlier: earlier.filter(Confirmed::is_proven),
+            earlier,
         }))
     }
 
@@ -222,5 +217,24 @@ fn check_certificate(confirmation: &Confirmation, evidence: &Evidence) -> Result
         Err(fault) => {
             Err(FailedCheck::new(Reason::MissingClientCertificate, "x5t#S256", expected, Actual::Fixed(fault)))
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn a_request_is_not_looked_at_where_no_method_is_switched_on() {
+        let request = Request::new(());
+        let shown = |certificates| {
+            let verifier =
+                ConfirmationVerifier { certificates, crypto: CryptoBackend::compiled_in(), ..Default::default() };
+            verifier.evidence(Scheme::Bearer, "token", RequestHead::from(&request), 0, None).is_some()
+        };
+        assert!(!shown(None) && shown(Some(CertificateBinding::new())));
     }
 }
