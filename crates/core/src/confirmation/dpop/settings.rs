@@ -152,3 +152,20 @@ impl Dpop {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_of_settings_are_those_that_are_documented() {
+        let is_faulty = |dpop: Dpop| dpop.faults().next().is_some();
+        for (bytes, expected) in [(0, true), (64 * 1024 - 1, true), (64 * 1024, false), (64 << 20, false)] {
+            assert_eq!(is_faulty(Dpop::new().replay_memory(bytes)), expected, "{bytes}");
+        }
+        for (seconds, expected) in [(0, true), (1, false), (300, false), (301, true)] {
+            assert_eq!(is_faulty(Dpop::new().max_proof_age(Duration::from_secs(seconds))), expected, "{seconds}");
+        }
+        assert_eq!(format!("{:?}", Dpop::new().replay), "Memory { bytes: 67108864 }");
+    }
+}

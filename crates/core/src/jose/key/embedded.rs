@@ -74,7 +74,16 @@ mod tests {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
     use super::*;
-    use crate::{crypto::tests::BACKENDS, jose::json};
+    use crate::{
+        crypto::tests::{BACKENDS, public_jwk},
+        jose::json,
+    };
+
+    /// What there is to know about a key in a proof.
+    fn with_key<T>(jwk: &str, ask: impl FnOnce(Result<EmbeddedKey<'_>, Cow<'static, str>>) -> T) -> T {
+        let members = json::object(jwk.as_bytes(), |_| true).unwrap();
+        ask(EmbeddedKey::read(&Value::Object(members)))
+    }
 
     fn thumbprint(jwk: &str) -> String {
         let members = json::object(jwk.as_bytes(), |_| true).unwrap();
@@ -97,5 +106,49 @@ mod tests {
         // RFC 9449 §6.1, whose key is that of §4.1.
         let p256 = r#"{"y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","kty":"EC","ext":true,"x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","crv":"P-256"}"#;
         assert_eq!(thumbprint(p256), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
+    }
+
+    #[test]
+    fn dpop_5_a_modulus_has_4096_bits_at_most() {
+        let fault = |bytes: usize| {
+            let n = URL_SAFE_NO_PAD.encode(vec![0xff; bytes]);
+            with_key(&format!(r#"{{"kty":"RSA","n":"{n}","e":"AQAB"}}"#), |key| key.err())
+        };
+        assert_eq!((fault(256), fault(512)), (None, None));
+        for longer in [513, 1024] {
+            assert!(fault(longer).is_some_and(|fault| fault.contains("4096 bits")), "{longer}");
+        }
+    }
+
+    #[test]
+    fn dpop_5_an_algorithm_fits_the_key_and_what_it_says_of_itself() {
+        let fits = |mut jwk: serde_json::Value, own: Option<&str>, algorithm| {
+            jwk.as_object_mut().unwrap().remove("alg");
+            jwk.as_object_mut().unwrap().extend(own.map(|own| ("alg".to_owned(), own.into())));
+            with_key(&jwk.to_string(), |key| key.unwrap_or_else(|fault| panic!("{fault}")).fits(algorithm))
+        };
+        let (rsa, p256) = (public_jwk("a-rsa-noalg"), public_jwk("a-es256"));
+        for algorithm in [Algorithm::Rs256, Algorithm::Ps256] {
+            assert!(fits(rsa.clone(), None, algorithm) && !fits(p256.clone(), None, algorithm));
+            assert_eq!(fits(rsa.clone(), Some("PS256"), algorithm), algorithm == Algorithm::Ps256);
+        }
+        for own in [None, Some("ES256")] {
+            assert!(fits(p256.clone(), own, Algorithm::Es256) && !fits(p256.clone(), own, Algorithm::Es384), "{own:?}");
+        }
+    }
+
+    #[test]
+    fn dpop_5_a_modulus_with_a_small_factor_is_told() {
+        let weakness = |n: Vec<u8>| {
+            let n = URL_SAFE_NO_PAD.encode(n);
+            let jwk = format!(r#"{{"kty":"RSA","n":"{n}","e":"AQAB"}}"#);
+            with_key(&jwk, |key| key.unwrap_or_else(|fault| panic!("{fault}")).weakness())
+        };
+        // 2^2048 - 1, which 3 divides.
+        assert!(weakness(vec![0xff; 256]).is_some_and(|weakness| weakness.contains("factor")));
+        assert_eq!(
+            with_key(&public_jwk("a-rsa-noalg").to_string(), |key| key.ok().map(|key| key.weakness())),
+            Some(None)
+        );
     }
 }

@@ -1,4 +1,4 @@
-use std::time::SystemTime;
+use std::{sync::Mutex, time::SystemTime};
 
 use http::Method;
 use serde_json::{Value, json};
@@ -7,6 +7,7 @@ use super::{target::PublicUrl, *};
 use crate::{
     clock::SystemClock,
     crypto::tests::{BACKENDS, private_jwk, public_jwk, token},
+    online::StoreError,
     request::Scheme,
 };
 
@@ -37,17 +38,21 @@ fn check(
     bound_to: &Thumbprint,
     crypto: CryptoBackend,
 ) -> Result<GoodProof, Reason> {
-    let evidence = Evidence {
+    verifier.check(&evidence(proof, "/"), bound_to, crypto).map_err(|error| error.reason())
+}
+
+/// What a request for this path shows.
+fn evidence(proof: &str, path: &str) -> Evidence {
+    Evidence {
         scheme: Scheme::Dpop,
         method: Method::GET,
         resource: 0,
-        target: "/".parse().unwrap(),
+        target: path.parse().unwrap(),
         proof: ProofField::One(proof.try_into().unwrap()),
         token_digest: Some([0; 32]),
         certificate: Ok(None),
         earlier: None,
-    };
-    verifier.check(&evidence, bound_to, crypto).map_err(|error| error.reason())
+    }
 }
 
 /// The thumbprint of the key in a proof.
@@ -388,5 +393,101 @@ async fn dpop_11_an_answer_of_a_store_that_comes_too_late_is_none() {
         let asking = verifier.use_up(good.used).unwrap().unwrap();
         clock.advance(Duration::from_secs(pause));
         assert_eq!(asking.await.err().map(|error| error.reason()), reason, "{pause}");
+    }
+}
+
+/// The RSA modulus has a factor of 3, so that others can sign with it. It signed with Python's `pow`.
+#[test]
+fn dpop_5_a_key_by_which_others_can_sign_is_refused() {
+    let proof = include_str!("../../../../testdata/weak_rsa_proof.jwt").trim_end();
+    for &crypto in BACKENDS {
+        let clock = SetClock(Mutex::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
+        let verifier =
+            DpopVerifier::new(Dpop::new(), PublicUrls::Named([PublicUrl::parse(URL).unwrap()].into()), Arc::new(clock));
+        let key = thumbprint(proof, Algorithm::Rs256, crypto);
+        // The signature is good, and so the key is asked about.
+        assert_eq!(check(&verifier, proof, &[7; 32], crypto).err(), Some(Reason::BindingMismatch));
+        for _ in 0..2 {
+            assert_eq!(check(&verifier, proof, &key, crypto).err(), Some(Reason::InvalidDpopProof));
+        }
+    }
+}
+
+#[test]
+fn dpop_3_a_proof_has_8_kib_at_most() {
+    let decodes = |length: usize| {
+        let proof = format!("e30.e30.{}", "A".repeat(length - 8));
+        assert_eq!(proof.len(), length);
+        DecodedProof::decode(proof.as_bytes(), &mut ProofBuffers::new(), |_| None).is_ok()
+    };
+    assert!(decodes(8 * 1024) && !decodes(8 * 1024 + 1));
+}
+
+#[test]
+fn its_debug_output_names_the_urls() {
+    let shown = format!("{:?}", verifier());
+    assert!(shown.starts_with("DpopVerifier { urls: Named([https://api.example]), algorithms: ["), "{shown}");
+}
+
+/// Accepts whatever it is asked about, and keeps the last.
+#[derive(Clone, Debug, Default)]
+struct Recording(Arc<Mutex<Option<UsedProof>>>);
+
+impl ReplayStore for Recording {
+    fn insert_if_absent(&self, proof: UsedProof) -> BoxFuture<'static, Result<ProofUse, StoreError>> {
+        *self.0.lock().unwrap() = Some(proof);
+        Box::pin(std::future::ready(Ok(ProofUse::First)))
+    }
+}
+
+/// Replicas whose clocks are ten seconds behind accept a proof for longer, and those whose are ahead accepted it earlier.
+#[tokio::test]
+async fn dpop_11_a_proof_is_remembered_for_longer_than_it_can_be_used() {
+    let (crypto, store) = (BACKENDS[0], Recording::default());
+    let second = |seconds: u64| Duration::from_secs(seconds);
+    let use_up = async |dpop: Dpop, claims: Value, now: Duration| {
+        let clock = SetClock(Mutex::new(SystemTime::UNIX_EPOCH + now));
+        let urls = PublicUrls::Named([PublicUrl::parse(URL).unwrap()].into());
+        let verifier = DpopVerifier::new(dpop.replay_store(store.clone()), urls, Arc::new(clock));
+        let jwk = public_jwk("a-es256");
+        let proof = token("a-es256", &json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": jwk }), &claims);
+        let key = thumbprint(&proof, Algorithm::Es256, crypto);
+        let good = check(&verifier, &proof, &key, crypto).unwrap_or_else(|reason| panic!("{reason:?}"));
+        verifier.use_up(good.used).unwrap_or_else(|error| panic!("{error}")).unwrap().await.unwrap();
+        let used = store.0.lock().unwrap().take().unwrap();
+        (used.acceptable_from, used.lifetime)
+    };
+    let now = second(1_800_000_000);
+    let mut claims = claims();
+    claims["iat"] = (now - second(20)).as_secs().into();
+    assert_eq!(use_up(Dpop::new(), claims.clone(), now).await, (now - second(30), second(40 + 10)));
+    // By the nonce's time, where there is one.
+    let nonces = DpopNonces::from_secret([7; 32]).lifetime(second(100));
+    claims["nonce"] = nonces.issue(crypto, now - second(25)).into();
+    assert_eq!(use_up(Dpop::new().nonces(nonces), claims, now).await, (now - second(25), second(75 + 10)));
+}
+
+#[test]
+fn dpop_11_the_end_of_a_target_is_not_the_beginning_of_an_identifier() {
+    let (verifier, crypto) = (verifier(), BACKENDS[0]);
+    let used = |path: &str, id: &str| {
+        let mut claims = claims();
+        (claims["htu"], claims["jti"]) = (format!("{URL}{path}").into(), id.into());
+        let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": public_jwk("a-es256") });
+        let proof = token("a-es256", &header, &claims);
+        let key = thumbprint(&proof, Algorithm::Es256, crypto);
+        verifier.check(&evidence(&proof, path), &key, crypto).unwrap_or_else(|error| panic!("{error}")).used.key
+    };
+    assert_eq!(used("/r", "12"), used("/r", "12"));
+    assert_ne!(used("/r", "12"), used("/r1", "2"));
+}
+
+#[test]
+fn dpop_3_no_other_prefix_of_the_same_length_is_taken_off_typ() {
+    let (verifier, crypto, jwk) = (verifier(), BACKENDS[0], public_jwk("a-es256"));
+    let key = thumbprint(&proof("a-es256", Algorithm::Es256), Algorithm::Es256, crypto);
+    for (typ, is_good) in [("application/dpop+jwt", true), ("application.dpop+jwt", false)] {
+        let proof = token("a-es256", &json!({ "typ": typ, "alg": "ES256", "jwk": jwk }), &claims());
+        assert_eq!(check(&verifier, &proof, &key, crypto).is_ok(), is_good, "{typ}");
     }
 }
