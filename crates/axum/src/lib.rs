@@ -121,12 +121,13 @@ mod scoped;
 
 #[doc(inline)]
 pub use scopegate_core::{
-    Access, Authentication, Binding, BuildError, Claims, ConfirmationMethod, CryptoBackend, Error, ErrorKind,
-    ExactScopes, GenAuthScopes, Health, ImpliedScopes, InvalidProtectionSpace, InvalidScopePolicy, InvalidScopeToken,
-    Issuer, IssuerHealth, JwtCacheConfig, OnlineHealth, Principal, ProtectedResource, Reason, ResourceMetadata,
-    ResourceServer, ResourceServerBuilder, RouteInfo, Routes, Scope, ScopeGrammar, ScopePolicy, ScopeToken, Startup,
-    Tenants, TokenEnd, TokenPolicy, TokenSource, VerifiedToken, api_keys, authenticated, clock, config, dpop, fetch,
-    introspection, jose, jwt, keys, mtls, observe, online, optional, public, scope, token_verifier,
+    Access, Authentication, Binding, BoxFuture, BuildError, Claims, ConfirmationMethod, CryptoBackend, Error,
+    ErrorKind, ExactScopes, GenAuthScopes, Health, ImpliedScopes, InvalidProtectionSpace, InvalidScopePolicy,
+    InvalidScopeToken, Issuer, IssuerHealth, JwtCacheConfig, OnlineHealth, Principal, ProtectedResource, Reason,
+    ResourceMetadata, ResourceServer, ResourceServerBuilder, RouteInfo, Routes, Scope, ScopeGrammar, ScopePolicy,
+    ScopeToken, Startup, Tenants, TokenEnd, TokenPolicy, TokenSource, VerifiedToken, api_keys, authenticated, clock,
+    config, dpop, fetch, introspection, jose, jwt, keys, mtls, observe, online, optional, public, scope,
+    token_verifier,
 };
 #[doc(inline)]
 pub use scopegate_tower::{

@@ -8,7 +8,7 @@ use std::{
 
 use scopegate_axum::{
     Reason,
-    dpop::{ProofUse, ReplayKey, ReplayStore, UsedProof},
+    dpop::{DpopNonces, ProofUse, ReplayKey, ReplayStore, UsedProof},
     online::StoreError,
 };
 use scopegate_core::BoxFuture;
@@ -74,6 +74,18 @@ async fn dpop_11_a_proof_that_one_replica_accepted_is_refused_by_the_others() {
     let proof = alone.proof().issue();
     alone.send(&proof).await.assert_pass();
     Ask::get("/me").dpop(&alone.token, &proof).of(&apart.api.router).await.assert_pass();
+}
+
+/// As code adds it to what a configuration says of DPoP.
+#[tokio::test]
+async fn dpop_11_a_store_is_added_to_settings_that_name_none() {
+    let shelf = Shelf::default();
+    let nonces = DpopNonces::from_secret([7; 32]);
+    let builder = resource_server().issuer(issuer()).replay_store(shelf.clone()).dpop(dpop().nonces(nonces));
+    let rig = Rig::behind(clock(), builder).await;
+    let refused = rig.send(rig.proof().issue()).await;
+    rig.send(rig.proof().nonce(refused.assert_use_nonce()).issue()).await.assert_pass();
+    assert_eq!(shelf.contents().calls.len(), 1);
 }
 
 #[tokio::test]

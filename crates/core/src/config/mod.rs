@@ -122,9 +122,9 @@
 //! | `max_proof_age` | `"60s"` | time: how [old](Dpop::max_proof_age) a proof may be |
 //! | `nonces` | `false` | demands [nonces](Dpop::nonces), with a secret of [this process](DpopNonces::of_this_process) |
 //! | `nonce_secret` or `nonce_secret_file` | none | demands nonces, with the [secret](DpopNonces::from_secret) that replicas share |
-//! | `previous_nonce_secret` or `previous_nonce_secret_file` | none | the secret that is [being replaced](DpopNonces::previous_secret) |
+//! | `previous_nonce_secret` or `previous_nonce_secret_file` | none | another secret whose nonces are accepted, while one [replaces the other](DpopNonces::previous_secret) |
 //! | `nonce_lifetime` | `"5min"` | time: how long a nonce [may be used](DpopNonces::lifetime) |
-//! | `replay_memory` | `67108864` | bytes: [memory](Dpop::replay_memory) for used proofs; code gives a [shared store](Dpop::replay_store) |
+//! | `replay_memory` | `67108864` | bytes: [memory](Dpop::replay_memory) for used proofs; code adds a [shared store](ResourceServerBuilder::replay_store) |
 //!
 //! | of `certificate_binding` | default | |
 //! |---|---|---|

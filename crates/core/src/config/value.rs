@@ -191,7 +191,8 @@ impl Secret {
         if [&b"\xef\xbb\xbf"[..], b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| bytes.starts_with(mark)) {
             return Err("begins with a byte order mark; save it as UTF-8 without one".into());
         }
-        let mut text = String::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
+        let mut text = String::from_utf8(bytes)
+            .map_err(|_| "is not UTF-8; a secret is text, as `openssl rand -hex 32` writes it")?;
         if text.ends_with('\n') {
             text.pop();
             if text.ends_with('\r') {
@@ -323,7 +324,7 @@ mod tests {
         for (content, fault) in [
             (b"".as_slice(), "is empty"),
             (b"\n", "is empty"),
-            (b"s3cret\xff", "is not UTF-8"),
+            (b"s3cret\xff", "is not UTF-8; a secret is text, as `openssl rand -hex 32` writes it"),
             (b"\xef\xbb\xbfs3cret", "begins with a byte order mark; save it as UTF-8 without one"),
             (b"\xff\xfes\0", "begins with a byte order mark; save it as UTF-8 without one"),
             (b"\xfe\xff\0s", "begins with a byte order mark; save it as UTF-8 without one"),

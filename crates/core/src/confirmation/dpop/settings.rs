@@ -127,6 +127,14 @@ impl Dpop {
         self
     }
 
+    /// The same with a store that the settings did not name, if there is one.
+    pub(crate) fn shared_by(mut self, store: Option<Arc<dyn ReplayStore>>) -> Self {
+        if let Some(store) = store {
+            self.replay = ReplayCheck::Shared(store);
+        }
+        self
+    }
+
     /// What is wrong with the settings, except for the public URLs.
     pub(crate) fn faults(&self) -> impl Iterator<Item = String> {
         let mut faults = Vec::new();

@@ -94,7 +94,20 @@ impl ResourceServerBuilder {
 
     /// The public URLs of a server with DPoP: those that were named, or else the origins of its protected resources.
     pub(super) fn public_urls(&self, faults: &mut Faults) -> PublicUrls {
-        let Some(dpop) = &self.dpop else { return PublicUrls::Named([].into()) };
+        let Some(dpop) = &self.dpop else {
+            if self.replay_store.is_some() {
+                faults.add(
+                    "replay_store: DPoP is not switched on, so that there are no proofs to remember; switch it on with `.dpop(..)`",
+                );
+            }
+            return PublicUrls::Named([].into());
+        };
+        if self.dpop_is_set_twice {
+            faults.add(
+                "dpop: is set twice, by code or by a configuration and code, and one would drop the public URLs and the nonces of \
+                 the other; keep one, and add a store that replicas share with `.replay_store(..)`",
+            );
+        }
         dpop.faults().for_each(|fault| faults.add(format!("dpop: {fault}")));
         let origins: Vec<&str> = self.resources.iter().map(ProtectedResource::origin).collect();
         let named: Vec<&str> = dpop.public_urls.iter().map(String::as_str).collect();

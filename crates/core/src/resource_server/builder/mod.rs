@@ -22,7 +22,7 @@ use crate::{
     confirmation::{
         Checkable, ConfirmationVerifier,
         certificate::CertificateBinding,
-        dpop::{Dpop, DpopVerifier},
+        dpop::{Dpop, DpopVerifier, ReplayStore},
     },
     crypto::CryptoBackend,
     custom::token_verifier::TokenVerifier,
@@ -82,6 +82,8 @@ pub struct ResourceServerBuilder {
     observer: Option<Arc<dyn Observer>>,
     token_header: Option<HeaderName>,
     dpop: Option<Dpop>,
+    dpop_is_set_twice: bool,
+    replay_store: Option<Arc<dyn ReplayStore>>,
     certificates: Option<CertificateBinding>,
     demands_binding: bool,
     is_fapi: bool,
@@ -111,6 +113,8 @@ impl Default for ResourceServerBuilder {
             observer: None,
             token_header: None,
             dpop: None,
+            dpop_is_set_twice: false,
+            replay_store: None,
             certificates: None,
             demands_binding: false,
             is_fapi: false,
@@ -232,8 +236,19 @@ impl ResourceServerBuilder {
 
     /// Accepts tokens that are bound to a key of the client, with a proof of it in each request (RFC 9449). See
     /// [`dpop`](crate::dpop).
+    ///
+    /// Once: a second call, or one on a builder of a [`Config`](crate::config::Config) that has settings for it, is a fault. It would
+    /// drop the public URLs and the nonces of the first.
     pub fn dpop(mut self, dpop: Dpop) -> Self {
+        self.dpop_is_set_twice = self.dpop.is_some();
         self.dpop = Some(dpop);
+        self
+    }
+
+    /// Remembers used proofs in this store, which the replicas of a service share, as [`Dpop::replay_store`] does: for settings that
+    /// come from a [`Config`](crate::config::Config), which names no store.
+    pub fn replay_store(mut self, store: impl ReplayStore) -> Self {
+        self.replay_store = Some(Arc::new(store));
         self
     }
 
@@ -423,7 +438,9 @@ impl ResourceServerBuilder {
         self.startup.wait_for(&issuers, &*self.clock).await?;
 
         let confirmation = ConfirmationVerifier {
-            dpop: self.dpop.map(|dpop| DpopVerifier::new(dpop, public_urls, Arc::clone(&self.clock))),
+            dpop: self
+                .dpop
+                .map(|dpop| DpopVerifier::new(dpop.shared_by(self.replay_store), public_urls, Arc::clone(&self.clock))),
             certificates: self.certificates,
             demands_binding: self.demands_binding,
             crypto: self.crypto,

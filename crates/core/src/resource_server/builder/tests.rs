@@ -1,10 +1,13 @@
 use super::*;
 use crate::{
+    BoxFuture,
+    confirmation::dpop::{ProofUse, UsedProof},
     crypto::tests::{BACKENDS, jwks},
     custom::api_keys::ApiKeys,
     introspection::{ClientAuthentication, Introspection},
     jose::Algorithm,
     jwt::{Evidence, Profile},
+    online::StoreError,
     redact,
     resource_server::tests::Network,
 };
@@ -608,4 +611,41 @@ async fn answers_are_held_to_what_the_introspection_and_its_issuer_are_set_to() 
         assert_eq!((rules.demands_token_type, rules.scope_may_be_array), (is_set, is_set));
         assert_eq!((rules.aliases.len(), rules.authorized_parties.is_some()), (usize::from(is_set), is_set));
     }
+}
+
+#[tokio::test]
+async fn dpop_that_is_set_twice_is_a_fault() {
+    let named = || Dpop::new().public_url("https://api.example");
+    let configured = || -> ResourceServerBuilder {
+        let variables = [
+            ("X_ISSUER", "https://as.example"),
+            ("X_AUDIENCE", "https://api.example"),
+            ("X_DPOP_PUBLIC_URL", "https://api.example"),
+            ("X_DPOP_NONCES", "true"),
+        ];
+        crate::config::Config::from_vars("X", variables).into_builder().fetch(Network::new())
+    };
+    for once in [builder(issuer()).dpop(named()), configured()] {
+        assert_eq!(faults(once).await, NONE);
+    }
+    for twice in [builder(issuer()).dpop(named()).dpop(named()), configured().dpop(named())] {
+        assert!(faults(twice).await[0].starts_with("dpop: is set twice"));
+    }
+}
+
+#[tokio::test]
+async fn a_store_of_used_proofs_without_dpop_is_a_fault() {
+    #[derive(Debug)]
+    struct Store;
+
+    impl ReplayStore for Store {
+        fn insert_if_absent(&self, _: UsedProof) -> BoxFuture<'static, Result<ProofUse, StoreError>> {
+            Box::pin(std::future::ready(Ok(ProofUse::Repeated)))
+        }
+    }
+
+    let found = faults(builder(issuer()).replay_store(Store)).await;
+    assert!(found.len() == 1 && found[0].starts_with("replay_store: DPoP is not switched on"), "{found:?}");
+    let dpop = Dpop::new().public_url("https://api.example");
+    assert_eq!(faults(builder(issuer()).replay_store(Store).dpop(dpop)).await, NONE);
 }
