@@ -3,6 +3,8 @@
 //! A test binary of its own, since it counts every allocation of its thread. It sends a few hundred tokens of each shape,
 //! several times the capacity; `MEMORY_TOKENS=1000000` sends as many as a service sees in a quarter of an hour.
 
+// Thousands of proofs take RustCrypto minutes in a debug build, and what is remembered of them is the same.
+#[cfg(feature = "aws-lc-rs")]
 mod dpop;
 
 use std::{
