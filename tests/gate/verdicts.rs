@@ -309,7 +309,7 @@ async fn a_tenant_that_is_trusted_no_longer_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn not_built_c_10_a_bound_token_is_refused_each_time() {
+async fn mtls_5_a_bound_token_is_refused_each_time_where_no_binding_is_checked() {
     let api = api(&clock()).await;
     let bound = mint().token().claim("cnf", json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" })).issue();
     for _ in 0..3 {

@@ -44,7 +44,7 @@ async fn dpop_12_d_08_ath_is_the_digest_of_this_token_in_base64url() {
 }
 
 #[tokio::test]
-async fn dpop_12_d_08_a_proof_for_another_token_of_the_client_is_refused() {
+async fn d_08_dpop_12_a_proof_for_another_token_of_the_client_is_refused() {
     let rig = Rig::new().await;
     let other = rig.mint.token().scope("admin messages:read").bound_to(&rig.client).issue();
     let proof = rig.proof_for("/admin").issue();

@@ -18,7 +18,7 @@ async fn assert_all_refused(rig: &Rig, proofs: impl IntoIterator<Item = (&'stati
 }
 
 #[tokio::test]
-async fn dpop_3_d_09_typ_is_that_of_proofs() {
+async fn d_09_dpop_3_typ_is_that_of_proofs() {
     let rig = Rig::new().await;
     let of = |typ: Value| rig.proof().header("typ", typ);
     let wrong =
@@ -37,7 +37,7 @@ async fn dpop_3_d_09_typ_is_that_of_proofs() {
 }
 
 #[tokio::test]
-async fn dpop_3_d_19_extensions_are_refused_and_other_parameters_ignored() {
+async fn d_19_dpop_3_extensions_are_refused_and_other_parameters_ignored() {
     let rig = Rig::new().await;
     let table = [
         ("an unknown extension", rig.proof().header("crit", json!(["x"])).header("x", 1)),

@@ -51,7 +51,7 @@ async fn dpop_11_d_02_of_64_at_once_one_passes() {
 }
 
 #[tokio::test]
-async fn dpop_11_d_03_an_identifier_is_that_of_its_key_and_target() {
+async fn d_03_dpop_11_an_identifier_is_that_of_its_key_and_target() {
     let rig = Rig::new().await;
     let others_token = rig.mint.token().bound_to(&rig.other).issue();
     let others = rig.other.proof("GET", "https://api.example/me").for_token(&others_token).jti("a").issue();

@@ -7,7 +7,7 @@ use scopegate_tests::{Api, Ask, resource_server};
 use super::*;
 
 #[tokio::test]
-async fn dpop_1_d_01_a_token_with_a_proof_passes_however_the_scheme_is_spelled() {
+async fn d_01_dpop_1_a_token_with_a_proof_passes_however_the_scheme_is_spelled() {
     let rig = Rig::new().await;
     for scheme in ["DPoP ", "dpop ", "DPOP   "] {
         let ask = Ask::get("/me").authorization(format!("{scheme}{}", rig.token)).header("dpop", rig.proof().issue());
@@ -82,7 +82,7 @@ async fn dpop_2_d_13_anything_but_one_proof_is_refused() {
 }
 
 #[tokio::test]
-async fn dpop_3_d_13_a_long_proof_is_refused_without_being_read() {
+async fn d_13_dpop_3_a_long_proof_is_refused_without_being_read() {
     let rig = Rig::new().await;
     let padded = |length: usize| rig.proof().claim("padding", "x".repeat(length)).issue();
     let fits = padded(5_700);
@@ -99,7 +99,7 @@ async fn dpop_3_d_13_a_long_proof_is_refused_without_being_read() {
 }
 
 #[tokio::test]
-async fn dpop_14_d_14_an_unbound_token_does_not_pass_under_dpop() {
+async fn d_14_dpop_14_an_unbound_token_does_not_pass_under_dpop() {
     let rig = Rig::new().await;
     let token = rig.mint.token().issue();
     for _ in 0..2 {
@@ -113,7 +113,7 @@ async fn dpop_14_d_14_an_unbound_token_does_not_pass_under_dpop() {
 }
 
 #[tokio::test]
-async fn dpop_15_d_14_c_10_a_bound_token_does_not_pass_as_a_bearer_token() {
+async fn c_10_dpop_15_d_14_a_bound_token_does_not_pass_as_a_bearer_token() {
     let rig = Rig::new().await;
     for _ in 0..2 {
         for with_proof in [false, true] {

@@ -11,7 +11,7 @@ use scopegate_tests::{exchange, serve};
 use super::*;
 
 #[tokio::test]
-async fn dpop_7_d_05_htm_is_the_method_of_the_request() {
+async fn d_05_dpop_7_htm_is_the_method_of_the_request() {
     let rig = Rig::new().await;
     for wrong in ["get", "Get", "POST", "HEAD", "GET ", " GET", "GET\t", "G", "", "*"] {
         rig.send(rig.proof().method(wrong).issue()).await.assert_401_dpop(Reason::InvalidDpopProof);
@@ -195,7 +195,7 @@ async fn dpop_9_d_07_what_a_request_says_of_its_host_counts_nothing() {
 }
 
 #[tokio::test]
-async fn dpop_9_d_07_the_same_goes_for_a_request_on_the_wire() {
+async fn d_07_dpop_9_the_same_goes_for_a_request_on_the_wire() {
     let rig = Rig::new().await;
     let served = serve(rig.api.router.clone()).await;
     for (target, host, htu, status) in [
