@@ -73,7 +73,8 @@ async fn main() {
         let proof = client.proof("GET", URL).for_token(&token);
         let key = public_key(client.key());
 
-        let [mut bare, mut whole, mut forged, mut refused] = [Cost::NONE; 4];
+        let by_stranger = DpopClient::generate(algorithm).proof("GET", URL).for_token(&token);
+        let [mut bare, mut whole, mut forged, mut refused, mut strange] = [Cost::NONE; 5];
         for round in 0..=ROUNDS {
             // Here, since a proof gets old.
             let proofs: Vec<String> = (0..PROOFS).map(|_| proof.issue()).collect();
@@ -83,6 +84,10 @@ async fn main() {
                 key.verify_sig(black_box(input.as_bytes()), &signature).unwrap();
             });
             whole.measure(round, requests, |request| call(&mut gate, request, StatusCode::OK));
+            let strangers = (0..PROOFS).map(|_| request(&token, &by_stranger.issue()).into_parts().0).collect();
+            strange.measure(round, strangers, |request| {
+                black_box(server.authenticate(&request).try_now().unwrap().unwrap_err());
+            });
             forged.measure(round, forgeries().map(|request| request.into_parts().0).collect(), |request| {
                 black_box(server.authenticate(&request).try_now().unwrap().unwrap_err());
             });
@@ -96,6 +101,7 @@ async fn main() {
             ("gate, same token, new proof", whole),
             ("bad signature", forged),
             ("bad signature, with the answer", refused),
+            ("by another key", strange),
         ] {
             println!(
                 "  {name:32} {:>11.2?} {:>9.3} {:>8.2}u {:>7}",
