@@ -324,4 +324,7 @@ async fn dpop_8_a_proof_for_the_origin_of_one_resource_is_refused_by_another() {
     Ask::get("/me").dpop(&token, &for_b).of(&at_b).await.assert_pass();
     let for_a = rig.client.proof("GET", "https://a.example/me").for_token(&token).issue();
     Ask::get("https://b.example/me").dpop(&token, &for_a).of(&at_b).await.assert_401_dpop(Reason::InvalidDpopProof);
+    // What a layer for the other one has confirmed does not count, either.
+    let at_both = at_b.layer(Authenticate::new(rig.server.for_resource(names[0])));
+    Ask::get("/me").dpop(&token, &for_a).of(&at_both).await.assert_401_dpop(Reason::InvalidDpopProof);
 }

@@ -173,6 +173,15 @@ fn dpop_4_a_header_with_another_type_or_key_is_not_that_of_a_known_key() {
 #[derive(Debug)]
 struct SetClock(std::sync::Mutex<SystemTime>);
 
+/// When a [`SetClock`] begins, in seconds since 1970.
+const START: u64 = 1_800_000_000;
+
+impl Default for SetClock {
+    fn default() -> Self {
+        Self(std::sync::Mutex::new(SystemTime::UNIX_EPOCH + Duration::from_secs(START)))
+    }
+}
+
 impl SetClock {
     fn advance(&self, by: Duration) {
         *self.0.lock().unwrap() += by;
@@ -189,6 +198,19 @@ impl Clock for SetClock {
     }
 }
 
+fn verifier_by(clock: &Arc<SetClock>, settings: Dpop) -> DpopVerifier {
+    let url = PublicUrl::parse(URL).unwrap();
+    DpopVerifier::new(settings, PublicUrls::Named([url].into()), clock.clone())
+}
+
+/// A proof that was made so many seconds after the start of the clock.
+fn proof_at(id: &str, seconds: u64) -> String {
+    let mut claims = claims();
+    claims["jti"] = id.into();
+    claims["iat"] = (START + seconds).into();
+    token("a-es256", &json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": public_jwk("a-es256") }), &claims)
+}
+
 /// The outcome of a proof that is used up.
 fn use_up(verifier: &DpopVerifier, good: GoodProof) -> Result<(), Reason> {
     verifier.use_up(good.used).map(|asking| assert!(asking.is_none())).map_err(|error| error.reason())
@@ -198,29 +220,20 @@ fn use_up(verifier: &DpopVerifier, good: GoodProof) -> Result<(), Reason> {
 #[test]
 fn a_pause_of_the_process_is_no_step_of_its_clock() {
     let crypto = BACKENDS[0];
-    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let clock = Arc::new(SetClock(std::sync::Mutex::new(start)));
-    let url = PublicUrl::parse(URL).unwrap();
-    let verifier = DpopVerifier::new(Dpop::new(), PublicUrls::Named([url].into()), clock.clone());
-    let made = |id: &str, after: u64| {
-        let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": public_jwk("a-es256") });
-        let mut claims = claims();
-        claims["jti"] = id.into();
-        claims["iat"] = (1_800_000_000 + after).into();
-        token("a-es256", &header, &claims)
-    };
-    let key = thumbprint(&made("x", 0), Algorithm::Es256, crypto);
+    let clock = Arc::new(SetClock::default());
+    let verifier = verifier_by(&clock, Dpop::new());
+    let key = thumbprint(&proof_at("x", 0), Algorithm::Es256, crypto);
     let checked = |proof: &str| check(&verifier, proof, &key, crypto);
 
-    assert_eq!(use_up(&verifier, checked(&made("earlier", 0)).unwrap()), Ok(()));
-    let paused = checked(&made("paused", 0)).unwrap();
+    assert_eq!(use_up(&verifier, checked(&proof_at("earlier", 0)).unwrap()), Ok(()));
+    let paused = checked(&proof_at("paused", 0)).unwrap();
     clock.advance(Duration::from_secs(2));
     // Of a client whose clock is ten seconds ahead.
-    let other = checked(&made("other", 12)).unwrap();
+    let other = checked(&proof_at("other", 12)).unwrap();
     assert_eq!(use_up(&verifier, other), Ok(()));
     let mut outcomes = vec![use_up(&verifier, paused)];
     for second in 2..16 {
-        let good = checked(&made(&format!("later {second}"), second)).unwrap();
+        let good = checked(&proof_at(&format!("later {second}"), second)).unwrap();
         outcomes.push(use_up(&verifier, good));
         clock.advance(Duration::from_secs(1));
     }
@@ -356,15 +369,9 @@ impl ReplayStore for Forgetful {
 #[tokio::test]
 async fn dpop_11_a_proof_that_expires_while_the_process_stands_still_is_not_accepted() {
     let crypto = BACKENDS[0];
-    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let clock = Arc::new(SetClock(std::sync::Mutex::new(start)));
-    let url = PublicUrl::parse(URL).unwrap();
-    let settings = Dpop::new().replay_store(Forgetful(clock.clone(), std::sync::Mutex::default()));
-    let verifier = DpopVerifier::new(settings, PublicUrls::Named([url].into()), clock.clone());
-    let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": public_jwk("a-es256") });
-    let mut claims = claims();
-    claims["iat"] = 1_800_000_000.into();
-    let proof = token("a-es256", &header, &claims);
+    let clock = Arc::new(SetClock::default());
+    let verifier = verifier_by(&clock, Dpop::new().replay_store(Forgetful(clock.clone(), std::sync::Mutex::default())));
+    let proof = proof_at("1", 0);
     let key = thumbprint(&proof, Algorithm::Es256, crypto);
     let first = check(&verifier, &proof, &key, crypto).unwrap();
     assert!(verifier.use_up(first.used).unwrap().unwrap().await.is_ok());
@@ -378,15 +385,9 @@ async fn dpop_11_a_proof_that_expires_while_the_process_stands_still_is_not_acce
 #[tokio::test]
 async fn dpop_11_an_answer_of_a_store_that_comes_too_late_is_none() {
     let crypto = BACKENDS[0];
-    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let clock = Arc::new(SetClock(std::sync::Mutex::new(start)));
-    let url = PublicUrl::parse(URL).unwrap();
-    let settings = Dpop::new().replay_store(Forgetful(clock.clone(), std::sync::Mutex::default()));
-    let verifier = DpopVerifier::new(settings, PublicUrls::Named([url].into()), clock.clone());
-    let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": public_jwk("a-es256") });
-    let mut claims = claims();
-    claims["iat"] = 1_800_000_000.into();
-    let proof = token("a-es256", &header, &claims);
+    let clock = Arc::new(SetClock::default());
+    let verifier = verifier_by(&clock, Dpop::new().replay_store(Forgetful(clock.clone(), std::sync::Mutex::default())));
+    let proof = proof_at("1", 0);
     let key = thumbprint(&proof, Algorithm::Es256, crypto);
     for (pause, reason) in [(60, None), (1, Some(Reason::ReplayCheckUnavailable))] {
         let good = check(&verifier, &proof, &key, crypto).unwrap();
