@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
+use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header::AUTHORIZATION};
@@ -94,19 +94,42 @@ pub(crate) async fn server(mint: &Mint, cache: JwtCacheConfig) -> ResourceServer
         .unwrap()
 }
 
-/// The public key, parsed.
+/// The key, parsed once.
 pub(crate) fn public_key(key: &SigningKey) -> ParsedPublicKey {
-    let jwk = key.public_jwk();
-    let member = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
-    match key.algorithm() {
-        SigningAlgorithm::Rs256 => RsaPublicKeyComponents { n: member("n"), e: member("e") }
-            .to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256)
-            .unwrap(),
-        SigningAlgorithm::Es256 => {
-            ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, [vec![4], member("x"), member("y")].concat())
-                .unwrap()
+    match PublicKey::of(key) {
+        PublicKey::Rsa(key) => key.to_parsed_public_key(&signature::RSA_PKCS1_2048_8192_SHA256).unwrap(),
+        PublicKey::Point(algorithm, point) => ParsedPublicKey::new(algorithm, point).unwrap(),
+    }
+}
+
+/// Checks a signature with a key that is parsed for it.
+pub(crate) fn unprepared_key(key: &SigningKey) -> impl Fn(&[u8], &[u8]) + use<> {
+    let key = PublicKey::of(key);
+    move |input, signature| match &key {
+        PublicKey::Rsa(key) => key.verify(&signature::RSA_PKCS1_2048_8192_SHA256, input, signature).unwrap(),
+        PublicKey::Point(algorithm, point) => {
+            UnparsedPublicKey::new(*algorithm, point).verify(input, signature).unwrap()
         }
-        _ => ParsedPublicKey::new(&signature::ED25519, member("x")).unwrap(),
+    }
+}
+
+/// The numbers of a public key.
+enum PublicKey {
+    Rsa(RsaPublicKeyComponents<Vec<u8>>),
+    Point(&'static dyn VerificationAlgorithm, Vec<u8>),
+}
+
+impl PublicKey {
+    fn of(key: &SigningKey) -> Self {
+        let jwk = key.public_jwk();
+        let member = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+        match key.algorithm() {
+            SigningAlgorithm::Rs256 => Self::Rsa(RsaPublicKeyComponents { n: member("n"), e: member("e") }),
+            SigningAlgorithm::Es256 => {
+                Self::Point(&signature::ECDSA_P256_SHA256_FIXED, [vec![4], member("x"), member("y")].concat())
+            }
+            _ => Self::Point(&signature::ED25519, member("x")),
+        }
     }
 }
 

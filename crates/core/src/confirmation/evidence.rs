@@ -10,7 +10,6 @@ const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// What a request shows of the keys that its client has. It outlives the borrowed request, since the token may have to be
 /// looked up first: a binding is checked after the token that names it.
-#[derive(Debug)]
 pub(crate) struct Evidence {
     pub(super) scheme: Scheme,
     pub(super) method: Method,
@@ -19,8 +18,8 @@ pub(crate) struct Evidence {
     /// As the client sent it, before any router took a prefix off its path.
     pub(super) target: Uri,
     pub(super) proof: ProofField,
-    /// The SHA-256 digest of the token, under the DPoP scheme.
-    pub(super) token_digest: Option<Thumbprint>,
+    /// The token, under the DPoP scheme.
+    pub(super) token: Option<Box<str>>,
     /// The client's certificate; or why the header that a proxy wrote holds none.
     pub(super) certificate: Result<Option<Thumbprint>, &'static str>,
     /// What an outer layer has confirmed of the same token in the same request, so that no proof is used twice by it.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::{
-    Confirmation, Evidence, binding::Thumbprint, certificate::CertificateBinding, dpop::DpopVerifier,
+    Confirmation, Evidence,
+    binding::Thumbprint,
+    certificate::CertificateBinding,
+    dpop::{BoundTo, DpopVerifier},
     evidence::ProofField,
 };
 use crate::{
@@ -129,7 +132,7 @@ impl ConfirmationVerifier {
             resource,
             target: request.original_uri().clone(),
             proof: if is_dpop { ProofField::of(request) } else { ProofField::None },
-            token_digest: is_dpop.then(|| crypto.sha256(&[token.as_bytes()])),
+            token: is_dpop.then(|| token.into()),
             certificate: self.certificates.as_ref().map_or(Ok(None), |binding| binding.certificate(request, crypto)),
             earlier,
         }))
@@ -156,7 +159,7 @@ impl ConfirmationVerifier {
             (Some(key), Some(dpop), Some(crypto)) => match &evidence.earlier {
                 // An outer layer has used up the proof of this request.
                 Some(earlier) if earlier.is_of_key(&key) => Verdict::Ready(Ok(earlier.clone())),
-                _ => confirm_by_proof(dpop, &key, evidence, crypto),
+                _ => confirm_by_proof(dpop, &key, confirmation, evidence, crypto),
             },
             // A server without DPoP refuses such a token with its other claims.
             (Some(_), ..) => Error::from(Reason::UnverifiableConfirmation).into(),
@@ -164,8 +167,16 @@ impl ConfirmationVerifier {
     }
 }
 
-fn confirm_by_proof(dpop: &DpopVerifier, key: &Thumbprint, evidence: &Evidence, crypto: CryptoBackend) -> Verdict {
-    let checked = match dpop.check(evidence, key, crypto) {
+fn confirm_by_proof(
+    dpop: &DpopVerifier,
+    key: &Thumbprint,
+    confirmation: &Confirmation,
+    evidence: &Evidence,
+    crypto: CryptoBackend,
+) -> Verdict {
+    let Some(token) = &evidence.token else { return Error::from(Reason::DpopRequired).into() };
+    let bound_to = BoundTo { key, token_digest: confirmation.token_digest(token, crypto) };
+    let checked = match dpop.check(evidence, bound_to, crypto) {
         Ok(checked) => checked,
         Err(error) => return error.into(),
     };

@@ -5,7 +5,7 @@ use aws_lc_rs::{
     rand::{self, SystemRandom},
     signature::{
         self, EcdsaKeyPair, Ed25519KeyPair, ParsedPublicKey, RsaEncoding, RsaKeyPair, RsaParameters,
-        RsaPublicKeyComponents,
+        RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
     },
 };
 use curve25519_dalek::edwards::CompressedEdwardsY;
@@ -28,6 +28,24 @@ pub(super) fn prepare(algorithm: Algorithm, key: &PublicKey) -> Option<Key> {
             ParsedPublicKey::new(&signature::ED25519, x).ok()
         }
         PublicKey::Rsa { n, e } => RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters(algorithm)?).ok(),
+    }
+}
+
+/// Verifies one signature. A point off its curve has none.
+pub(super) fn verify(algorithm: Algorithm, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+    let by_point = |algorithm: &'static dyn VerificationAlgorithm, point: &[u8]| {
+        UnparsedPublicKey::new(algorithm, point).verify(message, signature).is_ok()
+    };
+    match key {
+        PublicKey::Ec { curve: Curve::P256, x, y } => {
+            by_point(&signature::ECDSA_P256_SHA256_FIXED, &uncompressed(x, y))
+        }
+        PublicKey::Ec { curve: Curve::P384, x, y } => {
+            by_point(&signature::ECDSA_P384_SHA384_FIXED, &uncompressed(x, y))
+        }
+        PublicKey::Ed25519 { x } => by_point(&signature::ED25519, x),
+        PublicKey::Rsa { n, e } => parameters(algorithm)
+            .is_some_and(|parameters| RsaPublicKeyComponents { n, e }.verify(parameters, message, signature).is_ok()),
     }
 }
 

@@ -183,6 +183,28 @@ impl PublicKey {
         }
     }
 
+    /// Whether `signature` is this key's over `message`, for one check of a key that is not worth [preparing](VerifyingKey).
+    pub(crate) fn verify(
+        &self,
+        algorithm: Algorithm,
+        backend: CryptoBackend,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        #[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+        let _ = message;
+        self.fits(algorithm)
+            && SignatureForm::of(self).fits(signature)
+            && match backend {
+                #[cfg(feature = "aws-lc-rs")]
+                CryptoBackend::AwsLcRs => aws_lc::verify(algorithm, self, message, signature),
+                #[cfg(feature = "rust-crypto")]
+                CryptoBackend::RustCrypto => {
+                    rust_crypto::prepare(algorithm, self).is_some_and(|key| key.verify(message, signature))
+                }
+            }
+    }
+
     fn key_type(&self) -> KeyType {
         match self {
             Self::Ec { curve, .. } => KeyType::Ec(*curve),

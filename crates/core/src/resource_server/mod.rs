@@ -473,9 +473,9 @@ impl ResourceServer {
                     let found = Actual::Fixed("another key or certificate");
                     FailedCheck::new(Reason::BindingMismatch, "cnf", "what the token itself says", found)
                 };
-                own.and(*answered).map(Some).ok_or_else(contradiction)
+                own.and(answered).map(Some).ok_or_else(contradiction)
             }
-            (own, answered) => Ok(own.or(answered).copied()),
+            (own, answered) => Ok(own.or(answered).cloned()),
         };
         let token = match kind {
             LookupKind::VerifiedJwt(verified) => {

@@ -45,5 +45,5 @@ pub use self::{
 };
 pub(crate) use self::{
     target::{PublicUrl, PublicUrls},
-    verifier::DpopVerifier,
+    verifier::{BoundTo, DpopVerifier},
 };

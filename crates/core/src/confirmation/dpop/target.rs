@@ -92,9 +92,19 @@ impl PublicUrls {
 /// `path` is the request's, as the client sent it but for the prefix that a proxy removed. Does not allocate if both are
 /// normalised already.
 pub(crate) fn matched<'a>(htu: &'a str, urls: &[PublicUrl], path: &str) -> Option<Cow<'a, str>> {
+    let is_same = |htu: &str, path: &str| urls.iter().any(|url| htu.strip_prefix(&*url.0) == Some(path));
+    if is_plain(path) && is_same(htu, path) {
+        return Some(Cow::Borrowed(htu));
+    }
     let htu = normalize(htu)?;
     let path = normalize_path(path)?;
-    urls.iter().any(|url| htu.strip_prefix(&*url.0) == Some(&*path)).then_some(htu)
+    is_same(&htu, &path).then_some(htu)
+}
+
+/// Whether a path is normal at a glance, as most are: it is made of letters, digits and slashes, `-`, `_` and `~`.
+fn is_plain(path: &str) -> bool {
+    let is_plain = |byte: u8| byte == b'/' || byte != b'.' && is_unreserved(byte);
+    path.starts_with('/') && path.bytes().all(is_plain)
 }
 
 /// Normalises an absolute `https` or `http` URI, without its query and fragment, whatever these are.

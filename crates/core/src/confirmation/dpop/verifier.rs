@@ -24,7 +24,7 @@ use crate::{
     BoxFuture,
     clock::{self, Clock},
     confirmation::{Evidence, binding::Thumbprint, evidence::ProofField},
-    crypto::{CryptoBackend, VerifyingKey},
+    crypto::CryptoBackend,
     jose::Algorithm,
     redact,
     refusal::{
@@ -59,6 +59,15 @@ enum Replay {
     Memory(MemoryReplayStore),
     Shared(Arc<dyn ReplayStore>),
     Off,
+}
+
+/// What a proof has to be for.
+#[derive(Clone, Copy)]
+pub(crate) struct BoundTo<'t> {
+    /// The thumbprint of the key that the token is bound to.
+    pub(crate) key: &'t Thumbprint,
+    /// The SHA-256 digest of the token.
+    pub(crate) token_digest: Thumbprint,
 }
 
 /// A proof that is good, unless it was used before.
@@ -121,11 +130,11 @@ impl DpopVerifier {
         since_1970(&*self.clock)
     }
 
-    /// Checks the proof of a request for a token that is bound to the key with the thumbprint `bound_to` (RFC 9449 §4.3, §7.1).
+    /// Checks the proof of a request for a token that is bound to a key (RFC 9449 §4.3, §7.1).
     pub(crate) fn check(
         &self,
         evidence: &Evidence,
-        bound_to: &Thumbprint,
+        bound_to: BoundTo<'_>,
         crypto: CryptoBackend,
     ) -> Result<GoodProof, Error> {
         let text = match &evidence.proof {
@@ -135,15 +144,14 @@ impl DpopVerifier {
                 return Err(failure("DPoP", "one field line", Actual::Fixed("several")).into());
             }
         };
-        let Some(token_digest) = evidence.token_digest else { return Err(Reason::DpopRequired.into()) };
         let (now, urls) = (self.now(), self.urls.of(evidence.resource));
         let mut buffers = ProofBuffers::new();
-        let proof = DecodedProof::decode(text, &mut buffers, |header| self.known_keys.get(bound_to, header))?;
+        let proof = DecodedProof::decode(text, &mut buffers, |header| self.known_keys.get(bound_to.key, header))?;
         let demands = ProofDemands {
             algorithms: &self.algorithms,
             expected_algorithms: &Expected::Algorithms(Arc::clone(&self.algorithms)),
             method: evidence.method.as_str(),
-            token_digest,
+            token_digest: bound_to.token_digest,
         };
         let path = evidence.target.path();
         let checked = proof.check(
@@ -155,8 +163,9 @@ impl DpopVerifier {
             },
         )?;
         let (freshness, next_nonce) = self.freshness(&checked, crypto, now)?;
-        self.check_signature(&proof, checked.algorithm, bound_to, crypto)?;
-        let key = ReplayKey::new(crypto.sha256(&[bound_to, checked.target.as_bytes(), b"\0", checked.id.as_bytes()]));
+        self.check_signature(&proof, checked.algorithm, bound_to.key, crypto)?;
+        let key =
+            ReplayKey::new(crypto.sha256(&[bound_to.key, checked.target.as_bytes(), b"\0", checked.id.as_bytes()]));
         Ok(GoodProof { used: Use { key, freshness }, next_nonce })
     }
 
@@ -168,19 +177,15 @@ impl DpopVerifier {
         bound_to: &Thumbprint,
         crypto: CryptoBackend,
     ) -> Result<(), Error> {
-        let verify = |key: &VerifyingKey| {
-            let is_valid = key.verify(proof.signing_input(), proof.signature());
-            let failed = || failure("signature", "one by the key in jwk", Actual::Fixed("another"));
-            if is_valid { Ok(()) } else { Err(failed()) }
-        };
+        let (input, signature) = (proof.signing_input(), proof.signature());
+        let failed = || failure("signature", "one by the key in jwk", Actual::Fixed("another"));
         if let Some(known) = proof.known_key() {
-            return Ok(verify(&known.key)?);
+            return if known.key.verify(input, signature) { Ok(()) } else { Err(failed().into()) };
         }
         let key = proof.key(algorithm)?;
-        let prepared = key
-            .prepare(algorithm, crypto)
-            .ok_or_else(|| failure("jwk", "a valid public key", Actual::Fixed("numbers that are none")))?;
-        verify(&prepared)?;
+        if !key.verify(algorithm, crypto, input, signature) {
+            return Err(failed().into());
+        }
         if key.thumbprint(crypto) != *bound_to {
             return Err(FailedCheck::new(
                 Reason::BindingMismatch,
@@ -193,12 +198,10 @@ impl DpopVerifier {
         if let Some(weakness) = key.weakness() {
             return Err(failure("jwk", "a key by which only its holder can sign", Actual::Fixed(weakness)).into());
         }
-        self.known_keys.insert(KnownKey {
-            thumbprint: *bound_to,
-            header: proof.encoded_header().into(),
-            algorithm,
-            key: prepared,
-        });
+        if let Some(key) = key.prepare(algorithm, crypto) {
+            let header = proof.encoded_header().into();
+            self.known_keys.insert(KnownKey { thumbprint: *bound_to, header, algorithm, key });
+        }
         Ok(())
     }
 

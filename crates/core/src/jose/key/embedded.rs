@@ -45,7 +45,19 @@ impl<'v> EmbeddedKey<'v> {
         self.jwk.algorithm.is_none_or(|own| own == algorithm) && self.jwk.public_key.fits(algorithm)
     }
 
-    /// The key, ready to verify signatures of an algorithm that fits it. `None` where it is no valid key.
+    /// Whether `signature` is this key's over `message`. It is not, where this is no valid key. To prepare a key for one check
+    /// would be the dearer way.
+    pub(crate) fn verify(
+        &self,
+        algorithm: Algorithm,
+        backend: CryptoBackend,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        self.jwk.public_key.verify(algorithm, backend, message, signature)
+    }
+
+    /// The key, ready to verify many signatures of an algorithm that fits it. `None` where it is no valid key.
     pub(crate) fn prepare(&self, algorithm: Algorithm, backend: CryptoBackend) -> Option<VerifyingKey> {
         VerifyingKey::new(backend, algorithm, &self.jwk.public_key)
     }

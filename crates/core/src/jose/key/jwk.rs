@@ -186,5 +186,6 @@ fn rsa(element: &Value<'_>) -> Result<PublicKey, &'static str> {
 
 fn without_leading_zeros(mut bytes: Vec<u8>) -> Vec<u8> {
     let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
-    bytes.split_off(zeros)
+    bytes.drain(..zeros);
+    bytes
 }

@@ -276,6 +276,20 @@ fn d_06_what_is_compared_is_borrowed_where_it_is_normal() {
 }
 
 #[test]
+fn d_06_a_path_that_is_plain_at_a_glance_is_normal() {
+    let ascii = || (0..=0x7f_u8).map(char::from);
+    let paths =
+        ascii().flat_map(|a| ascii().flat_map(move |b| ["/", "", "/a/"].map(|before| format!("{before}{a}{b}"))));
+    let plain: Vec<String> = paths.filter(|path| is_plain(path)).collect();
+    // 26 letters twice, ten digits, `-`, `_`, `~` and the slash.
+    assert_eq!(plain.len(), 2 * 66 * 66 + 66);
+    for path in plain {
+        assert_eq!(normalize_path(&path).as_deref(), Some(&*path));
+        assert!(is_match(&format!("https://api.example{path}"), "https://api.example", &path), "{path}");
+    }
+}
+
+#[test]
 fn dpop_9_a_target_lies_below_a_public_url() {
     for (base, path, target) in [
         ("https://api.example", "/", Some("https://api.example/")),
