@@ -89,7 +89,7 @@ fn code(status: u16) -> Option<&'static str> {
 }
 
 /// The value of the `Authorization` header, byte for byte.
-fn authorization(token: &HostileToken) -> Vec<u8> {
+pub(crate) fn authorization(token: &HostileToken) -> Vec<u8> {
     match (&token.token, &token.authorization_b64) {
         (Some(text), None) => format!("Bearer {text}").into_bytes(),
         (_, Some(base64)) => STANDARD.decode(base64).expect("base64"),

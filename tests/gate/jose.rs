@@ -30,6 +30,8 @@ use scopegate_testing::{SigningAlgorithm, SigningKey};
 use scopegate_tests::{AUDIENCE, Api, Ask, ISSUER, Log, NOW, issuer, mint, resource_server};
 use serde_json::json;
 
+use crate::explanation::assert_explained;
+
 /// The result of sending `token` to `api`: the handler runs once, or the response is 401 `invalid_token` and the log has the
 /// reason.
 pub(crate) async fn outcome_at(api: &Api, token: impl AsRef<str>) -> Result<(), Reason> {
@@ -60,7 +62,9 @@ pub(crate) async fn judge(
     token: impl AsRef<str>,
 ) -> Result<Option<VerifiedToken>, Error> {
     let parts: Parts = Ask::get("/").bearer(token).request().into_parts().0;
-    resource_server.authenticate(&parts).await.map(|authentication| authentication.token().cloned())
+    let outcome = resource_server.authenticate(&parts).await;
+    assert_explained(resource_server, &parts, &outcome).await;
+    outcome.map(|authentication| authentication.token().cloned())
 }
 
 /// The key of the mint for `algorithm`.

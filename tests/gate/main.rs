@@ -9,6 +9,7 @@ mod client_certificates;
 mod configuration;
 mod conveniences;
 mod dpop;
+mod explanation;
 mod extractors;
 mod fapi;
 mod faults;

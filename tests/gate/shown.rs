@@ -59,6 +59,9 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "CircuitState",
     "CryptoBackend",
     "Requirement",
+    "Status",
+    "Step",
+    "Verdict",
     "ErrorKind",
     "Evidence",
     "ExactScopes",
@@ -290,6 +293,13 @@ async fn show_requests(shown: &Shown, builder: scopegate_axum::ResourceServerBui
         let (parts, ()) = Ask::get("/r").bearer(token).request().map(drop).into_parts();
         show(shown, "RequestHead", &RequestHead::from(&parts));
         show(shown, "Credentials", &Credentials::from_request(&parts).expect("well-formed"));
+        let explanation = server.explain(&parts).await;
+        show(shown, "Explanation", &explanation);
+        show(shown, "Explanation", &explanation.to_string());
+        for step in explanation.steps() {
+            step.checks.iter().for_each(|check| show(shown, "ExplainedCheck", check));
+            show(shown, "ExplainedStep", &step);
+        }
         let authenticating = server.authenticate(&parts);
         show(shown, "AuthenticateFuture", &authenticating);
         match authenticating.await {

@@ -126,7 +126,7 @@ pub use scopegate_core::{
     InvalidScopeToken, Issuer, IssuerHealth, JwtCacheConfig, OnlineHealth, Principal, ProtectedResource, Reason,
     ResourceMetadata, ResourceServer, ResourceServerBuilder, RouteInfo, Routes, Scope, ScopeGrammar, ScopePolicy,
     ScopeToken, Startup, Tenants, TokenEnd, TokenPolicy, TokenSource, VerifiedToken, api_keys, authenticated, clock,
-    config, dpop, fetch, introspection, jose, jwt, keys, mtls, observe, online, optional, public, scope,
+    config, dpop, explanation, fetch, introspection, jose, jwt, keys, mtls, observe, online, optional, public, scope,
     token_verifier,
 };
 #[doc(inline)]

@@ -96,7 +96,7 @@ pub use self::{
     request::{Credentials, RequestHead, Scheme},
     resource_server::{
         AuthenticateFuture, Authentication, BuildError, Health, Issuer, IssuerHealth, OnlineHealth, ProtectedResource,
-        ResourceMetadata, ResourceServer, ResourceServerBuilder, Startup, Tenants, TokenEnd, TokenSource,
+        ResourceMetadata, ResourceServer, ResourceServerBuilder, Startup, Tenants, TokenEnd, TokenSource, explanation,
     },
     scope::{
         Access, ExactScopes, GenAuthScopes, ImpliedScopes, InvalidScopePolicy, InvalidScopeToken, RouteInfo, Routes,

@@ -147,6 +147,15 @@ impl Confirmation {
         (!confirmation.binding().is_none()).then_some(confirmation)
     }
 
+    /// By which methods, for the log.
+    pub(crate) fn described(&self) -> &'static str {
+        match (self.key.is_some(), self.certificate.is_some()) {
+            (true, true) => "a key (jkt) and a certificate (x5t#S256)",
+            (true, false) => "a key (jkt)",
+            (false, _) => "a certificate (x5t#S256)",
+        }
+    }
+
     pub(crate) fn binding(&self) -> Binding {
         Binding { certificate: self.certificate.is_some(), dpop: self.key.is_some() }
     }

@@ -14,7 +14,11 @@ use super::{
 use crate::{
     BoxFuture,
     crypto::CryptoBackend,
-    refusal::{Error, FailedCheck, OfferedSchemes, Reason, failed_check::Actual},
+    refusal::{
+        Error, FailedCheck, OfferedSchemes, Reason, Step,
+        failed_check::{Actual, Expected},
+        trace::Trace,
+    },
     request::{RequestHead, Scheme},
     token::VerifiedToken,
 };
@@ -140,10 +144,12 @@ impl ConfirmationVerifier {
 
     /// Confirms a token: its client has to prove everything that the token is bound to.
     ///
-    /// The proof is checked last, and is used up only by a request that everything else permits.
-    pub(crate) fn confirm(&self, token: &VerifiedToken, evidence: Option<&Evidence>) -> Verdict {
+    /// The proof is checked last, and is used up only by a request that everything else permits. An explanation does not use it
+    /// up, nor say whether it was used: what it confirms is good for no request.
+    pub(crate) fn confirm(&self, token: &VerifiedToken, evidence: Option<&Evidence>, trace: &Trace) -> Verdict {
         let scheme = evidence.map_or(Scheme::Bearer, |evidence| evidence.scheme);
         if let Some(unbound) = self.unbound(scheme, token) {
+            trace.not_applicable(Step::Binding, "cnf", "the token is bound to nothing, and need not be");
             return Verdict::Ready(Ok(unbound));
         }
         let (Some(confirmation), Some(evidence)) = (token.confirmation(), evidence) else {
@@ -154,12 +160,24 @@ impl ConfirmationVerifier {
         {
             return Error::from(failure).into();
         }
+        if confirmation.certificate.is_some() {
+            trace.passed(Step::Binding, "x5t#S256", || {
+                (
+                    Expected::Fixed("the client certificate that the token is bound to"),
+                    Actual::Fixed("that certificate"),
+                )
+            });
+        }
         match (confirmation.key, &self.dpop, self.crypto) {
             (None, ..) => Verdict::Ready(Ok(Confirmed::proven(None, None))),
-            (Some(key), Some(dpop), Some(crypto)) => match &evidence.earlier {
+            (Some(key), Some(dpop), Some(crypto)) => match (&evidence.earlier, &evidence.token) {
                 // An outer layer has used up the proof of this request.
-                Some(earlier) if earlier.is_of_key(&key) => Verdict::Ready(Ok(earlier.clone())),
-                _ => confirm_by_proof(dpop, &key, confirmation, evidence, crypto),
+                (Some(earlier), _) if earlier.is_of_key(&key) => Verdict::Ready(Ok(earlier.clone())),
+                (_, Some(token)) => {
+                    let bound_to = BoundTo { key: &key, token_digest: confirmation.token_digest(token, crypto) };
+                    confirm_by_proof(dpop, bound_to, evidence, crypto, trace)
+                }
+                (_, None) => Error::from(Reason::DpopRequired).into(),
             },
             // A server without DPoP refuses such a token with its other claims.
             (Some(_), ..) => Error::from(Reason::UnverifiableConfirmation).into(),
@@ -169,18 +187,27 @@ impl ConfirmationVerifier {
 
 fn confirm_by_proof(
     dpop: &DpopVerifier,
-    key: &Thumbprint,
-    confirmation: &Confirmation,
+    bound_to: BoundTo<'_>,
     evidence: &Evidence,
     crypto: CryptoBackend,
+    trace: &Trace,
 ) -> Verdict {
-    let Some(token) = &evidence.token else { return Error::from(Reason::DpopRequired).into() };
-    let bound_to = BoundTo { key, token_digest: confirmation.token_digest(token, crypto) };
-    let checked = match dpop.check(evidence, bound_to, crypto) {
+    let checked = match dpop.check(evidence, bound_to, crypto, trace) {
         Ok(checked) => checked,
         Err(error) => return error.into(),
     };
-    let confirmed = Confirmed::proven(Some(*key), checked.next_nonce);
+    let confirmed = Confirmed::proven(Some(*bound_to.key), checked.next_nonce);
+    if trace.is_on() {
+        trace.passed(Step::Binding, "jkt", || {
+            (Expected::Fixed("the key that the token is bound to"), Actual::Fixed("a proof by that key"))
+        });
+        trace.not_applicable(
+            Step::Binding,
+            "jti",
+            "whether the proof was used before is not looked up, which would use it up",
+        );
+        return Verdict::Ready(Ok(confirmed));
+    }
     match dpop.use_up(checked.used) {
         Ok(None) => Verdict::Ready(Ok(confirmed)),
         Ok(Some(asking)) => Verdict::Pending(Box::pin(async move { asking.await.map(|()| confirmed) })),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     confirmation::{Checkable, Confirmation},
     jose::json::Value,
-    refusal::{Error, FailedCheck, Reason, failed_check::near_miss},
+    refusal::{Error, FailedCheck, Reason, failed_check::near_miss, trace::Trace},
     scope::{Scope, ScopeGrammar},
     token::{
         VerifiedToken,
@@ -101,7 +101,7 @@ impl ResponseValidation {
         verified: Option<&VerifiedToken>,
         now: Duration,
     ) -> Result<VerifiedResponse, Error> {
-        let mut results = CheckResults::default();
+        let mut results = CheckResults::new(&Trace::OFF);
         let IssuerContext { leeway, max_age, ref grammar, .. } = *self.issuer_context;
 
         results.record(self.token_type(claims));

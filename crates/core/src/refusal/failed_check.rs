@@ -69,6 +69,26 @@ pub(crate) enum Expected {
     Time(TimeBound),
 }
 
+impl Expected {
+    pub(crate) fn describe(&self) -> Cow<'_, str> {
+        match self {
+            Self::Algorithms(algorithms) => {
+                algorithms.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(" or ").into()
+            }
+            Self::Fixed(text) => Cow::Borrowed(text),
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Time(TimeBound { side, now, .. }) => {
+                let now = text::rfc3339(*now);
+                match side {
+                    Side::LaterThanNow => format!("later than {now}").into(),
+                    Side::NoLaterThanNow => format!("no later than {now}").into(),
+                    Side::AtMostBefore(age) => format!("at most {} before {now}", text::span(*age)).into(),
+                }
+            }
+        }
+    }
+}
+
 /// The bound that a time was compared with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TimeBound {
@@ -124,21 +144,7 @@ impl FailedCheck {
 
     /// What would have passed.
     pub fn expected(&self) -> Cow<'_, str> {
-        match &self.expected {
-            Expected::Algorithms(algorithms) => {
-                algorithms.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(" or ").into()
-            }
-            Expected::Fixed(text) => Cow::Borrowed(text),
-            Expected::Text(text) => Cow::Borrowed(text),
-            Expected::Time(TimeBound { side, now, .. }) => {
-                let now = text::rfc3339(*now);
-                match side {
-                    Side::LaterThanNow => format!("later than {now}").into(),
-                    Side::NoLaterThanNow => format!("no later than {now}").into(),
-                    Side::AtMostBefore(age) => format!("at most {} before {now}", text::span(*age)).into(),
-                }
-            }
-        }
+        self.expected.describe()
     }
 
     /// The actual value, escaped and truncated. A time is in RFC 3339 with its distance from now and the leeway.
@@ -162,6 +168,20 @@ impl FailedCheck {
     /// A likely explanation, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         self.hint
+    }
+}
+
+/// The actual value of a check that passed. A time has its distance from now.
+pub(crate) fn describe(found: &Actual, expected: &Expected) -> String {
+    match (found, expected) {
+        (Actual::Time(time), Expected::Time(TimeBound { now, .. })) => {
+            let distance = text::span(now.abs_diff(*time));
+            let distance = if time > now { format!("in {distance}") } else { format!("{distance} ago") };
+            format!("{} ({distance})", text::rfc3339(*time))
+        }
+        (Actual::Time(time), _) => text::rfc3339(*time),
+        (Actual::Fixed(text), _) => (*text).to_owned(),
+        (Actual::Excerpt(text), _) => text.as_str().to_owned(),
     }
 }
 

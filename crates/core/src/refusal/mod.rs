@@ -5,6 +5,7 @@ mod error;
 pub(crate) mod failed_check;
 mod kind;
 pub mod reason;
+pub(crate) mod trace;
 
 pub(crate) use self::challenge::OfferedSchemes;
 #[cfg(test)]
@@ -15,4 +16,5 @@ pub use self::{
     failed_check::FailedCheck,
     kind::ErrorKind,
     reason::Reason,
+    trace::Step,
 };

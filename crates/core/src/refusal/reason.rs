@@ -171,6 +171,14 @@ impl Reason {
     }
 }
 
+/// The remedy of a refusal, from its section in the docs, as one paragraph of Markdown.
+pub(crate) fn remedy(reason: Reason) -> &'static str {
+    let source = include_str!("reason.md");
+    let section = source.split("\n### ").find(|section| section.lines().next() == Some(reason.as_str()));
+    let remedy = section.and_then(|section| section.split_once("- **Remedy:** ")).map_or("", |(_, remedy)| remedy);
+    remedy.split("\n\n").next().unwrap_or_default().split("\n- ").next().unwrap_or_default().trim_end()
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -194,6 +202,14 @@ pub(crate) const fn class_problem(kind: ErrorKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_reason_has_a_remedy() {
+        for reason in Reason::ALL {
+            let remedy = remedy(*reason);
+            assert!(remedy.len() > 20 && remedy.ends_with('.') && !remedy.contains("###"), "{reason}: {remedy:?}");
+        }
+    }
 
     #[test]
     fn every_reason_has_its_heading_in_the_docs_and_its_kind_in_the_document() {

@@ -17,7 +17,7 @@ use crate::{
     dispatch::Dispatch,
     jwt::cache::{JwtCache, TokenDigest},
     observe::{LogSampler, Observer},
-    refusal::Error,
+    refusal::{Error, trace::Trace},
     request::{Scheme, Transports},
     token::{VerifiedToken, claims::ClaimNames},
 };
@@ -51,6 +51,8 @@ pub(super) struct DigestedToken<'t> {
     pub(super) cache_missed: bool,
     /// The epoch of invalidations when the request came.
     pub(super) epoch: u64,
+    /// Whether the decision is to be explained. Then nothing that is remembered is used.
+    pub(super) trace: &'t Trace,
 }
 
 impl DigestedToken<'_> {

@@ -10,7 +10,10 @@ use crate::{
     jose::KeySet,
     jwt::{DecodedJwt, JwtBuffers, JwtVerification},
     keys::{KeysUnavailable, RefetchReason},
-    refusal::{Error, Reason},
+    refusal::{
+        Error, Reason, Step,
+        failed_check::{Actual, Expected},
+    },
     token::{VerifiedToken, claims::UnverifiedClaims, verified::IssuerIndex},
 };
 
@@ -38,18 +41,25 @@ impl Inner {
     /// Finds a JWT in the cache, or verifies it with the keys that its issuer has cached.
     pub(super) fn verify_jwt(&self, digested: DigestedToken<'_>) -> Result<JwtDecision<'_>, Error> {
         if !digested.cache_missed
+            && !digested.trace.is_on()
             && let Some(cached) = self.cached_jwt(digested.digest)
         {
             return Ok(JwtDecision::Valid(cached));
         }
         let (mut buffers, mut claims) = (JwtBuffers::new(), UnverifiedClaims::default());
         let jwt = DecodedJwt::decode(digested.token, &mut buffers, &mut claims, &self.claim_names)?;
+        digested.trace.decoded(|| jwt.unverified());
         let key_id = jwt.header.key_id.as_deref();
         let issuer = match self.dispatch.issuers.resolve(jwt.claims)? {
             JwtRoute::Local(issuer) => issuer,
             JwtRoute::Introspect(introspector) => {
                 jwt.check_form()?;
-                let checked = introspector.jwt_validation.check_before_asking(&jwt.header, jwt.claims, self.now());
+                let checked = introspector.jwt_validation.check_before_asking(
+                    &jwt.header,
+                    jwt.claims,
+                    self.now(),
+                    digested.trace,
+                );
                 let confirmation = checked.map_err(|error| error.with_key_id(key_id))?;
                 return Ok(JwtDecision::Introspect { introspector, confirmation });
             }
@@ -101,7 +111,11 @@ impl Inner {
         keys: Option<&Arc<KeySet>>,
     ) -> Result<JwtVerification, Error> {
         let ResolvedIssuer { verifier, issuer_index, on_probation } = issuer;
-        let verification = verifier.verify(jwt, self.now(), keys, *issuer_index).map_err(|error| {
+        digested.trace.passed(Step::Verifier, "iss", || {
+            let issuer = &verifier.validation.issuer;
+            (Expected::Fixed("a configured issuer"), Actual::from(&**issuer))
+        });
+        let verification = verifier.verify(jwt, self.now(), keys, *issuer_index, digested.trace).map_err(|error| {
             error.with_issuer(&verifier.validation.issuer).with_key_id(jwt.header.key_id.as_deref())
         })?;
         if let JwtVerification::Valid(token) = &verification {

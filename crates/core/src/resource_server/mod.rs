@@ -3,6 +3,7 @@
 mod authentication;
 mod builder;
 mod ended_tokens;
+pub mod explanation;
 mod faults;
 mod future;
 mod health;
@@ -56,7 +57,11 @@ use crate::{
     observe::Observer,
     online::{Lookup, MAX_AGE_TOLERANCE, Verified},
     per_thread::PerThread,
-    refusal::{Error, ErrorKind, FailedCheck, ProtectionSpace, Reason, failed_check::Actual},
+    refusal::{
+        Error, ErrorKind, FailedCheck, ProtectionSpace, Reason, Step,
+        failed_check::{Actual, Expected},
+        trace::Trace,
+    },
     request::{Credentials, RequestHead, Scheme},
     scope::ScopeToken,
     token::VerifiedToken,
@@ -130,12 +135,18 @@ struct OfToken {
 }
 
 impl OfToken {
-    fn confirm(self, server: ResourceServer, by_application: bool, evidence: Option<&Evidence>) -> AuthenticateFuture {
+    fn confirm(
+        self,
+        server: ResourceServer,
+        by_application: bool,
+        evidence: Option<&Evidence>,
+        trace: &Trace,
+    ) -> AuthenticateFuture {
         // A proof is used up by a request that everything else permits.
         if let Err(error) = server.check_resource(&self.token) {
             return AuthenticateFuture::ready(Err(error));
         }
-        let verdict = server.server().confirmation.confirm(&self.token, evidence);
+        let verdict = server.server().confirmation.confirm(&self.token, evidence, trace);
         let complete = move |confirmed: Result<Confirmed, Error>| {
             let Self { presented, token, asked_at } = self;
             let confirmed = confirmed.map_err(|error| error.with_issuer(&token.issuer_context().issuer))?;
@@ -298,7 +309,7 @@ impl ResourceServer {
             Some(credentials) => {
                 let (scheme, token) = (credentials.scheme(), credentials.token());
                 let digest = digest.unwrap_or_else(|| self.server().jwt_cache.digest(token.as_bytes()));
-                DigestedToken { scheme, token, digest, cache_missed, epoch }
+                DigestedToken { scheme, token, digest, cache_missed, epoch, trace: &Trace::OFF }
             }
             None => match Credentials::from_request_with(request, transports) {
                 Ok(Some(credentials)) => self.digested(credentials),
@@ -361,7 +372,7 @@ impl ResourceServer {
     fn digested<'t>(&self, credentials: Credentials<'t>) -> DigestedToken<'t> {
         let (scheme, token) = (credentials.scheme(), credentials.token());
         let digest = self.server().jwt_cache.digest(token.as_bytes());
-        DigestedToken { scheme, token, digest, cache_missed: false, epoch: self.server().epoch() }
+        DigestedToken { scheme, token, digest, cache_missed: false, epoch: self.server().epoch(), trace: &Trace::OFF }
     }
 
     /// Verifies a token with its one verifier. With `max_age`, it has to be looked up online, by an answer no older than that.
@@ -376,20 +387,35 @@ impl ResourceServer {
             return AuthenticateFuture::ready(Err(Reason::TokenTooLong.into()));
         }
         let text = PresentedToken::new(token, request);
-        let earlier = request.extensions().get::<Authentication>();
+        let earlier = request.extensions().get::<Authentication>().filter(|_| !digested.trace.is_on());
         let earlier = earlier.and_then(|earlier| earlier.confirmed(self, digested.digest));
         let evidence = self.server().confirmation.evidence(digested.scheme, token, request, self.0.resource, earlier);
-        let mut presented = digested.presented();
+        let (mut presented, trace) = (digested.presented(), digested.trace);
+        // What is explained is asked anew.
+        let max_age_of_answer = if trace.is_on() { Some(Duration::ZERO) } else { max_age };
         let (lookup, kind) = match self.server().dispatch.route(&text) {
-            Ok(Route::Application(application)) => (application.look_up(&text, max_age), LookupKind::Application),
-            Ok(Route::Opaque(introspector)) => (introspector.look_up(token, max_age, None), LookupKind::Opaque),
+            Ok(Route::Application(application)) => {
+                trace.passed(Step::Verifier, "token", || {
+                    (Expected::Fixed("a token that one verifier accepts"), Actual::from(application.issuer()))
+                });
+                (application.look_up(&text, max_age_of_answer), LookupKind::Application)
+            }
+            Ok(Route::Opaque(introspector)) => {
+                trace.passed(Step::Verifier, "token", || {
+                    let issuer = &introspector.jwt_validation.issuer;
+                    (Expected::Fixed("a token whose issuer is asked"), Actual::from(&**issuer))
+                });
+                (introspector.look_up(token, max_age_of_answer, None), LookupKind::Opaque)
+            }
             Ok(Route::Jwt) => match self.server().verify_jwt(digested) {
                 Ok(JwtDecision::Valid(verified)) => return self.check_online(digested, verified, max_age, evidence),
                 Ok(JwtDecision::KeyMissing(missing)) => {
                     let (server, token, scheme) = (self.clone(), token.to_owned(), digested.scheme);
-                    let TokenIdentity { digest, epoch, .. } = presented;
+                    let (TokenIdentity { digest, epoch, .. }, trace) = (presented, trace.clone());
                     return AuthenticateFuture::pending(async move {
-                        let digested = DigestedToken { scheme, token: &token, digest, cache_missed: true, epoch };
+                        let trace = &trace;
+                        let digested =
+                            DigestedToken { scheme, token: &token, digest, cache_missed: true, epoch, trace };
                         let verified = server.server().verify_jwt_with_refetched_keys(digested, missing).await?;
                         server.check_online(digested, verified, max_age, evidence).await
                     });
@@ -397,13 +423,13 @@ impl ResourceServer {
                 Ok(JwtDecision::Introspect { introspector, confirmation }) => {
                     presented.signed_part =
                         Some(Arc::new(self.server().jwt_cache.digest(signed_part(token).as_bytes())));
-                    (introspector.look_up(token, max_age, None), LookupKind::UnverifiedJwt(confirmation))
+                    (introspector.look_up(token, max_age_of_answer, None), LookupKind::UnverifiedJwt(confirmation))
                 }
                 Err(error) => return AuthenticateFuture::ready(Err(self.server().worded(error))),
             },
             Err(error) => return AuthenticateFuture::ready(Err(error)),
         };
-        self.conclude(presented, lookup, kind, evidence)
+        self.conclude(presented, lookup, kind, evidence, trace)
     }
 
     /// Introspects a JWT that passed every check here, where its issuer's configuration or the caller requires that.
@@ -416,8 +442,9 @@ impl ResourceServer {
     ) -> AuthenticateFuture {
         match self.introspector(&verified).map(|introspector| (introspector, introspector.max_age_for_jwts(required))) {
             Some((introspector, Some(max_age))) => {
+                let max_age = if digested.trace.is_on() { Duration::ZERO } else { max_age };
                 let lookup = introspector.look_up(digested.token, Some(max_age), Some(&verified));
-                self.conclude(digested.presented(), lookup, LookupKind::VerifiedJwt(verified), evidence)
+                self.conclude(digested.presented(), lookup, LookupKind::VerifiedJwt(verified), evidence, digested.trace)
             }
             None if required.is_some() => {
                 let error = Error::from(Reason::NoIntrospection).with_issuer(&verified.issuer_context().issuer);
@@ -426,7 +453,7 @@ impl ResourceServer {
             Some((_, None)) | None => {
                 let server = self.for_this_thread();
                 let of_token = OfToken { presented: digested.presented(), token: verified, asked_at: None };
-                of_token.confirm(server, false, evidence.as_deref())
+                of_token.confirm(server, false, evidence.as_deref(), digested.trace)
             }
         }
     }
@@ -438,15 +465,17 @@ impl ResourceServer {
         lookup: Lookup,
         kind: LookupKind,
         evidence: Option<Box<Evidence>>,
+        trace: &Trace,
     ) -> AuthenticateFuture {
-        let server = self.for_this_thread();
+        let (server, trace) = (self.for_this_thread(), trace.clone());
         let conclusion = move |found: Result<Verified, Error>| {
             let by_application = matches!(kind, LookupKind::Application);
             let (token, asked_at) = match server.narrowed(kind, found) {
                 Ok(narrowed) => narrowed,
                 Err(error) => return AuthenticateFuture::ready(Err(error)),
             };
-            OfToken { presented, token, asked_at }.confirm(server, by_application, evidence.as_deref())
+            explain_answer(&token, &trace);
+            OfToken { presented, token, asked_at }.confirm(server, by_application, evidence.as_deref(), &trace)
         };
         match lookup {
             Lookup::Ready(found) => conclusion(found),
@@ -550,6 +579,12 @@ impl ResourceServer {
     pub(crate) fn digest(&self, token: &str) -> crate::jwt::cache::TokenDigest {
         self.server().jwt_cache.digest(token.as_bytes())
     }
+}
+
+/// Records what was found of a token that was looked up.
+fn explain_answer(token: &VerifiedToken, trace: &Trace) {
+    trace.passed(Step::Answer, "token", || (Expected::Fixed("an active token"), Actual::from(token.issuer())));
+    trace.passed(Step::Answer, "scope", || (Expected::Fixed("scopes, or none"), Actual::from(token.scope().to_log())));
 }
 
 impl fmt::Debug for ResourceServer {

@@ -10,8 +10,9 @@ use crate::{
         json::{self, Place, Value},
     },
     refusal::{
-        Error, FailedCheck, Reason,
+        Error, FailedCheck, Reason, Step,
         failed_check::{Actual, Expected},
+        trace::Trace,
     },
     token::claims::{NumericDate, checks::CheckResults, numeric_date},
 };
@@ -189,9 +190,10 @@ impl<'p> DecodedProof<'p> {
         demands: &ProofDemands<'_>,
         target: impl FnOnce(&'c str) -> Option<Cow<'c, str>>,
         expected_target: impl FnOnce() -> Expected,
+        trace: &Trace,
     ) -> Result<CheckedProof<'c>, Error> {
         let claims = &self.claims;
-        let mut results = CheckResults::default();
+        let mut results = CheckResults::new(trace);
         let algorithm = match &self.header {
             Header::Known(key) => Some(key.algorithm),
             Header::New(header) => {
@@ -200,19 +202,26 @@ impl<'p> DecodedProof<'p> {
             }
         };
         let id = results.record(text("jti", claims.id.as_ref()).and_then(not_empty));
-        results.record(text("htm", claims.method.as_ref()).and_then(|method| {
+        let method = text("htm", claims.method.as_ref()).and_then(|method| {
             let is_it = method == demands.method;
-            if is_it { Ok(()) } else { Err(failure("htm", demands.method.to_owned(), method)) }
-        }));
-        let target = results.record(
-            text("htu", claims.target.as_ref())
-                .and_then(|found| target(found).ok_or_else(|| failure("htu", expected_target(), found))),
-        );
+            if is_it { Ok(method) } else { Err(failure("htm", demands.method.to_owned(), method)) }
+        });
+        results.explained((Step::Binding, "htm"), method, |method| {
+            (demands.method.to_owned().into(), Actual::from(*method))
+        });
+        let target = text("htu", claims.target.as_ref())
+            .and_then(|found| target(found).ok_or_else(|| failure("htu", expected_target(), found)));
+        let target = results.explained((Step::Binding, "htu"), target, |target| {
+            (Expected::Fixed("the URL of the request"), Actual::from(&**target))
+        });
         let issued_at = results.record(date("iat", claims.issued_at.as_ref()));
-        results.record(text("ath", claims.token_digest.as_ref()).and_then(|found| {
+        let digest = text("ath", claims.token_digest.as_ref()).and_then(|found| {
             let is_it = binding::thumbprint(found) == Some(demands.token_digest);
-            if is_it { Ok(()) } else { Err(failure("ath", "the digest of the token in base64url", found)) }
-        }));
+            if is_it { Ok(found) } else { Err(failure("ath", "the digest of the token in base64url", found)) }
+        });
+        results.explained((Step::Binding, "ath"), digest, |found| {
+            (Expected::Fixed("the digest of the token in base64url"), Actual::from(*found))
+        });
         let nonce = results.record(claims.nonce.as_ref().map(|nonce| text("nonce", Some(nonce))).transpose()).flatten();
         match (results.error(), algorithm, id, target, issued_at) {
             (None, Some(algorithm), Some(id), Some(target), Some(issued_at)) => {

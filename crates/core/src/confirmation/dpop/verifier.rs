@@ -30,6 +30,7 @@ use crate::{
     refusal::{
         Error, FailedCheck, Reason,
         failed_check::{Actual, Expected, Side, TimeBound},
+        trace::Trace,
     },
     token::claims::NumericDate,
 };
@@ -136,6 +137,7 @@ impl DpopVerifier {
         evidence: &Evidence,
         bound_to: BoundTo<'_>,
         crypto: CryptoBackend,
+        trace: &Trace,
     ) -> Result<GoodProof, Error> {
         let text = match &evidence.proof {
             ProofField::One(line) => line.as_bytes(),
@@ -161,6 +163,7 @@ impl DpopVerifier {
                 let targets: Vec<String> = urls.iter().filter_map(|url| url.target(path)).collect();
                 redact::excerpt(&targets.join(" or ")).into()
             },
+            trace,
         )?;
         let (freshness, next_nonce) = self.freshness(&checked, crypto, now)?;
         self.check_signature(&proof, checked.algorithm, bound_to.key, crypto)?;

@@ -114,6 +114,12 @@ impl KeySet {
         Error::from_failures(failures).unwrap_or_else(|| reason.into())
     }
 
+    /// Of a signature that is valid: by which key it may have been, and by which it was.
+    pub(crate) fn finding(&self, algorithm: Algorithm, key_id: Option<&str>) -> (Expected, Actual) {
+        let by = key_id.map_or("one of the issuer's keys".to_owned(), |id| format!("key {}", excerpt(id)));
+        (format!("{algorithm}, by {}", self.described).into(), Actual::from(format!("{algorithm}, by {by}")))
+    }
+
     /// The ids of the keys, each once. Keys without an id are omitted.
     pub fn key_ids(&self) -> impl Iterator<Item = &str> {
         let mut last = None;

@@ -10,8 +10,9 @@ use crate::{
     confirmation::{Checkable, Confirmation},
     jose::{Algorithm, Header, json::Value},
     refusal::{
-        Error, FailedCheck, Reason,
-        failed_check::{Actual, Expected},
+        Error, FailedCheck, Reason, Step,
+        failed_check::{Actual, Expected, Side},
+        trace::Trace,
     },
     scope::ScopeGrammar,
     token::{
@@ -55,41 +56,64 @@ impl JwtValidation {
         header: &Header<'_>,
         claims: &'c UnverifiedClaims<'_>,
         now: Duration,
+        trace: &Trace,
     ) -> Result<CheckedJwt<'c>, Error> {
-        let mut results = CheckResults::default();
+        let mut results = CheckResults::new(trace);
 
-        results.record(self.profile.check_type(header.token_type.as_deref()));
-        let algorithm = results.record(self.algorithm(&header.algorithm));
+        let token_type = header.token_type.as_deref();
+        results.explained((Step::Header, "typ"), self.profile.check_type(token_type), |()| {
+            (self.profile.accepted_types().into(), token_type.map_or(Actual::NONE, Actual::from))
+        });
+        let algorithm = results.explained((Step::Header, "alg"), self.algorithm(&header.algorithm), |algorithm| {
+            (Expected::Algorithms(Arc::clone(&self.algorithms)), Actual::Fixed(algorithm.as_str()))
+        });
         if !self.profile.is_strict() {
             results.record(no_mark_of_another_kind(&self.profile, claims));
         }
         results.record(no_foreign_claim(&self.profile, claims));
-        results.record(self.profile.check_evidence(|name| claims.get(name)));
-        results.record(self.profile.check_peculiarity(claims));
+        let kind =
+            self.profile.check_evidence(|name| claims.get(name)).and_then(|()| self.profile.check_peculiarity(claims));
+        results.explained((Step::Claims, "kind of token"), kind, |()| self.signs_of_its_kind());
 
         let audience = results.record(claims.audience());
         if let Some(audience) = audience {
-            results.record(self.audience(audience));
+            results.explained((Step::Claims, "aud"), self.audience(audience), |()| {
+                (Expected::from(&self.audiences), Actual::from(audience.joined()))
+            });
         }
         let audience = audience.unwrap_or_default();
 
-        let expires_at = results.record(self.expiry(claims, now));
-        let not_before = results.record(checks::not_before(claims, now, self.leeway)).flatten();
-        let issued_at = results.record(self.issued_at(claims, now)).flatten();
+        let at = |side, time: &NumericDate| (checks::bound(side, now, self.leeway), Actual::from(*time));
+        let expires_at =
+            results.explained((Step::Claims, "exp"), self.expiry(claims, now), |time| at(Side::LaterThanNow, time));
+        let not_before = results.explained_claim("nbf", checks::not_before(claims, now, self.leeway), |time| {
+            at(Side::NoLaterThanNow, time)
+        });
+        let side = self.max_age.map_or(Side::NoLaterThanNow, Side::AtMostBefore);
+        let issued_at = results.explained_claim("iat", self.issued_at(claims, now), |time| at(side, time));
 
-        let subject =
-            results.record(self.required(RequiredClaim::Subject, "sub", "sub", claims.string("sub", "sub"))).flatten();
-        let client_id = results.record(self.client(claims, audience)).flatten();
-        let token_id =
-            results.record(self.required(RequiredClaim::TokenId, "jti", "jti", claims.string("jti", "jti"))).flatten();
+        let present = |found: &&str| (Expected::Fixed("a text"), Actual::from(*found));
+        let subject = self.required(RequiredClaim::Subject, "sub", "sub", claims.string("sub", "sub"));
+        let subject = results.explained_claim("sub", subject, present);
+        let client_id = results.explained_claim("client_id", self.client(claims, audience), |client| {
+            (self.authorized_parties.as_ref().map_or(Expected::Fixed("a text"), Expected::from), Actual::from(*client))
+        });
+        let token_id = self.required(RequiredClaim::TokenId, "jti", "jti", claims.string("jti", "jti"));
+        let token_id = results.explained_claim("jti", token_id, present);
 
         let authentication_time = self.about_the_user(&mut results, claims.date("auth_time"));
         let authentication_context = self.about_the_user(&mut results, claims.string("acr", "acr"));
         let authentication_methods =
             self.about_the_user(&mut results, claims.strings("amr").map(Some)).unwrap_or_default();
 
-        let confirmation = results.record(Confirmation::read(claims.get("cnf"), self.confirmations)).flatten();
-        let scope = results.record(self.profile.scope_from().read(|name| claims.get(name)));
+        let confirmation =
+            results.explained_claim("cnf", Confirmation::read(claims.get("cnf"), self.confirmations), |bound| {
+                (Expected::Fixed("a method that can be checked here"), Actual::Fixed(bound.described()))
+            });
+        let scope = self.profile.scope_from().read(|name| claims.get(name));
+        let scope = results.explained((Step::Claims, "scope"), scope, |scope| {
+            (Expected::Fixed("scopes, or none"), Actual::from(scope.read().to_log()))
+        });
 
         if let Some(failure) = results.wrong_kind().filter(|_| is_id_token(claims)) {
             *failure = FailedCheck::new(Reason::WrongTokenType, failure.field(), "an access token", "an ID token").with_hint(
@@ -128,8 +152,9 @@ impl JwtValidation {
         header: &Header<'_>,
         claims: &UnverifiedClaims<'_>,
         now: Duration,
+        trace: &Trace,
     ) -> Result<Option<Box<Confirmation>>, Error> {
-        let mut results = CheckResults::default();
+        let mut results = CheckResults::new(trace);
         let is_access_token = results.record(self.profile.check_type_before_asking(header.token_type.as_deref()));
         if is_access_token != Some(true) {
             results.record(no_mark_of_another_kind(&self.profile, claims));
@@ -144,6 +169,14 @@ impl JwtValidation {
         results.record(checks::issued_at(claims, max_age, now, self.leeway));
         let confirmation = results.record(Confirmation::read(claims.get("cnf"), self.confirmations)).flatten();
         results.error().map_or(Ok(confirmation), |error| Err(error.with_issuer(&self.issuer)))
+    }
+
+    /// By what a token is known as an access token, and how this one was.
+    fn signs_of_its_kind(&self) -> (Expected, Actual) {
+        let profile = self.profile.name();
+        let signs = self.profile.signs();
+        let expected = if signs.is_empty() { "an access token by its type".to_owned() } else { signs };
+        (expected.into(), Actual::from(format!("an access token of the profile {profile}")))
     }
 
     /// RFC 8725 §3.1: nothing outside the issuer's list is ever run.

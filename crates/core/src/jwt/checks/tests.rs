@@ -83,7 +83,7 @@ fn checked<T>(
     names.add(validation.profile.claim_names());
     let header = Header::parse(header.as_bytes()).unwrap();
     let claims = UnverifiedClaims::parse(claims.as_bytes(), &names).unwrap();
-    look(validation.check(&header, &claims, Duration::from_secs(NOW)))
+    look(validation.check(&header, &claims, Duration::from_secs(NOW), &Trace::OFF))
 }
 
 /// Every check that fails, in order.

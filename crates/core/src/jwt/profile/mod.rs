@@ -14,6 +14,7 @@ pub(super) use self::{
 use crate::{
     jose::json::Value,
     refusal::{FailedCheck, Reason, failed_check::Actual},
+    token::claims::{ClaimNames, UnverifiedClaims},
 };
 
 /// The form of an issuer's access tokens: their `typ`, the claims that they must have, and how they are told from other tokens.
@@ -329,12 +330,7 @@ impl Profile {
         if accepted {
             return Ok(());
         }
-        let names: Vec<&str> = self
-            .token_types
-            .iter()
-            .map(|accepted| if let TokenType::Named(name) = accepted { name } else { "none" })
-            .collect();
-        let mut expected = names.join(" or ");
+        let mut expected = self.accepted_types();
         if self.is_strict() {
             expected.push_str(" (an issuer that sends another needs a profile, see `Issuer::profile`)");
         } else if found.is_some_and(|found| media_type(found).eq_ignore_ascii_case("at+jwt")) {
@@ -352,6 +348,31 @@ impl Profile {
             Some(named) if !named.eq_ignore_ascii_case("JWT") => self.check_type(found).map(|()| false),
             _ => Ok(false),
         }
+    }
+
+    /// Whether a token of this type with these claims, a JSON object, would be known as an access token. For a hint.
+    pub(crate) fn would_know(&self, token_type: Option<&str>, claims: &str) -> bool {
+        let mut names = ClaimNames::default();
+        names.add(self.claim_names());
+        let claims = UnverifiedClaims::parse(claims.as_bytes(), &names);
+        self.check_type(token_type).is_ok()
+            && claims.is_ok_and(|claims| self.check_evidence(|name| claims.get(name)).is_ok())
+    }
+
+    /// The types of token that are accepted, for the log.
+    pub(super) fn accepted_types(&self) -> String {
+        let names: Vec<&str> = self
+            .token_types
+            .iter()
+            .map(|accepted| if let TokenType::Named(name) = accepted { name } else { "none" })
+            .collect();
+        names.join(" or ")
+    }
+
+    /// The signs of an access token, for the log; empty where its type says it.
+    pub(super) fn signs(&self) -> String {
+        let signs = self.evidence.iter().map(|sign| sign.describe(&self.scope_claim).to_string());
+        signs.collect::<Vec<_>>().join(" and ")
     }
 
     /// Looks for each sign of an access token. `claim` gives a top-level claim of the token.

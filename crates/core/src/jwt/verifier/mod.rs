@@ -4,9 +4,13 @@ use arc_swap::ArcSwapOption;
 
 use super::checks::{CheckedJwt, JwtValidation};
 use crate::{
-    jose::{Buffer, Compact, Header, KeySet, SignatureCheck},
+    jose::{Algorithm, Buffer, Compact, Header, KeySet, SignatureCheck},
     keys::{KeySource, Snapshot},
-    refusal::{Error, FailedCheck, Reason},
+    refusal::{
+        Error, FailedCheck, Reason, Step,
+        failed_check::Actual,
+        trace::{Trace, UnverifiedJwt},
+    },
     request::credentials,
     token::{
         VerifiedToken,
@@ -48,6 +52,13 @@ impl<'t> DecodedJwt<'t> {
         let header = Header::parse(header)?;
         claims.read(payload, names)?;
         Ok(Self { compact, header, claims })
+    }
+
+    /// What it says, for an explanation.
+    pub(crate) fn unverified(&self) -> UnverifiedJwt {
+        let mut header = Buffer::<512>::new();
+        let header = self.compact.header(&mut header).map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+        UnverifiedJwt { header, claims: self.claims.text().to_owned() }
     }
 
     /// Refuses a token that no key can verify: one whose `alg` is `none`, in any spelling, and one whose signature is not the
@@ -102,8 +113,10 @@ impl JwtVerifier {
         now: Duration,
         keys: Option<&Arc<KeySet>>,
         issuer_index: IssuerIndex,
+        trace: &Trace,
     ) -> Result<JwtVerification, Error> {
-        let CheckedJwt { algorithm, scope, claims } = self.validation.check(&jwt.header, jwt.claims, now)?;
+        let checked = self.validation.check(&jwt.header, jwt.claims, now, trace);
+        let CheckedJwt { algorithm, scope, claims } = checked.inspect_err(|_| self.explain_signature(jwt, trace))?;
         let mut signature = Buffer::<SIGNATURE>::new();
         let signature = jwt.signature(&mut signature)?;
         let snapshot = if keys.is_none() { self.keys.snapshot() } else { None };
@@ -115,6 +128,7 @@ impl JwtVerifier {
         let key_id = jwt.header.key_id.as_deref();
         match keys.verify(algorithm, key_id, jwt.compact.signing_input(), signature) {
             SignatureCheck::Valid => {
+                trace.passed(Step::Signature, "signature", || keys.finding(algorithm, key_id));
                 let issuer_context = self.issuer_context(keys, issuer_index);
                 let token = VerifiedToken::from_checked(issuer_context, claims, scope.read(), jwt.claims.text());
                 Ok(JwtVerification::Valid(token))
@@ -128,6 +142,33 @@ impl JwtVerifier {
                 Ok(JwtVerification::KeyMissing { is_mismatch: false })
             }
             SignatureCheck::UnknownKey => Err(keys.no_key(algorithm, key_id)),
+        }
+    }
+
+    /// Checks, for an explanation alone, the signature of a token that is refused for its header or its claims.
+    fn explain_signature(&self, jwt: &DecodedJwt<'_>, trace: &Trace) {
+        if !trace.is_on() {
+            return;
+        }
+        let mut signature = Buffer::<SIGNATURE>::new();
+        let algorithm =
+            Algorithm::from_name(&jwt.header.algorithm).filter(|it| self.validation.algorithms.contains(it));
+        let (Some(algorithm), Ok(signature), Some(Snapshot { keys, .. })) =
+            (algorithm, jwt.signature(&mut signature), self.keys.snapshot())
+        else {
+            return;
+        };
+        let key_id = jwt.header.key_id.as_deref();
+        match keys.verify(algorithm, key_id, jwt.compact.signing_input(), signature) {
+            SignatureCheck::Valid => trace.passed(Step::Signature, "signature", || keys.finding(algorithm, key_id)),
+            SignatureCheck::Invalid => trace.failed(Step::Signature, || {
+                let (expected, _) = keys.finding(algorithm, key_id);
+                FailedCheck::new(Reason::InvalidSignature, "signature", expected, Actual::Fixed("one by another key"))
+            }),
+            SignatureCheck::UnknownKey | SignatureCheck::WrongAlgorithm => {
+                let failures = keys.no_key(algorithm, key_id);
+                failures.failed_checks().iter().for_each(|failure| trace.failed(Step::Signature, || failure.clone()));
+            }
         }
     }
 

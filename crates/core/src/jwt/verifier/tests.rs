@@ -96,7 +96,8 @@ fn verdict(verifier: &Arc<JwtVerifier>, token: &str, keys: Option<&Arc<KeySet>>)
     let mut names = ClaimNames::default();
     names.add(verifier.validation.profile.claim_names());
     let (mut buffers, mut claims) = (JwtBuffers::new(), UnverifiedClaims::default());
-    verifier.verify(&DecodedJwt::decode(token, &mut buffers, &mut claims, &names)?, NOW, keys, IssuerIndex::Named(0))
+    let jwt = DecodedJwt::decode(token, &mut buffers, &mut claims, &names)?;
+    verifier.verify(&jwt, NOW, keys, IssuerIndex::Named(0), &Trace::OFF)
 }
 
 #[test]

@@ -4,28 +4,62 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use super::{NumericDate, UnverifiedClaims};
 use crate::refusal::{
-    Error, FailedCheck, Reason,
+    Error, FailedCheck, Reason, Step,
     failed_check::{self, Actual, Expected, Failures, Side, TimeBound},
+    trace::Trace,
 };
 
 /// The checks that failed so far. All checks are made, so that the log can name every one that failed.
-#[derive(Default)]
-pub(crate) struct CheckResults(Failures);
+pub(crate) struct CheckResults<'t> {
+    failures: Failures,
+    trace: &'t Trace,
+}
 
-impl CheckResults {
+impl<'t> CheckResults<'t> {
+    pub(crate) fn new(trace: &'t Trace) -> Self {
+        Self { failures: Failures::default(), trace }
+    }
+
     /// Records the failure of a check; the value that it found, if it passed.
     pub(crate) fn record<T>(&mut self, check: Result<T, FailedCheck>) -> Option<T> {
-        check.map_err(|failure| self.0.push(failure)).ok()
+        check.map_err(|failure| self.failures.push(failure)).ok()
+    }
+
+    /// Like [`record`](Self::record); for an explanation, a check of `field` that passed has this `finding`.
+    pub(crate) fn explained<T>(
+        &mut self,
+        (step, field): (Step, &'static str),
+        check: Result<T, FailedCheck>,
+        finding: impl FnOnce(&T) -> (Expected, Actual),
+    ) -> Option<T> {
+        let found = self.record(check)?;
+        self.trace.passed(step, field, || finding(&found));
+        Some(found)
+    }
+
+    /// Like [`explained`](Self::explained), of a claim that may be absent.
+    pub(crate) fn explained_claim<T>(
+        &mut self,
+        field: &'static str,
+        check: Result<Option<T>, FailedCheck>,
+        finding: impl FnOnce(&T) -> (Expected, Actual),
+    ) -> Option<T> {
+        let found = self.record(check)?;
+        match &found {
+            Some(found) => self.trace.passed(Step::Claims, field, || finding(found)),
+            None => self.trace.not_applicable(Step::Claims, field, "the token has none, and needs none"),
+        }
+        found
     }
 
     /// The first failure, if that is the kind of token.
     pub(crate) fn wrong_kind(&mut self) -> Option<&mut FailedCheck> {
-        self.0.first_mut().filter(|failure| failure.reason() == Reason::WrongTokenType)
+        self.failures.first_mut().filter(|failure| failure.reason() == Reason::WrongTokenType)
     }
 
     /// The refusal, if a check failed.
     pub(crate) fn error(self) -> Option<Error> {
-        Error::from_failures(self.0)
+        Error::from_failures(self.failures)
     }
 }
 
@@ -75,7 +109,8 @@ pub(crate) fn audience<'f>(
     Err(FailedCheck::new(Reason::WrongAudience, "aud", ours, named).with_hint(hint))
 }
 
-fn bound(side: Side, now: Duration, leeway: Duration) -> Expected {
+/// The bound of a time at this moment.
+pub(crate) fn bound(side: Side, now: Duration, leeway: Duration) -> Expected {
     Expected::Time(TimeBound { side, now, leeway })
 }
 

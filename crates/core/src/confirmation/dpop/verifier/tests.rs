@@ -38,7 +38,7 @@ fn check(
     bound_to: &Thumbprint,
     crypto: CryptoBackend,
 ) -> Result<GoodProof, Reason> {
-    verifier.check(&evidence(proof, "/"), of_key(bound_to), crypto).map_err(|error| error.reason())
+    verifier.check(&evidence(proof, "/"), of_key(bound_to), crypto, &Trace::OFF).map_err(|error| error.reason())
 }
 
 /// A token with a digest of zeros, bound to this key.
@@ -482,7 +482,11 @@ fn dpop_11_the_end_of_a_target_is_not_the_beginning_of_an_identifier() {
         let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": public_jwk("a-es256") });
         let proof = token("a-es256", &header, &claims);
         let key = thumbprint(&proof, Algorithm::Es256, crypto);
-        verifier.check(&evidence(&proof, path), of_key(&key), crypto).unwrap_or_else(|error| panic!("{error}")).used.key
+        verifier
+            .check(&evidence(&proof, path), of_key(&key), crypto, &Trace::OFF)
+            .unwrap_or_else(|error| panic!("{error}"))
+            .used
+            .key
     };
     assert_eq!(used("/r", "12"), used("/r", "12"));
     assert_ne!(used("/r", "12"), used("/r1", "2"));

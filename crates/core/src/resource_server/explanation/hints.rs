@@ -1,0 +1,261 @@
+//! Likely explanations of a refusal: what the token, the configuration and the failed checks suggest together. A hint words what a
+//! reader would find out with time, and decides nothing.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::{Explanation, ResourceServer, Status};
+use crate::{
+    jwt::Profile,
+    refusal::{Reason, Step},
+    scope::Access,
+    token::VerifiedToken,
+};
+
+type Hint = Cow<'static, str>;
+
+/// What a hint is made of: a refused JWT, which nobody has verified, and the failures.
+struct Facts<'e> {
+    header: Map<String, Value>,
+    claims: Map<String, Value>,
+    failed: Vec<(&'static str, Option<Reason>)>,
+    server: &'e ResourceServer,
+}
+
+impl Facts<'_> {
+    fn has_failed(&self, field: &str, reason: Reason) -> bool {
+        self.failed.iter().any(|(of, with)| *of == field && *with == Some(reason))
+    }
+
+    fn claim(&self, name: &str) -> Option<&str> {
+        self.claims.get(name)?.as_str()
+    }
+
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.header.get(name)?.as_str()
+    }
+
+    fn audience(&self) -> Vec<&str> {
+        match self.claims.get("aud") {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Every hint, in the order in which they are given.
+const HINTS: [fn(&Facts<'_>) -> Option<Hint>; 14] = [
+    microsoft_graph,
+    userinfo,
+    client_as_audience,
+    no_audience,
+    identity_token,
+    other_profile,
+    other_version_of_entra,
+    other_issuer_of_the_same_host,
+    shared_secret,
+    unsigned,
+    key_of_another_issuer,
+    clocks_differ,
+    milliseconds,
+    refresh_or_logout_token,
+];
+
+/// The hints of a refusal.
+pub(super) fn of(explanation: &Explanation, server: &ResourceServer) -> Vec<Hint> {
+    let failed: Vec<(&'static str, Option<Reason>)> = explanation
+        .steps
+        .iter()
+        .flat_map(|step| &step.checks)
+        .filter(|check| check.status == Status::Failed)
+        .map(|check| (check.field, check.reason))
+        .collect();
+    if failed.is_empty() {
+        return Vec::new();
+    }
+    let Some(jwt) = &explanation.jwt else {
+        return without_a_jwt(explanation).into_iter().collect();
+    };
+    let object = |json: &str| serde_json::from_str(json).unwrap_or_default();
+    let facts = Facts { header: object(&jwt.header), claims: object(&jwt.claims), failed, server };
+    HINTS.iter().filter_map(|hint| hint(&facts)).collect()
+}
+
+fn without_a_jwt(explanation: &Explanation) -> Option<Hint> {
+    let hint = match explanation.reason()? {
+        Reason::OpaqueToken => {
+            "the token is opaque: its issuer has to be asked about it, which Issuer::introspection switches on; or the client may get a \
+             JWT by asking for this API's audience (Auth0, for one, gives an opaque token to a client that names no audience)"
+        }
+        Reason::EncryptedToken => {
+            "the token is encrypted (JWE), perhaps for another party: have the issuer send signed access tokens that are not encrypted"
+        }
+        _ => return None,
+    };
+    Some(hint.into())
+}
+
+/// Microsoft puts a `nonce` into the header of tokens for its own APIs and signs what it was before.
+fn microsoft_graph(facts: &Facts<'_>) -> Option<Hint> {
+    const GRAPH: [&str; 2] = ["00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com"];
+    let is_for_graph = facts.audience().iter().any(|audience| GRAPH.contains(&audience.trim_end_matches('/')));
+    (is_for_graph || facts.parameter("nonce").is_some()).then(|| {
+        "the token is for Microsoft Graph, and can be verified by nobody else: have the client ask for a scope of this API \
+         (api://<its id>/<scope>)"
+            .into()
+    })
+}
+
+fn userinfo(facts: &Facts<'_>) -> Option<Hint> {
+    let is_for_userinfo = |audience: &&str| audience.trim_end_matches('/').ends_with("/userinfo");
+    (facts.has_failed("aud", Reason::WrongAudience) && facts.audience().iter().all(is_for_userinfo)).then(|| {
+        "the token is for the userinfo endpoint alone: have the client name this API's audience when it asks for one"
+            .into()
+    })
+}
+
+fn client_as_audience(facts: &Facts<'_>) -> Option<Hint> {
+    let is_client =
+        |audience: &&str| ["client_id", "azp", "cid", "appid"].iter().any(|name| facts.claim(name) == Some(audience));
+    (facts.has_failed("aud", Reason::WrongAudience) && facts.audience().iter().any(is_client)).then(|| {
+        "the audience is the client's own id: the client has not asked for a token for this API (`resource` of RFC 8707, `audience` at \
+         Auth0, a scope of the API at Entra)"
+            .into()
+    })
+}
+
+fn no_audience(facts: &Facts<'_>) -> Option<Hint> {
+    facts.has_failed("aud", Reason::MissingClaim).then(|| {
+        "the issuer writes no audience: give its tokens one (Keycloak: an audience mapper; Okta, Cognito: see docs/providers.md)".into()
+    })
+}
+
+fn identity_token(facts: &Facts<'_>) -> Option<Hint> {
+    let is_it = facts.failed.iter().any(|(_, reason)| *reason == Some(Reason::WrongTokenType))
+        && ["nonce", "at_hash", "c_hash"].iter().any(|mark| facts.claims.contains_key(*mark));
+    is_it.then(|| {
+        let audience = facts.server.audiences().next().unwrap_or_default();
+        format!(
+            "this is an ID token, which tells a client who has signed in: have it send the access token for {audience}"
+        )
+        .into()
+    })
+}
+
+/// The profiles that would accept the type and have the sign that such a token needs.
+fn other_profile(facts: &Facts<'_>) -> Option<Hint> {
+    facts
+        .failed
+        .iter()
+        .any(|(field, reason)| *reason == Some(Reason::WrongTokenType) && *field == "typ")
+        .then_some(())?;
+    let claims = Value::Object(facts.claims.clone()).to_string();
+    let fitting: Vec<&str> = Profile::names()
+        .filter(|name| {
+            Profile::by_name(name).is_some_and(|profile| profile.would_know(facts.parameter("typ"), &claims))
+        })
+        .take(4)
+        .collect();
+    (!fitting.is_empty()).then(|| {
+        format!(
+            "a token like this is what these profiles are for: {} (Issuer::profile, or `profile` of the issuer)",
+            fitting.join(", ")
+        )
+        .into()
+    })
+}
+
+/// Version 1 tokens of Entra are issued by sts.windows.net, version 2 tokens by login.microsoftonline.com.
+fn other_version_of_entra(facts: &Facts<'_>) -> Option<Hint> {
+    let found = facts.claim("iss").filter(|_| facts.has_failed("iss", Reason::UnknownIssuer))?;
+    let has = |host: &str| facts.server.issuers().any(|issuer| issuer.contains(host));
+    let (is_v1, is_v2) = (found.contains("//sts.windows.net/"), found.contains("//login.microsoftonline.com/"));
+    (is_v1 && has("//login.microsoftonline.com/") || is_v2 && has("//sts.windows.net/")).then(|| {
+        "Entra has two versions of tokens with two issuers: set `requestedAccessTokenVersion` of the app registration to 2, or configure \
+         the issuer that the token names"
+            .into()
+    })
+}
+
+fn other_issuer_of_the_same_host(facts: &Facts<'_>) -> Option<Hint> {
+    let found = facts.claim("iss").filter(|_| facts.has_failed("iss", Reason::UnknownIssuer))?;
+    let host = |url: &str| url.split("://").nth(1).map(|rest| rest.split('/').next().unwrap_or_default().to_owned());
+    let own = host(found)?;
+    let configured = facts.server.issuers().find(|issuer| host(issuer).as_deref() == Some(&own) && *issuer != found)?;
+    Some(
+        format!("the configured issuer {configured} is on the same host, and is another one: every character counts")
+            .into(),
+    )
+}
+
+fn shared_secret(facts: &Facts<'_>) -> Option<Hint> {
+    let is_mac = facts.parameter("alg").is_some_and(|algorithm| algorithm.starts_with("HS"));
+    is_mac.then(|| {
+        "the token is signed with a secret (HS256 and its like), which everyone who checks it could sign with: have the issuer sign with \
+         RS256, ES256 or EdDSA"
+            .into()
+    })
+}
+
+fn unsigned(facts: &Facts<'_>) -> Option<Hint> {
+    let is_none = facts.parameter("alg").is_some_and(|algorithm| algorithm.eq_ignore_ascii_case("none"));
+    is_none.then(|| "the token is not signed at all: anybody may have written it".into())
+}
+
+fn key_of_another_issuer(facts: &Facts<'_>) -> Option<Hint> {
+    let key_id = facts.parameter("kid").filter(|_| facts.has_failed("kid", Reason::UnknownKey))?;
+    let own = facts.claim("iss")?;
+    let other = facts.server.server().dispatch.issuers.named().find(|trusted| {
+        let keys = trusted.jwt.as_ref().and_then(|verifier| verifier.keys.snapshot());
+        *trusted.name != *own && keys.is_some_and(|snapshot| snapshot.keys.holds(key_id))
+    })?;
+    Some(format!("the key is one of the configured issuer {}, and the token names another issuer", other.name).into())
+}
+
+/// Half an hour is more than tokens are early or late for by the wire, and less than they live.
+fn clocks_differ(facts: &Facts<'_>) -> Option<Hint> {
+    const NEAR: f64 = 1800.0;
+    let early = ["iat", "nbf"]
+        .into_iter()
+        .find(|name| facts.has_failed(name, Reason::IssuedInFuture) || facts.has_failed(name, Reason::NotYetValid))?;
+    let now = facts.server.server().now().as_secs_f64();
+    let ahead = facts.claims.get(early)?.as_f64()? - now;
+    (ahead < NEAR).then(|| {
+        format!("the clocks of the issuer and of this service seem to differ, by {ahead:.0} s or more: synchronise them (NTP)").into()
+    })
+}
+
+fn milliseconds(facts: &Facts<'_>) -> Option<Hint> {
+    let in_milliseconds = |name: &&str| facts.claims.get(*name).and_then(Value::as_f64).is_some_and(|time| time > 1e11);
+    ["exp", "iat", "nbf"].iter().find(|name| in_milliseconds(name)).map(|name| {
+        format!("`{name}` is in milliseconds, it seems: a NumericDate counts seconds (RFC 7519 section 2)").into()
+    })
+}
+
+fn refresh_or_logout_token(facts: &Facts<'_>) -> Option<Hint> {
+    let kind = facts.claim("typ").filter(|kind| ["Refresh", "Offline", "Logout"].contains(kind))?;
+    Some(format!("this is a {} token, which is for the issuer and not for APIs", kind.to_ascii_lowercase()).into())
+}
+
+/// Of a token without the scope that a route demands: where else it says so.
+pub(super) fn of_access(token: &VerifiedToken, access: &Access) -> Option<Hint> {
+    let claims = token.claims_as::<Map<String, Value>>().ok()?;
+    let lacking = access.scope()?.scopes().into_iter().find(|scope| !token.scope().contains(scope.as_str()))?;
+    let names = |value: &Value| match value {
+        Value::String(text) => text.split(' ').any(|word| word == lacking.as_str()),
+        Value::Array(elements) => elements.iter().any(|element| element.as_str() == Some(lacking.as_str())),
+        _ => false,
+    };
+    let place = ["scope", "scp", "permissions", "roles", "groups"]
+        .into_iter()
+        .find(|name| claims.get(*name).is_some_and(names))?;
+    Some(
+        format!(
+            "the token has {lacking} in `{place}`, which its issuer's profile does not read as scope: see Profile::scope_claim ({})",
+            Step::Access
+        )
+        .into(),
+    )
+}

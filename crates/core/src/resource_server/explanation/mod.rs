@@ -1,0 +1,386 @@
+//! Why a request is accepted or refused, step by step, for an operator.
+//!
+//! An explanation is made by the code that decides: each check says what it expected and what it found while it is made, and the
+//! verdict is the one that the same request would have had. No other code judges a token a second time.
+
+mod display;
+mod hints;
+mod sources;
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use serde::Serialize;
+
+use super::{AuthenticateFuture, Authentication, DigestedToken, ResourceServer};
+pub use crate::refusal::Step;
+use crate::{
+    BoxFuture,
+    redact::{self, REDACTED},
+    refusal::{
+        Error, FailedCheck, Reason, failed_check, reason,
+        trace::{PassedCheck, Record, Records, Trace, UnverifiedJwt},
+    },
+    request::{Credentials, RequestHead},
+    scope::{Access, ScopePolicy, ScopeToken},
+    token::VerifiedToken,
+};
+
+/// Why a request is accepted or refused. Made by [`ResourceServer::explain`].
+///
+/// `Display` writes it as a tree for a terminal, and `Serialize` as an object for machines. Both are **for operators and not for
+/// clients**: they name what is configured and what was found, which a forger would like to know. Never answer a request with one.
+///
+/// What identifies a user or a token (`sub`, `jti`) is redacted unless [`show_claims`](Self::show_claims) was called; the token's
+/// text and its signature are never part of it. Everything that is quoted from a token is escaped and cut short.
+pub struct Explanation {
+    verdict: Verdict,
+    steps: Vec<ExplainedStep>,
+    hints: Vec<Cow<'static, str>>,
+    remedy: Option<&'static str>,
+    jwt: Option<UnverifiedJwt>,
+    /// For a demand. Never given away: its client need not have confirmed it for any request.
+    token: Option<VerifiedToken>,
+    shows_claims: bool,
+}
+
+/// What is decided about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The token is valid, and enough for the route, if one was given.
+    Accepted,
+    /// There are no credentials. A route for which a token is optional lets the request through.
+    Anonymous,
+    /// The request is refused for this reason.
+    Refused(Reason),
+}
+
+/// One step of an explanation.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ExplainedStep {
+    /// Which step it is.
+    #[serde(serialize_with = "by_name")]
+    pub step: Step,
+    /// What came of it: a step fails with one of its checks.
+    pub status: Status,
+    /// Its checks, in order.
+    pub checks: Vec<ExplainedCheck>,
+}
+
+/// What came of a step or of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Status {
+    /// It passed.
+    Passed,
+    /// It failed, and the request is refused.
+    Failed,
+    /// An earlier step refused the request.
+    NotReached,
+    /// There was nothing to check.
+    NotApplicable,
+}
+
+/// One check of an explanation.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ExplainedCheck {
+    /// The claim, header parameter or other part that was checked.
+    pub field: &'static str,
+    /// What came of it.
+    pub status: Status,
+    /// What would pass. For a check that is not applicable, why not.
+    pub expected: String,
+    /// What was found; empty for a check that is not applicable.
+    pub found: String,
+    /// The reason that a failure stands for.
+    #[serde(serialize_with = "by_reason", skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The setting and the document that decide it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub decided_by: &'static str,
+    /// A likely explanation of a failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<&'static str>,
+}
+
+fn by_name<S: serde::Serializer>(step: &Step, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(step.as_str())
+}
+
+fn by_reason<S: serde::Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
+    reason.map(Reason::as_str).serialize(serializer)
+}
+
+impl ResourceServer {
+    /// Explains what is decided about a request, and why: each check that is made, with what it expected and what it found, and every
+    /// one that fails instead of the first.
+    ///
+    /// The decision is made afresh, by the code that makes it for requests. Nothing that is remembered is used: the signature is
+    /// checked, and an issuer that is asked about tokens is asked. Missing keys are fetched, within the budget that all requests
+    /// share. A DPoP proof is checked and not used up, so that whether it was used before is left open.
+    ///
+    /// This is for operators; see [`Explanation`]. To explain a token that came without a request, make a request of it:
+    ///
+    /// ```
+    /// # async fn explain(resource_server: scopegate_core::ResourceServer, token: &str) -> Result<(), http::Error> {
+    /// let (request, ()) = http::Request::get("https://api.example/messages")
+    ///     .header("authorization", format!("Bearer {token}"))
+    ///     .body(())?
+    ///     .into_parts();
+    /// let explanation = resource_server.explain(&request).await;
+    /// println!("{explanation}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn explain<'r>(&self, request: impl Into<RequestHead<'r>>) -> BoxFuture<'static, Explanation> {
+        let trace = Trace::on();
+        let outcome = self.explained(request.into(), &trace);
+        let server = self.clone();
+        Box::pin(async move {
+            let outcome = match outcome {
+                Some(outcome) => outcome.await.map(Some),
+                None => Ok(None),
+            };
+            Explanation::new(&server, trace.take(), outcome)
+        })
+    }
+
+    /// The decision about a request; `None` where it has no credentials.
+    fn explained(&self, request: RequestHead<'_>, trace: &Trace) -> Option<AuthenticateFuture> {
+        let credentials = match Credentials::from_request_with(request, self.server().transports()) {
+            Ok(Some(credentials)) => credentials,
+            Ok(None) => return None,
+            Err(error) => return Some(AuthenticateFuture::ready(Err(error))),
+        };
+        let scheme = credentials.scheme();
+        trace.passed(Step::Credentials, "Authorization", || {
+            ("one token, under a scheme that is accepted here".into(), failed_check::Actual::from(scheme.as_str()))
+        });
+        let digested = DigestedToken { trace, cache_missed: true, ..self.digested(credentials) };
+        Some(self.verify(request, digested, None))
+    }
+}
+
+impl Explanation {
+    fn new(server: &ResourceServer, records: Records, outcome: Result<Option<Authentication>, Error>) -> Self {
+        let Records { checks, jwt } = records;
+        let mut explained: Vec<(Step, ExplainedCheck)> =
+            checks.into_iter().map(|(step, record)| (step, ExplainedCheck::of(step, record))).collect();
+        let is_jwt = jwt.is_some();
+        let (verdict, token) = match outcome {
+            Ok(None) => (Verdict::Anonymous, None),
+            Ok(Some(authentication)) => (Verdict::Accepted, authentication.token().cloned()),
+            Err(error) => {
+                explained.extend(failures(&error, is_jwt));
+                (Verdict::Refused(error.reason()), None)
+            }
+        };
+        let mut explanation =
+            Self { verdict, steps: Vec::new(), hints: Vec::new(), remedy: None, jwt, token, shows_claims: false };
+        explanation.steps = explanation.in_steps(explained);
+        explanation.hints = hints::of(&explanation, server);
+        explanation.remedy = explanation.reason().map(reason::remedy);
+        explanation
+    }
+
+    /// The checks by their steps, in the order in which these are taken.
+    fn in_steps(&self, mut checks: Vec<(Step, ExplainedCheck)>) -> Vec<ExplainedStep> {
+        let is_refused = matches!(self.verdict, Verdict::Refused(_));
+        let mut has_failed = false;
+        let mut steps = Vec::new();
+        for &step in Step::ALL {
+            let (own, others): (Vec<_>, Vec<_>) = checks.into_iter().partition(|(of, _)| *of == step);
+            checks = others;
+            let own: Vec<ExplainedCheck> = own.into_iter().map(|(_, check)| check).collect();
+            let has = |status| own.iter().any(|check| check.status == status);
+            let status = if has(Status::Failed) {
+                has_failed = true;
+                Status::Failed
+            } else if has(Status::Passed) {
+                Status::Passed
+            } else if has_failed || is_refused && own.is_empty() && self.may_be_reached(step) {
+                Status::NotReached
+            } else {
+                Status::NotApplicable
+            };
+            steps.push(ExplainedStep { step, status, checks: own });
+        }
+        steps
+    }
+
+    /// Whether a step is one of this kind of token.
+    fn may_be_reached(&self, step: Step) -> bool {
+        !matches!(step, Step::Header | Step::Signature) || self.jwt.is_some()
+    }
+
+    /// The same, with what a route demands of the token as its last step.
+    #[must_use]
+    pub fn for_access(mut self, access: &Access) -> Self {
+        let Some(step) = self.steps.iter_mut().find(|step| step.step == Step::Access) else { return self };
+        let Some(token) = &self.token else {
+            if self.verdict == Verdict::Anonymous && !access.admits_anonymous() {
+                self.verdict = Verdict::Refused(Reason::MissingCredentials);
+                self.remedy = Some(reason::remedy(Reason::MissingCredentials));
+            }
+            return self;
+        };
+        let granted = redact::excerpt(&token.scope().to_log());
+        let of_scope = access.scope().map(|policy| {
+            policy.scopes().into_iter().map(|scope| {
+                let is_granted = token.satisfies(&policy_of(scope));
+                ExplainedCheck {
+                    field: "scope",
+                    status: if is_granted { Status::Passed } else { Status::NotApplicable },
+                    expected: scope.as_str().to_owned(),
+                    found: if is_granted { format!("granted by [{granted}]") } else { format!("not in [{granted}]") },
+                    reason: None,
+                    decided_by: sources::of(Step::Access, "scope"),
+                    hint: None,
+                }
+            })
+        });
+        step.checks = of_scope.into_iter().flatten().collect();
+        match access.check(token) {
+            Ok(()) => step.status = Status::Passed,
+            Err(error) => {
+                step.status = Status::Failed;
+                let failed = match error.failed_checks() {
+                    [] => vec![ExplainedCheck {
+                        field: "scope",
+                        status: Status::Failed,
+                        expected: access.to_string(),
+                        found: granted,
+                        reason: Some(error.reason()),
+                        decided_by: sources::of(Step::Access, "scope"),
+                        hint: None,
+                    }],
+                    failures => failures.iter().map(|failure| ExplainedCheck::failed(Step::Access, failure)).collect(),
+                };
+                step.checks.extend(failed);
+                self.verdict = Verdict::Refused(error.reason());
+                self.remedy = Some(reason::remedy(error.reason()));
+                self.hints.extend(hints::of_access(token, access));
+            }
+        }
+        self
+    }
+
+    /// The same, with the claims that name the user and the token, and all others.
+    #[must_use]
+    pub fn show_claims(mut self) -> Self {
+        self.shows_claims = true;
+        self
+    }
+
+    /// What is decided.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// The reason of a refusal.
+    pub fn reason(&self) -> Option<Reason> {
+        match self.verdict {
+            Verdict::Refused(reason) => Some(reason),
+            Verdict::Accepted | Verdict::Anonymous => None,
+        }
+    }
+
+    /// The status of a refusal.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.reason().map(|reason| reason.kind().status())
+    }
+
+    /// Every step, in the order in which they are taken.
+    pub fn steps(&self) -> impl Iterator<Item = ExplainedStep> {
+        self.steps.iter().map(|step| self.redacted(step))
+    }
+
+    /// Likely explanations of a refusal, beside those of the checks.
+    pub fn hints(&self) -> impl Iterator<Item = &str> {
+        self.hints.iter().map(|hint| &**hint)
+    }
+
+    /// What remedies a refusal, as the docs of its [`reason`](mod@crate::reason) say it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        self.remedy
+    }
+
+    fn redacted(&self, step: &ExplainedStep) -> ExplainedStep {
+        let mut step = step.clone();
+        let is_personal =
+            |check: &&mut ExplainedCheck| matches!(check.field, "sub" | "jti") && check.status == Status::Passed;
+        if !self.shows_claims {
+            step.checks.iter_mut().filter(is_personal).for_each(|check| check.found = REDACTED.to_owned());
+        }
+        step
+    }
+}
+
+fn policy_of(scope: &ScopeToken) -> ScopePolicy {
+    ScopePolicy::try_from(scope.clone()).expect("a scope of a policy is one")
+}
+
+/// The checks that a refusal names; where it names none, its reason stands for one.
+fn failures(error: &Error, is_jwt: bool) -> Vec<(Step, ExplainedCheck)> {
+    if error.failed_checks().is_empty() {
+        let step = sources::step(error.reason(), "", is_jwt);
+        let found = error.cause().unwrap_or_else(|| error.reason().description().to_owned());
+        let check = ExplainedCheck {
+            field: sources::field(error.reason()),
+            status: Status::Failed,
+            expected: sources::expected(error.reason()).to_owned(),
+            found,
+            reason: Some(error.reason()),
+            decided_by: "",
+            hint: None,
+        };
+        return vec![(step, check)];
+    }
+    let explained = error.failed_checks().iter().map(|failure| {
+        let step = sources::step(failure.reason(), failure.field(), is_jwt);
+        (step, ExplainedCheck::failed(step, failure))
+    });
+    explained.collect()
+}
+
+impl ExplainedCheck {
+    fn of(step: Step, record: Record) -> Self {
+        match record {
+            Record::Failed(failure) => Self::failed(step, &failure),
+            Record::Passed(PassedCheck { field, expected, found }) => Self {
+                field,
+                status: Status::Passed,
+                found: failed_check::describe(&found, &expected),
+                expected: expected.describe().into_owned(),
+                reason: None,
+                decided_by: sources::of(step, field),
+                hint: None,
+            },
+            Record::NotApplicable { field, why } => Self {
+                field,
+                status: Status::NotApplicable,
+                expected: why.to_owned(),
+                found: String::new(),
+                reason: None,
+                decided_by: "",
+                hint: None,
+            },
+        }
+    }
+
+    fn failed(step: Step, failure: &FailedCheck) -> Self {
+        Self {
+            field: failure.field(),
+            status: Status::Failed,
+            expected: failure.expected().into_owned(),
+            found: failure.found().into_owned(),
+            reason: Some(failure.reason()),
+            decided_by: sources::of(step, failure.field()),
+            hint: failure.hint(),
+        }
+    }
+}
