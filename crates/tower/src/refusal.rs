@@ -374,6 +374,11 @@ impl<'a> Refusal<'a> {
             // Not sampled: events above the rate go to `debug` as well.
             ErrorKind::MissingCredentials => write_event!(DEBUG, None, "a request without credentials was refused"),
             ErrorKind::Unavailable => event!(WARN, "a token could not be verified"),
+            ErrorKind::Misconfigured if self.error.reason() == Reason::NoBinding => event!(
+                ERROR,
+                "a route requires a bound token, and its resource server has not switched on the method: do so with `.dpop(..)` or \
+                 `.certificate_binding(..)`, or remove `RequireBound` or `.bound()` from the route"
+            ),
             ErrorKind::Misconfigured if self.error.reason() == Reason::NoIntrospection => event!(
                 ERROR,
                 "a route has a `RequireActive` layer and the token's issuer has no introspection: add `.introspection(..)` to \

@@ -59,6 +59,7 @@ impl Requirement {
     /// # Errors
     ///
     /// - `missing_authenticate_layer` (500) where no `Authenticate` has seen the request;
+    /// - `no_binding` (500) where a token has to be bound and the resource server accepts no bound one;
     /// - `missing_credentials` (401) where the request is anonymous;
     /// - `unbound_token` (401) where a bearer token does not do;
     /// - `insufficient_scope` (403) where the scope does not suffice;
@@ -68,6 +69,9 @@ impl Requirement {
             Decided::note_scope(request);
         }
         let authentication = request.get::<Authentication>().ok_or_else(Error::missing_authenticate_layer)?;
+        if authentication.resource_server().access_fault(&self.access).is_some() {
+            return Err(Error::no_binding());
+        }
         let token = authentication.token().ok_or_else(Error::missing_credentials)?;
         self.access.check(token)?;
         Ok(token)

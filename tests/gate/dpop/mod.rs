@@ -11,6 +11,7 @@ mod layers;
 mod nonces;
 mod replay;
 mod replicas;
+mod routes;
 mod schemes;
 mod store;
 mod target;

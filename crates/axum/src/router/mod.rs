@@ -67,7 +67,8 @@ use self::{
 /// # Panics
 ///
 /// While the router is built, as axum's own does: for a path that is malformed or overlaps another, such as that of a metadata
-/// document which is served already, and for a route without methods.
+/// document which is served already, for a route without methods, and for one that requires a [bound](Access::bound) token where
+/// the resource server accepts none.
 #[must_use = "a router does nothing until it is made into a service"]
 pub struct ProtectedRouter<S = ()> {
     authenticate: Authenticate,
@@ -90,7 +91,14 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
         Self { authenticate, nodes: Vec::new(), fallback: None, authenticates_unmatched: false }
     }
 
-    fn guarded<T>(&self, access: Access, handlers: MethodRouter<T>) -> Guarded<T> {
+    /// # Panics
+    ///
+    /// When no token of the resource server could meet the access of what has this name.
+    #[track_caller]
+    fn guarded<T>(&self, name: &str, access: Access, handlers: MethodRouter<T>) -> Guarded<T> {
+        if let Some(fault) = self.authenticate.resource_server().access_fault(&access) {
+            panic!("{name} {fault}");
+        }
         Guarded { access, authenticate: self.authenticate.clone(), handlers }
     }
 
@@ -101,7 +109,8 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
     ///
     /// # Panics
     ///
-    /// When `handlers` has no method.
+    /// When `handlers` has no method, and when `access` requires a [bound](Access::bound) token by a method that the resource
+    /// server has not switched on.
     #[track_caller]
     pub fn route(mut self, path: &str, access: impl Into<Access>, handlers: MethodRouter<S>) -> Self {
         match Methods::of(&handlers) {
@@ -114,7 +123,7 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
             ),
             Methods::Only(_) | Methods::Every => {}
         }
-        let guarded = self.guarded(access.into(), handlers);
+        let guarded = self.guarded(&format!("the route {path:?}"), access.into(), handlers);
         self.nodes.push(Node::Route { path: path.to_owned(), guarded });
         self
     }
@@ -131,13 +140,18 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
     }
 
     /// Adds a service for every method of all paths below `path`, which is taken off the request's path.
+    ///
+    /// # Panics
+    ///
+    /// As [`route`](Self::route) for its access.
+    #[track_caller]
     pub fn nest_service<T>(mut self, path: &str, access: impl Into<Access>, service: T) -> Self
     where
         T: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
         T::Response: IntoResponse + 'static,
         T::Future: Send + 'static,
     {
-        let guarded = self.guarded(access.into(), any_service(service));
+        let guarded = self.guarded(&format!("the service at {path:?}"), access.into(), any_service(service));
         self.nodes.push(Node::Service { path: path.to_owned(), guarded });
         self
     }
@@ -177,8 +191,13 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
 
     /// Answers requests that no route matches. Without a fallback, they get 404. That of a nested router answers the paths below
     /// its prefix and the prefix itself, but as in axum not the prefix with a slash behind it.
+    ///
+    /// # Panics
+    ///
+    /// As [`route`](Self::route) for its access.
+    #[track_caller]
     pub fn fallback<H: Handler<T, S>, T: 'static>(mut self, access: impl Into<Access>, handler: H) -> Self {
-        self.fallback = Some(self.guarded(access.into(), any(handler)));
+        self.fallback = Some(self.guarded("the fallback", access.into(), any(handler)));
         self
     }
 

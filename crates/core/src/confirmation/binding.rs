@@ -22,7 +22,7 @@ pub enum ConfirmationMethod {
 }
 
 impl ConfirmationMethod {
-    const ALL: [Self; 2] = [Self::ClientCertificate, Self::Dpop];
+    pub(crate) const ALL: [Self; 2] = [Self::ClientCertificate, Self::Dpop];
 
     /// The member of `cnf` that names what the token is bound to.
     pub const fn member(self) -> &'static str {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::{
-    Confirmation, Evidence,
+    Confirmation, ConfirmationMethod, Evidence,
     binding::Thumbprint,
     certificate::CertificateBinding,
     dpop::{BoundTo, DpopVerifier},
@@ -83,6 +83,33 @@ impl ConfirmationVerifier {
     /// Whether tokens may be bound: whether any method is switched on.
     pub(crate) fn is_on(&self) -> bool {
         self.dpop.is_some() || self.certificates.is_some()
+    }
+
+    fn has(&self, method: ConfirmationMethod) -> bool {
+        match method {
+            ConfirmationMethod::ClientCertificate => self.certificates.is_some(),
+            ConfirmationMethod::Dpop => self.dpop.is_some(),
+        }
+    }
+
+    /// What is wrong with requiring a binding by one of these methods, and the remedy; `None` where nothing is.
+    pub(crate) fn binding_fault(&self, required: &[ConfirmationMethod]) -> Option<&'static str> {
+        if required.is_empty() || required.iter().any(|method| self.has(*method)) {
+            return None;
+        }
+        Some(match required {
+            [ConfirmationMethod::ClientCertificate] => {
+                "requires a token that is bound to a certificate, and the resource server accepts none: switch the binding on with \
+                 `.certificate_binding(..)`"
+            }
+            [ConfirmationMethod::Dpop] => {
+                "requires a token that is bound to a key, and the resource server accepts none: switch DPoP on with `.dpop(..)`"
+            }
+            _ => {
+                "requires a bound token, and the resource server accepts none: switch a binding on with `.dpop(..)` or \
+                 `.certificate_binding(..)`"
+            }
+        })
     }
 
     /// The schemes by which clients may present tokens. Those that are bound to a certificate are presented as bearer tokens.

@@ -86,6 +86,12 @@ impl Error {
         Reason::MissingAuthenticateLayer.into()
     }
 
+    /// The refusal of a request to a route that requires a [bound](crate::Access::bound) token, by a method that the resource
+    /// server has not switched on.
+    pub fn no_binding() -> Self {
+        Reason::NoBinding.into()
+    }
+
     /// Adds a scheme that the request used.
     pub(crate) fn under(mut self, scheme: Scheme) -> Self {
         self.schemes = self.schemes.and(scheme);

@@ -122,6 +122,8 @@ reasons! {
     MissingInput = "missing_input", InvalidRequest, "the request lacks an input that the token requires";
     /// [`multiple_transports`](self#multiple_transports)
     MultipleTransports = "multiple_transports", InvalidRequest, "the request carries more than one token";
+    /// [`no_binding`](self#no_binding)
+    NoBinding = "no_binding", Misconfigured, "the service is misconfigured";
     /// [`no_introspection`](self#no_introspection)
     NoIntrospection = "no_introspection", Misconfigured, "the service is misconfigured";
     /// [`not_yet_valid`](self#not_yet_valid)

@@ -63,7 +63,7 @@ use crate::{
         trace::Trace,
     },
     request::{Credentials, RequestHead, Scheme},
-    scope::ScopeToken,
+    scope::{Access, ScopeToken},
     token::VerifiedToken,
 };
 
@@ -246,6 +246,13 @@ impl ResourceServer {
     /// Whether it accepts tokens that are bound to a key, with a proof of it in each request ([`dpop`](crate::dpop)).
     pub fn accepts_dpop(&self) -> bool {
         self.server().confirmation.dpop.is_some()
+    }
+
+    /// What is wrong with requiring this access of requests that it authenticates, and the remedy, to follow the name of a route:
+    /// that tokens have to be [bound](Access::bound) by a method that is not switched on, so that every one would be refused.
+    /// `None` where nothing is.
+    pub fn access_fault(&self, access: &Access) -> Option<&'static str> {
+        self.server().confirmation.binding_fault(access.required_bindings())
     }
 
     /// A nonce for a client's next proof (RFC 9449 §8), where proofs need one. A refusal with challenges carries it as

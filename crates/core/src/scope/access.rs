@@ -15,15 +15,9 @@ use crate::{
 pub struct Access {
     caller: Caller,
     scope: Option<ScopePolicy>,
-    binding: Option<RequiredBinding>,
+    /// See [`required_bindings`](Access::required_bindings).
+    bindings: &'static [ConfirmationMethod],
     policies: Vec<Arc<dyn TokenPolicy>>,
-}
-
-/// What a token has to be bound by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RequiredBinding {
-    Any,
-    By(ConfirmationMethod),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,7 +77,7 @@ pub fn authenticated() -> Access {
 
 impl Access {
     fn to(caller: Caller) -> Self {
-        Self { caller, scope: None, binding: None, policies: Vec::new() }
+        Self { caller, scope: None, bindings: &[], policies: Vec::new() }
     }
 
     /// Requires `policy` of the token, too.
@@ -106,13 +100,16 @@ impl Access {
     /// Requires that the token is bound to a key or a certificate, of which its client has given proof (RFC 9700 §2.2.1). Bearer
     /// tokens are refused with 401.
     ///
+    /// The resource server has to have one of the two switched on. Where it has not, a `ProtectedRouter` and `GrpcScopes` cannot
+    /// be built, and a layer answers 500.
+    ///
     /// # Panics
     ///
     /// When this access is [`public`] or [`optional`], which callers without a token have.
     #[must_use]
     #[track_caller]
     pub fn bound(self) -> Self {
-        self.requiring(RequiredBinding::Any)
+        self.requiring(&ConfirmationMethod::ALL)
     }
 
     /// Requires that the token is [bound](Self::bound) by this method, perhaps among others.
@@ -123,16 +120,19 @@ impl Access {
     #[must_use]
     #[track_caller]
     pub fn bound_by(self, method: ConfirmationMethod) -> Self {
-        self.requiring(RequiredBinding::By(method))
+        self.requiring(match method {
+            ConfirmationMethod::ClientCertificate => &[ConfirmationMethod::ClientCertificate],
+            ConfirmationMethod::Dpop => &[ConfirmationMethod::Dpop],
+        })
     }
 
     #[track_caller]
-    fn requiring(self, binding: RequiredBinding) -> Self {
+    fn requiring(self, bindings: &'static [ConfirmationMethod]) -> Self {
         assert!(
             !self.admits_anonymous(),
             "{self} access requires no token that could be bound; begin with `authenticated()`"
         );
-        Self { binding: Some(binding), ..self }
+        Self { bindings, ..self }
     }
 
     /// Whether requests are not authenticated at all.
@@ -150,6 +150,11 @@ impl Access {
         self.scope.as_ref()
     }
 
+    /// The methods by one of which a token has to be bound; empty where bearer tokens do.
+    pub fn required_bindings(&self) -> &'static [ConfirmationMethod] {
+        self.bindings
+    }
+
     /// The names of the policies that a token has to meet besides.
     pub fn policies(&self) -> impl Iterator<Item = &str> {
         self.policies.iter().map(|policy| policy.name())
@@ -161,9 +166,7 @@ impl Access {
     ///
     /// `unbound_token`, which is 401; `insufficient_scope` or `policy_not_met`, both 403.
     pub fn check(&self, token: &VerifiedToken) -> Result<(), Error> {
-        if let Some(binding) = self.binding {
-            binding.check(token)?;
-        }
+        self.check_binding(token)?;
         if self.scope.as_ref().is_some_and(|policy| !token.satisfies(policy)) {
             return Err(Error::insufficient_scope());
         }
@@ -174,21 +177,18 @@ impl Access {
             None => Ok(()),
         }
     }
-}
 
-impl RequiredBinding {
-    fn check(self, token: &VerifiedToken) -> Result<(), FailedCheck> {
-        let (is_met, expected) = match self {
-            Self::Any => (!token.binding().is_none(), "a token that is bound to a key or a certificate"),
-            Self::By(method @ ConfirmationMethod::ClientCertificate) => {
-                (token.binding().is_by(method), "a token that is bound to a client certificate")
-            }
-            Self::By(method @ ConfirmationMethod::Dpop) => {
-                (token.binding().is_by(method), "a token that is bound to a key, with a proof of it")
-            }
+    fn check_binding(&self, token: &VerifiedToken) -> Result<(), FailedCheck> {
+        if self.bindings.is_empty() || self.bindings.iter().any(|method| token.binding().is_by(*method)) {
+            return Ok(());
+        }
+        let expected = match self.bindings {
+            [ConfirmationMethod::ClientCertificate] => "a token that is bound to a client certificate",
+            [ConfirmationMethod::Dpop] => "a token that is bound to a key, with a proof of it",
+            _ => "a token that is bound to a key or a certificate",
         };
         let found = if token.binding().is_none() { Actual::NONE } else { Actual::Fixed("another binding") };
-        if is_met { Ok(()) } else { Err(FailedCheck::new(Reason::UnboundToken, "cnf", expected, found)) }
+        Err(FailedCheck::new(Reason::UnboundToken, "cnf", expected, found))
     }
 }
 
@@ -232,11 +232,12 @@ fn quoted(name: &str) -> String {
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scope = self.scope.as_ref().map(|scope| quoted(&scope.to_string()));
-        let binding = self.binding.map(|binding| match binding {
-            RequiredBinding::Any => "bound",
-            RequiredBinding::By(ConfirmationMethod::ClientCertificate) => "bound to a certificate",
-            RequiredBinding::By(ConfirmationMethod::Dpop) => "bound by DPoP",
-        });
+        let binding = match self.bindings {
+            [] => None,
+            [ConfirmationMethod::ClientCertificate] => Some("bound to a certificate"),
+            [ConfirmationMethod::Dpop] => Some("bound by DPoP"),
+            _ => Some("bound"),
+        };
         let required = scope.into_iter().chain(binding.map(str::to_owned)).chain(self.policies().map(quoted));
         let required: Vec<_> = required.collect();
         f.pad(match self.caller {

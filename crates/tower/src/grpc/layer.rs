@@ -26,7 +26,8 @@ impl GrpcScopes {
     ///
     /// # Panics
     ///
-    /// When the path does not have the form `/package.Service/Method`, and when it is declared twice.
+    /// When the path does not have the form `/package.Service/Method`, when it is declared twice, and when it requires a
+    /// [bound](Access::bound) token by a method that the resource server has not switched on.
     #[track_caller]
     pub fn method(mut self, path: &str, access: impl Into<Access>) -> Self {
         Arc::make_mut(&mut self.methods).add_method(path, access.into());
@@ -39,7 +40,8 @@ impl GrpcScopes {
     ///
     /// # Panics
     ///
-    /// When the name does not have the form `package.Service`, and when it is declared twice.
+    /// When the name does not have the form `package.Service`, when it is declared twice, and when it requires a
+    /// [bound](Access::bound) token by a method that the resource server has not switched on.
     #[track_caller]
     pub fn service(mut self, name: &str, access: impl Into<Access>) -> Self {
         Arc::make_mut(&mut self.methods).add_service(name, access.into());
@@ -50,7 +52,8 @@ impl GrpcScopes {
     ///
     /// # Panics
     ///
-    /// When `access` admits callers without a token: public methods are declared by their names.
+    /// When `access` admits callers without a token: public methods are declared by their names. And when it requires a
+    /// [bound](Access::bound) token by a method that the resource server has not switched on.
     #[track_caller]
     pub fn otherwise(mut self, access: impl Into<Access>) -> Self {
         Arc::make_mut(&mut self.methods).set_otherwise(access.into());

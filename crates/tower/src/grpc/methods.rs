@@ -72,7 +72,7 @@ impl Methods {
             split(path).is_some_and(|(service, method)| is_name(service) && is_name(method)),
             "the path {path:?} of a gRPC method has to be of the form `/package.Service/Method`"
         );
-        let rule = Rule::new(&self.authenticate, access.clone());
+        let rule = self.rule_for(&format!("the gRPC method {path:?}"), access.clone());
         assert!(self.methods.insert(path.into(), rule).is_none(), "the gRPC method {path:?} is declared twice");
         self.list(path, access);
     }
@@ -83,7 +83,7 @@ impl Methods {
             is_name(name),
             "the name {name:?} of a gRPC service has to be of the form `package.Service`, without slashes"
         );
-        let rule = Rule::new(&self.authenticate, access.clone());
+        let rule = self.rule_for(&format!("the gRPC service {name:?}"), access.clone());
         assert!(self.services.insert(name.into(), rule).is_none(), "the gRPC service {name:?} is declared twice");
         self.list(&format!("/{name}/*"), access);
     }
@@ -94,8 +94,16 @@ impl Methods {
             !access.admits_anonymous(),
             "methods that are not declared cannot be {access}: declare those that are, by `.method(..)` or `.service(..)`"
         );
-        self.otherwise = Rule::new(&self.authenticate, access.clone());
+        self.otherwise = self.rule_for("what is not declared", access.clone());
         self.list("/*", access);
+    }
+
+    #[track_caller]
+    fn rule_for(&self, name: &str, access: Access) -> Rule {
+        if let Some(fault) = self.authenticate.resource_server().access_fault(&access) {
+            panic!("{name} {fault}");
+        }
+        Rule::new(&self.authenticate, access)
     }
 
     fn list(&mut self, path: &str, access: Access) {

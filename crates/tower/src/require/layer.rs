@@ -141,7 +141,8 @@ impl<S> Layer<S> for RequireToken {
 /// certificate, of which its client has given proof. See the [module docs](super).
 ///
 /// A resource server that accepts no bearer token on any route has
-/// [`require_bound_tokens`](scopegate_core::ResourceServerBuilder::require_bound_tokens), and says so in its challenges.
+/// [`require_bound_tokens`](scopegate_core::ResourceServerBuilder::require_bound_tokens), and says so in its challenges. One that
+/// accepts no bound token at all is misconfigured, and answered 500.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is applied"]
 pub struct RequireBound {

@@ -1,7 +1,8 @@
 //! Requires scopes of a token, or that it is still active.
 //!
 //! [`RequireScope`] lets a request through when its token's scope meets a policy, [`RequireToken`] when it has any valid
-//! token, [`RequireBound`] when it is no bearer token, and [`RequireAccess`] when it meets a policy of the application. All read the extension of [`Authenticate`](crate::Authenticate), which must run first:
+//! token, [`RequireBound`] when it is no bearer token, and [`RequireAccess`] when it meets a policy of the application. All read the
+//! extension of [`Authenticate`](crate::Authenticate), which must run first:
 //!
 //! | the layer sees | it answers |
 //! |---|---|
@@ -9,6 +10,7 @@
 //! | a token whose scope does not suffice | 403 `insufficient_scope`, naming the whole scope that would suffice |
 //! | a token that does not meet a policy | 403 `insufficient_scope`, naming no scope |
 //! | a bearer token where one has to be bound | 401 `invalid_token` |
+//! | any request where a token has to be bound and the resource server accepts no bound one | 500, and an error in the log that names the remedy |
 //! | an anonymous request (where tokens are optional) | 401 without an error code, naming the scope |
 //! | a request that no `Authenticate` has seen | 500, and an error in the log that names the remedy |
 //! | such a request for which axum has no route (with the feature `axum`) | 404 |

@@ -28,7 +28,7 @@ pub(super) fn step(reason: Reason, field: &str, is_jwt: bool) -> Step {
         | R::ReplayCheckUnavailable
         | R::UnboundToken
         | R::UseDpopNonce => Step::Binding,
-        R::InsufficientScope | R::PolicyNotMet | R::ClaimsMismatch => Step::Access,
+        R::InsufficientScope | R::PolicyNotMet | R::ClaimsMismatch | R::NoBinding => Step::Access,
         R::Expired
         | R::IssuedInFuture
         | R::MalformedClaim
