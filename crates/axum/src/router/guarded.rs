@@ -38,19 +38,21 @@ impl<S: Clone + Send + Sync + 'static> Guarded<S> {
         Guarded { access, authenticate, handlers: handlers.with_state(state.clone()) }
     }
 
-    /// The handlers with what runs in front of them. A 401 names the scope if `names_scope`.
-    pub(super) fn into_handlers(self, names_scope: bool) -> MethodRouter<S> {
+    /// The handlers with what runs in front of them. A 401 says what the route requires if `tells_required`.
+    pub(super) fn into_handlers(self, tells_required: bool) -> MethodRouter<S> {
         let Self { access, authenticate, handlers } = self;
-        let authenticate = match access.scope().cloned() {
-            _ if access.is_public() => return handlers,
-            _ if access.admits_anonymous() => return with(handlers, authenticate.optional()),
-            // A client without a token reads at once which scope it has to ask for.
-            Some(policy) if names_scope => authenticate.scope_hint(policy),
-            // `authenticate` may be optional, which no requirement is; then the 401 is that of `RequireToken`.
-            Some(_) => return with(handlers, (authenticate, RequireToken::new(), RequireAccess::new(access))),
-            None => authenticate,
-        };
-        with(handlers, (authenticate, RequireAccess::new(access)))
+        if access.is_public() {
+            return handlers;
+        }
+        if access.admits_anonymous() {
+            return with(handlers, authenticate.optional());
+        }
+        if tells_required {
+            // A client without a token reads at once what it has to ask for.
+            return with(handlers, (authenticate.access_hint(access.clone()), RequireAccess::new(access)));
+        }
+        // `authenticate` may be optional, which no requirement is; then the 401 is that of `RequireToken`.
+        with(handlers, (authenticate, RequireToken::new(), RequireAccess::new(access)))
     }
 }
 

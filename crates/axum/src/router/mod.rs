@@ -53,9 +53,9 @@ use self::{
 /// ```
 ///
 /// An [`Authenticate`] and a [`RequireToken`] or [`RequireScope`] run in front of each route, as if they had been added as
-/// layers. The scope is named in the challenge of a 401, too, as by [`Authenticate::scope_hint`]. A method without a handler
-/// gets 405 and an unknown path 404, both without a look at the token; see
-/// [`authenticate_unmatched`](Self::authenticate_unmatched).
+/// layers. Challenges tell what the route requires, as by [`Authenticate::access_hint`]: a 401 names the scope, too, and where a
+/// token has to be bound to a key, the scheme is DPoP alone. A method without a handler gets 405 and an unknown path 404, both
+/// without a look at the token; see [`authenticate_unmatched`](Self::authenticate_unmatched).
 ///
 /// [`into_router`](Self::into_router) gives a plain router. What has to run outside of the authentication, such as CORS,
 /// tracing and limits, is a layer of that one. A route that is added to it later is not protected.
@@ -205,7 +205,8 @@ impl<S: Clone + Send + Sync + 'static> ProtectedRouter<S> {
     /// strangers cannot list the routes. By default these answers need no token, as in axum.
     ///
     /// Handlers of public routes, and those with an optional token, stay as they are, and so does a fallback. The challenge of
-    /// a 401 then names no scope. Its realm would tell routers apart whose `Authenticate` have different ones.
+    /// a 401 then says nothing of what a route requires: it names no scope, and offers `Bearer` where a bound token is needed. Its
+    /// realm would tell routers apart whose `Authenticate` have different ones.
     ///
     /// Called on a router that is nested or merged, it applies to the whole.
     pub fn authenticate_unmatched(self) -> Self {
@@ -281,9 +282,9 @@ fn add<S: Clone + Send + Sync + 'static>(
     fallback: Option<Guarded<S>>,
     unmatched: &mut Option<Unmatched>,
 ) -> Router<S> {
-    let names_scope = unmatched.is_none();
+    let tells_required = unmatched.is_none();
     let mut own = match fallback {
-        Some(guarded) => Router::new().fallback(guarded.into_handlers(names_scope)),
+        Some(guarded) => Router::new().fallback(guarded.into_handlers(tells_required)),
         None => Router::new(),
     };
     let mut inner = Vec::new();
@@ -292,11 +293,11 @@ fn add<S: Clone + Send + Sync + 'static>(
             Node::Route { path, guarded } => {
                 let handlers = match unmatched {
                     Some(unmatched) => unmatched.handlers_of(&nested(prefix, &path), guarded),
-                    None => guarded.into_handlers(names_scope),
+                    None => guarded.into_handlers(tells_required),
                 };
                 own.route(&path, handlers)
             }
-            Node::Service { path, guarded } => own.nest_service(&path, guarded.into_handlers(names_scope)),
+            Node::Service { path, guarded } => own.nest_service(&path, guarded.into_handlers(tells_required)),
             Node::Nested { path, nodes, fallback } => {
                 inner.push((nested(prefix, &path), nodes, fallback));
                 own

@@ -112,22 +112,27 @@ impl ConfirmationVerifier {
         })
     }
 
-    /// The schemes by which clients may present tokens. Those that are bound to a certificate are presented as bearer tokens.
-    pub(crate) fn schemes(&self) -> OfferedSchemes {
+    /// The schemes by which clients may present tokens that are bound by one of the `required` methods, if there are any. Those that
+    /// are bound to a certificate alone are presented as bearer tokens.
+    pub(crate) fn schemes(&self, required: &[ConfirmationMethod]) -> OfferedSchemes {
         let names = |dpop: &DpopVerifier| {
             dpop.algorithms().iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(" ").into()
         };
-        OfferedSchemes { bearer: !self.demands_dpop(), dpop: self.dpop.as_ref().map(names) }
+        OfferedSchemes { bearer: !self.demands_dpop(required), dpop: self.dpop.as_ref().map(names) }
     }
 
-    /// Whether every token has to be bound to a key.
-    pub(crate) fn demands_dpop(&self) -> bool {
-        self.demands_binding && self.dpop.is_some() && self.certificates.is_none()
+    /// Whether every token that is bound by one of the `required` methods has to be bound to a key. Without any, whether every token
+    /// has to be.
+    pub(crate) fn demands_dpop(&self, required: &[ConfirmationMethod]) -> bool {
+        let any: &[ConfirmationMethod] = if self.demands_binding { &ConfirmationMethod::ALL } else { &[] };
+        let required = if required.is_empty() { any } else { required };
+        let mut possible = required.iter().filter(|method| self.has(**method));
+        possible.next() == Some(&ConfirmationMethod::Dpop) && possible.next().is_none()
     }
 
     /// The scheme whose challenge has the error of a refusal that names none.
     pub(crate) fn default_scheme(&self) -> Scheme {
-        if self.demands_dpop() { Scheme::Dpop } else { Scheme::Bearer }
+        if self.demands_dpop(&[]) { Scheme::Dpop } else { Scheme::Bearer }
     }
 
     /// A nonce for a client's next proof, where proofs need one.

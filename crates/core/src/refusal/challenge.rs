@@ -13,6 +13,7 @@ use crate::{
     net::https_url,
     refusal::{Error, Reason, reason::class_problem},
     request::Scheme,
+    scope::Access,
     token::VerifiedToken,
 };
 
@@ -27,6 +28,8 @@ pub struct ProtectionSpace {
     described: bool,
     grpc: bool,
     schemes: OfferedSchemes,
+    /// The methods by one of which tokens have to be bound; empty where bearer tokens do.
+    bindings: &'static [ConfirmationMethod],
     cache: CachedChallenges,
 }
 
@@ -72,6 +75,7 @@ impl ProtectionSpace {
             described: true,
             grpc: false,
             schemes: OfferedSchemes::BEARER,
+            bindings: &[],
             cache: CachedChallenges::default(),
         }
         .with_realm(realm)
@@ -127,6 +131,24 @@ impl ProtectionSpace {
         self.grpc
     }
 
+    /// The space of what is called with this access. Challenges offer only schemes under which a token can meet it, by the methods
+    /// that the resource server has switched on: not Bearer where a token has to be bound to a key.
+    #[must_use]
+    pub fn for_access(mut self, access: &Access) -> Self {
+        self.bindings = access.required_bindings();
+        self.with_empty_cache()
+    }
+
+    /// The methods by one of which tokens have to be bound; empty where bearer tokens do. Default: empty.
+    pub fn required_bindings(&self) -> &'static [ConfirmationMethod] {
+        self.bindings
+    }
+
+    /// The scheme whose challenge has the error of a refusal that names none.
+    pub(crate) fn default_scheme(&self) -> Scheme {
+        if self.schemes.bearer { Scheme::Bearer } else { Scheme::Dpop }
+    }
+
     /// Offers these schemes. Without it, Bearer is offered.
     pub(crate) fn offering(mut self, schemes: OfferedSchemes) -> Self {
         self.schemes = schemes;
@@ -174,11 +196,7 @@ impl ProtectionSpace {
             return Vec::new();
         }
         let OfferedSchemes { bearer, ref dpop } = self.schemes;
-        let used = match used {
-            Schemes::None if !bearer => Schemes::Dpop,
-            Schemes::None => Schemes::Bearer,
-            used => used,
-        };
+        let used = if used == Schemes::None { used.and(self.default_scheme()) } else { used };
         let challenge = |scheme, algorithms| {
             let code = kind.code().filter(|_| used.include(scheme));
             Challenge {
@@ -197,11 +215,12 @@ impl ProtectionSpace {
     }
 }
 
-/// The schemes that the refused request used.
+/// The schemes that the refused request used. A valid token tells by its binding.
 fn used(error: &Error, token: Option<&VerifiedToken>) -> Schemes {
     match token.map(VerifiedToken::binding) {
         Some(binding) if binding.is_by(ConfirmationMethod::Dpop) => Schemes::Dpop,
-        Some(_) | None => error.schemes(),
+        Some(_) => Schemes::Bearer,
+        None => error.schemes(),
     }
 }
 

@@ -184,7 +184,8 @@ impl ResourceServer {
     /// It allocates a handle for each thread, so call it when a service is built, and not for each request.
     #[must_use]
     pub fn with_protection_space(&self, space: ProtectionSpace) -> Self {
-        let space = space.offering(self.server().confirmation.schemes());
+        let schemes = self.server().confirmation.schemes(space.required_bindings());
+        let space = space.offering(schemes);
         Self(PerThread::new(Handle { space: Some(Arc::new(space)), ..Handle::clone(&self.0) }))
     }
 
@@ -262,6 +263,12 @@ impl ResourceServer {
         self.server().confirmation.fresh_nonce()
     }
 
+    /// The scheme whose challenge has the error of a refusal that names none.
+    fn default_scheme(&self) -> Scheme {
+        let of_server = || self.server().confirmation.default_scheme();
+        self.protection_space().map_or_else(of_server, ProtectionSpace::default_scheme)
+    }
+
     /// The protection space, if it was given one.
     pub fn protection_space(&self) -> Option<&ProtectionSpace> {
         self.0.space.as_deref()
@@ -328,7 +335,7 @@ impl ResourceServer {
         if let Some(earlier) = request.extensions().get::<Authentication>().filter(is_reusable) {
             return AuthenticateFuture::ready(Ok(earlier.clone().with_resource_server(self.for_this_thread())));
         }
-        self.verify(request, digested, None).under(digested.scheme, self.server().confirmation.default_scheme())
+        self.verify(request, digested, None).under(digested.scheme, self.default_scheme())
     }
 
     /// Whether the JWT cache alone may answer: no custom verifier, no earlier `Authentication`.
@@ -372,7 +379,7 @@ impl ResourceServer {
         {
             return AuthenticateFuture::ready(Ok(earlier.clone()));
         }
-        let default_scheme = server.server().confirmation.default_scheme();
+        let default_scheme = server.default_scheme();
         server.verify(request, digested, Some(max_age)).under(digested.scheme, default_scheme)
     }
 

@@ -245,7 +245,7 @@ impl ProtectedResource {
                 .dpop
                 .as_ref()
                 .map(|dpop| dpop.algorithms().iter().map(|algorithm| algorithm.as_str()).collect()),
-            dpop_bound_access_tokens_required: confirmation.demands_dpop(),
+            dpop_bound_access_tokens_required: confirmation.demands_dpop(&[]),
             tls_client_certificate_bound_access_tokens: confirmation.certificates.is_some(),
             resource_name: self.name.as_deref(),
             resource_documentation: self.documentation.as_deref(),

@@ -292,7 +292,7 @@ async fn dpop_15_a_bearer_token_is_refused_under_bearer_where_dpop_is_demanded()
     let dpop = Dpop::new().public_url("https://api.example");
     let server = fixed_with(&["a-es256"], |builder| builder.dpop(dpop).require_bound_tokens()).await;
     let space =
-        ProtectionSpace::new("r").unwrap().without_descriptions().offering(server.server().confirmation.schemes());
+        ProtectionSpace::new("r").unwrap().without_descriptions().offering(server.server().confirmation.schemes(&[]));
     let bound = token_with("a-es256", json!({ "cnf": { "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" } }));
     let algorithms = r#"algs="ES256 ES384 Ed25519 PS256 RS256""#;
     for token in [token_by("a-es256"), bound] {

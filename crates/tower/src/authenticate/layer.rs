@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use scopegate_core::{
-    InvalidProtectionSpace, InvalidScopePolicy, ProtectionSpace, Reason, ResourceServer, ScopePolicy,
+    Access, InvalidProtectionSpace, InvalidScopePolicy, ProtectionSpace, Reason, ResourceServer, ScopePolicy,
 };
 use tower_layer::Layer;
 
@@ -88,6 +88,25 @@ impl Authenticate {
     pub fn scope_hint(self, hint: impl TryInto<ScopePolicy, Error: Into<InvalidScopePolicy>>) -> Self {
         let policy = hint.try_into().unwrap_or_else(|error| panic!("{}", error.into()));
         self.with(|settings| settings.hint = Requirement::scope(policy))
+    }
+
+    /// Writes challenges for callers of a route with this access: a 401 names its scope, as by [`scope_hint`](Self::scope_hint), and
+    /// every challenge offers only schemes under which a token can meet it. That is DPoP alone where the token has to be
+    /// [bound](Access::bound) to a key. It is a hint and requires nothing.
+    ///
+    /// A `ProtectedRouter` and [`GrpcScopes`](crate::GrpcScopes) give it for each route. In front of a
+    /// [`RequireBound`](crate::RequireBound) it is for the application to give; without it, a request without credentials is offered
+    /// `Bearer`, too.
+    pub fn access_hint(self, access: impl Into<Access>) -> Self {
+        let access = access.into();
+        let space = self.protection_space();
+        // Most routes share the space, and with it the cached challenges.
+        let is_same = access.required_bindings() == space.required_bindings();
+        let narrowed = if is_same { self } else { self.with_space(space.for_access(&access)) };
+        match access.scope().cloned() {
+            Some(policy) => narrowed.scope_hint(policy),
+            None => narrowed,
+        }
     }
 
     /// Sets the realm of every challenge. Default: the resource server's first audience.

@@ -30,14 +30,14 @@ pub(super) enum Rule {
 impl Rule {
     fn new(authenticate: &Authenticate, access: Access) -> Self {
         let authenticate = authenticate.clone();
-        let authenticate = match access.scope().cloned() {
-            _ if access.is_public() => return Self::Public,
-            _ if access.admits_anonymous() => return Self::Optional(authenticate.optional()),
-            // A client without a token reads at once which scope it has to ask for.
-            Some(policy) => authenticate.scope_hint(policy),
-            None => authenticate,
-        };
-        Self::Protected(authenticate, RequireAccess::new(access))
+        if access.is_public() {
+            return Self::Public;
+        }
+        if access.admits_anonymous() {
+            return Self::Optional(authenticate.optional());
+        }
+        // A client without a token reads at once what it has to ask for.
+        Self::Protected(authenticate.access_hint(access.clone()), RequireAccess::new(access))
     }
 }
 
