@@ -84,6 +84,12 @@ impl ResourceServerBuilder {
     /// The settings of bindings, except for those of DPoP.
     fn check_bindings(&self, faults: &mut Faults) {
         self.certificates.iter().flat_map(CertificateBinding::faults).for_each(|fault| faults.add(fault));
+        if self.certificates_are_set_twice {
+            faults.add(
+                "certificate_binding: is set twice, by code or by a configuration and code, and one would drop the header and the \
+                 trusted peers of the other; keep one",
+            );
+        }
         if self.demands_binding && self.dpop.is_none() && self.certificates.is_none() {
             faults.add(
                 "require_bound_tokens: no binding is switched on, so that every token would be refused; switch one on with \

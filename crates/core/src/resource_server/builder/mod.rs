@@ -85,6 +85,7 @@ pub struct ResourceServerBuilder {
     dpop_is_set_twice: bool,
     replay_store: Option<Arc<dyn ReplayStore>>,
     certificates: Option<CertificateBinding>,
+    certificates_are_set_twice: bool,
     demands_binding: bool,
     is_fapi: bool,
     uniform_refusals: bool,
@@ -116,6 +117,7 @@ impl Default for ResourceServerBuilder {
             dpop_is_set_twice: false,
             replay_store: None,
             certificates: None,
+            certificates_are_set_twice: false,
             demands_binding: false,
             is_fapi: false,
             uniform_refusals: false,
@@ -253,7 +255,11 @@ impl ResourceServerBuilder {
     }
 
     /// Accepts tokens that are bound to the certificate of the client's TLS connection (RFC 8705 §3). See [`mtls`](crate::mtls).
+    ///
+    /// Once: a second call, or one on a builder of a [`Config`](crate::config::Config) that has settings for it, is a fault. It would
+    /// drop the header and the trusted peers of the first.
     pub fn certificate_binding(mut self, certificates: CertificateBinding) -> Self {
+        self.certificates_are_set_twice = self.certificates.is_some();
         self.certificates = Some(certificates);
         self
     }
@@ -353,6 +359,7 @@ impl ResourceServerBuilder {
     /// - the address of a metadata document is not a URL, or is given where the keys are not found through it;
     /// - a template of tenants fits no issuer, or two templates are equal;
     /// - a setting of [`CertificateBinding`] is no address, or contradicts another;
+    /// - [`dpop`](Self::dpop) or [`certificate_binding`](Self::certificate_binding) is set twice;
     /// - DPoP is switched on without a public URL, or a setting of [`Dpop`] is out of its bounds; or bound tokens are required
     ///   and no binding is switched on;
     /// - a setting contradicts [`fapi_2_0`](Self::fapi_2_0);

@@ -1,7 +1,10 @@
 use super::*;
 use crate::{
     BoxFuture,
-    confirmation::dpop::{ProofUse, UsedProof},
+    confirmation::{
+        certificate::TrustedPeers,
+        dpop::{ProofUse, UsedProof},
+    },
     crypto::tests::{BACKENDS, jwks},
     custom::api_keys::ApiKeys,
     introspection::{ClientAuthentication, Introspection},
@@ -630,6 +633,30 @@ async fn dpop_that_is_set_twice_is_a_fault() {
     }
     for twice in [builder(issuer()).dpop(named()).dpop(named()), configured().dpop(named())] {
         assert!(faults(twice).await[0].starts_with("dpop: is set twice"));
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_binding_that_is_set_twice_is_a_fault() {
+    let peers = || TrustedPeers::addresses(["10.0.0.1"]);
+    let binding = || CertificateBinding::new().client_cert_header(peers());
+    let configured = || -> ResourceServerBuilder {
+        let variables = [
+            ("X_ISSUER", "https://as.example"),
+            ("X_AUDIENCE", "https://api.example"),
+            ("X_CERTIFICATE_BINDING_SOURCE", "connection"),
+        ];
+        crate::config::Config::from_vars("X", variables).into_builder().fetch(Network::new())
+    };
+    for once in [builder(issuer()).certificate_binding(binding()), configured()] {
+        assert_eq!(faults(once).await, NONE);
+    }
+    for twice in [
+        builder(issuer()).certificate_binding(binding()).certificate_binding(CertificateBinding::new()),
+        configured().certificate_binding(binding()),
+    ] {
+        let found = faults(twice).await;
+        assert!(found.len() == 1 && found[0].starts_with("certificate_binding: is set twice"), "{found:?}");
     }
 }
 
