@@ -6,7 +6,7 @@ use http::HeaderName;
 use serde::Deserialize;
 
 use super::{
-    place::{Place, Unknown},
+    place::{Place, table},
     value::{List, Quantity, Secret, algorithm},
 };
 use crate::confirmation::{
@@ -14,26 +14,24 @@ use crate::confirmation::{
     dpop::{Dpop, DpopNonces},
 };
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct DpopTable {
-    pub(super) public_url: Option<List>,
-    pub(super) algorithms: Option<List>,
-    pub(super) max_proof_age: Option<Quantity>,
-    pub(super) nonces: Option<bool>,
-    pub(super) nonce_secret: Option<Secret>,
-    pub(super) nonce_secret_file: Option<PathBuf>,
-    pub(super) previous_nonce_secret: Option<Secret>,
-    pub(super) previous_nonce_secret_file: Option<PathBuf>,
-    pub(super) nonce_lifetime: Option<Quantity>,
-    pub(super) replay_memory: Option<Quantity>,
-    #[serde(flatten)]
-    pub(super) unknown: Unknown,
+table! {
+    pub(super) struct DpopTable {
+        public_url: Option<List>,
+        algorithms: Option<List>,
+        max_proof_age: Option<Quantity>,
+        nonces: Option<bool>,
+        nonce_secret: Option<Secret>,
+        nonce_secret_file: Option<PathBuf>,
+        previous_nonce_secret: Option<Secret>,
+        previous_nonce_secret_file: Option<PathBuf>,
+        nonce_lifetime: Option<Quantity>,
+        replay_memory: Option<Quantity>,
+    }
 }
 
 impl DpopTable {
     pub(super) fn read(mut self, place: &mut Place<'_>) -> Dpop {
-        place.unknown("dpop.", std::mem::take(&mut self.unknown));
+        place.unknown("dpop.", std::mem::take(&mut self.unknown), Self::NAMES);
         let mut dpop = Dpop::new();
         for url in place.list("dpop.public_url", self.public_url.take()).unwrap_or_default() {
             dpop = dpop.public_url(url);
@@ -90,19 +88,17 @@ impl DpopTable {
     }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct CertificateTable {
-    pub(super) source: Option<String>,
-    pub(super) header: Option<String>,
-    pub(super) trusted_peers: Option<List>,
-    #[serde(flatten)]
-    pub(super) unknown: Unknown,
+table! {
+    pub(super) struct CertificateTable {
+        source: Option<String>,
+        header: Option<String>,
+        trusted_peers: Option<List>,
+    }
 }
 
 impl CertificateTable {
     pub(super) fn read(self, place: &mut Place<'_>) -> CertificateBinding {
-        place.unknown("certificate_binding.", self.unknown);
+        place.unknown("certificate_binding.", self.unknown, Self::NAMES);
         let source = self.source.as_deref().unwrap_or("connection");
         let named = self.trusted_peers.is_some();
         let peers = place.list("certificate_binding.trusted_peers", self.trusted_peers).unwrap_or_default();
@@ -251,6 +247,35 @@ mod tests {
             &[("X_CERTIFICATE_BINDING_SOURCE", "connection")],
             &ResourceServer::builder().certificate_binding(CertificateBinding::new()),
         );
+    }
+
+    #[tokio::test]
+    async fn faults_of_variables_name_the_variable() {
+        let (url, short) = (("X_DPOP_PUBLIC_URL", "https://a.example"), "0123456789abcdef");
+        for (variables, fault) in [
+            ([("X_DPOP_NONCES", "true"); 2], "X_DPOP_PUBLIC_URL: no public URL is named"),
+            (
+                [("X_DPOP_PUBLIC_URL", "http://a.example"); 2],
+                "X_DPOP_PUBLIC_URL: the public URL \"http://a.example\" is not",
+            ),
+            ([("X_DPOP_PUBLIC_URL", "a.example"); 2], "X_DPOP_PUBLIC_URL: the public URL \"a.example\" must"),
+            ([url, ("X_DPOP_NONCE_LIFETIME", "1min")], "X_DPOP_NONCE_SECRET: is missing"),
+            ([url, ("X_DPOP_NONCE_SECRET", short)], "X_DPOP_NONCE_SECRET: a secret of nonces has less than 32 bytes"),
+            ([url, ("X_DPOP_MAX_PROOF_AGE", "6min")], "X_DPOP_MAX_PROOF_AGE: the greatest age of a proof"),
+            ([url, ("X_DPOP_MAX_PROOF_AGE", "soon")], "X_DPOP_MAX_PROOF_AGE: \"soon\" is not a duration"),
+            ([url, ("X_DPOP_REPLAY_MEMORY", "1024")], "X_DPOP_REPLAY_MEMORY: the memory for used proofs"),
+            ([url, ("X_LEEWAY", "soon")], "X_LEEWAY: \"soon\" is not a duration"),
+            ([url, ("X_CERTIFICATE_BINDING_SOURCE", "apache")], "X_CERTIFICATE_BINDING_SOURCE: \"apache\" is none"),
+            ([url, ("X_CERTIFICATE_BINDING_HEADER", "x")], "X_CERTIFICATE_BINDING_HEADER: is for the source"),
+        ] {
+            let found = faults(Config::from_vars("X", variables)).await;
+            assert!(found.len() == 1 && found[0].starts_with(fault), "{variables:?}: {found:?}");
+            assert!(!found[0].contains("Dpop::"), "{found:?}");
+        }
+        // What code has set is named as in code.
+        let in_code = Config::from_vars("X", [("X_AUDIENCE", "api")]).into_builder().dpop(Dpop::new());
+        let error = in_code.build().await.unwrap_err();
+        assert!(error.faults().any(|fault| fault.starts_with("dpop: no public URL is named")), "{error}");
     }
 
     #[tokio::test]

@@ -3,29 +3,27 @@
 use serde::Deserialize;
 
 use super::{
-    place::{Place, Unknown},
+    place::{Place, table},
     value::Quantity,
 };
 use crate::{jwt::JwtCacheConfig, keys::KeyRefresh};
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RefreshTable {
-    pub(super) cool_down: Option<Quantity>,
-    pub(super) min_interval: Option<Quantity>,
-    pub(super) max_interval: Option<Quantity>,
-    pub(super) stale_if_error: Option<Quantity>,
-    pub(super) timeout: Option<Quantity>,
-    pub(super) max_document: Option<Quantity>,
-    pub(super) max_keys: Option<Quantity>,
-    #[serde(flatten)]
-    pub(super) unknown: Unknown,
+table! {
+    pub(super) struct RefreshTable {
+        cool_down: Option<Quantity>,
+        min_interval: Option<Quantity>,
+        max_interval: Option<Quantity>,
+        stale_if_error: Option<Quantity>,
+        timeout: Option<Quantity>,
+        max_document: Option<Quantity>,
+        max_keys: Option<Quantity>,
+    }
 }
 
 impl RefreshTable {
     /// These settings, with those of `refresh` for the omitted ones.
     pub(super) fn over(self, mut refresh: KeyRefresh, place: &mut Place<'_>) -> KeyRefresh {
-        place.unknown("key_refresh.", self.unknown);
+        place.unknown("key_refresh.", self.unknown, Self::NAMES);
         for (setting, given, time) in [
             ("key_refresh.cool_down", self.cool_down, &mut refresh.cool_down),
             ("key_refresh.min_interval", self.min_interval, &mut refresh.min_interval),
@@ -49,18 +47,16 @@ impl RefreshTable {
     }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct JwtCacheTable {
-    pub(super) max_bytes: Option<Quantity>,
-    pub(super) max_entries: Option<Quantity>,
-    #[serde(flatten)]
-    pub(super) unknown: Unknown,
+table! {
+    pub(super) struct JwtCacheTable {
+        max_bytes: Option<Quantity>,
+        max_entries: Option<Quantity>,
+    }
 }
 
 impl JwtCacheTable {
     pub(super) fn read(self, place: &mut Place<'_>) -> JwtCacheConfig {
-        place.unknown("jwt_cache.", self.unknown);
+        place.unknown("jwt_cache.", self.unknown, Self::NAMES);
         let mut cache = JwtCacheConfig::default();
         if let Some(bytes) = place.read("jwt_cache.max_bytes", self.max_bytes, Quantity::size) {
             cache = cache.max_bytes(bytes);

@@ -13,6 +13,7 @@ use super::{
     introspection::{CacheTable, IntrospectionTable, LimitsTable},
     issuer::{GrammarTable, HeaderTable, IssuerTable},
     resource::ResourceTable,
+    spelling::meant,
     value::{Address, List, Secret},
 };
 
@@ -51,7 +52,7 @@ impl Config {
             .filter(|(name, _)| name.starts_with(&prefix))
             .collect();
 
-        let mut config = Self::default();
+        let mut config = Self { variables: Some(prefix.clone()), ..Self::default() };
         let mut issuers = BTreeMap::new();
         let mut service_links = Vec::new();
         for (name, value) in vars {
@@ -67,7 +68,11 @@ impl Config {
                 Err(_) => Err("is not UTF-8".to_owned()),
             };
             if let Err(fault) = outcome {
-                config.faults.push(format!("{name}: {fault}"));
+                let meant = (fault == UNKNOWN).then(|| meant(&name[prefix.len()..])).flatten();
+                config.faults.push(match meant {
+                    Some(meant) => format!("{name}: is not a setting; did you mean `{prefix}{meant}`?"),
+                    None => format!("{name}: {fault}"),
+                });
             }
         }
         if !service_links.is_empty() {
@@ -88,7 +93,7 @@ impl Config {
     }
 
     /// Sets the setting of the variable of this name, which is without the prefix.
-    fn set(
+    pub(super) fn set(
         &mut self,
         name: &str,
         value: String,
@@ -324,7 +329,8 @@ impl JwtCacheTable {
     }
 }
 
-const UNKNOWN: &str = "is not a setting; check its spelling, or choose another prefix if it belongs to another program";
+pub(super) const UNKNOWN: &str =
+    "is not a setting; check its spelling, or choose another prefix if it belongs to another program";
 
 /// Whether Kubernetes made this variable for a service of the namespace (service links), by the name without the prefix and
 /// the form of the value. No setting has such a name.
@@ -351,7 +357,7 @@ fn is_service_link(name: &str, value: &str) -> bool {
 }
 
 /// The number of an issuer and its setting: `ISSUER_2` and `ISSUER_2_PROFILE`.
-fn numbered(name: &str) -> Option<(u16, &str)> {
+pub(super) fn numbered(name: &str) -> Option<(u16, &str)> {
     let rest = name.strip_prefix("ISSUER_")?;
     let (digits, setting) = match rest.split_once('_') {
         // Each setting has one spelling, so that no two variables set the same one.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::Deserialize;
 
 use super::{
-    place::{Place, Unknown, not_null},
+    place::{Place, not_null, table},
     value::{Address, List, Quantity, Secret, algorithm},
 };
 use crate::{
@@ -13,68 +13,63 @@ use crate::{
     online::{CacheConfig, Limits},
 };
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, expecting = "a table of settings")]
-pub(super) struct IntrospectionTable {
-    pub(super) endpoint: Option<Address>,
-    pub(super) client_authentication: Option<String>,
-    pub(super) client_id: Option<String>,
-    pub(super) client_secret: Option<Secret>,
-    pub(super) client_secret_file: Option<PathBuf>,
-    pub(super) private_key: Option<Secret>,
-    pub(super) private_key_file: Option<PathBuf>,
-    pub(super) bearer_token: Option<Secret>,
-    pub(super) bearer_token_file: Option<PathBuf>,
-    pub(super) key_id: Option<String>,
-    pub(super) algorithm: Option<String>,
-    pub(super) assertion_audience: Option<String>,
-    pub(super) endpoint_hosts: Option<List>,
-    #[serde(deserialize_with = "not_null")]
-    pub(super) token_prefixes: Option<List>,
-    /// A value may be a key or a password.
-    pub(super) parameters: BTreeMap<String, Secret>,
-    pub(super) token_type_hint: Option<bool>,
-    pub(super) signed_responses: bool,
-    pub(super) issuer_aliases: Option<List>,
-    pub(super) dangerous_accept_responses_without_audience: bool,
-    pub(super) require_token_type: bool,
-    pub(super) scope_may_be_array: bool,
-    #[serde(deserialize_with = "not_null")]
-    pub(super) introspect_jwts: Option<Quantity>,
-    pub(super) cache: CacheTable,
-    pub(super) limits: LimitsTable,
-    pub(super) max_response: Option<Quantity>,
-    #[serde(flatten)]
-    pub(super) unknown: Unknown,
+table! {
+    #[serde(expecting = "a table of settings")]
+    pub(super) struct IntrospectionTable {
+        endpoint: Option<Address>,
+        client_authentication: Option<String>,
+        client_id: Option<String>,
+        client_secret: Option<Secret>,
+        client_secret_file: Option<PathBuf>,
+        private_key: Option<Secret>,
+        private_key_file: Option<PathBuf>,
+        bearer_token: Option<Secret>,
+        bearer_token_file: Option<PathBuf>,
+        key_id: Option<String>,
+        algorithm: Option<String>,
+        assertion_audience: Option<String>,
+        endpoint_hosts: Option<List>,
+        #[serde(deserialize_with = "not_null")]
+        token_prefixes: Option<List>,
+        /// A value may be a key or a password.
+        parameters: BTreeMap<String, Secret>,
+        token_type_hint: Option<bool>,
+        signed_responses: bool,
+        issuer_aliases: Option<List>,
+        dangerous_accept_responses_without_audience: bool,
+        require_token_type: bool,
+        scope_may_be_array: bool,
+        #[serde(deserialize_with = "not_null")]
+        introspect_jwts: Option<Quantity>,
+        cache: CacheTable,
+        limits: LimitsTable,
+        max_response: Option<Quantity>,
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct CacheTable {
-    pub(super) ttl: Option<Quantity>,
-    pub(super) negative_ttl: Option<Quantity>,
-    pub(super) max_bytes: Option<Quantity>,
-    #[serde(flatten)]
-    pub(super) unknown: Unknown,
+table! {
+    pub(super) struct CacheTable {
+        ttl: Option<Quantity>,
+        negative_ttl: Option<Quantity>,
+        max_bytes: Option<Quantity>,
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct LimitsTable {
-    pub(super) timeout: Option<Quantity>,
-    pub(super) max_in_flight: Option<Quantity>,
-    pub(super) max_queued: Option<Quantity>,
-    pub(super) breaker_threshold: Option<Quantity>,
-    pub(super) breaker_open_for: Option<Quantity>,
-    pub(super) breaker_max_open_for: Option<Quantity>,
-    #[serde(flatten)]
-    pub(super) unknown: Unknown,
+table! {
+    pub(super) struct LimitsTable {
+        timeout: Option<Quantity>,
+        max_in_flight: Option<Quantity>,
+        max_queued: Option<Quantity>,
+        breaker_threshold: Option<Quantity>,
+        breaker_open_for: Option<Quantity>,
+        breaker_max_open_for: Option<Quantity>,
+    }
 }
 
 impl IntrospectionTable {
     /// Reads the table. If a setting is faulty, the result serves only to find further faults in the builder.
     pub(super) fn read(mut self, place: &mut Place<'_>) -> Introspection {
-        place.unknown("introspection.", std::mem::take(&mut self.unknown));
+        place.unknown("introspection.", std::mem::take(&mut self.unknown), Self::NAMES);
         let client = self.client(place).unwrap_or_else(|| ClientAuthentication::none("unknown"));
         let mut introspection = match self.endpoint {
             Some(Address(endpoint)) => Introspection::at(endpoint, client),
@@ -219,7 +214,7 @@ impl IntrospectionTable {
 
 impl CacheTable {
     fn read(self, place: &mut Place<'_>) -> CacheConfig {
-        place.unknown("introspection.cache.", self.unknown);
+        place.unknown("introspection.cache.", self.unknown, Self::NAMES);
         let mut cache = CacheConfig::default();
         if let Some(time) = place.read("introspection.cache.ttl", self.ttl, Quantity::duration) {
             cache = cache.ttl(time);
@@ -236,7 +231,7 @@ impl CacheTable {
 
 impl LimitsTable {
     fn read(self, place: &mut Place<'_>) -> Limits {
-        place.unknown("introspection.limits.", self.unknown);
+        place.unknown("introspection.limits.", self.unknown, Self::NAMES);
         let mut limits = Limits::default();
         let (mut first, mut longest) = limits.breaker_open_for;
         for (setting, given, time) in [

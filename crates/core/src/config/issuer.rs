@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{
     caching::RefreshTable,
     introspection::IntrospectionTable,
-    place::{Place, Unknown, not_null},
+    place::{Place, not_null, table},
     value::{Address, List, Quantity, Secret, algorithm},
 };
 use crate::{
@@ -22,39 +22,38 @@ use crate::{
     scope::{ExactScopes, GenAuthScopes, ImpliedScopes},
 };
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct IssuerTable {
-    /// The variable that holds the settings, if they are not from a file.
-    #[serde(skip)]
-    pub(super) place: Option<String>,
-    pub(super) issuer: Option<Address>,
-    pub(super) template: Option<Address>,
-    pub(super) trusted_tenants: Option<List>,
-    pub(super) max_live_tenants: Option<Quantity>,
-    pub(super) audience: Option<List>,
-    pub(super) profile: Option<String>,
-    #[serde(deserialize_with = "not_null")]
-    pub(super) algorithms: Option<List>,
-    #[serde(deserialize_with = "not_null")]
-    pub(super) authorized_parties: Option<List>,
-    pub(super) scope_claim: Option<List>,
-    pub(super) scope_grammar: Option<GrammarTable>,
-    pub(super) jwks_uri: Option<Address>,
-    pub(super) jwks_file: Option<PathBuf>,
-    pub(super) metadata_url: Option<Address>,
-    pub(super) jwks_header: Option<HeaderTable>,
-    #[serde(deserialize_with = "not_null")]
-    pub(super) key_hosts: Option<List>,
-    pub(super) key_refresh: Option<RefreshTable>,
-    #[serde(deserialize_with = "not_null")]
-    pub(super) introspection: Option<IntrospectionTable>,
-    pub(super) dangerous_allow_http_on_loopback: bool,
-    pub(super) dangerous_allow_http_for_host: Option<List>,
-    pub(super) dangerous_allow_several_algorithms_per_key: bool,
-    pub(super) dangerous_waive_audience: bool,
-    #[serde(flatten)]
-    pub(super) unknown: Unknown,
+table! {
+    pub(super) struct IssuerTable {
+        issuer: Option<Address>,
+        template: Option<Address>,
+        trusted_tenants: Option<List>,
+        max_live_tenants: Option<Quantity>,
+        audience: Option<List>,
+        profile: Option<String>,
+        #[serde(deserialize_with = "not_null")]
+        algorithms: Option<List>,
+        #[serde(deserialize_with = "not_null")]
+        authorized_parties: Option<List>,
+        scope_claim: Option<List>,
+        scope_grammar: Option<GrammarTable>,
+        jwks_uri: Option<Address>,
+        jwks_file: Option<PathBuf>,
+        metadata_url: Option<Address>,
+        jwks_header: Option<HeaderTable>,
+        #[serde(deserialize_with = "not_null")]
+        key_hosts: Option<List>,
+        key_refresh: Option<RefreshTable>,
+        #[serde(deserialize_with = "not_null")]
+        introspection: Option<IntrospectionTable>,
+        dangerous_allow_http_on_loopback: bool,
+        dangerous_allow_http_for_host: Option<List>,
+        dangerous_allow_several_algorithms_per_key: bool,
+        dangerous_waive_audience: bool,
+    }
+    besides {
+        /// The variable that holds the settings, if they are not from a file.
+        place: Option<String>,
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -64,15 +63,13 @@ pub(super) enum GrammarTable {
     Implied(BTreeMap<String, List>),
 }
 
-/// The name of the header is as secret as its value, since an operator may swap the two.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct HeaderTable {
-    pub(super) name: Option<Secret>,
-    pub(super) value: Option<Secret>,
-    pub(super) value_file: Option<PathBuf>,
-    #[serde(flatten)]
-    pub(super) unknown: Unknown,
+table! {
+    /// The name of the header is as secret as its value, since an operator may swap the two.
+    pub(super) struct HeaderTable {
+        name: Option<Secret>,
+        value: Option<Secret>,
+        value_file: Option<PathBuf>,
+    }
 }
 
 impl IssuerTable {
@@ -83,6 +80,12 @@ impl IssuerTable {
             (None, Some(template)) => format!("tenants {template:?}"),
             (None, None) => self.place.clone().unwrap_or_else(|| format!("issuers[{index}]")),
         }
+    }
+
+    /// What the names of its variables begin with, if they are not from a file.
+    pub(super) fn variables(&self) -> Option<String> {
+        let place = self.place.as_deref()?;
+        Some(place.strip_suffix("ISSUER").map_or_else(|| format!("{place}_"), str::to_owned))
     }
 
     /// Adds the issuer, or the tenants, of this entry to the builder.
@@ -156,6 +159,8 @@ impl IssuerTable {
                 builder.tenants(tenants.settings(|issuer| self.apply_to(issuer, refresh, place)))
             }
             (issuer, _) => {
+                // The variable is named by the place.
+                let variables = place.variables.take();
                 place.fault(
                     "issuer",
                     if issuer.is_some() {
@@ -164,6 +169,7 @@ impl IssuerTable {
                         "is missing; give the identifier, or a `template` for many tenants"
                     },
                 );
+                place.variables = variables;
                 // Reads the other settings for their faults.
                 let _ = self.introspection.take().map(|table| table.read(place));
                 let _ = self.apply_to(Issuer::discovered(""), refresh, place);
@@ -174,7 +180,7 @@ impl IssuerTable {
 
     /// Applies the settings that tenants may have as well.
     fn apply_to(self, mut issuer: Issuer, refresh: &KeyRefresh, place: &mut Place<'_>) -> Issuer {
-        place.unknown("", self.unknown);
+        place.unknown("", self.unknown, Self::NAMES);
         if let Some(audiences) = place.list("audience", self.audience) {
             issuer = issuer.audiences(audiences);
         }
@@ -266,7 +272,7 @@ impl GrammarTable {
 
 impl HeaderTable {
     fn apply_to(self, issuer: Issuer, place: &mut Place<'_>) -> Issuer {
-        place.unknown("jwks_header.", self.unknown);
+        place.unknown("jwks_header.", self.unknown, Self::NAMES);
         let name = self.name.map_or_else(|| Err("is missing".into()), Secret::text);
         let name = place.ok("jwks_header.name", name);
         let value = place.ok("jwks_header.value", Secret::from_either(self.value, self.value_file));

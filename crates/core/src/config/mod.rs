@@ -219,8 +219,9 @@ mod caching;
 mod env;
 mod introspection;
 mod issuer;
-mod place;
+pub(crate) mod place;
 mod resource;
+mod spelling;
 mod value;
 
 use http::{HeaderName, HeaderValue};
@@ -230,7 +231,7 @@ use self::{
     binding::{CertificateTable, DpopTable},
     caching::{JwtCacheTable, RefreshTable},
     issuer::IssuerTable,
-    place::{Place, Unknown, not_null},
+    place::{Place, not_null, table},
     resource::ResourceTable,
     value::{List, Quantity},
 };
@@ -252,35 +253,36 @@ use crate::{
     resource_server::{ResourceServer, ResourceServerBuilder},
 };
 
-/// The configuration of a resource server, as an operator writes it.
-///
-/// The [module docs](self) list the settings.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-#[must_use = "a configuration has to be made into a builder"]
-pub struct Config {
-    audience: Option<List>,
-    leeway: Option<Quantity>,
-    #[serde(deserialize_with = "not_null")]
-    max_token_age: Option<Quantity>,
-    token_header: Option<String>,
-    user_agent: Option<String>,
-    uniform_refusals: bool,
-    max_token_length: Option<Quantity>,
-    startup: Option<Quantity>,
-    key_refresh: RefreshTable,
-    jwt_cache: JwtCacheTable,
-    protected_resource: Option<ResourceTable>,
-    dpop: Option<DpopTable>,
-    certificate_binding: Option<CertificateTable>,
-    require_bound_tokens: bool,
-    fapi_2_0: bool,
-    issuers: Vec<IssuerTable>,
-    /// The faults of the variables.
-    #[serde(skip)]
-    faults: Vec<String>,
-    #[serde(flatten)]
-    unknown: Unknown,
+table! {
+    /// The configuration of a resource server, as an operator writes it.
+    ///
+    /// The [module docs](self) list the settings.
+    #[must_use = "a configuration has to be made into a builder"]
+    pub struct Config {
+        audience: Option<List>,
+        leeway: Option<Quantity>,
+        #[serde(deserialize_with = "not_null")]
+        max_token_age: Option<Quantity>,
+        token_header: Option<String>,
+        user_agent: Option<String>,
+        uniform_refusals: bool,
+        max_token_length: Option<Quantity>,
+        startup: Option<Quantity>,
+        key_refresh: RefreshTable,
+        jwt_cache: JwtCacheTable,
+        protected_resource: Option<ResourceTable>,
+        dpop: Option<DpopTable>,
+        certificate_binding: Option<CertificateTable>,
+        require_bound_tokens: bool,
+        fapi_2_0: bool,
+        issuers: Vec<IssuerTable>,
+    }
+    besides {
+        /// What the names of the variables begin with that the settings are from; `None` where they are from a file.
+        variables: Option<String>,
+        /// The faults of the variables.
+        faults: Vec<String>,
+    }
 }
 
 impl Config {
@@ -288,8 +290,8 @@ impl Config {
     /// every fault. Reads the files of secrets.
     pub fn into_builder(self) -> ResourceServerBuilder {
         let mut faults = self.faults;
-        let mut top = Place { prefix: String::new(), faults: &mut faults };
-        top.unknown("", self.unknown);
+        let mut top = Place { prefix: String::new(), variables: self.variables.clone(), faults: &mut faults };
+        top.unknown("", self.unknown, Self::NAMES);
 
         let mut builder = ResourceServer::builder();
         for audience in top.list("audience", self.audience).unwrap_or_default() {
@@ -344,9 +346,10 @@ impl Config {
         }
         for (index, issuer) in self.issuers.into_iter().enumerate() {
             let prefix = format!("{}: ", issuer.name(index));
-            builder = issuer.add_to(builder, &refresh, &mut Place { prefix, faults: &mut faults });
+            let variables = issuer.variables();
+            builder = issuer.add_to(builder, &refresh, &mut Place { prefix, variables, faults: &mut faults });
         }
-        builder.with_faults(faults)
+        builder.with_faults(faults).with_dpop_variables(self.variables)
     }
 }
 

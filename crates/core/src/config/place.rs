@@ -4,18 +4,52 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
-use super::value::{List, Quantity};
+use super::{
+    spelling::nearest,
+    value::{List, Quantity},
+};
+
+/// A table of settings: any of them may be left out, and `unknown` has those that are not known. What stands `besides` is not read.
+macro_rules! table {
+    (
+        $(#[$about:meta])*
+        $vis:vis struct $table:ident { $($(#[$attribute:meta])* $setting:ident: $type:ty,)* }
+        $(besides { $($(#[$doc:meta])* $other:ident: $other_type:ty,)* })?
+    ) => {
+        #[derive(Clone, Debug, Default, Deserialize)]
+        #[serde(default)]
+        $(#[$about])*
+        $vis struct $table {
+            $($(#[$attribute])* pub(in crate::config) $setting: $type,)*
+            $($($(#[$doc])* #[serde(skip)] pub(in crate::config) $other: $other_type,)*)?
+            #[serde(flatten)]
+            pub(in crate::config) unknown: $crate::config::place::Unknown,
+        }
+
+        impl $table {
+            /// The names of the settings.
+            pub(in crate::config) const NAMES: &'static [&'static str] = &[$(stringify!($setting)),*];
+        }
+    };
+}
+pub(super) use table;
 
 /// A table and its faults.
 pub(super) struct Place<'f> {
     /// The prefix of a setting's name.
     pub(super) prefix: String,
+    /// What the names of the variables begin with that have the settings, if no file has them.
+    pub(super) variables: Option<String>,
     pub(super) faults: &'f mut Vec<String>,
 }
 
 impl Place<'_> {
     pub(super) fn fault(&mut self, setting: &str, fault: impl fmt::Display) {
-        self.faults.push(format!("{}{setting}: {fault}", self.prefix));
+        let name = match &self.variables {
+            Some(prefix) => variable(prefix, setting),
+            None => setting.to_owned(),
+        };
+        self.faults.push(format!("{}{name}: {fault}", self.prefix));
     }
 
     pub(super) fn ok<T>(&mut self, setting: &str, outcome: Result<T, String>) -> Option<T> {
@@ -40,19 +74,27 @@ impl Place<'_> {
         Some(texts)
     }
 
-    pub(super) fn unknown(&mut self, table: &str, unknown: Unknown) {
+    /// Reports the settings that a table does not have, whose own are `known`.
+    pub(super) fn unknown(&mut self, table: &str, unknown: Unknown, known: &[&str]) {
         for name in unknown.into_keys() {
-            self.fault(
-                &format!("{table}{}", name.escape_debug()),
-                "is not a setting; check its spelling and its table",
+            let meant = nearest(&name, known.iter().copied());
+            let hint = meant.map_or_else(
+                || "check its spelling and its table".to_owned(),
+                |meant| format!("did you mean `{table}{meant}`?"),
             );
+            self.fault(&format!("{table}{}", name.escape_debug()), format_args!("is not a setting; {hint}"));
         }
     }
 }
 
+/// The variable that has this setting.
+pub(crate) fn variable(prefix: &str, setting: &str) -> String {
+    format!("{prefix}{}", setting.to_uppercase().replace('.', "_"))
+}
+
 /// Unknown settings of a table, kept to report them all. `deny_unknown_fields` reports only the first, in an error in which a
 /// TOML reader quotes the line, value and all.
-pub(super) type Unknown = BTreeMap<String, IgnoredAny>;
+pub(in crate::config) type Unknown = BTreeMap<String, IgnoredAny>;
 
 /// An explicit `null` is an error: taken for an absent list or check, it would allow everything.
 pub(super) fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {

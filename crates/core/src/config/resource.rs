@@ -3,30 +3,28 @@
 use serde::Deserialize;
 
 use super::{
-    place::{Place, Unknown},
+    place::{Place, table},
     value::List,
 };
 use crate::resource_server::ProtectedResource;
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct ResourceTable {
-    pub(super) identifier: Option<String>,
-    pub(super) audience: Option<List>,
-    pub(super) authorization_servers: Option<List>,
-    pub(super) scopes: Option<List>,
-    pub(super) name: Option<String>,
-    pub(super) documentation: Option<String>,
-    pub(super) policy: Option<String>,
-    pub(super) terms_of_service: Option<String>,
-    pub(super) signed_metadata: Option<String>,
-    #[serde(flatten)]
-    pub(super) unknown: Unknown,
+table! {
+    pub(super) struct ResourceTable {
+        identifier: Option<String>,
+        audience: Option<List>,
+        authorization_servers: Option<List>,
+        scopes: Option<List>,
+        name: Option<String>,
+        documentation: Option<String>,
+        policy: Option<String>,
+        terms_of_service: Option<String>,
+        signed_metadata: Option<String>,
+    }
 }
 
 impl ResourceTable {
     pub(super) fn read(self, place: &mut Place<'_>) -> Option<ProtectedResource> {
-        place.unknown("protected_resource.", self.unknown);
+        place.unknown("protected_resource.", self.unknown, Self::NAMES);
         let Some(identifier) = self.identifier else {
             place.fault("protected_resource.identifier", "is missing; give the URL that clients call");
             return None;

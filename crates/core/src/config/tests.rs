@@ -76,8 +76,12 @@ async fn faults(config: Config) -> Vec<String> {
 
 const NONE: [String; 0] = [];
 
+/// The settings of a builder, wherever they are from.
 pub(super) fn shown(builder: &ResourceServerBuilder) -> String {
-    format!("{builder:#?}")
+    let text = format!("{builder:#?}");
+    let (before, after) = text.split_once("    dpop_variables: ").expect("the field");
+    let (_, after) = after.split_once("    faults: ").expect("the field behind it");
+    format!("{before}{after}")
 }
 
 /// The result of a token with these claims, and those that every token has, by the issuer's keys.
@@ -118,9 +122,13 @@ async fn the_user_agent_is_a_setting() {
         with_resource_server(&network, config, "a-es256", "at+jwt", json!({})).await.unwrap();
         assert_eq!(network.headers()["user-agent"], name);
     }
-    for (name, fault) in [("a\r\nb", "has characters that are illegal in a header"), (" ", "is empty")] {
+    let faulty = [
+        ("a\r\nb", "SCOPEGATE_USER_AGENT: has characters that are illegal in a header"),
+        (" ", "user_agent: is empty"),
+    ];
+    for (name, fault) in faulty {
         let found = faults(from_vars(&[variables[0], variables[1], ("SCOPEGATE_USER_AGENT", name)])).await;
-        assert!(found.len() == 1 && found[0].starts_with("user_agent") && found[0].contains(fault), "{found:?}");
+        assert!(found.len() == 1 && found[0].starts_with(fault), "{found:?}");
     }
 }
 
@@ -448,15 +456,14 @@ async fn a_setting_that_is_unknown_is_refused_at_every_level() {
             "tenants \"https://{tenant}.idp.example\": a\\nb",
         ),
     ] {
-        let fault = format!("{setting}: is not a setting; check its spelling and its table");
-        {
-            let mut config = from_json(config);
-            config.audience = Some(List(vec!["api".into()]));
-            if config.issuers.is_empty() {
-                config.issuers.push(IssuerTable { issuer: Some(Address(ISSUER.into())), ..IssuerTable::default() });
-            }
-            assert_eq!(faults(config).await, [fault.as_str()]);
+        let fault = format!("{setting}: is not a setting; ");
+        let mut config = from_json(config);
+        config.audience = Some(List(vec!["api".into()]));
+        if config.issuers.is_empty() {
+            config.issuers.push(IssuerTable { issuer: Some(Address(ISSUER.into())), ..IssuerTable::default() });
         }
+        let found = faults(config).await;
+        assert!(found.len() == 1 && found[0].starts_with(&fault), "{fault}: {found:?}");
     }
 }
 
@@ -464,15 +471,11 @@ async fn a_setting_that_is_unknown_is_refused_at_every_level() {
 async fn a_variable_that_is_unknown_is_refused() {
     for name in [
         "SCOPEGATE_",
-        "SCOPEGATE_AUDIENCES",
-        "SCOPEGATE_issuer",
         "SCOPEGATE_KEY_REFRESH_",
         "SCOPEGATE_KEY_REFRESH_TIME",
         "SCOPEGATE_JWT_CACHE",
         "SCOPEGATE_JWT_CACHE_MAX",
         "SCOPEGATE_PROFILE_FILE",
-        "SCOPEGATE_ISSUER_",
-        "SCOPEGATE_ISSUER_X",
         "SCOPEGATE_ISSUER_01_PROFILE",
         "SCOPEGATE_ISSUER_+1_PROFILE",
         "SCOPEGATE_ISSUER_65536",
@@ -482,7 +485,6 @@ async fn a_variable_that_is_unknown_is_refused() {
         "SCOPEGATE_JWKS_HEADER_NAME_FILE",
         "SCOPEGATE_INTROSPECTION",
         "SCOPEGATE_INTROSPECTION_",
-        "SCOPEGATE_INTROSPECTION_CLIENT_SECERT",
         "SCOPEGATE_INTROSPECTION_PARAMETERS",
         "SCOPEGATE_INTROSPECTION_CACHE",
         "SCOPEGATE_INTROSPECTION_CACHE_TIMEOUT",
@@ -497,6 +499,47 @@ async fn a_variable_that_is_unknown_is_refused() {
                 "{name}: is not a setting; check its spelling, or choose another prefix if it belongs to another program"
             )]
         );
+    }
+}
+
+#[tokio::test]
+async fn a_misspelt_variable_is_refused_with_the_one_that_was_meant() {
+    for (name, meant) in [
+        ("AUDIENCES", "AUDIENCE"),
+        ("issuer", "ISSUER"),
+        ("ISSUER_", "ISSUER"),
+        ("DPOP_PUBLIC_URLS", "DPOP_PUBLIC_URL"),
+        ("CERTIFICATE_BINDING_TRUSTED_PEER", "CERTIFICATE_BINDING_TRUSTED_PEERS"),
+        ("JWT_CACHE_MAX_BYTE", "JWT_CACHE_MAX_BYTES"),
+        ("KEY_REFRESH_COOLDOWN", "KEY_REFRESH_COOL_DOWN"),
+        ("JWKS_URL", "JWKS_URI"),
+        ("JWKS_HEADERS_NAME", "JWKS_HEADER_NAME"),
+        ("INTROSPECTION_CLIENT_SECERT", "INTROSPECTION_CLIENT_SECRET"),
+        ("INTROSPECTION_LIMIT_TIMEOUT", "INTROSPECTION_LIMITS_TIMEOUT"),
+        ("ISSUER_7_PROFIL", "ISSUER_7_PROFILE"),
+        ("ISSUER_7_INTROSPECTION_CACHE_TLL", "ISSUER_7_INTROSPECTION_CACHE_TTL"),
+    ] {
+        let name = format!("SCOPEGATE_{name}");
+        let vars = [("SCOPEGATE_ISSUER", ISSUER), ("SCOPEGATE_AUDIENCE", "api"), (&name, "x")];
+        let fault = format!("{name}: is not a setting; did you mean `SCOPEGATE_{meant}`?");
+        // Of a table that begins with it, something may be missing as well.
+        assert_eq!(faults(from_vars(&vars)).await[0], fault);
+    }
+}
+
+#[tokio::test]
+async fn a_misspelt_setting_is_refused_with_the_one_that_was_meant() {
+    for (config, setting, meant) in [
+        (json!({ "leway": 1 }), "leway", "leeway"),
+        (json!({ "dpop": { "public_url": "https://a.example", "nonce": 1 } }), "dpop.nonce", "dpop.nonces"),
+        (json!({ "key_refresh": { "cooldown": 1 } }), "key_refresh.cooldown", "key_refresh.cool_down"),
+        (json!({ "jwt_cache": { "max_byte": 1 } }), "jwt_cache.max_byte", "jwt_cache.max_bytes"),
+    ] {
+        let mut config = from_json(config);
+        config.audience = Some(List(vec!["api".into()]));
+        config.issuers.push(IssuerTable { issuer: Some(Address(ISSUER.into())), ..IssuerTable::default() });
+        let fault = format!("{setting}: is not a setting; did you mean `{meant}`?");
+        assert_eq!(faults(config).await, [fault]);
     }
 }
 
@@ -571,6 +614,35 @@ async fn a_variable_that_cannot_be_read_is_refused() {
     ] {
         let vars = [good[0], good[1], (name, value)];
         assert_eq!(faults(from_vars(&vars)).await, [format!("{name}: {fault}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_fault_of_an_issuer_names_the_variable() {
+    for (name, value, fault) in [
+        ("PROFILE", "auth9", "\"auth9\" is not a profile"),
+        ("ALGORITHMS", "HS256", "\"HS256\" is not supported"),
+        ("KEY_REFRESH_TIMEOUT", "soon", "\"soon\" is not a duration"),
+        ("INTROSPECTION_LIMITS_TIMEOUT", "soon", "\"soon\" is not a duration"),
+        ("JWKS_FILE", "/x", "is not for tenants"),
+    ] {
+        for entry in ["X_", "X_ISSUER_7_"] {
+            let issuer = if entry == "X_" { "X_ISSUER".to_owned() } else { "X_ISSUER_7".to_owned() };
+            let (template, trusted) = (format!("{entry}TEMPLATE"), format!("{entry}TRUSTED_TENANTS"));
+            let variable = format!("{entry}{name}");
+            let client = [format!("{entry}INTROSPECTION_CLIENT_ID"), format!("{entry}INTROSPECTION_CLIENT_SECRET")];
+            let mut vars = vec![("X_AUDIENCE", "api"), (&variable, value)];
+            match name {
+                "JWKS_FILE" => vars.extend([(&*template, "https://{tenant}.idp.example"), (&*trusted, "a")]),
+                name if name.starts_with("INTROSPECTION") => {
+                    vars.extend([(&*issuer, ISSUER), (&*client[0], "a"), (&*client[1], "b")])
+                }
+                _ => vars.push((&issuer, ISSUER)),
+            }
+            let found = faults(Config::from_vars("X", vars)).await;
+            let fault = format!("{variable}: {fault}");
+            assert!(found.len() == 1 && found[0].contains(&fault), "{fault}: {found:?}");
+        }
     }
 }
 
@@ -1049,7 +1121,7 @@ fn an_introspection_of_null_is_not_one_that_was_left_out() {
 fn introspection(mut config: Config) -> Introspection {
     let mut faults = config.faults;
     let table = config.issuers[0].introspection.take().unwrap();
-    let introspection = table.read(&mut Place { prefix: String::new(), faults: &mut faults });
+    let introspection = table.read(&mut Place { prefix: String::new(), variables: None, faults: &mut faults });
     assert_eq!(faults, NONE);
     introspection
 }

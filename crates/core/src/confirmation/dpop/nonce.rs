@@ -92,17 +92,28 @@ impl DpopNonces {
         self
     }
 
-    /// What is wrong with the settings.
-    pub(crate) fn faults(&self) -> impl Iterator<Item = String> {
+    /// What is wrong with the settings, each with the setting's name in a configuration.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let too_short = self.secrets.iter().any(|secret| secret.len() < LEAST_SECRET);
         [
-            (self.secrets.is_empty(), "the operating system has no random numbers to give for a secret of nonces"),
-            (too_short, "a secret of nonces has less than 32 bytes; make one by `openssl rand -hex 32`"),
-            (!LIFETIMES.contains(&self.lifetime), "the lifetime of nonces is less than 10 seconds or more than 1 hour"),
+            (
+                self.secrets.is_empty(),
+                "dpop.nonces",
+                "the operating system has no random numbers to give for a secret of nonces",
+            ),
+            (
+                too_short,
+                "dpop.nonce_secret",
+                "a secret of nonces has less than 32 bytes; make one by `openssl rand -hex 32`",
+            ),
+            (
+                !LIFETIMES.contains(&self.lifetime),
+                "dpop.nonce_lifetime",
+                "the lifetime of nonces is less than 10 seconds or more than 1 hour",
+            ),
         ]
         .into_iter()
-        .filter(|(is_fault, _)| *is_fault)
-        .map(|(_, fault)| fault.to_owned())
+        .filter_map(|(is_fault, setting, fault)| is_fault.then_some((setting, fault)))
     }
 
     /// The nonce of this time, in time since 1970: 32 characters, each of them an NQCHAR (RFC 6749 appendix A).

@@ -135,23 +135,25 @@ impl Dpop {
         self
     }
 
-    /// What is wrong with the settings, except for the public URLs.
-    pub(crate) fn faults(&self) -> impl Iterator<Item = String> {
-        let mut faults = Vec::new();
-        if self.algorithms.is_empty() {
-            faults.push(
+    /// What is wrong with the settings, except for the public URLs, each with the setting's name in a configuration.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let of_age = self.max_age.is_zero() || self.max_age > MAX_MAX_AGE;
+        let of_memory = matches!(self.replay, ReplayCheck::Memory { bytes } if bytes < LEAST_MEMORY);
+        let found = [
+            (
+                self.algorithms.is_empty(),
+                "dpop.algorithms",
                 "the list of algorithms is empty, so that every proof would be refused; leave it out for the default",
-            );
-        }
-        if self.max_age.is_zero() || self.max_age > MAX_MAX_AGE {
-            faults
-                .push("the greatest age of a proof is zero or over 5 minutes; give nonces where clocks differ by more");
-        }
-        if matches!(self.replay, ReplayCheck::Memory { bytes } if bytes < LEAST_MEMORY) {
-            faults.push("the memory for used proofs is less than 64 KiB, a thousand proofs");
-        }
-        let nonces = self.nonces.iter().flat_map(DpopNonces::faults);
-        faults.into_iter().map(str::to_owned).chain(nonces)
+            ),
+            (
+                of_age,
+                "dpop.max_proof_age",
+                "the greatest age of a proof is zero or over 5 minutes; give nonces where clocks differ by more",
+            ),
+            (of_memory, "dpop.replay_memory", "the memory for used proofs is less than 64 KiB, a thousand proofs"),
+        ];
+        let own = found.into_iter().filter_map(|(is_fault, setting, fault)| is_fault.then_some((setting, fault)));
+        own.chain(self.nonces.iter().flat_map(DpopNonces::faults))
     }
 
     /// Accepts a proof any number of times while it is fresh. An attacker who captures a request can then repeat it.

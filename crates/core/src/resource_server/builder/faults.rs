@@ -4,6 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use super::ResourceServerBuilder;
 use crate::{
+    config::place::variable,
     confirmation::{
         certificate::CertificateBinding,
         dpop::{PublicUrl, PublicUrls},
@@ -114,27 +115,39 @@ impl ResourceServerBuilder {
                  the other; keep one, and add a store that replicas share with `.replay_store(..)`",
             );
         }
-        dpop.faults().for_each(|fault| faults.add(format!("dpop: {fault}")));
+        let name = |setting: &str| match &self.dpop_variables {
+            Some(prefix) => variable(prefix, setting),
+            None => "dpop".to_owned(),
+        };
+        dpop.faults().for_each(|(setting, fault)| faults.add(format!("{}: {fault}", name(setting))));
         let origins: Vec<&str> = self.resources.iter().map(ProtectedResource::origin).collect();
         let named: Vec<&str> = dpop.public_urls.iter().map(String::as_str).collect();
         let of_resources = named.is_empty();
         let urls = if of_resources { origins } else { named };
         if urls.is_empty() {
-            faults.add(
-                "dpop: no public URL is named, with which the `htu` of proofs has to begin; name the one that clients call with \
-                 `Dpop::public_url`",
-            );
+            let remedy = if self.dpop_variables.is_some() {
+                ""
+            } else {
+                " with `Dpop::public_url`, or `public_url` in a configuration"
+            };
+            faults.add(format!(
+                "{}: no public URL is named, with which the `htu` of proofs has to begin; name the one that clients call{remedy}",
+                name("dpop.public_url")
+            ));
         }
         let mut public = Vec::with_capacity(urls.len());
         for named_url in urls {
             match PublicUrl::parse(named_url) {
                 Ok(url) if url.is_plain_http() => faults.add(format!(
-                    "dpop: the public URL {:?} is not https, so that tokens and proofs can be read on the way; http is for \
+                    "{}: the public URL {:?} is not https, so that tokens and proofs can be read on the way; http is for \
                      localhost alone",
+                    name("dpop.public_url"),
                     redact::url(named_url)
                 )),
                 Ok(url) => public.push(url),
-                Err(fault) => faults.add(format!("dpop: the public URL {:?} {fault}", redact::url(named_url))),
+                Err(fault) => {
+                    faults.add(format!("{}: the public URL {:?} {fault}", name("dpop.public_url"), redact::url(named_url)));
+                }
             }
         }
         if of_resources { PublicUrls::OfResources(public.into()) } else { PublicUrls::Named(public.into()) }

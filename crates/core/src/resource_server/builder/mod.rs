@@ -94,6 +94,8 @@ pub struct ResourceServerBuilder {
     fetch: Option<Arc<dyn Fetch>>,
     user_agent: HeaderValue,
     crypto: Option<CryptoBackend>,
+    /// What the names of the variables begin with that the settings of DPoP came from, if they came from variables.
+    dpop_variables: Option<String>,
     /// The faults of a [`Config`](crate::config::Config) that the settings came from.
     faults: Faults,
 }
@@ -126,6 +128,7 @@ impl Default for ResourceServerBuilder {
             fetch: None,
             user_agent: USER_AGENT_NAME,
             crypto: CryptoBackend::compiled_in(),
+            dpop_variables: None,
             faults: Faults::default(),
         }
     }
@@ -244,6 +247,7 @@ impl ResourceServerBuilder {
     pub fn dpop(mut self, dpop: Dpop) -> Self {
         self.dpop_is_set_twice = self.dpop.is_some();
         self.dpop = Some(dpop);
+        self.dpop_variables = None;
         self
     }
 
@@ -333,6 +337,11 @@ impl ResourceServerBuilder {
     pub(crate) fn with_faults(mut self, faults: Vec<String>) -> Self {
         faults.into_iter().for_each(|fault| self.faults.add(fault));
         self
+    }
+
+    /// Makes [`build`](Self::build) name variables of this prefix in the faults of DPoP, which they have set.
+    pub(crate) fn with_dpop_variables(self, prefix: Option<String>) -> Self {
+        Self { dpop_variables: prefix, ..self }
     }
 
     /// Builds the resource server. Unless [`startup`](Self::startup) says otherwise, it does not wait for its issuers: keys

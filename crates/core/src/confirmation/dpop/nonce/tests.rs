@@ -144,12 +144,12 @@ fn of_this_process_means_that_no_other_knows_the_secret() {
     // Without randomness nothing is accepted, not even what it gives.
     let none = DpopNonces { secrets: Vec::new(), lifetime: DEFAULT_LIFETIME };
     assert_eq!(none.check(BACKENDS[0], &none.issue(BACKENDS[0], NOW), NOW), NonceCheck::Unknown);
-    assert!(none.faults().next().unwrap().contains("random"));
+    assert!(none.faults().next().unwrap().1.contains("random"));
 }
 
 #[test]
 fn each_fault_is_reported() {
-    let faults = |nonces: &DpopNonces| nonces.faults().collect::<Vec<_>>();
+    let faults = |nonces: &DpopNonces| nonces.faults().map(|(_, fault)| fault).collect::<Vec<_>>();
     let good = DpopNonces::from_secret(SECRET);
     assert_eq!(faults(&good), [""; 0]);
     for lifetime in [seconds(10), seconds(3600)] {
