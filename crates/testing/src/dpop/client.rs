@@ -39,6 +39,7 @@ use crate::{SigningAlgorithm, SigningKey};
 pub struct DpopClient {
     key: SigningKey,
     clock: Arc<dyn Clock>,
+    nonce: Option<String>,
 }
 
 impl DpopClient {
@@ -57,7 +58,7 @@ impl DpopClient {
     /// Changed members of the key's published JWK, such as `kid` or a wrong coordinate, are not in proofs: set them by
     /// [`ProofBuilder::jwk`].
     pub fn new(key: SigningKey) -> Self {
-        Self { key, clock: Arc::new(SystemClock) }
+        Self { key, clock: Arc::new(SystemClock), nonce: None }
     }
 
     /// Uses `clock` for the times of proofs.
@@ -91,6 +92,32 @@ impl DpopClient {
         ProofBuilder::new(self.clone(), method.as_ref(), url.as_ref())
     }
 
+    /// Uses the nonce of a response, its `DPoP-Nonce`, in proofs from now on, as clients do ([RFC 9449, section
+    /// 8.2](https://www.rfc-editor.org/rfc/rfc9449#section-8.2)). Without one, the nonce stays what it is, and at first there is
+    /// none: an API that demands nonces answers the first request with 401 `use_dpop_nonce`, and a nonce.
+    ///
+    /// A nonce is for the server that gave it: use a clone of the client for each.
+    ///
+    /// ```
+    /// use http::HeaderMap;
+    /// use scopegate_testing::{DpopClient, SigningAlgorithm};
+    ///
+    /// let mut client = DpopClient::generate(SigningAlgorithm::Es256);
+    /// # let mut response_headers = HeaderMap::new();
+    /// # response_headers.insert("dpop-nonce", http::HeaderValue::from_static("n"));
+    /// client.use_nonce_of(&response_headers);
+    /// let headers = client.headers("GET", "https://api.example/messages", "the-access-token");
+    /// ```
+    pub fn use_nonce_of(&mut self, headers: &HeaderMap) {
+        if let Some(nonce) = headers.get("dpop-nonce").and_then(|nonce| nonce.to_str().ok()) {
+            self.nonce = Some(nonce.to_owned());
+        }
+    }
+
+    pub(super) fn nonce(&self) -> Option<&str> {
+        self.nonce.as_deref()
+    }
+
     /// The headers of a request with this token and a fresh proof: `Authorization: DPoP <token>` and `DPoP: <proof>`.
     ///
     /// # Panics
@@ -115,6 +142,7 @@ impl fmt::Debug for DpopClient {
             .field("key", &self.key)
             .field("thumbprint", &self.thumbprint())
             .field("clock", &self.clock)
+            .field("nonce", &self.nonce)
             .finish()
     }
 }

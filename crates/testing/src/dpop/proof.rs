@@ -70,6 +70,7 @@ enum Issued {
 impl ProofBuilder {
     pub(super) fn new(client: DpopClient, method: &str, url: &str) -> Self {
         let without_query = url.split(['?', '#']).next().unwrap_or_default();
+        let nonce = client.nonce().map(str::to_owned);
         let builder = Self {
             client,
             issued: Issued::Ago(Duration::ZERO),
@@ -80,7 +81,11 @@ impl ProofBuilder {
             signer: None,
             forgery: None,
         };
-        builder.method(method).url(without_query)
+        let builder = builder.method(method).url(without_query);
+        match nonce {
+            Some(nonce) => builder.nonce(nonce),
+            None => builder,
+        }
     }
 
     /// Signs the proof and returns its compact form.
@@ -143,7 +148,8 @@ impl ProofBuilder {
         self.claim("jti", jti.into())
     }
 
-    /// Sets `nonce`, as the server gave it in `DPoP-Nonce`. Without a call, the proof has none.
+    /// Sets `nonce`, as the server gave it in `DPoP-Nonce`. Default: that of the client, where it
+    /// [has one](DpopClient::use_nonce_of).
     pub fn nonce(self, nonce: impl Into<String>) -> Self {
         self.claim("nonce", nonce.into())
     }

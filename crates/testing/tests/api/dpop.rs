@@ -7,6 +7,7 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use scopegate_testing::{
     DpopClient, Mint, ProofBuilder, Shape, SigningAlgorithm, SigningKey, SigningKeys, TestClock, TestIssuer,
     TokenBuilder,
@@ -349,4 +350,27 @@ fn debug_shows_no_private_key_and_no_secret() {
     let debug = format!("{client:?} {proof:?}");
     assert!(debug.contains(&client.thumbprint()) && debug.contains("Hs256([redacted])"), "{debug}");
     assert!(!debug.contains(jwk["d"].as_str().unwrap()) && !debug.contains("hush"), "{debug}");
+}
+
+#[test]
+fn dpop_17_a_client_uses_the_nonce_of_the_last_response_that_has_one() {
+    let nonce = |proof: String| parts(&proof).claims["nonce"].take();
+    let name = HeaderName::from_static("dpop-nonce");
+    let headers = |nonce| HeaderMap::from_iter([(name.clone(), HeaderValue::from_static(nonce))]);
+    let mut client = client();
+    let begun = proof(&client);
+    for (response, expected) in [
+        (HeaderMap::new(), Value::Null),
+        (headers("one"), "one".into()),
+        (HeaderMap::new(), "one".into()),
+        (headers("two"), "two".into()),
+    ] {
+        client.use_nonce_of(&response);
+        assert_eq!(nonce(proof(&client).issue()), expected);
+        let sent = client.headers("GET", URL, "token")["dpop"].to_str().unwrap().to_owned();
+        assert_eq!(nonce(sent), expected);
+    }
+    assert_eq!(nonce(proof(&client).nonce("other").issue()), "other");
+    assert_eq!(nonce(proof(&client).without_claim("nonce").issue()), Value::Null);
+    assert_eq!(nonce(begun.issue()), Value::Null, "it was begun before");
 }
