@@ -7,10 +7,13 @@ use axum::{
 };
 use http::{Method, StatusCode};
 use scopegate_axum::{
-    AccessToken, Authenticate, ProtectedRouter, RequireScope, Routes, TokenPolicy, VerifiedToken, authenticated,
+    AccessToken, Authenticate, ConfirmationMethod, ProtectedRouter, RequireScope, ResourceServer,
+    ResourceServerBuilder, Routes, TokenPolicy, VerifiedToken, authenticated,
+    dpop::{Dpop, DpopNonces},
+    mtls::CertificateBinding,
     optional, public, scope,
 };
-use scopegate_testing::assert_protected;
+use scopegate_testing::{DpopTokens, assert_protected};
 use scopegate_tests::{issuer, mint, resource_server};
 
 async fn authenticate() -> Authenticate {
@@ -52,8 +55,17 @@ async fn app() -> ProtectedRouter {
 /// What `assert_protected` says of this; nothing if it passes.
 async fn findings(app: Router, routes: &Routes) -> Vec<String> {
     let routes = routes.clone();
-    let checked = tokio::spawn(async move { assert_protected(app, &routes, &mint()).await }).await;
-    let Err(error) = checked else { return Vec::new() };
+    failures(async move { assert_protected(app, &routes, &mint()).await }).await
+}
+
+/// What it says where each token is bound to a key and sent with a proof for this URL.
+async fn findings_with_proofs(app: Router, routes: &Routes, url: &'static str) -> Vec<String> {
+    let routes = routes.clone();
+    failures(async move { assert_protected(app, &routes, &DpopTokens::of(&mint(), url)).await }).await
+}
+
+async fn failures(check: impl Future<Output = ()> + Send + 'static) -> Vec<String> {
+    let Err(error) = tokio::spawn(check).await else { return Vec::new() };
     let panic = error.into_panic();
     let text = panic.downcast_ref::<String>().expect("a text");
     text.lines().skip(1).map(str::to_owned).collect()
@@ -189,6 +201,66 @@ async fn each_mistake_is_found_and_named() {
         assert!(found.iter().any(|finding| finding.starts_with(expected)), "{mistake}: {found:#?}");
         println!("{mistake}: {}", found.join("\n  "));
     }
+}
+
+const URL: &str = "https://api.example";
+
+async fn server(change: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder) -> ResourceServer {
+    change(resource_server().issuer(issuer())).build().await.expect("good settings")
+}
+
+/// Routes that require bound tokens, and others.
+fn bound(server: ResourceServer) -> ProtectedRouter {
+    ProtectedRouter::new(server)
+        .route("/health", public(), get(answer))
+        .route("/hello", optional(), get(async |_: Option<AccessToken>| "hello"))
+        .route("/orders", scope("orders:read"), get(answer))
+        .route("/me", authenticated().bound(), get(answer).post(answer))
+        .route("/pay/{id}", scope("pay").bound(), get(answer))
+        .route("/either", (scope("pay") | scope("refund")).bound(), get(answer))
+        .route("/key", scope("pay").bound().bound_by(ConfirmationMethod::Dpop), get(answer))
+}
+
+#[tokio::test]
+async fn dpop_16_routes_for_bound_tokens_pass_with_tokens_that_are_sent_with_a_proof() {
+    let dpop = || Dpop::new().public_url(URL);
+    let by_certificate = authenticated().bound_by(ConfirmationMethod::ClientCertificate);
+    for router in [
+        bound(server(|builder| builder.dpop(dpop())).await),
+        bound(server(|builder| builder.dpop(dpop().nonces(DpopNonces::of_this_process()))).await),
+        bound(server(|builder| builder.dpop(dpop()).require_bound_tokens()).await),
+        bound(server(|builder| builder.dpop(dpop()).certificate_binding(CertificateBinding::new())).await).route(
+            "/certificate",
+            by_certificate,
+            get(answer),
+        ),
+    ] {
+        let routes = router.routes();
+        assert_eq!(findings_with_proofs(router.into_router(), &routes, URL).await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn dpop_16_mistakes_about_bound_tokens_are_found_and_named() {
+    let server = || server(|builder| builder.dpop(Dpop::new().public_url(URL)));
+    let router = bound(server().await);
+    let routes = router.routes();
+    let router = router.into_router();
+    let found = findings_with_proofs(router.clone(), &routes, "https://other.example").await;
+    let expected = "GET /me, with a good token: expected the handler, found 401 with DPoP";
+    assert!(found.iter().any(|finding| finding.starts_with(expected)), "{found:#?}");
+    let found = findings(router.clone(), &routes).await;
+    let expected = "GET /me, with a good token: expected the handler, found 401 with Bearer";
+    let hint = "(unbound_token); bound tokens are sent by `DpopTokens::of(..)`";
+    assert!(found.iter().any(|finding| finding.starts_with(expected) && finding.ends_with(hint)), "{found:#?}");
+    // Without the binding.
+    let layer = Authenticate::new(server().await);
+    let routes = routes.route(Method::GET, "/new", authenticated().bound());
+    let router = router.route("/new", get(answer).route_layer(layer));
+    let expected =
+        "GET /new, with a good token that is not bound: expected 401 with the error `invalid_token`, found 200";
+    let found = findings_with_proofs(router, &routes, URL).await;
+    assert!(found.len() == 1 && found[0].starts_with(expected), "{found:#?}");
 }
 
 #[tokio::test]

@@ -149,6 +149,6 @@ pub use self::{
     issuer::{IntrospectionTrouble, OpaqueTokenBuilder, RecordedRequest, RequestCounts, TestIssuer, TestIssuerBuilder},
     keys::{KeyError, SigningKey, SigningKeys},
     mint::Mint,
-    protected::{TokenSource, assert_protected},
+    protected::{DpopTokens, TokenSource, assert_protected},
     token::{Shape, TokenBuilder},
 };

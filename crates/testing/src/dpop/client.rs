@@ -61,6 +61,11 @@ impl DpopClient {
         Self { key, clock: Arc::new(SystemClock), nonce: None }
     }
 
+    /// A client with a fresh key, on this clock.
+    pub(crate) fn on(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..Self::generate(SigningAlgorithm::Es256) }
+    }
+
     /// Uses `clock` for the times of proofs.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {

@@ -1,17 +1,23 @@
 //! Whether every route of a service is protected as its list of routes says.
 
 mod paths;
+mod tokens;
 
 use std::{fmt, future::poll_fn};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header::WWW_AUTHENTICATE};
 use http_body_util::Empty;
-use scopegate_core::{Access, ExactScopes, Reason, RouteInfo, Routes, Scope, ScopePolicy, ScopeToken};
+use scopegate_core::{
+    Access, ConfirmationMethod, ExactScopes, Reason, RouteInfo, Routes, Scope, ScopePolicy, ScopeToken,
+};
 use tower_service::Service;
 
-use self::paths::{Printed, filled};
-use crate::{Mint, TestIssuer, TokenBuilder};
+pub use self::tokens::{DpopTokens, TokenSource};
+use self::{
+    paths::{Printed, filled},
+    tokens::{BEARER, Sender, bearer},
+};
 
 /// The methods with which a route that takes every method is called.
 const EVERY: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
@@ -19,31 +25,6 @@ const EVERY: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATC
 /// The methods that a path should not have unless they are listed. CORS layers answer `OPTIONS` on every path.
 const OTHERS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::TRACE];
-
-/// Makes the tokens of [`assert_protected`]: a [`TestIssuer`], a [`Mint`], or a function, for tokens of another
-/// [`Shape`](crate::Shape).
-pub trait TokenSource {
-    /// Starts a token that the service accepts.
-    fn token(&self) -> TokenBuilder;
-}
-
-impl TokenSource for TestIssuer {
-    fn token(&self) -> TokenBuilder {
-        Self::token(self)
-    }
-}
-
-impl TokenSource for Mint {
-    fn token(&self) -> TokenBuilder {
-        Self::token(self)
-    }
-}
-
-impl<F: Fn() -> TokenBuilder> TokenSource for F {
-    fn token(&self) -> TokenBuilder {
-        self()
-    }
-}
 
 /// Asserts that every route is protected as `routes` says, and that an axum router has no others.
 ///
@@ -58,6 +39,9 @@ impl<F: Fn() -> TokenBuilder> TokenSource for F {
 /// | authenticated | 401 without an error code | 401 `invalid_token` | reached | reached |
 /// | a scope | 401 without an error code | 401 `invalid_token` | 403 `insufficient_scope` with the scope | reached |
 ///
+/// A route that requires a [bound](Access::bound) token is reached with [`DpopTokens`] alone: each token is then bound to a key, and
+/// sent with a proof. A bearer token that is good otherwise gets 401 `invalid_token` there.
+///
 /// `app` is the whole service, such as an axum `Router`; its handlers run. Parameters of a path are filled with `1`. A route
 /// for every method is called with `GET`, `POST`, `PUT`, `PATCH` and `DELETE`.
 ///
@@ -68,7 +52,8 @@ impl<F: Fn() -> TokenBuilder> TokenSource for F {
 /// - a fallback that answers 2xx without a token: list it as `/*`.
 ///
 /// Not checked: whether a [`TokenPolicy`](scopegate_core::TokenPolicy) is enforced, for which tokens would have to be made
-/// that it refuses. A good token that it refuses is no failure.
+/// that it refuses. A good token that it refuses is no failure. Nor whether a token that is bound to a client certificate is let
+/// through, where a route requires one.
 ///
 /// With a `ProtectedRouter` of `scopegate-axum`: `assert_protected(api.into_router(), &routes, &issuer).await`, where `routes`
 /// is `api.routes()`.
@@ -84,24 +69,34 @@ where
     assert!(!routes.is_empty(), "there are no routes to check");
     let printed = Printed::read(&format!("{app:?}"));
     let mut failures = printed.unlisted(routes);
+    let mut sender = Sender::of(tokens);
     for route in routes.iter() {
         let methods = route.method().map_or(EVERY.to_vec(), |method| vec![method.clone()]);
         let sufficient = route.access().scope().map(sufficient).unwrap_or_default();
         let cases = Case::ALL.into_iter().chain(sufficient.iter().map(|scope| Case::Good(Some(scope))));
+        let cases: Vec<_> = cases.filter(|case| case.is_for(route.access(), &sender)).collect();
+        let path = filled(route.path(), routes);
         for method in methods {
-            for case in cases.clone() {
-                let token = case.token(route.access(), tokens);
+            for case in &cases {
+                let token = case.token(route.access(), tokens, &sender);
                 let expected = case.expected(route.access());
-                let found =
-                    Found::of(call(app.clone(), &method, filled(route.path(), routes), token).await, route, &printed);
-                if !found.is(&expected, route.access()) {
-                    failures.push(format!("{method} {}, {case}: expected {expected}, found {found}", route.path()));
+                let headers = |sender: &Sender| case.headers(&method, &path, token.as_deref(), sender);
+                let mut response = call(app.clone(), &method, &path, headers(&sender)).await;
+                if sender.uses_nonce_of(&response) {
+                    response = call(app.clone(), &method, &path, headers(&sender)).await;
+                }
+                let found = Found::of(response, route, &printed);
+                if !found.is(&expected, route.access(), case.scheme(&sender)) {
+                    let is_unbound = found.reason == Some(Reason::UnboundToken) && !sender.is_dpop();
+                    let hint = if is_unbound { "; bound tokens are sent by `DpopTokens::of(..)`" } else { "" };
+                    failures
+                        .push(format!("{method} {}, {case}: expected {expected}, found {found}{hint}", route.path()));
                 }
             }
         }
     }
     for (method, path) in unlisted_methods(routes).into_iter().filter(|(_, path)| printed.has(path)) {
-        let status = call(app.clone(), &method, filled(path, routes), None).await.status();
+        let status = call(app.clone(), &method, &filled(path, routes), HeaderMap::new()).await.status();
         if !matches!(status.as_u16(), 401 | 403 | 404 | 405 | 501) {
             failures.push(format!(
                 "{method} {path}: the router has this route, and the list of routes has not: {} without a token",
@@ -110,7 +105,7 @@ where
         }
     }
     if let Some(path) = printed.path_of_nothing(routes) {
-        let status = call(app, &Method::GET, path.to_owned(), None).await.status();
+        let status = call(app, &Method::GET, path, HeaderMap::new()).await.status();
         if status.is_success() {
             failures.push(format!(
                 "GET {path}: no route of the list has this path, and the answer without a token is {}: list the fallback, as `/*`",
@@ -164,15 +159,13 @@ fn joined(scopes: &[&ScopeToken]) -> String {
     scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-async fn call<S, B>(mut app: S, method: &Method, path: String, token: Option<String>) -> Response<B>
+async fn call<S, B>(mut app: S, method: &Method, path: &str, headers: HeaderMap) -> Response<B>
 where
     S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error: fmt::Debug>,
 {
-    let mut request = Request::builder().method(method).uri(&path);
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
-    let request = request.body(Empty::new()).unwrap_or_else(|error| panic!("{path} is no path: {error}"));
+    let request = Request::builder().method(method).uri(path).body(Empty::new());
+    let mut request = request.unwrap_or_else(|error| panic!("{path} is no path: {error}"));
+    *request.headers_mut() = headers;
     let ready = poll_fn(|context| app.poll_ready(context)).await;
     ready.unwrap_or_else(|error| panic!("the service is not ready: {error:?}"));
     app.call(request).await.unwrap_or_else(|error| panic!("{method} {path} failed: {error:?}"))
@@ -186,26 +179,61 @@ enum Case<'a> {
     Expired,
     AnotherAudience,
     NoScope,
+    /// A good bearer token, where a bound one is required.
+    Unbound,
     /// With the scope that the challenge names, or another that suffices.
     Good(Option<&'a str>),
 }
 
 impl Case<'_> {
-    const ALL: [Self; 6] =
-        [Self::NoToken, Self::Garbage, Self::Expired, Self::AnotherAudience, Self::NoScope, Self::Good(None)];
+    const ALL: [Self; 7] = [
+        Self::NoToken,
+        Self::Garbage,
+        Self::Expired,
+        Self::AnotherAudience,
+        Self::NoScope,
+        Self::Unbound,
+        Self::Good(None),
+    ];
 
-    fn token(self, access: &Access, tokens: &(impl TokenSource + ?Sized)) -> Option<String> {
+    /// Whether the sender can make this request to a route with this access.
+    fn is_for(self, access: &Access, sender: &Sender) -> bool {
+        let required = access.required_bindings();
+        match self {
+            Self::Unbound => sender.is_dpop() && !required.is_empty(),
+            Self::NoScope | Self::Good(_) if sender.is_dpop() => {
+                required.is_empty() || required.contains(&ConfirmationMethod::Dpop)
+            }
+            _ => true,
+        }
+    }
+
+    fn token(self, access: &Access, tokens: &(impl TokenSource + ?Sized), sender: &Sender) -> Option<String> {
         let scope = access.scope().map(|policy| policy.challenge()).unwrap_or_default();
-        let good = || tokens.token().scope(&*scope);
-        Some(match self {
+        let of_scope = |scope: &str| tokens.token().scope(scope);
+        let bound = match self {
             Self::NoToken => return None,
-            Self::Garbage => "e30.e30.e30".to_owned(),
-            Self::Expired => good().expired().issue(),
-            Self::AnotherAudience => good().audience("https://another.example").issue(),
-            Self::NoScope => tokens.token().scope("a-scope-that-no-route-requires").issue(),
-            Self::Good(None) => good().issue(),
-            Self::Good(Some(scope)) => tokens.token().scope(scope).issue(),
-        })
+            Self::Garbage => return Some("e30.e30.e30".to_owned()),
+            Self::Unbound => return Some(of_scope(&scope).issue()),
+            Self::Expired => of_scope(&scope).expired(),
+            Self::AnotherAudience => of_scope(&scope).audience("https://another.example"),
+            Self::NoScope => of_scope("a-scope-that-no-route-requires"),
+            Self::Good(other) => of_scope(other.unwrap_or(&scope)),
+        };
+        Some(sender.bind(bound).issue())
+    }
+
+    fn headers(self, method: &Method, path: &str, token: Option<&str>, sender: &Sender) -> HeaderMap {
+        match (self, token) {
+            (_, None) => HeaderMap::new(),
+            (Self::Unbound, Some(token)) => bearer(token),
+            (_, Some(token)) => sender.headers(method, path, token),
+        }
+    }
+
+    /// The scheme whose challenge has the error.
+    fn scheme(self, sender: &Sender) -> &'static str {
+        if matches!(self, Self::Unbound) { BEARER } else { sender.scheme() }
     }
 
     fn expected(self, access: &Access) -> Expected {
@@ -213,7 +241,7 @@ impl Case<'_> {
             _ if access.is_public() => Expected::Reached,
             Self::NoToken if access.admits_anonymous() => Expected::Reached,
             Self::NoToken => Expected::Challenge,
-            Self::Garbage | Self::Expired | Self::AnotherAudience => Expected::InvalidToken,
+            Self::Garbage | Self::Expired | Self::AnotherAudience | Self::Unbound => Expected::InvalidToken,
             Self::NoScope => match access.scope() {
                 Some(policy) => Expected::InsufficientScope(policy.challenge()),
                 None => Expected::Reached,
@@ -232,6 +260,7 @@ impl fmt::Display for Case<'_> {
             Self::Expired => "with an expired token",
             Self::AnotherAudience => "with a token for another audience",
             Self::NoScope => "with a good token without the scope",
+            Self::Unbound => "with a good token that is not bound",
             Self::Good(None) => "with a good token",
         })
     }
@@ -260,7 +289,7 @@ impl fmt::Display for Expected {
 /// What a request got.
 struct Found {
     status: StatusCode,
-    challenge: Option<String>,
+    challenges: Vec<String>,
     reason: Option<Reason>,
     is_missing: bool,
 }
@@ -277,23 +306,27 @@ impl Found {
         };
         Self {
             status,
-            challenge: challenge(response.headers()),
+            challenges: challenges(response.headers()),
             reason: response.extensions().get().copied(),
             is_missing,
         }
     }
 
-    fn is(&self, expected: &Expected, access: &Access) -> bool {
-        let challenge = self.challenge.as_deref().unwrap_or_default();
-        let has = |text: &str| challenge.starts_with("Bearer ") && challenge.contains(text);
+    /// Whether it is what was expected, with the error, if any, in the challenge of this scheme.
+    fn is(&self, expected: &Expected, access: &Access, scheme: &str) -> bool {
+        let own = self.challenges.iter().find(|challenge| challenge.starts_with(&format!("{scheme} ")));
+        let has = |text: &str| own.is_some_and(|challenge| challenge.contains(text));
         match expected {
             Expected::Reached => {
                 let is_refusal = matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-                let is_challenged = self.challenge.is_some() && (is_refusal || !access.is_public());
+                let is_challenged = !self.challenges.is_empty() && (is_refusal || !access.is_public());
                 let by_policy = self.reason == Some(Reason::PolicyNotMet) && access.policies().next().is_some();
                 by_policy || self.reason.is_none() && !is_challenged && !self.is_missing
             }
-            Expected::Challenge => self.status == StatusCode::UNAUTHORIZED && has("") && !challenge.contains("error="),
+            Expected::Challenge => {
+                let has_error = self.challenges.iter().any(|challenge| challenge.contains("error="));
+                self.status == StatusCode::UNAUTHORIZED && has("") && !has_error
+            }
             Expected::InvalidToken => self.status == StatusCode::UNAUTHORIZED && has("error=\"invalid_token\""),
             Expected::InsufficientScope(scope) => {
                 self.status == StatusCode::FORBIDDEN
@@ -307,16 +340,16 @@ impl Found {
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.status.as_u16())?;
-        match &self.challenge {
-            Some(challenge) => write!(f, " with {challenge}")?,
-            None if self.is_missing => f.write_str(", so that there is no such route")?,
-            None => f.write_str(" without a challenge")?,
+        match self.challenges.as_slice() {
+            [] if self.is_missing => f.write_str(", so that there is no such route")?,
+            [] => f.write_str(" without a challenge")?,
+            challenges => write!(f, " with {}", challenges.join(" and "))?,
         }
         self.reason.map_or(Ok(()), |reason| write!(f, " ({})", reason.as_str()))
     }
 }
 
-fn challenge(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(WWW_AUTHENTICATE)?;
-    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+fn challenges(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(WWW_AUTHENTICATE).iter();
+    values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
 }

@@ -1,8 +1,10 @@
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use scopegate_core::clock::Clock;
 use serde_json::Value;
 
 use super::shape::Shape;
@@ -106,6 +108,10 @@ impl TokenBuilder {
             signer: Signer::Algorithm,
             forgery: None,
         }
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        self.mint.clock()
     }
 
     /// Sets `sub`.
