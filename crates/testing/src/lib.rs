@@ -31,9 +31,10 @@
 //!
 //! # Where to look
 //!
-//! - [`TestIssuer`]: the server. Metadata, JWK Set, token, introspection and revocation endpoints over HTTP, on 127.0.0.1 and
-//!   an ephemeral port; [rotation](TestIssuer::rotate), [outage](TestIssuer::outage), [slowness](TestIssuer::slow) and
-//!   [request counts](TestIssuer::requests).
+//! - [`TestIssuer`]: the server. Metadata, JWK Set, token, introspection and revocation endpoints over HTTP, on
+//!   127.0.0.1 and an ephemeral port, or [a fixed one](TestIssuerBuilder::port) with [keys that survive a
+//!   restart](TestIssuerBuilder::keys_file); [rotation](TestIssuer::rotate), [outage](TestIssuer::outage),
+//!   [slowness](TestIssuer::slow) and [request counts](TestIssuer::requests).
 //! - [`TokenBuilder`]: a token, valid unless changed. [`Shape`] has dialects other than RFC 9068.
 //! - [`OpaqueTokenBuilder`]: an opaque token of the introspection endpoint, and [`IntrospectionTrouble`], that endpoint's
 //!   faults.

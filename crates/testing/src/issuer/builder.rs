@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, io, path::PathBuf, sync::Arc};
 
 use scopegate_core::clock::{Clock, SystemClock};
 use serde_json::Value;
@@ -8,16 +8,23 @@ use super::{
     clients::{Clients, Credentials},
     shared::Shared,
 };
-use crate::{Mint, SigningAlgorithm, SigningKeys, changes::Changes, keys::PublicKey};
+use crate::{
+    Mint, SigningAlgorithm, SigningKeys,
+    changes::Changes,
+    keys::{KeysFile, PublicKey},
+};
 
 /// Configures a [`TestIssuer`]. Made by [`TestIssuer::builder`].
 ///
-/// The address is not configurable: an issuer listens on 127.0.0.1, on a port that the operating system chooses.
+/// An issuer listens on 127.0.0.1, which is not configurable, and on a port that the operating system chooses unless
+/// [`port`](Self::port) names one.
 #[must_use = "a builder starts no issuer until `start` is called"]
 pub struct TestIssuerBuilder {
+    port: u16,
     path: String,
     jwks_path: String,
     keys: Keys,
+    keys_file: Option<PathBuf>,
     audience: String,
     clients: Clients,
     metadata: Changes,
@@ -33,15 +40,24 @@ enum Keys {
 impl TestIssuerBuilder {
     pub(super) fn new() -> Self {
         Self {
+            port: 0,
             path: String::new(),
             jwks_path: "/jwks.json".to_owned(),
             keys: Keys::Fresh(vec![SigningAlgorithm::Es256, SigningAlgorithm::Es384, SigningAlgorithm::EdDsa]),
+            keys_file: None,
             audience: Mint::AUDIENCE.to_owned(),
             clients: Clients::default(),
             metadata: Changes::default(),
             signs_introspection: true,
             clock: Arc::new(SystemClock),
         }
+    }
+
+    /// Listens on this port of 127.0.0.1, so that the issuer identifier is the same after a restart. 0, the default,
+    /// has the operating system choose a free one, which suits tests that run at the same time.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
     }
 
     /// Appends a path to the issuer identifier, as multi-tenant issuers do: `/tenant-a`.
@@ -79,6 +95,32 @@ impl TestIssuerBuilder {
     /// Uses these keys, instead of generated ones.
     pub fn keys(mut self, keys: SigningKeys) -> Self {
         self.keys = Keys::Given(keys);
+        self
+    }
+
+    /// Keeps the keys in this file, so that tokens stay valid across a restart: reads them from it if it exists,
+    /// whatever [`keys`](Self::keys) and [`algorithms`](Self::algorithms) say, and otherwise creates it with those.
+    /// Every rotation replaces it.
+    ///
+    /// The file is a JWK Set of private keys ([`SigningKeys::from_jwks_json`]), unencrypted; on Unix only its owner may
+    /// read and write it (mode 0600). Two processes must not share it while either of them rotates.
+    ///
+    /// ```
+    /// use scopegate_testing::TestIssuer;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("scopegate-keys-file-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// let file = folder.join("keys.json");
+    /// let before = TestIssuer::builder().keys_file(&file).try_start().await?;
+    /// let after = TestIssuer::builder().keys_file(&file).try_start().await?;
+    /// assert_eq!(before.jwks_json(), after.jwks_json());
+    /// # std::fs::remove_dir_all(folder)
+    /// # }
+    /// ```
+    pub fn keys_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.keys_file = Some(path.into());
         self
     }
 
@@ -166,13 +208,39 @@ impl TestIssuerBuilder {
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with I/O enabled, and when no loopback port is available.
+    /// Outside a tokio runtime with I/O enabled, and where [`try_start`](Self::try_start) fails.
     pub async fn start(self) -> TestIssuer {
-        let keys = match self.keys {
-            Keys::Fresh(algorithms) => super::fresh_keys(algorithms).await,
-            Keys::Given(keys) => keys,
+        self.try_start().await.unwrap_or_else(|error| panic!("the issuer cannot be started: {error}"))
+    }
+
+    /// Like [`start`](Self::start), for an issuer whose port or file comes from a user.
+    ///
+    /// # Errors
+    ///
+    /// - The port cannot be listened on. The error has the kind [`AddrInUse`](io::ErrorKind::AddrInUse) if another
+    ///   process does.
+    /// - The [file of keys](Self::keys_file) can be neither read nor created, or its content is not a JWK Set of
+    ///   private keys with one that signs.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O enabled.
+    pub async fn try_start(self) -> io::Result<TestIssuer> {
+        // Before the keys, so that no file is left behind where another issuer serves already.
+        let listener = super::server::bind(self.port).await?;
+        let keys_file = self.keys_file.map(KeysFile::new);
+        let kept = keys_file.as_ref().map(KeysFile::read).transpose()?.flatten();
+        let keys = match (kept, self.keys) {
+            (Some(kept), _) => kept,
+            (None, keys) => {
+                let keys = match keys {
+                    Keys::Fresh(algorithms) => super::fresh_keys(algorithms).await,
+                    Keys::Given(keys) => keys,
+                };
+                keys_file.as_ref().map_or(Ok(()), |file| file.create(&keys))?;
+                keys
+            }
         };
-        let listener = super::server::bind().await;
         let mut clients = self.clients;
         if clients.is_empty() {
             let secret = Credentials::Secret(TestIssuer::CLIENT_SECRET.to_owned());
@@ -180,15 +248,18 @@ impl TestIssuerBuilder {
         }
         let site = Site::new(listener.address(), &self.path, &self.jwks_path);
         let mint = Mint::new(&site.issuer, keys).with_audience(self.audience).with_clock(self.clock);
-        TestIssuer::serve(listener, Shared::new(site, mint, clients, self.metadata, self.signs_introspection))
+        let shared = Shared::new(site, mint, keys_file, clients, self.metadata, self.signs_introspection);
+        Ok(TestIssuer::serve(listener, shared))
     }
 }
 
 impl fmt::Debug for TestIssuerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestIssuerBuilder")
+            .field("port", &self.port)
             .field("path", &self.path)
             .field("jwks_path", &self.jwks_path)
+            .field("keys_file", &self.keys_file)
             .field("audience", &self.audience)
             .field("clients", &self.clients)
             .field("metadata", &self.metadata)

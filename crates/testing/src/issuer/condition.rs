@@ -35,6 +35,8 @@ pub struct RequestCounts {
     pub jwks: u64,
     /// Requests to the revocation endpoint.
     pub revocation: u64,
+    /// Requests to the rotation endpoint.
+    pub rotation: u64,
     /// Requests to the token endpoint.
     pub token: u64,
 }
@@ -46,6 +48,7 @@ pub(super) struct Counters {
     introspection: AtomicU64,
     jwks: AtomicU64,
     revocation: AtomicU64,
+    rotation: AtomicU64,
     token: AtomicU64,
 }
 
@@ -56,6 +59,7 @@ impl Counters {
             Endpoint::Introspection => &self.introspection,
             Endpoint::Jwks => &self.jwks,
             Endpoint::Revocation => &self.revocation,
+            Endpoint::Rotation => &self.rotation,
             Endpoint::Token => &self.token,
         }
         .fetch_add(1, Ordering::SeqCst);
@@ -67,6 +71,7 @@ impl Counters {
             introspection: self.introspection.load(Ordering::SeqCst),
             jwks: self.jwks.load(Ordering::SeqCst),
             revocation: self.revocation.load(Ordering::SeqCst),
+            rotation: self.rotation.load(Ordering::SeqCst),
             token: self.token.load(Ordering::SeqCst),
         }
     }

@@ -20,6 +20,7 @@ mod recorded;
 mod refusal;
 mod responses;
 mod revocation;
+mod rotation;
 mod server;
 mod shared;
 mod site;
@@ -48,6 +49,7 @@ use self::{
 /// | token endpoint | `{issuer}/token`, for the client credentials grant |
 /// | [introspection] | `{issuer}/introspect`, with [signed responses][signed] on request |
 /// | [revocation] | `{issuer}/revoke` |
+/// | rotation, of this crate alone | `{issuer}/rotate` |
 ///
 /// [metadata]: https://www.rfc-editor.org/rfc/rfc8414#section-3
 /// [introspection]: https://www.rfc-editor.org/rfc/rfc7662
@@ -61,9 +63,11 @@ use self::{
 /// curl -u test-client:test-secret -d grant_type=client_credentials -d scope=message http://127.0.0.1:PORT/token
 /// ```
 ///
-/// With `-d token_format=opaque`, a parameter of this crate alone, it issues an opaque token. With a `DPoP` header, it binds the
-/// token to the key of that proof ([RFC 9449](https://www.rfc-editor.org/rfc/rfc9449#section-5)), which it verifies except that
-/// a proof can be used again; `iat` may be off by five minutes.
+/// Three parameters are of this crate alone. `token_format=opaque` issues an opaque token; `shape` one of the [`Shape`]
+/// of that [name](Shape::name), with the shape's subject and client; and `claims`, a JSON object, sets these claims
+/// last, or removes those that are `null` in it. With a `DPoP` header, it binds the token to the key of that proof
+/// ([RFC 9449](https://www.rfc-editor.org/rfc/rfc9449#section-5)), which it verifies except that a proof can be used
+/// again; `iat` may be off by five minutes.
 ///
 /// The introspection endpoint describes opaque tokens, and JWTs that the current keys signed, whatever their claims: to every
 /// client with its credentials, and to every sender of an active access token as `Bearer`. Every client may revoke every
@@ -74,8 +78,12 @@ use self::{
 /// curl -u test-client:test-secret -d token=... http://127.0.0.1:PORT/introspect
 /// ```
 ///
+/// The rotation endpoint does what [`rotate`](Self::rotate) does, for a client that authenticates as for revocation,
+/// and answers with the new JWK Set. With `-d keep_old=true`, the keys that have signed so far stay published, and
+/// older ones do not.
+///
 /// It is for tests only: no TLS, no users, no consent, no rate limit, and public client secrets. It listens on 127.0.0.1,
-/// which no setting changes.
+/// which no setting changes, and answers 403 to a `POST` whose `Origin` is a web page that is not of this machine.
 ///
 /// Dropping the value stops the server asynchronously; [`shutdown`](Self::shutdown) waits for that.
 ///
@@ -168,6 +176,11 @@ impl TestIssuer {
         &self.shared.site.revocation_endpoint
     }
 
+    /// The URL of the rotation endpoint.
+    pub fn rotation_endpoint(&self) -> &str {
+        &self.shared.site.rotation_endpoint
+    }
+
     /// The address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -223,7 +236,8 @@ impl TestIssuer {
     }
 }
 
-/// Rotation.
+/// Rotation. Each method panics where the new keys cannot be written to the [file of
+/// keys](TestIssuerBuilder::keys_file), if there is one.
 impl TestIssuer {
     /// Publishes new keys for the same algorithms and removes the old ones at once, as after a compromise.
     pub async fn rotate(&self) {
@@ -242,7 +256,7 @@ impl TestIssuer {
 
     /// Publishes these keys in place of all others, and signs with them.
     pub fn set_keys(&self, keys: SigningKeys) {
-        self.shared.set_keys(keys);
+        self.shared.set_keys(keys).unwrap_or_else(|error| panic!("the keys are not changed: {error}"));
     }
 }
 

@@ -31,6 +31,10 @@ impl Refusal {
         Self { status: StatusCode::BAD_REQUEST, error, description }
     }
 
+    pub(super) const fn server_error(description: &'static str) -> Self {
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, error: "server_error", description }
+    }
+
     pub(super) fn response(&self, site: &Site) -> Response<Full<Bytes>> {
         let body = json!({ "error": self.error, "error_description": self.description });
         let mut response = json_response(self.status, &body);

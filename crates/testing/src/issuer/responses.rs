@@ -19,6 +19,12 @@ pub(super) fn with_json(status: StatusCode, body: String) -> Response<Full<Bytes
     response
 }
 
+pub(super) fn jwk_set(keys: String) -> Response<Full<Bytes>> {
+    let mut response = with_json(StatusCode::OK, keys);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+    response
+}
+
 pub(super) fn error(status: StatusCode, code: &'static str) -> Response<Full<Bytes>> {
     with_json(status, json!({ "error": code }).to_string())
 }

@@ -8,8 +8,9 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
-    header::{ALLOW, CONTENT_TYPE},
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::{ALLOW, ORIGIN},
+    uri::Authority,
 };
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -23,8 +24,8 @@ use super::{
     condition::Failure,
     form, introspection, metadata,
     recorded::RecordedRequest,
-    responses::{error, with_json},
-    revocation,
+    responses::{error, jwk_set, with_json},
+    revocation, rotation,
     shared::Shared,
     site::Endpoint,
     token_endpoint,
@@ -42,11 +43,11 @@ impl Listener {
     }
 }
 
-/// The only place that binds: 127.0.0.1, and a port of the operating system's choice.
-pub(super) async fn bind() -> Listener {
-    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+/// The only place that binds: 127.0.0.1, and a port of the operating system's choice where `port` is 0.
+pub(super) async fn bind(port: u16) -> io::Result<Listener> {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let bound = bound.and_then(|listener| Ok(Listener { address: listener.local_addr()?, listener }));
-    bound.unwrap_or_else(|error| panic!("no port on 127.0.0.1 can be had: {error}"))
+    bound.map_err(|error| io::Error::new(error.kind(), format!("127.0.0.1:{port} cannot be listened on: {error}")))
 }
 
 /// Serves until the task is aborted, which closes its connections.
@@ -99,17 +100,30 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
     if !allowed.contains(request.method()) {
         return Ok(method_not_allowed(endpoint));
     }
+    if endpoint.takes_forms() && is_by_foreign_page(request.headers()) {
+        return Ok(error(StatusCode::FORBIDDEN, "access_denied"));
+    }
     Ok(match endpoint {
         Endpoint::Discovery => with_json(StatusCode::OK, metadata::document(&shared)),
         Endpoint::Introspection => introspection::respond(&shared, &request, condition.introspection.as_ref()).await?,
-        Endpoint::Jwks => {
-            let mut response = with_json(StatusCode::OK, shared.mint().jwks_json());
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
-            response
-        }
+        Endpoint::Jwks => jwk_set(shared.mint().jwks_json()),
         Endpoint::Revocation => revocation::respond(&shared, &request),
+        Endpoint::Rotation => rotation::respond(&shared, &request).await,
         Endpoint::Token => token_endpoint::respond(&shared, &request),
     })
+}
+
+/// Whether a browser sent the request for a page that is not of this machine. Such a page knows the client's public
+/// secret, and reaches the port by a form, or by having its own name resolve to 127.0.0.1. A browser puts `Origin` into
+/// every such `POST` ([RFC 6454, section 7.3](https://www.rfc-editor.org/rfc/rfc6454#section-7.3)).
+fn is_by_foreign_page(headers: &HeaderMap) -> bool {
+    let is_local = |origin: &HeaderValue| {
+        let authority =
+            origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+        let authority = authority.and_then(|authority| authority.parse::<Authority>().ok());
+        authority.is_some_and(|authority| ["127.0.0.1", "[::1]", "localhost"].contains(&authority.host()))
+    };
+    !headers.get_all(ORIGIN).iter().all(is_local)
 }
 
 fn method_not_allowed(endpoint: Endpoint) -> Response<Full<Bytes>> {

@@ -1,6 +1,9 @@
 //! What the handle and the server's task share.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::{
+    io,
+    sync::{Mutex, MutexGuard, PoisonError, RwLock},
+};
 
 use super::{
     clients::Clients,
@@ -10,7 +13,7 @@ use super::{
     tokens::Tokens,
     used_assertions::UsedAssertions,
 };
-use crate::{Mint, SigningKeys, changes::Changes};
+use crate::{Mint, SigningKeys, changes::Changes, keys::KeysFile};
 
 /// The state that the handle and the server's task share.
 pub(super) struct Shared {
@@ -21,15 +24,24 @@ pub(super) struct Shared {
     pub(super) tokens: Tokens,
     pub(super) assertions: UsedAssertions,
     pub(super) counters: Counters,
+    keys_file: Option<KeysFile>,
     last_introspection: Mutex<Option<RecordedRequest>>,
     mint: RwLock<Mint>,
     condition: Mutex<Condition>,
 }
 
 impl Shared {
-    pub(super) fn new(site: Site, mint: Mint, clients: Clients, metadata: Changes, signs_introspection: bool) -> Self {
+    pub(super) fn new(
+        site: Site,
+        mint: Mint,
+        keys_file: Option<KeysFile>,
+        clients: Clients,
+        metadata: Changes,
+        signs_introspection: bool,
+    ) -> Self {
         Self {
             site,
+            keys_file,
             clients,
             metadata,
             signs_introspection,
@@ -47,9 +59,14 @@ impl Shared {
         self.mint.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn set_keys(&self, keys: SigningKeys) {
+    /// Publishes these keys once they are in the file, if there is one. An error leaves the old ones in place.
+    pub(super) fn set_keys(&self, keys: SigningKeys) -> io::Result<()> {
         let mut mint = self.mint.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &self.keys_file {
+            file.replace(&keys)?;
+        }
         *mint = mint.clone().with_keys(keys);
+        Ok(())
     }
 
     pub(super) fn last_introspection(&self) -> MutexGuard<'_, Option<RecordedRequest>> {

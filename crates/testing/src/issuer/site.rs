@@ -8,6 +8,7 @@ pub(super) struct Site {
     pub(super) token_endpoint: String,
     pub(super) introspection_endpoint: String,
     pub(super) revocation_endpoint: String,
+    pub(super) rotation_endpoint: String,
     /// The issuer's path without a trailing `/`: the prefix of endpoint paths.
     base: String,
     jwks_path: String,
@@ -20,6 +21,7 @@ pub(super) enum Endpoint {
     Introspection,
     Jwks,
     Revocation,
+    Rotation,
     Token,
 }
 
@@ -28,7 +30,7 @@ impl Endpoint {
     pub(super) fn takes_forms(self) -> bool {
         match self {
             Self::Discovery | Self::Jwks => false,
-            Self::Introspection | Self::Revocation | Self::Token => true,
+            Self::Introspection | Self::Revocation | Self::Rotation | Self::Token => true,
         }
     }
 }
@@ -42,6 +44,7 @@ impl Site {
             token_endpoint: format!("http://{address}{base}/token"),
             introspection_endpoint: format!("http://{address}{base}/introspect"),
             revocation_endpoint: format!("http://{address}{base}/revoke"),
+            rotation_endpoint: format!("http://{address}{base}/rotate"),
             base: base.to_owned(),
             jwks_path: jwks_path.to_owned(),
         }
@@ -59,6 +62,7 @@ impl Site {
             OPENID => Some(Endpoint::Discovery),
             "/introspect" => Some(Endpoint::Introspection),
             "/revoke" => Some(Endpoint::Revocation),
+            "/rotate" => Some(Endpoint::Rotation),
             "/token" => Some(Endpoint::Token),
             rest if rest == self.jwks_path => Some(Endpoint::Jwks),
             _ => None,
@@ -84,6 +88,7 @@ mod tests {
         assert_eq!(site.endpoint("/jwks.json"), Some(Endpoint::Jwks));
         assert_eq!(site.endpoint("/introspect"), Some(Endpoint::Introspection));
         assert_eq!(site.endpoint("/revoke"), Some(Endpoint::Revocation));
+        assert_eq!(site.endpoint("/rotate"), Some(Endpoint::Rotation));
         assert_eq!(site.endpoint("/token"), Some(Endpoint::Token));
         assert_eq!(site.endpoint("/"), None);
     }

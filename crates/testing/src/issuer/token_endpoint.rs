@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     authentication,
@@ -14,7 +14,7 @@ use super::{
     responses::{json_response, never_stored},
     shared::Shared,
 };
-use crate::token::{LIFETIME, unique};
+use crate::{Shape, clock::numeric_date, token::unique};
 
 pub(super) fn respond(shared: &Shared, request: &Received) -> Response<Full<Bytes>> {
     let response = grant(shared, request).map(|body| json_response(StatusCode::OK, &body));
@@ -43,7 +43,14 @@ fn grant(shared: &Shared, request: &Received) -> Result<Value, Refusal> {
         Some("opaque") => true,
         Some(_) => return Err(Refusal::invalid_request("token_format is jwt or opaque")),
     };
-    let mut token = shared.mint().token().subject(&client_id).client_id(&client_id);
+    let mint = shared.mint();
+    let mut token = match form.one("shape")? {
+        None => mint.token().subject(&client_id).client_id(&client_id),
+        Some(name) => {
+            let shape = Shape::all().find(|shape| shape.name() == name);
+            mint.token_shaped(shape.ok_or(Refusal::invalid_request("shape is not the name of one"))?)
+        }
+    };
     token = match *resources.into_iter().chain(form.all("audience")).collect::<Vec<_>>() {
         [] => token,
         [audience] => token.audience(audience),
@@ -52,16 +59,29 @@ fn grant(shared: &Shared, request: &Received) -> Result<Value, Refusal> {
     if let Some(scope) = scope {
         token = token.scope(scope);
     }
+    for (name, value) in claims(&form)? {
+        token = if value.is_null() { token.without_claim(name) } else { token.claim(name, value) };
+    }
     if let Some(thumbprint) = proof::key_thumbprint(shared, request.headers())? {
         token = token.confirmed_by("jkt", thumbprint);
     }
     let token_type = token.token_type();
+    let expires_at = token.claims_beside(Map::new()).get("exp").and_then(Value::as_i64);
     let token = if is_opaque { shared.tokens.issue(unique(), false, &token) } else { token.issue() };
-    let mut answer = json!({ "access_token": token, "token_type": token_type, "expires_in": LIFETIME.as_secs() });
+    let mut answer = json!({ "access_token": token, "token_type": token_type });
+    if let Some(expires_at) = expires_at {
+        answer["expires_in"] = expires_at.saturating_sub(numeric_date(mint.clock().now())).max(0).into();
+    }
     if let Some(scope) = scope {
         answer["scope"] = scope.into();
     }
     Ok(answer)
+}
+
+/// The claims that the client wants in its token.
+fn claims(form: &Form) -> Result<Map<String, Value>, Refusal> {
+    let Some(claims) = form.one("claims")? else { return Ok(Map::new()) };
+    serde_json::from_str(claims).map_err(|_| Refusal::invalid_request("claims is not a JSON object"))
 }
 
 /// Whether the text is scope tokens, separated by single spaces (section 3.3).

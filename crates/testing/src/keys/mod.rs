@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 use crate::SigningAlgorithm;
 
 mod error;
+mod file;
 mod material;
 mod public_key;
 mod signing_key;
 mod thumbprint;
 
 pub use self::{error::KeyError, signing_key::SigningKey};
-pub(crate) use self::{public_key::PublicKey, signing_key::PRIVATE_MEMBERS, thumbprint::sha256};
+pub(crate) use self::{file::KeysFile, public_key::PublicKey, signing_key::PRIVATE_MEMBERS, thumbprint::sha256};
 
 /// An issuer's keys, in the order of its JWK Set.
 ///
@@ -74,6 +75,18 @@ impl SigningKeys {
     pub fn jwks_json(&self) -> String {
         let keys: Vec<Value> = self.iter().map(SigningKey::public_jwk).collect();
         json!({ "keys": keys }).to_string()
+    }
+
+    /// The JWK Set with private members and published ones, which [`from_jwks_json`](Self::from_jwks_json) reads.
+    fn private_jwks(&self) -> Value {
+        let private = |key: &SigningKey| {
+            let (Value::Object(mut jwk), Value::Object(private)) = (key.public_jwk(), key.private_jwk()) else {
+                unreachable!("a JWK is an object")
+            };
+            jwk.extend(private);
+            Value::Object(jwk)
+        };
+        json!({ "keys": self.iter().map(private).collect::<Vec<_>>() })
     }
 
     /// The keys, in order.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The default lifetime of a token.
-pub(crate) const LIFETIME: Duration = Duration::from_secs(5 * 60);
+pub(super) const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// How far an expired or premature token is off: more than any sensible leeway.
 pub(super) const WELL_BEYOND_LEEWAY: Duration = Duration::from_secs(60 * 60);

@@ -8,7 +8,7 @@ mod builder;
 mod shape;
 mod signing;
 
-pub(crate) use self::{builder::LIFETIME, signing::unique};
+pub(crate) use self::signing::unique;
 pub use self::{builder::TokenBuilder, shape::Shape};
 
 /// The `token_type` of an access token, which follows from its `cnf` ([RFC 9449, sections 5 and

@@ -42,6 +42,38 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// Every shape.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [
+            Self::Auth0,
+            Self::Cognito,
+            Self::EntraV2,
+            Self::GenAuthMachine,
+            Self::GenAuthUser,
+            Self::IdToken,
+            Self::Keycloak,
+            Self::Okta,
+            Self::Rfc9068,
+        ]
+        .into_iter()
+    }
+
+    /// The name of the shape, as the token endpoint of a [`TestIssuer`](crate::TestIssuer) takes it: `keycloak`,
+    /// `id-token`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auth0 => "auth0",
+            Self::Cognito => "cognito",
+            Self::EntraV2 => "entra-v2",
+            Self::GenAuthMachine => "genauth-machine",
+            Self::GenAuthUser => "genauth-user",
+            Self::IdToken => "id-token",
+            Self::Keycloak => "keycloak",
+            Self::Okta => "okta",
+            Self::Rfc9068 => "rfc9068",
+        }
+    }
+
     pub(super) fn typ(self) -> Option<&'static str> {
         match self {
             Self::Auth0 | Self::EntraV2 | Self::GenAuthMachine | Self::GenAuthUser | Self::IdToken | Self::Keycloak => {

@@ -1,9 +1,12 @@
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    collections::HashSet,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Request, request};
-use scopegate_testing::{DpopClient, Mint, ProofBuilder, SigningAlgorithm, SigningKey, TestClock, TestIssuer};
-use serde_json::json;
+use scopegate_testing::{DpopClient, Mint, ProofBuilder, Shape, SigningAlgorithm, SigningKey, TestClock, TestIssuer};
+use serde_json::{Value, json};
 
 use crate::{
     http::{self as client, ask},
@@ -231,5 +234,72 @@ async fn dpop_2_to_10_a_proof_with_a_fault_gets_no_token() {
     ] {
         let request = client::known("/token").header("dpop", good.issue());
         assert_eq!(ask(&issuer, request, form).await.status, 200, "{good:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_web_page_of_another_host_gets_no_token() {
+    let issuer = TestIssuer::start().await;
+    let own = issuer.issuer().to_owned();
+    let with = |path: &str, origin: &str| client::known(path).header("origin", origin);
+    for origin in ["http://localhost:5173", "http://[::1]:80", &own] {
+        assert_eq!(ask(&issuer, with("/token", origin), "grant_type=client_credentials").await.status, 200, "{origin}");
+    }
+    for origin in
+        ["https://evil.example", "http://evil.example:9000", "null", "http://127.0.0.1.evil.example", "", "://"]
+    {
+        for path in ["/token", "/introspect", "/revoke", "/rotate"] {
+            let answer = ask(&issuer, with(path, origin), "grant_type=client_credentials&token=x").await;
+            assert_eq!((answer.status.as_u16(), &answer.json()["error"]), (403, &json!("access_denied")), "{origin}");
+        }
+    }
+    let twice = with("/token", &own).header("origin", "https://evil.example");
+    assert_eq!(ask(&issuer, twice, "grant_type=client_credentials").await.status, 403);
+}
+
+#[tokio::test]
+async fn a_token_is_of_the_shape_that_is_asked_for() {
+    let issuer = TestIssuer::start().await;
+    for shape in Shape::all() {
+        let form = format!("grant_type=client_credentials&shape={}&scope=message", shape.name());
+        let answer = ask(&issuer, client::known("/token"), &form).await.json();
+        let (asked, expected) = (
+            parts(answer["access_token"].as_str().unwrap()),
+            parts(&issuer.token_shaped(shape).scope("message").issue()),
+        );
+        assert_eq!(asked.header.get("typ"), expected.header.get("typ"), "{shape:?}");
+        assert_eq!(asked.claims.get("sub"), expected.claims.get("sub"), "{shape:?}");
+        let names = |claims: &Value| claims.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&asked.claims), names(&expected.claims), "{shape:?}");
+    }
+    let names: HashSet<_> = Shape::all().map(Shape::name).collect();
+    assert_eq!(names.len(), Shape::all().count(), "each has a name of its own");
+}
+
+#[tokio::test]
+async fn claims_are_set_last_or_removed() {
+    let issuer = TestIssuer::builder().clock(TestClock::at_unix(1_700_000_000)).start().await;
+    let claims = r#"{"tenant":"acme","sub":"alice","aud":null,"exp":1700000060}"#;
+    let form = format!("grant_type=client_credentials&audience=https%3A%2F%2Fapi.example&claims={claims}");
+    for form in [form.clone(), form.clone() + "&token_format=opaque"] {
+        let answer = ask(&issuer, client::known("/token"), &form).await.json();
+        assert_eq!(answer["expires_in"], 60, "follows from the claim");
+        let claims = client::introspect(&issuer, answer["access_token"].as_str().unwrap()).await;
+        assert_eq!((&claims["tenant"], &claims["sub"]), (&json!("acme"), &json!("alice")));
+        assert_eq!((&claims["exp"], claims.get("aud")), (&json!(1_700_000_060), None));
+    }
+
+    let never = ask(&issuer, client::known("/token"), "grant_type=client_credentials&claims={\"exp\":null}").await;
+    assert_eq!(never.json().get("expires_in"), None);
+    let past = ask(&issuer, client::known("/token"), "grant_type=client_credentials&claims={\"exp\":1}").await;
+    assert_eq!(past.json()["expires_in"], 0);
+}
+
+#[tokio::test]
+async fn an_unknown_shape_and_malformed_claims_are_refused() {
+    let issuer = TestIssuer::start().await;
+    for form in ["shape=okta2", "shape=Okta", "claims=[]", "claims=tenant", "claims={}&claims={}"] {
+        let form = format!("grant_type=client_credentials&{form}");
+        assert_eq!(refused(&issuer, client::known("/token"), &form).await, (400, "invalid_request".into()), "{form}");
     }
 }
