@@ -1,0 +1,102 @@
+//! `scopegate check`.
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use clap::Args;
+use http::{Request, Response};
+use scopegate_core::{
+    BoxFuture, BuildError, Startup,
+    config::Config,
+    fetch::{Fetch, FetchError, FetchLimits},
+};
+use serde_json::json;
+
+use crate::{Failure, Output, Verdict};
+
+/// Report every fault of a configuration
+///
+/// Starts nothing, asks no issuer, and reads only the files that the configuration names: secrets and keys. What is
+/// wrong with the form of the file, or with the type of a value, is reported alone, since the rest cannot be read then.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Check {
+    /// The file, in TOML or JSON; `-` for standard input
+    file: Option<PathBuf>,
+    /// Check the environment variables with this prefix instead
+    #[arg(long, value_name = "PREFIX", num_args = 0..=1, require_equals = true, default_missing_value = "SCOPEGATE")]
+    env: Option<String>,
+}
+
+impl Check {
+    pub(crate) async fn run(self, output: &Output) -> Result<Verdict, Failure> {
+        let (what, config) = match (self.file, self.env) {
+            (Some(file), _) => (file.display().to_string(), read(&text_of(&file)?)),
+            (None, prefix) => {
+                let prefix = prefix.unwrap_or_else(|| "SCOPEGATE".to_owned());
+                (format!("the variables {}_*", prefix.trim_end_matches('_')), Ok(Config::from_env(&prefix)))
+            }
+        };
+        let faults = match config {
+            Ok(config) => faults(config).await,
+            Err(fault) => vec![fault],
+        };
+        let text = match faults.len() {
+            0 => format!("{what}: no fault"),
+            1 => format!("{what}: 1 fault\n- {}", faults[0]),
+            count => format!("{what}: {count} faults\n- {}", faults.join("\n- ")),
+        };
+        output.result(&text, &json!({ "ok": faults.is_empty(), "checked": what, "faults": faults }))?;
+        Ok(if faults.is_empty() { Verdict::Good } else { Verdict::Bad })
+    }
+}
+
+fn text_of(file: &Path) -> Result<String, Failure> {
+    let text = if file == Path::new("-") {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(file)
+    };
+    text.map_err(|error| {
+        Failure::usage(format!(
+            "{file:?} cannot be read: {error}; name a configuration in TOML or JSON, or use `--env`"
+        ))
+    })
+}
+
+/// Reads TOML, or JSON if there is an object, with which no TOML begins. The fault has a place and, unlike that of the
+/// TOML reader, not the line, which may have a secret in it.
+fn read(text: &str) -> Result<Config, String> {
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(text).map_err(|error| format!("{error}; correct this first"));
+    }
+    toml::from_str(text).map_err(|error| {
+        let place = error.span().map(|span| {
+            let before = text.get(..span.start).unwrap_or_default();
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            format!(" at line {} column {column}", before.matches('\n').count() + 1)
+        });
+        format!("{}{}; correct this first", error.message(), place.unwrap_or_default())
+    })
+}
+
+/// What keeps a service with this configuration from starting, except that its issuers may be out of reach.
+async fn faults(config: Config) -> Vec<String> {
+    let built = config.into_builder().startup(Startup::Lazy).fetch(NoNetwork).build().await;
+    built.err().iter().flat_map(BuildError::faults).map(str::to_owned).collect()
+}
+
+/// A client that sends nothing.
+#[derive(Debug)]
+struct NoNetwork;
+
+impl Fetch for NoNetwork {
+    fn fetch(&self, _: Request<Bytes>, _: FetchLimits) -> BoxFuture<'static, Result<Response<Bytes>, FetchError>> {
+        Box::pin(async { Err(FetchError::failed("a check asks nobody")) })
+    }
+}

@@ -1,0 +1,24 @@
+//! `scopegate completions`.
+
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use crate::{Cli, Failure, Output, Verdict};
+
+/// Print the completion script of a shell
+///
+/// Bash, for example: scopegate completions bash > ~/.local/share/bash-completion/completions/scopegate
+#[derive(Args)]
+pub(crate) struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+impl Completions {
+    pub(crate) fn run(self, output: &Output) -> Result<Verdict, Failure> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "scopegate", &mut script);
+        output.text(&String::from_utf8_lossy(&script))?;
+        Ok(Verdict::Good)
+    }
+}

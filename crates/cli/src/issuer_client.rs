@@ -1,0 +1,83 @@
+//! Requests to a running `scopegate issuer`.
+
+use std::{
+    error::Error,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use form_urlencoded::Serializer;
+use http::{
+    Request, StatusCode,
+    header::{CONNECTION, CONTENT_TYPE, HOST},
+};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use scopegate_testing::{Mint, TestIssuer};
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use crate::Failure;
+
+/// The port of `scopegate issuer` unless another is named.
+pub(crate) const DEFAULT_PORT: u16 = 9000;
+
+/// How long an answer may take. A new RSA key takes the better part of a second.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+/// The identifier of the issuer on this port.
+pub(crate) fn identifier(port: u16) -> String {
+    format!("http://{}", address(port))
+}
+
+fn address(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// Sends a form to the issuer on this port, as its default client, and returns what it answers: JSON, or null for
+/// nothing.
+pub(crate) async fn post(port: u16, path: &str, parameters: &[(&str, &str)]) -> Result<Value, Failure> {
+    let issuer = identifier(port);
+    let client = [("client_id", Mint::CLIENT_ID), ("client_secret", TestIssuer::CLIENT_SECRET)];
+    let form = Serializer::new(String::new()).extend_pairs(client).extend_pairs(parameters).finish();
+    let request = Request::post(path)
+        .header(HOST, address(port).to_string())
+        .header(CONNECTION, "close")
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Full::from(form))
+        .expect("a path of this program's is legal");
+
+    let Ok(answer) = tokio::time::timeout(DEADLINE, send(port, request)).await else {
+        return Err(Failure::failed(format!("{issuer} did not answer within {DEADLINE:?}: {REMEDY}")));
+    };
+    let (status, body) =
+        answer.map_err(|error| Failure::failed(format!("no issuer answers at {issuer} ({error}): {REMEDY}")))?;
+    let body = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
+    match body {
+        Ok(body) if status == StatusCode::OK => Ok(body),
+        Ok(body) if body["error_description"].is_string() => {
+            let description = body["error_description"].as_str().unwrap_or_default();
+            // Some other server may repeat what it was sent.
+            let repeats = parameters.iter().any(|(_, value)| value.len() >= 16 && description.contains(value));
+            let description = if repeats { "for a reason that is not shown" } else { description };
+            Err(Failure::failed(format!("{issuer} refused ({status}): {description}; {REMEDY}")))
+        }
+        _ => Err(Failure::failed(format!("what answers at {issuer} is no `scopegate issuer` ({status}): {REMEDY}"))),
+    }
+}
+
+const REMEDY: &str = "start `scopegate issuer`, or name its port with `--port`";
+
+async fn send(port: u16, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Box<dyn Error + Send + Sync>> {
+    let stream = TcpStream::connect(address(port)).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // Its error is that of the request as well.
+    tokio::spawn(async { _ = connection.await });
+    let (parts, body) = sender.send_request(request).await?.into_parts();
+    Ok((parts.status, Limited::new(body, MAX_ANSWER).collect().await?.to_bytes()))
+}

@@ -1,0 +1,81 @@
+//! The command `scopegate`, for the development of OAuth 2.0 resource servers. A module for each of its commands.
+#![forbid(unsafe_code)]
+
+mod check;
+mod completions;
+mod failure;
+mod issuer;
+mod issuer_client;
+mod man;
+mod output;
+mod revoke;
+mod rotate;
+mod token;
+
+use std::{env, ffi::OsString, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use self::{failure::Failure, output::Output};
+
+const EXIT_STATUS: &str = "Exit status: 0 done; 1 failed, or the verdict is bad; 2 the command line is wrong.";
+
+/// Tools for services that accept OAuth 2.0 access tokens.
+#[derive(Parser)]
+#[command(name = "scopegate", version, after_help = EXIT_STATUS)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print JSON, errors included
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Issuer(issuer::Issuer),
+    Token(token::Token),
+    Rotate(rotate::Rotate),
+    Revoke(revoke::Revoke),
+    Check(check::Check),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+/// How a command that did its work ended.
+enum Verdict {
+    Good,
+    Bad,
+}
+
+impl Command {
+    async fn run(self, output: &Output) -> Result<Verdict, Failure> {
+        match self {
+            Self::Issuer(command) => command.run(output).await,
+            Self::Token(command) => command.run(output).await,
+            Self::Rotate(command) => command.run(output).await,
+            Self::Revoke(command) => command.run(output).await,
+            Self::Check(command) => command.run(output).await,
+            Self::Completions(command) => command.run(output),
+            Self::Man(command) => command.run(output),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return failure::of_arguments(&error, &arguments),
+    };
+    let output = Output::new(cli.json);
+    let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(cli.command.run(&output)),
+        Err(error) => Err(Failure::failed(format!("the operating system gives no event queue: {error}; try again"))),
+    };
+    match ended {
+        Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Ok(Verdict::Bad) => ExitCode::from(1),
+        Err(failure) => failure.report(&output),
+    }
+}

@@ -1,0 +1,8 @@
+//! The command as a user runs it.
+
+mod check;
+mod help;
+mod issuer;
+mod readme;
+mod rig;
+mod token;
