@@ -16,7 +16,7 @@ use scopegate_core::{
 };
 use serde_json::json;
 
-use crate::{Failure, Output, Verdict};
+use crate::{Failure, Output, Verdict, failure::shown};
 
 /// Report every fault of a configuration
 ///
@@ -64,7 +64,8 @@ fn text_of(file: &Path) -> Result<String, Failure> {
     };
     text.map_err(|error| {
         Failure::usage(format!(
-            "{file:?} cannot be read: {error}; name a configuration in TOML or JSON, or use `--env`"
+            "{} cannot be read: {error}; name a configuration in TOML or JSON, or use `--env`",
+            shown(file)
         ))
     })
 }

@@ -1,6 +1,6 @@
 //! Why a command could not do its work, and what to do next.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use clap::error::ErrorKind;
 use serde_json::json;
@@ -53,6 +53,11 @@ pub(crate) fn of_arguments(error: &clap::Error, arguments: &[OsString]) -> ExitC
         eprint!("{redacted}");
     }
     ExitCode::from(status)
+}
+
+/// The name of a file that cannot be read, unless a JWT stands in its place.
+pub(crate) fn shown(file: &Path) -> String {
+    if file.to_string_lossy().starts_with("eyJ") { "[redacted]".to_owned() } else { format!("{file:?}") }
 }
 
 /// `text` without the arguments, and the values of options, that may be tokens.

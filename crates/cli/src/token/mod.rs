@@ -3,7 +3,11 @@
 mod claims;
 mod values;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, builder::PossibleValuesParser};
 use scopegate_testing::{Mint, Shape, SigningKeys};
@@ -12,6 +16,7 @@ use serde_json::{Map, Value, json};
 use self::values::{Claim, Scopes};
 use crate::{
     Failure, Output, Verdict,
+    failure::shown,
     issuer_client::{self, DEFAULT_PORT},
 };
 
@@ -125,14 +130,16 @@ impl Token {
     }
 }
 
-fn keys(file: &PathBuf) -> Result<SigningKeys, Failure> {
-    let remedy = "name the file that `scopegate issuer --keys FILE` has created";
-    let text = fs::read_to_string(file)
-        .map_err(|error| Failure::failed(format!("the file of keys {file:?} cannot be read: {error}; {remedy}")))?;
-    let keys = SigningKeys::from_jwks_json(&text).map_err(|error| error.to_string()).and_then(|keys| {
-        if keys.algorithms().is_empty() { Err("no key in it is for signatures".to_owned()) } else { Ok(keys) }
-    });
-    keys.map_err(|why| {
-        Failure::failed(format!("the file of keys {file:?} is not a JWK Set of private keys: {why}; {remedy}"))
-    })
+fn keys(file: &Path) -> Result<SigningKeys, Failure> {
+    let failed = |why: String| {
+        let remedy = "name the file that `scopegate issuer --keys FILE` has created";
+        Failure::failed(format!("the file of keys {} {why}; {remedy}", shown(file)))
+    };
+    let text = fs::read_to_string(file).map_err(|error| failed(format!("cannot be read: {error}")))?;
+    let keys = SigningKeys::from_jwks_json(&text)
+        .map_err(|error| failed(format!("is not a JWK Set of private keys: {error}")))?;
+    if keys.algorithms().is_empty() {
+        return Err(failed("has no key for signatures".to_owned()));
+    }
+    Ok(keys)
 }

@@ -131,7 +131,7 @@ fn a_malformed_file_of_keys_is_explained() {
     let folder = Folder::new("malformed");
     for (content, why) in [
         ("-----BEGIN PRIVATE KEY-----", "not a JWK Set: a JSON object with an array `keys`"),
-        ("{\"keys\":[]}", "no key in it is for signatures"),
+        ("{\"keys\":[]}", "has no key for signatures"),
         ("{\"keys\":[{\"kty\":\"oct\",\"k\":\"c2VjcmV0IGtleQ\"}]}", "neither P-256, P-384, Ed25519 nor RSA"),
     ] {
         let error = bad(1, &["token", "--keys", &folder.file("keys.json", content)]);
@@ -163,6 +163,10 @@ fn no_error_has_a_token_in_it() {
             let ended = run(arguments);
             assert!(ended.status != 0 && ended.stdout.is_empty(), "{ended:?}");
             assert!(!ended.stderr.contains(token) && !ended.stderr.is_empty(), "{ended:?}");
+        }
+        for arguments in [&["check", jwt][..], &["token", "--keys", jwt]] {
+            let error = run(arguments).stderr;
+            assert!(error.contains("[redacted]") && !error.contains(jwt), "{error}");
         }
         let joined = run(&["token", &format!("--ttl={token}")]);
         assert!(joined.status == 2 && !joined.stderr.contains(token), "{joined:?}");
