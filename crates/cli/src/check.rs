@@ -55,7 +55,7 @@ impl Check {
     }
 }
 
-fn text_of(file: &Path) -> Result<String, Failure> {
+pub(crate) fn text_of(file: &Path) -> Result<String, Failure> {
     let text = if file == Path::new("-") {
         let mut text = String::new();
         io::stdin().read_to_string(&mut text).map(|_| text)
@@ -72,7 +72,7 @@ fn text_of(file: &Path) -> Result<String, Failure> {
 
 /// Reads TOML, or JSON if there is an object, with which no TOML begins. The fault has a place and, unlike that of the
 /// TOML reader, not the line, which may have a secret in it.
-fn read(text: &str) -> Result<Config, String> {
+pub(crate) fn read(text: &str) -> Result<Config, String> {
     if text.trim_start().starts_with('{') {
         return serde_json::from_str(text).map_err(|error| format!("{error}; correct this first"));
     }

@@ -3,6 +3,7 @@
 
 mod check;
 mod completions;
+mod explain;
 mod failure;
 mod issuer;
 mod issuer_client;
@@ -10,6 +11,7 @@ mod man;
 mod output;
 mod revoke;
 mod rotate;
+mod stdin;
 mod token;
 
 use std::{env, ffi::OsString, process::ExitCode};
@@ -38,6 +40,7 @@ enum Command {
     Rotate(rotate::Rotate),
     Revoke(revoke::Revoke),
     Check(check::Check),
+    Explain(explain::Explain),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -56,6 +59,7 @@ impl Command {
             Self::Rotate(command) => command.run(output).await,
             Self::Revoke(command) => command.run(output).await,
             Self::Check(command) => command.run(output).await,
+            Self::Explain(command) => command.run(output).await,
             Self::Completions(command) => command.run(output),
             Self::Man(command) => command.run(output),
         }

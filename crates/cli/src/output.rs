@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{self, ErrorKind, IsTerminal as _, Write as _},
+    io::{self, ErrorKind, IsTerminal, Write as _},
 };
 
 use serde_json::Value;
@@ -28,6 +28,24 @@ impl Output {
         if self.is_json { self.text(&json.to_string()) } else { self.text(text) }
     }
 
+    /// Prints an explanation, on a terminal in colour: of its lines, those that say how something ended.
+    pub(crate) fn tree(&self, text: &str, json: &Value) -> Result<(), Failure> {
+        if self.is_json || !is_colourful(&io::stdout()) {
+            return self.result(text, json);
+        }
+        let painted = text.lines().map(|line| {
+            let colour = if line.contains("FAILED") || line.starts_with("refused") {
+                "\u{1b}[31m"
+            } else if line.starts_with("accepted") || line.trim_start().starts_with("ok ") {
+                "\u{1b}[32m"
+            } else {
+                return format!("{line}\n");
+            };
+            format!("{colour}{line}\u{1b}[0m\n")
+        });
+        self.text(&painted.collect::<String>())
+    }
+
     /// Prints what has one form alone.
     pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
         let line_break = if text.ends_with('\n') { "" } else { "\n" };
@@ -43,8 +61,12 @@ impl Output {
     }
 }
 
-/// `error:`, as clap writes it: in colour on a terminal, unless `NO_COLOR` forbids it (<https://no-color.org>).
+/// Whether colours may be written there: on a terminal, unless `NO_COLOR` forbids them (<https://no-color.org>).
+fn is_colourful(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// `error:`, as clap writes it.
 pub(crate) fn error_label() -> &'static str {
-    let is_forbidden = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if io::stderr().is_terminal() && !is_forbidden { "\u{1b}[1m\u{1b}[31merror:\u{1b}[0m" } else { "error:" }
+    if is_colourful(&io::stderr()) { "\u{1b}[1m\u{1b}[31merror:\u{1b}[0m" } else { "error:" }
 }

@@ -1,17 +1,13 @@
 //! `scopegate revoke`.
 
-use std::io::{self, Read as _};
-
 use clap::Args;
 use serde_json::json;
 
 use crate::{
     Failure, Output, Verdict,
     issuer_client::{self, DEFAULT_PORT},
+    stdin,
 };
-
-/// The longest token that is read, in bytes. The issuer reads no longer form.
-const MAX_TOKEN: u64 = 60 * 1024;
 
 /// Revoke a token at the running issuer
 ///
@@ -29,7 +25,7 @@ pub(crate) struct Revoke {
 
 impl Revoke {
     pub(crate) async fn run(self, output: &Output) -> Result<Verdict, Failure> {
-        let token = if self.token == "-" { from_stdin()? } else { self.token };
+        let token = if self.token == "-" { stdin::text("one token")? } else { self.token };
         let token = token.trim();
         if token.is_empty() {
             return Err(Failure::usage("there is no token: write it behind `revoke`, or behind `-` to standard input"));
@@ -37,17 +33,5 @@ impl Revoke {
         issuer_client::post(self.port, "/revoke", &[("token", token)]).await?;
         output.result("The token is revoked.", &json!({ "revoked": true }))?;
         Ok(Verdict::Good)
-    }
-}
-
-fn from_stdin() -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = io::stdin().take(MAX_TOKEN + 1).read_to_string(&mut text);
-    match read {
-        Ok(length) if length as u64 > MAX_TOKEN => {
-            Err(Failure::usage(format!("standard input has more than {MAX_TOKEN} bytes: send it one token")))
-        }
-        Ok(_) => Ok(text),
-        Err(error) => Err(Failure::usage(format!("standard input cannot be read: {error}; send it one token"))),
     }
 }

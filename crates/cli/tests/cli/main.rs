@@ -1,6 +1,7 @@
 //! The command as a user runs it.
 
 mod check;
+mod explain;
 mod help;
 mod issuer;
 mod readme;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, mem, slice, sync::Arc, time::Duration};
 
-use crate::{clock::text, jose::Algorithm, redact::Excerpt, refusal::Reason};
+use crate::{clock::text, jose::Algorithm, redact::Excerpt, refusal::Reason, scope::Scope};
 
 /// The failed checks, in order. Most refusals have one, which needs no allocation.
 #[derive(Default)]
@@ -226,6 +226,12 @@ impl From<&str> for Actual {
 impl From<String> for Actual {
     fn from(text: String) -> Self {
         Self::from(&*text)
+    }
+}
+
+impl From<&Scope> for Actual {
+    fn from(scope: &Scope) -> Self {
+        if scope.is_empty() { Self::NONE } else { Self::from(scope.to_log()) }
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     FailedCheck,
     failed_check::{Actual, Expected},
 };
+use crate::keys::KeySource;
 
 /// A step on the way of a request from its header to its handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,6 +76,8 @@ pub(crate) struct Trace(Option<Arc<Mutex<Records>>>);
 pub(crate) struct Records {
     pub(crate) checks: Vec<(Step, Record)>,
     pub(crate) jwt: Option<UnverifiedJwt>,
+    /// Where keys can be had that were not at hand, for a signature that decides nothing.
+    pub(crate) missing_keys: Option<Arc<dyn KeySource>>,
 }
 
 pub(crate) enum Record {
@@ -136,11 +139,20 @@ impl Trace {
         self.record(step, || Record::NotApplicable { field, why });
     }
 
-    /// Records what a JWT says.
+    /// Records what a JWT says, and forgets what was recorded when it was verified with fewer keys.
     pub(crate) fn decoded(&self, jwt: impl FnOnce() -> UnverifiedJwt) {
         if let Some(records) = &self.0 {
             let jwt = jwt();
-            records.lock().unwrap_or_else(PoisonError::into_inner).jwt = Some(jwt);
+            let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
+            records.checks.retain(|(step, _)| *step == Step::Credentials);
+            records.jwt = Some(jwt);
+        }
+    }
+
+    /// Records that a signature was not checked for want of these keys, although nothing depends on it.
+    pub(crate) fn missing_keys(&self, keys: &Arc<dyn KeySource>) {
+        if let Some(records) = &self.0 {
+            records.lock().unwrap_or_else(PoisonError::into_inner).missing_keys = Some(Arc::clone(keys));
         }
     }
 

@@ -25,6 +25,10 @@ pub struct RequestHead<'r> {
 }
 
 impl<'r> RequestHead<'r> {
+    pub(crate) fn new(method: &'r Method, uri: &'r Uri, headers: &'r HeaderMap, extensions: &'r Extensions) -> Self {
+        Self { method, uri, headers, extensions, original_uri: uri }
+    }
+
     /// The method.
     pub fn method(self) -> &'r Method {
         self.method

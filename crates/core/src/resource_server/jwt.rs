@@ -84,6 +84,7 @@ impl Inner {
         let (mut buffers, mut claims) = (JwtBuffers::new(), UnverifiedClaims::default());
         let jwt = DecodedJwt::decode(digested.token, &mut buffers, &mut claims, &self.claim_names);
         let verified = jwt.map_err(Error::from).and_then(|jwt| {
+            digested.trace.decoded(|| jwt.unverified());
             match self.verify_with(digested, &jwt, &issuer, refetched.as_ref().ok())? {
                 JwtVerification::Valid(token) => Ok(Some(token)),
                 JwtVerification::KeyMissing { .. } => Ok(None),

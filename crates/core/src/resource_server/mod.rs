@@ -598,7 +598,7 @@ impl ResourceServer {
 /// Records what was found of a token that was looked up.
 fn explain_answer(token: &VerifiedToken, trace: &Trace) {
     trace.passed(Step::Answer, "token", || (Expected::Fixed("an active token"), Actual::from(token.issuer())));
-    trace.passed(Step::Answer, "scope", || (Expected::Fixed("scopes, or none"), Actual::from(token.scope().to_log())));
+    trace.passed(Step::Answer, "scope", || (Expected::Fixed("scopes, or none"), Actual::from(token.scope())));
 }
 
 impl fmt::Debug for ResourceServer {

@@ -73,7 +73,11 @@ impl JwtValidation {
         results.record(no_foreign_claim(&self.profile, claims));
         let kind =
             self.profile.check_evidence(|name| claims.get(name)).and_then(|()| self.profile.check_peculiarity(claims));
-        results.explained((Step::Claims, "kind of token"), kind, |()| self.signs_of_its_kind());
+        if self.profile.is_strict() {
+            results.record(kind);
+        } else {
+            results.explained((Step::Claims, "kind of token"), kind, |()| self.signs_of_its_kind());
+        }
 
         let audience = results.record(claims.audience());
         if let Some(audience) = audience {
@@ -112,7 +116,7 @@ impl JwtValidation {
             });
         let scope = self.profile.scope_from().read(|name| claims.get(name));
         let scope = results.explained((Step::Claims, "scope"), scope, |scope| {
-            (Expected::Fixed("scopes, or none"), Actual::from(scope.read().to_log()))
+            (Expected::Fixed("scopes, or none"), Actual::from(&scope.read()))
         });
 
         if let Some(failure) = results.wrong_kind().filter(|_| is_id_token(claims)) {
@@ -173,10 +177,8 @@ impl JwtValidation {
 
     /// By what a token is known as an access token, and how this one was.
     fn signs_of_its_kind(&self) -> (Expected, Actual) {
-        let profile = self.profile.name();
-        let signs = self.profile.signs();
-        let expected = if signs.is_empty() { "an access token by its type".to_owned() } else { signs };
-        (expected.into(), Actual::from(format!("an access token of the profile {profile}")))
+        let found = format!("an access token of the profile {}: {}", self.profile.name(), self.profile.signs());
+        (Expected::Fixed("an access token"), Actual::from(found))
     }
 
     /// RFC 8725 §3.1: nothing outside the issuer's list is ever run.

@@ -153,11 +153,8 @@ impl JwtVerifier {
         let mut signature = Buffer::<SIGNATURE>::new();
         let algorithm =
             Algorithm::from_name(&jwt.header.algorithm).filter(|it| self.validation.algorithms.contains(it));
-        let (Some(algorithm), Ok(signature), Some(Snapshot { keys, .. })) =
-            (algorithm, jwt.signature(&mut signature), self.keys.snapshot())
-        else {
-            return;
-        };
+        let (Some(algorithm), Ok(signature)) = (algorithm, jwt.signature(&mut signature)) else { return };
+        let Some(Snapshot { keys, .. }) = self.keys.snapshot() else { return trace.missing_keys(&self.keys) };
         let key_id = jwt.header.key_id.as_deref();
         match keys.verify(algorithm, key_id, jwt.compact.signing_input(), signature) {
             SignatureCheck::Valid => trace.passed(Step::Signature, "signature", || keys.finding(algorithm, key_id)),

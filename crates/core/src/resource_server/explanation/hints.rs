@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{Explanation, ResourceServer, Status};
 use crate::{
     jwt::Profile,
-    refusal::{Reason, Step},
+    refusal::{Reason, Step, failed_check::near_miss},
     scope::Access,
     token::VerifiedToken,
 };
@@ -183,7 +183,9 @@ fn other_issuer_of_the_same_host(facts: &Facts<'_>) -> Option<Hint> {
     let found = facts.claim("iss").filter(|_| facts.has_failed("iss", Reason::UnknownIssuer))?;
     let host = |url: &str| url.split("://").nth(1).map(|rest| rest.split('/').next().unwrap_or_default().to_owned());
     let own = host(found)?;
-    let configured = facts.server.issuers().find(|issuer| host(issuer).as_deref() == Some(&own) && *issuer != found)?;
+    let configured = facts.server.issuers().find(|issuer| host(issuer).as_deref() == Some(&own))?;
+    // The failed check has a hint of its own.
+    near_miss(configured, found).is_none().then_some(())?;
     Some(
         format!("the configured issuer {configured} is on the same host, and is another one: every character counts")
             .into(),

@@ -9,13 +9,14 @@ mod sources;
 
 use std::borrow::Cow;
 
-use http::StatusCode;
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
 use serde::Serialize;
 
 use super::{AuthenticateFuture, Authentication, DigestedToken, ResourceServer};
 pub use crate::refusal::Step;
 use crate::{
     BoxFuture,
+    keys::RefetchReason,
     redact::{self, REDACTED},
     refusal::{
         Error, FailedCheck, Reason, failed_check, reason,
@@ -121,7 +122,7 @@ impl ResourceServer {
     ///
     /// The decision is made afresh, by the code that makes it for requests. Nothing that is remembered is used: the signature is
     /// checked, and an issuer that is asked about tokens is asked. Missing keys are fetched, within the budget that all requests
-    /// share. A DPoP proof is checked and not used up, so that whether it was used before is left open.
+    /// share, even for a signature that decides nothing because the claims do. A DPoP proof is checked and not used up, so that whether it was used before is left open.
     ///
     /// This is for operators; see [`Explanation`]. To explain a token that came without a request, make a request of it:
     ///
@@ -137,16 +138,26 @@ impl ResourceServer {
     /// # }
     /// ```
     pub fn explain<'r>(&self, request: impl Into<RequestHead<'r>>) -> BoxFuture<'static, Explanation> {
-        let trace = Trace::on();
-        let outcome = self.explained(request.into(), &trace);
-        let server = self.clone();
+        let (server, request) = (self.clone(), OwnedHead::of(request.into()));
         Box::pin(async move {
-            let outcome = match outcome {
-                Some(outcome) => outcome.await.map(Some),
-                None => Ok(None),
-            };
-            Explanation::new(&server, trace.take(), outcome)
+            let (mut records, mut outcome) = server.traced(&request).await;
+            if let Some(keys) = records.missing_keys.take()
+                && keys.refetch(RefetchReason::RefreshDue).await.is_ok()
+            {
+                (records, outcome) = server.traced(&request).await;
+            }
+            Explanation::new(&server, records, outcome)
         })
+    }
+
+    /// What is decided about a request, if it has credentials, and what was recorded on the way.
+    async fn traced(&self, request: &OwnedHead) -> (Records, Result<Option<Authentication>, Error>) {
+        let trace = Trace::on();
+        let outcome = match self.explained(request.head(), &trace) {
+            Some(outcome) => outcome.await.map(Some),
+            None => Ok(None),
+        };
+        (trace.take(), outcome)
     }
 
     /// The decision about a request; `None` where it has no credentials.
@@ -165,9 +176,35 @@ impl ResourceServer {
     }
 }
 
+/// A request that is explained, which is only borrowed, and which may have to be looked at twice.
+struct OwnedHead {
+    method: Method,
+    uri: Uri,
+    original_uri: Uri,
+    headers: HeaderMap,
+    extensions: Extensions,
+}
+
+impl OwnedHead {
+    fn of(request: RequestHead<'_>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            original_uri: request.original_uri().clone(),
+            headers: request.headers().clone(),
+            extensions: request.extensions().clone(),
+        }
+    }
+
+    fn head(&self) -> RequestHead<'_> {
+        let Self { method, uri, original_uri, headers, extensions } = self;
+        RequestHead::new(method, uri, headers, extensions).with_original_uri(original_uri)
+    }
+}
+
 impl Explanation {
     fn new(server: &ResourceServer, records: Records, outcome: Result<Option<Authentication>, Error>) -> Self {
-        let Records { checks, jwt } = records;
+        let Records { checks, jwt, .. } = records;
         let mut explained: Vec<(Step, ExplainedCheck)> =
             checks.into_iter().map(|(step, record)| (step, ExplainedCheck::of(step, record))).collect();
         let is_jwt = jwt.is_some();
@@ -236,7 +273,7 @@ impl Explanation {
                     field: "scope",
                     status: if is_granted { Status::Passed } else { Status::NotApplicable },
                     expected: scope.as_str().to_owned(),
-                    found: if is_granted { format!("granted by [{granted}]") } else { format!("not in [{granted}]") },
+                    found: format!("{scope} {}", if is_granted { "is granted" } else { "is not granted" }),
                     reason: None,
                     decided_by: sources::of(Step::Access, "scope"),
                     hint: None,

@@ -1,0 +1,131 @@
+//! What may stand for a request: a token, an `Authorization` header, or a curl line.
+
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header::AUTHORIZATION, request::Parts};
+
+use crate::Failure;
+
+/// A request with a token.
+pub(super) struct Presented {
+    pub(super) request: Parts,
+}
+
+impl Presented {
+    /// Reads what was given. `method` and `url` are those of a token or a header; a curl line has its own.
+    pub(super) fn parse(text: &str, method: &str, url: Option<&str>) -> Result<Self, Failure> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(Failure::usage("there is no token: write one, or send it to standard input"));
+        }
+        if text.starts_with("curl ") {
+            return Self::of_curl(text);
+        }
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let is_header =
+            |line: &&str| line.split_once(':').is_some_and(|(name, _)| HeaderName::try_from(name.trim()).is_ok());
+        let headers = if lines.iter().all(is_header) {
+            lines.iter().map(|line| (*line).to_owned()).collect()
+        } else if let [token] = *lines {
+            let has_scheme = token.split_once(' ').is_some();
+            vec![if has_scheme { format!("authorization: {token}") } else { format!("authorization: Bearer {token}") }]
+        } else {
+            return Err(Failure::usage(
+                "this is neither one token, nor header lines, nor a curl line: send one of the three",
+            ));
+        };
+        Self::of(method, url.unwrap_or("https://api.example/"), &headers)
+    }
+
+    fn of_curl(line: &str) -> Result<Self, Failure> {
+        // A line that is continued on the next one.
+        let words = shlex::split(&line.replace("\\\n", " ").replace("\\\r\n", " ")).ok_or_else(|| {
+            Failure::usage("the curl line has a quotation mark that is not closed: copy the whole of it")
+        })?;
+        let (mut method, mut url, mut headers) = (None, None, Vec::new());
+        let mut words = words.into_iter().skip(1);
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "-H" | "--header" => headers.extend(words.next()),
+                "-X" | "--request" => method = words.next(),
+                "--url" => url = words.next(),
+                "--oauth2-bearer" => headers.extend(words.next().map(|token| format!("authorization: Bearer {token}"))),
+                "-I" | "--head" => method = Some("HEAD".to_owned()),
+                "-d" | "--data" | "--data-raw" | "--data-binary" | "--json" => {
+                    words.next();
+                    method.get_or_insert_with(|| "POST".to_owned());
+                }
+                other => match other.strip_prefix("-H") {
+                    Some(header) => headers.push(header.to_owned()),
+                    None if other.starts_with("http://") || other.starts_with("https://") => {
+                        url = Some(other.to_owned())
+                    }
+                    None => {}
+                },
+            }
+        }
+        Self::of(method.as_deref().unwrap_or("GET"), url.as_deref().unwrap_or("https://api.example/"), &headers)
+    }
+
+    /// No error names what was read, in which there is a token.
+    fn of(method: &str, url: &str, headers: &[String]) -> Result<Self, Failure> {
+        let method = Method::from_bytes(method.as_bytes())
+            .map_err(|_| Failure::usage("the method is none: write GET, POST or another one"))?;
+        let url: Uri = url.parse().map_err(|_| {
+            Failure::usage("the URL is none: write it as the client calls it, with https:// and the path")
+        })?;
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        *request.uri_mut() = url;
+        for header in headers {
+            let (name, value) = header.split_once(':').unwrap_or((header, ""));
+            let (Ok(name), Ok(value)) = (HeaderName::try_from(name.trim()), HeaderValue::try_from(value.trim())) else {
+                return Err(Failure::usage("a header has characters that none may have: copy it as it was sent"));
+            };
+            request.headers_mut().append(name, value);
+        }
+        if !request.headers().contains_key(AUTHORIZATION) && request.headers().is_empty() {
+            return Err(Failure::usage("there is no header with a token: add `-H 'Authorization: Bearer …'`"));
+        }
+        let (request, ()) = request.into_parts();
+        Ok(Self { request })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> (String, String, String) {
+        let Presented { request } = Presented::parse(text, "GET", None).unwrap_or_else(|error| panic!("{error:?}"));
+        let authorization = request.headers.get(AUTHORIZATION).map_or("", |value| value.to_str().unwrap());
+        (request.method.to_string(), request.uri.to_string(), authorization.to_owned())
+    }
+
+    #[test]
+    fn a_token_a_header_and_a_curl_line_are_the_same_request() {
+        let expected = ("GET".to_owned(), "https://api.example/".to_owned(), "Bearer abc".to_owned());
+        for text in
+            ["abc", " abc\n", "Bearer abc", "Authorization: Bearer abc", "authorization:Bearer abc\naccept: */*"]
+        {
+            assert_eq!(parsed(text), expected, "{text:?}");
+        }
+        let curl = "curl -i -X PUT -H 'Accept: */*' \\\n  -H \"Authorization: Bearer abc\" https://a.example/x?y=1";
+        assert_eq!(parsed(curl), ("PUT".into(), "https://a.example/x?y=1".into(), "Bearer abc".into()));
+        assert_eq!(parsed("curl https://a.example --oauth2-bearer abc -d x").0, "POST");
+        assert_eq!(parsed("curl -H'Authorization: DPoP abc' --url http://127.0.0.1:1/").2, "DPoP abc");
+    }
+
+    #[test]
+    fn an_error_shows_nothing_of_what_was_read() {
+        for text in [
+            "",
+            " \n",
+            "a b\nc d",
+            "curl 'abcdef",
+            "curl https://a.example/",
+            "curl -H 'a\u{1}b: abcdef' https://a.example/",
+        ] {
+            let error = format!("{:?}", Presented::parse(text, "GET", None).err().expect(text));
+            assert!(!error.contains("abcdef"), "{error}");
+        }
+    }
+}

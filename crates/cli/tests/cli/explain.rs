@@ -1,0 +1,80 @@
+//! `explain`.
+
+use crate::rig::{Folder, Issuer, bad, good, http, run, run_with_input};
+
+const AUDIENCE: &str = "https://api.example";
+
+#[test]
+fn a_token_of_the_running_issuer_is_explained_by_the_configuration_of_its_service() {
+    let issuer = Issuer::start(&[]);
+    let url = issuer.identifier().to_owned();
+    let explain = |options: &[&str], input: &str| {
+        run_with_input(&[&["explain", "--issuer", &url, "--audience", AUDIENCE], options].concat(), input)
+    };
+    let token = issuer.token(&["--scope", "message", "--subject", "alice"]);
+    let accepted = explain(&["--scope", "message"], &token);
+    assert_eq!((accepted.status, accepted.stderr.as_str()), (0, ""), "{}", accepted.stdout);
+    assert!(accepted.stdout.starts_with("accepted\n") && !accepted.stdout.contains("alice"), "{}", accepted.stdout);
+    assert!(explain(&["--show-claims"], &token).stdout.contains("alice"));
+
+    let lacking = explain(&["--scope", "message admin"], &format!("Authorization: Bearer {token}"));
+    assert_eq!(lacking.status, 1);
+    assert!(lacking.stdout.contains("refused: 403 insufficient_scope") && lacking.stdout.contains("remedy: "));
+
+    let curl = format!("curl -i \\\n -H 'Authorization: Bearer {token}' https://api.example/messages");
+    assert_eq!(explain(&[], &curl).status, 0);
+
+    let expired = explain(&["--json"], &issuer.token(&["--expired"]));
+    assert_eq!(
+        (expired.status, &expired.json()["reason"], &expired.json()["status"]),
+        (1, &"expired".into(), &401.into())
+    );
+    // No request needs the key of a token that has expired, and an explanation fetches it.
+    let steps = expired.json()["steps"].as_array().unwrap().clone();
+    let signature = steps.iter().find(|step| step["step"] == "signature").unwrap();
+    assert_eq!((&signature["status"], signature["checks"].as_array().unwrap().len()), (&"passed".into(), 1));
+    for ended in [accepted, lacking] {
+        assert!(!ended.stdout.contains(&token) && !ended.stdout.contains(token.rsplit('.').next().unwrap()));
+    }
+}
+
+#[test]
+fn a_configuration_in_a_file_and_keys_in_a_file_do() {
+    let folder = Folder::new("explain");
+    let (keys, config, set) = (folder.path("keys.json"), folder.path("scopegate.toml"), folder.path("jwks.json"));
+    let issuer = Issuer::start(&["--keys", &keys]);
+    let (url, token) = (issuer.identifier().to_owned(), issuer.token(&["--scope", "message"]));
+    let answer = http(url.strip_prefix("http://").unwrap(), "/jwks.json", "");
+    std::fs::write(&set, answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let text = format!("audience = {AUDIENCE:?}\n[[issuers]]\nissuer = {url:?}\njwks_file = {set:?}\n");
+    std::fs::write(&config, text).unwrap();
+    drop(issuer);
+    assert!(good(&["explain", "--config", &config, &token]).starts_with("accepted"));
+    assert!(
+        good(&["explain", "--issuer", &url, "--audience", AUDIENCE, "--jwks", &set, &token]).starts_with("accepted")
+    );
+    let other = run(&["explain", "--issuer", &url, "--audience", "https://api.example/", "--jwks", &set, &token]);
+    assert_eq!(other.status, 1);
+    assert!(other.stdout.contains("they differ by the slash at the end alone"), "{}", other.stdout);
+    let unreachable = run(&["explain", "--issuer", &url, "--audience", AUDIENCE, &token]);
+    assert!(unreachable.stdout.starts_with("refused: 503 keys_unavailable"), "{}", unreachable.stdout);
+}
+
+#[test]
+fn what_cannot_be_explained_is_an_error_that_shows_no_token() {
+    const TOKEN: &str = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl";
+    for arguments in [
+        &["explain", TOKEN][..],
+        &["explain", "--issuer", "https://as.example", TOKEN],
+        &["explain", "--config", "/nonexistent", TOKEN],
+        &["explain", "--issuer", "not a URL", "--audience", "a", TOKEN],
+        &["explain", "--issuer", "https://as.example", "--audience", "a", "--profile", "none", TOKEN],
+        &["explain", "--issuer", "https://as.example", "--audience", "a", "--scope", "\"", TOKEN],
+        &["explain", "--issuer", "https://as.example", "--audience", "a", "--method", "A B", TOKEN],
+        &["explain", "--issuer", "https://as.example", "--audience", "a", "--url", "http://[", TOKEN],
+        &["explain", "--issuer", "https://as.example", "--audience", "a", ""],
+    ] {
+        let error = bad(2, arguments);
+        assert!(!error.contains(TOKEN) && error.len() > 40, "{error}");
+    }
+}
