@@ -45,7 +45,7 @@ pub(crate) async fn assert_explained(
                 assert!(checks.iter().any(|check| is_it(&check)), "{failure} is not in\n{explanation}");
             }
             assert!(!checks.is_empty() && steps.iter().any(|step| step.status == Status::Failed), "{explanation}");
-            assert!(explanation.remedy().is_some_and(|remedy| !remedy.is_empty()), "{explanation}");
+            assert!(explanation.remedy().is_some() || !hints(&explanation).is_empty(), "{explanation}");
         }
     }
     explanation
@@ -288,7 +288,7 @@ async fn a_hint_is_given_to_the_token_that_earns_it_alone() {
             token().client_id("the-app").audience("app"),
         ),
         ("writes no audience", token().without_claim("aud"), wrong()),
-        ("access token for https://api.example/r", token().typ("JWT").claim("nonce", "n"), token().typ("JWT")),
+        ("tells the client who has signed in", token().typ("JWT").claim("nonce", "n"), token().typ("JWT")),
         ("keycloak", token().typ("JWT").claim("typ", "Bearer"), token().typ("x").claim("typ", "Bearer")),
         (
             "two versions of tokens",
@@ -306,7 +306,7 @@ async fn a_hint_is_given_to_the_token_that_earns_it_alone() {
         ("seem to differ, by 300 s", token().claim("iat", NOW + 300), token().claim("iat", NOW + 30_000)),
         ("in milliseconds", token().claim("iat", NOW * 1000), token().claim("iat", NOW + 30_000)),
         ("a refresh token", token().typ("JWT").claim("typ", "Refresh"), token().typ("JWT").claim("typ", "Other")),
-        ("an ID token", token().typ("JWT").claim("at_hash", "x"), token().typ("x")),
+        ("tells the client who", token().typ("JWT").claim("at_hash", "x"), token().typ("x")),
     ] {
         assert_hint(&server, hint, earns, not).await;
     }
@@ -328,6 +328,35 @@ async fn a_scope_in_another_claim_is_pointed_out() {
     }
     assert_eq!(lacking("scp", json!("messages:write")).await, Vec::<String>::new());
     assert_eq!(lacking("other", json!("messages:read")).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_header_without_a_token_has_its_own_hints() {
+    let server = server().await;
+    let token = mint().token().issue();
+    let explain = async |url: &str, authorization: Option<String>| {
+        let mut request = Ask::get(url).request().into_parts().0;
+        request.headers.extend(authorization.map(|value| (AUTHORIZATION, HeaderValue::try_from(value).unwrap())));
+        let outcome = server.authenticate(&request).await;
+        hints(&assert_explained(&server, &request, &outcome).await)
+    };
+    for (authorization, hint) in [
+        (token.clone(), "write the scheme before it"),
+        ("Bearer ".to_owned(), "no token after the scheme"),
+        (format!("Bearer \"{token}\""), "in quotation marks"),
+        (format!("Bearer Bearer {token}"), "written twice"),
+        (format!("Token {token}"), "under another scheme than Bearer"),
+    ] {
+        let found = explain("/", Some(authorization)).await;
+        assert!(found.len() == 1 && found[0].contains(hint), "{hint}: {found:?}");
+        assert!(!found[0].contains(&token), "{found:?}");
+    }
+    assert!(explain(&format!("/?access_token={token}"), None).await[0].contains("in the query"));
+    for authorization in
+        [None, Some(format!("Bearer {token}")), Some("Basic eDp5".to_owned()), Some("Bearer a b".to_owned())]
+    {
+        assert_eq!(explain("/", authorization.clone()).await, Vec::<String>::new(), "{authorization:?}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
-use super::{ExplainedCheck, Explanation, Status, Verdict};
+use super::{ExplainedCheck, ExplainedStep, Explanation, Status, Step, Verdict};
 use crate::redact;
 
 impl Status {
@@ -15,14 +15,6 @@ impl Status {
             Self::Failed => "failed",
             Self::NotReached => "not reached",
             Self::NotApplicable => "not applicable",
-        }
-    }
-
-    const fn sign(self) -> &'static str {
-        match self {
-            Self::Passed => "ok",
-            Self::Failed => "FAILED",
-            Self::NotReached | Self::NotApplicable => "-",
         }
     }
 }
@@ -38,60 +30,61 @@ impl fmt::Display for Verdict {
         match self {
             Self::Accepted => f.write_str("accepted"),
             Self::Anonymous => f.write_str("anonymous: the request has no credentials"),
-            Self::Refused(reason) => {
-                write!(f, "refused: {} {}: {}", reason.kind().status().as_u16(), reason, reason.description())
-            }
+            Self::Refused(reason) => write!(f, "refused: {} {reason}", reason.kind().status().as_u16()),
         }
     }
 }
 
-/// The tree: the verdict, each step with its checks, then hints and the remedy. Without colours.
+/// The decision, what decided it, what to do; then each step with its checks. Without colours.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.verdict)?;
-        for step in self.steps() {
-            let status = if step.status == Status::Failed { "FAILED" } else { step.status.as_str() };
-            writeln!(f, "  {:12} {status}", step.step)?;
+        let steps: Vec<ExplainedStep> = self.steps().collect();
+        let failed = steps.iter().flat_map(|step| &step.checks).filter(|check| check.status == Status::Failed);
+        failed.clone().try_for_each(|check| write_failure(f, check))?;
+        let of_checks = failed.filter_map(|check| check.hint);
+        of_checks.chain(self.hints()).try_for_each(|hint| writeln!(f, "  hint:     {hint}"))?;
+        if let Some(remedy) = self.remedy() {
+            writeln!(f, "  remedy:   {}", one_line(remedy))?;
+        }
+        let is_verified = |step: &ExplainedStep| step.status == Status::Passed && step.step == Step::Signature;
+        let is_unverified = self.jwt.is_some() && !steps.iter().any(is_verified);
+        for step in steps.iter().filter(|step| matches!(step.status, Status::Passed | Status::Failed)) {
+            let unverified =
+                if is_unverified && step.status == Status::Passed && matches!(step.step, Step::Header | Step::Claims) {
+                    ", and nobody has verified that the issuer says so"
+                } else {
+                    ""
+                };
+            writeln!(f, "{}: {}{unverified}", step.step, step.status)?;
             step.checks.iter().try_for_each(|check| write_check(f, check))?;
         }
+        let not_reached: Vec<&str> =
+            steps.iter().filter(|step| step.status == Status::NotReached).map(|step| step.step.as_str()).collect();
+        if !not_reached.is_empty() {
+            writeln!(f, "not reached: {}", not_reached.join(", "))?;
+        }
         if let Some(jwt) = self.jwt.as_ref().filter(|_| self.shows_claims) {
-            writeln!(f, "  the token's header and claims, as they were sent:")?;
-            for json in [&jwt.header, &jwt.claims] {
-                writeln!(f, "    {}", redact::line(json))?;
-            }
-        }
-        for hint in self.hints() {
-            writeln!(f, "hint: {hint}")?;
-        }
-        if let Some(remedy) = self.remedy() {
-            writeln!(f, "remedy: {}", one_line(remedy))?;
+            writeln!(f, "header: {}\nclaims: {}", redact::line(&jwt.header), redact::line(&jwt.claims))?;
         }
         Ok(())
     }
 }
 
+fn write_failure(f: &mut fmt::Formatter<'_>, check: &ExplainedCheck) -> fmt::Result {
+    let ExplainedCheck { field, expected, found, decided_by, .. } = check;
+    writeln!(f, "  {field}\n    expected {expected}\n    found    {found}")?;
+    if decided_by.is_empty() { Ok(()) } else { writeln!(f, "    setting  {decided_by}") }
+}
+
+/// A check among others. One without anything to check is left out.
 fn write_check(f: &mut fmt::Formatter<'_>, check: &ExplainedCheck) -> fmt::Result {
-    let ExplainedCheck { field, status, expected, found, decided_by, hint, .. } = check;
+    let ExplainedCheck { field, status, found, .. } = check;
     match status {
-        Status::NotReached | Status::NotApplicable if found.is_empty() => {
-            return writeln!(f, "    {:6} {field}: {expected}", status.sign());
-        }
-        Status::Failed => {
-            writeln!(f, "    {:6} {field}", status.sign())?;
-            writeln!(f, "             expected {expected}")?;
-            writeln!(f, "             found    {found}")?;
-        }
-        Status::Passed | Status::NotReached | Status::NotApplicable => {
-            writeln!(f, "    {:6} {field}: {found}", status.sign())?;
-        }
+        Status::Failed => writeln!(f, "  FAILED {field}: {found}"),
+        Status::Passed => writeln!(f, "  ok     {field}: {found}"),
+        Status::NotReached | Status::NotApplicable => Ok(()),
     }
-    if let Some(hint) = hint {
-        writeln!(f, "             hint     {hint}")?;
-    }
-    if *status == Status::Failed && !decided_by.is_empty() {
-        writeln!(f, "             by       {decided_by}")?;
-    }
-    Ok(())
 }
 
 fn one_line(text: &str) -> String {

@@ -3,12 +3,15 @@
 
 use std::borrow::Cow;
 
+use http::header::AUTHORIZATION;
 use serde_json::{Map, Value};
 
-use super::{Explanation, ResourceServer, Status};
+use super::{ExplainedCheck, Explanation, ResourceServer, Status, Verdict};
 use crate::{
+    clock::text,
     jwt::Profile,
-    refusal::{Reason, Step, failed_check::near_miss},
+    refusal::{Reason, Step, failed_check::near_miss, reason},
+    request::RequestHead,
     scope::Access,
     token::VerifiedToken,
 };
@@ -51,20 +54,104 @@ const HINTS: [fn(&Facts<'_>) -> Option<Hint>; 14] = [
     userinfo,
     client_as_audience,
     no_audience,
-    identity_token,
     other_profile,
     other_version_of_entra,
     other_issuer_of_the_same_host,
     shared_secret,
     unsigned,
     key_of_another_issuer,
+    age_of_keys,
     clocks_differ,
     milliseconds,
     refresh_or_logout_token,
 ];
 
-/// The hints of a refusal.
-pub(super) fn of(explanation: &Explanation, server: &ResourceServer) -> Vec<Hint> {
+/// The hints of a request, whose credentials may be none that are read here.
+pub(super) fn of(explanation: &Explanation, request: RequestHead<'_>, server: &ResourceServer) -> Vec<Hint> {
+    let of_request = match explanation.verdict {
+        Verdict::Accepted => None,
+        Verdict::Anonymous | Verdict::Refused(_) => credentials(explanation.verdict, request),
+    };
+    of_request.into_iter().chain(of_token(explanation, server)).collect()
+}
+
+/// The remedy of a refusal: what the failed check suggests; nothing more where a hint says what to do; or else what the docs of its
+/// reason say.
+pub(super) fn remedy(explanation: &Explanation) -> Option<Hint> {
+    let reason = explanation.reason()?;
+    let checks = || explanation.steps.iter().flat_map(|step| &step.checks);
+    let decisive = checks().find(|check| check.status == Status::Failed && check.reason == Some(reason));
+    if let Some(check) = decisive
+        && let Some(specific) = specific_remedy(reason, check)
+    {
+        return Some(specific);
+    }
+    let is_hinted = !explanation.hints.is_empty() || checks().any(|check| check.hint.is_some());
+    (!is_hinted).then(|| reason::remedy(reason).into())
+}
+
+fn specific_remedy(reason: Reason, check: &ExplainedCheck) -> Option<Hint> {
+    let ExplainedCheck { field, expected, found, hint, .. } = check;
+    let differs = hint.is_some_and(|hint| hint.starts_with("they differ"));
+    Some(match (reason, *field) {
+        (Reason::WrongAudience, _) if differs => {
+            format!("at the client or the issuer: ask for {expected}, exactly; or at the API: add {found} to its audiences").into()
+        }
+        (Reason::UnknownIssuer, _) if differs => {
+            format!("at the API: configure the issuer as {found}, if its metadata document has that name in `issuer`").into()
+        }
+        (Reason::WrongTokenType, _) if found == "an ID token" => {
+            "at the client: ask for an access token for this API, by its audience, and send that one".into()
+        }
+        (Reason::Expired, _) => "at the client: get a new token before the old one expires, and on this answer. If it is a new one, the \
+             clocks differ: synchronise them"
+            .into(),
+        (Reason::InsufficientScope, _) => format!("at the client: ask the issuer for the scope {expected}").into(),
+        (Reason::InvalidSignature, _) => "try a new token. If it is refused as well, the issuer has replaced a key and kept its id: it has \
+             to give each key an id of its own (`kid`). If it is accepted, this one was altered or cut on its way, or forged"
+            .into(),
+        (Reason::UnknownKey, _) => "try a new token. If it is refused as well, the issuer does not publish the key that it signs with. If \
+             it is accepted, this one is of an old key, of another environment of the issuer, or forged"
+            .into(),
+        (Reason::KeysUnavailable | Reason::IssuerUnavailable, _) => {
+            "at the API: see that the issuer can be reached from its machine (name, port, firewall, certificate). The token may be good".into()
+        }
+        _ => return None,
+    })
+}
+
+/// What may be wrong with an `Authorization` header without a token in it.
+fn credentials(verdict: Verdict, request: RequestHead<'_>) -> Option<Hint> {
+    let is_malformed = verdict == Verdict::Refused(Reason::MalformedCredentials);
+    let value = request.headers().get(AUTHORIZATION).filter(|_| verdict == Verdict::Anonymous || is_malformed);
+    let in_query = request.uri().query().is_some_and(|query| query.contains("access_token="));
+    let Some(value) = value else {
+        return (verdict == Verdict::Anonymous && in_query).then(|| {
+            "there is a token in the query of the URL, where none is read, since URLs are logged (RFC 9700 section 4.3.2): send it as \
+             `Authorization: Bearer`"
+                .into()
+        });
+    };
+    let value = String::from_utf8_lossy(value.as_bytes());
+    let (scheme, rest) = value.split_once(' ').unwrap_or((&value, ""));
+    let hint = if value.starts_with("eyJ") {
+        "the header begins with the token: write the scheme before it, `Authorization: Bearer <token>`"
+    } else if scheme.is_empty() || scheme.eq_ignore_ascii_case("Bearer") && rest.trim().is_empty() {
+        "there is no token after the scheme: is the variable empty that the client takes it from?"
+    } else if rest.trim_start().starts_with(['"', '\'']) {
+        "the token is in quotation marks: send it without"
+    } else if rest.trim_start().get(..7).is_some_and(|word| word.eq_ignore_ascii_case("Bearer ")) {
+        "the scheme is written twice: the client adds `Bearer` to a value that has it"
+    } else if verdict == Verdict::Anonymous && rest.contains("eyJ") {
+        "there is a JWT under another scheme than Bearer, and it is not read: send it as `Authorization: Bearer <token>`"
+    } else {
+        return None;
+    };
+    Some(hint.into())
+}
+
+/// The hints of a token that is refused.
+fn of_token(explanation: &Explanation, server: &ResourceServer) -> Vec<Hint> {
     let failed: Vec<(&'static str, Option<Reason>)> = explanation
         .steps
         .iter()
@@ -129,18 +216,6 @@ fn client_as_audience(facts: &Facts<'_>) -> Option<Hint> {
 fn no_audience(facts: &Facts<'_>) -> Option<Hint> {
     facts.has_failed("aud", Reason::MissingClaim).then(|| {
         "the issuer writes no audience: give its tokens one (Keycloak: an audience mapper; Okta, Cognito: see docs/providers.md)".into()
-    })
-}
-
-fn identity_token(facts: &Facts<'_>) -> Option<Hint> {
-    let is_it = facts.failed.iter().any(|(_, reason)| *reason == Some(Reason::WrongTokenType))
-        && ["nonce", "at_hash", "c_hash"].iter().any(|mark| facts.claims.contains_key(*mark));
-    is_it.then(|| {
-        let audience = facts.server.audiences().next().unwrap_or_default();
-        format!(
-            "this is an ID token, which tells a client who has signed in: have it send the access token for {audience}"
-        )
-        .into()
     })
 }
 
@@ -214,6 +289,23 @@ fn key_of_another_issuer(facts: &Facts<'_>) -> Option<Hint> {
         *trusted.name != *own && keys.is_some_and(|snapshot| snapshot.keys.holds(key_id))
     })?;
     Some(format!("the key is one of the configured issuer {}, and the token names another issuer", other.name).into())
+}
+
+/// Of a key that its issuer is not known to have: how old that knowledge is.
+fn age_of_keys(facts: &Facts<'_>) -> Option<Hint> {
+    facts.has_failed("kid", Reason::UnknownKey).then_some(())?;
+    let own = facts.claim("iss")?;
+    let trusted = facts.server.server().dispatch.issuers.named().find(|trusted| *trusted.name == *own)?;
+    let health = trusted.jwt.as_ref()?.keys.health();
+    let age = text::span(health.age?);
+    Some(match health.failure {
+        Some(_) => format!("the keys are those of {age} ago, and fetching newer ones failed since: see the log of key fetches").into(),
+        None => format!(
+            "the issuer had no such key {age} ago: the token is of another issuer with the same name, such as a copy of it, or its key \
+             was withdrawn"
+        )
+        .into(),
+    })
 }
 
 /// Half an hour is more than tokens are early or late for by the wire, and less than they live.

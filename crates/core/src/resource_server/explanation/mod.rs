@@ -19,7 +19,7 @@ use crate::{
     keys::RefetchReason,
     redact::{self, REDACTED},
     refusal::{
-        Error, FailedCheck, Reason, failed_check, reason,
+        Error, FailedCheck, Reason, failed_check,
         trace::{PassedCheck, Record, Records, Trace, UnverifiedJwt},
     },
     request::{Credentials, RequestHead},
@@ -38,7 +38,7 @@ pub struct Explanation {
     verdict: Verdict,
     steps: Vec<ExplainedStep>,
     hints: Vec<Cow<'static, str>>,
-    remedy: Option<&'static str>,
+    remedy: Option<Cow<'static, str>>,
     jwt: Option<UnverifiedJwt>,
     /// For a demand. Never given away: its client need not have confirmed it for any request.
     token: Option<VerifiedToken>,
@@ -146,7 +146,7 @@ impl ResourceServer {
             {
                 (records, outcome) = server.traced(&request).await;
             }
-            Explanation::new(&server, records, outcome)
+            Explanation::new(&server, request.head(), records, outcome)
         })
     }
 
@@ -203,7 +203,12 @@ impl OwnedHead {
 }
 
 impl Explanation {
-    fn new(server: &ResourceServer, records: Records, outcome: Result<Option<Authentication>, Error>) -> Self {
+    fn new(
+        server: &ResourceServer,
+        request: RequestHead<'_>,
+        records: Records,
+        outcome: Result<Option<Authentication>, Error>,
+    ) -> Self {
         let Records { checks, jwt, .. } = records;
         let mut explained: Vec<(Step, ExplainedCheck)> =
             checks.into_iter().map(|(step, record)| (step, ExplainedCheck::of(step, record))).collect();
@@ -219,8 +224,8 @@ impl Explanation {
         let mut explanation =
             Self { verdict, steps: Vec::new(), hints: Vec::new(), remedy: None, jwt, token, shows_claims: false };
         explanation.steps = explanation.in_steps(explained);
-        explanation.hints = hints::of(&explanation, server);
-        explanation.remedy = explanation.reason().map(reason::remedy);
+        explanation.hints = hints::of(&explanation, request, server);
+        explanation.remedy = hints::remedy(&explanation);
         explanation
     }
 
@@ -261,7 +266,7 @@ impl Explanation {
         let Some(token) = &self.token else {
             if self.verdict == Verdict::Anonymous && !access.admits_anonymous() {
                 self.verdict = Verdict::Refused(Reason::MissingCredentials);
-                self.remedy = Some(reason::remedy(Reason::MissingCredentials));
+                self.remedy = hints::remedy(&self);
             }
             return self;
         };
@@ -299,8 +304,8 @@ impl Explanation {
                 };
                 step.checks.extend(failed);
                 self.verdict = Verdict::Refused(error.reason());
-                self.remedy = Some(reason::remedy(error.reason()));
                 self.hints.extend(hints::of_access(token, access));
+                self.remedy = hints::remedy(&self);
             }
         }
         self
@@ -341,9 +346,9 @@ impl Explanation {
         self.hints.iter().map(|hint| &**hint)
     }
 
-    /// What remedies a refusal, as the docs of its [`reason`](mod@crate::reason) say it.
-    pub fn remedy(&self) -> Option<&'static str> {
-        self.remedy
+    /// What remedies a refusal. `None` where a [hint](Self::hints) says what to do.
+    pub fn remedy(&self) -> Option<&str> {
+        self.remedy.as_deref()
     }
 
     fn redacted(&self, step: &ExplainedStep) -> ExplainedStep {
@@ -365,7 +370,13 @@ fn policy_of(scope: &ScopeToken) -> ScopePolicy {
 fn failures(error: &Error, is_jwt: bool) -> Vec<(Step, ExplainedCheck)> {
     if error.failed_checks().is_empty() {
         let step = sources::step(error.reason(), "", is_jwt);
-        let found = error.cause().unwrap_or_else(|| error.reason().description().to_owned());
+        let found = match (error.cause(), error.key_id()) {
+            (Some(cause), _) => cause,
+            (None, Some(key_id)) if error.reason() == Reason::InvalidSignature => {
+                format!("a signature that key {key_id}, which the token names, did not make")
+            }
+            (None, _) => error.reason().description().to_owned(),
+        };
         let check = ExplainedCheck {
             field: sources::field(error.reason()),
             status: Status::Failed,
