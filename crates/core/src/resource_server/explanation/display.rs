@@ -74,7 +74,7 @@ impl fmt::Display for Explanation {
 fn write_failure(f: &mut fmt::Formatter<'_>, check: &ExplainedCheck) -> fmt::Result {
     let ExplainedCheck { field, expected, found, decided_by, .. } = check;
     writeln!(f, "  {field}\n    expected {expected}\n    found    {found}")?;
-    if decided_by.is_empty() { Ok(()) } else { writeln!(f, "    setting  {decided_by}") }
+    if decided_by.is_empty() { Ok(()) } else { writeln!(f, "    see      {decided_by}") }
 }
 
 /// A check among others. One without anything to check is left out.

@@ -103,6 +103,10 @@ fn specific_remedy(reason: Reason, check: &ExplainedCheck) -> Option<Hint> {
         (Reason::WrongTokenType, _) if found == "an ID token" => {
             "at the client: ask for an access token for this API, by its audience, and send that one".into()
         }
+        (Reason::UnverifiableConfirmation, _) if found.contains("jkt") => "at the API: switch DPoP on (ResourceServerBuilder::dpop); \
+             and at the client: send the token under the scheme DPoP, with a proof. Or at the issuer: give this client tokens that are \
+             bound to nothing"
+            .into(),
         (Reason::Expired, _) => "at the client: get a new token before the old one expires, and on this answer. If it is a new one, the \
              clocks differ: synchronise them"
             .into(),
@@ -235,7 +239,8 @@ fn other_profile(facts: &Facts<'_>) -> Option<Hint> {
         .collect();
     (!fitting.is_empty()).then(|| {
         format!(
-            "a token like this is what these profiles are for: {} (Issuer::profile, or `profile` of the issuer)",
+            "at the API: set the profile of the product that the issuer is; these would know a token like this: {} (Issuer::profile, or \
+             `profile` in a configuration)",
             fitting.join(", ")
         )
         .into()
