@@ -111,6 +111,22 @@ async fn dpop_16_mtls_6_behind_a_layer_for_bound_tokens_without_a_method_no_hand
     Ask::get("/me").bearer(mint().token().issue()).of(&router).await.assert_pass();
 }
 
+#[tokio::test]
+async fn what_a_route_for_bound_tokens_answers_is_what_is_explained() {
+    let request = Ask::get("/me").bearer(mint().token().scope("pay").issue()).request().into_parts().0;
+    for (access, expected) in accesses() {
+        for (server, fault) in servers().await.into_iter().zip(expected) {
+            let explanation = server.explain(&request).await.for_access(&access);
+            let expected = match fault {
+                Some(_) => Some(Reason::NoBinding),
+                None if access.required_bindings().is_empty() => None,
+                None => Some(Reason::UnboundToken),
+            };
+            assert_eq!(explanation.reason(), expected, "{explanation}");
+        }
+    }
+}
+
 const BEARER: &str = r#"Bearer realm="https://api.example/r""#;
 const DPOP: &str = r#"DPoP realm="https://api.example/r""#;
 

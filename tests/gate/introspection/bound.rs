@@ -118,3 +118,27 @@ async fn d_18_after_a_step_back_a_client_with_nonces_is_served_as_soon_as_the_ti
     }
     assert_eq!(refused, 1, "the next nonce is not of the second of which one was accepted");
 }
+
+/// A digest that is kept is of one text, also where two texts differ in the encoding of their signature alone.
+#[tokio::test]
+async fn dpop_12_a_proof_for_one_text_of_a_token_is_none_for_another() {
+    let rig = rig(issuer().introspection(introspection().introspect_jwts(JwtIntrospection::Instead))).await;
+    let client = client(&rig);
+    let token = mint().token().bound_to(&client).issue();
+    let (signed, _) = token.rsplit_once('.').expect("a JWT");
+    let texts = [token.clone(), format!("{signed}.AAAA"), "opaque-1".to_owned(), "opaque-2".to_owned()];
+    let answer = active_with(json!({ "token_type": "DPoP", "cnf": { "jkt": client.thumbprint() } }));
+    texts.iter().for_each(|text| rig.say(text, answer.clone()));
+    // In the second round, every answer is cached and has its digest.
+    for _ in 0..2 {
+        for text in &texts {
+            for proven in &texts {
+                let proof = client.proof("GET", URL).for_token(proven).issue();
+                let ask = Ask::get("/me").authorization(format!("DPoP {text}")).header("dpop", proof);
+                let outcome = rig.server.authenticate(&ask.request().into_parts().0).await;
+                let expected = (text != proven).then_some(Reason::InvalidDpopProof);
+                assert_eq!(outcome.err().map(|error| error.reason()), expected, "{text} {proven}");
+            }
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod cache;
 mod discovery;
 mod dispatch;
 mod disturbances;
+mod explained;
 mod health;
 mod instead;
 #[cfg(feature = "aws-lc-rs")]

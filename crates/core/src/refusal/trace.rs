@@ -139,13 +139,11 @@ impl Trace {
         self.record(step, || Record::NotApplicable { field, why });
     }
 
-    /// Records what a JWT says, and forgets what was recorded when it was verified with fewer keys.
+    /// Records what a JWT says.
     pub(crate) fn decoded(&self, jwt: impl FnOnce() -> UnverifiedJwt) {
         if let Some(records) = &self.0 {
             let jwt = jwt();
-            let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
-            records.checks.retain(|(step, _)| *step == Step::Credentials);
-            records.jwt = Some(jwt);
+            records.lock().unwrap_or_else(PoisonError::into_inner).jwt = Some(jwt);
         }
     }
 
@@ -153,6 +151,13 @@ impl Trace {
     pub(crate) fn missing_keys(&self, keys: &Arc<dyn KeySource>) {
         if let Some(records) = &self.0 {
             records.lock().unwrap_or_else(PoisonError::into_inner).missing_keys = Some(Arc::clone(keys));
+        }
+    }
+
+    /// Forgets what was recorded of this step and of later ones, which are taken once more.
+    pub(crate) fn forget_from(&self, step: Step) {
+        if let Some(records) = &self.0 {
+            records.lock().unwrap_or_else(PoisonError::into_inner).checks.retain(|(of, _)| *of < step);
         }
     }
 

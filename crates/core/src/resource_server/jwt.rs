@@ -83,8 +83,8 @@ impl Inner {
         let refetched = issuer.verifier.keys.refetch(RefetchReason::of_key(key_id.as_deref(), is_mismatch)).await;
         let (mut buffers, mut claims) = (JwtBuffers::new(), UnverifiedClaims::default());
         let jwt = DecodedJwt::decode(digested.token, &mut buffers, &mut claims, &self.claim_names);
+        digested.trace.forget_from(Step::Verifier);
         let verified = jwt.map_err(Error::from).and_then(|jwt| {
-            digested.trace.decoded(|| jwt.unverified());
             match self.verify_with(digested, &jwt, &issuer, refetched.as_ref().ok())? {
                 JwtVerification::Valid(token) => Ok(Some(token)),
                 JwtVerification::KeyMissing { .. } => Ok(None),
@@ -119,7 +119,9 @@ impl Inner {
         let verification = verifier.verify(jwt, self.now(), keys, *issuer_index, digested.trace).map_err(|error| {
             error.with_issuer(&verifier.validation.issuer).with_key_id(jwt.header.key_id.as_deref())
         })?;
-        if let JwtVerification::Valid(token) = &verification {
+        if let JwtVerification::Valid(token) = &verification
+            && !digested.trace.is_on()
+        {
             if *on_probation {
                 self.dispatch.issuers.establish(verifier, *issuer_index);
             }

@@ -6,14 +6,13 @@ use std::borrow::Cow;
 use http::header::AUTHORIZATION;
 use serde_json::{Map, Value};
 
-use super::{ExplainedCheck, Explanation, ResourceServer, Status, Verdict};
+use super::{ExplainedCheck, Explanation, ResourceServer, Status, Verdict, grants};
 use crate::{
     clock::text,
     jwt::Profile,
     refusal::{Reason, Step, failed_check::near_miss, reason},
     request::RequestHead,
     scope::Access,
-    token::VerifiedToken,
 };
 
 type Hint = Cow<'static, str>;
@@ -23,6 +22,8 @@ struct Facts<'e> {
     header: Map<String, Value>,
     claims: Map<String, Value>,
     failed: Vec<(&'static str, Option<Reason>)>,
+    /// Whether its signature is valid.
+    is_signed: bool,
     server: &'e ResourceServer,
 }
 
@@ -67,12 +68,12 @@ const HINTS: [fn(&Facts<'_>) -> Option<Hint>; 14] = [
 ];
 
 /// The hints of a request, whose credentials may be none that are read here.
-pub(super) fn of(explanation: &Explanation, request: RequestHead<'_>, server: &ResourceServer) -> Vec<Hint> {
+pub(super) fn of(explanation: &Explanation, request: RequestHead<'_>) -> Vec<Hint> {
     let of_request = match explanation.verdict {
         Verdict::Accepted => None,
         Verdict::Anonymous | Verdict::Refused(_) => credentials(explanation.verdict, request),
     };
-    of_request.into_iter().chain(of_token(explanation, server)).collect()
+    of_request.into_iter().chain(of_token(explanation)).collect()
 }
 
 /// The remedy of a refusal: what the failed check suggests; nothing more where a hint says what to do; or else what the docs of its
@@ -155,7 +156,7 @@ fn credentials(verdict: Verdict, request: RequestHead<'_>) -> Option<Hint> {
 }
 
 /// The hints of a token that is refused.
-fn of_token(explanation: &Explanation, server: &ResourceServer) -> Vec<Hint> {
+fn of_token(explanation: &Explanation) -> Vec<Hint> {
     let failed: Vec<(&'static str, Option<Reason>)> = explanation
         .steps
         .iter()
@@ -170,8 +171,18 @@ fn of_token(explanation: &Explanation, server: &ResourceServer) -> Vec<Hint> {
         return without_a_jwt(explanation).into_iter().collect();
     };
     let object = |json: &str| serde_json::from_str(json).unwrap_or_default();
-    let facts = Facts { header: object(&jwt.header), claims: object(&jwt.claims), failed, server };
+    let facts = Facts {
+        header: object(&jwt.header),
+        claims: object(&jwt.claims),
+        failed,
+        is_signed: has_passed(explanation, Step::Signature),
+        server: &explanation.server,
+    };
     HINTS.iter().filter_map(|hint| hint(&facts)).collect()
+}
+
+fn has_passed(explanation: &Explanation, wanted: Step) -> bool {
+    explanation.steps.iter().any(|step| step.step == wanted && step.status == Status::Passed)
 }
 
 fn without_a_jwt(explanation: &Explanation) -> Option<Hint> {
@@ -191,8 +202,9 @@ fn without_a_jwt(explanation: &Explanation) -> Option<Hint> {
 /// Microsoft puts a `nonce` into the header of tokens for its own APIs and signs what it was before.
 fn microsoft_graph(facts: &Facts<'_>) -> Option<Hint> {
     const GRAPH: [&str; 2] = ["00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com"];
-    let is_for_graph = facts.audience().iter().any(|audience| GRAPH.contains(&audience.trim_end_matches('/')));
-    (is_for_graph || facts.parameter("nonce").is_some()).then(|| {
+    let is_of_graph = |audience: &&str| GRAPH.contains(&audience.trim_end_matches('/'));
+    let is_for_graph = facts.has_failed("aud", Reason::WrongAudience) && facts.audience().iter().any(is_of_graph);
+    (is_for_graph || facts.parameter("nonce").is_some() && !facts.is_signed).then(|| {
         "the token is for Microsoft Graph, and can be verified by nobody else: have the client ask for a scope of this API \
          (api://<its id>/<scope>)"
             .into()
@@ -201,7 +213,9 @@ fn microsoft_graph(facts: &Facts<'_>) -> Option<Hint> {
 
 fn userinfo(facts: &Facts<'_>) -> Option<Hint> {
     let is_for_userinfo = |audience: &&str| audience.trim_end_matches('/').ends_with("/userinfo");
-    (facts.has_failed("aud", Reason::WrongAudience) && facts.audience().iter().all(is_for_userinfo)).then(|| {
+    let audience = facts.audience();
+    let is_for_it_alone = !audience.is_empty() && audience.iter().all(is_for_userinfo);
+    (facts.has_failed("aud", Reason::WrongAudience) && is_for_it_alone).then(|| {
         "the token is for the userinfo endpoint alone: have the client name this API's audience when it asks for one"
             .into()
     })
@@ -274,7 +288,8 @@ fn other_issuer_of_the_same_host(facts: &Facts<'_>) -> Option<Hint> {
 
 fn shared_secret(facts: &Facts<'_>) -> Option<Hint> {
     let is_mac = facts.parameter("alg").is_some_and(|algorithm| algorithm.starts_with("HS"));
-    is_mac.then(|| {
+    // An issuer that is asked may sign as it likes.
+    (is_mac && facts.has_failed("alg", Reason::AlgorithmNotAllowed)).then(|| {
         "the token is signed with a secret (HS256 and its like), which everyone who checks it could sign with: have the issuer sign with \
          RS256, ES256 or EdDSA"
             .into()
@@ -293,7 +308,9 @@ fn key_of_another_issuer(facts: &Facts<'_>) -> Option<Hint> {
         let keys = trusted.jwt.as_ref().and_then(|verifier| verifier.keys.snapshot());
         *trusted.name != *own && keys.is_some_and(|snapshot| snapshot.keys.holds(key_id))
     })?;
-    Some(format!("the key is one of the configured issuer {}, and the token names another issuer", other.name).into())
+    Some(
+        format!("the configured issuer {} has a key of this id, and the token names another issuer", other.name).into(),
+    )
 }
 
 /// Of a key that its issuer is not known to have: how old that knowledge is.
@@ -326,8 +343,9 @@ fn clocks_differ(facts: &Facts<'_>) -> Option<Hint> {
     })
 }
 
+/// In seconds, it would be after the year 33000; the year 9999 is what some issuers write for "never".
 fn milliseconds(facts: &Facts<'_>) -> Option<Hint> {
-    let in_milliseconds = |name: &&str| facts.claims.get(*name).and_then(Value::as_f64).is_some_and(|time| time > 1e11);
+    let in_milliseconds = |name: &&str| facts.claims.get(*name).and_then(Value::as_f64).is_some_and(|time| time > 1e12);
     ["exp", "iat", "nbf"].iter().find(|name| in_milliseconds(name)).map(|name| {
         format!("`{name}` is in milliseconds, it seems: a NumericDate counts seconds (RFC 7519 section 2)").into()
     })
@@ -338,10 +356,11 @@ fn refresh_or_logout_token(facts: &Facts<'_>) -> Option<Hint> {
     Some(format!("this is a {} token, which is for the issuer and not for APIs", kind.to_ascii_lowercase()).into())
 }
 
-/// Of a token without the scope that a route demands: where else it says so.
-pub(super) fn of_access(token: &VerifiedToken, access: &Access) -> Option<Hint> {
+/// Of a JWT without the scope that a route demands: where else it says so. What was asked about a token may have taken scopes away.
+pub(super) fn of_access(explanation: &Explanation, access: &Access) -> Option<Hint> {
+    let token = explanation.token.as_ref().filter(|_| !has_passed(explanation, Step::Answer))?;
     let claims = token.claims_as::<Map<String, Value>>().ok()?;
-    let lacking = access.scope()?.scopes().into_iter().find(|scope| !token.scope().contains(scope.as_str()))?;
+    let lacking = access.scope()?.scopes().into_iter().find(|scope| !grants(token, scope))?;
     let names = |value: &Value| match value {
         Value::String(text) => text.split(' ').any(|word| word == lacking.as_str()),
         Value::Array(elements) => elements.iter().any(|element| element.as_str() == Some(lacking.as_str())),
@@ -352,8 +371,7 @@ pub(super) fn of_access(token: &VerifiedToken, access: &Access) -> Option<Hint> 
         .find(|name| claims.get(*name).is_some_and(names))?;
     Some(
         format!(
-            "the token has {lacking} in `{place}`, which its issuer's profile does not read as scope: see Profile::scope_claim ({})",
-            Step::Access
+            "the token has {lacking} in `{place}`, which its issuer's profile does not read as scope: see Profile::scope_claim"
         )
         .into(),
     )

@@ -33,8 +33,12 @@ use crate::{
 /// clients**: they name what is configured and what was found, which a forger would like to know. Never answer a request with one.
 ///
 /// What identifies a user or a token (`sub`, `jti`) is redacted unless [`show_claims`](Self::show_claims) was called; the token's
-/// text and its signature are never part of it. Everything that is quoted from a token is escaped and cut short.
+/// text and its signature are never part of it. What is quoted from a token is escaped and cut short, except for the `header` and
+/// the `claims` of the object when they are shown: these are what was sent, so do not print them to a terminal.
 pub struct Explanation {
+    server: ResourceServer,
+    /// The verdict before any route.
+    authenticated: Verdict,
     verdict: Verdict,
     steps: Vec<ExplainedStep>,
     hints: Vec<Cow<'static, str>>,
@@ -122,7 +126,11 @@ impl ResourceServer {
     ///
     /// The decision is made afresh, by the code that makes it for requests. Nothing that is remembered is used: the signature is
     /// checked, and an issuer that is asked about tokens is asked. Missing keys are fetched, within the budget that all requests
-    /// share, even for a signature that decides nothing because the claims do. A DPoP proof is checked and not used up, so that whether it was used before is left open.
+    /// share, even for a signature that decides nothing because the claims do. A DPoP proof is checked and not used up, so that whether
+    /// it was used before is left open.
+    ///
+    /// A proof is for the target that the client sent. Where a router has shortened the request's path since, give the first one by
+    /// [`RequestHead::with_original_uri`].
     ///
     /// This is for operators; see [`Explanation`]. To explain a token that came without a request, make a request of it:
     ///
@@ -146,7 +154,7 @@ impl ResourceServer {
             {
                 (records, outcome) = server.traced(&request).await;
             }
-            Explanation::new(&server, request.head(), records, outcome)
+            Explanation::new(server, request.head(), records, outcome)
         })
     }
 
@@ -204,7 +212,7 @@ impl OwnedHead {
 
 impl Explanation {
     fn new(
-        server: &ResourceServer,
+        server: ResourceServer,
         request: RequestHead<'_>,
         records: Records,
         outcome: Result<Option<Authentication>, Error>,
@@ -221,10 +229,19 @@ impl Explanation {
                 (Verdict::Refused(error.reason()), None)
             }
         };
-        let mut explanation =
-            Self { verdict, steps: Vec::new(), hints: Vec::new(), remedy: None, jwt, token, shows_claims: false };
+        let mut explanation = Self {
+            server,
+            authenticated: verdict,
+            verdict,
+            steps: Vec::new(),
+            hints: Vec::new(),
+            remedy: None,
+            jwt,
+            token,
+            shows_claims: false,
+        };
         explanation.steps = explanation.in_steps(explained);
-        explanation.hints = hints::of(&explanation, request, server);
+        explanation.hints = hints::of(&explanation, request);
         explanation.remedy = hints::remedy(&explanation);
         explanation
     }
@@ -259,56 +276,60 @@ impl Explanation {
         !matches!(step, Step::Header | Step::Signature) || self.jwt.is_some()
     }
 
-    /// The same, with what a route demands of the token as its last step.
+    /// The same, with what a route demands of the token as its last step. Called again, it is about the other route alone.
+    ///
+    /// A [`public`](crate::public) route looks at no token, so that nothing explained here refuses its requests.
     #[must_use]
     pub fn for_access(mut self, access: &Access) -> Self {
-        let Some(step) = self.steps.iter_mut().find(|step| step.step == Step::Access) else { return self };
-        let Some(token) = &self.token else {
-            if self.verdict == Verdict::Anonymous && !access.admits_anonymous() {
-                self.verdict = Verdict::Refused(Reason::MissingCredentials);
-                self.remedy = hints::remedy(&self);
-            }
+        // What is refused in front of the routes is refused for each.
+        if let Verdict::Refused(_) = self.authenticated {
             return self;
-        };
-        let granted = redact::excerpt(&token.scope().to_log());
-        let of_scope = access.scope().map(|policy| {
-            policy.scopes().into_iter().map(|scope| {
-                let is_granted = token.satisfies(&policy_of(scope));
-                ExplainedCheck {
-                    field: "scope",
-                    status: if is_granted { Status::Passed } else { Status::NotApplicable },
-                    expected: scope.as_str().to_owned(),
-                    found: format!("{scope} {}", if is_granted { "is granted" } else { "is not granted" }),
-                    reason: None,
-                    decided_by: sources::of(Step::Access, "scope"),
-                    hint: None,
-                }
-            })
-        });
-        step.checks = of_scope.into_iter().flatten().collect();
-        match access.check(token) {
-            Ok(()) => step.status = Status::Passed,
-            Err(error) => {
-                step.status = Status::Failed;
-                let failed = match error.failed_checks() {
-                    [] => vec![ExplainedCheck {
-                        field: "scope",
-                        status: Status::Failed,
-                        expected: access.to_string(),
-                        found: granted,
-                        reason: Some(error.reason()),
-                        decided_by: sources::of(Step::Access, "scope"),
-                        hint: None,
-                    }],
-                    failures => failures.iter().map(|failure| ExplainedCheck::failed(Step::Access, failure)).collect(),
-                };
-                step.checks.extend(failed);
-                self.verdict = Verdict::Refused(error.reason());
-                self.hints.extend(hints::of_access(token, access));
-                self.remedy = hints::remedy(&self);
-            }
         }
+        let outcome = match &self.token {
+            None if access.admits_anonymous() => Ok(()),
+            None => Err(Error::missing_credentials()),
+            // What the layers ask first, too: no token would do.
+            Some(_) if self.server.access_fault(access).is_some() => Err(Error::no_binding()),
+            Some(token) => access.check(token),
+        };
+        let mut checks = self.token.iter().flat_map(|token| checks_of_scope(token, access)).collect::<Vec<_>>();
+        let status = match (&outcome, &self.token) {
+            (Err(_), _) => Status::Failed,
+            (Ok(()), Some(_)) => Status::Passed,
+            (Ok(()), None) => Status::NotApplicable,
+        };
+        let error = outcome.err();
+        checks.extend(error.iter().flat_map(|error| self.unmet(access, error)));
+        self.verdict = error.as_ref().map_or(self.authenticated, |error| Verdict::Refused(error.reason()));
+        if self.token.is_some() {
+            self.hints = error.and_then(|_| hints::of_access(&self, access)).into_iter().collect();
+        }
+        if let Some(step) = self.steps.iter_mut().find(|step| step.step == Step::Access) {
+            (step.status, step.checks) = (status, checks);
+        }
+        self.remedy = hints::remedy(&self);
         self
+    }
+
+    /// What a route refuses; where that names no check, its reason stands for one.
+    fn unmet(&self, access: &Access, error: &Error) -> Vec<ExplainedCheck> {
+        if !error.failed_checks().is_empty() {
+            return error.failed_checks().iter().map(|failure| ExplainedCheck::failed(Step::Access, failure)).collect();
+        }
+        let (field, found) = match (error.reason(), &self.token) {
+            (Reason::InsufficientScope, Some(token)) => ("scope", granted(token)),
+            (Reason::NoBinding, _) => ("cnf", "a resource server that accepts no token bound like that".to_owned()),
+            _ => ("Authorization", "none".to_owned()),
+        };
+        vec![ExplainedCheck {
+            field,
+            status: Status::Failed,
+            expected: access.to_string(),
+            found,
+            reason: Some(error.reason()),
+            decided_by: sources::of(Step::Access, field),
+            hint: None,
+        }]
     }
 
     /// The same, with the claims that name the user and the token, and all others.
@@ -353,8 +374,11 @@ impl Explanation {
 
     fn redacted(&self, step: &ExplainedStep) -> ExplainedStep {
         let mut step = step.clone();
-        let is_personal =
-            |check: &&mut ExplainedCheck| matches!(check.field, "sub" | "jti") && check.status == Status::Passed;
+        // Of a claim that is missing or no text, its type was found.
+        let is_of_value = |reason| !matches!(reason, Some(Reason::MalformedClaim | Reason::MissingClaim));
+        let is_personal = |check: &&mut ExplainedCheck| {
+            matches!(check.field, "sub" | "jti") && !check.found.is_empty() && is_of_value(check.reason)
+        };
         if !self.shows_claims {
             step.checks.iter_mut().filter(is_personal).for_each(|check| check.found = REDACTED.to_owned());
         }
@@ -362,8 +386,30 @@ impl Explanation {
     }
 }
 
-fn policy_of(scope: &ScopeToken) -> ScopePolicy {
-    ScopePolicy::try_from(scope.clone()).expect("a scope of a policy is one")
+/// The scopes that a route names, each granted or not.
+fn checks_of_scope(token: &VerifiedToken, access: &Access) -> Vec<ExplainedCheck> {
+    let check = |scope: &ScopeToken| {
+        let is_granted = grants(token, scope);
+        ExplainedCheck {
+            field: "scope",
+            status: if is_granted { Status::Passed } else { Status::NotApplicable },
+            expected: scope.as_str().to_owned(),
+            found: format!("{scope} {}", if is_granted { "is granted" } else { "is not granted" }),
+            reason: None,
+            decided_by: sources::of(Step::Access, "scope"),
+            hint: None,
+        }
+    };
+    access.scope().into_iter().flat_map(ScopePolicy::scopes).map(check).collect()
+}
+
+fn granted(token: &VerifiedToken) -> String {
+    redact::excerpt(&token.scope().to_log())
+}
+
+/// Whether a token has a scope, under the grammar of its issuer.
+fn grants(token: &VerifiedToken, scope: &ScopeToken) -> bool {
+    token.satisfies(&ScopePolicy::try_from(scope.clone()).expect("a scope of a policy is one"))
 }
 
 /// The checks that a refusal names; where it names none, its reason stands for one.
