@@ -1,9 +1,10 @@
-//! A service that is configured by its environment alone: `SCOPEGATE_*`, as `scopegate issuer` prints them.
+//! A service that is configured by the file in TOML that its argument names, as `scopegate doctor` saves one, or else by its
+//! environment alone: `SCOPEGATE_*`, as `scopegate issuer` prints them.
 //!
 //! It listens on 127.0.0.1:3000, or on the port that `PORT` names.
 #![forbid(unsafe_code)]
 
-use std::{env, error::Error};
+use std::{env, error::Error, fs};
 
 use axum::routing::get;
 use scopegate_axum::{AccessToken, ProtectedRouter, ResourceServer, authenticated, config::Config, scope};
@@ -11,7 +12,11 @@ use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let server: ResourceServer = Config::from_env("SCOPEGATE").into_builder().build().await?;
+    let config: Config = match env::args().nth(1) {
+        Some(file) => toml::from_str(&fs::read_to_string(file)?)?,
+        None => Config::from_env("SCOPEGATE"),
+    };
+    let server: ResourceServer = config.into_builder().build().await?;
     let app = ProtectedRouter::new(server)
         .route("/me", authenticated(), get(me))
         .route("/messages", scope("message"), get(async || "no messages\n"))

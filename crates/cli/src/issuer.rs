@@ -2,8 +2,11 @@
 
 use std::{
     fmt::Write as _,
+    future::{Future as _, poll_fn},
     io::{self, ErrorKind},
     path::PathBuf,
+    pin::pin,
+    task::Poll,
 };
 
 use clap::Args;
@@ -38,8 +41,15 @@ impl Issuer {
         }
         let issuer = builder.try_start().await.map_err(|error| self.explained(&error))?;
         let variables = self.variables(&issuer);
+        // Polled before anybody is told: until then Ctrl-C ends the process at once.
+        let mut interrupt = pin!(tokio::signal::ctrl_c());
+        let listening = poll_fn(|context| Poll::Ready(interrupt.as_mut().poll(context))).await;
         output.result(&self.introduction(&issuer, &variables), &description(&issuer, &variables))?;
-        tokio::signal::ctrl_c().await.map_err(|error| {
+        let interrupted = match listening {
+            Poll::Ready(ended) => ended,
+            Poll::Pending => interrupt.await,
+        };
+        interrupted.map_err(|error| {
             Failure::failed(format!("the issuer cannot be told to stop by Ctrl-C: {error}; end it in another way"))
         })?;
         issuer.shutdown().await;

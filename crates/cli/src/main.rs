@@ -3,6 +3,7 @@
 
 mod check;
 mod completions;
+mod doctor;
 mod explain;
 mod failure;
 mod issuer;
@@ -41,6 +42,7 @@ enum Command {
     Revoke(revoke::Revoke),
     Check(check::Check),
     Explain(explain::Explain),
+    Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -60,6 +62,7 @@ impl Command {
             Self::Revoke(command) => command.run(output).await,
             Self::Check(command) => command.run(output).await,
             Self::Explain(command) => command.run(output).await,
+            Self::Doctor(command) => command.run(output).await,
             Self::Completions(command) => command.run(output),
             Self::Man(command) => command.run(output),
         }

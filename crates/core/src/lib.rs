@@ -43,6 +43,7 @@
 //! | answer a refused request | [`Error`], [`ErrorKind`], [`reason`], [`ProtectionSpace`] |
 //! | know when keys are fetched, or supply them by other means | [`keys`] |
 //! | accept many issuers that differ only in their name | [`Tenants`] |
+//! | say what is wrong with an issuer, step by step | [`discovery`], [`jose::JwkSet`], [`KeyRefresh::lifetime`](keys::KeyRefresh::lifetime) |
 //! | monitor keys, caches and refusals | [`Health`], [`observe`] |
 //!
 //! # Features
@@ -91,7 +92,7 @@ pub use self::{
     crypto::CryptoBackend,
     custom::{api_keys, token_verifier},
     jwt::JwtCacheConfig,
-    net::fetch,
+    net::{discovery, fetch},
     refusal::{Challenge, Error, ErrorKind, FailedCheck, InvalidProtectionSpace, ProtectionSpace, Reason, reason},
     request::{Credentials, RequestHead, Scheme},
     resource_server::{

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The hints of a refusal, those of its checks and those of the whole.
-pub(super) fn hints(explanation: &Explanation) -> Vec<String> {
+fn hints(explanation: &Explanation) -> Vec<String> {
     let of_checks = explanation.steps().flat_map(|step| step.checks).filter_map(|check| check.hint.map(str::to_owned));
     of_checks.chain(explanation.hints().map(str::to_owned)).collect()
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::rig::{bad, good, readme, run, scopegate};
 
-const COMMANDS: [&str; 7] = ["issuer", "token", "rotate", "revoke", "check", "completions", "man"];
+const COMMANDS: [&str; 9] = ["issuer", "token", "rotate", "revoke", "check", "explain", "doctor", "completions", "man"];
 
 #[test]
 fn help_fits_a_screen_and_names_the_exit_status() {

@@ -1,9 +1,11 @@
 //! The command as a user runs it.
 
 mod check;
+mod doctor;
 mod explain;
 mod help;
 mod issuer;
 mod readme;
 mod rig;
+mod stand_in;
 mod token;

@@ -156,13 +156,24 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
-        // `cargo test` builds the examples in a folder beside that of the tests.
-        let test = env::current_exe().unwrap();
-        let program =
-            test.ancestors().nth(2).unwrap().join("examples/service").with_extension(env::consts::EXE_EXTENSION);
-        let mut process = Running::start(without_settings(program).env("PORT", "0").envs(variables.iter().copied()));
+        Self::run(without_settings(Self::program()).envs(variables.iter().copied()))
+    }
+
+    /// One with this configuration in TOML.
+    pub(crate) fn configured(file: &str) -> Self {
+        Self::run(without_settings(Self::program()).arg(file))
+    }
+
+    fn run(command: &mut Command) -> Self {
+        let mut process = Running::start(command.env("PORT", "0"));
         let url = process.line();
         Self { _process: process, url }
+    }
+
+    fn program() -> PathBuf {
+        // `cargo test` builds the examples in a folder beside that of the tests.
+        let test = env::current_exe().unwrap();
+        test.ancestors().nth(2).unwrap().join("examples/service").with_extension(env::consts::EXE_EXTENSION)
     }
 
     /// Status line, headers and body of the answer to this token.

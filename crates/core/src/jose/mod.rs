@@ -16,7 +16,7 @@ mod vectors;
 
 pub use self::{
     algorithm::{Algorithm, UnknownAlgorithm},
-    key::{JwkSet, JwkSetError, KeySet, SkippedKey},
+    key::{JwkSet, JwkSetError, KeySet, SkippedKey, UsableKey},
 };
 pub(crate) use self::{
     base64url::Buffer,

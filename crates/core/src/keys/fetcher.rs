@@ -204,7 +204,7 @@ impl KeyFetcher {
         let comparable = last.filter(|last| last.validators.demand(url, &mut headers));
         let answer = self.documents.get(url, headers).await?;
         let now = self.documents.clock.now();
-        let requested = http_caching::lifetime(url, &plain, &answer, now);
+        let requested = http_caching::lifetime(url, &plain, answer.headers(), now);
         let freshness = Freshness::new(now, requested, &self.refresh);
         let validators = Validators::of(url, &answer);
         if answer.status() == StatusCode::NOT_MODIFIED {

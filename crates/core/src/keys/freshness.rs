@@ -31,6 +31,10 @@ impl Freshness {
         Self { loaded_at: now, ..*self }
     }
 
+    pub(super) fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
     pub(super) fn loaded_at(&self) -> SystemTime {
         self.loaded_at
     }

@@ -43,7 +43,7 @@ pub(crate) use self::{
 };
 pub use self::{
     health::{FailedRefresh, KeyHealth, KeyState},
-    refresh::KeyRefresh,
+    refresh::{KeyLifetime, KeyRefresh},
 };
 use crate::{BoxFuture, jose::KeySet};
 

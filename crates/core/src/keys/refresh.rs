@@ -1,6 +1,11 @@
 //! Settings of the refresh of keys.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, Uri};
+
+use super::freshness::Freshness;
+use crate::net::http_caching;
 
 /// How an issuer's keys are kept current: the bounds for the lifetime that it states, and what happens during its outage.
 ///
@@ -100,6 +105,15 @@ impl KeyRefresh {
         self
     }
 
+    /// How long keys are fresh that came from `url` at `now` with these response headers.
+    ///
+    /// [`Issuer::key_refresh`](crate::Issuer::key_refresh) has this applied to every response; call it to see what
+    /// becomes of the headers of one.
+    pub fn lifetime(&self, url: &Uri, response: &HeaderMap, now: SystemTime) -> KeyLifetime {
+        let requested = http_caching::lifetime(url, &HeaderMap::new(), response, now);
+        KeyLifetime { requested, applied: Freshness::new(now, requested, self).lifetime() }
+    }
+
     /// The settings that are out of bounds, as texts that name the bounds and the default.
     pub(crate) fn faults(&self) -> impl Iterator<Item = &'static str> {
         const SECOND: Duration = Duration::from_secs(1);
@@ -139,9 +153,37 @@ impl KeyRefresh {
     }
 }
 
+/// How long the keys of one response are fresh. See [`KeyRefresh::lifetime`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyLifetime {
+    /// What the response asks for by `Cache-Control`, `Expires` and `Age` (RFC 9111 §4.2): zero where it must not be
+    /// cached, `None` where it says nothing.
+    pub requested: Option<Duration>,
+    /// The same within the bounds of [`KeyRefresh::interval`].
+    pub applied: Duration,
+}
+
 #[cfg(test)]
 mod tests {
+    use http::header::{AGE, CACHE_CONTROL};
+
     use super::*;
+
+    #[test]
+    fn key_10_the_lifetime_of_a_response_is_what_it_asks_for_within_the_interval() {
+        let seconds = Duration::from_secs;
+        let lifetime = |fields: &[(http::HeaderName, &'static str)]| {
+            let headers = fields.iter().map(|(name, value)| (name.clone(), http::HeaderValue::from_static(value)));
+            let url = Uri::from_static("https://as.example/jwks");
+            let lifetime = KeyRefresh::default().lifetime(&url, &headers.collect(), SystemTime::UNIX_EPOCH);
+            (lifetime.requested, lifetime.applied)
+        };
+        assert_eq!(lifetime(&[]), (None, seconds(300)));
+        assert_eq!(lifetime(&[(CACHE_CONTROL, "no-store")]), (Some(Duration::ZERO), seconds(300)));
+        assert_eq!(lifetime(&[(CACHE_CONTROL, "max-age=900"), (AGE, "100")]), (Some(seconds(800)), seconds(800)));
+        assert_eq!(lifetime(&[(CACHE_CONTROL, "max-age=172800")]), (Some(seconds(172_800)), seconds(86_400)));
+    }
 
     #[test]
     fn settings_have_bounds_that_their_ends_are_within() {

@@ -32,7 +32,7 @@ pub(crate) enum Wanted {
 }
 
 impl Wanted {
-    const fn member(self) -> &'static str {
+    pub(super) const fn member(self) -> &'static str {
         match self {
             Self::Keys => "jwks_uri",
             Self::Introspection { .. } => "introspection_endpoint",
@@ -49,7 +49,7 @@ pub(crate) fn openid_configuration(issuer: &str) -> String {
 
 /// The three well-known URLs of an issuer's document, in the order in which they are tried: the OAuth form (RFC 8414 §3.1),
 /// the OIDC form inserted between host and path (RFC 8414 §5), and the OIDC form appended (OIDC Discovery §4.1).
-fn well_known(issuer: &str) -> Vec<String> {
+pub(super) fn well_known(issuer: &str) -> Vec<String> {
     const OAUTH: &str = "/.well-known/oauth-authorization-server";
 
     let after_scheme = issuer.find("://").map_or(0, |at| at + 3);
@@ -100,11 +100,16 @@ pub(crate) async fn at(
 ) -> Result<(Uri, Option<Duration>), DiscoveryError> {
     let headers = documents.headers("application/json");
     let answer = documents.get(url, headers.clone()).await?;
-    let lifetime = http_caching::lifetime(url, &headers, &answer, documents.clock.now());
+    let lifetime = http_caching::lifetime(url, &headers, answer.headers(), documents.clock.now());
     Ok((read(answer.body(), issuer, wanted, plain_http)?, lifetime))
 }
 
-fn read(document: &[u8], issuer: &str, wanted: Wanted, plain_http: &PlainHttp) -> Result<Uri, DiscoveryError> {
+pub(super) fn read(
+    document: &[u8],
+    issuer: &str,
+    wanted: Wanted,
+    plain_http: &PlainHttp,
+) -> Result<Uri, DiscoveryError> {
     const ALIASES: &str = "mtls_endpoint_aliases";
     let member = wanted.member();
     let members = json::object(document, |name| name == "issuer" || name == member || name == ALIASES)

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use super::skipped_key::{OTHER_OPERATIONS, OTHER_USE, SECRET};
 use crate::{
     crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey, is_strong_ed25519},
     jose::{
@@ -68,14 +69,14 @@ impl Jwk {
 
     pub(super) fn read(index: usize, element: &Value<'_>) -> Result<Self, Cow<'static, str>> {
         if PRIVATE.iter().any(|name| find(element, name).is_some()) {
-            return Err("it has a private member, or is symmetric".into());
+            return Err(SECRET.into());
         }
         let key_type = member(element, "kty")?.ok_or("it has no `kty`")?;
         if member(element, "use")?.is_some_and(|purpose| purpose != "sig") {
-            return Err("its `use` is not `sig`".into());
+            return Err(OTHER_USE.into());
         }
         if !may_verify(element)? {
-            return Err("its `key_ops` lacks `verify`".into());
+            return Err(OTHER_OPERATIONS.into());
         }
         let public_key = match (key_type, member(element, "crv")?) {
             ("EC", Some("P-256")) => ec(element, Curve::P256)?,
@@ -173,8 +174,7 @@ fn ed25519(element: &Value<'_>) -> Result<PublicKey, &'static str> {
 
 fn rsa(element: &Value<'_>) -> Result<PublicKey, &'static str> {
     let (n, e) = (without_leading_zeros(bytes(element, "n")?), without_leading_zeros(bytes(element, "e")?));
-    let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
-    if !RSA_MODULUS_BITS.contains(&bits) || n.last().is_none_or(|last| last % 2 == 0) {
+    if !RSA_MODULUS_BITS.contains(&bits(&n)) || n.last().is_none_or(|last| last % 2 == 0) {
         return Err("its modulus is even, or not between 2048 and 8192 bits");
     }
     let exponent = if e.len() <= 8 { e.iter().fold(0, |value: u64, &byte| 256 * value + u64::from(byte)) } else { 0 };
@@ -182,6 +182,11 @@ fn rsa(element: &Value<'_>) -> Result<PublicKey, &'static str> {
         return Err("its exponent is even, or not between 65537 and 2^33 - 1");
     }
     Ok(PublicKey::Rsa { n, e })
+}
+
+/// The length in bits of a number without leading zero bytes.
+pub(super) fn bits(number: &[u8]) -> usize {
+    number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
 }
 
 fn without_leading_zeros(mut bytes: Vec<u8>) -> Vec<u8> {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::skipped_key::SkippedKey;
+use super::{skipped_key::SkippedKey, usable_key::UsableKey};
 use crate::{
     crypto::{PublicKey, VerifyingKey},
     jose::Algorithm,
@@ -148,6 +148,11 @@ impl KeySet {
             (key.id.as_deref(), key.algorithm, &key.public_key)
         }
         self.keys.iter().map(parts).eq(other.keys.iter().map(parts))
+    }
+
+    /// The keys, sorted by id, those without one first. A key that is used with several algorithms occurs once for each.
+    pub fn keys(&self) -> impl Iterator<Item = UsableKey<'_>> {
+        self.keys.iter().map(UsableKey)
     }
 
     /// The number of keys.

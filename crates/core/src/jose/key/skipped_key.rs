@@ -2,6 +2,10 @@ use std::{borrow::Cow, fmt};
 
 use crate::redact::excerpt;
 
+pub(super) const SECRET: &str = "it has a private member, or is symmetric";
+pub(super) const OTHER_USE: &str = "its `use` is not `sig`";
+pub(super) const OTHER_OPERATIONS: &str = "its `key_ops` lacks `verify`";
+
 /// A key of a JWK Set that is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SkippedKey {
@@ -14,6 +18,23 @@ impl SkippedKey {
     /// The key's `kid`.
     pub fn key_id(&self) -> Option<&str> {
         self.id.as_deref()
+    }
+
+    /// Why it is not used, as a fragment that says it of the key.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// Whether the set publishes a secret: the key has a private member, or is symmetric (RFC 7517 §9.2). Whoever reads
+    /// the set can then sign with it.
+    pub fn is_secret(&self) -> bool {
+        self.why == SECRET
+    }
+
+    /// Whether it is another use (`use`, `key_ops`; RFC 7517 §4.2, §4.3) that excludes the key, such as encryption. It
+    /// signs no tokens, so nothing is amiss.
+    pub fn has_other_use(&self) -> bool {
+        [OTHER_USE, OTHER_OPERATIONS].contains(&&*self.why)
     }
 }
 

@@ -113,6 +113,26 @@ fn key_9_a_member_that_is_null_is_absent() {
 }
 
 #[test]
+fn a_key_set_says_of_each_key_what_it_is_and_of_each_other_why_not() {
+    let chosen = without("a-rs256", "alg");
+    let symmetric = json!({ "kty": "oct", "kid": "s", "k": "AQAB" });
+    let keys = set(&[public_jwk("a-es384"), chosen, public_jwk("a-enc"), symmetric, with("a-es256", "x", "AA")])
+        .prepare(Algorithm::DEFAULT, BACKENDS[0]);
+    let used: Vec<_> = keys
+        .keys()
+        .map(|key| (key.key_id().unwrap(), key.algorithm(), key.is_algorithm_chosen(), key.key_type(), key.bits()))
+        .collect();
+    assert_eq!(used, [("a-es384", Es384, false, "P-384", 384), ("a-rs256", Rs256, true, "RSA", 2048)]);
+    let skipped: Vec<_> = keys
+        .skipped()
+        .iter()
+        .map(|key| (key.key_id().unwrap(), key.why(), key.is_secret(), key.has_other_use()))
+        .collect();
+    let expected = [("a-enc", USE, false, true), ("s", PRIVATE, true, false), ("a-es256", LENGTH, false, false)];
+    assert_eq!(skipped, expected);
+}
+
+#[test]
 fn key_7_a_key_for_another_use_is_skipped() {
     assert_eq!(why_skipped(&public_jwk("a-enc")), USE);
     for other in ["enc", "", "SIG", "sig "] {

@@ -274,9 +274,17 @@ impl Profile {
         }
     }
 
-    /// Whether the issuer says in so many words that a token is an access token: by the type `at+jwt`, or a claim such as
-    /// `token_use`.
-    pub(crate) fn names_the_kind(&self) -> bool {
+    /// Whether each token of this profile says what it is: by a type of access tokens alone (`at+jwt`), or by a claim that
+    /// names the kind of token. Those of other profiles are known by something that other tokens of the issuer lack, such as
+    /// a scope, so that a token may fit several of them.
+    ///
+    /// ```
+    /// use scopegate_core::jwt::Profile;
+    ///
+    /// assert!(Profile::rfc9068().names_the_kind() && Profile::keycloak().names_the_kind());
+    /// assert!(!Profile::auth0().names_the_kind());
+    /// ```
+    pub fn names_the_kind(&self) -> bool {
         self.type_is_decisive || self.evidence.iter().any(Evidence::names_the_kind)
     }
 

@@ -1444,7 +1444,7 @@ mod hostile {
                             let requested = crate::net::http_caching::lifetime(
                                 &JWKS_URL.parse().unwrap(),
                                 &http::HeaderMap::new(),
-                                &answer,
+                                answer.headers(),
                                 now,
                             );
                             let f =

@@ -43,7 +43,8 @@ impl fmt::Display for Explanation {
         let failed = steps.iter().flat_map(|step| &step.checks).filter(|check| check.status == Status::Failed);
         failed.clone().try_for_each(|check| write_failure(f, check))?;
         let of_checks = failed.filter_map(|check| check.hint);
-        of_checks.chain(self.hints()).try_for_each(|hint| writeln!(f, "  hint:     {hint}"))?;
+        let others = self.hints().filter(|hint| Some(*hint) != self.remedy());
+        of_checks.chain(others).try_for_each(|hint| writeln!(f, "  hint:     {hint}"))?;
         if let Some(remedy) = self.remedy() {
             writeln!(f, "  remedy:   {}", one_line(remedy))?;
         }

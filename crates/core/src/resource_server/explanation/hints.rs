@@ -76,8 +76,7 @@ pub(super) fn of(explanation: &Explanation, request: RequestHead<'_>) -> Vec<Hin
     of_request.into_iter().chain(of_token(explanation)).collect()
 }
 
-/// The remedy of a refusal: what the failed check suggests; nothing more where a hint says what to do; or else what the docs of its
-/// reason say.
+/// The remedy of a refusal: what the failed check suggests, or a hint that says what to do, or else what the docs of its reason say.
 pub(super) fn remedy(explanation: &Explanation) -> Option<Hint> {
     let reason = explanation.reason()?;
     let checks = || explanation.steps.iter().flat_map(|step| &step.checks);
@@ -87,8 +86,7 @@ pub(super) fn remedy(explanation: &Explanation) -> Option<Hint> {
     {
         return Some(specific);
     }
-    let is_hinted = !explanation.hints.is_empty() || checks().any(|check| check.hint.is_some());
-    (!is_hinted).then(|| reason::remedy(reason).into())
+    Some(explanation.hints.first().cloned().unwrap_or_else(|| reason::remedy(reason).into()))
 }
 
 fn specific_remedy(reason: Reason, check: &ExplainedCheck) -> Option<Hint> {

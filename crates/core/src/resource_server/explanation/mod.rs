@@ -367,7 +367,8 @@ impl Explanation {
         self.hints.iter().map(|hint| &**hint)
     }
 
-    /// What remedies a refusal. `None` where a [hint](Self::hints) says what to do.
+    /// What remedies a refusal: by the failed check, by the first [hint](Self::hints), or as the docs of its
+    /// [`reason`](mod@crate::reason) say it. `None` where nothing is refused.
     pub fn remedy(&self) -> Option<&str> {
         self.remedy.as_deref()
     }

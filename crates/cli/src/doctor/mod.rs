@@ -1,0 +1,240 @@
+//! `scopegate doctor`.
+
+mod clock;
+mod configuration;
+mod finding;
+mod introspection;
+mod keys;
+mod metadata;
+mod network;
+mod report;
+mod sample;
+
+use std::{
+    fs::OpenOptions,
+    io::{ErrorKind, Write as _},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use http::Uri;
+use scopegate_core::{Startup, discovery::Discovery, jwt::Profile};
+
+use self::{
+    configuration::{Client, DEFAULT_PROFILE, Settings},
+    finding::Level,
+    metadata::Metadata,
+    network::Network,
+    report::{Report, printable},
+};
+use crate::{Failure, Output, Verdict, failure::shown, stdin};
+
+/// What stands for the audience where none is known.
+const PLACEHOLDER: &str = "https://api.example";
+
+/// Say what is wrong with an issuer, and print the configuration for it
+///
+/// Fetches the metadata document from every well-known address, and the keys; compares the clocks; asks the
+/// introspection endpoint about an invented token; and tries every profile with a sample token, if there is one. Plain
+/// http is allowed on this machine alone.
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// The identifier, as the issuer's tokens have it in `iss`
+    issuer: String,
+    /// How tokens name the service; that of the sample token by default
+    #[arg(long, value_parser = audience)]
+    audience: Option<String>,
+    /// The format of the issuer's tokens, where a sample token fits several: rfc9068, auth0, entra-v2, keycloak …
+    #[arg(long, value_name = "NAME", value_parser = profile)]
+    profile: Option<&'static str>,
+    /// A sample access token, or `-` to read it from standard input, where no list of processes shows it
+    #[arg(long, allow_hyphen_values = true)]
+    token: Option<String>,
+    /// The id that the issuer has for this service, for introspection
+    #[arg(long, value_name = "ID", requires = "client_secret_file")]
+    client_id: Option<String>,
+    /// The file with the secret of that client
+    #[arg(long, value_name = "FILE", requires = "client_id")]
+    client_secret_file: Option<String>,
+    /// Save the configuration to this file, unless it exists
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Replace the file
+    #[arg(long, requires = "save")]
+    force: bool,
+}
+
+/// An issuer, and what is known of it so far.
+struct Examination {
+    issuer: String,
+    discovery: Discovery,
+    network: Network,
+    report: Report,
+}
+
+impl Examination {
+    /// The issuer's host.
+    fn host(&self) -> Option<String> {
+        Some(self.issuer.parse::<Uri>().ok()?.host()?.to_owned())
+    }
+}
+
+impl Doctor {
+    pub(crate) async fn run(self, output: &Output) -> Result<Verdict, Failure> {
+        if let Some(file) = self.save.as_deref().filter(|file| !self.force && file.exists()) {
+            return Err(exists(file));
+        }
+        let token = match self.token.as_deref() {
+            Some("-") => Some(stdin::text("a token")?),
+            other => other.map(str::to_owned),
+        };
+        let token = token.map(|token| token.trim().to_owned());
+        if token.as_deref() == Some("") {
+            return Err(Failure::usage("there is no token: send one to standard input, or leave out `--token`"));
+        }
+        let mut examination = Examination {
+            discovery: discovery_of(&self.issuer, &self.issuer),
+            network: Network::new()?,
+            report: Report::default(),
+            issuer: self.issuer.clone(),
+        };
+        let settings = self.examine(&mut examination, token.as_deref()).await;
+        let configuration = match settings {
+            Some(settings) => starting(&mut examination, settings).await,
+            None => None,
+        };
+        let is_bad = examination.report.has_fault();
+        let saved = self.saved(configuration.as_deref());
+        let file = self.save.as_deref().filter(|_| saved.is_ok()).map(|file| file.display().to_string());
+        let (text, json) = examination.report.finish(configuration.as_deref(), file);
+        output.result(&text, &json)?;
+        saved?;
+        Ok(if is_bad { Verdict::Bad } else { Verdict::Good })
+    }
+
+    /// Takes every step that can be taken. The settings are those of a service, if the issuer has documents at all.
+    async fn examine(&self, examination: &mut Examination, token: Option<&str>) -> Option<Settings> {
+        let mut settings = self.settings();
+        examination.report.part(format_args!("Issuer {}", printable(&self.issuer)));
+        examination.report.member("issuer", self.issuer.clone());
+        let urls = match examination.discovery.well_known_urls() {
+            Ok(urls) => urls,
+            Err(fault) => {
+                let remedy = "name the issuer exactly as its tokens do, beginning with https://; plain http is for \
+                              this machine alone, by its address, such as http://127.0.0.1:9000";
+                examination.report.findings.add(Level::Fault, None, fault.to_string(), "RFC 8414 section 2", remedy);
+                return None;
+            }
+        };
+        if settings.is_plain_http() {
+            let text = "the issuer is asked over plain http, which is allowed on this machine alone";
+            let remedy = "serve it over https before anyone else is to trust it";
+            examination.report.findings.add(Level::Note, None, text, "RFC 8414 section 2, section 6.1", remedy);
+        }
+        let Metadata { jwks_uri, introspection_endpoint, is_valid, is_reached } =
+            metadata::examine(examination, urls).await;
+        if !is_reached {
+            return None;
+        }
+        let keys = match &jwks_uri {
+            Some(url) => keys::examine(examination, url).await,
+            None => keys::Keys::default(),
+        };
+        settings.algorithms = keys.algorithms;
+        clock::examine(examination);
+        introspection::examine(examination, &settings, introspection_endpoint.as_ref()).await;
+        if !(is_valid && keys.are_usable) {
+            if token.is_some() {
+                let text = "the sample token was not tried, since a service has no keys for it";
+                examination.report.findings.add(Level::Warning, None, text, "", "remedy the other faults first");
+            }
+            return None;
+        }
+        match token {
+            Some(token) => sample::examine(examination, &mut settings, token).await,
+            None => sample::guess(examination, &mut settings),
+        }
+        if !settings.is_audience_known {
+            let text = format!("the audience is not known; the configuration has {PLACEHOLDER} in its place");
+            let remedy = "name it with `--audience`, or send a sample token that has one";
+            examination.report.findings.add(Level::Warning, None, text, "RFC 9068 section 4", remedy);
+        }
+        Some(settings)
+    }
+
+    fn settings(&self) -> Settings {
+        let client = self.client_id.clone().zip(self.client_secret_file.clone());
+        Settings {
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone().unwrap_or_else(|| PLACEHOLDER.to_owned()),
+            is_audience_known: self.audience.is_some(),
+            profile: self.profile.unwrap_or(DEFAULT_PROFILE),
+            named_profile: self.profile,
+            algorithms: Vec::new(),
+            client: client.map(|(id, file)| Client::WithSecret { id, file }),
+        }
+    }
+
+    fn saved(&self, configuration: Option<&str>) -> Result<(), Failure> {
+        let Some(file) = &self.save else { return Ok(()) };
+        let configuration = configuration.ok_or_else(|| {
+            Failure::failed(format!(
+                "{} is not written, since there is no configuration; remedy the faults first",
+                shown(file)
+            ))
+        })?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        if !self.force {
+            options.create_new(true);
+        }
+        let written = options.open(file).and_then(|mut file| file.write_all(configuration.as_bytes()));
+        written.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => exists(file),
+            _ => {
+                Failure::failed(format!("{} cannot be written: {error}; name another file with `--save`", shown(file)))
+            }
+        })
+    }
+}
+
+/// Discovery of the issuer of this name, as a part of the examination of another. Only an issuer on this machine may send us
+/// to this machine.
+fn discovery_of(name: &str, examined: &str) -> Discovery {
+    let discovery = Discovery::of(name);
+    if examined.starts_with("http://") { discovery.dangerous_allow_http_on_loopback() } else { discovery }
+}
+
+/// The configuration, if a service starts with it.
+async fn starting(examination: &mut Examination, settings: Settings) -> Option<String> {
+    match settings.build(Startup::FailFast, &examination.network).await {
+        Ok(_) => Some(format!("# Made by `scopegate doctor {}`.\n{}", printable(&settings.issuer), settings.to_toml())),
+        Err(faults) => {
+            for fault in faults {
+                let text = format!("a service with this configuration does not start: {fault}");
+                examination.report.findings.add(Level::Fault, None, text, "", "see the text");
+            }
+            None
+        }
+    }
+}
+
+fn exists(file: &Path) -> Failure {
+    Failure::usage(format!("{} exists: name another file with `--save`, or replace it with `--force`", shown(file)))
+}
+
+/// A profile by its name.
+fn profile(name: &str) -> Result<&'static str, String> {
+    Profile::names().find(|known| *known == name).ok_or_else(|| {
+        let known: Vec<_> = Profile::names().collect();
+        format!("no profile has this name; these are known: {}", known.join(", "))
+    })
+}
+
+/// An audience without control characters and spaces at its ends.
+fn audience(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.trim() != text || text.contains(char::is_control) {
+        return Err("an audience is a name, such as https://api.example".to_owned());
+    }
+    Ok(text.to_owned())
+}

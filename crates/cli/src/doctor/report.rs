@@ -1,0 +1,112 @@
+//! What the doctor says, for people and for programs.
+
+use std::fmt::{Display, Write as _};
+
+use serde_json::{Map, Value};
+
+use super::finding::{Findings, Level};
+
+/// Grows with every step.
+#[derive(Default)]
+pub(super) struct Report {
+    pub(super) findings: Findings,
+    text: String,
+    json: Map<String, Value>,
+}
+
+impl Report {
+    /// Begins a part of the text.
+    pub(super) fn part(&mut self, title: impl Display) {
+        _ = writeln!(self.text, "{}{title}", if self.text.is_empty() { "" } else { "\n" });
+    }
+
+    pub(super) fn line(&mut self, line: impl Display) {
+        _ = writeln!(self.text, "  {line}");
+    }
+
+    /// A member of the JSON.
+    pub(super) fn member(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.json.insert(name.to_owned(), value.into());
+    }
+
+    pub(super) fn has_fault(&self) -> bool {
+        self.findings.count(Level::Fault) > 0
+    }
+
+    /// The text and the JSON, with the findings, the configuration and the file that has it, and the verdict.
+    pub(super) fn finish(mut self, configuration: Option<&str>, file: Option<String>) -> (String, Value) {
+        let [faults, warnings] = [Level::Fault, Level::Warning].map(|level| self.findings.count(level));
+        let findings = std::mem::take(&mut self.findings).sorted();
+        self.member("ok", faults == 0);
+        self.member("configuration", configuration);
+        self.member("findings", serde_json::to_value(&findings).unwrap_or_default());
+        self.part("Findings");
+        self.text += &findings.to_string();
+        match configuration {
+            Some(configuration) => {
+                self.part(match &file {
+                    Some(file) => format!("Configuration, saved to {file}"),
+                    None => "Configuration".to_owned(),
+                });
+                self.text += "\n";
+                self.text += configuration;
+            }
+            None => self.part("Configuration: none, since a service would not start with it; remedy the faults first"),
+        }
+        self.member("saved_to", file);
+        self.part(match (faults, warnings) {
+            (0, 0) => "Verdict: no fault".to_owned(),
+            (0, _) => format!("Verdict: no fault, {}", counted(warnings, "warning")),
+            (_, 0) => format!("Verdict: {}", counted(faults, "fault")),
+            _ => format!("Verdict: {}, {}", counted(faults, "fault"), counted(warnings, "warning")),
+        });
+        (self.text, Value::Object(self.json))
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Text of a server, safe for a terminal: without control characters, and cut short.
+pub(super) fn printable(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let mut shown: String = text.chars().take(LONGEST).flat_map(escaped).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown += "...";
+    }
+    shown
+}
+
+fn escaped(c: char) -> Vec<char> {
+    if matches!(c, ' '..='~') { vec![c] } else { c.escape_default().collect() }
+}
+
+/// A number of seconds in the unit of its size.
+pub(super) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..600 if !seconds.is_multiple_of(60) => format!("{seconds} s"),
+        60..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_a_server_has_no_control_characters() {
+        assert_eq!(printable("text/html; charset=utf-8"), "text/html; charset=utf-8");
+        assert_eq!(printable("\u{1b}[2Jé\n"), "\\u{1b}[2J\\u{e9}\\n");
+        assert_eq!(printable(&"x".repeat(300)).len(), 203);
+    }
+
+    #[test]
+    fn durations_have_the_unit_of_their_size() {
+        let shown = [0, 119, 120, 3599, 86_400, 604_800].map(duration);
+        assert_eq!(shown, ["0 s", "119 s", "2 min", "59 min", "24 h", "7 days"]);
+    }
+}

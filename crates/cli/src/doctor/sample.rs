@@ -1,0 +1,218 @@
+//! A sample token: which profiles accept it, and why it is accepted or refused.
+
+use scopegate_core::{
+    Reason, Startup,
+    explanation::{Explanation, Status, Verdict},
+    jwt::Profile,
+};
+use serde_json::{Value, json};
+
+use super::{
+    Examination,
+    configuration::{DEFAULT_PROFILE, Settings},
+    finding::Level,
+    introspection::explain,
+    report::printable,
+};
+
+const SOURCE: &str = "RFC 9068 section 4, RFC 8725 section 3.11";
+
+/// Profiles by a part of the issuer's address. A guess: where there is a sample token, that decides.
+const BY_ADDRESS: [(&str, &str); 12] = [
+    ("://sts.windows.net/", "entra-v1"),
+    ("://login.microsoftonline.com/", "entra-v2"),
+    (".auth0.com/", "auth0"),
+    ("://cognito-idp.", "cognito"),
+    (".cloudflareaccess.com", "cloudflare-access"),
+    (".genauth.ai", "genauth"),
+    (".authing.cn", "genauth"),
+    ("/realms/", "keycloak"),
+    (".logto.app/", "logto"),
+    (".okta.com", "okta"),
+    ("://auth.pingone.", "pingone"),
+    (".zitadel.cloud", "zitadel"),
+];
+
+fn by_address(issuer: &str) -> Option<&'static str> {
+    BY_ADDRESS.iter().find(|(part, _)| issuer.contains(part)).map(|(_, profile)| *profile)
+}
+
+/// What a profile makes of the token.
+struct Trial {
+    profile: &'static str,
+    explanation: Explanation,
+    /// The fields of the checks that failed.
+    failed: Vec<&'static str>,
+}
+
+impl Trial {
+    fn is_accepted(&self) -> bool {
+        self.explanation.verdict() == Verdict::Accepted
+    }
+
+    fn names_the_kind(&self) -> bool {
+        Profile::by_name(self.profile).is_some_and(|profile| profile.names_the_kind())
+    }
+
+    fn outcome(&self) -> String {
+        match (self.explanation.reason(), &self.failed[..]) {
+            (None, _) => "accepts it".to_owned(),
+            (Some(reason), []) => format!("refuses it: {reason}"),
+            (Some(reason), failed) => format!("refuses it: {reason} ({})", failed.join(", ")),
+        }
+    }
+
+    /// Whether the token would be, or would have been, accepted at another time.
+    fn fits(&self) -> bool {
+        self.is_accepted()
+            || !self.failed.is_empty() && self.failed.iter().all(|field| ["exp", "nbf", "iat"].contains(field))
+    }
+}
+
+/// Without a token: the profile by the issuer's address.
+pub(super) fn guess(examination: &mut Examination, settings: &mut Settings) {
+    let (profile, why) = match (settings.named_profile, by_address(&settings.issuer)) {
+        (Some(profile), _) => (profile, "the profile of the command line"),
+        (None, Some(profile)) => (profile, "the profile by the issuer's address"),
+        (None, None) => (DEFAULT_PROFILE, "the profile by default"),
+    };
+    settings.profile = profile;
+    examination.report.member("profile", profile);
+    let text = format!("no token was tried; the configuration has {why}, {profile}");
+    let remedy = "send a sample token to standard input of `scopegate doctor ISSUER --token -`";
+    examination.report.findings.add(Level::Note, None, text, SOURCE, remedy);
+}
+
+/// Tries every profile, and puts the one that fits best into the settings, with the token's audience if none was named.
+pub(super) async fn examine(examination: &mut Examination, settings: &mut Settings, token: &str) {
+    examination.report.part("Sample token");
+    if !settings.is_audience_known {
+        let audiences = audiences(examination, settings, token).await;
+        if let Some(first) = audiences.first() {
+            (settings.audience, settings.is_audience_known) = (first.clone(), true);
+        }
+        if audiences.len() > 1 {
+            let names = printable(&audiences.join(", "));
+            let text =
+                format!("the sample token has several audiences, and the configuration has the first of {names}");
+            let remedy = "name the one that is this service with `--audience`";
+            examination.report.findings.add(Level::Warning, None, text, "RFC 9068 section 4", remedy);
+        }
+    }
+    let mut trials = Vec::new();
+    for profile in Profile::names() {
+        let tried = Settings { profile, ..settings.clone() };
+        let outcome = match tried.build(Startup::Lazy, &examination.network).await {
+            Ok(server) => {
+                let explanation = explain(&server, token).await;
+                let trial = Trial { profile, failed: failed(&explanation), explanation };
+                let outcome = trial.outcome();
+                trials.push(trial);
+                outcome
+            }
+            Err(faults) => format!("not tried: {}", faults.join("; ")),
+        };
+        examination.report.line(format_args!("{profile:28} {outcome}"));
+    }
+    examination.report.member("profiles", trials.iter().map(described).collect::<Vec<Value>>());
+    let named = trials.iter().find(|trial| Some(trial.profile) == settings.named_profile);
+    let Some(best) = named.or_else(|| best(&trials, &settings.issuer)) else { return };
+    settings.profile = best.profile;
+    // Where something else than the token said so, there is no doubt.
+    let is_certain = named.is_some() || by_address(&settings.issuer) == Some(best.profile) || best.names_the_kind();
+    judge(examination, &trials, best, is_certain);
+}
+
+/// The one that fits: by the issuer's address, the standard, or else one that asks the token what it is. Where none
+/// fits, the one with which the fewest checks fail.
+fn best<'t>(trials: &'t [Trial], issuer: &str) -> Option<&'t Trial> {
+    let rank = |trial: &&Trial| {
+        let preference = match trial.profile {
+            profile if by_address(issuer) == Some(profile) => 0,
+            DEFAULT_PROFILE => 1,
+            profile if profile.starts_with("dangerous-") => 4,
+            _ if trial.names_the_kind() => 2,
+            _ => 3,
+        };
+        (!trial.is_accepted(), !trial.fits(), trial.failed.len(), preference)
+    };
+    trials.iter().min_by_key(rank)
+}
+
+fn judge(examination: &mut Examination, trials: &[Trial], best: &Trial, is_certain: bool) {
+    let report = &mut examination.report;
+    report.member("profile", best.profile);
+    report.member("explanation", serde_json::to_value(&best.explanation).unwrap_or_default());
+    report.part(format_args!("Sample token, by the profile {}", best.profile));
+    best.explanation.to_string().lines().for_each(|line| report.line(line));
+
+    let remedy = best.explanation.remedy().unwrap_or_default().split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    let reason = best.explanation.reason();
+    if best.is_accepted() {
+        let fitting: Vec<_> = trials.iter().filter(|trial| trial.is_accepted()).map(|trial| trial.profile).collect();
+        let text = format!("the sample token is accepted with the profile {}", best.profile);
+        let (level, remedy) = match (fitting.len(), is_certain) {
+            (1, _) => (Level::Note, "nothing".to_owned()),
+            (_, true) => (Level::Note, format!("nothing; it fits {}: `--profile` chooses", fitting.join(", "))),
+            (_, false) => (
+                Level::Warning,
+                format!("choose the profile of your issuer's product by `--profile`: {}", fitting.join(", ")),
+            ),
+        };
+        report.findings.add(level, None, text, SOURCE, remedy);
+    } else if best.fits() {
+        let text =
+            format!("the sample token fits the profile {}, at another time: {}", best.profile, best.failed.join(", "));
+        let remedy = "nothing, if the token is old; otherwise compare the clocks";
+        report.findings.add(Level::Warning, None, text, "RFC 7519 section 4.1", remedy);
+    } else {
+        let text = format!(
+            "{}: {}",
+            match trials.iter().any(Trial::is_accepted) {
+                true => format!("the profile {} refuses the sample token", best.profile),
+                false => "no profile accepts the sample token".to_owned(),
+            },
+            reason.map_or("", Reason::as_str),
+        );
+        report.findings.add(Level::Fault, None, text, SOURCE, remedy);
+    }
+}
+
+fn failed(explanation: &Explanation) -> Vec<&'static str> {
+    let checks = explanation.steps().flat_map(|step| step.checks);
+    checks.filter(|check| check.status == Status::Failed).map(|check| check.field).collect()
+}
+
+fn described(trial: &Trial) -> Value {
+    json!({
+        "profile": trial.profile,
+        "accepts": trial.is_accepted(),
+        "reason": trial.explanation.reason().map(Reason::as_str),
+        "failed": trial.failed,
+    })
+}
+
+/// The audiences of the token.
+async fn audiences(examination: &Examination, settings: &Settings, token: &str) -> Vec<String> {
+    let Ok(server) = settings.build(Startup::Lazy, &examination.network).await else { return Vec::new() };
+    let explanation = serde_json::to_value(explain(&server, token).await.show_claims()).unwrap_or_default();
+    match &explanation["claims"]["aud"] {
+        Value::String(audience) => vec![audience.clone()],
+        Value::Array(audiences) => audiences.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_profile_of_an_address_exists() {
+        for (part, profile) in BY_ADDRESS {
+            assert!(Profile::by_name(profile).is_some(), "{part}: {profile}");
+        }
+        assert_eq!(by_address("https://sso.example/realms/corp"), Some("keycloak"));
+        assert_eq!(by_address("https://as.example"), None);
+    }
+}
