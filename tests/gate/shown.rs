@@ -85,6 +85,7 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "JwkSetError",
     "KeyFetch",
     "KeyHealth",
+    "KeyLifetime",
     "KeyRefresh",
     "KeyState",
     "KeysUnavailable",
@@ -131,6 +132,7 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "Tenants",
     "UnknownAlgorithm",
     "UnmetRequirement",
+    "UsableKey",
     "RequestId",
     "RequireMcpScopes",
     "JwtCacheConfig",
@@ -207,6 +209,9 @@ fn show_settings(shown: &Shown) -> scopegate_axum::ResourceServerBuilder {
     }
     #[cfg(not(feature = "aws-lc-rs"))]
     show(shown, "ReqwestFetchBuilder", "there is no TLS provider to build it with");
+    let discovery = scopegate_core::discovery::Discovery::of(format!("https://user:{MARKER}@as.example"));
+    show(shown, "InvalidMetadata", &discovery.well_known_urls().expect_err("it has user information"));
+    show(shown, "Discovery", &discovery);
     let private = json!({ "keys": [{ "kty": "oct", "kid": "k", "k": MARKER }] }).to_string();
     let set = scopegate_core::jose::JwkSet::from_json(private.as_bytes()).expect("a JWK Set");
     show(shown, "JwkSet", &set);

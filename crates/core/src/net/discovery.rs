@@ -34,12 +34,13 @@ use crate::{
         https_url::{self, PlainHttp},
         metadata::{self, DiscoveryError, Wanted},
     },
+    redact,
 };
 
 /// Discovery of one issuer, step by step (RFC 8414, OpenID Connect Discovery 1.0). See the [module docs](self).
 ///
 /// It sends nothing: requests go through a [`Fetch`](crate::fetch::Fetch) of the caller.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "discovery sends nothing by itself"]
 pub struct Discovery {
     issuer: String,
@@ -118,6 +119,13 @@ impl Discovery {
             Err(DiscoveryError::Missing(member)) if member == wanted.member() => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Without the user information of a URL, which may be a secret.
+impl fmt::Debug for Discovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Discovery").field("issuer", &redact::url(&self.issuer)).finish_non_exhaustive()
     }
 }
 
