@@ -108,6 +108,7 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "Reason",
     "Refusal",
     "RefusalBody",
+    "RefusedRequest",
     "Require",
     "RequireActive",
     "RequireAccess",

@@ -131,8 +131,8 @@ pub use scopegate_core::{
 };
 #[doc(inline)]
 pub use scopegate_tower::{
-    Authenticate, DenyUnauthenticated, GrpcScopes, RefusalBody, RequireAccess, RequireActive, RequireBound,
-    RequireScope, RequireToken, ServeResourceMetadata,
+    Authenticate, DenyUnauthenticated, GrpcScopes, RefusalBody, RefusedRequest, RequireAccess, RequireActive,
+    RequireBound, RequireScope, RequireToken, ServeResourceMetadata,
 };
 
 #[cfg(feature = "rustls")]

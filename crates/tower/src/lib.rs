@@ -64,7 +64,7 @@ pub use self::{
     grpc::GrpcScopes,
     guard::DenyUnauthenticated,
     metadata::ServeResourceMetadata,
-    refusal::RefusalBody,
+    refusal::{RefusalBody, RefusedRequest},
     require::{RequireAccess, RequireActive, RequireBound, RequireScope, RequireToken},
     requirement::{Requirement, UnmetRequirement},
 };

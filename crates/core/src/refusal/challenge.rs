@@ -166,14 +166,25 @@ impl ProtectionSpace {
         &self.realm
     }
 
+    /// What clients may be told of `reason`: the reason, or another that stands for it. `None` where they are told the class alone,
+    /// see [`without_descriptions`](Self::without_descriptions).
+    pub fn disclosed(&self, reason: Reason) -> Option<Reason> {
+        self.described.then(|| reason.disclosed())
+    }
+
+    /// The name of `reason` for clients, which is that of the class where descriptions are omitted.
+    pub fn reason_name(&self, reason: Reason) -> &'static str {
+        self.disclosed(reason).map_or_else(|| reason.kind().as_str(), Reason::as_str)
+    }
+
     /// The problem document for `reason`.
     pub fn problem(&self, reason: Reason) -> &'static str {
-        if self.described { reason.disclosed().problem() } else { class_problem(reason.kind()) }
+        self.disclosed(reason).map_or_else(|| class_problem(reason.kind()), Reason::problem)
     }
 
     /// The message for `reason` where the client reads no document: printable ASCII without a per cent sign.
     pub fn message(&self, reason: Reason) -> &'static str {
-        if self.described { reason.disclosed().description() } else { reason.kind().title() }
+        self.disclosed(reason).map_or_else(|| reason.kind().title(), Reason::description)
     }
 
     /// The challenges for `error`, one for each scheme, naming the required `scope` if given. None where the client cannot

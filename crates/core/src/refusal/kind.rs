@@ -70,7 +70,21 @@ impl ErrorKind {
         self.row().code
     }
 
-    /// The name of the class, for a client that gets no description.
+    /// The name of the class as its problem document has it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidToken => "invalid_token",
+            Self::Misconfigured => "misconfigured",
+            Self::MissingCredentials => "missing_credentials",
+            Self::Unavailable => "unavailable",
+            Self::UseDpopNonce => "use_dpop_nonce",
+        }
+    }
+
+    /// The sentence of the class, for a client that gets no description.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::InsufficientScope => "insufficient scope",

@@ -226,6 +226,7 @@ mod tests {
             assert_eq!(class["status"], reason.kind().status().as_u16());
             let heading = class["type"].as_str().unwrap().strip_prefix(docs!()).unwrap();
             assert!(source.contains(&format!("\n### {heading}\n")), "no heading for {heading}");
+            assert_eq!(heading, reason.kind().as_str());
         }
     }
 

@@ -88,7 +88,7 @@ where
         authentication: Authentication,
         settings: &Settings,
     ) -> Self {
-        let admitted = Some(Admitted::new(&authentication, settings));
+        let admitted = Some(Admitted::new(&authentication, (&request).into(), settings));
         request.extensions_mut().insert(authentication);
         Self::Admitted { future: inner.call(request), admitted }
     }

@@ -1,15 +1,16 @@
 use std::{fmt, sync::Arc, time::Duration};
 
+use http::HeaderName;
 use scopegate_core::{
-    Access, InvalidProtectionSpace, InvalidScopePolicy, ProtectionSpace, Reason, ResourceServer, ScopePolicy,
+    Access, InvalidProtectionSpace, InvalidScopePolicy, ProtectionSpace, ResourceServer, ScopePolicy,
 };
 use tower_layer::Layer;
 
-use super::{
-    AuthenticateService,
-    settings::{Finish, Settings},
+use super::{AuthenticateService, settings::Settings};
+use crate::{
+    Requirement,
+    refusal::{RefusalBody, RefusedRequest},
 };
-use crate::{Requirement, refusal::RefusalBody};
 
 /// Layer: verifies the access token of every request, or refuses the request. See the [module docs](super).
 ///
@@ -47,7 +48,9 @@ impl Authenticate {
                 resource_server: resource_server.with_protection_space(space),
                 optional: false,
                 hint: Requirement::any_token(),
-                finish: Finish::default(),
+                exposed: false,
+                renderer: None,
+                request_id_header: HeaderName::from_static("x-request-id"),
                 stream_grace: None,
             }),
         }
@@ -184,18 +187,32 @@ impl Authenticate {
     /// Adds `WWW-Authenticate` to the `Access-Control-Expose-Headers` of every refusal, and `DPoP-Nonce` to that of every response
     /// with one, so that scripts of other origins can read the challenge and the nonce. Default: not added. The rest of CORS is for a CORS layer outside of this one.
     pub fn expose_challenges_to_browsers(self) -> Self {
-        self.with(|settings| settings.finish.exposed = true)
+        self.with(|settings| settings.exposed = true)
     }
 
-    /// Writes the bodies of refusals with `renderer` instead of as problem documents. Status, challenge and the other headers
-    /// stay; a refusal that has no body (of a `HEAD`, an `Accept` without JSON, or gRPC) gets none.
-    pub fn render_refusals(self, renderer: impl Fn(Reason) -> RefusalBody + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.finish.renderer = Some(Arc::new(renderer)))
+    /// Writes the bodies of refusals with `renderer` instead of as problem documents. Default: problem documents.
+    ///
+    /// Status, challenge and the other headers stay. The body is sent where the request's `Accept` permits its content type, and a
+    /// `HEAD` gets the headers that go with it; gRPC has no body. `Vary` names `Accept`, and `Accept-Language` where the renderer
+    /// has asked for a language.
+    ///
+    /// A renderer that panics ends the request as a handler that panics does; the request is refused all the same.
+    pub fn render_refusals(
+        self,
+        renderer: impl Fn(&RefusedRequest<'_>) -> RefusalBody + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|settings| settings.renderer = Some(Arc::new(renderer)))
+    }
+
+    /// Names the header of the [request id](RefusedRequest::request_id) that a [renderer](Self::render_refusals) gets. Default:
+    /// `x-request-id`.
+    pub fn request_id_header(self, name: HeaderName) -> Self {
+        self.with(|settings| settings.request_id_header = name)
     }
 
     /// Whether the bodies of refusals are the application's, by [`render_refusals`](Self::render_refusals).
     pub fn renders_refusals(&self) -> bool {
-        self.settings.finish.renderer.is_some()
+        self.settings.renderer.is_some()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a layer was told to do with a request and with its response.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -12,7 +12,7 @@ use scopegate_core::{Authentication, Error, RequestHead, ResourceServer, Verifie
 
 use crate::{
     Requirement, ResponseBody, UnmetRequirement,
-    refusal::{DPOP_NONCE, Refusal, Renderer, ResponseForm, render},
+    refusal::{DPOP_NONCE, Refusal, Renderer, RequestSummary, ResponseForm, render},
     stream::Ending,
 };
 
@@ -22,16 +22,25 @@ pub(super) struct Settings {
     pub(super) resource_server: ResourceServer,
     pub(super) optional: bool,
     pub(super) hint: Requirement,
-    pub(super) finish: Finish,
+    /// Whether scripts of other origins may read challenges.
+    pub(super) exposed: bool,
+    pub(super) renderer: Option<Renderer>,
+    pub(super) request_id_header: HeaderName,
     /// How long streams may go on after their token; `None` where they do not end with it.
     pub(super) stream_grace: Option<Duration>,
 }
 
-/// What this layer adds to refusals, its own and those of layers further in.
-#[derive(Clone, Default)]
-pub(super) struct Finish {
-    pub(super) exposed: bool,
-    pub(super) renderer: Option<Renderer>,
+/// What this layer adds to refusals of a request, its own and those of layers further in.
+struct Finish {
+    exposed: bool,
+    /// Boxed, since few layers have one.
+    rendering: Option<Box<Rendering>>,
+}
+
+/// A renderer, with what it gets to know of the request.
+struct Rendering {
+    renderer: Renderer,
+    request: RequestSummary,
 }
 
 impl Settings {
@@ -53,9 +62,17 @@ impl Settings {
             let hint = self.hint.challenge().filter(|_| error.disclosed().kind().status() == StatusCode::UNAUTHORIZED);
             let refusal = Refusal::new(&error).by(&self.resource_server).to(request);
             let mut response = refusal.requiring(hint).respond(form);
-            self.finish.apply(&mut response, form);
+            self.finish(request).apply(&mut response, form);
             response
         })
+    }
+
+    fn finish(&self, request: RequestHead<'_>) -> Finish {
+        let rendering = |renderer: &Renderer| {
+            let request = RequestSummary::new(request, &self.request_id_header);
+            Box::new(Rendering { renderer: Arc::clone(renderer), request })
+        };
+        Finish { exposed: self.exposed, rendering: self.renderer.as_ref().map(rendering) }
     }
 }
 
@@ -119,12 +136,12 @@ struct StreamEnd {
 }
 
 impl Admitted {
-    pub(super) fn new(authentication: &Authentication, settings: &Settings) -> Self {
+    pub(super) fn new(authentication: &Authentication, request: RequestHead<'_>, settings: &Settings) -> Self {
         let stream_end = |grace| Box::new(StreamEnd { authentication: authentication.clone(), grace });
         Self {
             resource_server: authentication.resource_server().clone(),
             token: authentication.token().cloned(),
-            finish: settings.finish.clone(),
+            finish: settings.finish(request),
             fields: BindingFields::of(authentication),
             stream_end: settings.stream_grace.map(stream_end),
         }
@@ -173,8 +190,8 @@ impl StreamEnd {
 
 impl Finish {
     fn apply<B>(&self, response: &mut Response<ResponseBody<B>>, form: ResponseForm) {
-        if let Some(renderer) = &self.renderer {
-            render(response, renderer, form);
+        if let Some(Rendering { renderer, request }) = self.rendering.as_deref() {
+            render(response, renderer, request, form);
         }
         if self.exposed {
             expose(&WWW_AUTHENTICATE, "WWW-Authenticate", response.headers_mut());
