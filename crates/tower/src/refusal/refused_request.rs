@@ -21,8 +21,9 @@ const MAX_REQUEST_ID: usize = 128;
 /// A request that is refused, for the body of its response: the argument of a
 /// [renderer](crate::Authenticate::render_refusals).
 ///
-/// It says what the client is told in any case, and of the request only what may stand in a body as it is, whatever the client
-/// has sent. The path, the query and the header fields are left out.
+/// It says what the client is told in any case, and of the request only what may stand in a body whatever the client has sent: the
+/// path, the query and the header fields are left out. Names, titles and the request's id need no escaping in JSON and in HTML
+/// (outside of attributes in single quotes); scopes and the route's pattern are the application's own text.
 ///
 /// ```
 /// use http::HeaderValue;
