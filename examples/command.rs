@@ -18,6 +18,19 @@ pub(crate) async fn main_with<A>(
     parse: impl FnOnce(&[&str]) -> Option<A>,
     run: impl AsyncFnOnce(A) -> Result<(), Box<dyn Error>>,
 ) -> ExitCode {
+    let log =
+        || tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+    main_logging(name, help, parse, log, run).await
+}
+
+/// Does the same with a log of the command's own, which `log` begins.
+pub(crate) async fn main_logging<A>(
+    name: &str,
+    help: &str,
+    parse: impl FnOnce(&[&str]) -> Option<A>,
+    log: impl FnOnce(),
+    run: impl AsyncFnOnce(A) -> Result<(), Box<dyn Error>>,
+) -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if let ["--help" | "-h", ..] = arguments[..] {
@@ -28,7 +41,7 @@ pub(crate) async fn main_with<A>(
         eprint!("{name} does not take these arguments.\n\n{help}");
         return ExitCode::from(2);
     };
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+    log();
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,6 +1,6 @@
 //! The API. [`router`] has everything that protects it.
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use axum::{Json, extract::State, http::StatusCode, routing::get};
 use scopegate_axum::{
     AccessToken, Authenticate, Health, ProtectedRouter, ResourceServer, authenticated, public, scope,
 };
@@ -14,14 +14,13 @@ struct Profile {
 }
 
 /// Five routes, each of which says who may call it.
-pub(crate) fn router(resource_server: ResourceServer) -> Router {
+pub(crate) fn router(resource_server: ResourceServer) -> ProtectedRouter {
     ProtectedRouter::new(Authenticate::new(resource_server.clone()))
         .route("/public", public(), get(async || "Anyone may read this.\n"))
         .route("/health", public(), get(health).with_state(resource_server))
         .route("/me", authenticated(), get(me))
         .route("/messages", scope("message"), get(messages))
         .route("/admin", scope("admin") & scope("message"), get(admin))
-        .into_router()
 }
 
 /// Whether the issuer's keys are loaded, for a readiness probe. It names the issuer and its key ids, so a public service would

@@ -1,122 +1,110 @@
 //! A protected API in one command: `cargo run -p message-api`.
 //!
-//! Starts an issuer of its own on the loopback interface and an API that trusts it, and prints `curl` lines to try, with fresh
-//! tokens. With `ISSUER` and `AUDIENCE` set, the API trusts that issuer instead.
+//! Starts an issuer of its own on the loopback interface and an API that trusts it, with a page to try both. With `ISSUER` and
+//! `AUDIENCE` set, the API trusts that issuer instead, and there is no page.
 #![forbid(unsafe_code)]
 
 mod api;
 #[path = "../../command.rs"]
 mod command;
-mod switches;
+mod lines;
 
-use std::{env, error::Error, process::ExitCode, sync::Arc, time::Duration};
+use std::{env, error::Error, io, process::ExitCode, sync::Arc, time::Duration};
 
 use scopegate_axum::{
     Issuer, ResourceServer, Startup,
+    api_keys::ApiKeys,
+    dpop::Dpop,
     introspection::{ClientAuthentication, Introspection},
     keys::KeyRefresh,
 };
-use scopegate_testing::{Mint, TestIssuer};
+use scopegate_playground::{LogWriter, Playground};
+use scopegate_testing::TestIssuer;
+use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 
 const HELP: &str = "\
-A protected API: /public, /me, /messages (scope message), /admin (scopes admin and message), and /health.
+A protected API: /public, /me, /messages (scope message), /admin (scopes admin and message), and /health; with a page to try it.
 
-Usage: cargo run -p message-api
+Usage: cargo run -p message-api [-- --curl]
+
+  --curl  print curl lines to try, too, with fresh tokens
 
 Environment:
   PORT      the port on 127.0.0.1 to listen on; 0 picks a free one (default 3000)
-  ISSUER    trust this issuer, an https URL, instead of an embedded one; needs AUDIENCE
+  ISSUER    trust this issuer, an https URL, instead of an embedded one, without the page; needs AUDIENCE
   AUDIENCE  what the issuer's tokens call this API in `aud`
 ";
 
 /// The audience of this API at the embedded issuer.
 const AUDIENCE: &str = "https://api.example";
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    command::main("message-api", HELP, run).await
+/// What API keys begin with.
+const KEY_PREFIX: &str = "sk_";
+
+struct Arguments {
+    curl: bool,
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
-    let (resource_server, embedded) = match (env::var("ISSUER"), env::var("AUDIENCE")) {
-        (Ok(issuer), Ok(audience)) => {
-            (ResourceServer::builder().issuer(Issuer::discovered(issuer)).audience(audience).build().await?, None)
-        }
-        (Err(_), Err(_)) => {
-            let issuer = TestIssuer::start().await;
-            (trusting(&issuer).await?, Some(Arc::new(issuer)))
-        }
+#[tokio::main]
+async fn main() -> ExitCode {
+    // The page shows the log of each request.
+    let log = || tracing_subscriber::fmt().with_ansi(false).with_writer(io::stderr.and(LogWriter::new)).init();
+    command::main_logging("message-api", HELP, parse, log, run).await
+}
+
+fn parse(arguments: &[&str]) -> Option<Arguments> {
+    match arguments {
+        [] => Some(Arguments { curl: false }),
+        ["--curl"] => Some(Arguments { curl: true }),
+        _ => None,
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let trusted = match (env::var("ISSUER"), env::var("AUDIENCE")) {
+        (Ok(issuer), Ok(audience)) => Some((issuer, audience)),
+        (Err(_), Err(_)) => None,
         _ => return Err("ISSUER and AUDIENCE belong together: set both, or neither for an embedded issuer".into()),
     };
-
     let listener = command::listen().await?;
     let url = format!("http://{}", listener.local_addr()?);
-    println!("The API is at {url}.");
-    let mut app = api::router(resource_server.clone());
-    if let Some(issuer) = embedded {
-        print_lines(&issuer, &url);
-        app = app.merge(switches::router(issuer, resource_server, url));
-    }
+
+    let app = if let Some((issuer, audience)) = trusted {
+        let issuer = Issuer::discovered(issuer);
+        let resource_server = ResourceServer::builder().issuer(issuer).audience(audience).build().await?;
+        println!("The API is at {url}.");
+        api::router(resource_server).into_router()
+    } else {
+        let issuer = Arc::new(TestIssuer::start().await);
+        let api_keys = ApiKeys::new("https://api.example/keys", KEY_PREFIX);
+        let resource_server = trusting(&issuer, api_keys.clone(), &url).await?;
+        println!("A protected API, the issuer that it trusts, and a page to try both. For development only.");
+        println!("page    {url}/");
+        println!("issuer  {}", issuer.issuer());
+        println!("lines   cargo run -p message-api -- --curl prints curl lines to try, too");
+        println!("stop    Ctrl-C");
+        if arguments.curl {
+            lines::print(&issuer, &url);
+        }
+        let api = api::router(resource_server.clone());
+        Playground::new(issuer, resource_server, api).api_keys(api_keys, KEY_PREFIX).into_router()
+    };
     axum::serve(listener, app).with_graceful_shutdown(command::interrupted()).await?;
     Ok(())
 }
 
 /// Trusts the embedded issuer like any other, except that there is no TLS: the issuer is in the same process. The name of the
 /// call shows that to reviewers.
-async fn trusting(issuer: &TestIssuer) -> Result<ResourceServer, Box<dyn Error>> {
+async fn trusting(issuer: &TestIssuer, api_keys: ApiKeys, url: &str) -> Result<ResourceServer, Box<dyn Error>> {
     // The API introspects opaque tokens with these credentials.
-    let client = ClientAuthentication::client_secret_basic(Mint::CLIENT_ID, TestIssuer::CLIENT_SECRET);
+    let client = ClientAuthentication::client_secret_basic(TestIssuer::CLIENT_ID, TestIssuer::CLIENT_SECRET);
     let issuer = Issuer::discovered(issuer.issuer())
         .introspection(Introspection::discovered(client))
         .dangerous_allow_http_on_loopback();
     // The default of 30 seconds suits real issuers, and is long for a demonstration of a rotation.
     let refresh = KeyRefresh::default().cool_down(Duration::from_secs(1));
+    // Proofs name the URL that the client has used, by one name of this machine or the other.
+    let dpop = Dpop::new().public_url(url).public_url(url.replace("127.0.0.1", "localhost"));
     let builder = ResourceServer::builder().issuer(issuer).audience(AUDIENCE).key_refresh(refresh);
-    Ok(builder.startup(Startup::FailFast).build().await?)
-}
-
-/// Prints the lines to try and their expected results.
-fn print_lines(issuer: &TestIssuer, url: &str) {
-    let lifetime = Duration::from_secs(60 * 60);
-    let token =
-        |scope: &str| issuer.token().audience(AUDIENCE).scope(scope).claim("display_name", "Ada").expires_in(lifetime);
-    let with = |token: String, path: &str| format!("curl -i -H 'Authorization: Bearer {token}' '{url}{path}'");
-    let opaque = issuer.opaque_token().audience(AUDIENCE).scope("message").expires_in(lifetime).issue();
-    let lines = [
-        ("200: no token is needed", format!("curl -i '{url}/public'")),
-        ("200: every valid token is accepted", with(token("profile").issue(), "/me")),
-        ("200: the token has the scope `message`", with(token("message").issue(), "/messages")),
-        ("200: the token has both scopes", with(token("admin message").issue(), "/admin")),
-        ("401: there is no token, and the challenge has no error", format!("curl -i '{url}/messages'")),
-        ("401 invalid_token: the token has expired", with(token("message").expired().issue(), "/messages")),
-        (
-            "401 invalid_token: the token is for another API",
-            with(token("message").audience("https://other.example").issue(), "/messages"),
-        ),
-        (
-            "401 invalid_token: the token is signed with an unknown key",
-            with(token("message").signed_by_wrong_key().issue(), "/messages"),
-        ),
-        ("403 insufficient_scope: the route requires `message`", with(token("profile").issue(), "/messages")),
-        ("400 invalid_request: two tokens at once", with(token("message").issue(), "/messages?access_token=x")),
-        ("200: an opaque token, verified by introspection", with(opaque.clone(), "/messages")),
-        (
-            "200: the issuer revokes the token, and the API drops its cached answer",
-            format!("curl -i -X POST -H 'Authorization: Bearer {opaque}' '{url}/issuer/revoke'"),
-        ),
-        ("401 invalid_token: the token is refused from now on", with(opaque, "/messages")),
-        ("200: the keys of the issuer, for a readiness probe", format!("curl -i '{url}/health'")),
-        (
-            "200: the issuer gets a new key; the response has a line with a token signed by it",
-            format!("curl -i -X POST '{url}/issuer/rotate'"),
-        ),
-        ("200: the issuer goes down", format!("curl -i -X POST '{url}/issuer/outage'")),
-        ("200: its tokens are still verified, with the cached keys", with(token("message").issue(), "/messages")),
-        ("200: the issuer comes back", format!("curl -i -X POST '{url}/issuer/recover'")),
-    ];
-    println!("Its issuer is at {}. The tokens below are valid for an hour; restart for new ones.", issuer.issuer());
-    for (expected, line) in lines {
-        println!("\n# {expected}\n{line}");
-    }
-    println!();
+    Ok(builder.verifier(api_keys).dpop(dpop).startup(Startup::FailFast).build().await?)
 }

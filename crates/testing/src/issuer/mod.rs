@@ -290,6 +290,11 @@ impl TestIssuer {
         self.shared.condition().introspection = Some(trouble);
     }
 
+    /// Whether it answers: there is neither an [`outage`](Self::outage) nor does it [`hang_up`](Self::hang_up).
+    pub fn is_up(&self) -> bool {
+        self.shared.condition().failure.is_none()
+    }
+
     /// Ends every fault. A request that is already delayed stays delayed.
     pub fn recover(&self) {
         *self.shared.condition() = Condition::default();
