@@ -1,0 +1,153 @@
+// A visit: what the page says about tokens, good and spoilt, and what its strip shows while the issuer rotates its key and is down.
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { changing, chooseFault, chooseKind, counted, getToken, keyId, moreRequests, press, setScope, switchIssuer, token } from './controls.mjs';
+import { check, checkEqual } from './watch.mjs';
+
+const OUTAGE = 10_500; // Milliseconds.
+
+/** A good token is there at once, and the first press shows an answer. */
+export async function firstView({ page }) {
+  check((await page.locator('h1').textContent()).includes('playground'), 'the page says what it is');
+  check(await page.locator('#routes button').first().isVisible(), 'there is a route to press');
+  checkEqual(await press(page, 'GET /messages'), { status: 200, reason: null }, 'the first token is good');
+  check(await page.locator('#result .steps li').count() >= 7, 'the decision is shown step by step');
+  check(/µs in the API/.test(await page.locator('#result').textContent()), 'the time is shown');
+}
+
+/** Each status that the API answers, with what it has to say. */
+export async function statuses({ page }) {
+  checkEqual((await press(page, 'GET /public')).status, 200);
+  checkEqual(await press(page, 'GET /admin'), { status: 403, reason: 'insufficient_scope' });
+  check((await page.locator('#result table').first().textContent()).includes('insufficient_scope'), 'the challenge is taken apart');
+  await setScope(page, 'admin', true);
+  checkEqual((await press(page, 'GET /admin')).status, 200, 'with both scopes');
+  await setScope(page, 'admin', false);
+
+  await page.locator('#way').selectOption('none');
+  checkEqual((await press(page, 'GET /messages')).status, 401, 'without a token');
+  await page.locator('#way').selectOption('twice');
+  checkEqual((await press(page, 'GET /messages')).status, 400, 'with two tokens');
+  await page.locator('#way').selectOption('good');
+}
+
+/** Every fault has the answer that the page foretells, and is explained with a failed check and a remedy. */
+export async function faults({ page }) {
+  let tried = 0;
+  for (const kind of await page.locator('input[name="kind"]').evaluateAll((inputs) => inputs.map((input) => input.value))) {
+    await chooseKind(page, kind);
+    const options = await page.locator('#fault option').evaluateAll((all) => all.map(({ value, textContent }) => ({ value, textContent })));
+    for (const { value, textContent } of options.filter(({ value }) => value)) {
+      await chooseFault(page, value);
+      const { status } = await press(page, 'GET /messages');
+      checkEqual(status, Number(/\((\d{3})\)$/.exec(textContent)[1]), `${kind}: ${textContent}`);
+      check(status === 200 || await page.locator('#result .checks .mark.bad').count() > 0, `${kind}, ${value}: a failed check is shown`);
+      check(status === 200 || await page.locator('#result .remedy').count() > 0, `${kind}, ${value}: a remedy is shown`);
+      tried++;
+    }
+    if (options.length > 1) await chooseFault(page, '');
+    checkEqual((await press(page, 'GET /messages')).status, 200, `a good ${kind}`);
+  }
+  check(tried >= 12, `${tried} faults were tried`);
+  await chooseKind(page, 'jwt');
+  return tried;
+}
+
+/** A token that is bound to a key needs a proof with each request, and the page makes it. */
+export async function proofs({ page }) {
+  await chooseKind(page, 'dpop');
+  checkEqual((await press(page, 'GET /messages')).status, 200, 'with its proof');
+  for (const way of ['no-proof', 'bearer', 'old-proof']) {
+    if (way === 'old-proof') {
+      await page.locator('#way').selectOption('good');
+      await press(page, 'GET /messages');
+    }
+    await page.locator('#way').selectOption(way);
+    checkEqual((await press(page, 'GET /messages')).status, 401, way);
+  }
+  await page.locator('#way').selectOption('good');
+  await chooseKind(page, 'jwt');
+}
+
+/** A pasted token is sent as it is. */
+export async function ownToken({ page }) {
+  const good = await token(page);
+  await page.getByText('Use a token of your own').click();
+  await page.locator('#own').fill(`${good.slice(0, -8)}AAAAAAAA`);
+  await changing(page, () => page.locator('#use-own').click());
+  checkEqual(await press(page, 'GET /messages'), { status: 401, reason: 'invalid_signature' }, 'an altered signature');
+  await changing(page, () => page.locator('#previous').click());
+  checkEqual(await token(page), good, 'the token before is there again');
+}
+
+/** The key changes while requests are sent. */
+export async function rotation({ page }) {
+  await page.locator('#run').click();
+  await moreRequests(page, 5);
+  const [before, beforeKey] = [await token(page), await keyId(page)];
+  await page.locator('#rotate').click();
+  await page.locator('#keys tr').nth(1).waitFor();
+  await moreRequests(page, 5);
+  await getToken(page);
+  check(await keyId(page) !== beforeKey, 'the new token is of the new key');
+  checkEqual((await press(page, 'GET /messages')).status, 200, 'the new key is accepted');
+  await moreRequests(page, 5);
+  await changing(page, () => page.locator('#previous').click());
+  checkEqual(await token(page), before);
+  checkEqual((await press(page, 'GET /messages')).status, 200, 'and so is the old one still');
+  checkEqual(Object.keys(await counted(page)), ['200'], 'no request was lost to the rotation');
+}
+
+/** The issuer is down while requests are sent: none of them notices. */
+export async function outage({ page }) {
+  await switchIssuer(page, 'down');
+  const before = (await counted(page))['200'];
+  await sleep(OUTAGE);
+  const counts = await counted(page);
+  checkEqual(Object.keys(counts), ['200'], 'no request was lost to the outage');
+  const during = counts['200'] - before;
+  check(during >= (OUTAGE / 1000) * 4, `${during} requests were sent during the outage`);
+  check(/issuer has been down for/i.test(await page.locator('#load-summary').textContent()), 'the summary says so');
+  await switchIssuer(page, 'up');
+  await moreRequests(page, 5);
+  checkEqual(Object.keys(await counted(page)), ['200'], 'and none to its end');
+  check((await page.locator('#strip .event').allTextContents()).join().includes('issuer down'), 'the strip has a mark of it');
+  return during;
+}
+
+/** An opaque token is revoked while requests are sent with it; a JWT cannot be. */
+export async function revocation({ page }) {
+  await page.locator('#revoke').click();
+  await page.locator('#note', { hasText: 'expire' }).waitFor();
+  checkEqual((await press(page, 'GET /messages')).status, 200, 'a JWT lives until it expires');
+  await chooseKind(page, 'opaque');
+  checkEqual((await press(page, 'GET /messages')).status, 200, 'an opaque token');
+  await moreRequests(page, 5);
+  await page.locator('#revoke').click();
+  await page.locator('#counters li[data-status="401"]').waitFor();
+  checkEqual((await press(page, 'GET /messages')).status, 401, 'the same one, revoked');
+  await moreRequests(page, 3);
+  await chooseKind(page, 'jwt');
+  await moreRequests(page, 5);
+  await page.locator('#run').click();
+  check((await page.locator('#load-summary').textContent()).startsWith('Stopped.'), 'the strip stops');
+}
+
+/** Of a server that has ended, the page says so, and what to do. */
+export async function serverGone({ page, faults }, server) {
+  await server.stop();
+  await page.locator('#mint').click();
+  await page.locator('#error', { hasText: 'start it again' }).waitFor();
+  check(await page.locator('#error').isVisible(), 'the page says that the server is gone');
+  faults.splice(0, faults.length, ...faults.filter((fault) => !/ERR_CONNECTION_REFUSED/.test(fault)));
+}
+
+/** The page of `scopegate issuer`, in short. */
+export async function issuerOfTheCommand({ page }) {
+  const routes = await page.locator('#routes button').evaluateAll((buttons) => buttons.map((button) => button.dataset.path));
+  check(routes.length >= 3, `the API of the issuer has routes: ${routes}`);
+  const statuses = [];
+  for (const route of routes) statuses.push((await press(page, route)).status);
+  checkEqual(statuses, statuses.map(() => 200), 'the first token is good for each');
+  check(await page.locator('#variables').textContent().then((lines) => lines.includes('=http')), 'it says how another service trusts it');
+}
