@@ -38,8 +38,7 @@ impl Explained {
     fn request(&self, host: Option<&HeaderValue>) -> Result<Request<()>, Failure> {
         let mut request = Request::new(());
         *request.method_mut() = Method::from_bytes(self.method.as_bytes()).map_err(|_| NO_REQUEST)?;
-        *request.uri_mut() =
-            Uri::try_from(&self.path).ok().filter(|uri| uri.path().starts_with('/')).ok_or(NO_REQUEST)?;
+        *request.uri_mut() = Uri::try_from(&self.path).ok().filter(|_| self.path.starts_with('/')).ok_or(NO_REQUEST)?;
         for (name, value) in &self.headers {
             let name = HeaderName::try_from(name).map_err(|_| NO_REQUEST)?;
             let value = HeaderValue::try_from(value).map_err(|_| NO_REQUEST)?;

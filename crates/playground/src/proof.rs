@@ -6,9 +6,12 @@ use std::{
     time::Duration,
 };
 
-use axum::http::HeaderMap;
-use axum::{Json, extract::State, http::Uri};
-use scopegate_testing::{ProofBuilder, SigningAlgorithm, SigningKey};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, Uri},
+};
+use scopegate_testing::{DpopClient, SigningAlgorithm};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -63,22 +66,16 @@ pub(crate) async fn proof(
 ) -> Result<Json<Value>, Failure> {
     let Some(host) = guard::local_host(&uri, &headers) else { unreachable!("the guard has refused the request") };
     let url = format!("http://{host}{}", wanted.path);
-    let proof = shared.client.proof(&wanted.method, url).for_token(&wanted.token);
-    let proof = match shared.faulty_proofs.of(&wanted.token) {
-        Some(fault) => faulty(proof, fault),
-        None => proof,
+    let fault = shared.faulty_proofs.of(&wanted.token);
+    let client = match fault {
+        Some(Fault::ProofByAnotherKey) => DpopClient::generate(SigningAlgorithm::Es256),
+        _ => shared.client.clone(),
+    };
+    let proof = client.proof(&wanted.method, url).for_token(&wanted.token);
+    let proof = match fault {
+        Some(Fault::ProofForAnotherMethod) => proof.method("DELETE"),
+        Some(Fault::ProofTooOld) => proof.issued_ago(Duration::from_secs(10 * 60)),
+        _ => proof,
     };
     Ok(Json(json!({ "proof": proof.issue() })))
-}
-
-fn faulty(proof: ProofBuilder, fault: Fault) -> ProofBuilder {
-    match fault {
-        Fault::ProofByAnotherKey => {
-            let key = SigningKey::generate(SigningAlgorithm::Es256);
-            proof.signed_by(&key)
-        }
-        Fault::ProofForAnotherMethod => proof.method("DELETE"),
-        Fault::ProofTooOld => proof.issued_ago(Duration::from_secs(10 * 60)),
-        _ => proof,
-    }
 }

@@ -4,9 +4,10 @@ mod fault;
 mod jwt;
 mod kind;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::{Json, extract::State, http::StatusCode};
+use scopegate_axum::clock::{Clock as _, SystemClock};
 use scopegate_testing::{OpaqueTokenBuilder, TestIssuer};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -147,5 +148,5 @@ fn api_key(keys: &KeyRing, claims: &Map<String, Value>, fault: Option<Fault>) ->
 }
 
 fn unix_time() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    SystemClock.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
