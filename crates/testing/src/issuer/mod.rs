@@ -8,6 +8,7 @@ use crate::{Mint, Shape, SigningAlgorithm, SigningKeys, TokenBuilder};
 
 mod assertion;
 mod authentication;
+mod beside;
 mod builder;
 mod clients;
 mod condition;
@@ -81,6 +82,8 @@ use self::{
 /// The rotation endpoint does what [`rotate`](Self::rotate) does, for a client that authenticates as for revocation,
 /// and answers with the new JWK Set. With `-d keep_old=true`, the keys that have signed so far stay published, and
 /// older ones do not.
+///
+/// Other paths are answered with 404, or by a service of the test's ([`serve_beside`](Self::serve_beside)).
 ///
 /// It is for tests only: no TLS, no users, no consent, no rate limit, and public client secrets. It listens on 127.0.0.1,
 /// which no setting changes, and answers 403 to a `POST` whose `Origin` is a web page that is not of this machine.

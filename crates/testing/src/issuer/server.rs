@@ -12,7 +12,7 @@ use http::{
     header::{ALLOW, ORIGIN},
     uri::Authority,
 };
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -21,6 +21,7 @@ use tokio::{
 };
 
 use super::{
+    beside::AnyBody,
     condition::Failure,
     form, introspection, metadata,
     recorded::RecordedRequest,
@@ -72,8 +73,23 @@ pub(super) fn spawn(listener: Listener, shared: Arc<Shared>) -> JoinHandle<()> {
 }
 
 /// An error makes hyper close the connection.
-async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, io::Error> {
+async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<AnyBody>, io::Error> {
     let endpoint = shared.site.endpoint(request.uri().path());
+    match (endpoint, shared.beside()) {
+        (None, Some(beside)) => Ok(beside.call(request).await),
+        _ => respond_as_issuer(shared, endpoint, request).await.map(boxed),
+    }
+}
+
+fn boxed(response: Response<Full<Bytes>>) -> Response<AnyBody> {
+    response.map(|body| body.map_err(|never| match never {}).boxed_unsync())
+}
+
+async fn respond_as_issuer(
+    shared: Arc<Shared>,
+    endpoint: Option<Endpoint>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, io::Error> {
     let request = form::received(request, endpoint.is_some_and(Endpoint::takes_forms)).await;
     if endpoint == Some(Endpoint::Introspection) {
         *shared.last_introspection() = Some(RecordedRequest::of(&request));

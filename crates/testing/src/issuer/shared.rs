@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    beside::Beside,
     clients::Clients,
     condition::{Condition, Counters},
     recorded::RecordedRequest,
@@ -25,6 +26,7 @@ pub(super) struct Shared {
     pub(super) assertions: UsedAssertions,
     pub(super) counters: Counters,
     keys_file: Option<KeysFile>,
+    beside: RwLock<Option<Beside>>,
     last_introspection: Mutex<Option<RecordedRequest>>,
     mint: RwLock<Mint>,
     condition: Mutex<Condition>,
@@ -48,6 +50,7 @@ impl Shared {
             tokens: Tokens::default(),
             assertions: UsedAssertions::default(),
             counters: Counters::default(),
+            beside: RwLock::default(),
             last_introspection: Mutex::default(),
             mint: RwLock::new(mint),
             condition: Mutex::new(Condition::default()),
@@ -67,6 +70,15 @@ impl Shared {
         }
         *mint = mint.clone().with_keys(keys);
         Ok(())
+    }
+
+    /// The service at the other paths, if there is one.
+    pub(super) fn beside(&self) -> Option<Beside> {
+        self.beside.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_beside(&self, beside: Beside) {
+        *self.beside.write().unwrap_or_else(PoisonError::into_inner) = Some(beside);
     }
 
     pub(super) fn last_introspection(&self) -> MutexGuard<'_, Option<RecordedRequest>> {

@@ -1,5 +1,6 @@
 //! The crate's behaviour, seen from outside.
 
+mod beside;
 mod client_authentication;
 mod dpop;
 mod http;
