@@ -4,7 +4,7 @@ import { open } from './watch.mjs';
 
 /** A minute of requests, through a rotation, an outage and a revocation, and the explanation of a refusal. */
 export async function picture(browser, url, path) {
-  const opened = await open(browser, url, { viewport: { width: 1200, height: 960 } });
+  const opened = await open(browser, url, { viewport: { width: 1200, height: 1010 } });
   const { page } = opened;
   await press(page, 'GET /messages');
   await page.locator('#run').click();
@@ -26,6 +26,7 @@ export async function picture(browser, url, path) {
   await press(page, 'GET /messages');
   await moreRequests(page, 10);
   await page.mouse.move(0, 0);
+  await page.evaluate(() => scrollTo(0, 0));
   await page.screenshot({ path });
   await opened.close();
 }

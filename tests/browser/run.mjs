@@ -37,7 +37,7 @@ async function visit(browser, url, name, ...parts) {
 async function run(browser) {
   const api = await serve(`${PICTURES}/message-api.log`, MESSAGE_API);
   try {
-    const [, , tried] = await visit(browser, api.url, 'tokens', story.firstView, story.statuses, story.faults, story.proofs, story.ownToken);
+    const [, , tried] = await visit(browser, api.url, 'tokens', story.firstView, story.statuses, story.faults, story.proofs, story.addedClaims, story.ownToken);
     const [, during] = await visit(browser, api.url, 'issuer', story.rotation, story.outage, story.revocation);
     await visit(browser, api.url, 'keyboard', byKeyboard);
     await appearances(browser, api.url, PICTURES);

@@ -69,6 +69,21 @@ export async function proofs({ page }) {
   await chooseKind(page, 'jwt');
 }
 
+/** Claims are added to a token as they are written, and what is no JSON object is none. */
+export async function addedClaims({ page }) {
+  await page.getByText('Add claims').click();
+  await page.locator('#claims').fill('{"roles": ["editor"], "<b>": "<i>x</i>"}');
+  await getToken(page);
+  const shown = await page.locator('#decoded').textContent();
+  check(shown.includes('["editor"]') && shown.includes('<i>x</i>'), 'what a token says is only ever text');
+  await page.locator('#claims').fill('["editor"]');
+  await page.locator('#mint').click();
+  await page.locator('#error', { hasText: 'no JSON object' }).waitFor();
+  await page.locator('#claims').fill('');
+  await getToken(page);
+  check(await page.locator('#error').isHidden(), 'the error is gone with its cause');
+}
+
 /** A pasted token is sent as it is. */
 export async function ownToken({ page }) {
   const good = await token(page);
@@ -85,8 +100,9 @@ export async function rotation({ page }) {
   await page.locator('#run').click();
   await moreRequests(page, 5);
   const [before, beforeKey] = [await token(page), await keyId(page)];
+  const keys = await page.locator('#keys tr').count();
   await page.locator('#rotate').click();
-  await page.locator('#keys tr').nth(1).waitFor();
+  await page.locator('#keys tr').nth(keys).waitFor();
   await moreRequests(page, 5);
   await getToken(page);
   check(await keyId(page) !== beforeKey, 'the new token is of the new key');
