@@ -69,6 +69,7 @@ struct Unforgeable;
 #[doc = include_str!("../../crates/mcp/README.md")]
 #[doc = include_str!("../../crates/redis/README.md")]
 #[doc = include_str!("../../crates/testing/README.md")]
+#[doc = include_str!("../../crates/playground/README.md")]
 #[doc = include_str!("../../crates/cli/README.md")]
 struct Readmes;
 

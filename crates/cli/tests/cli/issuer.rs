@@ -4,7 +4,9 @@ use std::{fs, net::TcpListener, process::Command};
 
 use serde_json::Value;
 
-use crate::rig::{Folder, Issuer, Running, Service, bad, ended, free_port, good, http, run, run_with_input, scopegate};
+use crate::rig::{
+    Folder, Issuer, Running, Service, bad, ended, free_port, good, http, post, run, run_with_input, scopegate,
+};
 
 fn published(issuer: &Issuer) -> Vec<String> {
     let answer = http(&format!("127.0.0.1:{}", issuer.port), "/jwks.json", "");
@@ -217,4 +219,66 @@ fn another_server_is_told_from_an_issuer() {
         let error = bad(1, &[arguments, &["--port", port]].concat());
         assert!(error.contains("is no `scopegate issuer` (404 Not Found)") && !error.contains(token), "{error}");
     }
+}
+
+/// The endpoint's answer, as JSON.
+fn playground(issuer: &Issuer, endpoint: &str, body: &str) -> Value {
+    let answer = post(&format!("127.0.0.1:{}", issuer.port), &format!("/playground/{endpoint}"), body);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+#[test]
+fn the_page_is_beside_the_issuer_with_an_api_of_its_own() {
+    let issuer = Issuer::start(&["--audience", "my api"]);
+    let authority = format!("127.0.0.1:{}", issuer.port);
+    assert_eq!(issuer.description["page"], format!("http://{authority}/"));
+    let page = http(&authority, "/", "");
+    assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("text/html"), "{page}");
+
+    let answer = http(&authority, "/playground/state", "");
+    let state: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!((&state["issuer"], &state["audience"]), (&issuer.identifier().into(), &"my api".into()));
+    assert_eq!(state["variables"].as_array().unwrap().len(), 6);
+    let routes: Vec<_> = state["routes"].as_array().unwrap().iter().map(|route| route["access"].as_str()).collect();
+    assert_eq!(routes, [Some("public"), Some("authenticated"), Some("scope message")]);
+
+    for kind in ["jwt", "opaque", "api_key"] {
+        let token = playground(&issuer, "token", &format!(r#"{{"kind": "{kind}", "scope": "message"}}"#));
+        let header = format!("Authorization: Bearer {}\r\n", token["token"].as_str().unwrap());
+        let answer = http(&authority, "/messages", &header);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{kind}: {answer}");
+    }
+    // A token of the command is accepted by this API, too.
+    let token = issuer.token(&["--scope", "profile"]);
+    let answer = http(&authority, "/messages", &format!("Authorization: Bearer {token}\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    let (_, id) = answer.split_once("x-request-id: ").unwrap();
+    let log = http(&authority, &format!("/playground/log/{}", id.lines().next().unwrap()), "");
+    assert!(log.contains("insufficient_scope"), "{log}");
+}
+
+#[test]
+fn the_page_stays_up_while_the_issuer_is_down() {
+    let issuer = Issuer::start(&[]);
+    let authority = format!("127.0.0.1:{}", issuer.port);
+    let token = playground(&issuer, "token", r#"{"kind": "jwt", "scope": "message"}"#);
+    let header = format!("Authorization: Bearer {}\r\n", token["token"].as_str().unwrap());
+    assert_eq!(playground(&issuer, "outage", "{}")["issuer_is_up"], false);
+    assert!(http(&authority, "/jwks.json", "").starts_with("HTTP/1.1 503 "));
+    assert!(http(&authority, "/messages", &header).starts_with("HTTP/1.1 200 "));
+    assert_eq!(playground(&issuer, "recover", "{}")["issuer_is_up"], true);
+    assert!(http(&authority, "/jwks.json", "").starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn a_rotation_by_the_page_is_kept_in_the_file_of_keys() {
+    let folder = Folder::new("page");
+    let file = folder.path("keys.json");
+    let issuer = Issuer::start(&["--keys", &file]);
+    playground(&issuer, "rotate", "{}");
+    let rotated = published(&issuer);
+    assert_eq!(rotated.len(), 6);
+    drop(issuer);
+    assert_eq!(published(&Issuer::start(&["--keys", &file])), rotated);
 }

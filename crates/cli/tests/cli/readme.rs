@@ -27,7 +27,7 @@ fn three_commands_give_a_200() {
 
     let mut process = Running::start(scopegate(&words(issuer)[1..]).args(["--port", &port]));
     // It serves once it has said so.
-    assert!(process.line().starts_with(&format!("The issuer http://127.0.0.1:{port} ")));
+    assert_eq!(process.line(), format!("The page to try tokens: http://127.0.0.1:{port}/"));
 
     let service = service.replace(":9000", &format!(":{port}"));
     let (variables, program) = service.split_once(" cargo run ").unwrap();

@@ -187,8 +187,18 @@ impl Service {
 }
 
 pub(crate) fn http(authority: &str, path: &str, headers: &str) -> String {
+    exchange(authority, &format!("GET {path}"), headers, "")
+}
+
+/// The answer to a body in JSON.
+pub(crate) fn post(authority: &str, path: &str, body: &str) -> String {
+    let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    exchange(authority, &format!("POST {path}"), &headers, body)
+}
+
+fn exchange(authority: &str, request: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(authority).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: close\r\n\r\n").unwrap();
+    write!(stream, "{request} HTTP/1.1\r\nHost: {authority}\r\n{headers}Connection: close\r\n\r\n{body}").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer

@@ -1,11 +1,14 @@
 //! `scopegate issuer`.
 
+mod page;
+
 use std::{
     fmt::Write as _,
     future::{Future as _, poll_fn},
     io::{self, ErrorKind},
     path::PathBuf,
     pin::pin,
+    sync::Arc,
     task::Poll,
 };
 
@@ -18,7 +21,8 @@ use crate::{Failure, Output, Verdict, issuer_client::DEFAULT_PORT};
 /// Run an issuer for development on 127.0.0.1
 ///
 /// Serves metadata, keys, tokens, introspection and revocation until it is interrupted, and prints the variables by
-/// which a service trusts it. It listens on 127.0.0.1 and nowhere else: it gives every token to everyone who asks.
+/// which a service trusts it. At / it has a page to try tokens, and an API of three routes for them: /public, /me, and
+/// /messages (scope message). It listens on 127.0.0.1 and nowhere else: it gives every token to everyone who asks.
 /// Opaque tokens and revocations last as long as the process.
 #[derive(Args)]
 pub(crate) struct Issuer {
@@ -39,8 +43,13 @@ impl Issuer {
         if let Some(keys) = &self.keys {
             builder = builder.keys_file(keys);
         }
-        let issuer = builder.try_start().await.map_err(|error| self.explained(&error))?;
+        let issuer = Arc::new(builder.try_start().await.map_err(|error| self.explained(&error))?);
         let variables = self.variables(&issuer);
+        page::begin_log();
+        let page = page::router(Arc::clone(&issuer), &self.audience, &variables).await;
+        issuer.serve_beside(page.map_err(|error| {
+            Failure::failed(format!("the API of the page cannot be started: {error}; choose another `--audience`"))
+        })?);
         // Polled before anybody is told: until then Ctrl-C ends the process at once.
         let mut interrupt = pin!(tokio::signal::ctrl_c());
         let listening = poll_fn(|context| Poll::Ready(interrupt.as_mut().poll(context))).await;
@@ -52,7 +61,6 @@ impl Issuer {
         interrupted.map_err(|error| {
             Failure::failed(format!("the issuer cannot be told to stop by Ctrl-C: {error}; end it in another way"))
         })?;
-        issuer.shutdown().await;
         Ok(Verdict::Good)
     }
 
@@ -70,7 +78,8 @@ impl Issuer {
     }
 
     fn introduction(&self, issuer: &TestIssuer, variables: &[(&str, String)]) -> String {
-        let mut text = format!("The issuer {} is for development alone. Ctrl-C stops it.\n\n", issuer.issuer());
+        let mut text = format!("The page to try tokens: {}/\n\n", issuer.issuer());
+        _ = writeln!(text, "The issuer {} is for development alone. Ctrl-C stops it.\n", issuer.issuer());
         for (what, url) in endpoints(issuer) {
             _ = writeln!(text, "{:<15}{url}", format!("{what}:"));
         }
@@ -118,6 +127,7 @@ fn description(issuer: &TestIssuer, variables: &[(&'static str, String)]) -> Val
         pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect()
     };
     json!({
+        "page": format!("{}/", issuer.issuer()),
         "issuer": issuer.issuer(),
         "port": issuer.address().port(),
         "endpoints": object(&endpoints(issuer)),
