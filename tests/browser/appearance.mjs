@@ -30,6 +30,8 @@ export async function appearances(browser, url, folder) {
     await accessible(page, name);
     await fitsItsWidth(page, name);
     await contrasts(page, name);
+    const moving = await page.locator('#token-text').evaluate((token) => getComputedStyle(token).animationName);
+    checkEqual(moving, options.reducedMotion === 'reduce' ? 'none' : 'fresh', `${name}: motion`);
     await page.locator('details').evaluateAll((all) => all.forEach((details) => (details.open = details.querySelector('.bad') !== null)));
     await page.screenshot({ path: `${folder}/${name}.png`, fullPage: name === 'narrow' });
     await opened.close();
