@@ -1,4 +1,6 @@
 //! `POST /playground/explain`: what is decided about a request, and why.
+//!
+//! An explanation is for operators and not for clients. Whom the guard lets in is at this machine, and holds the token.
 
 use axum::{
     Json,

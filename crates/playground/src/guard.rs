@@ -32,9 +32,16 @@ const NOT_JSON: Failure = Failure::new(
     "send the body as JSON, with the header content-type: application/json",
 );
 
-pub(crate) async fn guard(request: Request, next: Next) -> Response {
+/// The host and port by which this machine was called, in the extensions of each request that passes.
+#[derive(Clone)]
+pub(crate) struct LocalHost(pub(crate) Authority);
+
+pub(crate) async fn guard(mut request: Request, next: Next) -> Response {
     let mut response = match check(&request) {
-        Ok(()) => next.run(request).await,
+        Ok(host) => {
+            request.extensions_mut().insert(host);
+            next.run(request).await
+        }
         Err(failure) => failure.into_response(),
     };
     let headers = response.headers_mut();
@@ -43,7 +50,7 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-fn check(request: &Request) -> Result<(), Failure> {
+fn check(request: &Request) -> Result<LocalHost, Failure> {
     let host = local_host(request.uri(), request.headers()).ok_or(FOREIGN_HOST)?;
     if !request.headers().get_all(ORIGIN).iter().all(|origin| is_of(origin, &host)) {
         return Err(FOREIGN_ORIGIN);
@@ -51,13 +58,13 @@ fn check(request: &Request) -> Result<(), Failure> {
     if request.method() == Method::POST && !is_json(request.headers()) {
         return Err(NOT_JSON);
     }
-    Ok(())
+    Ok(LocalHost(host))
 }
 
 /// The host and port that a request is for, if it is this machine by one of its three names.
 ///
 /// The target of a request may name a host as well (RFC 9112 §3.2.2), which then has to be the same.
-pub(crate) fn local_host(target: &Uri, headers: &HeaderMap) -> Option<Authority> {
+fn local_host(target: &Uri, headers: &HeaderMap) -> Option<Authority> {
     let mut hosts = headers.get_all(HOST).iter().map(|host| Authority::try_from(host.as_bytes()).ok());
     let host = match (hosts.next(), hosts.next(), target.authority()) {
         (Some(host), None, None) => host?,

@@ -1,7 +1,5 @@
 //! The page, and the headers that keep anything else out of it.
 
-use std::sync::Arc;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
     extract::State,
@@ -13,7 +11,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::{AppState, Shared};
+use crate::AppState;
 
 const HTML: &str = include_str!("page.html");
 
@@ -39,7 +37,6 @@ impl Page {
 }
 
 pub(crate) async fn page(State(shared): AppState) -> Response {
-    let shared: Arc<Shared> = shared;
     shared.page.response()
 }
 

@@ -6,19 +6,15 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, Uri},
-};
+use axum::{Extension, Json, extract::State};
 use scopegate_testing::{DpopClient, SigningAlgorithm};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    AppState, Failure,
+    AppState,
     body::{Body, Documented},
-    guard,
+    guard::LocalHost,
     token::Fault,
 };
 
@@ -60,11 +56,9 @@ impl Documented for Wanted {
 /// A proof for one request to this host. A token that was made with a fault of its proofs gets such a proof.
 pub(crate) async fn proof(
     State(shared): AppState,
-    uri: Uri,
-    headers: HeaderMap,
+    Extension(LocalHost(host)): Extension<LocalHost>,
     Body(wanted): Body<Wanted>,
-) -> Result<Json<Value>, Failure> {
-    let Some(host) = guard::local_host(&uri, &headers) else { unreachable!("the guard has refused the request") };
+) -> Json<Value> {
     let url = format!("http://{host}{}", wanted.path);
     let fault = shared.faulty_proofs.of(&wanted.token);
     let client = match fault {
@@ -77,5 +71,5 @@ pub(crate) async fn proof(
         Some(Fault::ProofTooOld) => proof.issued_ago(Duration::from_secs(10 * 60)),
         _ => proof,
     };
-    Ok(Json(json!({ "proof": proof.issue() })))
+    Json(json!({ "proof": proof.issue() }))
 }

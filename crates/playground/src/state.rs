@@ -27,6 +27,8 @@ pub(crate) fn of(shared: &Shared) -> Value {
         "routes": shared.routes.iter().map(route).collect::<Vec<_>>(),
         "scopes": scopes(shared),
         "variables": shared.variables,
+        // Times are those of a service only without it.
+        "is_debug_build": cfg!(debug_assertions),
         "keys": {
             "published": published(shared.issuer.mint().keys()),
             "health": shared.resource_server.health(),

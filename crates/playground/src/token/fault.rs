@@ -104,6 +104,11 @@ impl Fault {
         }
     }
 
+    /// Whether the token is good, and its proofs are not.
+    pub(super) const fn is_of_proofs(self) -> bool {
+        matches!(self, Self::ProofByAnotherKey | Self::ProofForAnotherMethod | Self::ProofTooOld)
+    }
+
     /// The status that a route answers with which requires the scope that was asked for.
     pub(crate) const fn answer(self) -> u16 {
         match self {

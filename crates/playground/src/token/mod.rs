@@ -70,7 +70,7 @@ pub(crate) async fn token(State(shared): AppState, Body(wanted): Body<Wanted>) -
         (Kind::ApiKey, Some(keys)) => api_key(keys, &claims, fault),
         (Kind::ApiKey, None) => return Err(NOT_ACCEPTED),
     };
-    if let (Kind::Dpop, Some(fault)) = (wanted.kind, fault) {
+    if let Some(fault) = fault.filter(|fault| fault.is_of_proofs()) {
         shared.faulty_proofs.remember(&token, fault);
     }
 

@@ -23,6 +23,7 @@ async fn the_state_is_what_the_api_accepts_and_the_issuer_publishes() {
     );
     assert_eq!(state["scopes"], json!(["message", "profile"]));
     assert_eq!(state["variables"], json!([["SCOPEGATE_AUDIENCE", "https://api.example"]]));
+    assert_eq!(state["is_debug_build"], cfg!(debug_assertions));
     let published: Value = serde_json::from_str(&rig.issuer.jwks_json()).unwrap();
     assert_eq!(each(&state["keys"]["published"], "kid"), each(&published["keys"], "kid"));
     let signing: Vec<_> =
