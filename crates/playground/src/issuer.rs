@@ -21,8 +21,8 @@ const NOT_ROTATED: Failure = Failure::new(
 
 const IS_A_JWT: Failure = Failure::new(
     StatusCode::CONFLICT,
-    "a JWT is valid until it expires, since the API verifies it without asking the issuer: wait for that, issue JWTs that live for \
-     a few minutes, or have a route ask by the layer RequireActive",
+    "a JWT is valid until it expires, since the API verifies it without asking the issuer: wait for that, issue JWTs that live \
+     for a few minutes, or have a route ask by the layer RequireActive",
 );
 
 const NOT_INVALIDATED: Failure = Failure::new(
@@ -82,7 +82,7 @@ pub(crate) async fn revoke(
     shared.resource_server.invalidate(Invalidate::Token(&token)).await.map_err(|_| NOT_INVALIDATED)?;
     Ok(Json(json!({
         "revoked": true,
-        "note": "The issuer reports the token as inactive, and the API was told to ask again. A service that is not told uses the \
-                 answer that it has until that expires.",
+        "note": "The issuer reports the token as inactive, and the API was told to ask again. A service that is not told uses \
+                 the answer that it has until that expires.",
     })))
 }

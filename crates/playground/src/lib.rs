@@ -4,8 +4,8 @@
 //! and shows the response, the log lines and the time of the request, and the [explanation] of the decision. It rotates the keys
 //! of the issuer, takes it down and brings it back while requests are sent, and revokes tokens.
 //!
-//! **For development only.** Whoever reaches the port can mint every token. The page and its endpoints answer only to requests for
-//! `127.0.0.1`, `[::1]` or `localhost`, and none that come from another web page; listen on the loopback interface.
+//! **For development only.** Whoever reaches the port can mint every token. The page and its endpoints answer only to requests
+//! for `127.0.0.1`, `[::1]` or `localhost`, and none that come from another web page; listen on the loopback interface.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -122,8 +122,8 @@ impl Playground {
         Self { shared }
     }
 
-    /// Offers API keys that begin with `prefix`, too. They are put into `keys`, a clone of which the resource server verifies them
-    /// by, in place of all others there.
+    /// Offers API keys that begin with `prefix`, too, the last 50 of which are valid. They are put into `keys`, a clone of which the
+    /// resource server verifies them by, in place of all others there.
     pub fn api_keys(mut self, keys: ApiKeys, prefix: impl Into<String>) -> Self {
         self.shared.api_keys = Some(KeyRing::new(keys, prefix.into()));
         self

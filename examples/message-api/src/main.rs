@@ -27,7 +27,7 @@ A protected API: /public, /me, /messages (scope message), /admin (scopes admin a
 
 Usage: cargo run -p message-api [-- --curl]
 
-  --curl  print curl lines to try, too, with fresh tokens
+  --curl  print curl lines to try, too, with fresh tokens of the embedded issuer
 
 Environment:
   PORT      the port on 127.0.0.1 to listen on; 0 picks a free one (default 3000)

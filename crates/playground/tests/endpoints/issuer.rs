@@ -1,3 +1,4 @@
+use scopegate_testing::TestIssuer;
 use serde_json::{Value, json};
 
 use crate::rig::Rig;
@@ -16,6 +17,20 @@ async fn a_rotation_publishes_new_keys_and_keeps_those_that_signed() {
     let (first, second, third) = (key_ids(&first), key_ids(&second), key_ids(&third));
     assert_eq!(second[3..], first);
     assert_eq!((third.len(), &third[3..]), (6, &second[..3]));
+}
+
+#[tokio::test]
+async fn a_rotation_that_cannot_be_kept_leaves_the_keys_as_they_are() {
+    let folder = std::env::temp_dir().join(format!("scopegate-playground-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let rig = Rig::for_jwts_of(TestIssuer::builder().keys_file(folder.join("keys.json")).start().await).await;
+    std::fs::remove_dir_all(&folder).unwrap();
+
+    let before = rig.state().await;
+    let answer = rig.post("rotate", &json!({})).await;
+    assert_eq!(answer.status, 500);
+    assert!(answer.json()["error"].as_str().unwrap().contains("make it writable"), "{}", answer.text);
+    assert_eq!(key_ids(&rig.state().await), key_ids(&before));
 }
 
 #[tokio::test]

@@ -62,7 +62,11 @@ impl Rig {
 
     /// One whose API accepts JWTs alone.
     pub(crate) async fn for_jwts() -> Self {
-        let issuer = Arc::new(TestIssuer::start().await);
+        Self::for_jwts_of(TestIssuer::start().await).await
+    }
+
+    pub(crate) async fn for_jwts_of(issuer: TestIssuer) -> Self {
+        let issuer = Arc::new(issuer);
         let trusted = Issuer::discovered(issuer.issuer());
         Self::of(issuer, trusted, ResourceServer::builder(), |playground| playground).await
     }
