@@ -127,7 +127,7 @@ export async function outage({ page }) {
   await switchIssuer(page, 'up');
   await moreRequests(page, 5);
   checkEqual(Object.keys(await counted(page)), ['200'], 'and none to its end');
-  check(/While it was down, for 1\d s: \d+ requests, all answered 200\./.test(await page.locator('#load-summary').textContent()), 'nor is it forgotten');
+  check(/While the issuer was down, for 1\d s: \d+ requests, all answered 200\./.test(await page.locator('#load-summary').textContent()), 'nor is it forgotten');
   check((await page.locator('#strip .event').allTextContents()).join().includes('issuer down'), 'the strip has a mark of it');
   return during;
 }
