@@ -14,7 +14,12 @@ export const APPEARANCES = {
 
 /** Text on a colour that is drawn by the style sheet alone, where axe does not look. */
 const PAIRS = [
-  ['--ok-cell', '--on-ok-cell'], ['--bad', '--on-solid'], ['--warn', '--on-solid'], ['--odd', '--on-solid'], ['--down', '--page'], ['--accent', '--on-accent'],
+  ['--ok-cell', '--on-ok-cell'],
+  ['--bad', '--on-solid'],
+  ['--warn', '--on-solid'],
+  ['--odd', '--on-solid'],
+  ['--down', '--page'],
+  ['--accent', '--on-accent'],
 ];
 
 /** Opens the page in each appearance, with a refusal and all that folds open shown, and writes a picture of it into `folder`. */
@@ -32,7 +37,9 @@ export async function appearances(browser, url, folder) {
     await contrasts(page, name);
     const moving = await page.locator('#token-text').evaluate((token) => getComputedStyle(token).animationName);
     checkEqual(moving, options.reducedMotion === 'reduce' ? 'none' : 'fresh', `${name}: motion`);
-    await page.locator('details').evaluateAll((all) => all.forEach((details) => (details.open = details.querySelector('.bad') !== null)));
+    await page
+      .locator('details')
+      .evaluateAll((all) => all.forEach((details) => (details.open = details.querySelector('.bad') !== null)));
     await page.screenshot({ path: `${folder}/${name}.png`, fullPage: name === 'narrow' });
     await opened.close();
   }
@@ -43,14 +50,22 @@ async function accessible(page, name) {
   const { violations, passes } = await page.evaluate(() => globalThis.axe.run());
   check(passes.length >= 20, `axe applied ${passes.length} rules to the ${name} page`);
   seen.violations += violations.length;
-  checkEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`), [], `axe: ${name}`);
+  checkEqual(
+    violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`),
+    [],
+    `axe: ${name}`,
+  );
 
   const session = await page.context().newCDPSession(page);
   const { nodes } = await session.send('Accessibility.getFullAXTree');
   const roles = new Set(['button', 'checkbox', 'combobox', 'DisclosureTriangle', 'link', 'radio', 'textbox']);
   const controls = nodes.filter(({ role, ignored }) => !ignored && roles.has(role?.value));
   check(controls.length >= 20, `${controls.length} controls`);
-  checkEqual(controls.filter(({ name }) => !name?.value?.trim()).map(({ role }) => role.value), [], `${name}: each control has a name`);
+  checkEqual(
+    controls.filter(({ name }) => !name?.value?.trim()).map(({ role }) => role.value),
+    [],
+    `${name}: each control has a name`,
+  );
 }
 
 async function fitsItsWidth(page, name) {
@@ -91,13 +106,30 @@ export async function byKeyboard({ page }) {
     const focus = await page.evaluate(() => {
       const { id, name, dataset, tagName, textContent } = document.activeElement;
       const outline = getComputedStyle(document.activeElement).outlineStyle;
-      return { control: id || name || dataset?.path || `${tagName} ${textContent.trim()}`, isSeen: outline !== 'none', isBody: tagName === 'BODY' };
+      return {
+        control: id || name || dataset?.path || `${tagName} ${textContent.trim()}`,
+        isSeen: outline !== 'none',
+        isBody: tagName === 'BODY',
+      };
     });
     if (focus.isBody) break;
     check(focus.isSeen, `the focus on ${focus.control} is seen`);
     reached.add(focus.control);
   }
-  for (const control of ['mint', 'kind', 'scope', 'fault', 'copy-token', 'way', 'GET /messages', 'run', 'clear', 'rotate', 'outage', 'revoke']) {
+  for (const control of [
+    'mint',
+    'kind',
+    'scope',
+    'fault',
+    'copy-token',
+    'way',
+    'GET /messages',
+    'run',
+    'clear',
+    'rotate',
+    'outage',
+    'revoke',
+  ]) {
     check(reached.has(control), `${control} is reached with the Tab key`);
   }
   await page.locator('#routes button[data-path="GET /messages"]').focus();

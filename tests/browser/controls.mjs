@@ -25,7 +25,8 @@ export async function changing(page, act) {
 export const token = (page) => page.locator('#token-text').textContent();
 export const getToken = (page) => changing(page, () => page.locator('#mint').click());
 export const chooseFault = (page, fault) => changing(page, () => page.locator('#fault').selectOption(fault));
-export const setScope = (page, scope, on) => changing(page, () => page.locator(`input[name="scope"][value="${scope}"]`).setChecked(on));
+export const setScope = (page, scope, on) =>
+  changing(page, () => page.locator(`input[name="scope"][value="${scope}"]`).setChecked(on));
 
 /** Presses the button, and waits until it says that it would do the opposite. */
 export async function switchIssuer(page, afterwards) {
@@ -35,8 +36,9 @@ export async function switchIssuer(page, afterwards) {
 
 /** How many requests of the strip had each status. */
 export async function counted(page) {
-  const counts = await page.locator('#counters li[data-status]').evaluateAll((items) =>
-    items.map((item) => [item.dataset.status, Number(item.querySelector('strong').textContent)]));
+  const counts = await page
+    .locator('#counters li[data-status]')
+    .evaluateAll((items) => items.map((item) => [item.dataset.status, Number(item.querySelector('strong').textContent)]));
   return Object.fromEntries(counts);
 }
 
@@ -50,10 +52,14 @@ export async function keyId(page) {
 export async function moreRequests(page, number, timeout = 15_000) {
   const total = (counts) => Object.values(counts).reduce((sum, one) => sum + one, 0);
   const wanted = total(await counted(page)) + number;
-  await page.waitForFunction((wanted) => {
-    const numbers = [...document.querySelectorAll('#counters li[data-status] strong')].map((one) => Number(one.textContent));
-    return numbers.reduce((sum, one) => sum + one, 0) >= wanted;
-  }, wanted, { timeout });
+  await page.waitForFunction(
+    (wanted) => {
+      const numbers = [...document.querySelectorAll('#counters li[data-status] strong')].map((one) => Number(one.textContent));
+      return numbers.reduce((sum, one) => sum + one, 0) >= wanted;
+    },
+    wanted,
+    { timeout },
+  );
 }
 
 /** Chooses a kind of token, if it is not the one that is chosen. */

@@ -27,7 +27,9 @@ async function visit(browser, url, name, ...parts) {
       results.push(await part(opened));
     } catch (error) {
       await opened.page.screenshot({ path: `${PICTURES}/failed.png`, fullPage: true });
-      throw new Error(`${name}, ${part.name}: ${error.message} (${PICTURES}/failed.png; ${opened.faults.join('; ')})`, { cause: error });
+      throw new Error(`${name}, ${part.name}: ${error.message} (${PICTURES}/failed.png; ${opened.faults.join('; ')})`, {
+        cause: error,
+      });
     }
   }
   await opened.close();
@@ -37,7 +39,17 @@ async function visit(browser, url, name, ...parts) {
 async function run(browser) {
   const api = await serve(`${PICTURES}/message-api.log`, MESSAGE_API);
   try {
-    const [, , tried] = await visit(browser, api.url, 'tokens', story.firstView, story.statuses, story.faults, story.proofs, story.addedClaims, story.ownToken);
+    const [, , tried] = await visit(
+      browser,
+      api.url,
+      'tokens',
+      story.firstView,
+      story.statuses,
+      story.faults,
+      story.proofs,
+      story.addedClaims,
+      story.ownToken,
+    );
     const [, during] = await visit(browser, api.url, 'issuer', story.rotation, story.outage, story.revocation);
     await visit(browser, api.url, 'keyboard', byKeyboard);
     await appearances(browser, api.url, PICTURES);

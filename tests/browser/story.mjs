@@ -1,7 +1,20 @@
-// A visit: what the page says about tokens, good and spoilt, and what its strip shows while the issuer rotates its key and is down.
+// A visit: what the page says about tokens, good and spoilt, and what its strip shows while the issuer rotates its key and is
+// down.
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { changing, chooseFault, chooseKind, counted, getToken, keyId, moreRequests, press, setScope, switchIssuer, token } from './controls.mjs';
+import {
+  changing,
+  chooseFault,
+  chooseKind,
+  counted,
+  getToken,
+  keyId,
+  moreRequests,
+  press,
+  setScope,
+  switchIssuer,
+  token,
+} from './controls.mjs';
 import { check, checkEqual } from './watch.mjs';
 
 const OUTAGE = 10_500; // Milliseconds.
@@ -11,7 +24,7 @@ export async function firstView({ page }) {
   check((await page.locator('h1').textContent()).includes('playground'), 'the page says what it is');
   check(await page.locator('#routes button').first().isVisible(), 'there is a route to press');
   checkEqual(await press(page, 'GET /messages'), { status: 200, reason: null }, 'the first token is good');
-  check(await page.locator('#result .steps li').count() >= 7, 'the decision is shown step by step');
+  check((await page.locator('#result .steps li').count()) >= 7, 'the decision is shown step by step');
   check(/[µm]s in the API/.test(await page.locator('#result').textContent()), 'the time is shown');
 }
 
@@ -19,7 +32,10 @@ export async function firstView({ page }) {
 export async function statuses({ page }) {
   checkEqual((await press(page, 'GET /public')).status, 200);
   checkEqual(await press(page, 'GET /admin'), { status: 403, reason: 'insufficient_scope' });
-  check((await page.locator('#result table').first().textContent()).includes('insufficient_scope'), 'the challenge is taken apart');
+  check(
+    (await page.locator('#result table').first().textContent()).includes('insufficient_scope'),
+    'the challenge is taken apart',
+  );
   await setScope(page, 'admin', true);
   checkEqual((await press(page, 'GET /admin')).status, 200, 'with both scopes');
   await setScope(page, 'admin', false);
@@ -36,13 +52,18 @@ export async function faults({ page }) {
   let tried = 0;
   for (const kind of await page.locator('input[name="kind"]').evaluateAll((inputs) => inputs.map((input) => input.value))) {
     await chooseKind(page, kind);
-    const options = await page.locator('#fault option').evaluateAll((all) => all.map(({ value, textContent }) => ({ value, textContent })));
+    const options = await page
+      .locator('#fault option')
+      .evaluateAll((all) => all.map(({ value, textContent }) => ({ value, textContent })));
     for (const { value, textContent } of options.filter(({ value }) => value)) {
       await chooseFault(page, value);
       const { status } = await press(page, 'GET /messages');
       checkEqual(status, Number(/\((\d{3})\)$/.exec(textContent)[1]), `${kind}: ${textContent}`);
-      check(status === 200 || await page.locator('#result .checks .mark.bad').count() > 0, `${kind}, ${value}: a failed check is shown`);
-      check(status === 200 || await page.locator('#result .remedy').count() > 0, `${kind}, ${value}: a remedy is shown`);
+      check(
+        status === 200 || (await page.locator('#result .checks .mark.bad').count()) > 0,
+        `${kind}, ${value}: a failed check is shown`,
+      );
+      check(status === 200 || (await page.locator('#result .remedy').count()) > 0, `${kind}, ${value}: a remedy is shown`);
       tried++;
     }
     if (options.length > 1) await chooseFault(page, '');
@@ -105,7 +126,7 @@ export async function rotation({ page }) {
   await page.locator('#keys tr').nth(keys).waitFor();
   await moreRequests(page, 5);
   await getToken(page);
-  check(await keyId(page) !== beforeKey, 'the new token is of the new key');
+  check((await keyId(page)) !== beforeKey, 'the new token is of the new key');
   checkEqual((await press(page, 'GET /messages')).status, 200, 'the new key is accepted');
   await moreRequests(page, 5);
   await changing(page, () => page.locator('#previous').click());
@@ -127,7 +148,12 @@ export async function outage({ page }) {
   await switchIssuer(page, 'up');
   await moreRequests(page, 5);
   checkEqual(Object.keys(await counted(page)), ['200'], 'and none to its end');
-  check(/While the issuer was down, for 1\d s: \d+ requests, all answered 200\./.test(await page.locator('#load-summary').textContent()), 'nor is it forgotten');
+  check(
+    /While the issuer was down, for 1\d s: \d+ requests, all answered 200\./.test(
+      await page.locator('#load-summary').textContent(),
+    ),
+    'nor is it forgotten',
+  );
   check((await page.locator('#strip .event').allTextContents()).join().includes('issuer down'), 'the strip has a mark of it');
   return during;
 }
@@ -147,7 +173,10 @@ export async function revocation({ page }) {
   await chooseKind(page, 'jwt');
   await moreRequests(page, 5);
   await page.locator('#run').click();
-  check((await page.locator('#announcement').textContent()).startsWith('Stopped.'), 'the strip stops, and a screen reader is told');
+  check(
+    (await page.locator('#announcement').textContent()).startsWith('Stopped.'),
+    'the strip stops, and a screen reader is told',
+  );
 }
 
 /** Of a server that has ended, the page says so, and what to do. */
@@ -165,6 +194,16 @@ export async function issuerOfTheCommand({ page }) {
   check(routes.length >= 3, `the API of the issuer has routes: ${routes}`);
   const statuses = [];
   for (const route of routes) statuses.push((await press(page, route)).status);
-  checkEqual(statuses, statuses.map(() => 200), 'the first token is good for each');
-  check(await page.locator('#variables').textContent().then((lines) => lines.includes('=http')), 'it says how another service trusts it');
+  checkEqual(
+    statuses,
+    statuses.map(() => 200),
+    'the first token is good for each',
+  );
+  check(
+    await page
+      .locator('#variables')
+      .textContent()
+      .then((lines) => lines.includes('=http')),
+    'it says how another service trusts it',
+  );
 }
