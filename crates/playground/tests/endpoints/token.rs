@@ -79,6 +79,18 @@ async fn each_fault_is_refused_for_a_reason_of_its_own() {
 }
 
 #[tokio::test]
+async fn the_last_fifty_api_keys_are_valid() {
+    let rig = Rig::start().await;
+    let mut keys = Vec::new();
+    for _ in 0..51 {
+        keys.push(rig.token(&json!({ "kind": "api_key", "scope": "message" })).await);
+    }
+    for (key, expected) in [(&keys[0], 401), (&keys[1], 200), (&keys[50], 200)] {
+        assert_eq!(rig.messages(key).await.status, expected);
+    }
+}
+
+#[tokio::test]
 async fn claims_are_set_and_left_out_and_the_lifetime_is_kept() {
     let rig = Rig::start().await;
     let claims = json!({ "sub": "alice", "roles": ["admin"], "client_id": null });
