@@ -461,12 +461,12 @@ impl Application {
         let tags = self.online.token_tags(token);
         let verification = match self.guarded(|| self.verifier.verify(presented)) {
             Ok(verification) => verification,
-            Err(error) => return Lookup::Ready(Err(error)),
+            Err(error) => return Lookup::Decided(Err(error)),
         };
         let (inputs, verdict) = match verification.0 {
             Kind::Ready(verdict) => {
                 let status = token_status(verdict, token, self.online.now());
-                return Lookup::Ready(self.online.decide(status, tags));
+                return Lookup::Decided(self.online.decide(status, tags));
             }
             Kind::Pending { inputs, verdict } => (inputs, verdict),
         };
@@ -476,7 +476,7 @@ impl Application {
             self.online.digest(&parts)
         });
         if let Some(known) = key.and_then(|key| self.online.cached(&key, max_age)) {
-            return Lookup::Ready(known.map(|token| Verified { token, asked_at: None }));
+            return Lookup::Cached(known.map(|token| Verified { token, asked_at: None }));
         }
         let (online, token) = (Arc::clone(&self.online), token.to_owned());
         let lookup = LookupRequest {

@@ -46,7 +46,7 @@ impl Introspector {
     pub(crate) fn look_up(&self, token: &str, max_age: Option<Duration>, verified: Option<&VerifiedToken>) -> Lookup {
         let key = self.key(token, verified.is_some());
         if let Some(verdict) = self.online.cached(&key, max_age) {
-            return Lookup::Ready(verdict.map(|token| Verified { token, asked_at: None }));
+            return Lookup::Cached(verdict.map(|token| Verified { token, asked_at: None }));
         }
         let (client, presented) = (Arc::clone(&self.client), token.to_owned());
         let lookup = LookupRequest {

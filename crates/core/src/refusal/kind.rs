@@ -70,8 +70,8 @@ impl ErrorKind {
         self.row().code
     }
 
-    /// The name of the class as its problem document has it.
-    pub(crate) const fn as_str(self) -> &'static str {
+    /// The name of the class, as its problem document has it and as a metric label.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidDpopProof => "invalid_dpop_proof",
@@ -128,6 +128,7 @@ mod tests {
         for (kind, status, code, grpc, challenged) in table {
             assert_eq!(kind.status().as_u16(), status);
             assert_eq!(kind.code(), code);
+            assert!(code.is_none_or(|code| code == kind.as_str()), "{kind:?}");
             assert_eq!(kind.grpc_status(), grpc);
             assert_eq!(kind.is_challenged(), challenged);
         }

@@ -33,6 +33,8 @@ pub(super) struct Inner {
     pub(super) confirmation: ConfirmationVerifier,
     pub(super) uniform_refusals: bool,
     pub(super) observer: Option<Arc<dyn Observer>>,
+    /// The observer, if it wants authentications.
+    pub(super) authentication_observer: Option<Arc<dyn Observer>>,
     pub(super) log_sampler: Mutex<LogSampler>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) jwt_cache: JwtCache,

@@ -10,6 +10,7 @@ use crate::{
     jose::KeySet,
     jwt::{DecodedJwt, JwtBuffers, JwtVerification},
     keys::{KeysUnavailable, RefetchReason},
+    observe::VerificationMethod,
     refusal::{
         Error, Reason, Step,
         failed_check::{Actual, Expected},
@@ -19,7 +20,7 @@ use crate::{
 
 /// What the verification of a JWT without waiting came to, where that is no refusal.
 pub(super) enum JwtDecision<'s> {
-    Valid(VerifiedToken),
+    Valid(VerifiedToken, VerificationMethod),
     /// Only keys that are not cached can decide.
     KeyMissing(KeyMiss),
     /// The issuer is configured to be asked instead of its signatures checked.
@@ -44,7 +45,7 @@ impl Inner {
             && !digested.trace.is_on()
             && let Some(cached) = self.cached_jwt(digested.digest)
         {
-            return Ok(JwtDecision::Valid(cached));
+            return Ok(JwtDecision::Valid(cached, VerificationMethod::JwtCache));
         }
         let (mut buffers, mut claims) = (JwtBuffers::new(), UnverifiedClaims::default());
         let jwt = DecodedJwt::decode(digested.token, &mut buffers, &mut claims, &self.claim_names)?;
@@ -65,7 +66,7 @@ impl Inner {
             }
         };
         Ok(match self.verify_with(digested, &jwt, &issuer, None)? {
-            JwtVerification::Valid(token) => JwtDecision::Valid(token),
+            JwtVerification::Valid(token) => JwtDecision::Valid(token, VerificationMethod::Jwt),
             JwtVerification::KeyMissing { is_mismatch } => {
                 JwtDecision::KeyMissing(KeyMiss { issuer, key_id: key_id.map(Into::into), is_mismatch })
             }

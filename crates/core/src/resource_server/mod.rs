@@ -11,6 +11,7 @@ mod inner;
 mod invalidation;
 mod issuer;
 mod jwt;
+mod observation;
 mod protected_resource;
 mod startup;
 mod tenants;
@@ -19,11 +20,7 @@ mod token_identity;
 mod token_source;
 mod verifier_factory;
 
-use std::{
-    fmt,
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
@@ -48,13 +45,12 @@ use self::{
     token_identity::TokenIdentity,
 };
 use crate::{
-    clock::Clock,
     confirmation::{Confirmation, Confirmed, Evidence, Verdict},
     custom::token_verifier::PresentedToken,
     dispatch::Route,
     introspection::Introspector,
     jose::signed_part,
-    observe::Observer,
+    observe::VerificationMethod,
     online::{Lookup, MAX_AGE_TOLERANCE, Verified},
     per_thread::PerThread,
     refusal::{
@@ -301,7 +297,10 @@ impl ResourceServer {
     ///
     /// The refusal, which is final: an invalid token is refused where a token is optional, too.
     pub fn authenticate<'r>(&self, request: impl Into<RequestHead<'r>>) -> AuthenticateFuture {
-        self.authenticate_head(request.into())
+        match &self.server().authentication_observer {
+            None => self.authenticate_head(request.into()),
+            Some(observer) => self.authenticate_observed(request.into(), observer),
+        }
     }
 
     fn authenticate_head(&self, request: RequestHead<'_>) -> AuthenticateFuture {
@@ -317,7 +316,8 @@ impl ResourceServer {
         {
             let presented = TokenIdentity { digest, signed_part: None, epoch };
             let server = self.for_this_thread();
-            return AuthenticateFuture::ready(Authentication::verified(server, presented, verified, confirmed));
+            return AuthenticateFuture::ready(Authentication::verified(server, presented, verified, confirmed))
+                .by(VerificationMethod::JwtCache);
         }
         let digested = match ordinary.and_then(Credentials::of_token) {
             Some(credentials) => {
@@ -333,7 +333,8 @@ impl ResourceServer {
         };
         let is_reusable = |earlier: &&Authentication| earlier.is_reusable(self, digested.digest, self.server().now());
         if let Some(earlier) = request.extensions().get::<Authentication>().filter(is_reusable) {
-            return AuthenticateFuture::ready(Ok(earlier.clone().with_resource_server(self.for_this_thread())));
+            return AuthenticateFuture::ready(Ok(earlier.clone().with_resource_server(self.for_this_thread())))
+                .by(VerificationMethod::Reused);
         }
         self.verify(request, digested, None).under(digested.scheme, self.default_scheme())
     }
@@ -422,7 +423,9 @@ impl ResourceServer {
                 (introspector.look_up(token, max_age_of_answer, None), LookupKind::Opaque)
             }
             Ok(Route::Jwt) => match self.server().verify_jwt(digested) {
-                Ok(JwtDecision::Valid(verified)) => return self.check_online(digested, verified, max_age, evidence),
+                Ok(JwtDecision::Valid(verified, method)) => {
+                    return self.check_online(digested, verified, max_age, evidence).by(method);
+                }
                 Ok(JwtDecision::KeyMissing(missing)) => {
                     let (server, token, scheme) = (self.clone(), token.to_owned(), digested.scheme);
                     let (TokenIdentity { digest, epoch, .. }, trace) = (presented, trace.clone());
@@ -432,14 +435,17 @@ impl ResourceServer {
                             DigestedToken { scheme, token: &token, digest, cache_missed: true, epoch, trace };
                         let verified = server.server().verify_jwt_with_refetched_keys(digested, missing).await?;
                         server.check_online(digested, verified, max_age, evidence).await
-                    });
+                    })
+                    .by(VerificationMethod::JwtKeyFetch);
                 }
                 Ok(JwtDecision::Introspect { introspector, confirmation }) => {
                     presented.signed_part =
                         Some(Arc::new(self.server().jwt_cache.digest(signed_part(token).as_bytes())));
                     (introspector.look_up(token, max_age_of_answer, None), LookupKind::UnverifiedJwt(confirmation))
                 }
-                Err(error) => return AuthenticateFuture::ready(Err(self.server().worded(error))),
+                Err(error) => {
+                    return AuthenticateFuture::ready(Err(self.server().worded(error))).by(VerificationMethod::Jwt);
+                }
             },
             Err(error) => return AuthenticateFuture::ready(Err(error)),
         };
@@ -492,8 +498,11 @@ impl ResourceServer {
             OfToken { presented, token, asked_at }.confirm(server, by_application, evidence.as_deref(), &trace)
         };
         match lookup {
-            Lookup::Ready(found) => conclusion(found),
-            Lookup::Pending(asked) => AuthenticateFuture::pending(async move { conclusion(asked.await).await }),
+            Lookup::Cached(found) => conclusion(found).by(VerificationMethod::OnlineCache),
+            Lookup::Decided(found) => conclusion(found).by(VerificationMethod::Application),
+            Lookup::Pending(asked) => {
+                AuthenticateFuture::pending(async move { conclusion(asked.await).await }).by(VerificationMethod::Online)
+            }
         }
     }
 
@@ -551,27 +560,6 @@ impl ResourceServer {
     pub fn health_and_refresh(&self) -> Health {
         self.server().dispatch.issuers.named_verifiers().for_each(|verifier| verifier.keys.refresh());
         self.health()
-    }
-
-    /// Tells the observer that a request was refused. The layers and extractors call this for what they refuse; `token` is
-    /// the valid token of a request that is not permitted.
-    pub fn observe_refusal(&self, error: &Error, token: Option<&VerifiedToken>) {
-        if let Some(observer) = &self.server().observer {
-            observer.refused(self.label(error, token), error.reason());
-        }
-    }
-
-    /// Whether a refusal is to be logged, and then how many of its kind were left out since the last one that was. Call it
-    /// right before writing to the log: a refusal that is admitted counts as logged.
-    pub fn admit_to_log(&self, error: &Error, token: Option<&VerifiedToken>) -> Option<u64> {
-        let issuer = self.label(error, token).unwrap_or_default();
-        let mut sampler = self.server().log_sampler.lock().unwrap_or_else(PoisonError::into_inner);
-        sampler.admit(error.reason(), issuer, self.server().clock.now())
-    }
-
-    /// The name of the issuer of a refused token in metrics and logs.
-    fn label<'s>(&'s self, error: &'s Error, token: Option<&'s VerifiedToken>) -> Option<&'s str> {
-        self.server().dispatch.label(error.issuer().or(token.map(VerifiedToken::issuer))?)
     }
 
     /// Whether the other one is this resource server, perhaps in front of another protected resource.

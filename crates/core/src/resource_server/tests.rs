@@ -16,14 +16,16 @@ use tokio::{sync::watch, task::yield_now};
 use super::*;
 use crate::{
     BoxFuture,
+    clock::Clock,
     confirmation::dpop::Dpop,
     crypto::tests::{jwks, token},
     custom::api_keys::{ApiKey, ApiKeys},
+    introspection::{ClientAuthentication, Introspection},
     jose::{Algorithm, KeySet},
     jwt::Profile,
     keys::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
     net::fetch::{Fetch, FetchError, FetchLimits},
-    observe::{KeyFetch, LogSampler},
+    observe::{AuthenticationAttempt, KeyFetch, LogSampler, Observer},
     refusal::ErrorKind,
 };
 
@@ -742,6 +744,112 @@ async fn an_observer_is_told_of_refused_api_keys_under_the_name_of_their_verifie
         server.observe_refusal(&server.authenticate(&request(token)).await.unwrap_err(), None);
     }
     assert_eq!(notes.take(), ["https://api.example/keys inactive_token", "https://api.example/more inactive_token"]);
+}
+
+/// Writes down the authentications that it is told of, if it wants them.
+#[derive(Clone, Debug)]
+struct Attempts {
+    wanted: bool,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Attempts {
+    fn new(wanted: bool) -> Self {
+        Self { wanted, seen: Arc::default() }
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.seen.lock().unwrap())
+    }
+}
+
+impl Observer for Attempts {
+    fn wants_authentications(&self) -> bool {
+        self.wanted
+    }
+
+    fn authenticated(&self, attempt: &AuthenticationAttempt<'_>) {
+        let (outcome, method) = (attempt.outcome.as_str(), attempt.method.as_str());
+        let line = format!("{} {outcome} {method} {:?}", attempt.issuer.unwrap_or("-"), attempt.duration);
+        self.seen.lock().unwrap().push(line);
+    }
+}
+
+#[tokio::test]
+async fn an_observer_is_told_how_each_request_was_authenticated() {
+    const KEYS: &str = "https://api.example/keys";
+    let (network, clock, attempts) = (Network::with_issuer(&["a-es256"]), SetClock::new(), Attempts::new(true));
+    let active = br#"{"active":true,"aud":"https://api.example"}"#.to_vec();
+    let json = vec![("content-type", "application/json")];
+    network.put("https://as.example/introspect", Answer::With(200, json, active));
+    let api_key = ApiKey::from_sha256("5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5").unwrap();
+    let asked =
+        Introspection::at("https://as.example/introspect", ClientAuthentication::none("api")).max_response(512 * 1024);
+    let builder = || {
+        ResourceServer::builder()
+            .audience("https://api.example")
+            .fetch(network.clone())
+            .clock(clock.clone())
+            .observer(attempts.clone())
+    };
+    let issuer = Issuer::discovered(ISSUER).introspection(asked);
+    let server = builder().issuer(issuer).build().await.unwrap();
+    let told = |line: &str| assert_eq!(attempts.take(), [line]);
+
+    let token = token_by("a-es256");
+    let pending = server.authenticate(&request(&token));
+    clock.advance(Duration::from_secs(2));
+    pending.await.unwrap();
+    told("https://as.example accepted jwt_key_fetch 2s");
+    at_once(&server, &token).unwrap();
+    told("https://as.example accepted jwt_cache 0ns");
+    let other = token_with("a-es256", json!({ "sub": "bob" }));
+    at_once(&server, &other).unwrap();
+    told("https://as.example accepted jwt 0ns");
+    at_once(&server, &token_with("a-es256", json!({ "exp": NOW - 1000 }))).unwrap_err();
+    told("https://as.example refused jwt 0ns");
+    server.authenticate(&request("opaque")).await.unwrap();
+    told("https://as.example accepted online 0ns");
+    at_once(&server, "opaque").unwrap();
+    told("https://as.example accepted online_cache 0ns");
+    let nobody = Request::new(()).into_parts().0;
+    server.authenticate(&nobody).await.unwrap();
+    told("- anonymous none 0ns");
+    at_once(&server, "a b").unwrap_err();
+    told("- refused none 0ns");
+    at_once(&server, &token_with("a-es256", json!({ "iss": "https://other.example" }))).unwrap_err();
+    told("- refused jwt 0ns");
+
+    let mut inner = request(&other);
+    inner.extensions.insert(at_once(&server, &other).unwrap());
+    attempts.take();
+    server.authenticate(&inner).await.unwrap();
+    told("https://as.example accepted reused 0ns");
+
+    clock.advance(MINUTE);
+    network.put(JWKS_URL, Answer::Fails);
+    refusal(&server, &token_by("b-es256")).await;
+    told("https://as.example undecided jwt_key_fetch 0ns");
+    drop(server.authenticate(&request(&token_by("b-es256"))));
+    assert_eq!(attempts.take(), [""; 0], "the client left");
+    server.explain(&request(&other)).await;
+    assert_eq!(attempts.take(), [""; 0], "an explanation is no authentication");
+
+    let server = builder().verifier(ApiKeys::new(KEYS, "a_").keys([api_key.client_id("app")])).build().await.unwrap();
+    at_once(&server, "a_wrong").unwrap_err();
+    told("https://api.example/keys refused application 0ns");
+}
+
+#[tokio::test]
+async fn an_observer_that_wants_no_authentications_is_told_of_none() {
+    let attempts = Attempts::new(false);
+    let server = fixed_with(&["a-es256"], |builder| builder.observer(Arc::new(attempts.clone()))).await;
+    at_once(&server, &token_by("a-es256")).unwrap();
+    assert_eq!(attempts.take(), [""; 0]);
+    let attempts = Attempts::new(true);
+    let server = fixed_with(&["a-es256"], |builder| builder.observer(Arc::new(attempts.clone()))).await;
+    at_once(&server, &token_by("a-es256")).unwrap();
+    assert_eq!(attempts.take().len(), 1, "in an `Arc`, it is asked as well");
 }
 
 fn tenant(name: &str) -> String {

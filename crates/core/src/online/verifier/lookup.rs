@@ -50,8 +50,12 @@ pub(crate) struct Verified {
     pub(crate) asked_at: Option<Duration>,
 }
 
-/// A verdict from the cache, or one that takes a call.
+/// The verdict on a token, or the wait for it.
 pub(crate) enum Lookup {
-    Ready(Result<Verified, Error>),
+    /// From the cache.
+    Cached(Result<Verified, Error>),
+    /// By a verifier of the application, without a call.
+    Decided(Result<Verified, Error>),
+    /// Takes a call.
     Pending(BoxFuture<'static, Result<Verified, Error>>),
 }

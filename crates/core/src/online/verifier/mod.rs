@@ -288,8 +288,13 @@ impl OnlineVerifier {
         let result = status.and_then(|status| self.verify(status, &target, asked_at, now));
         let change = attempt.record(now, outcome(&result));
         self.reporter.looked_up(&result, now.saturating_sub(asked_at), at(now));
-        if change == Change::Opened {
-            self.reporter.breaker_opened(self.breaker.open_for(&target.token.signed_part, now).unwrap_or_default());
+        match change {
+            Change::None => {}
+            Change::Opened => {
+                let open_for = self.breaker.open_for(&target.token.signed_part, now).unwrap_or_default();
+                self.reporter.breaker_opened(open_for, at(now));
+            }
+            Change::Closed => self.reporter.breaker_closed(at(now)),
         }
         result.map(Arc::new)
     }

@@ -9,9 +9,9 @@ use std::{
 };
 
 use crate::{
-    observe::{Observer, OnlineOutcome, OnlineVerification},
+    observe::{CircuitChange, Observer, OnlineOutcome, OnlineVerification},
     online::{
-        Unavailable,
+        CircuitState, Unavailable,
         failure_log::FailureLog,
         local_cache::{Answer, Verdict},
     },
@@ -66,8 +66,20 @@ impl Reporter {
         }
     }
 
-    pub(super) fn breaker_opened(&self, open_for: Duration) {
+    pub(super) fn breaker_opened(&self, open_for: Duration, at: SystemTime) {
         let issuer = &*self.issuer;
         tracing::warn!(issuer, retry_after = ?open_for, "nobody is asked about tokens for a while");
+        self.circuit_changed(CircuitState::Open, at);
+    }
+
+    /// The log has the answer that closed it, as the first one again.
+    pub(super) fn breaker_closed(&self, at: SystemTime) {
+        self.circuit_changed(CircuitState::Closed, at);
+    }
+
+    fn circuit_changed(&self, state: CircuitState, at: SystemTime) {
+        if let Some(observer) = &self.observer {
+            observer.circuit_changed(&CircuitChange { issuer: &self.issuer, state, at });
+        }
     }
 }

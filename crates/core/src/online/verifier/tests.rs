@@ -10,7 +10,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use super::*;
 use crate::{
     crypto::tests::BACKENDS,
-    observe::{OnlineOutcome, OnlineVerification},
+    observe::{CircuitChange, OnlineOutcome, OnlineVerification},
     online::{Audience, CacheEntry, CacheStore, Invalidate, local_cache::Verdict, test_log::TestLog},
     refusal::Reason,
     resource_server::tests::{ISSUER, SetClock, settle},
@@ -966,6 +966,11 @@ mod reports {
         fn cache_hit(&self, issuer: &str) {
             self.0.lock().unwrap().push(format!("{issuer} hit"));
         }
+
+        fn circuit_changed(&self, change: &CircuitChange<'_>) {
+            let at = change.at.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+            self.0.lock().unwrap().push(format!("{} {} {at:?}", change.issuer, change.state.as_str()));
+        }
     }
 
     #[tokio::test]
@@ -988,6 +993,29 @@ mod reports {
             let told = std::mem::take(&mut *recorder.0.lock().unwrap());
             assert_eq!(told, if is_cached { vec![format!("{ISSUER} hit")] } else { vec![] });
         }
+    }
+
+    #[tokio::test]
+    async fn an_observer_is_told_that_the_breaker_opened_and_that_it_closed() {
+        let recorder = Arc::new(Recorder::default());
+        let observer: Arc<dyn Observer> = recorder.clone();
+        let limits = Limits { breaker_threshold: 2, ..Limits::default() };
+        let pause = limits.breaker_open_for.0;
+        let rig = Rig::observed(CacheConfig::off(), limits, Some(observer));
+        let told = |of: &str| {
+            let told = std::mem::take(&mut *recorder.0.lock().unwrap());
+            told.into_iter().filter(|line| line.contains(of)).collect::<Vec<_>>()
+        };
+        rig.answered("t", Err(unavailable())).await.unwrap_err();
+        assert_eq!(told("open"), [""; 0], "one failure opens nothing");
+        rig.answered("u", Err(unavailable())).await.unwrap_err();
+        assert_eq!(told("open"), [format!("{ISSUER} open {:?}", rig.now())]);
+        rig.clock.advance(pause);
+        rig.answered("v", Err(unavailable())).await.unwrap_err();
+        assert_eq!((told("open"), told("closed")), (vec![], vec![]), "a probe that fails changes nothing");
+        rig.clock.advance(2 * pause);
+        rig.answered("w", active("alice")).await.unwrap();
+        assert_eq!(told("closed"), [format!("{ISSUER} closed {:?}", rig.now())]);
     }
 
     #[tokio::test]

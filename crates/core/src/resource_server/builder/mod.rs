@@ -209,7 +209,7 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Reports fetches, lookups and refusals to this observer.
+    /// Reports authentications, refusals, fetches, lookups and circuit breakers to this observer.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observer = Some(Arc::new(observer));
         self
@@ -476,6 +476,7 @@ impl ResourceServerBuilder {
             token_header: self.token_header,
             confirmation,
             uniform_refusals: self.uniform_refusals,
+            authentication_observer: self.observer.clone().filter(|observer| observer.wants_authentications()),
             observer: self.observer,
             log_sampler: Default::default(),
             clock: self.clock,
