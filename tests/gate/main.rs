@@ -29,6 +29,7 @@ mod keys;
 mod kinds;
 mod layering;
 mod log;
+mod observability;
 mod observe;
 mod one_declaration;
 mod openapi;

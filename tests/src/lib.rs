@@ -90,6 +90,7 @@ struct Readmes;
 #[doc = include_str!("../../docs/guide/outages.md")]
 #[doc = include_str!("../../docs/guide/configuration.md")]
 #[doc = include_str!("../../docs/guide/errors.md")]
+#[doc = include_str!("../../docs/guide/observability.md")]
 #[doc = include_str!("../../docs/guide/testing.md")]
 #[doc = include_str!("../../docs/guide/mcp.md")]
 #[doc = include_str!("../../docs/guide/tonic.md")]
