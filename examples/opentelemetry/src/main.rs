@@ -1,7 +1,7 @@
 //! A protected API whose requests are spans of OpenTelemetry: `cargo run -p opentelemetry-api`.
 //!
-//! It prints each span in place of sending it to a collector. In a service, `opentelemetry-otlp` has the exporter; the rest is the
-//! same.
+//! It prints each span in place of sending it to a collector. In a service, `opentelemetry-otlp` has the exporter; the rest is
+//! the same.
 #![forbid(unsafe_code)]
 
 #[path = "../../command.rs"]

@@ -72,7 +72,7 @@ impl Reporter {
         self.circuit_changed(CircuitState::Open, at);
     }
 
-    /// The log has the answer that closed it, as the first one again.
+    /// Writes no line: the log has the answer that closed it.
     pub(super) fn breaker_closed(&self, at: SystemTime) {
         self.circuit_changed(CircuitState::Closed, at);
     }
