@@ -4,14 +4,17 @@
 
 use http::HeaderValue;
 
-/// The language ranges of a request that are looked at. Browsers send fewer than ten.
-const MAX_LANGUAGE_RANGES: usize = 32;
+/// The ranges of a field that are looked at. Browsers send fewer than ten.
+const MAX_RANGES: usize = 64;
+
+/// The parts of a range that are looked at: its name, and parameters.
+const MAX_PARTS: usize = 8;
 
 /// The longest language range that is looked at, in characters. RFC 5646 §4.4.1 asks for 35.
 const MAX_LANGUAGE_RANGE: usize = 64;
 
 /// How much the client wants this media type, from 0, which is not at all, to 1 (RFC 9110 §12.5.1). A request without `Accept`
-/// wants everything. Who takes JSON, takes every kind of it.
+/// wants everything. Who takes JSON, takes every kind of it that is not named. Parameters of the media type are left aside.
 ///
 /// The most specific range decides; of two equally specific, the more permissive one.
 pub(super) fn media_type_weight<'h>(accept: impl IntoIterator<Item = &'h HeaderValue>, media_type: &str) -> f32 {
@@ -19,7 +22,8 @@ pub(super) fn media_type_weight<'h>(accept: impl IntoIterator<Item = &'h HeaderV
     if lines.peek().is_none() {
         return 1.0;
     }
-    let matching = weighted_ranges(lines).filter_map(|(range, weight)| Some((specificity(range, media_type)?, weight)));
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    let matching = ranges(lines).filter_map(|range| Some((specificity(&range, media_type)?, range.weight)));
     let best = matching.reduce(|best, next| if next > best { next } else { best });
     best.map_or(0.0, |(_, weight)| weight)
 }
@@ -40,37 +44,63 @@ pub(super) fn preferred_language<'h, 't>(
     available: &[&'t str],
 ) -> Option<&'t str> {
     let is_range = |range: &str| {
-        let is_tag = range.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        range == "*" || (is_tag && (1..=MAX_LANGUAGE_RANGE).contains(&range.len()))
+        let is_tag = || range.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        range == "*" || ((1..=MAX_LANGUAGE_RANGE).contains(&range.len()) && is_tag())
     };
-    let mut ranges: Vec<_> = weighted_ranges(accept_language.into_iter())
-        .filter(|(range, _)| is_range(range))
-        .take(MAX_LANGUAGE_RANGES)
-        .collect();
-    ranges.sort_by(|(_, weight), (_, other)| other.total_cmp(weight));
+    let mut ranges: Vec<_> = ranges(accept_language.into_iter()).filter(|range| is_range(range.name)).collect();
+    ranges.sort_by(|range, other| other.weight.total_cmp(&range.weight));
 
-    // The longest range that covers a language says whether it is refused.
+    // The longest range that covers a language says whether it is refused. A `*` covers those that no other range finds.
     let is_refused = |tag: &str| {
-        let covering = ranges.iter().filter(|(range, _)| covers(range, tag));
-        covering.max_by_key(|(range, _)| range.len()).is_some_and(|(_, weight)| *weight <= 0.0)
+        let covering = ranges.iter().filter(|range| covers(range.name, tag));
+        covering.max_by_key(|range| range.name.len()).is_some_and(|range| range.weight <= 0.0)
     };
     let find = |range: &str| {
         let is_it = |tag: &&str| tag.eq_ignore_ascii_case(range) && !is_refused(tag);
         available.iter().copied().find(is_it)
     };
-    let wanted = || ranges.iter().filter(|(_, weight)| *weight > 0.0).map(|(range, _)| *range);
+    let wanted = || ranges.iter().filter(|range| range.weight > 0.0).map(|range| range.name);
     let named = wanted().find_map(|range| std::iter::successors(Some(range), |range| shortened(range)).find_map(find));
     let any = || available.iter().copied().find(|tag| !is_refused(tag));
     named.or_else(|| wanted().any(|range| range == "*").then(any).flatten())
 }
 
+/// One range of a field, such as `text/*;q=0.5`.
+struct Range<'h> {
+    name: &'h str,
+    /// It has parameters, so that it names only some of what its name says.
+    is_narrowed: bool,
+    weight: f32,
+}
+
 /// The ranges of a field, in their order, each with its weight (RFC 9110 §12.4.2). A weight that is no number counts as none.
-fn weighted_ranges<'h>(lines: impl Iterator<Item = &'h HeaderValue>) -> impl Iterator<Item = (&'h str, f32)> {
-    let items = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
-    items.map(|item| {
-        let mut parts = item.split(';').map(str::trim);
-        (parts.next().unwrap_or_default(), parts.find_map(weight).unwrap_or(1.0))
+fn ranges<'h>(lines: impl Iterator<Item = &'h HeaderValue>) -> impl Iterator<Item = Range<'h>> {
+    let items = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(outside_quotes(',')));
+    items.take(MAX_RANGES).map(|item| {
+        let mut parts = item.split(outside_quotes(';')).take(MAX_PARTS).map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let mut is_narrowed = false;
+        let weight = parts.find_map(|parameter| {
+            let weight = weight(parameter);
+            is_narrowed |= weight.is_none() && !parameter.is_empty();
+            weight
+        });
+        Range { name, is_narrowed, weight: weight.unwrap_or(1.0) }
     })
+}
+
+/// A pattern that finds `separator` where it is not within a quoted-string (RFC 9110 §5.6.4).
+fn outside_quotes(separator: char) -> impl FnMut(char) -> bool {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    move |character| {
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = is_quoted,
+            '"' => is_quoted = !is_quoted,
+            _ => {}
+        }
+        character == separator && !is_quoted
+    }
 }
 
 /// The weight, where the parameter is one.
@@ -81,15 +111,17 @@ fn weight(parameter: &str) -> Option<f32> {
 }
 
 /// How closely a media range names a media type; `None` where it does not cover it.
-fn specificity(range: &str, media_type: &str) -> Option<u8> {
-    let is_range = |name: &str| range.eq_ignore_ascii_case(name);
+fn specificity(range: &Range<'_>, media_type: &str) -> Option<u8> {
+    let is_range = |name: &str| range.name.eq_ignore_ascii_case(name);
     if is_range("*/*") {
         Some(1)
-    } else if let Some(kind) = range.strip_suffix("/*") {
+    } else if let Some(kind) = range.name.strip_suffix("/*") {
         media_type.split_once('/').filter(|(other, _)| other.eq_ignore_ascii_case(kind)).map(|_| 2)
+    } else if is_range(media_type) {
+        Some(if range.is_narrowed { 4 } else { 5 })
     } else {
-        let is_of_json = (is_range("application/json") || is_range("application/problem+json")) && is_json(media_type);
-        (is_range(media_type) || is_of_json).then_some(3)
+        let is_of_json = is_range("application/json") || is_range("application/problem+json");
+        (is_of_json && is_json(media_type)).then_some(3)
     }
 }
 
@@ -103,8 +135,8 @@ fn is_json(media_type: &str) -> bool {
 
 /// Basic Filtering (RFC 4647 §3.3.1): `de` covers `de` and `de-CH`.
 fn covers(range: &str, tag: &str) -> bool {
-    let Some((head, rest)) = tag.split_at_checked(range.len()) else { return range == "*" };
-    range == "*" || (head.eq_ignore_ascii_case(range) && (rest.is_empty() || rest.starts_with('-')))
+    let Some((head, rest)) = tag.split_at_checked(range.len()) else { return false };
+    head.eq_ignore_ascii_case(range) && (rest.is_empty() || rest.starts_with('-'))
 }
 
 /// The next shorter range of a Lookup: without its last subtag, and without the single letter that introduced it.
@@ -162,6 +194,43 @@ mod tests {
     }
 
     #[test]
+    fn the_range_that_names_a_media_type_most_closely_decides() {
+        const RFC_9110: &str =
+            "text/*;q=0.3, text/plain;q=0.7, text/plain;format=flowed, text/plain;format=fixed;q=0.4, */*;q=0.5";
+        for (accept, media_type, expected) in [
+            (RFC_9110, "text/plain", 0.7),
+            (RFC_9110, "text/html", 0.3),
+            (RFC_9110, "image/jpeg", 0.5),
+            ("text/html;level=1, text/*;q=0.5", "text/html", 1.0),
+            ("application/json, application/problem+json;q=0", "application/problem+json", 0.0),
+            ("application/problem+json, application/json;q=0", "application/json", 0.0),
+            ("application/json;charset=utf-8, */*;q=0", "application/problem+json", 1.0),
+            ("text/html", "text/html; charset=utf-8", 1.0),
+            (r#"text/html;title="a;q=0;b""#, "text/html", 1.0),
+            (r#"text/html;title="a\",b";q=0.5"#, "text/html", 0.5),
+            (r#"text/plain;title=",text/html,""#, "text/html", 0.0),
+            (r#"text/plain;title=", text/html"#, "text/html", 0.0),
+            (r#"text/plain;title=\", text/html, ""#, "text/html", 0.0),
+        ] {
+            assert_eq!(media_type_weight(&lines(&[accept]), media_type), expected, "{accept} {media_type}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_accept_is_read_no_further_than_it_has_to_be() {
+        let after =
+            |count: usize, item: &str| media_type_weight(&lines(&[&item.repeat(count), "text/html"]), "text/html");
+        for item in [",", "a,", "a/*;q=1,"] {
+            // The line before ends with an empty range.
+            assert_eq!(after(MAX_RANGES - 2, item), 1.0, "{item}");
+            assert_eq!(after(MAX_RANGES - 1, item), 0.0, "{item}");
+        }
+        let weighted = |parameters: usize| format!("text/html{};q=0", ";a".repeat(parameters));
+        assert_eq!(media_type_weight(&lines(&[&weighted(MAX_PARTS - 2)]), "text/html"), 0.0);
+        assert_eq!(media_type_weight(&lines(&[&weighted(MAX_PARTS - 1)]), "text/html"), 1.0);
+    }
+
+    #[test]
     fn rfc_4647_lookup_finds_the_language_that_is_wanted_most() {
         for (accept_language, expected) in [
             ("de", Some("de")),
@@ -178,6 +247,8 @@ mod tests {
             ("en-GB, en;q=0", None),
             ("de-CH, de;q=0, en;q=0.1", Some("en")),
             ("*;q=0", None),
+            ("de-DE, *;q=0", Some("de")),
+            ("*;q=0.5, en;q=0", Some("de")),
             ("de;q=0", None),
             ("de;q=junk", Some("de")),
             ("de ; Q = 0.5 , en;q=0.4", Some("de")),
@@ -196,9 +267,9 @@ mod tests {
 
     #[test]
     fn a_hostile_accept_language_is_read_no_further_than_it_has_to_be() {
-        let many = format!("{}de", "fr,".repeat(MAX_LANGUAGE_RANGES));
+        let many = format!("{}de", "fr,".repeat(MAX_RANGES));
         assert_eq!(preferred_language(&lines(&[&many]), &["de"]), None);
-        let last = format!("{}de", "fr,".repeat(MAX_LANGUAGE_RANGES - 1));
+        let last = format!("{}de", "fr,".repeat(MAX_RANGES - 1));
         assert_eq!(preferred_language(&lines(&[&last]), &["de"]), Some("de"));
         let long = format!("de{},en;q=0.1", "-a".repeat(100_000));
         assert_eq!(preferred_language(&lines(&[&long]), &["de", "en"]), Some("en"));

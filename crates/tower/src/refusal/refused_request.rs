@@ -134,7 +134,7 @@ impl<'a> RefusedRequest<'a> {
     }
 
     /// The language that the client wants most (`Accept-Language`, RFC 9110 §12.5.4), by the Lookup of RFC 4647 §3.4: `de-CH`
-    /// finds `de`. `None` where it names none of these. The first 32 languages that it names are looked at.
+    /// finds `de`. `None` where it names none of these. The first 64 of its languages are looked at.
     ///
     /// The response then has `Vary: accept-language`.
     pub fn preferred_language<'t>(&self, available: &[&'t str]) -> Option<&'t str> {

@@ -35,12 +35,6 @@ impl RefusalBody {
         Self { content_type, text: text.into() }
     }
 
-    /// The content type without parameters.
-    fn media_type(&self) -> &str {
-        let content_type = self.content_type.to_str().unwrap_or_default();
-        content_type.split(';').next().unwrap_or_default().trim()
-    }
-
     /// Becomes the body of `response`. A `HEAD` gets the type and length that the `GET` would have (RFC 9110 §8.6); without
     /// them, a server would send a length of 0.
     pub(super) fn put_into<B>(self, response: &mut Response<ResponseBody<B>>, form: ResponseForm) {
@@ -116,7 +110,7 @@ pub(crate) fn render<B>(
     if depends_on_language {
         vary(response.headers_mut(), &ACCEPT_LANGUAGE);
     }
-    if request.accepts(body.media_type()) {
+    if request.accepts(body.content_type.to_str().unwrap_or_default()) {
         body.put_into(response, form);
     }
 }
