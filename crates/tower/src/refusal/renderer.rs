@@ -7,7 +7,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Response,
     header::{
         ACCEPT, ACCEPT_LANGUAGE, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
-        CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, VARY,
+        CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, VARY,
     },
 };
 use scopegate_core::{ErrorKind, ProtectionSpace, Reason};
@@ -17,6 +17,10 @@ use super::{
     refused_request::{RefusedRequest, RequestSummary},
 };
 use crate::ResponseBody;
+
+/// Of RFC 9530.
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 /// Writes the body of a refusal in place of the problem document.
 pub(crate) type Renderer = Arc<dyn Fn(&RefusedRequest<'_>) -> RefusalBody + Send + Sync>;
@@ -123,10 +127,13 @@ pub(super) fn remove_body<B>(response: &mut Response<ResponseBody<B>>) {
         CONTENT_ENCODING,
         CONTENT_LANGUAGE,
         CONTENT_LENGTH,
+        CONTENT_LOCATION,
         CONTENT_RANGE,
         CONTENT_TYPE,
         ETAG,
         LAST_MODIFIED,
+        CONTENT_DIGEST,
+        REPR_DIGEST,
     ] {
         response.headers_mut().remove(name);
     }
