@@ -144,19 +144,23 @@ async fn times_are_written_out_with_their_distance_and_the_leeway() {
     for (token, text) in [
         (
             mint().token().claim("exp", NOW - 120),
-            "exp: expected later than 2026-01-01T00:00:00Z, found 2025-12-31T23:58:00Z (expired 2 min ago, leeway 60 s)",
+            "exp: expected later than 2025-12-31T23:59:00Z (now, less 60 s of leeway), found 2025-12-31T23:58:00Z (2 min ago; accepted \
+             until 2025-12-31T23:59:00Z, which includes 60 s of leeway)",
         ),
         (
             mint().token().claim("nbf", NOW + 300),
-            "nbf: expected no later than 2026-01-01T00:00:00Z, found 2026-01-01T00:05:00Z (5 min from now, leeway 60 s)",
+            "nbf: expected no later than 2026-01-01T00:01:00Z (now, plus 60 s of leeway), found 2026-01-01T00:05:00Z (in 5 min; accepted \
+             from 2026-01-01T00:04:00Z, which includes 60 s of leeway)",
         ),
         (
             mint().token().claim("iat", NOW + 90),
-            "iat: expected no later than 2026-01-01T00:00:00Z, found 2026-01-01T00:01:30Z (90 s from now, leeway 60 s)",
+            "iat: expected no later than 2026-01-01T00:01:00Z (now, plus 60 s of leeway), found 2026-01-01T00:01:30Z (in 1 min 30 s; accepted \
+             from 2026-01-01T00:00:30Z, which includes 60 s of leeway)",
         ),
         (
             mint().token().claim("iat", NOW - 8000),
-            "iat: expected at most 60 min before 2026-01-01T00:00:00Z, found 2025-12-31T21:46:40Z (2 h ago, leeway 60 s)",
+            "iat: expected no earlier than 2025-12-31T22:59:00Z (60 min before now, less 60 s of leeway), found 2025-12-31T21:46:40Z (2 h 13 min ago; accepted \
+             until 2025-12-31T22:47:40Z, which includes 60 s of leeway)",
         ),
     ] {
         let line = logged(&api.router, Ask::get("/me").bearer(token.issue())).await;
@@ -210,7 +214,11 @@ async fn an_id_token_is_called_one_with_the_remedy_that_fits_it() {
     let id_token =
         mint().token().typ("JWT").claim("nonce", "n-0S6").claim("at_hash", "x").without_claim("scope").issue();
     let line = logged(&api.router, Ask::get("/me").bearer(id_token)).await;
-    assert!(line.contains("found an ID token; ") && line.contains("send the access token"), "{line}");
+    assert!(
+        line.contains("found an ID token (header: typ = JWT; claims: nonce, at_hash); ")
+            && line.contains("send the access token"),
+        "{line}"
+    );
     assert!(!line.contains("profile"), "{line}");
 }
 

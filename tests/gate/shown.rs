@@ -61,6 +61,7 @@ const HOLDS_NO_SECRET: &[&str] = &[
     "CircuitChange",
     "CircuitState",
     "CryptoBackend",
+    "Party",
     "Requirement",
     "Status",
     "Step",

@@ -1,6 +1,8 @@
 //! Explanations: what is decided about a request and why, made by the code that decides.
 
+mod cause;
 mod hints;
+mod memory;
 mod verdict;
 
 use std::time::{Duration, SystemTime};
@@ -14,7 +16,8 @@ use scopegate_axum::{
 };
 use scopegate_testing::{DpopClient, Mint, SigningAlgorithm, SigningKey, TokenBuilder};
 use scopegate_tests::{
-    AUDIENCE, Ask, ISSUER, NOW, Network, issuer, mint, resource_server, rig_resource_server, vectors::HostileToken,
+    AUDIENCE, Ask, ISSUER, JWKS_URL, NOW, Network, Reply, issuer, mint, resource_server, rig_resource_server,
+    vectors::HostileToken,
 };
 use serde_json::{Value, json};
 
@@ -276,13 +279,4 @@ async fn dpop_7_an_explained_proof_is_not_used_up_nor_is_a_used_one_good_again()
     let explanation = server.explain(&request).await;
     assert_eq!(explanation.verdict(), Verdict::Refused(Reason::InvalidDpopProof));
     assert_eq!(status(&explanation, Step::Binding), Status::Failed, "{explanation}");
-}
-
-#[tokio::test]
-async fn a_token_that_is_remembered_is_explained_afresh() {
-    let server = server().await;
-    let text = mint().token().issue();
-    assert!(server.authenticate(&request(&text)).await.is_ok());
-    let explanation = server.explain(&request(&text)).await;
-    assert_eq!(status(&explanation, Step::Signature), Status::Passed, "{explanation}");
 }

@@ -17,26 +17,6 @@ use super::{
 
 const SOURCE: &str = "RFC 9068 section 4, RFC 8725 section 3.11";
 
-/// Profiles by a part of the issuer's address. A guess: where there is a sample token, that decides.
-const BY_ADDRESS: [(&str, &str); 12] = [
-    ("://sts.windows.net/", "entra-v1"),
-    ("://login.microsoftonline.com/", "entra-v2"),
-    (".auth0.com/", "auth0"),
-    ("://cognito-idp.", "cognito"),
-    (".cloudflareaccess.com", "cloudflare-access"),
-    (".genauth.ai", "genauth"),
-    (".authing.cn", "genauth"),
-    ("/realms/", "keycloak"),
-    (".logto.app/", "logto"),
-    (".okta.com", "okta"),
-    ("://auth.pingone.", "pingone"),
-    (".zitadel.cloud", "zitadel"),
-];
-
-fn by_address(issuer: &str) -> Option<&'static str> {
-    BY_ADDRESS.iter().find(|(part, _)| issuer.contains(part)).map(|(_, profile)| *profile)
-}
-
 /// What a profile makes of the token.
 struct Trial {
     profile: &'static str,
@@ -71,7 +51,7 @@ impl Trial {
 
 /// Without a token: the profile by the issuer's address.
 pub(super) fn guess(examination: &mut Examination, settings: &mut Settings) {
-    let (profile, why) = match (settings.named_profile, by_address(&settings.issuer)) {
+    let (profile, why) = match (settings.named_profile, Profile::name_by_issuer(&settings.issuer)) {
         (Some(profile), _) => (profile, "the profile of the command line"),
         (None, Some(profile)) => (profile, "the profile by the issuer's address"),
         (None, None) => (DEFAULT_PROFILE, "the profile by default"),
@@ -119,7 +99,8 @@ pub(super) async fn examine(examination: &mut Examination, settings: &mut Settin
     let Some(best) = named.or_else(|| best(&trials, &settings.issuer)) else { return };
     settings.profile = best.profile;
     // Where something else than the token said so, there is no doubt.
-    let is_certain = named.is_some() || by_address(&settings.issuer) == Some(best.profile) || best.names_the_kind();
+    let is_certain =
+        named.is_some() || Profile::name_by_issuer(&settings.issuer) == Some(best.profile) || best.names_the_kind();
     judge(examination, &trials, best, is_certain);
 }
 
@@ -128,7 +109,7 @@ pub(super) async fn examine(examination: &mut Examination, settings: &mut Settin
 fn best<'t>(trials: &'t [Trial], issuer: &str) -> Option<&'t Trial> {
     let rank = |trial: &&Trial| {
         let preference = match trial.profile {
-            profile if by_address(issuer) == Some(profile) => 0,
+            profile if Profile::name_by_issuer(issuer) == Some(profile) => 0,
             DEFAULT_PROFILE => 1,
             profile if profile.starts_with("dangerous-") => 4,
             _ if trial.names_the_kind() => 2,
@@ -200,19 +181,5 @@ async fn audiences(examination: &Examination, settings: &Settings, token: &str) 
         Value::String(audience) => vec![audience.clone()],
         Value::Array(audiences) => audiences.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_profile_of_an_address_exists() {
-        for (part, profile) in BY_ADDRESS {
-            assert!(Profile::by_name(profile).is_some(), "{part}: {profile}");
-        }
-        assert_eq!(by_address("https://sso.example/realms/corp"), Some("keycloak"));
-        assert_eq!(by_address("https://as.example"), None);
     }
 }

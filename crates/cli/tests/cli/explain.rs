@@ -19,7 +19,10 @@ fn a_token_of_the_running_issuer_is_explained_by_the_configuration_of_its_servic
 
     let lacking = explain(&["--scope", "message admin"], &format!("Authorization: Bearer {token}"));
     assert_eq!(lacking.status, 1);
-    assert!(lacking.stdout.contains("refused: 403 insufficient_scope") && lacking.stdout.contains("remedy: "));
+    assert!(
+        lacking.stdout.contains("refused: 403 insufficient_scope")
+            && lacking.stdout.contains("Remedy (client): ask the issuer for the scope")
+    );
 
     let curl = format!("curl -i \\\n -H 'Authorization: Bearer {token}' https://api.example/messages");
     assert_eq!(explain(&[], &curl).status, 0);

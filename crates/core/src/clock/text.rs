@@ -39,6 +39,23 @@ pub(crate) fn span(time: Duration) -> String {
     }
 }
 
+/// A span of time in its two largest units, rounded down: `45 s`, `2 min 3 s`, `1 h`, `3 days 4 h`.
+pub(crate) fn exact_span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let of_two =
+        |large: u64, large_name: &str, small: u64, small_name: &str| match (seconds / large, seconds % large / small) {
+            (many, 0) => format!("{many} {large_name}"),
+            (many, few) => format!("{many} {large_name} {few} {small_name}"),
+        };
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => of_two(60, "min", 1, "s"),
+        3_600..DAY => of_two(3_600, "h", 60, "min"),
+        DAY..172_800 => of_two(DAY, "day", 3_600, "h"),
+        _ => of_two(DAY, "days", 3_600, "h"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +88,24 @@ mod tests {
             last = date;
         }
         assert_eq!(last, (2370, 1, 1));
+    }
+
+    #[test]
+    fn an_exact_span_has_two_units_where_the_second_says_something() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (123, "2 min 3 s"),
+            (3_600, "1 h"),
+            (3_659, "1 h"),
+            (8_000, "2 h 13 min"),
+            (86_400, "1 day"),
+            (90_000, "1 day 1 h"),
+            (273_600, "3 days 4 h"),
+        ] {
+            assert_eq!(exact_span(Duration::from_secs(seconds)), text);
+        }
     }
 
     #[test]

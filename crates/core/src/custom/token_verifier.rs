@@ -87,7 +87,8 @@ use serde_json::{Map, Value};
 use crate::{
     BoxFuture,
     online::{
-        CacheConfig, Limits, Lookup, LookupRequest, OnlineVerifier, TokenStatus, Unavailable, UnavailableKind, Verified,
+        CacheConfig, Limits, Lookup, LookupRequest, OnlineVerifier, Purpose, TokenStatus, Unavailable, UnavailableKind,
+        Verified,
     },
     redact::{REDACTED, chain, without},
     refusal::{Error, FailedCheck, Reason},
@@ -456,7 +457,12 @@ impl Application {
     }
 
     /// Looks the token up in the cache or starts its verification. A cached verdict older than `max_age` does not count.
-    pub(crate) fn look_up(&self, presented: &PresentedToken<'_>, max_age: Option<Duration>) -> Lookup {
+    pub(crate) fn look_up(
+        &self,
+        presented: &PresentedToken<'_>,
+        max_age: Option<Duration>,
+        purpose: Purpose,
+    ) -> Lookup {
         let token = presented.token;
         let tags = self.online.token_tags(token);
         let verification = match self.guarded(|| self.verifier.verify(presented)) {
@@ -470,7 +476,7 @@ impl Application {
             }
             Kind::Pending { inputs, verdict } => (inputs, verdict),
         };
-        let key = inputs.map(|inputs| {
+        let key = inputs.filter(|_| purpose == Purpose::Request).map(|inputs| {
             let mut parts: Vec<&[u8]> = vec![b"verifier", self.issuer().as_bytes(), token.as_bytes()];
             parts.extend(inputs.iter().map(Vec::as_slice));
             self.online.digest(&parts)
@@ -484,6 +490,7 @@ impl Application {
             token: tags,
             verified: None,
             max_age,
+            purpose,
             ask: Box::new(move || {
                 let now = online.now();
                 Box::pin(async move { token_status(catch_panic(verdict).await?, &token, now) })

@@ -11,6 +11,7 @@ use crate::{
     clock::Clock,
     net::fetch::{Fetch, FetchLimits, headers},
     online::{TokenStatus, Unavailable, UnavailableKind},
+    redact,
 };
 
 /// Sends an introspection request and reads the response.
@@ -44,7 +45,10 @@ impl IntrospectionClient {
                     let error = format!("{error}, which is `max_response`");
                     return Err(Unavailable::new(UnavailableKind::Upstream, error).about_token());
                 }
-                Err(error) => return Err(Unavailable::new(UnavailableKind::Upstream, error)),
+                Err(error) => {
+                    let error = format!("{}: {}", redact::url(&endpoint.to_string()), redact::chain(&error));
+                    return Err(Unavailable::new(UnavailableKind::Upstream, error));
+                }
             }
         };
         match &self.signed {

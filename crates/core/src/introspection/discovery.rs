@@ -10,7 +10,7 @@ use crate::{
     net::{
         fetch::document::Documents,
         https_url::PlainHttp,
-        metadata::{self, DiscoveryError, Wanted},
+        metadata::{self, Wanted},
     },
     online::{Unavailable, UnavailableKind},
     redact::chain,
@@ -160,10 +160,7 @@ impl Discovery {
             None => metadata::discover(issuer, wanted, plain_http, documents, &self.first_form).await,
         };
         let (url, wish) = found.map_err(|error| {
-            let wish = match &error {
-                DiscoveryError::Document(error) => error.retry_after(),
-                _ => None,
-            };
+            let wish = error.retry_after();
             let text = format!("the introspection endpoint could not be discovered: {}", chain(&error));
             (Unavailable::new(UnavailableKind::Upstream, text), wish)
         })?;

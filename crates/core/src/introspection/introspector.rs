@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use super::{IntrospectionClient, JwtIntrospection};
 use crate::{
     jwt,
-    online::{Audience, CacheKey, Lookup, LookupRequest, OnlineVerifier, Verified},
+    online::{Audience, CacheKey, Lookup, LookupRequest, OnlineVerifier, Purpose, Verified},
     token::VerifiedToken,
 };
 
@@ -43,17 +43,24 @@ impl Introspector {
 
     /// Looks the token up in the cache or starts its introspection. A cached response older than `max_age` does not count. Of
     /// a token that was `verified` locally, the response only has to say that it is active.
-    pub(crate) fn look_up(&self, token: &str, max_age: Option<Duration>, verified: Option<&VerifiedToken>) -> Lookup {
-        let key = self.key(token, verified.is_some());
-        if let Some(verdict) = self.online.cached(&key, max_age) {
+    pub(crate) fn look_up(
+        &self,
+        token: &str,
+        max_age: Option<Duration>,
+        verified: Option<&VerifiedToken>,
+        purpose: Purpose,
+    ) -> Lookup {
+        let key = Some(self.key(token, verified.is_some())).filter(|_| purpose == Purpose::Request);
+        if let Some(verdict) = key.and_then(|key| self.online.cached(&key, max_age)) {
             return Lookup::Cached(verdict.map(|token| Verified { token, asked_at: None }));
         }
         let (client, presented) = (Arc::clone(&self.client), token.to_owned());
         let lookup = LookupRequest {
-            key: Some(key),
+            key,
             token: self.online.token_tags(token),
             verified: verified.cloned(),
             max_age,
+            purpose,
             ask: Box::new(move || Box::pin(async move { client.ask(&presented).await })),
         };
         Lookup::Pending(Box::pin(Arc::clone(&self.online).ask(lookup)))

@@ -1,6 +1,6 @@
 use memchr::memchr;
 
-use super::base64url::Buffer;
+use super::base64url::{self, Buffer};
 use crate::refusal::Reason;
 
 /// The three parts of a compact JWS, still encoded.
@@ -62,6 +62,11 @@ impl<'a> Compact<'a> {
 fn part(text: &str) -> Option<(&str, &str)> {
     let dot = memchr(b'.', text.as_bytes())?;
     Some((&text[..dot], &text[dot + 1..]))
+}
+
+/// A part of a token that is refused, as a JSON object, for the words about it. It may repeat members: decide nothing by it.
+pub(crate) fn peek(part: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
+    serde_json::from_slice(&base64url::decode(part)?).ok()
 }
 
 /// Whether a token looks like a JWT: the text before its first dot decodes to the beginning of a JSON object, a brace and then

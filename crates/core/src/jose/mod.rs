@@ -20,7 +20,7 @@ pub use self::{
 };
 pub(crate) use self::{
     base64url::Buffer,
-    compact::{Compact, is_jwt_shaped, signed_part},
+    compact::{Compact, is_jwt_shaped, peek, signed_part},
     header::Header,
     key::{EmbeddedKey, SignatureCheck},
 };

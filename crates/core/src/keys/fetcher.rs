@@ -32,6 +32,7 @@ use crate::{
         https_url::PlainHttp,
         metadata::{self, DiscoveryError, Wanted},
     },
+    redact,
 };
 
 /// Where an issuer's keys are.
@@ -92,6 +93,8 @@ pub(crate) struct KeyFetcher {
 pub(super) struct Loaded {
     pub(super) keys: Arc<KeySet>,
     pub(super) freshness: Freshness,
+    /// By how many seconds the clock of whoever answered was ahead; `None` where the answer did not say.
+    pub(super) clock_offset: Option<i64>,
     validators: Validators,
 }
 
@@ -115,7 +118,8 @@ impl Loaded {
     #[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
     pub(super) fn at(backend: CryptoBackend, json: &[u8], now: SystemTime) -> Self {
         let keys = Arc::new(JwkSet::from_json(json).unwrap().prepare(Algorithm::DEFAULT, backend));
-        Self { keys, freshness: Freshness::new(now, None, &KeyRefresh::default()), validators: Validators::default() }
+        let freshness = Freshness::new(now, None, &KeyRefresh::default());
+        Self { keys, freshness, clock_offset: None, validators: Validators::default() }
     }
 
     /// The same keys, by the `Arc` of the last ones if these are equal, so that tokens they verified stay cached.
@@ -134,7 +138,8 @@ impl Loaded {
     /// The same keys with the same age after the clock was set back from `before` to `now`.
     pub(super) fn rebased(&self, before: SystemTime, now: SystemTime) -> Self {
         let freshness = self.freshness.rebased(before, now);
-        Self { keys: Arc::clone(&self.keys), freshness, validators: self.validators.clone() }
+        // The difference was to a clock that has been changed.
+        Self { keys: Arc::clone(&self.keys), freshness, clock_offset: None, validators: self.validators.clone() }
     }
 }
 
@@ -152,10 +157,10 @@ impl KeyFetcher {
         let attempt = async {
             match &self.location {
                 Location::File(path) => self.read(path).await,
-                Location::At(url) => self.fetch(url, last).await,
+                Location::At(url) => self.fetch(url, last).await.map_err(|error| error.at(url)),
                 Location::Discovered => {
                     let found = self.discover(known).await?;
-                    let loaded = self.fetch(&found.jwks_uri, last).await?;
+                    let loaded = self.fetch(&found.jwks_uri, last).await.map_err(|error| error.at(&found.jwks_uri))?;
                     *discovered = Some(found);
                     Ok(loaded)
                 }
@@ -206,7 +211,8 @@ impl KeyFetcher {
         let now = self.documents.clock.now();
         let requested = http_caching::lifetime(url, &plain, answer.headers(), now);
         let freshness = Freshness::new(now, requested, &self.refresh);
-        let validators = Validators::of(url, &answer);
+        let (validators, clock_offset) =
+            (Validators::of(url, &answer), http_caching::clock_offset(answer.headers(), now));
         if answer.status() == StatusCode::NOT_MODIFIED {
             let last = comparable.ok_or(FetchKeysError::NothingToCompare)?;
             // RFC 9111 §4.3.4: an answer about another representation confirms nothing. Fetch that one.
@@ -217,10 +223,11 @@ impl KeyFetcher {
             return Ok(Loaded {
                 keys: Arc::clone(&last.keys),
                 freshness: if requested.is_some() { freshness } else { last.freshness.renewed(now) },
+                clock_offset,
                 validators: validators.or(&last.validators),
             });
         }
-        Ok(Loaded { keys: Arc::new(self.prepare(answer.body()).await?), freshness, validators })
+        Ok(Loaded { keys: Arc::new(self.prepare(answer.body()).await?), freshness, clock_offset, validators })
     }
 
     async fn read(&self, path: &Path) -> Result<Loaded, FetchKeysError> {
@@ -244,7 +251,7 @@ impl KeyFetcher {
         let text = text.map_err(|error| FetchKeysError::File(Arc::new(error)))?;
         let keys = Arc::new(self.prepare(&text).await?);
         let freshness = Freshness::new(self.documents.clock.now(), None, &self.refresh);
-        Ok(Loaded { keys, freshness, validators: Validators::default() })
+        Ok(Loaded { keys, freshness, clock_offset: None, validators: Validators::default() })
     }
 
     async fn prepare(&self, json: &[u8]) -> Result<KeySet, FetchKeysError> {
@@ -302,6 +309,8 @@ impl Validators {
 /// Why an attempt to get keys failed.
 #[derive(Clone, Debug)]
 pub(super) enum FetchKeysError {
+    /// With the address that was asked.
+    At(Box<str>, Box<Self>),
     Discovery(DiscoveryError),
     Document(DocumentError),
     File(Arc<io::Error>),
@@ -314,10 +323,17 @@ pub(super) enum FetchKeysError {
 }
 
 impl FetchKeysError {
+    /// The same, of the keys at this address.
+    fn at(self, url: &Uri) -> Self {
+        Self::At(redact::url(&url.to_string()).into(), self.into())
+    }
+
     /// The issuer's `Retry-After`.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Document(error) | Self::Discovery(DiscoveryError::Document(error)) => error.retry_after(),
+            Self::At(_, error) => error.retry_after(),
+            Self::Discovery(error) => error.retry_after(),
+            Self::Document(error) => error.retry_after(),
             _ => None,
         }
     }
@@ -338,6 +354,7 @@ impl From<DocumentError> for FetchKeysError {
 impl fmt::Display for FetchKeysError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::At(url, error) => write!(f, "{url}: {error}"),
             Self::Discovery(error) => error.fmt(f),
             Self::Document(error) => error.fmt(f),
             Self::File(_) => f.write_str("the file of the keys cannot be read"),
@@ -358,6 +375,7 @@ impl fmt::Display for FetchKeysError {
 impl StdError for FetchKeysError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
+            Self::At(_, error) => error.source(),
             Self::Discovery(error) => error.source(),
             Self::Document(error) => error.source(),
             Self::File(error) => Some(&**error),

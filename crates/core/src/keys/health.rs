@@ -24,6 +24,9 @@ pub struct KeyHealth {
     pub refreshed_at: Option<SystemTime>,
     /// The time since `refreshed_at`.
     pub age: Option<Duration>,
+    /// By how many seconds the issuer's clock was ahead of this one when it sent the keys, by the `Date` of its response; negative
+    /// where it was behind, `None` where it is not known. A difference of a second or two is the time that the response took.
+    pub clock_offset: Option<i64>,
     /// The last attempt, if it failed.
     pub failure: Option<FailedRefresh>,
     /// When the keys will be fetched next; `None` during a fetch, and where only the next token causes one.
@@ -76,6 +79,7 @@ impl KeyHealth {
             keys: keys.map_or(0, KeySet::len),
             refreshed_at: None,
             age: None,
+            clock_offset: None,
             failure: None,
             next_refresh: None,
         }

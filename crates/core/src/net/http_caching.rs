@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{
     HeaderMap, Request, Response, Uri,
-    header::{CACHE_CONTROL, EXPIRES, PRAGMA},
+    header::{AGE, CACHE_CONTROL, DATE, EXPIRES, PRAGMA},
 };
 use http_cache_semantics::{CacheOptions, CachePolicy};
 
@@ -25,9 +25,19 @@ pub(crate) fn lifetime(url: &Uri, headers: &HeaderMap, answer: &HeaderMap, now: 
     Some(if policy.is_storable() { policy.time_to_live(now) } else { Duration::ZERO })
 }
 
+/// By how many seconds the clock of the server was ahead when it made the response, which was received at `now`: negative where
+/// it was behind. By its `Date` and, where a cache has kept the response since, its `Age`; exact to a second and to the time that
+/// the response took.
+pub(crate) fn clock_offset(answer: &HeaderMap, now: SystemTime) -> Option<i64> {
+    let date = httpdate::parse_http_date(answer.get(DATE)?.to_str().ok()?).ok()?;
+    let age = answer.get(AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok()).unwrap_or_default();
+    let seconds = |time: SystemTime| i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs()).ok();
+    seconds(date)?.checked_add(age)?.checked_sub(seconds(now)?)
+}
+
 #[cfg(test)]
 mod tests {
-    use http::header::{AGE, DATE, HeaderName, LAST_MODIFIED};
+    use http::header::{HeaderName, LAST_MODIFIED};
 
     use super::*;
 
@@ -80,5 +90,19 @@ mod tests {
             assert_eq!(wish(fields), None, "{fields:?}");
         }
         assert!(seconds(&[(CACHE_CONTROL, "max-age=99999999999")]) > 365 * 24 * 60 * 60, "for others to clamp");
+    }
+
+    #[test]
+    fn the_clock_of_the_server_is_compared_by_date_and_age() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        let offset = |fields: &[(HeaderName, &'static str)]| {
+            let headers = fields.iter().map(|(name, value)| (name.clone(), http::HeaderValue::from_static(value)));
+            clock_offset(&headers.collect(), now)
+        };
+        assert_eq!(offset(&[(DATE, "Thu, 01 Jan 2026 00:01:30 GMT")]), Some(90));
+        assert_eq!(offset(&[(DATE, "Wed, 31 Dec 2025 23:58:00 GMT")]), Some(-120));
+        assert_eq!(offset(&[(DATE, "Wed, 31 Dec 2025 23:58:00 GMT"), (AGE, "120")]), Some(0));
+        assert_eq!(offset(&[(DATE, "now")]), None);
+        assert_eq!(offset(&[(AGE, "120")]), None);
     }
 }

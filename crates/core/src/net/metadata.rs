@@ -17,7 +17,7 @@ use crate::{
         http_caching,
         https_url::{self, PlainHttp},
     },
-    redact::excerpt,
+    redact::{self, excerpt},
     refusal::failed_check::near_miss,
 };
 
@@ -71,19 +71,19 @@ pub(crate) async fn discover(
     documents: &Documents,
     first: &AtomicUsize,
 ) -> Result<(Uri, Option<Duration>), DiscoveryError> {
-    let mut last = DiscoveryError::Document(DocumentError::NotFound);
     let forms = well_known(issuer);
+    let mut last = DiscoveryError::from(DocumentError::NotFound).at(&forms.join(" and "));
     let start = first.load(Ordering::Relaxed);
     for step in 0..forms.len() {
         let form = (start + step) % forms.len();
         // Should the time run out here, the next attempt begins with this form.
         first.store(form, Ordering::Relaxed);
         let url = forms[form].parse().map_err(|_| DocumentError::NotFound)?;
-        match at(&url, issuer, wanted, plain_http, documents).await {
+        match fetch(&url, issuer, wanted, plain_http, documents).await {
             Ok(found) => return Ok(found),
             // The error of another form says more than "not found".
             Err(DiscoveryError::Document(DocumentError::NotFound)) => {}
-            Err(error) => last = error,
+            Err(error) => last = error.at(&forms[form]),
         }
     }
     first.store(0, Ordering::Relaxed);
@@ -92,6 +92,16 @@ pub(crate) async fn discover(
 
 /// The URL of `wanted` by the document at this address, and how long it may be cached.
 pub(crate) async fn at(
+    url: &Uri,
+    issuer: &str,
+    wanted: Wanted,
+    plain_http: &PlainHttp,
+    documents: &Documents,
+) -> Result<(Uri, Option<Duration>), DiscoveryError> {
+    fetch(url, issuer, wanted, plain_http, documents).await.map_err(|error| error.at(&url.to_string()))
+}
+
+async fn fetch(
     url: &Uri,
     issuer: &str,
     wanted: Wanted,
@@ -142,10 +152,28 @@ fn text<'v>(members: &'v [(Cow<'_, str>, Value<'_>)], wanted: &str) -> Option<&'
 pub(crate) enum DiscoveryError {
     /// The issuer's own name, and how it nearly matches, if it does.
     AnotherIssuer(Box<str>, Option<&'static str>),
+    /// With the address of the document.
+    At(Box<str>, Box<Self>),
     Document(DocumentError),
     Missing(&'static str),
     NotADocument(Malformed),
     Unusable(&'static str, &'static str),
+}
+
+impl DiscoveryError {
+    /// The same, of the document at this address.
+    fn at(self, url: &str) -> Self {
+        Self::At(redact::url(url).into(), self.into())
+    }
+
+    /// The `Retry-After` of the response.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::At(_, error) => error.retry_after(),
+            Self::Document(error) => error.retry_after(),
+            _ => None,
+        }
+    }
 }
 
 impl From<DocumentError> for DiscoveryError {
@@ -162,6 +190,7 @@ impl fmt::Display for DiscoveryError {
                 hint.map_or(Ok(()), |hint| write!(f, " ({hint})"))?;
                 f.write_str("; configure the issuer exactly as it names itself")
             }
+            Self::At(url, error) => write!(f, "{url}: {error}"),
             Self::Document(error) => error.fmt(f),
             Self::Missing(member) => write!(f, "the metadata document has no `{member}`"),
             Self::NotADocument(rule) => write!(f, "the metadata document {rule}"),
@@ -173,6 +202,7 @@ impl fmt::Display for DiscoveryError {
 impl StdError for DiscoveryError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
+            Self::At(_, error) => error.source(),
             Self::Document(error) => error.source(),
             _ => None,
         }

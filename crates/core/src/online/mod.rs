@@ -49,7 +49,7 @@ pub(crate) use self::{
     invalidation_log::InvalidationLog,
     response::{Audience, ResponseValidation},
     settings::faults,
-    verifier::{Lookup, LookupRequest, MAX_AGE_TOLERANCE, OnlineDeps, OnlineVerifier, Verified},
+    verifier::{Lookup, LookupRequest, MAX_AGE_TOLERANCE, OnlineDeps, OnlineVerifier, Purpose, Verified},
 };
 use crate::{
     redact::line,

@@ -77,14 +77,7 @@ impl Expected {
             }
             Self::Fixed(text) => Cow::Borrowed(text),
             Self::Text(text) => Cow::Borrowed(text),
-            Self::Time(TimeBound { side, now, .. }) => {
-                let now = text::rfc3339(*now);
-                match side {
-                    Side::LaterThanNow => format!("later than {now}").into(),
-                    Side::NoLaterThanNow => format!("no later than {now}").into(),
-                    Side::AtMostBefore(age) => format!("at most {} before {now}", text::span(*age)).into(),
-                }
-            }
+            Self::Time(bound) => bound.describe().into(),
         }
     }
 }
@@ -95,6 +88,52 @@ pub(crate) struct TimeBound {
     pub(crate) side: Side,
     pub(crate) now: Duration,
     pub(crate) leeway: Duration,
+}
+
+impl TimeBound {
+    /// The earliest or the latest time that passes, and how it follows from now.
+    fn describe(&self) -> String {
+        let Self { side, now, leeway } = *self;
+        let with_leeway = |text: &str, sign: &str| match leeway {
+            Duration::ZERO => format!(" ({text})"),
+            leeway => format!(" ({text}, {sign} {} of leeway)", text::span(leeway)),
+        };
+        let (limit, why) = match side {
+            Side::LaterThanNow => (now.saturating_sub(leeway), with_leeway("now", "less")),
+            Side::NoLaterThanNow => (now.saturating_add(leeway), with_leeway("now", "plus")),
+            Side::AtMostBefore(age) => {
+                let limit = now.saturating_sub(age).saturating_sub(leeway);
+                (limit, with_leeway(&format!("{} before now", text::span(age)), "less"))
+            }
+        };
+        let relation = match side {
+            Side::LaterThanNow => "later than",
+            Side::NoLaterThanNow => "no later than",
+            Side::AtMostBefore(_) => "no earlier than",
+        };
+        format!("{relation} {}{why}", text::rfc3339(limit))
+    }
+
+    /// A time with its distance from now.
+    fn distance(&self, time: Duration) -> String {
+        let distance = text::exact_span(self.now.abs_diff(time));
+        if time > self.now { format!("in {distance}") } else { format!("{distance} ago") }
+    }
+
+    /// A time that does not pass, with its distance from now, and until when or from when on it does.
+    fn describe_failure(&self, time: Duration) -> String {
+        let (when, limit) = match self.side {
+            Side::LaterThanNow => ("until", time.saturating_add(self.leeway)),
+            Side::NoLaterThanNow => ("from", time.saturating_sub(self.leeway)),
+            Side::AtMostBefore(age) => ("until", time.saturating_add(age).saturating_add(self.leeway)),
+        };
+        let leeway = match self.leeway {
+            Duration::ZERO => String::new(),
+            leeway => format!(", which includes {} of leeway", text::span(leeway)),
+        };
+        let (time, distance) = (text::rfc3339(time), self.distance(time));
+        format!("{time} ({distance}; accepted {when} {}{leeway})", text::rfc3339(limit))
+    }
 }
 
 /// On which side of now a time must be.
@@ -147,20 +186,13 @@ impl FailedCheck {
         self.expected.describe()
     }
 
-    /// The actual value, escaped and truncated. A time is in RFC 3339 with its distance from now and the leeway.
+    /// The actual value, escaped and truncated. A time is in RFC 3339, with its distance from now and with the end or the
+    /// beginning of the time in which it is accepted, leeway included.
     pub fn found(&self) -> Cow<'_, str> {
         match (&self.found, &self.expected) {
             (Actual::Fixed(text), _) => Cow::Borrowed(text),
             (Actual::Excerpt(text), _) => Cow::Borrowed(text.as_str()),
-            (Actual::Time(time), Expected::Time(TimeBound { side, now, leeway })) => {
-                let distance = text::span(now.abs_diff(*time));
-                let distance = match side {
-                    Side::LaterThanNow => format!("expired {distance} ago"),
-                    Side::NoLaterThanNow => format!("{distance} from now"),
-                    Side::AtMostBefore(_) => format!("{distance} ago"),
-                };
-                format!("{} ({distance}, leeway {})", text::rfc3339(*time), text::span(*leeway)).into()
-            }
+            (Actual::Time(time), Expected::Time(bound)) => bound.describe_failure(*time).into(),
             (Actual::Time(time), _) => text::rfc3339(*time).into(),
         }
     }
@@ -174,11 +206,7 @@ impl FailedCheck {
 /// The actual value of a check that passed. A time has its distance from now.
 pub(crate) fn describe(found: &Actual, expected: &Expected) -> String {
     match (found, expected) {
-        (Actual::Time(time), Expected::Time(TimeBound { now, .. })) => {
-            let distance = text::span(now.abs_diff(*time));
-            let distance = if time > now { format!("in {distance}") } else { format!("{distance} ago") };
-            format!("{} ({distance})", text::rfc3339(*time))
-        }
+        (Actual::Time(time), Expected::Time(bound)) => format!("{} ({})", text::rfc3339(*time), bound.distance(*time)),
         (Actual::Time(time), _) => text::rfc3339(*time),
         (Actual::Fixed(text), _) => (*text).to_owned(),
         (Actual::Excerpt(text), _) => text.as_str().to_owned(),
@@ -298,13 +326,26 @@ mod tests {
         let (early, late) = (Duration::from_secs(1), Duration::from_millis(2999));
         assert_eq!(
             written(bound(Side::NoLaterThanNow, early), late.into()),
-            ("no later than 1970-01-01T00:00:01Z".into(), "1970-01-01T00:00:02Z (1 s from now, leeway 60 s)".into())
+            (
+                "no later than 1970-01-01T00:01:01Z (now, plus 60 s of leeway)".into(),
+                "1970-01-01T00:00:02Z (in 1 s; accepted from 1970-01-01T00:00:00Z, which includes 60 s of leeway)"
+                    .into()
+            )
         );
         assert_eq!(
             written(bound(Side::AtMostBefore(Duration::from_secs(3600)), Duration::from_secs(86400)), early.into()),
             (
-                "at most 60 min before 1970-01-02T00:00:00Z".into(),
-                "1970-01-01T00:00:01Z (23 h ago, leeway 60 s)".into()
+                "no earlier than 1970-01-01T22:59:00Z (60 min before now, less 60 s of leeway)".into(),
+                "1970-01-01T00:00:01Z (23 h 59 min ago; accepted until 1970-01-01T01:01:01Z, which includes 60 s of leeway)"
+                    .into()
+            )
+        );
+        let strict = TimeBound { side: Side::LaterThanNow, now: Duration::from_secs(124), leeway: Duration::ZERO };
+        assert_eq!(
+            written(Expected::Time(strict), early.into()),
+            (
+                "later than 1970-01-01T00:02:04Z (now)".into(),
+                "1970-01-01T00:00:01Z (2 min 3 s ago; accepted until 1970-01-01T00:00:01Z)".into()
             )
         );
         assert_eq!(written("x".into(), early.into()).1, "1970-01-01T00:00:01Z");

@@ -9,7 +9,7 @@ use super::{
     FailedCheck,
     failed_check::{Actual, Expected},
 };
-use crate::keys::KeySource;
+use crate::{keys::KeySource, online::Purpose};
 
 /// A step on the way of a request from its header to its handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -113,6 +113,11 @@ impl Trace {
 
     pub(crate) fn is_on(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// What a token is looked up online for.
+    pub(crate) fn purpose(&self) -> Purpose {
+        if self.is_on() { Purpose::Explanation } else { Purpose::Request }
     }
 
     fn record(&self, step: Step, record: impl FnOnce() -> Record) {

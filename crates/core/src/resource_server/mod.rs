@@ -406,21 +406,19 @@ impl ResourceServer {
         let earlier = earlier.and_then(|earlier| earlier.confirmed(self, digested.digest));
         let evidence = self.server().confirmation.evidence(digested.scheme, token, request, self.0.resource, earlier);
         let (mut presented, trace) = (digested.presented(), digested.trace);
-        // What is explained is asked anew.
-        let max_age_of_answer = if trace.is_on() { Some(Duration::ZERO) } else { max_age };
         let (lookup, kind) = match self.server().dispatch.route(&text) {
             Ok(Route::Application(application)) => {
                 trace.passed(Step::Verifier, "token", || {
                     (Expected::Fixed("a token that one verifier accepts"), Actual::from(application.issuer()))
                 });
-                (application.look_up(&text, max_age_of_answer), LookupKind::Application)
+                (application.look_up(&text, max_age, trace.purpose()), LookupKind::Application)
             }
             Ok(Route::Opaque(introspector)) => {
                 trace.passed(Step::Verifier, "token", || {
                     let issuer = &introspector.jwt_validation.issuer;
                     (Expected::Fixed("a token whose issuer is asked"), Actual::from(&**issuer))
                 });
-                (introspector.look_up(token, max_age_of_answer, None), LookupKind::Opaque)
+                (introspector.look_up(token, max_age, None, trace.purpose()), LookupKind::Opaque)
             }
             Ok(Route::Jwt) => match self.server().verify_jwt(digested) {
                 Ok(JwtDecision::Valid(verified, method)) => {
@@ -441,7 +439,8 @@ impl ResourceServer {
                 Ok(JwtDecision::Introspect { introspector, confirmation }) => {
                     presented.signed_part =
                         Some(Arc::new(self.server().jwt_cache.digest(signed_part(token).as_bytes())));
-                    (introspector.look_up(token, max_age_of_answer, None), LookupKind::UnverifiedJwt(confirmation))
+                    let lookup = introspector.look_up(token, max_age, None, trace.purpose());
+                    (lookup, LookupKind::UnverifiedJwt(confirmation))
                 }
                 Err(error) => {
                     return AuthenticateFuture::ready(Err(self.server().worded(error))).by(VerificationMethod::Jwt);
@@ -462,8 +461,8 @@ impl ResourceServer {
     ) -> AuthenticateFuture {
         match self.introspector(&verified).map(|introspector| (introspector, introspector.max_age_for_jwts(required))) {
             Some((introspector, Some(max_age))) => {
-                let max_age = if digested.trace.is_on() { Duration::ZERO } else { max_age };
-                let lookup = introspector.look_up(digested.token, Some(max_age), Some(&verified));
+                let purpose = digested.trace.purpose();
+                let lookup = introspector.look_up(digested.token, Some(max_age), Some(&verified), purpose);
                 self.conclude(digested.presented(), lookup, LookupKind::VerifiedJwt(verified), evidence, digested.trace)
             }
             None if required.is_some() => {
@@ -492,7 +491,10 @@ impl ResourceServer {
             let by_application = matches!(kind, LookupKind::Application);
             let (token, asked_at) = match server.narrowed(kind, found) {
                 Ok(narrowed) => narrowed,
-                Err(error) => return AuthenticateFuture::ready(Err(error)),
+                Err(error) => {
+                    explain_refused_answer(&error, &trace);
+                    return AuthenticateFuture::ready(Err(error));
+                }
             };
             explain_answer(&token, &trace);
             OfToken { presented, token, asked_at }.confirm(server, by_application, evidence.as_deref(), &trace)
@@ -587,6 +589,15 @@ impl ResourceServer {
 fn explain_answer(token: &VerifiedToken, trace: &Trace) {
     trace.passed(Step::Answer, "token", || (Expected::Fixed("an active token"), Actual::from(token.issuer())));
     trace.passed(Step::Answer, "scope", || (Expected::Fixed("scopes, or none"), Actual::from(token.scope())));
+}
+
+/// Records that there was an answer, of a token that is refused for what the answer says of it.
+fn explain_refused_answer(error: &Error, trace: &Trace) {
+    if error.kind() == ErrorKind::InvalidToken && error.reason() != Reason::InactiveToken {
+        trace.passed(Step::Answer, "token", || {
+            ("an active token".into(), Actual::Fixed("an active one, by the answer"))
+        });
+    }
 }
 
 impl fmt::Debug for ResourceServer {

@@ -604,7 +604,10 @@ async fn key_12_without_keys_the_answer_is_unavailable_until_there_are_some() {
         assert_eq!(!network.requests().is_empty(), fetched, "{left} s left");
         let source = error.source().unwrap();
         assert_eq!(source.to_string(), "the issuer's keys cannot be had");
-        assert_eq!(source.source().unwrap().to_string(), "the answer has the status 500 Internal Server Error");
+        assert_eq!(
+            source.source().unwrap().to_string(),
+            "https://as.example/jwks: the answer has the status 500 Internal Server Error"
+        );
     }
     network.publish(&["a-es256"]);
     clock.advance(Duration::from_secs(30));
@@ -978,7 +981,7 @@ async fn start_up_fails_fast_or_waits_or_does_neither() {
     assert!(builder().build().await.is_ok() && network.requests().is_empty());
 
     let error = builder().startup(Startup::FailFast).build().await.unwrap_err();
-    let fault = "issuer \"https://as.example\": the issuer's keys cannot be had: there is no document at the expected address; mend that, or start without its keys by `Startup::Lazy`";
+    let fault = "issuer \"https://as.example\": the issuer's keys cannot be had: https://as.example/.well-known/oauth-authorization-server and https://as.example/.well-known/openid-configuration: there is no document at the expected address; mend that, or start without its keys by `Startup::Lazy`";
     assert_eq!(error.faults().collect::<Vec<_>>(), [fault]);
     assert!(builder().startup(Startup::WaitAtMost(MINUTE)).build().await.is_ok(), "it starts without");
 

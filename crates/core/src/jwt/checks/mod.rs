@@ -18,14 +18,14 @@ use crate::{
     token::{
         checked_claims::CheckedClaims,
         claims::{
-            NumericDate, Texts, UnverifiedClaims,
+            ClaimNames, NumericDate, Texts, UnverifiedClaims,
             checks::{self, AllowedValues, CheckResults},
         },
     },
 };
 
 /// The checks that an issuer's tokens have to pass.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct JwtValidation {
     pub(crate) issuer: Arc<str>,
     /// Never empty.
@@ -120,7 +120,8 @@ impl JwtValidation {
         });
 
         if let Some(failure) = results.wrong_kind().filter(|_| is_id_token(claims)) {
-            *failure = FailedCheck::new(Reason::WrongTokenType, failure.field(), "an access token", "an ID token").with_hint(
+            let found = described_id_token(token_type, claims);
+            *failure = FailedCheck::new(Reason::WrongTokenType, failure.field(), "an access token", found).with_hint(
                 Some(
                     "it tells the client who has signed in, and is not for APIs: have the client send the access token that \
                      came with it",
@@ -173,6 +174,28 @@ impl JwtValidation {
         results.record(checks::issued_at(claims, max_age, now, self.leeway));
         let confirmation = results.record(Confirmation::read(claims.get("cnf"), self.confirmations)).flatten();
         results.error().map_or(Ok(confirmation), |error| Err(error.with_issuer(&self.issuer)))
+    }
+
+    /// Whether a token with this header and these claims, JSON objects, would be an access token with all claims that it needs under
+    /// another profile, whoever it is for and whether or not its times are over. For an explanation: it decides nothing.
+    pub(crate) fn would_fit(&self, profile: Profile, header: &str, claims: &str, now: Duration) -> bool {
+        let mut names = ClaimNames::default();
+        names.add(profile.claim_names());
+        let other = Self { profile, ..self.clone() };
+        let (Ok(header), Ok(claims)) =
+            (Header::parse(header.as_bytes()), UnverifiedClaims::parse(claims.as_bytes(), &names))
+        else {
+            return false;
+        };
+        let is_of_form = |failure: &FailedCheck| match failure.reason() {
+            Reason::MissingClaim => failure.field() != "aud",
+            Reason::MalformedClaim | Reason::WrongTokenType | Reason::UnknownIssuer => true,
+            _ => false,
+        };
+        other
+            .check(&header, &claims, now, &Trace::OFF)
+            .err()
+            .is_none_or(|error| !error.failed_checks().iter().any(is_of_form))
     }
 
     /// By what a token is known as an access token, and how this one was.
@@ -256,6 +279,18 @@ fn is_id_token(claims: &UnverifiedClaims<'_>) -> bool {
     let is_said = says("typ", "ID") || says("token_use", "id");
     let says_other = ["typ", "token_use"].into_iter().any(|name| claims.get(name).is_some());
     is_said || !says_other && ["at_hash", "c_hash", "nonce"].into_iter().any(|mark| claims.get(mark).is_some())
+}
+
+/// An ID token by what it was known as one.
+fn described_id_token(token_type: Option<&str>, claims: &UnverifiedClaims<'_>) -> String {
+    let kind = |name| match claims.get(name) {
+        Some(Value::String(kind)) => Some(format!("{name} = {kind}")),
+        _ => None,
+    };
+    let marks = ["nonce", "at_hash", "c_hash"].into_iter().filter(|mark| claims.get(mark).is_some()).map(str::to_owned);
+    let marks: Vec<String> = ["typ", "token_use"].into_iter().filter_map(kind).chain(marks).collect();
+    let token_type = token_type.map_or("no typ".to_owned(), |found| format!("typ = {found}"));
+    format!("an ID token (header: {token_type}; claims: {})", marks.join(", "))
 }
 
 /// Refuses a claim that, by the profile, only other tokens of the issuer have.

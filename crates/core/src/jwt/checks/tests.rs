@@ -381,7 +381,10 @@ fn an_id_token_is_called_one_and_the_hint_is_not_about_the_profile() {
         let id_token = merged(claims_without("scope"), mark.clone());
         for (validation, token_type) in [(&strict, "JWT"), (&lenient, "JWT")] {
             let said = said(validation, &header(token_type), &id_token);
-            assert!(said.contains("expected an access token, found an ID token; "), "{mark}: {said}");
+            assert!(
+                said.contains("expected an access token, found an ID token (header: typ = JWT; claims: "),
+                "{mark}: {said}"
+            );
             assert!(said.contains("access token that came with it") && !said.contains("profile"), "{mark}: {said}");
         }
     }
@@ -407,10 +410,12 @@ fn a_failure_says_what_was_expected_and_what_was_found() {
                 "typ: expected at+jwt (an issuer that sends another needs a profile, see `Issuer::profile`), found none",
                 "alg: expected RS256 or PS256 or ES256 or ES384 or Ed25519, found HS256",
                 "aud: expected https://api.example or api, found x y",
-                "exp: expected later than 2023-11-14T22:13:20Z, found 1970-01-01T00:00:01Z (expired 19675 days ago, leeway \
-                 60 s)",
-                "nbf: expected no later than 2023-11-14T22:13:20Z, found 2023-11-14T22:15:00Z (100 s from now, leeway 60 s)",
-                "iat: expected no later than 2023-11-14T22:13:20Z, found 2023-11-14T22:15:00Z (100 s from now, leeway 60 s)",
+                "exp: expected later than 2023-11-14T22:12:20Z (now, less 60 s of leeway), found 1970-01-01T00:00:01Z (19675 days \
+                 22 h ago; accepted until 1970-01-01T00:01:01Z, which includes 60 s of leeway)",
+                "nbf: expected no later than 2023-11-14T22:14:20Z (now, plus 60 s of leeway), found 2023-11-14T22:15:00Z (in 1 min \
+                 40 s; accepted from 2023-11-14T22:14:00Z, which includes 60 s of leeway)",
+                "iat: expected no later than 2023-11-14T22:14:20Z (now, plus 60 s of leeway), found 2023-11-14T22:15:00Z (in 1 min \
+                 40 s; accepted from 2023-11-14T22:14:00Z, which includes 60 s of leeway)",
             ]
         );
     });

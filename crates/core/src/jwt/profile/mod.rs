@@ -14,7 +14,6 @@ pub(super) use self::{
 use crate::{
     jose::json::Value,
     refusal::{FailedCheck, Reason, failed_check::Actual},
-    token::claims::{ClaimNames, UnverifiedClaims},
 };
 
 /// The form of an issuer's access tokens: their `typ`, the claims that they must have, and how they are told from other tokens.
@@ -358,15 +357,6 @@ impl Profile {
         }
     }
 
-    /// Whether a token of this type with these claims, a JSON object, would be known as an access token. For a hint.
-    pub(crate) fn would_know(&self, token_type: Option<&str>, claims: &str) -> bool {
-        let mut names = ClaimNames::default();
-        names.add(self.claim_names());
-        let claims = UnverifiedClaims::parse(claims.as_bytes(), &names);
-        self.check_type(token_type).is_ok()
-            && claims.is_ok_and(|claims| self.check_evidence(|name| claims.get(name)).is_ok())
-    }
-
     /// The types of token that are accepted, for the log.
     pub(super) fn accepted_types(&self) -> String {
         let names: Vec<&str> = self
@@ -378,7 +368,7 @@ impl Profile {
     }
 
     /// The signs of an access token, for the log; empty where its type says it.
-    pub(super) fn signs(&self) -> String {
+    pub(crate) fn signs(&self) -> String {
         let signs = self.evidence.iter().map(|sign| sign.describe(&self.scope_claim).to_string());
         signs.collect::<Vec<_>>().join(" and ")
     }

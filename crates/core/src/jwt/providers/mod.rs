@@ -3,6 +3,7 @@
 //! A profile takes the scope from one claim and the client from one claim. Beyond the registered claims, it requires
 //! evidence that a token is an access token; each constructor says which, and what it leaves to the application.
 
+mod by_issuer;
 mod peculiarity;
 #[cfg(test)]
 mod tests;

@@ -173,6 +173,7 @@ impl KeySource for RemoteKeys {
             state,
             refreshed_at: loaded.as_ref().map(|loaded| loaded.freshness.loaded_at()),
             age: loaded.as_ref().map(|loaded| loaded.freshness.age(now)),
+            clock_offset: loaded.as_ref().and_then(|loaded| loaded.clock_offset),
             failure,
             next_refresh: (!is_asked && !shared.rests()).then(|| SystemTime::UNIX_EPOCH + due),
             ..KeyHealth::cached(loaded.as_deref().map(|loaded| &*loaded.keys))

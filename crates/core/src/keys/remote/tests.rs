@@ -94,7 +94,10 @@ fn has(source: &RemoteKeys, key_id: &str) -> bool {
 
 /// Why an attempt fails.
 async fn failure(source: &RemoteKeys) -> String {
-    refetch(source).await.unwrap_err().source().unwrap().to_string()
+    let why = refetch(source).await.unwrap_err().source().unwrap().to_string();
+    let (url, why) = why.split_once(": ").unwrap();
+    assert!(url.starts_with("https://"), "{url}");
+    why.to_owned()
 }
 
 #[tokio::test]
@@ -297,7 +300,7 @@ async fn the_cause_of_a_failed_request_is_kept() {
     network.put(JWKS_URL, Answer::Fails);
     let error = refetch(&source(&network, &clock)).await.unwrap_err();
     let failed = error.source().unwrap();
-    assert_eq!(failed.to_string(), "the request failed");
+    assert_eq!(failed.to_string(), format!("{JWKS_URL}: the request failed"));
     assert_eq!(failed.source().unwrap().to_string(), "connection refused");
     network.put(JWKS_URL, Answer::Is(200, b"{}".into()));
     let error = refetch(&source(&network, &clock)).await.unwrap_err();
@@ -786,7 +789,7 @@ async fn health_tells_how_the_keys_are_doing() {
     assert_eq!((stale.state, stale.is_ready(), stale.age), (KeyState::Stale, true, Some(LIFETIME + SECOND)));
     let failure = stale.failure.unwrap();
     assert_eq!((failure.at, failure.in_a_row), (clock.now(), 1));
-    assert_eq!(failure.why, "the request failed: connection refused");
+    assert_eq!(failure.why, format!("{JWKS_URL}: the request failed: connection refused"));
 
     clock.advance(DAY);
     settle().await;
@@ -975,7 +978,7 @@ async fn the_log_tells_what_changed_and_when_an_outage_begins_and_ends() {
     assert_eq!(changed[1..], ["INFO the keys of an issuer have changed keys=3 added=2 removed=1"]);
 
     network.put(JWKS_URL, Answer::Fails);
-    let why = r#"error="the request failed: connection refused""#;
+    let why = r#"error="https://as.example/jwks: the request failed: connection refused""#;
     assert_eq!(lines().await, [format!("WARN cannot get the keys of an issuer {why}")]);
     assert_eq!(lines().await, [format!("DEBUG still cannot get the keys of an issuer {why} in_a_row=2")]);
     network.put(JWKS_URL, Answer::Is(200, jwks(&["b-es256", "a-es384", "a-ed25519"])));

@@ -28,8 +28,19 @@ pub(crate) struct LookupRequest {
     pub(crate) verified: Option<VerifiedToken>,
     /// The greatest age of the answer, if that is limited.
     pub(crate) max_age: Option<Duration>,
+    pub(crate) purpose: Purpose,
     /// Makes the call, once it has a permit.
     pub(crate) ask: Ask,
+}
+
+/// What a token is looked up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To decide about a request.
+    Request,
+    /// To explain a decision: nothing that is cached is used, the answer is not cached, and how the call ends neither counts for
+    /// the circuit breaker nor is reported. An open breaker refuses it as it does a request.
+    Explanation,
 }
 
 type Ask = Box<dyn FnOnce() -> BoxFuture<'static, Result<TokenStatus, Unavailable>> + Send>;

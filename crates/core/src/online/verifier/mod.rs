@@ -16,7 +16,7 @@ use std::{
 
 use tokio::{runtime::Handle, sync::Semaphore};
 
-pub(crate) use self::lookup::{Lookup, LookupRequest, TokenTags, Verified};
+pub(crate) use self::lookup::{Lookup, LookupRequest, Purpose, TokenTags, Verified};
 use self::{
     lookup::LookupTarget,
     reporter::Reporter,
@@ -267,7 +267,7 @@ impl OnlineVerifier {
 
     /// Gets the answer from the store, or by a call that waits for a permit and is permitted by the breaker.
     async fn look_up(&self, lookup: LookupRequest, number: u64, bypasses_store: bool) -> LookupResult {
-        let LookupRequest { key, token, verified, ask, max_age } = lookup;
+        let LookupRequest { key, token, verified, ask, max_age, purpose } = lookup;
         let target = LookupTarget { number, token, verified };
         if let Some(key) = key.filter(|_| !bypasses_store)
             && let Some(answer) = self.stored(key, &target, max_age).await
@@ -281,11 +281,15 @@ impl OnlineVerifier {
                 .with_retry_after(Some(Duration::from_secs(1))));
         };
         let asked_at = self.now();
-        let attempt = self.breaker.try_acquire(target.token.signed_part, asked_at).map_err(paused)?;
+        let attempt = match purpose {
+            Purpose::Request => Some(self.breaker.try_acquire(target.token.signed_part, asked_at).map_err(paused)?),
+            Purpose::Explanation => None,
+        };
 
         let status = timeout(&*self.deps.clock, self.timeout, ask()).await.unwrap_or_else(|| Err(took_too_long()));
         let now = self.now();
         let result = status.and_then(|status| self.verify(status, &target, asked_at, now));
+        let Some(attempt) = attempt else { return result.map(Arc::new) };
         let change = attempt.record(now, outcome(&result));
         self.reporter.looked_up(&result, now.saturating_sub(asked_at), at(now));
         match change {

@@ -93,7 +93,17 @@ impl Rig {
             })
         });
         let tags = self.online.token_tags(token);
-        (LookupRequest { key: Some(self.key(token)), token: tags, verified: None, max_age, ask }, reply)
+        (
+            LookupRequest {
+                key: Some(self.key(token)),
+                token: tags,
+                verified: None,
+                max_age,
+                purpose: Purpose::Request,
+                ask,
+            },
+            reply,
+        )
     }
 
     /// A request with this token, as far as it comes by itself.

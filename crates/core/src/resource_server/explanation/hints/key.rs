@@ -1,0 +1,60 @@
+//! Why no key fits a token.
+
+use super::{super::remedy, Facts, Hint};
+use crate::{clock::text, refusal::Reason};
+
+pub(super) fn shared_secret(facts: &Facts<'_>) -> Option<Hint> {
+    let is_mac = facts.parameter("alg").is_some_and(|algorithm| algorithm.starts_with("HS"));
+    // An issuer that is asked may sign as it likes.
+    (is_mac && facts.has_failed("alg", Reason::AlgorithmNotAllowed)).then(|| {
+        Hint::new(
+            &[Reason::AlgorithmNotAllowed],
+            "the token is signed with a shared secret (HMAC), with which everyone who checks tokens could make some: that is never \
+             accepted",
+        )
+        .with(remedy::issuer("sign this API's access tokens with RS256, ES256 or another algorithm of a key pair"))
+    })
+}
+
+pub(super) fn unsigned(facts: &Facts<'_>) -> Option<Hint> {
+    let is_none = facts.parameter("alg").is_some_and(|algorithm| algorithm.eq_ignore_ascii_case("none"));
+    is_none.then(|| {
+        Hint::new(
+            &[Reason::AlgorithmNotAllowed, Reason::MalformedToken],
+            "the token is not signed at all (`alg` is none): anybody may have written it, and it is never accepted",
+        )
+        .with(remedy::client(
+            "send a token that the issuer has signed. If the issuer made this one, issuer: sign access tokens",
+        ))
+    })
+}
+
+pub(super) fn key_of_another_issuer(facts: &Facts<'_>) -> Option<Hint> {
+    let key_id = facts.parameter("kid").filter(|_| facts.has_failed("kid", Reason::UnknownKey))?;
+    let own = facts.claim("iss")?;
+    let other = facts.server.server().dispatch.issuers.named().find(|trusted| {
+        let keys = trusted.jwt.as_ref().and_then(|verifier| verifier.keys.snapshot());
+        *trusted.name != *own && keys.is_some_and(|snapshot| snapshot.keys.holds(key_id))
+    })?;
+    Some(Hint::new(
+        &[Reason::UnknownKey],
+        format!("the configured issuer {} has a key of this id, and the token names another issuer", other.name),
+    ))
+}
+
+/// Of a key that its issuer is not known to have: how old that knowledge is.
+pub(super) fn age_of_keys(facts: &Facts<'_>) -> Option<Hint> {
+    facts.has_failed("kid", Reason::UnknownKey).then_some(())?;
+    let health = facts.keys()?;
+    let age = text::exact_span(health.age?);
+    let text = match health.failure {
+        Some(_) => {
+            format!("the keys are those of {age} ago, and fetching newer ones failed since: see the log of key fetches")
+        }
+        None => format!(
+            "the issuer's keys, which were got {age} ago, have none of this id: it was withdrawn, or the token is of another issuer of \
+             the same name, such as a copy of it for tests"
+        ),
+    };
+    Some(Hint::new(&[Reason::UnknownKey], text))
+}

@@ -1,0 +1,158 @@
+//! The cause is told before what follows from it, and with a remedy that names who acts.
+
+use scopegate_axum::explanation::Party;
+
+use super::*;
+
+/// The text of an explanation on one line, however it is broken.
+fn flat(explanation: &Explanation) -> String {
+    explanation.to_string().split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn what_follows_from_the_kind_of_a_token_is_one_line() {
+    let server = server().await;
+    let id_token =
+        mint().token().typ("JWT").claim("nonce", "n").audience("app").without_claim("jti").without_claim("client_id");
+    let explanation = explained(&server, id_token).await;
+    let following: Vec<_> = explanation
+        .steps()
+        .flat_map(|step| step.checks)
+        .filter(|check| check.follows_from.is_some())
+        .map(|check| (check.field, check.follows_from))
+        .collect();
+    assert_eq!(following, [("aud", Some("typ")), ("client_id", Some("typ")), ("jti", Some("typ"))]);
+    let shown = flat(&explanation);
+    assert!(
+        shown.contains("Cause: typ expected an access token found an ID token (header: typ = JWT; claims: nonce)"),
+        "{shown}"
+    );
+    assert!(shown.contains("Follows from it: aud, client_id and jti failed as well"), "{shown}");
+    assert!(!shown.contains("Also failed"), "{shown}");
+    // A failure that has a cause of its own is not folded: an ID token may have expired, too.
+    let expired = mint().token().typ("JWT").claim("nonce", "n").expired();
+    let shown = flat(&explained(&server, expired).await);
+    assert!(shown.contains("Also failed: exp expected later than") && !shown.contains("Follows from it"), "{shown}");
+    // Nor is a wrong audience, of a token whose type alone is another.
+    let other = mint().token().typ("JWT").audience("https://other.example").without_claim("jti");
+    let shown = flat(&explained(&server, other).await);
+    assert!(shown.contains("Also failed: aud") && shown.contains("Follows from it: jti failed"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_remedy_names_who_acts_and_the_values_at_hand() {
+    let server = server().await;
+    let token = || mint().token();
+    for (token, party, text) in [
+        (
+            token().audience(format!("{AUDIENCE}/")),
+            Party::Client,
+            "for the audience https://api.example/r, without the slash",
+        ),
+        (
+            token().audience("https://other.example"),
+            Party::Client,
+            "(or `resource`) https://api.example/r in place of https://other",
+        ),
+        (token().claim("iss", format!("{ISSUER}/")), Party::Operator, "set the issuer to https://as.example/"),
+        (token().claim("iss", "https://x.example"), Party::Client, "from https://as.example, which this API trusts"),
+        (token().expired(), Party::Client, "get a new token"),
+        (token().claim("iat", NOW + 20_000), Party::Operator, "compare the clocks"),
+        (token().claim("nbf", NOW + 120), Party::Client, "in 2 min at the latest"),
+        (token().hs256_with_public_key(), Party::Issuer, "of a key pair"),
+        (token().header("alg", "RS512"), Party::Operator, "add RS512 to the issuer's algorithms"),
+        (token().typ("JWT").claim("nonce", "n"), Party::Client, "send the access token in place of the ID token"),
+        (token().typ("JWT").claim("typ", "Bearer").claim("azp", "a"), Party::Operator, "set the profile to keycloak"),
+        (token().without_claim("jti"), Party::Issuer, "a value in `jti`"),
+        (token().header("kid", "another"), Party::Client, "the one that this token names (another)"),
+        (token().tampered_signature(), Party::Client, "send it unchanged"),
+        (token().claim("cnf", json!({ "jkt": "x" })), Party::Operator, "switch DPoP on"),
+        (token().claim("cnf", json!({ "x5t#S256": "x" })), Party::Operator, "accept client certificates"),
+    ] {
+        let explanation = explained(&server, token).await;
+        let remedy = explanation.remedy().expect("a remedy");
+        assert!(remedy.contains(text), "{text}: {remedy}");
+        assert_eq!(explanation.remedied_by(), Some(party), "{remedy}");
+        let shown = flat(&explanation);
+        assert_eq!(shown.matches(" Remedy (").count(), 1, "{shown}");
+        assert!(
+            shown.contains(&format!(
+                " Remedy ({party}): {}",
+                remedy.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+            )),
+            "{shown}"
+        );
+    }
+    let lacking = explained(&server, token().scope("messages:read")).await.for_access(&scope("admin").into());
+    assert_eq!(lacking.remedied_by(), Some(Party::Client));
+    assert!(lacking.remedy().is_some_and(|remedy| remedy.contains("scope admin; the token has messages:read")));
+}
+
+#[tokio::test]
+async fn what_nobody_has_verified_is_called_unverified() {
+    let server = server().await;
+    let notes = async |token: TokenBuilder| {
+        let explanation = explained(&server, token).await;
+        [Step::Header, Step::Claims].map(|wanted| explanation.steps().find(|step| step.step == wanted).unwrap().note)
+    };
+    let token = || mint().token();
+    for (token, note) in [
+        (token(), ""),
+        (token().expired(), ""),
+        (token().tampered_signature(), "unverified: the signature is not valid"),
+        (token().expired().tampered_signature(), "unverified: the signature is not valid"),
+        (token().header("kid", "another"), "unverified: there is no key to check the signature with"),
+        (token().signed_by_wrong_key(), "unverified: the signature is not valid"),
+        (token().hs256_with_public_key(), "unverified: a signature of this kind is not checked"),
+    ] {
+        assert_eq!(notes(token).await, [note; 2]);
+    }
+    let unknown = explained(&server, token().claim("iss", "https://x.example")).await;
+    let verifier = unknown.steps().find(|step| step.step == Step::Verifier).unwrap();
+    assert_eq!(verifier.note, "unverified: no keys of this issuer are used");
+    assert!(flat(&unknown).contains("signature: not reached (no keys of an issuer that is not configured are used)"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_described() {
+    let server = server().await;
+    let token = mint().token().issue();
+    let parts: Vec<&str> = token.split('.').collect();
+    for (text, found) in [
+        ("a.b".to_owned(), "2 part(s) between dots, where a JWT has three"),
+        (format!("{}.{}.", parts[0], parts[1]), "no signature (alg: ES256)"),
+        (format!("{}..{}", parts[0], parts[2]), "no claims"),
+        (format!("{}.x.{}", parts[0], parts[2]), "claims that cannot be decoded to a JSON object"),
+        (format!("{}.a+b.{}", parts[0], parts[2]), "claims in base64 with + and /, and not in base64url"),
+        (format!("{}.a.b.c.d", parts[0]), "a JWE of five parts (alg: ES256)"),
+    ] {
+        let request = request(&text);
+        let outcome = server.authenticate(&request).await;
+        let shown = flat(&assert_explained(&server, &request, &outcome).await);
+        assert!(shown.contains(found), "{found}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn the_address_that_could_not_be_reached_is_named() {
+    let clock = scopegate_tests::clock();
+    let builder =
+        resource_server().fetch(Network::new(&clock)).clock(clock).issuer(Issuer::with_jwks_uri(ISSUER, JWKS_URL));
+    let explanation = explained(&builder.build().await.expect("good settings"), mint().token()).await;
+    assert_eq!(explanation.reason(), Some(Reason::KeysUnavailable));
+    let keys = explanation.steps().find(|step| step.step == Step::Signature).unwrap().checks;
+    assert!(keys[0].found.contains("https://as.example/jwks: there is no document"), "{}", keys[0].found);
+}
+
+#[tokio::test]
+async fn the_text_is_no_wider_than_a_terminal() {
+    let server = server().await;
+    for token in HostileToken::all().into_iter().filter(|token| token.id.len() % 7 == 0) {
+        let mut request = request("x");
+        let Ok(value) = HeaderValue::from_bytes(&authorization(&token)) else { continue };
+        request.headers.insert(AUTHORIZATION, value);
+        let shown = server.explain(&request).await.to_string();
+        let is_narrow = |line: &str| line.len() <= 100 || line.split(' ').any(|word| word.len() > 60);
+        assert!(shown.lines().all(is_narrow), "{shown}");
+    }
+}
