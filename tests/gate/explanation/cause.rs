@@ -109,7 +109,7 @@ async fn what_nobody_has_verified_is_called_unverified() {
     }
     let unknown = explained(&server, token().claim("iss", "https://x.example")).await;
     let verifier = unknown.steps().find(|step| step.step == Step::Verifier).unwrap();
-    assert_eq!(verifier.note, "unverified: no keys of this issuer are used");
+    assert_eq!(verifier.note, "unverified: no keys of an issuer that is not configured are used");
     assert!(flat(&unknown).contains("signature: not reached (no keys of an issuer that is not configured are used)"));
 }
 

@@ -215,7 +215,8 @@ impl Explanation {
     }
 
     /// What remedies a refusal, by the values at hand. It begins with what the party does that [`remedied_by`](Self::remedied_by)
-    /// names, and names the others that can do something instead. `None` where nothing is refused.
+    /// names, and names the others that can do something instead. `None` where nothing is refused, unless
+    /// there were credentials that are not read.
     pub fn remedy(&self) -> Option<&str> {
         self.remedy.as_ref().map(|remedy| &*remedy.text)
     }

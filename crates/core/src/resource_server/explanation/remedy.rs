@@ -37,7 +37,10 @@ pub(super) fn operator(text: impl Into<Cow<'static, str>>) -> Remedy {
 
 /// The remedy of a refusal: that of the first hint that explains it, or by the check that decided, or as the docs of its reason say.
 pub(super) fn of(explanation: &Explanation) -> Option<Remedy> {
-    let reason = explanation.reason()?;
+    let Some(reason) = explanation.reason() else {
+        // Credentials that are not read refuse nothing by themselves.
+        return explanation.hints.first()?.remedy.clone();
+    };
     let hint =
         explanation.hints.iter().filter(|hint| hint.about.contains(&reason)).find_map(|hint| hint.remedy.clone());
     let decisive = || explanation.failures().into_iter().find(|check| check.reason == Some(reason));
@@ -81,8 +84,8 @@ fn by_check(explanation: &Explanation, reason: Reason, check: &ExplainedCheck) -
         )),
         Reason::UnknownIssuer if *field != "iss" => return None,
         Reason::UnknownIssuer if differs => operator(format!(
-            "set the issuer to {found}, exactly as the token has it (`issuer` in a configuration, or the argument of Issuer); the \
-             metadata document of the issuer says the same in its member `issuer`"
+            "set the issuer to {found}, exactly as the token has it (`issuer` in a configuration, or the argument of Issuer), \
+             if the member `issuer` of its metadata document says the same"
         )),
         Reason::UnknownIssuer => client(format!(
             "get the token from {expected}, which this API trusts, and not from {found}. If that one is to be trusted as well, \

@@ -91,12 +91,10 @@ pub(super) fn in_order(verdict: Verdict, form: Form, mut checks: Vec<(Step, Expl
         checks = others;
         let own: Vec<ExplainedCheck> = own.into_iter().map(|(_, check)| check).collect();
         let has = |status| own.iter().any(|check| check.status == status);
-        // What an opaque token has not, and what was looked at without finding anything.
+        // Before the step that refuses, only that of a token that could not be read was not reached.
+        let is_unread = form == Form::Unread && step == Step::Verifier && is_refused;
         let is_none = form == Form::Opaque && matches!(step, Step::Header | Step::Signature)
-            || !has_failed
-                && (!is_refused
-                    || !own.is_empty()
-                    || form != Form::Jwt && matches!(step, Step::Header | Step::Signature));
+            || !has_failed && !(is_unread && own.is_empty());
         let status = if has(Status::Failed) {
             has_failed = true;
             Status::Failed
@@ -142,7 +140,7 @@ fn add_notes(steps: &mut [ExplainedStep], form: Form) {
         Some(Reason::InvalidSignature) => "unverified: the signature is not valid",
         Some(Reason::KeysUnavailable) => "unverified: there are no keys to check the signature with",
         Some(_) => "unverified: there is no key to check the signature with",
-        None if has_failed(Step::Verifier) => "unverified: no keys of this issuer are used",
+        None if has_failed(Step::Verifier) => "unverified: no keys of an issuer that is not configured are used",
         None if has_failed(Step::Header) => "unverified: a signature of this kind is not checked",
         None => "unverified: the signature was not checked",
     };

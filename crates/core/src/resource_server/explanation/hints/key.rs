@@ -52,7 +52,7 @@ pub(super) fn age_of_keys(facts: &Facts<'_>) -> Option<Hint> {
             format!("the keys are those of {age} ago, and fetching newer ones failed since: see the log of key fetches")
         }
         None => format!(
-            "the issuer's keys, which were got {age} ago, have none of this id: it was withdrawn, or the token is of another issuer of \
+            "the issuer's keys, fetched {age} ago, have none of this id: the key was withdrawn, or the token is of another issuer of \
              the same name, such as a copy of it for tests"
         ),
     };
