@@ -478,11 +478,7 @@ async fn key_13_refused_document_names_the_broken_rule() {
     let rig = Rig::new().await;
     rig.network.put(METADATA_URL, Reply::ok(format!("\u{feff}{{\"issuer\":\"{ISSUER}\"}}")));
     rig.old().await.assert_503();
-    assert!(
-        rig.failures().1.contains(": the metadata document begins with a byte order mark"),
-        "{:?}",
-        rig.failures()
-    );
+    assert!(rig.failures().1.contains(": the metadata document begins with a byte order mark"), "{:?}", rig.failures());
 }
 
 #[tokio::test]

@@ -283,7 +283,10 @@ impl OnlineVerifier {
         let asked_at = self.now();
         let attempt = match purpose {
             Purpose::Request => Some(self.breaker.try_acquire(target.token.signed_part, asked_at).map_err(paused)?),
-            Purpose::Explanation => None,
+            Purpose::Explanation => {
+                let open_for = self.breaker.open_for(&target.token.signed_part, asked_at);
+                open_for.map_or(Ok(None), |left| Err(paused(left)))?
+            }
         };
 
         let status = timeout(&*self.deps.clock, self.timeout, ask()).await.unwrap_or_else(|| Err(took_too_long()));

@@ -92,18 +92,18 @@ pub(super) fn in_order(verdict: Verdict, form: Form, mut checks: Vec<(Step, Expl
         let own: Vec<ExplainedCheck> = own.into_iter().map(|(_, check)| check).collect();
         let has = |status| own.iter().any(|check| check.status == status);
         // Before the step that refuses, only that of a token that could not be read was not reached.
-        let is_unread = form == Form::Unread && step == Step::Verifier && is_refused;
-        let is_none = form == Form::Opaque && matches!(step, Step::Header | Step::Signature)
-            || !has_failed && !(is_unread && own.is_empty());
+        let is_unread = form == Form::Unread && step == Step::Verifier && is_refused && own.is_empty();
+        let is_out_of_reach = has_failed || is_unread;
+        let is_of_others = form == Form::Opaque && matches!(step, Step::Header | Step::Signature);
         let status = if has(Status::Failed) {
             has_failed = true;
             Status::Failed
         } else if has(Status::Passed) {
             Status::Passed
-        } else if is_none {
-            Status::NotApplicable
-        } else {
+        } else if is_out_of_reach && !is_of_others {
             Status::NotReached
+        } else {
+            Status::NotApplicable
         };
         steps.push(ExplainedStep { step, status, note: Cow::Borrowed(""), checks: own });
     }
