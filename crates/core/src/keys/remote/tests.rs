@@ -92,12 +92,12 @@ fn has(source: &RemoteKeys, key_id: &str) -> bool {
     source.snapshot().is_some_and(|snapshot| verifies(&snapshot.keys, key_id))
 }
 
-/// Why an attempt fails.
+/// Why an attempt fails, without the address that was asked.
 async fn failure(source: &RemoteKeys) -> String {
     let why = refetch(source).await.unwrap_err().source().unwrap().to_string();
-    let (url, why) = why.split_once(": ").unwrap();
-    assert!(url.starts_with("https://"), "{url}");
-    why.to_owned()
+    let without_url =
+        why.split_once(": ").filter(|(url, _)| url.starts_with("https://")).map(|(_, why)| why.to_owned());
+    without_url.unwrap_or(why)
 }
 
 #[tokio::test]
