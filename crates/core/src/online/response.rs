@@ -176,7 +176,8 @@ impl ResponseValidation {
             return wrong("token_use = access", "another token_use");
         }
         if is_one_of("typ", &["ID", "Refresh", "Offline", "Logout"]) {
-            return wrong("no mark of another kind of token", "typ = ID, Refresh, Offline or Logout");
+            let kind = claims.string("typ", "typ")?.unwrap_or_default();
+            return wrong("no mark of another kind of token", &format!("typ = {kind}"));
         }
         Ok(())
     }

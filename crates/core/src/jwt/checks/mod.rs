@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Profile, RequiredClaim,
-    profile::{self, Granted, other_kind},
+    profile::{self, Granted, is_other_kind},
 };
 use crate::{
     confirmation::{Checkable, Confirmation},
@@ -304,17 +304,17 @@ fn no_foreign_claim(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<
 /// RFC 8725 §3.12: where `typ` does not say what a token is, the claims of every other kind of JWT refuse it.
 fn no_mark_of_another_kind(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
     let kind = |name| match claims.get(name) {
-        Some(Value::String(value)) => other_kind(name, value),
+        Some(Value::String(value)) if is_other_kind(name, value) => Some(format!("{name} = {value}")),
         _ => None,
     };
     let mut marks = profile::marks(profile.names_the_kind_of(|name| claims.get(name)));
     let mark = marks.find(|mark| claims.get(mark).is_some());
     let found = if let Some(mark) = mark {
-        mark
+        Actual::Fixed(mark)
     } else if claims.get("htm").is_some() && claims.get("htu").is_some() {
-        "htm and htu"
+        Actual::Fixed("htm and htu")
     } else if let Some(kind) = kind("token_use").or_else(|| kind("typ")) {
-        kind
+        Actual::from(kind)
     } else {
         return Ok(());
     };

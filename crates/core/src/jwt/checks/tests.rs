@@ -487,6 +487,9 @@ fn jwt_11_a_mark_of_another_kind_refuses_where_the_type_does_not_decide() {
         assert_eq!(found, [(Reason::WrongTokenType, "claims")], "{mark}");
         assert_eq!(failures(claims), NONE, "{mark}: `typ` decides under RFC 9068");
     }
+    checked(&with_profile(compat()), &header("JWT"), &claims_with(json!({ "typ": "Refresh" })), |outcome| {
+        assert_eq!(outcome.err().unwrap().failed_checks()[0].found(), "typ = Refresh");
+    });
     for no_mark in [
         json!({ "htm": "GET" }),
         json!({ "htu": "https://api.example" }),

@@ -101,16 +101,10 @@ pub(crate) fn marks(is_named: bool) -> impl Iterator<Item = &'static str> {
     of_id_tokens.iter().chain(&MARKS).copied()
 }
 
-/// The kind that a claim names by this value, where that is not an access token.
-pub(crate) fn other_kind(claim: &str, value: &str) -> Option<&'static str> {
-    const KINDS: [(&str, &[&str], &str); 2] = [
-        ("token_use", &["id"], "token_use = id"),
-        ("typ", &["ID", "Refresh", "Offline", "Logout"], "typ = ID, Refresh, Offline or Logout"),
-    ];
-    let (_, _, description) = KINDS
-        .into_iter()
-        .find(|(name, kinds, _)| *name == claim && kinds.iter().any(|kind| kind.eq_ignore_ascii_case(value)))?;
-    Some(description)
+/// Whether a claim says by this value that the token is no access token.
+pub(crate) fn is_other_kind(claim: &str, value: &str) -> bool {
+    const KINDS: [(&str, &[&str]); 2] = [("token_use", &["id"]), ("typ", &["ID", "Refresh", "Offline", "Logout"])];
+    KINDS.iter().any(|(name, kinds)| *name == claim && kinds.iter().any(|kind| kind.eq_ignore_ascii_case(value)))
 }
 
 impl Evidence {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use self::evidence::Sign;
 pub use self::{evidence::Evidence, scope_claim::ScopeClaim};
 pub(super) use self::{
-    evidence::{marks, other_kind},
+    evidence::{is_other_kind, marks},
     scope_claim::Granted,
 };
 use crate::{
@@ -227,8 +227,8 @@ impl Profile {
             Sign::AnyOf(signs) => signs.iter().any(|sign| self.is_possible(sign)),
             Sign::Claim { name, values } => {
                 let others = || self.evidence.iter().filter_map(|sign| sign.values_of(name));
-                let is_other_kind = |value: &str| !self.type_is_decisive && other_kind(name, value).is_some();
-                let mut possible = values.iter().filter(|value| !is_other_kind(value));
+                let names_another = |value: &str| !self.type_is_decisive && is_other_kind(name, value);
+                let mut possible = values.iter().filter(|value| !names_another(value));
                 may_have(name) && possible.any(|value| others().all(|values| values.contains(value)))
             }
             Sign::Equal(one, other) => may_have(one) && may_have(other),
