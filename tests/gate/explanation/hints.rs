@@ -82,6 +82,8 @@ fn rows(key: &SigningKey) -> Vec<Row> {
         row("shared_secret", "a shared secret", token().hs256_with_public_key(), token().header("alg", "None")),
         row("unsigned", "not signed at all", token().header("alg", "None"), token().hs256_with_public_key()),
         ("unsigned", "not signed at all", format!("{}.", cut(token().header("alg", "none").issue())), format!("{}.", cut(token().issue()))),
+        row("not_genuine_either", "not valid either", token().expired().tampered_signature(), token().expired()),
+        row("not_genuine_either", "not valid either", token().expired().tampered_signature(), token().tampered_signature()),
         row("key_of_another_issuer", "configured issuer https://other.example", token().signed_by_key(key), token().signed_by_wrong_key()),
         row("clocks_differ", "seem to differ, by 300 s", token().claim("iat", NOW + 300), token().claim("iat", NOW + 30_000)),
         row("clocks_differ", "seem to differ", token().claim("iat", NOW + 300).claim("nbf", NOW + 300), token().claim("nbf", NOW + 300)),

@@ -29,6 +29,17 @@ pub(super) fn unsigned(facts: &Facts<'_>) -> Option<Hint> {
     })
 }
 
+/// Of a token that is refused for something else.
+pub(super) fn not_genuine_either(facts: &Facts<'_>) -> Option<Hint> {
+    let is_forged = facts.has_failed("signature", Reason::InvalidSignature) && facts.reason != Reason::InvalidSignature;
+    is_forged.then(|| {
+        Hint::new(
+            &[],
+            "the signature is not valid either, so that anybody may have written or changed this token: do not believe what it says",
+        )
+    })
+}
+
 pub(super) fn key_of_another_issuer(facts: &Facts<'_>) -> Option<Hint> {
     let key_id = facts.parameter("kid").filter(|_| facts.has_failed("kid", Reason::UnknownKey))?;
     let own = facts.claim("iss")?;

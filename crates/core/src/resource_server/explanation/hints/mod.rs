@@ -115,6 +115,7 @@ const HINTS: Hints<'static> = &[
     issuer::other_issuer_of_the_same_host,
     key::shared_secret,
     key::unsigned,
+    key::not_genuine_either,
     key::key_of_another_issuer,
     key::age_of_keys,
     time::clocks_differ,
