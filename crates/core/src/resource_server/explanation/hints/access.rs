@@ -89,8 +89,13 @@ fn without_its_prefix(lacking: &Lacking<'_>) -> Option<Hint> {
     let (_, name) = lacking.scope.as_str().rsplit_once('/')?;
     let held = lacking.token.scope().iter().find(|held| *held == name).map(excerpt)?;
     Some(
-        Hint::new(ABOUT, format!("the token has {held}, the last part of the scope that the route requires: the name to ask for at Entra is the longer one")).with(
-            remedy::operator(format!("require {held} at the route, as the tokens have it")),
-        ),
+        Hint::new(
+            ABOUT,
+            format!(
+                "the token has {held}, the last part of the scope that the route requires: the name to ask \
+        for at Entra is the longer one"
+            ),
+        )
+        .with(remedy::operator(format!("require {held} at the route, as the tokens have it"))),
     )
 }

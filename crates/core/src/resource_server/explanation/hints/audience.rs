@@ -73,7 +73,8 @@ pub(super) fn okta_default_audience(facts: &Facts<'_>) -> Option<Hint> {
     is_default.then(|| {
         Hint::new(ABOUT, "api://default is the audience of Okta's default authorization server, whatever the API").with(
             remedy::operator(
-                "set `audience` to api://default, or issuer: give this API an authorization server of its own, with its audience",
+                "set `audience` to api://default, or issuer: give this API an authorization server of its own, with its \
+                 audience",
             ),
         )
     })
@@ -91,16 +92,28 @@ pub(super) fn keycloak_account(facts: &Facts<'_>) -> Option<Hint> {
 /// Cognito's access tokens name the client in `client_id` and no audience.
 pub(super) fn cognito_without_audience(facts: &Facts<'_>) -> Option<Hint> {
     let is_cognito = facts.claim("iss").is_some_and(|issuer| issuer.contains("://cognito-idp."));
-    (is_cognito && facts.claim("token_use") == Some("access") && facts.has_failed("aud", Reason::MissingClaim)).then(|| {
-        Hint::new(ABOUT, "access tokens of Cognito name no audience, unless they are bound to a resource").with(remedy::operator(
-            "list the clients by Issuer::authorized_parties, which then stand in for the audience: Issuer::dangerous_waive_audience",
-        ))
-    })
+    (is_cognito && facts.claim("token_use") == Some("access") && facts.has_failed("aud", Reason::MissingClaim)).then(
+        || {
+            Hint::new(
+                ABOUT,
+                "access tokens of Cognito name no audience, unless they are bound to a \
+        resource",
+            )
+            .with(remedy::operator(
+                "list the clients by Issuer::authorized_parties, which then stand in for the audience: \
+             Issuer::dangerous_waive_audience",
+            ))
+        },
+    )
 }
 
 pub(super) fn no_audience(facts: &Facts<'_>) -> Option<Hint> {
     let is_missing = facts.has_failed("aud", Reason::MissingClaim) && cognito_without_audience(facts).is_none();
     is_missing.then(|| {
-        Hint::new(ABOUT, "the issuer writes no audience into this token (Keycloak does by an audience mapper; see docs/providers.md)")
+        Hint::new(
+            ABOUT,
+            "the issuer writes no audience into this token (Keycloak does by an audience mapper; see \
+        docs/providers.md)",
+        )
     })
 }

@@ -11,9 +11,10 @@ fn is_no_jwt(facts: &Facts<'_>) -> bool {
 
 pub(super) fn google_access_token(facts: &Facts<'_>) -> Option<Hint> {
     (is_no_jwt(facts) && facts.token.starts_with("ya29.")).then(|| {
-        Hint::new(NO_JWT, "this is an access token of Google (ya29.), which is opaque and for Google's own APIs").with(remedy::client(
-            "send a token for this API: an ID token of a service account with this API's audience (profile google), or one of your own \
-             issuer",
+        Hint::new(NO_JWT, "this is an access token of Google (ya29.), which is opaque and for Google's own \
+        APIs").with(remedy::client(
+            "send a token for this API: an ID token of a service account with this API's audience (profile google), or one of \
+             your own issuer",
         ))
     })
 }
@@ -23,8 +24,8 @@ pub(super) fn github_token(facts: &Facts<'_>) -> Option<Hint> {
         ["ghp_", "gho_", "ghu_", "ghs_", "github_pat_"].iter().any(|prefix| facts.token.starts_with(prefix));
     (is_no_jwt(facts) && is_github).then(|| {
         Hint::new(NO_JWT, "this is a token of GitHub, which is opaque and for GitHub's API").with(remedy::operator(
-            "add a TokenVerifier that asks GitHub about such tokens, if this API is to take them; or client: send an access token of \
-             the configured issuer",
+            "add a TokenVerifier that asks GitHub about such tokens, if this API is to take them; or client: send an access \
+             token of the configured issuer",
         ))
     })
 }
@@ -34,8 +35,8 @@ pub(super) fn opaque(facts: &Facts<'_>) -> Option<Hint> {
     (facts.reason == Reason::OpaqueToken && !is_known).then(|| {
         Hint::new(
             NO_JWT,
-            "the token is opaque: it says nothing by itself, and only its issuer could tell what it is. Auth0, for one, gives such \
-             tokens to clients that name no audience",
+            "the token is opaque: it says nothing by itself, and only its issuer could tell what it is. Auth0, for one, gives \
+             such tokens to clients that name no audience",
         )
     })
 }
@@ -55,8 +56,13 @@ pub(super) fn auth0_without_audience(facts: &Facts<'_>) -> Option<Hint> {
 }
 
 pub(super) fn encrypted(facts: &Facts<'_>) -> Option<Hint> {
-    (facts.reason == Reason::EncryptedToken && auth0_without_audience(facts).is_none())
-        .then(|| Hint::new(&[Reason::EncryptedToken], "the token is encrypted (JWE): only the holder of the private key can read it, and this API takes signed tokens"))
+    (facts.reason == Reason::EncryptedToken && auth0_without_audience(facts).is_none()).then(|| {
+        Hint::new(
+            &[Reason::EncryptedToken],
+            "the token is encrypted (JWE): only the holder of the private key can \
+        read it, and this API takes signed tokens",
+        )
+    })
 }
 
 /// The first of three parts is whole, and a part is missing.
@@ -65,8 +71,10 @@ pub(super) fn cut(facts: &Facts<'_>) -> Option<Hint> {
         && facts.header.contains_key("alg")
         && facts.token.split('.').count() == 2;
     is_cut.then(|| {
-        Hint::new(NO_JWT, "the token begins as a JWT does and ends before its signature: it was cut on its way").with(remedy::client(
-            "send the whole token: look for a limit of the length of a header, a cookie or a database column, and for a line break",
+        Hint::new(NO_JWT, "the token begins as a JWT does and ends before its signature: it was cut on its \
+        way").with(remedy::client(
+            "send the whole token: look for a limit of the length of a header, a cookie or a database column, and for a line \
+             break",
         ))
     })
 }

@@ -32,13 +32,14 @@ pub(super) fn other_version_of_entra(facts: &Facts<'_>) -> Option<Hint> {
         if is_v1 {
             "this is a version 1 token of Entra (sts.windows.net), and the configured issuer is that of version 2 tokens"
         } else {
-            "this is a version 2 token of Entra (login.microsoftonline.com), and the configured issuer is that of version 1 tokens"
+            "this is a version 2 token of Entra (login.microsoftonline.com), and the configured issuer is that of version 1 \
+             tokens"
         },
         if is_v1 { "2" } else { "1 (or null)" },
     );
     Some(Hint::new(ABOUT, text).with(remedy::issuer(format!(
-        "set `requestedAccessTokenVersion` to {remedy} in the manifest of the API's app registration, so that its tokens are of {own}. Or \
-         operator: configure the issuer {found}, with the profile {}",
+        "set `requestedAccessTokenVersion` to {remedy} in the manifest of the API's app registration, so that its tokens are \
+         of {own}. Or operator: configure the issuer {found}, with the profile {}",
         if is_v1 { "entra-v1" } else { "entra-v2" }
     ))))
 }
@@ -108,7 +109,8 @@ pub(super) fn internal_name(facts: &Facts<'_>) -> Option<Hint> {
     Some(
         Hint::new(
             ABOUT,
-            "the two differ by the host alone, and one of them is a name inside of a network: it may be one issuer by two names",
+            "the two differ by the host alone, and one of them is a name inside of a network: it may be one issuer by two \
+             names",
         )
         .with(remedy::operator(format!(
             "set the issuer to {found}, as its tokens name it, and let the keys be fetched from {own}: Issuer::with_jwks_uri"

@@ -9,8 +9,8 @@ pub(super) fn shared_secret(facts: &Facts<'_>) -> Option<Hint> {
     (is_mac && facts.has_failed("alg", Reason::AlgorithmNotAllowed)).then(|| {
         Hint::new(
             &[Reason::AlgorithmNotAllowed],
-            "the token is signed with a shared secret (HMAC), with which everyone who checks tokens could make some: that is never \
-             accepted",
+            "the token is signed with a shared secret (HMAC), with which everyone who checks tokens could make some: that is \
+             never accepted",
         )
         .with(remedy::issuer("sign this API's access tokens with RS256, ES256 or another algorithm of a key pair"))
     })
@@ -35,7 +35,8 @@ pub(super) fn not_genuine_either(facts: &Facts<'_>) -> Option<Hint> {
     is_forged.then(|| {
         Hint::new(
             &[],
-            "the signature is not valid either, so that anybody may have written or changed this token: do not believe what it says",
+            "the signature is not valid either, so that anybody may have written or changed this token: do not believe what \
+             it says",
         )
     })
 }
@@ -63,8 +64,8 @@ pub(super) fn age_of_keys(facts: &Facts<'_>) -> Option<Hint> {
             format!("the keys are those of {age} ago, and fetching newer ones failed since: see the log of key fetches")
         }
         None => format!(
-            "the issuer's keys, fetched {age} ago, have none of this id: the key was withdrawn, or the token is of another issuer of \
-             the same name, such as a copy of it for tests"
+            "the issuer's keys, fetched {age} ago, have none of this id: the key was withdrawn, or the token is of another \
+             issuer of the same name, such as a copy of it for tests"
         ),
     };
     Some(Hint::new(&[Reason::UnknownKey], text))

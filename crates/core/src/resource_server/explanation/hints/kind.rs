@@ -31,12 +31,17 @@ pub(super) fn other_dialect_of_auth0(facts: &Facts<'_>) -> Option<Hint> {
         _ => return None,
     };
     (is_auth0 && has_another_type(facts)).then(|| {
-        Hint::new(ABOUT, format!("Auth0 has two dialects of access tokens, by the settings of the API; this token has {dialect}")).with(
-            remedy::operator(format!(
-                "set the profile to {profile} (`profile` in a configuration, Issuer::profile). Or issuer: choose the other dialect in the \
-                 API's settings"
-            )),
+        Hint::new(
+            ABOUT,
+            format!(
+                "Auth0 has two dialects of access tokens, by the settings of the API; this token has \
+        {dialect}"
+            ),
         )
+        .with(remedy::operator(format!(
+            "set the profile to {profile} (`profile` in a configuration, Issuer::profile). Or issuer: choose the other \
+                 dialect in the API's settings"
+        )))
     })
 }
 

@@ -29,8 +29,8 @@ pub(super) fn clocks_differ(facts: &Facts<'_>) -> Option<Hint> {
     let about: &[Reason] = if is_early { EARLY } else { &[Reason::Expired] };
     let hint = |text: String| {
         Hint::new(about, text).with(remedy::operator(
-            "synchronise the clock that is wrong, of this host or of the issuer (NTP: `timedatectl`, `chronyc tracking`). Until then, \
-             ResourceServerBuilder::leeway allows for up to 5 minutes",
+            "synchronise the clock that is wrong, of this host or of the issuer (NTP: `timedatectl`, `chronyc tracking`). \
+             Until then, ResourceServerBuilder::leeway allows for up to 5 minutes",
         ))
     };
     if let Some(offset) = offset.filter(|offset| offset.abs() >= NOTEWORTHY) {
@@ -57,10 +57,12 @@ pub(super) fn valid_later(facts: &Facts<'_>) -> Option<Hint> {
         let wait = text::exact_span(std::time::Duration::from_secs_f64((not_before - now(facts)).max(0.0)));
         Hint::new(
             &[Reason::NotYetValid],
-            "the token was issued in the past, as it should be, and begins later: it is meant for later use, and no clock is wrong",
+            "the token was issued in the past, as it should be, and begins later: it is meant for later use, and no clock is \
+             wrong",
         )
         .with(remedy::client(format!(
-            "send the token once it is valid, in {wait} at the latest. If it should be valid at once, issuer: write no later `nbf`"
+            "send the token once it is valid, in {wait} at the latest. If it should be valid at once, issuer: write no later \
+             `nbf`"
         )))
     })
 }
