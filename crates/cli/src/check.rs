@@ -1,10 +1,6 @@
 //! `scopegate check`.
 
-use std::{
-    fs,
-    io::{self, Read as _},
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use clap::Args;
@@ -16,12 +12,15 @@ use scopegate_core::{
 };
 use serde_json::json;
 
-use crate::{Failure, Output, Verdict, failure::shown};
+use crate::{
+    Failure, Output, Verdict,
+    config_file::{self, Unreadable},
+};
 
 /// Report every fault of a configuration
 ///
-/// Starts nothing, asks no issuer, and reads only the files that the configuration names: secrets and keys. What is
-/// wrong with the form of the file, or with the type of a value, is reported alone, since the rest cannot be read then.
+/// Starts nothing, asks no issuer, and reads only the files that the configuration names: secrets and keys. A value of
+/// the wrong type is reported alone, since the rest cannot be read then.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Check {
@@ -35,7 +34,14 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) async fn run(self, output: &Output) -> Result<Verdict, Failure> {
         let (what, config) = match (self.file, self.env) {
-            (Some(file), _) => (file.display().to_string(), read(&text_of(&file)?)),
+            (Some(file), _) => {
+                let what = file.display().to_string();
+                match config_file::read(&config_file::text_of(&file)?) {
+                    Err(Unreadable::Syntax(fault)) => return Err(Failure::usage(format!("{what}: {fault}"))),
+                    Err(Unreadable::Value(fault)) => (what, Err(fault)),
+                    Ok(config) => (what, Ok(config)),
+                }
+            }
             (None, prefix) => {
                 let prefix = prefix.unwrap_or_else(|| "SCOPEGATE".to_owned());
                 (format!("the variables {}_*", prefix.trim_end_matches('_')), Ok(Config::from_env(&prefix)))
@@ -53,37 +59,6 @@ impl Check {
         output.result(&text, &json!({ "ok": faults.is_empty(), "checked": what, "faults": faults }))?;
         Ok(if faults.is_empty() { Verdict::Good } else { Verdict::Bad })
     }
-}
-
-pub(crate) fn text_of(file: &Path) -> Result<String, Failure> {
-    let text = if file == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        fs::read_to_string(file)
-    };
-    text.map_err(|error| {
-        Failure::usage(format!(
-            "{} cannot be read: {error}; name a configuration in TOML or JSON, or use `--env`",
-            shown(file)
-        ))
-    })
-}
-
-/// Reads TOML, or JSON if there is an object, with which no TOML begins. The fault has a place and, unlike that of the
-/// TOML reader, not the line, which may have a secret in it.
-pub(crate) fn read(text: &str) -> Result<Config, String> {
-    if text.trim_start().starts_with('{') {
-        return serde_json::from_str(text).map_err(|error| format!("{error}; correct this first"));
-    }
-    toml::from_str(text).map_err(|error| {
-        let place = error.span().map(|span| {
-            let before = text.get(..span.start).unwrap_or_default();
-            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-            format!(" at line {} column {column}", before.matches('\n').count() + 1)
-        });
-        format!("{}{}; correct this first", error.message(), place.unwrap_or_default())
-    })
 }
 
 /// What keeps a service with this configuration from starting, except that its issuers may be out of reach.

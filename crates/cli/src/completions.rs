@@ -6,8 +6,6 @@ use clap_complete::Shell;
 use crate::{Cli, Failure, Output, Verdict};
 
 /// Print the completion script of a shell
-///
-/// Bash, for example: scopegate completions bash > ~/.local/share/bash-completion/completions/scopegate
 #[derive(Args)]
 pub(crate) struct Completions {
     /// The shell

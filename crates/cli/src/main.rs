@@ -3,9 +3,11 @@
 
 mod check;
 mod completions;
+mod config_file;
 mod doctor;
 mod explain;
 mod failure;
+mod help;
 mod issuer;
 mod issuer_client;
 mod man;
@@ -21,11 +23,9 @@ use clap::{Parser, Subcommand};
 
 use self::{failure::Failure, output::Output};
 
-const EXIT_STATUS: &str = "Exit status: 0 done; 1 failed, or the verdict is bad; 2 the command line is wrong.";
-
 /// Tools for services that accept OAuth 2.0 access tokens.
 #[derive(Parser)]
-#[command(name = "scopegate", version, after_help = EXIT_STATUS)]
+#[command(name = "scopegate", version, after_help = help::EXIT_STATUS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -36,14 +36,23 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(after_help = help::ISSUER)]
     Issuer(issuer::Issuer),
+    #[command(after_help = help::TOKEN)]
     Token(token::Token),
+    #[command(after_help = help::ROTATE)]
     Rotate(rotate::Rotate),
+    #[command(after_help = help::REVOKE)]
     Revoke(revoke::Revoke),
+    #[command(after_help = help::CHECK)]
     Check(check::Check),
+    #[command(after_help = help::EXPLAIN)]
     Explain(explain::Explain),
+    #[command(after_help = help::DOCTOR)]
     Doctor(doctor::Doctor),
+    #[command(after_help = help::COMPLETIONS)]
     Completions(completions::Completions),
+    #[command(after_help = help::MAN)]
     Man(man::Man),
 }
 
@@ -51,6 +60,8 @@ enum Command {
 enum Verdict {
     Good,
     Bad,
+    /// There is none, since what it depends on could not be had.
+    Undecided,
 }
 
 impl Command {
@@ -83,6 +94,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::Bad) => ExitCode::from(1),
+        Ok(Verdict::Undecided) => ExitCode::from(3),
         Err(failure) => failure.report(&output),
     }
 }

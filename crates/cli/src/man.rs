@@ -1,12 +1,13 @@
 //! `scopegate man`.
 
-use clap::{Args, CommandFactory as _};
+use std::io::{self, Write as _};
 
-use crate::{Cli, Failure, Output, Verdict};
+use clap::{Args, Command, CommandFactory as _};
+use clap_mangen::roff::{Roff, roman};
+
+use crate::{Cli, Failure, Output, Verdict, help};
 
 /// Print the manual page, of a command if one is named
-///
-/// To read it: scopegate man token | man -l -
 #[derive(Args)]
 pub(crate) struct Man {
     /// The command
@@ -29,10 +30,25 @@ impl Man {
             }
         };
         let mut page = Vec::new();
-        clap_mangen::Man::new(command)
-            .render(&mut page)
+        render(command, &mut page)
             .map_err(|error| Failure::failed(format!("the manual page cannot be written: {error}; use `--help`")))?;
         output.text(&String::from_utf8_lossy(&page))?;
         Ok(Verdict::Good)
     }
+}
+
+/// The page with the sections of section 1 of the manual: in the help both are one text behind the options.
+fn render(command: Command, page: &mut Vec<u8>) -> io::Result<()> {
+    let examples = command.get_after_help().map(ToString::to_string).filter(|text| text.starts_with("Examples:"));
+    clap_mangen::Man::new(command.after_help(None::<&str>)).render(page)?;
+    let texts = examples.iter().map(|text| ("EXAMPLES", text.as_str())).chain([("EXIT STATUS", help::EXIT_STATUS)]);
+    for (section, text) in texts {
+        let mut roff = Roff::new();
+        roff.control("SH", [section]).control("nf", []);
+        for line in text.lines().skip(1) {
+            roff.text([roman(line.trim_start())]);
+        }
+        page.write_all(roff.control("fi", []).to_roff().as_bytes())?;
+    }
+    Ok(())
 }

@@ -24,9 +24,8 @@ impl Presented {
             |line: &&str| line.split_once(':').is_some_and(|(name, _)| HeaderName::try_from(name.trim()).is_ok());
         let headers = if lines.iter().all(is_header) {
             lines.iter().map(|line| (*line).to_owned()).collect()
-        } else if let [token] = *lines {
-            let has_scheme = token.split_once(' ').is_some();
-            vec![if has_scheme { format!("authorization: {token}") } else { format!("authorization: Bearer {token}") }]
+        } else if let [line] = *lines {
+            vec![authorization(line)?]
         } else {
             return Err(Failure::usage(
                 "this is neither one token, nor header lines, nor a curl line: send one of the three",
@@ -82,12 +81,49 @@ impl Presented {
             };
             request.headers_mut().append(name, value);
         }
-        if !request.headers().contains_key(AUTHORIZATION) && request.headers().is_empty() {
-            return Err(Failure::usage("there is no header with a token: add `-H 'Authorization: Bearer …'`"));
-        }
         let (request, ()) = request.into_parts();
         Ok(Self { request })
     }
+
+    /// Why a service finds no token in the request. Of schemes, the one that was read is named if it is a known one: anything else
+    /// may be a token.
+    pub(super) fn without_token(&self) -> Failure {
+        let Some(value) = self.request.headers.get(AUTHORIZATION) else {
+            return Failure::usage(format!("no header has a token: {REMEDY}"));
+        };
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let scheme = value.split(' ').next().unwrap_or_default();
+        Failure::usage(match OTHER_SCHEMES.iter().find(|other| other.eq_ignore_ascii_case(scheme)) {
+            Some(other) => format!("the scheme of `Authorization` is {other}, which sends no access token: {REMEDY}"),
+            None => format!("the value of `Authorization` does not begin with `Bearer` or `DPoP`: {REMEDY}"),
+        })
+    }
+}
+
+const REMEDY: &str = "send it as `Authorization: Bearer <token>`, or as `DPoP <token>` with a proof";
+
+/// Schemes for other credentials than access tokens.
+const OTHER_SCHEMES: [&str; 6] = ["Basic", "Digest", "Negotiate", "NTLM", "OAuth", "Token"];
+
+/// The header of a line that is a token, or a scheme and its credentials.
+fn authorization(line: &str) -> Result<String, Failure> {
+    let schemes = || ["Bearer", "DPoP"].into_iter().chain(OTHER_SCHEMES);
+    match line.split_once(' ') {
+        Some((scheme, _)) if schemes().any(|known| known.eq_ignore_ascii_case(scheme)) => {
+            Ok(format!("authorization: {line}"))
+        }
+        None if is_token(line) => Ok(format!("authorization: Bearer {line}")),
+        _ => Err(Failure::usage(
+            "this is no token, which is made of ASCII letters, digits and `-._~+/=` alone (RFC 6750 section 2.1): send one, or \
+             the header lines or the curl line of a request",
+        )),
+    }
+}
+
+/// Whether the text is a `b64token`.
+fn is_token(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    !body.is_empty() && body.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-._~+/".contains(&octet))
 }
 
 #[cfg(test)]
@@ -115,13 +151,33 @@ mod tests {
     }
 
     #[test]
+    fn a_request_without_a_token_is_told_from_one_with_other_credentials() {
+        for (text, part) in [
+            ("Basic YWxpY2U6c2VjcmV0", "is Basic"),
+            ("authorization: basic YWxpY2U6c2VjcmV0", "is Basic"),
+            ("Authorization: YWxpY2U6c2VjcmV0", "does not begin with"),
+            ("Authorization: YWxpY2U6c2VjcmV0 x", "does not begin with"),
+            ("curl -u alice:YWxpY2U6c2VjcmV0 https://a.example", "no header has a token"),
+            ("Accept: */*", "no header has a token"),
+        ] {
+            let presented = Presented::parse(text, "GET", None).unwrap_or_else(|error| panic!("{error:?}"));
+            let failure = format!("{:?}", presented.without_token());
+            assert!(failure.contains(part) && failure.contains("`Authorization: Bearer <token>`"), "{failure}");
+            assert!(!failure.contains("YWxpY2U6c2VjcmV0"), "{failure}");
+        }
+    }
+
+    #[test]
     fn an_error_shows_nothing_of_what_was_read() {
         for text in [
             "",
             " \n",
             "a b\nc d",
             "curl 'abcdef",
-            "curl https://a.example/",
+            "abcdef ghi",
+            "abcdef!!",
+            "\"abcdef\"",
+            "=",
             "curl -H 'a\u{1}b: abcdef' https://a.example/",
         ] {
             let error = format!("{:?}", Presented::parse(text, "GET", None).err().expect(text));

@@ -1,8 +1,9 @@
 //! `scopegate explain`.
 
 mod input;
+mod keys;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 use scopegate_core::{
@@ -11,7 +12,7 @@ use scopegate_core::{
 use serde_json::{Map, Value, json};
 
 use self::input::Presented;
-use crate::{Failure, Output, Verdict, check, stdin};
+use crate::{Failure, Output, Verdict, config_file, stdin};
 
 /// Explain why a token is accepted or refused
 ///
@@ -54,13 +55,13 @@ struct Configuration {
     #[arg(long, requires = "audience")]
     issuer: Option<String>,
     /// The name of the service in `aud`
-    #[arg(long, requires = "issuer")]
+    #[arg(long)]
     audience: Option<String>,
     /// The format of the issuer's tokens: rfc9068, auth0, entra-v2, keycloak …
-    #[arg(long, value_name = "NAME", requires = "issuer")]
+    #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// A file with the issuer's keys, so that it need not be reached
-    #[arg(long, value_name = "FILE", requires = "issuer")]
+    #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
 }
 
@@ -71,6 +72,9 @@ impl Explain {
         let presented = Presented::parse(&input, &self.method, self.url.as_deref())?;
         let server = self.configuration.server().await?;
         let mut explanation = server.explain(&presented.request).await;
+        if explanation.verdict() == Decision::Anonymous {
+            return Err(presented.without_token());
+        }
         if let Some(access) = access {
             explanation = explanation.for_access(&access);
         }
@@ -79,7 +83,11 @@ impl Explain {
         }
         let object = serde_json::to_value(&explanation).map_err(|error| Failure::failed(error.to_string()))?;
         output.tree(&explanation.to_string(), &object)?;
-        Ok(if explanation.verdict() == Decision::Accepted { Verdict::Good } else { Verdict::Bad })
+        Ok(match explanation.verdict() {
+            Decision::Accepted => Verdict::Good,
+            Decision::Refused(reason) if reason.kind().status().is_server_error() => Verdict::Undecided,
+            _ => Verdict::Bad,
+        })
     }
 }
 
@@ -99,10 +107,14 @@ impl Configuration {
     async fn server(self) -> Result<ResourceServer, Failure> {
         let config = match (&self.config, &self.env) {
             (Some(file), _) => {
-                let text = check::text_of(file)?;
-                check::read(&text).map_err(|fault| Failure::usage(format!("{}: {fault}", file.display())))?
+                self.has_no_options_of_an_issuer("--config")?;
+                config_file::read(&config_file::text_of(file)?)
+                    .map_err(|fault| Failure::usage(format!("{}: {fault}", file.display())))?
             }
-            (None, Some(prefix)) => Config::from_env(prefix),
+            (None, Some(prefix)) => {
+                self.has_no_options_of_an_issuer("--env")?;
+                Config::from_env(prefix)
+            }
             (None, None) => self.of_options()?,
         };
         let built = config.into_builder().startup(Startup::Lazy).build().await;
@@ -112,6 +124,22 @@ impl Configuration {
         })
     }
 
+    /// clap asks for `--issuer` here, beside which `source` cannot be.
+    fn has_no_options_of_an_issuer(&self, source: &str) -> Result<(), Failure> {
+        let options = [
+            ("--audience", "audience", self.audience.is_some()),
+            ("--profile", "profile", self.profile.is_some()),
+            ("--jwks", "jwks_file", self.jwks.is_some()),
+        ];
+        match options.iter().find(|(_, _, is_given)| *is_given) {
+            None => Ok(()),
+            Some((option, setting, _)) => Err(Failure::usage(format!(
+                "`{option}` belongs to `--issuer`, and `{source}` has its own settings: leave out one of the two, or set \
+                 `{setting}` there"
+            ))),
+        }
+    }
+
     /// The configuration that the options stand for.
     fn of_options(&self) -> Result<Config, Failure> {
         let issuer = self.issuer.as_deref().unwrap_or_default();
@@ -119,13 +147,10 @@ impl Configuration {
         // An explanation lets nobody in, and its issuer is on this machine.
         settings.insert("dangerous_allow_http_on_loopback".to_owned(), json!(issuer.starts_with("http://")));
         settings.extend(self.profile.iter().map(|name| ("profile".to_owned(), json!(name))));
-        let path = |file: &PathBuf| ("jwks_file".to_owned(), json!(absolute(file)));
-        settings.extend(self.jwks.iter().map(path));
+        if let Some(file) = &self.jwks {
+            settings.insert("jwks_file".to_owned(), json!(keys::public(file)?));
+        }
         let config = json!({ "audience": self.audience, "issuers": [Value::Object(settings)] });
         serde_json::from_value(config).map_err(|error| Failure::usage(error.to_string()))
     }
-}
-
-fn absolute(file: &Path) -> PathBuf {
-    std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }

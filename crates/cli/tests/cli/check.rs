@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::{Ended, Folder, ended, run, run_with_input, scopegate};
+use crate::rig::{Ended, Folder, bad, ended, run, run_with_input, scopegate};
 
 const GOOD: &str = r#"
     audience = "https://api.example"
@@ -63,17 +63,41 @@ fn every_fault_is_reported_at_once() {
 }
 
 #[test]
-fn what_cannot_be_read_has_a_place_and_is_not_quoted() {
-    for (content, place) in [
-        ("audience = \"api\"\nleeway = s3cret-value\n", "at line 2 column 10"),
-        ("[[issuers]]\nclient_secret = \"s3cret-value\n", "at line 2"),
-        ("audience = \"api\"\nissuers = 5\n", "at line 2 column 11"),
-        ("{ \"audience\": \"api\",\n \"leeway\": s3cret-value }", "at line 2 column "),
-        ("{ \"issuers\": [{ \"issuer\": 5 }] }", "at line 1 column "),
+fn what_is_neither_toml_nor_json_is_an_error_with_a_place_and_is_not_quoted() {
+    let folder = Folder::new("syntax");
+    for (content, fault) in [
+        ("audience = \"api\"\nleeway = s3cret-value\n", "is not TOML: "),
+        ("[[issuers]]\nclient_secret = \"s3cret-value\n", "is not TOML: "),
+        ("{ \"audience\": \"api\",\n \"leeway\": s3cret-value }", "is not JSON: "),
+        ("{\n} s3cret-value", "is not JSON: "),
+    ] {
+        let file = folder.file("configuration", content);
+        let explained = ["explain", "--config", &file, "token"];
+        for error in [bad(2, &["check", &file]), bad(2, &explained)] {
+            assert!(error.starts_with(&format!("error: {file}: {fault}")) && error.contains(" at line 2"), "{error}");
+            assert!(error.contains("correct this first") && !error.contains("s3cret"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_named_with_what_is_expected_and_its_place() {
+    for (content, fault) in [
+        ("audience = \"api\"\nissuers = 5\n", "issuers: expected a sequence, found a number at line 2 column 11"),
+        ("uniform_refusals = \"s3cret\"\n", "uniform_refusals: expected a boolean, found a string at line 1 column 20"),
+        (
+            "[[issuers]]\nkey_refresh = { timeout = [\"s3cret\"] }\n",
+            "issuers[0].key_refresh.timeout: expected a number or a string, found a list at line 2 column 27",
+        ),
+        (
+            "{ \"issuers\": [{}, { \"issuer\": 5 }] }",
+            "issuers[1].issuer: expected a string, found a number at line 1 column ",
+        ),
+        ("{ \"audience\": \"a\", \"audience\": \"b\" }", "duplicate field `audience` at line 1 column "),
     ] {
         let ended = check(content);
         assert_eq!(ended.status, 1, "{ended:?}");
-        assert!(ended.stdout.starts_with("-: 1 fault\n- ") && ended.stdout.contains(place), "{}", ended.stdout);
+        assert!(ended.stdout.starts_with(&format!("-: 1 fault\n- {fault}")), "{}", ended.stdout);
         assert!(ended.stdout.contains("correct this first") && !ended.stdout.contains("s3cret"), "{}", ended.stdout);
     }
 }

@@ -61,6 +61,7 @@ fn a_configuration_in_a_file_and_keys_in_a_file_do() {
     assert!(other.stdout.contains("they differ by the slash at the end alone"), "{}", other.stdout);
     let unreachable = run(&["explain", "--issuer", &url, "--audience", AUDIENCE, &token]);
     assert!(unreachable.stdout.starts_with("refused: 503 keys_unavailable"), "{}", unreachable.stdout);
+    assert_eq!(unreachable.status, 3, "nothing was decided");
 }
 
 #[test]
@@ -76,8 +77,58 @@ fn what_cannot_be_explained_is_an_error_that_shows_no_token() {
         &["explain", "--issuer", "https://as.example", "--audience", "a", "--method", "A B", TOKEN],
         &["explain", "--issuer", "https://as.example", "--audience", "a", "--url", "http://[", TOKEN],
         &["explain", "--issuer", "https://as.example", "--audience", "a", ""],
+        &["explain", "--issuer", "https://as.example", "--audience", "a", "this is garbage!!"],
     ] {
         let error = bad(2, arguments);
         assert!(!error.contains(TOKEN) && error.len() > 40, "{error}");
+    }
+}
+
+#[test]
+fn what_has_no_token_in_it_is_not_judged() {
+    const SERVICE: [&str; 5] = ["explain", "--issuer", "https://as.example", "--audience", "a"];
+    for (input, remedy) in [
+        ("this is garbage!!", "this is no token, which is made of ASCII letters, digits and `-._~+/=` alone"),
+        ("Authorization: Basic YWxpY2U6c2VjcmV0", "the scheme of `Authorization` is Basic"),
+        ("Basic YWxpY2U6c2VjcmV0", "the scheme of `Authorization` is Basic"),
+        ("Authorization: YWxpY2U6c2VjcmV0", "does not begin with `Bearer` or `DPoP`"),
+        ("curl https://a.example/", "no header has a token: send it as `Authorization: Bearer <token>`"),
+    ] {
+        for scope in [&[][..], &["--scope", "message"]] {
+            let ended = run_with_input(&[&SERVICE, scope].concat(), input);
+            assert_eq!((ended.status, ended.stdout.as_str()), (2, ""), "{input}");
+            assert!(ended.stderr.contains(remedy) && !ended.stderr.contains("YWxpY2U6c2VjcmV0"), "{}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn options_of_an_issuer_are_refused_beside_a_configuration() {
+    let folder = Folder::new("explain-options");
+    let file = folder.file("scopegate.toml", "audience = \"a\"\n[[issuers]]\nissuer = \"https://as.example\"\n");
+    for source in [&["--config", &file][..], &["--env"]] {
+        for (option, setting) in [("--audience", "audience"), ("--profile", "profile"), ("--jwks", "jwks_file")] {
+            let error = bad(2, &[&["explain"], source, &[option, "x", "token"]].concat());
+            let expected =
+                format!("`{option}` belongs to `--issuer`, and `{}` has its own settings: leave out", source[0]);
+            assert!(error.contains(&expected) && error.contains(&format!("set `{setting}` there")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_file_without_public_keys_is_an_error_of_the_command_line() {
+    let folder = Folder::new("explain-jwks");
+    let private = folder.path("private.json");
+    drop(Issuer::start(&["--keys", &private]));
+    for (file, fault) in [
+        (folder.path("missing.json"), "cannot be read"),
+        (private, "has private keys, and a service has the public ones alone"),
+        (folder.file("none.json", "{ \"keys\": [] }"), "has no keys"),
+        (folder.file("text.json", "keys"), "has no keys: the JWK Set is not one JSON object"),
+        (folder.file("other.json", "{ \"keys\": [{ \"kty\": \"X\" }] }"), "has no key that can be used: key number 0"),
+    ] {
+        let error = bad(2, &["explain", "--issuer", "https://as.example", "--audience", "a", "--jwks", &file, "a.b.c"]);
+        assert!(error.starts_with(&format!("error: {file:?} {fault}")) && error.contains("`jwks_uri`"), "{error}");
     }
 }

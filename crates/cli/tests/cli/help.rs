@@ -11,10 +11,14 @@ const COMMANDS: [&str; 9] = ["issuer", "token", "rotate", "revoke", "check", "ex
 #[test]
 fn help_fits_a_screen_and_names_the_exit_status() {
     let help = good(&["--help"]);
-    assert!(help.lines().count() < 24, "{help}");
+    assert!(help.lines().count() <= 26, "{help}");
     assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
-    for status in ["0 done", "1 failed, or the verdict is bad", "2 the command line is wrong"] {
-        assert!(help.contains(status), "{status}: {help}");
+    let (_, statuses) = help.split_once("Exit status:\n").unwrap();
+    assert_eq!(statuses.lines().count(), 4);
+    for line in statuses.lines() {
+        let (status, meaning) = line.trim().split_once("  ").unwrap();
+        assert!(readme().contains(&format!("| {status} | {meaning} |")), "{line}");
+        assert!(COMMANDS.iter().all(|command| good(&["man", command]).contains(meaning)), "{line}");
     }
     for command in COMMANDS {
         assert!(help.lines().any(|line| line.trim_start().starts_with(&format!("{command} "))), "{command}: {help}");
@@ -49,6 +53,8 @@ fn there_is_a_manual_page_of_every_command() {
         let page = good(&["man", command]);
         assert!(page.contains(&format!(".TH scopegate-{command} 1")), "{page}");
         assert!(page.contains("\\-\\-json"), "{page}");
+        assert!(page.contains(".SH EXAMPLES\n.nf\n"), "{page}");
+        assert!(page.contains(".SH \"EXIT STATUS\"\n"), "{page}");
     }
     assert!(bad(2, &["man", "tokn"]).contains("`scopegate --help` lists"));
 }
