@@ -9,7 +9,7 @@ use http::{
 };
 use serde_json::json;
 
-use super::{Examination, finding::Level};
+use super::{Examination, finding::Level, report::duration};
 
 /// The leeway that a resource server has by default.
 const LEEWAY: i64 = 60;
@@ -36,8 +36,8 @@ pub(super) fn examine(examination: &mut Examination) {
     };
     let text = match ahead {
         0 => "the clocks of the issuer and of this machine agree".to_owned(),
-        1.. => format!("the issuer's clock is {ahead} s ahead of this machine's"),
-        _ => format!("the issuer's clock is {} s behind this machine's", -ahead),
+        1.. => format!("the issuer's clock is {} ahead of this machine's", duration(ahead.unsigned_abs())),
+        _ => format!("the issuer's clock is {} behind this machine's", duration(ahead.unsigned_abs())),
     };
     report.line(&text);
     let remedy = "synchronise both clocks (NTP)";

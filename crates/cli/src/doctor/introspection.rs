@@ -1,6 +1,6 @@
 //! The introspection endpoint, and how it answers to a token that nobody has issued.
 
-use http::{Request, Uri};
+use http::{Request, StatusCode, Uri};
 use scopegate_core::{
     Reason, ResourceServer, Startup,
     explanation::{Explanation, Status},
@@ -61,8 +61,9 @@ pub(super) async fn examine(examination: &mut Examination, settings: &Settings, 
             "refused",
             Some((
                 Level::Note,
-                format!("the endpoint demands credentials: {why}"),
-                "to accept opaque tokens, register this service and name `--client-id` and `--client-secret-file`",
+                unauthenticated(status),
+                "to test further, as opaque tokens need it, register this service and name `--client-id` and \
+                 `--client-secret-file`",
             )),
         ),
         Some(Reason::IssuerUnavailable) => (
@@ -88,6 +89,14 @@ pub(super) async fn examine(examination: &mut Examination, settings: &Settings, 
         let source = if answer == "active" { "RFC 7662 section 2.2" } else { SOURCE };
         examination.report.findings.add(level, Some(&shown), text, source, remedy);
     }
+}
+
+/// How the endpoint answered a client that has no credentials.
+fn unauthenticated(status: Option<StatusCode>) -> String {
+    let is_right = matches!(status, Some(StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN));
+    let status = status.map(|status| status.to_string()).unwrap_or_default();
+    let judged = if is_right { ", as it should" } else { "" };
+    format!("the endpoint was asked without credentials and answered {status}{judged}")
 }
 
 /// What is decided about a request with this token, and why.

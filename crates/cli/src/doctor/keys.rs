@@ -101,12 +101,7 @@ fn each(examination: &mut Examination, set: &JwkSet, url: &str) -> Keys {
     for key in keys.keys() {
         let id = key.key_id().map_or("no kid".to_owned(), |id| format!("kid {}", printable(id)));
         let chosen = if key.is_algorithm_chosen() { " (it has no alg)" } else { "" };
-        report.line(format_args!(
-            "used     {id}: {}{chosen}, {} of {} bits",
-            key.algorithm(),
-            key.key_type(),
-            key.bits()
-        ));
+        report.line(format_args!("used     {id}: {}{chosen}{}", key.algorithm(), material(&key)));
     }
     for key in keys.skipped() {
         report.line(format_args!("skipped  {key}"));
@@ -134,7 +129,7 @@ fn each(examination: &mut Examination, set: &JwkSet, url: &str) -> Keys {
     }
     if keys.is_empty() {
         let text = "the key set has no key that can be used";
-        let remedy = "have the issuer publish a key for RS256, PS256, ES256, ES384 or EdDSA";
+        let remedy = "have the issuer publish a key for RS256, PS256, ES256, ES384 or Ed25519";
         report.findings.add(Level::Fault, Some(url), text, SET, remedy);
     }
     ids(examination, keys, url);
@@ -142,6 +137,15 @@ fn each(examination: &mut Examination, set: &JwkSet, url: &str) -> Keys {
     algorithms.sort_unstable();
     algorithms.dedup();
     Keys { are_usable: !keys.is_empty(), algorithms: if is_more_by_all { algorithms } else { Vec::new() } }
+}
+
+/// What the name of the algorithm does not say of the key.
+fn material(key: &UsableKey<'_>) -> String {
+    match key.key_type() {
+        "RSA" => format!(", RSA of {} bits", key.bits()),
+        curve if curve == key.algorithm().as_str() => String::new(),
+        curve => format!(", {curve}"),
+    }
 }
 
 fn used(key: &UsableKey<'_>) -> Value {

@@ -209,7 +209,7 @@ fn judge(examination: &mut Examination, exchange: &Exchange, level: Level) {
     if let Some(names) = unknown_algorithms(document) {
         let text = format!("none of the issuer's signature algorithms is supported: {names}");
         let remedy =
-            "have the issuer sign with RS256, PS256, ES256, ES384 or EdDSA: whoever can check HS256 can sign with it";
+            "have the issuer sign with RS256, PS256, ES256, ES384 or Ed25519: whoever can check HS256 can sign with it";
         add(Level::Warning, text, "RFC 8725 section 3.2", remedy.to_owned());
     }
 }

@@ -13,7 +13,7 @@ mod sample;
 use std::{
     fs::OpenOptions,
     io::{ErrorKind, Write as _},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
 };
 
 use clap::Args;
@@ -40,6 +40,7 @@ const PLACEHOLDER: &str = "https://api.example";
 #[derive(Args)]
 pub(crate) struct Doctor {
     /// The identifier, as the issuer's tokens have it in `iss`
+    #[arg(value_parser = identifier)]
     issuer: String,
     /// How tokens name the service; that of the sample token by default
     #[arg(long, value_parser = audience)]
@@ -55,7 +56,7 @@ pub(crate) struct Doctor {
     client_id: Option<String>,
     /// The file with the secret of that client
     #[arg(long, value_name = "FILE", requires = "client_id")]
-    client_secret_file: Option<String>,
+    client_secret_file: Option<PathBuf>,
     /// Save the configuration to this file, unless it exists
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -95,7 +96,7 @@ impl Doctor {
         let mut examination = Examination {
             discovery: discovery_of(&self.issuer, &self.issuer),
             network: Network::new()?,
-            report: Report::default(),
+            report: Report::new(),
             issuer: self.issuer.clone(),
         };
         let settings = self.examine(&mut examination, token.as_deref()).await;
@@ -120,8 +121,13 @@ impl Doctor {
         let urls = match examination.discovery.well_known_urls() {
             Ok(urls) => urls,
             Err(fault) => {
-                let remedy = "name the issuer exactly as its tokens do, beginning with https://; plain http is for \
-                              this machine alone, by its address, such as http://127.0.0.1:9000";
+                let remedy = if settings.is_plain_http() && examination.host().as_deref() == Some("localhost") {
+                    "write 127.0.0.1 for localhost, here and where the issuer has its identifier: plain http is for \
+                     this machine alone, by its address"
+                } else {
+                    "name the issuer exactly as its tokens do, beginning with https://; plain http is for this \
+                     machine alone, by its address, such as http://127.0.0.1:9000"
+                };
                 examination.report.findings.add(Level::Fault, None, fault.to_string(), "RFC 8414 section 2", remedy);
                 return None;
             }
@@ -163,7 +169,10 @@ impl Doctor {
     }
 
     fn settings(&self) -> Settings {
-        let client = self.client_id.clone().zip(self.client_secret_file.clone());
+        // The service may be started in another folder.
+        let file =
+            self.client_secret_file.as_deref().map(|file| path::absolute(file).unwrap_or_else(|_| file.to_owned()));
+        let client = self.client_id.clone().zip(file);
         Settings {
             issuer: self.issuer.clone(),
             audience: self.audience.clone().unwrap_or_else(|| PLACEHOLDER.to_owned()),
@@ -171,7 +180,7 @@ impl Doctor {
             profile: self.profile.unwrap_or(DEFAULT_PROFILE),
             named_profile: self.profile,
             algorithms: Vec::new(),
-            client: client.map(|(id, file)| Client::WithSecret { id, file }),
+            client: client.map(|(id, file)| Client::WithSecret { id, file: file.display().to_string() }),
         }
     }
 
@@ -221,6 +230,19 @@ async fn starting(examination: &mut Examination, settings: Settings) -> Option<S
 
 fn exists(file: &Path) -> Failure {
     Failure::usage(format!("{} exists: name another file with `--save`, or replace it with `--force`", shown(file)))
+}
+
+/// An identifier, and not the address of the document that an issuer publishes.
+fn identifier(text: &str) -> Result<String, String> {
+    for name in ["openid-configuration", "oauth-authorization-server"] {
+        if let Some((before, after)) = text.split_once(&format!("/.well-known/{name}")) {
+            return Err(format!(
+                "this is the address of a document; the issuer is likely {}",
+                printable(&format!("{before}{after}"))
+            ));
+        }
+    }
+    Ok(text.to_owned())
 }
 
 /// A profile by its name.

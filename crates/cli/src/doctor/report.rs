@@ -7,14 +7,22 @@ use serde_json::{Map, Value};
 use super::finding::{Findings, Level};
 
 /// Grows with every step.
-#[derive(Default)]
 pub(super) struct Report {
     pub(super) findings: Findings,
     text: String,
     json: Map<String, Value>,
 }
 
+/// The members of the JSON that a step adds, and that are null if it was not reached.
+const MEMBERS: [&str; 8] =
+    ["documents", "keys", "caching", "clock", "introspection", "profiles", "profile", "explanation"];
+
 impl Report {
+    pub(super) fn new() -> Self {
+        let json = MEMBERS.into_iter().map(|name| (name.to_owned(), Value::Null)).collect();
+        Self { findings: Findings::default(), text: String::new(), json }
+    }
+
     /// Begins a part of the text.
     pub(super) fn part(&mut self, title: impl Display) {
         _ = writeln!(self.text, "{}{title}", if self.text.is_empty() { "" } else { "\n" });

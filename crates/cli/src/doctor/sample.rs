@@ -12,7 +12,7 @@ use super::{
     configuration::{DEFAULT_PROFILE, Settings},
     finding::Level,
     introspection::explain,
-    report::printable,
+    report::{Report, printable},
 };
 
 const SOURCE: &str = "RFC 9068 section 4, RFC 8725 section 3.11";
@@ -51,16 +51,21 @@ impl Trial {
 
 /// Without a token: the profile by the issuer's address.
 pub(super) fn guess(examination: &mut Examination, settings: &mut Settings) {
-    let (profile, why) = match (settings.named_profile, Profile::name_by_issuer(&settings.issuer)) {
-        (Some(profile), _) => (profile, "the profile of the command line"),
-        (None, Some(profile)) => (profile, "the profile by the issuer's address"),
-        (None, None) => (DEFAULT_PROFILE, "the profile by default"),
-    };
+    let (profile, why) = presumed(settings);
     settings.profile = profile;
     examination.report.member("profile", profile);
     let text = format!("no token was tried; the configuration has {why}, {profile}");
     let remedy = "send a sample token to standard input of `scopegate doctor ISSUER --token -`";
     examination.report.findings.add(Level::Note, None, text, SOURCE, remedy);
+}
+
+/// The profile that nothing but the command line and the address speak for.
+fn presumed(settings: &Settings) -> (&'static str, &'static str) {
+    match (settings.named_profile, Profile::name_by_issuer(&settings.issuer)) {
+        (Some(profile), _) => (profile, "the profile of the command line"),
+        (None, Some(profile)) => (profile, "the profile by the issuer's address"),
+        (None, None) => (DEFAULT_PROFILE, "the profile by default"),
+    }
 }
 
 /// Tries every profile, and puts the one that fits best into the settings, with the token's audience if none was named.
@@ -78,6 +83,9 @@ pub(super) async fn examine(examination: &mut Examination, settings: &mut Settin
             let remedy = "name the one that is this service with `--audience`";
             examination.report.findings.add(Level::Warning, None, text, "RFC 9068 section 4", remedy);
         }
+    }
+    if is_opaque(examination, settings, token).await {
+        return examine_opaque(examination, settings, token).await;
     }
     let mut trials = Vec::new();
     for profile in Profile::names() {
@@ -104,6 +112,56 @@ pub(super) async fn examine(examination: &mut Examination, settings: &mut Settin
     judge(examination, &trials, best, is_certain);
 }
 
+/// Whether somebody has to be asked about the token, by a service that asks nobody.
+async fn is_opaque(examination: &Examination, settings: &Settings, token: &str) -> bool {
+    let asking_nobody = Settings { client: None, ..settings.clone() };
+    match asking_nobody.build(Startup::Lazy, &examination.network).await {
+        Ok(server) => explain(&server, token).await.reason() == Some(Reason::OpaqueToken),
+        Err(_) => false,
+    }
+}
+
+/// Explains what the issuer says of a token that has no format.
+async fn examine_opaque(examination: &mut Examination, settings: &mut Settings, token: &str) {
+    const SOURCE: &str = "RFC 7662 section 2.2";
+    (settings.profile, _) = presumed(settings);
+    let built = settings.build(Startup::Lazy, &examination.network).await;
+    let report = &mut examination.report;
+    report.line("opaque: profiles do not matter");
+    report.member("profile", settings.profile);
+    if settings.client.is_none() {
+        let text = "the sample token is opaque, and without credentials the issuer cannot be asked about it";
+        let remedy = "name `--client-id` and `--client-secret-file` of this service at the issuer";
+        return report.findings.add(Level::Fault, None, text, SOURCE, remedy);
+    }
+    let explanation = match built {
+        Ok(server) => explain(&server, token).await,
+        Err(faults) => {
+            let text = format!("the issuer cannot be asked about the sample token: {}", faults.join("; "));
+            let remedy = "correct `--client-id` and `--client-secret-file`";
+            return report.findings.add(Level::Fault, None, text, SOURCE, remedy);
+        }
+    };
+    shown(report, &explanation);
+    match explanation.reason() {
+        None => report.findings.add(Level::Note, None, "the sample token is accepted", SOURCE, "nothing"),
+        Some(reason) => {
+            let text = format!("the sample token is refused: {reason}");
+            report.findings.add(Level::Fault, None, text, SOURCE, remedy(&explanation));
+        }
+    }
+}
+
+fn shown(report: &mut Report, explanation: &Explanation) {
+    report.member("explanation", serde_json::to_value(explanation).unwrap_or_default());
+    explanation.to_string().lines().for_each(|line| report.line(line));
+}
+
+/// The remedy on one line.
+fn remedy(explanation: &Explanation) -> String {
+    explanation.remedy().unwrap_or_default().split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// The one that fits: by the issuer's address, the standard, or else one that asks the token what it is. Where none
 /// fits, the one with which the fewest checks fail.
 fn best<'t>(trials: &'t [Trial], issuer: &str) -> Option<&'t Trial> {
@@ -123,11 +181,10 @@ fn best<'t>(trials: &'t [Trial], issuer: &str) -> Option<&'t Trial> {
 fn judge(examination: &mut Examination, trials: &[Trial], best: &Trial, is_certain: bool) {
     let report = &mut examination.report;
     report.member("profile", best.profile);
-    report.member("explanation", serde_json::to_value(&best.explanation).unwrap_or_default());
     report.part(format_args!("Sample token, by the profile {}", best.profile));
-    best.explanation.to_string().lines().for_each(|line| report.line(line));
+    shown(report, &best.explanation);
 
-    let remedy = best.explanation.remedy().unwrap_or_default().split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    let remedy = remedy(&best.explanation);
     let reason = best.explanation.reason();
     if best.is_accepted() {
         let fitting: Vec<_> = trials.iter().filter(|trial| trial.is_accepted()).map(|trial| trial.profile).collect();

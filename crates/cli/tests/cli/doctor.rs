@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::{
-    rig::{Ended, Folder, Issuer, Service, ended, good, run, run_with_input, scopegate},
+    rig::{Ended, Folder, Issuer, Service, bad, ended, good, run, run_with_input, scopegate},
     stand_in::{Answer, StandIn, ed25519, key_set, p256},
 };
 
@@ -119,7 +119,11 @@ fn the_embedded_issuer_is_described() {
         (&json!(0), &json!("refused"))
     );
     assert_found(&json, "note", "plain http, which is allowed on this machine alone");
-    assert_found(&json, "note", "the endpoint demands credentials");
+    assert_found(
+        &json,
+        "note",
+        "the endpoint was asked without credentials and answered 401 Unauthorized, as it should",
+    );
     assert_found(&json, "note", "no token was tried");
 
     let text = run(&["doctor", issuer.identifier()]);
@@ -127,7 +131,8 @@ fn the_embedded_issuer_is_described() {
     for part in [
         "Metadata\n  200      application/json",
         "used     kid ",
-        "ES384, P-384 of 384 bits",
+        "ES384, P-384\n",
+        ": Ed25519\n",
         "for 5 min",
         "clocks of the issuer and of this machine agree",
         "  warning  the audience is not known",
@@ -150,12 +155,17 @@ fn opaque_tokens_are_asked_about_with_the_credentials_of_the_service() {
     let base = ["doctor", issuer.identifier(), "--json", "--audience", AUDIENCE, "--token", "-"];
     let without = run_with_input(&base, &token);
     assert_eq!(without.status, 1);
-    assert_found(&without.json(), "fault", "no profile accepts the sample token: opaque_token");
+    assert_found(&without.json(), "fault", "the sample token is opaque, and without credentials");
+    assert_eq!(without.json()["profiles"], json!(null), "profiles do not matter");
+    let text = run_with_input(&["doctor", issuer.identifier(), "--token", "-"], &token).stdout;
+    assert!(text.contains("\nSample token\n  opaque: profiles do not matter\n\nFindings"), "{text}");
+    assert!(text.contains("name `--client-id` and `--client-secret-file`") && !text.contains("keycloak"), "{text}");
 
     let file = folder.path("opaque.toml");
     let with = ["--client-id", "test-client", "--client-secret-file", &secret, "--save", &file];
     let ended = run_with_input(&[&base[..], &with].concat(), &token);
     let json = ended.json();
+    assert_found(&json, "note", "the sample token is accepted");
     assert_eq!((ended.status, &json["introspection"]["invented_token"]), (0, &json!("inactive")), "{json}");
     assert_eq!(Service::configured(&file).status("/messages", &token), "200");
 
@@ -163,6 +173,19 @@ fn opaque_tokens_are_asked_about_with_the_credentials_of_the_service() {
     let ended = run_with_input(&[&base[..], &with[..4]].concat(), &token);
     assert_eq!(ended.status, 1);
     assert_found(&ended.json(), "fault", "refuses our own credentials with the status 401");
+    assert_found(&ended.json(), "fault", "the sample token is refused: issuer_unavailable");
+}
+
+#[test]
+fn the_file_of_a_secret_is_found_from_every_folder() {
+    let issuer = Issuer::start(&[]);
+    let folder = Folder::new("doctor-relative");
+    let secret = folder.file("secret", "test-secret\n");
+    let client = ["--client-id", "test-client", "--client-secret-file", "secret"];
+    let mut command = scopegate(&[&["doctor", "--json", issuer.identifier()], &client[..]].concat());
+    let json = ended(command.current_dir(folder.path(""))).json();
+    let configuration = json["configuration"].as_str().unwrap();
+    assert!(configuration.contains(&format!("client_secret_file = {secret:?}\n")), "{configuration}");
 }
 
 #[test]
@@ -202,7 +225,7 @@ fn every_fault_of_a_stand_in_is_named_at_once() {
         { "kty": "RSA", "kid": "e", "use": "enc", "n": "AQAB", "e": "AQAB" },
     ] });
     let ten_minutes_ago = httpdate::fmt_http_date(
-        scopegate_core::clock::Clock::now(&scopegate_core::clock::SystemClock) - Duration::from_secs(600),
+        scopegate_core::clock::Clock::now(&scopegate_core::clock::SystemClock) - Duration::from_secs(630),
     );
     let server = StandIn::start("/t", |origin| {
         let document = json!({
@@ -251,7 +274,7 @@ fn every_fault_of_a_stand_in_is_named_at_once() {
         ("warning", "1 of 7 keys have no kid"),
         ("note", "a key has no alg"),
         ("warning", "the headers forbid to cache the keys"),
-        ("fault", "s behind this machine's: more than the leeway of 60 s"),
+        ("fault", "the issuer's clock is 10 min behind this machine's: more than the leeway of 60 s"),
     ] {
         assert_found(&json, level, part);
     }
@@ -365,7 +388,11 @@ fn intro_3_an_endpoint_that_calls_an_invented_token_active_is_a_fault() {
     assert_found(&json, "warning", "the endpoint answers a client that does not authenticate");
     let (status, json) = asked(Answer::status(401, ""));
     assert_eq!(status, 0);
-    assert_found(&json, "note", "the endpoint demands credentials");
+    assert_found(
+        &json,
+        "note",
+        "the endpoint was asked without credentials and answered 401 Unauthorized, as it should",
+    );
     for (answer, part) in [
         (Answer::status(500, ""), "with the status 500"),
         (Answer::status(302, "").header("location", "/login"), "redirects with the status 302"),
@@ -403,6 +430,9 @@ fn where_nothing_answers_one_sentence_says_so() {
     );
     assert!(ended.stdout.ends_with("\nVerdict: 1 fault\n"), "{}", ended.stdout);
     let json = run(&["doctor", "--json", "http://127.0.0.1:1"]).json();
+    for name in ["keys", "caching", "clock", "introspection", "profiles", "profile", "explanation"] {
+        assert_eq!(json.get(name), Some(&json!(null)), "{name} is there, without a value");
+    }
     assert_eq!((levels(&json, "fault"), &json["configuration"]), (1, &json!(null)));
 }
 
@@ -419,6 +449,20 @@ fn key_2_nothing_is_fetched_from_what_is_no_issuer() {
         assert_eq!((ended.status, ended.json()["documents"].is_null()), (1, true), "{issuer}");
         assert_found(&ended.json(), "fault", part);
     }
+}
+
+#[test]
+fn what_was_meant_is_named() {
+    for (address, issuer) in [
+        ("https://as.example/t/.well-known/openid-configuration", "https://as.example/t"),
+        ("https://as.example/.well-known/oauth-authorization-server/t", "https://as.example/t"),
+    ] {
+        let error = bad(2, &["doctor", address]);
+        let expected = format!("this is the address of a document; the issuer is likely {issuer}\n");
+        assert!(error.contains(&expected), "{error}");
+    }
+    let localhost = run(&["doctor", "http://localhost:9417"]);
+    assert!(localhost.stdout.contains("write 127.0.0.1 for localhost"), "{}", localhost.stdout);
 }
 
 #[test]
