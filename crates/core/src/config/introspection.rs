@@ -131,8 +131,8 @@ impl IntrospectionTable {
                 self.for_audience(client)
             }
             "bearer" => {
-                let token = Secret::from_either(self.bearer_token.take(), self.bearer_token_file.take());
-                place.ok("introspection.bearer_token", token).map(ClientAuthentication::bearer)
+                let (token, file) = (self.bearer_token.take(), self.bearer_token_file.take());
+                place.secret("introspection.bearer_token", token, file).map(ClientAuthentication::bearer)
             }
             "tls_client_auth" => self.id(place).map(ClientAuthentication::tls_client_auth),
             "none" => self.id(place).map(ClientAuthentication::none),
@@ -182,15 +182,14 @@ impl IntrospectionTable {
         make: fn(String, String) -> ClientAuthentication,
     ) -> Option<ClientAuthentication> {
         let id = self.id(place);
-        let secret = Secret::from_either(self.client_secret.take(), self.client_secret_file.take());
-        let (id, secret) = id.zip(place.ok("introspection.client_secret", secret))?;
+        let (secret, file) = (self.client_secret.take(), self.client_secret_file.take());
+        let (id, secret) = id.zip(place.secret("introspection.client_secret", secret, file))?;
         Some(make(id, secret))
     }
 
     fn with_private_key(&mut self, place: &mut Place<'_>) -> Option<ClientAuthentication> {
         let id = self.id(place);
-        let key = Secret::from_either(self.private_key.take(), self.private_key_file.take());
-        let key = place.ok("introspection.private_key", key);
+        let key = place.secret("introspection.private_key", self.private_key.take(), self.private_key_file.take());
         let algorithm = self.algorithm.take().and_then(|name| place.ok("introspection.algorithm", algorithm(&name)));
         let key_id = self.key_id.take();
         let (id, key) = id.zip(key)?;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::{
     caching::RefreshTable,
     introspection::IntrospectionTable,
+    origin::Origin,
     place::{Place, not_null, table},
     value::{Address, List, Quantity, Secret, algorithm},
 };
@@ -180,6 +181,7 @@ impl IssuerTable {
 
     /// Applies the settings that tenants may have as well.
     fn apply_to(self, mut issuer: Issuer, refresh: &KeyRefresh, place: &mut Place<'_>) -> Issuer {
+        issuer.origin = Origin::of(place.variables.clone());
         place.unknown("", self.unknown, Self::NAMES);
         if let Some(audiences) = place.list("audience", self.audience) {
             issuer = issuer.audiences(audiences);
@@ -275,7 +277,7 @@ impl HeaderTable {
         place.unknown("jwks_header.", self.unknown, Self::NAMES);
         let name = self.name.map_or_else(|| Err("is missing".into()), Secret::text);
         let name = place.ok("jwks_header.name", name);
-        let value = place.ok("jwks_header.value", Secret::from_either(self.value, self.value_file));
+        let value = place.secret("jwks_header.value", self.value, self.value_file);
         match name.zip(value) {
             Some((name, value)) => issuer.jwks_header(name, value),
             None => issuer,

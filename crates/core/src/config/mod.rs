@@ -219,6 +219,7 @@ mod caching;
 mod env;
 mod introspection;
 mod issuer;
+pub(crate) mod origin;
 pub(crate) mod place;
 mod resource;
 mod spelling;
@@ -231,6 +232,7 @@ use self::{
     binding::{CertificateTable, DpopTable},
     caching::{JwtCacheTable, RefreshTable},
     issuer::IssuerTable,
+    origin::Origin,
     place::{Place, not_null, table},
     resource::ResourceTable,
     value::{List, Quantity},
@@ -349,7 +351,7 @@ impl Config {
             let variables = issuer.variables();
             builder = issuer.add_to(builder, &refresh, &mut Place { prefix, variables, faults: &mut faults });
         }
-        builder.with_faults(faults).with_dpop_variables(self.variables)
+        builder.with_faults(faults).with_origin(&Origin::of(self.variables))
     }
 }
 

@@ -1,12 +1,12 @@
 //! Where a setting stands, and the faults of the settings there.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use super::{
-    spelling::nearest,
-    value::{List, Quantity},
+    spelling::{home, nearest},
+    value::{List, Quantity, Secret},
 };
 
 /// A table of settings: any of them may be left out, and `unknown` has those that are not known. What stands `besides` is not read.
@@ -56,6 +56,13 @@ impl Place<'_> {
         outcome.map_err(|fault| self.fault(setting, fault)).ok()
     }
 
+    /// A secret that is this setting, or in the file that the setting with `_file` at its end names.
+    pub(super) fn secret(&mut self, setting: &str, value: Option<Secret>, file: Option<PathBuf>) -> Option<String> {
+        let of_file = value.is_none() && file.is_some();
+        let name = format!("{setting}{}", if of_file { "_file" } else { "" });
+        self.ok(&name, Secret::from_either(value, file))
+    }
+
     pub(super) fn read<T>(
         &mut self,
         setting: &str,
@@ -77,11 +84,11 @@ impl Place<'_> {
     /// Reports the settings that a table does not have, whose own are `known`.
     pub(super) fn unknown(&mut self, table: &str, unknown: Unknown, known: &[&str]) {
         for name in unknown.into_keys() {
-            let meant = nearest(&name, known.iter().copied());
-            let hint = meant.map_or_else(
-                || "check its spelling and its table".to_owned(),
-                |meant| format!("did you mean `{table}{meant}`?"),
-            );
+            let hint = match (home(&name), nearest(&name, known.iter().copied())) {
+                (Some(home), _) => format!("`{name}` belongs {home}"),
+                (None, Some(meant)) => format!("did you mean `{table}{meant}`?"),
+                (None, None) => "check its spelling and its table".to_owned(),
+            };
             self.fault(&format!("{table}{}", name.escape_debug()), format_args!("is not a setting; {hint}"));
         }
     }

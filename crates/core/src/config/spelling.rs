@@ -50,6 +50,27 @@ pub(super) fn meant(name: &str) -> Option<String> {
     Some(format!("{entry}{}", nearest(&setting.to_uppercase(), candidates)?))
 }
 
+/// Where a file has the setting of this name, if only one of its tables does.
+pub(super) fn home(name: &str) -> Option<String> {
+    let tables = [
+        ("issuers", IssuerTable::NAMES),
+        ("introspection", IntrospectionTable::NAMES),
+        ("introspection.cache", CacheTable::NAMES),
+        ("introspection.limits", LimitsTable::NAMES),
+        ("key_refresh", RefreshTable::NAMES),
+        ("jwt_cache", JwtCacheTable::NAMES),
+        ("protected_resource", ResourceTable::NAMES),
+        ("dpop", DpopTable::NAMES),
+        ("certificate_binding", CertificateTable::NAMES),
+    ];
+    if Config::NAMES.contains(&name) {
+        return Some("at the top of the file, before the first table".to_owned());
+    }
+    let mut homes = tables.into_iter().filter(|(_, names)| names.contains(&name)).map(|(table, _)| table);
+    let home = homes.next()?;
+    homes.next().is_none().then(|| format!("in `{home}`"))
+}
+
 /// The one of the `known` names that is nearest to `name`, if it differs in one or two characters, and in less than half of its own.
 pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let near = known.into_iter().filter_map(|known| {

@@ -79,7 +79,7 @@ const NONE: [String; 0] = [];
 /// The settings of a builder, wherever they are from.
 pub(super) fn shown(builder: &ResourceServerBuilder) -> String {
     let text = format!("{builder:#?}");
-    let (before, after) = text.split_once("    dpop_variables: ").expect("the field");
+    let (before, after) = text.split_once("    origin: ").expect("the field");
     let (_, after) = after.split_once("    faults: ").expect("the field behind it");
     format!("{before}{after}")
 }
@@ -528,6 +528,46 @@ async fn a_misspelt_variable_is_refused_with_the_one_that_was_meant() {
 }
 
 #[tokio::test]
+async fn a_setting_in_the_wrong_table_is_refused_with_the_right_one() {
+    for (issuer, hint) in [
+        (
+            json!({ "leeway": 1 }),
+            "leeway: is not a setting; `leeway` belongs at the top of the file, before the first table",
+        ),
+        (json!({ "cool_down": 1 }), "cool_down: is not a setting; `cool_down` belongs in `key_refresh`"),
+        (json!({ "timeout": 1 }), "timeout: is not a setting; check its spelling and its table"),
+    ] {
+        let mut settings = json!({ "issuer": ISSUER, "audience": "api" });
+        settings.as_object_mut().unwrap().extend(issuer.as_object().unwrap().clone());
+        let found = faults(from_json(json!({ "issuers": [settings] }))).await;
+        assert_eq!(found, [format!("issuer \"{ISSUER}\": {hint}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_fault_names_settings_as_they_are_written() {
+    let issuer = "gitea";
+    let in_file = json!({ "issuers": [{ "issuer": issuer }] });
+    for (config, metadata_url, jwks_uri, audience) in [
+        (from_json(in_file), "metadata_url", "jwks_uri", "audience"),
+        (
+            from_vars(&[("SCOPEGATE_ISSUER_1", issuer)]),
+            "SCOPEGATE_ISSUER_1_METADATA_URL",
+            "SCOPEGATE_ISSUER_1_JWKS_URI",
+            "SCOPEGATE_ISSUER_1_AUDIENCE",
+        ),
+    ] {
+        let found = faults(config).await;
+        let of_name = format!("say where its metadata is with `{metadata_url}`, or its keys with `{jwks_uri}`");
+        assert!(found.len() == 2 && found[0].ends_with(&of_name), "{found:?}");
+        assert!(found[1].ends_with(&format!("as its tokens do in `aud`, with `{audience}`")), "{found:?}");
+    }
+    let unnamed = json!({ "require_bound_tokens": true, "audience": "a", "issuers": [{ "issuer": ISSUER }] });
+    let found = faults(from_json(unnamed)).await;
+    assert!(found[0].ends_with("with `dpop.public_url` or `certificate_binding.source`"), "{found:?}");
+}
+
+#[tokio::test]
 async fn a_misspelt_setting_is_refused_with_the_one_that_was_meant() {
     for (config, setting, meant) in [
         (json!({ "leway": 1 }), "leway", "leeway"),
@@ -773,8 +813,8 @@ async fn tenants_are_trusted_by_name_or_not_at_all() {
 #[tokio::test]
 async fn an_entry_without_an_issuer_is_a_fault_that_says_which() {
     let fault = "issuer: is missing; give the identifier, or a `template` for many tenants";
-    let none =
-        "issuer: none is configured; name at least one, with `.issuer(Issuer::discovered(..))` or in the configuration";
+    let none = "issuers: none is configured; add `[[issuers]]` with `issuer = \"https://...\"`, or in JSON \
+                `\"issuers\": [{ \"issuer\": \"https://...\" }]`";
     assert_eq!(
         faults(from_json(json!({ "issuers": [{ "profile": "genauth" }] }))).await,
         [format!("issuers[0]: {fault}").as_str(), none]
@@ -782,7 +822,13 @@ async fn an_entry_without_an_issuer_is_a_fault_that_says_which() {
     for (variable, place) in
         [("SCOPEGATE_PROFILE", "SCOPEGATE_ISSUER"), ("SCOPEGATE_ISSUER_7_PROFILE", "SCOPEGATE_ISSUER_7")]
     {
-        assert_eq!(faults(from_vars(&[(variable, "genauth")])).await, [format!("{place}: {fault}").as_str(), none]);
+        assert_eq!(
+            faults(from_vars(&[(variable, "genauth")])).await,
+            [
+                format!("{place}: {fault}").as_str(),
+                "SCOPEGATE_ISSUER: is missing; set it to the identifier of the issuer",
+            ]
+        );
     }
 }
 
@@ -827,14 +873,14 @@ async fn every_fault_is_named_at_once_with_those_of_the_builder() {
         "issuer \"https://as .example\": profile: ",
         "issuer \"https://as .example\": algorithms: \"HS256\"",
         "issuer \"https://as .example\": algorithms: \"none\"",
-        "issuer \"https://as .example\": jwks_header.value: the file \"/nowhere/to/be/found\" cannot be read: ",
+        "issuer \"https://as .example\": jwks_header.value_file: the file \"/nowhere/to/be/found\" cannot be read: ",
         "issuer \"https://as .example\": key_refresh.hourly: ",
         "tenants \"https://idp.example\": trusted_tenants: is missing",
         "issuers[2]: issuer: is missing",
         "issuers[2]: scope_claim: is an empty list",
         // And the builder's own faults.
         "tenants \"https://idp.example\": the template has to have",
-        "leeway: 600s is over 5 minutes",
+        "leeway: is over 5 min",
         "max_token_length: is 0",
         "issuer \"https://as .example\": the identifier has a colon",
         "issuer \"https://as .example\": has no audience",
@@ -1483,7 +1529,7 @@ async fn the_faults_of_an_introspection_are_named_at_once_with_those_of_the_buil
     let found = faults(with_issuer(json!({ "introspection": table }))).await;
     let beginnings = [
         "introspection.client_id: is missing",
-        "introspection.client_secret: the file \"/nowhere/to/be/found\" cannot be read: ",
+        "introspection.client_secret_file: the file \"/nowhere/to/be/found\" cannot be read: ",
         "introspection remembers good tokens for more than 5 minutes",
         "introspection sends the form field `token` itself",
         "`max_response` is not between",

@@ -339,11 +339,11 @@ fn rfc_7520_signatures() {
 fn rfc_7520_keys() {
     const FILES: [(&str, &str); 6] = [
         ("3_1.ec_public_key.json", "its type or curve is not supported"),
-        ("3_2.ec_private_key.json", "it has a private member, or is symmetric"),
+        ("3_2.ec_private_key.json", "it has a private member"),
         ("3_3.rsa_public_key.json", ""),
-        ("3_4.rsa_private_key.json", "it has a private member, or is symmetric"),
-        ("3_5.symmetric_key_mac_computation.json", "it has a private member, or is symmetric"),
-        ("3_6.symmetric_key_encryption.json", "it has a private member, or is symmetric"),
+        ("3_4.rsa_private_key.json", "it has a private member"),
+        ("3_5.symmetric_key_mac_computation.json", "it is symmetric"),
+        ("3_6.symmetric_key_encryption.json", "it is symmetric"),
     ];
     let Some(vectors) = vectors() else { return };
     assert_eq!(fs::read_dir(vectors.join("rfc7520/jwk")).unwrap().count(), FILES.len());

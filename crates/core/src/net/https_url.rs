@@ -30,10 +30,10 @@ pub(crate) fn parse(url: &str, plain_http: &PlainHttp) -> Result<Uri, &'static s
         Some("https") => Ok(uri),
         Some("http") if plain_http.allows(&host) => Ok(uri),
         Some("http") if is_loopback(&host) => {
-            Err("must be https; call `dangerous_allow_http_on_loopback()` for a local issuer")
+            Err("must be https; set `dangerous_allow_http_on_loopback` for a local issuer")
         }
         Some("http") => Err(
-            "must be https; for an issuer inside your own network, call `dangerous_allow_http_for_host(..)` with this host",
+            "must be https; for an issuer inside your own network, set `dangerous_allow_http_for_host` to this host",
         ),
         Some(_) => Err("must be https"),
         None => Err("must begin with https://"),
@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn key_2_only_https_is_fetched_and_http_where_it_was_allowed() {
-        const INSIDE: &str = "must be https; for an issuer inside your own network, call `dangerous_allow_http_for_host(..)` with this host";
+        const INSIDE: &str =
+            "must be https; for an issuer inside your own network, set `dangerous_allow_http_for_host` to this host";
         let refused = PlainHttp::REFUSED;
         let loopback = PlainHttp { on_loopback: true, ..PlainHttp::REFUSED };
         let host = PlainHttp { hosts: vec!["keycloak".into(), "[fd00::1]".into()], ..PlainHttp::REFUSED };
@@ -140,7 +141,7 @@ mod tests {
             (
                 "http://127.0.0.1:9/t",
                 &refused,
-                Some("must be https; call `dangerous_allow_http_on_loopback()` for a local issuer"),
+                Some("must be https; set `dangerous_allow_http_on_loopback` for a local issuer"),
             ),
             ("http://as.example", &loopback, Some(INSIDE)),
             ("http://localhost:9", &loopback, Some(INSIDE)),
@@ -155,7 +156,7 @@ mod tests {
             (
                 "http://127.0.0.1:9",
                 &host,
-                Some("must be https; call `dangerous_allow_http_on_loopback()` for a local issuer"),
+                Some("must be https; set `dangerous_allow_http_on_loopback` for a local issuer"),
             ),
             ("ftp://keycloak", &host, Some("must be https")),
             ("ftp://as.example", &loopback, Some("must be https")),

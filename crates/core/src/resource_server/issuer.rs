@@ -3,6 +3,7 @@ use std::{collections::HashSet, fmt, path::PathBuf, sync::Arc};
 use http::Uri;
 
 use crate::{
+    config::origin::Origin,
     introspection::{Introspection, JwtIntrospection},
     jose::Algorithm,
     jwt::Profile,
@@ -47,6 +48,8 @@ pub struct Issuer {
     pub(super) profile: Profile,
     pub(super) grammar: Arc<dyn ScopeGrammar>,
     pub(super) introspection: Option<Introspection>,
+    /// What its settings come from. No setting itself.
+    pub(crate) origin: Origin,
 }
 
 impl fmt::Debug for Issuer {
@@ -113,6 +116,7 @@ impl Issuer {
             profile: Profile::rfc9068(),
             grammar: Arc::new(ExactScopes),
             introspection: None,
+            origin: Origin::Code,
         }
     }
 

@@ -28,7 +28,7 @@ impl<'v> EmbeddedKey<'v> {
         let Value::Object(all) = element else { return Err("it is not an object".into()) };
         // Where a member is `null`, it is absent from a key of an issuer, and too much of one for a client.
         if all.iter().any(|(name, _)| PRIVATE.contains(&&**name)) {
-            return Err("it has a private member, or is symmetric".into());
+            return Err("it has a private member".into());
         }
         let find = |wanted: &'static str| {
             all.iter().find_map(|(name, value)| match value {

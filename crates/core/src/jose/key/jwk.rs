@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use super::skipped_key::{OTHER_OPERATIONS, OTHER_USE, SECRET};
+use super::skipped_key::{OTHER_OPERATIONS, OTHER_USE, PRIVATE_KEY, SYMMETRIC};
 use crate::{
     crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey, is_strong_ed25519},
     jose::{
@@ -69,7 +69,8 @@ impl Jwk {
 
     pub(super) fn read(index: usize, element: &Value<'_>) -> Result<Self, Cow<'static, str>> {
         if PRIVATE.iter().any(|name| find(element, name).is_some()) {
-            return Err(SECRET.into());
+            let is_symmetric = member(element, "kty") == Ok(Some("oct"));
+            return Err(if is_symmetric { SYMMETRIC } else { PRIVATE_KEY }.into());
         }
         let key_type = member(element, "kty")?.ok_or("it has no `kty`")?;
         if member(element, "use")?.is_some_and(|purpose| purpose != "sig") {
@@ -172,14 +173,21 @@ fn ed25519(element: &Value<'_>) -> Result<PublicKey, &'static str> {
     Ok(PublicKey::Ed25519 { x })
 }
 
-fn rsa(element: &Value<'_>) -> Result<PublicKey, &'static str> {
+fn rsa(element: &Value<'_>) -> Result<PublicKey, Cow<'static, str>> {
     let (n, e) = (without_leading_zeros(bytes(element, "n")?), without_leading_zeros(bytes(element, "e")?));
-    if !RSA_MODULUS_BITS.contains(&bits(&n)) || n.last().is_none_or(|last| last % 2 == 0) {
-        return Err("its modulus is even, or not between 2048 and 8192 bits");
+    let (fewest, most, found) = (RSA_MODULUS_BITS.start(), RSA_MODULUS_BITS.end(), bits(&n));
+    if found < *fewest {
+        return Err(format!("its modulus has {found} bits, and at least {fewest} are needed").into());
+    }
+    if found > *most {
+        return Err(format!("its modulus has {found} bits, and at most {most} are allowed").into());
+    }
+    if n.last().is_none_or(|last| last % 2 == 0) {
+        return Err("its modulus is even".into());
     }
     let exponent = if e.len() <= 8 { e.iter().fold(0, |value: u64, &byte| 256 * value + u64::from(byte)) } else { 0 };
     if !RSA_EXPONENT.contains(&exponent) || exponent % 2 == 0 {
-        return Err("its exponent is even, or not between 65537 and 2^33 - 1");
+        return Err("its exponent is even, or not between 65537 and 2^33 - 1".into());
     }
     Ok(PublicKey::Rsa { n, e })
 }

@@ -2,7 +2,8 @@ use std::{borrow::Cow, fmt};
 
 use crate::redact::excerpt;
 
-pub(super) const SECRET: &str = "it has a private member, or is symmetric";
+pub(super) const PRIVATE_KEY: &str = "it has a private member";
+pub(super) const SYMMETRIC: &str = "it is symmetric";
 pub(super) const OTHER_USE: &str = "its `use` is not `sig`";
 pub(super) const OTHER_OPERATIONS: &str = "its `key_ops` lacks `verify`";
 
@@ -28,7 +29,7 @@ impl SkippedKey {
     /// Whether the set publishes a secret: the key has a private member, or is symmetric (RFC 7517 §9.2). Whoever reads
     /// the set can then sign with it.
     pub fn is_secret(&self) -> bool {
-        self.why == SECRET
+        [PRIVATE_KEY, SYMMETRIC].contains(&&*self.why)
     }
 
     /// Whether it is another use (`use`, `key_ops`; RFC 7517 §4.2, §4.3) that excludes the key, such as encryption. It

@@ -1,4 +1,7 @@
+use std::borrow::Cow;
+
 use crate::{
+    config::origin::Origin,
     jwt::{
         Profile,
         profile::{Peculiarity, TENANT},
@@ -49,21 +52,29 @@ impl Profile {
     }
 
     /// The other settings of an issuer that contradict this profile, each worded to follow "the profile".
-    pub(crate) fn misfits(&self, settings: &Settings<'_>) -> Vec<&'static str> {
-        let mut misfits = Vec::new();
+    pub(crate) fn misfits(&self, settings: &Settings<'_>) -> Vec<Cow<'static, str>> {
+        let mut misfits: Vec<Cow<'static, str>> = Vec::new();
+        let parties = settings.origin.names(".authorized_parties(..)", "authorized_parties");
         if settings.audience_waived && !settings.has_parties {
             misfits.push(
-                "is used without an audience, and nothing stands in for it; list the clients with `.authorized_parties(..)`",
+                format!("is used without an audience, and nothing stands in for it; list the clients with {parties}")
+                    .into(),
             );
         }
         if settings.audience_waived && !self.names_the_kind() {
+            let waiver = settings.origin.names(".dangerous_waive_audience()", "dangerous_waive_audience");
             misfits.push(
-                "is used without an audience, and its tokens do not say in so many words that they are access tokens; call no `.dangerous_waive_audience()`",
+                format!(
+                    "is used without an audience, and its tokens do not say in so many words that they are access tokens; \
+                     leave out {waiver}"
+                )
+                .into(),
             );
         }
         if settings.has_parties && !self.names_a_client() {
             misfits.push(
-                "knows no client, so that no token could be of an authorized party; leave out `.authorized_parties(..)`",
+                format!("knows no client, so that no token could be of an authorized party; leave out {parties}")
+                    .into(),
             );
         }
         match self.peculiarity() {
@@ -71,15 +82,17 @@ impl Profile {
                 if settings.audiences.iter().any(|audience| is_default_audience(audience, settings.issuer)) =>
             {
                 misfits.push(
-                    "demands an audience of your own; the address of a repository's owner is in tokens that were meant for nobody",
+                    "demands an audience of your own; the address of a repository's owner is in tokens that were meant for nobody".into(),
                 );
             }
             Some(Peculiarity::TenantInIssuer) if !settings.is_template && !is_entra_issuer(settings.issuer) => misfits.push(
                 "knows issuers by the GUID of their tenant, in lower case as in `iss`; `common`, `organizations` and domains are in no \
-                 token",
+                 token"
+                .into(),
             ),
-            Some(Peculiarity::OpenToAll) if !settings.has_parties => misfits
-                .push("accepts service accounts of everybody; list those that may call with `.authorized_parties(..)`"),
+            Some(Peculiarity::OpenToAll) if !settings.has_parties => misfits.push(
+                format!("accepts service accounts of everybody; list those that may call with {parties}").into(),
+            ),
             _ => {}
         }
         misfits
@@ -93,6 +106,7 @@ impl Profile {
 /// The settings of an issuer that a profile may contradict.
 pub(crate) struct Settings<'s> {
     pub(crate) issuer: &'s str,
+    pub(crate) origin: &'s Origin,
     pub(crate) audiences: &'s [String],
     pub(crate) audience_waived: bool,
     pub(crate) has_parties: bool,

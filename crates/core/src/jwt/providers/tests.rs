@@ -1,9 +1,17 @@
 use super::*;
+use crate::config::origin::Origin;
 
 const TENANT_ID: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
 fn settings(issuer: &'static str) -> Settings<'static> {
-    Settings { issuer, audiences: &[], audience_waived: false, has_parties: true, is_template: false }
+    Settings {
+        issuer,
+        origin: &Origin::Code,
+        audiences: &[],
+        audience_waived: false,
+        has_parties: true,
+        is_template: false,
+    }
 }
 
 #[test]

@@ -54,7 +54,8 @@ impl ResourceServerBuilder {
             if !is_short && !is_asked(issuer) {
                 faults.add(format!(
                     "issuer {name:?}: FAPI 2.0 requires that revoked tokens are refused; have its JWTs introspected with \
-                     `Introspection::introspect_jwts`, or set a `max_token_age` of at most 15 minutes"
+                     {}, or set a `max_token_age` of at most 15 minutes",
+                    issuer.origin.names("Introspection::introspect_jwts", "introspection.introspect_jwts")
                 ));
             }
         }

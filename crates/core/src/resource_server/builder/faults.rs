@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use super::ResourceServerBuilder;
 use crate::{
-    config::place::variable,
+    config::{origin::Origin, place::variable},
     confirmation::{
         certificate::CertificateBinding,
         dpop::{PublicUrl, PublicUrls},
@@ -21,8 +21,19 @@ impl ResourceServerBuilder {
     /// The faults of the settings that all issuers share.
     pub(super) fn check(&self, faults: &mut Faults) {
         if self.issuers.is_empty() && self.tenants.is_empty() && self.applications.is_empty() {
-            faults
-                .add("issuer: none is configured; name at least one, with `.issuer(Issuer::discovered(..))` or in the configuration");
+            faults.add(match &self.origin {
+                Origin::Code => {
+                    "issuer: none is configured; name at least one, with `.issuer(Issuer::discovered(..))`".to_owned()
+                }
+                Origin::File => {
+                    "issuers: none is configured; add `[[issuers]]` with `issuer = \"https://...\"`, or in JSON \
+                                 `\"issuers\": [{ \"issuer\": \"https://...\" }]`"
+                        .to_owned()
+                }
+                Origin::Variables(prefix) => {
+                    format!("{}: is missing; set it to the identifier of the issuer", variable(prefix, "issuer"))
+                }
+            });
         }
         let mut seen_issuers = HashSet::new();
         for issuer in &self.issuers {
@@ -62,7 +73,7 @@ impl ResourceServerBuilder {
             faults.add("max_token_age: is zero, so that every token would be too old; leave it out for no limit");
         }
         if self.leeway > MAX_LEEWAY {
-            faults.add(format!("leeway: {:?} is over 5 minutes; synchronize the clocks instead", self.leeway));
+            faults.add("leeway: is over 5 min; synchronize the clocks instead");
         }
         if self.max_token_length == 0 {
             faults.add("max_token_length: is 0, so that every token would be refused; the default is 16384 bytes");
@@ -92,10 +103,12 @@ impl ResourceServerBuilder {
             );
         }
         if self.demands_binding && self.dpop.is_none() && self.certificates.is_none() {
-            faults.add(
+            faults.add(format!(
                 "require_bound_tokens: no binding is switched on, so that every token would be refused; switch one on with \
-                 `.dpop(..)` or `.certificate_binding(..)`",
-            );
+                 {} or {}",
+                self.origin.names(".dpop(..)", "dpop.public_url"),
+                self.origin.names(".certificate_binding(..)", "certificate_binding.source"),
+            ));
         }
     }
 
@@ -115,9 +128,9 @@ impl ResourceServerBuilder {
                  the other; keep one, and add a store that replicas share with `.replay_store(..)`",
             );
         }
-        let name = |setting: &str| match &self.dpop_variables {
-            Some(prefix) => variable(prefix, setting),
-            None => "dpop".to_owned(),
+        let name = |setting: &str| match &self.dpop_origin {
+            Origin::Variables(prefix) => variable(prefix, setting),
+            Origin::Code | Origin::File => "dpop".to_owned(),
         };
         dpop.faults().for_each(|(setting, fault)| faults.add(format!("{}: {fault}", name(setting))));
         let origins: Vec<&str> = self.resources.iter().map(ProtectedResource::origin).collect();
@@ -125,10 +138,10 @@ impl ResourceServerBuilder {
         let of_resources = named.is_empty();
         let urls = if of_resources { origins } else { named };
         if urls.is_empty() {
-            let remedy = if self.dpop_variables.is_some() {
-                ""
-            } else {
-                " with `Dpop::public_url`, or `public_url` in a configuration"
+            let remedy = match &self.dpop_origin {
+                Origin::Code => " with `Dpop::public_url`",
+                Origin::File => " with `public_url`",
+                Origin::Variables(_) => "",
             };
             faults.add(format!(
                 "{}: no public URL is named, with which the `htu` of proofs has to begin; name the one that clients call{remedy}",
@@ -180,7 +193,8 @@ impl ResourceServerBuilder {
             }
             if !resource.audiences.is_empty() && !self.audiences.is_empty() {
                 faults.add(format!(
-                    "protected resource {identifier:?}: has audiences, and `.audience(..)` names others; keep one of them"
+                    "protected resource {identifier:?}: has audiences, and {} names others; keep one of them",
+                    self.origin.names(".audience(..)", "audience")
                 ));
             }
         }
@@ -224,8 +238,12 @@ impl ResourceServerBuilder {
         if general.len() > 1 {
             faults.add(format!(
                 "introspection: {} would be asked about the same opaque tokens; say by which prefixes they are told apart, with \
-                 `Introspection::token_prefix` or `token_prefixes` in a configuration, for all but one",
-                general.join(" and ")
+                 {}, for all but one",
+                general.join(" and "),
+                match self.origin {
+                    Origin::Code => "`Introspection::token_prefix`",
+                    Origin::File | Origin::Variables(_) => "`token_prefixes` of `introspection`",
+                }
             ));
         }
         let prefixes: Vec<(&str, &str)> = asked()

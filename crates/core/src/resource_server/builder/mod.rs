@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, SystemClock},
+    config::origin::Origin,
     confirmation::{
         Checkable, ConfirmationVerifier,
         certificate::CertificateBinding,
@@ -94,8 +95,9 @@ pub struct ResourceServerBuilder {
     fetch: Option<Arc<dyn Fetch>>,
     user_agent: HeaderValue,
     crypto: Option<CryptoBackend>,
-    /// What the names of the variables begin with that the settings of DPoP came from, if they came from variables.
-    dpop_variables: Option<String>,
+    /// What the settings come from that no single issuer has, and those of DPoP.
+    origin: Origin,
+    dpop_origin: Origin,
     /// The faults of a [`Config`](crate::config::Config) that the settings came from.
     faults: Faults,
 }
@@ -128,7 +130,8 @@ impl Default for ResourceServerBuilder {
             fetch: None,
             user_agent: USER_AGENT_NAME,
             crypto: CryptoBackend::compiled_in(),
-            dpop_variables: None,
+            origin: Origin::Code,
+            dpop_origin: Origin::Code,
             faults: Faults::default(),
         }
     }
@@ -247,7 +250,7 @@ impl ResourceServerBuilder {
     pub fn dpop(mut self, dpop: Dpop) -> Self {
         self.dpop_is_set_twice = self.dpop.is_some();
         self.dpop = Some(dpop);
-        self.dpop_variables = None;
+        self.dpop_origin = Origin::Code;
         self
     }
 
@@ -339,9 +342,9 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Makes [`build`](Self::build) name variables of this prefix in the faults of DPoP, which they have set.
-    pub(crate) fn with_dpop_variables(self, prefix: Option<String>) -> Self {
-        Self { dpop_variables: prefix, ..self }
+    /// Makes [`build`](Self::build) name settings as they are written there.
+    pub(crate) fn with_origin(self, origin: &Origin) -> Self {
+        Self { origin: origin.clone(), dpop_origin: origin.clone(), ..self }
     }
 
     /// Builds the resource server. Unless [`startup`](Self::startup) says otherwise, it does not wait for its issuers: keys
@@ -439,7 +442,8 @@ impl ResourceServerBuilder {
             applications.extend(factory.application(verifier, &mut faults));
         }
         if default_realm.is_none() && !applications.is_empty() {
-            faults.add("audience: none is configured; name this API with `.audience(..)`");
+            let audience = self.origin.names(".audience(..)", "audience");
+            faults.add(format!("audience: none is configured; name this API with {audience}"));
         }
         let secret = self.crypto.and_then(CryptoBackend::random);
         if secret.is_none() && self.crypto.is_some() {

@@ -215,12 +215,12 @@ impl Tenants {
         }
         if !matches!(self.settings.keys, Keys::Discovered) {
             return Some(
-                "the keys of tenants are found through their metadata, or at `.jwks_uri(..)`; leave the settings' own issuer alone".into(),
+                "the keys of tenants are found through their metadata, or at `jwks_uri`; leave the settings' own issuer alone".into(),
             );
         }
         if self.settings.metadata_url.is_some() {
             return Some(
-                "one metadata document names one issuer, and no tenant beside it; call no `.metadata_url(..)`".into(),
+                "one metadata document names one issuer, and no tenant beside it; leave out `metadata_url`".into(),
             );
         }
         let sample =

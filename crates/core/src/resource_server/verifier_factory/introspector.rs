@@ -26,7 +26,9 @@ impl VerifierFactory {
     ) -> Option<Introspector> {
         introspection.faults().into_iter().for_each(|fault| faults.add(fault));
         if introspection.signed && matches!(issuer.keys, Keys::None) {
-            faults.add("its answers have to be signed, and it has no keys to check that by; name the issuer with `Issuer::discovered`");
+            faults.add(
+                "its answers have to be signed, and it has no keys to check that by; name the issuer with `Issuer::discovered`",
+            );
         }
         let name: Arc<str> = issuer.identifier.as_str().into();
         let client = self.crypto.map(|backend| introspection.client.prepare(backend));

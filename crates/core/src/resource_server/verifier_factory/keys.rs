@@ -83,10 +83,11 @@ impl VerifierFactory {
             faults.add("has a header for its JWK Set, which is not fetched from a URL; leave it out");
         }
         if matches!(issuer.keys, Keys::Discovered) && issuer.key_hosts.is_none() {
-            faults.add(
+            faults.add(format!(
                 "has a header for its JWK Set, which would go to whatever host the metadata document names; name the hosts \
-                 with `.key_hosts(..)`",
-            );
+                 with {}",
+                issuer.origin.names(".key_hosts(..)", "key_hosts")
+            ));
         }
         let header = name.parse::<HeaderName>().ok().zip(HeaderValue::from_str(value).ok());
         match header {

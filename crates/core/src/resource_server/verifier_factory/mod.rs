@@ -129,8 +129,9 @@ impl VerifierFactory {
             faults.add("is the address of a metadata document; give the issuer, as the document names it");
         } else if let Err(fault) = https_url::parse_issuer(&issuer.identifier, &issuer.plain_http) {
             faults.add(format!(
-                "the identifier {fault}; if it is a name alone, say where its metadata is with `.metadata_url(..)`, or its keys \
-                 with `Issuer::with_jwks_uri`"
+                "the identifier {fault}; if it is a name alone, say where its metadata is with {}, or its keys with {}",
+                issuer.origin.names(".metadata_url(..)", "metadata_url"),
+                issuer.origin.names("Issuer::with_jwks_uri", "jwks_uri")
             ));
         }
         for host in issuer.plain_http.hosts.iter().filter(|host| !https_url::is_host(host)) {
@@ -140,11 +141,14 @@ impl VerifierFactory {
         }
         let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
         if audiences.is_empty() {
+            let setting = issuer.origin.names(".audience(..)", "audience");
             faults.add(if issuer.audience_waived {
-                "has no audience; one is needed all the same, for tokens that name audiences and for the realm: give this API \
-                 any name with `.audience(..)`"
+                format!(
+                    "has no audience; one is needed all the same, for tokens that name audiences and for the realm: give this \
+                     API any name with {setting}"
+                )
             } else {
-                "has no audience; name this API as its tokens do in `aud`, with `.audience(..)`"
+                format!("has no audience; name this API as its tokens do in `aud`, with {setting}")
             });
         }
         for (audience, fault) in audience_faults(&issuer.audiences) {
@@ -178,6 +182,7 @@ impl VerifierFactory {
         }
         let settings = Settings {
             issuer: &issuer.identifier,
+            origin: &issuer.origin,
             audiences,
             audience_waived: issuer.audience_waived,
             has_parties: issuer.authorized_parties.is_some(),
