@@ -29,10 +29,19 @@ pub(crate) struct Check {
     /// Check the environment variables with this prefix instead
     #[arg(long, value_name = "PREFIX", num_args = 0..=1, require_equals = true, default_missing_value = "SCOPEGATE")]
     env: Option<String>,
+    /// Print a configuration with comments, to begin with
+    #[arg(long)]
+    example: bool,
 }
+
+const EXAMPLE: &str = include_str!("example.toml");
 
 impl Check {
     pub(crate) async fn run(self, output: &Output) -> Result<Verdict, Failure> {
+        if self.example {
+            output.result(EXAMPLE, &json!({ "example": EXAMPLE }))?;
+            return Ok(Verdict::Good);
+        }
         let (what, config) = match (self.file, self.env) {
             (Some(file), _) => {
                 let what = file.display().to_string();

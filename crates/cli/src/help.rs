@@ -31,8 +31,11 @@ Examples:
 
 pub(crate) const CHECK: &str = "\
 Examples:
+  scopegate check --example > scopegate.toml
   scopegate check scopegate.toml
-  scopegate check --env=MY_API";
+  scopegate check --env=MY_API
+
+All settings: https://github.com/scopegate/scopegate/blob/main/docs/guide/configuration.md";
 
 pub(crate) const EXPLAIN: &str = "\
 Examples:

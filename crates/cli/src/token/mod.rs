@@ -44,8 +44,8 @@ pub(crate) struct Token {
     /// The client
     #[arg(long)]
     client_id: Option<String>,
-    /// How long the token is valid, in s, m, h or d
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = values::lifetime)]
+    /// How long the token is valid, in s, min, h or d
+    #[arg(long, value_name = "TIME", default_value = "5min", value_parser = values::lifetime)]
     ttl: Duration,
     /// Invalid: a token that expired an hour ago
     #[arg(long, conflicts_with_all = ["ttl", "not_yet_valid"])]

@@ -57,7 +57,7 @@ pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
         Some(0) => Err("a token that is not valid at all is made by --expired".to_owned()),
         Some(lifetime) if lifetime <= LONGEST => Ok(Duration::from_secs(lifetime)),
         Some(_) => Err("a hundred years are enough".to_owned()),
-        None => Err("write a whole number and s, m, h or d, such as 5m".to_owned()),
+        None => Err("write a whole number and s, min, h or d, such as 5min".to_owned()),
     }
 }
 

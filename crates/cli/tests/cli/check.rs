@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::{Ended, Folder, bad, ended, run, run_with_input, scopegate};
+use crate::rig::{Ended, Folder, bad, ended, good, readme, run, run_with_input, scopegate};
 
 const GOOD: &str = r#"
     audience = "https://api.example"
@@ -106,7 +106,10 @@ fn a_value_of_the_wrong_type_is_named_with_what_is_expected_and_its_place() {
 fn an_empty_configuration_has_faults() {
     for empty in ["", "{}"] {
         let ended = check(empty);
-        assert!(ended.status == 1 && ended.stdout.contains("- issuer: none is configured"), "{ended:?}");
+        assert!(
+            ended.status == 1 && ended.stdout.contains("- issuers: none is configured; add `[[issuers]]`"),
+            "{ended:?}"
+        );
     }
 }
 
@@ -152,4 +155,42 @@ fn variables_are_checked_as_well() {
     }
     let none: Value = ended(&mut scopegate(&["check", "--env", "--json"])).json();
     assert_eq!(none["ok"], false);
+}
+
+#[test]
+fn the_example_has_no_fault_and_neither_has_what_is_optional_in_it() {
+    let folder = Folder::new("example");
+    let example = good(&["check", "--example"]);
+    let file = folder.file("example.toml", &example);
+    assert_eq!(good(&["check", &file]), format!("{file}: no fault"));
+
+    let secret = folder.file("secret", "hush\n");
+    // A comment that is a sentence has a space behind its sign.
+    let all: Vec<&str> = example
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
+        .collect();
+    let all = all.join("\n").replace("/run/secrets/introspection", &secret);
+    assert!(all.contains("\nleeway = ") && all.contains("\n[issuers.introspection]\n"), "{all}");
+    let file = folder.file("all.toml", &all);
+    assert_eq!(good(&["check", &file]), format!("{file}: no fault"));
+    assert!(readme().contains("`scopegate check --example`"), "and the README names it");
+}
+
+#[test]
+fn faults_name_settings_and_no_calls() {
+    for content in ["[issuer]\nissuer = \"https://as.example\"\n", "issuer = \"https://as.example\"\n"] {
+        let ended = check(content);
+        assert!(ended.stdout.contains("add `[[issuers]]` with `issuer = \"https://...\"`"), "{}", ended.stdout);
+        assert!(!ended.stdout.contains("::") && !ended.stdout.contains("(..)"), "{}", ended.stdout);
+    }
+    let none = ended(&mut scopegate(&["check", "--env"])).stdout;
+    assert!(none.contains("- SCOPEGATE_ISSUER: is missing; set it to the identifier of the issuer"), "{none}");
+    let misplaced = check(&format!("{GOOD}leeway = \"3s\"\n")).stdout;
+    assert!(misplaced.contains("leeway: is not a setting; `leeway` belongs at the top of the file"), "{misplaced}");
+    let unread = check(&format!("{GOOD}[issuers.introspection]\nclient_id = \"a\"\nclient_secret_file = \"/none\"\n"));
+    assert!(
+        unread.stdout.contains("introspection.client_secret_file: the file \"/none\" cannot be read"),
+        "{unread:?}"
+    );
 }
