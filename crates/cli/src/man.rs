@@ -2,15 +2,20 @@
 
 use std::io::{self, Write as _};
 
-use clap::{Args, Command, CommandFactory as _};
+use clap::{Args, Command, CommandFactory as _, builder::PossibleValuesParser};
 use clap_mangen::roff::{Roff, roman};
+use serde_json::json;
 
 use crate::{Cli, Failure, Output, Verdict, help};
+
+/// The commands, which have a page each. Those of the program cannot be asked for here, of which this is a part.
+const COMMANDS: [&str; 9] = ["issuer", "token", "rotate", "revoke", "check", "explain", "doctor", "completions", "man"];
 
 /// Print the manual page, of a command if one is named
 #[derive(Args)]
 pub(crate) struct Man {
     /// The command
+    #[arg(value_parser = PossibleValuesParser::new(COMMANDS))]
     command: Option<String>,
 }
 
@@ -32,7 +37,8 @@ impl Man {
         let mut page = Vec::new();
         render(command, &mut page)
             .map_err(|error| Failure::failed(format!("the manual page cannot be written: {error}; use `--help`")))?;
-        output.text(&String::from_utf8_lossy(&page))?;
+        let page = String::from_utf8_lossy(&page);
+        output.result(&page, &json!({ "page": page }))?;
         Ok(Verdict::Good)
     }
 }

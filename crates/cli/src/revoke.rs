@@ -11,8 +11,9 @@ use crate::{
 
 /// Revoke a token at the running issuer
 ///
-/// Introspection reports it as inactive from now on. A service that verifies JWTs by itself does not notice, and one
-/// that has cached the answer notices when that expires.
+/// Introspection reports it as inactive from now on, as it does a token that the issuer has never known: revocation
+/// tells neither apart (RFC 7009 section 2.2). A service that verifies JWTs by itself does not notice, and one that has
+/// cached the answer notices when that expires.
 #[derive(Args)]
 pub(crate) struct Revoke {
     /// The token, or `-` to read it from standard input, where no list of processes shows it
@@ -31,7 +32,15 @@ impl Revoke {
             return Err(Failure::usage("there is no token: write it behind `revoke`, or behind `-` to standard input"));
         }
         issuer_client::post(self.port, "/revoke", &[("token", token)]).await?;
-        output.result("The token is revoked.", &json!({ "revoked": true }))?;
+        let is_jwt = token.starts_with("eyJ") && token.split('.').count() == 3;
+        let text = match is_jwt {
+            false => "The issuer reports the token as inactive from now on.",
+            true => {
+                "The issuer reports the token as inactive from now on. It is a JWT: services that verify it themselves, without \
+                 introspection, accept it until it expires."
+            }
+        };
+        output.result(text, &json!({ "inactive": true, "jwt": is_jwt }))?;
         Ok(Verdict::Good)
     }
 }

@@ -16,7 +16,7 @@ use std::{
     path::{self, Path, PathBuf},
 };
 
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 use http::Uri;
 use scopegate_core::{Startup, discovery::Discovery, jwt::Profile};
 
@@ -45,9 +45,9 @@ pub(crate) struct Doctor {
     /// How tokens name the service; that of the sample token by default
     #[arg(long, value_parser = audience)]
     audience: Option<String>,
-    /// The format of the issuer's tokens, where a sample token fits several: rfc9068, auth0, entra-v2, keycloak …
-    #[arg(long, value_name = "NAME", value_parser = profile)]
-    profile: Option<&'static str>,
+    /// The format of the issuer's tokens, where a sample token fits several
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Profile::names()))]
+    profile: Option<String>,
     /// A sample access token, or `-` to read it from standard input, where no list of processes shows it
     #[arg(long, allow_hyphen_values = true)]
     token: Option<String>,
@@ -173,12 +173,13 @@ impl Doctor {
         let file =
             self.client_secret_file.as_deref().map(|file| path::absolute(file).unwrap_or_else(|_| file.to_owned()));
         let client = self.client_id.clone().zip(file);
+        let named_profile = Profile::names().find(|name| Some(*name) == self.profile.as_deref());
         Settings {
             issuer: self.issuer.clone(),
             audience: self.audience.clone().unwrap_or_else(|| PLACEHOLDER.to_owned()),
             is_audience_known: self.audience.is_some(),
-            profile: self.profile.unwrap_or(DEFAULT_PROFILE),
-            named_profile: self.profile,
+            profile: named_profile.unwrap_or(DEFAULT_PROFILE),
+            named_profile,
             algorithms: Vec::new(),
             client: client.map(|(id, file)| Client::WithSecret { id, file: file.display().to_string() }),
         }
@@ -243,14 +244,6 @@ fn identifier(text: &str) -> Result<String, String> {
         }
     }
     Ok(text.to_owned())
-}
-
-/// A profile by its name.
-fn profile(name: &str) -> Result<&'static str, String> {
-    Profile::names().find(|known| *known == name).ok_or_else(|| {
-        let known: Vec<_> = Profile::names().collect();
-        format!("no profile has this name; these are known: {}", known.join(", "))
-    })
 }
 
 /// An audience without control characters and spaces at its ends.

@@ -5,9 +5,10 @@ mod keys;
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, builder::PossibleValuesParser};
 use scopegate_core::{
     Access, ResourceServer, ScopePolicy, Startup, authenticated, config::Config, explanation::Verdict as Decision,
+    jwt::Profile,
 };
 use serde_json::{Map, Value, json};
 
@@ -57,8 +58,8 @@ struct Configuration {
     /// The name of the service in `aud`
     #[arg(long)]
     audience: Option<String>,
-    /// The format of the issuer's tokens: rfc9068, auth0, entra-v2, keycloak …
-    #[arg(long, value_name = "NAME")]
+    /// The format of the issuer's tokens
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Profile::names()))]
     profile: Option<String>,
     /// A file with the issuer's keys, so that it need not be reached
     #[arg(long, value_name = "FILE")]

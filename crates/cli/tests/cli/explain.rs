@@ -107,8 +107,10 @@ fn options_of_an_issuer_are_refused_beside_a_configuration() {
     let folder = Folder::new("explain-options");
     let file = folder.file("scopegate.toml", "audience = \"a\"\n[[issuers]]\nissuer = \"https://as.example\"\n");
     for source in [&["--config", &file][..], &["--env"]] {
-        for (option, setting) in [("--audience", "audience"), ("--profile", "profile"), ("--jwks", "jwks_file")] {
-            let error = bad(2, &[&["explain"], source, &[option, "x", "token"]].concat());
+        for (option, value, setting) in
+            [("--audience", "x", "audience"), ("--profile", "keycloak", "profile"), ("--jwks", "x", "jwks_file")]
+        {
+            let error = bad(2, &[&["explain"], source, &[option, value, "token"]].concat());
             let expected =
                 format!("`{option}` belongs to `--issuer`, and `{}` has its own settings: leave out", source[0]);
             assert!(error.contains(&expected) && error.contains(&format!("set `{setting}` there")), "{error}");

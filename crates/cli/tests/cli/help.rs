@@ -42,6 +42,11 @@ fn completions_are_for_five_shells() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = good(&["completions", shell]);
         assert!(script.contains("scopegate") && script.contains("not-yet-valid"), "{shell}");
+        // The other two complete no values of options.
+        let has_values = ["bash", "fish", "zsh"].contains(&shell);
+        assert_eq!(script.contains("node-oidc-provider"), has_values, "the names of profiles: {shell}");
+        let json: Value = serde_json::from_str(&good(&["completions", "--json", shell])).unwrap();
+        assert_eq!(json["script"].as_str().unwrap().trim_end(), script.trim_end());
     }
     assert!(bad(2, &["completions", "tcsh"]).contains("possible values: bash"));
 }
@@ -56,7 +61,9 @@ fn there_is_a_manual_page_of_every_command() {
         assert!(page.contains(".SH EXAMPLES\n.nf\n"), "{page}");
         assert!(page.contains(".SH \"EXIT STATUS\"\n"), "{page}");
     }
-    assert!(bad(2, &["man", "tokn"]).contains("`scopegate --help` lists"));
+    let json: Value = serde_json::from_str(&good(&["man", "--json"])).unwrap();
+    assert!(json["page"].as_str().unwrap().contains(".TH scopegate 1"));
+    assert!(bad(2, &["man", "tokn"]).contains("possible values: issuer, token"));
 }
 
 #[test]

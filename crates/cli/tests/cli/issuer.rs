@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener, process::Command};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::rig::{
     Folder, Issuer, Running, Service, bad, ended, free_port, good, http, post, run, run_with_input, scopegate,
@@ -169,10 +169,13 @@ fn a_service_refuses_a_revoked_token() {
     let [first, second] = [(); 2].map(|()| issuer.token(&["--scope", "message", "--opaque"]));
     assert_eq!(service.status("/messages", &issuer.token(&["--scope", "message", "--opaque"])), "200");
     let revoked = run(&["revoke", &first, "--port", &issuer.port]);
-    assert_eq!((revoked.status, revoked.stdout.as_str()), (0, "The token is revoked.\n"));
+    assert_eq!(
+        (revoked.status, revoked.stdout.as_str()),
+        (0, "The issuer reports the token as inactive from now on.\n")
+    );
     // From standard input, with the line break of `scopegate token`.
     let revoked = run_with_input(&["revoke", "-", "--json", "--port", &issuer.port], &format!("{second}\n"));
-    assert_eq!((revoked.status, revoked.stdout.as_str()), (0, "{\"revoked\":true}\n"));
+    assert_eq!((revoked.status, revoked.stdout.as_str()), (0, "{\"inactive\":true,\"jwt\":false}\n"));
     for token in [first, second] {
         assert_eq!(service.status("/messages", &token), "401");
     }
@@ -181,9 +184,26 @@ fn a_service_refuses_a_revoked_token() {
 #[test]
 fn a_token_may_begin_like_an_option() {
     let issuer = Issuer::start(&[]);
-    for token in ["-7fMp0CWm4R2oPYqJ4hKQA", "--fMp0CWm4R2oPYqJ4hKQA"] {
-        good(&["revoke", "--port", &issuer.port, token]);
+    for token in ["-7fMp0CWm4R2oPYqJ4hKQA", "--fMp0CWm4R2oPYqJ4hKQA", "-hXYZ"] {
+        let said = good(&["revoke", "--port", &issuer.port, token]);
+        assert_eq!(said, "The issuer reports the token as inactive from now on.", "{token}");
     }
+}
+
+#[test]
+fn whoever_revokes_a_jwt_is_told_who_accepts_it_still() {
+    let issuer = Issuer::start(&[]);
+    let service = Service::start(&issuer.variables());
+    let token = issuer.token(&["--scope", "message"]);
+    let said = good(&["revoke", "--port", &issuer.port, &token]);
+    assert!(
+        said.contains("It is a JWT: services that verify it themselves, without introspection, accept it"),
+        "{said}"
+    );
+    assert_eq!(service.status("/messages", &token), "200");
+    let json: Value =
+        serde_json::from_str(&good(&["revoke", "--json", "--port", &issuer.port, &token])).expect("an object");
+    assert_eq!(json, json!({ "inactive": true, "jwt": true }));
 }
 
 #[test]
