@@ -85,8 +85,8 @@ impl Presented {
         Ok(Self { request })
     }
 
-    /// Why a service finds no token in the request. Of schemes, the one that was read is named if it is a known one: anything else
-    /// may be a token.
+    /// Why a service finds no token in the request. The scheme that was read is named if it is a known one: anything else may be
+    /// a token.
     pub(super) fn without_token(&self) -> Failure {
         let Some(value) = self.request.headers.get(AUTHORIZATION) else {
             return Failure::usage(format!("no header has a token: {REMEDY}"));

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::{
-    rig::{Ended, Folder, Issuer, Service, bad, ended, good, run, run_with_input, scopegate},
+    rig::{Ended, Folder, Issuer, Service, bad, ended, good, readme, run, run_with_input, scopegate},
     stand_in::{Answer, StandIn, ed25519, key_set, p256},
 };
 
@@ -119,6 +119,10 @@ fn the_embedded_issuer_is_described() {
         (&json!(0), &json!("refused"))
     );
     assert_found(&json, "note", "plain http, which is allowed on this machine alone");
+    let documented = readme().lines().find(|line| line.starts_with("| `doctor` |")).unwrap().to_owned();
+    for member in json.as_object().unwrap().keys() {
+        assert!(documented.contains(&format!("`{member}`")), "{member}: {documented}");
+    }
     assert_found(
         &json,
         "note",
