@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use super::skipped_key::{OTHER_OPERATIONS, OTHER_USE, PRIVATE_KEY, SYMMETRIC};
+use super::skipped_key::{MISSPELT_USE, OTHER_OPERATIONS, OTHER_USE, PRIVATE_KEY, SIGN_ALONE, SYMMETRIC};
 use crate::{
     crypto::{CryptoBackend, Curve, PublicKey, VerifyingKey, is_strong_ed25519},
     jose::{
@@ -73,11 +73,13 @@ impl Jwk {
             return Err(if is_symmetric { SYMMETRIC } else { PRIVATE_KEY }.into());
         }
         let key_type = member(element, "kty")?.ok_or("it has no `kty`")?;
-        if member(element, "use")?.is_some_and(|purpose| purpose != "sig") {
-            return Err(OTHER_USE.into());
+        match member(element, "use")? {
+            None | Some("sig") => {}
+            Some(purpose) if purpose.eq_ignore_ascii_case("sig") => return Err(MISSPELT_USE.into()),
+            Some(_) => return Err(OTHER_USE.into()),
         }
-        if !may_verify(element)? {
-            return Err(OTHER_OPERATIONS.into());
+        if !allows(element, "verify")? {
+            return Err(if allows(element, "sign")? { SIGN_ALONE } else { OTHER_OPERATIONS }.into());
         }
         let public_key = match (key_type, member(element, "crv")?) {
             ("EC", Some("P-256")) => ec(element, Curve::P256)?,
@@ -140,10 +142,10 @@ fn member<'v>(element: &'v Value<'_>, name: &str) -> Result<Option<&'v str>, &'s
     }
 }
 
-fn may_verify(element: &Value<'_>) -> Result<bool, &'static str> {
+fn allows(element: &Value<'_>, operation: &str) -> Result<bool, &'static str> {
     match find(element, "key_ops") {
         None => Ok(true),
-        Some(Value::Array(operations)) => Ok(operations.contains(&Value::String(Cow::Borrowed("verify")))),
+        Some(Value::Array(operations)) => Ok(operations.contains(&Value::String(Cow::Borrowed(operation)))),
         Some(_) => Err("one of its members has the wrong type"),
     }
 }

@@ -5,7 +5,9 @@ use crate::redact::excerpt;
 pub(super) const PRIVATE_KEY: &str = "it has a private member";
 pub(super) const SYMMETRIC: &str = "it is symmetric";
 pub(super) const OTHER_USE: &str = "its `use` is not `sig`";
+pub(super) const MISSPELT_USE: &str = "its `use` is not `sig` in lower case";
 pub(super) const OTHER_OPERATIONS: &str = "its `key_ops` lacks `verify`";
+pub(super) const SIGN_ALONE: &str = "its `key_ops` has `sign` and lacks `verify`";
 
 /// A key of a JWK Set that is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +35,7 @@ impl SkippedKey {
     }
 
     /// Whether it is another use (`use`, `key_ops`; RFC 7517 §4.2, §4.3) that excludes the key, such as encryption. It
-    /// signs no tokens, so nothing is amiss.
+    /// signs no tokens, so nothing is amiss. That is not said of a key with `sign` alone, nor of a misspelt `sig`.
     pub fn has_other_use(&self) -> bool {
         [OTHER_USE, OTHER_OPERATIONS].contains(&&*self.why)
     }

@@ -133,12 +133,24 @@ fn a_key_set_says_of_each_key_what_it_is_and_of_each_other_why_not() {
 }
 
 #[test]
+fn key_7_a_key_with_a_wrong_use_is_skipped_and_something_is_amiss() {
+    for (name, value, why) in [
+        ("use", json!("SIG"), "its `use` is not `sig` in lower case"),
+        ("key_ops", json!(["sign"]), "its `key_ops` has `sign` and lacks `verify`"),
+    ] {
+        let set = set(&[with("a-es256", name, value)]);
+        let [skipped] = &set.skipped[..] else { panic!("{set:?}") };
+        assert_eq!((skipped.why(), skipped.has_other_use()), (why, false));
+    }
+}
+
+#[test]
 fn key_7_a_key_for_another_use_is_skipped() {
     assert_eq!(why_skipped(&public_jwk("a-enc")), USE);
-    for other in ["enc", "", "SIG", "sig "] {
+    for other in ["enc", "", "sig "] {
         assert_eq!(why_skipped(&with("a-es256", "use", other)), USE, "{other}");
     }
-    for operations in [json!([]), json!(["sign"]), json!(["Verify"]), json!(["sign, verify"]), json!([1])] {
+    for operations in [json!([]), json!(["Verify"]), json!(["sign, verify"]), json!([1])] {
         assert_eq!(why_skipped(&with("a-es256", "key_ops", operations.clone())), OPERATIONS, "{operations}");
     }
     for operations in [json!(["verify"]), json!(["sign", "verify"])] {
