@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::{
-    HeaderMap, Request, Response, Uri,
+    HeaderMap, HeaderValue, Request, Response, Uri,
     header::{AGE, CACHE_CONTROL, DATE, EXPIRES, PRAGMA},
 };
 use http_cache_semantics::{CacheOptions, CachePolicy};
@@ -21,6 +21,13 @@ pub(crate) fn lifetime(url: &Uri, headers: &HeaderMap, answer: &HeaderMap, now: 
     let options = CacheOptions { shared: false, cache_heuristic: 0.0, ..CacheOptions::default() };
     let mut stored = Response::new(());
     *stored.headers_mut() = answer.clone();
+    for (name, value) in stored.headers_mut() {
+        if [CACHE_CONTROL, AGE].contains(name)
+            && let Some(representable) = representable(value)
+        {
+            *value = representable;
+        }
+    }
     let policy = CachePolicy::new_options(&request, &stored, now, options);
     Some(if policy.is_storable() { policy.time_to_live(now) } else { Duration::ZERO })
 }
@@ -33,6 +40,19 @@ pub(crate) fn clock_offset(answer: &HeaderMap, now: SystemTime) -> Option<i64> {
     let age = answer.get(AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok()).unwrap_or_default();
     let seconds = |time: SystemTime| i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs()).ok();
     seconds(date)?.checked_add(age)?.checked_sub(seconds(now)?)
+}
+
+/// The value with each number that is too large replaced by the largest, rather than taken for none (RFC 9111 §1.2.2).
+fn representable(value: &HeaderValue) -> Option<HeaderValue> {
+    const LARGEST: &str = "2147483648";
+    let text = value.to_str().ok()?;
+    let mut left = String::new();
+    for part in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        let digits = part.trim_end_matches(|c: char| !c.is_ascii_digit());
+        left.push_str(if digits.trim_start_matches('0').len() > LARGEST.len() { LARGEST } else { digits });
+        left.push_str(&part[digits.len()..]);
+    }
+    HeaderValue::try_from(left).ok()
 }
 
 #[cfg(test)]
@@ -89,7 +109,15 @@ mod tests {
         for fields in [&[][..], &[(LAST_MODIFIED, "Wed, 01 Jan 2025 00:00:00 GMT")], &[(AGE, "100")]] {
             assert_eq!(wish(fields), None, "{fields:?}");
         }
-        assert!(seconds(&[(CACHE_CONTROL, "max-age=99999999999")]) > 365 * 24 * 60 * 60, "for others to clamp");
+        for (value, expected) in [
+            ("max-age=99999999999", 2_147_483_648),
+            ("public, max-age=18446744073709551615, x", 2_147_483_648),
+            ("max-age=99999999999999999999999", 2_147_483_648),
+            ("max-age=00000000000000000000600", 600),
+        ] {
+            assert_eq!(seconds(&[(CACHE_CONTROL, value)]), expected, "{value}");
+        }
+        assert_eq!(seconds(&[(CACHE_CONTROL, "max-age=600"), (AGE, "99999999999999999999999")]), 0);
     }
 
     #[test]
