@@ -107,6 +107,15 @@ impl Discovery {
         Ok(metadata::read(document, &self.issuer, Wanted::Keys, &self.plain_http)?)
     }
 
+    /// The `issuer` that a metadata document names (RFC 8414 §2), whichever it is. It is the document's own text, not escaped.
+    ///
+    /// # Errors
+    ///
+    /// When the document is not one JSON object, repeats a member, or has no `issuer`.
+    pub fn named_issuer(&self, document: &[u8]) -> Result<String, InvalidMetadata> {
+        Ok(metadata::named_issuer(document)?)
+    }
+
     /// The `introspection_endpoint` of a metadata document (RFC 8414 §2), if it has one.
     ///
     /// # Errors
@@ -186,6 +195,13 @@ mod tests {
         assert_eq!(discovery.jwks_uri(&document(ISSUER, keys)).unwrap(), "https://k.example/");
         assert!(fault(discovery.jwks_uri(&document("https://as.example/t/", keys))).contains("slash at the end"));
         assert!(fault(discovery.jwks_uri(&document(ISSUER, asked))).contains("no `jwks_uri`"));
+
+        assert_eq!(discovery.named_issuer(&document("https://other.example", "")).unwrap(), "https://other.example");
+        for (text, part) in
+            [("[]", "not one JSON object"), ("{}", "no `issuer`"), (r#"{"issuer":"a","issuer":"b"}"#, "twice")]
+        {
+            assert!(fault(discovery.named_issuer(text.as_bytes())).contains(part), "{text}");
+        }
 
         assert_eq!(discovery.introspection_endpoint(&document(ISSUER, keys)), Ok(None));
         let endpoint = discovery.introspection_endpoint(&document(ISSUER, asked)).unwrap().unwrap();

@@ -139,6 +139,12 @@ pub(super) fn read(
     https_url::parse(url, plain_http).map_err(|fault| DiscoveryError::Unusable(member, fault))
 }
 
+/// The issuer that a document names.
+pub(super) fn named_issuer(document: &[u8]) -> Result<String, DiscoveryError> {
+    let members = json::object(document, |name| name == "issuer").map_err(DiscoveryError::NotADocument)?;
+    text(&members, "issuer").map(str::to_owned).ok_or(DiscoveryError::Missing("issuer"))
+}
+
 /// A member that is a string. `null` and other types count as absent.
 fn text<'v>(members: &'v [(Cow<'_, str>, Value<'_>)], wanted: &str) -> Option<&'v str> {
     members.iter().find_map(|(name, value)| match value {

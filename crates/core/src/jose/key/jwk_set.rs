@@ -83,9 +83,12 @@ impl JwkSet {
         self
     }
 
-    /// Examines the RSA keys that were never examined before, ahead of [`prepare`](Self::prepare), and yields after each
-    /// millisecond. Keys beyond [`MAX_WORK`] are skipped until the set is fetched again.
-    pub(crate) async fn examined(self) -> Self {
+    /// Examines the RSA keys that were never examined before, ahead of [`prepare`](Self::prepare), as a resource server does
+    /// with a fetched set. It yields to the runtime after each millisecond.
+    ///
+    /// What has not been examined, `prepare` examines without a bound, so use this for a set that others have made. Long
+    /// keys take long: those beyond the work of a hundred keys of 4096 bits are skipped, and reported as such.
+    pub async fn examined(self) -> Self {
         self.examined_within(MAX_WORK).await
     }
 
