@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::{
     Failure, Output, Verdict,
     config_file::{self, Unreadable},
+    printable::without_tokens,
 };
 
 /// Report every fault of a configuration
@@ -60,6 +61,9 @@ impl Check {
             Ok(config) => faults(config).await,
             Err(fault) => vec![fault],
         };
+        // A token may stand in the place of a name.
+        let what = without_tokens(&what);
+        let faults: Vec<String> = faults.iter().map(|fault| without_tokens(fault)).collect();
         let text = match faults.len() {
             0 => format!("{what}: no fault"),
             1 => format!("{what}: 1 fault\n- {}", faults[0]),

@@ -5,7 +5,10 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 use clap::error::ErrorKind;
 use serde_json::json;
 
-use crate::{Output, output};
+use crate::{
+    Output, output,
+    printable::{ascii, is_between_words, is_token68, without_tokens},
+};
 
 /// An error of a command. Its text says what to do next, and never has a token in it.
 #[derive(Debug)]
@@ -26,10 +29,11 @@ impl Failure {
     }
 
     pub(crate) fn report(&self, output: &Output) -> ExitCode {
+        let text = without_tokens(&self.text);
         if output.is_json() {
-            eprintln!("{}", json!({ "error": self.text }));
+            eprintln!("{}", ascii(&json!({ "error": text }).to_string()));
         } else {
-            eprintln!("{} {}", output::error_label(), self.text);
+            eprintln!("{} {text}", output::error_label());
         }
         ExitCode::from(self.status)
     }
@@ -45,7 +49,7 @@ pub(crate) fn of_arguments(error: &clap::Error, arguments: &[OsString]) -> ExitC
     let redacted = redacted(&plain, arguments);
     if !is_help && arguments.iter().any(|argument| argument == "--json") {
         let text = redacted.strip_prefix("error: ").unwrap_or(&redacted);
-        eprintln!("{}", json!({ "error": text.trim_end() }));
+        eprintln!("{}", ascii(&json!({ "error": text.trim_end() }).to_string()));
     } else if is_help || redacted == plain {
         // In colour on a terminal. The reader may be gone.
         let _ = error.print();
@@ -55,19 +59,21 @@ pub(crate) fn of_arguments(error: &clap::Error, arguments: &[OsString]) -> ExitC
     ExitCode::from(status)
 }
 
-/// The name of a file that cannot be read, unless a JWT stands in its place.
+/// The name of a file, unless a token stands in its place.
 pub(crate) fn shown(file: &Path) -> String {
-    if file.to_string_lossy().starts_with("eyJ") { "[redacted]".to_owned() } else { format!("{file:?}") }
+    without_tokens(&format!("{file:?}"))
 }
 
-/// `text` without the arguments, and the values of options, that may be tokens.
+/// `text` without the arguments, the values of options, and the words of either, that may be tokens.
 fn redacted(text: &str, arguments: &[OsString]) -> String {
     let arguments = arguments.iter().filter_map(|argument| argument.to_str());
     let words = arguments.flat_map(|argument| {
         let value = argument.split_once('=').map(|(_, value)| value);
-        [Some(argument), value].into_iter().flatten()
+        [Some(argument), value].into_iter().flatten().flat_map(|text| text.split(is_between_words))
     });
-    words.filter(|word| may_be_token(word)).fold(text.to_owned(), |text, word| text.replace(word, "[redacted]"))
+    let without =
+        words.filter(|word| may_be_token(word)).fold(text.to_owned(), |text, word| text.replace(word, "[redacted]"));
+    without_tokens(&without)
 }
 
 /// Whether the word is long enough for a token and has its characters only (RFC 9110, section 11.2: `token68`).
@@ -77,9 +83,7 @@ fn may_be_token(word: &str) -> bool {
         name.bytes().next().is_some_and(|first| first.is_ascii_lowercase())
             && name.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'-')
     });
-    word.len() >= SHORTEST
-        && !is_option
-        && word.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-._~+/=".contains(&octet))
+    word.len() >= SHORTEST && !is_option && is_token68(word)
 }
 
 #[cfg(test)]
@@ -91,7 +95,9 @@ mod tests {
         let redacted = |argument: &str| redacted(&format!("unexpected argument '{argument}'"), &[argument.into()]);
         for token in ["eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln", "-7fMp0CWm4R2oPYqJ4hKQA", "--fMp0CWm4R2oPYqJ4hKQA"] {
             assert_eq!(redacted(token), "unexpected argument '[redacted]'");
-            assert_eq!(redacted(&format!("--tenant={token}")).matches(token).count(), 0);
+            for around in ["--tenant=", "Bearer ", "Authorization: Bearer ", "curl -H 'Authorization: Bearer "] {
+                assert_eq!(redacted(&format!("{around}{token}'")).matches(token).count(), 0);
+            }
         }
         for other in ["--for-identity-tokens", "scopes", "https://api.example/messages?"] {
             assert_eq!(redacted(other), format!("unexpected argument '{other}'"));

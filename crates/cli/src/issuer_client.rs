@@ -19,7 +19,7 @@ use scopegate_testing::{Mint, TestIssuer};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::Failure;
+use crate::{Failure, printable::printable};
 
 /// The port of `scopegate issuer` unless another is named.
 pub(crate) const DEFAULT_PORT: u16 = 9000;
@@ -62,13 +62,21 @@ pub(crate) async fn post(port: u16, path: &str, parameters: &[(&str, &str)]) -> 
         Ok(body) if status == StatusCode::OK => Ok(body),
         Ok(body) if body["error_description"].is_string() => {
             let description = body["error_description"].as_str().unwrap_or_default();
-            // Some other server may repeat what it was sent.
-            let repeats = parameters.iter().any(|(_, value)| value.len() >= 16 && description.contains(value));
-            let description = if repeats { "for a reason that is not shown" } else { description };
+            let mut sent = parameters.iter().chain(&client).map(|(_, value)| *value);
+            let description = match sent.any(|value| is_repeated(value, description)) {
+                true => "for a reason that is not shown".to_owned(),
+                false => printable(description),
+            };
             Err(Failure::failed(format!("{issuer} refused ({status}): {description}; {REMEDY}")))
         }
         _ => Err(Failure::failed(format!("what answers at {issuer} is no `scopegate issuer` ({status}): {REMEDY}"))),
     }
+}
+
+/// Whether a text has a part of a value that was sent, as that of some other server may.
+fn is_repeated(value: &str, text: &str) -> bool {
+    const LONGEST: usize = 7;
+    value.as_bytes().windows(LONGEST + 1).any(|run| text.as_bytes().windows(LONGEST + 1).any(|part| part == run))
 }
 
 const REMEDY: &str = "start `scopegate issuer`, or name its port with `--port`";
@@ -80,4 +88,19 @@ async fn send(port: u16, request: Request<Full<Bytes>>) -> Result<(StatusCode, B
     tokio::spawn(async { _ = connection.await });
     let (parts, body) = sender.send_request(request).await?.into_parts();
     Ok((parts.status, Limited::new(body, MAX_ANSWER).collect().await?.to_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_what_was_sent_is_a_repetition() {
+        for text in ["got eyJhbGci", "eyJhbGciOiJ9.e30", "\u{e9} hbGciOiJ"] {
+            assert!(is_repeated("eyJhbGciOiJ9.e30.c2ln", text), "{text}");
+        }
+        for text in ["", "eyJhbGc", "the token is malformed"] {
+            assert!(!is_repeated("eyJhbGciOiJ9.e30.c2ln", text), "{text}");
+        }
+    }
 }

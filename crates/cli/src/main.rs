@@ -12,6 +12,7 @@ mod issuer;
 mod issuer_client;
 mod man;
 mod output;
+mod printable;
 mod revoke;
 mod rotate;
 mod stdin;

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::Failure;
+use crate::{Failure, printable::ascii};
 
 /// Where results go.
 pub(crate) struct Output {
@@ -25,7 +25,7 @@ impl Output {
 
     /// Prints the result in one of its two forms.
     pub(crate) fn result(&self, text: &str, json: &Value) -> Result<(), Failure> {
-        if self.is_json { self.text(&json.to_string()) } else { self.text(text) }
+        if self.is_json { self.text(&ascii(&json.to_string())) } else { self.text(text) }
     }
 
     /// Prints an explanation, on a terminal in colour: of its lines, those that say how something ended.

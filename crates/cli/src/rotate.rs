@@ -1,11 +1,12 @@
 //! `scopegate rotate`.
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     Failure, Output, Verdict,
     issuer_client::{self, DEFAULT_PORT},
+    printable::printable,
 };
 
 /// Give the running issuer new keys
@@ -26,14 +27,20 @@ impl Rotate {
     pub(crate) async fn run(self, output: &Output) -> Result<Verdict, Failure> {
         let keep_old = if self.drop_old { "false" } else { "true" };
         let keys = issuer_client::post(self.port, "/rotate", &[("keep_old", keep_old)]).await?;
-        let published: String = keys["keys"].as_array().into_iter().flatten().map(line).collect();
+        // Whatever answers at the port may say more, and anything.
+        let keys: Vec<[String; 2]> = keys["keys"].as_array().into_iter().flatten().map(described).collect();
+        let published: String = keys.iter().map(|[algorithm, id]| format!("{algorithm:<8}{id}\n")).collect();
+        let json: Vec<Value> = keys.iter().map(|[algorithm, id]| json!({ "alg": algorithm, "kid": id })).collect();
         let issuer = issuer_client::identifier(self.port);
-        output.result(&format!("The keys of {issuer}, the one that signs first:\n{published}"), &keys)?;
+        output.result(
+            &format!("The keys of {issuer}, the one that signs first:\n{published}"),
+            &json!({ "keys": json }),
+        )?;
         Ok(Verdict::Good)
     }
 }
 
-fn line(key: &Value) -> String {
-    let member = |name: &str| key[name].as_str().unwrap_or("-").to_owned();
-    format!("{:<8}{}\n", member("alg"), member("kid"))
+/// Algorithm and id.
+fn described(key: &Value) -> [String; 2] {
+    ["alg", "kid"].map(|name| printable(key[name].as_str().unwrap_or("-")))
 }

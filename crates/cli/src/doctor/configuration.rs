@@ -13,12 +13,16 @@ pub(super) struct Settings {
     /// The audience, and whether it stands for one that is not known.
     pub(super) audience: String,
     pub(super) is_audience_known: bool,
+    /// Those of a sample token, where there are several.
+    pub(super) candidates: Vec<String>,
     pub(super) profile: &'static str,
     /// The profile that the user has chosen.
     pub(super) named_profile: Option<&'static str>,
     /// Empty for the default ones.
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) client: Option<Client>,
+    /// Whether the introspection endpoint calls every token active, so that there is no client.
+    pub(super) is_introspection_unsound: bool,
 }
 
 /// How the introspection endpoint is asked.
@@ -35,6 +39,11 @@ pub(super) enum Client {
 /// The profile that a configuration has without naming one.
 pub(super) const DEFAULT_PROFILE: &str = "rfc9068";
 
+/// Whether the profile weakens a check.
+pub(super) fn is_dangerous(profile: &str) -> bool {
+    profile.starts_with("dangerous-")
+}
+
 /// The id of a client that nobody has registered.
 const UNKNOWN_CLIENT: &str = "scopegate-doctor";
 
@@ -42,11 +51,17 @@ impl Settings {
     /// The file.
     pub(super) fn to_toml(&self) -> String {
         let mut text = String::new();
-        if !self.is_audience_known {
+        if !self.candidates.is_empty() {
+            text += "# Write the one that is your service here. The sample token is for these:\n";
+            self.candidates.iter().for_each(|audience| _ = writeln!(text, "#   {}", quoted(audience)));
+        } else if !self.is_audience_known {
             text += "# How the issuer's tokens name your service: write the audience here that clients ask for.\n";
         }
         _ = writeln!(text, "audience = {}", quoted(&self.audience));
         _ = writeln!(text, "\n[[issuers]]\nissuer = {}", quoted(&self.issuer));
+        if is_dangerous(self.profile) {
+            text += "# It weakens a check, as its documentation says: demand more of each token, as that shows.\n";
+        }
         if self.profile != DEFAULT_PROFILE {
             _ = writeln!(text, "profile = {}", quoted(self.profile));
         }
@@ -84,9 +99,14 @@ impl Settings {
     }
 }
 
-/// A string of TOML. Those of JSON are a part of them, except that U+007F has to be escaped.
+/// A string of TOML, in printable ASCII: whoever prints it may do so on a terminal.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+    let escaped = text.chars().map(|c| match c {
+        '"' | '\\' => format!("\\{c}"),
+        ' '..='~' => c.to_string(),
+        _ => format!("\\U{:08X}", u32::from(c)),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
 }
 
 #[cfg(test)]
@@ -94,9 +114,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_text_is_quoted() {
-        for text in ["plain", "a \"b\" \\ c", "tab\tbreak\n", "\u{7f}\u{0}\u{1b}", "caf\u{e9}"] {
-            let table: toml::Table = toml::from_str(&format!("x = {}", quoted(text))).unwrap();
+    fn every_text_is_quoted_in_printable_ascii() {
+        for text in ["plain", "a \"b\" \\ c", "tab\tbreak\n", "\u{7f}\u{0}\u{1b}\u{9b}\u{202e}", "caf\u{e9} \u{1f512}"]
+        {
+            let quoted = quoted(text);
+            assert!(quoted.chars().all(|c| matches!(c, ' '..='~')), "{quoted}");
+            let table: toml::Table = toml::from_str(&format!("x = {quoted}")).unwrap();
             assert_eq!(table["x"].as_str(), Some(text));
         }
     }
@@ -107,10 +130,12 @@ mod tests {
             issuer: "https://as.example".into(),
             audience: "api".into(),
             is_audience_known: true,
+            candidates: Vec::new(),
             profile: DEFAULT_PROFILE,
             named_profile: None,
             algorithms: Vec::new(),
             client: None,
+            is_introspection_unsound: false,
         };
         assert_eq!(settings.to_toml(), "audience = \"api\"\n\n[[issuers]]\nissuer = \"https://as.example\"\n");
         let more = Settings {

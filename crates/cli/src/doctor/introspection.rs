@@ -19,8 +19,8 @@ const INVENTED: &str = "scopegate-doctor-invented-this-token";
 
 const SOURCE: &str = "RFC 7662 section 2.1";
 
-/// Asks the endpoint, if the document names one.
-pub(super) async fn examine(examination: &mut Examination, settings: &Settings, endpoint: Option<&Uri>) {
+/// Asks the endpoint, if the document names one. Of one that calls every token active, nothing stays in the settings.
+pub(super) async fn examine(examination: &mut Examination, settings: &mut Settings, endpoint: Option<&Uri>) {
     examination.report.part("Introspection");
     let Some(endpoint) = endpoint else {
         examination.report.line("no valid document names an endpoint, so opaque tokens cannot be verified");
@@ -85,6 +85,9 @@ pub(super) async fn examine(examination: &mut Examination, settings: &Settings, 
     };
     examination.report.line(format_args!("its answer about an invented token: {answer}"));
     examination.report.member("introspection", json!({ "endpoint": shown, "invented_token": answer }));
+    if answer == "active" {
+        (settings.client, settings.is_introspection_unsound) = (None, true);
+    }
     if let Some((level, text, remedy)) = finding {
         let source = if answer == "active" { "RFC 7662 section 2.2" } else { SOURCE };
         examination.report.findings.add(level, Some(&shown), text, source, remedy);

@@ -1,10 +1,10 @@
 //! The key set, key by key, and how long it is fresh.
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use http::{
     HeaderMap, Response, StatusCode, Uri,
-    header::{AGE, CACHE_CONTROL, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA},
+    header::{AGE, CACHE_CONTROL, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA, VARY},
 };
 use scopegate_core::{
     CryptoBackend,
@@ -18,8 +18,9 @@ use super::{
     finding::Level,
     metadata::{judge_media_type, location},
     network::without_query,
-    report::{duration, printable},
+    report::duration,
 };
+use crate::printable::printable;
 
 /// What follows from the set.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub(super) struct Keys {
     pub(super) are_usable: bool,
     /// The algorithms to configure, where the default ones leave keys out.
     pub(super) algorithms: Vec<Algorithm>,
+    /// How long the set took.
+    pub(super) waited: Duration,
 }
 
 const SET: &str = "RFC 7517 section 5";
@@ -43,7 +46,8 @@ pub(super) async fn examine(examination: &mut Examination, url: &Uri) -> Keys {
         examination.report.findings.add(Level::Note, Some(&shown), text, "RFC 8414 section 2", remedy);
     }
     let (request, limits) = (examination.discovery.request(url), examination.discovery.limits());
-    let limit = limits.body;
+    // A service gives the keys this time, all in all.
+    let (limit, longest) = (limits.body, 2 * limits.deadline);
     let exchange = examination.network.get(request, limits).await;
     let fault = |examination: &mut Examination, text: String, remedy: &'static str| {
         examination.report.line(format_args!("none: {text}"));
@@ -81,13 +85,22 @@ pub(super) async fn examine(examination: &mut Examination, url: &Uri) -> Keys {
     let mut add = |level, text: String, source, remedy: String| findings.add(level, Some(&shown), text, source, remedy);
     let media_types = ["application/jwk-set+json", "application/json"];
     judge_media_type(&mut add, answer.headers(), "the key set", &media_types, "RFC 7517 section 8.5.2");
+    // A set may have keys that occupy a processor for minutes.
+    let examined_at = Instant::now();
     let set = match JwkSet::from_json(answer.body()) {
-        Ok(set) => set,
+        Ok(set) => match tokio::time::timeout(longest, set.examined()).await {
+            Ok(set) => set,
+            Err(_) => {
+                let text = format!("its keys take longer to examine than the {} s of a service", longest.as_secs());
+                return fault(examination, text, "have the issuer publish shorter keys, and fewer of them");
+            }
+        },
         Err(error) => return fault(examination, error.to_string(), "have the issuer publish a JWK Set of public keys"),
     };
+    let examination_took = examined_at.elapsed();
     let keys = each(examination, &set, &shown);
     caching(examination, url, &answer, exchange.received_at);
-    keys
+    Keys { waited: exchange.took + examination_took, ..keys }
 }
 
 /// Lists the keys.
@@ -136,7 +149,8 @@ fn each(examination: &mut Examination, set: &JwkSet, url: &str) -> Keys {
     let mut algorithms: Vec<Algorithm> = keys.keys().map(|key| key.algorithm()).collect();
     algorithms.sort_unstable();
     algorithms.dedup();
-    Keys { are_usable: !keys.is_empty(), algorithms: if is_more_by_all { algorithms } else { Vec::new() } }
+    let algorithms = if is_more_by_all { algorithms } else { Vec::new() };
+    Keys { are_usable: !keys.is_empty(), algorithms, ..Keys::default() }
 }
 
 /// What the name of the algorithm does not say of the key.
@@ -217,10 +231,9 @@ fn caching(examination: &mut Examination, url: &Uri, answer: &Response<bytes::By
         None => {
             (Level::Note, format!("no header says how long the keys may be cached; they are fetched every {applied}"))
         }
-        Some(0) => (
-            Level::Warning,
-            format!("the headers forbid to cache the keys; they are fetched every {applied} all the same"),
-        ),
+        Some(0) => {
+            (Level::Warning, format!("{}; they are fetched every {applied} all the same", why_not_cached(headers)))
+        }
         Some(asked) if asked != lifetime.applied.as_secs() => {
             let asked = duration(asked);
             (Level::Note, format!("the headers ask for {asked}, which the bounds make {applied}"))
@@ -230,6 +243,26 @@ fn caching(examination: &mut Examination, url: &Uri, answer: &Response<bytes::By
     let remedy = "have the issuer send a `Cache-Control: max-age=` no longer than it publishes a new key ahead of its \
                   use; `min_interval` and `max_interval` of `key_refresh` are the bounds";
     report.findings.add(level, Some(&shown), text, SOURCE, remedy);
+}
+
+/// Why a cache that is private may not use what it has stored.
+fn why_not_cached(headers: &HeaderMap) -> &'static str {
+    let values = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let directives: Vec<String> = values.flat_map(|value| value.split(',')).map(|d| d.trim().to_lowercase()).collect();
+    let has = |name: &str| directives.iter().any(|directive| directive.split('=').next() == Some(name));
+    if has("no-store") {
+        "the headers forbid to cache the keys (`no-store`)"
+    } else if has("no-cache") || headers.contains_key(PRAGMA) {
+        "the headers forbid to use cached keys without asking again (`no-cache`)"
+    } else if headers.get(VARY).is_some_and(|vary| vary.as_bytes().trim_ascii() == b"*") {
+        "the headers forbid to use cached keys for another request (`Vary: *`)"
+    } else if has("s-maxage") && !has("max-age") {
+        "the headers have a lifetime for shared caches alone (`s-maxage`)"
+    } else if headers.contains_key(AGE) && !directives.iter().any(|directive| directive == "max-age=0") {
+        "the keys were as old as they may become when they came (`Age`)"
+    } else {
+        "by the headers the keys are out of date at once"
+    }
 }
 
 /// The seconds since the set was changed.

@@ -1,5 +1,7 @@
 //! The metadata document, at every address where it may be.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, Response, StatusCode, Uri,
@@ -12,8 +14,8 @@ use super::{
     Examination, discovery_of,
     finding::Level,
     network::{Exchange, without_query},
-    report::printable,
 };
+use crate::printable::printable;
 
 /// What follows from the documents.
 #[derive(Debug, Default)]
@@ -26,6 +28,8 @@ pub(super) struct Metadata {
     pub(super) is_valid: bool,
     /// Whether the server answered at all.
     pub(super) is_reached: bool,
+    /// How long a service waits for them: it takes the addresses in their order, up to the first valid document.
+    pub(super) waited: Duration,
 }
 
 const WELL_KNOWN: &str = "RFC 8414 section 3, OpenID Connect Discovery section 4";
@@ -73,7 +77,10 @@ pub(super) async fn examine(examination: &mut Examination, urls: Vec<Uri>) -> Me
             "have the issuer publish the same document at all addresses",
         );
     }
+    let is_valid = |exchange: &Exchange| body(exchange).is_some_and(|body| discovery.jwks_uri(body).is_ok());
+    let first = exchanges.iter().position(is_valid).unwrap_or_default();
     Metadata {
+        waited: exchanges[..=first].iter().map(|exchange| exchange.took).sum(),
         is_valid: !valid.is_empty(),
         jwks_uri: valid
             .into_iter()
@@ -97,7 +104,7 @@ fn body(exchange: &Exchange) -> Option<&Bytes> {
 fn described(examination: &mut Examination, exchange: &Exchange) -> Value {
     let url = without_query(&exchange.url);
     let media_type = exchange.outcome.as_ref().ok().and_then(|answer| media_type(answer.headers()));
-    let named = body(exchange).and_then(|body| issuer_of(body));
+    let named = body(exchange).and_then(|body| examination.discovery.named_issuer(body).ok());
     let matches = body(exchange).map(|_| named.as_deref() == Some(&*examination.issuer));
     let (status, shown) = match &exchange.outcome {
         Ok(answer) => (Some(answer.status().as_u16()), answer.status().as_u16().to_string()),
@@ -161,6 +168,11 @@ fn judge(examination: &mut Examination, exchange: &Exchange, level: Level) {
             let remedy = "have the document served at this address itself, or configure the issuer that it is of";
             return add(level, text, WELL_KNOWN, remedy.to_owned());
         }
+        // Where nothing is, some servers say so by another status.
+        status if status.is_client_error() && level == Level::Warning => {
+            let text = format!("the answer has the status {status}, and the document is at another address");
+            return add(Level::Note, text, WELL_KNOWN, "nothing".to_owned());
+        }
         status => {
             let remedy =
                 "have the issuer publish its document without authentication and without limits for this machine";
@@ -176,20 +188,14 @@ fn judge(examination: &mut Examination, exchange: &Exchange, level: Level) {
     );
     let document = answer.body();
     if let Err(fault) = discovery.jwks_uri(document) {
-        let (source, remedy) = match (parsed(document), issuer_of(document)) {
+        let (source, remedy) = match (parsed(document), discovery.named_issuer(document)) {
             (None, _) => (
                 "RFC 8414 section 3.2",
                 "have the server answer with the document: a login page, an error page of a proxy or an application's \
                  start page may have come instead"
                     .to_owned(),
             ),
-            (_, Some(named)) if named != issuer => (
-                IDENTITY,
-                format!(
-                    "if tokens have {0} in `iss`, run `scopegate doctor {0}`; else have the document corrected",
-                    printable(&named)
-                ),
-            ),
+            (_, Ok(named)) if named != issuer => (IDENTITY, remedy_for_another(&named)),
             _ => (
                 "RFC 8414 section 2",
                 "have the issuer correct its document; `jwks_uri` in the configuration \
@@ -245,13 +251,23 @@ fn parsed(document: &[u8]) -> Option<Value> {
     serde_json::from_slice(document).ok().filter(Value::is_object)
 }
 
-fn issuer_of(document: &[u8]) -> Option<String> {
-    Some(parsed(document)?.get("issuer")?.as_str()?.to_owned())
+/// What to do about a document of another issuer. Its name comes from the server, and a command is for pasting.
+fn remedy_for_another(named: &str) -> String {
+    let is_harmless = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~/:".contains(&octet);
+    if named.contains('{') {
+        "the document is a template for many tenants: name the issuer of one of them, as its tokens have it in `iss`"
+            .to_owned()
+    } else if named.starts_with("https://") && named.len() <= 200 && named.bytes().all(is_harmless) {
+        format!("if tokens have {named} in `iss`, run `scopegate doctor {named}`; else have the document corrected")
+    } else {
+        "compare it with `iss` of a token: if they are the same, examine that issuer; else have the document corrected"
+            .to_owned()
+    }
 }
 
 /// Where the keys are by a document of whatever issuer, so that they are looked at although it has to be corrected.
 fn of_its_own_issuer(document: &[u8], examined: &str) -> Option<Uri> {
-    let named = issuer_of(document)?;
+    let named = discovery_of(examined, examined).named_issuer(document).ok()?;
     discovery_of(&named, examined).jwks_uri(document).ok()
 }
 

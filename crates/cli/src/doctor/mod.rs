@@ -2,6 +2,7 @@
 
 mod clock;
 mod configuration;
+mod delay;
 mod finding;
 mod introspection;
 mod keys;
@@ -9,12 +10,9 @@ mod metadata;
 mod network;
 mod report;
 mod sample;
+mod saving;
 
-use std::{
-    fs::OpenOptions,
-    io::{ErrorKind, Write as _},
-    path::{self, Path, PathBuf},
-};
+use std::path::{self, PathBuf};
 
 use clap::{Args, builder::PossibleValuesParser};
 use http::Uri;
@@ -25,9 +23,14 @@ use self::{
     finding::Level,
     metadata::Metadata,
     network::Network,
-    report::{Report, printable},
+    report::Report,
+    saving::Saving,
 };
-use crate::{Failure, Output, Verdict, failure::shown, stdin};
+use crate::{
+    Failure, Output, Verdict,
+    printable::{printable, without_tokens},
+    stdin,
+};
 
 /// What stands for the audience where none is known.
 const PLACEHOLDER: &str = "https://api.example";
@@ -57,12 +60,8 @@ pub(crate) struct Doctor {
     /// The file with the secret of that client
     #[arg(long, value_name = "FILE", requires = "client_id")]
     client_secret_file: Option<PathBuf>,
-    /// Save the configuration to this file, unless it exists
-    #[arg(long, value_name = "FILE")]
-    save: Option<PathBuf>,
-    /// Replace the file
-    #[arg(long, requires = "save")]
-    force: bool,
+    #[command(flatten)]
+    saving: Saving,
 }
 
 /// An issuer, and what is known of it so far.
@@ -82,9 +81,7 @@ impl Examination {
 
 impl Doctor {
     pub(crate) async fn run(self, output: &Output) -> Result<Verdict, Failure> {
-        if let Some(file) = self.save.as_deref().filter(|file| !self.force && file.exists()) {
-            return Err(exists(file));
-        }
+        self.saving.prepare(self.client_secret_file.as_deref())?;
         let token = match self.token.as_deref() {
             Some("-") => Some(stdin::text("a token")?),
             other => other.map(str::to_owned),
@@ -105,8 +102,8 @@ impl Doctor {
             None => None,
         };
         let is_bad = examination.report.has_fault();
-        let saved = self.saved(configuration.as_deref());
-        let file = self.save.as_deref().filter(|_| saved.is_ok()).map(|file| file.display().to_string());
+        let saved = self.saving.save(configuration.as_deref(), is_bad);
+        let file = self.saving.save.as_deref().filter(|_| saved.is_ok()).map(|file| file.display().to_string());
         let (text, json) = examination.report.finish(configuration.as_deref(), file);
         output.result(&text, &json)?;
         saved?;
@@ -117,7 +114,7 @@ impl Doctor {
     async fn examine(&self, examination: &mut Examination, token: Option<&str>) -> Option<Settings> {
         let mut settings = self.settings();
         examination.report.part(format_args!("Issuer {}", printable(&self.issuer)));
-        examination.report.member("issuer", self.issuer.clone());
+        examination.report.member("issuer", without_tokens(&self.issuer));
         let urls = match examination.discovery.well_known_urls() {
             Ok(urls) => urls,
             Err(fault) => {
@@ -137,7 +134,7 @@ impl Doctor {
             let remedy = "serve it over https before anyone else is to trust it";
             examination.report.findings.add(Level::Note, None, text, "RFC 8414 section 2, section 6.1", remedy);
         }
-        let Metadata { jwks_uri, introspection_endpoint, is_valid, is_reached } =
+        let Metadata { jwks_uri, introspection_endpoint, is_valid, is_reached, mut waited } =
             metadata::examine(examination, urls).await;
         if !is_reached {
             return None;
@@ -147,8 +144,10 @@ impl Doctor {
             None => keys::Keys::default(),
         };
         settings.algorithms = keys.algorithms;
+        waited += keys.waited;
+        let is_in_time = delay::examine(examination, waited);
         clock::examine(examination);
-        introspection::examine(examination, &settings, introspection_endpoint.as_ref()).await;
+        introspection::examine(examination, &mut settings, introspection_endpoint.as_ref()).await;
         if !(is_valid && keys.are_usable) {
             if token.is_some() {
                 let text = "the sample token was not tried, since a service has no keys for it";
@@ -160,12 +159,12 @@ impl Doctor {
             Some(token) => sample::examine(examination, &mut settings, token).await,
             None => sample::guess(examination, &mut settings),
         }
-        if !settings.is_audience_known {
+        if !settings.is_audience_known && settings.candidates.is_empty() {
             let text = format!("the audience is not known; the configuration has {PLACEHOLDER} in its place");
             let remedy = "name it with `--audience`, or send a sample token that has one";
             examination.report.findings.add(Level::Warning, None, text, "RFC 9068 section 4", remedy);
         }
-        Some(settings)
+        is_in_time.then_some(settings)
     }
 
     fn settings(&self) -> Settings {
@@ -178,33 +177,13 @@ impl Doctor {
             issuer: self.issuer.clone(),
             audience: self.audience.clone().unwrap_or_else(|| PLACEHOLDER.to_owned()),
             is_audience_known: self.audience.is_some(),
+            candidates: Vec::new(),
             profile: named_profile.unwrap_or(DEFAULT_PROFILE),
             named_profile,
             algorithms: Vec::new(),
             client: client.map(|(id, file)| Client::WithSecret { id, file: file.display().to_string() }),
+            is_introspection_unsound: false,
         }
-    }
-
-    fn saved(&self, configuration: Option<&str>) -> Result<(), Failure> {
-        let Some(file) = &self.save else { return Ok(()) };
-        let configuration = configuration.ok_or_else(|| {
-            Failure::failed(format!(
-                "{} is not written, since there is no configuration; remedy the faults first",
-                shown(file)
-            ))
-        })?;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        if !self.force {
-            options.create_new(true);
-        }
-        let written = options.open(file).and_then(|mut file| file.write_all(configuration.as_bytes()));
-        written.map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => exists(file),
-            _ => {
-                Failure::failed(format!("{} cannot be written: {error}; name another file with `--save`", shown(file)))
-            }
-        })
     }
 }
 
@@ -227,10 +206,6 @@ async fn starting(examination: &mut Examination, settings: Settings) -> Option<S
             None
         }
     }
-}
-
-fn exists(file: &Path) -> Failure {
-    Failure::usage(format!("{} exists: name another file with `--save`, or replace it with `--force`", shown(file)))
 }
 
 /// An identifier, and not the address of the document that an issuer publishes.

@@ -3,8 +3,9 @@
 
 use std::{
     error::Error as StdError,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -15,8 +16,7 @@ use scopegate_core::{
     fetch::{Fetch, FetchError, FetchLimits, ReqwestFetch},
 };
 
-use super::report::printable;
-use crate::Failure;
+use crate::{Failure, printable::printable};
 
 /// After how long the user is told what is waited for.
 const SLOW: Duration = Duration::from_secs(1);
@@ -35,6 +35,7 @@ pub(super) struct Exchange {
     body: Bytes,
     pub(super) outcome: Result<Response<Bytes>, Unanswered>,
     pub(super) received_at: SystemTime,
+    pub(super) took: Duration,
 }
 
 /// Why there is no response.
@@ -91,20 +92,25 @@ impl Fetch for Network {
         }
         let network = self.clone();
         Box::pin(async move {
-            let mut answer = network.client.fetch(request, limits);
+            let sent_at = Instant::now();
+            // A server that sends one interim response after the other holds up the client's own deadline.
+            let last = limits.deadline + SLOW;
+            let mut answer = pin!(tokio::time::timeout(last, network.client.fetch(request, limits)));
             let outcome = match tokio::time::timeout(SLOW, &mut answer).await {
                 Ok(outcome) => outcome,
                 Err(_) => {
-                    eprintln!("waiting for {} ...", printable(&without_query(&url)));
+                    eprintln!("waiting for {} ...", without_query(&url));
                     answer.await
                 }
             };
+            let outcome = outcome.unwrap_or_else(|_| Err(FetchError::timed_out()));
+            let took = sent_at.elapsed();
             let remembered = outcome.as_ref().map(Response::clone).map_err(|error| Unanswered {
                 why: printable(&chain(error)),
                 is_too_long: error.to_string() == FetchError::body_too_large().to_string(),
             });
             let received_at = SystemClock.now();
-            network.exchanges().push(Exchange { method, url, body, outcome: remembered, received_at });
+            network.exchanges().push(Exchange { method, url, body, outcome: remembered, received_at, took });
             outcome
         })
     }
@@ -112,8 +118,7 @@ impl Fetch for Network {
 
 /// The address for a report. A query may have a secret.
 pub(super) fn without_query(url: &Uri) -> String {
-    let url = url.to_string();
-    url.split('?').next().unwrap_or_default().to_owned()
+    printable(url.to_string().split('?').next().unwrap_or_default())
 }
 
 /// An error and its causes.

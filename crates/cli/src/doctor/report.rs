@@ -14,8 +14,17 @@ pub(super) struct Report {
 }
 
 /// The members of the JSON that a step adds, and that are null if it was not reached.
-const MEMBERS: [&str; 8] =
-    ["documents", "keys", "caching", "clock", "introspection", "profiles", "profile", "explanation"];
+const MEMBERS: [&str; 9] = [
+    "documents",
+    "documents_seconds",
+    "keys",
+    "caching",
+    "clock",
+    "introspection",
+    "profiles",
+    "profile",
+    "explanation",
+];
 
 impl Report {
     pub(super) fn new() -> Self {
@@ -76,20 +85,6 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Text of a server, safe for a terminal: without control characters, and cut short.
-pub(super) fn printable(text: &str) -> String {
-    const LONGEST: usize = 200;
-    let mut shown: String = text.chars().take(LONGEST).flat_map(escaped).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown += "...";
-    }
-    shown
-}
-
-fn escaped(c: char) -> Vec<char> {
-    if matches!(c, ' '..='~') { vec![c] } else { c.escape_default().collect() }
-}
-
 /// A number of seconds in the unit of its size.
 pub(super) fn duration(seconds: u64) -> String {
     match seconds {
@@ -104,13 +99,6 @@ pub(super) fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_of_a_server_has_no_control_characters() {
-        assert_eq!(printable("text/html; charset=utf-8"), "text/html; charset=utf-8");
-        assert_eq!(printable("\u{1b}[2Jé\n"), "\\u{1b}[2J\\u{e9}\\n");
-        assert_eq!(printable(&"x".repeat(300)).len(), 203);
-    }
 
     #[test]
     fn durations_have_the_unit_of_their_size() {

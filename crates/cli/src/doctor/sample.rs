@@ -2,18 +2,19 @@
 
 use scopegate_core::{
     Reason, Startup,
-    explanation::{Explanation, Status, Verdict},
+    explanation::{Explanation, Status, Step, Verdict},
     jwt::Profile,
 };
 use serde_json::{Value, json};
 
 use super::{
     Examination,
-    configuration::{DEFAULT_PROFILE, Settings},
+    configuration::{DEFAULT_PROFILE, Settings, is_dangerous},
     finding::Level,
     introspection::explain,
-    report::{Report, printable},
+    report::Report,
 };
+use crate::printable::printable;
 
 const SOURCE: &str = "RFC 9068 section 4, RFC 8725 section 3.11";
 
@@ -44,8 +45,12 @@ impl Trial {
 
     /// Whether the token would be, or would have been, accepted at another time.
     fn fits(&self) -> bool {
+        let is_signed =
+            || self.explanation.steps().any(|step| step.step == Step::Signature && step.status == Status::Passed);
         self.is_accepted()
-            || !self.failed.is_empty() && self.failed.iter().all(|field| ["exp", "nbf", "iat"].contains(field))
+            || !self.failed.is_empty()
+                && self.failed.iter().all(|field| ["exp", "nbf", "iat"].contains(field))
+                && is_signed()
     }
 }
 
@@ -68,25 +73,42 @@ fn presumed(settings: &Settings) -> (&'static str, &'static str) {
     }
 }
 
-/// Tries every profile, and puts the one that fits best into the settings, with the token's audience if none was named.
+/// Tries the token, and puts into the settings what it says of audience and profile: only if it fits, since what is not
+/// verified may be anybody's.
 pub(super) async fn examine(examination: &mut Examination, settings: &mut Settings, token: &str) {
     examination.report.part("Sample token");
-    if !settings.is_audience_known {
-        let audiences = audiences(examination, settings, token).await;
-        if let Some(first) = audiences.first() {
-            (settings.audience, settings.is_audience_known) = (first.clone(), true);
-        }
-        if audiences.len() > 1 {
-            let names = printable(&audiences.join(", "));
-            let text =
-                format!("the sample token has several audiences, and the configuration has the first of {names}");
-            let remedy = "name the one that is this service with `--audience`";
+    (settings.profile, _) = presumed(settings);
+    let audiences = match settings.is_audience_known {
+        true => Vec::new(),
+        false => audiences(examination, settings, token).await,
+    };
+    let mut tried = settings.clone();
+    if let Some(first) = audiences.first() {
+        tried.audience.clone_from(first);
+    }
+    let fitting = if is_opaque(examination, &tried, token).await {
+        examine_opaque(examination, &tried, token).await
+    } else {
+        examine_jwt(examination, &tried, token).await
+    };
+    examination.report.member("profile", fitting.unwrap_or(settings.profile));
+    let Some(profile) = fitting else { return };
+    settings.profile = profile;
+    match &audiences[..] {
+        [] => {}
+        [audience] => (settings.audience, settings.is_audience_known) = (audience.clone(), true),
+        several => {
+            let names = printable(&several.join(", "));
+            let text = format!("the sample token is for several audiences, one of which is this service: {names}");
+            let remedy = "name it with `--audience`";
             examination.report.findings.add(Level::Warning, None, text, "RFC 9068 section 4", remedy);
+            settings.candidates = audiences;
         }
     }
-    if is_opaque(examination, settings, token).await {
-        return examine_opaque(examination, settings, token).await;
-    }
+}
+
+/// Tries every profile. The one that fits best, if the token fits it.
+async fn examine_jwt(examination: &mut Examination, settings: &Settings, token: &str) -> Option<&'static str> {
     let mut trials = Vec::new();
     for profile in Profile::names() {
         let tried = Settings { profile, ..settings.clone() };
@@ -104,12 +126,12 @@ pub(super) async fn examine(examination: &mut Examination, settings: &mut Settin
     }
     examination.report.member("profiles", trials.iter().map(described).collect::<Vec<Value>>());
     let named = trials.iter().find(|trial| Some(trial.profile) == settings.named_profile);
-    let Some(best) = named.or_else(|| best(&trials, &settings.issuer)) else { return };
-    settings.profile = best.profile;
+    let best = named.or_else(|| best(&trials, &settings.issuer))?;
     // Where something else than the token said so, there is no doubt.
     let is_certain =
         named.is_some() || Profile::name_by_issuer(&settings.issuer) == Some(best.profile) || best.names_the_kind();
     judge(examination, &trials, best, is_certain);
+    best.fits().then_some(best.profile)
 }
 
 /// Whether somebody has to be asked about the token, by a service that asks nobody.
@@ -121,35 +143,42 @@ async fn is_opaque(examination: &Examination, settings: &Settings, token: &str) 
     }
 }
 
-/// Explains what the issuer says of a token that has no format.
-async fn examine_opaque(examination: &mut Examination, settings: &mut Settings, token: &str) {
+/// Explains what the issuer says of a token that has no format. The profile, if the token is accepted.
+async fn examine_opaque(examination: &mut Examination, settings: &Settings, token: &str) -> Option<&'static str> {
     const SOURCE: &str = "RFC 7662 section 2.2";
-    (settings.profile, _) = presumed(settings);
     let built = settings.build(Startup::Lazy, &examination.network).await;
     let report = &mut examination.report;
     report.line("opaque: profiles do not matter");
-    report.member("profile", settings.profile);
+    let mut fault = |text: String, remedy: String| report.findings.add(Level::Fault, None, text, SOURCE, remedy);
     if settings.client.is_none() {
-        let text = "the sample token is opaque, and without credentials the issuer cannot be asked about it";
-        let remedy = "name `--client-id` and `--client-secret-file` of this service at the issuer";
-        return report.findings.add(Level::Fault, None, text, SOURCE, remedy);
+        let (text, remedy) = match settings.is_introspection_unsound {
+            true => {
+                ("and the answers of the introspection endpoint are worth nothing", "remedy the other faults first")
+            }
+            false => (
+                "and without credentials the issuer cannot be asked about it",
+                "name `--client-id` and `--client-secret-file` of this service at the issuer",
+            ),
+        };
+        fault(format!("the sample token is opaque, {text}"), remedy.to_owned());
+        return None;
     }
     let explanation = match built {
         Ok(server) => explain(&server, token).await,
         Err(faults) => {
             let text = format!("the issuer cannot be asked about the sample token: {}", faults.join("; "));
-            let remedy = "correct `--client-id` and `--client-secret-file`";
-            return report.findings.add(Level::Fault, None, text, SOURCE, remedy);
+            fault(text, "correct `--client-id` and `--client-secret-file`".to_owned());
+            return None;
         }
     };
     shown(report, &explanation);
-    match explanation.reason() {
-        None => report.findings.add(Level::Note, None, "the sample token is accepted", SOURCE, "nothing"),
-        Some(reason) => {
-            let text = format!("the sample token is refused: {reason}");
-            report.findings.add(Level::Fault, None, text, SOURCE, remedy(&explanation));
-        }
+    if let Some(reason) = explanation.reason() {
+        let text = format!("the sample token is refused: {reason}");
+        report.findings.add(Level::Fault, None, text, SOURCE, remedy(&explanation));
+        return None;
     }
+    report.findings.add(Level::Note, None, "the sample token is accepted", SOURCE, "nothing");
+    Some(settings.profile)
 }
 
 fn shown(report: &mut Report, explanation: &Explanation) {
@@ -163,38 +192,37 @@ fn remedy(explanation: &Explanation) -> String {
 }
 
 /// The one that fits: by the issuer's address, the standard, or else one that asks the token what it is. Where none
-/// fits, the one with which the fewest checks fail.
+/// fits, the one with which the fewest checks fail. One that weakens a check is for the user to name.
 fn best<'t>(trials: &'t [Trial], issuer: &str) -> Option<&'t Trial> {
     let rank = |trial: &&Trial| {
         let preference = match trial.profile {
             profile if Profile::name_by_issuer(issuer) == Some(profile) => 0,
             DEFAULT_PROFILE => 1,
-            profile if profile.starts_with("dangerous-") => 4,
             _ if trial.names_the_kind() => 2,
             _ => 3,
         };
         (!trial.is_accepted(), !trial.fits(), trial.failed.len(), preference)
     };
-    trials.iter().min_by_key(rank)
+    trials.iter().filter(|trial| !is_dangerous(trial.profile)).min_by_key(rank)
 }
 
 fn judge(examination: &mut Examination, trials: &[Trial], best: &Trial, is_certain: bool) {
     let report = &mut examination.report;
-    report.member("profile", best.profile);
     report.part(format_args!("Sample token, by the profile {}", best.profile));
     shown(report, &best.explanation);
 
     let remedy = remedy(&best.explanation);
     let reason = best.explanation.reason();
+    let fitting: Vec<_> = trials.iter().filter(|trial| trial.is_accepted()).map(|trial| trial.profile).collect();
+    let (dangerous, safe): (Vec<&str>, Vec<&str>) = fitting.iter().partition(|profile| is_dangerous(profile));
     if best.is_accepted() {
-        let fitting: Vec<_> = trials.iter().filter(|trial| trial.is_accepted()).map(|trial| trial.profile).collect();
         let text = format!("the sample token is accepted with the profile {}", best.profile);
-        let (level, remedy) = match (fitting.len(), is_certain) {
-            (1, _) => (Level::Note, "nothing".to_owned()),
-            (_, true) => (Level::Note, format!("nothing; it fits {}: `--profile` chooses", fitting.join(", "))),
+        let (level, remedy) = match (safe.len(), is_certain) {
+            (0 | 1, _) => (Level::Note, "nothing".to_owned()),
+            (_, true) => (Level::Note, format!("nothing; it fits {}: `--profile` chooses", safe.join(", "))),
             (_, false) => (
                 Level::Warning,
-                format!("choose the profile of your issuer's product by `--profile`: {}", fitting.join(", ")),
+                format!("choose the profile of your issuer's product by `--profile`: {}", safe.join(", ")),
             ),
         };
         report.findings.add(level, None, text, SOURCE, remedy);
@@ -203,12 +231,17 @@ fn judge(examination: &mut Examination, trials: &[Trial], best: &Trial, is_certa
             format!("the sample token fits the profile {}, at another time: {}", best.profile, best.failed.join(", "));
         let remedy = "nothing, if the token is old; otherwise compare the clocks";
         report.findings.add(Level::Warning, None, text, "RFC 7519 section 4.1", remedy);
+    } else if let ([], [only, ..]) = (&safe[..], &dangerous[..]) {
+        let text = format!("only a profile that weakens a check accepts the sample token: {only}");
+        let remedy =
+            format!("read what docs/providers.md says of it; if that is what you want, name it: `--profile {only}`");
+        report.findings.add(Level::Fault, None, text, SOURCE, remedy);
     } else {
         let text = format!(
             "{}: {}",
-            match trials.iter().any(Trial::is_accepted) {
-                true => format!("the profile {} refuses the sample token", best.profile),
-                false => "no profile accepts the sample token".to_owned(),
+            match fitting.is_empty() {
+                false => format!("the profile {} refuses the sample token", best.profile),
+                true => "no profile accepts the sample token".to_owned(),
             },
             reason.map_or("", Reason::as_str),
         );

@@ -2,6 +2,7 @@
 
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header::AUTHORIZATION, request::Parts};
 
+use super::curl;
 use crate::Failure;
 
 /// A request with a token.
@@ -16,7 +17,7 @@ impl Presented {
         if text.is_empty() {
             return Err(Failure::usage("there is no token: write one, or send it to standard input"));
         }
-        if text.starts_with("curl ") {
+        if text.split_ascii_whitespace().next() == Some("curl") {
             return Self::of_curl(text);
         }
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -35,33 +36,8 @@ impl Presented {
     }
 
     fn of_curl(line: &str) -> Result<Self, Failure> {
-        // A line that is continued on the next one.
-        let words = shlex::split(&line.replace("\\\n", " ").replace("\\\r\n", " ")).ok_or_else(|| {
-            Failure::usage("the curl line has a quotation mark that is not closed: copy the whole of it")
-        })?;
-        let (mut method, mut url, mut headers) = (None, None, Vec::new());
-        let mut words = words.into_iter().skip(1);
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "-H" | "--header" => headers.extend(words.next()),
-                "-X" | "--request" => method = words.next(),
-                "--url" => url = words.next(),
-                "--oauth2-bearer" => headers.extend(words.next().map(|token| format!("authorization: Bearer {token}"))),
-                "-I" | "--head" => method = Some("HEAD".to_owned()),
-                "-d" | "--data" | "--data-raw" | "--data-binary" | "--json" => {
-                    words.next();
-                    method.get_or_insert_with(|| "POST".to_owned());
-                }
-                other => match other.strip_prefix("-H") {
-                    Some(header) => headers.push(header.to_owned()),
-                    None if other.starts_with("http://") || other.starts_with("https://") => {
-                        url = Some(other.to_owned())
-                    }
-                    None => {}
-                },
-            }
-        }
-        Self::of(method.as_deref().unwrap_or("GET"), url.as_deref().unwrap_or("https://api.example/"), &headers)
+        let curl::Line { method, url, headers } = curl::Line::parse(line)?;
+        Self::of(&method, url.as_deref().unwrap_or("https://api.example/"), &headers)
     }
 
     /// No error names what was read, in which there is a token.

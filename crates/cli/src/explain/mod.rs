@@ -1,5 +1,6 @@
 //! `scopegate explain`.
 
+mod curl;
 mod input;
 mod keys;
 

@@ -18,6 +18,7 @@ use crate::{
     Failure, Output, Verdict,
     failure::shown,
     issuer_client::{self, DEFAULT_PORT},
+    printable::is_token68,
 };
 
 /// Print an access token
@@ -124,7 +125,8 @@ impl Token {
         ];
         form.extend(scope.as_deref().map(|scope| ("scope", scope)));
         let answer = issuer_client::post(self.port, "/token", &form).await?;
-        answer["access_token"].as_str().map(str::to_owned).ok_or_else(|| {
+        // Whatever answers at the port may send what is none, such as text that controls a terminal.
+        answer["access_token"].as_str().filter(|token| is_token68(token)).map(str::to_owned).ok_or_else(|| {
             Failure::failed("the issuer answered without a token: stop it, and start `scopegate issuer` in its place")
         })
     }

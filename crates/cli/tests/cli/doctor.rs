@@ -1,5 +1,9 @@
 //! `doctor`.
 
+mod hostile;
+mod sample;
+mod saving;
+
 use std::{fs, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -88,11 +92,7 @@ fn a_token_that_fits_several_profiles_leaves_the_choice_to_the_user() {
 
     let several = issuer.token(&["--scope", "message", "--shape", "keycloak"]);
     let json = run_with_input(&["doctor", issuer.identifier(), "--json", "--token", "-"], &several).json();
-    assert_found(
-        &json,
-        "warning",
-        "several audiences, and the configuration has the first of https://api.example, account",
-    );
+    assert_found(&json, "warning", "several audiences, one of which is this service: https://api.example, account");
     assert_eq!((levels(&json, "warning"), &json["profile"]), (1, &json!("keycloak")), "{json}");
     let untried = doctor(issuer.identifier(), &["--profile", "okta"]).json();
     assert!(untried["configuration"].as_str().unwrap().contains("profile = \"okta\""), "{untried}");
