@@ -1,11 +1,12 @@
 //! The introspection endpoint, and how it answers to a token that nobody has issued.
 
-use http::{Request, StatusCode, Uri};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri};
 use scopegate_core::{
     Reason, ResourceServer, Startup,
     explanation::{Explanation, Status},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Examination,
@@ -34,72 +35,143 @@ pub(super) async fn examine(examination: &mut Examination, settings: &mut Settin
     };
     let shown = without_query(endpoint);
     examination.report.line(&shown);
+    examination.report.member("introspection", json!({ "endpoint": shown, "invented_token": null }));
     let has_client = settings.client.is_some();
+    let add = |examination: &mut Examination, found: Found, source| {
+        examination.report.findings.add(found.level, Some(&shown), found.text, source, found.remedy);
+    };
+    let is_at_home =
+        endpoint.host().zip(examination.host()).is_some_and(|(host, home)| host.eq_ignore_ascii_case(&home));
+    if !is_at_home {
+        return add(examination, at_another_host(has_client), "RFC 8414 section 2");
+    }
     let asking = Settings { client: settings.client.clone().or(Some(Client::Public)), ..settings.clone() };
     let server = match asking.build(Startup::Lazy, &examination.network).await {
         Ok(server) => server,
-        Err(faults) => {
-            let text = format!("the endpoint cannot be asked: {}", faults.join("; "));
-            let remedy = "correct `--client-id` and `--client-secret-file`";
-            return examination.report.findings.add(Level::Fault, Some(&shown), text, SOURCE, remedy);
-        }
+        Err(faults) => return add(examination, not_asked(has_client, &faults), SOURCE),
     };
     let explanation = explain(&server, INVENTED).await;
-    let status = examination.network.last_post(endpoint).and_then(|asked| asked.outcome.ok()).map(|a| a.status());
-    let why = failures(&explanation);
-    let (answer, finding) = match explanation.reason() {
+    let response = examination.network.last_post(endpoint).and_then(|asked| asked.outcome.ok());
+    let (answer, found) = match explanation.reason() {
         Some(Reason::InactiveToken) if has_client => ("inactive", None),
-        Some(Reason::InactiveToken) => (
-            "inactive",
-            Some((
-                Level::Warning,
-                "the endpoint answers a client that does not authenticate".to_owned(),
-                "have the issuer demand credentials there: otherwise whoever finds a token learns what it is good for",
-            )),
-        ),
-        Some(Reason::IssuerUnavailable) if !has_client && status.is_some_and(|status| status.is_client_error()) => (
-            "refused",
-            Some((
-                Level::Note,
-                unauthenticated(status),
-                "to test further, as opaque tokens need it, register this service and name `--client-id` and \
-                 `--client-secret-file`",
-            )),
-        ),
-        Some(Reason::IssuerUnavailable) => (
-            "unusable",
-            Some((
-                Level::Fault,
-                format!("the endpoint gives no answer about a token: {why}"),
-                "correct `--client-id` and `--client-secret-file`, or have the issuer mend its endpoint",
-            )),
-        ),
-        _ => (
-            "active",
-            Some((
-                Level::Fault,
-                "the endpoint says of a token that nobody has issued that it is active".to_owned(),
-                "do not use introspection until the issuer has mended it: whatever is sent would be accepted",
-            )),
-        ),
+        Some(Reason::InactiveToken) => ("inactive", Some(open_to_all())),
+        Some(Reason::IssuerUnavailable) => {
+            let (answer, found) = unanswered(has_client, response.as_ref(), &failures(&explanation));
+            (answer, Some(found))
+        }
+        _ => ("active", Some(unsound())),
     };
     examination.report.line(format_args!("its answer about an invented token: {answer}"));
     examination.report.member("introspection", json!({ "endpoint": shown, "invented_token": answer }));
     if answer == "active" {
         (settings.client, settings.is_introspection_unsound) = (None, true);
     }
-    if let Some((level, text, remedy)) = finding {
-        let source = if answer == "active" { "RFC 7662 section 2.2" } else { SOURCE };
-        examination.report.findings.add(level, Some(&shown), text, source, remedy);
+    if let Some(found) = found {
+        add(examination, found, if answer == "active" { "RFC 7662 section 2.2" } else { SOURCE });
     }
 }
 
-/// How the endpoint answered a client that has no credentials.
-fn unauthenticated(status: Option<StatusCode>) -> String {
-    let is_right = matches!(status, Some(StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN));
-    let status = status.map(|status| status.to_string()).unwrap_or_default();
-    let judged = if is_right { ", as it should" } else { "" };
-    format!("the endpoint was asked without credentials and answered {status}{judged}")
+/// What a step of this examination has found.
+struct Found {
+    level: Level,
+    text: String,
+    remedy: &'static str,
+}
+
+/// For who has named no client, opaque tokens may not matter.
+fn level(has_client: bool) -> Level {
+    if has_client { Level::Fault } else { Level::Warning }
+}
+
+fn at_another_host(has_client: bool) -> Found {
+    Found {
+        level: if has_client { Level::Fault } else { Level::Note },
+        text: "the introspection endpoint is at another host than the issuer, and was not asked: a service sends its \
+               credentials to no other host that a document names"
+            .to_owned(),
+        remedy: "if opaque tokens are to be accepted and that is the right host, list it in `endpoint_hosts` of \
+                 `introspection`, or name the address by `endpoint`",
+    }
+}
+
+fn not_asked(has_client: bool, faults: &[String]) -> Found {
+    Found {
+        level: level(has_client),
+        text: format!("the endpoint cannot be asked: {}", faults.join("; ")),
+        remedy: if has_client { "correct `--client-id` and `--client-secret-file`" } else { "see the text" },
+    }
+}
+
+fn open_to_all() -> Found {
+    Found {
+        level: Level::Warning,
+        text: "the endpoint answers a client that does not authenticate".to_owned(),
+        remedy: "have the issuer demand credentials there: otherwise whoever finds a token learns what it is good for",
+    }
+}
+
+fn unsound() -> Found {
+    Found {
+        level: Level::Fault,
+        text: "the endpoint says of a token that nobody has issued that it is active".to_owned(),
+        remedy: "do not use introspection until the issuer has mended it: whatever is sent would be accepted",
+    }
+}
+
+/// What keeps the endpoint from an answer about the token, by the status of what it answers instead.
+fn unanswered(has_client: bool, response: Option<&Response<Bytes>>, why: &str) -> (&'static str, Found) {
+    let Some(response) = response else { return ("unusable", unusable(has_client, why)) };
+    let status = response.status();
+    match status {
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE => (
+            "missing",
+            Found {
+                level: level(has_client),
+                text: format!("nothing is at the address of the endpoint: it answers {status}"),
+                remedy: "have the issuer correct `introspection_endpoint` of its document; only opaque tokens need it",
+            },
+        ),
+        StatusCode::TOO_MANY_REQUESTS => (
+            "busy",
+            Found {
+                level: Level::Warning,
+                text: format!("the endpoint was asked too often, and answers {status}"),
+                remedy: "try again later; if it lasts, have the issuer raise its limit for this service",
+            },
+        ),
+        _ if is_about_the_client(response) && !has_client => (
+            "refused",
+            Found {
+                level: Level::Note,
+                text: format!("the endpoint was asked without credentials and answered {status}, as it should"),
+                remedy: "to test further, as opaque tokens need it, register this service and name `--client-id` and \
+                         `--client-secret-file`",
+            },
+        ),
+        _ if is_about_the_client(response) => {
+            let remedy = "correct `--client-id` and `--client-secret-file`";
+            ("unusable", Found { remedy, ..unusable(has_client, why) })
+        }
+        _ => ("unusable", unusable(has_client, why)),
+    }
+}
+
+fn unusable(has_client: bool, why: &str) -> Found {
+    Found {
+        level: level(has_client),
+        text: format!("the endpoint gives no answer about a token: {why}"),
+        remedy: "have the issuer mend its endpoint; only opaque tokens need it",
+    }
+}
+
+/// Whether credentials are demanded, or are wrong (RFC 6749 section 5.2).
+fn is_about_the_client(response: &Response<Bytes>) -> bool {
+    match response.status() {
+        StatusCode::UNAUTHORIZED => true,
+        StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => serde_json::from_slice::<Value>(response.body())
+            .is_ok_and(|body| body["error"].as_str() == Some("invalid_client")),
+        _ => false,
+    }
 }
 
 /// What is decided about a request with this token, and why.

@@ -1,6 +1,6 @@
 //! The key set, key by key, and how long it is fresh.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use http::{
     HeaderMap, Response, StatusCode, Uri,
@@ -17,7 +17,7 @@ use super::{
     Examination,
     finding::Level,
     metadata::{judge_media_type, location},
-    network::without_query,
+    network::{since, without_query},
     report::duration,
 };
 use crate::printable::printable;
@@ -86,7 +86,6 @@ pub(super) async fn examine(examination: &mut Examination, url: &Uri) -> Keys {
     let media_types = ["application/jwk-set+json", "application/json"];
     judge_media_type(&mut add, answer.headers(), "the key set", &media_types, "RFC 7517 section 8.5.2");
     // A set may have keys that occupy a processor for minutes.
-    let examined_at = Instant::now();
     let set = match JwkSet::from_json(answer.body()) {
         Ok(set) => match tokio::time::timeout(longest, set.examined()).await {
             Ok(set) => set,
@@ -97,7 +96,7 @@ pub(super) async fn examine(examination: &mut Examination, url: &Uri) -> Keys {
         },
         Err(error) => return fault(examination, error.to_string(), "have the issuer publish a JWK Set of public keys"),
     };
-    let examination_took = examined_at.elapsed();
+    let examination_took = since(exchange.received_at);
     let keys = each(examination, &set, &shown);
     caching(examination, url, &answer, exchange.received_at);
     Keys { waited: exchange.took + examination_took, ..keys }

@@ -5,7 +5,7 @@ use std::{
     error::Error as StdError,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -92,7 +92,7 @@ impl Fetch for Network {
         }
         let network = self.clone();
         Box::pin(async move {
-            let sent_at = Instant::now();
+            let sent_at = SystemClock.now();
             // A server that sends one interim response after the other holds up the client's own deadline.
             let last = limits.deadline + SLOW;
             let mut answer = pin!(tokio::time::timeout(last, network.client.fetch(request, limits)));
@@ -104,7 +104,7 @@ impl Fetch for Network {
                 }
             };
             let outcome = outcome.unwrap_or_else(|_| Err(FetchError::timed_out()));
-            let took = sent_at.elapsed();
+            let took = since(sent_at);
             let remembered = outcome.as_ref().map(Response::clone).map_err(|error| Unanswered {
                 why: printable(&chain(error)),
                 is_too_long: error.to_string() == FetchError::body_too_large().to_string(),
@@ -114,6 +114,11 @@ impl Fetch for Network {
             outcome
         })
     }
+}
+
+/// How long ago that was; nothing, if the clock was set back since.
+pub(super) fn since(time: SystemTime) -> Duration {
+    SystemClock.now().duration_since(time).unwrap_or_default()
 }
 
 /// The address for a report. A query may have a secret.

@@ -41,7 +41,9 @@ const FLAGS: [&str; 26] = [
 ];
 
 /// Options with a value that do not change what is explained.
-const IGNORED: [&str; 28] = [
+const IGNORED: [&str; 30] = [
+    "-u",
+    "--user",
     "-o",
     "-w",
     "-m",
@@ -113,10 +115,6 @@ impl Line {
                     "-G" | "--get" => method = Some("GET".to_owned()),
                     name if BODIES.contains(&name) => (_, has_body) = (value()?, true),
                     name if IGNORED.contains(&name) => _ = value()?,
-                    "-u" | "--user" => {
-                        let text = "`-u` of the curl line sends a password, and no access token: leave it out";
-                        return Err(Failure::usage(text));
-                    }
                     _ => return Err(unknown(&name)),
                 }
             }
@@ -200,12 +198,11 @@ mod tests {
             ("curl -Zs3cret https://a.example", "not known"),
             ("curl --next https://a.example", "`--next`"),
             ("curl https://a.example https://s3cret.example", "several URLs"),
-            ("curl -u s3cret https://a.example", "`-u`"),
             ("curl https://a.example/s3cret -H", "no value"),
             ("curl 'https://s3cret", "not closed"),
             ("curl - s3cret", "not known"),
         ] {
-            let error = format!("{:?}", Line::parse(line).err().expect(line));
+            let error = format!("{:?}", Line::parse(line).expect_err(line));
             assert!(error.contains(part) && !error.contains("s3cret"), "{error}");
         }
     }

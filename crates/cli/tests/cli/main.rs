@@ -5,6 +5,7 @@ mod doctor;
 mod explain;
 mod help;
 mod issuer;
+mod other_server;
 mod readme;
 mod rig;
 mod stand_in;
