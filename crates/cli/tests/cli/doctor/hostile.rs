@@ -18,11 +18,11 @@ use crate::{
 };
 
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
+const OPENID: &str = "/.well-known/openid-configuration";
+
 fn took(began: SystemTime) -> Duration {
     SystemClock.now().duration_since(began).unwrap()
 }
-
-const OPENID: &str = "/.well-known/openid-configuration";
 
 #[test]
 fn intro_3_an_endpoint_that_calls_every_token_active_is_not_configured() {

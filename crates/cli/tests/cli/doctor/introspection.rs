@@ -1,10 +1,12 @@
 //! What the introspection endpoint says, to a client and to none.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
-use super::{assert_found, doctor};
+use super::{AUDIENCE, assert_found, doctor};
 use crate::{
-    rig::Folder,
+    rig::{Folder, Issuer, Service, run_with_input},
     stand_in::{Answer, StandIn, key_set, p256},
 };
 
@@ -64,5 +66,71 @@ fn an_endpoint_at_another_host_is_a_finding_of_its_own() {
         assert_eq!((ended.status, &json["introspection"]["invented_token"]), (status, &json!(null)));
         let remedies = remedies(&json);
         assert!(remedies.contains("`endpoint_hosts`") && !remedies.contains("correct `--client-id`"), "{remedies}");
+    }
+}
+
+#[test]
+fn opaque_tokens_are_asked_about_with_the_credentials_of_the_service() {
+    let issuer = Issuer::start(&[]);
+    let folder = Folder::new("doctor-opaque");
+    let secret = folder.file("secret", "test-secret\n");
+    let token = issuer.token(&["--scope", "message", "--opaque"]);
+    let base = ["doctor", issuer.identifier(), "--json", "--audience", AUDIENCE, "--token", "-"];
+    let without = run_with_input(&base, &token);
+    assert_eq!(without.status, 1);
+    assert_found(&without.json(), "fault", "the sample token is opaque, and without credentials");
+    assert_eq!(without.json()["profiles"], json!(null), "profiles do not matter");
+    let text = run_with_input(&["doctor", issuer.identifier(), "--token", "-"], &token).stdout;
+    assert!(text.contains("\nSample token\n  opaque: profiles do not matter\n\nFindings"), "{text}");
+    assert!(text.contains("name `--client-id` and `--client-secret-file`") && !text.contains("keycloak"), "{text}");
+
+    let file = folder.path("opaque.toml");
+    let with = ["--client-id", "test-client", "--client-secret-file", &secret, "--save", &file];
+    let ended = run_with_input(&[&base[..], &with].concat(), &token);
+    let json = ended.json();
+    assert_found(&json, "note", "the sample token is accepted");
+    assert_eq!((ended.status, &json["introspection"]["invented_token"]), (0, &json!("inactive")), "{json}");
+    assert_eq!(Service::configured(&file).status("/messages", &token), "200");
+
+    fs::write(&secret, "another").unwrap();
+    let ended = run_with_input(&[&base[..], &with[..4]].concat(), &token);
+    assert_eq!(ended.status, 1);
+    assert_found(&ended.json(), "fault", "refuses our own credentials with the status 401");
+    assert_found(&ended.json(), "fault", "the sample token is refused: issuer_unavailable");
+}
+
+#[test]
+fn intro_3_an_endpoint_that_calls_an_invented_token_active_is_a_fault() {
+    let asked = |answer: Answer| {
+        let document = json!({ "introspection_endpoint": "ORIGIN/introspect" });
+        let server = StandIn::with_more(document, key_set(&[p256("a")]), |_| vec![("/introspect", answer)]);
+        let ended = doctor(&server.issuer, &[]);
+        (ended.status, ended.json())
+    };
+    for active in
+        [json!({ "active": true }), json!({ "active": true, "aud": AUDIENCE, "sub": "alice", "client_id": "web" })]
+    {
+        let (status, json) = asked(Answer::json(&active));
+        assert_eq!((status, &json["introspection"]["invented_token"]), (1, &json!("active")));
+        assert_found(&json, "fault", "the endpoint says of a token that nobody has issued that it is active");
+    }
+    let (status, json) = asked(Answer::json(&json!({ "active": false })));
+    assert_eq!(status, 0);
+    assert_found(&json, "warning", "the endpoint answers a client that does not authenticate");
+    let (status, json) = asked(Answer::status(401, ""));
+    assert_eq!(status, 0);
+    assert_found(
+        &json,
+        "note",
+        "the endpoint was asked without credentials and answered 401 Unauthorized, as it should",
+    );
+    for (answer, part) in [
+        (Answer::status(500, ""), "with the status 500"),
+        (Answer::status(302, "").header("location", "/login"), "redirects with the status 302"),
+        (Answer::of("text/html", "<html>"), "not of the media type application/json"),
+    ] {
+        let (status, json) = asked(answer);
+        assert_eq!((status, &json["introspection"]["invented_token"]), (0, &json!("unusable")));
+        assert_found(&json, "warning", part);
     }
 }

@@ -1,16 +1,16 @@
 //! What a sample token decides.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{AUDIENCE, assert_found, findings};
+use super::{AUDIENCE, assert_found, doctor, findings, levels};
 use crate::rig::{Folder, Issuer, run_with_input};
 
 /// The JSON about a token.
-fn tried(issuer: &Issuer, token: &str, more: &[&str]) -> serde_json::Value {
+fn tried(issuer: &Issuer, token: &str, more: &[&str]) -> Value {
     run_with_input(&[&["doctor", issuer.identifier(), "--json", "--token", "-"], more].concat(), token).json()
 }
 
-fn configuration(json: &serde_json::Value) -> &str {
+fn configuration(json: &Value) -> &str {
     json["configuration"].as_str().unwrap()
 }
 
@@ -85,4 +85,53 @@ fn of_several_audiences_the_user_names_one() {
     assert!(configuration(&json).contains(written), "{json}");
     let named = tried(&issuer, &token, &["--audience", "account"]);
     assert!(configuration(&named).contains("audience = \"account\"\n"), "{named}");
+}
+
+#[test]
+fn a_token_that_fits_several_profiles_leaves_the_choice_to_the_user() {
+    let issuer = Issuer::start(&[]);
+    let token = issuer.token(&["--scope", "message", "--shape", "auth0"]);
+    let tried = |more: &[&str]| {
+        let base = ["doctor", issuer.identifier(), "--json", "--audience", AUDIENCE, "--token", "-"];
+        run_with_input(&[&base[..], more].concat(), &token).json()
+    };
+    let json = tried(&[]);
+    assert_found(&json, "warning", "the sample token is accepted with the profile auth0");
+    let chosen = tried(&["--profile", "genauth"]);
+    assert_eq!((levels(&chosen, "warning"), &chosen["profile"]), (0, &json!("genauth")), "{chosen}");
+    assert!(chosen["configuration"].as_str().unwrap().contains("profile = \"genauth\""));
+    let refused = tried(&["--profile", "keycloak"]);
+    assert_found(&refused, "fault", "the profile keycloak refuses the sample token: wrong_token_type");
+
+    let several = issuer.token(&["--scope", "message", "--shape", "keycloak"]);
+    let json = run_with_input(&["doctor", issuer.identifier(), "--json", "--token", "-"], &several).json();
+    assert_found(&json, "warning", "several audiences, one of which is this service: https://api.example, account");
+    assert_eq!((levels(&json, "warning"), &json["profile"]), (1, &json!("keycloak")), "{json}");
+    let untried = doctor(issuer.identifier(), &["--profile", "okta"]).json();
+    assert!(untried["configuration"].as_str().unwrap().contains("profile = \"okta\""), "{untried}");
+}
+
+#[test]
+fn a_token_that_no_profile_accepts_is_a_fault_and_one_that_came_too_late_is_none() {
+    let issuer = Issuer::start(&[]);
+    let tried = |arguments: &[&str]| {
+        let token = issuer.token(arguments);
+        let ended =
+            run_with_input(&["doctor", issuer.identifier(), "--json", "--audience", AUDIENCE, "--token", "-"], &token);
+        (ended.status, ended.json())
+    };
+    let (status, json) = tried(&["--id-token"]);
+    assert_eq!((status, &json["explanation"]["verdict"]), (1, &json!("refused")));
+    assert_found(&json, "fault", "no profile accepts the sample token: ");
+    let (status, json) = tried(&["--audience", "https://other.example"]);
+    assert_eq!(status, 1);
+    assert_found(&json, "fault", "no profile accepts the sample token: wrong_audience");
+    let (status, json) = tried(&["--expired"]);
+    assert_eq!((status, &json["profile"]), (0, &json!("rfc9068")));
+    assert_found(&json, "warning", "fits the profile rfc9068, at another time: exp");
+
+    for (token, status) in [("", 2), (" \n", 2), ("no token", 1), ("x\u{7f}\u{0}", 1)] {
+        let ended = run_with_input(&["doctor", issuer.identifier(), "--json", "--token", "-"], token);
+        assert_eq!(ended.status, status, "{token:?}: {ended:?}");
+    }
 }

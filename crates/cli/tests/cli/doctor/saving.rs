@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::rig::{Folder, Issuer, run};
+use crate::rig::{Folder, Issuer, ended, run, scopegate};
 
 #[cfg(unix)]
 #[test]
@@ -51,4 +51,46 @@ fn the_file_of_the_secret_is_never_replaced() {
         assert!(ended.status == 2 && ended.stderr.contains("has the secret"), "{ended:?}");
     }
     assert_eq!(fs::read_to_string(&secret).unwrap(), "s3cret");
+}
+
+#[test]
+fn a_file_is_replaced_by_force_alone_and_written_only_with_a_configuration() {
+    let issuer = Issuer::start(&[]);
+    let folder = Folder::new("doctor-save");
+    let file = folder.file("kept.toml", "mine");
+    let base = ["doctor", issuer.identifier(), "--save", &file];
+    let kept = run(&base);
+    assert_eq!((kept.status, kept.stdout.as_str(), fs::read_to_string(&file).unwrap().as_str()), (2, "", "mine"));
+    assert!(kept.stderr.contains("exists") && kept.stderr.contains("`--force`"), "{}", kept.stderr);
+    let replaced = run(&[&base[..], &["--force"]].concat());
+    assert!(
+        replaced.status == 0 && replaced.stdout.contains(&format!("\nConfiguration, saved to {file}\n")),
+        "{replaced:?}"
+    );
+    assert!(fs::read_to_string(&file).unwrap().contains(issuer.identifier()));
+
+    let new = folder.path("new.toml");
+    let ended = run(&["doctor", "http://127.0.0.1:1", "--save", &new]);
+    assert!(ended.status == 1 && ended.stderr.contains("is not written") && fs::read(&new).is_err(), "{ended:?}");
+    for wrong in [
+        &["--force"][..],
+        &["--profile", "keykloak"],
+        &["--client-id", "a"],
+        &["--client-secret-file", "a"],
+        &["--audience", " a"],
+    ] {
+        assert_eq!(run(&[&["doctor", "https://as.example"], wrong].concat()).status, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn the_file_of_a_secret_is_found_from_every_folder() {
+    let issuer = Issuer::start(&[]);
+    let folder = Folder::new("doctor-relative");
+    let secret = folder.file("secret", "test-secret\n");
+    let client = ["--client-id", "test-client", "--client-secret-file", "secret"];
+    let mut command = scopegate(&[&["doctor", "--json", issuer.identifier()], &client[..]].concat());
+    let json = ended(command.current_dir(folder.path(""))).json();
+    let configuration = json["configuration"].as_str().unwrap();
+    assert!(configuration.contains(&format!("client_secret_file = {secret:?}\n")), "{configuration}");
 }
