@@ -3,7 +3,6 @@
 
 use std::{
     error::Error as StdError,
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -93,9 +92,7 @@ impl Fetch for Network {
         let network = self.clone();
         Box::pin(async move {
             let sent_at = SystemClock.now();
-            // A server that sends one interim response after the other holds up the client's own deadline.
-            let last = limits.deadline + SLOW;
-            let mut answer = pin!(tokio::time::timeout(last, network.client.fetch(request, limits)));
+            let mut answer = network.client.fetch(request, limits);
             let outcome = match tokio::time::timeout(SLOW, &mut answer).await {
                 Ok(outcome) => outcome,
                 Err(_) => {
@@ -103,7 +100,6 @@ impl Fetch for Network {
                     answer.await
                 }
             };
-            let outcome = outcome.unwrap_or_else(|_| Err(FetchError::timed_out()));
             let took = since(sent_at);
             let remembered = outcome.as_ref().map(Response::clone).map_err(|error| Unanswered {
                 why: printable(&chain(error)),
