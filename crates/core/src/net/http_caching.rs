@@ -7,6 +7,7 @@ use http::{
     header::{AGE, CACHE_CONTROL, DATE, EXPIRES, PRAGMA},
 };
 use http_cache_semantics::{CacheOptions, CachePolicy};
+use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 /// How long the response with the headers `answer` to a `GET` of `url`, received at `now`, stays fresh by its `Cache-Control`, `Expires` and `Age`: zero
 /// where it must not be cached, `None` where it has none of these. A 304 speaks for the response that it revalidates.
@@ -36,10 +37,11 @@ pub(crate) fn lifetime(url: &Uri, headers: &HeaderMap, answer: &HeaderMap, now: 
 /// it was behind. By its `Date` and, where a cache has kept the response since, its `Age`; exact to a second and to the time that
 /// the response took.
 pub(crate) fn clock_offset(answer: &HeaderMap, now: SystemTime) -> Option<i64> {
-    let date = httpdate::parse_http_date(answer.get(DATE)?.to_str().ok()?).ok()?;
+    // RFC 5322's form of a date, which that of HTTP (RFC 9110 §5.6.7) is a case of.
+    let date = OffsetDateTime::parse(answer.get(DATE)?.to_str().ok()?, &Rfc2822).ok()?.unix_timestamp();
     let age = answer.get(AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok()).unwrap_or_default();
-    let seconds = |time: SystemTime| i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs()).ok();
-    seconds(date)?.checked_add(age)?.checked_sub(seconds(now)?)
+    let now = i64::try_from(now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs()).ok()?;
+    date.checked_add(age)?.checked_sub(now)
 }
 
 /// The value with each number that is too large replaced by the largest, rather than taken for none (RFC 9111 §1.2.2).
