@@ -17,6 +17,7 @@ use scopegate_axum::{
     dpop::Dpop,
     introspection::{ClientAuthentication, Introspection},
     keys::KeyRefresh,
+    online::Limits,
 };
 use scopegate_playground::{LogWriter, Playground};
 use scopegate_testing::TestIssuer;
@@ -98,8 +99,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 async fn trusting(issuer: &TestIssuer, api_keys: ApiKeys, url: &str) -> Result<ResourceServer, Box<dyn Error>> {
     // The API introspects opaque tokens with these credentials.
     let client = ClientAuthentication::client_secret_basic(TestIssuer::CLIENT_ID, TestIssuer::CLIENT_SECRET);
+    // The default of up to 30 seconds spares real issuers, and is long for a demonstration of the end of an outage.
+    let limits = Limits::default().breaker_open_for(Duration::from_secs(1), Duration::from_secs(2));
     let issuer = Issuer::discovered(issuer.issuer())
-        .introspection(Introspection::discovered(client))
+        .introspection(Introspection::discovered(client).limits(limits))
         .dangerous_allow_http_on_loopback();
     // The default of 30 seconds suits real issuers, and is long for a demonstration of a rotation.
     let refresh = KeyRefresh::default().cool_down(Duration::from_secs(1));
