@@ -10,6 +10,7 @@ export const APPEARANCES = {
   light: {},
   dark: { colorScheme: 'dark' },
   narrow: { viewport: { width: 360, height: 740 }, reducedMotion: 'reduce' },
+  forced: { forcedColors: 'active' },
 };
 
 /** Text on a colour that is drawn by the style sheet alone, where axe does not look. */
@@ -18,7 +19,8 @@ const PAIRS = [
   ['--bad', '--on-solid'],
   ['--warn', '--on-solid'],
   ['--odd', '--on-solid'],
-  ['--down', '--page'],
+  ['--late', '--on-solid'],
+  ['--ink', '--page'],
   ['--accent', '--on-accent'],
 ];
 
@@ -35,6 +37,8 @@ export async function appearances(browser, url, folder) {
     await accessible(page, name);
     await fitsItsWidth(page, name);
     await contrasts(page, name);
+    await bigEnough(page, name);
+    await drawn(page, name);
     const moving = await page.locator('#token-text').evaluate((token) => getComputedStyle(token).animationName);
     checkEqual(moving, options.reducedMotion === 'reduce' ? 'none' : 'fresh', `${name}: motion`);
     await page
@@ -71,6 +75,29 @@ async function accessible(page, name) {
 async function fitsItsWidth(page, name) {
   const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   check(content <= window, `${name}: ${content} pixels in a window of ${window}`);
+}
+
+/** WCAG 2.2, target size (minimum). */
+async function bigEnough(page, name) {
+  const small = await page.locator('button, select, summary, textarea, label:has(input)').evaluateAll((all) =>
+    all
+      .map((target) => [target.textContent.trim(), target.getBoundingClientRect()])
+      .filter(([, { width, height }]) => height > 0 && (width < 24 || height < 24))
+      .map(([text, { width, height }]) => `${text}: ${width} by ${height}`),
+  );
+  checkEqual(small, [], `${name}: targets of 24 pixels`);
+}
+
+/** The strip says nothing by colour alone, and draws no line below it while the issuer is up. */
+async function drawn(page, name) {
+  const [lines, codes, words] = await page.evaluate(() => [
+    [...document.querySelectorAll('.second')].filter((one) => parseFloat(getComputedStyle(one).borderBottomWidth) > 0).length,
+    [200, 401].map((code) => getComputedStyle(document.querySelector(`.second [data-code="${code}"]`), '::before').content),
+    [...document.querySelectorAll('#keys td')].map((cell) => cell.scrollWidth - cell.clientWidth),
+  ]);
+  checkEqual(lines, 0, `${name}: no line below the strip`);
+  checkEqual(codes, name === 'narrow' ? ['"00"', '"01"'] : ['"200"', '"401"'], `${name}: the status of a request`);
+  check(Math.max(...words) <= 0, `${name}: the words of the keys fit`);
 }
 
 async function contrasts(page, name) {

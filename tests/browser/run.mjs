@@ -51,6 +51,7 @@ async function run(browser) {
       story.ownToken,
     );
     const [, during] = await visit(browser, api.url, 'issuer', story.rotation, story.outage, story.revocation);
+    await visit(browser, api.url, 'pause', story.pause);
     await visit(browser, api.url, 'keyboard', byKeyboard);
     await appearances(browser, api.url, PICTURES);
     if (UPDATE_DOCS === '1') await picture(browser, api.url, 'docs/playground.png');

@@ -42,6 +42,8 @@ export async function statuses({ page }) {
 
   await page.locator('#way').selectOption('none');
   checkEqual((await press(page, 'GET /messages')).status, 401, 'without a token');
+  const result = page.locator('#result');
+  check((await result.textContent()).includes('requests without a token are logged at a lower level'), 'why no line is logged');
   await page.locator('#way').selectOption('twice');
   checkEqual((await press(page, 'GET /messages')).status, 400, 'with two tokens');
   await page.locator('#way').selectOption('good');
@@ -66,12 +68,21 @@ export async function faults({ page }) {
       check(status === 200 || (await page.locator('#result .remedy').count()) > 0, `${kind}, ${value}: a remedy is shown`);
       tried++;
     }
+    if (kind === 'jwt') await staleAnswer(page);
     if (options.length > 1) await chooseFault(page, '');
     checkEqual((await press(page, 'GET /messages')).status, 200, `a good ${kind}`);
   }
   check(tried >= 12, `${tried} faults were tried`);
   await chooseKind(page, 'jwt');
   return tried;
+}
+
+/** An answer stays when the token changes, and says that it is to another one. */
+async function staleAnswer(page) {
+  await chooseFault(page, 'expired');
+  check(await page.locator('#stale').isVisible(), 'the answer is to another token');
+  await press(page, 'GET /messages');
+  check(await page.locator('#stale').isHidden(), 'the answer is to this token');
 }
 
 /** A token that is bound to a key needs a proof with each request, and the page makes it. */
@@ -105,15 +116,45 @@ export async function addedClaims({ page }) {
   check(await page.locator('#error').isHidden(), 'the error is gone with its cause');
 }
 
-/** A pasted token is sent as it is. */
+/** A pasted token is sent without the line breaks and the scheme that it was copied with, and with its controls kept apart. */
 export async function ownToken({ page }) {
+  await setScope(page, 'profile', true);
+  await chooseFault(page, 'expired');
+  const expired = await token(page);
+  await chooseFault(page, '');
   const good = await token(page);
   await page.getByText('Use a token of your own').click();
-  await page.locator('#own').fill(`${good.slice(0, -8)}AAAAAAAA`);
-  await changing(page, () => page.locator('#use-own').click());
+  const useOwn = async (text) => {
+    await page.locator('#own').fill(text);
+    await changing(page, () => page.locator('#use-own').click());
+  };
+  await useOwn(`${good.slice(0, -8)}AAAAAAAA`);
+  checkEqual(await page.locator('input[name="kind"]:checked').count(), 0, 'no kind is chosen for it');
+  checkEqual(await page.locator('#fault option').allTextContents(), ['not known: a token of your own'], 'nor a fault');
   checkEqual(await press(page, 'GET /messages'), { status: 401, reason: 'invalid_signature' }, 'an altered signature');
   await changing(page, () => page.locator('#previous').click());
   checkEqual(await token(page), good, 'the token before is there again');
+  checkEqual(await page.locator('input[name="kind"]:checked').inputValue(), 'jwt', 'and its kind');
+
+  await useOwn(` Bearer ${expired.slice(0, 80)}\n${expired.slice(80)}\n`);
+  checkEqual(await token(page), expired, 'as it was before it was copied');
+  checkEqual((await press(page, 'GET /messages')).status, 401);
+  await useOwn('tok\u{1f642}en');
+  await page.locator('#routes button[data-path="GET /messages"]').click();
+  await page.locator('#error', { hasText: 'no request was made' }).waitFor();
+  await page.locator('#run').click();
+  await page.locator('#run', { hasText: 'Send requests' }).waitFor();
+  checkEqual(await counted(page), {}, 'and none is counted');
+
+  await useOwn(`${'x'.repeat(20_000)}.y.z`);
+  const box = page.locator('#token-text');
+  check((await box.boundingBox()).height < 320, 'a long token does not take the page over');
+  checkEqual(await box.getAttribute('tabindex'), '0', 'and is scrolled by keyboard');
+  await getToken(page);
+  await setScope(page, 'profile', false);
+  await chooseFault(page, 'expired');
+  await changing(page, () => page.locator('#previous').click());
+  checkEqual(await page.locator('#fault').inputValue(), '', 'the fault of the token before');
 }
 
 /** The key changes while requests are sent. */
@@ -160,8 +201,8 @@ export async function outage({ page }) {
 
 /** An opaque token is revoked while requests are sent with it; a JWT cannot be. */
 export async function revocation({ page }) {
-  await page.locator('#revoke').click();
-  await page.locator('#note', { hasText: 'expire' }).waitFor();
+  checkEqual(await page.locator('#revoke').getAttribute('aria-disabled'), 'true', 'a JWT is not revoked');
+  check((await page.locator('#irrevocable').textContent()).includes('until it expires'), 'and why is said beside');
   checkEqual((await press(page, 'GET /messages')).status, 200, 'a JWT lives until it expires');
   await chooseKind(page, 'opaque');
   checkEqual((await press(page, 'GET /messages')).status, 200, 'an opaque token');
@@ -177,6 +218,54 @@ export async function revocation({ page }) {
     (await page.locator('#announcement').textContent()).startsWith('Stopped.'),
     'the strip stops, and a screen reader is told',
   );
+}
+
+/** An opaque token that is new while the issuer is down gets 503, and soon after the issuer is up again, 200. */
+export async function pause({ page }) {
+  await chooseKind(page, 'opaque');
+  await page.locator('#run').click();
+  await switchIssuer(page, 'down');
+  await page.locator('#rotate').click();
+  await page.locator('#note', { hasText: 'cannot fetch the new key' }).waitFor();
+  await getToken(page);
+  await page.locator('#counters li[data-status="503"]').waitFor();
+  await page.locator('#revoke').click();
+  await page.locator('#note', { hasText: 'gets 503 until it can' }).waitFor();
+  await getToken(page);
+  await sleep(3_000);
+  const saysThatItPauses = (pauses) =>
+    page.waitForFunction(
+      (pauses) => /circuit|after a pause/.test(document.getElementById('load-summary').textContent) === pauses,
+      pauses,
+    );
+  await saysThatItPauses(true);
+  await switchIssuer(page, 'up');
+  const back = Date.now();
+  await saysThatItPauses(false);
+  check(Date.now() - back < 8_000, 'the pause is short');
+  checkEqual((await press(page, 'GET /messages')).status, 200, 'the API asks again');
+  await page.locator('#run').click();
+  await sleep(2_100);
+  await page.locator('#run').click();
+  await page.locator('#strip .event', { hasText: /nothing sent for \d s/ }).waitFor();
+  await flagsApart(page);
+  await page.locator('#run').click();
+}
+
+async function flagsApart(page) {
+  const flags = await page.locator('#strip .event span').evaluateAll((all) =>
+    all.map((flag) => {
+      const { left, right, top, bottom } = flag.getBoundingClientRect();
+      return { text: flag.textContent, left, right, top, bottom };
+    }),
+  );
+  check(flags.length >= 3, `${flags.length} marks`);
+  for (const [index, a] of flags.entries()) {
+    for (const b of flags.slice(index + 1)) {
+      const apart = a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
+      check(apart, `${a.text} covers ${b.text}`);
+    }
+  }
 }
 
 /** Of a server that has ended, the page says so, and what to do. */

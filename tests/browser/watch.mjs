@@ -39,9 +39,8 @@ export async function open(browser, url, options = {}) {
 
 /** The browser writes of each answer that is a refusal, which is what the page is for. */
 function isOfARefusal(message) {
-  return (
-    message.type() === 'error' && /^Failed to load resource: the server responded with a status of 4\d\d /.test(message.text())
-  );
+  const refusal = /^Failed to load resource: the server responded with a status of (4\d\d|503) /;
+  return message.type() === 'error' && refusal.test(message.text());
 }
 
 async function close(context, faults, foreign) {
