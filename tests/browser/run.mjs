@@ -39,6 +39,7 @@ async function visit(browser, url, name, ...parts) {
 async function run(browser) {
   const api = await serve(`${PICTURES}/message-api.log`, MESSAGE_API);
   try {
+    await visit(browser, api.url, 'outage at once', story.outageAtOnce);
     const [, , tried] = await visit(
       browser,
       api.url,
@@ -64,7 +65,7 @@ async function run(browser) {
 
   const issuer = await serve(`${PICTURES}/issuer.log`, SCOPEGATE, ['issuer', '--port', '0']);
   try {
-    await visit(browser, issuer.url, 'scopegate issuer', story.issuerOfTheCommand);
+    await visit(browser, issuer.url, 'scopegate issuer', story.outageAtOnce, story.issuerOfTheCommand);
   } finally {
     await issuer.stop();
   }

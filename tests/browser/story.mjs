@@ -220,6 +220,17 @@ export async function revocation({ page }) {
   );
 }
 
+/** The issuer is down before the API has asked it anything, and the API asks soon after. */
+export async function outageAtOnce({ page }) {
+  await switchIssuer(page, 'down');
+  await chooseKind(page, 'opaque');
+  checkEqual((await press(page, 'GET /messages')).status, 503, 'nobody can be asked');
+  await switchIssuer(page, 'up');
+  await sleep(2_500);
+  checkEqual((await press(page, 'GET /messages')).status, 200, 'the API asks');
+  await chooseKind(page, 'jwt');
+}
+
 /** An opaque token that is new while the issuer is down gets 503, and soon after the issuer is up again, 200. */
 export async function pause({ page }) {
   await chooseKind(page, 'opaque');

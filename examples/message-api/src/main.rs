@@ -99,10 +99,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 async fn trusting(issuer: &TestIssuer, api_keys: ApiKeys, url: &str) -> Result<ResourceServer, Box<dyn Error>> {
     // The API introspects opaque tokens with these credentials.
     let client = ClientAuthentication::client_secret_basic(TestIssuer::CLIENT_ID, TestIssuer::CLIENT_SECRET);
-    // The default of up to 30 seconds spares real issuers, and is long for a demonstration of the end of an outage.
+    // An API asks again up to 30 seconds after an outage by default, which spares real issuers and is long for a demonstration. So
+    // is the same time until the next attempt to discover the endpoint.
     let limits = Limits::default().breaker_open_for(Duration::from_secs(1), Duration::from_secs(2));
     let issuer = Issuer::discovered(issuer.issuer())
-        .introspection(Introspection::discovered(client).limits(limits))
+        .introspection(Introspection::at(issuer.introspection_endpoint(), client).limits(limits))
         .dangerous_allow_http_on_loopback();
     // The default of 30 seconds suits real issuers, and is long for a demonstration of a rotation.
     let refresh = KeyRefresh::default().cool_down(Duration::from_secs(1));

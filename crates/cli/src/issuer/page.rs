@@ -26,10 +26,10 @@ pub(super) async fn router(
     variables: &[(&'static str, String)],
 ) -> Result<Router, BuildError> {
     let client = ClientAuthentication::client_secret_basic(TestIssuer::CLIENT_ID, TestIssuer::CLIENT_SECRET);
-    // Short, so that the page shows soon how an outage ends.
+    // Short pauses and no discovery of the endpoint, so that the page shows soon how an outage ends.
     let limits = Limits::default().breaker_open_for(Duration::from_secs(1), Duration::from_secs(2));
     let trusted = scopegate_axum::Issuer::discovered(issuer.issuer())
-        .introspection(Introspection::discovered(client).limits(limits))
+        .introspection(Introspection::at(issuer.introspection_endpoint(), client).limits(limits))
         .dangerous_allow_http_on_loopback();
     let keys = ApiKeys::new("https://api.example/keys", KEY_PREFIX);
     let dpop = ["127.0.0.1", "localhost"]
