@@ -225,6 +225,11 @@ export async function outageAtOnce({ page }) {
   await switchIssuer(page, 'down');
   await chooseKind(page, 'opaque');
   checkEqual((await press(page, 'GET /messages')).status, 503, 'nobody can be asked');
+  await page.evaluate(async (authorization) => {
+    for (let sent = 0; sent < 20; sent++) await fetch('/messages', { headers: { authorization } });
+  }, `Bearer ${await token(page)}`);
+  await press(page, 'GET /messages');
+  check((await page.locator('#result').textContent()).includes('left_out'), 'why the 22nd refusal has no line in the log');
   await switchIssuer(page, 'up');
   await sleep(2_500);
   checkEqual((await press(page, 'GET /messages')).status, 200, 'the API asks');
