@@ -262,7 +262,7 @@ fn check_scheme(confirmation: &Confirmation, scheme: Scheme) -> Result<(), Faile
             Reason::DpopRequired,
             "Authorization",
             "the scheme DPoP, with a proof: the token is bound to a key (RFC 9449 section 7.1)",
-            Actual::Fixed("the scheme Bearer, or a header without a scheme"),
+            Actual::Fixed("a bearer token"),
         )),
         (Scheme::Dpop, None) => Err(FailedCheck::new(
             Reason::UnboundToken,

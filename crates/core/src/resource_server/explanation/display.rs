@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use super::{ExplainedCheck, ExplainedStep, Explanation, Party, Status, Verdict};
-use crate::redact;
+use crate::{clock::text, redact, refusal::Step};
 
 /// The width of the text, in columns.
 const WIDTH: usize = 100;
@@ -47,10 +47,11 @@ impl fmt::Display for Verdict {
 /// The decision, what decided it, what to do; then each step with its checks. Without colours.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.reason() {
-            Some(reason) => writeln!(f, "{} ({})", self.verdict, reason.description())?,
+        match self.headline() {
+            Some(headline) => paragraph(f, "", &format!("{} ({headline})", self.verdict))?,
             None => writeln!(f, "{}", self.verdict)?,
         }
+        paragraph(f, "  ", &self.circumstances())?;
         let steps: Vec<ExplainedStep> = self.steps().collect();
         self.write_failures(f, &steps)?;
         for hint in self.hints() {
@@ -63,11 +64,12 @@ impl fmt::Display for Explanation {
         if is_explained {
             writeln!(f, "\nSteps:")?;
         }
-        let shown: Vec<&ExplainedStep> = steps.iter().filter(|step| step.status != Status::NotApplicable).collect();
-        // Steps in a row that were not reached for one reason are one line.
-        let is_alike = |one: &&ExplainedStep, other: &&ExplainedStep| {
-            one.status == Status::NotReached && other.status == Status::NotReached && one.note == other.note
+        // Steps in a row in which nothing was checked, for one reason, are one line.
+        let is_alike = |one: &ExplainedStep, other: &ExplainedStep| {
+            matches!(one.status, Status::NotReached | Status::NotApplicable)
+                && (one.status, &one.note) == (other.status, &other.note)
         };
+        let shown = if is_explained { &steps[..] } else { &[] };
         shown.chunk_by(is_alike).try_for_each(|alike| write_steps(f, alike))?;
         if let Some(jwt) = self.jwt.as_ref().filter(|_| self.shows_claims) {
             writeln!(f, "header: {}\nclaims: {}", redact::line(&jwt.header), redact::line(&jwt.claims))?;
@@ -79,19 +81,24 @@ impl fmt::Display for Explanation {
 impl Explanation {
     /// The failure that decided, those that follow from it in one line, and the others.
     fn write_failures(&self, f: &mut fmt::Formatter<'_>, steps: &[ExplainedStep]) -> fmt::Result {
-        let failures: Vec<&ExplainedCheck> =
-            steps.iter().flat_map(|step| &step.checks).filter(|check| check.status == Status::Failed).collect();
-        let decisive = failures.iter().position(|check| check.reason == self.reason() && check.follows_from.is_none());
+        let failures: Vec<(Step, &ExplainedCheck)> = steps
+            .iter()
+            .flat_map(|step| step.checks.iter().map(|check| (step.step, check)))
+            .filter(|(_, check)| check.status == Status::Failed)
+            .collect();
+        let decisive =
+            failures.iter().position(|(_, check)| check.reason == self.reason() && check.follows_from.is_none());
         let Some(decisive) = decisive.or_else(|| (!failures.is_empty()).then_some(0)) else { return Ok(()) };
         write_failure(f, "Cause", failures[decisive])?;
         let following: Vec<&str> =
-            failures.iter().filter(|check| check.follows_from.is_some()).map(|check| check.field).collect();
+            failures.iter().filter(|(_, check)| check.follows_from.is_some()).map(|(_, check)| check.field).collect();
         if let Some(why) = self.consequence.filter(|_| !following.is_empty()) {
             paragraph(f, "  Follows from it: ", &format!("{} failed as well: {why}.", listed(&following)))?;
         }
-        let is_other = |(at, check): &(usize, &&ExplainedCheck)| *at != decisive && check.follows_from.is_none();
+        let is_other =
+            |(at, (_, check)): &(usize, &(Step, &ExplainedCheck))| *at != decisive && check.follows_from.is_none();
         let mut others = failures.iter().enumerate().filter(is_other);
-        others.try_for_each(|(_, check)| write_failure(f, "Also failed", check))
+        others.try_for_each(|(_, failure)| write_failure(f, "Also failed", *failure))
     }
 }
 
@@ -103,30 +110,58 @@ fn listed(names: &[&str]) -> String {
     }
 }
 
-fn write_failure(f: &mut fmt::Formatter<'_>, what: &str, check: &ExplainedCheck) -> fmt::Result {
+fn write_failure(f: &mut fmt::Formatter<'_>, what: &str, (step, check): (Step, &ExplainedCheck)) -> fmt::Result {
     let ExplainedCheck { field, expected, found, decided_by, hint, .. } = check;
-    writeln!(f, "  {what}: {field}")?;
+    writeln!(f, "  {what}: {}", name_of_check(step, field))?;
     paragraph(f, "    expected  ", expected)?;
     paragraph(f, "    found     ", found)?;
     if let Some(hint) = hint {
         paragraph(f, "    note      ", hint)?;
     }
-    if decided_by.is_empty() { Ok(()) } else { paragraph(f, "    set by    ", decided_by) }
+    // The settings are named by the remedy, where one of them is to be changed.
+    match decided_by.rsplit("; ").next() {
+        Some(document) if !document.is_empty() => paragraph(f, "    rule      ", document),
+        _ => Ok(()),
+    }
 }
 
-/// A step with its checks, or several that were not reached.
-fn write_steps(f: &mut fmt::Formatter<'_>, steps: &[&ExplainedStep]) -> fmt::Result {
+/// A check by what it looks at: a name that two steps share is that of another check in each.
+fn name_of_check<'c>(step: Step, field: &'c str) -> &'c str {
+    match (step, field) {
+        (Step::Access, "scope") => "scope of the route",
+        (Step::Binding, "Authorization") => "scheme",
+        _ => field,
+    }
+}
+
+fn name_of_step(step: Step) -> &'static str {
+    match step {
+        Step::Answer => "issuer's answer",
+        _ => step.as_str(),
+    }
+}
+
+/// A step with its checks, or several in which nothing was checked.
+fn write_steps(f: &mut fmt::Formatter<'_>, steps: &[ExplainedStep]) -> fmt::Result {
     let [first, ..] = steps else { return Ok(()) };
-    let names: Vec<&str> = steps.iter().map(|step| step.step.as_str()).collect();
+    let names: Vec<&str> = steps.iter().map(|step| name_of_step(step.step)).collect();
     let note = if first.note.is_empty() { String::new() } else { format!(" ({})", first.note) };
-    paragraph(f, &format!("{}: ", names.join(", ")), &format!("{}{note}", first.status))?;
-    first.checks.iter().try_for_each(|check| write_check(f, check))
+    let outcome = match first.status {
+        Status::Failed if first.is_undecided() => "could not be checked",
+        Status::NotApplicable => "nothing to check",
+        status => status.as_str(),
+    };
+    paragraph(f, &format!("{}: ", names.join(", ")), &format!("{outcome}{note}"))?;
+    first.checks.iter().try_for_each(|check| write_check(f, first.step, check))
 }
 
 /// A check among others. One without anything to check is left out.
-fn write_check(f: &mut fmt::Formatter<'_>, check: &ExplainedCheck) -> fmt::Result {
+fn write_check(f: &mut fmt::Formatter<'_>, step: Step, check: &ExplainedCheck) -> fmt::Result {
     let ExplainedCheck { field, status, found, .. } = check;
+    let field = name_of_check(step, field);
     match status {
+        // A long text was written above.
+        Status::Failed if found.len() > WIDTH / 2 => writeln!(f, "  FAILED  {field} (see above)"),
         Status::Failed => paragraph(f, "  FAILED  ", &format!("{field}: {found}")),
         Status::Passed => paragraph(f, "  ok      ", &format!("{field}: {found}")),
         Status::NotReached | Status::NotApplicable => Ok(()),
@@ -165,10 +200,13 @@ impl Serialize for Explanation {
             Verdict::Anonymous => "anonymous",
             Verdict::Refused(_) => "refused",
         };
-        let mut object = serializer.serialize_struct("Explanation", 9)?;
+        let mut object = serializer.serialize_struct("Explanation", 12)?;
         object.serialize_field("verdict", verdict)?;
         object.serialize_field("reason", &self.reason().map(|reason| reason.as_str()))?;
         object.serialize_field("status", &self.status().map(|status| status.as_u16()))?;
+        object.serialize_field("headline", &self.headline())?;
+        object.serialize_field("at", &text::rfc3339(self.at))?;
+        object.serialize_field("client", &self.client)?;
         object.serialize_field("steps", &self.steps().collect::<Vec<_>>())?;
         object.serialize_field("hints", &self.hints().collect::<Vec<_>>())?;
         object.serialize_field("remedy", &self.remedy().map(one_line))?;

@@ -5,6 +5,7 @@
 
 mod access;
 mod display;
+mod headline;
 mod hints;
 mod presented;
 mod remedy;
@@ -12,7 +13,7 @@ mod sources;
 mod steps;
 mod trip;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use http::StatusCode;
 use serde::{Serialize, Serializer};
@@ -49,6 +50,10 @@ pub struct Explanation {
     hints: Vec<Hint>,
     remedy: Option<Remedy>,
     jwt: Option<UnverifiedJwt>,
+    /// The time of the decision, since 1970.
+    at: Duration,
+    /// The client that the token names, verified or not.
+    client: Option<String>,
     /// For a demand. Never given away: its client need not have confirmed it for any request.
     token: Option<VerifiedToken>,
     shows_claims: bool,
@@ -161,6 +166,8 @@ impl Explanation {
             }
         };
         let mut explanation = Self {
+            at: server.server().now(),
+            client: headline::client(presented),
             server,
             authenticated: verdict,
             verdict,
@@ -173,7 +180,7 @@ impl Explanation {
             shows_claims: false,
         };
         explanation.consequence = steps::fold_consequences(verdict, &mut explained);
-        explanation.steps = steps::in_order(verdict, presented.form(explanation.jwt.is_some()), explained);
+        explanation.steps = steps::in_order(verdict, presented, explanation.jwt.is_some(), explained);
         explanation.hints = hints::of(&explanation, presented);
         explanation.remedy = remedy::of(&explanation);
         explanation

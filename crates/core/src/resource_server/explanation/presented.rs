@@ -43,6 +43,11 @@ impl<'r> Presented<'r> {
         }
     }
 
+    /// Whether the request has a DPoP proof, or what should be one.
+    pub(super) fn has_proof(&self) -> bool {
+        self.request.headers().contains_key("dpop")
+    }
+
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.header.get(name)?.as_str()
     }

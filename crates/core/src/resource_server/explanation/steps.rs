@@ -82,7 +82,13 @@ pub(super) fn fold_consequences(verdict: Verdict, checks: &mut [(Step, Explained
 }
 
 /// The checks by their steps, in the order in which these are taken.
-pub(super) fn in_order(verdict: Verdict, form: Form, mut checks: Vec<(Step, ExplainedCheck)>) -> Vec<ExplainedStep> {
+pub(super) fn in_order(
+    verdict: Verdict,
+    presented: &Presented<'_>,
+    is_decoded: bool,
+    mut checks: Vec<(Step, ExplainedCheck)>,
+) -> Vec<ExplainedStep> {
+    let form = presented.form(is_decoded);
     let is_refused = matches!(verdict, Verdict::Refused(_));
     let mut has_failed = false;
     let mut steps = Vec::new();
@@ -107,7 +113,7 @@ pub(super) fn in_order(verdict: Verdict, form: Form, mut checks: Vec<(Step, Expl
         };
         steps.push(ExplainedStep { step, status, note: Cow::Borrowed(""), checks: own });
     }
-    add_notes(&mut steps, form);
+    add_notes(&mut steps, form, presented.has_proof());
     steps
 }
 
@@ -127,7 +133,7 @@ fn order(form: Form) -> &'static [Step] {
 }
 
 /// Says why a step was not reached, and of which steps nobody has verified what they looked at.
-fn add_notes(steps: &mut [ExplainedStep], form: Form) {
+fn add_notes(steps: &mut [ExplainedStep], form: Form, has_proof: bool) {
     let of = |wanted: Step| steps.iter().find(|step| step.step == wanted);
     let has_failed = |step: Step| of(step).is_some_and(|step| step.status == Status::Failed);
     let signature = of(Step::Signature).map_or(&[][..], |step| &step.checks);
@@ -155,11 +161,27 @@ fn add_notes(steps: &mut [ExplainedStep], form: Form) {
             }
             (Status::NotReached, Step::Signature, Some(Step::Claims)) => "the issuer's keys could not be had".into(),
             (Status::NotReached, _, Some(by)) => format!("the token is refused by the step {by}").into(),
-            (Status::Failed, Step::Verifier, _) | (Status::Passed | Status::Failed, Step::Header | Step::Claims, _) => {
-                unverified.into()
+            (Status::Failed, Step::Signature | Step::Answer, _) if step.is_undecided() => {
+                "whether the token is genuine is not known".into()
             }
+            (Status::Failed, Step::Binding, _) if step.has_failed_for(&[Reason::DpopRequired]) => {
+                if has_proof { "the request has a header DPoP" } else { "the request has no header DPoP" }.into()
+            }
+            (Status::Passed | Status::Failed, Step::Verifier, _)
+            | (Status::Passed | Status::Failed, Step::Header | Step::Claims, _) => unverified.into(),
             _ => Cow::Borrowed(""),
         };
+    }
+}
+
+impl ExplainedStep {
+    fn has_failed_for(&self, reasons: &[Reason]) -> bool {
+        self.checks.iter().any(|check| check.reason.is_some_and(|reason| reasons.contains(&reason)))
+    }
+
+    /// Whether it failed since it could not be taken, and says nothing against the token.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.has_failed_for(&[Reason::UnknownKey, Reason::KeysUnavailable, Reason::IssuerUnavailable])
     }
 }
 
