@@ -145,22 +145,22 @@ async fn times_are_written_out_with_their_distance_and_the_leeway() {
         (
             mint().token().claim("exp", NOW - 120),
             "exp: expected later than 2025-12-31T23:59:00Z (now, less 60 s of leeway), found 2025-12-31T23:58:00Z (2 min ago; accepted \
-             until 2025-12-31T23:59:00Z, which includes 60 s of leeway)",
+             until 2025-12-31T23:59:00Z)",
         ),
         (
             mint().token().claim("nbf", NOW + 300),
             "nbf: expected no later than 2026-01-01T00:01:00Z (now, plus 60 s of leeway), found 2026-01-01T00:05:00Z (in 5 min; accepted \
-             from 2026-01-01T00:04:00Z, which includes 60 s of leeway)",
+             from 2026-01-01T00:04:00Z)",
         ),
         (
             mint().token().claim("iat", NOW + 90),
             "iat: expected no later than 2026-01-01T00:01:00Z (now, plus 60 s of leeway), found 2026-01-01T00:01:30Z (in 1 min 30 s; accepted \
-             from 2026-01-01T00:00:30Z, which includes 60 s of leeway)",
+             from 2026-01-01T00:00:30Z)",
         ),
         (
             mint().token().claim("iat", NOW - 8000),
             "iat: expected no earlier than 2025-12-31T22:59:00Z (60 min before now, less 60 s of leeway), found 2025-12-31T21:46:40Z (2 h 13 min ago; accepted \
-             until 2025-12-31T22:47:40Z, which includes 60 s of leeway)",
+             until 2025-12-31T22:47:40Z)",
         ),
     ] {
         let line = logged(&api.router, Ask::get("/me").bearer(token.issue())).await;
@@ -174,7 +174,7 @@ async fn near_misses_of_names_are_pointed_out() {
     let others = (0..10).map(|number| Issuer::with_jwks(format!("https://{number}.example/"), mint().jwks_json()));
     let server = others.fold(resource_server().issuer(issuer()), |builder, issuer| builder.issuer(issuer));
     let api = Api::behind(server.build().await.expect("good settings"));
-    let (slash, case) = ("they differ by the slash at the end alone", "they differ by upper and lower case alone");
+    let (slash, case) = ("they differ only by the slash at the end", "they differ only by upper and lower case");
     for (token, text) in [
         (
             mint().token().claim("iss", format!("{ISSUER}/")),

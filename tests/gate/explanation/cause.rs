@@ -58,7 +58,7 @@ async fn a_remedy_names_who_acts_and_the_values_at_hand() {
         (token().claim("iss", "https://x.example"), Party::Client, "from https://as.example, which this API trusts"),
         (token().expired(), Party::Client, "get a new token"),
         (token().claim("iat", NOW + 20_000), Party::Operator, "compare the clocks"),
-        (token().claim("nbf", NOW + 120), Party::Client, "in 2 min at the latest"),
+        (token().claim("nbf", NOW + 120), Party::Client, "on (in 2 min)"),
         (token().hs256_with_public_key(), Party::Issuer, "of a key pair"),
         (token().header("alg", "RS512"), Party::Operator, "add RS512 to the issuer's algorithms"),
         (token().typ("JWT").claim("nonce", "n"), Party::Client, "send the access token in place of the ID token"),
@@ -142,6 +142,10 @@ async fn the_address_that_could_not_be_reached_is_named() {
     assert_eq!(explanation.reason(), Some(Reason::KeysUnavailable));
     let keys = explanation.steps().find(|step| step.step == Step::Signature).unwrap().checks;
     assert!(keys[0].found.contains("https://as.example/jwks: there is no document"), "{}", keys[0].found);
+    let has_hint =
+        |explanation: &Explanation| explanation.hints().any(|hint| hint.contains("has not fetched the keys"));
+    assert!(has_hint(&explanation), "{explanation}");
+    assert!(!has_hint(&explained(&server().await, mint().token().tampered_signature()).await));
 }
 
 #[tokio::test]

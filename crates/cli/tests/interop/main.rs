@@ -96,6 +96,6 @@ fn another_name_of_node_oidc_provider_is_named_as_its_fault() {
     let other = format!("{}/", provider.issuer);
     let (status, json) = scopegate(&["doctor", &other, "--json", "--audience", AUDIENCE], "");
     let findings = json["findings"].to_string();
-    assert!(status == 1 && findings.contains("they differ by the slash at the end alone"), "{json:#}");
+    assert!(status == 1 && findings.contains("they differ only by the slash at the end"), "{json:#}");
     assert!(findings.contains(&format!("run `scopegate doctor {}`", provider.issuer)), "{json:#}");
 }

@@ -262,7 +262,7 @@ mod tests {
             (r#"{"issuer":"https://as.example","jwks_uri":null}"#, "no `jwks_uri`"),
             (
                 r#"{"issuer":"https://as.example/","jwks_uri":"https://as.example/jwks"}"#,
-                "another issuer, https://as.example/ (they differ by the slash at the end alone); configure",
+                "another issuer, https://as.example/ (they differ only by the slash at the end); configure",
             ),
             (r#"{"issuer":"https://AS.example","jwks_uri":"https://as.example/jwks"}"#, "another issuer"),
             (r#"{"issuer":"https://as.example"}"#, "no `jwks_uri`"),

@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "the token is meant for another audience: aud: expected https://api.example, found x; exp: expected \
-             later than 2026-01-01T00:01:00Z (now, less 60 s of leeway), found 2026-01-01T00:00:00Z (2 min ago; accepted until 2026-01-01T00:01:00Z, which includes 60 s of leeway)"
+             later than 2026-01-01T00:01:00Z (now, less 60 s of leeway), found 2026-01-01T00:00:00Z (2 min ago; accepted until 2026-01-01T00:01:00Z)"
         );
         assert_eq!((error.kind(), error.reason()), (ErrorKind::InvalidToken, Reason::WrongAudience));
         assert_eq!((error.issuer(), error.key_id()), (Some("https://as.example"), Some("k")));
@@ -264,14 +264,14 @@ mod tests {
                 Reason::Expired,
                 "exp",
                 "later than 2026-01-01T00:01:00Z (now, less 60 s of leeway)",
-                "2026-01-01T00:00:00Z (2 min ago; accepted until 2026-01-01T00:01:00Z, which includes 60 s of leeway)"
+                "2026-01-01T00:00:00Z (2 min ago; accepted until 2026-01-01T00:01:00Z)"
             )
         );
         assert_eq!(
             format!("{error:?}"),
             "Error { reason: WrongAudience, issuer: Some(\"https://as.example\"), key_id: Some(\"k\"), failures: [aud: expected \
              https://api.example, found x, exp: expected later than 2026-01-01T00:01:00Z (now, less 60 s of leeway), found \
-             2026-01-01T00:00:00Z (2 min ago; accepted until 2026-01-01T00:01:00Z, which includes 60 s of leeway)], retry_after: Some(7s), .. }"
+             2026-01-01T00:00:00Z (2 min ago; accepted until 2026-01-01T00:01:00Z)], retry_after: Some(7s), .. }"
         );
     }
 

@@ -60,7 +60,7 @@ fn every_fault_of_a_stand_in_is_named_at_once() {
         ("fault", "the metadata document is not one JSON object"),
         ("warning", "the Content-Type of the metadata document is text/html; charset=utf-8"),
         ("fault", "the metadata document names another issuer, "),
-        ("fault", "(they differ by the slash at the end alone)"),
+        ("fault", "(they differ only by the slash at the end)"),
         ("warning", "the Content-Type of the metadata document is text/plain"),
         ("warning", "none of the issuer's signature algorithms is supported: HS256"),
         ("warning", "the Content-Type of the key set is text/plain"),

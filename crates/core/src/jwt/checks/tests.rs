@@ -411,11 +411,11 @@ fn a_failure_says_what_was_expected_and_what_was_found() {
                 "alg: expected RS256 or PS256 or ES256 or ES384 or Ed25519, found HS256",
                 "aud: expected https://api.example or api, found x y",
                 "exp: expected later than 2023-11-14T22:12:20Z (now, less 60 s of leeway), found 1970-01-01T00:00:01Z (19675 days \
-                 22 h ago; accepted until 1970-01-01T00:01:01Z, which includes 60 s of leeway)",
+                 22 h ago; accepted until 1970-01-01T00:01:01Z)",
                 "nbf: expected no later than 2023-11-14T22:14:20Z (now, plus 60 s of leeway), found 2023-11-14T22:15:00Z (in 1 min \
-                 40 s; accepted from 2023-11-14T22:14:00Z, which includes 60 s of leeway)",
+                 40 s; accepted from 2023-11-14T22:14:00Z)",
                 "iat: expected no later than 2023-11-14T22:14:20Z (now, plus 60 s of leeway), found 2023-11-14T22:15:00Z (in 1 min \
-                 40 s; accepted from 2023-11-14T22:14:00Z, which includes 60 s of leeway)",
+                 40 s; accepted from 2023-11-14T22:14:00Z)",
             ]
         );
     });

@@ -58,7 +58,11 @@ impl fmt::Display for Explanation {
             paragraph(f, "  Hint: ", hint)?;
         }
         if let Some(remedy) = &self.remedy {
-            paragraph(f, &format!("  Remedy ({}): ", remedy.by), &remedy.text)?;
+            let mut label = format!("  Remedy ({}): ", remedy.by);
+            for line in remedy.text.lines() {
+                paragraph(f, &label, line)?;
+                "    ".clone_into(&mut label);
+            }
         }
         let is_explained = !steps.iter().all(|step| step.status == Status::NotApplicable);
         if is_explained {
@@ -161,7 +165,7 @@ fn write_check(f: &mut fmt::Formatter<'_>, step: Step, check: &ExplainedCheck) -
     let field = name_of_check(step, field);
     match status {
         // A long text was written above.
-        Status::Failed if found.len() > WIDTH / 2 => writeln!(f, "  FAILED  {field} (see above)"),
+        Status::Failed if found.len() > WIDTH - 20 => writeln!(f, "  FAILED  {field} (see above)"),
         Status::Failed => paragraph(f, "  FAILED  ", &format!("{field}: {found}")),
         Status::Passed => paragraph(f, "  ok      ", &format!("{field}: {found}")),
         Status::NotReached | Status::NotApplicable => Ok(()),
@@ -187,8 +191,9 @@ fn paragraph(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result
     f.write_str("\n")
 }
 
+/// The lines of a remedy, each a sentence of one text.
 fn one_line(text: &str) -> String {
-    text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+    text.lines().collect::<Vec<_>>().join(". ")
 }
 
 impl Serialize for Explanation {

@@ -26,19 +26,17 @@ impl Explanation {
         Some(match reason {
             Reason::WrongTokenType if check.expected == "an access token" => "this is an ID token".into(),
             Reason::WrongTokenType if !is_of_another_kind(check) => {
-                "the token has not the form of access tokens that the issuer's profile expects".into()
+                "the configured profile expects access tokens in another form".into()
             }
-            Reason::UnknownKey => {
-                "none of the issuer's keys fits the token, so that its signature was not checked".into()
-            }
-            Reason::KeysUnavailable => "the issuer's keys could not be fetched, so that nothing was verified".into(),
+            Reason::UnknownKey => "the issuer has no key to check the token's signature with".into(),
+            Reason::KeysUnavailable => "the issuer's keys could not be fetched".into(),
             Reason::AlgorithmNotAllowed if found.starts_with("HS") => "the token is signed with a shared secret".into(),
             Reason::AlgorithmNotAllowed if found.eq_ignore_ascii_case("none") => "the token is not signed".into(),
             Reason::MalformedToken if found.starts_with("no signature") => "the token is not signed".into(),
             Reason::MalformedToken => format!("the token cannot be read: it has {found}").into(),
             Reason::EncryptedToken => "the token is encrypted".into(),
-            Reason::OpaqueToken => "the token is opaque, and nobody is configured who could be asked about it".into(),
-            Reason::DpopRequired => "the token is bound to a key, and was sent without a proof of that key".into(),
+            Reason::OpaqueToken => "the token is opaque, and no issuer is asked about it".into(),
+            Reason::DpopRequired => "the token is bound to a key, and was sent as a bearer token".into(),
             _ => reason.description().into(),
         })
     }

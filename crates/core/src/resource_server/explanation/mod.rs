@@ -221,9 +221,9 @@ impl Explanation {
         self.hints.iter().map(|hint| &*hint.text)
     }
 
-    /// What remedies a refusal, by the values at hand. It begins with what the party does that [`remedied_by`](Self::remedied_by)
-    /// names, and names the others that can do something instead. `None` where nothing is refused, unless
-    /// there were credentials that are not read.
+    /// What remedies a refusal, by the values at hand. Its first line is for the party that [`remedied_by`](Self::remedied_by)
+    /// names; each further line begins with the condition under which another party does something instead, and names that
+    /// party. `None` where nothing is refused, unless there were credentials that are not read.
     pub fn remedy(&self) -> Option<&str> {
         self.remedy.as_ref().map(|remedy| &*remedy.text)
     }

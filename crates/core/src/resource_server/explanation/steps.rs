@@ -75,7 +75,7 @@ pub(super) fn fold_consequences(verdict: Verdict, checks: &mut [(Step, Explained
         }
     }
     has_any.then_some(if is_other_kind {
-        "such a token is not made for an API, and its claims are those of its own kind; nothing is to be mended there"
+        "such a token is not made for an API and has other claims; there is nothing to change about them"
     } else {
         "which claims a token has to have depends on the profile, as its type does"
     })

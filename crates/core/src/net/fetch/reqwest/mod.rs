@@ -342,9 +342,14 @@ async fn exchange(
     Ok(response)
 }
 
+/// The last of the causes says what happened; those before it say only on which layer of the client.
 fn failed(error: ::reqwest::Error) -> FetchError {
-    let error: Box<dyn StdError + Send + Sync> = error.without_url().into();
-    FetchError::failed(error)
+    let error = error.without_url();
+    let mut cause: &dyn StdError = &error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    FetchError::failed(cause.to_string())
 }
 
 /// The compiled-in provider is named here and not taken from the process, so that another crate's choice at start-up cannot

@@ -1,6 +1,9 @@
 //! Why a token may be for another audience.
 
-use super::{super::remedy, Facts, Hint};
+use super::{
+    super::{Party, remedy},
+    Facts, Hint,
+};
 use crate::{redact::excerpt, refusal::Reason};
 
 const ABOUT: &[Reason] = &[Reason::WrongAudience, Reason::MissingClaim];
@@ -72,9 +75,10 @@ pub(super) fn okta_default_audience(facts: &Facts<'_>) -> Option<Hint> {
     let is_default = facts.has_failed("aud", Reason::WrongAudience) && facts.audience() == ["api://default"];
     is_default.then(|| {
         Hint::new(ABOUT, "api://default is the audience of Okta's default authorization server, whatever the API").with(
-            remedy::operator(
-                "set `audience` to api://default, or issuer: give this API an authorization server of its own, with its \
-                 audience",
+            remedy::operator("set `audience` to api://default").or(
+                "If other APIs take tokens of that server, too",
+                Party::Issuer,
+                "give this API an authorization server of its own, with its audience",
             ),
         )
     })

@@ -1,6 +1,9 @@
 //! What a text may be that is no JWT that can be read.
 
-use super::{super::remedy, Facts, Hint};
+use super::{
+    super::{Party, remedy},
+    Facts, Hint,
+};
 use crate::refusal::Reason;
 
 const NO_JWT: &[Reason] = &[Reason::OpaqueToken, Reason::MalformedToken];
@@ -23,10 +26,13 @@ pub(super) fn github_token(facts: &Facts<'_>) -> Option<Hint> {
     let is_github =
         ["ghp_", "gho_", "ghu_", "ghs_", "github_pat_"].iter().any(|prefix| facts.token.starts_with(prefix));
     (is_no_jwt(facts) && is_github).then(|| {
-        Hint::new(NO_JWT, "this is a token of GitHub, which is opaque and for GitHub's API").with(remedy::operator(
-            "add a TokenVerifier that asks GitHub about such tokens, if this API is to take them; or client: send an access \
-             token of the configured issuer",
-        ))
+        Hint::new(NO_JWT, "this is a token of GitHub, which is opaque and for GitHub's API").with(
+            remedy::operator("add a TokenVerifier that asks GitHub about such tokens").or(
+                "If this API is not to take them",
+                Party::Client,
+                "send an access token of the configured issuer",
+            ),
+        )
     })
 }
 
@@ -35,7 +41,7 @@ pub(super) fn opaque(facts: &Facts<'_>) -> Option<Hint> {
     (facts.reason == Reason::OpaqueToken && !is_known).then(|| {
         Hint::new(
             NO_JWT,
-            "the token is opaque: it says nothing by itself, and only its issuer could tell what it is. Auth0, for one, gives \
+            "the token is opaque: it says nothing by itself, and only its issuer knows what it stands for. Auth0, for one, gives \
              such tokens to clients that name no audience",
         )
     })

@@ -2,7 +2,10 @@
 
 use http::Uri;
 
-use super::{super::remedy, Facts, Hint};
+use super::{
+    super::{Party, remedy},
+    Facts, Hint,
+};
 use crate::{
     redact::excerpt,
     refusal::{Reason, failed_check::near_miss},
@@ -37,11 +40,16 @@ pub(super) fn other_version_of_entra(facts: &Facts<'_>) -> Option<Hint> {
         },
         if is_v1 { "2" } else { "1 (or null)" },
     );
-    Some(Hint::new(ABOUT, text).with(remedy::issuer(format!(
-        "set `requestedAccessTokenVersion` to {remedy} in the manifest of the API's app registration, so that its tokens are \
-         of {own}. Or operator: configure the issuer {found}, with the profile {}",
-        if is_v1 { "entra-v1" } else { "entra-v2" }
-    ))))
+    let set_version = format!(
+        "set `requestedAccessTokenVersion` to {remedy} in Entra, in the manifest of this API's app registration: its tokens are \
+         then of {own}"
+    );
+    let profile = if is_v1 { "entra-v1" } else { "entra-v2" };
+    Some(Hint::new(ABOUT, text).with(remedy::issuer(set_version).or(
+        "If other APIs need the app registration as it is",
+        Party::Operator,
+        &format!("configure the issuer {found}, with the profile {profile}"),
+    )))
 }
 
 /// Okta's org authorization server issues tokens for Okta alone; those for an API are of a custom one, below `/oauth2/`.
@@ -109,7 +117,7 @@ pub(super) fn internal_name(facts: &Facts<'_>) -> Option<Hint> {
     Some(
         Hint::new(
             ABOUT,
-            "the two differ by the host alone, and one of them is a name inside of a network: it may be one issuer by two \
+            "the two differ only by the host, and one of them is a name inside of a network: it may be one issuer by two \
              names",
         )
         .with(remedy::operator(format!(

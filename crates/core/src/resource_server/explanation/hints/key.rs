@@ -1,6 +1,11 @@
 //! Why no key fits a token.
 
-use super::{super::remedy, Facts, Hint};
+use std::time::SystemTime;
+
+use super::{
+    super::{Party, remedy},
+    Facts, Hint,
+};
 use crate::{clock::text, refusal::Reason};
 
 pub(super) fn shared_secret(facts: &Facts<'_>) -> Option<Hint> {
@@ -9,10 +14,12 @@ pub(super) fn shared_secret(facts: &Facts<'_>) -> Option<Hint> {
     (is_mac && facts.has_failed("alg", Reason::AlgorithmNotAllowed)).then(|| {
         Hint::new(
             &[Reason::AlgorithmNotAllowed],
-            "the token is signed with a shared secret (HMAC), with which everyone who checks tokens could make some: that is \
+            "the token is signed with a shared secret (HMAC). Whoever can check such a token can also make one, so that it is \
              never accepted",
         )
-        .with(remedy::issuer("sign this API's access tokens with RS256, ES256 or another algorithm of a key pair"))
+        .with(remedy::issuer(
+            "if you made this token, sign this API's access tokens with RS256, ES256 or another algorithm of a key pair",
+        ).or("If the issuer did not make it", Party::Client, "get a token from the issuer; anybody may have written this one"))
     })
 }
 
@@ -23,8 +30,10 @@ pub(super) fn unsigned(facts: &Facts<'_>) -> Option<Hint> {
             &[Reason::AlgorithmNotAllowed, Reason::MalformedToken],
             "the token is not signed at all (`alg` is none): anybody may have written it, and it is never accepted",
         )
-        .with(remedy::client(
-            "send a token that the issuer has signed. If the issuer made this one, issuer: sign access tokens",
+        .with(remedy::client("send a token that the issuer has signed").or(
+            "If the issuer made this one",
+            Party::Issuer,
+            "sign access tokens, with RS256, ES256 or another algorithm of a key pair",
         ))
     })
 }
@@ -54,6 +63,19 @@ pub(super) fn key_of_another_issuer(facts: &Facts<'_>) -> Option<Hint> {
     ))
 }
 
+/// Of keys that cannot be had: since when, and when they are fetched next.
+pub(super) fn outage(facts: &Facts<'_>) -> Option<Hint> {
+    facts.failed.iter().find(|check| check.reason == Some(Reason::KeysUnavailable))?;
+    let health = facts.keys()?;
+    let last = health.age.map_or("this process has not fetched the keys yet".to_owned(), |age| {
+        format!("the keys were last fetched {} ago, too long ago to use them", text::exact_span(age))
+    });
+    let next = health.next_refresh.and_then(|next| next.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let next = next.filter(|next| next.as_secs_f64() > facts.server.server().now().as_secs_f64());
+    let next = next.map_or(String::new(), |next| format!("; the next attempt is at {}", text::rfc3339(next)));
+    Some(Hint::new(&[Reason::KeysUnavailable], format!("{last}{next}")))
+}
+
 /// Of a key that its issuer is not known to have: how old that knowledge is.
 pub(super) fn age_of_keys(facts: &Facts<'_>) -> Option<Hint> {
     facts.has_failed("kid", Reason::UnknownKey).then_some(())?;
@@ -64,8 +86,8 @@ pub(super) fn age_of_keys(facts: &Facts<'_>) -> Option<Hint> {
             format!("the keys are those of {age} ago, and fetching newer ones failed since: see the log of key fetches")
         }
         None => format!(
-            "the issuer's keys, fetched {age} ago, have none of this id: the key was withdrawn, or the token is of another \
-             issuer of the same name, such as a copy of it for tests"
+            "the issuer's keys, fetched {age} ago, have none of this id: the key was withdrawn, or the token is from a copy \
+             of the issuer (such as one for tests) with other keys"
         ),
     };
     Some(Hint::new(&[Reason::UnknownKey], text))

@@ -1,7 +1,7 @@
 //! What else a token may be than an access token by the profile.
 
 use super::{
-    super::{remedy, steps::is_of_another_kind},
+    super::{Party, remedy, steps::is_of_another_kind},
     Facts, Hint,
 };
 use crate::{jwt::Profile, redact::excerpt, refusal::Reason};
@@ -38,10 +38,14 @@ pub(super) fn other_dialect_of_auth0(facts: &Facts<'_>) -> Option<Hint> {
         {dialect}"
             ),
         )
-        .with(remedy::operator(format!(
-            "set the profile to {profile} (`profile` in a configuration, Issuer::profile). Or issuer: choose the other \
-                 dialect in the API's settings"
-        )))
+        .with(
+            remedy::operator(format!("set the profile to {profile} (`profile` in a configuration, Issuer::profile)"))
+                .or(
+                    "If the profile is right",
+                    Party::Issuer,
+                    "choose the other dialect in Auth0, in the API's settings",
+                ),
+        )
     })
 }
 
@@ -83,9 +87,7 @@ pub(super) fn other_profile(facts: &Facts<'_>) -> Option<Hint> {
     Some(
         Hint::new(
             ABOUT,
-            format!(
-                "this may well be an access token, in another form than RFC 9068: the profile {best} fits, since {why}"
-            ),
+            format!("this is probably an access token in another form: the profile {best} fits, since {why}"),
         )
         .with(remedy::operator(format!(
             "set the profile to {best} (`profile` in a configuration, Issuer::profile){others}"

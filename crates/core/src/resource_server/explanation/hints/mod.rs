@@ -118,6 +118,7 @@ const HINTS: Hints<'static> = &[
     key::not_genuine_either,
     key::key_of_another_issuer,
     key::age_of_keys,
+    key::outage,
     time::clocks_differ,
     time::valid_later,
     time::milliseconds,

@@ -1,6 +1,11 @@
 //! Why the times of a token may be wrong.
 
-use super::{super::remedy, Facts, Hint};
+use std::time::Duration;
+
+use super::{
+    super::{Party, remedy},
+    Facts, Hint,
+};
 use crate::{clock::text, refusal::Reason};
 
 /// Half an hour is more than tokens are early or late for by the wire, and less than they live.
@@ -35,7 +40,7 @@ pub(super) fn clocks_differ(facts: &Facts<'_>) -> Option<Hint> {
     };
     if let Some(offset) = offset.filter(|offset| offset.abs() >= NOTEWORTHY) {
         let explains = is_early && offset > 0 || is_late && offset < 0;
-        let span = text::exact_span(std::time::Duration::from_secs(offset.unsigned_abs()));
+        let span = text::exact_span(Duration::from_secs(offset.unsigned_abs()));
         let relation = if offset > 0 { "ahead of" } else { "behind" };
         return explains.then(|| {
             hint(format!("the clock of the issuer was {span} {relation} that of this host when it sent its keys"))
@@ -54,16 +59,17 @@ pub(super) fn valid_later(facts: &Facts<'_>) -> Option<Hint> {
     facts.has_failed("nbf", Reason::NotYetValid).then_some(())?;
     let (issued_at, not_before) = (time(facts, "iat")?, time(facts, "nbf")?);
     (issued_at <= now(facts) && not_before < 1e12).then(|| {
-        let wait = text::exact_span(std::time::Duration::from_secs_f64((not_before - now(facts)).max(0.0)));
+        let wait = text::exact_span(Duration::from_secs_f64((not_before - now(facts)).max(0.0)));
+        let at = text::rfc3339(Duration::from_secs_f64(not_before.max(0.0)));
         Hint::new(
             &[Reason::NotYetValid],
             "the token was issued in the past, as it should be, and begins later: it is meant for later use, and no clock is \
              wrong",
         )
         .with(remedy::client(format!(
-            "send the token once it is valid, in {wait} at the latest. If it should be valid at once, issuer: write no later \
-             `nbf`"
-        )))
+            "send the token from {at} on (in {wait})"
+        ))
+        .or("If it should be valid at once", Party::Issuer, "set `nbf` to the time of issue, or leave it out"))
     })
 }
 
