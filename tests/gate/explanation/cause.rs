@@ -89,6 +89,105 @@ async fn a_remedy_names_who_acts_and_the_values_at_hand() {
 }
 
 #[tokio::test]
+async fn the_headline_names_the_cause_that_was_found() {
+    let server = server().await;
+    let token = || mint().token();
+    for (token, headline) in [
+        (token().typ("JWT").claim("nonce", "n"), "this is an ID token"),
+        (
+            token().typ("JWT").claim("typ", "Bearer").claim("azp", "a"),
+            "the configured profile expects access tokens in",
+        ),
+        (token().header("kid", "another"), "the issuer has no key to check the token's signature with"),
+        (token().tampered_signature(), "the token's signature is not valid"),
+        (token().hs256_with_public_key(), "the token is signed with a shared secret"),
+        (token().header("alg", "none"), "the token is not signed"),
+        (token().expired(), "the token has expired"),
+    ] {
+        let explanation = explained(&server, token).await;
+        let found = explanation.headline().expect("a refusal has one").into_owned();
+        assert!(found.starts_with(headline), "{headline}: {explanation}");
+        assert!(flat(&explanation).starts_with(&format!("{} ({headline}", explanation.verdict())), "{explanation}");
+    }
+    assert_eq!(explained(&server, token()).await.headline(), None);
+}
+
+#[tokio::test]
+async fn the_time_and_the_client_are_named_and_a_client_that_nobody_has_verified_is_called_so() {
+    let server = server().await;
+    let token = || mint().token().client_id("app");
+    for (token, told) in [
+        (token(), "accepted at 2026-01-01T00:00:00Z; the token names the client app Steps:"),
+        (token().expired(), "at 2026-01-01T00:00:00Z; the token names the client app Cause:"),
+        (token().claim("iss", "https://x.example"), "the token names the client app (unverified) Cause:"),
+        (token().tampered_signature(), "the token names the client app (unverified) Cause:"),
+        (token().without_claim("client_id"), "at 2026-01-01T00:00:00Z Cause:"),
+    ] {
+        let shown = flat(&explained(&server, token).await);
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+    let object = serde_json::to_value(explained(&server, token()).await).unwrap();
+    assert_eq!((&object["at"], &object["client"]), (&json!("2026-01-01T00:00:00Z"), &json!("app")));
+}
+
+#[tokio::test]
+async fn what_could_not_be_checked_is_not_said_to_have_failed() {
+    let server = server().await;
+    let token = || mint().token();
+    for (token, outcome) in [
+        (
+            token().header("kid", "another"),
+            "signature: could not be checked (whether the token is genuine is not known)",
+        ),
+        (token().tampered_signature(), "signature: failed"),
+        (token().claim("cnf", json!({ "jkt": "x" })), "signature: passed"),
+        (token(), "issuer's answer, binding, access: nothing to check"),
+    ] {
+        let shown = flat(&explained(&server, token).await);
+        assert!(shown.contains(outcome), "{outcome}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_two_steps_share_says_which_check_it_is() {
+    let dpop = Dpop::new().public_url("https://api.example");
+    let server = resource_server().issuer(issuer()).dpop(dpop).build().await.expect("good settings");
+    let bound = mint().token().bound_to(&DpopClient::generate(SigningAlgorithm::Es256)).issue();
+    let mut request = request(&bound);
+    let shown = flat(&server.explain(&request).await);
+    assert!(
+        shown.contains("binding: failed (the request has no header DPoP) FAILED scheme: a bearer token"),
+        "{shown}"
+    );
+    assert!(shown.contains("ok Authorization: Bearer"), "{shown}");
+    request.headers.insert("dpop", HeaderValue::from_static("x"));
+    let shown = flat(&server.explain(&request).await);
+    assert!(shown.contains("binding: failed (the request has a header DPoP)"), "{shown}");
+    let lacking = explained(&server, mint().token().scope("messages:read")).await.for_access(&scope("admin").into());
+    let shown = flat(&lacking);
+    assert!(
+        shown.contains("ok scope: messages:read")
+            && shown.contains("FAILED scope of the route: expected admin, found messages:read"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn what_another_party_can_do_is_a_line_that_begins_with_its_condition() {
+    let explanation = explained(&server().await, mint().token().audience(format!("{AUDIENCE}/"))).await;
+    let lines: Vec<&str> = explanation.remedy().expect("a remedy").lines().collect();
+    let [client, operator] = lines[..] else { panic!("{lines:?}") };
+    assert!(client.starts_with("ask for a token") && !client.contains("operator"), "{client}");
+    assert!(operator.starts_with("If the issuer has registered this API as https://api.example/r/, operator: set"));
+    let object = serde_json::to_value(&explanation).unwrap();
+    assert_eq!(object["remedy"], json!(format!("{client}. {operator}")));
+    // A remedy of the docs is broken into lines there.
+    let anonymous = server().await.explain(&Ask::get("/").request().into_parts().0).await;
+    let refused = anonymous.for_access(&scopegate_axum::authenticated());
+    assert_eq!(refused.remedy().expect("a remedy").lines().count(), 1, "{refused}");
+}
+
+#[tokio::test]
 async fn what_nobody_has_verified_is_called_unverified() {
     let server = server().await;
     let notes = async |token: TokenBuilder| {

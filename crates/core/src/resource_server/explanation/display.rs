@@ -161,11 +161,14 @@ fn write_steps(f: &mut fmt::Formatter<'_>, steps: &[ExplainedStep]) -> fmt::Resu
 
 /// A check among others. One without anything to check is left out.
 fn write_check(f: &mut fmt::Formatter<'_>, step: Step, check: &ExplainedCheck) -> fmt::Result {
-    let ExplainedCheck { field, status, found, .. } = check;
+    let ExplainedCheck { field, status, expected, found, .. } = check;
     let field = name_of_check(step, field);
     match status {
         // A long text was written above.
         Status::Failed if found.len() > WIDTH - 20 => writeln!(f, "  FAILED  {field} (see above)"),
+        Status::Failed if step == Step::Access => {
+            paragraph(f, "  FAILED  ", &format!("{field}: expected {expected}, found {found}"))
+        }
         Status::Failed => paragraph(f, "  FAILED  ", &format!("{field}: {found}")),
         Status::Passed => paragraph(f, "  ok      ", &format!("{field}: {found}")),
         Status::NotReached | Status::NotApplicable => Ok(()),

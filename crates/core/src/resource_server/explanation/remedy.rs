@@ -44,7 +44,8 @@ pub(super) fn operator(text: impl Into<Cow<'static, str>>) -> Remedy {
     Remedy { by: Party::Operator, text: text.into() }
 }
 
-/// The remedy of a refusal: that of the first hint that explains it, or by the check that decided, or as the docs of its reason say.
+/// The remedy of a refusal: that of the first hint that explains it, or by the check that decided, or as the docs of its reason
+/// say.
 pub(super) fn of(explanation: &Explanation) -> Option<Remedy> {
     let Some(reason) = explanation.reason() else {
         // Credentials that are not read refuse nothing by themselves.
@@ -55,7 +56,8 @@ pub(super) fn of(explanation: &Explanation) -> Option<Remedy> {
     let decisive = || explanation.failures().into_iter().find(|check| check.reason == Some(reason));
     hint.or_else(|| decisive().and_then(|check| by_check(explanation, reason, check))).or_else(|| {
         let (by, text) = (party(reason), reason::remedy(reason));
-        let imperative = text.strip_prefix(&format!("have the {by} "));
+        let text = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+        let imperative = text.strip_prefix(&format!("have the {by} ")).map(str::to_owned);
         Some(Remedy { by, text: imperative.unwrap_or(text).into() })
     })
 }
