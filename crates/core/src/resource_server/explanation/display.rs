@@ -130,7 +130,7 @@ fn write_failure(f: &mut fmt::Formatter<'_>, what: &str, (step, check): (Step, &
 }
 
 /// A check by what it looks at: a name that two steps share is that of another check in each.
-fn name_of_check<'c>(step: Step, field: &'c str) -> &'c str {
+fn name_of_check(step: Step, field: &'static str) -> &'static str {
     match (step, field) {
         (Step::Access, "scope") => "scope of the route",
         (Step::Binding, "Authorization") => "scheme",

@@ -189,7 +189,7 @@ fn by_check(explanation: &Explanation, reason: Reason, check: &ExplainedCheck) -
         ),
         Reason::KeysUnavailable | Reason::IssuerUnavailable => operator(
             "see that this host reaches the address above (name, port, firewall, proxy, certificate) and what it answers. The \
-             token may be good: nothing is wrong at the client",
+             client has nothing to change: the token may be good",
         ),
         Reason::OpaqueToken => {
             client(format!("ask for a JWT, by naming the audience {} when asking for the token", audiences(explanation))).or(
