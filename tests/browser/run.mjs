@@ -10,6 +10,7 @@ import { mkdir } from 'node:fs/promises';
 import { chromium } from 'playwright-core';
 
 import { appearances, byKeyboard } from './appearance.mjs';
+import { layouts } from './layout.mjs';
 import { picture } from './picture.mjs';
 import { serve } from './server.mjs';
 import * as story from './story.mjs';
@@ -55,6 +56,7 @@ async function run(browser) {
     await visit(browser, api.url, 'pause', story.pause);
     await visit(browser, api.url, 'keyboard', byKeyboard);
     await appearances(browser, api.url, PICTURES);
+    await layouts(browser, api.url);
     if (UPDATE_DOCS === '1') await picture(browser, api.url, 'docs/playground.png');
     const goneServer = (opened) => story.serverGone(opened, api);
     await visit(browser, api.url, 'end', goneServer);

@@ -68,7 +68,10 @@ export async function faults({ page }) {
       check(status === 200 || (await page.locator('#result .remedy').count()) > 0, `${kind}, ${value}: a remedy is shown`);
       tried++;
     }
-    if (kind === 'jwt') await staleAnswer(page);
+    if (kind === 'jwt') {
+      await staleAnswer(page);
+      await remedyInLines(page);
+    }
     if (options.length > 1) await chooseFault(page, '');
     checkEqual((await press(page, 'GET /messages')).status, 200, `a good ${kind}`);
   }
@@ -83,6 +86,15 @@ async function staleAnswer(page) {
   check(await page.locator('#stale').isVisible(), 'the answer is to another token');
   await press(page, 'GET /messages');
   check(await page.locator('#stale').isHidden(), 'the answer is to this token');
+}
+
+/** A remedy that depends has a line for each case. */
+async function remedyInLines(page) {
+  await chooseFault(page, 'wrong_audience');
+  await press(page, 'GET /messages');
+  const lines = await page.locator('#result .remedy span').allTextContents();
+  checkEqual(lines.length, 2, `the remedy of a wrong audience: ${lines}`);
+  check(lines[0].startsWith('Remedy (client): ') && lines[1].startsWith('If '), 'to the client, or else to the operator');
 }
 
 /** A token that is bound to a key needs a proof with each request, and the page makes it. */
@@ -139,6 +151,12 @@ export async function ownToken({ page }) {
   await useOwn(` Bearer ${expired.slice(0, 80)}\n${expired.slice(80)}\n`);
   checkEqual(await token(page), expired, 'as it was before it was copied');
   checkEqual((await press(page, 'GET /messages')).status, 401);
+  const [header, claims, signature] = good.split('.');
+  const longExpired = JSON.stringify({ ...JSON.parse(Buffer.from(claims, 'base64url')), exp: 1 });
+  await useOwn([header, Buffer.from(longExpired).toString('base64url'), signature].join('.'));
+  await press(page, 'GET /messages');
+  const [age] = /\d+ days/.exec(await page.locator('#expiry').textContent());
+  check((await page.locator('#result').textContent()).includes(age), `the API says ${age} as well`);
   await useOwn('tok\u{1f642}en');
   await page.locator('#routes button[data-path="GET /messages"]').click();
   await page.locator('#error', { hasText: 'no request was made' }).waitFor();
