@@ -794,7 +794,10 @@ fn client() -> ReqwestFetch {
 #[cfg(feature = "aws-lc-rs")]
 #[tokio::test]
 async fn k_13_dns_and_certificate_failures_are_named() {
-    for (name, told) in [("the name does not resolve", "dns error"), ("certificate expired", "certificate expired")] {
+    for (name, told) in [
+        ("the name does not resolve", "failed to lookup address information"),
+        ("certificate expired", "certificate expired"),
+    ] {
         let (log, _listening) = scopegate_tests::Log::listen();
         let fault = faults().into_iter().find(|fault| fault.name == name).expect("a fault");
         let mut world = World::new(&Arc::new(fault), Some(&client())).await;

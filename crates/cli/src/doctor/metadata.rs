@@ -257,7 +257,10 @@ fn remedy_for_another(named: &str) -> String {
     if named.contains('{') {
         "the document is a template for many tenants: name the issuer of one of them, as its tokens have it in `iss`"
             .to_owned()
-    } else if named.starts_with("https://") && named.len() <= 200 && named.bytes().all(is_harmless) {
+    } else if ["https://", "http://127.0.0.1:"].iter().any(|start| named.starts_with(start))
+        && named.len() <= 200
+        && named.bytes().all(is_harmless)
+    {
         format!("if tokens have {named} in `iss`, run `scopegate doctor {named}`; else have the document corrected")
     } else {
         "compare it with `iss` of a token: if they are the same, examine that issuer; else have the document corrected"
