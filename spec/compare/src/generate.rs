@@ -1,0 +1,235 @@
+//! Random configurations and requests, as strategies of proptest: what fails is made smaller by it.
+//!
+//! Left out is what the documents leave open, and what `spec/README.md` marks as *avoid*.
+
+use proptest::{
+    collection::vec,
+    option,
+    prelude::{Just, Strategy, any},
+    prop_oneof,
+    sample::select,
+    strategy::BoxedStrategy,
+};
+use scopegate_spec::Demand;
+
+use crate::{
+    compare::Case,
+    dialect::Dialect,
+    keys,
+    mutation::{Form, LineEdit, Mutation, SignatureEdit, TokenEdit},
+    request::{Place, Plan},
+    values::{
+        ALGORITHM_NAMES, CLAIM_VALUES, CLAIMS, HEADER_VALUES, HEADERS, KEY_EDITS, PAYLOADS, SCOPES, TYPES,
+        WHOLE_TOKENS, is_open,
+    },
+    world::{ALGORITHMS, Published, Scopes, Source, TOKEN_HEADER, Trusted, World},
+};
+
+/// Cases.
+pub fn case() -> BoxedStrategy<Case> {
+    (world(), vec(plan(), 1..=4), rarely(8)).prop_map(|(world, plans, fresh)| Case { world, plans, fresh }).boxed()
+}
+
+/// `true` once in so many times; made smaller, `false`.
+fn rarely(times: u32) -> impl Strategy<Value = bool> {
+    prop_oneof![times - 1 => Just(false), 1 => Just(true)]
+}
+
+fn world() -> impl Strategy<Value = World> {
+    let route = (option::weighted(0.6, demand()), any::<bool>(), rarely(4));
+    let limits = (
+        prop_oneof![3 => Just(60), 1 => Just(0), 1 => Just(300)],
+        option::weighted(0.2, select(vec![1, 10, 60, 3600])),
+        prop_oneof![6 => Just(16 * 1024), 1 => 300_usize..900],
+        rarely(4),
+    );
+    (vec(trusted(), 1..=2), route, limits).prop_map(|(issuers, route, limits)| {
+        let (demand, scope_hint, optional) = route;
+        let (leeway, max_token_age, max_token_length, token_header) = limits;
+        // In optional mode the layer that refuses for a missing scope knows it and names it, hint or not.
+        let scope_hint = scope_hint || optional;
+        World { issuers, demand, scope_hint, optional, leeway, max_token_age, max_token_length, token_header }
+    })
+}
+
+fn demand() -> impl Strategy<Value = Demand> {
+    let one = select(SCOPES).prop_map(|name| Demand::Scope(name.to_owned()));
+    one.prop_recursive(2, 6, 3, |inner| {
+        prop_oneof![vec(inner.clone(), 1..=3).prop_map(Demand::All), vec(inner, 1..=3).prop_map(Demand::Any)]
+    })
+}
+
+fn trusted() -> impl Strategy<Value = Trusted> {
+    let tokens = (
+        prop_oneof![2 => Just(Dialect::Rfc9068), 3 => select(&Dialect::ALL[..])],
+        prop_oneof![2 => Just(0), 1 => 0..ALGORITHMS.len()],
+        select(&[Scopes::Exact, Scopes::Implied, Scopes::GenAuth][..]),
+    );
+    let weakened = (rarely(6), any::<bool>(), rarely(3), any::<bool>());
+    let source = prop_oneof![8 => Just(Source::Given), 4 => Just(Source::Fetched), 1 => Just(Source::Unavailable)];
+    (tokens, weakened, source, vec(published(), 1..=3)).prop_map(|(tokens, weakened, source, published)| {
+        let (dialect, algorithms, grammar) = tokens;
+        let (several_algorithms_per_key, own_audiences, authorized_parties, waive_audience) = weakened;
+        Trusted {
+            dialect,
+            algorithms,
+            several_algorithms_per_key,
+            own_audiences,
+            authorized_parties,
+            waive_audience,
+            grammar,
+            source,
+            published,
+        }
+    })
+}
+
+/// Keys of the pool. RSA keys are seldom there: to read one takes long.
+fn pooled() -> impl Strategy<Value = usize> {
+    prop_oneof![24 => 0..4_usize, 3 => Just(4_usize), 1 => 5..keys::COUNT]
+}
+
+fn published() -> impl Strategy<Value = Published> {
+    let kid = prop_oneof![Just(Some("k1")), Just(Some("k2")), Just(None)];
+    let alg = prop_oneof![3 => Just(Alg::None), 3 => Just(Alg::Own), 1 => select(ALGORITHM_NAMES).prop_map(Alg::Other)];
+    (pooled(), kid, alg, option::weighted(0.15, select(KEY_EDITS))).prop_map(|(key, kid, alg, edit)| {
+        let alg = match alg {
+            Alg::None => None,
+            Alg::Own => keys::key(key).algorithms.first().copied(),
+            Alg::Other(name) => Some(name),
+        };
+        Published { key, kid, alg, edit }
+    })
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Alg {
+    None,
+    Own,
+    Other(&'static str),
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let count = prop_oneof![2 => Just(0..=0_usize), 4 => Just(1..=1), 2 => Just(2..=2), 1 => Just(3..=4)];
+    let mutations = count.prop_flat_map(|count| vec(mutation(), count));
+    (0..2_usize, 0..3_usize, 0..3_usize, any::<bool>(), vec(select(SCOPES), 0..5), mutations).prop_map(
+        |(issuer, key, algorithm, names_key, scopes, mutations)| Plan {
+            issuer,
+            key,
+            algorithm,
+            names_key,
+            scopes,
+            mutations,
+        },
+    )
+}
+
+fn mutation() -> BoxedStrategy<Mutation> {
+    prop_oneof![
+        3 => line().prop_map(Mutation::Line),
+        3 => token().prop_map(Mutation::Token),
+        2 => signature().prop_map(Mutation::Signature),
+        2 => header(),
+        3 => select(CLAIM_VALUES).prop_map(|(name, value)| Mutation::Claim(name, value)),
+        3 => typed_claim().prop_map(|(name, value)| Mutation::Claim(name, value)),
+        2 => select(CLAIMS).prop_map(Mutation::NoClaim),
+        1 => typed_claim().prop_map(|(name, value)| Mutation::ClaimTwice(name, value)),
+        4 => time(),
+        1 => select(PAYLOADS).prop_map(Mutation::Payload),
+        1 => (0..1000_u16).prop_map(Mutation::Long),
+        1 => pooled().prop_map(Mutation::Key),
+        1 => select(ALGORITHM_NAMES).prop_map(Mutation::Algorithm),
+        1 => offset().prop_map(Mutation::Later),
+    ]
+    .boxed()
+}
+
+fn typed_claim() -> impl Strategy<Value = (&'static str, &'static str)> {
+    (select(CLAIMS), select(TYPES))
+        .prop_map(|(name, value)| if is_open(name, value) { ("x", value) } else { (name, value) })
+}
+
+fn header() -> impl Strategy<Value = Mutation> {
+    prop_oneof![
+        4 => select(HEADER_VALUES).prop_map(|(name, value)| Mutation::Header(name, value)),
+        2 => (select(HEADERS), select(TYPES)).prop_map(|(name, value)| Mutation::Header(name, value)),
+        1 => select(HEADERS).prop_map(Mutation::NoHeader),
+        1 => (select(HEADERS), select(TYPES)).prop_map(|(name, value)| Mutation::HeaderTwice(name, value)),
+    ]
+}
+
+/// Around the edges of a leeway of 0, 60 and 300 seconds, and of the ages.
+fn offset() -> impl Strategy<Value = i64> {
+    let edges = vec![0, 1, 10, 59, 60, 61, 70, 120, 299, 300, 301, 310, 359, 360, 361, 599, 600, 601, 3600, 3660, 3900];
+    (select(edges), -1..=1_i64, any::<bool>()).prop_map(
+        |(edge, beside, is_before)| {
+            if is_before { -edge + beside } else { edge + beside }
+        },
+    )
+}
+
+fn time() -> impl Strategy<Value = Mutation> {
+    let form =
+        prop_oneof![6 => Just(Form::Integer), 2 => Just(Form::Half), 1 => Just(Form::Exponent), 1 => Just(Form::Text)];
+    (select(vec!["exp", "nbf", "iat", "auth_time"]), offset(), form)
+        .prop_map(|(name, offset, form)| Mutation::Time(name, offset, form))
+}
+
+fn signature() -> impl Strategy<Value = SignatureEdit> {
+    prop_oneof![
+        3 => any::<u16>().prop_map(SignatureEdit::Flip),
+        1 => (0..64_u16).prop_map(SignatureEdit::Truncate),
+        1 => any::<u8>().prop_map(SignatureEdit::Append),
+        1 => Just(SignatureEdit::Clear),
+        1 => Just(SignatureEdit::SwapHalves),
+    ]
+}
+
+fn token() -> impl Strategy<Value = TokenEdit> {
+    let character = || select("=+/~.-_A9%,;\"\\!".chars().collect::<Vec<_>>());
+    prop_oneof![
+        3 => (any::<u16>(), character()).prop_map(|(place, with)| TokenEdit::Replace(place, with)),
+        3 => (any::<u16>(), character()).prop_map(|(place, with)| TokenEdit::Insert(place, with)),
+        1 => any::<u16>().prop_map(TokenEdit::Truncate),
+        1 => (0..3_usize).prop_map(TokenEdit::WithoutPart),
+        1 => (0..3_usize).prop_map(TokenEdit::PartTwice),
+        2 => (0..3_usize).prop_map(TokenEdit::LooseBits),
+        1 => select(WHOLE_TOKENS).prop_map(TokenEdit::Whole),
+    ]
+}
+
+fn line() -> impl Strategy<Value = LineEdit> {
+    let schemes = vec!["bearer", "BEARER", "bEaReR", "Basic", "DPoP", "Bearerx", "", "Bearer,", "\u{e9}"];
+    let extra = vec![
+        ("authorization", None),
+        ("authorization", Some("Basic eDp5")),
+        ("authorization", Some("Bearer x")),
+        ("authorization", Some("")),
+        (TOKEN_HEADER, None),
+        (TOKEN_HEADER, Some("x")),
+        ("proxy-authorization", Some("Bearer x")),
+        ("cookie", Some("access_token=x")),
+        ("dpop", Some("x")),
+    ];
+    let queries = vec![
+        "access_token=x",
+        "access_token",
+        "a=1&access%5Ftoken=",
+        "ACCESS_TOKEN=x",
+        "access_tokens=x",
+        "a=access_token",
+        "access+token=x",
+        "a;access_token=x",
+        "",
+        "&access_token=x",
+    ];
+    prop_oneof![
+        3 => select(schemes).prop_map(LineEdit::Scheme),
+        2 => select(vec!["", "  ", "\t", " \t", ",", "=", " ,"]).prop_map(LineEdit::Separator),
+        2 => select(vec!["=", "==", " x", ",", ", Basic eDp5", "\u{e9}", "\t", "=x"]).prop_map(LineEdit::Suffix),
+        1 => Just(LineEdit::Place(Place::Nowhere)),
+        2 => Just(LineEdit::Place(Place::NamedHeader)),
+        2 => select(extra).prop_map(|(name, value)| LineEdit::Extra(name, value)),
+        2 => select(queries).prop_map(LineEdit::Query),
+    ]
+}

@@ -1,0 +1,103 @@
+//! The gate: its real layers around a handler that says who called.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header::WWW_AUTHENTICATE};
+use http_body_util::Empty;
+use scopegate_core::Authentication;
+use scopegate_spec::Request;
+use scopegate_tower::{Authenticate, RequireScope};
+use tower::{Layer as _, Service, ServiceExt as _, service_fn, util::BoxCloneService};
+
+use crate::{
+    challenge,
+    clock::Clock,
+    outcome::{Caller, Outcome},
+    request::NOW,
+    world::{World, policy},
+};
+
+type Incoming = http::Request<Empty<Bytes>>;
+type Response = http::Response<Empty<Bytes>>;
+
+/// A server of its own.
+pub struct Gate {
+    runtime: tokio::runtime::Runtime,
+    service: BoxCloneService<Incoming, http::Response<()>, Infallible>,
+    clock: Clock,
+}
+
+impl Gate {
+    /// The server of a configuration, or `None` where an issuer's keys are given and none of them can be used.
+    ///
+    /// # Panics
+    ///
+    /// When the builder refuses the configuration for another fault: it would not be compared, and nobody would know.
+    pub fn build(world: &World) -> Option<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers");
+        let clock = Clock::default();
+        clock.set(NOW);
+        let resource_server = match runtime.block_on(world.implemented(clock.clone()).build()) {
+            Ok(resource_server) => resource_server,
+            Err(error) => {
+                let is_expected = |fault: &str| fault.contains("none of the given keys can be used");
+                assert!(error.faults().all(is_expected), "{error}\n{world:#?}");
+                return None;
+            }
+        };
+        let mut authenticate = Authenticate::new(resource_server);
+        if world.optional {
+            authenticate = authenticate.optional();
+        }
+        let service = match world.demand.as_ref().map(policy) {
+            Some(policy) => {
+                if world.scope_hint {
+                    authenticate = authenticate.scope_hint(policy.clone());
+                }
+                let service = (authenticate, RequireScope::new(policy)).layer(service_fn(handler));
+                BoxCloneService::new(service.map_response(|response| response.map(drop)))
+            }
+            None => {
+                let service = authenticate.layer(service_fn(handler));
+                BoxCloneService::new(service.map_response(|response| response.map(drop)))
+            }
+        };
+        Some(Self { runtime, service, clock })
+    }
+
+    /// What the gate decides about a request at a time.
+    pub fn decide(&mut self, request: &Request, now: i64) -> Outcome {
+        self.clock.set(now);
+        let Ok(response) = self.runtime.block_on(self.service.call(incoming(request)));
+        let challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
+        let mut challenges: Vec<_> = challenges.flat_map(|value| challenge::parse(value.as_bytes())).collect();
+        challenges.sort();
+        Outcome {
+            status: response.status().as_u16(),
+            challenges,
+            caller: response.extensions().get::<Option<Caller>>().cloned().flatten(),
+        }
+    }
+}
+
+async fn handler(request: Incoming) -> Result<Response, Infallible> {
+    let authentication = request.extensions().get::<Authentication>();
+    let caller = authentication.and_then(Authentication::token).map(Caller::from);
+    let mut response = Response::default();
+    response.extensions_mut().insert(caller);
+    Ok(response)
+}
+
+fn incoming(request: &Request) -> Incoming {
+    let mut incoming = http::Request::builder()
+        .method(request.method.as_str())
+        .uri(&request.uri)
+        .body(Empty::new())
+        .expect("a method and a target that can be sent");
+    for (name, value) in &request.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a name that can be sent");
+        incoming.headers_mut().append(name, HeaderValue::from_bytes(value).expect("a value that can be sent"));
+    }
+    incoming
+}

@@ -1,0 +1,283 @@
+//! A configuration, from one description in the words of the specification and of the gate.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use http::HeaderName;
+use scopegate_core::{
+    GenAuthScopes, ImpliedScopes, Issuer, ResourceServer, ResourceServerBuilder, ScopePolicy, jose::Algorithm,
+};
+use scopegate_spec::{Config, Demand, Grammar, Keys};
+
+use crate::{
+    clock::Clock,
+    dialect::Dialect,
+    keys::key,
+    network::Network,
+    text::{Members, object, quoted, set},
+};
+
+/// The name of the header field that a configuration may name.
+pub const TOKEN_HEADER: &str = "x-token";
+
+/// The identifiers of the issuers.
+pub const ISSUERS: [&str; 2] = ["https://a.example", "https://b.example/oidc/"];
+
+/// The audience of the server.
+pub const AUDIENCE: &str = "https://api.example";
+
+/// The audiences that an issuer may have for itself.
+pub const OWN_AUDIENCES: [&str; 2] = ["orders", "https://orders.example"];
+
+/// The client of good tokens, which is one of the authorized parties.
+pub const CLIENT: &str = "web";
+
+/// Both names of Ed25519 or none: the requirements say two things about a list with one of them.
+pub const ALGORITHMS: [&[&str]; 8] = [
+    &scopegate_spec::DEFAULT_ALGORITHMS,
+    &["ES256"],
+    &["Ed25519", "EdDSA"],
+    &["ES256", "Ed25519", "EdDSA"],
+    &["ES384", "ES256"],
+    &["RS256", "Ed25519", "EdDSA"],
+    &["PS256", "RS256", "ES256"],
+    &["RS512", "PS384", "ES384"],
+];
+
+/// A resource server with one route.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// One or two issuers, by their place in [`ISSUERS`].
+    pub issuers: Vec<Trusted>,
+    /// The scopes that the route demands.
+    pub demand: Option<Demand>,
+    /// Whether a 401 names them.
+    pub scope_hint: bool,
+    /// Whether requests without credentials pass.
+    pub optional: bool,
+    /// In seconds.
+    pub leeway: u32,
+    /// In seconds.
+    pub max_token_age: Option<u32>,
+    /// In bytes.
+    pub max_token_length: usize,
+    /// Whether [`TOKEN_HEADER`] is named.
+    pub token_header: bool,
+}
+
+/// An issuer.
+#[derive(Clone, Debug)]
+pub struct Trusted {
+    /// What its tokens look like.
+    pub dialect: Dialect,
+    /// Its place in [`ALGORITHMS`].
+    pub algorithms: usize,
+    /// Whether a key without `alg` is used with several of them.
+    pub several_algorithms_per_key: bool,
+    /// Whether it has audiences of its own.
+    pub own_audiences: bool,
+    /// Whether only [`CLIENT`] and another client are accepted.
+    pub authorized_parties: bool,
+    /// Whether a token without `aud` passes. Only with authorized parties, and where tokens name their kind.
+    pub waive_audience: bool,
+    /// What a scope grants.
+    pub grammar: Scopes,
+    /// How its keys come.
+    pub source: Source,
+    /// Its keys.
+    pub published: Vec<Published>,
+}
+
+/// A grammar of scopes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs)]
+pub enum Scopes {
+    Exact,
+    Implied,
+    GenAuth,
+}
+
+/// How the keys of an issuer come to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs)]
+pub enum Source {
+    Given,
+    Fetched,
+    Unavailable,
+}
+
+/// A key in an issuer's set.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// Its place in the pool.
+    pub key: usize,
+    /// `kid`.
+    pub kid: Option<&'static str>,
+    /// `alg`.
+    pub alg: Option<&'static str>,
+    /// A member that is set last, as JSON, and whether it stands beside one of that name.
+    pub edit: Option<(&'static str, &'static str, bool)>,
+}
+
+/// [`Scopes::Implied`].
+const IMPLIED: [(&str, &[&str]); 3] = [("admin", &["write", "message"]), ("write", &["read"]), ("read", &["read"])];
+
+impl World {
+    /// For the specification.
+    pub fn specified(&self) -> Config {
+        let mut config = Config::new(AUDIENCE);
+        config.issuers = ISSUERS.iter().zip(&self.issuers).map(|(name, issuer)| issuer.specified(name)).collect();
+        config.demand.clone_from(&self.demand);
+        config.scope_hint = self.scope_hint;
+        config.optional = self.optional;
+        config.leeway = self.leeway.into();
+        config.max_token_age = self.max_token_age.map(Into::into);
+        config.max_token_length = self.max_token_length;
+        config.token_header = self.token_header.then(|| TOKEN_HEADER.to_owned());
+        config
+    }
+
+    /// The same with keys that are given rather than fetched.
+    pub fn with_given_keys(&self) -> Self {
+        let mut world = self.clone();
+        world.issuers.iter_mut().for_each(|issuer| issuer.source = Source::Given);
+        world
+    }
+
+    /// For the gate.
+    pub fn implemented(&self, clock: Clock) -> ResourceServerBuilder {
+        let mut builder = ResourceServer::builder()
+            .audience(AUDIENCE)
+            .leeway(Duration::from_secs(self.leeway.into()))
+            .max_token_length(self.max_token_length)
+            .clock(clock)
+            .fetch(Network(self.issuers.iter().map(Trusted::document).collect()));
+        for (index, issuer) in self.issuers.iter().enumerate() {
+            builder = builder.issuer(issuer.implemented(index));
+        }
+        if let Some(age) = self.max_token_age {
+            // At exactly this age a token passes here, and does not there: it is open. No claim here is as fine as this.
+            builder = builder.max_token_age(Duration::from_secs(age.into()) - Duration::from_nanos(1));
+        }
+        if self.token_header {
+            builder = builder.token_header(HeaderName::from_static(TOKEN_HEADER));
+        }
+        builder
+    }
+}
+
+impl Trusted {
+    /// The algorithms.
+    pub fn algorithms(&self) -> &'static [&'static str] {
+        ALGORITHMS[self.algorithms]
+    }
+
+    fn parties(&self) -> Option<Vec<String>> {
+        self.authorized_parties.then(|| [CLIENT, "mobile"].map(str::to_owned).to_vec())
+    }
+
+    /// Whether a token without `aud` passes.
+    pub fn waives_audience(&self) -> bool {
+        self.waive_audience && self.authorized_parties && self.own_audiences && self.dialect.names_kind()
+    }
+
+    /// The JWK Set.
+    pub fn set(&self) -> String {
+        let keys: Vec<String> = self.published.iter().map(Published::jwk).collect();
+        format!("{{\"keys\":[{}]}}", keys.join(","))
+    }
+
+    /// What its endpoint answers.
+    fn document(&self) -> Option<String> {
+        (self.source != Source::Unavailable).then(|| self.set())
+    }
+
+    fn specified(&self, identifier: &str) -> scopegate_spec::Issuer {
+        let set = self.set();
+        let mut issuer = scopegate_spec::Issuer::new(identifier, &set);
+        if self.source == Source::Unavailable {
+            issuer.keys = Keys::Unavailable;
+        }
+        issuer.algorithms = self.algorithms().iter().map(|name| (*name).to_owned()).collect();
+        issuer.several_algorithms_per_key = self.several_algorithms_per_key;
+        issuer.profile = self.dialect.specified();
+        if self.own_audiences {
+            issuer.audiences = OWN_AUDIENCES.map(str::to_owned).to_vec();
+        }
+        issuer.waive_audience = self.waives_audience();
+        issuer.authorized_parties = self.parties();
+        issuer.grammar = match self.grammar {
+            Scopes::Exact => Grammar::Exact,
+            Scopes::Implied => Grammar::Implied(
+                IMPLIED
+                    .iter()
+                    .map(|(name, all)| ((*name).to_owned(), all.iter().map(|one| (*one).to_owned()).collect()))
+                    .collect::<BTreeMap<_, Vec<_>>>(),
+            ),
+            Scopes::GenAuth => Grammar::GenAuth,
+        };
+        issuer
+    }
+
+    fn implemented(&self, index: usize) -> Issuer {
+        let name = ISSUERS[index];
+        let mut issuer = match self.source {
+            Source::Given => Issuer::with_jwks(name, self.set()),
+            Source::Fetched | Source::Unavailable => Issuer::with_jwks_uri(name, Network::url(index)),
+        };
+        // Both names are one algorithm there.
+        let algorithms = self.algorithms().iter().filter(|name| **name != "EdDSA");
+        issuer = issuer
+            .algorithms(algorithms.map(|name| Algorithm::from_name(name).expect("an algorithm that is offered")))
+            .profile(self.dialect.implemented());
+        if self.several_algorithms_per_key {
+            issuer = issuer.dangerous_allow_several_algorithms_per_key();
+        }
+        if self.own_audiences {
+            issuer = issuer.audiences(OWN_AUDIENCES);
+        }
+        if self.waives_audience() {
+            issuer = issuer.dangerous_waive_audience();
+        }
+        if let Some(parties) = self.parties() {
+            issuer = issuer.authorized_parties(parties);
+        }
+        match self.grammar {
+            Scopes::Exact => issuer,
+            Scopes::Implied => issuer.scope_grammar(implied()),
+            Scopes::GenAuth => issuer.scope_grammar(GenAuthScopes),
+        }
+    }
+}
+
+fn implied() -> ImpliedScopes {
+    IMPLIED.into_iter().fold(ImpliedScopes::new(), |scopes, (name, all)| {
+        scopes.imply(name, all.iter().copied()).expect("legal scope tokens")
+    })
+}
+
+impl Published {
+    fn jwk(&self) -> String {
+        let mut members: Members =
+            key(self.key).members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        for (name, value) in [("kid", self.kid), ("alg", self.alg)] {
+            if let Some(value) = value {
+                set(&mut members, name, quoted(value));
+            }
+        }
+        match self.edit {
+            Some((name, value, true)) => members.push((name.to_owned(), value.to_owned())),
+            Some((name, value, false)) => set(&mut members, name, value),
+            None => {}
+        }
+        object(&members)
+    }
+}
+
+/// A demand as the gate has it.
+pub fn policy(demand: &Demand) -> ScopePolicy {
+    match demand {
+        Demand::Scope(name) => ScopePolicy::one(name.clone()).expect("a legal scope token"),
+        Demand::All(all) => all.iter().map(policy).reduce(|one, other| one & other).expect("not empty"),
+        Demand::Any(all) => all.iter().map(policy).reduce(|one, other| one | other).expect("not empty"),
+    }
+}
