@@ -44,30 +44,34 @@ pub struct Difference {
 }
 
 impl Case {
-    /// Asks both sides about every request: the gate twice, the second time from its cache, and a fresh gate.
+    /// Asks both sides about every request: the gate until its caches answer, and perhaps a fresh gate.
     pub fn compare(&self) -> Result<Agreement, Box<Difference>> {
         let config = self.world.specified();
         let Some(mut gate) = Gate::build(&self.world) else { return Ok(Agreement::NotBuilt) };
         let mut decided = Vec::with_capacity(self.plans.len());
         for plan in &self.plans {
             let (request, now) = plan.request(&self.world);
-            let decision = decide(&config, &Answers::new(), now, &request, &mut State::default());
-            let (status, rule) = (decision.status, decision.rule);
-            let specified = Outcome::from(decision);
-            let compare = |gate: &mut Gate, attempt| {
-                let implemented = gate.decide(&request, now);
-                if implemented == specified || self.is_open(&request, rule, &specified, &implemented) {
-                    return Ok(());
+            for now in [now].into_iter().chain(plan.again.map(|seconds| now + seconds)) {
+                let decision = decide(&config, &Answers::new(), now, &request, &mut State::default());
+                let (status, rule) = (decision.status, decision.rule);
+                let specified = Outcome::from(decision);
+                let compare = |gate: &mut Gate, attempt| {
+                    let implemented = gate.decide(&request, now);
+                    if implemented == specified || self.is_open(&request, rule, &specified, &implemented) {
+                        return Ok(());
+                    }
+                    let (request, specified) = (request.clone(), specified.clone());
+                    Err(Box::new(Difference { request, now, attempt, rule, specified, implemented }))
+                };
+                // Each of the two caches of tokens answers from its second time on.
+                for attempt in ["first", "second", "third"] {
+                    compare(&mut gate, attempt)?;
                 }
-                let (request, specified) = (request.clone(), specified.clone());
-                Err(Box::new(Difference { request, now, attempt, rule, specified, implemented }))
-            };
-            compare(&mut gate, "first")?;
-            compare(&mut gate, "second")?;
-            if let (true, Some(mut fresh)) = (self.fresh, Gate::build(&self.world)) {
-                compare(&mut fresh, "fresh")?;
+                if let (true, Some(mut fresh)) = (self.fresh, Gate::build(&self.world)) {
+                    compare(&mut fresh, "fresh")?;
+                }
+                decided.push((status, rule));
             }
-            decided.push((status, rule));
         }
         Ok(Agreement::Decided(decided))
     }

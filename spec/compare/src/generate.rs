@@ -112,14 +112,16 @@ enum Alg {
 fn plan() -> impl Strategy<Value = Plan> {
     let count = prop_oneof![2 => Just(0..=0_usize), 4 => Just(1..=1), 2 => Just(2..=2), 1 => Just(3..=4)];
     let mutations = count.prop_flat_map(|count| vec(mutation(), count));
-    (0..2_usize, 0..3_usize, 0..3_usize, any::<bool>(), vec(select(SCOPES), 0..5), mutations).prop_map(
-        |(issuer, key, algorithm, names_key, scopes, mutations)| Plan {
+    let signed = (0..2_usize, 0..3_usize, 0..3_usize, any::<bool>());
+    (signed, vec(select(SCOPES), 0..5), mutations, option::weighted(0.3, offset())).prop_map(
+        |((issuer, key, algorithm, names_key), scopes, mutations, again)| Plan {
             issuer,
             key,
             algorithm,
             names_key,
             scopes,
             mutations,
+            again,
         },
     )
 }

@@ -28,6 +28,8 @@ pub struct Plan {
     pub scopes: Vec<&'static str>,
     /// What is changed, in this order.
     pub mutations: Vec<Mutation>,
+    /// How many seconds later the same request comes again, if it does.
+    pub again: Option<i64>,
 }
 
 /// A request before it is written.
@@ -187,8 +189,8 @@ impl Draft {
     }
 }
 
-/// Whether a line begins like a scheme that is not offered, but has something else than a space behind it. It is open whether that
-/// is a scheme.
+/// Whether a line begins like a scheme that is not offered, but has something else than a space behind it. It is open whether
+/// that is a scheme.
 fn has_open_scheme(value: &str) -> bool {
     let word = value.split(' ').next().unwrap_or_default();
     let is_token = |character: char| character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character);
