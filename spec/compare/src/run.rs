@@ -56,6 +56,7 @@ pub fn compare(seeds: impl IntoIterator<Item = u64>, mut progress: impl FnMut(&T
     (tally, failures)
 }
 
+/// The smallest case that was found to fail in the same way.
 fn shrink(tree: &mut impl ValueTree<Value = Case>, mut difference: Box<Difference>) -> (Case, Box<Difference>) {
     let mut smallest = tree.current();
     let mut can_go_on = tree.simplify();
@@ -65,11 +66,11 @@ fn shrink(tree: &mut impl ValueTree<Value = Case>, mut difference: Box<Differenc
         }
         let case = tree.current();
         can_go_on = match case.compare() {
-            Err(found) => {
+            Err(found) if found.kind() == difference.kind() => {
                 (smallest, difference) = (case, found);
                 tree.simplify()
             }
-            Ok(_) => tree.complicate(),
+            _ => tree.complicate(),
         };
     }
     (smallest, difference)
