@@ -6,11 +6,13 @@ use std::sync::{
 };
 
 use super::*;
+use scopegate_axum::JwtCacheConfig;
 use scopegate_core::{
     BoxFuture, CryptoBackend,
     jose::{Algorithm, JwkSet, KeySet},
     keys::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
 };
+use scopegate_tests::clock;
 
 /// Keys that count how often a signature was to be checked. A cached token asks for no keys.
 #[derive(Debug)]
@@ -41,13 +43,15 @@ async fn a_token_that_is_remembered_is_explained_afresh() {
     assert_eq!(status(&explanation, Step::Signature), Status::Passed, "{explanation}");
 }
 
+/// With a JWT cache, whatever `JWT_CACHE` says.
 #[tokio::test]
 async fn a_token_that_was_explained_is_not_remembered() {
     let checked = Arc::new(AtomicUsize::new(0));
     let backend = CryptoBackend::compiled_in().expect("a backend is compiled in");
     let set = JwkSet::from_json(mint().jwks_json().as_bytes()).expect("a key set");
     let keys = Counting(Arc::new(set.prepare(Algorithm::DEFAULT, backend)), Arc::clone(&checked));
-    let server = resource_server().issuer(Issuer::with_key_source(ISSUER, keys)).build().await.expect("good settings");
+    let builder = ResourceServer::builder().audience(AUDIENCE).clock(clock()).jwt_cache(JwtCacheConfig::default());
+    let server = builder.issuer(Issuer::with_key_source(ISSUER, keys)).build().await.expect("good settings");
     let request = request(&mint().token().issue());
     let checks = async || {
         let before = checked.load(Ordering::Relaxed);
