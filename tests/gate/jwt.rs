@@ -410,6 +410,64 @@ async fn jwt_10_a_scope_of_another_type_is_refused() {
     }
 }
 
+/// Values of `authorization_details`, and whether they are any.
+pub(crate) fn authorization_details() -> Vec<(Value, bool)> {
+    let payment = json!({ "type": "payment", "amount": 5 });
+    vec![
+        (json!([]), true),
+        (json!([payment]), true),
+        (json!([payment, { "type": "" }]), true),
+        (payment.clone(), false),
+        (json!({}), false),
+        (json!([{}]), false),
+        (json!([1]), false),
+        (json!([[payment]]), false),
+        (json!([{ "type": 5 }]), false),
+        (json!([{ "Type": "payment" }]), false),
+        (json!([payment, { "amount": 5 }]), false),
+        (json!("payment"), false),
+        (json!(5), false),
+        (json!(true), false),
+    ]
+}
+
+/// Values of `act`, and whether they are an actor.
+pub(crate) fn actors() -> Vec<(Value, bool)> {
+    vec![
+        (json!({ "sub": "service" }), true),
+        (json!({ "sub": "service", "exp": 1, "aud": 5, "scope": [], "act": "x" }), true),
+        (json!({ "sub": "service", "act": { "sub": "other" } }), true),
+        (json!({}), false),
+        (json!({ "sub": 5 }), false),
+        (json!({ "sub": null }), false),
+        (json!({ "act": { "sub": "other" } }), false),
+        (json!([{ "sub": "service" }]), false),
+        (json!("x"), false),
+        (json!(5), false),
+        (json!(true), false),
+    ]
+}
+
+async fn is_well_formed_as(name: &str, values: Vec<(Value, bool)>) {
+    for (value, is_good) in values.into_iter().chain([(json!(null), false)]) {
+        let expected = if is_good { Ok(()) } else { Err(Reason::MalformedClaim) };
+        let token = mint().token().claim(name, value.clone());
+        assert_eq!(outcome(token.clone().issue()).await, expected, "{name} = {value}");
+        let compat = outcome_at(&compat_api().await, token.typ("JWT").scope("message").issue()).await;
+        assert_eq!(compat, expected, "{name} = {value}, under another profile");
+    }
+}
+
+#[tokio::test]
+async fn rar_1_authorization_details_are_objects_with_a_type() {
+    is_well_formed_as("authorization_details", authorization_details()).await;
+}
+
+#[tokio::test]
+async fn act_2_an_actor_is_an_object_with_a_subject() {
+    is_well_formed_as("act", actors()).await;
+}
+
 #[tokio::test]
 async fn jwt_10_unknown_claims_reach_the_handler_unchanged() {
     let resource_server = resource_server().issuer(issuer()).build().await.expect("good settings");

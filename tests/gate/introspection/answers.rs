@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use scopegate_core::Reason;
 use scopegate_tests::{Log, Reply};
+use serde_json::Value;
 
 use super::*;
+use crate::jwt::{actors, authorization_details};
 
 #[tokio::test]
 async fn intro_3_active_token_passes_and_inactive_is_refused() {
@@ -102,6 +104,24 @@ async fn intro_14_null_cnf_refuses_and_null_active_is_unavailable() {
 async fn intro_14_a_null_audience_is_a_missing_one() {
     let answer = status_of(&NULLS.replace("\"AUDIENCE\"", "null")).await;
     assert_eq!((answer.status.as_u16(), answer.reason), (401, Some(Reason::MissingClaim)));
+}
+
+async fn is_well_formed_as(name: &str, values: Vec<(Value, bool)>) {
+    for (value, is_good) in values.into_iter().chain([(json!(null), true)]) {
+        let answer = status_of(&active_with(json!({ name: value })).to_string()).await;
+        let expected = if is_good { (200, None) } else { (401, Some(Reason::MalformedClaim)) };
+        assert_eq!((answer.status.as_u16(), answer.reason), expected, "{name} = {value}");
+    }
+}
+
+#[tokio::test]
+async fn rar_1_authorization_details_of_a_response_are_objects_with_a_type() {
+    is_well_formed_as("authorization_details", authorization_details()).await;
+}
+
+#[tokio::test]
+async fn act_2_the_actor_of_a_response_is_an_object_with_a_subject() {
+    is_well_formed_as("act", actors()).await;
 }
 
 #[tokio::test]

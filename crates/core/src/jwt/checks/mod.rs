@@ -114,6 +114,8 @@ impl JwtValidation {
             results.explained_claim("cnf", Confirmation::read(claims.get("cnf"), self.confirmations), |bound| {
                 (Expected::Fixed("a method that can be checked here"), Actual::Fixed(bound.described()))
             });
+        results.record(checks::actor(claims));
+        results.record(checks::authorization_details(claims));
         let scope = self.profile.scope_from().read(|name| claims.get(name));
         let scope = results.explained((Step::Claims, "scope"), scope, |scope| {
             (Expected::Fixed("scopes, or none"), Actual::from(&scope.read()))
@@ -172,6 +174,8 @@ impl JwtValidation {
         results.record(checks::not_before(claims, now, self.leeway));
         let max_age = self.max_age.filter(|_| claims.get("iat").is_some());
         results.record(checks::issued_at(claims, max_age, now, self.leeway));
+        results.record(checks::actor(claims));
+        results.record(checks::authorization_details(claims));
         let confirmation = results.record(Confirmation::read(claims.get("cnf"), self.confirmations)).flatten();
         results.error().map_or(Ok(confirmation), |error| Err(error.with_issuer(&self.issuer)))
     }

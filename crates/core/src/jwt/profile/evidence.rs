@@ -25,7 +25,7 @@ pub(super) enum Sign {
 }
 
 impl Evidence {
-    /// The token has the profile's [scope claim](super::Profile::scope_claim), and it is not empty. Only `scope`, `scp` and
+    /// The token has the profile's [scope claim](super::Profile::scope_claim), with at least one scope in it. Only `scope`, `scp` and
     /// `permissions` are a sign: a claim of another name may be in ID tokens of the issuer as well. Where only access
     /// tokens have it, use [`claim_present`](Self::claim_present).
     pub fn scope_claim() -> Self {
@@ -173,7 +173,7 @@ impl Evidence {
                 value => is_filled(value),
             }),
             Sign::ScopeClaim => {
-                scope_claim.find(claim).is_some_and(|(place, value)| place.distinguishes() && is_filled(value))
+                scope_claim.find(claim).is_some_and(|(place, value)| place.distinguishes() && place.has_scope(value))
             }
         }
     }

@@ -61,7 +61,8 @@ impl ScopeClaim {
     }
 
     /// A claim inside of others, of either shape. Where a step of the path is absent, or the value has another type, there are
-    /// no scopes. With an empty path there are none either.
+    /// no scopes. With an empty path there are none either. Elements of an array with a space in them are skipped: such
+    /// claims list roles more often than not, whose names may have spaces.
     pub fn path<N: Into<Cow<'static, str>>>(path: impl IntoIterator<Item = N>) -> Self {
         Self::at(path.into_iter().map(Into::into).collect(), Shape::Lenient)
     }
@@ -144,6 +145,11 @@ impl Place {
             Value::Object(members) => members.iter().find(|(name, _)| name == step).map(|(_, value)| value),
             _ => None,
         })
+    }
+
+    /// Whether there is a scope in a value of the claim.
+    pub(super) fn has_scope<'v>(&self, value: &'v Value<'v>) -> bool {
+        self.read(value).is_ok_and(|granted| !granted.read().is_empty())
     }
 
     fn read<'v>(&self, value: &'v Value<'v>) -> Result<Granted<'v>, FailedCheck> {

@@ -85,7 +85,9 @@ fn at_2_a_sign_is_there_or_it_is_not() {
 
     let any = Evidence::any_of([Evidence::scope_claim(), Evidence::claim("t", "a")]);
     assert!(is_there(&any, r#"{"scope":"x"}"#) && is_there(&any, r#"{"t":"a","scope":""}"#));
-    assert!(!is_there(&any, r#"{"scope":"","t":"b"}"#));
+    for no_scope in ["", " ", "\\t", "\\u00e9 \\\\"] {
+        assert!(!is_there(&any, &format!(r#"{{"scope":"{no_scope}","t":"b"}}"#)), "{no_scope}");
+    }
     assert!(!is_there(&Evidence::any_of([]), r#"{"scope":"x"}"#));
 
     let equal = Evidence::claims_equal("a", "b");

@@ -3,10 +3,13 @@
 use std::{ops::Deref, sync::Arc, time::Duration};
 
 use super::{NumericDate, UnverifiedClaims};
-use crate::refusal::{
-    Error, FailedCheck, Reason, Step,
-    failed_check::{self, Actual, Expected, Failures, Side, TimeBound},
-    trace::Trace,
+use crate::{
+    jose::json::Value,
+    refusal::{
+        Error, FailedCheck, Reason, Step,
+        failed_check::{self, Actual, Expected, Failures, Side, TimeBound},
+        trace::Trace,
+    },
 };
 
 /// The checks that failed so far. All checks are made, so that the log can name every one that failed.
@@ -202,6 +205,46 @@ pub(crate) fn authorized_party(parties: Option<&AllowedValues>, client: Option<&
             Err(FailedCheck::new(Reason::UnauthorizedParty, "client_id", parties, found).with_hint(hint))
         }
         _ => Ok(()),
+    }
+}
+
+/// RFC 9396 §2: `authorization_details` is an array of objects, each of which has a `type`. What they grant is for the application
+/// to say.
+pub(crate) fn authorization_details(claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
+    let are_details = |value: &Value<'_>| match value {
+        Value::Array(details) => details.iter().all(|detail| has_string(detail, "type")),
+        _ => false,
+    };
+    shaped(claims, "authorization_details", "an array of objects with a string `type`", are_details)
+}
+
+/// RFC 8693 §4.1: `act` is an object that says who acts for the subject. Its other members, earlier actors among them, are not
+/// looked at.
+pub(crate) fn actor(claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
+    shaped(claims, "act", "an object with a string `sub`", |actor| has_string(actor, "sub"))
+}
+
+/// Checks a claim that no check but this reads.
+fn shaped(
+    claims: &UnverifiedClaims<'_>,
+    name: &'static str,
+    expected: &'static str,
+    is_shaped: impl FnOnce(&Value<'_>) -> bool,
+) -> Result<(), FailedCheck> {
+    match claims.get(name) {
+        Some(value) if !is_shaped(value) => {
+            Err(FailedCheck::new(Reason::MalformedClaim, name, expected, Actual::Fixed("something else")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn has_string(value: &Value<'_>, member: &str) -> bool {
+    match value {
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| name == member && matches!(value, Value::String(_)))
+        }
+        _ => false,
     }
 }
 

@@ -38,12 +38,14 @@ const fn registered(name: &str) -> Option<usize> {
         b"token_use" => 21,
         b"typ" => 22,
         b"scope" => 23,
+        b"act" => 24,
+        b"authorization_details" => 25,
         _ => return None,
     })
 }
 
 /// How many registered claims are checked.
-const REGISTERED: usize = 24;
+const REGISTERED: usize = 26;
 
 /// A point in time as a claim has it: seconds since 1970, perhaps with a fraction (RFC 7519 §2).
 pub(crate) type NumericDate = Duration;
@@ -256,7 +258,7 @@ mod tests {
     #[test]
     fn each_registered_claim_has_a_place_of_its_own() {
         let names = "iss sub aud exp iat nbf jti client_id azp acr amr auth_time cnf nonce at_hash c_hash events htm htu \
-                     status_list token_introspection token_use typ scope";
+                     status_list token_introspection token_use typ scope act authorization_details";
         let places: Vec<usize> = names.split(' ').map(|name| registered(name).unwrap()).collect();
         assert_eq!(places, (0..REGISTERED).collect::<Vec<_>>());
         assert_eq!((registered("scp"), registered(""), registered("ISS")), (None, None, None));
