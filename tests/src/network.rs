@@ -149,6 +149,11 @@ impl Network {
         lock(&self.0.seen).clone()
     }
 
+    /// Forgets the requests so far, for a test that goes on for long.
+    pub fn forget_seen(&self) {
+        lock(&self.0.seen).clear();
+    }
+
     /// The URLs of the requests so far.
     pub fn urls(&self) -> Vec<String> {
         self.seen().into_iter().map(|seen| seen.url).collect()
