@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, sync::Arc};
 
-/// Replaces a secret.
+/// Replaces a secret (OPS-2).
 pub(crate) const REDACTED: &str = "[redacted]";
 
 /// A URL without user information and query, either of which may hold a secret.
@@ -16,7 +16,7 @@ pub(crate) fn url(url: &str) -> String {
     }
 }
 
-/// Removes the token from a text: as it is, URL-encoded, and as JSON with escaped slashes.
+/// Removes the token from a text (BCP-2): as it is, URL-encoded, and as JSON with escaped slashes.
 pub(crate) fn without(token: &str, text: &str) -> String {
     let escaped = |escape: fn(u8) -> Option<String>| -> String {
         token.bytes().map(|byte| escape(byte).unwrap_or_else(|| char::from(byte).to_string())).collect()

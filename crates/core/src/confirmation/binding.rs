@@ -112,7 +112,7 @@ impl PartialEq for Confirmation {
 }
 
 impl Confirmation {
-    /// Reads the `cnf` of a token. One member that cannot be checked refuses the token, and so does a `cnf` without any.
+    /// Reads the `cnf` of a token. One member that cannot be checked refuses the token (MTLS-5), and so does a `cnf` without any.
     pub(crate) fn read(cnf: Option<&Value<'_>>, checkable: Checkable) -> Result<Option<Box<Self>>, FailedCheck> {
         match cnf {
             None => Ok(None),

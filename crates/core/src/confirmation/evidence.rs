@@ -40,6 +40,7 @@ impl ProofField {
         match (lines.next(), lines.next()) {
             (None, _) => Self::None,
             (Some(line), None) => Self::One(line.clone()),
+            // DPOP-2: more than one is never read.
             (Some(_), Some(_)) => Self::Several,
         }
     }

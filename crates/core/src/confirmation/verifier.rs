@@ -142,6 +142,7 @@ impl ConfirmationVerifier {
 
     /// Confirms a token that is bound to nothing, where that is allowed. `None` where there is something to check.
     pub(crate) fn unbound(&self, scheme: Scheme, token: &VerifiedToken) -> Option<Confirmed> {
+        // DPOP-16, MTLS-6, FAPI-2: a token that is bound to nothing, where that is allowed.
         let is_bearer = scheme == Scheme::Bearer && token.confirmation().is_none() && !self.demands_binding;
         is_bearer.then_some(Confirmed::UNBOUND)
     }
@@ -185,6 +186,7 @@ impl ConfirmationVerifier {
             return Verdict::Ready(Ok(unbound));
         }
         let (Some(confirmation), Some(evidence)) = (token.confirmation(), evidence) else {
+            // DPOP-14, MTLS-6: a bound token is demanded, by the scheme or by the configuration.
             return unbound_token(scheme).into();
         };
         if let Err(failure) =
@@ -202,6 +204,7 @@ impl ConfirmationVerifier {
         }
         match (confirmation.key, &self.dpop, self.crypto) {
             (None, ..) => Verdict::Ready(Ok(Confirmed::proven(None, None))),
+            // DPOP-1: a token that is bound to a key needs a proof.
             (Some(key), Some(dpop), Some(crypto)) => match (&evidence.earlier, &evidence.token) {
                 // An outer layer has used up the proof of this request.
                 (Some(earlier), _) if earlier.is_of_key(&key) => Verdict::Ready(Ok(earlier.clone())),
@@ -255,7 +258,7 @@ fn unbound_token(scheme: Scheme) -> Error {
     FailedCheck::new(Reason::UnboundToken, "cnf", expected, Actual::NONE).into()
 }
 
-/// RFC 9449 §7.1 and §7.2: a token that is bound to a key is sent under the scheme DPoP, and no other is.
+/// RFC 9449 §7.1 and §7.2 (DPOP-14, DPOP-15): a token that is bound to a key is sent under the scheme DPoP, and no other is.
 fn check_scheme(confirmation: &Confirmation, scheme: Scheme) -> Result<(), FailedCheck> {
     match (scheme, confirmation.key) {
         (Scheme::Bearer, Some(_)) => Err(FailedCheck::new(
@@ -274,7 +277,7 @@ fn check_scheme(confirmation: &Confirmation, scheme: Scheme) -> Result<(), Faile
     }
 }
 
-/// RFC 8705 §3.
+/// RFC 8705 §3 (MTLS-1).
 fn check_certificate(confirmation: &Confirmation, evidence: &Evidence) -> Result<(), FailedCheck> {
     let Some(bound_to) = confirmation.certificate else { return Ok(()) };
     let expected = "the client certificate that the token is bound to";

@@ -18,6 +18,7 @@ pub(super) type Key = ParsedPublicKey;
 pub(super) fn prepare(algorithm: Algorithm, key: &PublicKey) -> Option<Key> {
     match key {
         PublicKey::Ec { curve: Curve::P256, x, y } => {
+            // JOSE-15: R and S of fixed length, and no DER. ALG-8: a point off its curve is no key.
             ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, uncompressed(x, y)).ok()
         }
         PublicKey::Ec { curve: Curve::P384, x, y } => {
@@ -51,6 +52,7 @@ pub(super) fn verify(algorithm: Algorithm, key: &PublicKey, message: &[u8], sign
 
 fn parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
     Some(match algorithm {
+        // ALG-2: RS256.
         Algorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
         Algorithm::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
         Algorithm::Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,

@@ -24,6 +24,7 @@ pub(super) enum Key {
 pub(super) fn prepare(algorithm: Algorithm, key: &PublicKey) -> Option<Key> {
     Some(match key {
         PublicKey::Ec { curve: Curve::P256, x, y } => {
+            // ALG-8: a point off its curve is no key.
             Key::P256(p256::ecdsa::VerifyingKey::from_sec1_bytes(&uncompressed(x, y)).ok()?)
         }
         PublicKey::Ec { curve: Curve::P384, x, y } => {
@@ -44,6 +45,7 @@ impl Key {
         match self {
             Self::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
+            // JOSE-15: R and S of fixed length, in range and not zero, and no DER.
             Self::P256(key) => p256::ecdsa::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
             Self::P384(key) => p384::ecdsa::Signature::from_slice(signature)
@@ -56,6 +58,7 @@ impl Key {
 /// The salt of a PSS signature is as long as its hash (RFC 7518 §3.5), which the library checks.
 fn verify_rsa(algorithm: Algorithm, key: &rsa::PublicKey, message: &[u8], signature: &[u8]) -> bool {
     let verified = match algorithm {
+        // ALG-2: RS256.
         Algorithm::Rs256 => key.pkcs1v15_verify::<Sha256>(message, signature),
         Algorithm::Rs384 => key.pkcs1v15_verify::<Sha384>(message, signature),
         Algorithm::Rs512 => key.pkcs1v15_verify::<Sha512>(message, signature),

@@ -62,7 +62,7 @@ impl Dispatch {
                 )
                 .into())
             }
-            // A text with a dot can only be a malformed JWT.
+            // BEARER-4: a text with a dot can only be a malformed JWT.
             None => Ok(Route::Jwt),
         }
     }
@@ -208,13 +208,14 @@ impl Issuers {
         Some((number, self.named.get(number)?))
     }
 
-    /// The verifier of the issuer that the claims name, compared code point by code point (RFC 9068 §4).
+    /// The verifier of the issuer that the claims name, compared code point by code point (RFC 9068 §4; JWT-1).
     pub(crate) fn resolve(&self, claims: &UnverifiedClaims<'_>) -> Result<JwtRoute<'_>, Error> {
         let Some(issuer) = claims.string("iss", "iss")? else {
             return Err(
                 FailedCheck::new(Reason::MissingClaim, "iss", &self.expected, failed_check::Actual::NONE).into()
             );
         };
+        // JOSE-16, INTRO-11: a token of another issuer is sent nowhere.
         let unknown = || self.unknown(issuer).into();
         match self.by_name(issuer) {
             Some((number, Trusted { jwt: Some(verifier), .. })) => {

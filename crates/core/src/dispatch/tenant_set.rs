@@ -69,6 +69,7 @@ impl TenantSet {
     /// The verifier of a trusted tenant, and whether it is on probation. A tenant without one gets it here. The predicate is
     /// asked each time, so that a tenant that is no longer trusted is refused from then on.
     pub(super) fn verifier(&self, issuer: &str) -> Option<(Arc<JwtVerifier>, bool)> {
+        // JOSE-16: the rule decides before anything is fetched.
         if !self.group.trusts(issuer) {
             return None;
         }

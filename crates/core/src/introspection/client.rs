@@ -45,6 +45,7 @@ impl IntrospectionClient {
                     let error = format!("{error}, which is `max_response`");
                     return Err(Unavailable::new(UnavailableKind::Upstream, error).about_token());
                 }
+                // INTRO-7: without an answer, the token is not admitted.
                 Err(error) => {
                     let error = format!("{}: {}", redact::url(&endpoint.to_string()), redact::chain(&error));
                     return Err(Unavailable::new(UnavailableKind::Upstream, error));
@@ -53,6 +54,7 @@ impl IntrospectionClient {
         };
         match &self.signed {
             None => response::token_status(&response::body(answer, JSON, self.limits.body, token)?),
+            // IJWT-2: an answer in plain JSON is none.
             Some(signed) => {
                 let jwt = response::body(answer, SIGNED, self.limits.body, token)?;
                 response::token_status(
@@ -62,9 +64,10 @@ impl IntrospectionClient {
         }
     }
 
-    /// RFC 7662 §2.1: a POST with a form, since URLs are logged. Authenticated anew, since an assertion is valid for one
-    /// request.
+    /// RFC 7662 §2.1 (INTRO-1): a POST with a form, since URLs are logged. Authenticated anew, since an assertion is valid for
+    /// one request.
     fn request(&self, endpoint: &Uri, token: &str) -> Result<Request<Bytes>, Unavailable> {
+        // IJWT-1: it asks for what it accepts.
         let accept = if self.signed.is_some() { SIGNED } else { JSON };
         let mut headers = headers(&self.user_agent, accept);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));

@@ -233,6 +233,7 @@ fn check(what: &str, text: &str) -> Result<(), String> {
 /// Both are form-encoded first (RFC 6749 §2.3.1), so that a colon in the id is not taken for the separator.
 fn basic(client_id: &str, client_secret: &str) -> HeaderValue {
     let [user, password] =
+        // INTRO-2: both are form-encoded first (RFC 6749 §2.3.1).
         [client_id, client_secret].map(|text| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
     let value = format!("Basic {}", STANDARD.encode_to_string(format!("{user}:{password}")));
     sensitive(HeaderValue::try_from(value).expect("base64 is visible ASCII"))

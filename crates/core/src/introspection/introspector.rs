@@ -29,6 +29,7 @@ impl Introspector {
         jwt_validation: jwt::JwtValidation,
         prefixes: Vec<Box<str>>,
     ) -> Self {
+        // INTRO-9: the endpoint, this client and its audiences are part of the key.
         let endpoint = client.endpoint.identity();
         let credentials = client.client.identity();
         let signed = [u8::from(client.signed.is_some())];

@@ -19,11 +19,12 @@ pub(super) const SIGNED: &str = "application/token-introspection+jwt";
 
 /// The body of a successful response: a 200 of the requested media type.
 ///
-/// RFC 7662 §2.3: an endpoint that responds with an error rejects the caller and says nothing about the token. The response's
-/// `error` code is quoted in the error. `token` is the introspected token, and is never quoted.
+/// RFC 7662 §2.3 (INTRO-6): an endpoint that responds with an error rejects the caller and says nothing about the token. The
+/// response's `error` code is quoted in the error. `token` is the introspected token, and is never quoted.
 pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize, token: &str) -> Result<Bytes, Unavailable> {
     let status = answer.status();
     if status == StatusCode::OK {
+        // INTRO-4, IJWT-1: another media type is no answer.
         return if !is_of(answer.headers(), media_type) {
             Err(Unavailable::new(
                 UnavailableKind::Upstream,
@@ -44,6 +45,7 @@ pub(super) fn body(answer: Response<Bytes>, media_type: &str, limit: usize, toke
     let fault = |fault, text: &str| Unavailable::new(fault, format!("{text} with the status {status}{said}"));
     match (status, code.as_deref()) {
         // First, since some issuers send a rate limit with `access_denied`.
+        // INTRO-7: with the `Retry-After` of the issuer.
         (StatusCode::TOO_MANY_REQUESTS, _) => {
             Err(fault(UnavailableKind::Upstream, "the endpoint answers")
                 .with_retry_after(retry_after(answer.headers())))
@@ -117,6 +119,7 @@ pub(super) fn token_status(json: &Bytes) -> Result<TokenStatus, Unavailable> {
     let members = json::object(json, |name| name == "active")
         .map_err(|rule| Unavailable::new(UnavailableKind::Upstream, format!("the response {rule}")).about_token())?;
     match members.first() {
+        // INTRO-3, INTRO-4: the boolean, and nothing like it.
         Some((_, Value::Bool(true))) => Ok(TokenStatus::Active(json.clone())),
         Some((_, Value::Bool(false))) => Ok(TokenStatus::Rejected(Reason::InactiveToken.into())),
         _ => Err(Unavailable::new(UnavailableKind::Upstream, "the response has no boolean `active`")),

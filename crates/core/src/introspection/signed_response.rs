@@ -68,6 +68,7 @@ impl SignedResponses {
             let whole = header.token_type.as_deref().unwrap_or_default();
             name.map_or(whole, |(_, rest)| rest).eq_ignore_ascii_case("token-introspection+jwt")
         });
+        // IJWT-3: the type, and below the issuer, the audience, the age and the signature.
         if !is_type {
             return Err(invalid_response("is not of the type token-introspection+jwt"));
         }
@@ -92,6 +93,7 @@ impl SignedResponses {
             .map_err(|_| invalid_response("contains no JSON object"))?;
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
 
+        // IJWT-3: made by this issuer, for this service, and lately.
         if claims.string("iss", "iss").ok().flatten() != Some(issuer) {
             return Err(invalid_response("has another issuer"));
         }
@@ -105,7 +107,7 @@ impl SignedResponses {
             return Err(invalid_response("is not current"));
         }
 
-        // RFC 9701 §5: only this member describes the token. Members beside it are ignored.
+        // RFC 9701 §5 (IJWT-4): only this member describes the token. Members beside it are ignored.
         let mut members: Map<String, Json> =
             serde_json::from_slice(payload).map_err(|_| invalid_response("contains no JSON object"))?;
         match members.remove("token_introspection") {

@@ -62,6 +62,7 @@ impl Algorithm {
 
     /// The algorithm of this registered name, compared exactly and case-sensitively.
     pub fn from_name(name: &str) -> Option<Self> {
+        // ALG-4, JOSE-7: neither an HMAC nor `none` has a name here. ALG-6, ALG-7: the older name is that of Ed25519.
         match name {
             "EdDSA" => Some(Self::Ed25519),
             _ => Self::ALL.iter().copied().find(|algorithm| algorithm.as_str() == name),

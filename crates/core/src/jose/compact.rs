@@ -13,17 +13,18 @@ pub(crate) struct Compact<'a> {
 }
 
 impl<'a> Compact<'a> {
-    /// Splits `token` into exactly three parts, none of them empty.
+    /// Splits `token` into exactly three parts, none of them empty (RFC 7515 §7.1; JOSE-1).
     pub(crate) fn parse(token: &'a str) -> Result<Self, Reason> {
         let (header, rest) = part(token).ok_or(Reason::MalformedToken)?;
         let (payload, signature) = part(rest).ok_or(Reason::MalformedToken)?;
         if let Some((_, rest)) = part(signature) {
-            // Five parts are a JWE (RFC 7516 §7.1).
+            // Five parts are a JWE (RFC 7516 §7.1). JOSE-12, JOSE-13, JOSE-14: none is decrypted.
             return Err(match part(rest) {
                 Some((_, last)) if part(last).is_none() => Reason::EncryptedToken,
                 _ => Reason::MalformedToken,
             });
         }
+        // JOSE-7: nothing is signed by an empty signature.
         if header.is_empty() || payload.is_empty() || signature.is_empty() {
             return Err(Reason::MalformedToken);
         }

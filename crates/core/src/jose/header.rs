@@ -3,12 +3,12 @@ use std::borrow::Cow;
 use super::json::{self, Place, Value};
 use crate::refusal::Reason;
 
-/// The longest `kid` that is looked up, in bytes. Bounds what a log line or an error can hold.
+/// The longest `kid` that is looked up, in bytes. Bounds what a log line or an error can hold (JOSE-11).
 const MAX_KEY_ID: usize = 1024;
 
 /// The parameters of a JOSE header that verification uses.
 ///
-/// `jwk`, `jku`, `x5c` and `x5u` are ignored: a token never brings its own key (RFC 8725 §3.10).
+/// `jwk`, `jku`, `x5c` and `x5u` are ignored: a token never brings its own key (RFC 8725 §3.10; JOSE-10).
 #[derive(Debug)]
 pub(crate) struct Header<'a> {
     pub(crate) algorithm: Cow<'a, str>,
@@ -26,6 +26,7 @@ impl<'a> Header<'a> {
         let mut parameters = [const { None }; 5];
         json::place_members(text, &mut parameters, place).map_err(|_| Reason::MalformedToken)?;
         let [algorithm, key_id, token_type, crit, b64] = parameters;
+        // JOSE-8, JOSE-9: no extension is implemented.
         if crit.is_some() || !matches!(b64, None | Some(Value::Bool(true))) {
             return Err(Reason::CriticalHeader);
         }
@@ -38,6 +39,7 @@ impl<'a> Header<'a> {
         if key_id.as_ref().is_some_and(|key_id| key_id.len() > MAX_KEY_ID) {
             return Err(Reason::MalformedToken);
         }
+        // JOSE-6: without a string as `alg` there is no header.
         Ok(Self { algorithm: algorithm.ok_or(Reason::MalformedToken)?, key_id, token_type })
     }
 }

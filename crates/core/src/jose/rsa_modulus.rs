@@ -1,4 +1,4 @@
-//! Detects RSA moduli that are weak by construction, so that others than the key's holder can sign.
+//! Detects RSA moduli that are weak by construction, so that others than the key's holder can sign (KEY-15).
 //!
 //! Three kinds are detected: primes, moduli with a small factor (both as in SP 800-89 §5.3.3), and moduli of the library
 //! behind CVE-2017-15361, "ROCA". No library of every build exposes arithmetic on numbers of this size, so the little that is

@@ -64,6 +64,7 @@ impl FetchBudget {
 
     /// Spends a slot on an attempt; `false` where none is free for this reason.
     pub(super) fn spend(&mut self, reason: RefetchReason<'_>, now: SystemTime) -> bool {
+        // KEY-3: one attempt in a cool-down, and at most one more for a plausible rotation.
         let cooled = self.left(now).is_zero();
         if !cooled && !self.spend_rotation_reserve(reason, now) {
             return false;

@@ -152,6 +152,7 @@ impl KeyFetcher {
         last: Option<&Loaded>,
         discovered: &mut Option<Discovered>,
     ) -> Result<Loaded, FetchKeysError> {
+        // KEY-13: the time that all documents may take together.
         let limit = 2 * self.refresh.timeout;
         let known = discovered.take();
         let attempt = async {
@@ -187,10 +188,12 @@ impl KeyFetcher {
         if self.hosts.as_ref().is_some_and(|hosts| !hosts.contains(&host)) {
             return Err(FetchKeysError::ForeignHost(host.into()));
         }
+        // META-6: a foreign host is allowed, and logged once.
         let is_foreign = !self.issuer_host().eq_ignore_ascii_case(&host);
         if is_foreign && self.hosts.is_none() && !self.told_of_host.swap(true, Ordering::Relaxed) {
             tracing::info!(issuer = %self.issuer, host, "the keys of an issuer are at another host");
         }
+        // META-7: then the document is read again.
         let lifetime = requested.unwrap_or_default().clamp(self.refresh.min_interval, self.refresh.max_interval);
         Ok(Discovered { jwks_uri, until: clock.now() + lifetime })
     }
@@ -206,6 +209,7 @@ impl KeyFetcher {
             headers.insert(name, value.clone());
         }
         let plain = headers.clone();
+        // KEY-10: a conditional request, where the last answer had a validator.
         let comparable = last.filter(|last| last.validators.demand(url, &mut headers));
         let answer = self.documents.get(url, headers).await?;
         let now = self.documents.clock.now();
@@ -256,6 +260,7 @@ impl KeyFetcher {
 
     async fn prepare(&self, json: &[u8]) -> Result<KeySet, FetchKeysError> {
         let mut set = JwkSet::from_json_up_to(json, self.refresh.max_keys).map_err(FetchKeysError::Set)?;
+        // META-8: `{tenantid}` in a key stands for a tenant by the profile of that provider alone.
         if self.keys_name_issuer {
             set = set.of_issuer(&self.issuer);
         }
@@ -263,6 +268,7 @@ impl KeyFetcher {
             set = set.dangerous_allow_several_algorithms_per_key();
         }
         let keys = set.examined().await.prepare(&self.algorithms, self.backend);
+        // KEY-14: an empty set replaces none.
         if keys.is_empty() { Err(FetchKeysError::NoUsableKey) } else { Ok(keys) }
     }
 }

@@ -22,6 +22,7 @@ pub(super) struct Freshness {
 impl Freshness {
     /// Keys that were loaded at `now`, with the lifetime that their issuer stated, if any, within the bounds of `refresh`.
     pub(super) fn new(now: SystemTime, requested: Option<Duration>, refresh: &KeyRefresh) -> Self {
+        // KEY-10: what the issuer states, between the floor and the ceiling.
         let lifetime = requested.unwrap_or_default().clamp(refresh.min_interval, refresh.max_interval);
         Self { loaded_at: now, lifetime, is_agreed: requested.is_none_or(|requested| requested >= lifetime) }
     }
@@ -61,6 +62,7 @@ impl Freshness {
         } else if age <= self.lifetime.saturating_add(stale_if_error) {
             KeyState::Stale
         } else {
+            // KEY-11: past this ceiling, no key is used.
             KeyState::Unavailable
         }
     }
@@ -70,7 +72,8 @@ impl Freshness {
         self.age(now) <= self.lifetime.saturating_add(STALE_WHILE_REVALIDATE)
     }
 
-    /// When to refresh the keys: after four fifths of their lifetime, with jitter, so that replicas do not all do it at once.
+    /// When to refresh the keys (KEY-10): after four fifths of their lifetime, with jitter, so that replicas do not all do it at
+    /// once.
     pub(super) fn refresh_at(&self) -> SystemTime {
         self.loaded_at + jittered(self.lifetime * 4 / 5)
     }

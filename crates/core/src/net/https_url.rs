@@ -28,6 +28,7 @@ pub(crate) fn parse(url: &str, plain_http: &PlainHttp) -> Result<Uri, &'static s
     let (uri, host) = absolute(url)?;
     match uri.scheme_str() {
         Some("https") => Ok(uri),
+        // KEY-2, META-5: plain http by a name that begins with `dangerous` alone.
         Some("http") if plain_http.allows(&host) => Ok(uri),
         Some("http") if is_loopback(&host) => {
             Err("must be https; set `dangerous_allow_http_on_loopback` for a local issuer")
@@ -68,7 +69,7 @@ fn absolute(url: &str) -> Result<(Uri, String), &'static str> {
     Ok((uri, host))
 }
 
-/// Parses the identifier of an issuer with discovery: like [`parse`], and without a query (RFC 8414 §2).
+/// Parses the identifier of an issuer with discovery: like [`parse`], and without a query (RFC 8414 §2; META-5).
 pub(crate) fn parse_issuer(issuer: &str, plain_http: &PlainHttp) -> Result<Uri, &'static str> {
     if issuer.contains('?') {
         return Err("must not have a query");

@@ -55,6 +55,7 @@ pub(super) fn well_known(issuer: &str) -> Vec<String> {
     let after_scheme = issuer.find("://").map_or(0, |at| at + 3);
     let (origin, path) = issuer.split_at(issuer[after_scheme..].find('/').map_or(issuer.len(), |at| after_scheme + at));
     let path = path.strip_suffix('/').unwrap_or(path);
+    // META-1, META-2: the forms. META-3: in this order.
     let mut forms = vec![format!("{origin}{OAUTH}{path}"), format!("{origin}{OIDC}{path}")];
     if !path.is_empty() {
         forms.push(format!("{origin}{path}{OIDC}"));
@@ -74,6 +75,7 @@ pub(crate) async fn discover(
     let forms = well_known(issuer);
     let mut last = DiscoveryError::from(DocumentError::NotFound).at(&forms.join(" and "));
     let start = first.load(Ordering::Relaxed);
+    // META-3: the first valid document counts.
     for step in 0..forms.len() {
         let form = (start + step) % forms.len();
         // Should the time run out here, the next attempt begins with this form.
@@ -124,7 +126,7 @@ pub(super) fn read(
     let member = wanted.member();
     let members = json::object(document, |name| name == "issuer" || name == member || name == ALIASES)
         .map_err(DiscoveryError::NotADocument)?;
-    // RFC 8414 §3.3: identical, code point by code point.
+    // RFC 8414 §3.3 (META-4): identical, code point by code point.
     match text(&members, "issuer") {
         Some(named) if named == issuer => {}
         Some(named) => return Err(DiscoveryError::AnotherIssuer(excerpt(named).into(), near_miss(issuer, named))),
@@ -136,6 +138,7 @@ pub(super) fn read(
     });
     let alias = alias.filter(|_| wanted == Wanted::Introspection { by_certificate: true });
     let url = alias.or_else(|| text(&members, member)).ok_or(DiscoveryError::Missing(member))?;
+    // KEY-2, META-6: https alone.
     https_url::parse(url, plain_http).map_err(|fault| DiscoveryError::Unusable(member, fault))
 }
 

@@ -161,6 +161,7 @@ impl LocalCache {
         let heaviest = (bytes / 512).max(LEAST_HEAVIEST);
         Self {
             good: Arc::new(GoodAnswers { cache: cache(bytes), changes: Mutex::default() }),
+            // INTRO-9: bounded by weight, and bad tokens evict no good one.
             bad: cache(bytes / 8),
             heaviest,
             latest: AtomicU64::new(0),

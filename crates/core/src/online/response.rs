@@ -104,6 +104,7 @@ impl ResponseValidation {
         let mut results = CheckResults::new(&Trace::OFF);
         let IssuerContext { leeway, max_age, ref grammar, .. } = *self.issuer_context;
 
+        // INTRO-5: an active token may still not be for this service.
         results.record(self.token_type(claims));
         results.record(self.named_issuer(claims));
         let audience = results.record(claims.audience());
@@ -121,10 +122,12 @@ impl ResponseValidation {
             None => results.record(checks::authorized_party(self.authorized_parties.as_ref(), client_id)),
             Some(token) => {
                 let issuer = claims.string("iss", "iss").ok().flatten();
+                // INTRO-15: no other issuer, subject, client or audience than the token itself names.
                 results.record(self.agrees(token, issuer, subject, client_id, audience.unwrap_or_default()))
             }
         };
         let token_id = results.record(claims.string("jti", "jti")).flatten();
+        // INTRO-12, MTLS-5: as in a JWT.
         let confirmation = results.record(Confirmation::read(claims.get("cnf"), self.confirmations)).flatten();
         let bound_to = confirmation.as_deref().or_else(|| verified?.confirmation());
         results.record(self.is_bound_as_its_type_says(claims, bound_to));
@@ -184,7 +187,7 @@ impl ResponseValidation {
         Ok(())
     }
 
-    /// RFC 9449 §6.2: a token of the type DPoP is bound to a key, even if the answer does not name it.
+    /// RFC 9449 §6.2 (INTRO-12): a token of the type DPoP is bound to a key, even if the answer does not name it.
     fn is_bound_as_its_type_says(
         &self,
         claims: &UnverifiedClaims<'_>,
@@ -262,7 +265,7 @@ impl ResponseValidation {
         token.audience().any(|own| is_ours(own) && audience.iter().any(|found| found == own))
     }
 
-    /// The scope: a string by RFC 7662 §2.2, and an array where that is allowed.
+    /// The scope: a string by RFC 7662 §2.2 (INTRO-13), and an array where that is allowed.
     fn scope(&self, claims: &UnverifiedClaims<'_>) -> Result<Option<Scope>, FailedCheck> {
         if self.scope_may_be_array && matches!(claims.get("scope"), Some(Value::Array(_))) {
             return Scope::from_elements(claims.strings("scope")?.iter()).map(Some).map_err(|_| {

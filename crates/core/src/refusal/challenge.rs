@@ -87,6 +87,7 @@ impl ProtectionSpace {
     ///
     /// When `realm` is empty or has characters other than visible ASCII and the space.
     pub fn with_realm(mut self, realm: &str) -> Result<Self, InvalidProtectionSpace> {
+        // CHAL-2: there is always a realm.
         if realm.is_empty() || !realm.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
             return Err(InvalidProtectionSpace("the realm must be one or more visible ASCII characters or spaces"));
         }
@@ -103,6 +104,7 @@ impl ProtectionSpace {
     pub fn with_resource_metadata(mut self, url: &str) -> Result<Self, InvalidProtectionSpace> {
         // Only characters that need no escaping in a quoted-string: a client that does not unquote still gets the URL.
         let plain = url.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+        // PRM-6: an absolute https URL.
         if !plain || !https_url::is_for_clients(url) {
             return Err(InvalidProtectionSpace(
                 "the resource_metadata URL must be absolute and https (http on localhost, 127.0.0.1 or [::1]), without user information or a fragment",
@@ -209,17 +211,20 @@ impl ProtectionSpace {
         let OfferedSchemes { bearer, ref dpop } = self.schemes;
         let used = if used == Schemes::None { used.and(self.default_scheme()) } else { used };
         let challenge = |scheme, algorithms| {
+            // CHAL-3, DPOP-19: an error in the scheme that was used, and in no other.
             let code = kind.code().filter(|_| used.include(scheme));
             Challenge {
                 scheme,
                 realm: &self.realm,
                 error: code,
+                // CHAL-7, CHAL-12: fixed texts, which can be switched off.
                 description: code.filter(|_| self.described).map(|_| error.disclosed().description()),
                 scope: scope.filter(|scope| !scope.is_empty()),
                 resource_metadata: self.resource_metadata.as_deref(),
                 algorithms,
             }
         };
+        // CHAL-8, DPOP-15: a challenge for each scheme that is offered.
         let bearer = (bearer || used.include(Scheme::Bearer)).then(|| challenge(Scheme::Bearer, None));
         let dpop = dpop.as_deref().map(|algorithms| challenge(Scheme::Dpop, Some(algorithms)));
         bearer.into_iter().chain(dpop).collect()
@@ -291,6 +296,7 @@ impl Challenge<'_> {
 impl fmt::Display for Challenge<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.scheme.as_str())?;
+        // CHAL-5: each parameter once.
         let parameters = [
             ("realm", Some(self.realm)),
             ("error", self.error),
@@ -316,6 +322,7 @@ impl fmt::Display for Quoted<'_> {
         f.write_str("\"")?;
         for c in self.0.chars() {
             match c {
+                // CHAL-6: a quoted-string ends where it has to.
                 '"' | '\\' => write!(f, "\\{c}")?,
                 ' '..='~' => write!(f, "{c}")?,
                 // Configuration permits no such character; should one get here, it must not reach the wire.

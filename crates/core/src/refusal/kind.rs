@@ -47,6 +47,7 @@ struct Row {
 impl ErrorKind {
     /// The row of the table above.
     const fn row(self) -> Row {
+        // CHAL-4, SCOPE-4, MCP-5, GRPC-2: one status and code for each class.
         let (status, code, grpc, challenged) = match self {
             Self::InvalidRequest => (StatusCode::BAD_REQUEST, Some("invalid_request"), 16, true),
             Self::MissingCredentials => (StatusCode::UNAUTHORIZED, None, 16, true),
@@ -55,6 +56,7 @@ impl ErrorKind {
             Self::UseDpopNonce => (StatusCode::UNAUTHORIZED, Some("use_dpop_nonce"), 16, true),
             Self::InsufficientScope => (StatusCode::FORBIDDEN, Some("insufficient_scope"), 7, true),
             Self::Misconfigured => (StatusCode::INTERNAL_SERVER_ERROR, None, 13, false),
+            // CHAL-10: what cannot be decided is no verdict on the token.
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None, 14, false),
         };
         Row { status, code, grpc, challenged }

@@ -40,7 +40,7 @@ impl Scheme {
         }
     }
 
-    /// Scheme names are case-insensitive (RFC 9110 §11.1).
+    /// Scheme names are case-insensitive (RFC 9110 §11.1; BEARER-2).
     fn from_name(name: &str) -> Option<Self> {
         [Self::Bearer, Self::Dpop].into_iter().find(|scheme| name.eq_ignore_ascii_case(scheme.as_str()))
     }
@@ -81,6 +81,7 @@ impl<'a> Credentials<'a> {
         request: RequestHead<'a>,
         transports: Transports<'_>,
     ) -> Result<Option<Self>, Error> {
+        // BEARER-1, BEARER-14, FAPI-1: this header, and one that the configuration names, and no other.
         let authorization = match sole(request.headers(), &AUTHORIZATION) {
             Ok(Some(value)) => Self::parse(value.as_bytes(), transports.dpop)?,
             Ok(None) => None,
@@ -104,6 +105,7 @@ impl<'a> Credentials<'a> {
             (None, Some(credentials)) => credentials?,
             (None, None) => return Ok(None),
         };
+        // BEARER-7: a second transport, although this one is never read.
         if request.uri().query().is_some_and(has_access_token) {
             return several(credentials.scheme);
         }
@@ -135,10 +137,12 @@ impl<'a> Credentials<'a> {
     /// Parses the value of one `Authorization` header.
     fn parse(value: &'a [u8], dpop: bool) -> Result<Option<Self>, Error> {
         let (scheme, rest) = scheme(value)?;
+        // BEARER-5: a scheme that is not offered is no credentials.
         let Some(scheme) = scheme.filter(|scheme| dpop || *scheme == Scheme::Bearer) else { return Ok(None) };
         let malformed = |error: Error| error.under(scheme);
 
         let token = std::str::from_utf8(rest).map_err(|_| malformed(Reason::MalformedCredentials.into()))?;
+        // BEARER-3: one or more spaces, and one token68.
         let token = token.trim_start_matches(' ');
         if !is_token68(token) {
             return Err(malformed(no_token(Reason::MalformedCredentials, token.as_bytes())));
@@ -176,7 +180,7 @@ fn scheme(value: &[u8]) -> Result<(Option<Scheme>, &[u8]), Reason> {
 /// A field that may occur once occurs several times.
 struct Several;
 
-/// A header with credentials may occur once (RFC 9110 §5.3), so every field line is examined.
+/// A header with credentials may occur once (RFC 9110 §5.3; BEARER-6), so every field line is examined.
 fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Several> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -190,6 +194,7 @@ pub(crate) fn token_header_fault(name: &HeaderName) -> Option<&'static str> {
     if name == AUTHORIZATION {
         Some("is looked at anyway, and holds a scheme before the token; leave it out")
     } else if [COOKIE, PROXY_AUTHORIZATION].contains(name) {
+        // BEARER-14: neither is a source of tokens, even by name.
         Some("is for other credentials; name the header that a proxy puts the token into")
     } else {
         None

@@ -50,6 +50,7 @@ impl Authentication {
         token: VerifiedToken,
         confirmed: Confirmed,
     ) -> Result<Self, Error> {
+        // BCP-1, BCP-3: the audience is checked for each request, also of a token that was cached.
         resource_server.check_resource(&token)?;
         Ok(Self { token: Some(token), presented: Some(presented), confirmed, ..Self::anonymous(resource_server) })
     }
@@ -74,6 +75,7 @@ impl Authentication {
     /// The request header that the response depends on, because it named the certificate that the token is bound to: the response
     /// has to have it in `Vary` (RFC 9440 §2.4).
     pub fn depends_on(&self) -> Option<&HeaderName> {
+        // MTLS-4: such a response varies by the header.
         let is_bound = self.token.as_ref()?.binding().is_by(ConfirmationMethod::ClientCertificate);
         self.resource_server.server().confirmation.certificates.as_ref()?.vary().filter(|_| is_bound)
     }

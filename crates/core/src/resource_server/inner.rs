@@ -80,6 +80,7 @@ impl Inner {
 
     /// The verified token of a JWT from the cache, if its times and its issuer's keys still allow it.
     pub(super) fn cached_jwt(&self, digest: TokenDigest) -> Option<VerifiedToken> {
+        // BCP-3: what is cached is judged by the time and the keys of this moment.
         self.jwt_cache.get(digest, |token| {
             token.is_valid_at(self.now()) && self.dispatch.issuers.keys_are_current(token.issuer_context())
         })

@@ -336,6 +336,7 @@ impl ResourceServer {
             return AuthenticateFuture::ready(Ok(earlier.clone().with_resource_server(self.for_this_thread())))
                 .by(VerificationMethod::Reused);
         }
+        // AT-5: the error is in the challenge of the scheme that was used.
         self.verify(request, digested, None).under(digested.scheme, self.default_scheme())
     }
 
@@ -398,6 +399,7 @@ impl ResourceServer {
         max_age: Option<Duration>,
     ) -> AuthenticateFuture {
         let token = digested.token;
+        // BEARER-12: before anything is decoded or asked.
         if token.len() > self.server().max_token_length {
             return AuthenticateFuture::ready(Err(Reason::TokenTooLong.into()));
         }

@@ -125,6 +125,7 @@ impl ProtectedResource {
 
     /// The URL of the metadata document: the well-known path between the host and the path of the identifier.
     pub fn metadata_url(&self) -> String {
+        // PRM-7: of the configuration, and of nothing in a request.
         let (origin, rest) = self.split();
         format!("{origin}{WELL_KNOWN}{rest}")
     }
@@ -134,7 +135,7 @@ impl ProtectedResource {
         let from = self.identifier.find("://").map_or(0, |at| at + 3);
         let at = self.identifier[from..].find(['/', '?']).map_or(self.identifier.len(), |at| from + at);
         let (origin, rest) = self.identifier.split_at(at);
-        // "Any terminating slash following the host component must be removed" (RFC 9728 §3.1), with a query or without.
+        // "Any terminating slash following the host component must be removed" (RFC 9728 §3.1; PRM-1), with a query or without.
         let bare = rest.strip_prefix('/').filter(|rest| rest.is_empty() || rest.starts_with('?'));
         (origin, bare.unwrap_or(rest))
     }
@@ -151,6 +152,7 @@ impl ProtectedResource {
 
     pub(super) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
+        // PRM-3: an https URL without a fragment.
         if !is_identifier(&self.identifier) {
             faults.push(
                 "is not an https URL without a fragment and without dot segments (http on localhost, 127.0.0.1 or [::1]); give \
@@ -167,6 +169,7 @@ impl ProtectedResource {
                 faults.push(format!("{what} is not an absolute https URL"));
             }
         }
+        // MCP-1: a client has to learn where to get a token.
         if self.authorization_servers.as_ref().is_some_and(Vec::is_empty) {
             faults.push(
                 "the list of authorization servers is empty, so that no client would know where to get a token; leave it out for \
@@ -209,6 +212,7 @@ impl ProtectedResource {
         let claims = json::object(claims, |_| true).map_err(|_| SYNTAX)?;
         let claim = |name: &str| claims.iter().find(|(other, _)| other == name).map(|(_, value)| value);
         match (claim("iss"), claim("signed_metadata"), claim("resource")) {
+            // PRM-9: signed metadata has an issuer, and no signed metadata within.
             (_, Some(_), _) => Err("has the claim `signed_metadata`"),
             (Some(json::Value::String(_)), None, Some(json::Value::String(resource)))
                 if *resource == self.identifier =>
@@ -237,6 +241,7 @@ impl ProtectedResource {
         }
         let named = self.authorization_servers.as_ref().map(|named| named.iter().map(String::as_str).collect());
         let document = Document {
+            // PRM-3, PRM-4: as it is configured, and without members that have no values.
             resource: &self.identifier,
             authorization_servers: named.unwrap_or(issuers),
             scopes_supported: scopes,
@@ -245,6 +250,7 @@ impl ProtectedResource {
                 .dpop
                 .as_ref()
                 .map(|dpop| dpop.algorithms().iter().map(|algorithm| algorithm.as_str()).collect()),
+            // PRM-5: what is enforced, from where it is enforced.
             dpop_bound_access_tokens_required: confirmation.demands_dpop(&[]),
             tls_client_certificate_bound_access_tokens: confirmation.certificates.is_some(),
             resource_name: self.name.as_deref(),

@@ -37,6 +37,7 @@ pub enum Startup {
 impl Startup {
     pub(super) async fn wait_for(self, issuers: &Issuers, clock: &dyn Clock) -> Result<(), BuildError> {
         match self {
+            // META-7, KEY-12: no issuer has to answer for this service to start.
             Self::Lazy => Ok(()),
             Self::FailFast => {
                 let mut faults = Faults::default();

@@ -37,6 +37,7 @@ pub struct ExactScopes;
 
 impl ScopeGrammar for ExactScopes {
     fn satisfies(&self, granted: &Scope, required: &ScopeToken) -> bool {
+        // SCOPE-3: equal, octet by octet.
         granted.contains(required.as_str())
     }
 }
@@ -92,6 +93,7 @@ impl ScopeGrammar for ImpliedScopes {
             if granted.contains(scope) {
                 return true;
             }
+            // SCOPE-3, MCP-8: what the configuration says that other scopes imply.
             for stronger in self.implied_by.get(scope).into_iter().flatten() {
                 if seen.insert(stronger) {
                     pending.push(stronger);

@@ -74,6 +74,7 @@ impl fmt::Display for ScopeToken {
     }
 }
 
+// SCOPE-7, CHAL-6: the characters of a scope token (RFC 6749 §3.3).
 const fn is_scope_character(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)
 }
@@ -243,6 +244,7 @@ fn tokens(text: &str) -> impl Iterator<Item = &str> {
             let length = length.count();
             let token = &rest[..length];
             rest = rest.get(length + 1..).unwrap_or_default();
+            // SCOPE-6: an illegal scope token, or none between two spaces, is dropped.
             if is_legal && !token.is_empty() {
                 return Some(token);
             }

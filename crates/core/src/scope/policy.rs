@@ -134,12 +134,14 @@ from_a_name!(&'static str, String, Cow<'static, str>);
 fn nodes<N: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = N>) -> Result<Vec<Node>, InvalidScopePolicy> {
     let nodes =
         names.into_iter().map(|name| node(ScopeToken::new(name)?)).collect::<Result<Vec<_>, InvalidScopePolicy>>()?;
+    // SCOPE-7: a policy requires something.
     if nodes.is_empty() { Err(InvalidScopePolicy(Fault::Empty)) } else { Ok(nodes) }
 }
 
 /// OpenID Connect Core 1.0 §11: `offline_access` asks the authorization server for a refresh token, which is none of a
 /// resource's business. A client that reads it in a challenge would ask for one.
 fn node(token: ScopeToken) -> Result<Node, InvalidScopePolicy> {
+    // MCP-8: it is never required, so that no challenge names it.
     if token.as_str() == "offline_access" {
         Err(InvalidScopePolicy(Fault::OfflineAccess))
     } else {
@@ -151,6 +153,7 @@ impl Node {
     fn is_satisfied_by(&self, granted: &Scope, grammar: &dyn ScopeGrammar) -> bool {
         match self {
             Self::One(required) => grammar.satisfies(granted, required),
+            // SCOPE-1, SCOPE-2: each of all, and one of any.
             Self::All(nodes) => nodes.iter().all(|node| node.is_satisfied_by(granted, grammar)),
             Self::Any(nodes) => nodes.iter().any(|node| node.is_satisfied_by(granted, grammar)),
         }
@@ -167,11 +170,13 @@ impl Node {
     fn preferred<'a>(&'a self, scopes: &mut Vec<&'a str>) {
         match self {
             Self::One(token) => {
+                // SCOPE-1, CHAL-9: all that is required, each once, and not what is missing.
                 if !scopes.contains(&token.as_str()) {
                     scopes.push(token.as_str());
                 }
             }
             Self::All(nodes) => nodes.iter().for_each(|node| node.preferred(scopes)),
+            // SCOPE-2: the preferred alternative alone.
             Self::Any(nodes) => nodes.iter().take(1).for_each(|node| node.preferred(scopes)),
         }
     }

@@ -57,6 +57,7 @@ fn is_sequence(der: &[u8]) -> bool {
 }
 
 fn byte_sequence(value: &[u8]) -> Result<Vec<u8>, &'static str> {
+    // MTLS-3: one byte sequence (RFC 9440 §2.1), and no list.
     let base64 = value
         .trim_ascii()
         .strip_prefix(b":")

@@ -126,11 +126,13 @@ impl CertificateBinding {
     ) -> Result<Option<[u8; 32]>, &'static str> {
         let peer = request.extensions().get::<PeerAddress>().copied();
         if let Some(header) = &self.header {
+            // MTLS-2: from a trusted peer alone.
             if peer.is_some_and(|peer| header.trusted.includes(peer)) {
                 return header.thumbprint(request, crypto);
             }
             header.log_ignored(request, peer);
         }
+        // MTLS-1: that of this connection.
         Ok(request.extensions().get::<ClientCertificate>().map(|certificate| certificate.thumbprint(crypto)))
     }
 
@@ -156,6 +158,7 @@ impl CertificateHeader {
         match (lines.next(), lines.next()) {
             (None, _) => Ok(None),
             (Some(value), None) => self.format.thumbprint(value.as_bytes(), crypto).map(Some),
+            // MTLS-3: one field line.
             (Some(_), Some(_)) => Err("more than one field line with a certificate"),
         }
     }

@@ -140,6 +140,7 @@ impl DpopNonces {
             return NonceCheck::Unknown;
         };
         let Some((time, claimed)) = decoded.split_first_chunk::<TIME_LENGTH>() else { return NonceCheck::Unknown };
+        // DPOP-17: only those who know a secret make nonces. OPS-2: compared in constant time.
         if !self.secrets.iter().any(|secret| crypto::equal(&code(crypto, secret, *time), claimed)) {
             return NonceCheck::Unknown;
         }
@@ -151,6 +152,7 @@ impl DpopNonces {
         if now >= valid_until {
             return NonceCheck::Expired;
         }
+        // DPOP-18: it stays valid while the next one is offered.
         NonceCheck::Valid { issued_at, renew: now >= issued_at.saturating_add(self.lifetime / 2), valid_until }
     }
 }

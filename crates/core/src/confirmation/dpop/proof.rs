@@ -76,6 +76,7 @@ impl<'p> ProofHeader<'p> {
     }
 
     /// Media types are compared without regard to case, and `application/` may be there (RFC 7515 §4.1.9).
+    // DPOP-3: `typ` is `dpop+jwt`.
     fn check_type(&self) -> Result<(), FailedCheck> {
         let found = match &self.token_type {
             Some(Value::String(found)) => {
@@ -93,6 +94,7 @@ impl<'p> ProofHeader<'p> {
         Err(failure("typ", "dpop+jwt", found))
     }
 
+    // DPOP-4: HMAC and `none` have no name that is known.
     fn algorithm(&self, demands: &ProofDemands<'_>) -> Result<Algorithm, FailedCheck> {
         let found = match &self.algorithm {
             Some(Value::String(name)) => {
@@ -161,6 +163,7 @@ impl<'p> DecodedProof<'p> {
         buffers: &'p mut ProofBuffers,
         known: impl FnOnce(&str) -> Option<Arc<KnownKey>>,
     ) -> Result<Self, FailedCheck> {
+        // DPOP-3: at most 8 KiB, and one compact JWS.
         if text.len() > MAX_LENGTH {
             return Err(malformed("more than 8 KiB"));
         }
@@ -203,6 +206,7 @@ impl<'p> DecodedProof<'p> {
         };
         let id = results.record(text("jti", claims.id.as_ref()).and_then(not_empty));
         let method = text("htm", claims.method.as_ref()).and_then(|method| {
+            // DPOP-7: equal, letter by letter.
             let is_it = method == demands.method;
             if is_it { Ok(method) } else { Err(failure("htm", demands.method.to_owned(), method)) }
         });
@@ -214,8 +218,10 @@ impl<'p> DecodedProof<'p> {
         let target = results.explained((Step::Binding, "htu"), target, |target| {
             (Expected::Fixed("the URL of the request"), Actual::from(&**target))
         });
+        // DPOP-6: each of them has to be there, with its type.
         let issued_at = results.record(date("iat", claims.issued_at.as_ref()));
         let digest = text("ath", claims.token_digest.as_ref()).and_then(|found| {
+            // DPOP-12: the digest of this very token.
             let is_it = binding::thumbprint(found) == Some(demands.token_digest);
             if is_it { Ok(found) } else { Err(failure("ath", "the digest of the token in base64url", found)) }
         });
@@ -245,6 +251,7 @@ impl<'p> DecodedProof<'p> {
             Header::Known(_) => None,
             Header::New(header) => header.key.as_ref(),
         };
+        // DPOP-5: the proof brings its public key, and no other key is used.
         let key = key.ok_or_else(|| failure("jwk", "a public key", Actual::NONE))?;
         let key = EmbeddedKey::read(key).map_err(|fault| failure("jwk", "a public key", fault.into_owned()))?;
         if !key.fits(algorithm) {

@@ -1,9 +1,10 @@
 //! `htu`: whether a proof was made for the URI that was requested.
 //!
-//! Two URIs are the same here if they are after syntax-based and scheme-based normalisation (RFC 3986 §6.2.2 and §6.2.3), as
-//! RFC 9449 §4.3 recommends. What is more than that is not done: a path is case-sensitive, `//` and a trailing slash matter,
-//! and `%2F` is no `/`. One thing is: four characters that no path may have, and that browsers do not encode there, count as
-//! their percent-encoding, in `htu` and in the request alike. What routers and handlers see stays as it was sent.
+//! Two URIs are the same here (DPOP-8) if they are after syntax-based and scheme-based normalisation (RFC 3986 §6.2.2 and
+//! §6.2.3), as RFC 9449 §4.3 recommends. What is more than that is not done: a path is case-sensitive, `//` and a trailing
+//! slash matter, and `%2F` is no `/`. One thing is: four characters that no path may have, and that browsers do not encode
+//! there, count as their percent-encoding, in `htu` and in the request alike. What routers and handlers see stays as it was
+//! sent.
 
 use std::{borrow::Cow, fmt, fmt::Write as _, net::Ipv6Addr, slice};
 

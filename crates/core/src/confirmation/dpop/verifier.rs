@@ -141,11 +141,13 @@ impl DpopVerifier {
     ) -> Result<GoodProof, Error> {
         let text = match &evidence.proof {
             ProofField::One(line) => line.as_bytes(),
+            // DPOP-1, DPOP-2: exactly one field line.
             ProofField::None => return Err(Reason::MissingDpopProof.into()),
             ProofField::Several => {
                 return Err(failure("DPoP", "one field line", Actual::Fixed("several")).into());
             }
         };
+        // DPOP-9: by configured URLs, and by the path as the client sent it.
         let (now, urls) = (self.now(), self.urls.of(evidence.resource));
         let mut buffers = ProofBuffers::new();
         let proof = DecodedProof::decode(text, &mut buffers, |header| self.known_keys.get(bound_to.key, header))?;
@@ -165,9 +167,11 @@ impl DpopVerifier {
             },
             trace,
         )?;
+        // DPOP-20: only a proof that passes all of these is ever remembered.
         let (freshness, next_nonce) = self.freshness(&checked, crypto, now)?;
         self.check_signature(&proof, checked.algorithm, bound_to.key, crypto)?;
         let key =
+            // DPOP-11: an identifier is used once for a key and a target.
             ReplayKey::new(crypto.sha256(&[bound_to.key, checked.target.as_bytes(), b"\0", checked.id.as_bytes()]));
         Ok(GoodProof { used: Use { key, freshness }, next_nonce })
     }
@@ -185,10 +189,12 @@ impl DpopVerifier {
         if let Some(known) = proof.known_key() {
             return if known.key.verify(input, signature) { Ok(()) } else { Err(failed().into()) };
         }
+        // DPOP-5: signed by the key that it brings.
         let key = proof.key(algorithm)?;
         if !key.verify(algorithm, crypto, input, signature) {
             return Err(failed().into());
         }
+        // DPOP-13: that key is the one of `cnf.jkt`.
         if key.thumbprint(crypto) != *bound_to {
             return Err(FailedCheck::new(
                 Reason::BindingMismatch,
@@ -216,9 +222,11 @@ impl DpopVerifier {
         crypto: CryptoBackend,
         now: Duration,
     ) -> Result<(Freshness, Option<HeaderValue>), Error> {
+        // DPOP-10: nonces bound the freshness of a proof, or else its `iat` does.
         let Some(nonces) = &self.nonces else { return Ok((self.by_time(proof.issued_at, now)?, None)) };
         let expected = "one that this service has given lately";
         let refused = |found| Err(FailedCheck::new(Reason::UseDpopNonce, "nonce", expected, found).into());
+        // DPOP-17: where nonces are given, a proof has one.
         let Some(nonce) = proof.nonce else { return refused(Actual::NONE) };
         match nonces.check(crypto, nonce, now) {
             NonceCheck::Valid { issued_at, valid_until, renew } => {
@@ -233,6 +241,7 @@ impl DpopVerifier {
     fn by_time(&self, issued_at: NumericDate, now: Duration) -> Result<Freshness, FailedCheck> {
         let Window { max_age, ahead } = self.window;
         let bound = |side, leeway| Expected::Time(TimeBound { side, now, leeway });
+        // DPOP-10, FAPI-5: at most ten seconds ahead.
         if issued_at > now + ahead {
             return Err(failure("iat", bound(Side::NoLaterThanNow, ahead), issued_at));
         }

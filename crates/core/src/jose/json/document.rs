@@ -65,6 +65,7 @@ pub(crate) fn place_members<'a>(
                 let value = reader.value::<true>(1)?;
                 match slots.get_mut(number) {
                     Some(slot @ None) => *slot = Some(value),
+                    // JOSE-5: no name occurs twice.
                     Some(Some(_)) | None => return Err(Malformed::DuplicateMember),
                 }
             }
@@ -79,5 +80,6 @@ pub(crate) fn place_members<'a>(
         }
         Ok(())
     })?;
+    // JOSE-4: nothing follows the object.
     if reader.next().is_none() { Ok(others) } else { Err(Malformed::Syntax) }
 }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-/// How deeply arrays and objects may nest, including the outermost object. Bounds recursion.
+/// How deeply arrays and objects may nest, including the outermost object. Bounds recursion (JOSE-4, OPS-1).
 pub(super) const MAX_DEPTH: u8 = 16;
 
-/// How many object members the text may have in total, at every depth. Bounds memory; every useful token within the length
-/// limit stays below it. For [`elements`](super::elements), the limit is per element.
+/// How many object members the text may have in total, at every depth (JOSE-4). Bounds memory; every useful token within the
+/// length limit stays below it. For [`elements`](super::elements), the limit is per element.
 pub(super) const MAX_MEMBERS: usize = 2048;
 
 /// Prefix of the names that `serde_json` uses internally. With features that any crate of an application may enable, it reads

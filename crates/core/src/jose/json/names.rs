@@ -30,6 +30,7 @@ impl<'a> Names<'a> {
         }
         let mark = mark(&name);
         let mut alike = self.marks[..self.length].iter().zip(&self.few).filter(|(other, _)| **other == mark);
+        // JOSE-5: no name occurs twice.
         if alike.any(|(_, other)| **other == *name) || !self.many.is_empty() && self.many.contains(&name) {
             return Err(Malformed::DuplicateMember);
         }

@@ -24,7 +24,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Begins with an object.
+    /// Begins with an object, and with nothing before it (JOSE-4).
     pub(super) fn of(text: &'a str) -> Result<Self, Malformed> {
         let mut reader = Self { text, at: 0, members: MAX_MEMBERS, within: None };
         match reader.next() {

@@ -27,6 +27,7 @@ impl<'v> EmbeddedKey<'v> {
         }
         let Value::Object(all) = element else { return Err("it is not an object".into()) };
         // Where a member is `null`, it is absent from a key of an issuer, and too much of one for a client.
+        // DPOP-5: a private member refuses the proof, whatever it holds.
         if all.iter().any(|(name, _)| PRIVATE.contains(&&**name)) {
             return Err("it has a private member".into());
         }

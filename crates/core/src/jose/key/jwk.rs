@@ -11,10 +11,10 @@ use crate::{
     redact::excerpt,
 };
 
-/// The bounds of an RSA modulus, in bits (RFC 7518 §3.3; the upper one bounds the cost of a check).
+/// The bounds of an RSA modulus, in bits (RFC 7518 §3.3; ALG-5; the upper one bounds the cost of a check).
 const RSA_MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// The bounds of an RSA public exponent: above 2^16 (FIPS 186-5 §5.1), and no longer than both libraries accept.
+/// The bounds of an RSA public exponent (ALG-5): above 2^16 (FIPS 186-5 §5.1), and no longer than both libraries accept.
 const RSA_EXPONENT: std::ops::RangeInclusive<u64> = 65_537..=8_589_934_591;
 
 /// The members of private and of symmetric keys.
@@ -46,6 +46,7 @@ impl Jwk {
         most: usize,
         backend: CryptoBackend,
     ) -> Result<Vec<(Algorithm, VerifyingKey)>, Cow<'static, str>> {
+        // ALG-3, ALG-9: the key's own `alg`, or else its type and curve.
         let fits = |algorithm: &Algorithm| match self.algorithm {
             Some(own) => own == *algorithm,
             None => self.public_key.fits(*algorithm),
@@ -57,6 +58,7 @@ impl Jwk {
                 None => "no algorithm of the issuer's list fits it".into(),
             });
         }
+        // KEY-15: an RSA key that is weak by its making is skipped.
         if let Some(weakness) = self.modulus().and_then(|modulus| Examination::of(modulus).finish()) {
             return Err(weakness.into());
         }
@@ -68,11 +70,13 @@ impl Jwk {
     }
 
     pub(super) fn read(index: usize, element: &Value<'_>) -> Result<Self, Cow<'static, str>> {
+        // KEY-9, ALG-4: no secret of an HMAC and no private key is ever used.
         if PRIVATE.iter().any(|name| find(element, name).is_some()) {
             let is_symmetric = member(element, "kty") == Ok(Some("oct"));
             return Err(if is_symmetric { SYMMETRIC } else { PRIVATE_KEY }.into());
         }
         let key_type = member(element, "kty")?.ok_or("it has no `kty`")?;
+        // KEY-7: `use`, and `key_ops` below.
         match member(element, "use")? {
             None | Some("sig") => {}
             Some(purpose) if purpose.eq_ignore_ascii_case("sig") => return Err(MISSPELT_USE.into()),
@@ -91,6 +95,7 @@ impl Jwk {
         let algorithm = match member(element, "alg")? {
             None => None,
             Some(name) => match Algorithm::from_name(name) {
+                // ALG-3: the key's own `alg` has to fit its type and curve.
                 Some(algorithm) if public_key.fits(algorithm) => Some(algorithm),
                 _ => {
                     let name = excerpt(name);
@@ -108,7 +113,7 @@ impl Jwk {
     }
 }
 
-/// A member that is present. `null` counts as absent, since some issuers write omitted members so.
+/// A member that is present. `null` counts as absent (KEY-9), since some issuers write omitted members so.
 fn find<'v>(element: &'v Value<'_>, name: &str) -> Option<&'v Value<'v>> {
     let Value::Object(members) = element else { return None };
     members.iter().find(|(key, value)| key == name && *value != Value::Null).map(|(_, value)| value)
@@ -158,6 +163,7 @@ fn bytes(element: &Value<'_>, name: &str) -> Result<Vec<u8>, &'static str> {
 
 fn ec(element: &Value<'_>, curve: Curve) -> Result<PublicKey, &'static str> {
     let (x, y) = (bytes(element, "x")?, bytes(element, "y")?);
+    // ALG-8: the length; that the point is on the curve, the cryptographic library checks.
     if x.len() != curve.coordinate_length() || y.len() != curve.coordinate_length() {
         return Err("its coordinates do not have the length of its curve");
     }
@@ -169,6 +175,7 @@ fn ed25519(element: &Value<'_>) -> Result<PublicKey, &'static str> {
     if x.len() != 32 {
         return Err("its coordinates do not have the length of its curve");
     }
+    // ALG-8: neither of small order nor in a second encoding.
     if !is_strong_ed25519(&x) {
         return Err("it is a point of small order, or not in canonical form");
     }

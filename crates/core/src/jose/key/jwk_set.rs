@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// The default limit of keys per set.
+/// The default limit of keys per set (KEY-13).
 const MAX_KEYS: usize = 100;
 
 /// A parsed and checked JWK Set (RFC 7517 §5).
@@ -50,11 +50,13 @@ impl JwkSet {
     pub(crate) fn from_json_up_to(json: &[u8], max_keys: usize) -> Result<Self, JwkSetError> {
         let elements = json::elements(json, "keys", max_keys)
             .map_err(|rule| JwkSetError::of(rule, json))?
+            // KEY-14: a body without an array of keys is an error, so it replaces no set.
             .ok_or(JwkSetError::NoKeys)?;
         let mut set = Self { keys: Vec::new(), skipped: Vec::new(), several_algorithms: false };
         for (index, (element, broken)) in elements.iter().enumerate() {
             match broken.map_or_else(|| Jwk::read(index, element), |rule| Err(jwk::unreadable(rule).into())) {
                 Ok(key) => set.keys.push(key),
+                // KEY-8: the rest of the set stays usable.
                 Err(why) => set.skipped.push(SkippedKey { index, id: jwk::id(element).map(Into::into), why }),
             }
         }
@@ -131,6 +133,7 @@ impl JwkSet {
         let mut skipped = self.skipped.clone();
         let mut keys: Vec<Key> = Vec::with_capacity(self.keys.len());
         for jwk in &self.keys {
+            // ALG-9: a key without `alg` is for one algorithm, the first that fits.
             let is_pinned = jwk.algorithm.is_none() && !self.several_algorithms;
             match jwk.prepare(algorithms, if is_pinned { 1 } else { usize::MAX }, backend) {
                 Ok(prepared) => keys.extend(prepared.into_iter().map(|(algorithm, verifying_key)| Key {

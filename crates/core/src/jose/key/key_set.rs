@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// How many keys are tried for one token whose `kid` does not select one. Bounds the cost of a token.
+/// How many keys are tried for one token whose `kid` does not select one (KEY-6). Bounds the cost of a token.
 const MAX_CANDIDATES: usize = 8;
 
 /// The prepared keys of one issuer.
@@ -65,6 +65,7 @@ impl KeySet {
         signature: &[u8],
     ) -> SignatureCheck {
         let named = self.named(key_id);
+        // KEY-6, ALG-3, ALG-9: of the keys with this id, those that are prepared for this algorithm.
         let candidates = || named.iter().filter(|key| key.algorithm == algorithm);
         match candidates().count() {
             1..=MAX_CANDIDATES if candidates().any(|key| key.verifying_key.verify(message, signature)) => {

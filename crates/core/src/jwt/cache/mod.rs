@@ -138,6 +138,7 @@ impl JwtCache {
         let from_front = slot.and_then(|(slot, _)| slot.get(digest));
         let is_in_front = from_front.is_some();
         let token = from_front.or_else(|| back.get(&digest).map(|weighed| weighed.token))?;
+        // BCP-3: it is judged anew for each request.
         if !is_still_valid(&token) {
             self.remove(digest);
             return None;

@@ -50,7 +50,7 @@ pub(crate) struct CheckedJwt<'c> {
 }
 
 impl JwtValidation {
-    /// Checks a header and claims before the signature, which alone can admit the token: they can only refuse it.
+    /// Checks a header and claims before the signature, which alone can admit the token: they can only refuse it (JOSE-16).
     pub(crate) fn check<'c>(
         &self,
         header: &Header<'_>,
@@ -79,6 +79,7 @@ impl JwtValidation {
             results.explained((Step::Claims, "kind of token"), kind, |()| self.signs_of_its_kind());
         }
 
+        // AT-4, BCP-1, RES-1: the token names this resource server. JWT-2: one string, or an array of strings.
         let audience = results.record(claims.audience());
         if let Some(audience) = audience {
             results.explained((Step::Claims, "aud"), self.audience(audience), |()| {
@@ -88,6 +89,7 @@ impl JwtValidation {
         let audience = audience.unwrap_or_default();
 
         let at = |side, time: &NumericDate| (checks::bound(side, now, self.leeway), Actual::from(*time));
+        // JWT-4, JWT-7, JWT-8: the times.
         let expires_at =
             results.explained((Step::Claims, "exp"), self.expiry(claims, now), |time| at(Side::LaterThanNow, time));
         let not_before = results.explained_claim("nbf", checks::not_before(claims, now, self.leeway), |time| {
@@ -110,6 +112,7 @@ impl JwtValidation {
         let authentication_methods =
             self.about_the_user(&mut results, claims.strings("amr").map(Some)).unwrap_or_default();
 
+        // MTLS-5: a binding that cannot be checked here refuses the token.
         let confirmation =
             results.explained_claim("cnf", Confirmation::read(claims.get("cnf"), self.confirmations), |bound| {
                 (Expected::Fixed("a method that can be checked here"), Actual::Fixed(bound.described()))
@@ -151,9 +154,9 @@ impl JwtValidation {
         }
     }
 
-    /// Checks a token whose issuer is asked about it in place of a check of its signature. A claim that is present refuses the
-    /// token as in [`check`](Self::check); one that is absent does not, since the answer has to have it. Returns what the token
-    /// says that it is bound to, which binds it even if the answer does not say so.
+    /// Checks a token whose issuer is asked about it in place of a check of its signature (INTRO-15). A claim that is present
+    /// refuses the token as in [`check`](Self::check); one that is absent does not, since the answer has to have it. Returns what
+    /// the token says that it is bound to, which binds it even if the answer does not say so.
     pub(crate) fn check_before_asking(
         &self,
         header: &Header<'_>,
@@ -208,7 +211,7 @@ impl JwtValidation {
         (Expected::Fixed("an access token"), Actual::from(found))
     }
 
-    /// RFC 8725 §3.1: nothing outside the issuer's list is ever run.
+    /// RFC 8725 §3.1: nothing outside the issuer's list is ever run (ALG-1, JOSE-6).
     fn algorithm(&self, name: &str) -> Result<Algorithm, FailedCheck> {
         let known = Algorithm::from_name(name).filter(|algorithm| self.algorithms.contains(algorithm));
         known.ok_or_else(|| {
@@ -224,6 +227,7 @@ impl JwtValidation {
     }
 
     fn expiry(&self, claims: &UnverifiedClaims<'_>, now: Duration) -> Result<NumericDate, FailedCheck> {
+        // JWT-4, AT-3: a token without it is refused.
         checks::expiry(claims, now, self.leeway)?.ok_or_else(|| checks::missing("exp"))
     }
 
@@ -254,7 +258,7 @@ impl JwtValidation {
         Ok(client)
     }
 
-    /// A claim that identifies a user, a client or a token. An empty one counts as absent.
+    /// A claim that identifies a user, a client or a token (AT-3). An empty one counts as absent.
     fn required<'c>(
         &self,
         claim: RequiredClaim,
@@ -270,7 +274,7 @@ impl JwtValidation {
         }
     }
 
-    /// RFC 9068 §2.2.1 gives these claims their types. Outside of RFC 9068, a claim of another type counts as absent.
+    /// RFC 9068 §2.2.1 gives these claims their types (AT-7). Outside of RFC 9068, a claim of another type counts as absent.
     fn about_the_user<T>(&self, results: &mut CheckResults, claim: Result<Option<T>, FailedCheck>) -> Option<T> {
         if self.profile.is_strict() { results.record(claim).flatten() } else { claim.ok().flatten() }
     }
@@ -305,7 +309,7 @@ fn no_foreign_claim(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<
     }
 }
 
-/// RFC 8725 §3.12: where `typ` does not say what a token is, the claims of every other kind of JWT refuse it.
+/// RFC 8725 §3.12: where `typ` does not say what a token is, the claims of every other kind of JWT refuse it (JWT-11).
 fn no_mark_of_another_kind(profile: &Profile, claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
     let kind = |name| match claims.get(name) {
         Some(Value::String(value)) if is_other_kind(name, value) => Some(format!("{name} = {value}")),

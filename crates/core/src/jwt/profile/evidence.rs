@@ -91,17 +91,17 @@ fn is_in_id_tokens(name: &str) -> bool {
 /// Claims of ID tokens, unless the token names its kind in a claim.
 const MARKS_OF_ID_TOKENS: [&str; 3] = ["nonce", "at_hash", "c_hash"];
 
-/// Claims of tokens that are not for this API in any case.
+/// Claims of tokens that are not for this API in any case (JWT-11, IJWT-5).
 const MARKS: [&str; 3] = ["events", "token_introspection", "status_list"];
 
-/// The claims that mark a token of another kind, where `typ` does not settle the kind; fewer where a claim of the token names
-/// it.
+/// The claims that mark a token of another kind, where `typ` does not settle the kind (JWT-11); fewer where a claim of the token
+/// names it.
 pub(crate) fn marks(is_named: bool) -> impl Iterator<Item = &'static str> {
     let of_id_tokens: &[&str] = if is_named { &[] } else { &MARKS_OF_ID_TOKENS };
     of_id_tokens.iter().chain(&MARKS).copied()
 }
 
-/// Whether a claim says by this value that the token is no access token.
+/// Whether a claim says by this value that the token is no access token (JWT-11).
 pub(crate) fn is_other_kind(claim: &str, value: &str) -> bool {
     const KINDS: [(&str, &[&str]); 2] = [("token_use", &["id"]), ("typ", &["ID", "Refresh", "Offline", "Logout"])];
     KINDS.iter().any(|(name, kinds)| *name == claim && kinds.iter().any(|kind| kind.eq_ignore_ascii_case(value)))

@@ -329,6 +329,7 @@ impl Profile {
     }
 
     pub(super) fn check_type(&self, found: Option<&str>) -> Result<(), FailedCheck> {
+        // AT-1, JWT-12: an accepted type, in any case. JWT-11, IJWT-5: so no other kind of JWT passes.
         let accepted = self.token_types.iter().any(|accepted| match (accepted, found) {
             (TokenType::Absent, None) => true,
             (TokenType::Named(name), Some(found)) => media_type(name).eq_ignore_ascii_case(media_type(found)),
@@ -375,6 +376,7 @@ impl Profile {
 
     /// Looks for each sign of an access token. `claim` gives a top-level claim of the token.
     pub(super) fn check_evidence<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Result<(), FailedCheck> {
+        // AT-2: evidence that this is an access token.
         let Some(missing) = self.evidence.iter().find(|sign| !sign.is_there(&self.scope_claim, &claim)) else {
             return Ok(());
         };

@@ -88,10 +88,11 @@ impl ScopeClaim {
     }
 
     pub(super) fn find<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Option<(&Place, &'v Value<'v>)> {
+        // SCOPE-6: the first place that the token has, and no other.
         self.places.iter().find_map(|place| Some((place, place.find(&claim)?)))
     }
 
-    /// The scope of a token. An absent claim is an empty scope.
+    /// The scope of a token (AT-6). An absent claim is an empty scope.
     pub(crate) fn read<'v>(&self, claim: impl Fn(&str) -> Option<&'v Value<'v>>) -> Result<Granted<'v>, FailedCheck> {
         self.find(claim).map_or(Ok(Granted::Nothing), |(place, value)| place.read(value))
     }

@@ -55,6 +55,7 @@ impl Profile {
     pub(crate) fn misfits(&self, settings: &Settings<'_>) -> Vec<Cow<'static, str>> {
         let mut misfits: Vec<Cow<'static, str>> = Vec::new();
         let parties = settings.origin.names(".authorized_parties(..)", "authorized_parties");
+        // JWT-3: where the audience is waived by name, a list of clients is checked in its place.
         if settings.audience_waived && !settings.has_parties {
             misfits.push(
                 format!("is used without an audience, and nothing stands in for it; list the clients with {parties}")

@@ -119,6 +119,7 @@ impl JwtVerifier {
         let CheckedJwt { algorithm, scope, claims } = checked.inspect_err(|_| self.explain_signature(jwt, trace))?;
         let mut signature = Buffer::<SIGNATURE>::new();
         let signature = jwt.signature(&mut signature)?;
+        // KEY-1: with the keys of this issuer alone.
         let snapshot = if keys.is_none() { self.keys.snapshot() } else { None };
         let (keys, may_refuse) = match (keys, &snapshot) {
             (Some(keys), _) => (keys, true),

@@ -264,7 +264,7 @@ impl Shared {
         }
     }
 
-    /// Starts an attempt, or joins the one in flight. `None` where the budget allows none.
+    /// Starts an attempt, or joins the one in flight (KEY-3). `None` where the budget allows none.
     fn attempt(self: &Arc<Self>, reason: RefetchReason<'_>) -> Option<Flight<Outcome>> {
         let now = self.now();
         let mut attempts = self.attempts();
@@ -331,6 +331,7 @@ impl Shared {
         }
         let why = attempts.last_failure.as_ref().map_or(FetchKeysError::TaskEnded, |(_, error)| error.clone());
         let wait = attempts.budget.left(now).max(Duration::from_secs(1));
+        // KEY-12, CHAL-10: without a set that may be used, nothing is said of the token.
         Err(KeysUnavailable::new(why).retry_after(wait))
     }
 
@@ -356,6 +357,7 @@ impl Shared {
                 attempts.discovered = discovered;
                 let recovered = self.failing.swap(false, Ordering::Relaxed);
                 self.schedule(loaded.freshness.refresh_at());
+                // KEY-4, KEY-5: the new set in place of the old one, whose other keys are gone.
                 self.loaded.store(Some(Arc::clone(&loaded)));
                 let keys = Arc::clone(&loaded.keys);
                 (Event::Loaded { last, loaded, recovered }, Ok(keys))

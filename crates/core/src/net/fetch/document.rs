@@ -32,6 +32,7 @@ impl Documents {
             .await
             .unwrap_or_else(|| Err(FetchError::timed_out()))?;
         match response.status() {
+            // KEY-13: neither a longer body nor a redirect.
             StatusCode::OK if response.body().len() > self.limits.body => Err(FetchError::body_too_large().into()),
             StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(response),
             StatusCode::NOT_FOUND => Err(DocumentError::NotFound),

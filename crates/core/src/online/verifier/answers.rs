@@ -55,6 +55,7 @@ impl OnlineVerifier {
         Some(Ok(Answer {
             number: target.number,
             asked_at,
+            // INTRO-8: never beyond `exp`.
             keep_until: expiry.unwrap_or(Duration::MAX).min(asked_at + self.ttl),
             tags: self.tags(target, &response),
             verdict: Verdict::Good(response.token),
@@ -76,6 +77,7 @@ impl OnlineVerifier {
     }
 
     fn rejected(&self, error: &Error, target: &LookupTarget, asked_at: Duration) -> Answer {
+        // INTRO-10: a refusal is kept for a shorter time.
         let keep_until = asked_at + self.negative_ttl;
         let (number, tags) = (target.number, vec![target.token.exact, target.token.signed_part]);
         Answer { verdict: Verdict::bad(error), number, asked_at, keep_until, tags, from_upstream: true }

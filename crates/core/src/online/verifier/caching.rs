@@ -17,7 +17,7 @@ pub(super) enum StoreChange {
 }
 
 impl OnlineVerifier {
-    /// Caches an answer, unless it was invalidated since its lookup began. Returns how the shared store has to change.
+    /// Caches an answer, unless it was invalidated since its lookup began (BCP-3). Returns how the shared store has to change.
     ///
     /// A rejection invalidates the answers that began before it: that of a slower lookup, and one on its way to the store.
     pub(super) fn cache(&self, key: CacheKey, answer: &Arc<Answer>, epoch: u64) -> Option<StoreChange> {

@@ -213,6 +213,7 @@ impl OnlineVerifier {
         let mut in_flight = self.in_flight();
         let flight_key = key.map(|key| (key, bypasses_store));
         let longest = max_age.map_or(self.longest(), |max_age| max_age.max(MAX_AGE_TOLERANCE).min(self.longest()));
+        // INTRO-10: concurrent lookups of one token are one call.
         if let Some(joined) = flight_key.and_then(|flight_key| in_flight.joinable(flight_key, now, longest)) {
             return Ok(joined);
         }
@@ -289,6 +290,7 @@ impl OnlineVerifier {
             }
         };
 
+        // INTRO-7: a late answer is none.
         let status = timeout(&*self.deps.clock, self.timeout, ask()).await.unwrap_or_else(|| Err(took_too_long()));
         let now = self.now();
         let result = status.and_then(|status| self.verify(status, &target, asked_at, now));
@@ -330,6 +332,7 @@ impl OnlineVerifier {
 pub(crate) fn digest(backend: CryptoBackend, parts: &[&[u8]]) -> CacheKey {
     let lengths: Vec<[u8; 8]> = parts.iter().map(|part| (part.len() as u64).to_be_bytes()).collect();
     let texts: Vec<&[u8]> = lengths.iter().zip(parts).flat_map(|(length, part)| [length.as_slice(), *part]).collect();
+    // INTRO-9: no key has the token itself.
     CacheKey::new(backend.sha256(&texts))
 }
 

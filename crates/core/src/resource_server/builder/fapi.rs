@@ -32,6 +32,7 @@ impl ResourceServerBuilder {
     /// [verifier](Self::verifier) of the application was revoked is for that verifier to find out.
     pub fn fapi_2_0(mut self) -> Self {
         self.is_fapi = true;
+        // FAPI-2: bound tokens alone.
         self.demands_binding = true;
         self
     }
@@ -46,11 +47,13 @@ impl ResourceServerBuilder {
         for issuer in named.chain(self.tenants.iter_mut().map(|tenants| &mut tenants.settings)) {
             narrow(&mut issuer.algorithms, Algorithm::DEFAULT);
             let name = redact::url(&issuer.identifier);
+            // FAPI-4: PS256, ES256 and Ed25519 alone.
             if let Some(other) = foreign(&issuer.algorithms) {
                 faults.add(format!(
                     "issuer {name:?}: FAPI 2.0 allows PS256, ES256 and Ed25519, and {other} is on the list"
                 ));
             }
+            // FAPI-3: a revoked token is found out, or soon too old.
             if !is_short && !is_asked(issuer) {
                 faults.add(format!(
                     "issuer {name:?}: FAPI 2.0 requires that revoked tokens are refused; have its JWTs introspected with \

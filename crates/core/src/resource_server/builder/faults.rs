@@ -14,7 +14,7 @@ use crate::{
     resource_server::{ProtectedResource, faults::Faults, verifier_factory::audience_faults},
 };
 
-/// The greatest leeway. A greater one would accept expired tokens rather than tolerate clocks.
+/// The greatest leeway (JWT-6). A greater one would accept expired tokens rather than tolerate clocks.
 const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
 
 impl ResourceServerBuilder {
@@ -177,6 +177,7 @@ impl ResourceServerBuilder {
             for (audience, fault) in audience_faults(&resource.audiences) {
                 faults.add(format!("protected resource {identifier:?}: the audience {audience:?} {fault}"));
             }
+            // PRM-8: each has a document of its own.
             if others.iter().any(|other| other.metadata_url() == resource.metadata_url()) {
                 faults.add(format!(
                     "protected resource {identifier:?}: another one has the same metadata document; \
@@ -227,7 +228,8 @@ impl ResourceServerBuilder {
         }
     }
 
-    /// Opaque tokens have to be told apart by their prefixes: one issuer at most has none, and no prefix begins another.
+    /// Opaque tokens have to be told apart by their prefixes (INTRO-11): one issuer at most has none, and no prefix begins
+    /// another.
     fn check_opaque(&self, faults: &mut Faults) {
         let asked =
             || self.issuers.iter().filter_map(|issuer| Some((&issuer.identifier, issuer.introspection.as_ref()?)));

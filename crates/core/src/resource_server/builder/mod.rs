@@ -388,6 +388,7 @@ impl ResourceServerBuilder {
         let public_urls = self.public_urls(&mut faults);
         self.provide_fetch(&mut faults);
         if self.audiences.is_empty() {
+            // RES-2: the identifiers of the protected resources, unless audiences are named.
             self.audiences = self.resources.iter().flat_map(ProtectedResource::names).cloned().collect();
         }
 

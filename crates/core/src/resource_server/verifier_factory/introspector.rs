@@ -36,6 +36,7 @@ impl VerifierFactory {
         let by_certificate = client.as_ref().is_some_and(Authenticator::uses_tls);
         let fetch = introspection.fetch.or_else(|| self.fetch.clone());
         let endpoint = match &introspection.endpoint {
+            // INTRO-2: https alone.
             Some(url) => match https_url::parse(url, &issuer.plain_http) {
                 Ok(url) => Some(Endpoint::At(url)),
                 Err(fault) => {

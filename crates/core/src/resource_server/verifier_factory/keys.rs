@@ -59,6 +59,7 @@ impl VerifierFactory {
             Keys::None => None,
             Keys::Discovered => remote(Location::Discovered),
             Keys::File(path) => remote(Location::File(path.clone())),
+            // KEY-2: https alone.
             Keys::Url(url) => match https_url::parse(url, &issuer.plain_http) {
                 Ok(url) if !issuer.allows_host(&url) => {
                     faults.add(format!(

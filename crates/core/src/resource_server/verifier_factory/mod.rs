@@ -128,6 +128,7 @@ impl VerifierFactory {
         } else if issuer.identifier.contains("/.well-known/") {
             faults.add("is the address of a metadata document; give the issuer, as the document names it");
         } else if let Err(fault) = https_url::parse_issuer(&issuer.identifier, &issuer.plain_http) {
+            // META-5: what is fetched from is an https URL without query and fragment.
             faults.add(format!(
                 "the identifier {fault}; if it is a name alone, say where its metadata is with {}, or its keys with {}",
                 issuer.origin.names(".metadata_url(..)", "metadata_url"),
@@ -140,6 +141,7 @@ impl VerifierFactory {
             ));
         }
         let audiences = if issuer.audiences.is_empty() { &self.audiences } else { &issuer.audiences };
+        // JWT-3: no audience is no setting.
         if audiences.is_empty() {
             let setting = issuer.origin.names(".audience(..)", "audience");
             faults.add(if issuer.audience_waived {
@@ -154,6 +156,7 @@ impl VerifierFactory {
         for (audience, fault) in audience_faults(&issuer.audiences) {
             faults.add(format!("the audience {audience:?} {fault}"));
         }
+        // ALG-1: there is always a list.
         if issuer.algorithms.is_empty() {
             faults.add(
                 "the list of algorithms is empty, so that every token would be refused; leave it out for the default",
@@ -174,6 +177,7 @@ impl VerifierFactory {
                  `.evidence(..)`, `.scope_claim(..)` or `.foreign_claim(..)`",
                 issuer.profile.name()
             )),
+            // AT-2: without a sign of an access token, an ID token would pass.
             Some(ProfileFault::NoEvidence) => faults.add(format!(
                 "the profile {:?} would accept ID tokens; say with `.evidence(..)` how an access token is known",
                 issuer.profile.name()
@@ -211,6 +215,7 @@ impl VerifierFactory {
                 .authorized_parties
                 .as_ref()
                 .map(|parties| parties.iter().map(String::as_str).collect()),
+            // ALG-1, META-8: this list alone, whatever metadata says.
             algorithms: issuer.algorithms.as_slice().into(),
             profile: issuer.profile.clone(),
             grammar: Arc::clone(&issuer.grammar),
@@ -221,7 +226,7 @@ impl VerifierFactory {
     }
 }
 
-/// The faults in names of this API. Each has to be a resource indicator (RFC 8707 §2) that can be a realm as well.
+/// The faults in names of this API. Each has to be a resource indicator (RFC 8707 §2; RES-1) that can be a realm as well.
 pub(super) fn audience_faults(audiences: &[String]) -> impl Iterator<Item = (&str, &'static str)> {
     audiences.iter().filter_map(|audience| {
         let fault = if audience.is_empty() || https_url::has_scheme(audience) && audience.contains('#') {

@@ -94,8 +94,8 @@ impl From<&AllowedValues> for Expected {
     }
 }
 
-/// RFC 7519 §4.1.3: one exact match suffices. A token without an audience is not for another one, so that is a missing
-/// claim.
+/// RFC 7519 §4.1.3: one exact match suffices (JWT-2, AT-4, RES-1). A token without an audience is not for another one, so
+/// that is a missing claim.
 pub(crate) fn audience<'f>(
     ours: &AllowedValues,
     mut found: impl Iterator<Item = &'f str> + Clone,
@@ -117,7 +117,7 @@ pub(crate) fn bound(side: Side, now: Duration, leeway: Duration) -> Expected {
     Expected::Time(TimeBound { side, now, leeway })
 }
 
-/// RFC 7519 §4.1.4: now must be before `exp`; equal is expired.
+/// RFC 7519 §4.1.4: now must be before `exp`; equal is expired (JWT-4).
 pub(crate) fn expiry(
     claims: &UnverifiedClaims<'_>,
     now: Duration,
@@ -136,7 +136,7 @@ pub(crate) fn not_expired(expires_at: Option<NumericDate>, now: Duration, leeway
     }
 }
 
-/// RFC 7519 §4.1.5.
+/// RFC 7519 §4.1.5 (JWT-7).
 pub(crate) fn not_before(
     claims: &UnverifiedClaims<'_>,
     now: Duration,
@@ -155,7 +155,7 @@ pub(crate) fn begun(not_before: Option<NumericDate>, now: Duration, leeway: Dura
     }
 }
 
-/// RFC 7519 §4.1.6, which leaves the use of `iat` to the reader: it is not in the future, and not too long ago where a
+/// RFC 7519 §4.1.6 (JWT-8), which leaves the use of `iat` to the reader: it is not in the future, and not too long ago where a
 /// greatest age is configured, which makes it required.
 pub(crate) fn issued_at(
     claims: &UnverifiedClaims<'_>,

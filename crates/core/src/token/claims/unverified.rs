@@ -93,6 +93,7 @@ impl<'a> UnverifiedClaims<'a> {
     pub(crate) fn read(&mut self, payload: &'a [u8], names: &ClaimNames) -> Result<(), Reason> {
         // Checked as a whole, so that strings in members that are skipped are UTF-8 as well.
         self.text = std::str::from_utf8(payload).map_err(|_| Reason::MalformedToken)?;
+        // JOSE-4, JOSE-5, JWT-10: other claims are checked as JSON and no further.
         let others = json::place_members(self.text, &mut self.registered, |name| names.place(name));
         self.others = others.map_err(|_| Reason::MalformedToken)?;
         Ok(())
@@ -101,6 +102,7 @@ impl<'a> UnverifiedClaims<'a> {
     /// The same without members that are `null`, for the answer of an issuer, which may write an absent claim so. A `cnf`
     /// stays: a binding that is `null` does not say that the token is unbound.
     pub(crate) fn without_nulls(mut self) -> Self {
+        // INTRO-14: `null` counts as absent, but for `cnf`.
         for (number, slot) in self.registered.iter_mut().enumerate() {
             if Some(number) != registered("cnf") {
                 slot.take_if(|value| *value == Value::Null);
@@ -124,7 +126,7 @@ impl<'a> UnverifiedClaims<'a> {
         }
     }
 
-    /// A claim that has to be a string where it is present.
+    /// A claim that has to be a string where it is present (JWT-10).
     #[inline(always)]
     pub(crate) fn string(&self, name: &str, subject: &'static str) -> Result<Option<&str>, FailedCheck> {
         match self.get(name) {
@@ -218,7 +220,7 @@ fn mistyped(subject: &'static str, expected: &'static str, found: &'static str) 
     FailedCheck::new(Reason::MalformedClaim, subject, expected, Actual::Fixed(found))
 }
 
-/// The time that a number is as a `NumericDate`; none is negative.
+/// The time that a number is as a `NumericDate`; none is negative (JWT-5).
 pub(crate) fn numeric_date(number: Number) -> Option<NumericDate> {
     let date = match number {
         Number::Unsigned(seconds) => Duration::from_secs(seconds),

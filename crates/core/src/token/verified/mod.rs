@@ -197,6 +197,7 @@ impl VerifiedToken {
 
     /// The issuer and subject, to know a user by. `None` where the token has no subject.
     pub fn principal(&self) -> Option<Principal<'_>> {
+        // JWT-9: a subject is one of its issuer.
         Some(Principal { issuer: self.issuer(), subject: self.subject()? })
     }
 
@@ -209,6 +210,7 @@ impl VerifiedToken {
     pub fn is_client(&self) -> bool {
         match self.subject() {
             None => true,
+            // AT-8: a client that acts for itself is its own subject.
             subject => subject == self.client_id(),
         }
     }
@@ -318,6 +320,7 @@ impl VerifiedToken {
     /// The token's identifier (`jti`), for audit. A bearer token may be presented any number of times, so an identifier
     /// that was seen before says nothing against it.
     pub fn token_id(&self) -> Option<&str> {
+        // AT-9: for audit alone.
         self.0.claims.token_id.map(|text| self.text(text))
     }
 
@@ -381,6 +384,7 @@ impl VerifiedToken {
 
 impl fmt::Debug for VerifiedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // OPS-2, BCP-2: no claim that could be a secret, and never the token.
         f.debug_struct("VerifiedToken")
             .field("issuer", &self.issuer())
             .field("subject", &self.subject())
