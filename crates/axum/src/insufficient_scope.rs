@@ -47,6 +47,7 @@ impl IntoResponse for InsufficientScope {
         let content_type = [(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
         let body = Reason::MissingAuthenticateLayer.problem();
         let mut response = (StatusCode::INTERNAL_SERVER_ERROR, content_type, body).into_response();
+        // SCOPE-8: the layer writes the challenge.
         response.extensions_mut().insert(UnmetRequirement::new(&self.policy));
         response
     }

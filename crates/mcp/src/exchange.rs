@@ -152,9 +152,10 @@ async fn admit<B: Body>(settings: &Settings, parts: &mut Parts, body: B) -> Resu
         check(settings, parts, &messages)?;
         expects_list |= messages.iter().any(|message| message.asks_for == Target::List);
         parts.extensions.insert(Operations::of(&messages));
+        // MCP-9: what was judged, and nothing else, is forwarded.
         forwarded = MessageBody::new(json.to_bytes());
     }
-    // A caller without a token has been told by now which scope the operation needs.
+    // A caller without a token has been told by now which scope the operation needs. MCP-7: a session is no credential.
     let caller = caller.ok_or_else(Error::missing_credentials)?;
 
     let headers = &mut parts.headers;
@@ -163,7 +164,7 @@ async fn admit<B: Body>(settings: &Settings, parts: &mut Parts, body: B) -> Resu
     for name in [CONTENT_ENCODING, TRANSFER_ENCODING, RANGE, UPGRADE] {
         headers.remove(name);
     }
-    // A token is for this server alone, and nothing behind it may pass it on (MCP, "Token Handling").
+    // A token is for this server alone, and nothing behind it may pass it on (MCP, "Token Handling"; MCP-4).
     headers.remove(AUTHORIZATION);
     if let Some(name) = authentication.resource_server().token_header() {
         headers.remove(name);
@@ -243,12 +244,14 @@ fn check(settings: &Settings, parts: &Parts, messages: &[Message<'_>]) -> Result
         }
     }
     if let Err(error) = Requirement::any_token().check(&parts.extensions) {
+        // MCP-2, MCP-3: with the metadata URL and the scope of this operation.
         return Err(Stop::Refusal(error, names(&required)));
     }
     if is_denied {
         return Err(Error::from(Reason::PolicyNotMet).into());
     }
     match required.iter().find_map(|requirement| requirement.check(&parts.extensions).err()) {
+        // MCP-6: all scopes of all messages at once.
         Some(error) => Err(Stop::Refusal(error, names(&required))),
         None => Ok(()),
     }

@@ -107,6 +107,7 @@ impl ListFilter {
             return Err(Fault::NotAList);
         }
         items.retain(|item| {
+            // MCP-9: by the requirement that guards the call.
             let requirement = item.get(key).and_then(Json::as_str).and_then(|name| rules.to_list(name));
             requirement.is_some_and(|requirement| requirement.check(&self.caller).is_ok())
         });

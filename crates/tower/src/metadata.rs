@@ -112,6 +112,7 @@ impl ServeResourceMetadata {
 
     fn document(&self, uri: &Uri) -> Option<&ResourceMetadata> {
         let asked_for = uri.path_and_query().map_or("/", |path_and_query| path_and_query.as_str());
+        // MCP-1: at its own path, and at the root where it is the only one.
         let is_root = asked_for == ResourceMetadata::WELL_KNOWN_PATH && self.is_at_root();
         self.documents.iter().find(|document| is_root || document.path_and_query() == asked_for)
     }
@@ -121,9 +122,11 @@ impl ServeResourceMetadata {
         let document = self.document(uri)?.document();
         let mut response = Response::new(Bytes::new());
         let headers = response.headers_mut();
+        // PRM-10: scripts of any origin may read it.
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         match *method {
             Method::GET | Method::HEAD => {
+                // PRM-2: JSON, by GET.
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(document.len()));
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
@@ -182,6 +185,7 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let kind = match self.metadata.answer(request.method(), request.uri()) {
             Some(response) => {
+                // PRM-2: before any authentication.
                 Decided::note_public(request.extensions());
                 // What the inner service reserved by being ready goes with it: the client may leave the connection idle.
                 self.inner = self.inner.clone();

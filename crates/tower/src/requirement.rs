@@ -68,10 +68,12 @@ impl Requirement {
         if self.access.scope().is_some() {
             Decided::note_scope(request);
         }
+        // SCOPE-5: without `Authenticate` in front, nothing passes.
         let authentication = request.get::<Authentication>().ok_or_else(Error::missing_authenticate_layer)?;
         if authentication.resource_server().access_fault(&self.access).is_some() {
             return Err(Error::no_binding());
         }
+        // SCOPE-4: no token is 401, whatever scope is required.
         let token = authentication.token().ok_or_else(Error::missing_credentials)?;
         self.access.check(token)?;
         Ok(token)

@@ -57,6 +57,7 @@ impl Ending {
 
     /// What the body yields in the end.
     fn last(self, reason: Reason) -> Option<Result<Frame<Bytes>, BoxError>> {
+        // GRPC-5: a stream that ends with its token has the status of a refusal.
         let (status, message) = (reason.kind().grpc_status(), reason.description());
         match self {
             Self::Abort => Some(Err(Box::new(TokenEnded(reason)))),

@@ -89,6 +89,7 @@ where
         settings: &Settings,
     ) -> Self {
         let admitted = Some(Admitted::new(&authentication, (&request).into(), settings));
+        // OPS-3: in place of any that the request had.
         request.extensions_mut().insert(authentication);
         Self::Admitted { future: inner.call(request), admitted }
     }

@@ -41,6 +41,7 @@ impl Authenticate {
     pub fn new(resource_server: ResourceServer) -> Self {
         let mut space = or_panic(ProtectionSpace::new(resource_server.default_realm()));
         if let Some(resource) = resource_server.protected_resource() {
+            // PRM-6, PRM-7, PRM-8, MCP-2: of the configuration.
             space = or_panic(space.with_resource_metadata(&resource.metadata_url()));
         }
         Self {

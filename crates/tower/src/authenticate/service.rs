@@ -32,6 +32,7 @@ impl<S> AuthenticateService<S> {
         if self.settings.resource_server.accepts_dpop()
             && let Some(axum::extract::OriginalUri(uri)) = request.extensions().get()
         {
+            // DPOP-9: the path as it was before a router took a prefix off.
             return head.with_original_uri(uri);
         }
         head
@@ -67,7 +68,7 @@ where
                 }
             },
             Err(authenticating) => {
-                // The service that was polled ready is the one that has to be called; its clone may not be ready.
+                // OPS-5: the service that was polled ready is the one that has to be called; its clone may not be ready.
                 let clone = self.inner.clone();
                 let ready = mem::replace(&mut self.inner, clone);
                 ResponseFuture::authenticating(authenticating, ready, request, Arc::clone(&self.settings), form)

@@ -53,6 +53,7 @@ impl Settings {
         form: ResponseForm,
     ) -> Result<Authentication, Response<ResponseBody<B>>> {
         let admitted = match outcome {
+            // BEARER-13: optional, an absent token passes and a bad one does not.
             Ok(authentication) if authentication.token().is_some() || self.optional => Ok(authentication),
             Ok(_) => Err(Error::missing_credentials()),
             Err(error) => Err(error),
@@ -120,10 +121,12 @@ impl BindingFields {
     /// Caches must give a nonce to nobody else.
     fn put_into(self, headers: &mut HeaderMap) {
         if let Some(nonce) = self.next_dpop_nonce {
+            // DPOP-18: the next nonce rides on any response, which is not stored then.
             headers.entry(DPOP_NONCE).or_insert(nonce);
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         if let Some(header) = self.vary {
+            // MTLS-4: no cache gives it to a client with another certificate.
             headers.append(VARY, header.into());
         }
     }
@@ -156,6 +159,7 @@ impl Admitted {
         let mut response = response.map(ResponseBody::inner);
         if let Some(requirement) = response.extensions_mut().remove::<UnmetRequirement>() {
             let is_known = self.token.is_some();
+            // SCOPE-8, SCOPE-4: with the challenges of this layer.
             let error = if is_known { Error::insufficient_scope() } else { Error::missing_credentials() };
             Refusal::new(&error)
                 .by(&self.resource_server)
@@ -194,6 +198,7 @@ impl Finish {
             render(response, renderer, request, form);
         }
         if self.exposed {
+            // CHAL-11: by option, scripts of other origins may read both.
             expose(&WWW_AUTHENTICATE, "WWW-Authenticate", response.headers_mut());
             expose(&DPOP_NONCE, "DPoP-Nonce", response.headers_mut());
         }

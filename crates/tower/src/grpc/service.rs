@@ -50,6 +50,7 @@ where
             }
             Rule::Protected(authenticate, require) => {
                 let required = require.layer(take_ready(&mut self.inner));
+                // GRPC-4: the metadata of a call are the headers of its request.
                 ResponseFuture::protected(authenticate.layer(required).call(request))
             }
         }

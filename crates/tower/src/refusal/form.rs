@@ -73,6 +73,7 @@ impl ResponseForm {
             Some(content_type) => Form::Grpc(content_type),
             None => Form::Http {
                 is_head: *request.method() == Method::HEAD,
+                // PROB-3: a client that accepts no JSON gets no body.
                 takes_problem: media_type_weight(request.headers().get_all(ACCEPT), PROBLEM_JSON) > 0.0,
             },
         })

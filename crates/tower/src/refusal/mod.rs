@@ -137,21 +137,25 @@ impl<'a> Refusal<'a> {
 
         let no_space = Error::missing_authenticate_layer();
         let is_challenged = self.error.disclosed().kind().is_challenged();
+        // SCOPE-5: without the layer that knows the challenges, it is a fault of the wiring.
         let error = if is_challenged && self.space.is_none() { &no_space } else { self.error };
         let disclosed = error.disclosed();
         let kind = disclosed.kind();
 
         remove_body(response);
         let headers = response.headers_mut();
+        // CHAL-12: no cache keeps a refusal.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let challenging = self.space.filter(|_| kind.is_challenged());
         if let Some(space) = challenging {
+            // CHAL-1, CHAL-8: a field line for each challenge.
             headers.remove(WWW_AUTHENTICATE);
             for challenge in &*space.challenge_values(error, self.required, self.token) {
                 headers.append(WWW_AUTHENTICATE, challenge.clone());
             }
         }
         // A store that was restarted cannot tell of proofs with an earlier nonce, and its clients would keep theirs.
+        // DPOP-17: each refusal with a challenge brings a fresh nonce.
         let wants_proof = kind.is_challenged() || disclosed == Reason::ReplayCheckUnavailable;
         if let Some(nonce) = self.resource_server.filter(|_| wants_proof).and_then(ResourceServer::dpop_nonce) {
             headers.insert(DPOP_NONCE, nonce);
@@ -165,6 +169,7 @@ impl<'a> Refusal<'a> {
             scope: self.required.filter(|_| challenging.is_some()).map(Into::into),
             ..Disclosed::new(disclosed, self.space)
         };
+        // GRPC-1, GRPC-2, GRPC-3: 200 with the status of the class, which no table of HTTP statuses gives.
         if let Some(content_type) = form.grpc() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
             headers.insert(GRPC_STATUS, HeaderValue::from(kind.grpc_status()));
@@ -174,6 +179,7 @@ impl<'a> Refusal<'a> {
             *response.status_mut() = kind.status();
         }
         if form.takes_problem() {
+            // PROB-1: a problem document of its reason.
             disclosed.problem().put_into(response, form);
         }
         response.extensions_mut().insert(error.reason());

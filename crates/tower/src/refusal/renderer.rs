@@ -43,6 +43,7 @@ impl RefusalBody {
     /// them, a server would send a length of 0.
     pub(super) fn put_into<B>(self, response: &mut Response<ResponseBody<B>>, form: ResponseForm) {
         response.headers_mut().insert(CONTENT_TYPE, self.content_type);
+        // PROB-3: no body, and its length all the same.
         if form.is_head() {
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(self.text.len()));
         } else {
@@ -105,6 +106,7 @@ pub(crate) fn render<B>(
     // Another layer may have replaced the refusal by a different response and left the extension.
     let is_refusal = |disclosed: &&Disclosed| response.status() == disclosed.kind.status();
     let Some(disclosed) = response.extensions().get::<Disclosed>().filter(is_refusal) else { return };
+    // PROB-2: it makes a body, and touches neither the status nor the challenges.
     let refused = RefusedRequest::new(request, disclosed);
     let body = renderer(&refused);
     let depends_on_language = refused.has_asked_for_language();

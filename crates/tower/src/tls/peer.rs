@@ -20,6 +20,7 @@ pub struct TlsPeer {
 impl TlsPeer {
     /// The peer of a connection whose handshake is over. Until then, it has no certificate.
     pub fn new(connection: &ServerConnection, address: impl Into<PeerAddress>) -> Self {
+        // MTLS-1: the certificate of this connection.
         let certificate = (!connection.is_handshaking())
             .then(|| connection.peer_certificates()?.first())
             .flatten()
