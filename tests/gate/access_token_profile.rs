@@ -6,6 +6,7 @@ use axum::{Router, routing::get};
 use http::StatusCode;
 use scopegate_axum::{
     AccessToken, Authenticate, Claims, RequireScope,
+    dpop::Dpop,
     jwt::{Evidence, Profile, RequiredClaim, ScopeClaim},
 };
 use scopegate_core::{ErrorKind, Reason};
@@ -264,10 +265,22 @@ async fn at_5_every_failed_check_surfaces_as_invalid_token() {
 }
 
 #[tokio::test]
-async fn not_built_at_5_another_scheme_bypasses_no_check() {
+async fn at_5_a_failed_check_is_an_error_of_the_dpop_scheme_where_that_was_used() {
+    let dpop = Dpop::new().public_url("https://api.example");
+    let api = Api::behind(resource_server().issuer(issuer()).dpop(dpop).build().await.expect("good settings"));
+    for (token, reason) in failures() {
+        let token = token.issue();
+        Ask::get("/me").dpop(&token, "x").of(&api.router).await.assert_401_under("DPoP", reason);
+        Ask::get("/me").bearer(&token).of(&api.router).await.assert_401_under("Bearer", reason);
+    }
+    assert_eq!(api.calls(), 0);
+}
+
+#[tokio::test]
+async fn at_5_where_dpop_is_off_its_scheme_bypasses_no_check() {
     let api = Api::new().await;
     for token in failures().into_iter().map(|(token, _)| token).chain([mint().token()]) {
-        // DPoP is not supported: such a request has no credentials.
+        // Such a request has no credentials.
         let answer = Ask::get("/me").authorization(format!("DPoP {}", token.issue())).of(&api.router).await;
         answer.assert_401_bare();
     }

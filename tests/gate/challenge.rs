@@ -439,7 +439,7 @@ async fn chal_7_nothing_of_a_request_is_copied_into_the_refusal() {
 }
 
 #[tokio::test]
-async fn not_built_chal_8_one_challenge_line_per_offered_scheme() {
+async fn chal_8_where_dpop_is_off_there_is_one_challenge() {
     let api = Api::new().await;
     for ask in [Ask::get("/me"), Ask::get("/me").authorization("DPoP x").header("dpop", "x")] {
         let answer = ask.of(&api.router).await;

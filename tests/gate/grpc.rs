@@ -263,7 +263,7 @@ async fn grpc_4_a_token_in_other_metadata_is_not_read() {
 }
 
 #[tokio::test]
-async fn not_built_grpc_4_dpop_scheme_is_not_credentials() {
+async fn grpc_4_where_dpop_is_off_its_scheme_is_no_credentials() {
     let mut proven = request(Some(&good().replace("Bearer", "DPoP")));
     proven.metadata_mut().insert("dpop", MetadataValue::try_from("a.b.c").expect("metadata"));
     let status = gated().await.client().await.check(proven).await.expect_err("a refusal");

@@ -124,6 +124,25 @@ async fn dpop_19_grpc_1_a_grpc_client_gets_the_challenges_as_metadata() {
     assert_eq!((answer.header("grpc-status"), answer.challenges().len()), (Some("16"), 2));
 }
 
+#[tokio::test]
+async fn grpc_4_a_proof_is_for_post_and_the_url_of_the_method() {
+    let rig = Rig::new().await;
+    let layer = Authenticate::new(rig.server.clone()).answer_grpc();
+    let router = Router::new().route("/pkg.Svc/Method", post(async || "ran")).layer(layer);
+    let call = async |proof: ProofBuilder| {
+        let call = Ask::with_method(Method::POST, "/pkg.Svc/Method").header("content-type", "application/grpc");
+        call.dpop(&rig.token, proof.issue()).of(&router).await
+    };
+    let good = || rig.proof_for("/pkg.Svc/Method").method("POST");
+    assert_eq!(call(good()).await.assert_pass().body, "ran");
+    for other in
+        [good().method("GET"), rig.proof_for("/pkg.Svc/Other").method("POST"), rig.proof_for("/").method("POST")]
+    {
+        let answer = call(other).await;
+        assert_eq!((answer.header("grpc-status"), answer.reason), (Some("16"), Some(Reason::InvalidDpopProof)));
+    }
+}
+
 async fn document(change: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder) -> Value {
     let rig =
         Rig::with(|builder| change(builder.protected_resource(ProtectedResource::new("https://api.example/r")))).await;
