@@ -31,6 +31,7 @@ pub struct Authentication {
 }
 
 impl Authentication {
+    // OPS-3: no constructor is public, so that only this crate makes one.
     pub(crate) fn anonymous(resource_server: ResourceServer) -> Self {
         Self {
             token: None,

@@ -268,6 +268,7 @@ impl DpopVerifier {
         match &self.replay {
             Replay::Off => Ok(None),
             Replay::Memory(memory) => {
+                // DPOP-11, DPOP-20: the last step, of a proof that is good.
                 let found = memory.insert(key, forgotten_at, now).map_err(|full| unknown(full.into()))?;
                 first(found).map(|()| None)
             }

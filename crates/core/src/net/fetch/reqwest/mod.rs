@@ -56,6 +56,7 @@ impl Clients {
     fn make(&self) -> Result<::reqwest::Client, FetchError> {
         let client = ::reqwest::Client::builder()
             .tls_backend_preconfigured(self.tls.clone())
+            // KEY-13: no redirects, and so no request to a host that a response names.
             .redirect(::reqwest::redirect::Policy::none())
             .retry(::reqwest::retry::never())
             .no_proxy()
