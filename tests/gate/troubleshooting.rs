@@ -70,7 +70,7 @@ fn every_reason_is_below_the_status_that_it_is_answered_with() {
 fn the_page_has_the_text_of_the_documentation() {
     let body: Vec<String> =
         REASONS.lines().map(|line| if line.starts_with("# ") { format!("#{line}") } else { line.to_owned() }).collect();
-    assert_page("troubleshooting.md", &format!("{INTRODUCTION}{}\n", body.join("\n")), "troubleshooting");
+    assert_page("troubleshooting.md", &format!("{INTRODUCTION}{}\n", body.join("\n")), "gate", "troubleshooting");
 }
 
 #[tokio::test]

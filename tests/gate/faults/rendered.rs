@@ -33,7 +33,7 @@ The table is written by the test `faults` from what happened, and compared with 
 
 /// Compares the table with the page.
 pub(super) fn compare(rows: &[Row]) {
-    assert_page("issuer-outages.md", &page(rows), "faults");
+    assert_page("issuer-outages.md", &page(rows), "gate", "faults");
 }
 
 fn page(rows: &[Row]) -> String {
