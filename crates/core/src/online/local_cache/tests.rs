@@ -21,7 +21,7 @@ fn bad() -> Arc<Answer> {
 }
 
 #[test]
-fn c_06_a_million_bad_answers_take_a_bounded_place_of_their_own() {
+fn c_06_intro_9_a_million_bad_answers_take_a_bounded_place_of_their_own() {
     let bytes = 8 * 1024 * 1024;
     let cache = LocalCache::new(&CacheConfig::default().max_bytes(bytes));
     (0..1000).for_each(|number| cache.insert(key(number), good()));
