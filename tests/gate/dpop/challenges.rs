@@ -151,7 +151,7 @@ async fn document(change: impl FnOnce(ResourceServerBuilder) -> ResourceServerBu
 }
 
 #[tokio::test]
-async fn dpop_16_mtls_6_the_metadata_says_which_bindings_there_are() {
+async fn prm_5_dpop_16_mtls_6_the_metadata_says_which_bindings_there_are() {
     let members = [
         "dpop_signing_alg_values_supported",
         "dpop_bound_access_tokens_required",
@@ -172,7 +172,11 @@ async fn dpop_16_mtls_6_the_metadata_says_which_bindings_there_are() {
     );
     let both =
         document(|builder| builder.dpop(dpop()).certificate_binding(certificates()).require_bound_tokens()).await;
+    let methods = |document: &Value| document["bearer_methods_supported"].clone();
+    assert_eq!(methods(&both), json!(["header"]), "a token that is bound to a certificate is a bearer token");
     assert_eq!(of(both), [algorithms, Value::Null, true.into()], "a token may be bound by either");
+    assert_eq!(methods(&document(|builder| builder.dpop(dpop())).await), json!(["header"]));
+    assert_eq!(methods(&document(|builder| builder.dpop(dpop()).require_bound_tokens()).await), json!([]));
 }
 
 #[tokio::test]

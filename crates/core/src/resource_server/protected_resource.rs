@@ -33,7 +33,7 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 /// | `resource` | the identifier, character for character |
 /// | `authorization_servers` | the issuers that are named by a URL, or [`authorization_servers`](Self::authorization_servers) |
 /// | `scopes_supported` | [`scopes`](Self::scopes) and, in a `ProtectedRouter`, the scopes of its routes |
-/// | `bearer_methods_supported` | `["header"]`: tokens in a form or a query are not accepted |
+/// | `bearer_methods_supported` | `["header"]`: tokens in a form or a query are not accepted; `[]` where each token has to be bound to a key, so that none is a bearer token |
 /// | `resource_name`, `resource_documentation`, `resource_policy_uri`, `resource_tos_uri`, `signed_metadata` | the methods here; absent where not called |
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a protected resource does nothing until a resource server is given it"]
@@ -240,18 +240,19 @@ impl ProtectedResource {
             }
         }
         let named = self.authorization_servers.as_ref().map(|named| named.iter().map(String::as_str).collect());
+        let demands_dpop = confirmation.demands_dpop(&[]);
         let document = Document {
             // PRM-3, PRM-4: as it is configured, and without members that have no values.
             resource: &self.identifier,
             authorization_servers: named.unwrap_or(issuers),
             scopes_supported: scopes,
-            bearer_methods_supported: &["header"],
+            // PRM-5: what is enforced, from where it is enforced.
+            bearer_methods_supported: if demands_dpop { &[] } else { &["header"] },
             dpop_signing_alg_values_supported: confirmation
                 .dpop
                 .as_ref()
                 .map(|dpop| dpop.algorithms().iter().map(|algorithm| algorithm.as_str()).collect()),
-            // PRM-5: what is enforced, from where it is enforced.
-            dpop_bound_access_tokens_required: confirmation.demands_dpop(&[]),
+            dpop_bound_access_tokens_required: demands_dpop,
             tls_client_certificate_bound_access_tokens: confirmation.certificates.is_some(),
             resource_name: self.name.as_deref(),
             resource_documentation: self.documentation.as_deref(),
