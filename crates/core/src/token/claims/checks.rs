@@ -208,7 +208,7 @@ pub(crate) fn authorized_party(parties: Option<&AllowedValues>, client: Option<&
     }
 }
 
-/// RFC 9396 §2: `authorization_details` is an array of objects, each of which has a `type`. What they grant is for the application
+/// RFC 9396 §2 (RAR-1): `authorization_details` is an array of objects, each of which has a `type`. What they grant is for the application
 /// to say.
 pub(crate) fn authorization_details(claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
     let are_details = |value: &Value<'_>| match value {
@@ -218,7 +218,7 @@ pub(crate) fn authorization_details(claims: &UnverifiedClaims<'_>) -> Result<(),
     shaped(claims, "authorization_details", "an array of objects with a string `type`", are_details)
 }
 
-/// RFC 8693 §4.1: `act` is an object that says who acts for the subject. Its other members, earlier actors among them, are not
+/// RFC 8693 §4.1 (ACT-2): `act` is an object that says who acts for the subject. Its other members, earlier actors among them, are not
 /// looked at.
 pub(crate) fn actor(claims: &UnverifiedClaims<'_>) -> Result<(), FailedCheck> {
     shaped(claims, "act", "an object with a string `sub`", |actor| has_string(actor, "sub"))
