@@ -270,7 +270,7 @@ fn dpop_6_a_known_header_changes_no_verdict() {
             usize::try_from(state >> 20).unwrap() % most
         };
         let (mut passed, mut known) = (0, 0);
-        for round in 0..3000 {
+        for round in 0..1000 {
             let mostly = |draw: &mut dyn FnMut(usize) -> usize, usual: usize, most: usize| {
                 if draw(4) > 0 { usual } else { draw(most) }
             };
@@ -324,7 +324,7 @@ fn dpop_6_a_known_header_changes_no_verdict() {
             assert_eq!(warm_verdict, cold, "{round}: {header} {claims} signer {signer_id} bound {}", keys[bound].0);
             passed += usize::from(cold.is_ok());
         }
-        assert!(passed > 300 && known > 300, "{passed} {known}");
+        assert!(passed > 100 && known > 100, "{passed} {known}");
     }
 }
 
