@@ -83,6 +83,7 @@ mod request;
 mod resource_server;
 mod scope;
 mod single_flight;
+mod sync;
 mod token;
 
 use std::{future::Future, pin::Pin};

@@ -6,12 +6,10 @@
 
 use std::{
     ops::Deref,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::{Arc, OnceLock},
 };
+
+use crate::sync::{available_parallelism, thread_number};
 
 /// The most copies of a value. Threads beyond that number share them.
 const MAX_COPIES: usize = 64;
@@ -27,14 +25,8 @@ impl<T> Striped<T> {
 
     /// The value of this thread.
     pub(crate) fn current(&self) -> Option<&T> {
-        thread_local! {
-            static NUMBER: usize = {
-                static NEXT: AtomicUsize = AtomicUsize::new(0);
-                NEXT.fetch_add(1, Ordering::Relaxed)
-            };
-        }
         // The number of values is a power of two. A thread that is ending has lost its number.
-        self.0.get(NUMBER.try_with(|number| number & self.0.len().wrapping_sub(1)).unwrap_or_default())
+        self.0.get(thread_number().map(|number| number & self.0.len().wrapping_sub(1)).unwrap_or_default())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
@@ -129,11 +121,13 @@ impl<T> Deref for LocalArc<T> {
 /// How many copies there are of each value: a power of two, and no fewer than threads that run at the same time.
 pub(crate) fn count() -> usize {
     static COUNT: OnceLock<usize> = OnceLock::new();
-    *COUNT.get_or_init(|| thread::available_parallelism().map_or(1, usize::from).next_power_of_two().min(MAX_COPIES))
+    *COUNT.get_or_init(|| available_parallelism().map_or(1, usize::from).next_power_of_two().min(MAX_COPIES))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     #[test]

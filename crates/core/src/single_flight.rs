@@ -11,7 +11,7 @@ use std::{
     time::SystemTime,
 };
 
-use tokio::sync::watch;
+use crate::sync::{planted, watch};
 
 /// The flights under way, at most one for each key. The owner keeps it under the lock that guards what a flight changes.
 pub(crate) struct SingleFlight<K, T> {
@@ -56,6 +56,7 @@ impl<K: Eq + Hash, T: Clone> SingleFlight<K, T> {
 
     /// Removes the flight of this key and number. `None` where it was given up or replaced before: then its result is void.
     pub(crate) fn finish(&mut self, key: &K, number: u64) -> Option<Flight<T>> {
+        planted!("single flight: a void result counts", return self.flights.remove(key));
         if self.get(key)?.number == number { self.flights.remove(key) } else { None }
     }
 }
@@ -103,6 +104,10 @@ impl<R, T> FlightGuard<R, T> {
 
 impl<R, T> Drop for FlightGuard<R, T> {
     fn drop(&mut self) {
+        planted!("single flight: the end of a dropped task is not told", {
+            std::mem::forget(std::mem::replace(&mut self.tx, watch::channel(None).0));
+            return;
+        });
         // A panic here may be the second, after that of the task, and would end the process.
         let _ = catch_unwind(AssertUnwindSafe(|| self.conclude(None)));
     }

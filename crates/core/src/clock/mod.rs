@@ -15,7 +15,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use crate::BoxFuture;
+use crate::{BoxFuture, sync::planted};
 
 /// A source of the current time, and a way to wait.
 ///
@@ -75,6 +75,7 @@ pub(crate) async fn timeout<T>(clock: &dyn Clock, limit: Duration, future: impl 
     if Handle::try_current().is_err() {
         return Some(future.await);
     }
+    planted!("clock: no deadline", return Some(future.await));
     let (mut future, mut limit) = (pin!(future), clock.sleep(limit));
     future::poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Pending => limit.as_mut().poll(context).map(|()| None),

@@ -310,5 +310,5 @@ impl Issuers {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(scopegate_loom)))]
 mod tests;

@@ -2,13 +2,16 @@ use std::{
     collections::HashMap,
     fmt,
     hash::RandomState,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use quick_cache::{OptionsBuilder, UnitWeighter};
 
-use crate::jwt::JwtVerifier;
+use crate::{
+    jwt::JwtVerifier,
+    sync::{self, Mutex, planted},
+};
 
 /// Issuers that are not named one by one: which of them are trusted, and how their tokens are verified.
 pub(crate) trait TenantGroup: fmt::Debug + Send + Sync + 'static {
@@ -43,7 +46,7 @@ pub(crate) struct TenantSet {
     pub(super) asked: Mutex<HashMap<Arc<str>, SystemTime>>,
 }
 
-type Cache = quick_cache::sync::Cache<Arc<str>, Arc<JwtVerifier>, UnitWeighter, RandomState>;
+type Cache = sync::Cache<Arc<str>, Arc<JwtVerifier>, UnitWeighter, RandomState>;
 
 /// A cache of one shard: with several, one would evict while there is room in another.
 fn cache(capacity: usize) -> Cache {
@@ -78,6 +81,11 @@ impl TenantSet {
         }
         // Of concurrent first requests, one makes the verifier that all use, and only that one counts as asking.
         let make = || self.group.verifier(issuer, self.ask(issuer)).map(Arc::new).ok_or(());
+        planted!("tenants: each makes one", {
+            let verifier = Arc::new(self.group.verifier(issuer, None)?);
+            self.probation.insert(Arc::from(issuer), Arc::clone(&verifier));
+            return Some((verifier, true));
+        });
         let verifier = self.probation.get_or_insert_with(&Arc::from(issuer), make).ok()?;
         Some((verifier, true))
     }
@@ -97,6 +105,7 @@ impl TenantSet {
         if self.probation.get(name).is_some_and(|on_probation| !Arc::ptr_eq(&on_probation, verifier)) {
             return;
         }
+        planted!("tenants: removed before it is inserted", drop(self.probation.remove(name)));
         // In this order: see `known`.
         if !self.established.contains_key(name) {
             self.established.insert(Arc::clone(name), Arc::clone(verifier));
@@ -139,3 +148,6 @@ impl fmt::Debug for TenantSet {
         f.debug_struct("TenantSet").field("group", &self.group).field("live", &self.established.len()).finish()
     }
 }
+
+#[cfg(all(test, scopegate_loom))]
+mod model;

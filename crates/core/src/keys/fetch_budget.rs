@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::RefetchReason;
-use crate::clock::since;
+use crate::{clock::since, sync::planted};
 
 /// How many unknown key ids are recorded between two fetches. Beyond it, in a flood of invented ids, a genuine new key waits
 /// for the end of the cool-down.
@@ -102,6 +102,7 @@ impl FetchBudget {
     /// Records a successful attempt, and whether it brought a new key.
     pub(super) fn answered(&mut self, brought_new_key: bool) {
         self.settle_rotation_reserve(brought_new_key);
+        planted!("keys: the reserve is free at once", self.rotation_reserve_spent = None);
         self.has_answered = true;
         self.unknown_kids.clear();
         self.absent.clear();

@@ -1,13 +1,10 @@
 //! The circuit breaker: stops calls to an issuer that fails, and probes it after a pause. A pure state machine, without a
 //! clock.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::PoisonError, time::Duration};
 
 use super::{CacheKey, Limits};
+use crate::sync::{Mutex, MutexGuard, planted};
 
 /// The longest `Retry-After` that is respected and passed on: a wrong header must not lock tokens out for long.
 pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
@@ -202,6 +199,10 @@ impl CircuitBreaker {
         if let Some(left) = states.open_for(&token, self.probe_timeout, now) {
             return Err(left);
         }
+        planted!("circuit breaker: unlocked before the probe", {
+            drop(states);
+            states = self.states();
+        });
         let after_pause = !states.all.is_closed();
         let (is_probe, probes_own) = match states.failing_token(&token) {
             Some(own) => (false, own.try_acquire(now)),
@@ -335,5 +336,7 @@ fn remaining(since: Duration, wait: Duration, now: Duration) -> Option<Duration>
     (left <= wait * 2).then_some(left)
 }
 
+#[cfg(all(test, scopegate_loom))]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,8 @@ use std::{
     collections::hash_map::RandomState,
     ops::Deref,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc, PoisonError,
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -15,6 +15,7 @@ use quick_cache::{Weighter, sync::DefaultLifecycle};
 use super::{CacheKey, settings::CacheConfig};
 use crate::{
     refusal::{Error, FailedCheck, Reason},
+    sync::{self, Mutex, atomic::AtomicU64},
     token::VerifiedToken,
 };
 
@@ -34,7 +35,7 @@ pub(super) struct LocalCache {
     latest: AtomicU64,
 }
 
-type Cache = quick_cache::sync::Cache<CacheKey, Weighed, Bytes, RandomState>;
+type Cache = sync::Cache<CacheKey, Weighed, Bytes, RandomState>;
 
 /// An answer with its weight at insertion: the cache has to find the same weight each time.
 #[derive(Clone)]

@@ -611,6 +611,8 @@ impl fmt::Debug for ResourceServer {
     }
 }
 
+#[cfg(all(test, scopegate_loom))]
+mod model;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 pub(crate) mod tests;

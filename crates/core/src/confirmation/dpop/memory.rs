@@ -5,15 +5,18 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     iter,
-    sync::{Mutex, PoisonError},
+    sync::PoisonError,
     time::Duration,
 };
 
 use super::replay::{ProofUse, ReplayKey};
-use crate::clock::CLOCK_STEP;
+use crate::{
+    clock::CLOCK_STEP,
+    sync::{Mutex, planted},
+};
 
 /// How many parts a store has, each behind a lock of its own.
-const SHARDS: usize = 64;
+const SHARDS: usize = if cfg!(all(test, scopegate_loom)) { 1 } else { 64 };
 
 /// The length of a shard's first table.
 const FEW: usize = 16;
@@ -72,13 +75,18 @@ impl MemoryReplayStore {
         let hash = self.hasher.hash_one(digest);
         // The upper bits select the shard, the lower half selects the place in it.
         let shard = &self.shards[usize::try_from(hash >> 32).unwrap_or_default() % SHARDS];
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = lock();
         if let Some(slot) = shard.find(digest, hash) {
             if !slot.has_expired(now) {
                 return Ok(ProofUse::Repeated);
             }
             slot.until = until;
         } else {
+            planted!("replay: unlocked between look and note", {
+                drop(shard);
+                shard = lock();
+            });
             if shard.is_full() {
                 shard.make_room(now, self.max_slots, &self.hasher)?;
             }
@@ -204,5 +212,7 @@ impl Shard {
     }
 }
 
+#[cfg(all(test, scopegate_loom))]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,13 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
-
-use arc_swap::ArcSwapOption;
+use std::sync::Arc;
 
 use super::digest::TokenDigest;
 use crate::{
     per_thread::{self, CachePadded, Striped},
+    sync::{
+        ArcSwapOption,
+        atomic::{AtomicU64, Ordering},
+        planted,
+    },
     token::VerifiedToken,
 };
 
@@ -79,6 +79,10 @@ pub(super) fn slot(slots: &[Slot], digest: TokenDigest) -> Option<&Slot> {
 
 impl Slot {
     pub(super) fn get(&self, digest: TokenDigest) -> Option<VerifiedToken> {
+        planted!("jwt cache: a slot is read twice", {
+            let is_its_own = self.token.load().as_ref().is_some_and(|token| token.0 == digest);
+            return self.token.load().as_ref().filter(|_| is_its_own).map(|token| token.1.clone());
+        });
         let token = self.token.load();
         token.as_ref().filter(|token| token.0 == digest).map(|token| token.1.clone())
     }

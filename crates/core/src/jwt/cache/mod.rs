@@ -20,7 +20,10 @@ use self::{
     digest::{DigestKey, IdentityHasher},
     front::FrontCache,
 };
-use crate::token::VerifiedToken;
+use crate::{
+    sync::{Cache, planted},
+    token::VerifiedToken,
+};
 
 /// How many verified JWTs are cached.
 ///
@@ -87,7 +90,7 @@ struct Levels {
     front: Option<FrontCache>,
 }
 
-type BackCache = quick_cache::sync::Cache<TokenDigest, Weighed, Bytes, BuildHasherDefault<IdentityHasher>>;
+type BackCache = Cache<TokenDigest, Weighed, Bytes, BuildHasherDefault<IdentityHasher>>;
 
 /// A token, and the memory that it took when it was last weighed: the map has to find the same weight each time.
 #[derive(Clone)]
@@ -138,6 +141,11 @@ impl JwtCache {
         let from_front = slot.and_then(|(slot, _)| slot.get(digest));
         let is_in_front = from_front.is_some();
         let token = from_front.or_else(|| back.get(&digest).map(|weighed| weighed.token))?;
+        planted!("jwt cache: the front is believed", {
+            if is_in_front {
+                return Some(token);
+            }
+        });
         // BCP-3: it is judged anew for each request.
         if !is_still_valid(&token) {
             self.remove(digest);
@@ -214,5 +222,7 @@ impl Weighter<TokenDigest, Weighed> for Bytes {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, scopegate_loom))]
+mod model;
+#[cfg(all(test, not(scopegate_loom)))]
 mod tests;

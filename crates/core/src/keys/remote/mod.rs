@@ -5,15 +5,11 @@ mod refresh_task;
 
 use std::{
     fmt, ptr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, Weak},
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwapOption;
-use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
+use tokio::{runtime::Handle, sync::Notify};
 
 use self::event::Event;
 use super::{
@@ -29,6 +25,11 @@ use crate::{
     observe::{KeyFetch, Observer},
     redact::chain,
     single_flight::{Flight, SingleFlight},
+    sync::{
+        AbortHandle, ArcSwapOption, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        planted, spawn, spawn_abortable,
+    },
 };
 
 /// A [`KeySource`] of keys that are fetched.
@@ -286,6 +287,10 @@ impl Shared {
                 return Some(flight.clone());
             }
         }
+        planted!("keys: unlocked between look and attempt", {
+            drop(attempts);
+            attempts = self.attempts();
+        });
         if !attempts.budget.spend(reason, now) {
             if reason == RefetchReason::RefreshDue {
                 self.schedule(now + attempts.budget.left(now));
@@ -297,7 +302,7 @@ impl Shared {
         // The runtime of the request is alive. The one that the source was made in may be gone.
         let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
         if attempts.refresh_task.as_ref().is_none_or(AbortHandle::is_finished) {
-            attempts.refresh_task = Some(runtime.spawn(refresh_task::run(Arc::downgrade(self))).abort_handle());
+            attempts.refresh_task = Some(spawn_abortable(&runtime, refresh_task::run(Arc::downgrade(self))));
         }
         self.schedule(now + self.limit() + CLOCK_STEP);
         drop(attempts);
@@ -307,7 +312,7 @@ impl Shared {
             let (loaded, discovered) = result.unwrap_or((Err(FetchKeysError::TaskEnded), None));
             concluding.conclude(number, loaded, discovered)
         });
-        runtime.spawn(async move {
+        spawn(&runtime, async move {
             let last = shared.loaded.load_full();
             let loaded = shared.fetcher.load(last.as_deref(), &mut discovered).await;
             guard.end((loaded, discovered));
@@ -426,6 +431,8 @@ fn millis_of(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-#[cfg(test)]
+#[cfg(all(test, scopegate_loom))]
+mod model;
+#[cfg(all(test, not(scopegate_loom)))]
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod tests;

@@ -3,13 +3,13 @@
 use std::{
     future::{self, Future},
     pin::pin,
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::{Arc, Weak},
     task::Poll,
     time::Duration,
 };
 
 use super::{RefetchReason, RefreshMode, Shared, millis};
-use crate::BoxFuture;
+use crate::{BoxFuture, sync::atomic::Ordering};
 
 /// Starts an attempt whenever one is due, until the source of the keys is dropped.
 ///

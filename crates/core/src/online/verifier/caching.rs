@@ -5,9 +5,12 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{MAX_AGE_TOLERANCE, OnlineVerifier, lookup::LookupTarget};
-use crate::online::{
-    CacheEntry, CacheKey,
-    local_cache::{Answer, Verdict},
+use crate::{
+    online::{
+        CacheEntry, CacheKey,
+        local_cache::{Answer, Verdict},
+    },
+    sync::planted,
 };
 
 /// How an answer changes the shared store.
@@ -26,6 +29,10 @@ impl OnlineVerifier {
         if in_flight.invalidations.has_any(&answer.tags, epoch) {
             return None;
         }
+        planted!("online: unlocked before the answer is cached", {
+            drop(in_flight);
+            in_flight = self.in_flight();
+        });
         if matches!(answer.verdict, Verdict::Bad { .. })
             && in_flight.unfinished.get(&key).is_some_and(|lookups| *lookups > 1)
             && let Some(exact) = answer.tags.first()

@@ -10,7 +10,7 @@ mod tags;
 use std::{
     collections::{HashMap, hash_map::Entry},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -36,6 +36,7 @@ use crate::{
     observe::Observer,
     refusal::Error,
     single_flight::{Flight, SingleFlight},
+    sync::{Mutex, MutexGuard, planted, spawn},
     token::VerifiedToken,
 };
 
@@ -181,6 +182,7 @@ impl OnlineVerifier {
             // that this request came after. Then it starts its own, unless it has done so already.
             let is_too_old = !answer.from_upstream && !answer.is_current(self.now(), max_age);
             let is_invalidated = joined_in > epoch && self.in_flight().invalidations.has_any(&answer.tags, epoch);
+            planted!("online: an answer from before an invalidation will do", return Ok(answer));
             if lookup.is_none() || !(is_too_old || is_invalidated) {
                 return Ok(answer);
             }
@@ -250,8 +252,11 @@ impl OnlineVerifier {
             drop(queued);
             FlightOutcome { epoch, result: result.unwrap_or_else(|| Err(ended_early())) }
         });
-        runtime.spawn(async move {
+        let task = async move {
             let result = verifier.look_up(lookup, number, bypasses_store).await;
+            planted!("online: a lookup ends before its answer is cached", {
+                let _ = flight_key.and_then(|key| verifier.in_flight().lookups.finish(&key, number));
+            });
             let change = match (&result, key) {
                 (Ok(answer), Some(key)) => verifier.cache(key, answer, epoch).map(|change| (key, change)),
                 _ => None,
@@ -262,7 +267,8 @@ impl OnlineVerifier {
                 verifier.change_store(key, change, epoch).await;
             }
             drop(unfinished);
-        });
+        };
+        spawn(&runtime, task);
         Ok(flight)
     }
 
@@ -414,6 +420,8 @@ impl fmt::Debug for OnlineVerifier {
     }
 }
 
+#[cfg(all(test, scopegate_loom))]
+mod model;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod tests;
