@@ -20,6 +20,11 @@ impl Clock {
     pub fn set(&self, now: i64) {
         self.0.store(now, Ordering::Relaxed);
     }
+
+    /// The time that it shows.
+    pub fn now(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl clock::Clock for Clock {

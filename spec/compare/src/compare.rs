@@ -1,6 +1,6 @@
 //! Both sides of a case.
 
-use std::fmt;
+use std::{fmt, iter::once};
 
 use scopegate_spec::{Answers, Request, Rule, State, decide};
 
@@ -8,7 +8,7 @@ use crate::{
     judge::Gate,
     outcome::{Challenge, Outcome},
     request::Plan,
-    world::{TOKEN_HEADER, World},
+    world::{Route, TOKEN_HEADER, World},
 };
 
 /// A configuration and requests to it, in their order.
@@ -16,17 +16,19 @@ use crate::{
 pub struct Case {
     /// The configuration.
     pub world: World,
-    /// The requests.
+    /// Further routes of its server.
+    pub routes: Vec<Route>,
+    /// The tokens, and the requests with each.
     pub plans: Vec<Plan>,
-    /// Whether each is sent to a server of its own as well.
+    /// Whether the first request with each is sent to a server of its own as well.
     pub fresh: bool,
 }
 
 /// What came of a case without a difference.
 #[derive(Debug)]
 pub enum Agreement {
-    /// For each request the status, and the rule of a refusal.
-    Decided(Vec<(u16, Rule)>),
+    /// For each request the rule of a refusal, and what both say.
+    Decided(Vec<(Rule, Outcome)>),
     /// The gate's builder refuses the configuration.
     NotBuilt,
 }
@@ -36,6 +38,7 @@ pub enum Agreement {
 pub struct Difference {
     request: Request,
     now: i64,
+    route: usize,
     /// Which of the attempts.
     attempt: &'static str,
     rule: Rule,
@@ -44,16 +47,23 @@ pub struct Difference {
 }
 
 impl Case {
+    /// The configuration at each of its routes.
+    pub fn worlds(&self) -> impl Iterator<Item = World> {
+        once(self.world.clone()).chain(self.routes.iter().map(|route| self.world.at(route)))
+    }
+
     /// Asks both sides about every request: the gate until its caches answer, and perhaps a fresh gate.
     pub fn compare(&self) -> Result<Agreement, Box<Difference>> {
+        let Some(gate) = Gate::build(&self.world) else { return Ok(Agreement::NotBuilt) };
         let config = self.world.specified();
-        let Some(mut gate) = Gate::build(&self.world) else { return Ok(Agreement::NotBuilt) };
-        let mut decided = Vec::with_capacity(self.plans.len());
+        let mut routes: Vec<_> = self.worlds().map(|world| (world.route_of(&config), gate.at(&world), world)).collect();
+        let mut decided = Vec::new();
         for plan in &self.plans {
-            let (request, now) = plan.request(&self.world);
-            for now in [now].into_iter().chain(plan.again.map(|seconds| now + seconds)) {
-                let decision = decide(&config, &Answers::new(), now, &request, &mut State::default());
-                let (status, rule) = (decision.status, decision.rule);
+            for (index, (route, request, now)) in plan.requests(&self.world).enumerate() {
+                let route = route % routes.len();
+                let (config, gate, world) = &mut routes[route];
+                let decision = decide(config, &Answers::new(), now, &request, &mut State::default());
+                let rule = decision.rule;
                 let specified = Outcome::from(decision);
                 let compare = |gate: &mut Gate, attempt| {
                     let implemented = gate.decide(&request, now);
@@ -61,16 +71,18 @@ impl Case {
                         return Ok(());
                     }
                     let (request, specified) = (request.clone(), specified.clone());
-                    Err(Box::new(Difference { request, now, attempt, rule, specified, implemented }))
+                    Err(Box::new(Difference { request, now, route, attempt, rule, specified, implemented }))
                 };
-                // Each of the two caches of tokens answers from its second time on.
-                for attempt in ["first", "second", "third"] {
-                    compare(&mut gate, attempt)?;
+                compare(gate, "first")?;
+                // Each of the two caches of tokens answers from its second time on, and from then on in the visits, too.
+                if index == 0 {
+                    compare(gate, "second")?;
+                    compare(gate, "third")?;
                 }
-                if let (true, Some(mut fresh)) = (self.fresh, Gate::build(&self.world)) {
+                if let (true, 0, Some(mut fresh)) = (self.fresh, index, Gate::build(world)) {
                     compare(&mut fresh, "fresh")?;
                 }
-                decided.push((status, rule));
+                decided.push((rule, specified));
             }
         }
         Ok(Agreement::Decided(decided))
@@ -104,7 +116,7 @@ impl Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "at {}: {} {}", self.now, self.request.method, self.request.uri)?;
+        writeln!(f, "at {}, route {}: {} {}", self.now, self.route, self.request.method, self.request.uri)?;
         for (name, value) in &self.request.headers {
             writeln!(f, "{name}: {}", value.escape_ascii())?;
             for part in String::from_utf8_lossy(value).split([' ', '.']) {

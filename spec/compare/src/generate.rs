@@ -17,17 +17,42 @@ use crate::{
     dialect::Dialect,
     keys,
     mutation::{Form, LineEdit, Mutation, SignatureEdit, TokenEdit},
-    request::{Place, Plan},
+    request::{Place, Plan, Visit},
     values::{
         ALGORITHM_NAMES, CLAIM_VALUES, CLAIMS, HEADER_VALUES, HEADERS, KEY_EDITS, PAYLOADS, SCOPES, TYPES,
         WHOLE_TOKENS, is_open,
     },
-    world::{ALGORITHMS, Published, Scopes, Source, TOKEN_HEADER, Trusted, World},
+    world::{ALGORITHMS, Published, Route, Scopes, Source, TOKEN_HEADER, Trusted, World},
 };
+
+/// The greatest numbers of tokens in a case, and of other requests with each.
+const TOKENS: usize = 20;
+const VISITS: usize = 28;
+/// The greatest number of further routes.
+const ROUTES: usize = 7;
 
 /// Cases.
 pub fn case() -> BoxedStrategy<Case> {
-    (world(), vec(plan(), 1..=4), rarely(8)).prop_map(|(world, plans, fresh)| Case { world, plans, fresh }).boxed()
+    (world(), vec(route(), 0..=ROUTES), vec(plan(), 1..=TOKENS), rarely(24))
+        .prop_map(|(world, routes, mut plans, fresh)| {
+            let (tokens, visits) =
+                world.issuers.iter().flat_map(|issuer| &issuer.published).map(effort).min().unwrap_or_default();
+            plans.truncate(tokens);
+            plans.iter_mut().for_each(|plan| plan.visits.truncate(visits));
+            Case { world, routes, plans, fresh }
+        })
+        .boxed()
+}
+
+/// How many tokens an issuer with this key may have in a case, and how many other requests there may be with each: the
+/// specification reads the keys and checks the signature anew for each request, and what that takes differs a hundredfold.
+fn effort(published: &Published) -> (usize, usize) {
+    match keys::key(published.key).algorithms {
+        ["Ed25519", ..] => (TOKENS, VISITS),
+        ["ES256", ..] => (6, 4),
+        ["ES384", ..] => (4, 2),
+        _ => (2, 1),
+    }
 }
 
 /// `true` once in so many times; made smaller, `false`.
@@ -35,19 +60,23 @@ fn rarely(times: u32) -> impl Strategy<Value = bool> {
     prop_oneof![times - 1 => Just(false), 1 => Just(true)]
 }
 
+fn route() -> impl Strategy<Value = Route> {
+    (option::weighted(0.6, demand()), any::<bool>(), rarely(4)).prop_map(|(demand, scope_hint, optional)| {
+        // In optional mode the layer that refuses for a missing scope knows it and names it, hint or not.
+        Route { demand, scope_hint: scope_hint || optional, optional }
+    })
+}
+
 fn world() -> impl Strategy<Value = World> {
-    let route = (option::weighted(0.6, demand()), any::<bool>(), rarely(4));
     let limits = (
         prop_oneof![3 => Just(60), 1 => Just(0), 1 => Just(300)],
         option::weighted(0.2, select(vec![1, 10, 60, 3600])),
         prop_oneof![6 => Just(16 * 1024), 1 => 300_usize..900],
         rarely(4),
     );
-    (vec(trusted(), 1..=2), route, limits).prop_map(|(issuers, route, limits)| {
-        let (demand, scope_hint, optional) = route;
+    (vec(trusted(), 1..=2), route(), limits).prop_map(|(issuers, route, limits)| {
+        let Route { demand, scope_hint, optional } = route;
         let (leeway, max_token_age, max_token_length, token_header) = limits;
-        // In optional mode the layer that refuses for a missing scope knows it and names it, hint or not.
-        let scope_hint = scope_hint || optional;
         World { issuers, demand, scope_hint, optional, leeway, max_token_age, max_token_length, token_header }
     })
 }
@@ -62,7 +91,7 @@ fn demand() -> impl Strategy<Value = Demand> {
 fn trusted() -> impl Strategy<Value = Trusted> {
     let tokens = (
         prop_oneof![2 => Just(Dialect::Rfc9068), 3 => select(&Dialect::ALL[..])],
-        prop_oneof![2 => Just(0), 1 => 0..ALGORITHMS.len()],
+        prop_oneof![4 => Just(0), 1 => 0..ALGORITHMS.len()],
         select(&[Scopes::Exact, Scopes::Implied, Scopes::GenAuth][..]),
     );
     let weakened = (rarely(6), any::<bool>(), rarely(3), any::<bool>());
@@ -84,9 +113,9 @@ fn trusted() -> impl Strategy<Value = Trusted> {
     })
 }
 
-/// Keys of the pool. RSA keys are seldom there: to read one takes long.
+/// Keys of the pool, the cheap ones most often.
 fn pooled() -> impl Strategy<Value = usize> {
-    prop_oneof![24 => 0..4_usize, 3 => Just(4_usize), 1 => 5..keys::COUNT]
+    prop_oneof![10 => 0..2_usize, 64 => 2..4_usize, 2 => Just(4_usize), 1 => 5..keys::COUNT]
 }
 
 fn published() -> impl Strategy<Value = Published> {
@@ -114,17 +143,26 @@ fn plan() -> impl Strategy<Value = Plan> {
     let mutations =
         vec(option::weighted(0.6, mutation()), 0..=4).prop_map(|slots| slots.into_iter().flatten().collect());
     let signed = (0..2_usize, 0..3_usize, 0..3_usize, any::<bool>());
-    (signed, vec(select(SCOPES), 0..5), mutations, option::weighted(0.3, offset())).prop_map(
-        |((issuer, key, algorithm, names_key), scopes, mutations, again)| Plan {
+    (signed, vec(select(SCOPES), 0..5), mutations, vec(visit(), 0..=VISITS)).prop_map(
+        |((issuer, key, algorithm, names_key), scopes, mutations, visits)| Plan {
             issuer,
             key,
             algorithm,
             names_key,
             scopes,
             mutations,
-            again,
+            visits,
         },
     )
+}
+
+fn visit() -> impl Strategy<Value = Visit> {
+    let seconds = prop_oneof![1 => Just(0), 1 => offset()];
+    (0..=ROUTES, seconds, option::weighted(0.25, line())).prop_map(|(route, seconds, line)| Visit {
+        route,
+        seconds,
+        lines: line.into_iter().collect(),
+    })
 }
 
 fn mutation() -> BoxedStrategy<Mutation> {

@@ -1,13 +1,14 @@
 //! The gate: its real layers around a handler that says who called.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, rc::Rc};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header::WWW_AUTHENTICATE};
 use http_body_util::Empty;
-use scopegate_core::Authentication;
+use scopegate_core::{Authentication, ResourceServer};
 use scopegate_spec::Request;
 use scopegate_tower::{Authenticate, RequireScope};
+use tokio::task::yield_now;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn, util::BoxCloneService};
 
 use crate::{
@@ -21,9 +22,13 @@ use crate::{
 type Incoming = http::Request<Empty<Bytes>>;
 type Response = http::Response<Empty<Bytes>>;
 
-/// A server of its own.
+/// How often a task of the gate may have to be polled until it has ended: the network answers at once.
+const BACKGROUND_STEPS: usize = 8;
+
+/// A route of a server.
 pub struct Gate {
-    runtime: tokio::runtime::Runtime,
+    runtime: Rc<tokio::runtime::Runtime>,
+    resource_server: ResourceServer,
     service: BoxCloneService<Incoming, http::Response<()>, Infallible>,
     clock: Clock,
 }
@@ -38,37 +43,38 @@ impl Gate {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers");
         let clock = Clock::default();
         clock.set(NOW);
-        let resource_server = match runtime.block_on(world.implemented(clock.clone()).build()) {
-            Ok(resource_server) => resource_server,
+        match runtime.block_on(world.implemented(clock.clone()).build()) {
+            Ok(resource_server) => {
+                let service = service(resource_server.clone(), world);
+                Some(Self { runtime: Rc::new(runtime), resource_server, service, clock })
+            }
             Err(error) => {
                 let is_expected = |fault: &str| fault.contains("none of the given keys can be used");
                 assert!(error.faults().all(is_expected), "{error}\n{world:#?}");
-                return None;
+                None
             }
-        };
-        let mut authenticate = Authenticate::new(resource_server);
-        if world.optional {
-            authenticate = authenticate.optional();
         }
-        let service = match world.demand.as_ref().map(policy) {
-            Some(policy) => {
-                if world.scope_hint {
-                    authenticate = authenticate.scope_hint(policy.clone());
-                }
-                let service = (authenticate, RequireScope::new(policy)).layer(service_fn(handler));
-                BoxCloneService::new(service.map_response(|response| response.map(drop)))
-            }
-            None => {
-                let service = authenticate.layer(service_fn(handler));
-                BoxCloneService::new(service.map_response(|response| response.map(drop)))
-            }
-        };
-        Some(Self { runtime, service, clock })
+    }
+
+    /// Another route of the same server: that of a configuration that differs in nothing but its route.
+    pub fn at(&self, world: &World) -> Self {
+        let (runtime, resource_server, clock) =
+            (Rc::clone(&self.runtime), self.resource_server.clone(), self.clock.clone());
+        let service = service(resource_server.clone(), world);
+        Self { runtime, resource_server, service, clock }
     }
 
     /// What the gate decides about a request at a time.
     pub fn decide(&mut self, request: &Request, now: i64) -> Outcome {
-        self.clock.set(now);
+        if self.clock.now() != now {
+            // What began in the background ends before the time goes on.
+            self.runtime.block_on(async {
+                for _ in 0..BACKGROUND_STEPS {
+                    yield_now().await;
+                }
+            });
+            self.clock.set(now);
+        }
         let Ok(response) = self.runtime.block_on(self.service.call(incoming(request)));
         let challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
         let mut challenges: Vec<_> = challenges.flat_map(|value| challenge::parse(value.as_bytes())).collect();
@@ -77,6 +83,30 @@ impl Gate {
             status: response.status().as_u16(),
             challenges,
             caller: response.extensions().get::<Option<Caller>>().cloned().flatten(),
+        }
+    }
+}
+
+/// The layers of a route.
+fn service(
+    resource_server: ResourceServer,
+    world: &World,
+) -> BoxCloneService<Incoming, http::Response<()>, Infallible> {
+    let mut authenticate = Authenticate::new(resource_server);
+    if world.optional {
+        authenticate = authenticate.optional();
+    }
+    match world.demand.as_ref().map(policy) {
+        Some(policy) => {
+            if world.scope_hint {
+                authenticate = authenticate.scope_hint(policy.clone());
+            }
+            let service = (authenticate, RequireScope::new(policy)).layer(service_fn(handler));
+            BoxCloneService::new(service.map_response(|response| response.map(drop)))
+        }
+        None => {
+            let service = authenticate.layer(service_fn(handler));
+            BoxCloneService::new(service.map_response(|response| response.map(drop)))
         }
     }
 }

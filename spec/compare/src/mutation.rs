@@ -1,7 +1,7 @@
 //! What may be wrong with a request, or odd: one change each.
 
 use crate::{
-    request::{Draft, NOW, Place},
+    request::{Draft, Head, NOW, Place},
     text::set,
 };
 
@@ -112,7 +112,7 @@ impl Mutation {
             }
             Self::Signature(edit) => draft.signature.push(edit),
             Self::Token(edit) => draft.token.push(edit),
-            Self::Line(edit) => edit.apply(draft),
+            Self::Line(edit) => edit.apply(&mut draft.head),
             Self::Later(seconds) => draft.now += seconds,
         }
     }
@@ -194,8 +194,8 @@ fn loosen(part: &mut String) {
 }
 
 impl LineEdit {
-    fn apply(self, draft: &mut Draft) {
-        let head = &mut draft.head;
+    /// Changes what is around a token.
+    pub fn apply(self, head: &mut Head) {
         match self {
             Self::Scheme(scheme) => head.scheme = scheme,
             Self::Separator(separator) => head.separator = separator,

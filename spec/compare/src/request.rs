@@ -1,11 +1,13 @@
 //! A request: a good one for a configuration, and then what mutations make of it.
 
+use std::iter::once;
+
 use scopegate_spec::Request;
 
 use crate::{
     dialect::Dialect,
     keys::key,
-    mutation::{Mutation, SignatureEdit, TokenEdit},
+    mutation::{LineEdit, Mutation, SignatureEdit, TokenEdit},
     text::{Members, array, base64url, object, quoted, set},
     world::{AUDIENCE, CLIENT, ISSUERS, OWN_AUDIENCES, TOKEN_HEADER, Trusted, World},
 };
@@ -13,7 +15,7 @@ use crate::{
 /// The time at which a good token is used, in seconds since 1970.
 pub const NOW: i64 = 1_760_000_000;
 
-/// How a request is made.
+/// How a token is made, and the requests with it.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Which issuer signs, of those that are trusted.
@@ -28,8 +30,23 @@ pub struct Plan {
     pub scopes: Vec<&'static str>,
     /// What is changed, in this order.
     pub mutations: Vec<Mutation>,
-    /// How many seconds later the same request comes again, if it does.
-    pub again: Option<i64>,
+    /// What is changed besides in each other request with the token.
+    pub visits: Vec<Visit>,
+}
+
+/// What a request with a token has that the first one has not.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// Which route it is for.
+    pub route: usize,
+    /// How many seconds later it comes.
+    pub seconds: i64,
+    /// What is changed of its field lines and its query, in this order.
+    pub lines: Vec<LineEdit>,
+}
+
+impl Visit {
+    const FIRST: &Self = &Self { route: 0, seconds: 0, lines: Vec::new() };
 }
 
 /// A request before it is written.
@@ -82,8 +99,18 @@ pub enum Place {
 }
 
 impl Plan {
-    /// The request and its time.
-    pub fn request(&self, world: &World) -> (Request, i64) {
+    /// The requests, each with its route and its time: the first as it is planned, then the visits. All have the same token.
+    pub fn requests(&self, world: &World) -> impl Iterator<Item = (usize, Request, i64)> {
+        let draft = self.draft(world);
+        let token = draft.token();
+        once(Visit::FIRST).chain(&self.visits).map(move |visit| {
+            let mut head = draft.head.clone();
+            visit.lines.iter().for_each(|edit| edit.apply(&mut head));
+            (visit.route, head.request(&token, world), draft.now + visit.seconds)
+        })
+    }
+
+    fn draft(&self, world: &World) -> Draft {
         let mut draft = self.good(world);
         self.mutations.iter().for_each(|mutation| mutation.apply(&mut draft));
         // The specification's Keycloak has no marks of other kinds but `typ`.
@@ -94,7 +121,7 @@ impl Plan {
         if world.issuers.iter().any(Trusted::waives_audience) {
             draft.claims.retain(|(name, value)| (name.as_str(), value.as_str()) != ("aud", "[]"));
         }
-        (draft.request(world), draft.now)
+        draft
     }
 
     /// A request that passes, unless the issuer publishes no usable key or the scopes are too few.
@@ -155,12 +182,13 @@ impl Draft {
         self.token.iter().for_each(|edit| edit.apply(&mut token));
         token
     }
+}
 
-    fn request(&self, world: &World) -> Request {
-        let (token, head) = (self.token(), &self.head);
-        let is_named = head.place == Place::NamedHeader && world.token_header;
-        let with_suffix = format!("{token}{}", head.suffix);
-        let credentials = format!("{}{}{with_suffix}", head.scheme, head.separator);
+impl Head {
+    fn request(&self, token: &str, world: &World) -> Request {
+        let is_named = self.place == Place::NamedHeader && world.token_header;
+        let with_suffix = format!("{token}{}", self.suffix);
+        let credentials = format!("{}{}{with_suffix}", self.scheme, self.separator);
         let mut headers = Vec::new();
         let mut push = |name: &str, value: &str| {
             // An HTTP stack removes white space around a value before anything sees it.
@@ -168,12 +196,12 @@ impl Draft {
             let value = if name == "authorization" && has_open_scheme(value) { "Basic eDp5" } else { value };
             headers.push((name.to_owned(), value.as_bytes().to_vec()));
         };
-        match head.place {
+        match self.place {
             Place::Authorization => push("authorization", &credentials),
             Place::NamedHeader => push(TOKEN_HEADER, &with_suffix),
             Place::Nowhere => {}
         }
-        for (name, value) in &head.lines {
+        for (name, value) in &self.lines {
             // It is open what a token in both header fields means.
             let is_both = match *name {
                 "authorization" => is_named,
@@ -184,7 +212,7 @@ impl Draft {
                 push(name, value.unwrap_or(if *name == TOKEN_HEADER { &with_suffix } else { &credentials }));
             }
         }
-        let uri = head.query.map_or_else(|| "/messages".to_owned(), |query| format!("/messages?{query}"));
+        let uri = self.query.map_or_else(|| "/messages".to_owned(), |query| format!("/messages?{query}"));
         Request { method: "GET".to_owned(), uri, headers, certificate: None }
     }
 }

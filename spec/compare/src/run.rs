@@ -41,8 +41,9 @@ pub fn compare(seeds: impl IntoIterator<Item = u64>, mut progress: impl FnMut(&T
         let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
         let mut runner = TestRunner::new_with_rng(Config::default(), random);
         let mut tree = strategy.new_tree(&mut runner).expect("no strategy rejects a value");
-        match tree.current().compare() {
-            Ok(agreement) => tally.count(agreement),
+        let case = tree.current();
+        match case.compare() {
+            Ok(agreement) => tally.count(&case, agreement),
             Err(difference) => {
                 tally.count_difference();
                 if let Entry::Vacant(place) = failures.entry(difference.kind()) {

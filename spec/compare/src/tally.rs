@@ -1,10 +1,17 @@
 //! What was compared, by the rule that refused.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
 use scopegate_spec::Rule;
 
-use crate::compare::Agreement;
+use crate::{
+    compare::{Agreement, Case},
+    outcome::Outcome,
+};
 
 /// The rules that a request with a JWT can reach here. One that none reaches is a fault of the generator.
 pub const REACHABLE: &[Rule] = &[
@@ -44,28 +51,36 @@ pub const REACHABLE: &[Rule] = &[
     "SCOPE-6",
 ];
 
+/// What the pairs have in common that are alike: the rule, the status, and for each challenge its scheme and its code.
+type Class = (Rule, u16, Vec<(String, Option<String>)>);
+
 /// Counts of pairs.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    refused: BTreeMap<Rule, u64>,
-    accepted: u64,
+    classes: BTreeMap<Class, u64>,
+    /// Digests of the configurations.
+    worlds: BTreeSet<u64>,
+    tokens: u64,
     not_built: u64,
     differences: u64,
 }
 
 impl Tally {
     /// Counts what came of a case.
-    pub fn count(&mut self, agreement: Agreement) {
-        match agreement {
-            Agreement::Decided(decided) => {
-                for (status, rule) in decided {
-                    match status {
-                        200 => self.accepted += 1,
-                        _ => *self.refused.entry(rule).or_default() += 1,
-                    }
-                }
-            }
-            Agreement::NotBuilt => self.not_built += 1,
+    pub fn count(&mut self, case: &Case, agreement: Agreement) {
+        let Agreement::Decided(decided) = agreement else {
+            self.not_built += 1;
+            return;
+        };
+        for world in case.worlds() {
+            let mut hasher = DefaultHasher::new();
+            format!("{world:?}").hash(&mut hasher);
+            self.worlds.insert(hasher.finish());
+        }
+        self.tokens += case.plans.len() as u64;
+        for (rule, Outcome { status, challenges, .. }) in decided {
+            let challenges = challenges.into_iter().map(|challenge| (challenge.scheme, challenge.error)).collect();
+            *self.classes.entry((rule, status, challenges)).or_default() += 1;
         }
     }
 
@@ -81,41 +96,56 @@ impl Tally {
 
     /// Counts what another has counted.
     pub fn add(&mut self, other: Self) {
-        self.accepted += other.accepted;
+        self.worlds.extend(other.worlds);
+        self.tokens += other.tokens;
         self.not_built += other.not_built;
         self.differences += other.differences;
-        for (rule, count) in other.refused {
-            *self.refused.entry(rule).or_default() += count;
+        for (class, count) in other.classes {
+            *self.classes.entry(class).or_default() += count;
         }
     }
 
     /// How many pairs were compared.
     pub fn pairs(&self) -> u64 {
-        self.accepted + self.refused.values().sum::<u64>()
+        self.classes.values().sum()
     }
 
     /// How many were accepted.
     pub fn accepted(&self) -> u64 {
-        self.accepted
+        self.classes.iter().filter(|((_, status, _), _)| *status == 200).map(|(_, count)| count).sum()
+    }
+
+    /// How many were refused by each rule.
+    fn refused(&self) -> BTreeMap<Rule, u64> {
+        let mut refused = BTreeMap::new();
+        for ((rule, status, _), count) in &self.classes {
+            if *status != 200 {
+                *refused.entry(*rule).or_default() += count;
+            }
+        }
+        refused
     }
 
     /// The rules that were not reached.
     pub fn unreached(&self) -> Vec<Rule> {
-        REACHABLE.iter().copied().filter(|rule| !self.refused.contains_key(rule)).collect()
+        let refused = self.refused();
+        REACHABLE.iter().copied().filter(|rule| !refused.contains_key(rule)).collect()
     }
 
     /// Whether the pairs are worth comparing: a twentieth is accepted, and every rule refuses.
     pub fn is_thorough(&self) -> bool {
-        self.accepted * 20 >= self.pairs() && self.unreached().is_empty()
+        self.accepted() * 20 >= self.pairs() && self.unreached().is_empty()
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (rule, count) in &self.refused {
+        for (rule, count) in self.refused() {
             writeln!(f, "{rule:>10} {count:>9}")?;
         }
-        writeln!(f, "{:>10} {:>9}", "accepted", self.accepted)?;
-        writeln!(f, "{:>10} {:>9} configurations without a key that can be used", "not built", self.not_built)
+        writeln!(f, "{:>10} {:>9}", "accepted", self.accepted())?;
+        writeln!(f, "{:>10} {:>9} configurations without a key that can be used", "not built", self.not_built)?;
+        let (classes, worlds, tokens) = (self.classes.len(), self.worlds.len(), self.tokens);
+        writeln!(f, "{classes} classes by rule, status, schemes and codes; {worlds} configurations, {tokens} tokens")
     }
 }

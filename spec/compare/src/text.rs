@@ -12,7 +12,7 @@ pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
 
 /// A JSON string.
 pub fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    serde_json::to_string(text).expect("a string is JSON")
 }
 
 /// A JSON array of strings.
@@ -22,8 +22,15 @@ pub fn array<T: AsRef<str>>(elements: &[T]) -> String {
 
 /// A JSON object.
 pub fn object(members: &[(String, String)]) -> String {
-    let members: Vec<String> = members.iter().map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
-    format!("{{{}}}", members.join(","))
+    let mut text = String::with_capacity(512);
+    for (name, value) in members {
+        text.push(if text.is_empty() { '{' } else { ',' });
+        text.push_str(&quoted(name));
+        text.push(':');
+        text.push_str(value);
+    }
+    text.push_str(if text.is_empty() { "{}" } else { "}" });
+    text
 }
 
 /// Gives a member this value, wherever it is.

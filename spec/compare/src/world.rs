@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use http::HeaderName;
 use scopegate_core::{
-    GenAuthScopes, ImpliedScopes, Issuer, ResourceServer, ResourceServerBuilder, ScopePolicy, jose::Algorithm,
+    GenAuthScopes, ImpliedScopes, Issuer, JwtCacheConfig, ResourceServer, ResourceServerBuilder, ScopePolicy,
+    jose::Algorithm,
 };
 use scopegate_spec::{Config, Demand, Grammar, Keys};
 
@@ -43,6 +44,10 @@ pub const ALGORITHMS: [&[&str]; 8] = [
     &["RS512", "PS384", "ES384"],
 ];
 
+/// Room for the tokens of a case in both caches of them. More takes longer to make than all requests of a case.
+const CACHED_TOKENS: usize = 1024;
+const CACHED_BYTES: usize = 8 << 20;
+
 /// A resource server with one route.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -62,6 +67,17 @@ pub struct World {
     pub max_token_length: usize,
     /// Whether [`TOKEN_HEADER`] is named.
     pub token_header: bool,
+}
+
+/// Another route of a server.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// See [`World::demand`].
+    pub demand: Option<Demand>,
+    /// See [`World::scope_hint`].
+    pub scope_hint: bool,
+    /// See [`World::optional`].
+    pub optional: bool,
 }
 
 /// An issuer.
@@ -126,14 +142,23 @@ impl World {
     pub fn specified(&self) -> Config {
         let mut config = Config::new(AUDIENCE);
         config.issuers = ISSUERS.iter().zip(&self.issuers).map(|(name, issuer)| issuer.specified(name)).collect();
-        config.demand.clone_from(&self.demand);
-        config.scope_hint = self.scope_hint;
-        config.optional = self.optional;
         config.leeway = self.leeway.into();
         config.max_token_age = self.max_token_age.map(Into::into);
         config.max_token_length = self.max_token_length;
         config.token_header = self.token_header.then(|| TOKEN_HEADER.to_owned());
-        config
+        self.route_of(&config)
+    }
+
+    /// The same server with another route in place of its own.
+    pub fn at(&self, route: &Route) -> Self {
+        let Route { demand, scope_hint, optional } = route.clone();
+        Self { demand, scope_hint, optional, ..self.clone() }
+    }
+
+    /// For the specification, where the server is known already.
+    pub fn route_of(&self, server: &Config) -> Config {
+        let (demand, scope_hint, optional) = (self.demand.clone(), self.scope_hint, self.optional);
+        Config { demand, scope_hint, optional, ..server.clone() }
     }
 
     /// The same with keys that are given rather than fetched.
@@ -149,6 +174,7 @@ impl World {
             .audience(AUDIENCE)
             .leeway(Duration::from_secs(self.leeway.into()))
             .max_token_length(self.max_token_length)
+            .jwt_cache(JwtCacheConfig::default().max_bytes(CACHED_BYTES).max_entries(CACHED_TOKENS))
             .clock(clock)
             .fetch(Network(self.issuers.iter().map(Trusted::document).collect()));
         for (index, issuer) in self.issuers.iter().enumerate() {
@@ -188,7 +214,7 @@ impl Trusted {
 
     /// What its endpoint answers.
     fn document(&self) -> Option<String> {
-        (self.source != Source::Unavailable).then(|| self.set())
+        (self.source == Source::Fetched).then(|| self.set())
     }
 
     fn specified(&self, identifier: &str) -> scopegate_spec::Issuer {
