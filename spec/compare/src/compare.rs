@@ -6,8 +6,8 @@ use scopegate_spec::{Answers, Request, Rule, State, decide};
 
 use crate::{
     judge::Gate,
-    outcome::{Challenge, Outcome},
-    request::Plan,
+    outcome::Outcome,
+    request::{Plan, Sent},
     world::{Route, TOKEN_HEADER, World},
 };
 
@@ -57,41 +57,60 @@ impl Case {
         let Some(gate) = Gate::build(&self.world) else { return Ok(Agreement::NotBuilt) };
         let config = self.world.specified();
         let mut routes: Vec<_> = self.worlds().map(|world| (world.route_of(&config), gate.at(&world), world)).collect();
+        let mut sent: Vec<Sent> = self.plans.iter().flat_map(|plan| plan.requests(&self.world)).collect();
+        if self.world.proofs.is_some() {
+            // What remembers used proofs does not admit that it knows them once the clock was set back.
+            sent.sort_by_key(|sent| sent.now);
+        }
+        let new_state = || State {
+            is_unavailable: self.world.proofs.is_some_and(|proofs| proofs.store_is_down),
+            ..State::default()
+        };
+        let mut state = new_state();
         let mut decided = Vec::new();
-        for plan in &self.plans {
-            for (index, (route, request, now)) in plan.requests(&self.world).enumerate() {
-                let route = route % routes.len();
-                let (config, gate, world) = &mut routes[route];
-                let decision = decide(config, &Answers::new(), now, &request, &mut State::default());
-                let rule = decision.rule;
-                let specified = Outcome::from(decision);
-                let compare = |gate: &mut Gate, attempt| {
-                    let implemented = gate.decide(&request, now);
-                    if implemented == specified || self.is_open(&request, rule, &specified, &implemented) {
-                        return Ok(());
-                    }
-                    let (request, specified) = (request.clone(), specified.clone());
-                    Err(Box::new(Difference { request, now, route, attempt, rule, specified, implemented }))
-                };
-                compare(gate, "first")?;
-                // Each of the two caches of tokens answers from its second time on, and from then on in the visits, too.
-                if index == 0 {
-                    compare(gate, "second")?;
-                    compare(gate, "third")?;
+        for sent in &sent {
+            let route = sent.route % routes.len();
+            let (config, gate, world) = &mut routes[route];
+            if let Some(nonces) = config.dpop.as_mut().and_then(|dpop| dpop.nonces.as_mut()) {
+                *nonces = sent.good_nonce.iter().cloned().collect();
+            }
+            let decide = |state: &mut State| {
+                let decision = decide(config, &Answers::new(), sent.now, &sent.request, state);
+                (decision.rule, Outcome::from(decision))
+            };
+            let compare = |gate: &mut Gate, attempt, (rule, specified): &(Rule, Outcome)| {
+                let implemented = gate.decide(&sent.request, sent.now);
+                if implemented == *specified || self.is_open(sent, rule, specified, &implemented) {
+                    return Ok(());
                 }
-                if let (true, 0, Some(mut fresh)) = (self.fresh, index, Gate::build(world)) {
-                    compare(&mut fresh, "fresh")?;
+                let (request, specified) = (sent.request.clone(), specified.clone());
+                Err(Box::new(Difference { request, now: sent.now, route, attempt, rule, specified, implemented }))
+            };
+            let used = state.used_proofs.len();
+            let first = decide(&mut state);
+            compare(gate, "first", &first)?;
+            decided.push(first);
+            // Each of the two caches of tokens answers from its second time on, and from then on in the visits, too.
+            if sent.index == 0 {
+                if state.used_proofs.len() > used {
+                    decided.push(decide(&mut state));
                 }
-                decided.push((rule, specified));
+                let again = decided.last().expect("a decision");
+                compare(gate, "second", again)?;
+                compare(gate, "third", again)?;
+            }
+            if let (true, 0, Some(mut fresh)) = (self.fresh, sent.index, Gate::build(world)) {
+                compare(&mut fresh, "fresh", &decide(&mut new_state()))?;
             }
         }
         Ok(Agreement::Decided(decided))
     }
 
     /// Whether the documents allow both.
-    fn is_open(&self, request: &Request, rule: Rule, specified: &Outcome, implemented: &Outcome) -> bool {
-        let is_invalid = |challenge: &Challenge| challenge.error.as_deref() == Some("invalid_token");
-        let is_invalid = !implemented.challenges.is_empty() && implemented.challenges.iter().all(is_invalid);
+    fn is_open(&self, sent: &Sent, rule: Rule, specified: &Outcome, implemented: &Outcome) -> bool {
+        let request = &sent.request;
+        let mut codes = implemented.challenges.iter().filter_map(|challenge| challenge.error.as_deref());
+        let is_invalid = codes.next() == Some("invalid_token") && codes.next().is_none();
         match (rule, specified.status, implemented.status) {
             // JOSE-16: claims that are not verified may refuse while the keys are unavailable.
             ("KEY-12", 503, 401) => is_invalid,
@@ -99,6 +118,14 @@ impl Case {
             ("BEARER-3", 400, 401) => is_invalid && self.world.token_header && !request.lines(TOKEN_HEADER).is_empty(),
             // KEY-14: whether a set without a usable key is one. Where it is given, the builder refuses it.
             ("KEY-3", 401, 503) => Gate::build(&self.world.with_given_keys()).is_none(),
+            // DPOP-14, MTLS-1: whether a token that is not bound to a key, or is bound to another certificate, is refused before
+            // its proof is. DPOP-17: whether a nonce that is not good is told before another fault of the proof.
+            (_, 401, 401) => {
+                let of_token = Some("invalid_token").filter(|_| sent.fails_without_a_proof);
+                let of_nonce = Some("use_dpop_nonce").filter(|_| !sent.has_good_nonce);
+                let mut others = [of_token, of_nonce].into_iter().flatten();
+                others.any(|code| specified.with_code_of_proof(code) == *implemented)
+            }
             _ => false,
         }
     }

@@ -5,7 +5,7 @@ use std::{convert::Infallible, rc::Rc};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header::WWW_AUTHENTICATE};
 use http_body_util::Empty;
-use scopegate_core::{Authentication, ResourceServer};
+use scopegate_core::{Authentication, ResourceServer, mtls::ClientCertificate};
 use scopegate_spec::Request;
 use scopegate_tower::{Authenticate, RequireScope};
 use tokio::task::yield_now;
@@ -128,6 +128,9 @@ fn incoming(request: &Request) -> Incoming {
     for (name, value) in &request.headers {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a name that can be sent");
         incoming.headers_mut().append(name, HeaderValue::from_bytes(value).expect("a value that can be sent"));
+    }
+    if let Some(certificate) = &request.certificate {
+        incoming.extensions_mut().insert(ClientCertificate::from_der(certificate.clone()));
     }
     incoming
 }

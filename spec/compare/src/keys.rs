@@ -10,7 +10,7 @@ use rsa::{
     traits::PublicKeyParts as _,
 };
 
-use crate::text::{base64url, quoted};
+use crate::text::{Members, base64url, quoted};
 
 /// How many keys the pool has: two of P-256, two of Ed25519, one of P-384, two of RSA.
 pub const COUNT: usize = 7;
@@ -37,6 +37,11 @@ static POOL: LazyLock<[Key; COUNT]> =
 /// A key of the pool.
 pub fn key(index: usize) -> &'static Key {
     &POOL[index]
+}
+
+/// The JWK of a key of the pool.
+pub fn jwk(index: usize) -> Members {
+    key(index).members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
 fn p256(seed: u8) -> Key {

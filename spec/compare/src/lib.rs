@@ -3,16 +3,19 @@
 //! Both sides get the same description in their own words: [`world`] is a configuration, [`request`] a good request and what
 //! [`mutation`]s make of it, [`judge`] the gate behind its real layers, [`compare`] both. [`generate`] makes them up.
 
+pub mod binding;
 pub mod challenge;
 pub mod clock;
 pub mod compare;
 pub mod dialect;
 pub mod generate;
+pub mod head;
 pub mod judge;
 pub mod keys;
 pub mod mutation;
 pub mod network;
 pub mod outcome;
+pub mod proof;
 pub mod request;
 pub mod run;
 pub mod tally;

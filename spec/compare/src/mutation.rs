@@ -1,7 +1,8 @@
 //! What may be wrong with a request, or odd: one change each.
 
 use crate::{
-    request::{Draft, Head, NOW, Place},
+    head::{Head, Place},
+    request::{Draft, NOW},
     text::set,
 };
 
@@ -90,6 +91,8 @@ pub enum LineEdit {
     Place(Place),
     Extra(&'static str, Option<&'static str>),
     Query(&'static str),
+    Method(&'static str),
+    Path(&'static str),
 }
 
 impl Mutation {
@@ -119,7 +122,8 @@ impl Mutation {
 }
 
 impl Form {
-    fn write(self, time: i64) -> String {
+    /// A time, as JSON.
+    pub fn write(self, time: i64) -> String {
         match self {
             Self::Integer => time.to_string(),
             Self::Half => format!("{time}.5"),
@@ -203,6 +207,8 @@ impl LineEdit {
             Self::Place(place) => head.place = place,
             Self::Extra(name, value) => head.lines.push((name, value)),
             Self::Query(query) => head.query = Some(query),
+            Self::Method(method) => head.method = method,
+            Self::Path(path) => head.path = path,
         }
     }
 }

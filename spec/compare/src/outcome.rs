@@ -54,6 +54,19 @@ impl From<&VerifiedToken> for Caller {
     }
 }
 
+impl Outcome {
+    /// The same with another code where a proof is refused.
+    pub fn with_code_of_proof(&self, code: &str) -> Self {
+        let mut outcome = self.clone();
+        for challenge in &mut outcome.challenges {
+            if let Some("invalid_dpop_proof" | "use_dpop_nonce") = challenge.error.as_deref() {
+                challenge.error = Some(code.to_owned());
+            }
+        }
+        outcome
+    }
+}
+
 impl From<Decision> for Outcome {
     fn from(decision: Decision) -> Self {
         let challenges = decision.challenges.into_iter().map(|challenge| Challenge {

@@ -4,12 +4,16 @@ use std::iter::once;
 
 use scopegate_spec::Request;
 
+pub use crate::head::Place;
 use crate::{
+    binding::{CERTIFICATES, TARGETS, digest, fails_without_a_proof, is_good_nonce, nonce, thumbprint},
     dialect::Dialect,
+    head::Head,
     keys::key,
     mutation::{LineEdit, Mutation, SignatureEdit, TokenEdit},
+    proof::Proof,
     text::{Members, array, base64url, object, quoted, set},
-    world::{AUDIENCE, CLIENT, ISSUERS, OWN_AUDIENCES, TOKEN_HEADER, Trusted, World},
+    world::{AUDIENCE, CLIENT, ISSUERS, OWN_AUDIENCES, Trusted, World},
 };
 
 /// The time at which a good token is used, in seconds since 1970.
@@ -26,10 +30,16 @@ pub struct Plan {
     pub algorithm: usize,
     /// Whether the token names the key.
     pub names_key: bool,
+    /// The key of the pool to which the token is bound, where DPoP is on.
+    pub key_binding: Option<usize>,
+    /// Whether it is bound to the first of [`CERTIFICATES`], where that is on.
+    pub certificate_binding: bool,
     /// The granted scopes.
     pub scopes: Vec<&'static str>,
     /// What is changed, in this order.
     pub mutations: Vec<Mutation>,
+    /// What the first request shows.
+    pub evidence: Evidence,
     /// What is changed besides in each other request with the token.
     pub visits: Vec<Visit>,
 }
@@ -43,10 +53,40 @@ pub struct Visit {
     pub seconds: i64,
     /// What is changed of its field lines and its query, in this order.
     pub lines: Vec<LineEdit>,
+    /// What it shows, if that is something else.
+    pub evidence: Option<Evidence>,
 }
 
 impl Visit {
-    const FIRST: &Self = &Self { route: 0, seconds: 0, lines: Vec::new() };
+    const FIRST: &Self = &Self { route: 0, seconds: 0, lines: Vec::new(), evidence: None };
+}
+
+/// What a request shows of the keys that its client has.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// A proof, where DPoP is on.
+    pub proof: Option<Proof>,
+    /// The certificate of its connection, by its place in [`CERTIFICATES`].
+    pub certificate: Option<usize>,
+}
+
+/// A request as it is sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Its place among those with its token.
+    pub index: usize,
+    /// Which route it is for.
+    pub route: usize,
+    /// The request.
+    pub request: Request,
+    /// Its time.
+    pub now: i64,
+    /// A nonce that is good, if its proof was made with one.
+    pub good_nonce: Option<String>,
+    /// Whether its proof still has that.
+    pub has_good_nonce: bool,
+    /// Whether the token is refused with any proof.
+    pub fails_without_a_proof: bool,
 }
 
 /// A request before it is written.
@@ -72,45 +112,40 @@ pub struct Draft {
     pub now: i64,
 }
 
-/// The field lines and the target of a request.
-#[derive(Clone, Debug)]
-pub struct Head {
-    /// Where the token is.
-    pub place: Place,
-    /// The scheme.
-    pub scheme: &'static str,
-    /// What is between scheme and token.
-    pub separator: &'static str,
-    /// What follows the token.
-    pub suffix: &'static str,
-    /// Other field lines; `None` for a line with the token's value.
-    pub lines: Vec<(&'static str, Option<&'static str>)>,
-    /// The query.
-    pub query: Option<&'static str>,
-}
-
-/// Where a token is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs)]
-pub enum Place {
-    Authorization,
-    NamedHeader,
-    Nowhere,
-}
-
 impl Plan {
-    /// The requests, each with its route and its time: the first as it is planned, then the visits. All have the same token.
-    pub fn requests(&self, world: &World) -> impl Iterator<Item = (usize, Request, i64)> {
+    /// The requests: the first as it is planned, then the visits. All have the same token.
+    pub fn requests(&self, world: &World) -> impl Iterator<Item = Sent> {
         let draft = self.draft(world);
         let token = draft.token();
-        once(Visit::FIRST).chain(&self.visits).map(move |visit| {
+        let target = world.proofs.map_or("", |proofs| TARGETS[proofs.public_urls]);
+        once(Visit::FIRST).chain(&self.visits).enumerate().map(move |(index, visit)| {
             let mut head = draft.head.clone();
             visit.lines.iter().for_each(|edit| edit.apply(&mut head));
-            (visit.route, head.request(&token, world), draft.now + visit.seconds)
+            let (mut request, now) = (head.request(&token, world), draft.now + visit.seconds);
+            let evidence = visit.evidence.as_ref().unwrap_or(&self.evidence);
+            request.certificate = evidence.certificate.map(|certificate| CERTIFICATES[certificate].to_vec());
+            let proof = evidence.proof.as_ref().filter(|_| world.proofs.is_some());
+            let lines = proof.map(|proof| proof.lines(&token, self.key_binding.unwrap_or_default(), target, now));
+            for line in lines.into_iter().flatten() {
+                request.headers.push(("dpop".to_owned(), line.into_bytes()));
+            }
+            let given_at = proof.and_then(|proof| Some(now - proof.nonce_age?));
+            let good_nonce = given_at.filter(|given_at| is_good_nonce(*given_at, now)).map(nonce);
+            let has_good_nonce = good_nonce.is_some() && proof.is_some_and(Proof::keeps_nonce);
+            let cnf = draft.claims.iter().find(|(name, _)| name == "cnf").map(|(_, value)| value.as_str());
+            let fails_without_a_proof = fails_without_a_proof(cnf, request.certificate.as_deref());
+            Sent { index, route: visit.route, request, now, good_nonce, has_good_nonce, fails_without_a_proof }
         })
     }
 
-    fn draft(&self, world: &World) -> Draft {
+    /// The first request and its time.
+    pub fn request(&self, world: &World) -> (Request, i64) {
+        let draft = self.draft(world);
+        (draft.request(world), draft.now)
+    }
+
+    /// The first request before it is written, without its evidence.
+    pub fn draft(&self, world: &World) -> Draft {
         let mut draft = self.good(world);
         self.mutations.iter().for_each(|mutation| mutation.apply(&mut draft));
         // The specification's Keycloak has no marks of other kinds but `typ`.
@@ -150,9 +185,19 @@ impl Plan {
             set(&mut claims, name, value);
         }
         issuer.dialect.write(&mut claims, CLIENT, &self.scopes);
+        let key_binding = self.key_binding.filter(|_| world.proofs.is_some());
+        let jkt = key_binding.map(|key| ("jkt".to_owned(), quoted(thumbprint(key))));
+        let is_bound = self.certificate_binding && world.certificates;
+        let x5t = is_bound.then(|| ("x5t#S256".to_owned(), quoted(&digest(CERTIFICATES[0]))));
+        let confirmation: Members = jkt.into_iter().chain(x5t).collect();
+        if !confirmation.is_empty() {
+            set(&mut claims, "cnf", object(&confirmation));
+        }
         let head = Head {
+            method: "GET",
+            path: "/messages",
             place: Place::Authorization,
-            scheme: "Bearer",
+            scheme: if key_binding.is_some() { "DPoP" } else { "Bearer" },
             separator: " ",
             suffix: "",
             lines: Vec::new(),
@@ -182,48 +227,11 @@ impl Draft {
         self.token.iter().for_each(|edit| edit.apply(&mut token));
         token
     }
-}
 
-impl Head {
-    fn request(&self, token: &str, world: &World) -> Request {
-        let is_named = self.place == Place::NamedHeader && world.token_header;
-        let with_suffix = format!("{token}{}", self.suffix);
-        let credentials = format!("{}{}{with_suffix}", self.scheme, self.separator);
-        let mut headers = Vec::new();
-        let mut push = |name: &str, value: &str| {
-            // An HTTP stack removes white space around a value before anything sees it.
-            let value = value.trim_matches([' ', '\t']);
-            let value = if name == "authorization" && has_open_scheme(value) { "Basic eDp5" } else { value };
-            headers.push((name.to_owned(), value.as_bytes().to_vec()));
-        };
-        match self.place {
-            Place::Authorization => push("authorization", &credentials),
-            Place::NamedHeader => push(TOKEN_HEADER, &with_suffix),
-            Place::Nowhere => {}
-        }
-        for (name, value) in &self.lines {
-            // It is open what a token in both header fields means.
-            let is_both = match *name {
-                "authorization" => is_named,
-                TOKEN_HEADER => world.token_header && !is_named,
-                _ => false,
-            };
-            if !is_both {
-                push(name, value.unwrap_or(if *name == TOKEN_HEADER { &with_suffix } else { &credentials }));
-            }
-        }
-        let uri = self.query.map_or_else(|| "/messages".to_owned(), |query| format!("/messages?{query}"));
-        Request { method: "GET".to_owned(), uri, headers, certificate: None }
+    /// The request.
+    pub fn request(&self, world: &World) -> Request {
+        self.head.request(&self.token(), world)
     }
-}
-
-/// Whether a line begins like a scheme that is not offered, but has something else than a space behind it. It is open whether
-/// that is a scheme.
-fn has_open_scheme(value: &str) -> bool {
-    let word = value.split(' ').next().unwrap_or_default();
-    let is_token = |character: char| character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character);
-    let name = &word[..word.find(|character| !is_token(character)).unwrap_or(word.len())];
-    name != word && !name.is_empty() && !name.eq_ignore_ascii_case("bearer")
 }
 
 /// Whether a claim marks a token of another kind, other than by `typ`.

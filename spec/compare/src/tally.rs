@@ -13,9 +13,10 @@ use crate::{
     outcome::Outcome,
 };
 
-/// The rules that a request with a JWT can reach here. One that none reaches is a fault of the generator.
+/// The rules that a request can reach here. One that none reaches is a fault of the generator.
 pub const REACHABLE: &[Rule] = &[
     "ALG-1",
+    "ALG-8",
     "AT-1",
     "AT-2",
     "AT-3",
@@ -26,6 +27,20 @@ pub const REACHABLE: &[Rule] = &[
     "BEARER-7",
     "BEARER-12",
     "CHAL-3",
+    "DPOP-2",
+    "DPOP-3",
+    "DPOP-4",
+    "DPOP-5",
+    "DPOP-6",
+    "DPOP-7",
+    "DPOP-8",
+    "DPOP-10",
+    "DPOP-11",
+    "DPOP-12",
+    "DPOP-13",
+    "DPOP-14",
+    "DPOP-15",
+    "DPOP-17",
     "JOSE-1",
     "JOSE-2",
     "JOSE-4",
@@ -46,7 +61,12 @@ pub const REACHABLE: &[Rule] = &[
     "JWT-11",
     "KEY-3",
     "KEY-12",
+    "KEY-7",
+    "KEY-8",
+    "KEY-9",
+    "MTLS-1",
     "MTLS-5",
+    "MTLS-6",
     "SCOPE-1",
     "SCOPE-6",
 ];

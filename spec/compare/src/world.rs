@@ -5,16 +5,17 @@ use std::{collections::BTreeMap, time::Duration};
 use http::HeaderName;
 use scopegate_core::{
     GenAuthScopes, ImpliedScopes, Issuer, JwtCacheConfig, ResourceServer, ResourceServerBuilder, ScopePolicy,
-    jose::Algorithm,
+    jose::Algorithm, mtls::CertificateBinding,
 };
 use scopegate_spec::{Config, Demand, Grammar, Keys};
 
 use crate::{
+    binding::Proofs,
     clock::Clock,
     dialect::Dialect,
-    keys::key,
+    keys::jwk,
     network::Network,
-    text::{Members, object, quoted, set},
+    text::{object, quoted, set},
 };
 
 /// The name of the header field that a configuration may name.
@@ -67,6 +68,12 @@ pub struct World {
     pub max_token_length: usize,
     /// Whether [`TOKEN_HEADER`] is named.
     pub token_header: bool,
+    /// DPoP, if it is on.
+    pub proofs: Option<Proofs>,
+    /// Whether tokens that are bound to a certificate are accepted.
+    pub certificates: bool,
+    /// Whether tokens that are bound to nothing are refused. Only with one of the two.
+    pub require_binding: bool,
 }
 
 /// Another route of a server.
@@ -146,6 +153,9 @@ impl World {
         config.max_token_age = self.max_token_age.map(Into::into);
         config.max_token_length = self.max_token_length;
         config.token_header = self.token_header.then(|| TOKEN_HEADER.to_owned());
+        config.dpop = self.proofs.map(Proofs::specified);
+        config.certificate_binding = self.certificates;
+        config.require_binding = self.requires_binding();
         self.route_of(&config)
     }
 
@@ -168,6 +178,10 @@ impl World {
         world
     }
 
+    fn requires_binding(&self) -> bool {
+        self.require_binding && (self.proofs.is_some() || self.certificates)
+    }
+
     /// For the gate.
     pub fn implemented(&self, clock: Clock) -> ResourceServerBuilder {
         let mut builder = ResourceServer::builder()
@@ -186,6 +200,15 @@ impl World {
         }
         if self.token_header {
             builder = builder.token_header(HeaderName::from_static(TOKEN_HEADER));
+        }
+        if let Some(proofs) = self.proofs {
+            builder = builder.dpop(proofs.implemented());
+        }
+        if self.certificates {
+            builder = builder.certificate_binding(CertificateBinding::new());
+        }
+        if self.requires_binding() {
+            builder = builder.require_bound_tokens();
         }
         builder
     }
@@ -283,8 +306,7 @@ fn implied() -> ImpliedScopes {
 
 impl Published {
     fn jwk(&self) -> String {
-        let mut members: Members =
-            key(self.key).members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let mut members = jwk(self.key);
         for (name, value) in [("kid", self.kid), ("alg", self.alg)] {
             if let Some(value) = value {
                 set(&mut members, name, quoted(value));

@@ -1,5 +1,7 @@
 //! Texts that requests and key sets are changed with. Values are JSON.
 
+pub mod proof;
+
 /// Scope tokens.
 pub const SCOPES: &[&str] =
     &["message", "read", "write", "admin", "book", "book:read", "book:1:read", "book:*:read", "*"];
@@ -251,3 +253,7 @@ pub const KEY_EDITS: &[(&str, &str, bool)] = &[
     ("x5c", "[]", false),
     ("ext", "true", false),
 ];
+
+/// Paths of a request.
+pub const PATHS: &[&str] =
+    &["/", "/messages/", "/%6Dessages", "/a/../messages", "/mess%2fages", "//messages", "/~r", "/%7er", "/MESSAGES"];

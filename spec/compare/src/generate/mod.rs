@@ -2,6 +2,8 @@
 //!
 //! Left out is what the documents leave open, and what `spec/README.md` marks as *avoid*.
 
+mod evidence;
+
 use proptest::{
     collection::vec,
     option,
@@ -12,6 +14,7 @@ use proptest::{
 };
 use scopegate_spec::Demand;
 
+use self::evidence::{evidence, proofs};
 use crate::{
     compare::Case,
     dialect::Dialect,
@@ -19,7 +22,7 @@ use crate::{
     mutation::{Form, LineEdit, Mutation, SignatureEdit, TokenEdit},
     request::{Place, Plan, Visit},
     values::{
-        ALGORITHM_NAMES, CLAIM_VALUES, CLAIMS, HEADER_VALUES, HEADERS, KEY_EDITS, PAYLOADS, SCOPES, TYPES,
+        ALGORITHM_NAMES, CLAIM_VALUES, CLAIMS, HEADER_VALUES, HEADERS, KEY_EDITS, PATHS, PAYLOADS, SCOPES, TYPES,
         WHOLE_TOKENS, is_open,
     },
     world::{ALGORITHMS, Published, Route, Scopes, Source, TOKEN_HEADER, Trusted, World},
@@ -74,10 +77,24 @@ fn world() -> impl Strategy<Value = World> {
         prop_oneof![6 => Just(16 * 1024), 1 => 300_usize..900],
         rarely(4),
     );
-    (vec(trusted(), 1..=2), route(), limits).prop_map(|(issuers, route, limits)| {
+    let bindings = (option::weighted(0.3, proofs()), rarely(4), rarely(3));
+    (vec(trusted(), 1..=2), route(), limits, bindings).prop_map(|(issuers, route, limits, bindings)| {
         let Route { demand, scope_hint, optional } = route;
         let (leeway, max_token_age, max_token_length, token_header) = limits;
-        World { issuers, demand, scope_hint, optional, leeway, max_token_age, max_token_length, token_header }
+        let (proofs, certificates, require_binding) = bindings;
+        World {
+            issuers,
+            demand,
+            scope_hint,
+            optional,
+            leeway,
+            max_token_age,
+            max_token_length,
+            token_header,
+            proofs,
+            certificates,
+            require_binding,
+        }
     })
 }
 
@@ -95,7 +112,7 @@ fn trusted() -> impl Strategy<Value = Trusted> {
         select(&[Scopes::Exact, Scopes::Implied, Scopes::GenAuth][..]),
     );
     let weakened = (rarely(6), any::<bool>(), rarely(3), any::<bool>());
-    let source = prop_oneof![8 => Just(Source::Given), 4 => Just(Source::Fetched), 1 => Just(Source::Unavailable)];
+    let source = prop_oneof![16 => Just(Source::Given), 8 => Just(Source::Fetched), 1 => Just(Source::Unavailable)];
     (tokens, weakened, source, vec(published(), 1..=3)).prop_map(|(tokens, weakened, source, published)| {
         let (dialect, algorithms, grammar) = tokens;
         let (several_algorithms_per_key, own_audiences, authorized_parties, waive_audience) = weakened;
@@ -141,28 +158,33 @@ enum Alg {
 fn plan() -> impl Strategy<Value = Plan> {
     // Slots that may be empty, and not a count that is drawn first: each is emptied by itself to make a case smaller.
     let mutations =
-        vec(option::weighted(0.6, mutation()), 0..=4).prop_map(|slots| slots.into_iter().flatten().collect());
+        vec(option::weighted(0.6, mutation()), 0..=3).prop_map(|slots| slots.into_iter().flatten().collect());
     let signed = (0..2_usize, 0..3_usize, 0..3_usize, any::<bool>());
-    (signed, vec(select(SCOPES), 0..5), mutations, vec(visit(), 0..=VISITS)).prop_map(
-        |((issuer, key, algorithm, names_key), scopes, mutations, visits)| Plan {
-            issuer,
-            key,
-            algorithm,
-            names_key,
-            scopes,
-            mutations,
-            visits,
+    let bound = (option::weighted(0.7, pooled()), rarely(2));
+    (signed, vec(select(SCOPES), 0..5), mutations, bound, evidence(), vec(visit(), 0..=VISITS)).prop_map(
+        |(signed, scopes, mutations, bound, evidence, visits)| {
+            let ((issuer, key, algorithm, names_key), (key_binding, certificate_binding)) = (signed, bound);
+            Plan {
+                issuer,
+                key,
+                algorithm,
+                names_key,
+                key_binding,
+                certificate_binding,
+                scopes,
+                mutations,
+                evidence,
+                visits,
+            }
         },
     )
 }
 
 fn visit() -> impl Strategy<Value = Visit> {
-    let seconds = prop_oneof![1 => Just(0), 1 => offset()];
-    (0..=ROUTES, seconds, option::weighted(0.25, line())).prop_map(|(route, seconds, line)| Visit {
-        route,
-        seconds,
-        lines: line.into_iter().collect(),
-    })
+    let seconds = prop_oneof![2 => Just(0), 1 => offset()];
+    (0..=ROUTES, seconds, option::weighted(0.15, line()), option::weighted(0.8, evidence())).prop_map(
+        |(route, seconds, line, evidence)| Visit { route, seconds, lines: line.into_iter().collect(), evidence },
+    )
 }
 
 fn mutation() -> BoxedStrategy<Mutation> {
@@ -173,6 +195,8 @@ fn mutation() -> BoxedStrategy<Mutation> {
         2 => header(),
         3 => select(CLAIM_VALUES).prop_map(|(name, value)| Mutation::Claim(name, value)),
         3 => typed_claim().prop_map(|(name, value)| Mutation::Claim(name, value)),
+        1 => select(vec!["client_id", "azp"]).prop_map(|name| Mutation::Claim(name, "\"other\"")),
+        1 => select(vec!["scope", "scp"]).prop_map(|name| Mutation::Claim(name, "[\"message read\"]")),
         2 => select(CLAIMS).prop_map(Mutation::NoClaim),
         1 => typed_claim().prop_map(|(name, value)| Mutation::ClaimTwice(name, value)),
         4 => time(),
@@ -240,11 +264,13 @@ fn token() -> impl Strategy<Value = TokenEdit> {
 }
 
 fn line() -> impl Strategy<Value = LineEdit> {
-    let schemes = vec!["bearer", "BEARER", "bEaReR", "Basic", "DPoP", "Bearerx", "", "Bearer,", "\u{e9}"];
+    let schemes =
+        vec!["dpop", "Bearer", "bearer", "BEARER", "bEaReR", "Basic", "DPoP", "Bearerx", "", "Bearer,", "\u{e9}"];
     let extra = vec![
         ("authorization", None),
         ("authorization", Some("Basic eDp5")),
         ("authorization", Some("Bearer x")),
+        ("authorization", Some("DPoP x")),
         ("authorization", Some("")),
         (TOKEN_HEADER, None),
         (TOKEN_HEADER, Some("x")),
@@ -272,5 +298,7 @@ fn line() -> impl Strategy<Value = LineEdit> {
         2 => Just(LineEdit::Place(Place::NamedHeader)),
         2 => select(extra).prop_map(|(name, value)| LineEdit::Extra(name, value)),
         2 => select(queries).prop_map(LineEdit::Query),
+        1 => select(vec!["POST", "HEAD", "get"]).prop_map(LineEdit::Method),
+        1 => select(PATHS).prop_map(LineEdit::Path),
     ]
 }
