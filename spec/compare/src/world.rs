@@ -184,6 +184,11 @@ impl World {
 
     /// For the gate.
     pub fn implemented(&self, clock: Clock) -> ResourceServerBuilder {
+        self.implemented_in(0..self.issuers.len(), clock)
+    }
+
+    /// For the gate, with the issuers in this order.
+    pub fn implemented_in(&self, order: impl IntoIterator<Item = usize>, clock: Clock) -> ResourceServerBuilder {
         let mut builder = ResourceServer::builder()
             .audience(AUDIENCE)
             .leeway(Duration::from_secs(self.leeway.into()))
@@ -191,8 +196,8 @@ impl World {
             .jwt_cache(JwtCacheConfig::default().max_bytes(CACHED_BYTES).max_entries(CACHED_TOKENS))
             .clock(clock)
             .fetch(Network(self.issuers.iter().map(Trusted::document).collect()));
-        for (index, issuer) in self.issuers.iter().enumerate() {
-            builder = builder.issuer(issuer.implemented(index));
+        for index in order {
+            builder = builder.issuer(self.issuers[index].implemented(index));
         }
         if let Some(age) = self.max_token_age {
             // At exactly this age a token passes here, and does not there: it is open. No claim here is as fine as this.
