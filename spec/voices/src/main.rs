@@ -1,5 +1,5 @@
-//! `write` makes tokens, `tally` compares what the libraries said of them. `tally` ends with 1 where a library refuses a token that
-//! the gate accepts and the reason is not known.
+//! `write` makes tokens, `tally` compares what the libraries said of them. `tally` ends with 1 where a library refuses a token
+//! that the gate accepts and the reason is not known.
 
 use std::{
     error::Error,

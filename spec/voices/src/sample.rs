@@ -73,10 +73,14 @@ pub fn samples(seeds: impl IntoIterator<Item = u64>, wanted: Wanted, mut take: i
             let outcome = gate.decide(&request, now);
             // A token whose scopes are too few is a good token.
             let is_accepted = matches!(outcome.status, 200 | 403);
-            let named =
-                jws::parse(&credentials.token).ok().and_then(|jws| jws.claims.get("iss")?.as_str().map(str::to_owned));
-            let named = config.issuers.iter().find(|issuer| named.as_ref() == Some(&issuer.identifier));
+            let jws = jws::parse(&credentials.token).ok();
+            let named = jws.as_ref().and_then(|jws| jws.claims.get("iss")?.as_str());
+            let named = config.issuers.iter().find(|issuer| named == Some(issuer.identifier.as_str()));
             let issuer = named.unwrap_or(&config.issuers[plan.issuer % config.issuers.len()]);
+            // What an issuer is asked about is no token that a library verifies.
+            if issuer.introspection.is_some() || is_accepted && jws.is_none() {
+                continue;
+            }
             let Keys::Set(jwks) = &issuer.keys else { continue };
             let count = if is_accepted { &mut accepted } else { &mut refused };
             let limit = if is_accepted { wanted.accepted } else { wanted.refused };
