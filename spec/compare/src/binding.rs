@@ -17,6 +17,7 @@ use crate::{
     clock::Clock,
     keys::{COUNT, jwk, key},
     text::{base64url, object},
+    world::World,
 };
 
 /// The DER of certificates, which nobody parses.
@@ -162,11 +163,22 @@ pub fn thumbprint(index: usize) -> &'static str {
 }
 
 /// Whether a `cnf` is one that no proof of a key helps: it names none, or a certificate that the connection does not have.
-pub fn fails_without_a_proof(cnf: Option<&str>, certificate: Option<&[u8]>) -> bool {
-    let Some(Ok(Value::Object(members))) = cnf.map(serde_json::from_str) else { return true };
+pub fn fails_without_a_proof(cnf: &str, certificate: Option<&[u8]>) -> bool {
+    let Ok(Value::Object(members)) = serde_json::from_str(cnf) else { return true };
     let names_key = members.get("jkt").and_then(Value::as_str).is_some_and(is_digest);
     let is_other = |named: &Value| named.as_str() != certificate.map(digest).as_deref();
     !names_key || members.get("x5t#S256").is_some_and(is_other)
+}
+
+/// Whether what a `cnf` names can be checked at all.
+pub fn can_be_checked(cnf: &str, world: &World) -> bool {
+    let Ok(Value::Object(members)) = serde_json::from_str(cnf) else { return false };
+    let can_be = |(name, value): (&String, &Value)| match name.as_str() {
+        "jkt" => world.proofs.is_some() && value.as_str().is_some_and(is_digest),
+        "x5t#S256" => world.certificates && value.as_str().is_some_and(is_digest),
+        _ => false,
+    };
+    !members.is_empty() && members.iter().all(can_be)
 }
 
 fn is_digest(text: &str) -> bool {

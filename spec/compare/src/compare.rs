@@ -2,11 +2,12 @@
 
 use std::{fmt, iter::once};
 
-use scopegate_spec::{Answers, Request, Rule, State, decide};
+use scopegate_spec::{Request, Rule, State, decide};
 
 use crate::{
+    introspection::Asked,
     judge::Gate,
-    outcome::Outcome,
+    outcome::{Caller, Outcome},
     request::{Plan, Sent},
     world::{Route, TOKEN_HEADER, World},
 };
@@ -74,8 +75,10 @@ impl Case {
             if let Some(nonces) = config.dpop.as_mut().and_then(|dpop| dpop.nonces.as_mut()) {
                 *nonces = sent.good_nonce.iter().cloned().collect();
             }
+            gate.set_reply(sent.reply.as_ref());
+            let answers = sent.reply.as_ref().map(|reply| reply.answers(&sent.request)).unwrap_or_default();
             let decide = |state: &mut State| {
-                let decision = decide(config, &Answers::new(), sent.now, &sent.request, state);
+                let decision = decide(config, &answers, sent.now, &sent.request, state);
                 (decision.rule, Outcome::from(decision))
             };
             let compare = |gate: &mut Gate, attempt, (rule, specified): &(Rule, Outcome)| {
@@ -100,6 +103,7 @@ impl Case {
                 compare(gate, "third", again)?;
             }
             if let (true, 0, Some(mut fresh)) = (self.fresh, sent.index, Gate::build(world)) {
+                fresh.set_reply(sent.reply.as_ref());
                 compare(&mut fresh, "fresh", &decide(&mut new_state()))?;
             }
         }
@@ -118,6 +122,17 @@ impl Case {
             ("BEARER-3", 400, 401) => is_invalid && self.world.token_header && !request.lines(TOKEN_HEADER).is_empty(),
             // KEY-14: whether a set without a usable key is one. Where it is given, the builder refuses it.
             ("KEY-3", 401, 503) => Gate::build(&self.world.with_given_keys()).is_none(),
+            // INTRO-15: whether a JWT that is not verified is refused before or after it is asked about.
+            (_, 503, 401) => is_invalid && sent.is_refused_unasked,
+            // INTRO-15: the gate is wrong where such a JWT is bound by its own claims alone, and its client proves that.
+            ("DPOP-14" | "MTLS-6", 401, 200 | 403 | 503) => sent.is_bound_unverified,
+            // Whether a JWT that is asked about as well ends when the answer says so.
+            (_, 200, 200) => {
+                let without_expiry =
+                    |outcome: &Outcome| outcome.caller.clone().map(|caller| Caller { expiry: None, ..caller });
+                self.world.issuers.iter().any(|issuer| issuer.asked.is_some_and(Asked::asks_also))
+                    && without_expiry(specified) == without_expiry(implemented)
+            }
             // DPOP-14, MTLS-1: whether a token that is not bound to a key, or is bound to another certificate, is refused before
             // its proof is. DPOP-17: whether a nonce that is not good is told before another fault of the proof.
             (_, 401, 401) => {

@@ -14,6 +14,7 @@ use tower::{Layer as _, Service, ServiceExt as _, service_fn, util::BoxCloneServ
 use crate::{
     challenge,
     clock::Clock,
+    introspection::{Endpoint, Reply},
     outcome::{Caller, Outcome},
     request::NOW,
     world::{World, policy},
@@ -31,6 +32,7 @@ pub struct Gate {
     resource_server: ResourceServer,
     service: BoxCloneService<Incoming, http::Response<()>, Infallible>,
     clock: Clock,
+    endpoint: Endpoint,
 }
 
 impl Gate {
@@ -41,12 +43,12 @@ impl Gate {
     /// When the builder refuses the configuration for another fault: it would not be compared, and nobody would know.
     pub fn build(world: &World) -> Option<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers");
-        let clock = Clock::default();
+        let (clock, endpoint) = (Clock::default(), Endpoint::default());
         clock.set(NOW);
-        match runtime.block_on(world.implemented(clock.clone()).build()) {
+        match runtime.block_on(world.implemented(clock.clone(), &endpoint).build()) {
             Ok(resource_server) => {
                 let service = service(resource_server.clone(), world);
-                Some(Self { runtime: Rc::new(runtime), resource_server, service, clock })
+                Some(Self { runtime: Rc::new(runtime), resource_server, service, clock, endpoint })
             }
             Err(error) => {
                 let is_expected = |fault: &str| fault.contains("none of the given keys can be used");
@@ -58,10 +60,15 @@ impl Gate {
 
     /// Another route of the same server: that of a configuration that differs in nothing but its route.
     pub fn at(&self, world: &World) -> Self {
-        let (runtime, resource_server, clock) =
-            (Rc::clone(&self.runtime), self.resource_server.clone(), self.clock.clone());
+        let (runtime, resource_server) = (Rc::clone(&self.runtime), self.resource_server.clone());
+        let (clock, endpoint) = (self.clock.clone(), self.endpoint.clone());
         let service = service(resource_server.clone(), world);
-        Self { runtime, resource_server, service, clock }
+        Self { runtime, resource_server, service, clock, endpoint }
+    }
+
+    /// Its issuers answer this from now on.
+    pub fn set_reply(&self, reply: Option<&Reply>) {
+        self.endpoint.set(reply.cloned());
     }
 
     /// What the gate decides about a request at a time.

@@ -62,18 +62,18 @@ impl Proof {
     /// Its field lines for a token that is bound to a key, in a request for this target at a time.
     pub fn lines(&self, token: &str, bound_to: usize, target: &str, now: i64) -> Vec<String> {
         let index = self.key.unwrap_or(bound_to);
-        let algorithm = proof_algorithm(index);
+        let (algorithm, ath) = (proof_algorithm(index), digest(token));
         let (mut header, mut claims, mut named) = (Members::new(), Members::new(), jwk(index));
         for (name, value) in [("typ", quoted("dpop+jwt")), ("alg", quoted(algorithm))] {
             set(&mut header, name, value);
         }
         for (name, value) in [
             // Of this second: once a proof is too old the gate forgets it, and the specification never does.
-            ("jti", quoted(&format!("{now} {}", self.id))),
+            ("jti", quoted(&format!("{now} {} {}", self.id, &ath[..8]))),
             ("htm", quoted("GET")),
             ("htu", quoted(target)),
             ("iat", (now - self.age).to_string()),
-            ("ath", quoted(&digest(token))),
+            ("ath", quoted(&ath)),
         ] {
             set(&mut claims, name, value);
         }

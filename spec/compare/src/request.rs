@@ -2,16 +2,19 @@
 
 use std::iter::once;
 
-use scopegate_spec::Request;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use scopegate_spec::{Request, json};
 
 pub use crate::head::Place;
 use crate::{
-    binding::{CERTIFICATES, TARGETS, digest, fails_without_a_proof, is_good_nonce, nonce, thumbprint},
+    binding::{CERTIFICATES, TARGETS, can_be_checked, digest, fails_without_a_proof, is_good_nonce, nonce, thumbprint},
     dialect::Dialect,
     head::Head,
+    introspection::{Asked, Reply},
     keys::key,
     mutation::{LineEdit, Mutation, SignatureEdit, TokenEdit},
     proof::Proof,
+    reply::{ReplyPlan, Subject},
     text::{Members, array, base64url, object, quoted, set},
     world::{AUDIENCE, CLIENT, ISSUERS, OWN_AUDIENCES, Trusted, World},
 };
@@ -40,6 +43,10 @@ pub struct Plan {
     pub mutations: Vec<Mutation>,
     /// What the first request shows.
     pub evidence: Evidence,
+    /// Whether the token is opaque, where its issuer is asked.
+    pub opaque: bool,
+    /// What an issuer that is asked says at first.
+    pub reply: ReplyPlan,
     /// What is changed besides in each other request with the token.
     pub visits: Vec<Visit>,
 }
@@ -55,10 +62,12 @@ pub struct Visit {
     pub lines: Vec<LineEdit>,
     /// What it shows, if that is something else.
     pub evidence: Option<Evidence>,
+    /// What an issuer that is asked says from now on, where no answers are remembered.
+    pub reply: Option<ReplyPlan>,
 }
 
 impl Visit {
-    const FIRST: &Self = &Self { route: 0, seconds: 0, lines: Vec::new(), evidence: None };
+    const FIRST: &Self = &Self { route: 0, seconds: 0, lines: Vec::new(), evidence: None, reply: None };
 }
 
 /// What a request shows of the keys that its client has.
@@ -85,6 +94,12 @@ pub struct Sent {
     pub good_nonce: Option<String>,
     /// Whether its proof still has that.
     pub has_good_nonce: bool,
+    /// What the issuers that are asked say.
+    pub reply: Option<Reply>,
+    /// Whether the token is a JWT that is asked about in place of being verified, and has a `cnf`.
+    pub is_bound_unverified: bool,
+    /// Whether it is refused by that.
+    pub is_refused_unasked: bool,
     /// Whether the token is refused with any proof.
     pub fails_without_a_proof: bool,
 }
@@ -92,6 +107,10 @@ pub struct Sent {
 /// A request before it is written.
 #[derive(Clone, Debug)]
 pub struct Draft {
+    /// In place of a JWT.
+    pub opaque: Option<String>,
+    /// Whether some issuer is asked about opaque tokens.
+    pub may_be_opaque: bool,
     /// The JOSE header.
     pub header: Members,
     /// The payload.
@@ -117,6 +136,8 @@ impl Plan {
     pub fn requests(&self, world: &World) -> impl Iterator<Item = Sent> {
         let draft = self.draft(world);
         let token = draft.token();
+        let asked = world.issuers[index_of_asked(world, self)].asked;
+        let mut reply = &self.reply;
         let target = world.proofs.map_or("", |proofs| TARGETS[proofs.public_urls]);
         once(Visit::FIRST).chain(&self.visits).enumerate().map(move |(index, visit)| {
             let mut head = draft.head.clone();
@@ -132,10 +153,57 @@ impl Plan {
             let given_at = proof.and_then(|proof| Some(now - proof.nonce_age?));
             let good_nonce = given_at.filter(|given_at| is_good_nonce(*given_at, now)).map(nonce);
             let has_good_nonce = good_nonce.is_some() && proof.is_some_and(Proof::keeps_nonce);
-            let cnf = draft.claims.iter().find(|(name, _)| name == "cnf").map(|(_, value)| value.as_str());
-            let fails_without_a_proof = fails_without_a_proof(cnf, request.certificate.as_deref());
-            Sent { index, route: visit.route, request, now, good_nonce, has_good_nonce, fails_without_a_proof }
+            if let Some(other) = visit.reply.as_ref().filter(|_| asked.is_some_and(|asked| !asked.is_cached())) {
+                reply = other;
+            }
+            let reply = asked.map(|asked| self.reply(asked, reply, world, &draft, &token, now));
+            let of_token = draft.claims.iter().find(|(name, _)| name == "cnf").map(|(_, cnf)| cnf.as_str());
+            let of_reply = reply.as_ref().map(|reply| reply.written.cnf());
+            let fails =
+                |cnf: Option<&str>| cnf.is_none_or(|cnf| fails_without_a_proof(cnf, request.certificate.as_deref()));
+            // Two that say different things, or one that fails.
+            let differ = of_reply.flatten().is_some_and(|cnf| of_token.is_some_and(|other| other != cnf));
+            let fails_without_a_proof =
+                differ || of_reply.is_some_and(fails) || draft.opaque.is_none() && fails(of_token);
+            let unverified = of_token.filter(|_| draft.opaque.is_none() && asked.is_some_and(Asked::asks_instead));
+            let is_bound_unverified = unverified.is_some();
+            let is_refused_unasked = unverified.is_some_and(|cnf| !can_be_checked(cnf, world));
+            let route = visit.route;
+            Sent {
+                index,
+                route,
+                request,
+                now,
+                good_nonce,
+                has_good_nonce,
+                reply,
+                is_bound_unverified,
+                is_refused_unasked,
+                fails_without_a_proof,
+            }
         })
+    }
+
+    fn reply(&self, asked: Asked, plan: &ReplyPlan, world: &World, draft: &Draft, token: &str, now: i64) -> Reply {
+        let index = index_of_asked(world, self);
+        let issuer = &world.issuers[index];
+        let published = &issuer.published[self.key % issuer.published.len()];
+        let algorithm = self.algorithm(issuer, published.key, published.alg);
+        let subject = Subject {
+            issuer: ISSUERS[index],
+            audience: quoted(issuer.audiences()[0]),
+            client: CLIENT,
+            scope: self.scopes.join(" "),
+            cnf: self.confirmation(world),
+            signer: asked.is_signed().then_some((published.key, algorithm, published.kid)),
+        };
+        let mut plan = plan.clone();
+        if asked.asks_also() && draft.opaque.is_none() {
+            plan.edits.retain(|edit| !edit.is_open_about_a_jwt());
+        }
+        let is_own = draft.payload.is_none() && draft.token.is_empty();
+        let token = asked.is_cached().then(|| if is_own { token.to_owned() } else { String::new() });
+        Reply { written: plan.written(&subject, now), token }
     }
 
     /// The first request and its time.
@@ -155,6 +223,21 @@ impl Plan {
         // It is open whether a list without a name is an absent one.
         if world.issuers.iter().any(Trusted::waives_audience) {
             draft.claims.retain(|(name, value)| (name.as_str(), value.as_str()) != ("aud", "[]"));
+        }
+        let index = self.issuer % world.issuers.len();
+        draft.may_be_opaque = world.issuers.iter().any(|issuer| issuer.asked.is_some());
+        if let Some(asked) = world.issuers[index].asked {
+            // Answers are by the token, so each has its own.
+            let own = digest(format!("{:?} {:?}", self.reply, draft.claims));
+            if self.opaque {
+                draft.opaque = Some(format!("{}{own}", asked.prefix(index)));
+            } else if asked.asks_instead() {
+                // It is open whether more of the times of such a token is looked at than `exp`.
+                draft.claims.retain(|(name, _)| name != "iat" && name != "nbf");
+                // And whether a `typ` of `at+jwt` that nobody has verified settles the kind.
+                draft.claims.retain(|(name, value)| !is_kind(name, value));
+            }
+            draft.claims.push(("own".to_owned(), quoted(&own)));
         }
         draft
     }
@@ -185,26 +268,44 @@ impl Plan {
             set(&mut claims, name, value);
         }
         issuer.dialect.write(&mut claims, CLIENT, &self.scopes);
-        let key_binding = self.key_binding.filter(|_| world.proofs.is_some());
-        let jkt = key_binding.map(|key| ("jkt".to_owned(), quoted(thumbprint(key))));
-        let is_bound = self.certificate_binding && world.certificates;
-        let x5t = is_bound.then(|| ("x5t#S256".to_owned(), quoted(&digest(CERTIFICATES[0]))));
-        let confirmation: Members = jkt.into_iter().chain(x5t).collect();
-        if !confirmation.is_empty() {
-            set(&mut claims, "cnf", object(&confirmation));
+        if let Some(cnf) = self.confirmation(world) {
+            set(&mut claims, "cnf", cnf);
         }
         let head = Head {
             method: "GET",
             path: "/messages",
             place: Place::Authorization,
-            scheme: if key_binding.is_some() { "DPoP" } else { "Bearer" },
+            scheme: if self.key_binding.is_some() && world.proofs.is_some() { "DPoP" } else { "Bearer" },
             separator: " ",
             suffix: "",
             lines: Vec::new(),
             query: None,
         };
-        let (payload, signature, token) = (None, Vec::new(), Vec::new());
-        Draft { header, claims, payload, key: published.key, algorithm, signature, token, head, now: NOW }
+        let (opaque, payload, signature, token) = (None, None, Vec::new(), Vec::new());
+        let may_be_opaque = false;
+        Draft {
+            opaque,
+            may_be_opaque,
+            header,
+            claims,
+            payload,
+            key: published.key,
+            algorithm,
+            signature,
+            token,
+            head,
+            now: NOW,
+        }
+    }
+
+    /// What the token is bound to, as JSON.
+    fn confirmation(&self, world: &World) -> Option<String> {
+        let key = self.key_binding.filter(|_| world.proofs.is_some());
+        let jkt = key.map(|key| ("jkt".to_owned(), quoted(thumbprint(key))));
+        let is_bound = self.certificate_binding && world.certificates;
+        let x5t = is_bound.then(|| ("x5t#S256".to_owned(), quoted(&digest(CERTIFICATES[0]))));
+        let members: Members = jkt.into_iter().chain(x5t).collect();
+        (!members.is_empty()).then(|| object(&members))
     }
 
     fn algorithm(&self, issuer: &Trusted, pooled: usize, alg: Option<&str>) -> &'static str {
@@ -219,13 +320,22 @@ impl Plan {
 impl Draft {
     /// The token's text.
     fn token(&self) -> String {
+        let mut token = self.opaque.clone().unwrap_or_else(|| self.jwt());
+        self.token.iter().for_each(|edit| edit.apply(&mut token));
+        // It is open whether a text with dots is opaque where it begins with no header.
+        let is_jose = |first: &str| URL_SAFE_NO_PAD.decode(first).is_ok_and(|header| json::object(&header).is_some());
+        match token.split_once('.') {
+            Some((first, _)) if self.may_be_opaque && !is_jose(first) => token.replace('.', ""),
+            _ => token,
+        }
+    }
+
+    fn jwt(&self) -> String {
         let payload = self.payload.clone().unwrap_or_else(|| object(&self.claims).into_bytes());
         let input = format!("{}.{}", base64url(object(&self.header)), base64url(payload));
         let mut signature = key(self.key).sign(self.algorithm, input.as_bytes());
         self.signature.iter().for_each(|edit| edit.apply(&mut signature));
-        let mut token = format!("{input}.{}", base64url(signature));
-        self.token.iter().for_each(|edit| edit.apply(&mut token));
-        token
+        format!("{input}.{}", base64url(signature))
     }
 
     /// The request.
@@ -234,11 +344,23 @@ impl Draft {
     }
 }
 
+/// Which issuer answers: the one that signs, or else the first that is asked.
+fn index_of_asked(world: &World, plan: &Plan) -> usize {
+    let own = plan.issuer % world.issuers.len();
+    let is_asked = |index: &usize| world.issuers[*index].asked.is_some();
+    [own, 0, 1 % world.issuers.len()].into_iter().find(is_asked).unwrap_or(own)
+}
+
 /// Whether a claim marks a token of another kind, other than by `typ`.
 fn is_mark(claim: &str, value: &str) -> bool {
+    matches!(claim, "events" | "token_introspection" | "status_list" | "htm") || is_kind(claim, value) && claim != "typ"
+}
+
+/// Whether a claim names another kind of token.
+fn is_kind(claim: &str, value: &str) -> bool {
     match claim {
-        "events" | "token_introspection" | "status_list" | "htm" => true,
         "token_use" => value == "\"id\"",
+        "typ" => ["\"ID\"", "\"Refresh\"", "\"Offline\"", "\"Logout\""].contains(&value),
         _ => false,
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     binding::Proofs,
     clock::Clock,
     dialect::Dialect,
+    introspection::{Asked, Endpoint},
     keys::jwk,
     network::Network,
     text::{object, quoted, set},
@@ -104,6 +105,8 @@ pub struct Trusted {
     pub waive_audience: bool,
     /// What a scope grants.
     pub grammar: Scopes,
+    /// How it is asked about tokens, if it is.
+    pub asked: Option<Asked>,
     /// How its keys come.
     pub source: Source,
     /// Its keys.
@@ -148,7 +151,7 @@ impl World {
     /// For the specification.
     pub fn specified(&self) -> Config {
         let mut config = Config::new(AUDIENCE);
-        config.issuers = ISSUERS.iter().zip(&self.issuers).map(|(name, issuer)| issuer.specified(name)).collect();
+        config.issuers = self.issuers.iter().enumerate().map(|(index, issuer)| issuer.specified(index)).collect();
         config.leeway = self.leeway.into();
         config.max_token_age = self.max_token_age.map(Into::into);
         config.max_token_length = self.max_token_length;
@@ -182,13 +185,18 @@ impl World {
         self.require_binding && (self.proofs.is_some() || self.certificates)
     }
 
-    /// For the gate.
-    pub fn implemented(&self, clock: Clock) -> ResourceServerBuilder {
-        self.implemented_in(0..self.issuers.len(), clock)
+    /// For the gate, which asks at this endpoint.
+    pub fn implemented(&self, clock: Clock, endpoint: &Endpoint) -> ResourceServerBuilder {
+        self.implemented_in(0..self.issuers.len(), clock, endpoint)
     }
 
-    /// For the gate, with the issuers in this order.
-    pub fn implemented_in(&self, order: impl IntoIterator<Item = usize>, clock: Clock) -> ResourceServerBuilder {
+    /// The same with the issuers in this order.
+    pub fn implemented_in(
+        &self,
+        order: impl IntoIterator<Item = usize>,
+        clock: Clock,
+        endpoint: &Endpoint,
+    ) -> ResourceServerBuilder {
         let mut builder = ResourceServer::builder()
             .audience(AUDIENCE)
             .leeway(Duration::from_secs(self.leeway.into()))
@@ -197,7 +205,7 @@ impl World {
             .clock(clock)
             .fetch(Network(self.issuers.iter().map(Trusted::document).collect()));
         for index in order {
-            builder = builder.issuer(self.issuers[index].implemented(index));
+            builder = builder.issuer(self.issuers[index].implemented(index, endpoint));
         }
         if let Some(age) = self.max_token_age {
             // At exactly this age a token passes here, and does not there: it is open. No claim here is as fine as this.
@@ -225,6 +233,11 @@ impl Trusted {
         ALGORITHMS[self.algorithms]
     }
 
+    /// The values of `aud` that name the server.
+    pub fn audiences(&self) -> &'static [&'static str] {
+        if self.own_audiences { &OWN_AUDIENCES } else { &[AUDIENCE] }
+    }
+
     fn parties(&self) -> Option<Vec<String>> {
         self.authorized_parties.then(|| [CLIENT, "mobile"].map(str::to_owned).to_vec())
     }
@@ -245,12 +258,15 @@ impl Trusted {
         (self.source == Source::Fetched).then(|| self.set())
     }
 
-    fn specified(&self, identifier: &str) -> scopegate_spec::Issuer {
-        let set = self.set();
-        let mut issuer = scopegate_spec::Issuer::new(identifier, &set);
+    fn specified(&self, index: usize) -> scopegate_spec::Issuer {
+        let mut issuer = scopegate_spec::Issuer::new(ISSUERS[index], &self.set());
         if self.source == Source::Unavailable {
             issuer.keys = Keys::Unavailable;
         }
+        if self.asked.is_some_and(|asked| !asked.has_keys) {
+            issuer.keys = Keys::None;
+        }
+        issuer.introspection = self.asked.map(|asked| asked.specified(index, self.audiences()));
         issuer.algorithms = self.algorithms().iter().map(|name| (*name).to_owned()).collect();
         issuer.several_algorithms_per_key = self.several_algorithms_per_key;
         issuer.profile = self.dialect.specified();
@@ -272,12 +288,16 @@ impl Trusted {
         issuer
     }
 
-    fn implemented(&self, index: usize) -> Issuer {
+    fn implemented(&self, index: usize, endpoint: &Endpoint) -> Issuer {
         let name = ISSUERS[index];
-        let mut issuer = match self.source {
-            Source::Given => Issuer::with_jwks(name, self.set()),
-            Source::Fetched | Source::Unavailable => Issuer::with_jwks_uri(name, Network::url(index)),
+        let mut issuer = match (self.asked, self.source) {
+            (Some(asked), _) if !asked.has_keys => Issuer::introspected(name, asked.implemented(index, endpoint)),
+            (_, Source::Given) => Issuer::with_jwks(name, self.set()),
+            (_, Source::Fetched | Source::Unavailable) => Issuer::with_jwks_uri(name, Network::url(index)),
         };
+        if let Some(asked) = self.asked {
+            issuer = issuer.introspection(asked.implemented(index, endpoint));
+        }
         // Both names are one algorithm there.
         let algorithms = self.algorithms().iter().filter(|name| **name != "EdDSA");
         issuer = issuer

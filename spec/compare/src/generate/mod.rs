@@ -3,6 +3,7 @@
 //! Left out is what the documents leave open, and what `spec/README.md` marks as *avoid*.
 
 mod evidence;
+mod replies;
 
 use proptest::{
     collection::vec,
@@ -14,7 +15,10 @@ use proptest::{
 };
 use scopegate_spec::Demand;
 
-use self::evidence::{evidence, proofs};
+use self::{
+    evidence::{evidence, proofs},
+    replies::{asked, reply},
+};
 use crate::{
     compare::Case,
     dialect::Dialect,
@@ -78,7 +82,11 @@ fn world() -> impl Strategy<Value = World> {
         rarely(4),
     );
     let bindings = (option::weighted(0.3, proofs()), rarely(4), rarely(3));
-    (vec(trusted(), 1..=2), route(), limits, bindings).prop_map(|(issuers, route, limits, bindings)| {
+    (vec(trusted(), 1..=2), route(), limits, bindings).prop_map(|(mut issuers, route, limits, bindings)| {
+        // Opaque tokens are told apart by their prefixes, which one issuer at most does without.
+        if let [Trusted { asked: Some(one), .. }, Trusted { asked: Some(_), .. }] = &mut issuers[..] {
+            one.has_prefix = true;
+        }
         let Route { demand, scope_hint, optional } = route;
         let (leeway, max_token_age, max_token_length, token_header) = limits;
         let (proofs, certificates, require_binding) = bindings;
@@ -113,21 +121,25 @@ fn trusted() -> impl Strategy<Value = Trusted> {
     );
     let weakened = (rarely(6), any::<bool>(), rarely(3), any::<bool>());
     let source = prop_oneof![16 => Just(Source::Given), 8 => Just(Source::Fetched), 1 => Just(Source::Unavailable)];
-    (tokens, weakened, source, vec(published(), 1..=3)).prop_map(|(tokens, weakened, source, published)| {
-        let (dialect, algorithms, grammar) = tokens;
-        let (several_algorithms_per_key, own_audiences, authorized_parties, waive_audience) = weakened;
-        Trusted {
-            dialect,
-            algorithms,
-            several_algorithms_per_key,
-            own_audiences,
-            authorized_parties,
-            waive_audience,
-            grammar,
-            source,
-            published,
-        }
-    })
+    let asked = option::weighted(0.25, asked());
+    (tokens, weakened, asked, source, vec(published(), 1..=3)).prop_map(
+        |(tokens, weakened, asked, source, published)| {
+            let (dialect, algorithms, grammar) = tokens;
+            let (several_algorithms_per_key, own_audiences, authorized_parties, waive_audience) = weakened;
+            Trusted {
+                dialect,
+                algorithms,
+                several_algorithms_per_key,
+                own_audiences,
+                authorized_parties,
+                waive_audience,
+                grammar,
+                asked,
+                source,
+                published,
+            }
+        },
+    )
 }
 
 /// Keys of the pool, the cheap ones most often.
@@ -161,8 +173,9 @@ fn plan() -> impl Strategy<Value = Plan> {
         vec(option::weighted(0.6, mutation()), 0..=3).prop_map(|slots| slots.into_iter().flatten().collect());
     let signed = (0..2_usize, 0..3_usize, 0..3_usize, any::<bool>());
     let bound = (option::weighted(0.7, pooled()), rarely(2));
-    (signed, vec(select(SCOPES), 0..5), mutations, bound, evidence(), vec(visit(), 0..=VISITS)).prop_map(
-        |(signed, scopes, mutations, bound, evidence, visits)| {
+    let asked = (any::<bool>(), reply());
+    (signed, vec(select(SCOPES), 0..5), mutations, bound, evidence(), asked, vec(visit(), 0..=VISITS)).prop_map(
+        |(signed, scopes, mutations, bound, evidence, (opaque, reply), visits)| {
             let ((issuer, key, algorithm, names_key), (key_binding, certificate_binding)) = (signed, bound);
             Plan {
                 issuer,
@@ -174,6 +187,8 @@ fn plan() -> impl Strategy<Value = Plan> {
                 scopes,
                 mutations,
                 evidence,
+                opaque,
+                reply,
                 visits,
             }
         },
@@ -182,9 +197,17 @@ fn plan() -> impl Strategy<Value = Plan> {
 
 fn visit() -> impl Strategy<Value = Visit> {
     let seconds = prop_oneof![2 => Just(0), 1 => offset()];
-    (0..=ROUTES, seconds, option::weighted(0.15, line()), option::weighted(0.8, evidence())).prop_map(
-        |(route, seconds, line, evidence)| Visit { route, seconds, lines: line.into_iter().collect(), evidence },
+    (
+        0..=ROUTES,
+        seconds,
+        option::weighted(0.15, line()),
+        option::weighted(0.8, evidence()),
+        option::weighted(0.3, reply()),
     )
+        .prop_map(|(route, seconds, line, evidence, reply)| {
+            let lines = line.into_iter().collect();
+            Visit { route, seconds, lines, evidence, reply }
+        })
 }
 
 fn mutation() -> BoxedStrategy<Mutation> {
@@ -197,6 +220,7 @@ fn mutation() -> BoxedStrategy<Mutation> {
         3 => typed_claim().prop_map(|(name, value)| Mutation::Claim(name, value)),
         1 => select(vec!["client_id", "azp"]).prop_map(|name| Mutation::Claim(name, "\"other\"")),
         1 => select(vec!["scope", "scp"]).prop_map(|name| Mutation::Claim(name, "[\"message read\"]")),
+        1 => Just(Mutation::NoClaim("cnf")),
         2 => select(CLAIMS).prop_map(Mutation::NoClaim),
         1 => typed_claim().prop_map(|(name, value)| Mutation::ClaimTwice(name, value)),
         4 => time(),
@@ -259,7 +283,7 @@ fn token() -> impl Strategy<Value = TokenEdit> {
         1 => (0..3_usize).prop_map(TokenEdit::WithoutPart),
         1 => (0..3_usize).prop_map(TokenEdit::PartTwice),
         2 => (0..3_usize).prop_map(TokenEdit::LooseBits),
-        1 => select(WHOLE_TOKENS).prop_map(TokenEdit::Whole),
+        3 => select(WHOLE_TOKENS).prop_map(TokenEdit::Whole),
     ]
 }
 

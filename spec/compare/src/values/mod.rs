@@ -1,6 +1,7 @@
 //! Texts that requests and key sets are changed with. Values are JSON.
 
 pub mod proof;
+pub mod reply;
 
 /// Scope tokens.
 pub const SCOPES: &[&str] =
