@@ -1,7 +1,11 @@
 //! Facts about a configuration and a request, as small enumerations, and products of them.
 
 use scopegate_spec::{Answers, Request};
-use scopegate_spec_compare::{mutation::Mutation, request::Plan};
+use scopegate_spec_compare::{
+    mutation::Mutation,
+    reply::ReplyPlan,
+    request::{Evidence, Plan},
+};
 
 use crate::{introspection, proof, setup::Setup};
 
@@ -60,9 +64,14 @@ impl Default for Facts {
             key: 0,
             algorithm: 0,
             names_key: true,
+            key_binding: None,
+            certificate_binding: false,
             scopes: vec!["message", "read"],
             mutations: Vec::new(),
-            again: None,
+            evidence: Evidence::default(),
+            opaque: false,
+            reply: ReplyPlan::default(),
+            visits: Vec::new(),
         };
         Self {
             setup: Setup::default(),

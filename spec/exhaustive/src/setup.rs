@@ -83,6 +83,7 @@ impl Default for Setup {
             authorized_parties: false,
             waive_audience: false,
             grammar: Scopes::Exact,
+            asked: None,
             source: Source::Given,
             published: vec![Published { key: SIGNER, kid: Some("k1"), alg: None, edit: None }],
         };
@@ -95,6 +96,9 @@ impl Default for Setup {
             max_token_age: None,
             max_token_length: 16 * 1024,
             token_header: false,
+            proofs: None,
+            certificates: false,
+            require_binding: false,
         };
         Self {
             world,
@@ -155,9 +159,11 @@ impl Setup {
     /// For the gate.
     pub fn implemented(&self, clock: Clock, endpoint: Endpoint) -> ResourceServerBuilder {
         let issuers = 0..self.world.issuers.len();
+        // No issuer of the world is asked.
+        let unasked = scopegate_spec_compare::introspection::Endpoint::default();
         let mut builder = match self.reverse_issuers {
-            true => self.world.implemented_in(issuers.rev(), clock),
-            false => self.world.implemented_in(issuers, clock),
+            true => self.world.implemented_in(issuers.rev(), clock, &unasked),
+            false => self.world.implemented_in(issuers, clock, &unasked),
         };
         if !self.remembers {
             builder = builder.jwt_cache(JwtCacheConfig::off());

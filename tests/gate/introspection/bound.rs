@@ -86,6 +86,30 @@ async fn mtls_5_an_answer_may_bind_a_jwt_to_more_and_not_to_less() {
 }
 
 #[tokio::test]
+async fn intro_15_what_an_unverified_jwt_is_bound_to_has_to_be_in_the_answer() {
+    let rig = rig(issuer().introspection(introspection().introspect_jwts(JwtIntrospection::Instead))).await;
+    let client = client(&rig);
+    let (own, other) = (client.thumbprint(), "A".repeat(43));
+    for (cnf, expected) in [
+        (json!({ "jkt": own }), None),
+        (json!({ "jkt": own, "x5t#S256": other }), Some(Reason::MissingClientCertificate)),
+        (json!({ "jkt": other }), Some(Reason::BindingMismatch)),
+        (json!({ "x5t#S256": other }), Some(Reason::BindingMismatch)),
+        (json!(null), Some(Reason::BindingMismatch)),
+    ] {
+        let token = mint().token().bound_to(&client).issue();
+        rig.say(&token, active_with(json!({ "token_type": null, "cnf": cnf })));
+        let proof = client.proof("GET", URL).for_token(&token).issue();
+        let bound = Ask::get("/me").authorization(format!("DPoP {token}")).header("dpop", proof);
+        let answer = bound.of(&rig.api.router).await;
+        assert_eq!(answer.reason, expected, "{cnf}");
+        assert_eq!(answer.status, if expected.is_none() { 200 } else { 401 }, "{cnf}");
+        let answer = Ask::get("/me").bearer(&token).of(&rig.api.router).await;
+        assert_eq!(answer.status, 401, "{cnf}, as a bearer token");
+    }
+}
+
+#[tokio::test]
 async fn d_18_after_a_step_back_a_client_with_nonces_is_served_as_soon_as_the_time_is_new() {
     let rig = Rig::with(issuer().introspection(introspection()), |builder| {
         let nonces = DpopNonces::of_this_process().lifetime(Duration::from_secs(3600));

@@ -160,6 +160,12 @@ impl Confirmation {
         Binding { certificate: self.certificate.is_some(), dpop: self.key.is_some() }
     }
 
+    /// Whether it names all that `other` does.
+    pub(crate) fn has(&self, other: &Self) -> bool {
+        let has = |own: Option<Thumbprint>, other: Option<Thumbprint>| other.is_none() || own == other;
+        has(self.key, other.key) && has(self.certificate, other.certificate)
+    }
+
     /// What a token is bound to of which one text says this and another says `other`; `None` where they contradict each other.
     pub(crate) fn and(&self, other: &Self) -> Option<Self> {
         let both = |one: Option<Thumbprint>, other: Option<Thumbprint>| match (one, other) {

@@ -523,15 +523,8 @@ impl ResourceServer {
             }
             (_, Err(error)) => return Err(error),
         };
-        let both = |own: Option<&Confirmation>| match (own, answer.confirmation()) {
-            (Some(own), Some(answered)) => {
-                let contradiction = || {
-                    let found = Actual::Fixed("another key or certificate");
-                    FailedCheck::new(Reason::BindingMismatch, "cnf", "what the token itself says", found)
-                };
-                own.and(answered).map(Some).ok_or_else(contradiction)
-            }
-            (own, answered) => Ok(own.or(answered).cloned()),
+        let contradiction = |found| {
+            FailedCheck::new(Reason::BindingMismatch, "cnf", "what the token itself says", Actual::Fixed(found))
         };
         let token = match kind {
             LookupKind::VerifiedJwt(verified) => {
@@ -539,14 +532,22 @@ impl ResourceServer {
                 if answer.audience().next().is_some() {
                     self.check_resource(&answer)?;
                 }
-                let confirmation = both(verified.confirmation())?;
+                let confirmation = match (verified.confirmation(), answer.confirmation()) {
+                    (Some(own), Some(answered)) => {
+                        Some(own.and(answered).ok_or_else(|| contradiction("another key or certificate"))?)
+                    }
+                    (own, answered) => own.or(answered).cloned(),
+                };
                 verified.narrowed(answer.scope(), confirmation)
             }
-            LookupKind::UnverifiedJwt(own) => {
-                let confirmation = both(own.as_deref())?;
-                let scope = answer.scope().clone();
-                answer.narrowed(&scope, confirmation)
+            // INTRO-15: nobody has verified what the token itself says, so its issuer has to say it as well.
+            LookupKind::UnverifiedJwt(Some(own))
+                if !answer.confirmation().is_some_and(|answered| answered.has(&own)) =>
+            {
+                let is_bound = answer.confirmation().is_some();
+                return Err(contradiction(if is_bound { "another key or certificate" } else { "nothing" }).into());
             }
+            LookupKind::UnverifiedJwt(_) => answer,
             LookupKind::Application | LookupKind::Opaque => answer,
         };
         Ok((token, asked_at))

@@ -127,7 +127,7 @@ fn remembered(server: &dyn Server, case: &Case) -> Checked {
     let cold = Setup { remembers: false, ..case.setup.clone() };
     let mut holds = Vec::new();
     let mut accepted = BTreeSet::new();
-    let plans = case.plans.iter().map(|plan| plan.again.unwrap_or_default());
+    let plans = case.plans.iter().map(|plan| plan.visits.first().map_or(0, |visit| visit.seconds));
     for ((request, now), again) in case.requests().iter().zip(plans) {
         for (now, setup) in [(*now, &case.setup), (now + again, &cold), (*now, &case.setup), (*now, &cold)] {
             let Some(mut fresh) = server.serve(setup) else { return Ok(holds) };
