@@ -9,7 +9,7 @@ use crate::{
     judge::Gate,
     outcome::{Caller, Outcome},
     request::{Plan, Sent},
-    world::{Route, TOKEN_HEADER, World},
+    world::{Route, Source, TOKEN_HEADER, World},
 };
 
 /// A configuration and requests to it, in their order.
@@ -59,8 +59,9 @@ impl Case {
         let config = self.world.specified();
         let mut routes: Vec<_> = self.worlds().map(|world| (world.route_of(&config), gate.at(&world), world)).collect();
         let mut sent: Vec<Sent> = self.plans.iter().flat_map(|plan| plan.requests(&self.world)).collect();
-        if self.world.proofs.is_some() {
-            // What remembers used proofs does not admit that it knows them once the clock was set back.
+        let replaces_keys = self.world.issuers.iter().any(|issuer| issuer.source == Source::Supplied);
+        if self.world.proofs.is_some() || replaces_keys {
+            // Requests with all tokens come before and after their keys are replaced. And what remembers used proofs does not admit that it knows them once the clock was set back.
             sent.sort_by_key(|sent| sent.now);
         }
         let new_state = || State {
@@ -69,7 +70,13 @@ impl Case {
         };
         let mut state = new_state();
         let mut decided = Vec::new();
-        for sent in &sent {
+        let count = sent.len();
+        for (number, sent) in sent.iter().enumerate() {
+            let has_replaced_keys = replaces_keys && number >= count / 2;
+            if replaces_keys && number == count / 2 {
+                gate.replace_keys(&self.world);
+                routes.iter_mut().for_each(|(config, _, _)| self.world.replace_keys(config));
+            }
             let route = sent.route % routes.len();
             let (config, gate, world) = &mut routes[route];
             if let Some(nonces) = config.dpop.as_mut().and_then(|dpop| dpop.nonces.as_mut()) {
@@ -104,6 +111,9 @@ impl Case {
             }
             if let (true, 0, Some(mut fresh)) = (self.fresh, sent.index, Gate::build(world)) {
                 fresh.set_reply(sent.reply.as_ref());
+                if has_replaced_keys {
+                    fresh.replace_keys(&self.world);
+                }
                 compare(&mut fresh, "fresh", &decide(&mut new_state()))?;
             }
         }
@@ -124,8 +134,8 @@ impl Case {
             ("KEY-3", 401, 503) => Gate::build(&self.world.with_given_keys()).is_none(),
             // INTRO-15: whether a JWT that is not verified is refused before or after it is asked about.
             (_, 503, 401) => is_invalid && sent.is_refused_unasked,
-            // INTRO-15: the gate is wrong where such a JWT is bound by its own claims alone, and its client proves that.
-            ("DPOP-14" | "MTLS-6", 401, 200 | 403 | 503) => sent.is_bound_unverified,
+            // INTRO-15: the gate is wrong where such a JWT is bound by its own claims alone, and its client proves that: once.
+            ("DPOP-14" | "MTLS-6", 401, _) => sent.is_bound_unverified,
             // Whether a JWT that is asked about as well ends when the answer says so.
             (_, 200, 200) => {
                 let without_expiry =

@@ -17,6 +17,7 @@ use crate::{
     introspection::{Endpoint, Reply},
     outcome::{Caller, Outcome},
     request::NOW,
+    supply::Supply,
     world::{World, policy},
 };
 
@@ -33,6 +34,7 @@ pub struct Gate {
     service: BoxCloneService<Incoming, http::Response<()>, Infallible>,
     clock: Clock,
     endpoint: Endpoint,
+    supplies: Vec<Supply>,
 }
 
 impl Gate {
@@ -45,10 +47,11 @@ impl Gate {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers");
         let (clock, endpoint) = (Clock::default(), Endpoint::default());
         clock.set(NOW);
-        match runtime.block_on(world.implemented(clock.clone(), &endpoint).build()) {
+        let supplies: Vec<Supply> = world.issuers.iter().map(Supply::new).collect();
+        match runtime.block_on(world.implemented(clock.clone(), &endpoint, &supplies).build()) {
             Ok(resource_server) => {
                 let service = service(resource_server.clone(), world);
-                Some(Self { runtime: Rc::new(runtime), resource_server, service, clock, endpoint })
+                Some(Self { runtime: Rc::new(runtime), resource_server, service, clock, endpoint, supplies })
             }
             Err(error) => {
                 let is_expected = |fault: &str| fault.contains("none of the given keys can be used");
@@ -61,9 +64,14 @@ impl Gate {
     /// Another route of the same server: that of a configuration that differs in nothing but its route.
     pub fn at(&self, world: &World) -> Self {
         let (runtime, resource_server) = (Rc::clone(&self.runtime), self.resource_server.clone());
-        let (clock, endpoint) = (self.clock.clone(), self.endpoint.clone());
+        let (clock, endpoint, supplies) = (self.clock.clone(), self.endpoint.clone(), self.supplies.clone());
         let service = service(resource_server.clone(), world);
-        Self { runtime, resource_server, service, clock, endpoint }
+        Self { runtime, resource_server, service, clock, endpoint, supplies }
+    }
+
+    /// Its issuers have other keys from now on.
+    pub fn replace_keys(&self, world: &World) {
+        self.supplies.iter().zip(&world.issuers).for_each(|(supply, issuer)| supply.replace(issuer));
     }
 
     /// Its issuers answer this from now on.

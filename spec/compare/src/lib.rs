@@ -20,6 +20,7 @@ pub mod proof;
 pub mod reply;
 pub mod request;
 pub mod run;
+pub mod supply;
 pub mod tally;
 pub mod text;
 pub mod values;

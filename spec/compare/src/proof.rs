@@ -59,8 +59,9 @@ impl Proof {
         })
     }
 
-    /// Its field lines for a token that is bound to a key, in a request for this target at a time.
-    pub fn lines(&self, token: &str, bound_to: usize, target: &str, now: i64) -> Vec<String> {
+    /// Its field lines for a token that is bound to a key, in a request for this target at a time. `is_confirmed` says whether the
+    /// answer about the token names what it is bound to, and makes another proof.
+    pub fn lines(&self, token: &str, bound_to: usize, is_confirmed: bool, target: &str, now: i64) -> Vec<String> {
         let index = self.key.unwrap_or(bound_to);
         let (algorithm, ath) = (proof_algorithm(index), digest(token));
         let (mut header, mut claims, mut named) = (Members::new(), Members::new(), jwk(index));
@@ -69,7 +70,7 @@ impl Proof {
         }
         for (name, value) in [
             // Of this second: once a proof is too old the gate forgets it, and the specification never does.
-            ("jti", quoted(&format!("{now} {} {}", self.id, &ath[..8]))),
+            ("jti", quoted(&format!("{now} {} {is_confirmed} {}", self.id, &ath[..8]))),
             ("htm", quoted("GET")),
             ("htu", quoted(target)),
             ("iat", (now - self.age).to_string()),

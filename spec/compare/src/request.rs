@@ -145,18 +145,20 @@ impl Plan {
             let (mut request, now) = (head.request(&token, world), draft.now + visit.seconds);
             let evidence = visit.evidence.as_ref().unwrap_or(&self.evidence);
             request.certificate = evidence.certificate.map(|certificate| CERTIFICATES[certificate].to_vec());
+            if let Some(other) = visit.reply.as_ref().filter(|_| asked.is_some_and(|asked| !asked.is_cached())) {
+                reply = other;
+            }
+            let reply = asked.map(|asked| self.reply(asked, reply, world, &draft, &token, now));
+            let is_confirmed = reply.as_ref().is_some_and(|reply| reply.written.cnf().is_some());
             let proof = evidence.proof.as_ref().filter(|_| world.proofs.is_some());
-            let lines = proof.map(|proof| proof.lines(&token, self.key_binding.unwrap_or_default(), target, now));
+            let lines =
+                proof.map(|proof| proof.lines(&token, self.key_binding.unwrap_or_default(), is_confirmed, target, now));
             for line in lines.into_iter().flatten() {
                 request.headers.push(("dpop".to_owned(), line.into_bytes()));
             }
             let given_at = proof.and_then(|proof| Some(now - proof.nonce_age?));
             let good_nonce = given_at.filter(|given_at| is_good_nonce(*given_at, now)).map(nonce);
             let has_good_nonce = good_nonce.is_some() && proof.is_some_and(Proof::keeps_nonce);
-            if let Some(other) = visit.reply.as_ref().filter(|_| asked.is_some_and(|asked| !asked.is_cached())) {
-                reply = other;
-            }
-            let reply = asked.map(|asked| self.reply(asked, reply, world, &draft, &token, now));
             let of_token = draft.claims.iter().find(|(name, _)| name == "cnf").map(|(_, cnf)| cnf.as_str());
             let of_reply = reply.as_ref().map(|reply| reply.written.cnf());
             let fails =

@@ -16,6 +16,7 @@ use crate::{
     introspection::{Asked, Endpoint},
     keys::jwk,
     network::Network,
+    supply::Supply,
     text::{object, quoted, set},
 };
 
@@ -111,6 +112,8 @@ pub struct Trusted {
     pub source: Source,
     /// Its keys.
     pub published: Vec<Published>,
+    /// The keys that take their place, where the source is [`Source::Supplied`].
+    pub later: Vec<Published>,
 }
 
 /// A grammar of scopes.
@@ -129,6 +132,8 @@ pub enum Source {
     Given,
     Fetched,
     Unavailable,
+    /// By the application, which replaces them in the course of a case.
+    Supplied,
 }
 
 /// A key in an issuer's set.
@@ -174,6 +179,15 @@ impl World {
         Config { demand, scope_hint, optional, ..server.clone() }
     }
 
+    /// Gives the specification the keys that take the place of the first ones.
+    pub fn replace_keys(&self, config: &mut Config) {
+        for (known, issuer) in config.issuers.iter_mut().zip(&self.issuers) {
+            if let (Keys::Set(set), Source::Supplied) = (&mut known.keys, issuer.source) {
+                *set = issuer.later_set();
+            }
+        }
+    }
+
     /// The same with keys that are given rather than fetched.
     pub fn with_given_keys(&self) -> Self {
         let mut world = self.clone();
@@ -185,9 +199,9 @@ impl World {
         self.require_binding && (self.proofs.is_some() || self.certificates)
     }
 
-    /// For the gate, which asks at this endpoint.
-    pub fn implemented(&self, clock: Clock, endpoint: &Endpoint) -> ResourceServerBuilder {
-        self.implemented_in(0..self.issuers.len(), clock, endpoint)
+    /// For the gate, which asks at this endpoint, and gets the keys of issuers from these.
+    pub fn implemented(&self, clock: Clock, endpoint: &Endpoint, supplies: &[Supply]) -> ResourceServerBuilder {
+        self.implemented_in(0..self.issuers.len(), clock, endpoint, supplies)
     }
 
     /// The same with the issuers in this order.
@@ -196,6 +210,7 @@ impl World {
         order: impl IntoIterator<Item = usize>,
         clock: Clock,
         endpoint: &Endpoint,
+        supplies: &[Supply],
     ) -> ResourceServerBuilder {
         let mut builder = ResourceServer::builder()
             .audience(AUDIENCE)
@@ -205,7 +220,7 @@ impl World {
             .clock(clock)
             .fetch(Network(self.issuers.iter().map(Trusted::document).collect()));
         for index in order {
-            builder = builder.issuer(self.issuers[index].implemented(index, endpoint));
+            builder = builder.issuer(self.issuers[index].implemented(index, endpoint, supplies[index].clone()));
         }
         if let Some(age) = self.max_token_age {
             // At exactly this age a token passes here, and does not there: it is open. No claim here is as fine as this.
@@ -249,8 +264,18 @@ impl Trusted {
 
     /// The JWK Set.
     pub fn set(&self) -> String {
-        let keys: Vec<String> = self.published.iter().map(Published::jwk).collect();
-        format!("{{\"keys\":[{}]}}", keys.join(","))
+        set_of(&self.published)
+    }
+
+    /// The one that takes its place.
+    pub fn later_set(&self) -> String {
+        set_of(&self.later)
+    }
+
+    /// The algorithms of the gate, for which both names of Ed25519 are one.
+    pub fn offered(&self) -> impl Iterator<Item = Algorithm> {
+        let algorithms = self.algorithms().iter().filter(|name| **name != "EdDSA");
+        algorithms.map(|name| Algorithm::from_name(name).expect("an algorithm that is offered"))
     }
 
     /// What its endpoint answers.
@@ -288,22 +313,19 @@ impl Trusted {
         issuer
     }
 
-    fn implemented(&self, index: usize, endpoint: &Endpoint) -> Issuer {
+    fn implemented(&self, index: usize, endpoint: &Endpoint, supply: Supply) -> Issuer {
         let name = ISSUERS[index];
         let mut issuer = match (self.asked, self.source) {
             (Some(asked), _) if !asked.has_keys => Issuer::introspected(name, asked.implemented(index, endpoint)),
             (_, Source::Given) => Issuer::with_jwks(name, self.set()),
+            (_, Source::Supplied) => Issuer::with_key_source(name, supply),
             (_, Source::Fetched | Source::Unavailable) => Issuer::with_jwks_uri(name, Network::url(index)),
         };
         if let Some(asked) = self.asked {
             issuer = issuer.introspection(asked.implemented(index, endpoint));
         }
-        // Both names are one algorithm there.
-        let algorithms = self.algorithms().iter().filter(|name| **name != "EdDSA");
-        issuer = issuer
-            .algorithms(algorithms.map(|name| Algorithm::from_name(name).expect("an algorithm that is offered")))
-            .profile(self.dialect.implemented());
-        if self.several_algorithms_per_key {
+        issuer = issuer.algorithms(self.offered()).profile(self.dialect.implemented());
+        if self.several_algorithms_per_key && self.source != Source::Supplied {
             issuer = issuer.dangerous_allow_several_algorithms_per_key();
         }
         if self.own_audiences {
@@ -321,6 +343,11 @@ impl Trusted {
             Scopes::GenAuth => issuer.scope_grammar(GenAuthScopes),
         }
     }
+}
+
+fn set_of(keys: &[Published]) -> String {
+    let keys: Vec<String> = keys.iter().map(Published::jwk).collect();
+    format!("{{\"keys\":[{}]}}", keys.join(","))
 }
 
 fn implied() -> ImpliedScopes {

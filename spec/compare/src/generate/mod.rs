@@ -42,8 +42,13 @@ const ROUTES: usize = 7;
 pub fn case() -> BoxedStrategy<Case> {
     (world(), vec(route(), 0..=ROUTES), vec(plan(), 1..=TOKENS), rarely(24))
         .prop_map(|(world, routes, mut plans, fresh)| {
-            let (tokens, visits) =
-                world.issuers.iter().flat_map(|issuer| &issuer.published).map(effort).min().unwrap_or_default();
+            let (tokens, visits) = world
+                .issuers
+                .iter()
+                .flat_map(|issuer| issuer.published.iter().chain(&issuer.later))
+                .map(effort)
+                .min()
+                .unwrap_or_default();
             plans.truncate(tokens);
             plans.iter_mut().for_each(|plan| plan.visits.truncate(visits));
             Case { world, routes, plans, fresh }
@@ -120,26 +125,31 @@ fn trusted() -> impl Strategy<Value = Trusted> {
         select(&[Scopes::Exact, Scopes::Implied, Scopes::GenAuth][..]),
     );
     let weakened = (rarely(6), any::<bool>(), rarely(3), any::<bool>());
-    let source = prop_oneof![16 => Just(Source::Given), 8 => Just(Source::Fetched), 1 => Just(Source::Unavailable)];
+    let source = prop_oneof![
+        16 => Just(Source::Given),
+        8 => Just(Source::Fetched),
+        1 => Just(Source::Unavailable),
+        6 => Just(Source::Supplied),
+    ];
+    let keys = (vec(published(), 1..=3), vec(published(), 1..=3));
     let asked = option::weighted(0.25, asked());
-    (tokens, weakened, asked, source, vec(published(), 1..=3)).prop_map(
-        |(tokens, weakened, asked, source, published)| {
-            let (dialect, algorithms, grammar) = tokens;
-            let (several_algorithms_per_key, own_audiences, authorized_parties, waive_audience) = weakened;
-            Trusted {
-                dialect,
-                algorithms,
-                several_algorithms_per_key,
-                own_audiences,
-                authorized_parties,
-                waive_audience,
-                grammar,
-                asked,
-                source,
-                published,
-            }
-        },
-    )
+    (tokens, weakened, asked, source, keys).prop_map(|(tokens, weakened, asked, source, (published, later))| {
+        let (dialect, algorithms, grammar) = tokens;
+        let (several_algorithms_per_key, own_audiences, authorized_parties, waive_audience) = weakened;
+        Trusted {
+            dialect,
+            algorithms,
+            several_algorithms_per_key,
+            own_audiences,
+            authorized_parties,
+            waive_audience,
+            grammar,
+            asked,
+            source,
+            published,
+            later,
+        }
+    })
 }
 
 /// Keys of the pool, the cheap ones most often.
