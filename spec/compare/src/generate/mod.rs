@@ -230,7 +230,7 @@ fn mutation() -> BoxedStrategy<Mutation> {
         3 => typed_claim().prop_map(|(name, value)| Mutation::Claim(name, value)),
         1 => select(vec!["client_id", "azp"]).prop_map(|name| Mutation::Claim(name, "\"other\"")),
         1 => select(vec!["scope", "scp"]).prop_map(|name| Mutation::Claim(name, "[\"message read\"]")),
-        1 => Just(Mutation::NoClaim("cnf")),
+        2 => Just(Mutation::NoClaim("cnf")),
         2 => select(CLAIMS).prop_map(Mutation::NoClaim),
         1 => typed_claim().prop_map(|(name, value)| Mutation::ClaimTwice(name, value)),
         4 => time(),

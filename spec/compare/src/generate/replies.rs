@@ -24,7 +24,7 @@ pub(super) fn asked() -> impl Strategy<Value = Asked> {
     let mode = select(vec![Mode::OpaqueAlone, Mode::Also, Mode::Instead]);
     let has_keys = prop_oneof![3 => Just(true), 1 => Just(false)];
     let weakened = (rarely(5), rarely(5), rarely(4));
-    (mode, has_keys, any::<bool>(), weakened, rarely(3), any::<bool>()).prop_map(
+    (mode, has_keys, any::<bool>(), weakened, rarely(2), any::<bool>()).prop_map(
         |(mode, has_keys, has_prefix, weakened, signed, cached)| {
             let (accept_without_audience, require_token_type, scope_array) = weakened;
             Asked {
@@ -69,6 +69,8 @@ fn edit() -> impl Strategy<Value = ReplyEdit> {
         1 => Just(ReplyEdit::Outage),
         2 => select(HEADERS).prop_map(|(name, value)| ReplyEdit::Header(name, value)),
         3 => select(BESIDE).prop_map(|(name, value)| ReplyEdit::Beside(name, value)),
+        2 => Just(ReplyEdit::Beside("token_introspection", "null")),
+        2 => Just(ReplyEdit::ContentType("application/json")),
         1 => select(vec!["iss", "aud", "iat", "token_introspection"]).prop_map(ReplyEdit::NothingBeside),
         2 => select(ages).prop_map(ReplyEdit::Age),
         1 => pooled().prop_map(ReplyEdit::Signer),
