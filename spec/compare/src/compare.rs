@@ -132,10 +132,8 @@ impl Case {
             ("BEARER-3", 400, 401) => is_invalid && self.world.token_header && !request.lines(TOKEN_HEADER).is_empty(),
             // KEY-14: whether a set without a usable key is one. Where it is given, the builder refuses it.
             ("KEY-3", 401, 503) => Gate::build(&self.world.with_given_keys()).is_none(),
-            // INTRO-15: whether a JWT that is not verified is refused before or after it is asked about.
+            // INTRO-15: whether a JWT with such a `cnf` is refused before or after it is asked about.
             (_, 503, 401) => is_invalid && sent.is_refused_unasked,
-            // INTRO-15: the gate is wrong where such a JWT is bound by its own claims alone, and its client proves that: once.
-            ("DPOP-14" | "MTLS-6", 401, _) => sent.is_bound_unverified,
             // Whether a JWT that is asked about as well ends when the answer says so.
             (_, 200, 200) => {
                 let without_expiry =

@@ -96,9 +96,7 @@ pub struct Sent {
     pub has_good_nonce: bool,
     /// What the issuers that are asked say.
     pub reply: Option<Reply>,
-    /// Whether the token is a JWT that is asked about in place of being verified, and has a `cnf`.
-    pub is_bound_unverified: bool,
-    /// Whether it is refused by that.
+    /// Whether the token is a JWT that is asked about, and has a `cnf` that cannot be checked.
     pub is_refused_unasked: bool,
     /// Whether the token is refused with any proof.
     pub fails_without_a_proof: bool,
@@ -167,9 +165,8 @@ impl Plan {
             let differ = of_reply.flatten().is_some_and(|cnf| of_token.is_some_and(|other| other != cnf));
             let fails_without_a_proof =
                 differ || of_reply.is_some_and(fails) || draft.opaque.is_none() && fails(of_token);
-            let unverified = of_token.filter(|_| draft.opaque.is_none() && asked.is_some_and(Asked::asks_instead));
-            let is_bound_unverified = unverified.is_some();
-            let is_refused_unasked = unverified.is_some_and(|cnf| !can_be_checked(cnf, world));
+            let of_jwt = of_token.filter(|_| draft.opaque.is_none() && asked.is_some());
+            let is_refused_unasked = of_jwt.is_some_and(|cnf| !can_be_checked(cnf, world));
             let route = visit.route;
             Sent {
                 index,
@@ -179,7 +176,6 @@ impl Plan {
                 good_nonce,
                 has_good_nonce,
                 reply,
-                is_bound_unverified,
                 is_refused_unasked,
                 fails_without_a_proof,
             }

@@ -13,6 +13,7 @@ use scopegate_spec::{Config, Dpop, Keys, Mode};
 use scopegate_spec_compare::{
     clock::Clock,
     dialect::Dialect,
+    supply::Supply,
     world::{AUDIENCE, Published, Scopes, Source, Trusted, World},
 };
 
@@ -86,6 +87,7 @@ impl Default for Setup {
             asked: None,
             source: Source::Given,
             published: vec![Published { key: SIGNER, kid: Some("k1"), alg: None, edit: None }],
+            later: Vec::new(),
         };
         let world = World {
             issuers: vec![issuer],
@@ -159,11 +161,12 @@ impl Setup {
     /// For the gate.
     pub fn implemented(&self, clock: Clock, endpoint: Endpoint) -> ResourceServerBuilder {
         let issuers = 0..self.world.issuers.len();
-        // No issuer of the world is asked.
+        // No issuer of the world is asked, and none replaces its keys.
         let unasked = scopegate_spec_compare::introspection::Endpoint::default();
+        let supplies: Vec<Supply> = self.world.issuers.iter().map(Supply::new).collect();
         let mut builder = match self.reverse_issuers {
-            true => self.world.implemented_in(issuers.rev(), clock, &unasked),
-            false => self.world.implemented_in(issuers, clock, &unasked),
+            true => self.world.implemented_in(issuers.rev(), clock, &unasked, &supplies),
+            false => self.world.implemented_in(issuers, clock, &unasked, &supplies),
         };
         if !self.remembers {
             builder = builder.jwt_cache(JwtCacheConfig::off());

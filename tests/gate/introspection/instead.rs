@@ -6,10 +6,8 @@ use scopegate_axum::{RequireActive, introspection::JwtIntrospection, jwt::Profil
 use scopegate_core::Reason;
 use scopegate_testing::TokenBuilder;
 use scopegate_tests::{issuer, mint};
-use serde_json::Value;
 
 use super::{dispatch::active_router, *};
-use crate::jwt::{actors, authorization_details};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -40,21 +38,6 @@ async fn refused(tokens: impl IntoIterator<Item = (TokenBuilder, Reason)>) {
             assert_eq!(rig.asked(), 0, "{number}: nobody needs to be asked");
         }
     }
-}
-
-async fn malformed_values_of(name: &str, values: Vec<(Value, bool)>) {
-    let bad = values.into_iter().filter(|(_, is_good)| !is_good).map(|(value, _)| value);
-    refused(bad.map(|value| (silent().claim(name, value), Reason::MalformedClaim))).await;
-}
-
-#[tokio::test]
-async fn rar_1_malformed_authorization_details_refuse_before_introspection() {
-    malformed_values_of("authorization_details", authorization_details()).await;
-}
-
-#[tokio::test]
-async fn act_2_a_malformed_actor_refuses_before_introspection() {
-    malformed_values_of("act", actors()).await;
 }
 
 #[tokio::test]
