@@ -101,8 +101,11 @@ impl Facts {
     pub fn request(&self, nonce: Option<&str>, id: u64) -> (Request, i64) {
         let (mut request, now) = self.plan.request(&self.setup.world);
         if self.is_opaque {
-            let value = format!("Bearer opaque{id}").into_bytes();
-            request.headers = vec![("authorization".to_owned(), value)];
+            for (_, value) in request.headers.iter_mut().filter(|(name, _)| name == "authorization") {
+                let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
+                value.truncate(end);
+                value.extend(format!(" opaque{id}").into_bytes());
+            }
         }
         if let Some(change) = self.proof {
             let mut draft = proof::Draft::new(&token(&request), id);

@@ -66,16 +66,20 @@ struct Unit<'a> {
     product: &'a Product,
     configuration: usize,
     requests: Range<usize>,
+    /// The number of its first request among those of all products.
+    first: u64,
 }
 
 /// Compares one of so many combinations, on several threads. `sent` counts requests while it runs.
 pub fn run(products: &[Product], sample: u64, threads: usize, sent: &AtomicU64) -> Report {
-    let mut units = Vec::new();
+    let (mut units, mut first) = (Vec::new(), 0);
     for product in products {
         for configuration in 0..product.configurations() {
             for start in (0..product.requests()).step_by(CHUNK) {
                 let requests = start..(start + CHUNK).min(product.requests());
-                units.push(Unit { product, configuration, requests });
+                let length = requests.len() as u64;
+                units.push(Unit { product, configuration, requests, first });
+                first += length;
             }
         }
     }
@@ -98,8 +102,8 @@ pub fn run(products: &[Product], sample: u64, threads: usize, sent: &AtomicU64) 
 
 impl Unit<'_> {
     fn compare(&self, sample: u64, report: &mut Report) {
-        let first = (self.configuration * self.product.requests()) as u64;
-        let requests = self.requests.clone().filter(|request| is_sampled(first + *request as u64, sample));
+        let numbered = self.requests.clone().zip(self.first..);
+        let requests = numbered.filter(|(_, number)| is_sampled(*number, sample)).map(|(request, _)| request);
         let configured = self.product.configured(self.configuration);
         if !configured.setup.is_possible() {
             report.impossible += requests.count() as u64;
@@ -190,7 +194,12 @@ fn is_open(
             .iter()
             .all(|challenge| challenge.error.as_deref().is_none_or(|error| error == "invalid_token"));
     let is_asked_too = facts.setup.asked.is_some_and(|asked| asked.has_keys && asked.mode == Mode::Also);
-    let audience = facts.answer.members.iter().find(|(name, _)| name == "aud").map(|(_, value)| value.as_str());
+    let is_asked_instead = facts.setup.asked.is_some_and(|asked| !asked.has_keys || asked.mode == Mode::Instead);
+    let answered =
+        |wanted: &str| facts.answer.members.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let audience = answered("aud");
+    let names_no_key = answered("token_type") == Some("\"DPoP\"")
+        && answered("cnf").is_some_and(|confirmation| !confirmation.contains("jkt"));
     match (rule, specified.status, implemented.status) {
         // JOSE-16: claims that are not verified may refuse while the keys are unavailable.
         ("KEY-12", 503, 401) => is_invalid,
@@ -203,17 +212,19 @@ fn is_open(
         // INTRO-15: whether an answer about a verified JWT may name more audiences.
         ("INTRO-15", 401, 200) if is_asked_too => audience.is_some_and(|audience| audience.starts_with('[')),
         // INTRO-15: whether `iat` and `nbf` of a JWT that is not verified can refuse it as its `exp` can.
-        ("", 200, 401) => {
+        ("", 200, 401) if is_asked_instead => {
             let is_time = |change: &Mutation| {
                 matches!(change, Mutation::Time("iat" | "nbf", ..) | Mutation::Claim("iat" | "nbf", _))
             };
-            is_invalid && facts.setup.asked.is_some() && facts.plan.mutations.iter().any(is_time)
+            is_invalid && facts.plan.mutations.iter().any(is_time)
         }
         // INTRO-15, JWT-11: whether marks are read beside a `typ` of `at+jwt`, where a JWT is not verified.
-        ("INTRO-15", 401, 200) if !is_asked_too => {
+        ("INTRO-15", 401, 200) => {
             let is_mark = |change: &Mutation| matches!(change, Mutation::Claim("typ" | "token_use", _));
-            facts.setup.asked.is_some() && facts.plan.mutations.iter().any(is_mark)
+            is_asked_instead && facts.plan.mutations.iter().any(is_mark)
         }
+        // INTRO-12: whether an answer with a `token_type` of `DPoP` has to name the key itself.
+        ("", 200, 401) | (_, 401, 401) if is_asked_too && names_no_key => is_invalid,
         // Which expiry counts of a JWT that was also asked about.
         ("", 200, 200) => {
             let without = |outcome: &Outcome| outcome.caller.clone().map(|caller| Caller { expiry: None, ..caller });
@@ -233,7 +244,10 @@ fn is_open(
                 decide(config, &good.answers(&request), now, &request, &mut State::default())
             };
             let (bound, known) = (with_good_proof(true), with_good_proof(facts.has_nonce));
-            matches!(bound.rule, "DPOP-14" | "MTLS-1") && Outcome::from(bound) == *implemented
+            // A JWT and the answer about it can name two keys, of which no proof can be by both.
+            let is_lost =
+                matches!(bound.rule, "DPOP-14" | "MTLS-1") || facts.setup.asked.is_some() && bound.rule == "DPOP-13";
+            is_lost && Outcome::from(bound) == *implemented
                 || known.rule == "DPOP-17" && Outcome::from(known) == *implemented
         }
         _ => false,

@@ -62,10 +62,10 @@ const MEMORY: Axis = axis(
 const CERTIFICATE_BINDING: Axis =
     axis("certificate binding", &[("off", |_| {}), ("on", |facts| facts.setup.certificates = true)]);
 
-const BINDING: Axis =
+pub(super) const BINDING: Axis =
     axis("unbound tokens", &[("accepted", |_| {}), ("refused", |facts| facts.setup.require_binding = true)]);
 
-const CONFIRMATION: Axis = axis(
+pub(super) const CONFIRMATION: Axis = axis(
     "cnf",
     &[
         ("as it was", |_| {}),
@@ -81,7 +81,7 @@ const CONFIRMATION: Axis = axis(
     ],
 );
 
-const SCHEME: Axis = axis(
+pub(super) const SCHEME: Axis = axis(
     "scheme of the client",
     &[("Bearer", |_| {}), ("DPoP", |facts| facts.change(Mutation::Line(LineEdit::Scheme("DPoP"))))],
 );
@@ -149,7 +149,7 @@ const PROOF_AGAIN: Axis = axis(
 
 const NONCE: Axis = axis("nonce", &[("good", |_| {}), ("absent", |facts| facts.has_nonce = false)]);
 
-const CERTIFICATE: Axis = axis(
+pub(super) const CERTIFICATE: Axis = axis(
     "certificate",
     &[
         ("absent", |_| {}),

@@ -6,10 +6,14 @@ use scopegate_spec_compare::{
     request::NOW,
 };
 
-use super::axis;
+use super::{
+    axis,
+    binding::{BINDING, CERTIFICATE, CONFIRMATION, SCHEME},
+};
 use crate::{
     facts::{Axis, Facts, Product, Set},
-    setup::Asked,
+    proof::{CONFIRMATIONS, Draft},
+    setup::{Asked, Proofs},
 };
 
 pub(super) fn products() -> Vec<Product> {
@@ -27,6 +31,17 @@ pub(super) fn products() -> Vec<Product> {
             base: ASKED,
             configuration: vec![MODE, WITHOUT_AUDIENCE, TOKEN_TYPE_REQUIRED, SCOPE_ARRAY],
             request: vec![FORM, EXPIRY, AUDIENCE, ISSUER, TOKEN_TYPE, SUBJECT, SCOPE_MEMBER, KIND],
+        },
+        Product {
+            name: "bound answers",
+            is_pair: false,
+            base: |facts| {
+                ASKED(facts);
+                facts.setup.dpop = Some(Proofs::default());
+                facts.setup.certificates = true;
+            },
+            configuration: vec![MODE, BINDING],
+            request: vec![FORM, BOUND, CONFIRMATION, TOKEN_TYPE, SCHEME, SHOWN, CERTIFICATE],
         },
     ]
 }
@@ -162,6 +177,27 @@ const TOKEN_TYPE: Axis = axis(
         ("bearer", |facts| facts.answer.set("token_type", "\"bearer\"")),
         ("DPoP", |facts| facts.answer.set("token_type", "\"DPoP\"")),
         ("another", |facts| facts.answer.set("token_type", "\"N_A\"")),
+    ],
+);
+
+/// What the answer says that the token is bound to. The JWT may say something else.
+const BOUND: Axis = axis(
+    "cnf of the answer",
+    &[
+        ("absent", |_| {}),
+        ("the client's key", |facts| facts.answer.set("cnf", &CONFIRMATIONS[0])),
+        ("another key", |facts| facts.answer.set("cnf", &CONFIRMATIONS[1])),
+        ("the client's certificate", |facts| facts.answer.set("cnf", &CONFIRMATIONS[2])),
+        ("unknown", |facts| facts.answer.set("cnf", "{\"kid\":\"1\"}")),
+    ],
+);
+
+const SHOWN: Axis = axis(
+    "shown",
+    &[
+        ("no proof", |_| {}),
+        ("a good proof", |facts| facts.proof = Some(|_| {})),
+        ("a proof by another key", |facts| facts.proof = Some(Draft::by_other_key)),
     ],
 );
 
