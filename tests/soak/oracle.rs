@@ -11,8 +11,8 @@ const fn seconds(seconds: u64) -> Duration {
 /// The leeway of the service.
 pub(crate) const LEEWAY: u64 = 5;
 
-/// How long a cached answer is used, and how long the call may have taken (`CacheConfig::ttl`, `Limits::timeout`).
-const ANSWER_AGE: Duration = seconds(30 + 6);
+/// How long an answer is used, counted from its call (`CacheConfig::ttl`).
+const ANSWER_AGE: Duration = seconds(30);
 
 /// How long the answer that a token is not valid is used, with the call.
 const NEGATIVE_AGE: Duration = seconds(5 + 6);
@@ -20,11 +20,15 @@ const NEGATIVE_AGE: Duration = seconds(5 + 6);
 /// How long keys are certainly used during an outage: a day beyond the shortest lifetime.
 const STALE_KEYS: Duration = seconds(23 * 3600);
 
+/// How long keys are used at most: a day, and a lifetime.
+const KEYS_END: Duration = seconds(25 * 3600);
+
 /// How long after an outage everything is as before: keys of which nobody had heard are found, and nobody gets a 503.
 const RECOVERY: Duration = seconds(610);
 
-/// The same for issuers that are asked about each token: as long as a circuit breaker may be open, and a call.
-const BREAKER: Duration = seconds(40);
+/// The same for issuers that are asked about each token: as long as a circuit breaker may be open, and until a call has been its
+/// probe. A step takes up to 150 seconds, and requests that come with the probe are answered 503.
+const BREAKER: Duration = seconds(30 + 150 + 20);
 
 /// The keys of the last set that the service has fetched.
 #[derive(Debug)]
@@ -53,8 +57,6 @@ pub(crate) struct Moment {
     pub(crate) introspection_healthy: Duration,
     /// For how long the issuer of another format has worked.
     pub(crate) social_healthy: Duration,
-    /// How long ago the clock was set back.
-    pub(crate) since_step_back: Duration,
     /// Whether the clock has shown this time before.
     pub(crate) is_repeated: bool,
     /// How long ago the process started.
@@ -120,9 +122,12 @@ impl Decision<'_> {
             // Where the keys may be old ones, a key that does not fit is no verdict.
             let is_of_key = matches!(flaw, Flaw::UnknownKeyId | Flaw::OtherKey | Flaw::Tampered);
             let asks = is_of_key && !has_recovered;
-            return Right { unauthorized: true, unavailable: unavailable || asks, ..Right::default() };
+            // Claims can refuse without keys.
+            let is_judged = !is_of_key || start.is_some() || end.is_some() || !self.is_always_in_time();
+            return Right { unauthorized: is_judged, unavailable: unavailable || asks, ..Right::default() };
         }
-        let has = |held: Option<&Held>| held.is_some_and(|held| held.has(self.token));
+        let is_past_its_end = |held: &Held| self.start.elapsed.saturating_sub(held.at) > KEYS_END;
+        let has = |held: Option<&Held>| held.is_some_and(|held| held.has(self.token) && !is_past_its_end(held));
         let is_found = self.key_published.is_some_and(|published| published >= RECOVERY) && has_recovered;
         let is_known = has(start) && has(end) || is_found;
         // Without any keys there is no verdict.
@@ -158,11 +163,12 @@ impl Decision<'_> {
         let revoked = self.token.revoked_at;
         let is_ever_active = revoked.is_none_or(|at| at + ANSWER_AGE > self.start.elapsed);
         let is_always_active = revoked.is_none_or(|at| at > self.end.elapsed);
-        let was_in_time = self.is_in_time(self.start.clock.saturating_sub(NEGATIVE_AGE.as_secs()))
-            && self.end.since_step_back > NEGATIVE_AGE;
+        // A token that was issued before the clock was set back may have been asked about before it was valid again.
+        let before = self.start.clock.saturating_sub(NEGATIVE_AGE.as_secs());
+        let may_be_remembered_as_bad = self.end.is_repeated && !self.is_in_time(before);
         Right {
             ok: is_ever_active && self.is_ever_in_time(),
-            unauthorized: !is_always_active || !self.is_always_in_time() || self.token.times.is_some() && !was_in_time,
+            unauthorized: !is_always_active || !self.is_always_in_time() || may_be_remembered_as_bad,
             forbidden: false,
             unavailable,
         }
@@ -198,7 +204,6 @@ mod tests {
             keys_healthy: day,
             introspection_healthy: day,
             social_healthy: day,
-            since_step_back: day,
             is_repeated: false,
             uptime: day,
         }
@@ -257,6 +262,9 @@ mod tests {
         assert_eq!(right(&token(Kind::Jwt), &out(), &out()), Right { ok: true, ..Right::default() });
         let opaque = right(&token(Kind::Opaque), &out(), &out());
         assert_eq!(opaque, Right { ok: true, unavailable: true, ..Right::default() });
+        let old = Arc::new(Held { key_ids: vec!["k".to_owned()], at: Duration::ZERO });
+        let gone = || Moment { elapsed: 2 * moment().elapsed, held: Some(Arc::clone(&old)), ..out() };
+        assert!(!right(&token(Kind::Jwt), &gone(), &gone()).ok);
         let cold = || Moment { held: None, uptime: Duration::ZERO, ..out() };
         assert_eq!(right(&token(Kind::Jwt), &cold(), &cold()), Right { unavailable: true, ..Right::default() });
     }

@@ -27,7 +27,14 @@ impl World {
                     self.note("an endpoint works again", &format!(": {url} after {}", fault.name()));
                 }
                 None if self.random.once_in(if is_of_keys { 150 } else { 60 }) => {
-                    let fault = self.next_fault();
+                    let fault = match self.next_fault() {
+                        // A panic of the application's own verifier is a 500, and no outage.
+                        Fault::Breaks if url == SOCIAL_URL => {
+                            self.faults.push(Fault::Breaks);
+                            Fault::Refused
+                        }
+                        fault => fault,
+                    };
                     lock(&self.site).faults.insert(url, fault);
                     self.report.fault(fault);
                     self.note("an endpoint fails", &format!(": {url} by {}", fault.name()));
@@ -49,7 +56,8 @@ impl World {
             self.pass(Duration::from_secs(ahead));
         }
         if self.random.once_in(200) {
-            let back = self.random.between(2, 7200);
+            let longest = if self.random.once_in(4) { 7200 } else { 120 };
+            let back = self.random.between(2, longest);
             self.clock_sets += 1;
             self.stepped_back = Some(self.elapsed);
             self.latest = self.latest.max(self.unix());

@@ -29,7 +29,7 @@ use crate::{
     random::Random,
     report::Report,
     social::{SOCIAL_URL, Social},
-    tokens::{Flaw, Token},
+    tokens::{Flaw, Kind, Token},
 };
 
 const OPAQUE_ISSUER: &str = "https://opaque.example";
@@ -52,6 +52,8 @@ const COOL_DOWN: Duration = Duration::from_secs(30);
 struct Open {
     token: Token,
     flaw: Option<Flaw>,
+    /// A good proof that comes with it, and what it is for.
+    fresh_proof: Option<(String, String)>,
     needs_scope: bool,
     start: Moment,
     clock_sets: u64,
@@ -60,9 +62,21 @@ struct Open {
 
 struct Response {
     status: u16,
-    has_challenge: bool,
+    challenges: Vec<String>,
     has_retry_after: bool,
     body: String,
+}
+
+impl Response {
+    /// Whether the challenges, of which a 401 and a 403 need some, say what is wrong.
+    fn is_challenged_rightly(&self, kind: Kind) -> bool {
+        let has = |text: &str| self.challenges.iter().any(|challenge| challenge.contains(text));
+        match self.status {
+            401 => has("error=\"invalid_token\"") || kind == Kind::Bound && has("error=\"invalid_dpop_proof\""),
+            403 => has("error=\"insufficient_scope\"") && has("scope=\"read\""),
+            _ => self.challenges.is_empty(),
+        }
+    }
 }
 
 pub(crate) struct World {
@@ -214,7 +228,6 @@ impl World {
             keys_healthy: site.healthy(METADATA_URL).min(site.healthy(JWKS_URL)),
             introspection_healthy: site.healthy(INTROSPECTION_URL),
             social_healthy: site.healthy(SOCIAL_URL),
-            since_step_back: self.stepped_back.map_or(Duration::MAX, |at| self.elapsed - at),
             is_repeated: self.stepped_back.is_some() && self.unix() <= self.latest + PROOF_AGE,
             uptime: self.elapsed - process.started,
         }
@@ -255,6 +268,11 @@ impl World {
 
     fn judge(&mut self, open: &Open, end: &Moment, response: &Response) {
         let status = response.status;
+        if status == 200 {
+            self.used_proofs.extend(open.fresh_proof.clone());
+            let old = self.used_proofs.len().saturating_sub(TOKENS);
+            self.used_proofs.drain(..old);
+        }
         self.report.decided(open.token.kind, open.flaw.map_or("", Flaw::name), status);
         let key_published = open.token.key_id.as_ref().and_then(|key_id| {
             let site = lock(&self.site);
@@ -275,8 +293,8 @@ impl World {
             format!("{status} where {right:?} is right")
         } else if status == 200 && response.body != open.token.subject {
             format!("the handler was told of {:?}", response.body)
-        } else if response.has_challenge != matches!(status, 401 | 403) {
-            format!("{status} with or without a challenge")
+        } else if !response.is_challenged_rightly(open.token.kind) {
+            format!("{status} with the challenges {:?}", response.challenges)
         } else if response.has_retry_after != (status == 503) {
             format!("{status} with or without Retry-After")
         } else {

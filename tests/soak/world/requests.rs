@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use scopegate_testing::DpopClient;
 use tower::ServiceExt as _;
 
-use super::{Open, Response, TOKENS, URL, World};
+use super::{Open, Response, URL, World};
 use crate::tokens::{Flaw, Kind};
 
 impl World {
@@ -15,14 +15,14 @@ impl World {
         let Some(token) = self.any_token(|_| true).cloned() else { return };
         let needs_scope = self.random.once_in(2);
         let path = if needs_scope { "/read" } else { "/any" };
-        let mut flaw = token.flaw;
+        let (mut flaw, mut fresh_proof) = (token.flaw, None);
         let request = Request::get(path);
         let request = match token.kind {
             Kind::Bound => {
                 if flaw.is_none() && self.random.once_in(4) {
                     flaw = Some(*self.random.choose(&Flaw::OF_PROOFS));
                 }
-                let url = format!("{URL}{path}");
+                let (url, place) = (format!("{URL}{path}"), format!("{path} {}", token.text));
                 let good = |client: &DpopClient, url: &str| client.proof("GET", url).for_token(&token.text).issue();
                 let (scheme, proof) = match flaw {
                     Some(Flaw::AsBearer) => ("Bearer", None),
@@ -31,20 +31,14 @@ impl World {
                     Some(Flaw::ProofOfOther) => ("DPoP", Some(good(&self.stranger, &url))),
                     Some(Flaw::ProofUsed) => {
                         let mut used = self.used_proofs.iter().rev();
-                        let Some((_, proof)) = used.find(|(used_at, _)| *used_at == format!("{path} {}", token.text))
-                        else {
+                        let Some((_, proof)) = used.find(|(used_at, _)| *used_at == place) else {
                             return;
                         };
                         ("DPoP", Some(proof.clone()))
                     }
                     _ => ("DPoP", Some(good(&self.client, &url))),
                 };
-                if let (None, Some(proof)) = (flaw, &proof) {
-                    self.used_proofs.push_back((format!("{path} {}", token.text), proof.clone()));
-                    if self.used_proofs.len() > TOKENS {
-                        self.used_proofs.pop_front();
-                    }
-                }
+                fresh_proof = proof.clone().filter(|_| flaw.is_none()).map(|proof| (place, proof));
                 let request = request.header("authorization", format!("{scheme} {}", token.text));
                 match proof {
                     Some(proof) => request.header("dpop", proof),
@@ -68,7 +62,7 @@ impl World {
             return;
         }
         let (start, clock_sets) = (self.moment(), self.clock_sets);
-        self.open.push(Open { token, flaw, needs_scope, start, clock_sets, response });
+        self.open.push(Open { token, flaw, fresh_proof, needs_scope, start, clock_sets, response });
     }
 }
 
@@ -78,7 +72,12 @@ async fn respond(router: Router, request: Request<Body>) -> Result<Response, Str
     let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
     Ok(Response {
         status: parts.status.as_u16(),
-        has_challenge: parts.headers.contains_key("www-authenticate"),
+        challenges: parts
+            .headers
+            .get_all("www-authenticate")
+            .iter()
+            .map(|value| value.to_str().unwrap_or_default().to_owned())
+            .collect(),
         has_retry_after: parts.headers.contains_key("retry-after"),
         body: String::from_utf8_lossy(&body).into_owned(),
     })

@@ -58,7 +58,7 @@ pub enum JwtIntrospection {
     /// JWTs are introspected and their signatures are not checked: the response decides. Before that, the claims of the token
     /// can refuse it: `cnf` (RFC 7800 §3.1), a `typ` other than `at+jwt`, `JWT` and those of the issuer's
     /// [`Profile`](crate::jwt::Profile), a claim that marks another kind of token, an `exp`, `nbf` or `iat` that does not fit
-    /// the time, and an `aud` without this API. The response must have the claims that the token lacks.
+    /// the time, and an `aud` without this API. The response must have the claims that the token lacks, and its `cnf`.
     Instead,
 }
 

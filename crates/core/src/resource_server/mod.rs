@@ -524,7 +524,9 @@ impl ResourceServer {
             (_, Err(error)) => return Err(error),
         };
         let contradiction = |found| {
-            FailedCheck::new(Reason::BindingMismatch, "cnf", "what the token itself says", Actual::Fixed(found))
+            let found = Actual::Fixed(found);
+            let failure = FailedCheck::new(Reason::BindingMismatch, "cnf", "what the token itself says", found);
+            Error::from(failure).with_issuer(&answer.issuer_context().issuer)
         };
         let token = match kind {
             LookupKind::VerifiedJwt(verified) => {
@@ -545,7 +547,8 @@ impl ResourceServer {
                 if !answer.confirmation().is_some_and(|answered| answered.has(&own)) =>
             {
                 let is_bound = answer.confirmation().is_some();
-                return Err(contradiction(if is_bound { "another key or certificate" } else { "nothing" }).into());
+                let error = contradiction(if is_bound { "another key or certificate" } else { "nothing" });
+                return Err(self.server().worded(error));
             }
             LookupKind::UnverifiedJwt(_) => answer,
             LookupKind::Application | LookupKind::Opaque => answer,

@@ -156,7 +156,7 @@ impl JwtValidation {
 
     /// Checks a token whose issuer is asked about it in place of a check of its signature (INTRO-15). A claim that is present
     /// refuses the token as in [`check`](Self::check); one that is absent does not, since the answer has to have it. Returns what
-    /// the token says that it is bound to, which binds it even if the answer does not say so.
+    /// the token says that it is bound to, which the answer has to say as well.
     pub(crate) fn check_before_asking(
         &self,
         header: &Header<'_>,

@@ -51,7 +51,7 @@ impl Evidence {
     }
 
     /// The token has a top-level claim `name` that only access tokens have, and it is a string, an array or an object that
-    /// is not empty.
+    /// is not empty. Neither is a string of white space, nor an array of nothing but these.
     pub fn claim_present(name: impl Into<Cow<'static, str>>) -> Self {
         Self(Sign::Present(name.into()))
     }
@@ -209,11 +209,14 @@ impl Evidence {
     }
 }
 
-/// Whether a claim is a string, an array or an object that is not empty.
+/// Whether a claim is a string or an array that says something.
 fn is_filled(value: &Value<'_>) -> bool {
     match value {
-        Value::String(text) => !text.is_empty(),
-        Value::Array(elements) => elements.iter().any(|element| *element != Value::Null),
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(elements) => elements.iter().any(|element| match element {
+            Value::String(text) => !text.trim().is_empty(),
+            element => *element != Value::Null,
+        }),
         _ => false,
     }
 }

@@ -79,7 +79,17 @@ fn at_2_a_sign_is_there_or_it_is_not() {
     for there in [r#"{"t":"a"}"#, r#"{"t":["a"]}"#, r#"{"t":{"a":1}}"#] {
         assert!(is_there(&present, there), "{there}");
     }
-    for nothing in [r#"{}"#, r#"{"t":""}"#, r#"{"t":[]}"#, r#"{"t":{}}"#, r#"{"t":true}"#] {
+    for nothing in [
+        r#"{}"#,
+        r#"{"t":""}"#,
+        r#"{"t":" "}"#,
+        r#"{"t":"\t"}"#,
+        r#"{"t":[]}"#,
+        r#"{"t":[""]}"#,
+        r#"{"t":[" ",null]}"#,
+        r#"{"t":{}}"#,
+        r#"{"t":true}"#,
+    ] {
         assert!(!is_there(&present, nothing), "{nothing}");
     }
 

@@ -264,7 +264,9 @@ fn clients_ages_and_audiences_are_as_the_configuration_has_them() {
     assert!(verify(&waived, &with(json!({ "aud": null })), false).is_ok());
     assert_eq!(verify(&waived, &with(json!({ "aud": "stranger" })), false).unwrap_err(), Reason::WrongAudience);
     let checked_by_verifier = ResponseValidation { audience: Audience::CheckedByVerifier, ..rules() };
-    assert!(verify(&checked_by_verifier, &with(json!({ "aud": "stranger" })), false).is_ok());
+    for own in [json!({ "aud": "stranger" }), json!({ "act": 1 }), json!({ "authorization_details": "x" })] {
+        assert!(verify(&checked_by_verifier, &with(own.clone()), false).is_ok(), "{own}");
+    }
 }
 
 #[test]
