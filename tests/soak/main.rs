@@ -32,9 +32,10 @@ use self::{report::Report, world::World};
 const USAGE: &str = "\
 Runs a service in simulated time among outages, rotations, clock steps and restarts, and judges every response.
 
-usage: soak [--seconds N] [--seed N] [--threads N]
+usage: soak [--seconds N] [--requests N] [--seed N] [--threads N]
 
   --seconds N   how long to run, in real time; 60 by default
+  --requests N  ends earlier, after so many requests
   --seed N      the seed of the first world; random by default
   --threads N   the number of worlds; one for each core by default
 
@@ -42,6 +43,7 @@ Ends with 1 if a decision was wrong, a request was lost, memory grew, or too lit
 
 struct Options {
     seconds: u64,
+    requests: u64,
     seed: u64,
     threads: u64,
 }
@@ -49,11 +51,12 @@ struct Options {
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
         let threads = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-        let mut options = Self { seconds: 60, seed: random::seed(), threads };
+        let mut options = Self { seconds: 60, requests: u64::MAX, seed: random::seed(), threads };
         while let Some(name) = arguments.next() {
             let value = arguments.next()?.parse().ok()?;
             match &*name {
                 "--seconds" => options.seconds = value,
+                "--requests" => options.requests = value,
                 "--seed" => options.seed = value,
                 "--threads" => options.threads = value,
                 _ => return None,
@@ -79,30 +82,37 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let Options { seconds, seed, threads } = options;
+    let Options { seconds, requests, seed, threads } = options;
     silence_injected_panics();
     println!("{threads} worlds from seed {seed}, {seconds} s");
 
     let (began, total) = (Instant::now(), Mutex::new(Report::default()));
     let end = began + Duration::from_secs(seconds);
+    let is_over = |report: &Report| Instant::now() >= end || report.requests() >= requests;
     let warm = began + Duration::from_secs(seconds / 4);
     thread::scope(|scope| {
         for number in 0..threads {
-            let total = &total;
+            let (total, is_over) = (&total, &is_over);
             scope.spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
                 let mut world = runtime.block_on(World::new(seed.wrapping_add(number)));
-                while Instant::now() < end {
+                loop {
                     runtime.block_on(world.step());
                     let mut total = total.lock().expect("no thread panics");
                     total.add(world.take_report());
+                    if is_over(&total) {
+                        break;
+                    }
                 }
             });
         }
         let mut next = Duration::from_secs(10);
-        while Instant::now() < end {
+        loop {
             thread::sleep(Duration::from_millis(200).min(end.saturating_duration_since(Instant::now())));
             let mut total = total.lock().expect("no thread panics");
+            if is_over(&total) {
+                break;
+            }
             if Instant::now() >= warm {
                 total.memory.sample();
             }
