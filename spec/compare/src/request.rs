@@ -219,7 +219,7 @@ impl Plan {
             draft.claims.retain(|(name, value)| !is_mark(name, value));
         }
         // It is open whether a list without a name is an absent one.
-        if world.issuers.iter().any(Trusted::waives_audience) {
+        if world.issuers.iter().any(|issuer| issuer.waives_audience() || issuer.asked.is_some()) {
             draft.claims.retain(|(name, value)| (name.as_str(), value.as_str()) != ("aud", "[]"));
         }
         let index = self.issuer % world.issuers.len();
