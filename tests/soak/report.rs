@@ -11,14 +11,15 @@ pub(crate) struct Report {
     events: BTreeMap<&'static str, u64>,
     faults: BTreeMap<&'static str, u64>,
     wrong: u64,
-    /// The first wrong decisions, with their history.
+    /// Wrong decisions that nobody has seen yet, with their history.
     examples: Vec<String>,
+    printed: usize,
     pub(crate) memory: Memory,
     pub(crate) simulated: Duration,
 }
 
 /// Wrong decisions that are printed with their history.
-const EXAMPLES: usize = 3;
+const EXAMPLES: usize = 10;
 
 impl Report {
     /// Counts the response to a token of this kind, which was genuine or had this flaw.
@@ -41,6 +42,7 @@ impl Report {
         }
     }
 
+    /// Adds what happened since in one of the worlds. The first wrong decisions are printed at once.
     pub(crate) fn add(&mut self, other: Self) {
         fn sum<K: Ord>(to: &mut BTreeMap<K, u64>, from: BTreeMap<K, u64>) {
             from.into_iter().for_each(|(key, count)| *to.entry(key).or_default() += count);
@@ -49,8 +51,10 @@ impl Report {
         sum(&mut self.events, other.events);
         sum(&mut self.faults, other.faults);
         self.wrong += other.wrong;
-        let room = EXAMPLES.saturating_sub(self.examples.len());
-        self.examples.extend(other.examples.into_iter().take(room));
+        for example in other.examples.into_iter().take(EXAMPLES - self.printed) {
+            println!("WRONG {example}\n");
+            self.printed += 1;
+        }
         self.simulated += other.simulated;
     }
 
@@ -98,9 +102,6 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for example in &self.examples {
-            writeln!(f, "WRONG {example}\n")?;
-        }
         writeln!(f, "decisions:")?;
         for ((kind, flaw, status), count) in &self.decisions {
             let flaw = if flaw.is_empty() { "genuine" } else { flaw };

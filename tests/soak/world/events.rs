@@ -53,7 +53,7 @@ impl World {
             self.clock_sets += 1;
             self.note("the clock is set ahead", &format!(" by {ahead} s"));
             // Time that passes at once.
-            self.pass(Duration::from_secs(ahead));
+            self.pass(Duration::from_secs(ahead)).await;
         }
         if self.random.once_in(200) {
             let longest = if self.random.once_in(4) { 7200 } else { 120 };
@@ -87,8 +87,16 @@ impl World {
         let Some(token) = self.any_token(is_revocable) else { return };
         token.revoked_at = Some(elapsed);
         let text = token.text.clone();
-        lock(&self.site).active.remove(&text);
+        self.deactivate(&text);
         self.report.event("a token is revoked");
+    }
+
+    /// The issuer that is asked about this token does not know it any more, also where it is asked right now.
+    pub(super) fn deactivate(&mut self, text: &str) {
+        lock(&self.site).active.remove(text);
+        for open in self.open.iter_mut().filter(|open| open.token.text == text) {
+            open.token.revoked_at.get_or_insert(self.elapsed);
+        }
     }
 
     /// Publishes a key that signs from now on, or withdraws the oldest.

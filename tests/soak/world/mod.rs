@@ -43,6 +43,8 @@ const REQUESTS: u64 = 24;
 const HISTORY: usize = 40;
 /// The longest time that passes at once.
 const LONGEST_STEP: Duration = Duration::from_secs(150);
+/// Replies that come one after the other, in a second each: the metadata and the key set.
+const SLOW_REPLIES: usize = 2;
 /// How old a proof may be, in seconds, with what it may lie ahead.
 const PROOF_AGE: u64 = 85;
 /// How often others get their turn before a late request is given up.
@@ -153,9 +155,8 @@ impl World {
             self.tokens.push_back(token);
         }
         if self.tokens.len() > TOKENS {
-            let gone = self.tokens.drain(..self.tokens.len() - TOKENS).collect::<Vec<_>>();
-            let mut site = lock(&self.site);
-            gone.iter().for_each(|token| drop(site.active.remove(&token.text)));
+            let gone: Vec<_> = self.tokens.drain(..self.tokens.len() - TOKENS).collect();
+            gone.iter().for_each(|token| self.deactivate(&token.text));
         }
         for _ in 0..REQUESTS {
             self.send();
@@ -164,13 +165,26 @@ impl World {
         self.collect().await;
         let most = if self.random.once_in(8) { LONGEST_STEP } else { Duration::from_secs(3) };
         let half_seconds = self.random.between(1, 2 * most.as_secs());
-        self.pass(Duration::from_millis(500 * half_seconds));
+        self.pass(Duration::from_millis(500 * half_seconds)).await;
         settle().await;
         self.collect().await;
         self.network.forget_seen();
     }
 
-    fn pass(&mut self, time: Duration) {
+    /// Lets time pass. What passes at once ends every time limit, also of a call whose reply comes earlier: so the seconds that
+    /// replies take pass one by one.
+    async fn pass(&mut self, time: Duration) {
+        let mut rest = time;
+        for _ in 0..SLOW_REPLIES {
+            let second = rest.min(Duration::from_secs(1));
+            self.advance(second);
+            settle().await;
+            rest -= second;
+        }
+        self.advance(rest);
+    }
+
+    fn advance(&mut self, time: Duration) {
         self.elapsed += time;
         self.report.simulated += time;
         lock(&self.site).elapsed = self.elapsed;
