@@ -1,8 +1,8 @@
 //! The instructions of a request, beside the signature check alone, as callgrind counts them: the same in every run, whatever
 //! else the machine does. It detects regressions that a clock does not.
 //!
-//! `cargo bench -p scopegate-tests --bench instructions` compares with `instructions.baseline`, and fails where a request
-//! takes over five per cent more; `-- --write` writes a new baseline. It needs Valgrind.
+//! `cargo bench -p scopegate-instructions` compares with `baseline`, and fails where a request takes over five per cent more;
+//! `-- --write` writes a new baseline. It needs Valgrind.
 //!
 //! Valgrind emulates a processor with AVX2 and without AVX-512.
 
@@ -74,7 +74,7 @@ async fn main() -> ExitCode {
 
 /// Counts everything and compares it with the baseline.
 fn compare(write: bool) -> Result<bool, Error> {
-    let baseline = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/instructions.baseline");
+    let baseline = Path::new(env!("CARGO_MANIFEST_DIR")).join("baseline");
     let alone = count(ALONE)?;
     println!("{:18} {:>12} {:>10} {:>10}", "", "instructions", "/ alone", "baseline");
     println!("{ALONE:18} {alone:>12.0}");
