@@ -161,7 +161,9 @@ impl Decision<'_> {
             return Right { unauthorized: true, unavailable, ..Right::default() };
         }
         let revoked = self.token.revoked_at;
-        let is_ever_active = revoked.is_none_or(|at| at + ANSWER_AGE > self.start.elapsed);
+        // An answer ages by the clock. One that was set back before anybody looked at it again makes the answer younger.
+        let is_young_again = self.end.is_repeated && self.start.clock < self.token.revoked_clock + ANSWER_AGE.as_secs();
+        let is_ever_active = is_young_again || revoked.is_none_or(|at| at + ANSWER_AGE > self.start.elapsed);
         let is_always_active = revoked.is_none_or(|at| at > self.end.elapsed);
         // A token that was issued before the clock was set back may have been asked about before it was valid again.
         let before = self.start.clock.saturating_sub(NEGATIVE_AGE.as_secs());
@@ -219,6 +221,7 @@ mod tests {
             times: Some((999_000, 1_001_000)),
             key_id: Some("k".to_owned()),
             revoked_at: None,
+            revoked_clock: 0,
         }
     }
 
@@ -247,8 +250,11 @@ mod tests {
             let expired = Token { times: Some((1, 999_995)), ..token(kind) };
             assert_eq!(right(&expired, &moment(), &moment()), refused, "{kind:?}");
         }
-        let revoked = Token { revoked_at: Some(moment().elapsed - seconds(40)), ..token(Kind::Opaque) };
+        let revoked =
+            Token { revoked_at: Some(moment().elapsed - seconds(40)), revoked_clock: 999_960, ..token(Kind::Opaque) };
         assert_eq!(right(&revoked, &moment(), &moment()), refused);
+        let set_back = Moment { clock: 999_980, is_repeated: true, ..moment() };
+        assert!(right(&revoked, &set_back, &set_back).ok);
         let lately = Token { revoked_at: Some(moment().elapsed - seconds(20)), ..token(Kind::Opaque) };
         assert_eq!(right(&lately, &moment(), &moment()), Right { ok: true, ..refused });
         let of_other_key = Token { key_id: Some("gone".to_owned()), ..token(Kind::Jwt) };

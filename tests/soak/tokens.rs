@@ -93,12 +93,14 @@ pub(crate) struct Token {
     pub(crate) times: Option<(u64, u64)>,
     pub(crate) key_id: Option<String>,
     pub(crate) revoked_at: Option<Duration>,
+    /// What the clock showed then.
+    pub(crate) revoked_clock: u64,
 }
 
 /// Without the text, which is long.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, flaw, subject, reads, times, key_id, revoked_at, text: _ } = self;
+        let Self { kind, flaw, subject, reads, times, key_id, revoked_at, revoked_clock, text: _ } = self;
         f.debug_struct("Token")
             .field("kind", kind)
             .field("flaw", flaw)
@@ -107,6 +109,7 @@ impl fmt::Debug for Token {
             .field("times", times)
             .field("key_id", key_id)
             .field("revoked_at", revoked_at)
+            .field("revoked_clock", revoked_clock)
             .finish_non_exhaustive()
     }
 }

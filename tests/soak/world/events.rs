@@ -54,6 +54,12 @@ impl World {
             self.note("the clock is set ahead", &format!(" by {ahead} s"));
             // Time that passes at once.
             self.pass(Duration::from_secs(ahead)).await;
+            // What recovers by requests has had none.
+            let mut site = lock(&self.site);
+            let elapsed = site.elapsed;
+            for url in [METADATA_URL, JWKS_URL, INTROSPECTION_URL, SOCIAL_URL] {
+                site.recovered.insert(url, elapsed);
+            }
         }
         if self.random.once_in(200) {
             let longest = if self.random.once_in(4) { 7200 } else { 120 };
@@ -82,10 +88,10 @@ impl World {
 
     /// Revokes a token whose issuer is asked about it.
     fn revoke(&mut self) {
-        let elapsed = self.elapsed;
+        let (elapsed, clock) = (self.elapsed, self.unix());
         let is_revocable = |token: &Token| token.key_id.is_none() && token.revoked_at.is_none();
         let Some(token) = self.any_token(is_revocable) else { return };
-        token.revoked_at = Some(elapsed);
+        (token.revoked_at, token.revoked_clock) = (Some(elapsed), clock);
         let text = token.text.clone();
         self.deactivate(&text);
         self.report.event("a token is revoked");
@@ -94,8 +100,9 @@ impl World {
     /// The issuer that is asked about this token does not know it any more, also where it is asked right now.
     pub(super) fn deactivate(&mut self, text: &str) {
         lock(&self.site).active.remove(text);
-        for open in self.open.iter_mut().filter(|open| open.token.text == text) {
-            open.token.revoked_at.get_or_insert(self.elapsed);
+        let (elapsed, clock) = (self.elapsed, self.unix());
+        for open in self.open.iter_mut().filter(|open| open.token.text == text && open.token.revoked_at.is_none()) {
+            (open.token.revoked_at, open.token.revoked_clock) = (Some(elapsed), clock);
         }
     }
 

@@ -30,6 +30,7 @@ impl World {
             times: (kind != Kind::Social).then_some((from, to)),
             key_id: None,
             revoked_at: None,
+            revoked_clock: 0,
         };
         match kind {
             Kind::Jwt | Kind::Bound => {
