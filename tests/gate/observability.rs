@@ -103,8 +103,8 @@ fn words(expression: &str) -> BTreeSet<String> {
 /// What is in PromQL and in no metric; and the labels that Prometheus and histograms add.
 #[rustfmt::skip]
 const PROMQL: &[&str] = &[
-    "and", "by", "count", "histogram_quantile", "increase", "label_values", "max", "on", "or", "rate", "sum", "time", "unless",
-    "vector", "instance", "job", "le",
+    "and", "by", "count", "histogram_quantile", "increase", "label_values", "last_over_time", "max", "offset", "on", "or", "rate",
+    "sum", "time", "unless", "vector", "instance", "job", "le",
 ];
 
 /// The words of an expression that are neither a metric, nor a label of a metric in it, nor of PromQL.
