@@ -45,7 +45,9 @@ Profile. A § without a document is a section of this list, and §26 is [what is
 | `500-cfg` | 500: layers or handlers are put together wrongly |
 | `START-ERR` | the configuration is refused before anything is served |
 
-How many requirements have code and tests:
+How many requirements have code and tests. The others are features that are not built, such as status lists and step-up, and no
+rule that is broken: no part of one is there by which a token could be accepted, and **Not built** says of each what happens without
+it.
 
 ";
 
