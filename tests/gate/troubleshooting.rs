@@ -14,9 +14,19 @@ const REASONS: &str = include_str!("../../crates/core/src/refusal/reason.md");
 const INTRODUCTION: &str = "\
 # Troubleshooting
 
-For each refusal the log has one event with the target `scopegate` and a `reason`, and the client has the same reason in the
-`type` of the problem document. Each section below says what the reason means, what the log shows, the usual causes, and the
-remedy.
+For each refusal the log has one event with the target `scopegate` and a `reason`. The client has the same reason in the `type` of
+the problem document, with these exceptions:
+
+| where | the client gets |
+|---|---|
+| the reason is `unknown_key` | `invalid_signature` |
+| `uniform_refusals` of the builder is on, and the token is a JWT that was not proven genuine | `invalid_signature`, with 401 |
+| `without_descriptions` of `Authenticate` is on | the class alone: see [classes](#classes) |
+| `render_refusals` of `Authenticate` is on | what that writes |
+| the request is HEAD, or its `Accept` takes no JSON | status and header fields, without a body |
+| the request is of gRPC | a status of gRPC, without a problem document |
+
+Each section below says what the reason means, what the log shows, the usual causes, and the remedy.
 
 The fields of the event: `issuer`, `key_id`, `failures` (every failed check, the decisive one first), `required` and `granted`
 scope, `subject`, `client_id` and `token_id` of a valid token that lacks scope, and `cause` where the token could not be
