@@ -44,6 +44,8 @@ pub const ES384: Key = Key("issuer-es384");
 pub const ED25519: Key = Key("issuer-ed25519");
 /// Of the issuer.
 pub const RSA: Key = Key("issuer-rsa");
+/// Of another issuer. The second coordinate begins with a zero octet.
+pub const SHORT: Key = Key("short-es256");
 /// Of 1024 bits.
 pub const SMALL_RSA: Key = Key("small-rsa");
 /// Of another issuer, or of an attacker.
@@ -139,6 +141,47 @@ impl Key {
         };
         signature.expect("a digest that fits the modulus")
     }
+}
+
+impl Key {
+    /// What an RSA public key with the exponent 2 takes as a signature of RS256: the square root of the encoded message, where it
+    /// has one.
+    pub fn square_root(self, input: &[u8]) -> Option<Vec<u8>> {
+        let number = |member| BigUint::from_bytes_be(&self.octets(member));
+        let (p, q) = (number("p"), number("q"));
+        let square = BigUint::from_bytes_be(&encoded_message(input));
+        assert!(
+            &p % 4_u32 == BigUint::from(3_u32) && &q % 8_u32 == BigUint::from(5_u32),
+            "the formulas are for such primes"
+        );
+        let of_p = square.modpow(&((&p + 1_u32) / 4_u32), &p);
+        let mut of_q = square.modpow(&((&q + 3_u32) / 8_u32), &q);
+        if &of_q * &of_q % &q != &square % &q {
+            of_q = of_q * BigUint::from(2_u32).modpow(&((&q - 1_u32) / 4_u32), &q) % &q;
+        }
+        // The Chinese remainder theorem.
+        let inverse = q.modpow(&(&p - 2_u32), &p);
+        let root = (of_p + &p - &of_q % &p) * inverse % &p * &q + of_q;
+        let octets = root.to_bytes_be();
+        let is_root = &root * &root % number("n") == square;
+        is_root.then(|| [vec![0; 256 - octets.len()], octets].concat())
+    }
+}
+
+/// The encoded message of RS256 with 2048 bits (RFC 8017 section 9.2).
+pub fn encoded_message(input: &[u8]) -> Vec<u8> {
+    const SHA_256: &[u8] = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20";
+    [&[0, 1][..], &[0xff; 202], &[0], SHA_256, &Sha256::digest(input)].concat()
+}
+
+/// The public key that is this multiple of the base point of P-256.
+pub fn multiple(number: u8) -> Value {
+    let scalar = [&[0; 31][..], &[number]].concat();
+    let pair = p256::ecdsa::SigningKey::from_slice(&scalar).expect("a number from 1 on");
+    let point = pair.verifying_key().to_encoded_point(false);
+    let (x, y) = (point.x().expect("not compressed"), point.y().expect("not compressed"));
+    let encode = |octets: &[u8]| URL_SAFE_NO_PAD.encode(octets);
+    json!({ "kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y), "kid": format!("{number}"), "alg": "ES256" })
 }
 
 /// HMAC with SHA-256.

@@ -3,6 +3,7 @@
 /// By their IDs. A source that is no document is a choice of this project, where the documents are silent or leave several
 /// outcomes.
 pub const REQUIREMENTS: &[(&str, &[&str])] = &[
+    ("ACT-2", &["RFC 8693 section 4.1", CHOICE]),
     ("ACT-3", &["RFC 8693 section 4.4"]),
     ("ALG-1", &["RFC 8725 section 3.1"]),
     ("ALG-2", &["RFC 9068 section 2.1"]),
@@ -110,6 +111,7 @@ pub const REQUIREMENTS: &[(&str, &[&str])] = &[
     ("MTLS-5", &["RFC 7800 section 3.1", CHOICE]),
     ("MTLS-6", &["RFC 9700 section 2.2.1", CHOICE]),
     ("OPS-4", &["Fetch standard, CORS-preflight request", CHOICE]),
+    ("RAR-1", &["RFC 9396 section 2", "RFC 9396 section 9.1", "RFC 9396 section 9.2"]),
     ("RES-1", &["RFC 8707 section 2"]),
     ("SCOPE-1", &["RFC 6750 section 3.1"]),
     ("SCOPE-2", &["RFC 6750 section 3", CHOICE]),

@@ -17,7 +17,7 @@ fn scoped() -> Draft {
     let configuration = Configuration::requiring(Scope::all(&["read", "write"]));
     Draft::new("a route that requires two scopes", configuration)
         .case(
-            "CHAL-4 CHAL-9",
+            "CHAL-4 BEARER-3",
             "a request that is malformed",
             InvalidRequest,
             Request::get().field("authorization", "Bearer"),
@@ -41,7 +41,7 @@ fn two_schemes() -> Draft {
         .case("CHAL-8 DPOP-19", "no credentials for two schemes", NoCredentials, Request::get())
         .case("DPOP-19", "a bad bearer token for two schemes", InvalidToken, Request::bearer("abc"))
         .case("DPOP-19 AT-5", "a bad token under DPoP", InvalidToken, Request::under("DPoP", "abc"))
-        .case("DPOP-19", "malformed credentials under DPoP", InvalidRequest, Request::under("DPoP", "a b"))
+        .case("DPOP-19 BEARER-3", "malformed credentials under DPoP", InvalidRequest, Request::under("DPoP", "a b"))
         .case("DPOP-19 BEARER-6", "both schemes at once", InvalidRequest, both("Bearer a", "DPoP a"))
         .case("DPOP-16", "an unbound token under Bearer beside DPoP", Passes, Request::bearer(&good))
         .case(

@@ -10,7 +10,18 @@ use crate::{
 
 /// The groups.
 pub(super) fn groups() -> Vec<Draft> {
-    vec![issuer(), audience(), own_audiences(), waived_audience(), required(), fewer_required(), client(), types()]
+    vec![
+        issuer(),
+        audience(),
+        own_audiences(),
+        waived_audience(),
+        required(),
+        fewer_required(),
+        client(),
+        types(),
+        details(),
+        actor(),
+    ]
 }
 
 fn bearer(changes: Value) -> Request {
@@ -216,4 +227,55 @@ fn types() -> Draft {
             bearer(json!({ "foo": { "bar": [1, null] }, "email_verified": "yes" })),
         )
         .case("ACT-3", "may_act", Passes, bearer(json!({ "may_act": { "sub": "bob" } })))
+}
+
+fn details() -> Draft {
+    let with = |details: Value| bearer(json!({ "authorization_details": details }));
+    let mut draft = Draft::new("rich authorization", Configuration::new());
+    for (name, details) in [
+        ("an object", json!({ "type": "payment" })),
+        ("a string", json!("payment")),
+        ("an array with a string", json!(["payment"])),
+        ("an array in an array", json!([[{ "type": "payment" }]])),
+        ("an array with an object without type", json!([{}])),
+        ("an array with a type that is a number", json!([{ "type": 5 }])),
+        ("an array with a type that is null", json!([{ "type": null }])),
+        ("an array whose second object has no type", json!([{ "type": "payment" }, { "actions": ["read"] }])),
+    ] {
+        draft = draft.case("RAR-1", format!("authorization_details is {name}"), InvalidToken, with(details));
+    }
+    draft
+        .case(
+            "RAR-1",
+            "authorization_details is an array of objects with a type each",
+            Passes,
+            with(json!([{ "type": "payment", "actions": ["read"], "x": null }, { "type": "" }])),
+        )
+        .case("RAR-1", "authorization_details is an empty array", Passes, with(json!([])))
+}
+
+fn actor() -> Draft {
+    let with = |actor: Value| bearer(json!({ "act": actor }));
+    let mut draft = Draft::new("an actor", Configuration::new());
+    for (name, actor) in [("a string", json!("service")), ("an array", json!([{ "sub": "service" }]))] {
+        draft = draft.case("ACT-2", format!("act is {name}"), InvalidToken, with(actor));
+    }
+    for (name, actor) in [
+        ("an empty object", json!({})),
+        ("an object with a client_id and no sub", json!({ "client_id": "service" })),
+        ("an object whose sub is a number", json!({ "sub": 5 })),
+        ("an object whose sub is null", json!({ "sub": null })),
+    ] {
+        draft = draft.case("ACT-2", format!("act is {name}"), InvalidToken, with(actor));
+    }
+    draft
+        .case("ACT-2", "act is an object with a sub", Passes, with(json!({ "sub": "service" })))
+        .case(
+            "ACT-2",
+            "act has an actor of its own",
+            Passes,
+            with(json!({ "sub": "service", "act": { "sub": "job" } })),
+        )
+        .case("ACT-2", "act has an exp that is over", Passes, with(json!({ "sub": "service", "exp": 1 })))
+        .comment("what does not identify the actor says nothing of the token")
 }

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::{
     draft::{Draft, Verdict::*},
     format::{Configuration, Dpop, Introspection, Request, Scope},
-    keys::{CLIENT, CLIENT_ED25519, ES384, OTHER_CLIENT, SMALL_RSA},
-    token::{AUDIENCE, NONE, NOW, URL, bound, claiming, digest, good, octets, proof, proof_by, with},
+    keys::{CLIENT, CLIENT_ED25519, ES384, Key, OTHER_CLIENT, RSA, SMALL_RSA, hmac},
+    token::{AUDIENCE, NONE, NOW, URL, bound, claiming, digest, good, octets, parts, proof, proof_by, resigned, with},
 };
 
 /// The groups.
@@ -15,6 +15,7 @@ pub(super) fn groups() -> Vec<Draft> {
     vec![
         presented(),
         headers(),
+        rsa(),
         claims(),
         targets(),
         public_urls(),
@@ -37,6 +38,10 @@ fn header(changes: Value) -> Request {
 
 fn claim(changes: Value) -> Request {
     with_proof(&proof(json!({}), changes))
+}
+
+fn bound_to(thumbprint: &str) -> String {
+    claiming(json!({ "cnf": { "jkt": thumbprint } }))
 }
 
 fn good_proof() -> String {
@@ -86,8 +91,10 @@ fn headers() -> Draft {
     for alg in ["none", "HS256", "es256", "RS256", "ES512"] {
         draft = draft.case("DPOP-4", format!("alg of a proof is {alg}"), InvalidProof, header(json!({ "alg": alg })));
     }
-    let es384 = proof_by(ES384, &bound(), json!({}), json!({}));
-    draft = draft.case("DPOP-4", "a good proof of ES384, which is not on the list", InvalidProof, with_proof(&es384));
+    let of_es384 = bound_to(&ES384.thumbprint());
+    let es384 = Request::dpop(&of_es384, &proof_by(ES384, &of_es384, json!({}), json!({})));
+    draft = draft.case("DPOP-4", "a good proof of ES384, which is not on the list", InvalidProof, es384);
+    draft = draft.case("DPOP-4 DPOP-5", "a good proof by HMAC, with its secret", InvalidProof, by_hmac());
     for (name, jwk) in [
         ("absent", json!(NONE)),
         ("a string", json!("x")),
@@ -96,7 +103,6 @@ fn headers() -> Draft {
         ("of another type than signs", CLIENT_ED25519.public()),
         ("no point of the curve", with(CLIENT.public(), json!({ "y": base64url([7; 32]) }))),
         ("symmetric", json!({ "kty": "oct", "k": "c2VjcmV0" })),
-        ("of 1024 bits", SMALL_RSA.public()),
     ] {
         draft = draft.case("DPOP-5", format!("jwk is {name}"), InvalidProof, header(json!({ "jwk": jwk })));
     }
@@ -109,6 +115,30 @@ fn headers() -> Draft {
             Passes,
             header(json!({ "kid": "x", "x5c": ["MII="], "jku": "https://keys.example" })),
         )
+}
+
+/// A proof that only the list of algorithms and the type of the key refuse.
+fn by_hmac() -> Request {
+    let secret = json!({ "kty": "oct", "k": base64url("secret") });
+    // The members that RFC 7638 names, in their order.
+    let token = bound_to(&digest(json!({ "k": base64url("secret"), "kty": "oct" }).to_string()));
+    let unsigned = proof_by(CLIENT, &token, json!({ "alg": "HS256", "jwk": secret }), json!({}));
+    let mac = hmac(b"secret", parts(&unsigned).0.as_bytes());
+    Request::dpop(&token, &resigned(&unsigned, mac))
+}
+
+fn rsa() -> Draft {
+    let configuration = Configuration::with(|configuration| {
+        configuration.dpop = Some(Dpop { algorithms: vec!["RS256".to_owned()], ..Dpop::new() });
+    });
+    let by = |key: Key| {
+        let token = bound_to(&key.thumbprint());
+        Request::dpop(&token, &proof_by(key, &token, json!({}), json!({})))
+    };
+    Draft::new("proofs of RSA", configuration)
+        .case("DPOP-5", "a proof by an RSA key of 2048 bits", Passes, by(RSA))
+        .case("DPOP-5 ALG-5", "a proof by an RSA key of 1024 bits", InvalidProof, by(SMALL_RSA))
+        .case("DPOP-4", "a proof of ES256 where RS256 alone is accepted", InvalidProof, with_proof(&good_proof()))
 }
 
 fn claims() -> Draft {

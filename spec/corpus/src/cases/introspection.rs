@@ -107,11 +107,15 @@ fn answers() -> Draft {
         ("INTRO-5 JWT-11", "typ of Refresh", json!({ "typ": "Refresh" })),
         ("INTRO-13 JWT-10", "sub is a number", json!({ "sub": 1 })),
         ("INTRO-13 JWT-10", "scope is an array", json!({ "scope": ["read"] })),
-        ("INTRO-12", "bound to a key, where DPoP is off", json!({ "token_type": "DPoP" })),
+        ("INTRO-12 MTLS-5", "bound to a key, where DPoP is off", json!({ "token_type": "DPoP" })),
         ("INTRO-12 MTLS-5", "confirmed by a key, where DPoP is off", json!({ "cnf": { "jkt": "x" } })),
         ("INTRO-12 MTLS-5", "an empty cnf", json!({ "cnf": {} })),
         ("INTRO-14 MTLS-5", "cnf is null", json!({ "cnf": null })),
         ("INTRO-14", "aud is null", json!({ "aud": null })),
+        ("RAR-1", "authorization_details is an object", json!({ "authorization_details": { "type": "payment" } })),
+        ("RAR-1", "authorization_details has an object without type", json!({ "authorization_details": [{}] })),
+        ("ACT-2", "act is a string", json!({ "act": "service" })),
+        ("ACT-2", "act has no sub", json!({ "act": {} })),
     ] {
         draft = draft
             .case(id, format!("active, and {name}"), InvalidToken, opaque())
@@ -122,6 +126,9 @@ fn answers() -> Draft {
         ("INTRO-5", "of this issuer by name", json!({ "iss": ISSUER })),
         ("INTRO-5", "a bearer token in small letters", json!({ "token_type": "bearer" })),
         ("INTRO-13", "with a user name, which is no subject", json!({ "username": "bob", "sub": NONE })),
+        ("RAR-1", "with authorization_details", json!({ "authorization_details": [{ "type": "payment" }] })),
+        ("ACT-2", "with an actor", json!({ "act": { "sub": "service" } })),
+        ("RAR-1 ACT-2 INTRO-14", "with both of null", json!({ "authorization_details": null, "act": null })),
         (
             "INTRO-14",
             "with members that are null",

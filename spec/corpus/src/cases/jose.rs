@@ -7,7 +7,7 @@ use crate::{
     draft::{Draft, Verdict::*},
     format::{Configuration, Request},
     keys::{ED25519, ES256, OTHER, RSA},
-    token::{NONE, claims, good, header, header_of, octets, parts, resigned, sign, signed_by, token, with},
+    token::{NONE, claiming, claims, good, header, header_of, octets, parts, resigned, sign, signed_by, token, with},
 };
 
 /// The groups.
@@ -38,8 +38,8 @@ fn form() -> Draft {
         .case("JOSE-1 BEARER-3", "JSON serialisation", InvalidRequest, Request::bearer(&flattened))
         .case("JOSE-2", "padding at the end", InvalidToken, Request::bearer(&format!("{good}==")))
         .case("JOSE-2 BEARER-3", "padding inside", InvalidRequest, Request::bearer(&format!("{first}=.{rest}")))
-        .case("JOSE-2", "a plus sign", InvalidToken, Request::bearer(&format!("{input}.+{}", &signature[1..])))
-        .case("JOSE-2", "a slash", InvalidToken, Request::bearer(&format!("{input}./{}", &signature[1..])))
+        .case("JOSE-2", "a plus sign for the minus sign", InvalidToken, respelled('-', "+"))
+        .case("JOSE-2", "a slash for the underscore", InvalidToken, respelled('_', "/"))
         .case("JOSE-2", "a length that no octets have", InvalidToken, Request::bearer(&format!("{good}AAA")))
         .case(
             "JOSE-3",
@@ -55,6 +55,14 @@ fn form() -> Draft {
             InvalidToken,
             Request::bearer(&format!("{good}~WyJhIl0~{good}")),
         )
+}
+
+/// A good token with characters of the other base64 alphabet in its signature, which a lenient decoder takes.
+fn respelled(character: char, other: &str) -> Request {
+    let mut tokens = (1..).map(|number| claiming(json!({ "jti": number.to_string() })));
+    let token = tokens.find(|token| parts(token).1.contains(character)).expect("one of them has it");
+    let (input, signature) = parts(&token);
+    Request::bearer(&format!("{input}.{}", signature.replace(character, other)))
 }
 
 fn json_texts() -> Draft {

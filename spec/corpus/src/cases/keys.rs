@@ -6,8 +6,11 @@ use serde_json::{Value, json};
 use crate::{
     draft::{Draft, Verdict::*},
     format::{Configuration, Issuer, Keys, Request},
-    keys::{ED25519, ES256, ES384, Key, OTHER, RSA, SMALL_RSA, hmac, set},
-    token::{NONE, claiming, claims, good, header, header_of, sign, signed_as, signed_by, token, with},
+    keys::{ED25519, ES256, ES384, Key, OTHER, RSA, SHORT, SMALL_RSA, encoded_message, hmac, multiple, set},
+    token::{
+        NONE, claiming, claims, good, header, header_of, octets, parts, resigned, sign, signed_as, signed_by, token,
+        with,
+    },
 };
 
 /// The groups.
@@ -92,7 +95,8 @@ fn edwards_names() -> Vec<Draft> {
             let draft = Draft::new(&name, Configuration::with_keys([with(ED25519.jwk(), json!({ "alg": alg }))]));
             ["Ed25519", "EdDSA"].into_iter().fold(draft, |draft, alg| {
                 let request = Request::bearer(&signed_as(ED25519, alg));
-                draft.case("ALG-7 ALG-6", format!("{alg} with {name}"), Passes, request)
+                let id = if own == "no alg" || own == alg { "ALG-6" } else { "ALG-7 ALG-6" };
+                draft.case(id, format!("{alg} with {name}"), Passes, request)
             })
         })
         .collect()
@@ -138,7 +142,8 @@ fn selection() -> Draft {
 
 fn without_kid() -> Vec<Draft> {
     let without = || Request::bearer(&token(json!({ "kid": NONE }), json!({})));
-    let many = |count| Configuration::with_keys(vec![ES256.jwk(); count]);
+    // The key of the token is the last one.
+    let many = |count: u8| Configuration::with_keys((1..count).map(multiple).chain([ES256.jwk()]));
     let nameless = with(ES256.jwk(), json!({ "kid": NONE }));
     vec![
         Draft::new("eight keys", many(8)).case("KEY-6", "no kid and eight keys", Passes, without()),
@@ -151,37 +156,71 @@ fn without_kid() -> Vec<Draft> {
     ]
 }
 
+/// The base point of Ed25519 and the number 1: with a public key of the neutral element, a signature of every message.
+fn signature_by_neutral_element() -> Vec<u8> {
+    [&[0x58][..], &[0x66; 31], &[1], &[0; 31]].concat()
+}
+
+/// A token by an RSA key as if its public exponent were 1, and one as if it were 2.
+fn by_exponent(exponent: u32) -> String {
+    let token = |number: u32| {
+        let claims = with(claims(), json!({ "jti": number.to_string() }));
+        let unsigned = sign(RSA, "RS256", header_of(RSA).to_string(), claims.to_string());
+        let input = parts(&unsigned).0.as_bytes();
+        let root = if exponent == 1 { Some(encoded_message(input)) } else { RSA.square_root(input) };
+        Some(resigned(&unsigned, root?))
+    };
+    (1..).find_map(token).expect("a fourth of the messages has a square root")
+}
+
 /// Each set has another key that can be used, since it is open what a set without any is.
 fn skipped() -> Vec<Draft> {
-    let mut low_order = [0; 32];
-    low_order[0] = 1;
+    let es256 = |members: Value| (with(ES256.jwk(), members), signed_by(ES256));
+    let neutral = with(ED25519.jwk(), json!({ "x": base64url([&[1][..], &[0; 31]].concat()) }));
+    let longer = [&octets(ED25519.jwk()["x"].as_str().expect("a string"))[..], &[0]].concat();
+    let short_y = &octets(SHORT.jwk()["y"].as_str().expect("a string"))[1..];
     let cases = [
-        ("KEY-7", "use of enc", ES256, json!({ "use": "enc" }), false),
-        ("KEY-7", "key_ops without verify", ES256, json!({ "key_ops": ["encrypt"] }), false),
-        ("KEY-7", "empty key_ops", ES256, json!({ "key_ops": [] }), false),
-        ("KEY-7", "use of sig and key_ops with verify", ES256, json!({ "use": "sig", "key_ops": ["verify"] }), true),
-        ("KEY-9", "a private member", ES256, json!({ "d": "AQAB" }), false),
-        ("KEY-9", "a private member and use of null", ES256, json!({ "d": null, "use": null }), true),
-        ("ALG-8", "a point that is not on the curve", ES256, json!({ "y": base64url([7; 32]) }), false),
-        ("ALG-8", "a coordinate that is an octet short", ES256, json!({ "y": base64url([7; 31]) }), false),
-        ("ALG-8", "another curve's name", ES256, json!({ "crv": "P-384" }), false),
-        ("ALG-8", "a point of low order", ED25519, json!({ "x": base64url(low_order) }), false),
-        ("ALG-8", "a public key that is an octet long", ED25519, json!({ "x": base64url([7; 33]) }), false),
-        ("KEY-8", "a type of another kind", ES256, json!({ "kty": 1 }), false),
-        ("KEY-8", "a type that nobody knows", ES256, json!({ "kty": "XY" }), false),
-        ("KEY-8", "no coordinate", ES256, json!({ "y": NONE }), false),
-        ("ALG-3", "the alg of another algorithm", ES256, json!({ "alg": "ES384" }), false),
-        ("ALG-5", "an even exponent", RSA, json!({ "e": "Ag" }), false),
-        ("ALG-5", "the exponent 1", RSA, json!({ "e": "AQ" }), false),
-        ("ALG-5", "a modulus of 1024 bits", SMALL_RSA, json!({}), false),
+        ("KEY-7", "use of enc", es256(json!({ "use": "enc" })), false),
+        ("KEY-7", "key_ops without verify", es256(json!({ "key_ops": ["encrypt"] })), false),
+        ("KEY-7", "empty key_ops", es256(json!({ "key_ops": [] })), false),
+        ("KEY-7", "use of sig and key_ops with verify", es256(json!({ "use": "sig", "key_ops": ["verify"] })), true),
+        ("KEY-9", "a private member", es256(json!({ "d": "AQAB" })), false),
+        ("KEY-9", "a private member and use of null", es256(json!({ "d": null, "use": null })), true),
+        ("ALG-8", "a point that is not on the curve", es256(json!({ "y": base64url([7; 32]) })), false),
+        ("ALG-8", "a coordinate that begins with a zero octet", (SHORT.jwk(), signed_by(SHORT)), true),
+        (
+            "ALG-8",
+            "a coordinate without its first octet, a zero",
+            (with(SHORT.jwk(), json!({ "y": base64url(short_y) })), signed_by(SHORT)),
+            false,
+        ),
+        ("ALG-8", "another curve's name", es256(json!({ "crv": "P-384" })), false),
+        (
+            "ALG-8",
+            "a point of low order",
+            (neutral, resigned(&signed_by(ED25519), signature_by_neutral_element())),
+            false,
+        ),
+        (
+            "ALG-8",
+            "a public key with a zero octet behind it",
+            (with(ED25519.jwk(), json!({ "x": base64url(longer) })), signed_by(ED25519)),
+            false,
+        ),
+        ("KEY-8", "a type of another kind", es256(json!({ "kty": 1 })), false),
+        ("KEY-8", "a type that nobody knows", es256(json!({ "kty": "XY" })), false),
+        ("KEY-8", "no coordinate", es256(json!({ "y": NONE })), false),
+        ("ALG-3", "the alg of another algorithm", es256(json!({ "alg": "ES384" })), false),
+        ("ALG-5", "an even exponent", (with(RSA.jwk(), json!({ "e": "Ag" })), by_exponent(2)), false),
+        ("ALG-5", "the exponent 1", (with(RSA.jwk(), json!({ "e": "AQ" })), by_exponent(1)), false),
+        ("ALG-5", "a modulus of 1024 bits", (SMALL_RSA.jwk(), signed_by(SMALL_RSA)), false),
     ];
     let mut drafts: Vec<Draft> = cases
         .into_iter()
-        .map(|(id, name, key, members, is_good)| {
-            let set = [with(key.jwk(), members), ES384.jwk()];
+        .map(|(id, name, (key, token), is_good)| {
             let verdict = if is_good { Passes } else { InvalidToken };
-            Draft::new(&format!("a key with {name}"), Configuration::with_keys(set))
-                .case(id, format!("a token by a key with {name}"), verdict, Request::bearer(&signed_by(key)))
+            Draft::new(&format!("a key with {name}"), Configuration::with_keys([key, ES384.jwk()]))
+                .case(id, format!("a token by a key with {name}"), verdict, Request::bearer(&token))
                 .case(
                     "KEY-8",
                     format!("a token by the key beside one with {name}"),
