@@ -11,7 +11,7 @@ use crate::{
         Keys, Request, Scope, ScopeClaim, Token, TokenProfile,
     },
     keys::{ED25519, ES256, ES384, set},
-    requirements::sources,
+    requirements::{choice, sources},
     specified,
     token::{AUDIENCE, ISSUER, NOW},
 };
@@ -54,15 +54,20 @@ impl Draft {
         Self { group, verdicts: Vec::new() }
     }
 
-    /// One more case. The requirements are separated by spaces.
+    /// One more case. The requirements are separated by spaces, and `†` is behind the one by which the outcome is a choice.
     pub fn case(mut self, requirements: &str, name: impl Into<String>, verdict: Verdict, request: Request) -> Self {
-        let requirements: Vec<String> = requirements.split(' ').map(str::to_owned).collect();
+        let mut chosen = requirements.split(' ').filter_map(|id| id.strip_suffix('†'));
+        let choice = chosen.next().map(|id| choice(id).to_owned());
+        assert_eq!(chosen.next(), None, "one choice a case");
+        let requirements: Vec<String> =
+            requirements.split(' ').map(|id| id.strip_suffix('†').unwrap_or(id).to_owned()).collect();
         let sources: BTreeSet<String> =
             requirements.iter().flat_map(|id| sources(id)).map(|source| (*source).to_owned()).collect();
         self.group.cases.push(Case {
             name: name.into(),
             requirements,
             sources: sources.into_iter().collect(),
+            choice,
             comment: None,
             preceding: Vec::new(),
             request,

@@ -220,6 +220,9 @@ pub struct Case {
     pub requirements: Vec<String>,
     /// Where these come from.
     pub sources: Vec<String>,
+    /// What of the outcome is chosen where the standards leave it open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choice: Option<String>,
     /// What else there is to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,

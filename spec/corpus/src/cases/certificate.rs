@@ -61,7 +61,7 @@ fn bound() -> Draft {
         ("a thumbprint that is a number", json!({ "x5t#S256": 1 })),
         ("nothing", json!({})),
     ] {
-        draft = draft.case("MTLS-5", format!("cnf with {name}"), InvalidToken, with_certificate(&confirmed(cnf)));
+        draft = draft.case("MTLS-5†", format!("cnf with {name}"), InvalidToken, with_certificate(&confirmed(cnf)));
     }
     for (name, cnf) in
         [("a string", json!("x")), ("null", json!(null)), ("an array", json!([])), ("a number", json!(1))]
@@ -88,7 +88,7 @@ fn required() -> Draft {
 
 fn off() -> Draft {
     Draft::new("a server without certificates", Configuration::new()).case(
-        "MTLS-5",
+        "MTLS-5†",
         "a token that is bound to a certificate where none is looked at",
         InvalidToken,
         with_certificate(&token()),

@@ -17,13 +17,13 @@ fn scoped() -> Draft {
     let configuration = Configuration::requiring(Scope::all(&["read", "write"]));
     Draft::new("a route that requires two scopes", configuration)
         .case(
-            "CHAL-4 BEARER-3",
+            "CHAL-4 BEARER-3†",
             "a request that is malformed",
             InvalidRequest,
             Request::get().field("authorization", "Bearer"),
         )
-        .case("CHAL-9 SCOPE-4", "no credentials for a scope", NoCredentials, Request::get())
-        .case("CHAL-4 CHAL-9", "a bad token for a scope", InvalidToken, Request::bearer("abc"))
+        .case("CHAL-9† SCOPE-4", "no credentials for a scope", NoCredentials, Request::get())
+        .case("CHAL-4 CHAL-9†", "a bad token for a scope", InvalidToken, Request::bearer("abc"))
         .case("CHAL-4 SCOPE-1", "a token without one of the scopes", InsufficientScope, Request::bearer(&good()))
         .comment("the challenge names all that the route requires, and not what is missing")
         .case(
@@ -41,11 +41,11 @@ fn two_schemes() -> Draft {
         .case("CHAL-8 DPOP-19", "no credentials for two schemes", NoCredentials, Request::get())
         .case("DPOP-19", "a bad bearer token for two schemes", InvalidToken, Request::bearer("abc"))
         .case("DPOP-19 AT-5", "a bad token under DPoP", InvalidToken, Request::under("DPoP", "abc"))
-        .case("DPOP-19 BEARER-3", "malformed credentials under DPoP", InvalidRequest, Request::under("DPoP", "a b"))
+        .case("DPOP-19 BEARER-3†", "malformed credentials under DPoP", InvalidRequest, Request::under("DPoP", "a b"))
         .case("DPOP-19 BEARER-6", "both schemes at once", InvalidRequest, both("Bearer a", "DPoP a"))
         .case("DPOP-16", "an unbound token under Bearer beside DPoP", Passes, Request::bearer(&good))
         .case(
-            "DPOP-16",
+            "DPOP-16†",
             "an unbound token under Bearer with a stray proof",
             Passes,
             Request::bearer(&good).field("dpop", "nonsense"),
@@ -71,11 +71,11 @@ fn bound_tokens() -> Draft {
 fn outage() -> Draft {
     let configuration = Configuration::of_issuer(|issuer| issuer.keys = Keys::Unavailable);
     Draft::new("an issuer whose keys could never be fetched", configuration)
-        .case("CHAL-10 KEY-12", "a good token without keys", Unavailable, Request::bearer(&good()))
-        .case("KEY-12 JOSE-2", "a text that is no token without keys", InvalidToken, Request::bearer("a.b.c"))
+        .case("CHAL-10† KEY-12", "a good token without keys", Unavailable, Request::bearer(&good()))
+        .case("KEY-12† JOSE-2", "a text that is no token without keys", InvalidToken, Request::bearer("a.b.c"))
         .case("KEY-12 CHAL-3", "no credentials without keys", NoCredentials, Request::get())
         .case(
-            "KEY-12 JWT-1",
+            "KEY-12† JWT-1",
             "a token of an unknown issuer without keys",
             InvalidToken,
             Request::bearer(&claiming(json!({ "iss": "https://other.example" }))),

@@ -211,7 +211,7 @@ fn types() -> Draft {
         draft = draft.case("JWT-10", format!("{claim} is {value}"), InvalidToken, bearer(json!({ claim: value })));
     }
     for (claim, value) in [("amr", json!("pwd")), ("amr", json!([1])), ("acr", json!(1)), ("auth_time", json!("1"))] {
-        draft = draft.case("AT-7", format!("{claim} is {value}"), InvalidToken, bearer(json!({ claim: value })));
+        draft = draft.case("AT-7†", format!("{claim} is {value}"), InvalidToken, bearer(json!({ claim: value })));
     }
     draft
         .case(
@@ -266,7 +266,7 @@ fn actor() -> Draft {
         ("an object whose sub is a number", json!({ "sub": 5 })),
         ("an object whose sub is null", json!({ "sub": null })),
     ] {
-        draft = draft.case("ACT-2", format!("act is {name}"), InvalidToken, with(actor));
+        draft = draft.case("ACT-2†", format!("act is {name}"), InvalidToken, with(actor));
     }
     draft
         .case("ACT-2", "act is an object with a sub", Passes, with(json!({ "sub": "service" })))

@@ -74,9 +74,9 @@ fn presented() -> Draft {
         .case("DPOP-3", "a proof that is no JWS", InvalidProof, with_proof("a.b.c"))
         .case("DPOP-3 JOSE-3", "a proof with padding", InvalidProof, with_proof(&format!("{proof}==")))
         .case("DPOP-1 CHAL-3", "a proof alone", NoCredentials, Request::get().field("dpop", &proof))
-        .case("AT-5", "an expired token and no good proof", InvalidToken, Request::dpop(&expired, "nonsense"))
-        .case("AT-5 BEARER-4", "a text that is no token, under DPoP", InvalidToken, Request::dpop("abc", &proof))
-        .case("DPOP-3", "a proof of nine thousand octets", InvalidProof, claim(json!({ "pad": "x".repeat(6500) })))
+        .case("AT-5†", "an expired token and no good proof", InvalidToken, Request::dpop(&expired, "nonsense"))
+        .case("AT-5 BEARER-4†", "a text that is no token, under DPoP", InvalidToken, Request::dpop("abc", &proof))
+        .case("DPOP-3†", "a proof of nine thousand octets", InvalidProof, claim(json!({ "pad": "x".repeat(6500) })))
 }
 
 fn headers() -> Draft {
@@ -186,7 +186,7 @@ fn targets() -> Draft {
         ("/a/b", "https://api.example/a/./x/../b"),
     ] {
         let request = claim(json!({ "htu": htu })).target(target);
-        draft = draft.case("DPOP-8", format!("htu {htu} for {target}"), Passes, request);
+        draft = draft.case("DPOP-8†", format!("htu {htu} for {target}"), Passes, request);
     }
     for htu in [
         "https://other.example/messages",
@@ -219,7 +219,7 @@ fn public_urls() -> Draft {
         .case("DPOP-9", "below the first public URL", Passes, of("https://one.example/api/messages"))
         .case("DPOP-9", "below the second public URL", Passes, of("https://two.example/messages"))
         .case("DPOP-9", "at the first host without its path", InvalidProof, of("https://one.example/messages"))
-        .case("DPOP-9", "at the host that the request names", InvalidProof, of(URL))
+        .case("DPOP-9†", "at the host that the request names", InvalidProof, of(URL))
 }
 
 fn times() -> Draft {
@@ -245,9 +245,9 @@ fn replay() -> Draft {
     let of_other = Request::dpop(&other_token, &proof_by(OTHER_CLIENT, &other_token, json!({}), json!({})));
     let forged = proof_by(OTHER_CLIENT, &bound(), json!({ "jwk": CLIENT.public() }), json!({}));
     Draft::new("a proof for the second time", Configuration::with_dpop())
-        .case("DPOP-11", "the same proof", InvalidProof, with_proof(&proof))
+        .case("DPOP-11†", "the same proof", InvalidProof, with_proof(&proof))
         .after([with_proof(&proof)])
-        .case("DPOP-11", "another proof with the same jti", InvalidProof, claim(json!({ "iat": NOW + 1 })))
+        .case("DPOP-11†", "another proof with the same jti", InvalidProof, claim(json!({ "iat": NOW + 1 })))
         .after([with_proof(&proof)])
         .case("DPOP-11", "a proof with another jti", Passes, claim(json!({ "jti": "p2" })))
         .after([with_proof(&proof)])
@@ -255,10 +255,10 @@ fn replay() -> Draft {
         .after([with_proof(&proof)])
         .case("DPOP-11", "the same jti for another URL", Passes, claim(json!({ "htu": other_url })).target("/other"))
         .after([with_proof(&proof)])
-        .case("DPOP-20", "a proof after a forged one with its jti", Passes, with_proof(&proof))
+        .case("DPOP-20†", "a proof after a forged one with its jti", Passes, with_proof(&proof))
         .after([with_proof(&forged)])
         .comment("what is not good uses up nothing")
-        .case("DPOP-20", "a proof after it came with a token that was refused", Passes, with_proof(&proof))
+        .case("DPOP-20†", "a proof after it came with a token that was refused", Passes, with_proof(&proof))
         .after([Request::dpop("abc", &proof)])
 }
 
@@ -308,12 +308,12 @@ fn nonces() -> Draft {
     Draft::new("a server that demands nonces", configuration)
         .case("DPOP-17", "no nonce", NonceDemanded, with_proof(&good_proof()))
         .case("DPOP-17", "a nonce that the server has not made", NonceDemanded, claim(json!({ "nonce": "as-nonce" })))
-        .case("DPOP-17 DPOP-7", "no nonce, and another method", InvalidProof, claim(json!({ "htm": "POST" })))
+        .case("DPOP-17† DPOP-7", "no nonce, and another method", InvalidProof, claim(json!({ "htm": "POST" })))
 }
 
 fn off() -> Draft {
     Draft::new("a server without DPoP", Configuration::new())
-        .case("DPOP-15 MTLS-5", "a bound token where DPoP is off", InvalidToken, Request::bearer(&bound()))
+        .case("DPOP-15 MTLS-5†", "a bound token where DPoP is off", InvalidToken, Request::bearer(&bound()))
         .case("BEARER-5", "a bound token under DPoP where it is off", NoCredentials, with_proof(&good_proof()))
 }
 

@@ -49,14 +49,14 @@ fn answers() -> Draft {
         .json(OPAQUE, &active())
         .case("INTRO-11", "a JWT of this issuer, which is verified", Passes, Request::bearer(&good()))
         .case(
-            "INTRO-11",
+            "INTRO-11†",
             "a JWT of an unknown issuer, about which nobody is asked",
             InvalidToken,
             Request::bearer(&claiming(json!({ "iss": "https://other.example" }))),
         );
     let expired = claiming(json!({ "exp": NOW - 60 }));
     draft = draft
-        .case("INTRO-11", "an expired JWT that the issuer calls active", InvalidToken, Request::bearer(&expired))
+        .case("INTRO-11†", "an expired JWT that the issuer calls active", InvalidToken, Request::bearer(&expired))
         .json(&expired, &active());
     for (name, value) in [
         ("absent", json!(NONE)),
@@ -66,11 +66,11 @@ fn answers() -> Draft {
         ("an array", json!([true])),
     ] {
         draft = draft
-            .case("INTRO-4", format!("active is {name}"), Unavailable, opaque())
+            .case("INTRO-4†", format!("active is {name}"), Unavailable, opaque())
             .json(OPAQUE, &with(active(), json!({ "active": value })));
     }
     for text in ["<html>", "", "[]", "{\"active\":true", "{\"active\":true,\"active\":false}", "{\"Active\":true}"] {
-        draft = draft.case("INTRO-4", format!("the answer is {text:?}"), Unavailable, opaque()).answer(
+        draft = draft.case("INTRO-4†", format!("the answer is {text:?}"), Unavailable, opaque()).answer(
             OPAQUE,
             200,
             "application/json",
@@ -78,9 +78,9 @@ fn answers() -> Draft {
         );
     }
     draft =
-        draft.case("INTRO-4", "an answer in HTML", Unavailable, opaque()).answer(OPAQUE, 200, "text/html", active());
+        draft.case("INTRO-4†", "an answer in HTML", Unavailable, opaque()).answer(OPAQUE, 200, "text/html", active());
     for status in [400, 401, 403, 404] {
-        draft = draft.case("INTRO-6", format!("an answer with status {status}"), Unavailable, opaque()).answer(
+        draft = draft.case("INTRO-6†", format!("an answer with status {status}"), Unavailable, opaque()).answer(
             OPAQUE,
             status,
             "application/json",
@@ -88,7 +88,7 @@ fn answers() -> Draft {
         );
     }
     for status in [429, 500, 502, 503] {
-        draft = draft.case("INTRO-7", format!("an answer with status {status}"), Unavailable, opaque()).answer(
+        draft = draft.case("INTRO-7†", format!("an answer with status {status}"), Unavailable, opaque()).answer(
             OPAQUE,
             status,
             "application/json",
@@ -96,26 +96,26 @@ fn answers() -> Draft {
         );
     }
     for (id, name, changes) in [
-        ("INTRO-5 JWT-4", "expired", json!({ "exp": NOW - 60 })),
-        ("INTRO-5 JWT-5", "exp is a string", json!({ "exp": "1900000000" })),
-        ("INTRO-5 JWT-7", "not valid yet", json!({ "nbf": NOW + 61 })),
-        ("INTRO-5", "of another issuer", json!({ "iss": "https://other.example" })),
-        ("INTRO-5 JWT-2", "for another audience", json!({ "aud": "https://other.example" })),
+        ("INTRO-5† JWT-4", "expired", json!({ "exp": NOW - 60 })),
+        ("INTRO-5† JWT-5", "exp is a string", json!({ "exp": "1900000000" })),
+        ("INTRO-5† JWT-7", "not valid yet", json!({ "nbf": NOW + 61 })),
+        ("INTRO-5†", "of another issuer", json!({ "iss": "https://other.example" })),
+        ("INTRO-5† JWT-2", "for another audience", json!({ "aud": "https://other.example" })),
         ("INTRO-5", "without an audience", json!({ "aud": NONE })),
-        ("INTRO-5", "a refresh token", json!({ "token_type": "refresh_token" })),
-        ("INTRO-5", "an ID token", json!({ "token_type": "id_token" })),
-        ("INTRO-5 JWT-11", "typ of Refresh", json!({ "typ": "Refresh" })),
+        ("INTRO-5†", "a refresh token", json!({ "token_type": "refresh_token" })),
+        ("INTRO-5†", "an ID token", json!({ "token_type": "id_token" })),
+        ("INTRO-5† JWT-11", "typ of Refresh", json!({ "typ": "Refresh" })),
         ("INTRO-13 JWT-10", "sub is a number", json!({ "sub": 1 })),
         ("INTRO-13 JWT-10", "scope is an array", json!({ "scope": ["read"] })),
-        ("INTRO-12 MTLS-5", "bound to a key, where DPoP is off", json!({ "token_type": "DPoP" })),
-        ("INTRO-12 MTLS-5", "confirmed by a key, where DPoP is off", json!({ "cnf": { "jkt": "x" } })),
-        ("INTRO-12 MTLS-5", "an empty cnf", json!({ "cnf": {} })),
-        ("INTRO-14 MTLS-5", "cnf is null", json!({ "cnf": null })),
-        ("INTRO-14", "aud is null", json!({ "aud": null })),
+        ("INTRO-12 MTLS-5†", "bound to a key, where DPoP is off", json!({ "token_type": "DPoP" })),
+        ("INTRO-12 MTLS-5†", "confirmed by a key, where DPoP is off", json!({ "cnf": { "jkt": "x" } })),
+        ("INTRO-12 MTLS-5†", "an empty cnf", json!({ "cnf": {} })),
+        ("INTRO-14† MTLS-5", "cnf is null", json!({ "cnf": null })),
+        ("INTRO-14†", "aud is null", json!({ "aud": null })),
         ("RAR-1", "authorization_details is an object", json!({ "authorization_details": { "type": "payment" } })),
         ("RAR-1", "authorization_details has an object without type", json!({ "authorization_details": [{}] })),
         ("ACT-2", "act is a string", json!({ "act": "service" })),
-        ("ACT-2", "act has no sub", json!({ "act": {} })),
+        ("ACT-2†", "act has no sub", json!({ "act": {} })),
     ] {
         draft = draft
             .case(id, format!("active, and {name}"), InvalidToken, opaque())
@@ -128,9 +128,9 @@ fn answers() -> Draft {
         ("INTRO-13", "with a user name, which is no subject", json!({ "username": "bob", "sub": NONE })),
         ("RAR-1", "with authorization_details", json!({ "authorization_details": [{ "type": "payment" }] })),
         ("ACT-2", "with an actor", json!({ "act": { "sub": "service" } })),
-        ("RAR-1 ACT-2 INTRO-14", "with both of null", json!({ "authorization_details": null, "act": null })),
+        ("RAR-1 ACT-2 INTRO-14†", "with both of null", json!({ "authorization_details": null, "act": null })),
         (
-            "INTRO-14",
+            "INTRO-14†",
             "with members that are null",
             json!({ "exp": null, "iss": null, "scope": null, "token_type": null }),
         ),
@@ -194,13 +194,14 @@ fn also() -> Draft {
         ("about another audience", InvalidToken, with(active(), json!({ "aud": "https://other.example" }))),
         ("about another issuer", InvalidToken, with(active(), json!({ "iss": "https://other.example" }))),
     ] {
-        draft = draft.case("INTRO-15", format!("a verified JWT that is {name}"), verdict, ask()).json(&jwt, &answer);
+        let id = if verdict == Passes { "INTRO-15" } else { "INTRO-15†" };
+        draft = draft.case(id, format!("a verified JWT that is {name}"), verdict, ask()).json(&jwt, &answer);
     }
     let bad = claiming(json!({ "aud": "https://other.example" }));
     draft
         .case("INTRO-15 JWT-2", "a JWT for another audience that is active", InvalidToken, Request::bearer(&bad))
         .json(&bad, &active())
-        .case("INTRO-7", "a verified JWT and an outage", Unavailable, ask())
+        .case("INTRO-7†", "a verified JWT and an outage", Unavailable, ask())
         .answer(&jwt, 503, "application/json", "{}")
 }
 
@@ -221,10 +222,9 @@ fn instead() -> Draft {
         ("with a cnf that cannot be checked", InvalidToken, json!({}), json!({ "cnf": { "jkt": "x" } })),
         ("of another issuer", InvalidToken, json!({}), json!({ "iss": "https://other.example" })),
     ] {
+        let id = if verdict == Passes { "INTRO-15" } else { "INTRO-15†" };
         let jwt = token(header, claims);
-        draft = draft
-            .case("INTRO-15", format!("an active JWT {name}"), verdict, Request::bearer(&jwt))
-            .json(&jwt, &active());
+        draft = draft.case(id, format!("an active JWT {name}"), verdict, Request::bearer(&jwt)).json(&jwt, &active());
     }
     draft.case("INTRO-15 INTRO-3", "a JWT that is not active", InvalidToken, Request::bearer(&good()))
 }
@@ -253,16 +253,23 @@ fn signed() -> Draft {
             json!({}),
             json!({ "active": true, "token_introspection": inactive }),
         ),
-        ("IJWT-3", "by another key", Unavailable, OTHER, json!({}), json!({})),
-        ("IJWT-3", "of another type", Unavailable, ES256, json!({ "typ": "JWT" }), json!({})),
-        ("IJWT-3 JOSE-7", "under none", Unavailable, ES256, json!({ "alg": "none" }), json!({})),
-        ("IJWT-3", "for another audience", Unavailable, ES256, json!({}), json!({ "aud": AUDIENCE.to_owned() + "/x" })),
-        ("IJWT-3", "by another issuer", Unavailable, ES256, json!({}), json!({ "iss": "https://other.example" })),
-        ("IJWT-3", "of ten minutes ago", Unavailable, ES256, json!({}), json!({ "iat": NOW - 600 })),
-        ("IJWT-3", "of the future", Unavailable, ES256, json!({}), json!({ "iat": NOW + 600 })),
-        ("IJWT-3", "without iat", Unavailable, ES256, json!({}), json!({ "iat": NONE })),
+        ("IJWT-3†", "by another key", Unavailable, OTHER, json!({}), json!({})),
+        ("IJWT-3†", "of another type", Unavailable, ES256, json!({ "typ": "JWT" }), json!({})),
+        ("IJWT-3† JOSE-7", "under none", Unavailable, ES256, json!({ "alg": "none" }), json!({})),
         (
-            "IJWT-4",
+            "IJWT-3†",
+            "for another audience",
+            Unavailable,
+            ES256,
+            json!({}),
+            json!({ "aud": AUDIENCE.to_owned() + "/x" }),
+        ),
+        ("IJWT-3†", "by another issuer", Unavailable, ES256, json!({}), json!({ "iss": "https://other.example" })),
+        ("IJWT-3†", "of ten minutes ago", Unavailable, ES256, json!({}), json!({ "iat": NOW - 600 })),
+        ("IJWT-3†", "of the future", Unavailable, ES256, json!({}), json!({ "iat": NOW + 600 })),
+        ("IJWT-3†", "without iat", Unavailable, ES256, json!({}), json!({ "iat": NONE })),
+        (
+            "IJWT-4†",
             "with its data at the top level",
             Unavailable,
             ES256,
@@ -277,7 +284,9 @@ fn signed() -> Draft {
             signed_answer(key, header, changes),
         );
     }
-    draft.case("IJWT-2", "a plain answer where a signed one is required", Unavailable, opaque()).json(OPAQUE, &active())
+    draft
+        .case("IJWT-2†", "a plain answer where a signed one is required", Unavailable, opaque())
+        .json(OPAQUE, &active())
 }
 
 fn bound_answers() -> Draft {

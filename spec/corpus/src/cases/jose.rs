@@ -35,19 +35,19 @@ fn form() -> Draft {
         .case("JOSE-1", "one part", InvalidToken, Request::bearer(first))
         .case("JOSE-1", "an empty part in front", InvalidToken, Request::bearer(&format!(".{good}")))
         .case("JOSE-1", "three empty parts", InvalidToken, Request::bearer(".."))
-        .case("JOSE-1 BEARER-3", "JSON serialisation", InvalidRequest, Request::bearer(&flattened))
+        .case("JOSE-1 BEARER-3†", "JSON serialisation", InvalidRequest, Request::bearer(&flattened))
         .case("JOSE-2", "padding at the end", InvalidToken, Request::bearer(&format!("{good}==")))
-        .case("JOSE-2 BEARER-3", "padding inside", InvalidRequest, Request::bearer(&format!("{first}=.{rest}")))
+        .case("JOSE-2 BEARER-3†", "padding inside", InvalidRequest, Request::bearer(&format!("{first}=.{rest}")))
         .case("JOSE-2", "a plus sign for the minus sign", InvalidToken, respelled('-', "+"))
         .case("JOSE-2", "a slash for the underscore", InvalidToken, respelled('_', "/"))
         .case("JOSE-2", "a length that no octets have", InvalidToken, Request::bearer(&format!("{good}AAA")))
         .case(
-            "JOSE-3",
+            "JOSE-3†",
             "unused bits that are not zero",
             InvalidToken,
             Request::bearer(&format!("{}{twin}", &good[..good.len() - 1])),
         )
-        .case("JOSE-12", "an encrypted token", InvalidToken, Request::bearer(&format!("{encrypted}..a.b.c")))
+        .case("JOSE-12†", "an encrypted token", InvalidToken, Request::bearer(&format!("{encrypted}..a.b.c")))
         .case("JWT-11", "an SD-JWT", InvalidToken, Request::bearer(&format!("{good}~WyJhIl0~")))
         .case(
             "JWT-11",
@@ -71,10 +71,15 @@ fn json_texts() -> Draft {
     let inside = claims.strip_suffix('}').expect("an object");
     let deep = format!("{{\"x\":{}{}}}", "[".repeat(1000), "]".repeat(1000));
     let mut draft = Draft::new("JSON of the header and the claims", Configuration::new())
-        .case("JOSE-4", "claims after a byte order mark", InvalidToken, payload(format!("\u{feff}{claims}").as_bytes()))
+        .case(
+            "JOSE-4†",
+            "claims after a byte order mark",
+            InvalidToken,
+            payload(format!("\u{feff}{claims}").as_bytes()),
+        )
         .case("JOSE-4", "claims that are not UTF-8", InvalidToken, payload(b"{\"iss\":\"\xff\"}"))
         .case(
-            "JOSE-4",
+            "JOSE-4†",
             "claims with an escaped lone surrogate",
             InvalidToken,
             payload(format!("{inside},\"x\":\"\\ud800\"}}").as_bytes()),
@@ -90,7 +95,7 @@ fn json_texts() -> Draft {
         .case("JOSE-4", "claims with a trailing comma", InvalidToken, payload(format!("{inside},}}").as_bytes()))
         .case("JOSE-4", "claims with a comment", InvalidToken, payload(format!("{inside}/**/}}").as_bytes()))
         .case(
-            "JOSE-4",
+            "JOSE-4†",
             "claims that are nested very deep",
             InvalidToken,
             payload(format!("{inside},{}", &deep[1..]).as_bytes()),
@@ -123,11 +128,11 @@ fn json_texts() -> Draft {
         ("a member of an element of a claim", "\"x\":[{\"a\":1,\"a\":2}]"),
     ] {
         let twice = payload(format!("{inside},{member}}}").as_bytes());
-        draft = draft.case("JOSE-5", format!("{name} twice"), InvalidToken, twice);
+        draft = draft.case("JOSE-5†", format!("{name} twice"), InvalidToken, twice);
     }
     let twice = header.replacen("\"alg\":", "\"alg\":\"ES256\",\"alg\":", 1);
     let twice = Request::bearer(&sign(ES256, "ES256", twice, &claims));
-    draft.case("JOSE-5", "a member of the header twice", InvalidToken, twice)
+    draft.case("JOSE-5†", "a member of the header twice", InvalidToken, twice)
 }
 
 fn header_members() -> Draft {

@@ -72,9 +72,9 @@ fn untyped() -> Draft {
         .case("AT-2", "JWT with a scope", Passes, of("JWT", json!({})))
         .case("AT-2", "no typ, with a scope", Passes, of(NONE, json!({})))
         .case("AT-2 JWT-12", "application/jwt with a scope", Passes, of("application/jwt", json!({})))
-        .case("AT-2", "JWT without a scope", InvalidToken, of("JWT", json!({ "scope": NONE })))
-        .case("AT-2", "JWT with an empty scope", InvalidToken, of("JWT", json!({ "scope": "" })))
-        .case("AT-2", "no typ and no scope", InvalidToken, of(NONE, json!({ "scope": NONE })))
+        .case("AT-2†", "JWT without a scope", InvalidToken, of("JWT", json!({ "scope": NONE })))
+        .case("AT-2†", "JWT with an empty scope", InvalidToken, of("JWT", json!({ "scope": "" })))
+        .case("AT-2†", "no typ and no scope", InvalidToken, of(NONE, json!({ "scope": NONE })))
         .case("AT-2", "at+jwt that the issuer does not issue", InvalidToken, of("at+jwt", json!({})))
         .case("JWT-11", "htm alone", Passes, of("JWT", json!({ "htm": "GET" })))
         .case("JWT-11", "token_use of access", Passes, of("JWT", json!({ "token_use": "access" })))
@@ -88,8 +88,8 @@ fn untyped() -> Draft {
         draft = draft.case("JWT-11 AT-1", format!("a scope and typ of {typ:?}"), InvalidToken, of(typ, json!({})));
     }
     for (name, mark) in marks() {
-        draft = draft.case("JWT-11", format!("JWT with {name}"), InvalidToken, of("JWT", mark.clone())).case(
-            "JWT-11",
+        draft = draft.case("JWT-11†", format!("JWT with {name}"), InvalidToken, of("JWT", mark.clone())).case(
+            "JWT-11†",
             format!("no typ, with {name}"),
             InvalidToken,
             of(NONE, mark),
@@ -110,17 +110,17 @@ fn claim_is_evidence() -> Draft {
     Draft::new("a claim with certain values shows what it is", profile(Evidence { claim: "kind".to_owned(), values }))
         .case("AT-2", "the first value of the evidence", Passes, of("JWT", json!({ "kind": "access" })))
         .case("AT-2", "the second value of the evidence", Passes, of("JWT", json!({ "kind": "service" })))
-        .case("AT-2", "another value of the evidence", InvalidToken, of("JWT", json!({ "kind": "id" })))
-        .case("AT-2", "the evidence in another case", InvalidToken, of("JWT", json!({ "kind": "Access" })))
-        .case("AT-2", "the evidence in an array", InvalidToken, of("JWT", json!({ "kind": ["access"] })))
-        .case("AT-2", "no evidence", InvalidToken, of("JWT", json!({})))
+        .case("AT-2†", "another value of the evidence", InvalidToken, of("JWT", json!({ "kind": "id" })))
+        .case("AT-2†", "the evidence in another case", InvalidToken, of("JWT", json!({ "kind": "Access" })))
+        .case("AT-2†", "the evidence in an array", InvalidToken, of("JWT", json!({ "kind": ["access"] })))
+        .case("AT-2†", "no evidence", InvalidToken, of("JWT", json!({})))
         .case("AT-2", "no typ, which is not accepted", InvalidToken, of(NONE, json!({ "kind": "access" })))
 }
 
 fn presence_is_evidence() -> Draft {
     Draft::new("a claim that is there shows what it is", profile(Evidence { claim: "gty".to_owned(), values: None }))
         .case("AT-2", "the claim is there", Passes, of("JWT", json!({ "gty": "client-credentials" })))
-        .case("AT-2", "the claim is an empty string", InvalidToken, of("JWT", json!({ "gty": "" })))
-        .case("AT-2", "the claim is an empty array", InvalidToken, of("JWT", json!({ "gty": [] })))
-        .case("AT-2", "the claim is absent", InvalidToken, of("JWT", json!({})))
+        .case("AT-2†", "the claim is an empty string", InvalidToken, of("JWT", json!({ "gty": "" })))
+        .case("AT-2†", "the claim is an empty array", InvalidToken, of("JWT", json!({ "gty": [] })))
+        .case("AT-2†", "the claim is absent", InvalidToken, of("JWT", json!({})))
 }

@@ -23,18 +23,18 @@ fn one() -> Draft {
         .case("SCOPE-1", "the scope alone", Passes, scoped("read"))
         .case("SCOPE-1", "the scope among others", Passes, scoped("write read admin"))
         .case("SCOPE-6", "the scope between extra spaces", Passes, scoped("  write   read  "))
-        .case("SCOPE-6", "the scope beside a token with illegal characters", Passes, scoped("\"x\" read w\\y"))
+        .case("SCOPE-6†", "the scope beside a token with illegal characters", Passes, scoped("\"x\" read w\\y"))
         .case("SCOPE-1", "an empty scope", InsufficientScope, scoped(""))
         .case("SCOPE-1", "no scope", InsufficientScope, scoped(NONE))
-        .case("SCOPE-4", "no credentials on a scoped route", NoCredentials, Request::get())
+        .case("SCOPE-4†", "no credentials on a scoped route", NoCredentials, Request::get())
         .case(
-            "SCOPE-4",
+            "SCOPE-4†",
             "an expired token on a scoped route",
             InvalidToken,
             Request::bearer(&claiming(json!({ "exp": NOW - 60 }))),
         )
         .case(
-            "SCOPE-4 SCOPE-1",
+            "SCOPE-4† SCOPE-1",
             "an expired token without the scope",
             InvalidToken,
             Request::bearer(&claiming(json!({ "exp": NOW - 60, "scope": "x" }))),
@@ -66,7 +66,7 @@ fn any() -> Draft {
     Draft::new("one of two scopes", Configuration::requiring(Scope::any(&["read", "write"])))
         .case("SCOPE-2", "the first of two", Passes, scoped("read"))
         .case("SCOPE-2", "the second of two", Passes, scoped("write"))
-        .case("SCOPE-2", "neither of two", InsufficientScope, scoped("x"))
+        .case("SCOPE-2†", "neither of two", InsufficientScope, scoped("x"))
         .comment("the challenge names the first alternative")
 }
 
@@ -74,8 +74,8 @@ fn mixed() -> Draft {
     let requirement = Scope::All { all: vec![Scope::token("read"), Scope::any(&["write", "admin"])] };
     Draft::new("a scope and one of two others", Configuration::requiring(requirement))
         .case("SCOPE-1 SCOPE-2", "the scope and the second alternative", Passes, scoped("read admin"))
-        .case("SCOPE-1 SCOPE-2", "the scope alone of a scope and an alternative", InsufficientScope, scoped("read"))
-        .case("SCOPE-1 SCOPE-2", "the alternatives alone", InsufficientScope, scoped("write admin"))
+        .case("SCOPE-1 SCOPE-2†", "the scope alone of a scope and an alternative", InsufficientScope, scoped("read"))
+        .case("SCOPE-1 SCOPE-2†", "the alternatives alone", InsufficientScope, scoped("write admin"))
 }
 
 fn implied() -> Draft {
@@ -110,11 +110,11 @@ fn strings_or_arrays() -> Draft {
         .case("SCOPE-6", "scope where scp is absent", Passes, scoped("read write"))
         .case("SCOPE-6", "a part in each claim", InsufficientScope, of(json!({ "scp": ["read"], "scope": "write" })))
         .comment("one claim is chosen; the two are never put together")
-        .case("SCOPE-6", "an element with a space", InvalidToken, of(json!({ "scp": ["read write"] })))
+        .case("SCOPE-6†", "an element with a space", InvalidToken, of(json!({ "scp": ["read write"] })))
         .case("JWT-10", "an element that is a number", InvalidToken, of(json!({ "scp": ["read", "write", 1] })))
         .case("JWT-10", "an array in an array", InvalidToken, of(json!({ "scp": [["read", "write"]] })))
         .case("JWT-10", "an object", InvalidToken, of(json!({ "scp": {} })))
-        .case("SCOPE-6", "an empty element beside the scopes", Passes, of(json!({ "scp": ["read", "", "write"] })))
+        .case("SCOPE-6†", "an empty element beside the scopes", Passes, of(json!({ "scp": ["read", "", "write"] })))
 }
 
 fn arrays() -> Draft {
