@@ -143,6 +143,7 @@ const CHOICES: &[(&str, &str)] = &[
     ("DPOP-16", "A proof beside a bearer token that is bound to nothing is not looked at."),
     ("DPOP-17", "What else is wrong with a proof is told before the want of a nonce."),
     ("DPOP-20", "A request that is refused uses up no jti."),
+    ("IJWT-1", "A signed answer of another media type is none: a 503, and not a 401."),
     ("IJWT-2", "A plain answer where a signed one is required is none, and what cannot be decided is a 503."),
     ("IJWT-3", "A signed answer that is bad, or older than a minute and the leeway, is none: 503, not 401."),
     ("IJWT-4", "A signed answer without token_introspection is none: a 503, and not a 401."),

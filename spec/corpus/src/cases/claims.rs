@@ -145,6 +145,8 @@ fn waived_audience() -> Draft {
             InvalidToken,
             bearer(json!({ "aud": "https://other.example" })),
         )
+        .case("JWT-2", "aud that is a number, from a client on the list", InvalidToken, bearer(json!({ "aud": 1 })))
+        .case("JWT-2", "aud that is null, from a client on the list", InvalidToken, bearer(json!({ "aud": null })))
 }
 
 fn required() -> Draft {

@@ -202,6 +202,9 @@ fn targets() -> Draft {
         "https://api.example/%7",
         "https:///api.example/messages",
         "https://api.example/messages%2F",
+        "https://api.example\\messages",
+        "https://api.example/mess\tages",
+        " https://api.example/messages",
     ] {
         draft = draft.case("DPOP-8", format!("htu {htu:?}"), InvalidProof, claim(json!({ "htu": htu })));
     }

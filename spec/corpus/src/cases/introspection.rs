@@ -1,5 +1,6 @@
 //! What an issuer says of a token.
 
+use scopegate_spec_compare::text::base64url;
 use serde_json::{Value, json};
 
 use crate::{
@@ -58,6 +59,16 @@ fn answers() -> Draft {
     draft = draft
         .case("INTRO-11†", "an expired JWT that the issuer calls active", InvalidToken, Request::bearer(&expired))
         .json(&expired, &active());
+    // What begins with a JOSE header is no opaque token, whatever the issuer would say.
+    let header = base64url(r#"{"alg":"dir","enc":"A128GCM"}"#);
+    for (id, name, token) in [
+        ("INTRO-11† JOSE-12", "an encrypted token", format!("{header}..a.b.c")),
+        ("INTRO-11† JWT-11", "an SD-JWT with a key binding", format!("{}~WyJhIl0~{}", good(), good())),
+    ] {
+        draft = draft
+            .case(id, format!("{name} that the issuer calls active"), InvalidToken, Request::bearer(&token))
+            .json(&token, &active());
+    }
     for (name, value) in [
         ("absent", json!(NONE)),
         ("a string", json!("true")),
@@ -177,10 +188,12 @@ fn two_issuers() -> Draft {
 
 fn also() -> Draft {
     let jwt = claiming(json!({ "scope": "read write" }));
-    let mut draft = Draft::new(
-        "an issuer that is asked about JWTs after they are verified",
-        asking(Introspection { jwts: Jwts::VerifiedAndIntrospected, ..Introspection::new() }),
-    );
+    let configuration = Configuration::with(|configuration| {
+        configuration.audiences.push("urn:example:api".to_owned());
+        let introspection = Introspection { jwts: Jwts::VerifiedAndIntrospected, ..Introspection::new() };
+        configuration.issuers[0].introspection = Some(introspection);
+    });
+    let mut draft = Draft::new("an issuer that is asked about JWTs after they are verified", configuration);
     let ask = || Request::bearer(&jwt);
     // It is open what an answer means that has our audience and further ones, or an earlier `exp`.
     for (name, verdict, answer) in [
@@ -192,6 +205,7 @@ fn also() -> Draft {
         ("about another subject", InvalidToken, with(active(), json!({ "sub": "bob" }))),
         ("about another client", InvalidToken, with(active(), json!({ "client_id": "other" }))),
         ("about another audience", InvalidToken, with(active(), json!({ "aud": "https://other.example" }))),
+        ("about another of our audiences", InvalidToken, with(active(), json!({ "aud": "urn:example:api" }))),
         ("about another issuer", InvalidToken, with(active(), json!({ "iss": "https://other.example" }))),
     ] {
         let id = if verdict == Passes { "INTRO-15" } else { "INTRO-15†" };
@@ -285,6 +299,8 @@ fn signed() -> Draft {
         );
     }
     draft
+        .case("IJWT-1†", "a signed answer of the media type application/jwt", Unavailable, opaque())
+        .answer(OPAQUE, 200, "application/jwt", signed_answer(ES256, json!({}), json!({})))
         .case("IJWT-2†", "a plain answer where a signed one is required", Unavailable, opaque())
         .json(OPAQUE, &active())
 }

@@ -93,6 +93,12 @@ fn json_texts() -> Draft {
         .case("JOSE-4", "claims with text behind them", InvalidToken, payload(format!("{claims}garbage").as_bytes()))
         .case("JOSE-4", "claims twice", InvalidToken, payload(format!("{claims}{claims}").as_bytes()))
         .case("JOSE-4", "claims with a trailing comma", InvalidToken, payload(format!("{inside},}}").as_bytes()))
+        .case(
+            "JOSE-4",
+            "claims with NaN, in one that nobody reads",
+            InvalidToken,
+            payload(format!("{inside},\"x\":NaN}}").as_bytes()),
+        )
         .case("JOSE-4", "claims with a comment", InvalidToken, payload(format!("{inside}/**/}}").as_bytes()))
         .case(
             "JOSE-4†",
