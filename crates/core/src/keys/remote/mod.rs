@@ -269,6 +269,9 @@ impl Shared {
     fn attempt(self: &Arc<Self>, reason: RefetchReason<'_>) -> Option<Flight<Outcome>> {
         let now = self.now();
         let mut attempts = self.attempts();
+        if let Some(keys) = self.came_meanwhile(reason, now) {
+            return Some(Flight::ended(Ok(keys), now));
+        }
         if let Some(flight) = attempts.flights.get(&()) {
             let took = now.duration_since(flight.began).unwrap_or_default();
             if took <= self.limit() {
@@ -318,6 +321,15 @@ impl Shared {
             guard.end((loaded, discovered));
         });
         Some(flight)
+    }
+
+    /// The current keys, where a key that was unknown to the request is one of them by now: another attempt would be for nothing,
+    /// and could spend the reserve.
+    fn came_meanwhile(&self, reason: RefetchReason<'_>, now: SystemTime) -> Option<Arc<KeySet>> {
+        let RefetchReason::UnknownKid(key_id) = reason else { return None };
+        planted!("keys: no second look at the keys", return None);
+        let loaded = self.loaded.load_full().filter(|loaded| loaded.keys.holds(key_id) && self.may_use(loaded, now))?;
+        Some(Arc::clone(&loaded.keys))
     }
 
     /// The answer to a refetch when the issuer may not be asked, or did not answer: the current keys if these are enough to

@@ -109,7 +109,30 @@ fn planted_first_requests_share_one_fetch() {
     Model::preemptions(2).planted("keys: unlocked between look and attempt").explore(first_requests);
 }
 
-/// Requests whose tokens name a new key, right after a fetch that did not bring it.
+/// First requests whose tokens name the same key. None of them is a sign of a rotation.
+fn first_requests_of_a_key() {
+    let issuer = Counted::default();
+    let source = issuer.source(None);
+    let named = RefetchReason::UnknownKid(NEW);
+    let other = request(&source, named);
+    let here = [(); 2].map(|()| refetch(&source, named));
+    let other = other.join().unwrap();
+    assert!(here.iter().chain([&other]).all(|verified| matches!(verified, Ok(true))));
+    assert_eq!(issuer.times(), 1, "fetches of keys that are there");
+}
+
+#[test]
+fn first_requests_of_a_key_leave_the_reserve() {
+    Model::preemptions(2).explore(first_requests_of_a_key);
+}
+
+#[test]
+#[should_panic(expected = "fetches of keys that are there")]
+fn planted_first_requests_of_a_key_leave_the_reserve() {
+    Model::preemptions(2).planted("keys: no second look at the keys").explore(first_requests_of_a_key);
+}
+
+/// Requests whose tokens name a new key, right after a fetch that did not bring it, and some that name a key that there is not.
 fn rotation() {
     let issuer = Counted::default();
     let now = StoppedClock.now();
@@ -118,7 +141,8 @@ fn rotation() {
     source.0.attempts().budget.answered(true);
     let named = RefetchReason::UnknownKid(NEW);
     let other = request(&source, named);
-    let here = [(); 3].map(|()| refetch(&source, named));
+    let unknown = RefetchReason::UnknownKid("invented");
+    let here = [named, named, unknown, unknown].map(|reason| refetch(&source, reason));
     let other = other.join().unwrap();
     assert!(here.iter().chain([&other]).all(Result::is_ok), "the issuer was asked a moment ago");
     assert_eq!(issuer.times(), 1, "fetches on the reserve");

@@ -920,6 +920,30 @@ async fn key_3_a_reserve_that_brought_a_new_key_is_free_after_a_cool_down_and_an
 }
 
 #[tokio::test]
+async fn key_3_a_key_that_came_meanwhile_is_no_sign_of_a_rotation() {
+    let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+    let source = source(&network, &clock);
+    // Requests that have found no keys, and get here one after the other.
+    for _ in 0..3 {
+        assert!(verifies(&named(&source, "a-es256").await.unwrap(), "a-es256"));
+    }
+    assert_eq!(network.requests(), [METADATA_URL, JWKS_URL]);
+    network.publish(&["b-es256"]);
+    let _ = named(&source, "b-es256").await;
+    assert!(verifies(&named(&source, "b-es256").await.unwrap(), "b-es256"), "the reserve was spent");
+}
+
+#[tokio::test]
+async fn key_3_a_key_that_is_too_old_is_asked_for_anew() {
+    let (network, clock) = (Network::with_issuer(&["a-es256"]), SetClock::new());
+    let source = loaded(&network, &clock).await;
+    network.put(JWKS_URL, Answer::Fails);
+    clock.advance(LIFETIME + DAY + SECOND);
+    settle().await;
+    assert!(named(&source, "a-es256").await.is_err());
+}
+
+#[tokio::test]
 async fn key_3_the_id_of_a_key_that_was_withdrawn_is_no_sign_of_a_rotation() {
     let (network, clock) = (Network::with_issuer(&["a-es256", "b-es256"]), SetClock::new());
     let source = loaded(&network, &clock).await;
