@@ -99,18 +99,21 @@ impl TenantSet {
     }
 
     /// Promotes a tenant after its first valid token, even if it has been evicted meanwhile. Where it has another verifier by
-    /// then, it stays on probation: that one's keys are newer.
+    /// then, that one stays as it is: its keys are newer.
     pub(super) fn establish(&self, verifier: &Arc<JwtVerifier>) {
         let name = &verifier.validation.issuer;
-        if self.probation.get(name).is_some_and(|on_probation| !Arc::ptr_eq(&on_probation, verifier)) {
-            return;
-        }
+        let is_this = |other: &Arc<JwtVerifier>| Arc::ptr_eq(other, verifier);
+        let on_probation = self.probation.get(name);
         planted!("tenants: removed before it is inserted", drop(self.probation.remove(name)));
-        // In this order: see `known`.
-        if !self.established.contains_key(name) {
-            self.established.insert(Arc::clone(name), Arc::clone(verifier));
+        // Inserted first, removed afterwards: see `known`.
+        match on_probation {
+            Some(newer) if !is_this(&newer) => return,
+            // An older one, which was evicted before this one was made, may have been established since.
+            Some(_) => self.established.insert(Arc::clone(name), Arc::clone(verifier)),
+            None => drop(self.established.get_or_insert_with(name, || Ok::<_, ()>(Arc::clone(verifier)))),
         }
-        self.probation.remove(name);
+        planted!("tenants: a newer one is removed", drop(self.probation.remove(name)));
+        self.probation.remove_if(name, is_this);
     }
 
     /// Records that the keys of a tenant are about to be asked for. The time when they were last, if that is less than a

@@ -135,3 +135,32 @@ fn a_tenant_is_found_while_it_is_established() {
 fn planted_a_tenant_is_found_while_it_is_established() {
     Model::exhaustive().planted("tenants: removed before it is inserted").explore(promotion);
 }
+
+/// A tenant that was evicted comes again, while a request of before has it established. The verifier that is made then has
+/// newer keys, and is established in the end.
+fn return_of_an_evicted_tenant() {
+    let (set, _) = tenants();
+    let (old, _) = set.verifier(TENANT).unwrap();
+    set.probation.remove(TENANT);
+    let promotion = {
+        let set = Arc::clone(&set);
+        thread::spawn(move || set.establish(&old))
+    };
+    let (newer, _) = set.verifier(TENANT).unwrap();
+    promotion.join().unwrap();
+    assert!(set.known(TENANT).is_some_and(|(found, _)| Arc::ptr_eq(&found, &newer)), "newer keys were lost");
+    set.establish(&newer);
+    assert!(matches!(set.known(TENANT), Some((found, false)) if Arc::ptr_eq(&found, &newer)));
+    assert_eq!(set.all().count(), 1);
+}
+
+#[test]
+fn a_tenant_keeps_its_newer_verifier() {
+    Model::exhaustive().explore(return_of_an_evicted_tenant);
+}
+
+#[test]
+#[should_panic(expected = "newer keys were lost")]
+fn planted_a_tenant_keeps_its_newer_verifier() {
+    Model::exhaustive().planted("tenants: a newer one is removed").explore(return_of_an_evicted_tenant);
+}

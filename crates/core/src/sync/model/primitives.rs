@@ -122,6 +122,14 @@ where
         self.cache().remove(key)
     }
 
+    pub(crate) fn remove_if<Q: Hash + Equivalent<K> + ?Sized>(
+        &self,
+        key: &Q,
+        is_it: impl FnOnce(&V) -> bool,
+    ) -> Option<(K, V)> {
+        self.cache().remove_if(key, is_it)
+    }
+
     pub(crate) fn get_or_insert_with<E>(&self, key: &K, make: impl FnOnce() -> Result<V, E>) -> Result<V, E> {
         let _maker = self.maker.lock().unwrap();
         if let Some(value) = self.get(key) {
