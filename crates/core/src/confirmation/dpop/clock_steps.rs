@@ -1,16 +1,15 @@
 //! A wall clock that is set back makes a proof usable again that a store may have forgotten.
 
-use std::{
-    error::Error as StdError,
-    fmt, mem,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
-    time::Duration,
-};
+use std::{error::Error as StdError, fmt, mem, sync::PoisonError, time::Duration};
 
-use crate::clock::CLOCK_STEP;
+use crate::{
+    clock::CLOCK_STEP,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering::SeqCst},
+        planted,
+    },
+};
 
 /// A longer time between two readings of the clock may be that it was set ahead.
 const LEAP: Duration = Duration::from_secs(60);
@@ -24,8 +23,9 @@ const MAX_ERAS: usize = 8;
 /// wrong for a while by more than a minute, that time is told apart from the right one, so that its own proofs are refused and
 /// those of the time in between are not.
 ///
-/// A step is noticed when the clock is read with a proof on both sides of it. A store that goes by this clock forgets
-/// nothing in a step that nobody noticed. One that goes by another clock may.
+/// A step is noticed when the clock is read with a proof on both sides of it. So each proof is checked before it is looked up and
+/// once more afterwards: what a store that goes by this clock forgot in between, by a reading that was ahead, is refused then. A
+/// store that goes by another clock may forget a proof in a step that nobody noticed.
 #[derive(Default)]
 pub(crate) struct ClockSteps {
     /// The newest reading in milliseconds since 1970.
@@ -60,7 +60,7 @@ impl fmt::Display for SteppedBack {
 impl StdError for SteppedBack {}
 
 impl ClockSteps {
-    /// Checks a proof that is about to be looked up in a store, and made at `made_at`; both times are since 1970.
+    /// Checks a proof that is about to be looked up in a store, or was, and was made at `made_at`; both times are since 1970.
     ///
     /// It counts as accepted from here on, before a store knows it. If it counted only afterwards, a step in between would miss it.
     pub(crate) fn check(&self, now: Duration, made_at: Duration) -> Result<(), SteppedBack> {
@@ -74,6 +74,7 @@ impl ClockSteps {
         let extend =
             |era| Some(Era::from_bits(era)).filter(|era| !era.contains(second)).map(|era| era.with(second).bits());
         let _already_in_it = self.current.fetch_update(SeqCst, SeqCst, extend);
+        planted!("clock steps: no second look at the count", return Ok(()));
         // If the count is the same, no step has begun since, and the next one finds this second in its era.
         if self.steps.load(SeqCst) == steps { Ok(()) } else { Err(SteppedBack) }
     }
@@ -186,5 +187,7 @@ fn join_nearest(eras: &mut Vec<Era>) {
     }
 }
 
+#[cfg(all(test, scopegate_loom))]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -32,6 +32,7 @@ use crate::{
         failed_check::{Actual, Expected, Side, TimeBound},
         trace::Trace,
     },
+    sync::planted,
     token::claims::NumericDate,
 };
 
@@ -51,7 +52,7 @@ pub(crate) struct DpopVerifier {
     window: Window,
     nonces: Option<DpopNonces>,
     replay: Replay,
-    clock_steps: ClockSteps,
+    clock_steps: Arc<ClockSteps>,
     known_keys: KnownKeys,
     clock: Arc<dyn Clock>,
 }
@@ -106,7 +107,7 @@ impl DpopVerifier {
                 ReplayCheck::Shared(store) => Replay::Shared(store),
                 ReplayCheck::Off => Replay::Off,
             },
-            clock_steps: ClockSteps::default(),
+            clock_steps: Arc::default(),
             known_keys: KnownKeys::default(),
             clock,
         }
@@ -254,34 +255,37 @@ impl DpopVerifier {
 
     /// Remembers a proof, and refuses it if it was used before: at once, or by the future that asks the shared store.
     ///
-    /// The clock is read anew, and after the answer of a shared store again: while this process stood still, whatever remembers
-    /// used proofs may have forgotten this one.
+    /// The clock is read anew, and once more after the proof was looked up: while this request stood still, whatever remembers
+    /// used proofs may have forgotten this one, by a reading of the clock that another request had.
     pub(crate) fn use_up(&self, used: Use) -> Result<Option<BoxFuture<'static, Result<(), Error>>>, Error> {
         let Use { key, freshness } = used;
-        let now = self.now();
-        let forgotten_at = freshness.until.saturating_add(CLOCK_DIFFERENCE);
         if matches!(self.replay, Replay::Off) {
             return Ok(None);
         }
-        freshness.has_lasted_to(now)?;
-        self.clock_steps.check(now, freshness.made_at).map_err(|error| unknown(error.into()))?;
+        let now = freshness.check(&*self.clock, &self.clock_steps)?;
+        let forgotten_at = freshness.until.saturating_add(CLOCK_DIFFERENCE);
         match &self.replay {
             Replay::Off => Ok(None),
             Replay::Memory(memory) => {
                 // DPOP-11, DPOP-20: the last step, of a proof that is good.
                 let found = memory.insert(key, forgotten_at, now).map_err(|full| unknown(full.into()))?;
-                first(found).map(|()| None)
+                first(found)?;
+                planted!("dpop: the clock is not read again", return Ok(None));
+                planted!("dpop: steps are not looked at again", {
+                    return freshness.has_lasted_to(self.now()).map(|()| None);
+                });
+                freshness.check(&*self.clock, &self.clock_steps).map(|_| None)
             }
             Replay::Shared(store) => {
                 let lifetime = forgotten_at.saturating_sub(now);
                 let proof = UsedProof { key, acceptable_from: freshness.from, lifetime };
-                let (asking, clock) = (store.insert_if_absent(proof), Arc::clone(&self.clock));
+                let asking = store.insert_if_absent(proof);
+                let (clock, clock_steps) = (Arc::clone(&self.clock), Arc::clone(&self.clock_steps));
                 Ok(Some(Box::pin(async move {
                     let answer = clock::timeout(&*clock, STORE_DEADLINE, asking).await;
                     let answer = answer.unwrap_or_else(|| Err("it has not answered within half a second".into()));
-                    let found = answer.map_err(unknown)?;
-                    freshness.has_lasted_to(since_1970(&*clock))?;
-                    first(found)
+                    first(answer.map_err(unknown)?)?;
+                    freshness.check(&*clock, &clock_steps).map(drop)
                 })))
             }
         }
@@ -289,6 +293,15 @@ impl DpopVerifier {
 }
 
 impl Freshness {
+    /// Reads the clock. Fails where a store cannot tell any more whether the proof was used: it is too old, or the clock was set
+    /// back.
+    fn check(self, clock: &dyn Clock, steps: &ClockSteps) -> Result<Duration, Error> {
+        let now = since_1970(clock);
+        self.has_lasted_to(now)?;
+        steps.check(now, self.made_at).map_err(|error| unknown(error.into()))?;
+        Ok(now)
+    }
+
     /// Fails where a proof that was fresh is not any more, through no fault of its client.
     fn has_lasted_to(self, now: Duration) -> Result<(), Error> {
         if now <= self.until { Ok(()) } else { Err(unknown("it got too old while it was checked".into())) }
@@ -320,6 +333,8 @@ impl fmt::Debug for DpopVerifier {
     }
 }
 
+#[cfg(all(test, scopegate_loom))]
+mod model;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod tests;

@@ -191,6 +191,10 @@ impl SetClock {
     fn advance(&self, by: Duration) {
         *self.0.lock().unwrap() += by;
     }
+
+    fn step_back(&self, by: Duration) {
+        *self.0.lock().unwrap() -= by;
+    }
 }
 
 impl Clock for SetClock {
@@ -392,14 +396,34 @@ async fn dpop_11_an_answer_of_a_store_that_comes_too_late_is_none() {
     let crypto = BACKENDS[0];
     let clock = Arc::new(SetClock::default());
     let verifier = verifier_by(&clock, Dpop::new().replay_store(Forgetful(clock.clone(), std::sync::Mutex::default())));
-    let proof = proof_at("1", 0);
-    let key = thumbprint(&proof, Algorithm::Es256, crypto);
-    for (pause, reason) in [(60, None), (1, Some(Reason::ReplayCheckUnavailable))] {
+    let key = thumbprint(&proof_at("1", 0), Algorithm::Es256, crypto);
+    for (made_at, pause, reason) in [(0, 60, None), (60, 61, Some(Reason::ReplayCheckUnavailable))] {
+        let proof = proof_at(&pause.to_string(), made_at);
         let good = check(&verifier, &proof, &key, crypto).unwrap();
         let asking = verifier.use_up(good.used).unwrap().unwrap();
         clock.advance(Duration::from_secs(pause));
         assert_eq!(asking.await.err().map(|error| error.reason()), reason, "{pause}");
     }
+}
+
+/// The process stands still until the store has forgotten the proof, and its clock is set back meanwhile.
+#[tokio::test]
+async fn d_18_an_answer_of_a_store_after_a_step_back_is_none() {
+    let (crypto, clock) = (BACKENDS[0], Arc::new(SetClock::default()));
+    let by_right_time = Arc::new(SetClock::default());
+    let store = Forgetful(by_right_time.clone(), std::sync::Mutex::default());
+    let verifier = verifier_by(&clock, Dpop::new().replay_store(store));
+    let proof = proof_at("1", 0);
+    let key = thumbprint(&proof, Algorithm::Es256, crypto);
+    let first = check(&verifier, &proof, &key, crypto).unwrap();
+    assert!(verifier.use_up(first.used).unwrap().unwrap().await.is_ok());
+
+    clock.advance(Duration::from_secs(30));
+    let repeated = check(&verifier, &proof, &key, crypto).unwrap();
+    by_right_time.advance(Duration::from_secs(100));
+    let asking = verifier.use_up(repeated.used).unwrap().unwrap();
+    clock.step_back(Duration::from_secs(20));
+    assert_eq!(asking.await.map_err(|error| error.reason()), Err(Reason::ReplayCheckUnavailable));
 }
 
 /// The RSA modulus has a factor of 3, so that others can sign with it. It signed with Python's `pow`.
