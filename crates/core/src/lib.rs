@@ -85,6 +85,7 @@ mod scope;
 mod single_flight;
 mod sync;
 mod token;
+mod unwind;
 
 use std::{future::Future, pin::Pin};
 

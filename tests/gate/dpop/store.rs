@@ -33,6 +33,10 @@ enum Condition {
     Works,
     Fails,
     Hangs,
+    /// While it is called, or while it is awaited.
+    Panics {
+        at_once: bool,
+    },
 }
 
 impl Shelf {
@@ -56,6 +60,8 @@ impl ReplayStore for Shelf {
             }
             Condition::Fails => Box::pin(future::ready(Err("the store is down: zq7marker".into()))),
             Condition::Hangs => Box::pin(future::pending()),
+            Condition::Panics { at_once: true } => panic!("the store panics when it is called"),
+            Condition::Panics { at_once: false } => Box::pin(async { panic!("the store panics when it is awaited") }),
         }
     }
 }
@@ -115,6 +121,26 @@ async fn dpop_11_without_an_answer_of_the_store_no_proof_passes() {
     // Bearer tokens do not need it.
     shelf.is(Condition::Fails);
     Ask::get("/me").bearer(rig.mint.token().issue()).of(&rig.api.router).await.assert_pass();
+}
+
+/// One that panics when it is called poisons a lock of its own here, and none of the gate's.
+#[tokio::test]
+async fn dpop_11_a_store_that_panics_is_one_that_fails() {
+    let shelf = Shelf::default();
+    let rig = Rig::of(dpop().replay_store(shelf.clone())).await;
+    for at_once in [false, true] {
+        shelf.is(Condition::Panics { at_once });
+        let proof = rig.proof().issue();
+        for _ in 0..2 {
+            assert_eq!(rig.send(&proof).await.assert_503().reason, Some(Reason::ReplayCheckUnavailable), "{at_once}");
+        }
+        assert_eq!(rig.api.calls(), 0);
+    }
+    assert!(shelf.0.is_poisoned());
+    shelf.is(Condition::Works);
+    let proof = rig.proof().issue();
+    rig.send(&proof).await.assert_pass();
+    rig.send(&proof).await.assert_401_dpop(Reason::RepeatedDpopProof);
 }
 
 #[tokio::test]

@@ -73,10 +73,8 @@
 use std::{
     error::Error as StdError,
     fmt,
-    future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
+    future::Future,
     sync::Arc,
-    task::Poll,
     time::{Duration, SystemTime},
 };
 
@@ -94,6 +92,7 @@ use crate::{
     refusal::{Error, FailedCheck, Reason},
     request::RequestHead,
     scope::{ExactScopes, ScopeGrammar},
+    unwind::{self, Panicked},
 };
 
 /// Verifies the tokens of one issuer by the application's own means. See the [module docs](self).
@@ -451,9 +450,8 @@ impl Application {
 
     /// Runs code of the application. A panic fails this request only.
     fn guarded<T>(&self, run: impl FnOnce() -> T) -> Result<T, Error> {
-        // Unwind safe: the state that a panic leaves behind belongs to the application.
-        let done = catch_unwind(AssertUnwindSafe(run));
-        done.map_err(|_| Error::from(Reason::VerifierPanicked).with_issuer(&self.online.validation.issuer))
+        unwind::catch(run)
+            .map_err(|Panicked| Error::from(Reason::VerifierPanicked).with_issuer(&self.online.validation.issuer))
     }
 
     /// Looks the token up in the cache or starts its verification. A cached verdict older than `max_age` does not count.
@@ -493,20 +491,16 @@ impl Application {
             purpose,
             ask: Box::new(move || {
                 let now = online.now();
-                Box::pin(async move { token_status(catch_panic(verdict).await?, &token, now) })
+                Box::pin(async move {
+                    let verdict = unwind::catch_in(verdict).await.map_err(|Panicked| {
+                        Unavailable::new(UnavailableKind::Panic, "the verifier panicked").about_token()
+                    })?;
+                    token_status(verdict, &token, now)
+                })
             }),
         };
         Lookup::Pending(Box::pin(Arc::clone(&self.online).ask(lookup)))
     }
-}
-
-/// Awaits the verdict; a panic of the future becomes an error.
-async fn catch_panic(mut verdict: BoxFuture<'static, Verdict>) -> Result<Verdict, Unavailable> {
-    poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| verdict.as_mut().poll(context))) {
-        Ok(verdict) => verdict.map(Ok),
-        Err(_) => Poll::Ready(Err(Unavailable::new(UnavailableKind::Panic, "the verifier panicked").about_token())),
-    })
-    .await
 }
 
 fn token_status(verdict: Verdict, token: &str, now: Duration) -> Result<TokenStatus, Unavailable> {

@@ -84,7 +84,7 @@ pub enum ProofUse {
 /// Each proof gets here after its signature and everything else about it has been checked: a forged one takes no room. The holder
 /// of a token can still make any number of proofs, so that a store needs a bound, and fails beyond it.
 ///
-/// A call that takes longer than half a second counts as failed.
+/// A call that takes longer than half a second counts as failed, and so does one that panics.
 ///
 /// # Examples
 ///

@@ -34,6 +34,7 @@ use crate::{
     },
     sync::planted,
     token::claims::NumericDate,
+    unwind,
 };
 
 /// How far ahead of this service's clock a proof may be (FAPI 2.0 §5.3.2.1, note 3: clocks differ by seconds).
@@ -279,12 +280,14 @@ impl DpopVerifier {
             Replay::Shared(store) => {
                 let lifetime = forgotten_at.saturating_sub(now);
                 let proof = UsedProof { key, acceptable_from: freshness.from, lifetime };
-                let asking = store.insert_if_absent(proof);
+                let asking =
+                    unwind::catch(|| store.insert_if_absent(proof)).map_err(|panicked| unknown(panicked.into()))?;
                 let (clock, clock_steps) = (Arc::clone(&self.clock), Arc::clone(&self.clock_steps));
                 Ok(Some(Box::pin(async move {
-                    let answer = clock::timeout(&*clock, STORE_DEADLINE, asking).await;
-                    let answer = answer.unwrap_or_else(|| Err("it has not answered within half a second".into()));
-                    first(answer.map_err(unknown)?)?;
+                    let answer = clock::timeout(&*clock, STORE_DEADLINE, unwind::catch_in(asking)).await;
+                    let answer = answer.unwrap_or_else(|| Ok(Err("it has not answered within half a second".into())));
+                    let found = answer.unwrap_or_else(|panicked| Err(panicked.into())).map_err(unknown)?;
+                    first(found)?;
                     freshness.check(&*clock, &clock_steps).map(drop)
                 })))
             }
