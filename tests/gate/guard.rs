@@ -138,6 +138,19 @@ async fn what_is_protected_or_public_is_left_alone() {
     assert_eq!(log.lines_with("ERROR").len(), 1);
 }
 
+/// The paths of some URLs hold a token, and a client can write anything into any path.
+#[tokio::test]
+async fn bcp_2_a_path_is_logged_by_an_excerpt() {
+    let (log, _listening) = Log::listen();
+    let router = Router::new().fallback(async || "secret").layer(GUARD());
+    for path in ["/reset/eyJhbGciOiJub25lIn0.e30.".to_owned(), format!("/{}", "x".repeat(200))] {
+        assert_eq!(stranger(&router, &path).await.status, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    let lines = log.lines_with("ERROR");
+    assert!(lines.len() == 2 && lines[0].contains("path=\"[redacted]\""), "{lines:?}");
+    assert!(lines[1].contains(&format!("path=\"/{}...\"", "x".repeat(127))), "{lines:?}");
+}
+
 #[tokio::test]
 async fn a_guard_inside_of_another_hides_nothing_from_it() {
     let router = Router::new().route("/me", get(async || "me")).route_layer(authenticate().await);

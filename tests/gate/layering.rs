@@ -468,6 +468,22 @@ async fn h_27_a_nested_service_without_authenticate_is_shut_and_named_in_the_log
     assert!(log.text().contains("no `Authenticate` in front of a nested service"), "{}", log.text());
 }
 
+/// The paths of some URLs hold a token.
+#[tokio::test]
+async fn bcp_2_the_path_of_an_unknown_route_is_logged_by_an_excerpt() {
+    const TOKEN: &str = "eyJhbGciOiJub25lIn0.e30.";
+    let service = RequireScope::new("message").layer(get(|| async { "ran" }));
+    let nested = Router::new().nest_service("/files", service);
+    let unknown = Router::new().layer(RequireScope::new("message"));
+    for (router, said) in [(nested, "nested service"), (unknown, "no route")] {
+        let (log, _guard) = Log::listen();
+        assert_eq!(Ask::get(format!("/files/{TOKEN}")).of(&router).await.status, StatusCode::NOT_FOUND);
+        let lines = log.lines_with(said);
+        assert!(lines.len() == 1 && lines[0].contains("path=\"[redacted]\""), "{}", log.text());
+        assert!(!log.text().contains(TOKEN), "{}", log.text());
+    }
+}
+
 /// Without `Authenticate`, a known path is a fault of the service whatever else is answered.
 #[tokio::test]
 async fn h_27_a_route_without_authenticate_is_500_in_a_nested_router_too() {

@@ -38,7 +38,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use scopegate_core::{Error, Reason};
+use scopegate_core::{Error, Reason, observe::log_excerpt};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -265,8 +265,8 @@ impl Watched {
         if logged.len() < MAX_LOGGED && logged.insert((self.method.clone(), self.path.clone())) {
             tracing::error!(
                 target: "scopegate",
-                method = %self.method,
-                path = &*self.path,
+                method = log_excerpt(self.method.as_str()),
+                path = log_excerpt(&self.path),
                 missing,
                 denied = !self.only_logs,
                 "a route answers without having been protected: put the missing layer in front of it, or name its path in \

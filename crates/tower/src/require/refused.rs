@@ -1,7 +1,7 @@
 //! The response to a request that a requirement refuses.
 
 use http::{Extensions, Request, Response, StatusCode};
-use scopegate_core::{Authentication, Error, Reason};
+use scopegate_core::{Authentication, Error, Reason, observe::log_excerpt};
 
 use crate::{
     Requirement, ResponseBody,
@@ -16,11 +16,15 @@ pub(super) fn refused<ReqBody, ResBody>(
     required: Option<&Requirement>,
 ) -> Response<ResponseBody<ResBody>> {
     if error.reason() == Reason::MissingAuthenticateLayer && is_unmatched(request.extensions()) {
-        let path = request.uri().path();
+        let path = || log_excerpt(request.uri().path());
         if is_nested(request.extensions()) && required.is_some_and(Requirement::is_first_warning) {
-            tracing::warn!(target: "scopegate", path, "no `Authenticate` in front of a nested service or fallback; answered 404");
+            tracing::warn!(
+                target: "scopegate",
+                path = path(),
+                "no `Authenticate` in front of a nested service or fallback; answered 404"
+            );
         } else {
-            tracing::debug!(target: "scopegate", path, "no route, and no `Authenticate` in front");
+            tracing::debug!(target: "scopegate", path = path(), "no route, and no `Authenticate` in front");
         }
         let mut response = Response::new(ResponseBody::default());
         *response.status_mut() = StatusCode::NOT_FOUND;
