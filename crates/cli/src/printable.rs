@@ -1,5 +1,8 @@
 //! Text of a server or of the command line, made fit for a terminal and free of tokens.
 
+use scopegate_core::observe::log_excerpt;
+
+/// What stands in the place of a token. [`log_excerpt`] says the same of text that looks like one.
 const REDACTED: &str = "[redacted]";
 
 /// Text of a server, safe for a terminal: without control characters and tokens, and cut short.
@@ -73,13 +76,9 @@ fn is_of_jwt(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.".contains(c)
 }
 
-/// Whether a word looks like a JWT, or the beginning of one: it begins with the encoding of `{"` or `{ `, or has three
-/// or more parts of which the first two are long.
+/// Whether a word looks like a JWT, or the beginning of one, so that the gate would not log it.
 fn is_jwt(word: &str) -> bool {
-    let mut parts = word.split('.');
-    let is_long = |part: Option<&str>| part.is_some_and(|part| part.len() >= 16);
-    word.len() >= 8 && ["eyJ", "eyA", "ewo", "ewk", "ew0"].iter().any(|start| word.starts_with(start))
-        || is_long(parts.next()) && is_long(parts.next()) && parts.next().is_some()
+    log_excerpt(word) == REDACTED
 }
 
 #[cfg(test)]
