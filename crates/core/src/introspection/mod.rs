@@ -28,7 +28,7 @@
 //! | `exp`, `nbf`, `iat` | if present: they fit the time, within the leeway |
 //! | `token_type` | if present: `Bearer`. `token_use` and `typ` must not name another kind of token |
 //! | `client_id` | one of the [authorized parties](Issuer::authorized_parties), if those are configured |
-//! | `cnf` | if present: what this server can check, with [DPoP](crate::dpop) or [certificates](crate::mtls) switched on, and the client proves it |
+//! | `cnf` | if present: the client proves it, with [DPoP](crate::dpop) or [a certificate](crate::mtls); refused where that is off |
 //! | `act` | if present: an object with a string `sub` (RFC 8693 §4.1) |
 //! | `authorization_details` | if present: an array of objects with a string `type` (RFC 9396 §9.2) |
 //! | `scope` | a string; compared with a route's scopes as the scope of a JWT is |
