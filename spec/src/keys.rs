@@ -1,5 +1,7 @@
 //! Public keys, and which key of an issuer's set verifies a token: RFC 7517, RFC 7518, RFC 8037.
 
+use std::{fmt, sync::Arc};
+
 use ed25519_dalek::VerifyingKey as Ed25519Key;
 use num_bigint_dig::{BigUint, prime::probably_prime};
 use p256::ecdsa::signature::Verifier;
@@ -35,6 +37,31 @@ enum Material {
     Ed25519(Ed25519Key),
 }
 
+/// A JWK Set, whose keys are read when it is given, and not for each decision. Clones share them.
+#[derive(Clone)]
+pub struct KeySet {
+    text: Arc<str>,
+    keys: Option<Arc<[Jwk]>>,
+}
+
+impl KeySet {
+    /// Reads the keys of a text. One that is no set has none, and nothing can be said about a token (KEY-12).
+    pub fn read(text: &str) -> Self {
+        Self { text: text.into(), keys: set(text).map(Arc::from) }
+    }
+
+    /// The text of the set, as it was given.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("KeySet").field(&self.text).finish()
+    }
+}
+
 /// The usable keys of a JWK Set, or `None` if the text is no set.
 pub fn set(text: &str) -> Option<Vec<Jwk>> {
     let set = json::key_set(text.as_bytes())?;
@@ -51,7 +78,7 @@ pub fn verify(jws: &Jws, issuer: &Issuer) -> Result<(), Refusal> {
     }
     // KEY-12: without keys nothing can be said.
     let keys = match &issuer.keys {
-        Keys::Set(text) => set(text),
+        Keys::Set(set) => set.keys.as_deref(),
         Keys::Unavailable | Keys::None => None,
     };
     let keys = keys.ok_or(Refusal::Unavailable("KEY-12"))?;
@@ -139,16 +166,17 @@ fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<RsaPublicKey, Rule> {
         return Err("ALG-5");
     }
     // KEY-15: a small factor, a prime, the fingerprint of ROCA (CVE-2017-15361).
-    let rest = |divisor: u32| (&n % divisor).to_bytes_be().iter().fold(0, |rest, byte| rest << 8 | u32::from(*byte));
-    if (2..752).any(|divisor| rest(divisor) == 0) {
+    let rest = |divisor: u32| modulus.iter().fold(0, |rest, byte| (rest << 8 | u32::from(*byte)) % divisor);
+    let is_prime = |number: &u32| (2..*number).all(|divisor| !number.is_multiple_of(divisor));
+    if (2..752).filter(is_prime).any(|prime| rest(prime) == 0) {
         return Err("KEY-15");
     }
     let is_power_of_65537 = |prime: u32| {
+        let rest = rest(prime);
         let powers = std::iter::successors(Some(1), |power| Some(power * (65537 % prime) % prime));
-        powers.take(prime as usize).any(|power| power == rest(prime))
+        powers.take(prime as usize).any(|power| power == rest)
     };
-    let mut primes = (3..=167).filter(|number| (2..*number).all(|divisor| number % divisor != 0));
-    if primes.all(is_power_of_65537) || probably_prime(&n, 20) {
+    if (3..=167).filter(is_prime).all(is_power_of_65537) || probably_prime(&n, 20) {
         return Err("KEY-15");
     }
     RsaPublicKey::new_with_max_size(n, e, 8192).map_err(|_| "ALG-5")

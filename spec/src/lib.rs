@@ -19,6 +19,7 @@ pub use binding::{Dpop, State};
 pub use claims::{ClientClaim, Evidence, Profile, Required, ScopeClaim};
 pub use decide::{Refusal, decide};
 pub use introspection::{Answer, Introspection, Mode};
+pub use keys::KeySet;
 pub use scope::{Demand, Grammar};
 
 /// The requirement that a refusal cites: an ID of the list of requirements.
@@ -112,7 +113,7 @@ impl Issuer {
     pub fn new(identifier: &str, jwks: &str) -> Self {
         Self {
             identifier: identifier.to_owned(),
-            keys: Keys::Set(jwks.to_owned()),
+            keys: Keys::Set(KeySet::read(jwks)),
             algorithms: DEFAULT_ALGORITHMS.map(str::to_owned).to_vec(),
             several_algorithms_per_key: false,
             profile: Profile::rfc9068(),
@@ -129,7 +130,7 @@ impl Issuer {
 #[derive(Clone, Debug)]
 pub enum Keys {
     /// A JWK Set.
-    Set(String),
+    Set(KeySet),
     /// No set was ever loaded, or the last one is too old (KEY-11, KEY-12).
     Unavailable,
     /// It has none: it is asked about every token.

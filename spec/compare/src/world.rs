@@ -7,7 +7,7 @@ use scopegate_core::{
     GenAuthScopes, ImpliedScopes, Issuer, JwtCacheConfig, ResourceServer, ResourceServerBuilder, ScopePolicy,
     jose::Algorithm, mtls::CertificateBinding,
 };
-use scopegate_spec::{Config, Demand, Grammar, Keys};
+use scopegate_spec::{Config, Demand, Grammar, KeySet, Keys};
 
 use crate::{
     binding::Proofs,
@@ -183,7 +183,7 @@ impl World {
     pub fn replace_keys(&self, config: &mut Config) {
         for (known, issuer) in config.issuers.iter_mut().zip(&self.issuers) {
             if let (Keys::Set(set), Source::Supplied) = (&mut known.keys, issuer.source) {
-                *set = issuer.later_set();
+                *set = KeySet::read(&issuer.later_set());
             }
         }
     }

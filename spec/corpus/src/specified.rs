@@ -2,8 +2,8 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use scopegate_spec::{
-    Answer, Answers, ClientClaim, Config, Demand, Dpop, Evidence, Grammar, Introspection, Issuer, Keys, Mode, Profile,
-    Request, Required, Rule, ScopeClaim, State, decide,
+    Answer, Answers, ClientClaim, Config, Demand, Dpop, Evidence, Grammar, Introspection, Issuer, KeySet, Keys, Mode,
+    Profile, Request, Required, Rule, ScopeClaim, State, decide,
 };
 use scopegate_spec_compare::outcome::Outcome;
 
@@ -91,8 +91,8 @@ fn issuer(issuer: &format::Issuer) -> Issuer {
     Issuer {
         identifier: issuer.identifier.clone(),
         keys: match &issuer.keys {
-            format::Keys::Jwks(set) => Keys::Set(set.to_string()),
-            format::Keys::JwksText(text) => Keys::Set(text.clone()),
+            format::Keys::Jwks(set) => Keys::Set(KeySet::read(&set.to_string())),
+            format::Keys::JwksText(text) => Keys::Set(KeySet::read(text)),
             format::Keys::Unavailable => Keys::Unavailable,
             format::Keys::None => Keys::None,
         },

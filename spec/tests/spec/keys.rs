@@ -1,6 +1,6 @@
 //! Algorithms and keys: ALG, KEY.
 
-use scopegate_spec::{Issuer, Keys};
+use scopegate_spec::{Issuer, KeySet, Keys};
 use serde_json::{Value, json};
 
 use crate::rig::*;
@@ -207,7 +207,7 @@ fn key_8_bad_keys_are_skipped() {
     let mut rig = Rig::new().keys(&[akp, no_n, json!(null), json!("x"), json!({ "kty": 1 }), EC.jwk()]);
     passes(&rig.bearer(&good()));
     let twice = with(RSA.jwk(), json!({})).to_string().replacen('{', "{\"e\":\"AQAB\",", 1);
-    rig.issuer().keys = Keys::Set(format!("{{\"keys\":[{twice},{}]}}", EC.jwk()));
+    rig.issuer().keys = Keys::Set(KeySet::read(&format!("{{\"keys\":[{twice},{}]}}", EC.jwk())));
     passes(&rig.bearer(&good()));
     bad_token(&rig.bearer(&of(&RSA)), "KEY-3");
 }
@@ -224,7 +224,7 @@ fn key_9_private_keys_are_ignored_and_null_is_absent() {
 #[test]
 fn key_12_no_set_is_no_verdict() {
     let mut rig = Rig::new();
-    for keys in [Keys::Unavailable, Keys::Set("<html>".to_owned()), Keys::Set("{}".to_owned())] {
+    for keys in [Keys::Unavailable, Keys::Set(KeySet::read("<html>")), Keys::Set(KeySet::read("{}"))] {
         rig.issuer().keys = keys;
         unavailable(&rig.bearer(&good()), "KEY-12");
         bad_token(&rig.bearer("a.b.c"), "JOSE-2"); // What is no token needs no key.
@@ -251,4 +251,24 @@ fn key_15_weak_moduli_are_skipped() {
     let mut candidates = (1..).map(|number: u32| &power + &product * number);
     let is_other = |n: &BigUint| n % 4_u32 == BigUint::from(3_u8) && !(2..752).any(|divisor| divides(n, divisor));
     assert_eq!(read(&candidates.find(is_other).unwrap()), Some("KEY-15"));
+}
+
+#[test]
+fn key_15_a_small_factor_is_less_than_752() {
+    use rsa::traits::PublicKeyParts as _;
+    let Private::Rsa(key) = &RSA.private else { unreachable!("an RSA key") };
+    let read = |factor: u32| {
+        let jwk = json!({ "kty": "RSA", "e": "AQAB", "n": b64((key.n() * factor).to_bytes_be()) });
+        scopegate_spec::keys::read(jwk.as_object().unwrap()).err()
+    };
+    assert_eq!((read(2), read(751), read(757)), (Some("KEY-15"), Some("KEY-15"), None));
+}
+
+#[test]
+fn a_set_says_the_text_it_was_read_from() {
+    for text in [set(&[EC.jwk(), SMALL.jwk()]), "<html>".to_owned()] {
+        let set = KeySet::read(&text);
+        assert_eq!(set.clone().text(), text);
+        assert_eq!(format!("{set:?}"), format!("KeySet({text:?})"));
+    }
 }

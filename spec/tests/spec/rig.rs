@@ -9,7 +9,9 @@ use rsa::{
     BigUint, Pkcs1v15Sign, Pss, RsaPrivateKey,
     traits::{PrivateKeyParts as _, PublicKeyParts as _},
 };
-use scopegate_spec::{Answer, Answers, Config, Decision, ErrorCode, Issuer, Request, Scheme, State, decide};
+use scopegate_spec::{
+    Answer, Answers, Config, Decision, ErrorCode, Issuer, KeySet, Keys, Request, Scheme, State, decide,
+};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
@@ -219,7 +221,7 @@ impl Rig {
     }
 
     pub(crate) fn keys(mut self, keys: &[Value]) -> Self {
-        self.issuer().keys = scopegate_spec::Keys::Set(set(keys));
+        self.issuer().keys = Keys::Set(KeySet::read(&set(keys)));
         self
     }
 

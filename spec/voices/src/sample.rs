@@ -89,7 +89,7 @@ pub fn samples(seeds: impl IntoIterator<Item = u64>, wanted: Wanted, mut take: i
             }
             let refused_by =
                 (!is_accepted).then(|| decide(&config, &Answers::new(), now, &request, &mut State::default()).rule);
-            let sample = Sample::new(&config, issuer, jwks, credentials.token, now, refused_by);
+            let sample = Sample::new(&config, issuer, jwks.text(), credentials.token, now, refused_by);
             if known.insert(sample.clone()) {
                 take(&sample);
                 *count += 1;
