@@ -1,6 +1,11 @@
 //! Both sides of a case.
 
-use std::{fmt, iter::once};
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    iter::once,
+};
 
 use scopegate_spec::{Request, Rule, State, decide};
 
@@ -28,7 +33,7 @@ pub struct Case {
 /// What came of a case without a difference.
 #[derive(Debug)]
 pub enum Agreement {
-    /// For each request the rule of a refusal, and what both say.
+    /// For each request the rule of a refusal, and what both say. A request that is no other than one before is not among them.
     Decided(Vec<(Rule, Outcome)>),
     /// The gate's builder refuses the configuration.
     NotBuilt,
@@ -48,20 +53,18 @@ pub struct Difference {
 }
 
 impl Case {
-    /// The configuration at each of its routes.
-    pub fn worlds(&self) -> impl Iterator<Item = World> {
-        once(self.world.clone()).chain(self.routes.iter().map(|route| self.world.at(route)))
-    }
-
     /// Asks both sides about every request: the gate until its caches answer, and perhaps a fresh gate.
     pub fn compare(&self) -> Result<Agreement, Box<Difference>> {
         let Some(gate) = Gate::build(&self.world) else { return Ok(Agreement::NotBuilt) };
-        let config = self.world.specified();
-        let mut routes: Vec<_> = self.worlds().map(|world| (world.route_of(&config), gate.at(&world), world)).collect();
+        let mut config = self.world.specified();
+        let routes = once(self.world.route()).chain(self.routes.iter().cloned());
+        let mut routes: Vec<_> = routes.map(|route| (gate.at(&route), route)).collect();
+        let names: Vec<String> = routes.iter().map(|(_, route)| format!("{route:?}")).collect();
         let mut sent: Vec<Sent> = self.plans.iter().flat_map(|plan| plan.requests(&self.world)).collect();
         let replaces_keys = self.world.issuers.iter().any(|issuer| issuer.source == Source::Supplied);
         if self.world.proofs.is_some() || replaces_keys {
-            // Requests with all tokens come before and after their keys are replaced. And what remembers used proofs does not admit that it knows them once the clock was set back.
+            // Requests with all tokens come before and after their keys are replaced. And what remembers used proofs does not admit that
+            // it knows them once the clock was set back.
             sent.sort_by_key(|sent| sent.now);
         }
         let new_state = || State {
@@ -69,23 +72,27 @@ impl Case {
             ..State::default()
         };
         let mut state = new_state();
-        let mut decided = Vec::new();
+        // Without proofs a decision depends on nothing that came before.
+        let has_state = self.world.proofs.is_some();
+        let mut decided: Vec<(Rule, Outcome)> = Vec::new();
+        let mut known: HashMap<(u64, Rule), usize> = HashMap::new();
         let count = sent.len();
         for (number, sent) in sent.iter().enumerate() {
             let has_replaced_keys = replaces_keys && number >= count / 2;
             if replaces_keys && number == count / 2 {
                 gate.replace_keys(&self.world);
-                routes.iter_mut().for_each(|(config, _, _)| self.world.replace_keys(config));
+                self.world.replace_keys(&mut config);
             }
-            let route = sent.route % routes.len();
-            let (config, gate, world) = &mut routes[route];
+            let index = sent.route % routes.len();
+            let (gate, route) = &mut routes[index];
+            route.specify(&mut config);
             if let Some(nonces) = config.dpop.as_mut().and_then(|dpop| dpop.nonces.as_mut()) {
                 *nonces = sent.good_nonce.iter().cloned().collect();
             }
             gate.set_reply(sent.reply.as_ref());
             let answers = sent.reply.as_ref().map(|reply| reply.answers(&sent.request)).unwrap_or_default();
             let decide = |state: &mut State| {
-                let decision = decide(config, &answers, sent.now, &sent.request, state);
+                let decision = decide(&config, &answers, sent.now, &sent.request, state);
                 (decision.rule, Outcome::from(decision))
             };
             let compare = |gate: &mut Gate, attempt, (rule, specified): &(Rule, Outcome)| {
@@ -94,22 +101,41 @@ impl Case {
                     return Ok(());
                 }
                 let (request, specified) = (sent.request.clone(), specified.clone());
-                Err(Box::new(Difference { request, now: sent.now, route, attempt, rule, specified, implemented }))
+                Err(Box::new(Difference {
+                    request,
+                    now: sent.now,
+                    route: index,
+                    attempt,
+                    rule,
+                    specified,
+                    implemented,
+                }))
             };
+            let digest = sent.digest(&names[index], has_replaced_keys);
             let used = state.used_proofs.len();
-            let first = decide(&mut state);
+            let first = match known.get(&(digest, "")) {
+                Some(place) if !has_state => decided[*place].clone(),
+                _ => decide(&mut state),
+            };
             compare(gate, "first", &first)?;
-            decided.push(first);
+            let mut count = |decision: (Rule, Outcome)| {
+                known.entry((digest, if has_state { decision.0 } else { "" })).or_insert_with(|| {
+                    decided.push(decision);
+                    decided.len() - 1
+                });
+            };
+            count(first.clone());
             // Each of the two caches of tokens answers from its second time on, and from then on in the visits, too.
             if sent.index == 0 {
-                if state.used_proofs.len() > used {
-                    decided.push(decide(&mut state));
-                }
-                let again = decided.last().expect("a decision");
-                compare(gate, "second", again)?;
-                compare(gate, "third", again)?;
+                let again = if state.used_proofs.len() > used { decide(&mut state) } else { first };
+                compare(gate, "second", &again)?;
+                compare(gate, "third", &again)?;
+                count(again);
             }
-            if let (true, 0, Some(mut fresh)) = (self.fresh, sent.index, Gate::build(world)) {
+            if self.fresh
+                && sent.index == 0
+                && let Some(mut fresh) = Gate::build(&self.world.at(route))
+            {
                 fresh.set_reply(sent.reply.as_ref());
                 if has_replaced_keys {
                     fresh.replace_keys(&self.world);
@@ -151,6 +177,17 @@ impl Case {
             }
             _ => false,
         }
+    }
+}
+
+impl Sent {
+    /// All that a decision about it depends on, at a route of this name, but for the proofs that were used before.
+    fn digest(&self, route: &str, has_replaced_keys: bool) -> u64 {
+        let Request { method, uri, headers, certificate } = &self.request;
+        let mut hasher = DefaultHasher::new();
+        (route, has_replaced_keys, self.now, &self.good_nonce, &self.reply).hash(&mut hasher);
+        (method, uri, headers, certificate).hash(&mut hasher);
+        hasher.finish()
     }
 }
 

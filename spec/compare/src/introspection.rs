@@ -128,7 +128,7 @@ impl Asked {
 pub struct Endpoint(Arc<Mutex<Option<Reply>>>);
 
 /// What is answered about which token.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Reply {
     /// The answer.
     pub written: Written,

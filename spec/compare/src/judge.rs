@@ -18,7 +18,7 @@ use crate::{
     outcome::{Caller, Outcome},
     request::NOW,
     supply::Supply,
-    world::{World, policy},
+    world::{Route, World, policy},
 };
 
 type Incoming = http::Request<Empty<Bytes>>;
@@ -50,7 +50,7 @@ impl Gate {
         let supplies: Vec<Supply> = world.issuers.iter().map(Supply::new).collect();
         match runtime.block_on(world.implemented(clock.clone(), &endpoint, &supplies).build()) {
             Ok(resource_server) => {
-                let service = service(resource_server.clone(), world);
+                let service = service(resource_server.clone(), &world.route());
                 Some(Self { runtime: Rc::new(runtime), resource_server, service, clock, endpoint, supplies })
             }
             Err(error) => {
@@ -61,11 +61,11 @@ impl Gate {
         }
     }
 
-    /// Another route of the same server: that of a configuration that differs in nothing but its route.
-    pub fn at(&self, world: &World) -> Self {
+    /// Another route of the same server.
+    pub fn at(&self, route: &Route) -> Self {
         let (runtime, resource_server) = (Rc::clone(&self.runtime), self.resource_server.clone());
         let (clock, endpoint, supplies) = (self.clock.clone(), self.endpoint.clone(), self.supplies.clone());
-        let service = service(resource_server.clone(), world);
+        let service = service(resource_server.clone(), route);
         Self { runtime, resource_server, service, clock, endpoint, supplies }
     }
 
@@ -105,15 +105,15 @@ impl Gate {
 /// The layers of a route.
 fn service(
     resource_server: ResourceServer,
-    world: &World,
+    route: &Route,
 ) -> BoxCloneService<Incoming, http::Response<()>, Infallible> {
     let mut authenticate = Authenticate::new(resource_server);
-    if world.optional {
+    if route.optional {
         authenticate = authenticate.optional();
     }
-    match world.demand.as_ref().map(policy) {
+    match route.demand.as_ref().map(policy) {
         Some(policy) => {
-            if world.scope_hint {
+            if route.scope_hint {
                 authenticate = authenticate.scope_hint(policy.clone());
             }
             let service = (authenticate, RequireScope::new(policy)).layer(service_fn(handler));

@@ -64,7 +64,7 @@ impl ReplyEdit {
 }
 
 /// An answer as it is sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 #[expect(missing_docs)]
 pub enum Written {
     Answer { status: StatusCode, content_type: &'static str, body: String, cnf: Option<String> },
@@ -120,7 +120,7 @@ impl ReplyPlan {
                 _ => {}
             }
         }
-        let cnf = members.iter().find(|(name, _)| name == "cnf").map(|(_, value)| value.clone());
+        let cnf = members.iter().find(|(name, _)| name == "cnf" && text.is_none()).map(|(_, value)| value.clone());
         let text = text.unwrap_or_else(|| object(&members));
         let (own_type, body) = match subject.signer {
             None => ("application/json", text),

@@ -8,20 +8,24 @@ use scopegate_core::{
     keys::{KeySource, KeysUnavailable, RefetchReason, Snapshot},
 };
 
-use crate::world::Trusted;
+use crate::world::{Source, Trusted};
 
-/// The current keys of an issuer.
+/// The current keys of an issuer whose source is [`Source::Supplied`], and no keys of any other.
 #[derive(Clone, Debug)]
 pub struct Supply(Arc<Mutex<Arc<KeySet>>>);
 
 impl Supply {
     /// The keys that an issuer has at first.
     pub fn new(issuer: &Trusted) -> Self {
-        Self(Arc::new(Mutex::new(prepared(issuer, issuer.set()))))
+        let set = if issuer.source == Source::Supplied { issuer.set() } else { "{\"keys\":[]}".to_owned() };
+        Self(Arc::new(Mutex::new(prepared(issuer, set))))
     }
 
     /// The issuer has the keys that take the place of those.
     pub fn replace(&self, issuer: &Trusted) {
+        if issuer.source != Source::Supplied {
+            return;
+        }
         *self.0.lock().expect("no holder panics") = prepared(issuer, issuer.later_set());
     }
 

@@ -101,9 +101,12 @@ impl Tally {
             self.not_built += 1;
             return;
         };
-        for world in case.worlds() {
-            let mut hasher = DefaultHasher::new();
-            format!("{world:?}").hash(&mut hasher);
+        let mut server = DefaultHasher::new();
+        format!("{:?}", case.world).hash(&mut server);
+        self.worlds.insert(server.finish());
+        for route in &case.routes {
+            let mut hasher = server.clone();
+            format!("{route:?}").hash(&mut hasher);
             self.worlds.insert(hasher.finish());
         }
         self.tokens += case.plans.len() as u64;

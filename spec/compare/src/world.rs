@@ -78,7 +78,7 @@ pub struct World {
     pub require_binding: bool,
 }
 
-/// Another route of a server.
+/// A route of a server.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// See [`World::demand`].
@@ -164,19 +164,19 @@ impl World {
         config.dpop = self.proofs.map(Proofs::specified);
         config.certificate_binding = self.certificates;
         config.require_binding = self.requires_binding();
-        self.route_of(&config)
+        self.route().specify(&mut config);
+        config
+    }
+
+    /// Its own route.
+    pub fn route(&self) -> Route {
+        Route { demand: self.demand.clone(), scope_hint: self.scope_hint, optional: self.optional }
     }
 
     /// The same server with another route in place of its own.
     pub fn at(&self, route: &Route) -> Self {
         let Route { demand, scope_hint, optional } = route.clone();
         Self { demand, scope_hint, optional, ..self.clone() }
-    }
-
-    /// For the specification, where the server is known already.
-    pub fn route_of(&self, server: &Config) -> Config {
-        let (demand, scope_hint, optional) = (self.demand.clone(), self.scope_hint, self.optional);
-        Config { demand, scope_hint, optional, ..server.clone() }
     }
 
     /// Gives the specification the keys that take the place of the first ones.
@@ -239,6 +239,15 @@ impl World {
             builder = builder.require_bound_tokens();
         }
         builder
+    }
+}
+
+impl Route {
+    /// For the specification, which has a server with one route.
+    pub fn specify(&self, config: &mut Config) {
+        config.demand.clone_from(&self.demand);
+        config.scope_hint = self.scope_hint;
+        config.optional = self.optional;
     }
 }
 

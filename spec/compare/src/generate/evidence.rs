@@ -1,13 +1,14 @@
 //! Random settings of DPoP, proofs and certificates.
 
 use proptest::{
-    option,
     prelude::{Just, Strategy},
-    prop_oneof,
     sample::select,
 };
 
-use super::{pooled, rarely, signature, token};
+use super::{
+    choice::{maybe, one_of, rarely, weighted},
+    pooled, signature, token,
+};
 use crate::{
     binding::{PROOF_ALGORITHMS, PUBLIC_URLS, Proofs},
     mutation::Form,
@@ -18,7 +19,7 @@ use crate::{
 
 /// Settings of DPoP.
 pub(super) fn proofs() -> impl Strategy<Value = Proofs> {
-    let lists = (prop_oneof![2 => Just(0), 1 => 0..PROOF_ALGORITHMS.len()], 0..PUBLIC_URLS.len());
+    let lists = (one_of![2 => Just(0_usize), 1 => 0..PROOF_ALGORITHMS.len()], 0..PUBLIC_URLS.len());
     (lists, select(vec![60, 1, 300]), rarely(4), rarely(4), rarely(12)).prop_map(
         |((algorithms, public_urls), max_age, nonces, accept_repeated, store_is_down)| Proofs {
             algorithms,
@@ -34,17 +35,17 @@ pub(super) fn proofs() -> impl Strategy<Value = Proofs> {
 
 /// What a request shows of the keys that its client has.
 pub(super) fn evidence() -> impl Strategy<Value = Evidence> {
-    let certificate = prop_oneof![8 => Just(Some(0)), 1 => Just(Some(1)), 1 => Just(None)];
-    (option::weighted(0.95, proof()), certificate).prop_map(|(proof, certificate)| Evidence { proof, certificate })
+    let certificate = weighted(vec![(8, Some(0)), (1, Some(1)), (1, None)]);
+    (maybe(0.95, proof()), certificate).prop_map(|(proof, certificate)| Evidence { proof, certificate })
 }
 
 fn proof() -> impl Strategy<Value = Proof> {
     let ages = vec![0, -1, 1, -9, -10, -11, 59, 60, 61, 299, 300, 301];
-    let age = prop_oneof![3 => Just(0_i64), 1 => select(ages)];
+    let age = one_of![3 => Just(0_i64), 1 => select(ages)];
     let nonce_ages = vec![0, 100, -9, -10, -11, 299, 300, 301];
-    let nonce_age = prop_oneof![2 => Just(Some(0)), 1 => select(nonce_ages).prop_map(Some), 1 => Just(None)];
-    let key = option::weighted(0.1, pooled());
-    let edits = option::weighted(0.35, proof_edit()).prop_map(|edit| edit.into_iter().collect());
+    let nonce_age = one_of![2 => Just(Some(0)), 1 => select(nonce_ages).prop_map(Some), 1 => Just(None)];
+    let key = maybe(0.1, pooled());
+    let edits = maybe(0.35, proof_edit()).prop_map(|edit| edit.into_iter().collect());
     (key, 0..16_u8, age, nonce_age, edits).prop_map(|(key, id, age, nonce_age, edits)| Proof {
         key,
         id,
@@ -55,9 +56,8 @@ fn proof() -> impl Strategy<Value = Proof> {
 }
 
 fn proof_edit() -> impl Strategy<Value = ProofEdit> {
-    let form =
-        prop_oneof![2 => Just(Form::Half), 1 => Just(Form::Exponent), 1 => Just(Form::Text), 1 => Just(Form::Integer)];
-    prop_oneof![
+    let form = weighted(vec![(1, Form::Integer), (2, Form::Half), (1, Form::Exponent), (1, Form::Text)]);
+    one_of![
         3 => select(HEADERS).prop_map(|(name, value)| ProofEdit::Header(name, value)),
         1 => select(vec!["typ", "alg", "jwk"]).prop_map(ProofEdit::NoHeader),
         8 => select(CLAIMS).prop_map(|(name, value)| ProofEdit::Claim(name, value)),

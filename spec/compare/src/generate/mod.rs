@@ -2,20 +2,20 @@
 //!
 //! Left out is what the documents leave open, and what `spec/README.md` marks as *avoid*.
 
+mod choice;
 mod evidence;
 mod replies;
 
 use proptest::{
     collection::vec,
-    option,
     prelude::{Just, Strategy, any},
-    prop_oneof,
     sample::select,
     strategy::BoxedStrategy,
 };
 use scopegate_spec::Demand;
 
 use self::{
+    choice::{maybe, one_of, rarely, weighted},
     evidence::{evidence, proofs},
     replies::{asked, reply},
 };
@@ -36,44 +36,36 @@ use crate::{
 const TOKENS: usize = 20;
 const VISITS: usize = 28;
 /// The greatest number of further routes.
-const ROUTES: usize = 7;
+const ROUTES: usize = 15;
 
 /// Cases.
 pub fn case() -> BoxedStrategy<Case> {
     (world(), vec(route(), 0..=ROUTES), vec(plan(), 1..=TOKENS), rarely(24))
         .prop_map(|(world, routes, mut plans, fresh)| {
-            let (tokens, visits) = world
-                .issuers
-                .iter()
-                .flat_map(|issuer| issuer.published.iter().chain(&issuer.later))
-                .map(effort)
-                .min()
-                .unwrap_or_default();
-            plans.truncate(tokens);
-            plans.iter_mut().for_each(|plan| plan.visits.truncate(visits));
+            plans.iter_mut().for_each(|plan| plan.visits.truncate(visits(plan, &world)));
             Case { world, routes, plans, fresh }
         })
         .boxed()
 }
 
-/// How many tokens an issuer with this key may have in a case, and how many other requests there may be with each: the
-/// specification reads the keys and checks the signature anew for each request, and what that takes differs a hundredfold.
-fn effort(published: &Published) -> (usize, usize) {
-    match keys::key(published.key).algorithms {
-        ["Ed25519", ..] => (TOKENS, VISITS),
-        ["ES256", ..] => (6, 4),
-        ["ES384", ..] => (4, 2),
-        _ => (2, 1),
-    }
-}
-
-/// `true` once in so many times; made smaller, `false`.
-fn rarely(times: u32) -> impl Strategy<Value = bool> {
-    prop_oneof![times - 1 => Just(false), 1 => Just(true)]
+/// How many other requests there may be with a token. The specification checks the signatures of the token and of the proof anew for
+/// each request, and reads the key of the proof; what that takes differs a hundredfold.
+fn visits(plan: &Plan, world: &World) -> usize {
+    let issuer = &world.issuers[plan.issuer % world.issuers.len()];
+    let signer = issuer.published[plan.key % issuer.published.len()].key;
+    let holder = plan.key_binding.filter(|_| world.proofs.is_some());
+    let affordable = |key: usize| match keys::key(key).algorithms {
+        ["Ed25519", ..] => VISITS,
+        ["ES256", ..] => 5,
+        ["ES384", ..] => 2,
+        _ if holder.is_some() => 1,
+        _ => 8,
+    };
+    holder.into_iter().chain([signer]).map(affordable).min().unwrap_or(VISITS)
 }
 
 fn route() -> impl Strategy<Value = Route> {
-    (option::weighted(0.6, demand()), any::<bool>(), rarely(4)).prop_map(|(demand, scope_hint, optional)| {
+    (maybe(0.8, demand()), any::<bool>(), rarely(4)).prop_map(|(demand, scope_hint, optional)| {
         // In optional mode the layer that refuses for a missing scope knows it and names it, hint or not.
         Route { demand, scope_hint: scope_hint || optional, optional }
     })
@@ -81,12 +73,12 @@ fn route() -> impl Strategy<Value = Route> {
 
 fn world() -> impl Strategy<Value = World> {
     let limits = (
-        prop_oneof![3 => Just(60), 1 => Just(0), 1 => Just(300)],
-        option::weighted(0.2, select(vec![1, 10, 60, 3600])),
-        prop_oneof![6 => Just(16 * 1024), 1 => 300_usize..900],
+        weighted(vec![(3, 60), (1, 0), (1, 300)]),
+        maybe(0.2, select(vec![1, 10, 60, 3600])),
+        one_of![6 => Just(16 * 1024_usize), 1 => 300_usize..900],
         rarely(4),
     );
-    let bindings = (option::weighted(0.3, proofs()), rarely(4), rarely(3));
+    let bindings = (maybe(0.3, proofs()), rarely(4), rarely(3));
     (vec(trusted(), 1..=2), route(), limits, bindings).prop_map(|(mut issuers, route, limits, bindings)| {
         // Opaque tokens are told apart by their prefixes, which one issuer at most does without.
         if let [Trusted { asked: Some(one), .. }, Trusted { asked: Some(_), .. }] = &mut issuers[..] {
@@ -114,25 +106,24 @@ fn world() -> impl Strategy<Value = World> {
 fn demand() -> impl Strategy<Value = Demand> {
     let one = select(SCOPES).prop_map(|name| Demand::Scope(name.to_owned()));
     one.prop_recursive(2, 6, 3, |inner| {
-        prop_oneof![vec(inner.clone(), 1..=3).prop_map(Demand::All), vec(inner, 1..=3).prop_map(Demand::Any)]
+        one_of![
+            1 => vec(inner.clone(), 1..=3).prop_map(Demand::All),
+            1 => vec(inner, 1..=3).prop_map(Demand::Any),
+        ]
     })
 }
 
 fn trusted() -> impl Strategy<Value = Trusted> {
     let tokens = (
-        prop_oneof![2 => Just(Dialect::Rfc9068), 3 => select(&Dialect::ALL[..])],
-        prop_oneof![4 => Just(0), 1 => 0..ALGORITHMS.len()],
+        one_of![2 => Just(Dialect::Rfc9068), 3 => select(&Dialect::ALL[..])],
+        one_of![4 => Just(0_usize), 1 => 0..ALGORITHMS.len()],
         select(&[Scopes::Exact, Scopes::Implied, Scopes::GenAuth][..]),
     );
     let weakened = (rarely(6), any::<bool>(), rarely(3), any::<bool>());
-    let source = prop_oneof![
-        16 => Just(Source::Given),
-        8 => Just(Source::Fetched),
-        1 => Just(Source::Unavailable),
-        6 => Just(Source::Supplied),
-    ];
+    let source =
+        weighted(vec![(16, Source::Given), (8, Source::Fetched), (1, Source::Unavailable), (6, Source::Supplied)]);
     let keys = (vec(published(), 1..=3), vec(published(), 1..=3));
-    let asked = option::weighted(0.25, asked());
+    let asked = maybe(0.25, asked());
     (tokens, weakened, asked, source, keys).prop_map(|(tokens, weakened, asked, source, (published, later))| {
         let (dialect, algorithms, grammar) = tokens;
         let (several_algorithms_per_key, own_audiences, authorized_parties, waive_audience) = weakened;
@@ -154,13 +145,13 @@ fn trusted() -> impl Strategy<Value = Trusted> {
 
 /// Keys of the pool, the cheap ones most often.
 fn pooled() -> impl Strategy<Value = usize> {
-    prop_oneof![10 => 0..2_usize, 64 => 2..4_usize, 2 => Just(4_usize), 1 => 5..keys::COUNT]
+    weighted(vec![(64, 2), (64, 3), (10, 0), (10, 1), (4, 4), (1, 5), (1, 6)])
 }
 
 fn published() -> impl Strategy<Value = Published> {
-    let kid = prop_oneof![Just(Some("k1")), Just(Some("k2")), Just(None)];
-    let alg = prop_oneof![3 => Just(Alg::None), 3 => Just(Alg::Own), 1 => select(ALGORITHM_NAMES).prop_map(Alg::Other)];
-    (pooled(), kid, alg, option::weighted(0.15, select(KEY_EDITS))).prop_map(|(key, kid, alg, edit)| {
+    let kid = select(vec![Some("k1"), Some("k2"), None]);
+    let alg = one_of![6 => select(vec![Alg::None, Alg::Own]), 1 => select(ALGORITHM_NAMES).prop_map(Alg::Other)];
+    (pooled(), kid, alg, maybe(0.15, select(KEY_EDITS))).prop_map(|(key, kid, alg, edit)| {
         let alg = match alg {
             Alg::None => None,
             Alg::Own => keys::key(key).algorithms.first().copied(),
@@ -179,10 +170,9 @@ enum Alg {
 
 fn plan() -> impl Strategy<Value = Plan> {
     // Slots that may be empty, and not a count that is drawn first: each is emptied by itself to make a case smaller.
-    let mutations =
-        vec(option::weighted(0.6, mutation()), 0..=3).prop_map(|slots| slots.into_iter().flatten().collect());
+    let mutations = vec(maybe(0.6, mutation()), 0..=3).prop_map(|slots| slots.into_iter().flatten().collect());
     let signed = (0..2_usize, 0..3_usize, 0..3_usize, any::<bool>());
-    let bound = (option::weighted(0.7, pooled()), rarely(2));
+    let bound = (maybe(0.7, pooled()), rarely(2));
     let asked = (any::<bool>(), reply());
     (signed, vec(select(SCOPES), 0..5), mutations, bound, evidence(), asked, vec(visit(), 0..=VISITS)).prop_map(
         |(signed, scopes, mutations, bound, evidence, (opaque, reply), visits)| {
@@ -206,22 +196,17 @@ fn plan() -> impl Strategy<Value = Plan> {
 }
 
 fn visit() -> impl Strategy<Value = Visit> {
-    let seconds = prop_oneof![2 => Just(0), 1 => offset()];
-    (
-        0..=ROUTES,
-        seconds,
-        option::weighted(0.15, line()),
-        option::weighted(0.8, evidence()),
-        option::weighted(0.3, reply()),
-    )
-        .prop_map(|(route, seconds, line, evidence, reply)| {
+    let seconds = one_of![3 => Just(0_i64), 2 => offset()];
+    (0..=ROUTES, seconds, maybe(0.15, line()), maybe(0.8, evidence()), maybe(0.3, reply())).prop_map(
+        |(route, seconds, line, evidence, reply)| {
             let lines = line.into_iter().collect();
             Visit { route, seconds, lines, evidence, reply }
-        })
+        },
+    )
 }
 
 fn mutation() -> BoxedStrategy<Mutation> {
-    prop_oneof![
+    one_of![
         3 => line().prop_map(Mutation::Line),
         3 => token().prop_map(Mutation::Token),
         2 => signature().prop_map(Mutation::Signature),
@@ -249,7 +234,7 @@ fn typed_claim() -> impl Strategy<Value = (&'static str, &'static str)> {
 }
 
 fn header() -> impl Strategy<Value = Mutation> {
-    prop_oneof![
+    one_of![
         4 => select(HEADER_VALUES).prop_map(|(name, value)| Mutation::Header(name, value)),
         2 => (select(HEADERS), select(TYPES)).prop_map(|(name, value)| Mutation::Header(name, value)),
         1 => select(HEADERS).prop_map(Mutation::NoHeader),
@@ -268,14 +253,13 @@ fn offset() -> impl Strategy<Value = i64> {
 }
 
 fn time() -> impl Strategy<Value = Mutation> {
-    let form =
-        prop_oneof![6 => Just(Form::Integer), 2 => Just(Form::Half), 1 => Just(Form::Exponent), 1 => Just(Form::Text)];
+    let form = weighted(vec![(6, Form::Integer), (2, Form::Half), (1, Form::Exponent), (1, Form::Text)]);
     (select(vec!["exp", "nbf", "iat", "auth_time"]), offset(), form)
         .prop_map(|(name, offset, form)| Mutation::Time(name, offset, form))
 }
 
 fn signature() -> impl Strategy<Value = SignatureEdit> {
-    prop_oneof![
+    one_of![
         3 => any::<u16>().prop_map(SignatureEdit::Flip),
         1 => (0..64_u16).prop_map(SignatureEdit::Truncate),
         1 => any::<u8>().prop_map(SignatureEdit::Append),
@@ -286,7 +270,7 @@ fn signature() -> impl Strategy<Value = SignatureEdit> {
 
 fn token() -> impl Strategy<Value = TokenEdit> {
     let character = || select("=+/~.-_A9%,;\"\\!".chars().collect::<Vec<_>>());
-    prop_oneof![
+    one_of![
         3 => (any::<u16>(), character()).prop_map(|(place, with)| TokenEdit::Replace(place, with)),
         3 => (any::<u16>(), character()).prop_map(|(place, with)| TokenEdit::Insert(place, with)),
         1 => any::<u16>().prop_map(TokenEdit::Truncate),
@@ -324,7 +308,7 @@ fn line() -> impl Strategy<Value = LineEdit> {
         "",
         "&access_token=x",
     ];
-    prop_oneof![
+    one_of![
         3 => select(schemes).prop_map(LineEdit::Scheme),
         2 => select(vec!["", "  ", "\t", " \t", ",", "=", " ,"]).prop_map(LineEdit::Separator),
         2 => select(vec!["=", "==", " x", ",", ", Basic eDp5", "\u{e9}", "\t", "=x"]).prop_map(LineEdit::Suffix),

@@ -1,14 +1,15 @@
 //! Random issuers that are asked, and their answers.
 
 use proptest::{
-    option,
     prelude::{Just, Strategy, any},
-    prop_oneof,
     sample::select,
 };
 use scopegate_spec::Mode;
 
-use super::{offset, pooled, rarely, signature};
+use super::{
+    choice::{maybe, one_of, rarely, weighted},
+    offset, pooled, signature,
+};
 use crate::{
     introspection::Asked,
     mutation::Form,
@@ -22,7 +23,7 @@ use crate::{
 /// How an issuer is asked.
 pub(super) fn asked() -> impl Strategy<Value = Asked> {
     let mode = select(vec![Mode::OpaqueAlone, Mode::Also, Mode::Instead]);
-    let has_keys = prop_oneof![3 => Just(true), 1 => Just(false)];
+    let has_keys = weighted(vec![(3, true), (1, false)]);
     let weakened = (rarely(5), rarely(5), rarely(4));
     (mode, has_keys, any::<bool>(), weakened, rarely(2), any::<bool>()).prop_map(
         |(mode, has_keys, has_prefix, weakened, signed, cached)| {
@@ -43,16 +44,15 @@ pub(super) fn asked() -> impl Strategy<Value = Asked> {
 
 /// An answer.
 pub(super) fn reply() -> impl Strategy<Value = ReplyPlan> {
-    option::weighted(0.4, edit()).prop_map(|edit| ReplyPlan { edits: edit.into_iter().collect() })
+    maybe(0.4, edit()).prop_map(|edit| ReplyPlan { edits: edit.into_iter().collect() })
 }
 
 fn edit() -> impl Strategy<Value = ReplyEdit> {
     let member = || select(MEMBERS);
     let typed = (select(vec!["aud", "sub", "client_id", "scope", "exp", "nbf", "iat", "jti", "iss"]), select(TYPES));
-    let form =
-        prop_oneof![6 => Just(Form::Integer), 2 => Just(Form::Half), 1 => Just(Form::Exponent), 1 => Just(Form::Text)];
+    let form = weighted(vec![(6, Form::Integer), (2, Form::Half), (1, Form::Exponent), (1, Form::Text)]);
     let ages = vec![1, 59, 60, 61, 119, 120, 121, 359, 360, 361, -1, -59, -60, -61, -300, -301];
-    prop_oneof![
+    one_of![
         8 => member().prop_map(|(name, value)| ReplyEdit::Member(name, value)),
         1 => Just(ReplyEdit::Member("token_type", "\"DPoP\"")),
         2 => typed.prop_map(|(name, value)| {
