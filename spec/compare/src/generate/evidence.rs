@@ -41,7 +41,9 @@ pub(super) fn evidence() -> impl Strategy<Value = Evidence> {
 
 fn proof() -> impl Strategy<Value = Proof> {
     let ages = vec![0, -1, 1, -9, -10, -11, 59, 60, 61, 299, 300, 301];
-    let age = one_of![3 => Just(0_i64), 1 => select(ages)];
+    // One second too old or too new, for each of the greatest ages.
+    let edges = vec![2, 61, 301, -11];
+    let age = one_of![5 => Just(0_i64), 1 => select(ages), 1 => select(edges)];
     let nonce_ages = vec![0, 100, -9, -10, -11, 299, 300, 301];
     let nonce_age = one_of![2 => Just(Some(0)), 1 => select(nonce_ages).prop_map(Some), 1 => Just(None)];
     let key = maybe(0.1, pooled());

@@ -213,6 +213,8 @@ fn mutation() -> BoxedStrategy<Mutation> {
         2 => header(),
         3 => select(CLAIM_VALUES).prop_map(|(name, value)| Mutation::Claim(name, value)),
         3 => typed_claim().prop_map(|(name, value)| Mutation::Claim(name, value)),
+        1 => select(vec!["\"https://A.example\"", "\"https://a.example/\""]).prop_map(|value| Mutation::Claim("iss", value)),
+        1 => select(vec!["\"JWT\"", "\"at+jwt\""]).prop_map(|value| Mutation::Header("typ", value)),
         1 => select(vec!["client_id", "azp"]).prop_map(|name| Mutation::Claim(name, "\"other\"")),
         1 => select(vec!["scope", "scp"]).prop_map(|name| Mutation::Claim(name, "[\"message read\"]")),
         2 => Just(Mutation::NoClaim("cnf")),

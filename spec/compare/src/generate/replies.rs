@@ -55,6 +55,7 @@ fn edit() -> impl Strategy<Value = ReplyEdit> {
     one_of![
         8 => member().prop_map(|(name, value)| ReplyEdit::Member(name, value)),
         1 => Just(ReplyEdit::Member("token_type", "\"DPoP\"")),
+        1 => Just(ReplyEdit::Member("active", "\"true\"")),
         2 => typed.prop_map(|(name, value)| {
             let is_open = is_open(name, value) || (name, value) == ("aud", "[]");
             ReplyEdit::Member(if is_open { "x" } else { name }, value)
