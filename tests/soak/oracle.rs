@@ -17,6 +17,9 @@ const ANSWER_AGE: Duration = seconds(30);
 /// How long the answer that a token is not valid is used, with the call.
 const NEGATIVE_AGE: Duration = seconds(5 + 6);
 
+/// How long a proof can be used.
+const PROOF_LIFE: Duration = seconds(60);
+
 /// How long keys are certainly used during an outage: a day beyond the shortest lifetime.
 const STALE_KEYS: Duration = seconds(23 * 3600);
 
@@ -136,7 +139,8 @@ impl Decision<'_> {
             ok: self.is_ever_in_time() && (has(start) || has(end)),
             unauthorized: is_judged && !is_known || !self.is_always_in_time(),
             forbidden: false,
-            unavailable: unavailable || !has(start) && !has_recovered,
+            // The timers of a clock that was set back end late, those of a fetch among them.
+            unavailable: unavailable || !has_recovered && (!has(start) || self.end.is_repeated),
         }
     }
 
@@ -146,6 +150,10 @@ impl Decision<'_> {
         let mut right = Self { flaw, ..*self }.jwt();
         // Proofs of a time that the clock shows again cannot be told from those that were used then.
         if self.clock_was_set || self.end.is_repeated {
+            (right.unauthorized, right.unavailable) = (true, true);
+        }
+        // Its proof was made at the start, and the keys may be waited for, by a time that passes at once.
+        if self.end.elapsed - self.start.elapsed >= PROOF_LIFE {
             (right.unauthorized, right.unavailable) = (true, true);
         }
         if flaw != self.flaw {

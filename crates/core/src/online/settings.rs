@@ -53,6 +53,10 @@ impl CacheConfig {
     ///
     /// This is how long a stolen token outlives its revocation. A shorter time costs more calls: one for each token in use and
     /// interval.
+    ///
+    /// The age of an answer is told by the wall clock. If a request sees that it was set back, by more than a second, the cache is
+    /// emptied. A clock that is set back after a pause without requests, by no more than the pause, cannot be told from one
+    /// that stood still, and an answer is used for so much longer.
     pub fn ttl(mut self, time: Duration) -> Self {
         self.ttl = time;
         self
