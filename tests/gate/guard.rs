@@ -147,7 +147,7 @@ async fn bcp_2_a_path_is_logged_by_an_excerpt() {
         assert_eq!(stranger(&router, &path).await.status, StatusCode::INTERNAL_SERVER_ERROR);
     }
     let lines = log.lines_with("ERROR");
-    assert!(lines.len() == 2 && lines[0].contains("path=\"[redacted]\""), "{lines:?}");
+    assert!(lines.len() == 2 && lines[0].contains("path=\"/reset/[redacted]\""), "{lines:?}");
     assert!(lines[1].contains(&format!("path=\"/{}...\"", "x".repeat(127))), "{lines:?}");
 }
 

@@ -479,7 +479,7 @@ async fn bcp_2_the_path_of_an_unknown_route_is_logged_by_an_excerpt() {
         let (log, _guard) = Log::listen();
         assert_eq!(Ask::get(format!("/files/{TOKEN}")).of(&router).await.status, StatusCode::NOT_FOUND);
         let lines = log.lines_with(said);
-        assert!(lines.len() == 1 && lines[0].contains("path=\"[redacted]\""), "{}", log.text());
+        assert!(lines.len() == 1 && lines[0].contains("path=\"/files/[redacted]\""), "{}", log.text());
         assert!(!log.text().contains(TOKEN), "{}", log.text());
     }
 }

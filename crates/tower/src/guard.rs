@@ -44,6 +44,7 @@ use tower_service::Service;
 
 use crate::{
     ResponseBody,
+    log::path_excerpt,
     refusal::{GRPC_STATUS, Refusal, ResponseForm},
 };
 
@@ -266,7 +267,7 @@ impl Watched {
             tracing::error!(
                 target: "scopegate",
                 method = log_excerpt(self.method.as_str()),
-                path = log_excerpt(&self.path),
+                path = path_excerpt(&self.path),
                 missing,
                 denied = !self.only_logs,
                 "a route answers without having been protected: put the missing layer in front of it, or name its path in \

@@ -50,6 +50,7 @@ pub mod authenticate;
 mod body;
 pub mod grpc;
 pub mod guard;
+mod log;
 pub mod metadata;
 pub mod refusal;
 pub mod require;

@@ -1,10 +1,11 @@
 //! The response to a request that a requirement refuses.
 
 use http::{Extensions, Request, Response, StatusCode};
-use scopegate_core::{Authentication, Error, Reason, observe::log_excerpt};
+use scopegate_core::{Authentication, Error, Reason};
 
 use crate::{
     Requirement, ResponseBody,
+    log::path_excerpt,
     refusal::{Refusal, ResponseForm},
 };
 
@@ -16,7 +17,7 @@ pub(super) fn refused<ReqBody, ResBody>(
     required: Option<&Requirement>,
 ) -> Response<ResponseBody<ResBody>> {
     if error.reason() == Reason::MissingAuthenticateLayer && is_unmatched(request.extensions()) {
-        let path = || log_excerpt(request.uri().path());
+        let path = || path_excerpt(request.uri().path());
         if is_nested(request.extensions()) && required.is_some_and(Requirement::is_first_warning) {
             tracing::warn!(
                 target: "scopegate",

@@ -323,13 +323,13 @@ impl Shared {
         Some(flight)
     }
 
-    /// The current keys, where a key that was unknown to the request is one of them by now: another attempt would be for nothing,
-    /// and could spend the reserve.
+    /// The current keys, where they are fresh and a key that was unknown to the request is one of them by now: another attempt would
+    /// be for nothing, and could spend the reserve.
     fn came_meanwhile(&self, reason: RefetchReason<'_>, now: SystemTime) -> Option<Arc<KeySet>> {
         let RefetchReason::UnknownKid(key_id) = reason else { return None };
         planted!("keys: no second look at the keys", return None);
-        let loaded = self.loaded.load_full().filter(|loaded| loaded.keys.holds(key_id) && self.may_use(loaded, now))?;
-        Some(Arc::clone(&loaded.keys))
+        let has_come = |loaded: &Arc<Loaded>| loaded.keys.holds(key_id) && self.trust(loaded, now) == KeyState::Fresh;
+        Some(Arc::clone(&self.loaded.load_full().filter(has_come)?.keys))
     }
 
     /// The answer to a refetch when the issuer may not be asked, or did not answer: the current keys if these are enough to

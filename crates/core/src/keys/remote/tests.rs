@@ -1161,6 +1161,8 @@ mod hostile {
             !has(&source, "a-es256"),
             "withdrawn 20 hours ago at an issuer that has been up since; asked meanwhile: {asked:?}"
         );
+        let named = named(&source, "a-es256").await.unwrap();
+        assert!(!named.holds("a-es256") && named.holds("b-es256"), "the keys from before the fetch were used");
     }
 
     // RFC 9111 4.3.4: a 304 with another strong validator must not update what is stored.

@@ -5,9 +5,11 @@ use std::{future::Future, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
 use crate::{
+    BoxFuture,
     clock::{Clock, timeout},
     online::{CacheEntry, CacheKey, CacheStore, StoreError},
     redact::chain,
+    unwind,
 };
 
 /// How long the store may take for one call. Most issuers answer sooner than that.
@@ -21,26 +23,26 @@ pub(super) struct SharedStore {
 }
 
 impl SharedStore {
-    /// Gets an entry in a task of its own, so that a store that panics fails this call alone. The task of a store that hangs is
-    /// aborted with the set.
+    /// Gets an entry in a task of its own, so that the time limit holds for a store that blocks as well. The task of one that hangs
+    /// is aborted with the set.
     pub(super) async fn get(&self, key: CacheKey) -> Option<CacheEntry> {
-        let mut task = JoinSet::new();
-        task.spawn(self.store.get(key));
+        let (mut task, store) = (JoinSet::new(), Arc::clone(&self.store));
+        task.spawn(async move { store.get(key).await });
         let joined = async { task.join_next().await.unwrap_or(Ok(Ok(None))).unwrap_or_else(|error| Err(error.into())) };
         self.logged(joined).await.flatten()
     }
 
     pub(super) async fn put(&self, key: CacheKey, entry: CacheEntry, lifetime: Duration) {
-        self.logged(self.store.put(key, entry, lifetime)).await;
+        self.logged(caught(|| self.store.put(key, entry, lifetime))).await;
     }
 
     pub(super) async fn invalidate(&self, tag: CacheKey) {
-        self.logged(self.store.invalidate(tag)).await;
+        self.logged(caught(|| self.store.invalidate(tag))).await;
     }
 
     /// Invalidates for a caller that needs to know whether it worked.
     pub(super) async fn try_invalidate(&self, tag: CacheKey) -> Result<(), StoreError> {
-        let call = self.store.invalidate(tag);
+        let call = caught(|| self.store.invalidate(tag));
         timeout(&*self.clock, STORE_TIMEOUT, call).await.unwrap_or_else(|| Err("the store took too long".into()))
     }
 
@@ -55,4 +57,9 @@ impl SharedStore {
         }
         None
     }
+}
+
+/// A call of the store, which fails if it panics.
+async fn caught<T>(call: impl FnOnce() -> BoxFuture<'static, Result<T, StoreError>>) -> Result<T, StoreError> {
+    unwind::catch_in(unwind::catch(call)?).await?
 }

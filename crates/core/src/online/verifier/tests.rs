@@ -679,6 +679,7 @@ impl Shelf {
     fn call<T: Send + 'static>(&self, value: T) -> BoxFuture<'static, Result<T, StoreError>> {
         let held = self.holds.lock().unwrap().pop_front();
         let fault = *self.fault.lock().unwrap();
+        assert_ne!(fault, Some("panic at once"));
         Box::pin(async move {
             if let Some(held) = held {
                 held.await.ok();
@@ -880,7 +881,7 @@ mod store {
 
     #[tokio::test]
     async fn a_store_that_fails_or_panics_costs_no_request() {
-        for fault in ["no route to host", "panic"] {
+        for fault in ["no route to host", "panic", "panic at once"] {
             let (rig, store) = rig();
             put(&rig, &store, rig.now());
             *store.fault.lock().unwrap() = Some(fault);
@@ -956,6 +957,10 @@ mod store {
         assert_eq!(store.changes(), [Err(tag)]);
         *store.fault.lock().unwrap() = Some("no route to host");
         assert_eq!(rig.online.invalidate(tag).1.await.unwrap_err().to_string(), "no route to host");
+        for fault in ["panic", "panic at once"] {
+            *store.fault.lock().unwrap() = Some(fault);
+            assert_eq!(rig.online.invalidate(tag).1.await.unwrap_err().to_string(), "it panicked");
+        }
         assert!(Rig::new().online.invalidate(tag).1.await.is_ok(), "there is none");
     }
 }
