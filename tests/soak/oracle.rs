@@ -173,10 +173,10 @@ impl Decision<'_> {
         }
         let revoked = self.token.revoked_at;
         // An answer ages by the clock. One that was set back before anybody looked at it again makes the answer younger.
-        let (clock, revoked) = (self.start.clock, self.token.revoked_clock);
+        let (clock, then) = (self.start.clock, self.token.revoked_clock);
         let is_young_again = self.end.is_repeated
-            && clock < revoked + ANSWER_AGE.as_secs()
-            && revoked <= clock + ANSWER_AGE.as_secs() + LONGEST_PAUSE;
+            && clock < then + ANSWER_AGE.as_secs()
+            && then <= clock + ANSWER_AGE.as_secs() + LONGEST_PAUSE;
         let is_ever_active = is_young_again || revoked.is_none_or(|at| at + ANSWER_AGE > self.start.elapsed);
         let is_always_active = revoked.is_none_or(|at| at > self.end.elapsed);
         // A token that was issued before the clock was set back may have been asked about before it was valid again.
