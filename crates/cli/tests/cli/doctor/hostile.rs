@@ -182,7 +182,7 @@ fn interim_responses_without_end_are_waited_for_no_longer_than_others() {
     let began = SystemClock.now();
     let ended = doctor(&issuer, &[]);
     assert_eq!(ended.status, 1);
-    assert!(took(began) < Duration::from_secs(30), "{:?}", took(began));
+    assert!(took(began) < Duration::from_secs(120), "{:?}", took(began));
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn key_11_keys_that_occupy_a_processor_do_so_no_longer_than_in_a_service() {
     let server = StandIn::with(json!({}), key_set(&keys));
     let began = SystemClock.now();
     let json = doctor(&server.issuer, &[]).json();
-    assert!(took(began) < Duration::from_secs(60), "{:?}", took(began));
+    assert!(took(began) < Duration::from_secs(120), "{:?}", took(began));
     let bounds = ["take longer to examine", "too many long RSA keys"];
     assert!(findings(&json).iter().any(|(_, text)| bounds.iter().any(|bound| text.contains(bound))), "{json}");
 }
