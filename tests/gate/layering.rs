@@ -475,8 +475,7 @@ async fn bcp_2_the_path_of_an_unknown_route_is_logged_by_an_excerpt() {
     let service = RequireScope::new("message").layer(get(|| async { "ran" }));
     let nested = Router::new().nest_service("/files", service);
     let unknown = Router::new().layer(RequireScope::new("message"));
-    for (router, said, path) in
-        [(nested, "nested service", "/[redacted]"), (unknown, "no route", "/files/[redacted]")]
+    for (router, said, path) in [(nested, "nested service", "/[redacted]"), (unknown, "no route", "/files/[redacted]")]
     {
         let (log, _guard) = Log::listen();
         assert_eq!(Ask::get(format!("/files/{TOKEN}")).of(&router).await.status, StatusCode::NOT_FOUND);
