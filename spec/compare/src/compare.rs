@@ -158,6 +158,12 @@ impl Case {
             ("BEARER-3", 400, 401) => is_invalid && self.world.token_header && !request.lines(TOKEN_HEADER).is_empty(),
             // KEY-14: whether a set without a usable key is one. Where it is given, the builder refuses it.
             ("KEY-3", 401, 503) => Gate::build(&self.world.with_given_keys()).is_none(),
+            // Of a token that it does not know the endpoint says so without a signature, which is no answer to who demands one. The
+            // specification is not told that.
+            ("INTRO-3", 401, 503) => {
+                sent.reply.as_ref().is_some_and(|reply| reply.token.is_some())
+                    && self.world.issuers.iter().any(|issuer| issuer.asked.is_some_and(Asked::is_signed))
+            }
             // INTRO-15: whether a JWT with such a `cnf` is refused before or after it is asked about.
             (_, 503, 401) => is_invalid && sent.is_refused_unasked,
             // Whether a JWT that is asked about as well ends when the answer says so.
