@@ -157,12 +157,13 @@ fn order(server: &dyn Server, case: &Case) -> Checked {
     let mut holds = Vec::new();
     for (plan, (request, now)) in case.plans.iter().zip(case.requests()) {
         let mut draft = plan.draft(&case.setup.world);
-        // What is done to the text of a token or to its signature by place is done to another text if the order is another.
-        if draft.token.is_empty() && draft.signature.is_empty() {
+        let mut shuffled = if is_edited_by_place(&draft) {
+            request.clone()
+        } else {
             draft.claims.shuffle(&mut random);
             draft.header.shuffle(&mut random);
-        }
-        let mut shuffled = draft.request(&case.setup.world);
+            draft.request(&case.setup.world)
+        };
         let is_other_token = request.headers != shuffled.headers;
         shuffle_lines(&mut shuffled, &mut random);
         let (before, after) = (one.decide(request, *now), other.decide(&shuffled, *now));
@@ -172,6 +173,12 @@ fn order(server: &dyn Server, case: &Case) -> Checked {
         holds.push(Holds::told_by(is_other_token || is_other_order));
     }
     Ok(holds)
+}
+
+/// Whether the text of the token or its signature is changed, which is another change where the text is another, and signatures
+/// are anew each time.
+fn is_edited_by_place(draft: &Draft) -> bool {
+    !draft.token.is_empty() || !draft.signature.is_empty()
 }
 
 /// Lines of other names come from anywhere; those of the same name keep their order.
@@ -197,8 +204,7 @@ fn scope(server: &dyn Server, case: &Case) -> Checked {
     for (plan, (request, now)) in case.plans.iter().zip(case.requests()) {
         let mut draft = plan.draft(&setup.world);
         let before = judge.decide(request, *now);
-        // A change of the token's text is another change if the text is another.
-        if before.status != 403 || !draft.token.is_empty() || draft.payload.is_some() {
+        if before.status != 403 || is_edited_by_place(&draft) || draft.payload.is_some() {
             holds.push(Holds::Vacuously);
             continue;
         }
